@@ -1,0 +1,250 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package v1alpha1
+
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+// SubjectKind says what a subject's name means.
+//
+// +kubebuilder:validation:Enum=KubeVisionUser;KubeVisionGroup;User;Group;ServiceAccount
+type SubjectKind string
+
+// The kinds of subjects.
+const (
+	// SubjectKubeVisionUser names a KubeVisionUser object.
+	SubjectKubeVisionUser SubjectKind = "KubeVisionUser"
+	// SubjectKubeVisionGroup names an entry of spec.groups of KubeVisionUsers.
+	SubjectKubeVisionGroup SubjectKind = "KubeVisionGroup"
+	// SubjectUser names a user as the host's kube-apiserver authenticates it.
+	SubjectUser SubjectKind = "User"
+	// SubjectGroup names a group as the host's kube-apiserver authenticates it.
+	SubjectGroup SubjectKind = "Group"
+	// SubjectServiceAccount names a ServiceAccount of the host.
+	SubjectServiceAccount SubjectKind = "ServiceAccount"
+)
+
+// RoleKind says what a role's name means.
+//
+// +kubebuilder:validation:Enum=KubeVisionRole;ClusterRole
+type RoleKind string
+
+// The kinds of roles.
+const (
+	// RoleKubeVision names a built-in role: admin, ops, dev or readonly.
+	RoleKubeVision RoleKind = "KubeVisionRole"
+	// RoleClusterRole names a ClusterRole of the target cluster.
+	RoleClusterRole RoleKind = "ClusterRole"
+)
+
+// Built-in roles. Each is the ClusterRole "kubevision:<role>" on every cluster, composed of that cluster's own rules.
+const (
+	// RoleAdmin may do everything.
+	RoleAdmin = "admin"
+	// RoleOps has the rules of the cluster's admin role, and operates nodes.
+	RoleOps = "ops"
+	// RoleDev has the rules of the cluster's edit role.
+	RoleDev = "dev"
+	// RoleReadonly has the rules of the cluster's view role, which leaves Secrets out.
+	RoleReadonly = "readonly"
+)
+
+// KubeVisionRoleBinding grants a role to subjects, on any number of clusters. KubeVision makes it true with RoleBindings and
+// ClusterRoleBindings on those clusters, whose own RBAC then decides; removing it takes all of them away.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:scope=Cluster,shortName=kvrb,categories=kubevision
+// +kubebuilder:printcolumn:name="Role",type=string,JSONPath=`.spec.roleRef.name`
+// +kubebuilder:printcolumn:name="Subjects",type=string,JSONPath=`.status.summary.subjects`
+// +kubebuilder:printcolumn:name="Clusters",type=string,JSONPath=`.status.summary.clusters`
+// +kubebuilder:printcolumn:name="Namespaces",type=string,JSONPath=`.status.summary.namespaces`
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 63",message="the name of a role binding has at most 63 characters",fieldPath=".metadata.name"
+type KubeVisionRoleBinding struct {
+	metav1.TypeMeta `json:",inline"`
+	// metadata is the standard object metadata.
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// spec says who gets which role where.
+	// +required
+	Spec KubeVisionRoleBindingSpec `json:"spec"`
+	// status says what was applied. It is written by KubeVision only.
+	// +optional
+	Status KubeVisionRoleBindingStatus `json:"status,omitempty"`
+}
+
+// KubeVisionRoleBindingSpec says who gets which role where.
+type KubeVisionRoleBindingSpec struct {
+	// subjects are who gets the role.
+	// +required
+	// +listType=atomic
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=256
+	Subjects []Subject `json:"subjects"`
+
+	// roleRef is the role that the subjects get.
+	// +required
+	RoleRef RoleReference `json:"roleRef"`
+
+	// clusters are where the subjects get it, by name or by label.
+	// +required
+	Clusters ClusterTargets `json:"clusters"`
+
+	// namespaces restrict the role to namespaces of those clusters, by name or by label. Without it the role holds in the whole
+	// cluster.
+	// +optional
+	Namespaces *NamespaceTargets `json:"namespaces,omitempty"`
+}
+
+// Subject is somebody who gets a role.
+//
+// +kubebuilder:validation:XValidation:rule="self.kind == 'ServiceAccount' ? has(self.__namespace__) : !has(self.__namespace__)",message="namespace is required for a ServiceAccount, and for nothing else"
+// +kubebuilder:validation:XValidation:rule="!(self.kind in ['KubeVisionUser','KubeVisionGroup','ServiceAccount']) || self.name.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$')",message="a KubeVisionUser, KubeVisionGroup or ServiceAccount has a name of lower case letters, digits, '-' and '.'"
+// +kubebuilder:validation:XValidation:rule="!(self.kind in ['User','Group']) || !self.name.startsWith('kubevision:')",message="names that begin with 'kubevision:' belong to KubeVision; use kind KubeVisionUser or KubeVisionGroup with the name alone"
+// +kubebuilder:validation:XValidation:rule="self.kind != 'User' || !self.name.startsWith('system:')",message="users that begin with 'system:' belong to Kubernetes; use kind ServiceAccount for a service account"
+// +kubebuilder:validation:XValidation:rule="self.kind != 'Group' || !self.name.startsWith('system:') || self.name == 'system:authenticated' || self.name.startsWith('system:serviceaccounts')",message="of the groups that begin with 'system:' only system:authenticated and system:serviceaccounts may be bound"
+type Subject struct {
+	// kind says what the name means: KubeVisionUser or KubeVisionGroup for those who log in to KubeVision, User, Group or
+	// ServiceAccount for those whom the host's kube-apiserver authenticates.
+	// +required
+	Kind SubjectKind `json:"kind"`
+
+	// name of the subject.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	Name string `json:"name"`
+
+	// namespace of a ServiceAccount.
+	// +optional
+	// +kubebuilder:validation:MaxLength=63
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
+	Namespace string `json:"namespace,omitempty"`
+}
+
+// RoleReference names a role.
+//
+// +kubebuilder:validation:XValidation:rule="!has(self.kind) || self.kind != 'KubeVisionRole' || self.name in ['admin','ops','dev','readonly']",message="a KubeVisionRole is one of admin, ops, dev, readonly"
+type RoleReference struct {
+	// kind of the role. Without it, admin, ops, dev and readonly are the built-in roles, and any other name is a ClusterRole of the
+	// target cluster.
+	// +optional
+	Kind RoleKind `json:"kind,omitempty"`
+
+	// name of a built-in role (admin, ops, dev, readonly) or of a ClusterRole on the target clusters.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:Pattern=`^[^/%]+$`
+	Name string `json:"name"`
+}
+
+// ClusterTargets selects KubeVisionClusters.
+//
+// +kubebuilder:validation:XValidation:rule="has(self.names) != has(self.selector)",message="exactly one of names and selector must be set"
+type ClusterTargets struct {
+	// names of KubeVisionClusters.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=256
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=63
+	Names []string `json:"names,omitempty"`
+
+	// selector matches the labels of KubeVisionClusters. An empty one matches every cluster, those registered later included.
+	// +optional
+	Selector *metav1.LabelSelector `json:"selector,omitempty"`
+}
+
+// NamespaceTargets selects namespaces.
+//
+// +kubebuilder:validation:XValidation:rule="has(self.names) != has(self.selector)",message="exactly one of names and selector must be set"
+type NamespaceTargets struct {
+	// names of namespaces. One that does not exist yet gets its grant when it appears.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MinItems=1
+	// +kubebuilder:validation:MaxItems=256
+	// +kubebuilder:validation:items:MinLength=1
+	// +kubebuilder:validation:items:MaxLength=63
+	// +kubebuilder:validation:items:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
+	Names []string `json:"names,omitempty"`
+
+	// selector matches the labels of namespaces. An empty one matches every namespace, those made later included.
+	// +optional
+	Selector *metav1.LabelSelector `json:"selector,omitempty"`
+}
+
+// KubeVisionRoleBindingStatus says what was applied.
+type KubeVisionRoleBindingStatus struct {
+	// conditions of the binding: Ready, SubjectsResolved and Applied.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+
+	// observedGeneration is the generation of the spec that the conditions speak of.
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+
+	// summary is the spec in a few words, for tables.
+	// +optional
+	Summary *RoleBindingSummary `json:"summary,omitempty"`
+
+	// clusters says what was applied on each cluster.
+	// +optional
+	// +listType=map
+	// +listMapKey=name
+	Clusters []RoleBindingClusterStatus `json:"clusters,omitempty"`
+}
+
+// RoleBindingSummary is a spec in a few words.
+type RoleBindingSummary struct {
+	// subjects of the binding.
+	// +optional
+	Subjects string `json:"subjects,omitempty"`
+	// clusters that it selects.
+	// +optional
+	Clusters string `json:"clusters,omitempty"`
+	// namespaces that it selects; <all> for the whole cluster.
+	// +optional
+	Namespaces string `json:"namespaces,omitempty"`
+}
+
+// RoleBindingClusterStatus says what was applied on one cluster.
+type RoleBindingClusterStatus struct {
+	// name of the cluster.
+	// +required
+	Name string `json:"name"`
+	// status is True when the binding is in force there.
+	// +required
+	// +kubebuilder:validation:Enum=True;False;Unknown
+	Status metav1.ConditionStatus `json:"status"`
+	// reason of the status, one word.
+	// +optional
+	Reason string `json:"reason,omitempty"`
+	// message says what an operator may do about it.
+	// +optional
+	// +kubebuilder:validation:MaxLength=1024
+	Message string `json:"message,omitempty"`
+	// clusterRole that the subjects were bound to.
+	// +optional
+	ClusterRole string `json:"clusterRole,omitempty"`
+	// namespaceCount is the number of namespaces with a RoleBinding; absent where a ClusterRoleBinding holds in all.
+	// +optional
+	NamespaceCount *int32 `json:"namespaceCount,omitempty"`
+}
+
+// KubeVisionRoleBindingList is a list of role bindings.
+//
+// +kubebuilder:object:root=true
+type KubeVisionRoleBindingList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []KubeVisionRoleBinding `json:"items"`
+}

@@ -1,0 +1,95 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package v1alpha1
+
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// KubeVisionSession is one login. Deleting it logs the user out of that client, on every replica.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:resource:scope=Cluster,shortName=kvs,categories=kubevision
+// +kubebuilder:printcolumn:name="User",type=string,JSONPath=`.spec.userName`
+// +kubebuilder:printcolumn:name="Address",type=string,JSONPath=`.spec.client.address`
+// +kubebuilder:printcolumn:name="Client",type=string,JSONPath=`.spec.client.userAgent`,priority=1
+// +kubebuilder:printcolumn:name="Expires",type=string,format=date-time,JSONPath=`.spec.expirationTime`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+type KubeVisionSession struct {
+	metav1.TypeMeta `json:",inline"`
+	// metadata is the standard object metadata. Its name is the session id that access tokens carry.
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// spec is the login. It is written by KubeVision only.
+	// +required
+	Spec KubeVisionSessionSpec `json:"spec"`
+}
+
+// KubeVisionSessionSpec describes a login.
+//
+// +kubebuilder:validation:XValidation:rule="self.userName == oldSelf.userName && self.userUID == oldSelf.userUID",message="a session cannot change hands"
+type KubeVisionSessionSpec struct {
+	// userName is the name of the KubeVisionUser.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=63
+	UserName string `json:"userName"`
+
+	// userUID is the UID of the KubeVisionUser. A user that was deleted and made again under the same name has none of the old
+	// sessions.
+	// +required
+	UserUID types.UID `json:"userUID"`
+
+	// client is where the login came from.
+	// +optional
+	Client SessionClient `json:"client,omitempty"`
+
+	// authenticationMethods are how the user proved to be who they say (RFC 8176): pwd for a password, otp for a one-time code.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=8
+	// +kubebuilder:validation:items:MaxLength=16
+	AuthenticationMethods []string `json:"authenticationMethods,omitempty"`
+
+	// expirationTime is when the session ends unless it is renewed.
+	// +required
+	ExpirationTime metav1.Time `json:"expirationTime"`
+
+	// refreshTokenHash is the SHA-256 hash, in hexadecimal digits, of the refresh token that is valid now.
+	// +required
+	// +kubebuilder:validation:Pattern=`^[0-9a-f]{64}$`
+	RefreshTokenHash string `json:"refreshTokenHash"`
+
+	// previousRefreshTokenHash is the hash of the refresh token before the last rotation.
+	// +optional
+	// +kubebuilder:validation:Pattern=`^[0-9a-f]{64}$`
+	PreviousRefreshTokenHash string `json:"previousRefreshTokenHash,omitempty"`
+
+	// rotationTime is when the refresh token was last rotated.
+	// +optional
+	RotationTime *metav1.Time `json:"rotationTime,omitempty"`
+}
+
+// SessionClient is where a login came from.
+type SessionClient struct {
+	// address is the IP address of the client.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	Address string `json:"address,omitempty"`
+	// userAgent is what the client called itself.
+	// +optional
+	// +kubebuilder:validation:MaxLength=256
+	UserAgent string `json:"userAgent,omitempty"`
+}
+
+// KubeVisionSessionList is a list of sessions.
+//
+// +kubebuilder:object:root=true
+type KubeVisionSessionList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []KubeVisionSession `json:"items"`
+}

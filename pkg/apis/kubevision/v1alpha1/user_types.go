@@ -1,0 +1,143 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package v1alpha1
+
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+// TwoFactorPolicy says whether a user must use a second factor.
+//
+// +kubebuilder:validation:Enum=Optional;Required
+type TwoFactorPolicy string
+
+// The two-factor policies.
+const (
+	// TwoFactorOptional leaves the choice to the user.
+	TwoFactorOptional TwoFactorPolicy = "Optional"
+	// TwoFactorRequired lets the user reach nothing but the set-up of the second factor until it is done.
+	TwoFactorRequired TwoFactorPolicy = "Required"
+)
+
+// KubeVisionUser is a person who logs in to the dashboard. On every cluster the user is the Kubernetes user
+// "kubevision:<metadata.name>" in the group "kubevision:users" and in "kubevision:group:<g>" for each of spec.groups.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:subresource:status
+// +kubebuilder:resource:scope=Cluster,shortName=kvu,categories=kubevision
+// +kubebuilder:printcolumn:name="Display Name",type=string,JSONPath=`.spec.displayName`
+// +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
+// +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:printcolumn:name="2FA",type=boolean,JSONPath=`.status.twoFactorEnabled`
+// +kubebuilder:printcolumn:name="Last Login",type=date,JSONPath=`.status.lastLoginTime`
+// +kubebuilder:printcolumn:name="Locked Until",type=string,format=date-time,JSONPath=`.status.lockedUntil`,priority=1
+// +kubebuilder:printcolumn:name="Groups",type=string,JSONPath=`.spec.groups`,priority=1
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+// +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 63",message="a user name has at most 63 characters",fieldPath=".metadata.name"
+type KubeVisionUser struct {
+	metav1.TypeMeta `json:",inline"`
+	// metadata is the standard object metadata. Its name is what the user types to log in.
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// spec is what is wanted of this user.
+	// +optional
+	Spec KubeVisionUserSpec `json:"spec,omitempty"`
+	// status is what the controllers observed. It is written by KubeVision only.
+	// +optional
+	Status KubeVisionUserStatus `json:"status,omitempty"`
+}
+
+// KubeVisionUserSpec describes a user. It never holds a password.
+type KubeVisionUserSpec struct {
+	// displayName is the name that the dashboard shows. Defaults to the name of the object.
+	// +optional
+	// +kubebuilder:validation:MaxLength=256
+	DisplayName string `json:"displayName,omitempty"`
+
+	// email is the user's mail address, for display.
+	// +optional
+	// +kubebuilder:validation:MaxLength=320
+	// +kubebuilder:validation:Pattern=`^[^@\s]+@[^@\s]+$`
+	Email string `json:"email,omitempty"`
+
+	// groups are the KubeVision groups of the user. A KubeVisionRoleBinding names one with a subject of kind KubeVisionGroup.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=64
+	// +kubebuilder:validation:items:MaxLength=63
+	// +kubebuilder:validation:items:Pattern=`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`
+	Groups []string `json:"groups,omitempty"`
+
+	// disabled ends every session of the user and refuses new ones.
+	// +optional
+	Disabled bool `json:"disabled,omitempty"`
+
+	// twoFactor says whether the user must have a second factor. Defaults to Optional.
+	// +optional
+	// +kubebuilder:default=Optional
+	TwoFactor TwoFactorPolicy `json:"twoFactor,omitempty"`
+
+	// passwordSecretRef names the Secret with the user's password, either in clear or as an argon2id hash in PHC string format.
+	// The password is taken over when the Secret appears or changes. A user without one cannot log in with a password.
+	// +optional
+	PasswordSecretRef *SecretKeyReference `json:"passwordSecretRef,omitempty"`
+
+	// mustChangePassword asks the user to choose a new password at the next login.
+	// +optional
+	MustChangePassword bool `json:"mustChangePassword,omitempty"`
+}
+
+// SecretKeyReference names one key of a Secret in the namespace in which KubeVision is installed. Other namespaces cannot be
+// named, so that nobody can make KubeVision read a Secret for them.
+type SecretKeyReference struct {
+	// name of the Secret.
+	// +required
+	// +kubebuilder:validation:MinLength=1
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`
+	Name string `json:"name"`
+
+	// key in the Secret's data. Defaults to "password" for a user and to "kubeconfig" for a cluster.
+	// +optional
+	// +kubebuilder:validation:MaxLength=253
+	// +kubebuilder:validation:Pattern=`^[-._a-zA-Z0-9]+$`
+	Key string `json:"key,omitempty"`
+}
+
+// KubeVisionUserStatus is what KubeVision knows of a user.
+type KubeVisionUserStatus struct {
+	// conditions of the user: Ready and CredentialsReady.
+	// +optional
+	// +listType=map
+	// +listMapKey=type
+	Conditions []metav1.Condition `json:"conditions,omitempty"`
+
+	// observedGeneration is the generation of the spec that the conditions speak of.
+	// +optional
+	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
+
+	// twoFactorEnabled says whether the user has proved a second factor.
+	// +optional
+	TwoFactorEnabled bool `json:"twoFactorEnabled,omitempty"`
+
+	// recoveryCodesRemaining is the number of unused recovery codes. Absent without a second factor.
+	// +optional
+	RecoveryCodesRemaining *int32 `json:"recoveryCodesRemaining,omitempty"`
+
+	// lastLoginTime is the time of the last complete login.
+	// +optional
+	LastLoginTime *metav1.Time `json:"lastLoginTime,omitempty"`
+
+	// lockedUntil is the time before which no login is accepted, because too many have failed.
+	// +optional
+	LockedUntil *metav1.Time `json:"lockedUntil,omitempty"`
+}
+
+// KubeVisionUserList is a list of users.
+//
+// +kubebuilder:object:root=true
+type KubeVisionUserList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []KubeVisionUser `json:"items"`
+}

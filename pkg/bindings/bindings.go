@@ -1,0 +1,132 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package bindings says what KubeVisionRoleBindings mean: which subjects, roles, clusters and namespaces. The controllers that make
+// grants true and the server that acts for users read them through this package alone, so that the two cannot disagree.
+package bindings
+
+import (
+	"fmt"
+	"slices"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/identity"
+)
+
+// Users finds KubeVisionUsers by name.
+type Users map[string]*kubevisionv1alpha1.KubeVisionUser
+
+// IndexUsers makes the items of a list findable by name. The pointers are into the list.
+func IndexUsers(users []kubevisionv1alpha1.KubeVisionUser) Users {
+	out := make(Users, len(users))
+	for i := range users {
+		out[users[i].Name] = &users[i]
+	}
+	return out
+}
+
+// Subjects are the RBAC subjects of a binding. KubeVisionUsers that do not exist, or are being deleted, are left out, so that a user
+// who is made again under an old name does not inherit anything before a controller has looked; they are returned as missing.
+func Subjects(subjects []kubevisionv1alpha1.Subject, users Users) (found []rbacv1.Subject, missing []string) {
+	for _, s := range subjects {
+		switch s.Kind {
+		case kubevisionv1alpha1.SubjectKubeVisionUser:
+			if u, ok := users[s.Name]; !ok || !u.DeletionTimestamp.IsZero() {
+				missing = append(missing, s.Name)
+				continue
+			}
+			found = append(found, rbacUser(identity.UserName(s.Name)))
+		case kubevisionv1alpha1.SubjectKubeVisionGroup:
+			found = append(found, rbacGroup(identity.GroupName(s.Name)))
+		case kubevisionv1alpha1.SubjectUser:
+			found = append(found, rbacUser(s.Name))
+		case kubevisionv1alpha1.SubjectGroup:
+			found = append(found, rbacGroup(s.Name))
+		case kubevisionv1alpha1.SubjectServiceAccount:
+			found = append(found, rbacv1.Subject{Kind: rbacv1.ServiceAccountKind, Namespace: s.Namespace, Name: s.Name})
+		}
+	}
+	return found, missing
+}
+
+func rbacUser(name string) rbacv1.Subject {
+	return rbacv1.Subject{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: name}
+}
+
+func rbacGroup(name string) rbacv1.Subject {
+	return rbacv1.Subject{APIGroup: rbacv1.GroupName, Kind: rbacv1.GroupKind, Name: name}
+}
+
+// Names says whether the subjects name somebody of this Kubernetes user name and these Kubernetes groups.
+func Names(subjects []rbacv1.Subject, user string, groups []string) bool {
+	return slices.ContainsFunc(subjects, func(s rbacv1.Subject) bool {
+		switch s.Kind {
+		case rbacv1.UserKind:
+			return s.Name == user
+		case rbacv1.GroupKind:
+			return slices.Contains(groups, s.Name)
+		case rbacv1.ServiceAccountKind:
+			return user == serviceAccountUser(s.Namespace, s.Name)
+		default:
+			return false
+		}
+	})
+}
+
+// builtIn are the roles that KubeVision places on every cluster.
+var builtIn = []string{
+	kubevisionv1alpha1.RoleAdmin, kubevisionv1alpha1.RoleOps, kubevisionv1alpha1.RoleDev, kubevisionv1alpha1.RoleReadonly,
+}
+
+// BuiltInRole is the name of the built-in role that a reference means, and whether it means one.
+func BuiltInRole(ref kubevisionv1alpha1.RoleReference) (string, bool) {
+	if ref.Kind == kubevisionv1alpha1.RoleClusterRole || !slices.Contains(builtIn, ref.Name) {
+		return "", false
+	}
+	return ref.Name, true
+}
+
+// ClusterRole is the name of the ClusterRole that a reference means on the target cluster.
+func ClusterRole(ref kubevisionv1alpha1.RoleReference) string {
+	if role, ok := BuiltInRole(ref); ok {
+		return BuiltInClusterRole(role)
+	}
+	return ref.Name
+}
+
+// BuiltInClusterRole is the name of the ClusterRole behind a built-in role.
+func BuiltInClusterRole(role string) string { return "kubevision:" + role }
+
+// SelectsCluster says whether the targets include a cluster of that name and labels. A selector that cannot be read is an error, and
+// selects nothing.
+func SelectsCluster(t kubevisionv1alpha1.ClusterTargets, name string, clusterLabels map[string]string) (bool, error) {
+	return selects(t.Names, t.Selector, name, clusterLabels)
+}
+
+// SelectsEveryCluster says whether the targets include every cluster there may ever be.
+func SelectsEveryCluster(t kubevisionv1alpha1.ClusterTargets) bool {
+	return t.Selector != nil && len(t.Selector.MatchLabels) == 0 && len(t.Selector.MatchExpressions) == 0
+}
+
+// SelectsNamespace says whether the targets include a namespace of that name and labels. No targets are the whole cluster.
+func SelectsNamespace(t *kubevisionv1alpha1.NamespaceTargets, name string, namespaceLabels map[string]string) (bool, error) {
+	if t == nil {
+		return true, nil
+	}
+	return selects(t.Names, t.Selector, name, namespaceLabels)
+}
+
+func selects(names []string, selector *metav1.LabelSelector, name string, objectLabels map[string]string) (bool, error) {
+	if selector == nil {
+		return slices.Contains(names, name), nil
+	}
+	s, err := metav1.LabelSelectorAsSelector(selector)
+	if err != nil {
+		return false, fmt.Errorf("invalid label selector: %w", err)
+	}
+	return s.Matches(labels.Set(objectLabels)), nil
+}

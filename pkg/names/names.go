@@ -1,0 +1,59 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package names holds the names of the objects that KubeVision's programs make or find in a cluster.
+package names
+
+const (
+	// Namespace is where KubeVision lives. It is fixed, so that a reference to a Secret can never mean another namespace.
+	Namespace = "kubevision-system"
+
+	// SigningKeysSecret holds the keys that sign access tokens.
+	SigningKeysSecret = "kubevision-signing-keys"
+	// ServingCertSecret holds the serving certificate of kubevision-apiserver and the CA that signed it.
+	ServingCertSecret = "kubevision-apiserver-tls"
+	// APIServerService is the Service in front of kubevision-apiserver.
+	APIServerService = "kubevision-apiserver"
+	// APIService registers the dashboard's API with kube-apiserver.
+	APIService = "v1alpha1.dashboard.kubevision.io"
+
+	// Impersonator is the name of the ServiceAccount that may do nothing but act for the users and groups that bindings name, and of
+	// the roles that let it.
+	Impersonator = "kubevision-impersonator"
+
+	// AdminUser is the first user.
+	AdminUser = "admin"
+	// AdminPasswordSecret holds the first user's random password.
+	AdminPasswordSecret = "kubevision-admin-password"
+	// BootstrapConfigMap remembers that the first user was made, so that it is not made again.
+	BootstrapConfigMap = "kubevision-bootstrap"
+
+	// FieldManager owns the fields that the controllers apply.
+	FieldManager = "kubevision-controller-manager"
+)
+
+// Labels on everything that KubeVision makes.
+const (
+	// ManagedByLabel is the recommended label that names the tool an object is managed by.
+	ManagedByLabel = "app.kubernetes.io/managed-by"
+	// ManagedBy is its value.
+	ManagedBy = "kubevision"
+	// RoleBindingLabel names the KubeVisionRoleBinding that an RBAC object was made for.
+	RoleBindingLabel = "kubevision.io/role-binding"
+	// UserLabel names the KubeVisionUser that an object was made for.
+	UserLabel = "kubevision.io/user"
+	// ComponentLabel says which part of KubeVision an object belongs to, where it is made for no one binding or user.
+	ComponentLabel = "kubevision.io/component"
+)
+
+// PasswordKey is the default key of a user's password in the Secret that spec.passwordSecretRef names.
+const PasswordKey = "password"
+
+// CredentialsSecret is the name of the Secret with a user's credentials.
+func CredentialsSecret(user string) string { return "kubevision-credentials-" + user }
+
+// GrantedRole is the name of the RBAC objects that make a KubeVisionRoleBinding true on a cluster.
+func GrantedRole(binding string) string { return "kubevision:binding:" + binding }
+
+// ClusterUse is the name of the RBAC objects on the host that let the subjects of a KubeVisionRoleBinding use its clusters.
+func ClusterUse(binding string) string { return "kubevision:use:" + binding }
