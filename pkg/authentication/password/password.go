@@ -1,0 +1,189 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package password hashes and verifies passwords with argon2id (RFC 9106), written as PHC strings.
+package password
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"math"
+	"strconv"
+	"strings"
+
+	"golang.org/x/crypto/argon2"
+)
+
+const (
+	// MaxLength is the longest password in bytes. Longer ones are refused before any work is done on them.
+	MaxLength = 1024
+
+	saltLength = 16
+	keyLength  = 32
+)
+
+// Parameters are the cost of a hash.
+type Parameters struct {
+	// Memory in KiB.
+	Memory uint32
+	// Time is the number of passes.
+	Time uint32
+	// Threads is the degree of parallelism.
+	Threads uint8
+}
+
+// Default is the cost of new hashes: the OWASP Password Storage Cheat Sheet's configuration of 19 MiB and two passes.
+var Default = Parameters{Memory: 19 * 1024, Time: 2, Threads: 1}
+
+// limits of what a PHC string from elsewhere may ask for, so that one cannot exhaust memory.
+const (
+	maxMemory  = 256 * 1024
+	maxTime    = 16
+	maxThreads = 8
+	minKey     = 16
+	maxKey     = 64
+	minSalt    = 8
+	maxSalt    = 64
+)
+
+// ErrMismatch is a wrong password.
+var ErrMismatch = errors.New("password does not match")
+
+// Hash is an argon2id hash in PHC string format: $argon2id$v=19$m=19456,t=2,p=1$<salt>$<key>.
+type Hash struct {
+	params Parameters
+	salt   []byte
+	key    []byte
+}
+
+// Hasher bounds how many hashes are computed at once, since each holds Parameters.Memory.
+type Hasher struct {
+	slots chan struct{}
+	dummy Hash
+}
+
+// NewHasher makes a hasher that computes at most a number of hashes at once.
+func NewHasher(concurrency int) (*Hasher, error) {
+	h := &Hasher{slots: make(chan struct{}, max(concurrency, 1))}
+	dummy, err := h.Hash(context.Background(), rand.Text())
+	if err != nil {
+		return nil, fmt.Errorf("hashing a random password: %w", err)
+	}
+	h.dummy = dummy
+	return h, nil
+}
+
+// Hash hashes a password with a new salt. It waits for a slot as long as the context lasts.
+func (h *Hasher) Hash(ctx context.Context, password string) (Hash, error) {
+	salt := make([]byte, saltLength)
+	if _, err := rand.Read(salt); err != nil {
+		return Hash{}, fmt.Errorf("reading randomness for a salt: %w", err)
+	}
+	key, err := h.derive(ctx, password, salt, Default, keyLength)
+	if err != nil {
+		return Hash{}, err
+	}
+	return Hash{params: Default, salt: salt, key: key}, nil
+}
+
+// Verify compares a password with a hash in constant time. It is ErrMismatch if they do not belong together.
+func (h *Hasher) Verify(ctx context.Context, password string, hash Hash) error {
+	key, err := h.derive(ctx, password, hash.salt, hash.params, uint32(len(hash.key))) //nolint:gosec // Parse bounds it by maxKey
+	if err != nil {
+		return err
+	}
+	if subtle.ConstantTimeCompare(key, hash.key) != 1 {
+		return ErrMismatch
+	}
+	return nil
+}
+
+// VerifyNobody takes as long as Verify, and never succeeds: for users who do not exist.
+func (h *Hasher) VerifyNobody(ctx context.Context, password string) error {
+	if err := h.Verify(ctx, password, h.dummy); err != nil {
+		return err
+	}
+	return ErrMismatch
+}
+
+func (h *Hasher) derive(ctx context.Context, password string, salt []byte, p Parameters, length uint32) ([]byte, error) {
+	if len(password) > MaxLength {
+		return nil, ErrMismatch
+	}
+	select {
+	case h.slots <- struct{}{}:
+		defer func() { <-h.slots }()
+	case <-ctx.Done():
+		return nil, fmt.Errorf("waiting for a place to hash a password: %w", ctx.Err())
+	}
+	return argon2.IDKey([]byte(password), salt, p.Time, p.Memory, p.Threads, length), nil
+}
+
+// String is the hash in PHC string format.
+func (h Hash) String() string {
+	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, h.params.Memory, h.params.Time, h.params.Threads,
+		base64.RawStdEncoding.EncodeToString(h.salt), base64.RawStdEncoding.EncodeToString(h.key))
+}
+
+// IsHash says whether a value means to be a PHC string rather than a password in clear.
+func IsHash(value string) bool { return strings.HasPrefix(value, "$argon2") }
+
+// Parse reads a PHC string. Only argon2id of version 19 is accepted, at a cost that is neither absurd nor ruinous.
+func Parse(value string) (Hash, error) {
+	parts := strings.Split(value, "$")
+	if len(parts) != 6 || parts[0] != "" || parts[1] != "argon2id" {
+		return Hash{}, errors.New("not an argon2id hash in PHC string format")
+	}
+	if parts[2] != "v="+strconv.Itoa(argon2.Version) {
+		return Hash{}, fmt.Errorf("argon2 version must be %d", argon2.Version)
+	}
+	params, err := parseParameters(parts[3])
+	if err != nil {
+		return Hash{}, err
+	}
+	salt, err := base64.RawStdEncoding.Strict().DecodeString(parts[4])
+	if err != nil || len(salt) < minSalt || len(salt) > maxSalt {
+		return Hash{}, fmt.Errorf("salt must be %d to %d bytes in base64 without padding", minSalt, maxSalt)
+	}
+	key, err := base64.RawStdEncoding.Strict().DecodeString(parts[5])
+	if err != nil || len(key) < minKey || len(key) > maxKey {
+		return Hash{}, fmt.Errorf("key must be %d to %d bytes in base64 without padding", minKey, maxKey)
+	}
+	return Hash{params: params, salt: salt, key: key}, nil
+}
+
+func parseParameters(value string) (Parameters, error) {
+	fields := strings.Split(value, ",")
+	if len(fields) != 3 {
+		return Parameters{}, errors.New("parameters must be m=,t=,p=")
+	}
+	memory, err := parameter(fields[0], "m=", 8, maxMemory)
+	if err != nil {
+		return Parameters{}, err
+	}
+	passes, err := parameter(fields[1], "t=", 1, maxTime)
+	if err != nil {
+		return Parameters{}, err
+	}
+	threads, err := parameter(fields[2], "p=", 1, maxThreads)
+	if err != nil {
+		return Parameters{}, err
+	}
+	if memory < 8*threads {
+		return Parameters{}, errors.New("m must be at least 8 times p")
+	}
+	return Parameters{Memory: memory, Time: passes, Threads: uint8(min(threads, math.MaxUint8))}, nil //nolint:gosec // bounded by maxThreads
+}
+
+func parameter(field, prefix string, least, most uint32) (uint32, error) {
+	digits, ok := strings.CutPrefix(field, prefix)
+	n, err := strconv.ParseUint(digits, 10, 32)
+	if !ok || err != nil || strconv.FormatUint(n, 10) != digits || uint32(n) < least || uint32(n) > most {
+		return 0, fmt.Errorf("%s must be a number from %d to %d", prefix, least, most)
+	}
+	return uint32(n), nil
+}

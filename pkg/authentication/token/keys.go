@@ -1,0 +1,139 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package token
+
+import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+	"k8s.io/utils/clock"
+)
+
+const (
+	keySuffix = ".pem"
+	pemType   = "PRIVATE KEY"
+
+	// propagation is how long a new key waits before it signs, so that every replica knows it by then.
+	propagation = time.Minute
+)
+
+// Key is a signing key. Its id is a ULID, and so tells when it was made.
+type Key struct {
+	ID      string
+	Private *ecdsa.PrivateKey
+	Created time.Time
+}
+
+// NewKey makes a random P-256 key, as a name and value for the data of the Secret that KeySet.Load reads.
+func NewKey(now time.Time) (name string, value []byte, err error) {
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return "", nil, fmt.Errorf("generating a P-256 key: %w", err)
+	}
+	der, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		return "", nil, fmt.Errorf("encoding a P-256 key: %w", err)
+	}
+	id, err := ulid.New(ulid.Timestamp(now), rand.Reader)
+	if err != nil {
+		return "", nil, fmt.Errorf("making a key id: %w", err)
+	}
+	return id.String() + keySuffix, pem.EncodeToMemory(&pem.Block{Type: pemType, Bytes: der}), nil
+}
+
+// ParseKeys reads the data of the Secret, oldest key first. One key that cannot be read spoils them all: a replica must not sign or
+// accept less than the others do.
+func ParseKeys(data map[string][]byte) ([]Key, error) {
+	var keys []Key
+	for name, value := range data {
+		key, err := parseKey(name, value)
+		if err != nil {
+			return nil, fmt.Errorf("signing key %q: %w", name, err)
+		}
+		keys = append(keys, key)
+	}
+	slices.SortFunc(keys, func(a, b Key) int { return strings.Compare(a.ID, b.ID) })
+	return keys, nil
+}
+
+func parseKey(name string, value []byte) (Key, error) {
+	id, ok := strings.CutSuffix(name, keySuffix)
+	made, err := ulid.ParseStrict(id)
+	if !ok || err != nil {
+		return Key{}, errors.New("the name is not a ULID followed by " + keySuffix)
+	}
+	block, rest := pem.Decode(value)
+	if block == nil || block.Type != pemType || len(strings.TrimSpace(string(rest))) > 0 {
+		return Key{}, errors.New("the value is not one PEM block of type " + pemType)
+	}
+	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)
+	if err != nil {
+		return Key{}, errors.New("the value is not a PKCS #8 key")
+	}
+	private, ok := parsed.(*ecdsa.PrivateKey)
+	if !ok || private.Curve != elliptic.P256() {
+		return Key{}, errors.New("the key is not on the curve P-256")
+	}
+	return Key{ID: id, Private: private, Created: ulid.Time(made.Time())}, nil
+}
+
+// KeySet is the keys that are in force. It may be loaded anew at any time.
+type KeySet struct {
+	clock clock.PassiveClock
+	keys  atomic.Pointer[[]Key]
+}
+
+// NewKeySet is a set without keys.
+func NewKeySet(c clock.PassiveClock) *KeySet { return &KeySet{clock: c} }
+
+// Load replaces the keys with those of a Secret's data.
+func (s *KeySet) Load(data map[string][]byte) error {
+	keys, err := ParseKeys(data)
+	if err != nil {
+		return err
+	}
+	s.keys.Store(&keys)
+	return nil
+}
+
+func (s *KeySet) all() []Key {
+	if p := s.keys.Load(); p != nil {
+		return *p
+	}
+	return nil
+}
+
+// Current is the newest key that every replica has had time to learn; the oldest one where all are new.
+func (s *KeySet) Current() (Key, error) {
+	keys := s.all()
+	if len(keys) == 0 {
+		return Key{}, ErrNoKeys
+	}
+	for _, k := range slices.Backward(keys) {
+		if s.clock.Since(k.Created) >= propagation {
+			return k, nil
+		}
+	}
+	return keys[0], nil
+}
+
+// Find is the key of that id.
+func (s *KeySet) Find(id string) (Key, bool) {
+	for _, k := range s.all() {
+		if k.ID == id {
+			return k, true
+		}
+	}
+	return Key{}, false
+}

@@ -1,0 +1,105 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package authentication says who is calling: it logs users in, and recognises them by their access tokens.
+package authentication
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apiserver/pkg/authentication/user"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/authentication/token"
+	"github.com/kubevision-io/kubevision/pkg/identity"
+)
+
+// ErrRevoked is a genuine token whose user or session is no more.
+var ErrRevoked = errors.New("the session of the token has ended")
+
+// Principal is a KubeVisionUser who is logged in, as Kubernetes sees them.
+type Principal struct {
+	user.DefaultInfo
+
+	// KubeVisionUser is the name of the user object.
+	KubeVisionUser string
+	// Session is the name of the session object.
+	Session string
+	// Methods are how the user authenticated.
+	Methods []string
+}
+
+// Tokens recognises users by their access tokens.
+type Tokens struct {
+	// Service verifies the tokens themselves.
+	Service *token.Service
+	// Cache holds users and sessions; reading it makes no call.
+	Cache client.Reader
+	// Live reads what the cache does not know yet: the session of a login that was a moment ago.
+	Live client.Reader
+	// Clock is the time by which sessions end.
+	Clock clock.PassiveClock
+}
+
+// Authenticate says who holds the token. It is token.ErrExpired for a genuine one that is too old, ErrRevoked or another error for one
+// that is worth nothing.
+func (t *Tokens) Authenticate(ctx context.Context, raw string) (*Principal, error) {
+	claims, err := t.Service.Verify(raw)
+	if err != nil {
+		return nil, err
+	}
+	u := &kubevisionv1alpha1.KubeVisionUser{}
+	if err := t.get(ctx, claims.Subject, u); err != nil {
+		return nil, err
+	}
+	if string(u.UID) != claims.UserUID || u.Spec.Disabled || !u.DeletionTimestamp.IsZero() {
+		return nil, ErrRevoked
+	}
+	s := &kubevisionv1alpha1.KubeVisionSession{}
+	if err := t.get(ctx, claims.Session, s); err != nil {
+		return nil, err
+	}
+	if s.Spec.UserUID != u.UID || !s.DeletionTimestamp.IsZero() || !t.Clock.Now().Before(s.Spec.ExpirationTime.Time) {
+		return nil, ErrRevoked
+	}
+	return NewPrincipal(u, claims.Session, claims.Methods), nil
+}
+
+// NewPrincipal is the user as Kubernetes sees them.
+func NewPrincipal(u *kubevisionv1alpha1.KubeVisionUser, session string, methods []string) *Principal {
+	return &Principal{
+		DefaultInfo: user.DefaultInfo{
+			Name:   identity.UserName(u.Name),
+			UID:    string(u.UID),
+			Groups: append(identity.Groups(u.Spec.Groups), user.AllAuthenticated),
+		},
+		KubeVisionUser: u.Name,
+		Session:        session,
+		Methods:        methods,
+	}
+}
+
+// get asks the API server only about what a genuine token names and the cache lacks, so that nobody can cause calls with invented names.
+func (t *Tokens) get(ctx context.Context, name string, into client.Object) error {
+	key := types.NamespacedName{Name: name}
+	err := t.Cache.Get(ctx, key, into)
+	if apierrors.IsNotFound(err) {
+		err = t.Live.Get(ctx, key, into)
+	}
+	if apierrors.IsNotFound(err) {
+		return ErrRevoked
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	return nil
+}
+
+// ErrUnavailable means that it could not be found out who is calling.
+var ErrUnavailable = errors.New("users and sessions cannot be read")
