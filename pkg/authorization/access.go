@@ -1,0 +1,105 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package authorization
+
+import (
+	"context"
+	"errors"
+
+	authorizationv1 "k8s.io/api/authorization/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apiserver/pkg/authentication/user"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
+	"github.com/kubevision-io/kubevision/pkg/clusters"
+)
+
+// ClusterParameter is the path parameter that names a cluster.
+const ClusterParameter = "cluster"
+
+// Access lets callers reach clusters.
+type Access struct {
+	Reviewer    *Reviewer
+	Connections *clusters.Connections
+}
+
+// Cluster is the access review of every route below /clusters/{cluster}: the caller must be allowed to use the cluster, and gets a
+// client that acts there as them. Whether the cluster exists is told only to those who may use it.
+func (a *Access) Cluster(r *routes.Request, u user.Info) (*clusters.Caller, error) {
+	name := r.Path(ClusterParameter)
+	if err := routes.CheckSubdomain(ClusterParameter, name); err != nil {
+		return nil, err
+	}
+	ctx := r.Context()
+	allowed, err := a.Reviewer.MayUseCluster(ctx, u, name)
+	if err != nil {
+		return nil, Unreviewed(err)
+	}
+	if !allowed {
+		return nil, envelope.New(dashboardv1alpha1.CodeClusterForbidden, "you may not use cluster %q", name)
+	}
+	connection, err := a.Connections.Get(ctx, name)
+	switch {
+	case errors.Is(err, clusters.ErrNotRegistered):
+		return nil, envelope.New(dashboardv1alpha1.CodeClusterNotFound, "there is no cluster %q", name)
+	case errors.Is(err, clusters.ErrNotConnected):
+		return nil, envelope.New(dashboardv1alpha1.CodeUnreachable, "cluster %q is registered, but there is no connection to it", name).Because(err)
+	case err != nil:
+		return nil, err
+	}
+	caller, err := connection.As(ctx, u)
+	if errors.Is(err, clusters.ErrNobodyToActAs) {
+		return nil, envelope.New(dashboardv1alpha1.CodeForbidden,
+			"no role binding names you or a group of yours, so that KubeVision may not act for you on cluster %q", name).Because(err)
+	}
+	return caller, err
+}
+
+// Unreviewed is the answer where a permission could not be checked: a denial, and not the caller's fault.
+func Unreviewed(err error) error {
+	return envelope.New(dashboardv1alpha1.CodeUnreachable, "your permissions could not be checked").Because(err)
+}
+
+// Outcome is the error of a call to a cluster that acted as a user, with its code. What the cluster forbade is looked at more closely:
+// whether RBAC was the reason, and whether the user may see that namespace at all.
+func Outcome(ctx context.Context, caller *clusters.Caller, attributes authorizationv1.ResourceAttributes, err error) error {
+	if err == nil {
+		return nil
+	}
+	if !apierrors.IsForbidden(err) {
+		return envelope.FromAPIError(err)
+	}
+	allowed, reviewErr := caller.Allowed(ctx, attributes)
+	switch {
+	case apierrors.IsForbidden(reviewErr):
+		// Even the question was forbidden: the account that acts for users may not act for this one.
+		return envelope.New(dashboardv1alpha1.CodeForbidden, "your role binding is not in force on this cluster yet: try again shortly").Because(err)
+	case reviewErr != nil:
+		return Unreviewed(errors.Join(reviewErr, err))
+	case allowed:
+		return envelope.New(dashboardv1alpha1.CodeRejected, "%s", message(err)).Because(err)
+	case attributes.Namespace == "":
+		return envelope.FromAPIError(err)
+	}
+	visible, reviewErr := caller.Allowed(ctx, authorizationv1.ResourceAttributes{
+		Version: "v1", Resource: "namespaces", Verb: "get", Namespace: attributes.Namespace, Name: attributes.Namespace,
+	})
+	if reviewErr != nil {
+		return Unreviewed(errors.Join(reviewErr, err))
+	}
+	if !visible {
+		return envelope.New(dashboardv1alpha1.CodeNamespaceForbidden, "you have no access to namespace %q", attributes.Namespace).Because(err)
+	}
+	return envelope.FromAPIError(err)
+}
+
+func message(err error) string {
+	var status apierrors.APIStatus
+	if errors.As(err, &status) {
+		return status.Status().Message
+	}
+	return "the cluster's API server refused the request"
+}

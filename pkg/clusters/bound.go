@@ -1,0 +1,84 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package clusters
+
+import (
+	"context"
+	"fmt"
+	"sync"
+	"sync/atomic"
+
+	toolscache "k8s.io/client-go/tools/cache"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/bindings"
+)
+
+// Bound knows whom the role bindings name, and so whom anybody may act for. It reads the bindings again only after one has changed.
+type Bound struct {
+	reader  client.Reader
+	changes atomic.Int64
+
+	mu      sync.Mutex
+	version int64
+	current bindings.Impersonation
+}
+
+// NewBound watches the bindings and users in the cache.
+func NewBound(ctx context.Context, c cache.Cache) (*Bound, error) {
+	b := &Bound{reader: c}
+	b.changes.Store(1)
+	for _, kind := range []client.Object{&kubevisionv1alpha1.KubeVisionRoleBinding{}, &kubevisionv1alpha1.KubeVisionUser{}} {
+		informer, err := c.GetInformer(ctx, kind, cache.BlockUntilSynced(false))
+		if err != nil {
+			return nil, fmt.Errorf("watching role bindings and users: %w", err)
+		}
+		changed := toolscache.ResourceEventHandlerFuncs{
+			AddFunc:    func(any) { b.changes.Add(1) },
+			UpdateFunc: func(any, any) { b.changes.Add(1) },
+			DeleteFunc: func(any) { b.changes.Add(1) },
+		}
+		if _, err := informer.AddEventHandler(changed); err != nil {
+			return nil, fmt.Errorf("watching role bindings and users: %w", err)
+		}
+	}
+	return b, nil
+}
+
+// Impersonation is whom the bindings name now.
+func (b *Bound) Impersonation(ctx context.Context) (bindings.Impersonation, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	version := b.changes.Load()
+	if version == b.version {
+		return b.current, nil
+	}
+	current, err := ReadImpersonation(ctx, b.reader)
+	if err != nil {
+		return bindings.Impersonation{}, err
+	}
+	b.version, b.current = version, current
+	return current, nil
+}
+
+// ReadImpersonation collects whom all role bindings name.
+func ReadImpersonation(ctx context.Context, reader client.Reader) (bindings.Impersonation, error) {
+	var users kubevisionv1alpha1.KubeVisionUserList
+	if err := reader.List(ctx, &users, client.UnsafeDisableDeepCopy); err != nil {
+		return bindings.Impersonation{}, fmt.Errorf("listing users: %w", err)
+	}
+	var all kubevisionv1alpha1.KubeVisionRoleBindingList
+	if err := reader.List(ctx, &all, client.UnsafeDisableDeepCopy); err != nil {
+		return bindings.Impersonation{}, fmt.Errorf("listing role bindings: %w", err)
+	}
+	var subjects []kubevisionv1alpha1.Subject
+	for i := range all.Items {
+		if all.Items[i].DeletionTimestamp.IsZero() {
+			subjects = append(subjects, all.Items[i].Spec.Subjects...)
+		}
+	}
+	return bindings.ImpersonationOf(subjects, bindings.IndexUsers(users.Items)), nil
+}

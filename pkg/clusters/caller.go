@@ -1,0 +1,85 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package clusters
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+
+	authorizationv1 "k8s.io/api/authorization/v1"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/transport"
+
+	"github.com/kubevision-io/kubevision/pkg/authorization/review"
+)
+
+// maxRetries bounds how often a call is made again that the cluster asked to make later.
+const maxRetries = 2
+
+// Caller acts on one cluster as one user.
+type Caller struct {
+	rest      rest.Interface
+	resources *resources
+}
+
+// newCaller sets the identity in a round tripper, behind everything that a request could bring along.
+func newCaller(c *Connection, name string, groups []string) (*Caller, error) {
+	if name == "" {
+		return nil, errors.New("there is no client without a user")
+	}
+	asUser := transport.NewImpersonatingRoundTripper(transport.ImpersonationConfig{UserName: name, Groups: groups}, c.transport)
+	httpClient := &http.Client{Transport: asUser, Timeout: callTimeout, CheckRedirect: refuseRedirect}
+	restClient, err := rest.UnversionedRESTClientForConfigAndClient(c.config, httpClient)
+	if err != nil {
+		return nil, fmt.Errorf("making a client for the cluster: %w", err)
+	}
+	return &Caller{rest: restClient, resources: c.resources}, nil
+}
+
+// Resource finds a kind of objects by plural, plural.group or plural.version.group. It is false where the cluster serves none.
+func (c *Caller) Resource(ctx context.Context, name string) (Resource, bool, error) {
+	return c.resources.find(ctx, name)
+}
+
+// Get reads objects as JSON: a list where the name is empty, of all namespaces where the namespace is.
+func (c *Caller) Get(ctx context.Context, r Resource, namespace, name string, query url.Values) ([]byte, error) {
+	request := c.rest.Get().AbsPath(path(r, namespace, name)...).SetHeader("Accept", "application/json").MaxRetries(maxRetries)
+	for key, values := range query {
+		for _, value := range values {
+			request = request.Param(key, value)
+		}
+	}
+	return request.Do(ctx).Raw()
+}
+
+// Allowed asks the cluster whether the user may do that. An error is a denial.
+func (c *Caller) Allowed(ctx context.Context, attributes authorizationv1.ResourceAttributes) (bool, error) {
+	question := &authorizationv1.SelfSubjectAccessReview{}
+	question.APIVersion, question.Kind = authorizationv1.SchemeGroupVersion.String(), "SelfSubjectAccessReview"
+	question.Spec.ResourceAttributes = &attributes
+	answer := &authorizationv1.SelfSubjectAccessReview{}
+	err := c.rest.Post().AbsPath("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews").Body(question).MaxRetries(maxRetries).Do(ctx).Into(answer)
+	if err != nil {
+		return false, fmt.Errorf("reviewing access to %s: %w", attributes.Resource, err)
+	}
+	return review.Allows(answer.Status)
+}
+
+func path(r Resource, namespace, name string) []string {
+	segments := []string{"/apis", r.Group, r.Version}
+	if r.Group == "" {
+		segments = []string{"/api", r.Version}
+	}
+	if namespace != "" {
+		segments = append(segments, "namespaces", namespace)
+	}
+	segments = append(segments, r.GroupVersionResource.Resource)
+	if name != "" {
+		segments = append(segments, name)
+	}
+	return segments
+}

@@ -1,0 +1,46 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package clusters
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"golang.org/x/oauth2"
+	authenticationv1 "k8s.io/api/authentication/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
+
+	"github.com/kubevision-io/kubevision/pkg/names"
+)
+
+const (
+	// tokenLifetime is asked for; the transport fetches a new token before it is over.
+	tokenLifetime = time.Hour
+	// tokenTimeout bounds the request for a token.
+	tokenTimeout = 10 * time.Second
+)
+
+// tokenSource gets short-lived tokens of the ServiceAccount that may do nothing but impersonate.
+type tokenSource struct {
+	accounts corev1client.ServiceAccountsGetter
+}
+
+func newTokenSource(accounts corev1client.ServiceAccountsGetter) *tokenSource {
+	return &tokenSource{accounts: accounts}
+}
+
+// Token asks the host for a new token.
+func (s *tokenSource) Token() (*oauth2.Token, error) {
+	ctx, cancel := context.WithTimeout(context.Background(), tokenTimeout)
+	defer cancel()
+	request := &authenticationv1.TokenRequest{}
+	request.Spec.ExpirationSeconds = new(int64(tokenLifetime.Seconds()))
+	answer, err := s.accounts.ServiceAccounts(names.Namespace).CreateToken(ctx, names.Impersonator, request, metav1.CreateOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("requesting a token of %s/%s: %w", names.Namespace, names.Impersonator, err)
+	}
+	return &oauth2.Token{AccessToken: answer.Status.Token, TokenType: "Bearer", Expiry: answer.Status.ExpirationTimestamp.Time}, nil
+}
