@@ -1,0 +1,53 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Program kubevision-apiserver serves the API of the dashboard.
+package main
+
+import (
+	"os"
+
+	"github.com/spf13/cobra"
+	genericapiserver "k8s.io/apiserver/pkg/server"
+	"k8s.io/component-base/cli"
+	logsapi "k8s.io/component-base/logs/api/v1"
+	_ "k8s.io/component-base/logs/json/register" // --logging-format=json
+
+	"github.com/kubevision-io/kubevision/pkg/apiserver/options"
+)
+
+func main() {
+	os.Exit(cli.Run(newCommand()))
+}
+
+func newCommand() *cobra.Command {
+	o := options.New()
+	cmd := &cobra.Command{
+		Use:          "kubevision-apiserver",
+		Short:        "Serve the API of the KubeVision dashboard",
+		Long:         "Serve the API of the KubeVision dashboard, behind kube-apiserver as an aggregated API and directly.",
+		Args:         cobra.NoArgs,
+		SilenceUsage: true,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := logsapi.ValidateAndApply(o.Logs, nil); err != nil {
+				return err
+			}
+			o.Complete()
+			if err := o.Validate(); err != nil {
+				return err
+			}
+			config, err := o.Config(cmd.Context())
+			if err != nil {
+				return err
+			}
+			server, err := config.New()
+			if err != nil {
+				return err
+			}
+			return server.Run(cmd.Context())
+		},
+	}
+	o.AddFlags(cmd.Flags())
+	cmd.SetContext(genericapiserver.SetupSignalContext())
+	return cmd
+}

@@ -1,0 +1,102 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package apiserver
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+
+	"k8s.io/apiserver/pkg/authentication/authenticator"
+	"k8s.io/apiserver/pkg/authentication/authenticatorfactory"
+	"k8s.io/apiserver/pkg/authentication/group"
+	"k8s.io/apiserver/pkg/authentication/request/headerrequest"
+	"k8s.io/apiserver/pkg/authentication/user"
+	"k8s.io/klog/v2"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/filters"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
+	"github.com/kubevision-io/kubevision/pkg/authentication"
+	"github.com/kubevision-io/kubevision/pkg/authentication/token"
+)
+
+// requestAuthenticator says who makes a request. Below the API's prefixes there are two ways to be somebody, an access token and the
+// word of kube-apiserver, and only the public routes may be called by nobody. Everything else (discovery, metrics, health) is
+// authenticated as in any aggregated API server.
+type requestAuthenticator struct {
+	tokens     *authentication.Tokens
+	frontProxy authenticator.Request
+	delegated  authenticator.Request
+	public     func(method, path string) bool
+}
+
+// newFrontProxy trusts X-Remote-* headers only beside a client certificate of the request-header CA with an allowed name.
+func newFrontProxy(c *authenticatorfactory.RequestHeaderConfig) (authenticator.Request, error) {
+	if c == nil || c.CAContentProvider == nil {
+		return nil, errors.New("no request-header CA: kube-apiserver could not be told from anybody else")
+	}
+	return group.NewAuthenticatedGroupAdder(headerrequest.NewDynamicVerifyOptionsSecure(c.CAContentProvider.VerifyOptions,
+		c.AllowedClientNames, c.UsernameHeaders, c.UIDHeaders, c.GroupHeaders, c.ExtraHeaderPrefixes)), nil
+}
+
+// AuthenticateRequest implements authenticator.Request. Why somebody is nobody is noted for the filter that writes the envelope; it is
+// no error, so that the library does not log a line for every expired token.
+func (a *requestAuthenticator) AuthenticateRequest(r *http.Request) (*authenticator.Response, bool, error) {
+	if !filters.UnderAPI(r.URL.Path) {
+		return a.delegated.AuthenticateRequest(r)
+	}
+	raw, present := accessToken(r.Header)
+	r.Header.Del(dashboardv1alpha1.TokenHeader)
+	if present {
+		return a.byToken(r, raw)
+	}
+	response, ok, err := a.frontProxy.AuthenticateRequest(r)
+	if err != nil {
+		klog.FromContext(r.Context()).V(2).Info("Client certificate refused", "reason", err.Error())
+	}
+	if err == nil && ok && !routes.Anonymous(response.User) {
+		return response, true, nil
+	}
+	if path, ok := routes.BelowRoot(r.URL.Path); ok && a.public(r.Method, path) {
+		return &authenticator.Response{User: &user.DefaultInfo{Name: user.Anonymous, Groups: []string{user.AllUnauthenticated}}}, true, nil
+	}
+	return nil, false, nil
+}
+
+func (a *requestAuthenticator) byToken(r *http.Request, raw string) (*authenticator.Response, bool, error) {
+	principal, err := a.tokens.Authenticate(r.Context(), raw)
+	if err == nil {
+		return &authenticator.Response{User: principal}, true, nil
+	}
+	failure := envelope.Unauthenticated().Because(err)
+	switch {
+	case errors.Is(err, token.ErrExpired):
+		failure = envelope.TokenExpired().Because(err)
+	case errors.Is(err, authentication.ErrUnavailable):
+		failure = envelope.Internal(err)
+	}
+	if state := envelope.StateFrom(r.Context()); state != nil {
+		state.SetFailure(failure)
+	}
+	return nil, false, nil
+}
+
+// accessToken finds the token. X-KubeVision-Token decides where it is present, even when it is empty; the Authorization header does
+// where it is a bearer token.
+func accessToken(h http.Header) (string, bool) {
+	if values := h.Values(dashboardv1alpha1.TokenHeader); len(values) > 0 {
+		return strings.TrimSpace(values[0]), true
+	}
+	values := h.Values("Authorization")
+	if len(values) == 0 {
+		return "", false
+	}
+	scheme, raw, _ := strings.Cut(strings.TrimSpace(values[0]), " ")
+	if !strings.EqualFold(scheme, "Bearer") {
+		return "", true // another kind of credential is a wrong one
+	}
+	return strings.TrimSpace(raw), true
+}

@@ -1,0 +1,26 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package apiserver
+
+import (
+	"context"
+
+	"k8s.io/apiserver/pkg/authorization/authorizer"
+
+	"github.com/kubevision-io/kubevision/pkg/apiserver/filters"
+)
+
+// requestAuthorizer leaves what lies below the API's prefixes to the access rules of the routes, without which no route can be
+// registered, and asks the host about everything else: discovery, metrics, version.
+type requestAuthorizer struct {
+	authorizer.Authorizer
+}
+
+// Authorize implements authorizer.Authorizer.
+func (a requestAuthorizer) Authorize(ctx context.Context, attributes authorizer.Attributes) (authorizer.Decision, string, error) {
+	if filters.UnderAPI(attributes.GetPath()) {
+		return authorizer.DecisionAllow, "left to the access rule of the route", nil
+	}
+	return a.Authorizer.Authorize(ctx, attributes)
+}

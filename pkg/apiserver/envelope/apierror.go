@@ -1,0 +1,96 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package envelope
+
+import (
+	"context"
+	"errors"
+	"net/http"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+)
+
+// FromAPIError is the outcome of a call to a cluster's API server that failed. It is the one place where Kubernetes' errors become
+// codes; what only a further question can tell (40301, 40302, whether RBAC was the cause) is asked by the authorization package.
+// Anything that is not an answer of an API server means that it was not reached.
+func FromAPIError(err error) *Error {
+	var known *Error
+	if errors.As(err, &known) {
+		return known
+	}
+	var status apierrors.APIStatus
+	if !errors.As(err, &status) {
+		return unreachable(err)
+	}
+	s := status.Status()
+	code := codeOf(&s)
+	switch code {
+	case dashboardv1alpha1.CodeUnreachable:
+		return unreachable(err)
+	case dashboardv1alpha1.CodeInvalid:
+		e := New(code, "%s", s.Message).Because(err)
+		e.Field = fieldOf(&s)
+		return e
+	default:
+		return New(code, "%s", s.Message).Because(err)
+	}
+}
+
+func unreachable(cause error) *Error {
+	message := "the cluster's API server cannot be reached"
+	if errors.Is(cause, context.DeadlineExceeded) {
+		message = "the cluster's API server did not answer in time"
+	}
+	return New(dashboardv1alpha1.CodeUnreachable, "%s", message).Because(cause)
+}
+
+// codeOf goes by the reason, and by the HTTP status where the reason is not one of Kubernetes' own.
+func codeOf(s *metav1.Status) dashboardv1alpha1.Code {
+	switch s.Reason {
+	case metav1.StatusReasonForbidden:
+		return dashboardv1alpha1.CodeForbidden
+	case metav1.StatusReasonNotFound, metav1.StatusReasonMethodNotAllowed:
+		return dashboardv1alpha1.CodeNotFound
+	case metav1.StatusReasonAlreadyExists:
+		return dashboardv1alpha1.CodeConflict
+	case metav1.StatusReasonConflict:
+		return dashboardv1alpha1.CodeStale
+	case metav1.StatusReasonInvalid:
+		return dashboardv1alpha1.CodeRejected
+	case metav1.StatusReasonBadRequest, metav1.StatusReasonGone, metav1.StatusReasonExpired, metav1.StatusReasonNotAcceptable,
+		metav1.StatusReasonUnsupportedMediaType, metav1.StatusReasonRequestEntityTooLarge:
+		return dashboardv1alpha1.CodeInvalid
+	case metav1.StatusReasonUnauthorized, metav1.StatusReasonServerTimeout, metav1.StatusReasonStoreReadError, metav1.StatusReasonTimeout,
+		metav1.StatusReasonTooManyRequests, metav1.StatusReasonInternalError, metav1.StatusReasonServiceUnavailable:
+		return dashboardv1alpha1.CodeUnreachable
+	case metav1.StatusReasonUnknown:
+	}
+	switch s.Code {
+	case http.StatusForbidden:
+		return dashboardv1alpha1.CodeForbidden
+	case http.StatusNotFound, http.StatusMethodNotAllowed:
+		return dashboardv1alpha1.CodeNotFound
+	case http.StatusConflict:
+		return dashboardv1alpha1.CodeStale
+	case http.StatusUnprocessableEntity:
+		return dashboardv1alpha1.CodeRejected
+	case http.StatusBadRequest, http.StatusGone, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusNotAcceptable:
+		return dashboardv1alpha1.CodeInvalid
+	default:
+		return dashboardv1alpha1.CodeUnreachable
+	}
+}
+
+func fieldOf(s *metav1.Status) string {
+	if s.Reason == metav1.StatusReasonExpired || s.Reason == metav1.StatusReasonGone {
+		return "continue"
+	}
+	if s.Details != nil && len(s.Details.Causes) > 0 {
+		return s.Details.Causes[0].Field
+	}
+	return ""
+}

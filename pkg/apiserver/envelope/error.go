@@ -1,0 +1,82 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package envelope writes the one form in which every request below the API's prefixes is answered: {code, message, data, meta} over
+// HTTP 200. Nothing else writes a response there.
+package envelope
+
+import (
+	"errors"
+	"fmt"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+)
+
+// Error is an outcome other than success. Its message is for the caller to read and safe to send; its cause is for the log.
+type Error struct {
+	Code    dashboardv1alpha1.Code
+	Message string
+	// Field is the part of the request that is missing or malformed.
+	Field string
+	// RetryAfterSeconds is the time to wait before the next try.
+	RetryAfterSeconds int64
+	// Data goes into the envelope's data.
+	Data any
+
+	cause error
+}
+
+// Error is the message, the code and the cause: for logs, never for a response.
+func (e *Error) Error() string {
+	if e.cause == nil {
+		return fmt.Sprintf("%d: %s", e.Code, e.Message)
+	}
+	return fmt.Sprintf("%d: %s: %v", e.Code, e.Message, e.cause)
+}
+
+// Unwrap is the hidden cause.
+func (e *Error) Unwrap() error { return e.cause }
+
+// New is an error with a code and a message that is safe to send.
+func New(code dashboardv1alpha1.Code, format string, args ...any) *Error {
+	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}
+}
+
+// Because adds the cause, which stays in the log.
+func (e *Error) Because(cause error) *Error {
+	e.cause = cause
+	return e
+}
+
+// Required says that a field, query parameter or path value is missing or empty.
+func Required(field string) *Error {
+	return &Error{Code: dashboardv1alpha1.CodeRequired, Message: field + " is required", Field: field}
+}
+
+// Invalid says that a field, query parameter or path value is malformed. The message should say what would be right.
+func Invalid(field, format string, args ...any) *Error {
+	return &Error{Code: dashboardv1alpha1.CodeInvalid, Message: fmt.Sprintf(format, args...), Field: field}
+}
+
+// Unauthenticated is the answer to a request without a valid credential.
+func Unauthenticated() *Error {
+	return New(dashboardv1alpha1.CodeUnauthenticated, "not logged in: send a valid access token")
+}
+
+// TokenExpired is the answer to a genuine token that is too old.
+func TokenExpired() *Error {
+	return New(dashboardv1alpha1.CodeTokenExpired, "the token has expired: refresh it or log in again")
+}
+
+// Internal hides a cause that nobody foresaw behind a message that says nothing of it.
+func Internal(cause error) *Error {
+	return New(dashboardv1alpha1.CodeInternal, "internal server error: give the request id to whoever runs KubeVision").Because(cause)
+}
+
+// As finds the Error in err; any other error is internal.
+func As(err error) *Error {
+	if e, ok := errors.AsType[*Error](err); ok {
+		return e
+	}
+	return Internal(err)
+}

@@ -1,0 +1,100 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package envelope
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strconv"
+
+	"k8s.io/apiserver/pkg/audit"
+	"k8s.io/klog/v2"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+)
+
+// Raw is data that is JSON already and is sent as it is.
+type Raw []byte
+
+const auditAnnotationPrefix = dashboardv1alpha1.GroupName + "/"
+
+// WriteData answers with success.
+func WriteData(ctx context.Context, w http.ResponseWriter, data any, meta dashboardv1alpha1.Meta) {
+	body, err := encode(data)
+	if err != nil {
+		WriteError(ctx, w, Internal(fmt.Errorf("encoding the response: %w", err)))
+		return
+	}
+	write(ctx, w, dashboardv1alpha1.Header{Code: dashboardv1alpha1.CodeOK, Message: "success"}, body, meta)
+}
+
+// WriteError answers with the code, message and data of the error, and logs its cause.
+func WriteError(ctx context.Context, w http.ResponseWriter, err error) {
+	e := As(err)
+	logger := klog.FromContext(ctx)
+	if e.Code >= dashboardv1alpha1.CodeInternal {
+		logger.Error(err, "Request failed", "code", e.Code)
+	} else {
+		logger.V(3).Info("Request refused", "code", e.Code, "reason", err.Error())
+	}
+	body, err := encode(e.Data)
+	if err != nil {
+		logger.Error(err, "Encoding the data of an error")
+		body = null
+	}
+	meta := dashboardv1alpha1.Meta{Field: e.Field, RetryAfterSeconds: e.RetryAfterSeconds}
+	write(ctx, w, dashboardv1alpha1.Header{Code: e.Code, Message: e.Message}, body, meta)
+}
+
+var null = []byte("null")
+
+func encode(data any) ([]byte, error) {
+	switch d := data.(type) {
+	case nil:
+		return null, nil
+	case Raw:
+		return d, nil
+	default:
+		return json.Marshal(d)
+	}
+}
+
+func write(ctx context.Context, w http.ResponseWriter, header dashboardv1alpha1.Header, data []byte, meta dashboardv1alpha1.Meta) {
+	logger := klog.FromContext(ctx)
+	if s := StateFrom(ctx); s != nil {
+		meta.RequestID = s.RequestID
+		s.setCode(header.Code)
+	}
+	audit.AddAuditAnnotations(ctx, auditAnnotationPrefix+"code", strconv.Itoa(int(header.Code)), auditAnnotationPrefix+"request-id", meta.RequestID)
+
+	message, err := json.Marshal(header.Message)
+	if err != nil { // cannot happen: a string is always JSON
+		logger.Error(err, "Encoding the message")
+		message = []byte(`""`)
+	}
+	metaJSON, err := json.Marshal(meta)
+	if err != nil { // cannot happen: strings and numbers only
+		logger.Error(err, "Encoding the meta")
+		metaJSON = []byte("{}")
+	}
+	head := make([]byte, 0, len(message)+48)
+	head = append(head, `{"code":`...)
+	head = strconv.AppendInt(head, int64(header.Code), 10)
+	head = append(head, `,"message":`...)
+	head = append(head, message...)
+	head = append(head, `,"data":`...)
+	tail := append(append([]byte(`,"meta":`), metaJSON...), "}\n"...)
+
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.Header().Set("Content-Length", strconv.Itoa(len(head)+len(data)+len(tail)))
+	w.WriteHeader(http.StatusOK)
+	for _, part := range [][]byte{head, data, tail} {
+		if _, err := w.Write(part); err != nil {
+			logger.V(3).Info("Client went away", "error", err.Error())
+			return
+		}
+	}
+}

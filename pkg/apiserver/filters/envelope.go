@@ -1,0 +1,171 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package filters
+
+import (
+	"errors"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"k8s.io/apiserver/pkg/endpoints/responsewriter"
+	"k8s.io/klog/v2"
+
+	auditinternal "k8s.io/apiserver/pkg/apis/audit"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
+)
+
+// MaxBodyBytes is the largest request body, the same as kube-apiserver's.
+const MaxBodyBytes = 3 << 20
+
+// WithEnvelope stands outermost. Below the API's prefixes it gives the request its id, refuses paths and headers that could mean two
+// things, and sees to it that whatever answers, the chain of the library included, answers with an envelope over HTTP 200.
+func WithEnvelope(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !UnderAPI(r.URL.Path) {
+			if header := impersonationHeader(r.Header); header != "" {
+				http.Error(w, "the header "+header+" is not accepted here", http.StatusBadRequest)
+				return
+			}
+			next.ServeHTTP(w, r)
+			return
+		}
+		serveEnveloped(next, w, r)
+	})
+}
+
+func serveEnveloped(next http.Handler, w http.ResponseWriter, r *http.Request) {
+	start := time.Now()
+	state := envelope.NewState()
+	ctx := klog.NewContext(envelope.WithState(r.Context(), state), klog.FromContext(r.Context()).WithValues("requestID", state.RequestID))
+	ew := &writer{ResponseWriter: w, requestID: state.RequestID}
+	r = r.WithContext(ctx)
+	r.Body = http.MaxBytesReader(ew, r.Body, MaxBodyBytes)
+	// On the direct way the library's own log lines and audit events carry the same id. kube-apiserver sends its own audit id, under
+	// which both servers' events are found.
+	if r.Header.Get(auditinternal.HeaderAuditID) == "" {
+		r.Header.Set(auditinternal.HeaderAuditID, state.RequestID)
+	}
+	// The answer is JSON whatever the caller would rather have.
+	r.Header.Set("Accept", "application/json")
+
+	defer func() {
+		route, code := state.Outcome()
+		observe(route, r.Method, code, time.Since(start))
+		klog.FromContext(ctx).V(2).Info("Served request", "method", r.Method, "route", route, "code", code, "duration", time.Since(start))
+	}()
+	if err := refuse(r); err != nil {
+		envelope.WriteError(ctx, ew, err)
+		return
+	}
+	next.ServeHTTP(responsewriter.WrapForHTTP1Or2(ew), withoutDirectPrefix(r))
+	if err := ew.unanswered(state, r.Method); err != nil {
+		ew.status = 0
+		envelope.WriteError(ctx, ew, err)
+	}
+}
+
+// refuse turns away what no route is ever asked.
+func refuse(r *http.Request) error {
+	if header := impersonationHeader(r.Header); header != "" {
+		return envelope.Invalid(header, "the header %s is not accepted: permissions are those of the caller", header)
+	}
+	if what := malformed(r); what != "" {
+		return envelope.Invalid("path", "%s", what)
+	}
+	return nil
+}
+
+// impersonationHeader is the first header that asks to be somebody else. kube-apiserver has consumed its own by the time it calls us.
+func impersonationHeader(h http.Header) string {
+	var found []string
+	for name := range h {
+		if strings.HasPrefix(strings.ToLower(name), "impersonate-") {
+			found = append(found, name)
+		}
+	}
+	slices.Sort(found)
+	if len(found) == 0 {
+		return ""
+	}
+	return found[0]
+}
+
+// writer lets an envelope through, and holds back anything else: what is not HTTP 200 was not written by the envelope package.
+type writer struct {
+	http.ResponseWriter
+	requestID string
+	status    int
+}
+
+// Unwrap makes flushing and hijacking find the connection.
+func (w *writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+// WriteHeader sends the headers of an envelope, and only notes any other status.
+func (w *writer) WriteHeader(status int) {
+	if w.status != 0 {
+		return
+	}
+	w.status = status
+	if status != http.StatusOK {
+		return
+	}
+	h := w.Header()
+	h.Set("Cache-Control", "no-store")
+	h.Set("X-Content-Type-Options", "nosniff")
+	h.Set(dashboardv1alpha1.RequestIDHeader, w.requestID)
+	w.ResponseWriter.WriteHeader(status)
+}
+
+// Write sends the body of an envelope, and drops any other.
+func (w *writer) Write(p []byte) (int, error) {
+	if w.status == 0 {
+		w.WriteHeader(http.StatusOK)
+	}
+	if w.status != http.StatusOK {
+		return len(p), nil
+	}
+	return w.ResponseWriter.Write(p)
+}
+
+// unanswered is the error that the held-back response stands for, nil where an envelope was sent.
+func (w *writer) unanswered(state *envelope.State, method string) error {
+	if w.status == http.StatusOK {
+		return nil
+	}
+	h := w.Header()
+	retryAfter, _ := strconv.ParseInt(h.Get("Retry-After"), 10, 64)
+	for _, name := range []string{"Content-Length", "Content-Encoding", "Content-Type", "Location", "Www-Authenticate", "Retry-After", "Allow"} {
+		h.Del(name)
+	}
+	switch {
+	case w.status == 0:
+		return envelope.Internal(errors.New("no handler wrote a response"))
+	case w.status == http.StatusUnauthorized:
+		if failure := state.Failure(); failure != nil {
+			return failure
+		}
+		return envelope.Unauthenticated()
+	case w.status == http.StatusForbidden:
+		return envelope.New(dashboardv1alpha1.CodeForbidden, "you may not do this")
+	case w.status == http.StatusMethodNotAllowed:
+		return envelope.New(dashboardv1alpha1.CodeNotFound, "there is no route %s at this path", method)
+	case w.status == http.StatusTooManyRequests:
+		e := envelope.New(dashboardv1alpha1.CodeTooManyRequests, "too many requests: try again later")
+		e.RetryAfterSeconds = max(retryAfter, 1)
+		return e
+	case w.status == http.StatusRequestEntityTooLarge:
+		return envelope.Invalid("body", "the request is larger than %d bytes", MaxBodyBytes)
+	case w.status >= 300 && w.status < 400, w.status == http.StatusNotFound:
+		return envelope.New(dashboardv1alpha1.CodeNotFound, "there is no route at this path")
+	case w.status >= 400 && w.status < 500:
+		return envelope.New(dashboardv1alpha1.CodeInvalid, "the request is malformed")
+	default:
+		return envelope.Internal(errors.New("the handler chain answered with HTTP status " + strconv.Itoa(w.status)))
+	}
+}

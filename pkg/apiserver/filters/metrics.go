@@ -1,0 +1,52 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package filters
+
+import (
+	"strconv"
+	"time"
+
+	"k8s.io/component-base/metrics"
+	"k8s.io/component-base/metrics/legacyregistry"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+)
+
+// The HTTP status is always 200, so that the library's own metrics cannot tell success from failure; these can.
+var (
+	requests = metrics.NewCounterVec(&metrics.CounterOpts{
+		Namespace:      "kubevision",
+		Subsystem:      "apiserver",
+		Name:           "requests_total",
+		Help:           "Requests by route template, method and the code in the envelope.",
+		StabilityLevel: metrics.ALPHA,
+	}, []string{"route", "method", "code"})
+
+	durations = metrics.NewHistogramVec(&metrics.HistogramOpts{
+		Namespace:      "kubevision",
+		Subsystem:      "apiserver",
+		Name:           "request_duration_seconds",
+		Help:           "Time from the first byte of a request to the last byte of its envelope, by route template and method.",
+		Buckets:        []float64{0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60},
+		StabilityLevel: metrics.ALPHA,
+	}, []string{"route", "method"})
+)
+
+// RegisterMetrics makes the metrics of this package show in /metrics. Registering twice is harmless.
+func RegisterMetrics() {
+	legacyregistry.MustRegister(requests, durations)
+}
+
+var knownMethods = map[string]bool{"GET": true, "HEAD": true, "POST": true, "PUT": true, "PATCH": true, "DELETE": true}
+
+func observe(route, method string, code dashboardv1alpha1.Code, d time.Duration) {
+	if route == "" {
+		route = "none"
+	}
+	if !knownMethods[method] { // anybody can invent a method, and every label value costs memory for ever
+		method = "other"
+	}
+	requests.WithLabelValues(route, method, strconv.Itoa(int(code))).Inc()
+	durations.WithLabelValues(route, method).Observe(d.Seconds())
+}

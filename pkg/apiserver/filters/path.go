@@ -1,0 +1,68 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package filters holds the HTTP filters that stand around the handler chain of k8s.io/apiserver.
+package filters
+
+import (
+	"net/http"
+	"strings"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+)
+
+// UnderAPI says whether a path is answered with an envelope: everything below the two prefixes. Discovery, OpenAPI, health and metrics
+// lie outside and keep Kubernetes' own formats, since the aggregator's probes read them.
+func UnderAPI(path string) bool {
+	return isDirect(path) || strings.HasPrefix(path, dashboardv1alpha1.RootPath+"/")
+}
+
+func isDirect(path string) bool {
+	return path == dashboardv1alpha1.DirectRootPath || strings.HasPrefix(path, dashboardv1alpha1.DirectRootPath+"/")
+}
+
+// withoutDirectPrefix is the request under the one prefix that routes are registered with. It must be made before anything parses the
+// path: /api/v1 would be taken for the core API.
+func withoutDirectPrefix(r *http.Request) *http.Request {
+	if !isDirect(r.URL.Path) {
+		return r
+	}
+	u := *r.URL
+	u.Path = dashboardv1alpha1.RootPath + strings.TrimPrefix(r.URL.Path, dashboardv1alpha1.DirectRootPath)
+	u.RawPath = ""
+	if u.Path == dashboardv1alpha1.RootPath {
+		u.Path += "/" // the bare prefix would be the discovery document of the group
+	}
+	r2 := r.WithContext(r.Context())
+	r2.URL = &u
+	r2.RequestURI = u.RequestURI()
+	return r2
+}
+
+// malformed says what is wrong with a path whose segments could be read in two ways, by us and by somebody behind us; empty if nothing
+// is. Segments are compared decoded, and an encoded separator is refused rather than decoded.
+func malformed(r *http.Request) string {
+	escaped := strings.ToLower(r.URL.EscapedPath())
+	for _, sequence := range []string{"%2f", "%5c", "%25", "%00"} {
+		if strings.Contains(escaped, sequence) {
+			return "the path must not contain " + sequence
+		}
+	}
+	for i := range len(r.URL.Path) {
+		if c := r.URL.Path[i]; c < 0x20 || c == 0x7f || c == '\\' || c == '%' {
+			return "the path must not contain control characters, backslashes or percent signs"
+		}
+	}
+	for i, segment := range strings.Split(r.URL.Path, "/") {
+		if i == 0 {
+			continue
+		}
+		if segment == "" {
+			return "the path must not contain empty segments"
+		}
+		if segment == "." || segment == ".." {
+			return "the path must not contain the segments . and .."
+		}
+	}
+	return ""
+}

@@ -1,0 +1,40 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package apiserver
+
+import (
+	"strings"
+
+	"github.com/emicklei/go-restful/v3"
+	"k8s.io/apimachinery/pkg/runtime"
+	apiopenapi "k8s.io/apiserver/pkg/endpoints/openapi"
+	genericapiserver "k8s.io/apiserver/pkg/server"
+
+	"github.com/kubevision-io/kubevision/pkg/apiserver/openapi"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
+)
+
+const apiTitle = "KubeVision"
+
+// setOpenAPI describes the routes in both versions of OpenAPI. kube-apiserver merges them into its own documents.
+func setOpenAPI(c *genericapiserver.Config, scheme *runtime.Scheme) {
+	namer := apiopenapi.NewDefinitionNamer(scheme)
+	c.OpenAPIConfig = genericapiserver.DefaultOpenAPIConfig(openapi.GetOpenAPIDefinitions, namer)
+	c.OpenAPIConfig.Info.Title = apiTitle
+	c.OpenAPIConfig.GetOperationIDAndTags = operationIDAndTags
+	c.OpenAPIV3Config = genericapiserver.DefaultOpenAPIV3Config(openapi.GetOpenAPIDefinitions, namer)
+	c.OpenAPIV3Config.Info.Title = apiTitle
+	c.OpenAPIV3Config.GetOperationIDAndTags = operationIDAndTags
+}
+
+// operationIDAndTags leaves the operations of our own routes as they were registered, and tags them by the first segment of the path.
+// The library's own function would demand that they begin with a Kubernetes verb.
+func operationIDAndTags(r *restful.Route) (string, []string, error) {
+	path, ok := routes.BelowRoot(r.Path)
+	if !ok || strings.Trim(path, "/") == "" {
+		return apiopenapi.GetOperationIDAndTags(r)
+	}
+	tag, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	return r.Operation, []string{tag}, nil
+}

@@ -1,0 +1,160 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package options turns flags into the configuration of kubevision-apiserver.
+package options
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"runtime"
+	"time"
+
+	"github.com/spf13/pflag"
+	utilerrors "k8s.io/apimachinery/pkg/util/errors"
+	genericapiserver "k8s.io/apiserver/pkg/server"
+	genericoptions "k8s.io/apiserver/pkg/server/options"
+	"k8s.io/apiserver/pkg/util/compatibility"
+	logsapi "k8s.io/component-base/logs/api/v1"
+
+	"github.com/kubevision-io/kubevision/pkg/apiserver"
+)
+
+const (
+	// defaultPort is one that the firewalls between control planes and nodes usually let through: the kubelet's.
+	defaultPort = 10250
+
+	minTokenTTL = time.Minute
+	maxTokenTTL = time.Hour
+)
+
+// Options are the flags of kubevision-apiserver.
+type Options struct {
+	SecureServing  *genericoptions.SecureServingOptionsWithLoopback
+	Authentication *genericoptions.DelegatingAuthenticationOptions
+	Authorization  *genericoptions.DelegatingAuthorizationOptions
+	Audit          *genericoptions.AuditOptions
+	Features       *genericoptions.FeatureOptions
+	CoreAPI        *genericoptions.CoreAPIOptions
+	EgressSelector *genericoptions.EgressSelectorOptions
+	Traces         *genericoptions.TracingOptions
+	Logs           *logsapi.LoggingConfiguration
+
+	// AccessTokenTTL is the lifetime of an access token.
+	AccessTokenTTL time.Duration
+	// ShutdownDelay is how long the server goes on after it was told to stop, until nobody sends it requests any more.
+	ShutdownDelay time.Duration
+}
+
+// New are the defaults.
+func New() *Options {
+	o := &Options{
+		SecureServing:  genericoptions.NewSecureServingOptions().WithLoopback(),
+		Authentication: genericoptions.NewDelegatingAuthenticationOptions(),
+		Authorization:  genericoptions.NewDelegatingAuthorizationOptions(),
+		Audit:          genericoptions.NewAuditOptions(),
+		Features:       genericoptions.NewFeatureOptions(),
+		CoreAPI:        genericoptions.NewCoreAPIOptions(),
+		EgressSelector: genericoptions.NewEgressSelectorOptions(),
+		Traces:         genericoptions.NewTracingOptions(),
+		Logs:           logsapi.NewLoggingConfiguration(),
+		AccessTokenTTL: 15 * time.Minute,
+	}
+	o.SecureServing.BindPort = defaultPort
+	// kube-apiserver sends the requests of all its clients over few connections.
+	o.SecureServing.HTTP2MaxStreamsPerConnection = 1000
+	o.Features.EnableProfiling = false
+	// Priority and fairness would queue by the objects of the host, which say nothing of our routes.
+	o.Features.EnablePriorityAndFairness = false
+	return o
+}
+
+// AddFlags adds the flags.
+func (o *Options) AddFlags(fs *pflag.FlagSet) {
+	o.SecureServing.AddFlags(fs)
+	o.Authentication.AddFlags(fs)
+	o.Authorization.AddFlags(fs)
+	o.Audit.AddFlags(fs)
+	o.Features.AddFlags(fs)
+	o.CoreAPI.AddFlags(fs)
+	o.EgressSelector.AddFlags(fs)
+	o.Traces.AddFlags(fs)
+	logsapi.AddFlags(o.Logs, fs)
+	fs.DurationVar(&o.AccessTokenTTL, "access-token-ttl", o.AccessTokenTTL, "Lifetime of an access token.")
+	fs.DurationVar(&o.ShutdownDelay, "shutdown-delay-duration", o.ShutdownDelay,
+		"Time to go on serving after a signal to stop, while /readyz already fails, so that load balancers notice.")
+}
+
+// Complete fills in what follows from other flags.
+func (o *Options) Complete() {
+	o.Authentication.RemoteKubeConfigFile = cmp.Or(o.Authentication.RemoteKubeConfigFile, o.CoreAPI.CoreAPIKubeconfigPath)
+	o.Authorization.RemoteKubeConfigFile = cmp.Or(o.Authorization.RemoteKubeConfigFile, o.CoreAPI.CoreAPIKubeconfigPath)
+}
+
+// Validate is every mistake in the flags.
+func (o *Options) Validate() error {
+	var errs []error
+	errs = append(errs, o.SecureServing.Validate()...)
+	errs = append(errs, o.Authentication.Validate()...)
+	errs = append(errs, o.Authorization.Validate()...)
+	errs = append(errs, o.Audit.Validate()...)
+	errs = append(errs, o.Features.Validate()...)
+	errs = append(errs, o.CoreAPI.Validate()...)
+	errs = append(errs, o.EgressSelector.Validate()...)
+	errs = append(errs, o.Traces.Validate()...)
+	if o.AccessTokenTTL < minTokenTTL || o.AccessTokenTTL > maxTokenTTL {
+		errs = append(errs, fmt.Errorf("--access-token-ttl must be from %s to %s", minTokenTTL, maxTokenTTL))
+	}
+	if o.ShutdownDelay < 0 {
+		errs = append(errs, errors.New("--shutdown-delay-duration must not be negative"))
+	}
+	if o.Features.EnablePriorityAndFairness {
+		errs = append(errs, errors.New("--enable-priority-and-fairness is not supported: requests are limited by number"))
+	}
+	return utilerrors.NewAggregate(errs)
+}
+
+// Config is the configuration that the flags mean.
+func (o *Options) Config(ctx context.Context) (apiserver.CompletedConfig, error) {
+	if err := o.SecureServing.MaybeDefaultWithSelfSignedCerts("localhost", nil, []net.IP{net.IPv4(127, 0, 0, 1)}); err != nil {
+		return apiserver.CompletedConfig{}, fmt.Errorf("making a self-signed certificate: %w", err)
+	}
+	_, codecs := apiserver.NewCodecs()
+	generic := genericapiserver.NewRecommendedConfig(codecs)
+	generic.EffectiveVersion = compatibility.DefaultBuildEffectiveVersion()
+	generic.ShutdownDelayDuration = o.ShutdownDelay
+	if err := o.apply(generic); err != nil {
+		return apiserver.CompletedConfig{}, err
+	}
+	c := &apiserver.Config{
+		GenericConfig: generic,
+		ExtraConfig:   apiserver.ExtraConfig{AccessTokenTTL: o.AccessTokenTTL, PasswordHashes: runtime.GOMAXPROCS(0)},
+	}
+	return c.Complete(ctx)
+}
+
+func (o *Options) apply(generic *genericapiserver.RecommendedConfig) error {
+	for _, step := range []struct {
+		name  string
+		apply func() error
+	}{
+		{"egress", func() error { return o.EgressSelector.ApplyTo(&generic.Config) }},
+		{"tracing", func() error { return o.Traces.ApplyTo(generic.EgressSelector, &generic.Config) }},
+		{"serving", func() error { return o.SecureServing.ApplyToConfig(&generic.Config) }},
+		{"authentication", func() error {
+			return o.Authentication.ApplyTo(&generic.Authentication, generic.SecureServing, nil)
+		}},
+		{"authorization", func() error { return o.Authorization.ApplyTo(&generic.Authorization) }},
+		{"audit", func() error { return o.Audit.ApplyTo(&generic.Config) }},
+		{"core API", func() error { return o.CoreAPI.ApplyTo(generic) }},
+		{"features", func() error { return o.Features.ApplyTo(&generic.Config, nil, nil) }},
+	} {
+		if err := step.apply(); err != nil {
+			return fmt.Errorf("configuring %s: %w", step.name, err)
+		}
+	}
+	return nil
+}

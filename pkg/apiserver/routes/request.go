@@ -1,0 +1,118 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package routes
+
+import (
+	"errors"
+	"io"
+	"mime"
+	"net/http"
+	"strings"
+
+	utilvalidation "k8s.io/apimachinery/pkg/util/validation"
+	kjson "sigs.k8s.io/json"
+
+	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
+)
+
+// maxDepth is how deep arrays and objects of a body may be nested. Kubernetes objects stay far below it.
+const maxDepth = 100
+
+// Request is a request to an endpoint.
+type Request struct {
+	*http.Request
+
+	path map[string]string
+}
+
+// Path is the value of a path parameter.
+func (r *Request) Path(name string) string { return r.path[name] }
+
+// Query is the value of a query parameter, empty where it is absent.
+func (r *Request) Query(name string) string { return r.URL.Query().Get(name) }
+
+// CheckLabel says what is wrong with a value that must be a DNS label (RFC 1123), such as a namespace.
+func CheckLabel(field, value string) error {
+	if value == "" {
+		return envelope.Required(field)
+	}
+	if problems := utilvalidation.IsDNS1123Label(value); len(problems) > 0 {
+		return envelope.Invalid(field, "%s: %s", field, strings.Join(problems, "; "))
+	}
+	return nil
+}
+
+// CheckSubdomain says what is wrong with a value that must be a DNS subdomain (RFC 1123), such as the name of most objects.
+func CheckSubdomain(field, value string) error {
+	if value == "" {
+		return envelope.Required(field)
+	}
+	if problems := utilvalidation.IsDNS1123Subdomain(value); len(problems) > 0 {
+		return envelope.Invalid(field, "%s: %s", field, strings.Join(problems, "; "))
+	}
+	return nil
+}
+
+// ReadJSON reads the body into a value, strictly: a field that the type does not have, or has twice, is an error.
+func (r *Request) ReadJSON(into any) error {
+	if contentType := r.Header.Get("Content-Type"); contentType != "" {
+		if mediaType, _, err := mime.ParseMediaType(contentType); err != nil || mediaType != "application/json" {
+			return envelope.Invalid("Content-Type", "send the body as application/json")
+		}
+	}
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
+			return envelope.Invalid("body", "the request is larger than %d bytes", tooLarge.Limit)
+		}
+		return envelope.Invalid("body", "the body could not be read").Because(err)
+	}
+	return DecodeJSON(body, into)
+}
+
+// DecodeJSON is ReadJSON for bytes that were read already. The cause of an error never holds the bytes: they may be a password.
+func DecodeJSON(body []byte, into any) error {
+	if len(strings.TrimSpace(string(body))) == 0 {
+		return envelope.Required("body")
+	}
+	if deeper(body, maxDepth) {
+		return envelope.Invalid("body", "the body is nested deeper than %d levels", maxDepth)
+	}
+	strict, err := kjson.UnmarshalStrict(body, into)
+	if err != nil {
+		return envelope.Invalid("body", "the body is not valid JSON of the expected form")
+	}
+	if len(strict) > 0 {
+		return envelope.Invalid(strictField(strict[0]), "%s", strict[0].Error())
+	}
+	return nil
+}
+
+func strictField(err error) string {
+	if f, ok := errors.AsType[kjson.FieldError](err); ok {
+		return f.FieldPath()
+	}
+	return "body"
+}
+
+// deeper says whether JSON nests arrays and objects deeper than a number of levels. It looks before a recursive decoder does.
+func deeper(body []byte, levels int) bool {
+	depth, inString := 0, false
+	for i := 0; i < len(body); i++ {
+		switch c := body[i]; {
+		case inString && c == '\\':
+			i++
+		case c == '"':
+			inString = !inString
+		case inString:
+		case c == '{' || c == '[':
+			if depth++; depth > levels {
+				return true
+			}
+		case c == '}' || c == ']':
+			depth--
+		}
+	}
+	return false
+}

@@ -1,0 +1,134 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package routes registers the endpoints of the dashboard's API. An endpoint can only be made together with its access rule: each
+// constructor takes a handler that gets what the rule allows and nothing else.
+package routes
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/emicklei/go-restful/v3"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
+)
+
+// Route is one endpoint: a method, a path below the API's root, and what documents it in OpenAPI.
+type Route struct {
+	// Method is the HTTP method.
+	Method string
+	// Path is relative to the API's root, with parameters in braces: /clusters/{cluster}.
+	Path string
+	// Operation is the operation id in OpenAPI, unique in the API.
+	Operation string
+	// Doc is one sentence on what the endpoint does.
+	Doc string
+	// Endpoint is the handler with its access rule.
+	Endpoint Endpoint
+	// Reads is an empty value of the body's type; nil where there is no body.
+	Reads any
+	// Returns is an empty value of the envelope's type.
+	Returns any
+	// Parameters documents the path and query parameters by name. Those in braces in the path are path parameters.
+	Parameters map[string]string
+}
+
+// Table holds the registered routes.
+type Table struct {
+	routes []Route
+}
+
+// Add registers routes. One without an access rule, an operation or a documented parameter is an error, and the server does not start.
+func (t *Table) Add(routes ...Route) error {
+	for _, r := range routes {
+		switch {
+		case r.Endpoint.rule == "":
+			return fmt.Errorf("route %s %s has no access rule", r.Method, r.Path)
+		case r.Operation == "" || r.Doc == "" || r.Returns == nil:
+			return fmt.Errorf("route %s %s is not documented", r.Method, r.Path)
+		case slices.ContainsFunc(t.routes, func(o Route) bool { return o.Operation == r.Operation }):
+			return fmt.Errorf("operation %s is registered twice", r.Operation)
+		}
+		for _, p := range pathParameters(r.Path) {
+			if r.Parameters[p] == "" {
+				return fmt.Errorf("path parameter %s of route %s %s is not documented", p, r.Method, r.Path)
+			}
+		}
+		t.routes = append(t.routes, r)
+	}
+	return nil
+}
+
+// Routes are all that were registered.
+func (t *Table) Routes() []Route { return slices.Clone(t.routes) }
+
+// Public says whether a request without a credential may pass authentication. The path is the one below the API's root, exactly as
+// registered: public routes have no parameters.
+func (t *Table) Public(method, path string) bool {
+	return slices.ContainsFunc(t.routes, func(r Route) bool {
+		return r.Endpoint.rule == RulePublic && r.Method == method && r.Path == path
+	})
+}
+
+// Install adds the routes to the web service at the API's root.
+func (t *Table) Install(ws *restful.WebService) {
+	for _, r := range t.routes {
+		b := ws.Method(r.Method).Path(r.Path).To(r.serve).Operation(r.Operation).Doc(r.Doc).
+			Produces("application/json").Consumes("*/*").
+			Returns(http.StatusOK, "An envelope; its code says what happened.", r.Returns)
+		if r.Reads != nil {
+			b = b.Reads(r.Reads)
+		}
+		names := pathParameters(r.Path)
+		for _, name := range names {
+			b = b.Param(ws.PathParameter(name, r.Parameters[name]).DataType("string"))
+		}
+		for _, name := range sortedKeys(r.Parameters) {
+			if !slices.Contains(names, name) {
+				b = b.Param(ws.QueryParameter(name, r.Parameters[name]).DataType("string"))
+			}
+		}
+		ws.Route(b)
+	}
+}
+
+func (r Route) serve(req *restful.Request, resp *restful.Response) {
+	ctx := req.Request.Context()
+	if s := envelope.StateFrom(ctx); s != nil {
+		s.SetRoute(r.Path)
+	}
+	data, meta, err := r.Endpoint.serve(&Request{Request: req.Request, path: req.PathParameters()})
+	if err != nil {
+		envelope.WriteError(ctx, resp.ResponseWriter, err)
+		return
+	}
+	envelope.WriteData(ctx, resp.ResponseWriter, data, meta)
+}
+
+// BelowRoot is the part of a URL path below the API's root, as routes are registered with, and whether it is there at all.
+func BelowRoot(path string) (string, bool) {
+	return strings.CutPrefix(path, dashboardv1alpha1.RootPath)
+}
+
+func pathParameters(path string) []string {
+	var names []string
+	for segment := range strings.SplitSeq(path, "/") {
+		if strings.HasPrefix(segment, "{") {
+			names = append(names, strings.Trim(segment, "{}"))
+		}
+	}
+	return names
+}
+
+func sortedKeys(m map[string]string) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}

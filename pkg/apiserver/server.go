@@ -1,0 +1,167 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package apiserver is the aggregated API server of the dashboard: k8s.io/apiserver without etcd, with the dashboard's routes under
+// the group dashboard.kubevision.io.
+package apiserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/runtime/serializer"
+	genericapiserver "k8s.io/apiserver/pkg/server"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/utils/clock"
+
+	"github.com/kubevision-io/kubevision/pkg/apiserver/filters"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
+	"github.com/kubevision-io/kubevision/pkg/authentication"
+	"github.com/kubevision-io/kubevision/pkg/authentication/password"
+	"github.com/kubevision-io/kubevision/pkg/authentication/token"
+	"github.com/kubevision-io/kubevision/pkg/authorization"
+	"github.com/kubevision-io/kubevision/pkg/clusters"
+	"github.com/kubevision-io/kubevision/pkg/registry/auth"
+	"github.com/kubevision-io/kubevision/pkg/registry/cluster"
+	"github.com/kubevision-io/kubevision/pkg/registry/resource"
+	"github.com/kubevision-io/kubevision/pkg/registry/user"
+)
+
+// NewCodecs are the codecs of the discovery documents: the server has no objects of its own.
+func NewCodecs() (*runtime.Scheme, serializer.CodecFactory) {
+	scheme := runtime.NewScheme()
+	unversioned := schema.GroupVersion{Version: "v1"}
+	metav1.AddToGroupVersion(scheme, unversioned)
+	scheme.AddUnversionedTypes(unversioned, &metav1.Status{}, &metav1.APIVersions{}, &metav1.APIGroupList{}, &metav1.APIGroup{}, &metav1.APIResourceList{})
+	return scheme, serializer.NewCodecFactory(scheme)
+}
+
+// ExtraConfig is what the dashboard's API needs beside a generic API server.
+type ExtraConfig struct {
+	// AccessTokenTTL is the lifetime of an access token.
+	AccessTokenTTL time.Duration
+	// PasswordHashes is how many passwords are hashed at once; each holds 19 MiB.
+	PasswordHashes int
+}
+
+// Config configures the server.
+type Config struct {
+	GenericConfig *genericapiserver.RecommendedConfig
+	ExtraConfig   ExtraConfig
+}
+
+type completedConfig struct {
+	generic genericapiserver.CompletedConfig
+	config  *Config
+	state   *state
+	table   *routes.Table
+	codecs  serializer.CodecFactory
+}
+
+// CompletedConfig can only be made by Complete.
+type CompletedConfig struct {
+	*completedConfig
+}
+
+// Complete connects the parts: it makes the routes, puts our authenticator and authorizer in front of the library's, and our filter
+// around its chain.
+func (c *Config) Complete(ctx context.Context) (CompletedConfig, error) {
+	generic := c.GenericConfig
+	scheme, codecs := NewCodecs()
+	state, err := newState(ctx, generic.ClientConfig)
+	if err != nil {
+		return CompletedConfig{}, err
+	}
+	table, tokens, err := c.routes(state)
+	if err != nil {
+		return CompletedConfig{}, err
+	}
+	frontProxy, err := newFrontProxy(generic.Authentication.RequestHeaderConfig)
+	if err != nil {
+		return CompletedConfig{}, err
+	}
+	if generic.Authentication.Authenticator == nil || generic.Authorization.Authorizer == nil {
+		return CompletedConfig{}, errors.New("delegated authentication and authorization must be configured")
+	}
+	generic.Authentication.Authenticator = &requestAuthenticator{
+		tokens: tokens, frontProxy: frontProxy, delegated: generic.Authentication.Authenticator, public: table.Public,
+	}
+	generic.Authorization.Authorizer = requestAuthorizer{generic.Authorization.Authorizer}
+	generic.BuildHandlerChainFunc = func(handler http.Handler, c *genericapiserver.Config) http.Handler {
+		return filters.WithEnvelope(genericapiserver.DefaultBuildHandlerChain(handler, c))
+	}
+	// Nothing here calls the server over its loopback, so that nobody needs to be let in by that token.
+	generic.LoopbackClientConfig.BearerToken = ""
+	setOpenAPI(&generic.Config, scheme)
+	generic.AddReadyzChecks(state.readyzChecks()...)
+	filters.RegisterMetrics()
+	return CompletedConfig{&completedConfig{generic: generic.Complete(), config: c, state: state, table: table, codecs: codecs}}, nil
+}
+
+// routes puts the endpoints together.
+func (c *Config) routes(s *state) (*routes.Table, *authentication.Tokens, error) {
+	kube, err := kubernetes.NewForConfig(s.config)
+	if err != nil {
+		return nil, nil, fmt.Errorf("making a client: %w", err)
+	}
+	hasher, err := password.NewHasher(c.ExtraConfig.PasswordHashes)
+	if err != nil {
+		return nil, nil, err
+	}
+	connections, err := clusters.NewConnections(s.config, s.cache, s.bound)
+	if err != nil {
+		return nil, nil, err
+	}
+	service := token.NewService(s.keys, c.ExtraConfig.AccessTokenTTL, clock.RealClock{})
+	logins := &authentication.Logins{Cache: s.cache, Client: s.client, Hasher: hasher, Tokens: service, Clock: clock.RealClock{}}
+	tokens := &authentication.Tokens{Service: service, Cache: s.cache, Live: s.client, Clock: clock.RealClock{}}
+	reviewer := authorization.NewReviewer(kube.AuthorizationV1())
+	access := &authorization.Access{Reviewer: reviewer, Connections: connections}
+
+	table := &routes.Table{}
+	for _, family := range [][]routes.Route{
+		auth.Routes(logins, s.cache),
+		user.Routes(s.cache),
+		cluster.Routes(s.cache, reviewer),
+		resource.Routes(access),
+	} {
+		if err := table.Add(family...); err != nil {
+			return nil, nil, fmt.Errorf("registering routes: %w", err)
+		}
+	}
+	return table, tokens, nil
+}
+
+// Server is the dashboard's API server.
+type Server struct {
+	GenericAPIServer *genericapiserver.GenericAPIServer
+	table            *routes.Table
+}
+
+// New makes the server. Its caches start with it and are waited for when it stops.
+func (c CompletedConfig) New() (*Server, error) {
+	s, err := c.generic.New("kubevision-apiserver", genericapiserver.NewEmptyDelegate())
+	if err != nil {
+		return nil, fmt.Errorf("making the generic API server: %w", err)
+	}
+	if err := install(s, c.codecs, c.table); err != nil {
+		return nil, err
+	}
+	s.AddPostStartHookOrDie("kubevision-caches", c.state.start)
+	s.AddPreShutdownHookOrDie("kubevision-caches", c.state.stop)
+	return &Server{GenericAPIServer: s, table: c.table}, nil
+}
+
+// Routes are the endpoints that the server serves.
+func (s *Server) Routes() []routes.Route { return s.table.Routes() }
+
+// Run serves until the context ends and what was begun is finished.
+func (s *Server) Run(ctx context.Context) error {
+	return s.GenericAPIServer.PrepareRun().RunWithContext(ctx)
+}

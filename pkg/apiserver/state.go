@@ -1,0 +1,149 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package apiserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/runtime"
+	genericapiserver "k8s.io/apiserver/pkg/server"
+	"k8s.io/apiserver/pkg/server/healthz"
+	"k8s.io/client-go/rest"
+	toolscache "k8s.io/client-go/tools/cache"
+	"k8s.io/klog/v2"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/authentication/token"
+	"github.com/kubevision-io/kubevision/pkg/clusters"
+	"github.com/kubevision-io/kubevision/pkg/names"
+)
+
+// cacheSyncPatience is how long a readiness probe waits for the caches.
+const cacheSyncPatience = 100 * time.Millisecond
+
+// state is what the server knows of the host cluster: copies that watches keep current. There is no state of its own, so that any
+// replica can answer any request.
+type state struct {
+	config *rest.Config
+	cache  cache.Cache
+	client client.Client
+	keys   *token.KeySet
+	bound  *clusters.Bound
+
+	cancel  context.CancelFunc
+	stopped chan struct{}
+}
+
+func newState(ctx context.Context, config *rest.Config) (*state, error) {
+	config = rest.CopyConfig(config)
+	config.QPS = -1 // each request asks the host about permissions; its own flow control is what queues them
+	scheme := runtime.NewScheme()
+	for _, add := range []func(*runtime.Scheme) error{kubevisionv1alpha1.AddToScheme, corev1.AddToScheme} {
+		if err := add(scheme); err != nil {
+			return nil, fmt.Errorf("building a scheme: %w", err)
+		}
+	}
+	live, err := client.New(config, client.Options{Scheme: scheme})
+	if err != nil {
+		return nil, fmt.Errorf("making a client: %w", err)
+	}
+	cached, err := cache.New(config, cache.Options{
+		Scheme:           scheme,
+		DefaultTransform: cache.TransformStripManagedFields(),
+		ByObject: map[client.Object]cache.ByObject{&corev1.Secret{}: {
+			Namespaces: map[string]cache.Config{names.Namespace: {FieldSelector: fields.OneTermEqualSelector("metadata.name", names.SigningKeysSecret)}},
+		}},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("making a cache: %w", err)
+	}
+	s := &state{config: config, cache: cached, client: live, keys: token.NewKeySet(clock.RealClock{}), stopped: make(chan struct{})}
+	if err := s.watch(ctx); err != nil {
+		return nil, err
+	}
+	return s, nil
+}
+
+// watch registers everything that is to be watched, before the cache starts.
+func (s *state) watch(ctx context.Context) error {
+	kinds := []client.Object{&kubevisionv1alpha1.KubeVisionUser{}, &kubevisionv1alpha1.KubeVisionCluster{},
+		&kubevisionv1alpha1.KubeVisionRoleBinding{}, &kubevisionv1alpha1.KubeVisionSession{}}
+	for _, kind := range kinds {
+		if _, err := s.cache.GetInformer(ctx, kind, cache.BlockUntilSynced(false)); err != nil {
+			return fmt.Errorf("watching %T: %w", kind, err)
+		}
+	}
+	secrets, err := s.cache.GetInformer(ctx, &corev1.Secret{}, cache.BlockUntilSynced(false))
+	if err != nil {
+		return fmt.Errorf("watching the signing keys: %w", err)
+	}
+	if _, err := secrets.AddEventHandler(toolscache.ResourceEventHandlerFuncs{
+		AddFunc:    s.loadKeys,
+		UpdateFunc: func(_, updated any) { s.loadKeys(updated) },
+	}); err != nil {
+		return fmt.Errorf("watching the signing keys: %w", err)
+	}
+	s.bound, err = clusters.NewBound(ctx, s.cache)
+	return err
+}
+
+// loadKeys keeps the keys that are in force where the new ones cannot be read. The error names keys, and holds none.
+func (s *state) loadKeys(object any) {
+	secret, ok := object.(*corev1.Secret)
+	if !ok {
+		return
+	}
+	if err := s.keys.Load(secret.Data); err != nil {
+		klog.Background().Error(err, "Signing keys cannot be read", "secret", klog.KObj(secret))
+		return
+	}
+	klog.Background().Info("Signing keys loaded", "secret", klog.KObj(secret), "keys", len(secret.Data))
+}
+
+func (s *state) start(hook genericapiserver.PostStartHookContext) error {
+	ctx, cancel := context.WithCancel(hook)
+	s.cancel = cancel
+	go func() {
+		defer close(s.stopped)
+		if err := s.cache.Start(ctx); err != nil {
+			klog.FromContext(ctx).Error(err, "The cache has stopped")
+		}
+	}()
+	return nil
+}
+
+func (s *state) stop() error {
+	if s.cancel != nil {
+		s.cancel()
+		<-s.stopped
+	}
+	return nil
+}
+
+// readyzChecks keep traffic away until requests can be answered.
+func (s *state) readyzChecks() []healthz.HealthChecker {
+	return []healthz.HealthChecker{
+		healthz.NamedCheck("kubevision-signing-keys", func(*http.Request) error {
+			_, err := s.keys.Current()
+			return err
+		}),
+		healthz.NamedCheck("kubevision-caches", func(r *http.Request) error {
+			ctx, cancel := context.WithTimeout(r.Context(), cacheSyncPatience)
+			defer cancel()
+			if !s.cache.WaitForCacheSync(ctx) {
+				return errors.New("the caches are not filled yet")
+			}
+			return nil
+		}),
+	}
+}

@@ -1,0 +1,93 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package auth serves what somebody needs to log in.
+package auth
+
+import (
+	"context"
+	"errors"
+	"net"
+	"net/http"
+	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
+	"github.com/kubevision-io/kubevision/pkg/authentication"
+	"github.com/kubevision-io/kubevision/pkg/registry/user"
+)
+
+// queueTime is how long a login waits for its turn to hash the password.
+const queueTime = 5 * time.Second
+
+// localProvider is the only directory that is served: the KubeVisionUsers.
+const localProvider = "local"
+
+// Routes are the endpoints of this package. The reader holds the KubeVision objects.
+func Routes(logins *authentication.Logins, reader client.Reader) []routes.Route {
+	return []routes.Route{{
+		Method: http.MethodPost, Path: "/auth/login", Operation: "login",
+		Doc:   "log in with user name and password",
+		Reads: dashboardv1alpha1.LoginRequest{}, Returns: dashboardv1alpha1.LoginEnvelope{},
+		Endpoint: routes.Public(func(r *routes.Request) (routes.Result, error) {
+			return login(r, logins, reader)
+		}),
+	}}
+}
+
+func login(r *routes.Request, logins *authentication.Logins, reader client.Reader) (routes.Result, error) {
+	var body dashboardv1alpha1.LoginRequest
+	if err := r.ReadJSON(&body); err != nil {
+		return routes.Result{}, err
+	}
+	switch {
+	case body.Username == "":
+		return routes.Result{}, envelope.Required("username")
+	case body.Password == "":
+		return routes.Result{}, envelope.Required("password")
+	case body.Provider != "" && body.Provider != localProvider:
+		return routes.Result{}, envelope.Invalid("provider", "provider must be %q", localProvider)
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), queueTime)
+	defer cancel()
+	session, err := logins.Password(ctx, body.Username, body.Password, from(r))
+	if err != nil {
+		return routes.Result{}, refused(err)
+	}
+	current, err := user.Describe(r.Context(), reader, authentication.NewPrincipal(session.User, "", nil))
+	if err != nil {
+		return routes.Result{}, err
+	}
+	return routes.Result{Data: dashboardv1alpha1.Login{
+		AccessToken: session.AccessToken, RefreshToken: session.RefreshToken, ExpiresIn: int64(session.ExpiresIn.Seconds()), User: current.User,
+	}}, nil
+}
+
+func refused(err error) error {
+	switch {
+	case errors.Is(err, authentication.ErrInvalidCredentials):
+		return envelope.New(dashboardv1alpha1.CodeUnauthenticated, "wrong user name or password")
+	case errors.Is(err, authentication.ErrTwoFactorSetupRequired):
+		e := envelope.New(dashboardv1alpha1.CodeTwoFactorRequired, "a second factor is required, and must be set up first")
+		e.Data = dashboardv1alpha1.TwoFactorChallenge{Requires2FA: true, SetupRequired: true}
+		return e
+	case errors.Is(err, context.DeadlineExceeded):
+		e := envelope.New(dashboardv1alpha1.CodeTooManyRequests, "too many logins at once: try again shortly").Because(err)
+		e.RetryAfterSeconds = 1
+		return e
+	default:
+		return err
+	}
+}
+
+func from(r *routes.Request) kubevisionv1alpha1.SessionClient {
+	address, _, err := net.SplitHostPort(r.RemoteAddr)
+	if err != nil {
+		address = ""
+	}
+	return kubevisionv1alpha1.SessionClient{Address: address, UserAgent: r.UserAgent()}
+}

@@ -1,0 +1,119 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package cluster serves the registered clusters.
+package cluster
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apiserver/pkg/authentication/user"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
+	"github.com/kubevision-io/kubevision/pkg/authorization"
+)
+
+// reviewsAtOnce bounds the access reviews of one request.
+const reviewsAtOnce = 8
+
+// Routes are the endpoints of this package. The reader holds the KubeVision objects.
+func Routes(reader client.Reader, reviewer *authorization.Reviewer) []routes.Route {
+	review := func(r *routes.Request, u user.Info) (*visible, error) {
+		return usable(r.Context(), reader, reviewer, u)
+	}
+	return []routes.Route{{
+		Method: http.MethodGet, Path: "/clusters", Operation: "listClusters",
+		Doc: "list the clusters that the caller may use", Returns: dashboardv1alpha1.ClusterListEnvelope{},
+		Endpoint: routes.Reviewed(review, list),
+	}}
+}
+
+// visible is what a caller may know of the clusters.
+type visible struct {
+	clusters []kubevisionv1alpha1.KubeVisionCluster
+	// operator may list the objects themselves, and so sees their conditions.
+	operator bool
+}
+
+// usable reviews each cluster, unless one review answers for all.
+func usable(ctx context.Context, reader client.Reader, reviewer *authorization.Reviewer, u user.Info) (*visible, error) {
+	var all kubevisionv1alpha1.KubeVisionClusterList
+	if err := reader.List(ctx, &all); err != nil {
+		return nil, fmt.Errorf("listing clusters: %w", err)
+	}
+	slices.SortFunc(all.Items, func(a, b kubevisionv1alpha1.KubeVisionCluster) int { return strings.Compare(a.Name, b.Name) })
+	operator, err := reviewer.MayListClusters(ctx, u)
+	if err != nil {
+		return nil, authorization.Unreviewed(err)
+	}
+	every := operator
+	if !every {
+		if every, err = reviewer.MayUseCluster(ctx, u, ""); err != nil {
+			return nil, authorization.Unreviewed(err)
+		}
+	}
+	if every {
+		return &visible{clusters: all.Items, operator: operator}, nil
+	}
+	allowed := make([]bool, len(all.Items))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(reviewsAtOnce)
+	for i := range all.Items {
+		group.Go(func() (err error) {
+			allowed[i], err = reviewer.MayUseCluster(ctx, u, all.Items[i].Name)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, authorization.Unreviewed(err)
+	}
+	v := &visible{}
+	for i, ok := range allowed {
+		if ok {
+			v.clusters = append(v.clusters, all.Items[i])
+		}
+	}
+	return v, nil
+}
+
+func list(_ *routes.Request, v *visible) (routes.Result, error) {
+	out := make([]dashboardv1alpha1.Cluster, 0, len(v.clusters))
+	for i := range v.clusters {
+		entry := describe(&v.clusters[i])
+		if v.operator {
+			entry.Conditions = v.clusters[i].Status.Conditions
+		}
+		out = append(out, entry)
+	}
+	return routes.Result{Data: out, Meta: dashboardv1alpha1.Meta{Total: new(int64(len(out)))}}, nil
+}
+
+func describe(c *kubevisionv1alpha1.KubeVisionCluster) dashboardv1alpha1.Cluster {
+	return dashboardv1alpha1.Cluster{
+		ID: c.Name, Name: c.Name, DisplayName: cmp.Or(c.Spec.DisplayName, c.Name), Status: health(c.Status.Conditions),
+		Version: c.Status.Version, APIServer: c.Status.APIServer, CreatedAt: c.CreationTimestamp,
+	}
+}
+
+func health(conditions []metav1.Condition) string {
+	ready := meta.FindStatusCondition(conditions, kubevisionv1alpha1.ReadyCondition)
+	switch {
+	case ready == nil || ready.Status == metav1.ConditionUnknown:
+		return dashboardv1alpha1.ClusterPending
+	case ready.Status == metav1.ConditionTrue:
+		return dashboardv1alpha1.ClusterHealthy
+	default:
+		return dashboardv1alpha1.ClusterUnhealthy
+	}
+}

@@ -1,0 +1,161 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package resource
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
+	"github.com/kubevision-io/kubevision/pkg/clusters"
+)
+
+// object is a Kubernetes object of which only what must be touched is decoded.
+type object map[string]json.RawMessage
+
+// objectList is a page of objects, ready to send.
+type objectList struct {
+	items     envelope.Raw
+	count     int64
+	next      string
+	remaining *int64
+}
+
+// total is the number of objects that match, nil where the cluster did not say how many are left.
+func (l objectList) total() *int64 {
+	switch {
+	case l.next == "":
+		return &l.count
+	case l.remaining != nil:
+		return new(l.count + *l.remaining)
+	default:
+		return nil
+	}
+}
+
+func decodeList(body []byte, r clusters.Resource) (objectList, error) {
+	var list struct {
+		Metadata struct {
+			Continue           string `json:"continue"`
+			RemainingItemCount *int64 `json:"remainingItemCount"`
+		} `json:"metadata"`
+		Items *[]object `json:"items"`
+	}
+	if err := json.Unmarshal(body, &list); err != nil {
+		return objectList{}, unreadable(err)
+	}
+	if list.Items == nil {
+		return objectList{}, unreadable(fmt.Errorf("the list of %s has no items", r.GroupVersionResource.Resource))
+	}
+	for _, o := range *list.Items {
+		if err := o.present(r); err != nil {
+			return objectList{}, err
+		}
+	}
+	items, err := encode(*list.Items)
+	if err != nil {
+		return objectList{}, err
+	}
+	return objectList{
+		items: items, count: int64(len(*list.Items)), next: list.Metadata.Continue, remaining: list.Metadata.RemainingItemCount,
+	}, nil
+}
+
+func decodeObject(body []byte, r clusters.Resource) (envelope.Raw, error) {
+	var o object
+	if err := json.Unmarshal(body, &o); err != nil {
+		return nil, unreadable(err)
+	}
+	if err := o.present(r); err != nil {
+		return nil, err
+	}
+	return encode(o)
+}
+
+// unreadable is an answer that no API server gives. Its content stays out of the error.
+func unreadable(err error) error {
+	return envelope.New(dashboardv1alpha1.CodeUnreachable, "the cluster's API server gave an answer that cannot be read").Because(err)
+}
+
+// present makes an object what a caller sees: with its kind, which the items of a list lack, without managedFields, and without the
+// values of a Secret.
+func (o object) present(r clusters.Resource) error {
+	if o == nil {
+		return unreadable(fmt.Errorf("an object of %s is null", r.GroupVersionResource.Resource))
+	}
+	var err error
+	if o["kind"], err = json.Marshal(r.Kind); err != nil {
+		return fmt.Errorf("encoding the kind: %w", err)
+	}
+	if o["apiVersion"], err = json.Marshal(r.GroupVersion().String()); err != nil {
+		return fmt.Errorf("encoding the apiVersion: %w", err)
+	}
+	var metadata object
+	if err := json.Unmarshal(o["metadata"], &metadata); err != nil || metadata == nil {
+		return unreadable(fmt.Errorf("an object of %s has no metadata", r.GroupVersionResource.Resource))
+	}
+	delete(metadata, "managedFields")
+	if r.Group == "" && r.GroupVersionResource.Resource == "secrets" {
+		if err := mask(o, metadata); err != nil {
+			return err
+		}
+	}
+	o["metadata"], err = encode(metadata)
+	return err
+}
+
+const (
+	// masked stands for a value of stringData, maskedBase64 for one of data, where clients expect base64.
+	masked       = "******"
+	maskedBase64 = "KioqKioq"
+)
+
+// mask hides the values of a Secret, and leaves its keys. kubectl apply keeps a copy of what it was given in an annotation.
+func mask(o, metadata object) error {
+	for field, placeholder := range map[string]string{"data": maskedBase64, "stringData": masked} {
+		raw, ok := o[field]
+		if !ok {
+			continue
+		}
+		var values map[string]any
+		if err := json.Unmarshal(raw, &values); err != nil {
+			return unreadable(fmt.Errorf("the %s of a secret is not an object", field))
+		}
+		for key := range values {
+			values[key] = placeholder
+		}
+		encoded, err := encode(values)
+		if err != nil {
+			return err
+		}
+		o[field] = json.RawMessage(encoded)
+	}
+	raw, ok := metadata["annotations"]
+	if !ok {
+		return nil
+	}
+	var annotations map[string]string
+	if err := json.Unmarshal(raw, &annotations); err != nil {
+		return unreadable(fmt.Errorf("the annotations of a secret are not strings"))
+	}
+	delete(annotations, corev1.LastAppliedConfigAnnotation)
+	encoded, err := encode(annotations)
+	metadata["annotations"] = json.RawMessage(encoded)
+	return err
+}
+
+// encode leaves <, > and & as they are, as kube-apiserver does.
+func encode[T any](v T) ([]byte, error) {
+	var b bytes.Buffer
+	e := json.NewEncoder(&b)
+	e.SetEscapeHTML(false)
+	if err := e.Encode(v); err != nil {
+		return nil, fmt.Errorf("encoding objects: %w", err)
+	}
+	return bytes.TrimSuffix(b.Bytes(), []byte("\n")), nil
+}

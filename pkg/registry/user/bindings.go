@@ -1,0 +1,120 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package user serves the users of the dashboard.
+package user
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apiserver/pkg/authentication/user"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/bindings"
+)
+
+// The roles that dashboards know, from the most to the least. They show and hide buttons; they decide nothing.
+const (
+	roleSuperAdmin = "super-admin"
+	roleAdmin      = "admin"
+	roleEditor     = "editor"
+	roleViewer     = "viewer"
+	roleCustom     = "custom"
+)
+
+var rank = []string{roleCustom, roleViewer, roleEditor, roleAdmin, roleSuperAdmin}
+
+// boundTo are the bindings that name somebody, by name of the binding.
+func boundTo(ctx context.Context, reader client.Reader, u user.Info) ([]kubevisionv1alpha1.KubeVisionRoleBinding, error) {
+	var users kubevisionv1alpha1.KubeVisionUserList
+	if err := reader.List(ctx, &users, client.UnsafeDisableDeepCopy); err != nil {
+		return nil, fmt.Errorf("listing users: %w", err)
+	}
+	var all kubevisionv1alpha1.KubeVisionRoleBindingList
+	if err := reader.List(ctx, &all, client.UnsafeDisableDeepCopy); err != nil {
+		return nil, fmt.Errorf("listing role bindings: %w", err)
+	}
+	index := bindings.IndexUsers(users.Items)
+	var out []kubevisionv1alpha1.KubeVisionRoleBinding
+	for i := range all.Items {
+		subjects, _ := bindings.Subjects(all.Items[i].Spec.Subjects, index)
+		if all.Items[i].DeletionTimestamp.IsZero() && bindings.Names(subjects, u.GetName(), u.GetGroups()) {
+			out = append(out, all.Items[i])
+		}
+	}
+	slices.SortFunc(out, func(a, b kubevisionv1alpha1.KubeVisionRoleBinding) int { return strings.Compare(a.Name, b.Name) })
+	return out, nil
+}
+
+// displayRole is what the bindings amount to on the host, the clusters that KubeVision runs in.
+func displayRole(all []kubevisionv1alpha1.KubeVisionRoleBinding, hosts []kubevisionv1alpha1.KubeVisionCluster) (string, error) {
+	best := 0
+	for i := range all {
+		onHost, err := selectsAny(all[i].Spec.Clusters, hosts)
+		if err != nil {
+			return "", fmt.Errorf("role binding %s: %w", all[i].Name, err)
+		}
+		if onHost {
+			best = max(best, slices.Index(rank, displayed(&all[i])))
+		}
+	}
+	return rank[best], nil
+}
+
+// displayed is what one binding amounts to. Whoever administers no more than namespaces has nothing to press on the pages for the
+// whole cluster, and is shown as an editor.
+func displayed(b *kubevisionv1alpha1.KubeVisionRoleBinding) string {
+	role, _ := bindings.BuiltInRole(b.Spec.RoleRef)
+	switch role {
+	case kubevisionv1alpha1.RoleAdmin, kubevisionv1alpha1.RoleOps:
+		switch {
+		case b.Spec.Namespaces != nil:
+			return roleEditor
+		case role == kubevisionv1alpha1.RoleAdmin:
+			return roleSuperAdmin
+		default:
+			return roleAdmin
+		}
+	case kubevisionv1alpha1.RoleDev:
+		return roleEditor
+	case kubevisionv1alpha1.RoleReadonly:
+		return roleViewer
+	default:
+		return roleCustom
+	}
+}
+
+func selectsAny(t kubevisionv1alpha1.ClusterTargets, clusters []kubevisionv1alpha1.KubeVisionCluster) (bool, error) {
+	for i := range clusters {
+		if ok, err := bindings.SelectsCluster(t, clusters[i].Name, clusters[i].Labels); ok || err != nil {
+			return ok, err
+		}
+	}
+	return false, nil
+}
+
+func describe(b *kubevisionv1alpha1.KubeVisionRoleBinding, clusters []kubevisionv1alpha1.KubeVisionCluster) (dashboardv1alpha1.Binding, error) {
+	out := dashboardv1alpha1.Binding{Name: b.Name, Role: b.Spec.RoleRef.Name, Clusters: []string{}, Namespaces: []string{}}
+	for i := range clusters {
+		selected, err := bindings.SelectsCluster(b.Spec.Clusters, clusters[i].Name, clusters[i].Labels)
+		if err != nil {
+			return out, fmt.Errorf("role binding %s: %w", b.Name, err)
+		}
+		if selected {
+			out.Clusters = append(out.Clusters, clusters[i].Name)
+		}
+	}
+	if n := b.Spec.Namespaces; n != nil {
+		out.Namespaces = append(out.Namespaces, n.Names...)
+		if n.Selector != nil {
+			out.NamespaceSelector = metav1.FormatLabelSelector(n.Selector)
+		}
+	}
+	return out, nil
+}
