@@ -1,0 +1,104 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Program kubevision-controller-manager makes KubeVision's custom resources true.
+package main
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+
+	"github.com/spf13/cobra"
+	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/component-base/cli"
+	logsapi "k8s.io/component-base/logs/api/v1"
+	_ "k8s.io/component-base/logs/json/register" // --logging-format=json
+	"k8s.io/klog/v2"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/healthz"
+	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
+	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
+
+	"github.com/kubevision-io/kubevision/pkg/controllers"
+	"github.com/kubevision-io/kubevision/pkg/names"
+)
+
+type options struct {
+	logs              *logsapi.LoggingConfiguration
+	kubeconfig        string
+	probeAddress      string
+	metricsAddress    string
+	leaderElect       bool
+	servingExtraNames []string
+}
+
+func main() {
+	os.Exit(cli.Run(newCommand()))
+}
+
+func newCommand() *cobra.Command {
+	o := &options{logs: logsapi.NewLoggingConfiguration()}
+	cmd := &cobra.Command{
+		Use:          "kubevision-controller-manager",
+		Short:        "Make KubeVision's custom resources true",
+		Args:         cobra.NoArgs,
+		SilenceUsage: true,
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := logsapi.ValidateAndApply(o.logs, nil); err != nil {
+				return err
+			}
+			ctrl.SetLogger(klog.Background())
+			return o.run(cmd.Context())
+		},
+	}
+	fs := cmd.Flags()
+	logsapi.AddFlags(o.logs, fs)
+	fs.StringVar(&o.kubeconfig, "kubeconfig", "", "kubeconfig file of the host cluster; without it, the cluster that the program runs in.")
+	fs.StringVar(&o.probeAddress, "health-probe-bind-address", ":8081", "Address of /healthz and /readyz; 0 for none.")
+	fs.StringVar(&o.metricsAddress, "metrics-bind-address", ":8443", "Address of /metrics, served over TLS to those whom the host lets read it; 0 for none.")
+	fs.BoolVar(&o.leaderElect, "leader-elect", true, "Work only while holding the lease, so that several replicas may run.")
+	fs.StringSliceVar(&o.servingExtraNames, "serving-cert-extra-names", nil,
+		"DNS names and IP addresses that the certificate of kubevision-apiserver is good for, beside those of its Service.")
+	cmd.SetContext(ctrl.SetupSignalHandler())
+	return cmd
+}
+
+func (o *options) run(ctx context.Context) error {
+	config, err := clientcmd.BuildConfigFromFlags("", o.kubeconfig)
+	if err != nil {
+		return fmt.Errorf("reading the kubeconfig: %w", err)
+	}
+	config.QPS = -1 // the host's own flow control is what queues our calls
+	scheme, err := controllers.NewScheme()
+	if err != nil {
+		return err
+	}
+	mgr, err := ctrl.NewManager(config, ctrl.Options{
+		Scheme:                 scheme,
+		Cache:                  controllers.CacheOptions(),
+		HealthProbeBindAddress: o.probeAddress,
+		Metrics: metricsserver.Options{
+			BindAddress: o.metricsAddress, SecureServing: true, FilterProvider: filters.WithAuthenticationAndAuthorization,
+		},
+		LeaderElection:                o.leaderElect,
+		LeaderElectionID:              "kubevision-controller-manager",
+		LeaderElectionNamespace:       names.Namespace,
+		LeaderElectionReleaseOnCancel: true, // the program ends as soon as the manager does
+		GracefulShutdownTimeout:       new(20 * time.Second),
+	})
+	if err != nil {
+		return fmt.Errorf("making the manager: %w", err)
+	}
+	if err := controllers.Setup(ctx, mgr, o.servingExtraNames); err != nil {
+		return err
+	}
+	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {
+		return fmt.Errorf("adding a health check: %w", err)
+	}
+	if err := mgr.AddReadyzCheck("ping", healthz.Ping); err != nil {
+		return fmt.Errorf("adding a readiness check: %w", err)
+	}
+	return mgr.Start(ctx)
+}

@@ -1,0 +1,145 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package bootstrap makes the first user of an empty installation, once: an administrator with a random password.
+package bootstrap
+
+import (
+	"context"
+	"crypto/rand"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/wait"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/names"
+)
+
+const (
+	stateKey = "state"
+	// begun lets a program that was killed half way go on; done keeps a user who was deleted from coming back.
+	begun = "begun"
+	done  = "done"
+
+	retryPeriod = 2 * time.Second
+)
+
+// Admin makes the first user. It runs in the leader only.
+type Admin struct {
+	// Client writes to the host.
+	Client client.Client
+	// Live reads from the host: a cache might not know yet what an earlier leader has done.
+	Live client.Reader
+}
+
+// NeedLeaderElection implements manager.LeaderElectionRunnable.
+func (*Admin) NeedLeaderElection() bool { return true }
+
+// Start tries until it is done. That the namespace or the definitions do not exist yet is no reason to give up.
+func (a *Admin) Start(ctx context.Context) error {
+	logger := ctrl.LoggerFrom(ctx).WithName("bootstrap")
+	err := wait.PollUntilContextCancel(ctx, retryPeriod, true, func(ctx context.Context) (bool, error) {
+		if err := a.ensure(ctx); err != nil {
+			logger.Error(err, "Making the first user; trying again")
+			return false, nil
+		}
+		return true, nil
+	})
+	if ctx.Err() != nil {
+		return nil //nolint:nilerr // told to stop
+	}
+	return err
+}
+
+func (a *Admin) ensure(ctx context.Context) error {
+	state, err := a.state(ctx)
+	if err != nil || state == done {
+		return err
+	}
+	if state == "" {
+		empty, err := a.empty(ctx)
+		if err != nil {
+			return err
+		}
+		if !empty {
+			return a.setState(ctx, done)
+		}
+		if err := a.setState(ctx, begun); err != nil {
+			return err
+		}
+	}
+	for _, o := range objects() {
+		if err := a.Client.Create(ctx, o); err != nil && !apierrors.IsAlreadyExists(err) {
+			return fmt.Errorf("creating %T %s: %w", o, o.GetName(), err)
+		}
+	}
+	return a.setState(ctx, done)
+}
+
+// objects are the password, the user and the binding. The password comes first: a user never waits for it.
+func objects() []client.Object {
+	labels := map[string]string{names.ManagedByLabel: names.ManagedBy}
+	return []client.Object{
+		&corev1.Secret{
+			ObjectMeta: metav1.ObjectMeta{Namespace: names.Namespace, Name: names.AdminPasswordSecret, Labels: labels},
+			Data:       map[string][]byte{names.PasswordKey: []byte(rand.Text())},
+		},
+		&kubevisionv1alpha1.KubeVisionUser{
+			ObjectMeta: metav1.ObjectMeta{Name: names.AdminUser, Labels: labels},
+			Spec: kubevisionv1alpha1.KubeVisionUserSpec{
+				DisplayName:        "Administrator",
+				PasswordSecretRef:  &kubevisionv1alpha1.SecretKeyReference{Name: names.AdminPasswordSecret, Key: names.PasswordKey},
+				MustChangePassword: true,
+			},
+		},
+		&kubevisionv1alpha1.KubeVisionRoleBinding{
+			ObjectMeta: metav1.ObjectMeta{Name: names.AdminUser, Labels: labels},
+			Spec: kubevisionv1alpha1.KubeVisionRoleBindingSpec{
+				Subjects: []kubevisionv1alpha1.Subject{{Kind: kubevisionv1alpha1.SubjectKubeVisionUser, Name: names.AdminUser}},
+				RoleRef:  kubevisionv1alpha1.RoleReference{Kind: kubevisionv1alpha1.RoleKubeVision, Name: kubevisionv1alpha1.RoleAdmin},
+				Clusters: kubevisionv1alpha1.ClusterTargets{Selector: &metav1.LabelSelector{}},
+			},
+		},
+	}
+}
+
+func (a *Admin) empty(ctx context.Context) (bool, error) {
+	var users kubevisionv1alpha1.KubeVisionUserList
+	if err := a.Live.List(ctx, &users, client.Limit(1)); err != nil {
+		return false, fmt.Errorf("listing users: %w", err)
+	}
+	return len(users.Items) == 0, nil
+}
+
+func (a *Admin) state(ctx context.Context) (string, error) {
+	marker := &corev1.ConfigMap{}
+	err := a.Live.Get(ctx, types.NamespacedName{Namespace: names.Namespace, Name: names.BootstrapConfigMap}, marker)
+	if client.IgnoreNotFound(err) != nil {
+		return "", fmt.Errorf("reading config map %s: %w", names.BootstrapConfigMap, err)
+	}
+	return marker.Data[stateKey], nil
+}
+
+func (a *Admin) setState(ctx context.Context, state string) error {
+	marker := &corev1.ConfigMap{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: names.Namespace, Name: names.BootstrapConfigMap, Labels: map[string]string{names.ManagedByLabel: names.ManagedBy},
+		},
+		Data: map[string]string{stateKey: state},
+	}
+	err := a.Client.Create(ctx, marker)
+	if apierrors.IsAlreadyExists(err) {
+		err = a.Client.Update(ctx, marker)
+	}
+	if err != nil {
+		return fmt.Errorf("writing config map %s: %w", names.BootstrapConfigMap, err)
+	}
+	return nil
+}

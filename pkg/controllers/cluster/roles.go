@@ -1,0 +1,97 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package cluster
+
+import (
+	"context"
+	"errors"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/bindings"
+	"github.com/kubevision-io/kubevision/pkg/names"
+)
+
+const (
+	kubernetesAggregate = "rbac.authorization.k8s.io/aggregate-to-"
+	kubevisionAggregate = "kubevision.io/aggregate-to-"
+
+	rolesComponent = "roles"
+)
+
+// builtInRoles are the ClusterRoles behind the built-in roles. All but admin are put together by the cluster itself from its own
+// view, edit and admin rules, which CustomResourceDefinitions extend, and from what is labelled kubevision.io/aggregate-to-<role>.
+func builtInRoles() []*rbacv1.ClusterRole {
+	readNodes := rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"nodes", "persistentvolumes", "namespaces"}, Verbs: reading()}
+	return []*rbacv1.ClusterRole{
+		clusterRole(bindings.BuiltInClusterRole(kubevisionv1alpha1.RoleAdmin), nil,
+			rbacv1.PolicyRule{APIGroups: []string{"*"}, Resources: []string{"*"}, Verbs: []string{"*"}},
+			rbacv1.PolicyRule{NonResourceURLs: []string{"*"}, Verbs: []string{"*"}}),
+		aggregated(kubevisionv1alpha1.RoleOps, "admin"),
+		aggregated(kubevisionv1alpha1.RoleDev, "edit"),
+		aggregated(kubevisionv1alpha1.RoleReadonly, "view"),
+		// What belongs to no namespace is not in the cluster's own view, edit and admin rules, and is seen only by those whose role
+		// holds in the whole cluster.
+		clusterRole("kubevision:aggregate-cluster-view",
+			map[string]string{
+				kubevisionAggregate + kubevisionv1alpha1.RoleReadonly: "true",
+				kubevisionAggregate + kubevisionv1alpha1.RoleDev:      "true",
+				kubevisionAggregate + kubevisionv1alpha1.RoleOps:      "true",
+			},
+			readNodes,
+			rbacv1.PolicyRule{APIGroups: []string{"storage.k8s.io"}, Resources: []string{"storageclasses", "volumeattachments", "csidrivers", "csinodes"}, Verbs: reading()},
+			rbacv1.PolicyRule{APIGroups: []string{"apiextensions.k8s.io"}, Resources: []string{"customresourcedefinitions"}, Verbs: reading()},
+			rbacv1.PolicyRule{APIGroups: []string{"networking.k8s.io"}, Resources: []string{"ingressclasses"}, Verbs: reading()},
+			rbacv1.PolicyRule{APIGroups: []string{"scheduling.k8s.io"}, Resources: []string{"priorityclasses"}, Verbs: reading()},
+			rbacv1.PolicyRule{APIGroups: []string{"metrics.k8s.io"}, Resources: []string{"nodes", "pods"}, Verbs: reading()}),
+		clusterRole("kubevision:aggregate-operate-nodes",
+			map[string]string{kubevisionAggregate + kubevisionv1alpha1.RoleOps: "true"},
+			rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"nodes"}, Verbs: []string{"patch", "update"}},
+			rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"pods/eviction"}, Verbs: []string{"create"}}),
+	}
+}
+
+func reading() []string { return []string{"get", "list", "watch"} }
+
+func clusterRole(name string, labels map[string]string, rules ...rbacv1.PolicyRule) *rbacv1.ClusterRole {
+	all := map[string]string{names.ComponentLabel: rolesComponent}
+	for k, v := range labels {
+		all[k] = v
+	}
+	return &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: all}, Rules: rules}
+}
+
+func aggregated(role, kubernetesRole string) *rbacv1.ClusterRole {
+	r := clusterRole(bindings.BuiltInClusterRole(role), nil)
+	r.AggregationRule = &rbacv1.AggregationRule{ClusterRoleSelectors: []metav1.LabelSelector{
+		{MatchLabels: map[string]string{kubernetesAggregate + kubernetesRole: "true"}},
+		{MatchLabels: map[string]string{kubevisionAggregate + role: "true"}},
+	}}
+	return r
+}
+
+func (r *Reconciler) applyRoles(ctx context.Context) error {
+	var errs []error
+	for _, role := range builtInRoles() {
+		errs = append(errs, r.Writer.Apply(ctx, role))
+	}
+	return errors.Join(errs...)
+}
+
+func (r *Reconciler) removeRoles(ctx context.Context) error {
+	var errs []error
+	for _, role := range builtInRoles() {
+		existing := &rbacv1.ClusterRole{}
+		err := r.Client.Get(ctx, types.NamespacedName{Name: role.Name}, existing)
+		if err == nil {
+			err = r.Writer.Delete(ctx, existing)
+		}
+		errs = append(errs, client.IgnoreNotFound(err))
+	}
+	return errors.Join(errs...)
+}

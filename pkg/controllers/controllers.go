@@ -1,0 +1,102 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package controllers puts the controllers together.
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"runtime"
+
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	kruntime "k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/authentication/password"
+	"github.com/kubevision-io/kubevision/pkg/controllers/bootstrap"
+	"github.com/kubevision-io/kubevision/pkg/controllers/cluster"
+	"github.com/kubevision-io/kubevision/pkg/controllers/impersonation"
+	"github.com/kubevision-io/kubevision/pkg/controllers/owned"
+	"github.com/kubevision-io/kubevision/pkg/controllers/rolebinding"
+	"github.com/kubevision-io/kubevision/pkg/controllers/servingcert"
+	"github.com/kubevision-io/kubevision/pkg/controllers/session"
+	"github.com/kubevision-io/kubevision/pkg/controllers/signingkey"
+	"github.com/kubevision-io/kubevision/pkg/controllers/user"
+	"github.com/kubevision-io/kubevision/pkg/names"
+)
+
+// NewScheme has every type that the controllers read or write.
+func NewScheme() (*kruntime.Scheme, error) {
+	scheme := kruntime.NewScheme()
+	for _, add := range []func(*kruntime.Scheme) error{
+		kubevisionv1alpha1.AddToScheme, corev1.AddToScheme, rbacv1.AddToScheme, metav1.AddMetaToScheme,
+	} {
+		if err := add(scheme); err != nil {
+			return nil, fmt.Errorf("building a scheme: %w", err)
+		}
+	}
+	return scheme, nil
+}
+
+// CacheOptions keep out of memory what is not KubeVision's: of RBAC objects what is labelled, of Secrets its own namespace.
+func CacheOptions() cache.Options {
+	managed := cache.ByObject{Label: labels.SelectorFromSet(labels.Set{names.ManagedByLabel: names.ManagedBy})}
+	own := cache.ByObject{Namespaces: map[string]cache.Config{names.Namespace: {}}}
+	return cache.Options{
+		DefaultTransform: cache.TransformStripManagedFields(),
+		ByObject: map[client.Object]cache.ByObject{
+			&rbacv1.ClusterRole{}:        managed,
+			&rbacv1.ClusterRoleBinding{}: managed,
+			&rbacv1.Role{}:               managed,
+			&rbacv1.RoleBinding{}:        managed,
+			&corev1.Secret{}:             own,
+			&corev1.ServiceAccount{}:     own,
+		},
+	}
+}
+
+// Setup adds every controller to the manager. The certificate of kubevision-apiserver is good for the extra hosts too.
+func Setup(ctx context.Context, mgr ctrl.Manager, extraHosts []string) error {
+	hasher, err := password.NewHasher(runtime.GOMAXPROCS(0))
+	if err != nil {
+		return err
+	}
+	prober, err := cluster.NewProber(mgr.GetConfig())
+	if err != nil {
+		return err
+	}
+	c, live, recorder := mgr.GetClient(), mgr.GetAPIReader(), mgr.GetEventRecorder(names.FieldManager)
+	writer := &owned.Writer{Client: c, Live: live}
+	keeper := &impersonation.Keeper{Reader: c, Writer: writer}
+	users := &user.Reconciler{Client: c, Recorder: recorder, Hasher: hasher}
+	if err := users.SetupWithManager(ctx, mgr); err != nil {
+		return fmt.Errorf("setting up the user controller: %w", err)
+	}
+	for name, controller := range map[string]interface {
+		SetupWithManager(mgr ctrl.Manager) error
+	}{
+		"session": &session.Reconciler{Client: c, Clock: clock.RealClock{}},
+		"cluster": &cluster.Reconciler{
+			Client: c, Recorder: recorder, Writer: writer, Impersonator: keeper, Prober: prober, Clock: clock.RealClock{},
+		},
+		"role binding":        &rolebinding.Reconciler{Client: c, Recorder: recorder, Writer: writer, Impersonator: keeper},
+		"signing key":         &signingkey.Reconciler{Client: c, Live: live, Clock: clock.RealClock{}},
+		"serving certificate": &servingcert.Reconciler{Client: c, Live: live, Clock: clock.RealClock{}, ExtraHosts: extraHosts},
+	} {
+		if err := controller.SetupWithManager(mgr); err != nil {
+			return fmt.Errorf("setting up the %s controller: %w", name, err)
+		}
+	}
+	if err := mgr.Add(&bootstrap.Admin{Client: c, Live: live}); err != nil {
+		return fmt.Errorf("adding the bootstrap of the first user: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,172 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package owned writes the objects that KubeVision makes on a cluster: by server-side apply, only when something differs, and never
+// over an object that somebody else has made under the same name.
+package owned
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
+
+	"github.com/kubevision-io/kubevision/pkg/names"
+)
+
+// ErrForeign is an object of the name that is needed, which KubeVision did not make.
+var ErrForeign = errors.New("exists already and is not managed by KubeVision")
+
+// Writer writes to one cluster.
+type Writer struct {
+	// Client reads from a cache that holds what is labelled as KubeVision's, and writes to the cluster.
+	Client client.Client
+	// Live reads from the cluster.
+	Live client.Reader
+}
+
+// Apply makes the object what is desired. It makes no call when it is that already.
+func (w *Writer) Apply(ctx context.Context, desired client.Object) error {
+	label(desired)
+	existing, err := w.find(ctx, desired)
+	if err != nil {
+		return err
+	}
+	if existing != nil {
+		if !ours(existing) {
+			return fmt.Errorf("%s %w", describe(desired), ErrForeign)
+		}
+		if matches(existing, desired) {
+			return nil
+		}
+		if immutableDiffers(existing, desired) {
+			if err := w.delete(ctx, existing); err != nil {
+				return err
+			}
+		}
+	}
+	return w.apply(ctx, desired)
+}
+
+// Delete removes the object, unless somebody else has made it.
+func (w *Writer) Delete(ctx context.Context, object client.Object) error {
+	if !ours(object) {
+		return nil
+	}
+	return w.delete(ctx, object)
+}
+
+func (w *Writer) delete(ctx context.Context, object client.Object) error {
+	uid := object.GetUID()
+	if err := w.Client.Delete(ctx, object, client.Preconditions{UID: &uid}); client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("deleting %s: %w", describe(object), err)
+	}
+	return nil
+}
+
+// find asks the cluster only about what the cache lacks: the cache does not see what is not labelled.
+func (w *Writer) find(ctx context.Context, desired client.Object) (client.Object, error) {
+	existing, ok := desired.DeepCopyObject().(client.Object)
+	if !ok {
+		return nil, fmt.Errorf("%T is not an object", desired)
+	}
+	key := client.ObjectKeyFromObject(desired)
+	err := w.Client.Get(ctx, key, existing)
+	if apierrors.IsNotFound(err) {
+		err = w.Live.Get(ctx, key, existing)
+	}
+	if apierrors.IsNotFound(err) {
+		return nil, nil //nolint:nilnil // nothing of that name is an answer
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", describe(desired), err)
+	}
+	return existing, nil
+}
+
+func (w *Writer) apply(ctx context.Context, desired client.Object) error {
+	gvk, err := apiutil.GVKForObject(desired, w.Client.Scheme())
+	if err != nil {
+		return fmt.Errorf("applying %s: %w", describe(desired), err)
+	}
+	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(desired)
+	if err != nil {
+		return fmt.Errorf("applying %s: %w", describe(desired), err)
+	}
+	u := &unstructured.Unstructured{Object: content}
+	u.SetGroupVersionKind(gvk)
+	unstructured.RemoveNestedField(u.Object, "metadata", "creationTimestamp")
+	if u.Object["rules"] == nil { // those of an aggregated role belong to the controller that fills them in
+		delete(u.Object, "rules")
+	}
+	err = w.Client.Apply(ctx, client.ApplyConfigurationFromUnstructured(u), client.ForceOwnership, client.FieldOwner(names.FieldManager))
+	if err != nil {
+		return fmt.Errorf("applying %s: %w", describe(desired), err)
+	}
+	return nil
+}
+
+func label(o client.Object) {
+	labels := o.GetLabels()
+	if labels == nil {
+		labels = map[string]string{}
+	}
+	labels[names.ManagedByLabel] = names.ManagedBy
+	o.SetLabels(labels)
+}
+
+func ours(o client.Object) bool { return o.GetLabels()[names.ManagedByLabel] == names.ManagedBy }
+
+func describe(o client.Object) string {
+	if o.GetNamespace() != "" {
+		return fmt.Sprintf("%T %s/%s", o, o.GetNamespace(), o.GetName())
+	}
+	return fmt.Sprintf("%T %s", o, o.GetName())
+}
+
+// matches compares what KubeVision decides, and leaves the rest to whoever owns it.
+func matches(existing, desired client.Object) bool {
+	for k, v := range desired.GetLabels() {
+		if existing.GetLabels()[k] != v {
+			return false
+		}
+	}
+	equal := equality.Semantic.DeepEqual
+	switch d := desired.(type) {
+	case *rbacv1.ClusterRole:
+		e, ok := existing.(*rbacv1.ClusterRole)
+		return ok && equal(e.AggregationRule, d.AggregationRule) && (d.AggregationRule != nil || equal(e.Rules, d.Rules))
+	case *rbacv1.Role:
+		e, ok := existing.(*rbacv1.Role)
+		return ok && equal(e.Rules, d.Rules)
+	case *rbacv1.ClusterRoleBinding:
+		e, ok := existing.(*rbacv1.ClusterRoleBinding)
+		return ok && equal(e.Subjects, d.Subjects) && e.RoleRef == d.RoleRef
+	case *rbacv1.RoleBinding:
+		e, ok := existing.(*rbacv1.RoleBinding)
+		return ok && equal(e.Subjects, d.Subjects) && e.RoleRef == d.RoleRef
+	default: // a ServiceAccount has nothing but its name
+		return true
+	}
+}
+
+// immutableDiffers says whether the object must be made anew: a binding cannot change its role.
+func immutableDiffers(existing, desired client.Object) bool {
+	switch d := desired.(type) {
+	case *rbacv1.ClusterRoleBinding:
+		e, ok := existing.(*rbacv1.ClusterRoleBinding)
+		return ok && e.RoleRef != d.RoleRef
+	case *rbacv1.RoleBinding:
+		e, ok := existing.(*rbacv1.RoleBinding)
+		return ok && e.RoleRef != d.RoleRef
+	default:
+		return false
+	}
+}

@@ -1,0 +1,126 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package rolebinding
+
+import (
+	"cmp"
+	"errors"
+	"fmt"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/bindings"
+	"github.com/kubevision-io/kubevision/pkg/controllers/condition"
+	"github.com/kubevision-io/kubevision/pkg/controllers/owned"
+)
+
+// verdict is one condition's worth of outcome.
+type verdict struct {
+	status  metav1.ConditionStatus
+	reason  string
+	message string
+}
+
+// report writes the outcome into the status.
+func report(b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan, err error) {
+	b.Status.ObservedGeneration = b.Generation
+	b.Status.Summary = summary(b)
+	applied := appliedVerdict(b, p, err)
+	resolved := verdict{metav1.ConditionTrue, kubevisionv1alpha1.ReasonSubjectsResolved, "every subject exists"}
+	if len(p.missing) > 0 {
+		resolved = verdict{metav1.ConditionFalse, kubevisionv1alpha1.ReasonSubjectNotFound, "there is no KubeVisionUser " + strings.Join(p.missing, ", ")}
+	}
+	ready := verdict{metav1.ConditionTrue, kubevisionv1alpha1.ReasonReady, "the binding is in force"}
+	for _, v := range []verdict{applied, resolved} {
+		if v.status != metav1.ConditionTrue {
+			ready = v
+			break
+		}
+	}
+	set := func(conditionType string, v verdict) {
+		condition.Set(&b.Status.Conditions, b.Generation, conditionType, v.status, v.reason, v.message)
+	}
+	set(kubevisionv1alpha1.ReadyCondition, ready)
+	set(kubevisionv1alpha1.RoleBindingSubjectsCondition, resolved)
+	set(kubevisionv1alpha1.RoleBindingAppliedCondition, applied)
+	b.Status.Clusters = clusterStatuses(b, p, err)
+}
+
+func appliedVerdict(b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan, err error) verdict {
+	switch {
+	case errors.Is(err, owned.ErrForeign):
+		return verdict{metav1.ConditionFalse, kubevisionv1alpha1.ReasonNameConflict, err.Error() + "; rename the binding, or remove that object"}
+	case err != nil:
+		return verdict{metav1.ConditionFalse, kubevisionv1alpha1.ReasonApplyFailed, err.Error()}
+	case len(p.unknown) > 0:
+		return verdict{metav1.ConditionFalse, kubevisionv1alpha1.ReasonClusterNotFound, "there is no KubeVisionCluster " + strings.Join(p.unknown, ", ")}
+	case len(p.clusters) == 0:
+		return verdict{metav1.ConditionFalse, kubevisionv1alpha1.ReasonNoClusterMatches, "no KubeVisionCluster matches the selector"}
+	case p.roleMissing:
+		return verdict{metav1.ConditionFalse, kubevisionv1alpha1.ReasonRoleNotFound, "there is no ClusterRole " + b.Spec.RoleRef.Name}
+	case len(p.absent) > 0:
+		return verdict{metav1.ConditionFalse, kubevisionv1alpha1.ReasonNamespaceNotFound, "there is no namespace " + strings.Join(p.absent, ", ")}
+	}
+	for i := range p.clusters {
+		if !p.clusters[i].Spec.InCluster {
+			return verdict{metav1.ConditionFalse, kubevisionv1alpha1.ReasonNotConnected, "cluster " + p.clusters[i].Name + " is not connected"}
+		}
+	}
+	return verdict{metav1.ConditionTrue, kubevisionv1alpha1.ReasonApplied, "the binding was applied on every cluster that it selects"}
+}
+
+func clusterStatuses(b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan, err error) []kubevisionv1alpha1.RoleBindingClusterStatus {
+	out := make([]kubevisionv1alpha1.RoleBindingClusterStatus, 0, len(p.clusters))
+	for i := range p.clusters {
+		s := kubevisionv1alpha1.RoleBindingClusterStatus{Name: p.clusters[i].Name, ClusterRole: bindings.ClusterRole(b.Spec.RoleRef)}
+		switch {
+		case !p.clusters[i].Spec.InCluster:
+			s.Status, s.Reason = metav1.ConditionFalse, kubevisionv1alpha1.ReasonNotConnected
+		case err != nil:
+			s.Status, s.Reason, s.Message = metav1.ConditionFalse, kubevisionv1alpha1.ReasonApplyFailed, condition.Truncate(err.Error())
+		default:
+			s.Status, s.Reason = metav1.ConditionTrue, kubevisionv1alpha1.ReasonApplied
+		}
+		if p.namespaces != nil {
+			s.NamespaceCount = new(int32(min(len(p.namespaces), 1<<30))) //nolint:gosec // bounded
+		}
+		out = append(out, s)
+	}
+	return out
+}
+
+const maxSummary = 60
+
+// summary is the spec for a table.
+func summary(b *kubevisionv1alpha1.KubeVisionRoleBinding) *kubevisionv1alpha1.RoleBindingSummary {
+	subjects := make([]string, 0, len(b.Spec.Subjects))
+	for _, s := range b.Spec.Subjects {
+		subjects = append(subjects, fmt.Sprintf("%s/%s", s.Kind, s.Name))
+	}
+	out := &kubevisionv1alpha1.RoleBindingSummary{
+		Subjects:   shorten(strings.Join(subjects, ",")),
+		Clusters:   targets(b.Spec.Clusters.Names, b.Spec.Clusters.Selector),
+		Namespaces: "<all>",
+	}
+	if n := b.Spec.Namespaces; n != nil {
+		out.Namespaces = targets(n.Names, n.Selector)
+	}
+	return out
+}
+
+func targets(namesOf []string, selector *metav1.LabelSelector) string {
+	if selector == nil {
+		return shorten(strings.Join(namesOf, ","))
+	}
+	return shorten(cmp.Or(strings.TrimPrefix(metav1.FormatLabelSelector(selector), "<none>"), "<all>"))
+}
+
+func shorten(s string) string {
+	if len(s) <= maxSummary {
+		return s
+	}
+	return s[:maxSummary-3] + "..."
+}

@@ -1,0 +1,127 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package servingcert
+
+import (
+	"crypto"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"crypto/x509/pkix"
+	"encoding/pem"
+	"errors"
+	"fmt"
+	"math/big"
+	"net"
+	"slices"
+	"time"
+)
+
+const (
+	// lifetime of a certificate and of the CA that signs it and nothing else.
+	lifetime = 365 * 24 * time.Hour
+	// renewBefore is when a new one is made.
+	renewBefore = lifetime / 3
+	// backdate allows for clocks that differ.
+	backdate = time.Hour
+)
+
+// bundle is a serving certificate with its key and the CA that signed it, in PEM.
+type bundle struct {
+	cert, key, ca []byte
+}
+
+// issue makes a new CA, a certificate signed by it, and forgets the CA's key: what does not exist cannot be stolen.
+func issue(hosts []string, now time.Time) (bundle, error) {
+	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return bundle{}, fmt.Errorf("generating the key of the CA: %w", err)
+	}
+	ca := &x509.Certificate{
+		Subject:  pkix.Name{CommonName: fmt.Sprintf("kubevision-apiserver-ca@%d", now.Unix())},
+		KeyUsage: x509.KeyUsageCertSign, BasicConstraintsValid: true, IsCA: true, MaxPathLenZero: true,
+	}
+	caDER, err := sign(ca, ca, caKey.Public(), caKey, now)
+	if err != nil {
+		return bundle{}, err
+	}
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		return bundle{}, fmt.Errorf("generating the key of the certificate: %w", err)
+	}
+	leaf := &x509.Certificate{
+		Subject:  pkix.Name{CommonName: hosts[0]},
+		KeyUsage: x509.KeyUsageDigitalSignature, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth}, BasicConstraintsValid: true,
+	}
+	for _, host := range hosts {
+		if ip := net.ParseIP(host); ip != nil {
+			leaf.IPAddresses = append(leaf.IPAddresses, ip)
+		} else {
+			leaf.DNSNames = append(leaf.DNSNames, host)
+		}
+	}
+	leafDER, err := sign(leaf, ca, key.Public(), caKey, now)
+	if err != nil {
+		return bundle{}, err
+	}
+	keyDER, err := x509.MarshalPKCS8PrivateKey(key)
+	if err != nil {
+		return bundle{}, fmt.Errorf("encoding the key of the certificate: %w", err)
+	}
+	return bundle{cert: encode("CERTIFICATE", leafDER), key: encode("PRIVATE KEY", keyDER), ca: encode("CERTIFICATE", caDER)}, nil
+}
+
+func sign(template, parent *x509.Certificate, public crypto.PublicKey, signer crypto.Signer, now time.Time) ([]byte, error) {
+	serial, err := rand.Int(rand.Reader, new(big.Int).Lsh(big.NewInt(1), 127))
+	if err != nil {
+		return nil, fmt.Errorf("making a serial number: %w", err)
+	}
+	template.SerialNumber = serial
+	template.NotBefore, template.NotAfter = now.Add(-backdate), now.Add(lifetime)
+	der, err := x509.CreateCertificate(rand.Reader, template, parent, public, signer)
+	if err != nil {
+		return nil, fmt.Errorf("signing a certificate: %w", err)
+	}
+	return der, nil
+}
+
+func encode(blockType string, der []byte) []byte {
+	return pem.EncodeToMemory(&pem.Block{Type: blockType, Bytes: der})
+}
+
+// usable says how long a certificate may still be served for these hosts; an error where it may not be at all.
+func usable(cert, key, ca []byte, hosts []string, now time.Time) (time.Duration, error) {
+	pair, err := tls.X509KeyPair(cert, key)
+	if err != nil {
+		return 0, errors.New("the certificate and its key do not belong together")
+	}
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(ca) {
+		return 0, errors.New("there is no CA")
+	}
+	for _, host := range hosts {
+		if _, err := pair.Leaf.Verify(x509.VerifyOptions{DNSName: host, Roots: roots, CurrentTime: now}); err != nil {
+			return 0, fmt.Errorf("the certificate is not good for %s: %w", host, err)
+		}
+	}
+	left := pair.Leaf.NotAfter.Add(-renewBefore).Sub(now)
+	if left <= 0 {
+		return 0, errors.New("the certificate is about to expire")
+	}
+	return left, nil
+}
+
+// trust is the bundle that clients verify with: the new CA, and the one before it while its certificate may still be served.
+func trust(current, previous []byte, now time.Time) []byte {
+	out := slices.Clone(current)
+	for block, rest := pem.Decode(previous); block != nil; block, rest = pem.Decode(rest) {
+		cert, err := x509.ParseCertificate(block.Bytes)
+		if err == nil && now.Before(cert.NotAfter) {
+			return append(out, pem.EncodeToMemory(block)...)
+		}
+	}
+	return out
+}

@@ -1,0 +1,138 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package servingcert keeps the serving certificate of kubevision-apiserver and the trust that kube-apiserver puts in it, so that an
+// installation needs no other tool for it and never has to switch verification off.
+package servingcert
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	"github.com/kubevision-io/kubevision/pkg/controllers/singleton"
+	"github.com/kubevision-io/kubevision/pkg/names"
+)
+
+const caKey = "ca.crt"
+
+var (
+	secretKey     = types.NamespacedName{Namespace: names.Namespace, Name: names.ServingCertSecret}
+	apiServiceKey = types.NamespacedName{Name: names.APIService}
+	apiServiceGVK = schema.GroupVersionKind{Group: "apiregistration.k8s.io", Version: "v1", Kind: "APIService"}
+)
+
+// Reconciler keeps the Secret and the APIService's caBundle.
+type Reconciler struct {
+	Client client.Client
+	// Live reads from the host: a cache that lags behind must not cause a second certificate.
+	Live  client.Reader
+	Clock clock.PassiveClock
+	// ExtraHosts are names and addresses that the certificate is good for, beside those of the Service.
+	ExtraHosts []string
+}
+
+// SetupWithManager watches the Secret and the APIService.
+func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
+	if r.Client == nil || r.Live == nil || r.Clock == nil {
+		return errors.New("the serving certificate controller lacks a dependency")
+	}
+	apiService := &metav1.PartialObjectMetadata{}
+	apiService.SetGroupVersionKind(apiServiceGVK)
+	return ctrl.NewControllerManagedBy(mgr).
+		Named("servingcert").
+		For(&corev1.Secret{}, builder.WithPredicates(singleton.Is(secretKey))).
+		WatchesMetadata(apiService, handler.EnqueueRequestsFromMapFunc(func(context.Context, client.Object) []reconcile.Request {
+			return []reconcile.Request{{NamespacedName: secretKey}}
+		}), builder.WithPredicates(singleton.Is(apiServiceKey))).
+		WatchesRawSource(singleton.Once(secretKey)).
+		Complete(r)
+}
+
+func (r *Reconciler) hosts() []string {
+	service := names.APIServerService + "." + names.Namespace + ".svc"
+	return append([]string{service, names.APIServerService, names.APIServerService + "." + names.Namespace, service + ".cluster.local"}, r.ExtraHosts...)
+}
+
+// Reconcile makes a certificate where there is none that is good, and comes back when it is to be renewed.
+func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, error) {
+	secret := &corev1.Secret{}
+	err := r.Live.Get(ctx, secretKey, secret)
+	if client.IgnoreNotFound(err) != nil {
+		return ctrl.Result{}, fmt.Errorf("reading the serving certificate: %w", err)
+	}
+	absent := apierrors.IsNotFound(err)
+	left, problem := usable(secret.Data[corev1.TLSCertKey], secret.Data[corev1.TLSPrivateKeyKey], secret.Data[caKey], r.hosts(), r.Clock.Now())
+	if problem == nil {
+		return ctrl.Result{RequeueAfter: left}, r.trustIn(ctx, secret.Data[caKey])
+	}
+	ctrl.LoggerFrom(ctx).Info("Making a serving certificate", "reason", problem.Error())
+	made, err := issue(r.hosts(), r.Clock.Now())
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	bundle := trust(made.ca, secret.Data[caKey], r.Clock.Now())
+	// Trust first: the certificate may be served as soon as it is written.
+	if err := r.trustIn(ctx, bundle); err != nil {
+		return ctrl.Result{}, err
+	}
+	return ctrl.Result{RequeueAfter: lifetime - renewBefore - time.Minute}, r.store(ctx, secret, absent, made, bundle)
+}
+
+func (r *Reconciler) store(ctx context.Context, secret *corev1.Secret, absent bool, made bundle, bundle []byte) error {
+	secret.Namespace, secret.Name = secretKey.Namespace, secretKey.Name
+	if secret.Labels == nil {
+		secret.Labels = map[string]string{}
+	}
+	secret.Labels[names.ManagedByLabel] = names.ManagedBy
+	secret.Data = map[string][]byte{corev1.TLSCertKey: made.cert, corev1.TLSPrivateKeyKey: made.key, caKey: bundle}
+	write := func() error { return r.Client.Update(ctx, secret) }
+	if absent {
+		secret.Type = corev1.SecretTypeTLS
+		write = func() error { return r.Client.Create(ctx, secret) }
+	}
+	if err := write(); err != nil {
+		return fmt.Errorf("writing the serving certificate: %w", err)
+	}
+	return nil
+}
+
+// trustIn puts the CA into the APIService. Without an APIService there is nobody to tell, and its creation is watched.
+func (r *Reconciler) trustIn(ctx context.Context, ca []byte) error {
+	existing := &unstructured.Unstructured{}
+	existing.SetGroupVersionKind(apiServiceGVK)
+	err := r.Live.Get(ctx, apiServiceKey, existing)
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("reading the APIService: %w", err)
+	}
+	encoded := base64.StdEncoding.EncodeToString(ca)
+	if current, _, _ := unstructured.NestedString(existing.Object, "spec", "caBundle"); current == encoded {
+		return nil
+	}
+	desired := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{"caBundle": encoded}}}
+	desired.SetGroupVersionKind(apiServiceGVK)
+	desired.SetName(names.APIService)
+	err = r.Client.Apply(ctx, client.ApplyConfigurationFromUnstructured(desired), client.ForceOwnership, client.FieldOwner(names.FieldManager))
+	if err != nil {
+		return fmt.Errorf("applying the caBundle of the APIService: %w", err)
+	}
+	return nil
+}

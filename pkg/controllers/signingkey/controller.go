@@ -1,0 +1,81 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package signingkey keeps the Secret with the keys that sign access tokens. Every replica of kubevision-apiserver reads it, none writes
+// it.
+package signingkey
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kubevision-io/kubevision/pkg/authentication/token"
+	"github.com/kubevision-io/kubevision/pkg/controllers/singleton"
+	"github.com/kubevision-io/kubevision/pkg/names"
+)
+
+// Reconciler keeps the Secret.
+type Reconciler struct {
+	Client client.Client
+	// Live reads from the host: a cache that lags behind must not cause a second key.
+	Live  client.Reader
+	Clock clock.PassiveClock
+}
+
+var secretKey = types.NamespacedName{Namespace: names.Namespace, Name: names.SigningKeysSecret}
+
+// SetupWithManager watches the Secret.
+func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
+	if r.Client == nil || r.Live == nil || r.Clock == nil {
+		return errors.New("the signing key controller lacks a dependency")
+	}
+	return ctrl.NewControllerManagedBy(mgr).
+		Named("signingkey").
+		For(&corev1.Secret{}, builder.WithPredicates(singleton.Is(secretKey))).
+		WatchesRawSource(singleton.Once(secretKey)).
+		Complete(r)
+}
+
+// Reconcile makes a key where there is none. A Secret whose keys cannot be read is left alone: replacing it would end every session.
+func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, error) {
+	secret := &corev1.Secret{}
+	err := r.Live.Get(ctx, secretKey, secret)
+	if apierrors.IsNotFound(err) {
+		return ctrl.Result{}, r.create(ctx)
+	}
+	if err != nil {
+		return ctrl.Result{}, fmt.Errorf("reading the signing keys: %w", err)
+	}
+	if _, err := token.ParseKeys(secret.Data); err != nil || len(secret.Data) == 0 {
+		return ctrl.Result{}, fmt.Errorf("secret %s holds no readable signing keys; delete it to have new ones made, which ends every session: %w", secretKey, err)
+	}
+	return ctrl.Result{}, nil
+}
+
+func (r *Reconciler) create(ctx context.Context) error {
+	name, value, err := token.NewKey(r.Clock.Now())
+	if err != nil {
+		return err
+	}
+	secret := &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: secretKey.Namespace, Name: secretKey.Name, Labels: map[string]string{names.ManagedByLabel: names.ManagedBy},
+		},
+		Data: map[string][]byte{name: value},
+	}
+	if err := r.Client.Create(ctx, secret); err != nil {
+		return fmt.Errorf("creating the signing keys: %w", err)
+	}
+	ctrl.LoggerFrom(ctx).Info("Signing key made", "key", name)
+	return nil
+}

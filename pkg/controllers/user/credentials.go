@@ -1,0 +1,219 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package user
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/authentication/credentials"
+	"github.com/kubevision-io/kubevision/pkg/authentication/password"
+	"github.com/kubevision-io/kubevision/pkg/controllers/condition"
+	"github.com/kubevision-io/kubevision/pkg/names"
+)
+
+// outcome is what became of a user's credentials. Its message never holds what was in the Secret.
+type outcome struct {
+	status  metav1.ConditionStatus
+	reason  string
+	message string
+}
+
+// reconcileCredentials takes the password over from the Secret that the spec names, when that Secret has changed since the last time. A
+// password that the user has chosen later stays until then.
+func (r *Reconciler) reconcileCredentials(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser) error {
+	result, err := r.takeOver(ctx, u)
+	if err != nil {
+		return err
+	}
+	generation := u.Generation
+	conditions := &u.Status.Conditions
+	condition.Set(conditions, generation, kubevisionv1alpha1.UserCredentialsCondition, result.status, result.reason, result.message)
+	switch {
+	case u.Spec.Disabled:
+		condition.Set(conditions, generation, kubevisionv1alpha1.ReadyCondition, metav1.ConditionTrue, kubevisionv1alpha1.ReasonUserDisabled,
+			"the user is disabled and cannot log in")
+	case result.status != metav1.ConditionTrue:
+		condition.Set(conditions, generation, kubevisionv1alpha1.ReadyCondition, metav1.ConditionFalse, result.reason, result.message)
+	default:
+		condition.Set(conditions, generation, kubevisionv1alpha1.ReadyCondition, metav1.ConditionTrue, kubevisionv1alpha1.ReasonReady,
+			"the user can log in")
+	}
+	u.Status.ObservedGeneration = generation
+	return nil
+}
+
+func (r *Reconciler) takeOver(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser) (outcome, error) {
+	stored, err := r.stored(ctx, u)
+	switch {
+	case errors.Is(err, errForeign):
+		return outcome{metav1.ConditionFalse, kubevisionv1alpha1.ReasonNameConflict, err.Error()}, nil
+	case err != nil:
+		return outcome{}, err
+	}
+	ref := u.Spec.PasswordSecretRef
+	if ref == nil {
+		if stored != nil && len(stored.Data[credentials.PasswordHashKey]) > 0 {
+			return outcome{metav1.ConditionTrue, kubevisionv1alpha1.ReasonPasswordSet, "the user has a password"}, nil
+		}
+		return outcome{metav1.ConditionFalse, kubevisionv1alpha1.ReasonNoPassword, "the user has no password; name a Secret in spec.passwordSecretRef"}, nil
+	}
+	source := &corev1.Secret{}
+	err = r.Client.Get(ctx, types.NamespacedName{Namespace: names.Namespace, Name: ref.Name}, source)
+	if apierrors.IsNotFound(err) {
+		return outcome{metav1.ConditionFalse, kubevisionv1alpha1.ReasonSecretNotFound,
+			fmt.Sprintf("there is no Secret %s in namespace %s", ref.Name, names.Namespace)}, nil
+	}
+	if err != nil {
+		return outcome{}, fmt.Errorf("reading secret %s: %w", ref.Name, err)
+	}
+	version := fmt.Sprintf("%s/%s/%s", source.UID, source.ResourceVersion, passwordKey(ref))
+	if stored == nil || stored.Annotations[credentials.PasswordSourceAnnotation] != version {
+		return r.adopt(ctx, u, stored, source, version)
+	}
+	return outcome{metav1.ConditionTrue, kubevisionv1alpha1.ReasonPasswordSet, "the password is that of Secret " + ref.Name + ", or one that the user has chosen since"}, nil
+}
+
+// adopt takes over the Secret's password where it has changed, and not where only the rest of the Secret has.
+func (r *Reconciler) adopt(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, stored, source *corev1.Secret, version string) (outcome, error) {
+	key := passwordKey(u.Spec.PasswordSecretRef)
+	value := string(source.Data[key])
+	result := outcome{metav1.ConditionTrue, kubevisionv1alpha1.ReasonPasswordSet, "the password is that of Secret " + source.Name}
+	same, err := r.adopted(ctx, stored, value)
+	if err != nil {
+		return outcome{}, err
+	}
+	if same {
+		return result, r.update(ctx, stored, version, nil)
+	}
+	hash, problem, err := r.hash(ctx, value)
+	if err != nil {
+		return outcome{}, err
+	}
+	if problem != "" {
+		return outcome{metav1.ConditionFalse, kubevisionv1alpha1.ReasonSecretInvalid, fmt.Sprintf("key %s of Secret %s %s", key, source.Name, problem)}, nil
+	}
+	data := map[string][]byte{credentials.PasswordHashKey: []byte(hash), credentials.PasswordSourceHashKey: []byte(hash)}
+	if stored == nil {
+		err = r.create(ctx, u, version, data)
+	} else {
+		err = r.update(ctx, stored, version, data)
+	}
+	if err != nil {
+		return outcome{}, err
+	}
+	ctrl.LoggerFrom(ctx).Info("Password taken over", "secret", source.Name)
+	return result, nil
+}
+
+// adopted says whether the value is the one that was last taken over.
+func (r *Reconciler) adopted(ctx context.Context, stored *corev1.Secret, value string) (bool, error) {
+	if stored == nil || len(stored.Data[credentials.PasswordSourceHashKey]) == 0 {
+		return false, nil
+	}
+	last := string(stored.Data[credentials.PasswordSourceHashKey])
+	if password.IsHash(value) {
+		return value == last, nil
+	}
+	hash, err := password.Parse(last)
+	if err != nil {
+		return false, nil //nolint:nilerr // what cannot be read is replaced
+	}
+	err = r.Hasher.Verify(ctx, value, hash)
+	if errors.Is(err, password.ErrMismatch) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("comparing the password with the last one: %w", err)
+	}
+	return true, nil
+}
+
+func (r *Reconciler) hash(ctx context.Context, value string) (hash, problem string, err error) {
+	switch {
+	case value == "":
+		return "", "is missing or empty", nil
+	case len(value) > password.MaxLength:
+		return "", fmt.Sprintf("is longer than %d bytes", password.MaxLength), nil
+	case password.IsHash(value):
+		parsed, err := password.Parse(value)
+		if err != nil {
+			return "", "is not a valid hash: " + err.Error(), nil //nolint:nilerr // the user's mistake, shown in a condition
+		}
+		return parsed.String(), "", nil
+	default:
+		made, err := r.Hasher.Hash(ctx, value)
+		if err != nil {
+			return "", "", fmt.Errorf("hashing the password: %w", err)
+		}
+		return made.String(), "", nil
+	}
+}
+
+var errForeign = errors.New("exists already and does not belong to this user")
+
+// stored is the user's credentials, nil where there are none yet.
+func (r *Reconciler) stored(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser) (*corev1.Secret, error) {
+	secret := &corev1.Secret{}
+	err := r.Client.Get(ctx, types.NamespacedName{Namespace: names.Namespace, Name: names.CredentialsSecret(u.Name)}, secret)
+	if apierrors.IsNotFound(err) {
+		return nil, nil //nolint:nilnil // no credentials yet is an answer
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the credentials: %w", err)
+	}
+	// The credentials of a user who was deleted and made again are those of another person until they are collected.
+	if !metav1.IsControlledBy(secret, u) || secret.Type != credentials.SecretType {
+		return nil, fmt.Errorf("secret %s/%s %w", secret.Namespace, secret.Name, errForeign)
+	}
+	return secret, nil
+}
+
+func (r *Reconciler) create(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, version string, data map[string][]byte) error {
+	secret := &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: names.Namespace, Name: names.CredentialsSecret(u.Name),
+			Labels:          map[string]string{names.ManagedByLabel: names.ManagedBy, names.UserLabel: u.Name},
+			Annotations:     map[string]string{credentials.PasswordSourceAnnotation: version},
+			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(u, kubevisionv1alpha1.SchemeGroupVersion.WithKind("KubeVisionUser"))},
+		},
+		Type: credentials.SecretType,
+		Data: data,
+	}
+	if err := r.Client.Create(ctx, secret); err != nil {
+		return fmt.Errorf("creating the credentials: %w", err)
+	}
+	return nil
+}
+
+// update is not a patch, so that it fails where anybody has changed the credentials since they were read.
+func (r *Reconciler) update(ctx context.Context, stored *corev1.Secret, version string, data map[string][]byte) error {
+	updated := stored.DeepCopy()
+	if updated.Annotations == nil {
+		updated.Annotations = map[string]string{}
+	}
+	updated.Annotations[credentials.PasswordSourceAnnotation] = version
+	if updated.Data == nil {
+		updated.Data = map[string][]byte{}
+	}
+	maps.Copy(updated.Data, data)
+	if err := r.Client.Update(ctx, updated); err != nil {
+		return fmt.Errorf("updating the credentials: %w", err)
+	}
+	return nil
+}
+
+func passwordKey(ref *kubevisionv1alpha1.SecretKeyReference) string {
+	return cmp.Or(ref.Key, names.PasswordKey)
+}
