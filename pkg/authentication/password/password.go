@@ -135,6 +135,9 @@ func IsHash(value string) bool { return strings.HasPrefix(value, "$argon2") }
 // Parse reads a PHC string. Only argon2id of version 19 is accepted, at a cost that is neither absurd nor ruinous.
 func Parse(value string) (Hash, error) {
 	parts := strings.Split(value, "$")
+	if strings.ContainsAny(value, "\r\n") { // which the base64 decoder would pass over
+		return Hash{}, errors.New("a hash has one line, without a line feed at its end")
+	}
 	if len(parts) != 6 || parts[0] != "" || parts[1] != "argon2id" {
 		return Hash{}, errors.New("not an argon2id hash in PHC string format")
 	}

@@ -1,0 +1,97 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package envelope
+
+import (
+	"context"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"syscall"
+	"testing"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/validation/field"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+)
+
+// Every constructor of k8s.io/apimachinery/pkg/api/errors has its code.
+func TestFromAPIErrorGolden(t *testing.T) {
+	pods := schema.GroupResource{Resource: "pods"}
+	for name, tc := range map[string]struct {
+		err  error
+		want dashboardv1alpha1.Code
+	}{
+		"NotFound":                   {apierrors.NewNotFound(pods, "a"), 40400},
+		"AlreadyExists":              {apierrors.NewAlreadyExists(pods, "a"), 40900},
+		"GenerateNameConflict":       {apierrors.NewGenerateNameConflict(pods, "a", 1), 40900},
+		"Unauthorized":               {apierrors.NewUnauthorized("robot"), 50200},
+		"Forbidden":                  {apierrors.NewForbidden(pods, "a", errors.New("no")), 40300},
+		"Conflict":                   {apierrors.NewConflict(pods, "a", errors.New("changed")), 40901},
+		"ApplyConflict":              {apierrors.NewApplyConflict(nil, "owned by kubectl"), 40901},
+		"Gone":                       {apierrors.NewGone("old"), 40002}, //nolint:staticcheck // servers still send it
+		"ResourceExpired":            {apierrors.NewResourceExpired("old"), 40002},
+		"Invalid":                    {apierrors.NewInvalid(schema.GroupKind{Kind: "Pod"}, "a", field.ErrorList{field.Required(field.NewPath("spec"), "")}), 42201},
+		"BadRequest":                 {apierrors.NewBadRequest("field label not supported"), 40002},
+		"TooManyRequests":            {apierrors.NewTooManyRequests("busy", 1), 50200},
+		"TooManyRequestsError":       {apierrors.NewTooManyRequestsError("busy"), 50200},
+		"ServiceUnavailable":         {apierrors.NewServiceUnavailable("down"), 50200},
+		"MethodNotSupported":         {apierrors.NewMethodNotSupported(pods, "list"), 40400},
+		"ServerTimeout":              {apierrors.NewServerTimeout(pods, "list", 1), 50200},
+		"ServerTimeoutForKind":       {apierrors.NewServerTimeoutForKind(schema.GroupKind{Kind: "Pod"}, "list", 1), 50200},
+		"InternalError":              {apierrors.NewInternalError(errors.New("etcd")), 50200},
+		"TimeoutError":               {apierrors.NewTimeoutError("slow", 1), 50200},
+		"RequestEntityTooLargeError": {apierrors.NewRequestEntityTooLargeError("large"), 40002},
+		"generic 403":                {apierrors.NewGenericServerResponse(http.StatusForbidden, "get", pods, "a", "", 0, true), 40300},
+		"generic 404":                {apierrors.NewGenericServerResponse(http.StatusNotFound, "get", pods, "a", "", 0, true), 40400},
+		"generic 406":                {apierrors.NewGenericServerResponse(http.StatusNotAcceptable, "get", pods, "a", "", 0, true), 40002},
+		"generic 409 of a create":    {apierrors.NewGenericServerResponse(http.StatusConflict, "POST", pods, "a", "", 0, true), 40900},
+		"generic 409 of an update":   {apierrors.NewGenericServerResponse(http.StatusConflict, "PUT", pods, "a", "", 0, true), 40901},
+		"generic 410":                {apierrors.NewGenericServerResponse(http.StatusGone, "get", pods, "a", "", 0, true), 40002},
+		"generic 415":                {apierrors.NewGenericServerResponse(http.StatusUnsupportedMediaType, "PATCH", pods, "a", "", 0, true), 40002},
+		"generic 422":                {apierrors.NewGenericServerResponse(http.StatusUnprocessableEntity, "POST", pods, "a", "", 0, true), 42201},
+		"generic 429":                {apierrors.NewGenericServerResponse(http.StatusTooManyRequests, "get", pods, "a", "", 1, true), 50200},
+		"generic 500":                {apierrors.NewGenericServerResponse(http.StatusInternalServerError, "get", pods, "a", "", 0, true), 50200},
+		"generic 503":                {apierrors.NewGenericServerResponse(http.StatusServiceUnavailable, "get", pods, "a", "", 0, true), 50200},
+		"generic 504":                {apierrors.NewGenericServerResponse(http.StatusGatewayTimeout, "get", pods, "a", "", 0, true), 50200},
+		"unheard-of status":          {&apierrors.StatusError{ErrStatus: metav1.Status{Code: 599}}, 50200},
+		"status without a reason":    {&apierrors.StatusError{ErrStatus: metav1.Status{Code: 403}}, 40300},
+		"wrapped":                    {fmt.Errorf("listing: %w", apierrors.NewNotFound(pods, "a")), 40400},
+		"refused":                    {&url.Error{Op: "Get", Err: &net.OpError{Op: "dial", Err: syscall.ECONNREFUSED}}, 50200},
+		"unknown authority":          {&url.Error{Op: "Get", Err: x509.UnknownAuthorityError{}}, 50200},
+		"no such host":               {&net.DNSError{Err: "no such host", IsNotFound: true}, 50200},
+		"deadline":                   {context.DeadlineExceeded, 50200},
+		"our own":                    {Required("name"), 40001},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := FromAPIError(tc.err); got.Code != tc.want {
+				t.Errorf("got %d, want %d", got.Code, tc.want)
+			}
+		})
+	}
+}
+
+func TestUnreachableSaysNothingOfTheCause(t *testing.T) {
+	cause := &url.Error{Op: "Get", URL: "https://10.0.0.1/secret-path", Err: errors.New("connection refused")}
+	e := FromAPIError(cause)
+	if !errors.Is(e, cause) {
+		t.Error("the cause is lost to the log")
+	}
+	if want := "the cluster's API server cannot be reached"; e.Message != want {
+		t.Errorf("the message is %q, want %q", e.Message, want)
+	}
+}
+
+func TestAnyOtherErrorIsInternalAndSilent(t *testing.T) {
+	e := As(fmt.Errorf("reading: %w", errors.New("password hunter2")))
+	if e.Code != dashboardv1alpha1.CodeInternal || e.Message != Internal(nil).Message {
+		t.Errorf("got %d %q", e.Code, e.Message)
+	}
+}

@@ -1,0 +1,216 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package filters
+
+import (
+	"context"
+	"encoding/json"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"regexp"
+	"strings"
+	"testing"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
+)
+
+type response struct {
+	Code    int             `json:"code"`
+	Message string          `json:"message"`
+	Data    json.RawMessage `json:"data"`
+	Meta    struct {
+		RequestID         string `json:"requestId"`
+		Field             string `json:"field"`
+		RetryAfterSeconds int    `json:"retryAfterSeconds"`
+	} `json:"meta"`
+}
+
+var requestID = regexp.MustCompile(`^req_[0-9A-HJKMNP-TV-Z]{26}$`)
+
+// send puts a request through the filter and demands everything that holds for every envelope.
+func send(t *testing.T, handler http.Handler, r *http.Request) response {
+	t.Helper()
+	recorder := httptest.NewRecorder()
+	WithEnvelope(handler).ServeHTTP(recorder, r)
+	result := recorder.Result()
+	defer result.Body.Close() //nolint:errcheck // a recorder's body
+	var got response
+	decoder := json.NewDecoder(result.Body)
+	if err := decoder.Decode(&got); err != nil {
+		t.Fatalf("not JSON: %v", err)
+	}
+	if _, err := decoder.Token(); err != io.EOF { //nolint:errorlint // io.EOF is never wrapped here
+		t.Errorf("more than one JSON document in the body")
+	}
+	if result.StatusCode != http.StatusOK {
+		t.Errorf("HTTP status %d, want 200", result.StatusCode)
+	}
+	for name, want := range map[string]string{
+		"Content-Type":           "application/json; charset=utf-8",
+		"Cache-Control":          "no-store",
+		"X-Content-Type-Options": "nosniff",
+		"X-Request-Id":           got.Meta.RequestID,
+		"Location":               "",
+		"Www-Authenticate":       "",
+	} {
+		if value := result.Header.Get(name); value != want {
+			t.Errorf("header %s is %q, want %q", name, value, want)
+		}
+	}
+	if !requestID.MatchString(got.Meta.RequestID) {
+		t.Errorf("request id %q", got.Meta.RequestID)
+	}
+	if len(got.Data) == 0 {
+		t.Error("there is no data, not even null")
+	}
+	return got
+}
+
+func request(method, target string) *http.Request {
+	return httptest.NewRequestWithContext(context.Background(), method, target, nil)
+}
+
+// What the chain of the library answers by itself becomes an envelope.
+func TestAnyStatusOfTheChainBecomesAnEnvelope(t *testing.T) {
+	for status, want := range map[int]int{
+		301: 40400, 302: 40400, 307: 40400, 400: 40002, 401: 40100, 403: 40300, 404: 40400, 405: 40400, 406: 40002, 409: 40002, 413: 40002,
+		415: 40002, 418: 40002, 429: 42900, 500: 50000, 501: 50000, 503: 50000, 504: 50000,
+	} {
+		got := send(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Location", "https://example.com")
+			w.Header().Set("Www-Authenticate", "Basic")
+			w.Header().Set("Retry-After", "7")
+			w.Header().Set("Content-Type", "text/plain")
+			w.Header().Set("Content-Length", "6")
+			w.Header().Set("Cache-Control", "public")
+			w.WriteHeader(status)
+			_, _ = w.Write([]byte("secret"))
+		}), request(http.MethodGet, "/api/v1/x"))
+		if got.Code != want {
+			t.Errorf("status %d: code %d, want %d", status, got.Code, want)
+		}
+		if strings.Contains(got.Message, "secret") {
+			t.Errorf("status %d: the body of the chain is in the message", status)
+		}
+		if want == 42900 && got.Meta.RetryAfterSeconds != 7 {
+			t.Errorf("retryAfterSeconds is %d, want 7", got.Meta.RetryAfterSeconds)
+		}
+	}
+}
+
+func TestNoAnswerIsAnInternalError(t *testing.T) {
+	if got := send(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}), request(http.MethodGet, "/api/v1/x")); got.Code != 50000 {
+		t.Errorf("code %d, want 50000", got.Code)
+	}
+}
+
+func TestEnvelopesPassAsTheyAre(t *testing.T) {
+	got := send(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		envelope.WriteData(r.Context(), w, map[string]string{"a": "<b>"}, dashboardv1alpha1.Meta{})
+	}), request(http.MethodGet, "/api/v1/x"))
+	if got.Code != 0 || string(got.Data) != `{"a":"\u003cb\u003e"}` {
+		t.Errorf("got %+v", got)
+	}
+}
+
+func TestTheDirectPrefixIsRewritten(t *testing.T) {
+	for target, want := range map[string]string{
+		"/api/v1/clusters?x=1": "/apis/dashboard.kubevision.io/v1alpha1/clusters",
+		"/api/v1":              "/apis/dashboard.kubevision.io/v1alpha1/",
+		"/apis/dashboard.kubevision.io/v1alpha1/clusters": "/apis/dashboard.kubevision.io/v1alpha1/clusters",
+	} {
+		var got *http.Request
+		send(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = r }), request(http.MethodGet, target))
+		if got == nil || got.URL.Path != want {
+			t.Errorf("%s: got %v, want the path %s", target, got, want)
+		}
+		if got != nil && strings.Contains(target, "?") && got.URL.RawQuery != "x=1" {
+			t.Errorf("%s: the query is %q", target, got.URL.RawQuery)
+		}
+	}
+}
+
+func TestWhatLiesOutsideIsLeftAlone(t *testing.T) {
+	for _, target := range []string{
+		"/", "/api", "/apis", "/apis/dashboard.kubevision.io", "/apis/dashboard.kubevision.io/v1alpha1", "/readyz", "/metrics", "/openapi/v3",
+		"/api/v1beta1/x", "/apiv1", "/version",
+	} {
+		recorder := httptest.NewRecorder()
+		WithEnvelope(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusTeapot)
+		})).ServeHTTP(recorder, request(http.MethodGet, target))
+		if recorder.Code != http.StatusTeapot {
+			t.Errorf("%s: status %d, want the handler's own", target, recorder.Code)
+		}
+	}
+}
+
+func TestAmbiguousPathsReachNobody(t *testing.T) {
+	for _, path := range []string{
+		"/clusters//pods", "/clusters/", "//clusters", "/clusters/../users", "/clusters/..", "/clusters/./x", "/clusters/a%2fb", "/clusters/a%2Fb",
+		"/clusters/%2e%2e/x", "/clusters/..%2f..", "/clusters/%252e", "/clusters/a%5cb", "/clusters/a%00", "/clusters/a%0d%0ab", "/clusters/a%7f", "/clusters/100%25",
+	} {
+		reached := false
+		got := send(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached = true }), request(http.MethodGet, "/api/v1"+path))
+		if got.Code != 40002 || reached {
+			t.Errorf("%s: code %d, reached %v; want 40002 and nobody", path, got.Code, reached)
+		}
+	}
+}
+
+func TestImpersonationHeadersReachNobody(t *testing.T) {
+	for _, header := range []string{"Impersonate-User", "Impersonate-Group", "Impersonate-Uid", "Impersonate-Extra-X", "impersonate-anything", "IMPERSONATE-USER"} {
+		for _, target := range []string{"/api/v1/x", "/apis/dashboard.kubevision.io/v1alpha1/x"} {
+			r := request(http.MethodGet, target)
+			r.Header[header] = []string{"admin"} // as it came, whatever its case
+			reached := false
+			if got := send(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached = true }), r); got.Code != 40002 || reached {
+				t.Errorf("%s at %s: code %d, reached %v; want 40002 and nobody", header, target, got.Code, reached)
+			}
+		}
+		r := request(http.MethodGet, "/metrics")
+		r.Header[header] = []string{"admin"}
+		recorder := httptest.NewRecorder()
+		WithEnvelope(http.NotFoundHandler()).ServeHTTP(recorder, r)
+		if recorder.Code != http.StatusBadRequest {
+			t.Errorf("%s at /metrics: status %d, want 400", header, recorder.Code)
+		}
+	}
+}
+
+func TestTheBodyIsBounded(t *testing.T) {
+	r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/api/v1/x", strings.NewReader(strings.Repeat("x", MaxBodyBytes+1)))
+	var read int
+	var err error
+	send(t, http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		var body []byte
+		body, err = io.ReadAll(r.Body)
+		read = len(body)
+	}), r)
+	if err == nil || read > MaxBodyBytes {
+		t.Errorf("%d bytes were read, error %v", read, err)
+	}
+}
+
+func FuzzMalformed(f *testing.F) {
+	f.Add("/api/v1/clusters/a")
+	f.Add("/api/v1/%2e%2e/x")
+	f.Add("/api/v1//")
+	f.Fuzz(func(t *testing.T, target string) {
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://localhost/api/v1/"+target, nil)
+		if err != nil || malformed(r) != "" {
+			return
+		}
+		for i, segment := range strings.Split(r.URL.Path, "/") {
+			if (i > 0 && segment == "") || segment == "." || segment == ".." || strings.ContainsAny(segment, "\\%\x00\r\n") {
+				t.Errorf("%q has the segment %q", target, segment)
+			}
+		}
+		if strings.Count(r.URL.Path, "/") != strings.Count(r.URL.EscapedPath(), "/") {
+			t.Errorf("%q has other segments encoded than decoded", target)
+		}
+	})
+}

@@ -1,0 +1,133 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package password
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
+)
+
+func newHasher(t *testing.T) *Hasher {
+	t.Helper()
+	h, err := NewHasher(1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return h
+}
+
+func TestHashAndVerify(t *testing.T) {
+	h := newHasher(t)
+	hash, err := h.Hash(t.Context(), "correct horse")
+	if err != nil {
+		t.Fatal(err)
+	}
+	parsed, err := Parse(hash.String())
+	if err != nil {
+		t.Fatalf("own hash cannot be read: %v", err)
+	}
+	if err := h.Verify(t.Context(), "correct horse", parsed); err != nil {
+		t.Errorf("right password: %v", err)
+	}
+	for _, wrong := range []string{"", "correct horse ", "Correct horse", strings.Repeat("x", MaxLength+1)} {
+		if err := h.Verify(t.Context(), wrong, parsed); !errors.Is(err, ErrMismatch) {
+			t.Errorf("wrong password %.20q: got %v, want ErrMismatch", wrong, err)
+		}
+	}
+	if err := h.VerifyNobody(t.Context(), "correct horse"); !errors.Is(err, ErrMismatch) {
+		t.Errorf("nobody's password: got %v, want ErrMismatch", err)
+	}
+}
+
+func TestHashesOfOnePasswordDiffer(t *testing.T) {
+	h := newHasher(t)
+	a, errA := h.Hash(t.Context(), "same")
+	b, errB := h.Hash(t.Context(), "same")
+	if errA != nil || errB != nil || a.String() == b.String() {
+		t.Errorf("two hashes of one password must differ by their salts (errors %v, %v)", errA, errB)
+	}
+}
+
+// A vector of the test suite of argon2's reference implementation.
+func TestVerifyHashOfTheReferenceImplementation(t *testing.T) {
+	const encoded = "$argon2id$v=19$m=65536,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc"
+	hash, err := Parse(encoded)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := newHasher(t).Verify(t.Context(), "password", hash); err != nil {
+		t.Errorf("the reference implementation's own hash: %v", err)
+	}
+}
+
+func TestParseRefuses(t *testing.T) {
+	const good = "$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc"
+	if _, err := Parse(good); err != nil {
+		t.Fatalf("the template of the cases must be good: %v", err)
+	}
+	for name, change := range map[string][2]string{
+		"argon2i":            {"argon2id", "argon2i"},
+		"argon2d":            {"argon2id", "argon2d"},
+		"old version":        {"v=19", "v=16"},
+		"ruinous memory":     {"m=19456", "m=4194304"},
+		"ruinous passes":     {"t=2", "t=1000"},
+		"no passes":          {"t=2", "t=0"},
+		"ruinous threads":    {"p=1", "p=255"},
+		"negative":           {"t=2", "t=-2"},
+		"leading zero":       {"t=2", "t=02"},
+		"other order":        {"m=19456,t=2", "t=2,m=19456"},
+		"further parameter":  {"p=1", "p=1,data=x"},
+		"padded salt":        {"c29tZXNhbHQ", "c29tZXNhbHQ="},
+		"short salt":         {"c29tZXNhbHQ", "c28"},
+		"no key":             {"$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc", "$"},
+		"further segment":    {"GRPPc", "GRPPc$"},
+		"leading text":       {"$argon2id", "x$argon2id"},
+		"trailing line feed": {"GRPPc", "GRPPc\n"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			value := strings.Replace(good, change[0], change[1], 1)
+			if value == good {
+				t.Fatal("the case changes nothing")
+			}
+			if _, err := Parse(value); err == nil {
+				t.Errorf("%s was accepted", value)
+			}
+		})
+	}
+}
+
+func TestHashingWaitsForItsTurn(t *testing.T) {
+	h := newHasher(t)
+	h.slots <- struct{}{}
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
+	defer cancel()
+	if _, err := h.Hash(ctx, "x"); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("with every place taken: got %v, want the deadline", err)
+	}
+	<-h.slots
+	if _, err := h.Hash(t.Context(), "x"); err != nil {
+		t.Errorf("with a place free: %v", err)
+	}
+}
+
+func FuzzParse(f *testing.F) {
+	f.Add("$argon2id$v=19$m=19456,t=2,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc")
+	f.Add("$argon2id$v=19$m=8,t=1,p=1$$")
+	f.Add("$$$$$")
+	f.Fuzz(func(t *testing.T, value string) {
+		hash, err := Parse(value)
+		if err != nil {
+			return
+		}
+		if hash.String() != value {
+			t.Errorf("%q is read as %q", value, hash.String())
+		}
+		if p := hash.params; p.Memory > maxMemory || p.Time > maxTime || p.Threads > maxThreads || p.Time == 0 || p.Threads == 0 {
+			t.Errorf("%q asks for %+v", value, p)
+		}
+	})
+}
