@@ -53,7 +53,11 @@ func (c *Caller) Get(ctx context.Context, r Resource, namespace, name string, qu
 			request = request.Param(key, value)
 		}
 	}
-	return request.Do(ctx).Raw()
+	result := request.Do(ctx)
+	if err := result.Error(); err != nil { // Raw alone would leave out what the API server said
+		return nil, err
+	}
+	return result.Raw()
 }
 
 // Allowed asks the cluster whether the user may do that. An error is a denial.

@@ -26,7 +26,8 @@ type Login struct {
 	User User `json:"user"`
 }
 
-// LoginEnvelope is the answer to a login. With code 40102, data is a TwoFactorChallenge.
+// LoginEnvelope is the answer to a login. With code 40102, data is a
+// TwoFactorChallenge.
 type LoginEnvelope struct {
 	Header `json:",inline"`
 	// data is the login; null where it failed.
@@ -40,7 +41,8 @@ type LoginEnvelope struct {
 type TwoFactorChallenge struct {
 	// requires2fa is true.
 	Requires2FA bool `json:"requires2fa"`
-	// setupRequired is true when the user must have a second factor and has not set one up.
+	// setupRequired is true when the user must have a second factor and has not
+	// set one up.
 	// +optional
 	SetupRequired bool `json:"setupRequired,omitempty"`
 }

@@ -12,7 +12,8 @@ type Meta struct {
 	// source says where a read was answered: cache or apiserver.
 	// +optional
 	Source string `json:"source,omitempty"`
-	// stale is true when the data come from a cache that has lost its connection.
+	// stale is true when the data come from a cache that has lost its
+	// connection.
 	// +optional
 	Stale bool `json:"stale,omitempty"`
 	// total is the number of items that match, where that is known.
@@ -35,7 +36,8 @@ type Meta struct {
 
 // The values of Meta.Source.
 const (
-	// SourceAPIServer is an answer of the cluster's API server, made for this request.
+	// SourceAPIServer is an answer of the cluster's API server, made for this
+	// request.
 	SourceAPIServer = "apiserver"
 )
 

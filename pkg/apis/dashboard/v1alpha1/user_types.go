@@ -13,10 +13,11 @@ type User struct {
 	DisplayName string `json:"displayName"`
 	// email is the user's mail address.
 	Email string `json:"email"`
-	// role is what the user's bindings on the host amount to, for showing and hiding buttons only: super-admin, admin, editor,
-	// viewer or custom.
+	// role is what the user's bindings on the host amount to, for showing and
+	// hiding buttons only: super-admin, admin, editor, viewer or custom.
 	Role string `json:"role"`
-	// groups are the user's groups: of KubeVision for a KubeVisionUser, of Kubernetes for anybody else.
+	// groups are the user's groups: of KubeVision for a KubeVisionUser, of
+	// Kubernetes for anybody else.
 	// +listType=atomic
 	Groups []string `json:"groups"`
 	// totpEnabled says whether the user has a second factor.
@@ -42,7 +43,8 @@ type Binding struct {
 	// clusters where it holds.
 	// +listType=atomic
 	Clusters []string `json:"clusters"`
-	// namespaces where it holds, by name; empty where it holds in the whole cluster or in namespaces chosen by label.
+	// namespaces where it holds, by name; empty where it holds in the whole
+	// cluster or in namespaces chosen by label.
 	// +listType=atomic
 	Namespaces []string `json:"namespaces"`
 	// namespaceSelector is the label selector of the namespaces where it holds.

@@ -5,8 +5,9 @@ package v1alpha1
 
 import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-// KubeVisionCluster is a cluster that the dashboard shows. Who may use it is decided by the verb "use" on this resource, which
-// KubeVisionRoleBindings grant.
+// KubeVisionCluster is a cluster that the dashboard shows. Who may use it is
+// decided by the verb "use" on this resource, which KubeVisionRoleBindings
+// grant.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
@@ -19,11 +20,11 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // +kubebuilder:printcolumn:name="API Server",type=string,JSONPath=`.status.apiServer`,priority=1
 // +kubebuilder:printcolumn:name="Last Probe",type=date,JSONPath=`.status.lastProbeTime`,priority=1
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
-// +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 63",message="a cluster name has at most 63 characters",fieldPath=".metadata.name"
+// +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 63",message="a cluster name has at most 63 characters"
 type KubeVisionCluster struct {
 	metav1.TypeMeta `json:",inline"`
-	// metadata is the standard object metadata. Its name is the cluster's id in every URL; its labels are what the selectors of
-	// role bindings match.
+	// metadata is the standard object metadata. Its name is the cluster's id in
+	// every URL; its labels are what the selectors of role bindings match.
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
@@ -35,12 +36,14 @@ type KubeVisionCluster struct {
 	Status KubeVisionClusterStatus `json:"status,omitempty"`
 }
 
-// KubeVisionClusterSpec says how a cluster is reached: exactly one of inCluster and kubeconfigSecretRef.
+// KubeVisionClusterSpec says how a cluster is reached: exactly one of
+// inCluster and kubeconfigSecretRef.
 //
 // +kubebuilder:validation:XValidation:rule="(has(self.inCluster) && self.inCluster) != has(self.kubeconfigSecretRef)",message="exactly one of inCluster: true and kubeconfigSecretRef must be set"
 // +kubebuilder:validation:XValidation:rule="(has(self.inCluster) && self.inCluster) == (has(oldSelf.inCluster) && oldSelf.inCluster)",message="inCluster cannot be changed; register the cluster under another name"
 type KubeVisionClusterSpec struct {
-	// displayName is the name that the dashboard shows. Defaults to the name of the object.
+	// displayName is the name that the dashboard shows. Defaults to the name of
+	// the object.
 	// +optional
 	// +kubebuilder:validation:MaxLength=256
 	DisplayName string `json:"displayName,omitempty"`
@@ -49,21 +52,24 @@ type KubeVisionClusterSpec struct {
 	// +optional
 	InCluster bool `json:"inCluster,omitempty"`
 
-	// kubeconfigSecretRef names the Secret with a kubeconfig for the cluster. Only inline certificate data and tokens are
-	// accepted in it; exec and auth-provider plugins, file paths, impersonation and proxies are refused.
+	// kubeconfigSecretRef names the Secret with a kubeconfig for the cluster.
+	// Only inline certificate data and tokens are accepted in it; exec and
+	// auth-provider plugins, file paths, impersonation and proxies are refused.
 	// +optional
 	KubeconfigSecretRef *SecretKeyReference `json:"kubeconfigSecretRef,omitempty"`
 }
 
 // KubeVisionClusterStatus is what the last probe found.
 type KubeVisionClusterStatus struct {
-	// conditions of the cluster: Ready, Reachable, CredentialsValid and ImpersonationReady.
+	// conditions of the cluster: Ready, Reachable, CredentialsValid and
+	// ImpersonationReady.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 
-	// observedGeneration is the generation of the spec that the conditions speak of.
+	// observedGeneration is the generation of the spec that the conditions speak
+	// of.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
@@ -79,7 +85,8 @@ type KubeVisionClusterStatus struct {
 	// +optional
 	Nodes *NodeCount `json:"nodes,omitempty"`
 
-	// credentialsExpirationTime is when the registered certificate or token ends, where it says so.
+	// credentialsExpirationTime is when the registered certificate or token
+	// ends, where it says so.
 	// +optional
 	CredentialsExpirationTime *metav1.Time `json:"credentialsExpirationTime,omitempty"`
 

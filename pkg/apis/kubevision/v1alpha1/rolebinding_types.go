@@ -37,7 +37,8 @@ const (
 	RoleClusterRole RoleKind = "ClusterRole"
 )
 
-// Built-in roles. Each is the ClusterRole "kubevision:<role>" on every cluster, composed of that cluster's own rules.
+// Built-in roles. Each is the ClusterRole "kubevision:<role>" on every
+// cluster, composed of that cluster's own rules.
 const (
 	// RoleAdmin may do everything.
 	RoleAdmin = "admin"
@@ -45,12 +46,15 @@ const (
 	RoleOps = "ops"
 	// RoleDev has the rules of the cluster's edit role.
 	RoleDev = "dev"
-	// RoleReadonly has the rules of the cluster's view role, which leaves Secrets out.
+	// RoleReadonly has the rules of the cluster's view role, which leaves
+	// Secrets out.
 	RoleReadonly = "readonly"
 )
 
-// KubeVisionRoleBinding grants a role to subjects, on any number of clusters. KubeVision makes it true with RoleBindings and
-// ClusterRoleBindings on those clusters, whose own RBAC then decides; removing it takes all of them away.
+// KubeVisionRoleBinding grants a role to subjects, on any number of
+// clusters. KubeVision makes it true with RoleBindings and
+// ClusterRoleBindings on those clusters, whose own RBAC then decides;
+// removing it takes all of them away.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
@@ -62,7 +66,7 @@ const (
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
-// +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 63",message="the name of a role binding has at most 63 characters",fieldPath=".metadata.name"
+// +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 63",message="the name of a role binding has at most 63 characters"
 type KubeVisionRoleBinding struct {
 	metav1.TypeMeta `json:",inline"`
 	// metadata is the standard object metadata.
@@ -94,8 +98,8 @@ type KubeVisionRoleBindingSpec struct {
 	// +required
 	Clusters ClusterTargets `json:"clusters"`
 
-	// namespaces restrict the role to namespaces of those clusters, by name or by label. Without it the role holds in the whole
-	// cluster.
+	// namespaces restrict the role to namespaces of those clusters, by name or
+	// by label. Without it the role holds in the whole cluster.
 	// +optional
 	Namespaces *NamespaceTargets `json:"namespaces,omitempty"`
 }
@@ -108,8 +112,9 @@ type KubeVisionRoleBindingSpec struct {
 // +kubebuilder:validation:XValidation:rule="self.kind != 'User' || !self.name.startsWith('system:')",message="users that begin with 'system:' belong to Kubernetes; use kind ServiceAccount for a service account"
 // +kubebuilder:validation:XValidation:rule="self.kind != 'Group' || !self.name.startsWith('system:') || self.name == 'system:authenticated' || self.name.startsWith('system:serviceaccounts')",message="of the groups that begin with 'system:' only system:authenticated and system:serviceaccounts may be bound"
 type Subject struct {
-	// kind says what the name means: KubeVisionUser or KubeVisionGroup for those who log in to KubeVision, User, Group or
-	// ServiceAccount for those whom the host's kube-apiserver authenticates.
+	// kind says what the name means: KubeVisionUser or KubeVisionGroup for those
+	// who log in to KubeVision, User, Group or ServiceAccount for those whom the
+	// host's kube-apiserver authenticates.
 	// +required
 	Kind SubjectKind `json:"kind"`
 
@@ -130,12 +135,13 @@ type Subject struct {
 //
 // +kubebuilder:validation:XValidation:rule="!has(self.kind) || self.kind != 'KubeVisionRole' || self.name in ['admin','ops','dev','readonly']",message="a KubeVisionRole is one of admin, ops, dev, readonly"
 type RoleReference struct {
-	// kind of the role. Without it, admin, ops, dev and readonly are the built-in roles, and any other name is a ClusterRole of the
-	// target cluster.
+	// kind of the role. Without it, admin, ops, dev and readonly are the
+	// built-in roles, and any other name is a ClusterRole of the target cluster.
 	// +optional
 	Kind RoleKind `json:"kind,omitempty"`
 
-	// name of a built-in role (admin, ops, dev, readonly) or of a ClusterRole on the target clusters.
+	// name of a built-in role (admin, ops, dev, readonly) or of a ClusterRole on
+	// the target clusters.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253
@@ -156,7 +162,8 @@ type ClusterTargets struct {
 	// +kubebuilder:validation:items:MaxLength=63
 	Names []string `json:"names,omitempty"`
 
-	// selector matches the labels of KubeVisionClusters. An empty one matches every cluster, those registered later included.
+	// selector matches the labels of KubeVisionClusters. An empty one matches
+	// every cluster, those registered later included.
 	// +optional
 	Selector *metav1.LabelSelector `json:"selector,omitempty"`
 }
@@ -165,7 +172,8 @@ type ClusterTargets struct {
 //
 // +kubebuilder:validation:XValidation:rule="has(self.names) != has(self.selector)",message="exactly one of names and selector must be set"
 type NamespaceTargets struct {
-	// names of namespaces. One that does not exist yet gets its grant when it appears.
+	// names of namespaces. One that does not exist yet gets its grant when it
+	// appears.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MinItems=1
@@ -175,7 +183,8 @@ type NamespaceTargets struct {
 	// +kubebuilder:validation:items:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
 	Names []string `json:"names,omitempty"`
 
-	// selector matches the labels of namespaces. An empty one matches every namespace, those made later included.
+	// selector matches the labels of namespaces. An empty one matches every
+	// namespace, those made later included.
 	// +optional
 	Selector *metav1.LabelSelector `json:"selector,omitempty"`
 }
@@ -188,7 +197,8 @@ type KubeVisionRoleBindingStatus struct {
 	// +listMapKey=type
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 
-	// observedGeneration is the generation of the spec that the conditions speak of.
+	// observedGeneration is the generation of the spec that the conditions speak
+	// of.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
@@ -235,7 +245,8 @@ type RoleBindingClusterStatus struct {
 	// clusterRole that the subjects were bound to.
 	// +optional
 	ClusterRole string `json:"clusterRole,omitempty"`
-	// namespaceCount is the number of namespaces with a RoleBinding; absent where a ClusterRoleBinding holds in all.
+	// namespaceCount is the number of namespaces with a RoleBinding; absent
+	// where a ClusterRoleBinding holds in all.
 	// +optional
 	NamespaceCount *int32 `json:"namespaceCount,omitempty"`
 }

@@ -8,7 +8,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// KubeVisionSession is one login. Deleting it logs the user out of that client, on every replica.
+// KubeVisionSession is one login. Deleting it logs the user out of that
+// client, on every replica.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:resource:scope=Cluster,shortName=kvs,categories=kubevision
@@ -19,7 +20,8 @@ import (
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 type KubeVisionSession struct {
 	metav1.TypeMeta `json:",inline"`
-	// metadata is the standard object metadata. Its name is the session id that access tokens carry.
+	// metadata is the standard object metadata. Its name is the session id that
+	// access tokens carry.
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
@@ -38,8 +40,8 @@ type KubeVisionSessionSpec struct {
 	// +kubebuilder:validation:MaxLength=63
 	UserName string `json:"userName"`
 
-	// userUID is the UID of the KubeVisionUser. A user that was deleted and made again under the same name has none of the old
-	// sessions.
+	// userUID is the UID of the KubeVisionUser. A user that was deleted and made
+	// again under the same name has none of the old sessions.
 	// +required
 	UserUID types.UID `json:"userUID"`
 
@@ -47,7 +49,8 @@ type KubeVisionSessionSpec struct {
 	// +optional
 	Client SessionClient `json:"client,omitempty"`
 
-	// authenticationMethods are how the user proved to be who they say (RFC 8176): pwd for a password, otp for a one-time code.
+	// authenticationMethods are how the user proved to be who they say (RFC
+	// 8176): pwd for a password, otp for a one-time code.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=8
@@ -58,12 +61,14 @@ type KubeVisionSessionSpec struct {
 	// +required
 	ExpirationTime metav1.Time `json:"expirationTime"`
 
-	// refreshTokenHash is the SHA-256 hash, in hexadecimal digits, of the refresh token that is valid now.
+	// refreshTokenHash is the SHA-256 hash, in hexadecimal digits, of the
+	// refresh token that is valid now.
 	// +required
 	// +kubebuilder:validation:Pattern=`^[0-9a-f]{64}$`
 	RefreshTokenHash string `json:"refreshTokenHash"`
 
-	// previousRefreshTokenHash is the hash of the refresh token before the last rotation.
+	// previousRefreshTokenHash is the hash of the refresh token before the last
+	// rotation.
 	// +optional
 	// +kubebuilder:validation:Pattern=`^[0-9a-f]{64}$`
 	PreviousRefreshTokenHash string `json:"previousRefreshTokenHash,omitempty"`

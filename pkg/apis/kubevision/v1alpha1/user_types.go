@@ -14,12 +14,14 @@ type TwoFactorPolicy string
 const (
 	// TwoFactorOptional leaves the choice to the user.
 	TwoFactorOptional TwoFactorPolicy = "Optional"
-	// TwoFactorRequired lets the user reach nothing but the set-up of the second factor until it is done.
+	// TwoFactorRequired lets the user reach nothing but the set-up of the second
+	// factor until it is done.
 	TwoFactorRequired TwoFactorPolicy = "Required"
 )
 
-// KubeVisionUser is a person who logs in to the dashboard. On every cluster the user is the Kubernetes user
-// "kubevision:<metadata.name>" in the group "kubevision:users" and in "kubevision:group:<g>" for each of spec.groups.
+// KubeVisionUser is a person who logs in to the dashboard. On every cluster
+// the user is the Kubernetes user "kubevision:<metadata.name>" in the group
+// "kubevision:users" and in "kubevision:group:<g>" for each of spec.groups.
 //
 // +kubebuilder:object:root=true
 // +kubebuilder:subresource:status
@@ -32,10 +34,11 @@ const (
 // +kubebuilder:printcolumn:name="Locked Until",type=string,format=date-time,JSONPath=`.status.lockedUntil`,priority=1
 // +kubebuilder:printcolumn:name="Groups",type=string,JSONPath=`.spec.groups`,priority=1
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
-// +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 63",message="a user name has at most 63 characters",fieldPath=".metadata.name"
+// +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 63",message="a user name has at most 63 characters"
 type KubeVisionUser struct {
 	metav1.TypeMeta `json:",inline"`
-	// metadata is the standard object metadata. Its name is what the user types to log in.
+	// metadata is the standard object metadata. Its name is what the user types
+	// to log in.
 	// +optional
 	metav1.ObjectMeta `json:"metadata,omitempty"`
 
@@ -49,7 +52,8 @@ type KubeVisionUser struct {
 
 // KubeVisionUserSpec describes a user. It never holds a password.
 type KubeVisionUserSpec struct {
-	// displayName is the name that the dashboard shows. Defaults to the name of the object.
+	// displayName is the name that the dashboard shows. Defaults to the name of
+	// the object.
 	// +optional
 	// +kubebuilder:validation:MaxLength=256
 	DisplayName string `json:"displayName,omitempty"`
@@ -60,7 +64,8 @@ type KubeVisionUserSpec struct {
 	// +kubebuilder:validation:Pattern=`^[^@\s]+@[^@\s]+$`
 	Email string `json:"email,omitempty"`
 
-	// groups are the KubeVision groups of the user. A KubeVisionRoleBinding names one with a subject of kind KubeVisionGroup.
+	// groups are the KubeVision groups of the user. A KubeVisionRoleBinding
+	// names one with a subject of kind KubeVisionGroup.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=64
@@ -72,23 +77,28 @@ type KubeVisionUserSpec struct {
 	// +optional
 	Disabled bool `json:"disabled,omitempty"`
 
-	// twoFactor says whether the user must have a second factor. Defaults to Optional.
+	// twoFactor says whether the user must have a second factor. Defaults to
+	// Optional.
 	// +optional
 	// +kubebuilder:default=Optional
 	TwoFactor TwoFactorPolicy `json:"twoFactor,omitempty"`
 
-	// passwordSecretRef names the Secret with the user's password, either in clear or as an argon2id hash in PHC string format.
-	// The password is taken over when the Secret appears or changes. A user without one cannot log in with a password.
+	// passwordSecretRef names the Secret with the user's password, either in
+	// clear or as an argon2id hash in PHC string format. The password is taken
+	// over when the Secret appears or changes. A user without one cannot log in
+	// with a password.
 	// +optional
 	PasswordSecretRef *SecretKeyReference `json:"passwordSecretRef,omitempty"`
 
-	// mustChangePassword asks the user to choose a new password at the next login.
+	// mustChangePassword asks the user to choose a new password at the next
+	// login.
 	// +optional
 	MustChangePassword bool `json:"mustChangePassword,omitempty"`
 }
 
-// SecretKeyReference names one key of a Secret in the namespace in which KubeVision is installed. Other namespaces cannot be
-// named, so that nobody can make KubeVision read a Secret for them.
+// SecretKeyReference names one key of a Secret in the namespace in which
+// KubeVision is installed. Other namespaces cannot be named, so that nobody
+// can make KubeVision read a Secret for them.
 type SecretKeyReference struct {
 	// name of the Secret.
 	// +required
@@ -97,7 +107,8 @@ type SecretKeyReference struct {
 	// +kubebuilder:validation:Pattern=`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`
 	Name string `json:"name"`
 
-	// key in the Secret's data. Defaults to "password" for a user and to "kubeconfig" for a cluster.
+	// key in the Secret's data. Defaults to "password" for a user and to
+	// "kubeconfig" for a cluster.
 	// +optional
 	// +kubebuilder:validation:MaxLength=253
 	// +kubebuilder:validation:Pattern=`^[-._a-zA-Z0-9]+$`
@@ -112,7 +123,8 @@ type KubeVisionUserStatus struct {
 	// +listMapKey=type
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
 
-	// observedGeneration is the generation of the spec that the conditions speak of.
+	// observedGeneration is the generation of the spec that the conditions speak
+	// of.
 	// +optional
 	ObservedGeneration int64 `json:"observedGeneration,omitempty"`
 
@@ -120,7 +132,8 @@ type KubeVisionUserStatus struct {
 	// +optional
 	TwoFactorEnabled bool `json:"twoFactorEnabled,omitempty"`
 
-	// recoveryCodesRemaining is the number of unused recovery codes. Absent without a second factor.
+	// recoveryCodesRemaining is the number of unused recovery codes. Absent
+	// without a second factor.
 	// +optional
 	RecoveryCodesRemaining *int32 `json:"recoveryCodesRemaining,omitempty"`
 
@@ -128,7 +141,8 @@ type KubeVisionUserStatus struct {
 	// +optional
 	LastLoginTime *metav1.Time `json:"lastLoginTime,omitempty"`
 
-	// lockedUntil is the time before which no login is accepted, because too many have failed.
+	// lockedUntil is the time before which no login is accepted, because too
+	// many have failed.
 	// +optional
 	LockedUntil *metav1.Time `json:"lockedUntil,omitempty"`
 }
