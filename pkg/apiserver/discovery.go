@@ -4,7 +4,7 @@
 package apiserver
 
 import (
-	"fmt"
+	"errors"
 	"slices"
 	"strings"
 
@@ -43,7 +43,7 @@ func install(s *genericapiserver.GenericAPIServer, codecs serializer.CodecFactor
 		})
 	}
 	if s.AggregatedDiscoveryGroupManager == nil {
-		return fmt.Errorf("the server has no manager for aggregated discovery")
+		return errors.New("the server has no manager for aggregated discovery")
 	}
 	s.AggregatedDiscoveryGroupManager.AddGroupVersion(gv.Group, aggregated)
 	return nil

@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	apiopenapi "k8s.io/apiserver/pkg/endpoints/openapi"
 	genericapiserver "k8s.io/apiserver/pkg/server"
+	"k8s.io/kube-openapi/pkg/common"
 
 	"github.com/kubevision-io/kubevision/pkg/apiserver/openapi"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
@@ -22,19 +23,19 @@ func setOpenAPI(c *genericapiserver.Config, scheme *runtime.Scheme) {
 	namer := apiopenapi.NewDefinitionNamer(scheme)
 	c.OpenAPIConfig = genericapiserver.DefaultOpenAPIConfig(openapi.GetOpenAPIDefinitions, namer)
 	c.OpenAPIConfig.Info.Title = apiTitle
-	c.OpenAPIConfig.GetOperationIDAndTags = operationIDAndTags
+	c.OpenAPIConfig.GetOperationIDAndTagsFromRoute = operationIDAndTags
 	c.OpenAPIV3Config = genericapiserver.DefaultOpenAPIV3Config(openapi.GetOpenAPIDefinitions, namer)
 	c.OpenAPIV3Config.Info.Title = apiTitle
-	c.OpenAPIV3Config.GetOperationIDAndTags = operationIDAndTags
+	c.OpenAPIV3Config.GetOperationIDAndTagsFromRoute = operationIDAndTags
 }
 
 // operationIDAndTags leaves the operations of our own routes as they were registered, and tags them by the first segment of the path.
 // The library's own function would demand that they begin with a Kubernetes verb.
-func operationIDAndTags(r *restful.Route) (string, []string, error) {
-	path, ok := routes.BelowRoot(r.Path)
+func operationIDAndTags(r common.Route) (string, []string, error) {
+	path, ok := routes.BelowRoot(r.Path())
 	if !ok || strings.Trim(path, "/") == "" {
-		return apiopenapi.GetOperationIDAndTags(r)
+		return apiopenapi.GetOperationIDAndTags(&restful.Route{Operation: r.OperationName(), Path: r.Path()})
 	}
 	tag, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
-	return r.Operation, []string{tag}, nil
+	return r.OperationName(), []string{tag}, nil
 }

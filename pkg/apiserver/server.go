@@ -78,7 +78,7 @@ func (c *Config) Complete(ctx context.Context) (CompletedConfig, error) {
 	if err != nil {
 		return CompletedConfig{}, err
 	}
-	table, tokens, err := c.routes(state)
+	table, tokens, err := c.routes(ctx, state)
 	if err != nil {
 		return CompletedConfig{}, err
 	}
@@ -105,12 +105,12 @@ func (c *Config) Complete(ctx context.Context) (CompletedConfig, error) {
 }
 
 // routes puts the endpoints together.
-func (c *Config) routes(s *state) (*routes.Table, *authentication.Tokens, error) {
+func (c *Config) routes(ctx context.Context, s *state) (*routes.Table, *authentication.Tokens, error) {
 	kube, err := kubernetes.NewForConfig(s.config)
 	if err != nil {
 		return nil, nil, fmt.Errorf("making a client: %w", err)
 	}
-	hasher, err := password.NewHasher(c.ExtraConfig.PasswordHashes)
+	hasher, err := password.NewHasher(ctx, c.ExtraConfig.PasswordHashes)
 	if err != nil {
 		return nil, nil, err
 	}

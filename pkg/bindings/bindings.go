@@ -78,13 +78,13 @@ func Names(subjects []rbacv1.Subject, user string, groups []string) bool {
 }
 
 // builtIn are the roles that KubeVision places on every cluster.
-var builtIn = []string{
-	kubevisionv1alpha1.RoleAdmin, kubevisionv1alpha1.RoleOps, kubevisionv1alpha1.RoleDev, kubevisionv1alpha1.RoleReadonly,
+func builtIn() []string {
+	return []string{kubevisionv1alpha1.RoleAdmin, kubevisionv1alpha1.RoleOps, kubevisionv1alpha1.RoleDev, kubevisionv1alpha1.RoleReadonly}
 }
 
 // BuiltInRole is the name of the built-in role that a reference means, and whether it means one.
 func BuiltInRole(ref kubevisionv1alpha1.RoleReference) (string, bool) {
-	if ref.Kind == kubevisionv1alpha1.RoleClusterRole || !slices.Contains(builtIn, ref.Name) {
+	if ref.Kind == kubevisionv1alpha1.RoleClusterRole || !slices.Contains(builtIn(), ref.Name) {
 		return "", false
 	}
 	return ref.Name, true

@@ -65,7 +65,7 @@ func CacheOptions() cache.Options {
 
 // Setup adds every controller to the manager. The certificate of kubevision-apiserver is good for the extra hosts too.
 func Setup(ctx context.Context, mgr ctrl.Manager, extraHosts []string) error {
-	hasher, err := password.NewHasher(runtime.GOMAXPROCS(0))
+	hasher, err := password.NewHasher(ctx, runtime.GOMAXPROCS(0))
 	if err != nil {
 		return err
 	}

@@ -18,8 +18,7 @@ import (
 // codes; what only a further question can tell (40301, 40302, whether RBAC was the cause) is asked by the authorization package.
 // Anything that is not an answer of an API server means that it was not reached.
 func FromAPIError(err error) *Error {
-	var known *Error
-	if errors.As(err, &known) {
+	if known, ok := errors.AsType[*Error](err); ok {
 		return known
 	}
 	var status apierrors.APIStatus

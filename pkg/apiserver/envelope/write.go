@@ -43,18 +43,16 @@ func WriteError(ctx context.Context, w http.ResponseWriter, err error) {
 	body, err := encode(e.Data)
 	if err != nil {
 		logger.Error(err, "Encoding the data of an error")
-		body = null
+		body = []byte("null")
 	}
 	meta := dashboardv1alpha1.Meta{Field: e.Field, RetryAfterSeconds: e.RetryAfterSeconds}
 	write(ctx, w, dashboardv1alpha1.Header{Code: e.Code, Message: e.Message}, body, meta)
 }
 
-var null = []byte("null")
-
 func encode(data any) ([]byte, error) {
 	switch d := data.(type) {
 	case nil:
-		return null, nil
+		return []byte("null"), nil
 	case Raw:
 		return d, nil
 	default:

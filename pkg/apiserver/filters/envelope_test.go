@@ -36,13 +36,13 @@ func send(t *testing.T, handler http.Handler, r *http.Request) response {
 	recorder := httptest.NewRecorder()
 	WithEnvelope(handler).ServeHTTP(recorder, r)
 	result := recorder.Result()
-	defer result.Body.Close() //nolint:errcheck // a recorder's body
+	defer result.Body.Close()
 	var got response
 	decoder := json.NewDecoder(result.Body)
 	if err := decoder.Decode(&got); err != nil {
 		t.Fatalf("not JSON: %v", err)
 	}
-	if _, err := decoder.Token(); err != io.EOF { //nolint:errorlint // io.EOF is never wrapped here
+	if _, err := decoder.Token(); err != io.EOF {
 		t.Errorf("more than one JSON document in the body")
 	}
 	if result.StatusCode != http.StatusOK {
@@ -70,7 +70,7 @@ func send(t *testing.T, handler http.Handler, r *http.Request) response {
 }
 
 func request(method, target string) *http.Request {
-	return httptest.NewRequestWithContext(context.Background(), method, target, nil)
+	return httptest.NewRequestWithContext(context.Background(), method, target, http.NoBody)
 }
 
 // What the chain of the library answers by itself becomes an envelope.

@@ -73,7 +73,7 @@ func (r *Request) ReadJSON(into any) error {
 
 // DecodeJSON is ReadJSON for bytes that were read already. The cause of an error never holds the bytes: they may be a password.
 func DecodeJSON(body []byte, into any) error {
-	if len(strings.TrimSpace(string(body))) == 0 {
+	if strings.TrimSpace(string(body)) == "" {
 		return envelope.Required("body")
 	}
 	if deeper(body, maxDepth) {
@@ -107,7 +107,8 @@ func deeper(body []byte, levels int) bool {
 			inString = !inString
 		case inString:
 		case c == '{' || c == '[':
-			if depth++; depth > levels {
+			depth++
+			if depth > levels {
 				return true
 			}
 		case c == '}' || c == ']':

@@ -4,7 +4,6 @@
 package routes
 
 import (
-	"context"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -68,7 +67,7 @@ func TestOnlyPublicEndpointsServeTheAnonymous(t *testing.T) {
 	for _, u := range []user.Info{
 		nil, &user.DefaultInfo{}, &user.DefaultInfo{Name: user.Anonymous}, &user.DefaultInfo{Name: "x", Groups: []string{user.AllUnauthenticated}},
 	} {
-		ctx := context.Background()
+		ctx := t.Context()
 		if u != nil {
 			ctx = genericapirequest.WithUser(ctx, u)
 		}

@@ -18,11 +18,11 @@ const (
 	SecretType corev1.SecretType = "kubevision.io/credentials"
 
 	// PasswordHashKey is the key of the password's hash, in PHC string format.
-	PasswordHashKey = "passwordHash"
+	PasswordHashKey = "passwordHash" //nolint:gosec // a key's name, not a credential
 
 	// PasswordSourceHashKey is the key of the hash of the password that was last taken from a Secret. It differs from the password's
 	// hash once the user has chosen another password, and tells whether the Secret's password has changed or only its labels.
-	PasswordSourceHashKey = "passwordSourceHash"
+	PasswordSourceHashKey = "passwordSourceHash" //nolint:gosec // a key's name, not a credential
 
 	// PasswordSourceAnnotation says which version of which Secret the password was last taken from.
 	PasswordSourceAnnotation = "kubevision.io/password-source"

@@ -11,7 +11,6 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
-	"math"
 	"strconv"
 	"strings"
 
@@ -36,8 +35,8 @@ type Parameters struct {
 	Threads uint8
 }
 
-// Default is the cost of new hashes: the OWASP Password Storage Cheat Sheet's configuration of 19 MiB and two passes.
-var Default = Parameters{Memory: 19 * 1024, Time: 2, Threads: 1}
+// recommended is the cost of new hashes: the OWASP Password Storage Cheat Sheet's configuration of 19 MiB and two passes.
+func recommended() Parameters { return Parameters{Memory: 19 * 1024, Time: 2, Threads: 1} }
 
 // limits of what a PHC string from elsewhere may ask for, so that one cannot exhaust memory.
 const (
@@ -67,9 +66,9 @@ type Hasher struct {
 }
 
 // NewHasher makes a hasher that computes at most a number of hashes at once.
-func NewHasher(concurrency int) (*Hasher, error) {
+func NewHasher(ctx context.Context, concurrency int) (*Hasher, error) {
 	h := &Hasher{slots: make(chan struct{}, max(concurrency, 1))}
-	dummy, err := h.Hash(context.Background(), rand.Text())
+	dummy, err := h.Hash(ctx, rand.Text())
 	if err != nil {
 		return nil, fmt.Errorf("hashing a random password: %w", err)
 	}
@@ -83,11 +82,12 @@ func (h *Hasher) Hash(ctx context.Context, password string) (Hash, error) {
 	if _, err := rand.Read(salt); err != nil {
 		return Hash{}, fmt.Errorf("reading randomness for a salt: %w", err)
 	}
-	key, err := h.derive(ctx, password, salt, Default, keyLength)
+	params := recommended()
+	key, err := h.derive(ctx, password, salt, params, keyLength)
 	if err != nil {
 		return Hash{}, err
 	}
-	return Hash{params: Default, salt: salt, key: key}, nil
+	return Hash{params: params, salt: salt, key: key}, nil
 }
 
 // Verify compares a password with a hash in constant time. It is ErrMismatch if they do not belong together.
@@ -179,13 +179,13 @@ func parseParameters(value string) (Parameters, error) {
 	if memory < 8*threads {
 		return Parameters{}, errors.New("m must be at least 8 times p")
 	}
-	return Parameters{Memory: memory, Time: passes, Threads: uint8(min(threads, math.MaxUint8))}, nil //nolint:gosec // bounded by maxThreads
+	return Parameters{Memory: memory, Time: passes, Threads: uint8(threads)}, nil
 }
 
 func parameter(field, prefix string, least, most uint32) (uint32, error) {
 	digits, ok := strings.CutPrefix(field, prefix)
 	n, err := strconv.ParseUint(digits, 10, 32)
-	if !ok || err != nil || strconv.FormatUint(n, 10) != digits || uint32(n) < least || uint32(n) > most {
+	if !ok || err != nil || strconv.FormatUint(n, 10) != digits || n < uint64(least) || n > uint64(most) {
 		return 0, fmt.Errorf("%s must be a number from %d to %d", prefix, least, most)
 	}
 	return uint32(n), nil

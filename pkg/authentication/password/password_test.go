@@ -13,7 +13,7 @@ import (
 
 func newHasher(t *testing.T) *Hasher {
 	t.Helper()
-	h, err := NewHasher(1)
+	h, err := NewHasher(t.Context(), 1)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -74,7 +74,7 @@ func parseKey(name string, value []byte) (Key, error) {
 		return Key{}, errors.New("the name is not a ULID followed by " + keySuffix)
 	}
 	block, rest := pem.Decode(value)
-	if block == nil || block.Type != pemType || len(strings.TrimSpace(string(rest))) > 0 {
+	if block == nil || block.Type != pemType || strings.TrimSpace(string(rest)) != "" {
 		return Key{}, errors.New("the value is not one PEM block of type " + pemType)
 	}
 	parsed, err := x509.ParsePKCS8PrivateKey(block.Bytes)

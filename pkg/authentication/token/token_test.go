@@ -10,6 +10,7 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"maps"
 	"strings"
 	"testing"
 	"time"
@@ -117,9 +118,7 @@ func TestVerifyRefuses(t *testing.T) {
 	}
 	headers := func(change map[jose.HeaderKey]any) map[jose.HeaderKey]any {
 		h := map[jose.HeaderKey]any{"typ": accessType, "kid": key.ID}
-		for k, v := range change {
-			h[k] = v
-		}
+		maps.Copy(h, change)
 		return h
 	}
 	claims := func(change map[string]any) map[string]any {

@@ -115,7 +115,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (_ ctr
 		r.notConnected(c)
 		return ctrl.Result{}, nil
 	}
-	err := errors.Join(r.probe(ctx, c), r.place(ctx, c))
+	r.probe(ctx, c)
+	err := r.place(ctx, c)
 	r.summarize(c)
 	return ctrl.Result{RequeueAfter: wait.Jitter(probePeriod, probeJitter)}, err
 }

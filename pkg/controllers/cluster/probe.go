@@ -80,7 +80,7 @@ func ready(n *corev1.Node) bool {
 }
 
 // probe notes what a probe found. A cluster that cannot be reached is a finding and no error: the next probe is due anyway.
-func (r *Reconciler) probe(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster) error {
+func (r *Reconciler) probe(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster) {
 	set := func(conditionType string, status metav1.ConditionStatus, reason, message string) {
 		condition.Set(&c.Status.Conditions, c.Generation, conditionType, status, reason, message)
 	}
@@ -98,7 +98,6 @@ func (r *Reconciler) probe(ctx context.Context, c *kubevisionv1alpha1.KubeVision
 		set(kubevisionv1alpha1.ClusterReachableCondition, metav1.ConditionTrue, kubevisionv1alpha1.ReasonProbeSucceeded, "the API server answers")
 		set(kubevisionv1alpha1.ClusterCredentialsCondition, metav1.ConditionTrue, kubevisionv1alpha1.ReasonAccepted, "the API server accepts the credentials")
 	}
-	return nil
 }
 
 // summarize sets Ready: false with the reason of the first condition that is not true.

@@ -6,6 +6,7 @@ package cluster
 import (
 	"context"
 	"errors"
+	"maps"
 
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -60,9 +61,7 @@ func reading() []string { return []string{"get", "list", "watch"} }
 
 func clusterRole(name string, labels map[string]string, rules ...rbacv1.PolicyRule) *rbacv1.ClusterRole {
 	all := map[string]string{names.ComponentLabel: rolesComponent}
-	for k, v := range labels {
-		all[k] = v
-	}
+	maps.Copy(all, labels)
 	return &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: all}, Rules: rules}
 }
 

@@ -104,7 +104,7 @@ func serviceAccountRoles(accounts sets.Set[types.NamespacedName]) []client.Objec
 	for a := range accounts {
 		byNamespace[a.Namespace] = append(byNamespace[a.Namespace], a.Name)
 	}
-	var out []client.Object
+	out := make([]client.Object, 0, 2*len(byNamespace))
 	for namespace, accountNames := range byNamespace {
 		slices.Sort(accountNames)
 		out = append(out,

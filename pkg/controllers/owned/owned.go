@@ -39,17 +39,15 @@ func (w *Writer) Apply(ctx context.Context, desired client.Object) error {
 	if err != nil {
 		return err
 	}
-	if existing != nil {
-		if !ours(existing) {
-			return fmt.Errorf("%s %w", describe(desired), ErrForeign)
-		}
-		if matches(existing, desired) {
-			return nil
-		}
-		if immutableDiffers(existing, desired) {
-			if err := w.delete(ctx, existing); err != nil {
-				return err
-			}
+	switch {
+	case existing == nil:
+	case !ours(existing):
+		return fmt.Errorf("%s %w", describe(desired), ErrForeign)
+	case matches(existing, desired):
+		return nil
+	case immutableDiffers(existing, desired):
+		if err := w.delete(ctx, existing); err != nil {
+			return err
 		}
 	}
 	return w.apply(ctx, desired)

@@ -85,7 +85,7 @@ func clusterStatuses(b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan, err e
 			s.Status, s.Reason = metav1.ConditionTrue, kubevisionv1alpha1.ReasonApplied
 		}
 		if p.namespaces != nil {
-			s.NamespaceCount = new(int32(min(len(p.namespaces), 1<<30))) //nolint:gosec // bounded
+			s.NamespaceCount = new(int32(min(len(p.namespaces), 1<<30)))
 		}
 		out = append(out, s)
 	}

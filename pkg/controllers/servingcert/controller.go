@@ -31,11 +31,13 @@ import (
 
 const caKey = "ca.crt"
 
-var (
-	secretKey     = types.NamespacedName{Namespace: names.Namespace, Name: names.ServingCertSecret}
-	apiServiceKey = types.NamespacedName{Name: names.APIService}
-	apiServiceGVK = schema.GroupVersionKind{Group: "apiregistration.k8s.io", Version: "v1", Kind: "APIService"}
-)
+func secretKey() types.NamespacedName {
+	return types.NamespacedName{Namespace: names.Namespace, Name: names.ServingCertSecret}
+}
+
+func apiServiceKey() types.NamespacedName { return types.NamespacedName{Name: names.APIService} }
+
+var apiServiceGVK = schema.GroupVersionKind{Group: "apiregistration.k8s.io", Version: "v1", Kind: "APIService"}
 
 // Reconciler keeps the Secret and the APIService's caBundle.
 type Reconciler struct {
@@ -56,11 +58,11 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	apiService.SetGroupVersionKind(apiServiceGVK)
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("servingcert").
-		For(&corev1.Secret{}, builder.WithPredicates(singleton.Is(secretKey))).
+		For(&corev1.Secret{}, builder.WithPredicates(singleton.Is(secretKey()))).
 		WatchesMetadata(apiService, handler.EnqueueRequestsFromMapFunc(func(context.Context, client.Object) []reconcile.Request {
-			return []reconcile.Request{{NamespacedName: secretKey}}
-		}), builder.WithPredicates(singleton.Is(apiServiceKey))).
-		WatchesRawSource(singleton.Once(secretKey)).
+			return []reconcile.Request{{NamespacedName: secretKey()}}
+		}), builder.WithPredicates(singleton.Is(apiServiceKey()))).
+		WatchesRawSource(singleton.Once(secretKey())).
 		Complete(r)
 }
 
@@ -72,7 +74,7 @@ func (r *Reconciler) hosts() []string {
 // Reconcile makes a certificate where there is none that is good, and comes back when it is to be renewed.
 func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, error) {
 	secret := &corev1.Secret{}
-	err := r.Live.Get(ctx, secretKey, secret)
+	err := r.Live.Get(ctx, secretKey(), secret)
 	if client.IgnoreNotFound(err) != nil {
 		return ctrl.Result{}, fmt.Errorf("reading the serving certificate: %w", err)
 	}
@@ -95,7 +97,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result
 }
 
 func (r *Reconciler) store(ctx context.Context, secret *corev1.Secret, absent bool, made bundle, bundle []byte) error {
-	secret.Namespace, secret.Name = secretKey.Namespace, secretKey.Name
+	secret.Namespace, secret.Name = names.Namespace, names.ServingCertSecret
 	if secret.Labels == nil {
 		secret.Labels = map[string]string{}
 	}
@@ -116,7 +118,7 @@ func (r *Reconciler) store(ctx context.Context, secret *corev1.Secret, absent bo
 func (r *Reconciler) trustIn(ctx context.Context, ca []byte) error {
 	existing := &unstructured.Unstructured{}
 	existing.SetGroupVersionKind(apiServiceGVK)
-	err := r.Live.Get(ctx, apiServiceKey, existing)
+	err := r.Live.Get(ctx, apiServiceKey(), existing)
 	if apierrors.IsNotFound(err) {
 		return nil
 	}

@@ -32,7 +32,9 @@ type Reconciler struct {
 	Clock clock.PassiveClock
 }
 
-var secretKey = types.NamespacedName{Namespace: names.Namespace, Name: names.SigningKeysSecret}
+func secretKey() types.NamespacedName {
+	return types.NamespacedName{Namespace: names.Namespace, Name: names.SigningKeysSecret}
+}
 
 // SetupWithManager watches the Secret.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
@@ -41,15 +43,15 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	}
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("signingkey").
-		For(&corev1.Secret{}, builder.WithPredicates(singleton.Is(secretKey))).
-		WatchesRawSource(singleton.Once(secretKey)).
+		For(&corev1.Secret{}, builder.WithPredicates(singleton.Is(secretKey()))).
+		WatchesRawSource(singleton.Once(secretKey())).
 		Complete(r)
 }
 
 // Reconcile makes a key where there is none. A Secret whose keys cannot be read is left alone: replacing it would end every session.
 func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, error) {
 	secret := &corev1.Secret{}
-	err := r.Live.Get(ctx, secretKey, secret)
+	err := r.Live.Get(ctx, secretKey(), secret)
 	if apierrors.IsNotFound(err) {
 		return ctrl.Result{}, r.create(ctx)
 	}
@@ -57,7 +59,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result
 		return ctrl.Result{}, fmt.Errorf("reading the signing keys: %w", err)
 	}
 	if _, err := token.ParseKeys(secret.Data); err != nil || len(secret.Data) == 0 {
-		return ctrl.Result{}, fmt.Errorf("secret %s holds no readable signing keys; delete it to have new ones made, which ends every session: %w", secretKey, err)
+		return ctrl.Result{}, fmt.Errorf("secret %s holds no readable signing keys; delete it to have new ones made, which ends every session: %w", secretKey(), err)
 	}
 	return ctrl.Result{}, nil
 }
@@ -69,7 +71,7 @@ func (r *Reconciler) create(ctx context.Context) error {
 	}
 	secret := &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{
-			Namespace: secretKey.Namespace, Name: secretKey.Name, Labels: map[string]string{names.ManagedByLabel: names.ManagedBy},
+			Namespace: names.Namespace, Name: names.SigningKeysSecret, Labels: map[string]string{names.ManagedByLabel: names.ManagedBy},
 		},
 		Data: map[string][]byte{name: value},
 	}

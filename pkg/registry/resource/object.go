@@ -6,6 +6,7 @@ package resource
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
@@ -141,7 +142,7 @@ func mask(o, metadata object) error {
 	}
 	var annotations map[string]string
 	if err := json.Unmarshal(raw, &annotations); err != nil {
-		return unreadable(fmt.Errorf("the annotations of a secret are not strings"))
+		return unreadable(errors.New("the annotations of a secret are not strings"))
 	}
 	delete(annotations, corev1.LastAppliedConfigAnnotation)
 	encoded, err := encode(annotations)

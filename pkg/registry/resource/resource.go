@@ -12,7 +12,7 @@ import (
 	"strings"
 
 	authorizationv1 "k8s.io/api/authorization/v1"
-	pathvalidation "k8s.io/apimachinery/pkg/api/validation/path"
+	"k8s.io/apimachinery/pkg/api/validate/content"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
 	utilvalidation "k8s.io/apimachinery/pkg/util/validation"
@@ -35,15 +35,17 @@ const (
 	queryContinue      = "continue"
 )
 
-var parameterDocs = map[string]string{
-	authorization.ClusterParameter: "the name of the cluster",
-	paramNamespace:                 "the namespace",
-	paramResource:                  "the plural name of the kind: pods, deployments.apps or deployments.v1.apps",
-	paramName:                      "the name of the object",
-	queryLabelSelector:             "only objects whose labels match, such as app=web",
-	queryFieldSelector:             "only objects whose fields match, such as status.phase=Running",
-	queryLimit:                     "the most objects to return; meta.continue fetches the next page",
-	queryContinue:                  "meta.continue of the page before",
+func parameterDocs() map[string]string {
+	return map[string]string{
+		authorization.ClusterParameter: "the name of the cluster",
+		paramNamespace:                 "the namespace",
+		paramResource:                  "the plural name of the kind: pods, deployments.apps or deployments.v1.apps",
+		paramName:                      "the name of the object",
+		queryLabelSelector:             "only objects whose labels match, such as app=web",
+		queryFieldSelector:             "only objects whose fields match, such as status.phase=Running",
+		queryLimit:                     "the most objects to return; meta.continue fetches the next page",
+		queryContinue:                  "meta.continue of the page before",
+	}
 }
 
 // Routes are the endpoints of this package.
@@ -59,7 +61,7 @@ func Routes(access *authorization.Access) []routes.Route {
 		{
 			Method: http.MethodGet, Path: inQuery, Operation: "listClusterObjects", Endpoint: list,
 			Doc:     "list the objects of a kind, of one namespace or of all",
-			Returns: dashboardv1alpha1.ObjectListEnvelope{}, Parameters: documented(inQuery, append(listQueries, paramNamespace)...),
+			Returns: dashboardv1alpha1.ObjectListEnvelope{}, Parameters: documented(inQuery, append([]string{paramNamespace}, listQueries...)...),
 		},
 		{
 			Method: http.MethodGet, Path: inPath, Operation: "listNamespaceObjects", Endpoint: list,
@@ -81,7 +83,7 @@ func Routes(access *authorization.Access) []routes.Route {
 
 func documented(path string, queries ...string) map[string]string {
 	out := map[string]string{}
-	for name, doc := range parameterDocs {
+	for name, doc := range parameterDocs() {
 		if strings.Contains(path, "{"+name+"}") || slices.Contains(queries, name) {
 			out[name] = doc
 		}
@@ -157,7 +159,7 @@ func resolve(r *routes.Request, caller *clusters.Caller, verb string) (target, e
 			return target{}, err
 		}
 	}
-	if problems := pathvalidation.IsValidPathSegmentName(t.name); len(problems) > 0 {
+	if problems := content.IsPathSegmentName(t.name); len(problems) > 0 {
 		return target{}, envelope.Invalid(paramName, "name: %s", strings.Join(problems, "; "))
 	}
 	kind := r.Path(paramResource)

@@ -28,7 +28,7 @@ const (
 	roleCustom     = "custom"
 )
 
-var rank = []string{roleCustom, roleViewer, roleEditor, roleAdmin, roleSuperAdmin}
+func rank() []string { return []string{roleCustom, roleViewer, roleEditor, roleAdmin, roleSuperAdmin} }
 
 // boundTo are the bindings that name somebody, by name of the binding.
 func boundTo(ctx context.Context, reader client.Reader, u user.Info) ([]kubevisionv1alpha1.KubeVisionRoleBinding, error) {
@@ -61,10 +61,10 @@ func displayRole(all []kubevisionv1alpha1.KubeVisionRoleBinding, hosts []kubevis
 			return "", fmt.Errorf("role binding %s: %w", all[i].Name, err)
 		}
 		if onHost {
-			best = max(best, slices.Index(rank, displayed(&all[i])))
+			best = max(best, slices.Index(rank(), displayed(&all[i])))
 		}
 	}
-	return rank[best], nil
+	return rank()[best], nil
 }
 
 // displayed is what one binding amounts to. Whoever administers no more than namespaces has nothing to press on the pages for the

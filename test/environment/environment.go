@@ -1,0 +1,122 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package environment gives a test package a real control plane with KubeVision in it: one for all of its tests, started as a user would
+// start it.
+package environment
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kubevision-io/kubevision/hack/localcluster"
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+)
+
+// startTimeout bounds the start, the building of the programs included.
+const startTimeout = 15 * time.Minute
+
+// Environment is a control plane with KubeVision in it.
+type Environment struct {
+	// Cluster is the control plane.
+	Cluster *localcluster.Cluster
+	// KubeVision is the installation in it.
+	KubeVision *localcluster.KubeVision
+	// Client has the rights of a cluster administrator.
+	Client client.Client
+}
+
+// Main starts an environment, and runs the tests of a package with it. With -short, nothing is started and nothing is
+// run: these tests need a control plane.
+//
+// It returns the exit code.
+func Main(m *testing.M, use func(*Environment)) (code int) {
+	flag.Parse()
+	if testing.Short() {
+		fmt.Fprintln(os.Stderr, "skipped: these tests need a control plane, and -short was given")
+		return 0
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
+	defer cancel()
+	dir, err := os.MkdirTemp("", "kubevision-test-")
+	if err != nil {
+		return failed(err)
+	}
+	defer func() {
+		if code == 0 { // the logs of a failure are worth keeping
+			_ = os.RemoveAll(dir)
+			return
+		}
+		fmt.Fprintln(os.Stderr, "logs are in", dir)
+	}()
+	if err := build(ctx, filepath.Join(dir, "bin")); err != nil {
+		return failed(err)
+	}
+	cluster, err := localcluster.Start(ctx, localcluster.Options{Dir: filepath.Join(dir, "cluster"), Log: os.Stderr})
+	if err != nil {
+		return failed(err)
+	}
+	defer func() {
+		if err := cluster.Stop(); err != nil {
+			code = max(code, failed(err))
+		}
+	}()
+	e, err := install(ctx, cluster, filepath.Join(dir, "bin"))
+	if err != nil {
+		return failed(err)
+	}
+	use(e)
+	return m.Run()
+}
+
+func failed(err error) int {
+	fmt.Fprintln(os.Stderr, "error:", err)
+	return 1
+}
+
+// build makes the programs as they are in the tree, with the race detector where the tests have it.
+func build(ctx context.Context, bin string) error {
+	root, err := localcluster.ModuleRoot()
+	if err != nil {
+		return err
+	}
+	args := []string{"build", "-o", bin + string(filepath.Separator)}
+	if raceEnabled {
+		args = append(args, "-race")
+	}
+	cmd := exec.CommandContext(ctx, "go", append(args, "./cmd/...")...)
+	cmd.Dir = root
+	if out, err := cmd.CombinedOutput(); err != nil {
+		return fmt.Errorf("building KubeVision: %w\n%s", err, out)
+	}
+	return nil
+}
+
+func install(ctx context.Context, cluster *localcluster.Cluster, bin string) (*Environment, error) {
+	kubevision, err := cluster.StartKubeVision(ctx, localcluster.KubeVisionOptions{BinDir: bin})
+	if err != nil {
+		return nil, fmt.Errorf("starting KubeVision: %w", err)
+	}
+	scheme := runtime.NewScheme()
+	if err := errors.Join(clientgoscheme.AddToScheme(scheme), kubevisionv1alpha1.AddToScheme(scheme), rbacv1.AddToScheme(scheme), corev1.AddToScheme(scheme)); err != nil {
+		return nil, fmt.Errorf("building a scheme: %w", err)
+	}
+	admin, err := client.New(cluster.Config(), client.Options{Scheme: scheme})
+	if err != nil {
+		return nil, fmt.Errorf("making a client: %w", err)
+	}
+	return &Environment{Cluster: cluster, KubeVision: kubevision, Client: admin}, nil
+}
