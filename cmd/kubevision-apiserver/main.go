@@ -14,6 +14,7 @@ import (
 	_ "k8s.io/component-base/logs/json/register" // --logging-format=json
 
 	"github.com/kubevision-io/kubevision/pkg/apiserver/options"
+	"github.com/kubevision-io/kubevision/pkg/version"
 )
 
 func main() {
@@ -26,6 +27,7 @@ func newCommand() *cobra.Command {
 		Use:          "kubevision-apiserver",
 		Short:        "Serve the API of the KubeVision dashboard",
 		Long:         "Serve the API of the KubeVision dashboard, behind kube-apiserver as an aggregated API and directly.",
+		Version:      version.String(),
 		Args:         cobra.NoArgs,
 		SilenceUsage: true,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -23,6 +23,7 @@ import (
 
 	"github.com/kubevision-io/kubevision/pkg/controllers"
 	"github.com/kubevision-io/kubevision/pkg/names"
+	"github.com/kubevision-io/kubevision/pkg/version"
 )
 
 type options struct {
@@ -43,6 +44,7 @@ func newCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:          "kubevision-controller-manager",
 		Short:        "Make KubeVision's custom resources true",
+		Version:      version.String(),
 		Args:         cobra.NoArgs,
 		SilenceUsage: true,
 		RunE: func(cmd *cobra.Command, _ []string) error {

@@ -126,9 +126,9 @@ func (c *Config) routes(ctx context.Context, s *state) (*routes.Table, *authenti
 
 	table := &routes.Table{}
 	for _, family := range [][]routes.Route{
-		auth.Routes(logins, s.cache),
-		user.Routes(s.cache),
-		cluster.Routes(s.cache, reviewer),
+		auth.Routes(logins, s.cache),      //nolint:contextcheck // handlers take the context of their request
+		user.Routes(s.cache),              //nolint:contextcheck // as above
+		cluster.Routes(s.cache, reviewer), //nolint:contextcheck // as above
 		resource.Routes(access),
 	} {
 		if err := table.Add(family...); err != nil {

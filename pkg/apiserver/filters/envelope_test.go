@@ -200,7 +200,7 @@ func FuzzMalformed(f *testing.F) {
 	f.Add("/api/v1/%2e%2e/x")
 	f.Add("/api/v1//")
 	f.Fuzz(func(t *testing.T, target string) {
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://localhost/api/v1/"+target, nil)
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://localhost/api/v1/"+target, http.NoBody)
 		if err != nil || malformed(r) != "" {
 			return
 		}

@@ -15,17 +15,17 @@ import (
 
 const (
 	// SecretType marks the Secrets of this package.
-	SecretType corev1.SecretType = "kubevision.io/credentials"
+	SecretType corev1.SecretType = "kubevision.io/credentials" //nolint:gosec // a name, not a credential
 
 	// PasswordHashKey is the key of the password's hash, in PHC string format.
-	PasswordHashKey = "passwordHash" //nolint:gosec // a key's name, not a credential
+	PasswordHashKey = "passwordHash"
 
 	// PasswordSourceHashKey is the key of the hash of the password that was last taken from a Secret. It differs from the password's
 	// hash once the user has chosen another password, and tells whether the Secret's password has changed or only its labels.
-	PasswordSourceHashKey = "passwordSourceHash" //nolint:gosec // a key's name, not a credential
+	PasswordSourceHashKey = "passwordSourceHash"
 
 	// PasswordSourceAnnotation says which version of which Secret the password was last taken from.
-	PasswordSourceAnnotation = "kubevision.io/password-source"
+	PasswordSourceAnnotation = "kubevision.io/password-source" //nolint:gosec // a name, not a credential
 )
 
 // PasswordHash reads the password's hash. It is false where the user has no password.

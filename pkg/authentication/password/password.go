@@ -179,7 +179,7 @@ func parseParameters(value string) (Parameters, error) {
 	if memory < 8*threads {
 		return Parameters{}, errors.New("m must be at least 8 times p")
 	}
-	return Parameters{Memory: memory, Time: passes, Threads: uint8(threads)}, nil
+	return Parameters{Memory: memory, Time: passes, Threads: uint8(threads)}, nil //nolint:gosec // parameter bounds it by maxThreads
 }
 
 func parameter(field, prefix string, least, most uint32) (uint32, error) {

@@ -4,7 +4,7 @@
 package v1alpha1
 
 // Code is the outcome of a request. The HTTP status is always 200; 0 means success.
-type Code int
+type Code int32
 
 // The codes of the contract, and CodeTooManyRequests beside them.
 const (

@@ -64,12 +64,14 @@ type KubeVisionSessionSpec struct {
 	// refreshTokenHash is the SHA-256 hash, in hexadecimal digits, of the
 	// refresh token that is valid now.
 	// +required
+	// +kubebuilder:validation:MaxLength=64
 	// +kubebuilder:validation:Pattern=`^[0-9a-f]{64}$`
 	RefreshTokenHash string `json:"refreshTokenHash"`
 
 	// previousRefreshTokenHash is the hash of the refresh token before the last
 	// rotation.
 	// +optional
+	// +kubebuilder:validation:MaxLength=64
 	// +kubebuilder:validation:Pattern=`^[0-9a-f]{64}$`
 	PreviousRefreshTokenHash string `json:"previousRefreshTokenHash,omitempty"`
 

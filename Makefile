@@ -1,0 +1,118 @@
+# Needs Go, make, git and curl; nothing else is assumed. The tools and the local control plane are built from source on first use,
+# at the versions of hack/tools and hack/controlplane. Docker is needed for "make image" only.
+
+# What "make run" hands to its program, for example ARGS="--help".
+ARGS ?=
+# What the test targets hand to go test besides their own flags, for example TESTFLAGS="-run TestLogin -v".
+TESTFLAGS ?=
+# The packages of "make test" and "make test-unit".
+PKG ?= ./...
+# How long "make fuzz" runs each fuzz target.
+FUZZTIME ?= 10s
+# The name of the image that "make image" builds.
+IMAGE ?= kubevision:dev
+
+MODULE := github.com/kubevision-io/kubevision
+
+# A history without tags is named by its commit.
+VERSION ?= $(shell git describe --tags --match 'v*' --dirty 2>/dev/null || echo "v0.0.0-$$(git describe --always --dirty 2>/dev/null || echo unknown)")
+COMMIT ?= $(shell git rev-parse --verify --quiet HEAD 2>/dev/null || echo unknown)
+# The commit's time, not the clock's: the same commit gives the same programs.
+BUILD_DATE ?= $(shell TZ=UTC0 git log -1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd 2>/dev/null || echo unknown)
+
+# k8s.io/component-base/version is left alone on purpose: the API server library derives from it which Kubernetes release to behave
+# like, and would take KubeVision's number for one.
+VERSION_FLAGS = -X $(MODULE)/pkg/version.version=$(VERSION) \
+	-X $(MODULE)/pkg/version.commit=$(COMMIT) \
+	-X $(MODULE)/pkg/version.date=$(BUILD_DATE) \
+	-X k8s.io/client-go/pkg/version.gitVersion=$(VERSION) \
+	-X k8s.io/client-go/pkg/version.gitCommit=$(COMMIT)
+
+# Prints yes where the race detector can be compiled in: on Linux it needs cgo, a C compiler and the C library's headers.
+HAVE_CGO = test "$$(go env CGO_ENABLED)" = 1 && echo '\#include <stdlib.h>' | $$(go env CC) -E -x c - >/dev/null 2>&1 && echo yes
+
+# Sets "race" and CGO_ENABLED for the rest of a recipe's line.
+CHOOSE_RACE = if [ "$$($(HAVE_CGO))" = yes ]; then race=-race; export CGO_ENABLED=1; else race=; export CGO_ENABLED=0; \
+	echo "notice: no C compiler found, so the tests run without the race detector" >&2; fi
+
+# Makes Kubernetes' client libraries fail loudly where a shared object is changed or a watch event cannot be decoded.
+TEST_ENV = KUBE_CACHE_MUTATION_DETECTOR=true KUBE_PANIC_WATCH_DECODE_ERROR=true
+
+# Builds what is missing of the local control plane and tells the tests where it is.
+CONTROL_PLANE = KUBEBUILDER_ASSETS="$$(hack/controlplane/build.sh)" && export KUBEBUILDER_ASSETS
+
+.DEFAULT_GOAL := help
+
+##@ Getting started
+
+.PHONY: help
+help: ## Show this help.
+	@awk 'BEGIN { FS = ":.*## " } \
+		/^##@/ { printf "\n%s\n", substr($$0, 5) } \
+		/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: run
+run: ## Start a local cluster with KubeVision in it; ARGS="--help" shows the options.
+	CGO_ENABLED=0 go run -trimpath ./hack/run $(ARGS)
+
+.PHONY: stop
+stop: ## Stop what "make run" started.
+	CGO_ENABLED=0 go run -trimpath ./hack/run --stop
+
+##@ Testing
+
+.PHONY: test
+# One package at a time: two control planes at once would only take the machine away from each other. The packages are compiled
+# beforehand, on all cores.
+test: ## Run all tests: unit, integration and conformance.
+	@$(CHOOSE_RACE); \
+	go build $$race $(PKG) && $(CONTROL_PLANE) && \
+	$(TEST_ENV) go test $$race -p 1 -count 1 -timeout 30m $(TESTFLAGS) $(PKG)
+
+.PHONY: test-unit
+test-unit: ## Run the tests that need no control plane.
+	@$(CHOOSE_RACE); \
+	$(TEST_ENV) go test $$race -short -timeout 10m $(TESTFLAGS) $(PKG)
+
+.PHONY: conformance
+conformance: ## Run the conformance tests only.
+	@$(CHOOSE_RACE); $(CONTROL_PLANE) && \
+	$(TEST_ENV) go test $$race -p 1 -count 1 -timeout 30m $(TESTFLAGS) ./test/conformance/...
+
+.PHONY: bench
+bench: ## Run the benchmarks.
+	@$(CONTROL_PLANE) && \
+	go test -p 1 -run '^$$' -bench . -benchmem -timeout 60m $(TESTFLAGS) ./test/benchmark/...
+
+.PHONY: fuzz
+fuzz: ## Run every fuzz target for FUZZTIME each.
+	@FUZZTIME=$(FUZZTIME) hack/fuzz.sh
+
+##@ Checking
+
+.PHONY: verify
+verify: ## Run every check that is not a test: headers, modules, generated code, lint, manifests.
+	@hack/verify-all.sh
+
+.PHONY: lint
+lint: ## Run the linters; ARGS=--fix applies what they can correct.
+	@hack/lint.sh $(ARGS)
+
+.PHONY: generate
+generate: ## Generate deep copies, CustomResourceDefinitions and OpenAPI definitions from the types.
+	@hack/update-codegen.sh
+
+##@ Building
+
+.PHONY: build
+build: ## Build the programs into bin/.
+	@mkdir -p bin
+	CGO_ENABLED=0 go build -trimpath -buildvcs=false -ldflags '-s -w $(VERSION_FLAGS)' -o bin/ ./cmd/...
+
+.PHONY: image
+image: ## Build the container image IMAGE.
+	docker build --build-arg 'LDFLAGS=$(VERSION_FLAGS)' --tag $(IMAGE) .
+
+.PHONY: clean
+clean: ## Remove what was built here; the local cluster's data is left alone.
+	rm -rf bin coverage coverage.*

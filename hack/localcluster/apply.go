@@ -1,0 +1,70 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package localcluster
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+const applyTimeout = time.Minute
+
+// Apply gives the cluster what a kustomize folder describes, by server-side
+// apply. It tries again while definitions it has just made are not served.
+func (c *Cluster) Apply(ctx context.Context, kustomizeDir string) error {
+	ctx, cancel := context.WithTimeout(ctx, applyTimeout)
+	defer cancel()
+	for {
+		_, err := c.Kubectl(ctx, "apply", "--server-side", "--force-conflicts", "-k", kustomizeDir)
+		if err == nil {
+			return nil
+		}
+		if !retryable(err) {
+			return fmt.Errorf("apply %s: %w", kustomizeDir, err)
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("apply %s: gave up after %s: %w", kustomizeDir, applyTimeout, err)
+		case <-time.After(time.Second):
+		}
+	}
+}
+
+// retryable recognises the answers of a cluster that has been given a
+// definition or an API service an instant ago and does not serve it yet.
+func retryable(err error) bool {
+	for _, answer := range []string{
+		"ensure CRDs are installed first",
+		"no matches for kind",
+		"the server could not find the requested resource",
+		"the server is currently unable to handle the request",
+	} {
+		if strings.Contains(err.Error(), answer) {
+			return true
+		}
+	}
+	return false
+}
+
+// Kubectl runs kubectl with full rights and returns what it prints. What it
+// complains about is in the error.
+func (c *Cluster) Kubectl(ctx context.Context, args ...string) (string, error) {
+	args = append([]string{
+		"--kubeconfig=" + c.adminKubeconfig(),
+		"--cache-dir=" + filepath.Join(c.dir, "kubectl-cache"),
+	}, args...)
+	cmd := exec.CommandContext(ctx, c.KubectlPath(), args...) //nolint:gosec // the kubectl of the cluster
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &stdout, &stderr
+	err := cmd.Run()
+	if err != nil {
+		err = fmt.Errorf("kubectl: %w: %s", err, strings.TrimSpace(stderr.String()))
+	}
+	return strings.TrimSpace(stdout.String()), err
+}

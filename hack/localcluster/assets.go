@@ -1,0 +1,89 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package localcluster
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"time"
+)
+
+const (
+	modulePath = "github.com/kubevision-io/kubevision"
+	// buildTimeout bounds a cold build on a slow machine.
+	buildTimeout = time.Hour
+)
+
+// Assets gives the folder of the control plane's programs and builds them if
+// they are not there yet. Progress, and the reason of a failure, go to out; with
+// io.Discard the reason is in the error.
+func Assets(ctx context.Context, out io.Writer) (string, error) {
+	root, err := ModuleRoot()
+	if err != nil {
+		return "", err
+	}
+	ctx, cancel := context.WithTimeout(ctx, buildTimeout)
+	defer cancel()
+	script := filepath.Join(root, "hack", "controlplane", "build.sh")
+	cmd := exec.CommandContext(ctx, "bash", script) //nolint:gosec // a script of this repository
+	var stdout, stderr bytes.Buffer
+	cmd.Stdout = &stdout
+	cmd.Stderr = io.MultiWriter(out, &stderr)
+	// SIGTERM lets the script end its compiler; SIGKILL would leave it running.
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = 10 * time.Second
+	if err := cmd.Run(); err != nil {
+		if out == io.Discard {
+			err = fmt.Errorf("%w\n%s", err, strings.TrimSpace(stderr.String()))
+		}
+		return "", fmt.Errorf("build the control plane: %w", err)
+	}
+	return strings.TrimSpace(stdout.String()), nil
+}
+
+// ModuleRoot is the folder of KubeVision's go.mod at or above the working directory.
+func ModuleRoot() (string, error) {
+	dir, err := os.Getwd()
+	if err != nil {
+		return "", fmt.Errorf("find the module root: %w", err)
+	}
+	for {
+		found, err := declaresModule(filepath.Join(dir, "go.mod"))
+		if err != nil {
+			return "", err
+		}
+		if found {
+			return dir, nil
+		}
+		parent := filepath.Dir(dir)
+		if parent == dir {
+			return "", fmt.Errorf("no go.mod of %s at or above the working directory", modulePath)
+		}
+		dir = parent
+	}
+}
+
+func declaresModule(goMod string) (bool, error) {
+	text, err := os.ReadFile(goMod) //nolint:gosec // a go.mod above the working directory
+	if errors.Is(err, os.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("find the module root: %w", err)
+	}
+	for line := range strings.Lines(string(text)) {
+		if strings.TrimSpace(line) == "module "+modulePath {
+			return true, nil
+		}
+	}
+	return false, nil
+}

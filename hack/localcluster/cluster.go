@@ -1,0 +1,170 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package localcluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+)
+
+const (
+	pkiDir      = "pki"
+	logsDir     = "logs"
+	etcdDataDir = "etcd-data"
+)
+
+// Options say how to start a Cluster. The zero value is good for tests.
+type Options struct {
+	// Assets is the folder of the control plane's programs; by default the one
+	// that the function Assets gives.
+	Assets string
+	// Dir gets certificates, logs and data. Data of an earlier run is removed.
+	// By default it is a temporary folder that Stop removes.
+	Dir string
+	// APIServerPort is kube-apiserver's port; 0 picks a free one.
+	APIServerPort int
+	// Log gets a line of progress at each step; by default nothing does.
+	Log io.Writer
+}
+
+// Cluster is a running control plane.
+type Cluster struct {
+	assets    string
+	dir       string
+	removeDir bool
+	port      int
+	log       io.Writer
+	keys      *pki
+	exits     chan *ExitError
+	// hasControllerManager is false only with assets of the user's own.
+	hasControllerManager bool
+
+	mu       sync.Mutex
+	programs []*Program
+}
+
+// Start starts a control plane and waits until it is ready. The context bounds
+// the start; afterwards the cluster runs until Stop.
+func Start(ctx context.Context, options Options) (*Cluster, error) {
+	c, err := newCluster(ctx, options)
+	if err != nil {
+		return nil, err
+	}
+	if err := c.start(ctx); err != nil {
+		return nil, errors.Join(err, c.Stop())
+	}
+	return c, nil
+}
+
+func newCluster(ctx context.Context, options Options) (*Cluster, error) {
+	c := &Cluster{assets: options.Assets, dir: options.Dir, log: options.Log, exits: make(chan *ExitError, 16)}
+	if c.log == nil {
+		c.log = io.Discard
+	}
+	var err error
+	if c.port, err = pickPort(ctx, options.APIServerPort); err != nil {
+		return nil, fmt.Errorf("choose the port of kube-apiserver: %w", err)
+	}
+	if c.assets == "" {
+		if c.assets, err = Assets(ctx, c.log); err != nil {
+			return nil, err
+		}
+	}
+	_, statErr := os.Stat(filepath.Join(c.assets, controllerManagerName))
+	c.hasControllerManager = statErr == nil
+	if c.keys, err = newPKI(); err != nil {
+		return nil, err
+	}
+	return c, nil
+}
+
+func (c *Cluster) start(ctx context.Context) error {
+	if err := c.prepareDir(); err != nil {
+		return err
+	}
+	etcdURL, err := c.startEtcd(ctx)
+	if err != nil {
+		return err
+	}
+	if err := c.startKubeAPIServer(ctx, etcdURL); err != nil {
+		return err
+	}
+	if err := WriteKubeconfig(c.Config(), c.adminKubeconfig()); err != nil {
+		return err
+	}
+	if !c.hasControllerManager {
+		c.say("there is no kube-controller-manager in %s: nothing makes Pods or collects garbage", c.assets)
+		return nil
+	}
+	return c.startControllerManager(ctx)
+}
+
+func (c *Cluster) prepareDir() error {
+	if c.dir == "" {
+		dir, err := os.MkdirTemp("", "kubevision-cluster-")
+		if err != nil {
+			return fmt.Errorf("make a folder for the cluster: %w", err)
+		}
+		c.dir, c.removeDir = dir, true
+	}
+	absolute, err := filepath.Abs(c.dir)
+	if err != nil {
+		return fmt.Errorf("find the folder of the cluster: %w", err)
+	}
+	c.dir = absolute
+	for _, name := range []string{pkiDir, logsDir, etcdDataDir} {
+		path := filepath.Join(c.dir, name)
+		if err := os.RemoveAll(path); err != nil {
+			return fmt.Errorf("remove what an earlier run left: %w", err)
+		}
+		if err := os.MkdirAll(path, 0o700); err != nil {
+			return fmt.Errorf("make a folder for the cluster: %w", err)
+		}
+	}
+	return c.keys.write(filepath.Join(c.dir, pkiDir))
+}
+
+// Stop ends all programs, the last started first, and waits for them.
+func (c *Cluster) Stop() error {
+	c.mu.Lock()
+	programs := slices.Clone(c.programs)
+	c.mu.Unlock()
+	var failures []error
+	for _, program := range slices.Backward(programs) {
+		failures = append(failures, program.Stop())
+	}
+	if c.removeDir {
+		if err := os.RemoveAll(c.dir); err != nil {
+			failures = append(failures, fmt.Errorf("remove the folder of the cluster: %w", err))
+		}
+	}
+	return errors.Join(failures...)
+}
+
+// Exits tells of every program, also those of KubeVision, that ends without
+// having been stopped: its name, its exit status and the end of its log.
+func (c *Cluster) Exits() <-chan *ExitError { return c.exits }
+
+func (c *Cluster) reportExit(err *ExitError) {
+	select {
+	case c.exits <- err:
+	default: // Nobody reads; the first reports are the ones that explain.
+	}
+}
+
+// Dir is the folder with the certificates, logs and data of the cluster.
+func (c *Cluster) Dir() string { return c.dir }
+
+// KubectlPath is the kubectl that fits the cluster.
+func (c *Cluster) KubectlPath() string { return filepath.Join(c.assets, "kubectl") }
+
+// HasControllerManager is false when KUBEBUILDER_ASSETS names a folder without
+// kube-controller-manager: then nothing makes Pods or collects garbage.
+func (c *Cluster) HasControllerManager() bool { return c.hasControllerManager }

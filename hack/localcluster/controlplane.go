@@ -1,0 +1,193 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package localcluster
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	startTimeout = 2 * time.Minute
+	stopTimeout  = 20 * time.Second
+
+	etcdName              = "etcd"
+	kubeAPIServerName     = "kube-apiserver"
+	controllerManagerName = "kube-controller-manager"
+)
+
+// controllers leaves out those that act on nodes, their volumes or load
+// balancers. Without nodes they do nothing, or harm: the pod garbage collector
+// would delete every Pod that a test binds to a node.
+func controllers() string {
+	return strings.Join([]string{
+		"*",
+		"-cloud-node-lifecycle-controller",
+		"-device-taint-eviction-controller",
+		"-node-ipam-controller",
+		"-node-lifecycle-controller",
+		"-node-route-controller",
+		"-persistentvolume-attach-detach-controller",
+		"-persistentvolume-expander-controller",
+		"-pod-garbage-collector-controller",
+		"-service-lb-controller",
+		"-taint-eviction-controller",
+		"-ttl-controller",
+	}, ",")
+}
+
+func (c *Cluster) startEtcd(ctx context.Context) (clientURL string, err error) {
+	clientPort, err := FreePort(ctx)
+	if err != nil {
+		return "", err
+	}
+	peerPort, err := FreePort(ctx)
+	if err != nil {
+		return "", err
+	}
+	clientURL = "https://" + address(clientPort)
+	peerURL := "https://" + address(peerPort)
+	ready, err := probe(clientURL+"/health", c.keys.etcd.CertPEM, c.keys.etcdClient)
+	if err != nil {
+		return "", err
+	}
+	return clientURL, c.startProgram(ctx, etcdName, ready, []string{
+		"--data-dir=" + filepath.Join(c.dir, etcdDataDir),
+		"--listen-client-urls=" + clientURL,
+		"--advertise-client-urls=" + clientURL,
+		"--listen-peer-urls=" + peerURL,
+		"--initial-advertise-peer-urls=" + peerURL,
+		"--initial-cluster=default=" + peerURL,
+		"--client-cert-auth=true",
+		"--trusted-ca-file=" + c.pkiFile("etcd-ca.crt"),
+		"--cert-file=" + c.pkiFile("etcd.crt"),
+		"--key-file=" + c.pkiFile("etcd.key"),
+		"--peer-client-cert-auth=true",
+		"--peer-trusted-ca-file=" + c.pkiFile("etcd-ca.crt"),
+		"--peer-cert-file=" + c.pkiFile("etcd.crt"),
+		"--peer-key-file=" + c.pkiFile("etcd.key"),
+		// The data lives no longer than the run.
+		"--unsafe-no-fsync=true",
+		"--log-level=warn",
+	})
+}
+
+func (c *Cluster) startKubeAPIServer(ctx context.Context, etcdURL string) error {
+	args := []string{
+		"--etcd-servers=" + etcdURL,
+		"--etcd-cafile=" + c.pkiFile("etcd-ca.crt"),
+		"--etcd-certfile=" + c.pkiFile("etcd-client.crt"),
+		"--etcd-keyfile=" + c.pkiFile("etcd-client.key"),
+		"--bind-address=" + loopback,
+		"--advertise-address=" + loopback,
+		"--secure-port=" + strconv.Itoa(c.port),
+		// A loopback address cannot be an endpoint of the Service "kubernetes".
+		"--endpoint-reconciler-type=none",
+		"--service-cluster-ip-range=10.96.0.0/16",
+		"--tls-cert-file=" + c.pkiFile("apiserver.crt"),
+		"--tls-private-key-file=" + c.pkiFile("apiserver.key"),
+		"--client-ca-file=" + c.pkiFile("ca.crt"),
+		"--anonymous-auth=true",
+		"--authorization-mode=Node,RBAC",
+		"--allow-privileged=true",
+		"--enable-aggregator-routing=false",
+		"--proxy-client-cert-file=" + c.pkiFile("front-proxy-client.crt"),
+		"--proxy-client-key-file=" + c.pkiFile("front-proxy-client.key"),
+		"--requestheader-client-ca-file=" + c.pkiFile("front-proxy-ca.crt"),
+		"--requestheader-allowed-names=" + FrontProxyName,
+		"--requestheader-username-headers=X-Remote-User",
+		"--requestheader-uid-headers=X-Remote-Uid",
+		"--requestheader-group-headers=X-Remote-Group",
+		"--requestheader-extra-headers-prefix=X-Remote-Extra-",
+		"--service-account-issuer=https://kubernetes.default.svc.cluster.local",
+		"--service-account-key-file=" + c.pkiFile("sa.pub"),
+		"--service-account-signing-key-file=" + c.pkiFile("sa.key"),
+		"--enable-admission-plugins=NodeRestriction",
+	}
+	if !c.hasControllerManager {
+		// Nothing would make the service accounts this plugin asks for.
+		args = append(args, "--disable-admission-plugins=ServiceAccount")
+	}
+	ready, err := probe("https://"+address(c.port)+"/readyz", c.keys.cluster.CertPEM, c.keys.admin)
+	if err != nil {
+		return err
+	}
+	return c.startProgram(ctx, kubeAPIServerName, ready, args)
+}
+
+func (c *Cluster) startControllerManager(ctx context.Context) error {
+	port, err := FreePort(ctx)
+	if err != nil {
+		return err
+	}
+	kubeconfig := filepath.Join(c.dir, controllerManagerName+".kubeconfig")
+	if err := WriteKubeconfig(c.certificateConfig(c.keys.controllerManager), kubeconfig); err != nil {
+		return err
+	}
+	ready, err := probe("https://"+address(port)+"/healthz", c.keys.cluster.CertPEM, KeyPair{})
+	if err != nil {
+		return err
+	}
+	return c.startProgram(ctx, controllerManagerName, ready, []string{
+		"--kubeconfig=" + kubeconfig,
+		"--authentication-kubeconfig=" + kubeconfig,
+		"--authorization-kubeconfig=" + kubeconfig,
+		"--bind-address=" + loopback,
+		"--secure-port=" + strconv.Itoa(port),
+		"--tls-cert-file=" + c.pkiFile("controller-manager-serving.crt"),
+		"--tls-private-key-file=" + c.pkiFile("controller-manager-serving.key"),
+		"--client-ca-file=" + c.pkiFile("ca.crt"),
+		"--requestheader-client-ca-file=" + c.pkiFile("front-proxy-ca.crt"),
+		"--root-ca-file=" + c.pkiFile("ca.crt"),
+		"--service-account-private-key-file=" + c.pkiFile("sa.key"),
+		"--use-service-account-credentials=true",
+		"--cluster-signing-cert-file=" + c.pkiFile("ca.crt"),
+		"--cluster-signing-key-file=" + c.pkiFile("ca.key"),
+		"--leader-elect=false",
+		// One quick user: the defaults would make garbage collection lag behind.
+		"--kube-api-qps=200",
+		"--kube-api-burst=400",
+		"--concurrent-gc-syncs=5",
+		"--controllers=" + controllers(),
+	})
+}
+
+// startProgram starts a program of the assets folder and waits for it.
+func (c *Cluster) startProgram(ctx context.Context, name string, ready func(context.Context) error, args []string) error {
+	begun := time.Now()
+	program := c.newProgram(name, filepath.Join(c.assets, name), ready, args)
+	if err := program.Start(ctx); err != nil {
+		return err
+	}
+	c.say("%s is ready after %s", name, time.Since(begun).Round(pollInterval))
+	return nil
+}
+
+// newProgram makes a program that Stop will end before those made earlier.
+func (c *Cluster) newProgram(name, path string, ready func(context.Context) error, args []string) *Program {
+	program := &Program{
+		name:         name,
+		path:         path,
+		args:         args,
+		logFile:      filepath.Join(c.dir, logsDir, name+".log"),
+		ready:        ready,
+		startTimeout: startTimeout,
+		stopTimeout:  stopTimeout,
+		onExit:       c.reportExit,
+	}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.programs = append(c.programs, program)
+	return program
+}
+
+func (c *Cluster) pkiFile(name string) string { return filepath.Join(c.dir, pkiDir, name) }
+
+func (c *Cluster) say(format string, args ...any) {
+	_, _ = fmt.Fprintf(c.log, format+"\n", args...)
+}

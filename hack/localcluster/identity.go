@@ -1,0 +1,91 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package localcluster
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	authenticationv1 "k8s.io/api/authentication/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+)
+
+const (
+	adminUser  = "kubernetes-admin"
+	adminGroup = "system:masters"
+
+	// tokenSeconds is 30 days: nothing renews the token in a kubeconfig, and a
+	// detached run may well be left alone for days.
+	tokenSeconds   = 30 * 24 * 60 * 60
+	accountTimeout = 10 * time.Second
+)
+
+// Config has full rights in the cluster.
+func (c *Cluster) Config() *rest.Config { return c.certificateConfig(c.keys.admin) }
+
+// UserConfig is for a user who proves a name and groups by a client certificate.
+func (c *Cluster) UserConfig(name string, groups ...string) (*rest.Config, error) {
+	pair, err := c.keys.cluster.IssueClient(name, groups...)
+	if err != nil {
+		return nil, err
+	}
+	return c.certificateConfig(pair), nil
+}
+
+// AnonymousConfig carries no identity.
+func (c *Cluster) AnonymousConfig() *rest.Config {
+	return &rest.Config{
+		Host:            "https://" + address(c.port),
+		TLSClientConfig: rest.TLSClientConfig{CAData: c.keys.cluster.CertPEM},
+		// All clients share one machine with the server: the server's own
+		// fairness is enough.
+		QPS: -1,
+	}
+}
+
+func (c *Cluster) certificateConfig(pair KeyPair) *rest.Config {
+	config := c.AnonymousConfig()
+	config.CertData, config.KeyData = pair.CertPEM, pair.KeyPEM
+	return config
+}
+
+// ServiceAccountConfig is for a service account, with a token of its own. It
+// waits a moment for an account that a controller is about to make.
+func (c *Cluster) ServiceAccountConfig(ctx context.Context, namespace, name string) (*rest.Config, error) {
+	client, err := kubernetes.NewForConfig(c.Config())
+	if err != nil {
+		return nil, fmt.Errorf("make a client: %w", err)
+	}
+	seconds := int64(tokenSeconds)
+	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{ExpirationSeconds: &seconds}}
+	what := fmt.Sprintf("get a token of service account %s/%s", namespace, name)
+	var token string
+	err = Poll(ctx, accountTimeout, what, func(ctx context.Context) error {
+		answer, err := client.CoreV1().ServiceAccounts(namespace).CreateToken(ctx, name, request, metav1.CreateOptions{})
+		if err != nil {
+			return err
+		}
+		token = answer.Status.Token
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	config := c.AnonymousConfig()
+	config.BearerToken = token
+	return config, nil
+}
+
+// ClusterCA signs kube-apiserver's certificate and those of its clients.
+func (c *Cluster) ClusterCA() KeyPair { return c.keys.cluster }
+
+// RequestHeaderCA signs the certificates with which the aggregation layer may
+// speak for other users.
+func (c *Cluster) RequestHeaderCA() KeyPair { return c.keys.frontProxy }
+
+// FrontProxyCert is the certificate of the aggregation layer.
+func (c *Cluster) FrontProxyCert() KeyPair { return c.keys.frontProxyClient }

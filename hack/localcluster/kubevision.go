@@ -1,0 +1,228 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package localcluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/kubernetes"
+)
+
+const (
+	// Namespace is where KubeVision is installed.
+	Namespace = "kubevision-system"
+
+	apiServerProgram         = "kubevision-apiserver"
+	controllerManagerProgram = "kubevision-controller-manager"
+	servingSecret            = "kubevision-apiserver-tls"
+
+	servingTimeout = time.Minute
+)
+
+// KubeVisionOptions say how to start KubeVision.
+type KubeVisionOptions struct {
+	// BinDir holds the programs kubevision-apiserver and kubevision-controller-manager.
+	BinDir string
+	// ConfigDir is the folder of the installation's manifests; by default that
+	// of the repository.
+	ConfigDir string
+	// Port is the port of kubevision-apiserver; 0 picks a free one.
+	Port int
+	// APIServerArgs and ControllerManagerArgs are added to the programs' own.
+	APIServerArgs         []string
+	ControllerManagerArgs []string
+}
+
+// KubeVision is an installation whose programs run beside the cluster, each as
+// its own service account, and are reached through the aggregation layer.
+type KubeVision struct {
+	cluster           *Cluster
+	client            kubernetes.Interface
+	options           KubeVisionOptions
+	port              int
+	controllerManager *Program
+	apiServer         *APIServer
+
+	mu       sync.Mutex
+	replicas []*APIServer
+	caPEM    []byte
+}
+
+// StartKubeVision installs KubeVision in the cluster, starts its programs and
+// waits until its API is available.
+func (c *Cluster) StartKubeVision(ctx context.Context, options KubeVisionOptions) (*KubeVision, error) {
+	k, err := c.newKubeVision(ctx, options)
+	if err != nil {
+		return nil, err
+	}
+	if err := k.start(ctx); err != nil {
+		return nil, errors.Join(err, k.Stop())
+	}
+	return k, nil
+}
+
+func (c *Cluster) newKubeVision(ctx context.Context, options KubeVisionOptions) (*KubeVision, error) {
+	if options.ConfigDir == "" {
+		root, err := ModuleRoot()
+		if err != nil {
+			return nil, err
+		}
+		options.ConfigDir = filepath.Join(root, "config")
+	}
+	port, err := pickPort(ctx, options.Port)
+	if err != nil {
+		return nil, fmt.Errorf("choose the port of %s: %w", apiServerProgram, err)
+	}
+	client, err := kubernetes.NewForConfig(c.Config())
+	if err != nil {
+		return nil, fmt.Errorf("make a client: %w", err)
+	}
+	return &KubeVision{cluster: c, client: client, options: options, port: port}, nil
+}
+
+func (k *KubeVision) start(ctx context.Context) error {
+	begun := time.Now()
+	if err := k.install(ctx); err != nil {
+		return err
+	}
+	k.cluster.say("KubeVision is installed after %s", time.Since(begun).Round(pollInterval))
+	if err := k.startControllerManager(ctx); err != nil {
+		return err
+	}
+	if err := k.controllerManager.await(ctx, servingTimeout, "wait for the Secret "+servingSecret, k.ExportServingCertificate); err != nil {
+		return err
+	}
+	server, err := k.StartAPIServer(ctx, k.port)
+	if err != nil {
+		return err
+	}
+	k.apiServer = server
+	return k.WaitAvailable(ctx)
+}
+
+func (k *KubeVision) install(ctx context.Context) error {
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: Namespace}}
+	if _, err := k.client.CoreV1().Namespaces().Create(ctx, namespace, metav1.CreateOptions{}); err != nil && !apierrors.IsAlreadyExists(err) {
+		return fmt.Errorf("make the namespace %s: %w", Namespace, err)
+	}
+	overlay := filepath.Join(k.cluster.dir, "overlay")
+	if err := writeOverlay(overlay, k.options.ConfigDir, k.port); err != nil {
+		return err
+	}
+	if err := k.cluster.Apply(ctx, overlay); err != nil {
+		return err
+	}
+	definitions := schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"}
+	return k.cluster.WaitForCondition(ctx, servingTimeout, definitions, "Established")
+}
+
+func (k *KubeVision) startControllerManager(ctx context.Context) error {
+	healthPort, err := FreePort(ctx)
+	if err != nil {
+		return err
+	}
+	kubeconfig, err := k.kubeconfig(ctx, controllerManagerProgram)
+	if err != nil {
+		return err
+	}
+	begun := time.Now()
+	args := append([]string{
+		"--kubeconfig=" + kubeconfig,
+		"--health-probe-bind-address=" + address(healthPort),
+		"--metrics-bind-address=0",
+		"--serving-cert-extra-names=localhost," + loopback,
+	}, k.options.ControllerManagerArgs...)
+	ready := probePlain("http://" + address(healthPort) + "/readyz")
+	k.controllerManager = k.cluster.newProgram(controllerManagerProgram, k.binary(controllerManagerProgram), ready, args)
+	if err := k.controllerManager.Start(ctx); err != nil {
+		return err
+	}
+	k.cluster.say("%s is ready after %s", controllerManagerProgram, time.Since(begun).Round(pollInterval))
+	return nil
+}
+
+// ExportServingCertificate copies the serving certificate from its Secret to the
+// files that kubevision-apiserver reads, as a kubelet does for a mounted Secret.
+func (k *KubeVision) ExportServingCertificate(ctx context.Context) error {
+	secret, err := k.client.CoreV1().Secrets(Namespace).Get(ctx, servingSecret, metav1.GetOptions{})
+	if err != nil {
+		return fmt.Errorf("get the serving certificate: %w", err)
+	}
+	for _, key := range []string{"ca.crt", "tls.crt", "tls.key"} {
+		if len(secret.Data[key]) == 0 {
+			return fmt.Errorf("the Secret %s has no key %s", servingSecret, key)
+		}
+	}
+	pair := KeyPair{CertPEM: secret.Data["tls.crt"], KeyPEM: secret.Data["tls.key"]}
+	if err := pair.write(k.cluster.dir, apiServerProgram); err != nil {
+		return err
+	}
+	if err := os.WriteFile(k.CAFile(), secret.Data["ca.crt"], 0o600); err != nil {
+		return fmt.Errorf("write the authority of the serving certificate: %w", err)
+	}
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.caPEM = secret.Data["ca.crt"]
+	return nil
+}
+
+// kubeconfig writes the kubeconfig of a program's service account.
+func (k *KubeVision) kubeconfig(ctx context.Context, account string) (string, error) {
+	config, err := k.cluster.ServiceAccountConfig(ctx, Namespace, account)
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(k.cluster.dir, account+".kubeconfig")
+	return path, WriteKubeconfig(config, path)
+}
+
+func (k *KubeVision) binary(name string) string { return filepath.Join(k.options.BinDir, name) }
+
+// Stop ends KubeVision's programs and leaves the control plane running.
+func (k *KubeVision) Stop() error {
+	k.mu.Lock()
+	replicas := slices.Clone(k.replicas)
+	k.mu.Unlock()
+	var failures []error
+	for _, replica := range slices.Backward(replicas) {
+		failures = append(failures, replica.Stop())
+	}
+	if k.controllerManager != nil {
+		failures = append(failures, k.controllerManager.Stop())
+	}
+	return errors.Join(failures...)
+}
+
+// Endpoint is the address of the first kubevision-apiserver.
+func (k *KubeVision) Endpoint() string { return endpoint(k.port) }
+
+// CAFile holds the authority that signed kubevision-apiserver's certificate.
+func (k *KubeVision) CAFile() string { return filepath.Join(k.cluster.dir, apiServerProgram+"-ca.crt") }
+
+// CAPEM is what CAFile holds.
+func (k *KubeVision) CAPEM() []byte {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return slices.Clone(k.caPEM)
+}
+
+// APIServer is the first kubevision-apiserver, the one the APIService points to.
+func (k *KubeVision) APIServer() *APIServer { return k.apiServer }
+
+// ControllerManager is the program kubevision-controller-manager.
+func (k *KubeVision) ControllerManager() *Program { return k.controllerManager }
+
+func endpoint(port int) string { return "https://localhost:" + strconv.Itoa(port) }

@@ -1,0 +1,120 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package localcluster
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+)
+
+const (
+	// FrontProxyName is the one common name kube-apiserver's clients accept on
+	// the certificate of the aggregation layer.
+	FrontProxyName = "front-proxy-client"
+
+	controllerManagerUser = "system:kube-controller-manager"
+	firstServiceIP        = "10.96.0.1"
+)
+
+// pki holds the keys of one cluster, split the way a real cluster splits them.
+type pki struct {
+	cluster           KeyPair
+	admin             KeyPair
+	etcd              KeyPair
+	frontProxy        KeyPair
+	frontProxyClient  KeyPair
+	controllerManager KeyPair
+	etcdClient        KeyPair
+}
+
+func newPKI() (*pki, error) {
+	keys := &pki{}
+	for _, authority := range []struct {
+		name string
+		into *KeyPair
+	}{
+		{"kubernetes", &keys.cluster},
+		{"etcd", &keys.etcd},
+		{"front-proxy", &keys.frontProxy},
+	} {
+		pair, err := NewAuthority(authority.name)
+		if err != nil {
+			return nil, err
+		}
+		*authority.into = pair
+	}
+	for _, client := range []struct {
+		authority KeyPair
+		into      *KeyPair
+		name      string
+		groups    []string
+	}{
+		{keys.cluster, &keys.admin, adminUser, []string{adminGroup}},
+		{keys.cluster, &keys.controllerManager, controllerManagerUser, nil},
+		{keys.frontProxy, &keys.frontProxyClient, FrontProxyName, nil},
+		{keys.etcd, &keys.etcdClient, "kube-apiserver", nil},
+	} {
+		pair, err := client.authority.IssueClient(client.name, client.groups...)
+		if err != nil {
+			return nil, err
+		}
+		*client.into = pair
+	}
+	return keys, nil
+}
+
+// write stores what the programs read, under the names the flags use.
+func (keys *pki) write(dir string) error {
+	apiServer, err := keys.cluster.IssueServing("localhost", loopback, "::1", firstServiceIP,
+		"kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local")
+	if err != nil {
+		return err
+	}
+	controllerManager, err := keys.cluster.IssueServing("localhost", loopback)
+	if err != nil {
+		return err
+	}
+	etcd, err := keys.etcd.issuePeer("localhost", loopback)
+	if err != nil {
+		return err
+	}
+	for name, pair := range map[string]KeyPair{
+		"ca":                         keys.cluster,
+		"etcd-ca":                    keys.etcd,
+		"etcd":                       etcd,
+		"etcd-client":                keys.etcdClient,
+		"front-proxy-ca":             keys.frontProxy,
+		"front-proxy-client":         keys.frontProxyClient,
+		"apiserver":                  apiServer,
+		"controller-manager-serving": controllerManager,
+	} {
+		if err := pair.write(dir, name); err != nil {
+			return err
+		}
+	}
+	return writeTokenKeys(dir)
+}
+
+// writeTokenKeys stores the keys that sign and verify service account tokens.
+func writeTokenKeys(dir string) error {
+	key, err := newKey()
+	if err != nil {
+		return err
+	}
+	private, err := encodeKey(key)
+	if err != nil {
+		return err
+	}
+	public, err := encodePublicKey(key)
+	if err != nil {
+		return err
+	}
+	for name, text := range map[string][]byte{"sa.key": private, "sa.pub": public} {
+		if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
+			return fmt.Errorf("write the service account key: %w", err)
+		}
+	}
+	return nil
+}

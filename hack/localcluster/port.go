@@ -1,0 +1,60 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package localcluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/rand/v2"
+	"net"
+	"strconv"
+)
+
+const (
+	loopback = "127.0.0.1"
+	// Free ports are taken from below the range that systems use for outgoing
+	// connections, so that no such connection takes one before it is served.
+	firstPort    = 20000
+	lastPort     = 32000
+	portAttempts = 200
+)
+
+// ErrPortTaken says that something else listens on a port that was asked for.
+var ErrPortTaken = errors.New("in use by another program")
+
+// CheckPort gives an error that names the port when it cannot be listened on.
+func CheckPort(ctx context.Context, port int) error {
+	var config net.ListenConfig
+	listener, err := config.Listen(ctx, "tcp", address(port))
+	if err != nil {
+		return fmt.Errorf("port %d is %w (%w)", port, ErrPortTaken, err)
+	}
+	if err := listener.Close(); err != nil {
+		return fmt.Errorf("close port %d: %w", port, err)
+	}
+	return nil
+}
+
+// FreePort finds a loopback port that nothing listens on.
+func FreePort(ctx context.Context) (int, error) {
+	var err error
+	for range portAttempts {
+		port := firstPort + rand.IntN(lastPort-firstPort) //nolint:gosec // not a secret
+		if err = CheckPort(ctx, port); err == nil {
+			return port, nil
+		}
+	}
+	return 0, fmt.Errorf("find a free port: %w", err)
+}
+
+// pickPort is the wanted port if it is free, or any free one for 0.
+func pickPort(ctx context.Context, wanted int) (int, error) {
+	if wanted == 0 {
+		return FreePort(ctx)
+	}
+	return wanted, CheckPort(ctx, wanted)
+}
+
+func address(port int) string { return net.JoinHostPort(loopback, strconv.Itoa(port)) }

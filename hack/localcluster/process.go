@@ -1,0 +1,214 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package localcluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// Program is one child process, which can be stopped and started again.
+type Program struct {
+	name    string
+	path    string
+	args    []string
+	logFile string
+	// ready is asked again and again after a start until it gives no error.
+	ready func(context.Context) error
+	// startTimeout and stopTimeout bound the two waits.
+	startTimeout time.Duration
+	stopTimeout  time.Duration
+	// onExit is told when the process ends without having been asked to.
+	onExit func(*ExitError)
+
+	mu  sync.Mutex
+	run *run
+}
+
+// run is one life of a program's process.
+type run struct {
+	cmd     *exec.Cmd
+	done    chan struct{}
+	ordered bool
+}
+
+// Name is the name of the program's binary.
+func (p *Program) Name() string { return p.name }
+
+// LogFile is the file that gets what the program prints.
+func (p *Program) LogFile() string { return p.logFile }
+
+// PID is the process id, 0 when the program does not run.
+func (p *Program) PID() int {
+	if current := p.current(); current != nil {
+		return current.cmd.Process.Pid
+	}
+	return 0
+}
+
+// Start starts the program and waits until it is ready.
+func (p *Program) Start(ctx context.Context) error {
+	if p.current() != nil {
+		return fmt.Errorf("%s runs already", p.name)
+	}
+	started, err := p.launch(ctx)
+	if err != nil {
+		return err
+	}
+	if err := p.awaitRun(ctx, started, p.startTimeout, "wait for "+p.name, p.ready); err != nil {
+		return errors.Join(err, p.Kill())
+	}
+	return nil
+}
+
+// Restart stops the program in the orderly way, starts it again and waits
+// until it is ready.
+func (p *Program) Restart(ctx context.Context) error {
+	if err := p.Stop(); err != nil {
+		return err
+	}
+	return p.Start(ctx)
+}
+
+// Stop sends SIGTERM, and SIGKILL when that does not end the process in time.
+// A program that does not run is no error.
+func (p *Program) Stop() error { return p.end(syscall.SIGTERM) }
+
+// Kill ends the process with SIGKILL. A program that does not run is no error.
+func (p *Program) Kill() error { return p.end(syscall.SIGKILL) }
+
+func (p *Program) end(signal syscall.Signal) error {
+	current := p.order()
+	if current == nil {
+		return nil
+	}
+	if err := current.signal(signal); err != nil {
+		return fmt.Errorf("stop %s: %w", p.name, err)
+	}
+	if current.waitDone(p.stopTimeout) {
+		return nil
+	}
+	if err := current.signal(syscall.SIGKILL); err != nil {
+		return fmt.Errorf("kill %s: %w", p.name, err)
+	}
+	if !current.waitDone(p.stopTimeout) {
+		return fmt.Errorf("%s (process %d) does not end, even after SIGKILL", p.name, current.cmd.Process.Pid)
+	}
+	return nil
+}
+
+// current is the live run, nil when the process has ended.
+func (p *Program) current() *run {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.run
+}
+
+// order marks the end of the current run as wanted.
+func (p *Program) order() *run {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.run != nil {
+		p.run.ordered = true
+	}
+	return p.run
+}
+
+func (p *Program) launch(ctx context.Context) (*run, error) {
+	log, err := os.OpenFile(p.logFile, os.O_CREATE|os.O_WRONLY|os.O_APPEND, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open the log of %s: %w", p.name, err)
+	}
+	// The context bounds the start only: the process must outlive it.
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), p.path, p.args...) //nolint:gosec // the caller chooses the program on purpose
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.SysProcAttr = childAttributes()
+	started := &run{cmd: cmd, done: make(chan struct{})}
+	result := make(chan error)
+	go p.supervise(started, log, result)
+	if err := <-result; err != nil {
+		return nil, fmt.Errorf("start %s: %w", p.name, err)
+	}
+	return started, nil
+}
+
+// supervise starts the process and waits for it on one and the same thread:
+// Linux ends the process when the thread that started it ends, and the Go
+// runtime may end any thread that no goroutine holds.
+func (p *Program) supervise(started *run, log *os.File, result chan<- error) {
+	runtime.LockOSThread()
+	defer runtime.UnlockOSThread()
+	err := started.cmd.Start()
+	if err != nil {
+		result <- errors.Join(err, log.Close())
+		return
+	}
+	p.mu.Lock()
+	p.run = started
+	p.mu.Unlock()
+	result <- nil
+
+	waitErr := errors.Join(started.cmd.Wait(), log.Close())
+	p.mu.Lock()
+	p.run = nil
+	ordered := started.ordered
+	p.mu.Unlock()
+	close(started.done)
+	if !ordered && p.onExit != nil {
+		p.onExit(p.exitError(waitErr))
+	}
+}
+
+// ExitError is the end of a program that nobody stopped.
+type ExitError struct {
+	// Program can be started again.
+	Program *Program
+	// Status is how the process ended.
+	Status string
+	logEnd string
+}
+
+// Error tells how the process ended, with the end of its log.
+func (e *ExitError) Error() string {
+	return fmt.Sprintf("%s ended by itself (%s); the end of %s:\n%s", e.Program.name, e.Status, e.Program.logFile, e.logEnd)
+}
+
+func (p *Program) exitError(cause error) *ExitError {
+	status := "exit status 0"
+	if cause != nil {
+		status = cause.Error()
+	}
+	return &ExitError{Program: p, Status: status, logEnd: logTail(p.logFile)}
+}
+
+func (r *run) signal(signal syscall.Signal) error {
+	if err := r.cmd.Process.Signal(signal); err != nil && !errors.Is(err, os.ErrProcessDone) {
+		return fmt.Errorf("send %s: %w", signal, err)
+	}
+	return nil
+}
+
+func (r *run) waitDone(timeout time.Duration) bool {
+	timer := time.NewTimer(timeout)
+	defer timer.Stop()
+	select {
+	case <-r.done:
+		return true
+	case <-timer.C:
+	}
+	// Both may be due at once: then the end counts.
+	select {
+	case <-r.done:
+		return true
+	default:
+		return false
+	}
+}

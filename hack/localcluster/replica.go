@@ -1,0 +1,69 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package localcluster
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"strconv"
+	"time"
+)
+
+// APIServer is one process of kubevision-apiserver.
+type APIServer struct {
+	*Program
+
+	port int
+}
+
+// Endpoint is the address of this process.
+func (a *APIServer) Endpoint() string { return endpoint(a.port) }
+
+// StartAPIServer starts one more kubevision-apiserver, on a free port for 0,
+// and waits until it is ready.
+func (k *KubeVision) StartAPIServer(ctx context.Context, port int) (*APIServer, error) {
+	port, err := pickPort(ctx, port)
+	if err != nil {
+		return nil, fmt.Errorf("choose the port of %s: %w", apiServerProgram, err)
+	}
+	kubeconfig, err := k.kubeconfig(ctx, apiServerProgram)
+	if err != nil {
+		return nil, err
+	}
+	ready, err := probe(endpoint(port)+"/readyz", k.CAPEM(), KeyPair{})
+	if err != nil {
+		return nil, err
+	}
+	begun := time.Now()
+	args := append([]string{
+		"--kubeconfig=" + kubeconfig,
+		"--bind-address=" + loopback,
+		"--secure-port=" + strconv.Itoa(port),
+		"--tls-cert-file=" + filepath.Join(k.cluster.dir, apiServerProgram+".crt"),
+		"--tls-private-key-file=" + filepath.Join(k.cluster.dir, apiServerProgram+".key"),
+	}, k.options.APIServerArgs...)
+	server := k.addReplica(port, ready, args)
+	if err := server.Start(ctx); err != nil {
+		return nil, err
+	}
+	k.cluster.say("%s is ready after %s", server.Name(), time.Since(begun).Round(pollInterval))
+	return server, nil
+}
+
+// addReplica gives each process a log file of its own.
+func (k *KubeVision) addReplica(port int, ready func(context.Context) error, args []string) *APIServer {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	name := apiServerProgram
+	if count := len(k.replicas); count > 0 {
+		name += "-" + strconv.Itoa(count+1)
+	}
+	server := &APIServer{
+		Program: k.cluster.newProgram(name, k.binary(apiServerProgram), ready, args),
+		port:    port,
+	}
+	k.replicas = append(k.replicas, server)
+	return server
+}

@@ -1,0 +1,104 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"strconv"
+	"syscall"
+	"time"
+)
+
+const (
+	// detachTimeout bounds a cold build of everything plus the start.
+	detachTimeout  = 90 * time.Minute
+	followInterval = 200 * time.Millisecond
+)
+
+// detach starts this program again in a session of its own and shows what it
+// does until it is ready or has failed.
+func detach(ctx context.Context, root string, files state, wanted settings, out io.Writer) error {
+	release, err := files.lock()
+	if err != nil {
+		return err
+	}
+	// The child takes the lock itself; the files of an earlier run must be gone
+	// before this process looks for the child's.
+	if err := errors.Join(files.clear(), release()); err != nil {
+		return err
+	}
+	log, err := os.OpenFile(files.path(logFile), os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	if err != nil {
+		return fmt.Errorf("make the log: %w", err)
+	}
+	defer func() { _ = log.Close() }()
+	child, err := startDetached(ctx, root, wanted, log)
+	if err != nil {
+		return err
+	}
+	ended := make(chan error, 1)
+	go func() { ended <- child.Wait() }()
+	return follow(ctx, files, child.Process, ended, out)
+}
+
+func startDetached(ctx context.Context, root string, wanted settings, log *os.File) (*exec.Cmd, error) {
+	self, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("find this program: %w", err)
+	}
+	// The context ends with this process; the child must not.
+	child := exec.CommandContext(context.WithoutCancel(ctx), self, //nolint:gosec // this very program
+		"--port="+strconv.Itoa(wanted.port), "--kube-port="+strconv.Itoa(wanted.kubePort))
+	child.Dir = root
+	child.Stdout, child.Stderr = log, log
+	child.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := child.Start(); err != nil {
+		return nil, fmt.Errorf("start in the background: %w", err)
+	}
+	return child, nil
+}
+
+// follow copies the child's log until the child is ready or has ended.
+func follow(ctx context.Context, files state, child *os.Process, ended <-chan error, out io.Writer) error {
+	log, err := os.Open(files.path(logFile))
+	if err != nil {
+		return fmt.Errorf("read the log: %w", err)
+	}
+	defer func() { _ = log.Close() }()
+	ctx, cancel := context.WithTimeout(ctx, detachTimeout)
+	defer cancel()
+	ticker := time.NewTicker(followInterval)
+	defer ticker.Stop()
+	for {
+		// Before the log is copied: what the child printed before it was ready
+		// is then in the log.
+		_, notReady := os.Stat(files.path(endpointFile))
+		if _, err := io.Copy(out, log); err != nil {
+			return fmt.Errorf("show the log: %w", err)
+		}
+		if notReady == nil {
+			return nil
+		}
+		select {
+		case err := <-ended:
+			_, copyErr := io.Copy(out, log)
+			return errors.Join(fmt.Errorf("it did not start (%w); the log is %s", exitOf(err), files.path(logFile)), copyErr)
+		case <-ctx.Done():
+			return errors.Join(errors.New("gave up waiting"), child.Signal(syscall.SIGTERM), waitReleased(context.WithoutCancel(ctx), files))
+		case <-ticker.C:
+		}
+	}
+}
+
+func exitOf(err error) error {
+	if err == nil {
+		return errors.New("it was stopped")
+	}
+	return err
+}

@@ -1,0 +1,163 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"github.com/kubevision-io/kubevision/hack/localcluster"
+)
+
+// foreground runs everything until the context ends or a program fails.
+func foreground(ctx context.Context, root string, files state, wanted settings, out io.Writer) (err error) {
+	release, err := files.lock()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, files.clear(), release()) }()
+	if err := files.clear(); err != nil {
+		return err
+	}
+	if err := files.write(pidFile, strconv.Itoa(os.Getpid())+"\n"); err != nil {
+		return err
+	}
+	steps := newProgress(out)
+	err = serve(ctx, root, files, wanted, steps)
+	if ctx.Err() != nil {
+		// What fails after a signal fails because of it.
+		steps.say("stopped")
+		return nil
+	}
+	return err
+}
+
+func serve(ctx context.Context, root string, files state, wanted settings, steps *progress) error {
+	if err := checkPorts(ctx, wanted); err != nil {
+		return err
+	}
+	assets, err := localcluster.Assets(ctx, steps)
+	if err != nil {
+		return err
+	}
+	if err := build(ctx, root, files, steps); err != nil {
+		return err
+	}
+	cluster, err := localcluster.Start(ctx, localcluster.Options{
+		Assets:        assets,
+		Dir:           files.path(clusterDir),
+		APIServerPort: wanted.kubePort,
+		Log:           steps,
+	})
+	if err != nil {
+		return err
+	}
+	err = use(ctx, root, files, wanted, cluster, steps)
+	steps.say("stopping ...")
+	return errors.Join(err, cluster.Stop())
+}
+
+// use brings KubeVision up in the cluster and waits for the end.
+func use(ctx context.Context, root string, files state, wanted settings, cluster *localcluster.Cluster, steps *progress) error {
+	vision, err := cluster.StartKubeVision(ctx, localcluster.KubeVisionOptions{
+		BinDir:    files.path(binDir),
+		ConfigDir: filepath.Join(root, "config"),
+		Port:      wanted.port,
+	})
+	if err != nil {
+		return err
+	}
+	if err := publish(ctx, files, cluster, vision); err != nil {
+		return err
+	}
+	// So that both ways in can be tried: kube-apiserver's own is closed to those without a credential by default.
+	if err := cluster.Apply(ctx, filepath.Join(root, "config", "anonymous")); err != nil {
+		return err
+	}
+	if err := applySamples(ctx, root, files, cluster, steps); err != nil {
+		return err
+	}
+	steps.say("ready")
+	if _, err := io.WriteString(steps.out, nextSteps(vision.Endpoint())); err != nil {
+		return fmt.Errorf("print the next steps: %w", err)
+	}
+	// Last: whoever waits for this file finds everything ready.
+	if err := files.write(endpointFile, vision.Endpoint()+"\n"); err != nil {
+		return err
+	}
+	return keepRunning(ctx, cluster, vision, steps)
+}
+
+// keepRunning starts KubeVision's programs again when they end, as a kubelet
+// would. The end of any other program is the end of the cluster.
+func keepRunning(ctx context.Context, cluster *localcluster.Cluster, vision *localcluster.KubeVision, steps *progress) error {
+	for {
+		select {
+		case <-ctx.Done():
+			return nil
+		case exit := <-cluster.Exits():
+			if exit.Program != vision.ControllerManager() && exit.Program != vision.APIServer().Program {
+				return exit
+			}
+			steps.say("%s ended (%s); starting it again", exit.Program.Name(), exit.Status)
+			if err := exit.Program.Start(ctx); err != nil {
+				return errors.Join(exit, err)
+			}
+			steps.say("%s is ready again", exit.Program.Name())
+		}
+	}
+}
+
+func checkPorts(ctx context.Context, wanted settings) error {
+	for _, port := range []struct {
+		flag   string
+		number int
+	}{{"port", wanted.port}, {"kube-port", wanted.kubePort}} {
+		err := localcluster.CheckPort(ctx, port.number)
+		if errors.Is(err, localcluster.ErrPortTaken) {
+			return fmt.Errorf("%w; choose another one with: make run ARGS=--%s=%d", err, port.flag, port.number+1)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// build makes the two KubeVision programs.
+func build(ctx context.Context, root string, files state, steps *progress) error {
+	steps.say("building KubeVision; the first time takes some minutes")
+	bin := files.path(binDir)
+	if err := os.MkdirAll(bin, 0o700); err != nil {
+		return fmt.Errorf("make the folder of the programs: %w", err)
+	}
+	// With the flags of "make build", so that the two share what is compiled.
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-o", bin+string(filepath.Separator), "./cmd/...") //nolint:gosec // our own programs
+	cmd.Dir = root
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
+	output, err := cmd.CombinedOutput()
+	if err != nil {
+		return fmt.Errorf("build KubeVision: %w\n%s", err, strings.TrimSpace(string(output)))
+	}
+	return nil
+}
+
+func nextSteps(endpoint string) string {
+	return fmt.Sprintf(`
+KubeVision runs at %[1]s. From the root of the repository:
+
+KUBECONFIG=%[2]s/kubeconfig %[2]s/bin/kubectl get kubevisionusers
+TOKEN=$(curl -fsS --cacert %[2]s/ca.crt -H 'Content-Type: application/json' -d "{\"username\":\"alice\",\"password\":\"$(cat %[2]s/alice-password)\"}" %[1]s/api/v1/auth/login | sed -n 's/.*"accessToken": *"\([^"]*\)".*/\1/p')
+curl -fsS --cacert %[2]s/ca.crt -H "Authorization: Bearer $TOKEN" %[1]s/api/v1/clusters/local/namespaces/demo/resources/pods
+
+The password of "admin" is in %[2]s/admin-password. To stop: make stop
+`, endpoint, stateDir)
+}

@@ -1,0 +1,83 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Command run starts KubeVision on this machine: a Kubernetes control plane,
+// the two KubeVision programs and the sample objects.
+//
+// "make run" and "make stop" call it. What it writes is in the folder
+// .kubevision at the root of the repository.
+package main
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+
+	"github.com/kubevision-io/kubevision/hack/localcluster"
+)
+
+// settings are the command line.
+type settings struct {
+	detach   bool
+	stop     bool
+	port     int
+	kubePort int
+}
+
+func main() {
+	ctx, restore := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
+	// After the first signal the next one ends the program at once.
+	context.AfterFunc(ctx, restore)
+	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
+	if err == nil || errors.Is(err, flag.ErrHelp) {
+		return
+	}
+	fmt.Fprintln(os.Stderr, "error: "+err.Error())
+	os.Exit(1)
+}
+
+func run(ctx context.Context, args []string, out, errOut io.Writer) error {
+	wanted, err := parse(args, errOut)
+	if err != nil {
+		return err
+	}
+	root, err := localcluster.ModuleRoot()
+	if err != nil {
+		return err
+	}
+	files, err := openState(filepath.Join(root, stateDir))
+	if err != nil {
+		return err
+	}
+	switch {
+	case wanted.stop:
+		return stop(ctx, files, out)
+	case wanted.detach:
+		return detach(ctx, root, files, wanted, out)
+	default:
+		return foreground(ctx, root, files, wanted, out)
+	}
+}
+
+func parse(args []string, errOut io.Writer) (settings, error) {
+	var wanted settings
+	flags := flag.NewFlagSet("run", flag.ContinueOnError)
+	flags.SetOutput(errOut)
+	flags.BoolVar(&wanted.detach, "detach", false, "run in the background; return when everything is ready")
+	flags.BoolVar(&wanted.stop, "stop", false, "stop what runs")
+	flags.IntVar(&wanted.port, "port", 9443, "port of kubevision-apiserver")
+	flags.IntVar(&wanted.kubePort, "kube-port", 16443, "port of kube-apiserver")
+	if err := flags.Parse(args); err != nil {
+		return settings{}, fmt.Errorf("read the command line: %w", err)
+	}
+	if flags.NArg() > 0 {
+		return settings{}, fmt.Errorf("read the command line: unknown argument %q", flags.Arg(0))
+	}
+	return wanted, nil
+}

@@ -1,0 +1,104 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+)
+
+const (
+	stateDir = ".kubevision"
+
+	pidFile           = "pid"
+	lockFile          = "lock"
+	logFile           = "run.log"
+	kubeconfigFile    = "kubeconfig"
+	endpointFile      = "endpoint"
+	caFile            = "ca.crt"
+	adminPasswordFile = "admin-password"
+	alicePasswordFile = "alice-password"
+	binDir            = "bin"
+	clusterDir        = "cluster"
+)
+
+// state is the folder that tells others of the run.
+type state struct{ dir string }
+
+func openState(dir string) (state, error) {
+	if err := os.MkdirAll(dir, 0o700); err != nil {
+		return state{}, fmt.Errorf("make the state folder: %w", err)
+	}
+	return state{dir: dir}, nil
+}
+
+func (s state) path(name string) string { return filepath.Join(s.dir, name) }
+
+func (s state) write(name, text string) error {
+	if err := os.WriteFile(s.path(name), []byte(text), 0o600); err != nil {
+		return fmt.Errorf("write %s: %w", name, err)
+	}
+	return nil
+}
+
+// clear removes what describes a run that is over, and its secrets; logs and
+// binaries stay.
+func (s state) clear() error {
+	for _, name := range []string{endpointFile, kubeconfigFile, caFile, adminPasswordFile, alicePasswordFile, pidFile} {
+		if err := os.Remove(s.path(name)); err != nil && !errors.Is(err, os.ErrNotExist) {
+			return fmt.Errorf("clear the state folder: %w", err)
+		}
+	}
+	return nil
+}
+
+// errRunning says that another process holds the folder.
+var errRunning = errors.New("KubeVision is running already")
+
+// lock claims the folder for this process. The kernel gives the claim up when
+// the process ends, however it ends: a stale one cannot exist.
+func (s state) lock() (release func() error, err error) {
+	file, err := os.OpenFile(s.path(lockFile), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("open the lock file: %w", err)
+	}
+	err = syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+	if err == nil {
+		return file.Close, nil
+	}
+	closeErr := file.Close()
+	if errors.Is(err, syscall.EWOULDBLOCK) {
+		return nil, s.runningError()
+	}
+	return nil, fmt.Errorf("lock the state folder: %w", errors.Join(err, closeErr))
+}
+
+func (s state) runningError() error {
+	who := ""
+	if pid, err := s.pid(); err == nil {
+		who = fmt.Sprintf(" (process %d)", pid)
+	}
+	where := ""
+	if endpoint, err := os.ReadFile(s.path(endpointFile)); err == nil {
+		where = " at " + strings.TrimSpace(string(endpoint))
+	}
+	return fmt.Errorf("%w%s%s; stop it with: make stop", errRunning, where, who)
+}
+
+func (s state) pid() (int, error) {
+	text, err := os.ReadFile(s.path(pidFile))
+	if err != nil {
+		return 0, fmt.Errorf("read the pid file: %w", err)
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil || pid <= 1 {
+		return 0, fmt.Errorf("the pid file holds %q", text)
+	}
+	return pid, nil
+}

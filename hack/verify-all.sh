@@ -1,0 +1,33 @@
+#!/usr/bin/env bash
+# Copyright The KubeVision Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+# Runs every check that is not a test, the cheapest first. All of them run, even when an early one fails.
+
+# shellcheck source=hack/lib.sh
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+readonly checks=(
+  verify-boilerplate
+  verify-shell
+  verify-gomod
+  verify-codegen
+  lint
+  verify-kustomize
+)
+
+failed=()
+for check in "${checks[@]}"; do
+  started="${SECONDS}"
+  say "== ${check}"
+  if "${root}/hack/${check}.sh"; then
+    say "   passed in $((SECONDS - started))s"
+  else
+    say "   FAILED after $((SECONDS - started))s"
+    failed+=("${check}")
+  fi
+done
+
+if ((${#failed[@]} > 0)); then
+  die "these checks failed: ${failed[*]}"
+fi

@@ -1,0 +1,27 @@
+#!/usr/bin/env bash
+# Copyright The KubeVision Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+# Fails when a Go file or a shell script does not begin with the copyright and licence lines.
+
+# shellcheck source=hack/lib.sh
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+# header prints the comment that the file must begin with; a script's "#!" line comes before it, a generated Go file's build
+# constraint too.
+header() {
+  local mark="//"
+  case "$1" in *.sh | .ci/run) mark="#" ;; esac
+  printf '%s Copyright The KubeVision Authors.\n%s SPDX-License-Identifier: Apache-2.0\n' "${mark}" "${mark}"
+}
+
+failed=""
+while IFS= read -r -d '' file; do
+  if [[ "$(grep -vE '^(#!|//go:build |// \+build |$)' "${root}/${file}" | head -n 2)" != "$(header "${file}")" ]]; then
+    say "error: ${file} does not begin with:"
+    header "${file}" >&2
+    failed="yes"
+  fi
+done < <(source_files '*.go' '*.sh' '.ci/run')
+
+[[ -z "${failed}" ]] || exit 1
