@@ -7,12 +7,10 @@ package cluster
 import (
 	"context"
 	"errors"
-	"fmt"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
-	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/tools/events"
@@ -20,20 +18,20 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/controllers/condition"
+	"github.com/kubevision-io/kubevision/pkg/controllers/finalizer"
 	"github.com/kubevision-io/kubevision/pkg/controllers/impersonation"
 	"github.com/kubevision-io/kubevision/pkg/controllers/owned"
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
 const (
-	finalizer = "kubevision.io/cluster"
+	finalizerName = "kubevision.io/cluster"
 
 	// probePeriod is the time between two probes, probeJitter the part of it by which probes of many clusters drift apart.
 	probePeriod = 30 * time.Second
@@ -101,24 +99,31 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (_ ctr
 	if !c.DeletionTimestamp.IsZero() {
 		return ctrl.Result{}, r.finalize(ctx, c)
 	}
-	if controllerutil.AddFinalizer(c, finalizer) {
-		if err := r.Client.Update(ctx, c); err != nil {
-			return ctrl.Result{}, fmt.Errorf("adding the finalizer: %w", err)
-		}
+	if err := finalizer.Ensure(ctx, r.Client, c, finalizerName); err != nil {
+		return ctrl.Result{}, err
 	}
 	original := c.DeepCopy()
 	defer func() {
-		reterr = errors.Join(reterr, r.patchStatus(ctx, c, original))
+		reterr = errors.Join(reterr, condition.Patch(ctx, r.Client, r.Recorder, c, original, original.Status.Conditions, c.Status.Conditions))
 	}()
-	c.Status.ObservedGeneration = c.Generation
 	if !c.Spec.InCluster {
+		c.Status.ObservedGeneration = c.Generation
 		r.notConnected(c)
 		return ctrl.Result{}, nil
 	}
-	r.probe(ctx, c)
+	if r.probeDue(c) {
+		r.probe(ctx, c)
+	}
 	err := r.place(ctx, c)
 	r.summarize(c)
+	c.Status.ObservedGeneration = c.Generation
 	return ctrl.Result{RequeueAfter: wait.Jitter(probePeriod, probeJitter)}, err
+}
+
+// probeDue lets a change of the cluster be seen at once, and keeps changes of users and bindings, which are many, from causing probes.
+func (r *Reconciler) probeDue(c *kubevisionv1alpha1.KubeVisionCluster) bool {
+	last := c.Status.LastProbeTime
+	return last == nil || c.Status.ObservedGeneration != c.Generation || r.Clock.Since(last.Time) >= probePeriod
 }
 
 // notConnected says of a cluster with a kubeconfig that this program connects to the host only.
@@ -136,19 +141,12 @@ func (r *Reconciler) notConnected(c *kubevisionv1alpha1.KubeVisionCluster) {
 
 // finalize takes back what was placed on the host, unless the host stays registered under another name.
 func (r *Reconciler) finalize(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster) error {
-	if !controllerutil.ContainsFinalizer(c, finalizer) {
-		return nil
-	}
-	if c.Spec.InCluster && !r.otherHost(ctx, c) {
-		if err := errors.Join(r.removeRoles(ctx), r.Impersonator.Remove(ctx)); err != nil {
-			return err
+	return finalizer.Finish(ctx, r.Client, c, finalizerName, func(ctx context.Context) error {
+		if !c.Spec.InCluster || r.otherHost(ctx, c) {
+			return nil
 		}
-	}
-	controllerutil.RemoveFinalizer(c, finalizer)
-	if err := r.Client.Update(ctx, c); client.IgnoreNotFound(err) != nil {
-		return fmt.Errorf("removing the finalizer: %w", err)
-	}
-	return nil
+		return errors.Join(r.removeRoles(ctx), r.Impersonator.Remove(ctx))
+	})
 }
 
 func (r *Reconciler) otherHost(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster) bool {
@@ -174,15 +172,4 @@ func (r *Reconciler) place(ctx context.Context, c *kubevisionv1alpha1.KubeVision
 	}
 	condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ClusterImpersonationCondition, status, reason, message)
 	return err
-}
-
-func (r *Reconciler) patchStatus(ctx context.Context, c, original *kubevisionv1alpha1.KubeVisionCluster) error {
-	if equality.Semantic.DeepEqual(c.Status, original.Status) {
-		return nil
-	}
-	if err := r.Client.Status().Patch(ctx, c, client.MergeFrom(original)); client.IgnoreNotFound(err) != nil {
-		return fmt.Errorf("patching the status: %w", err)
-	}
-	condition.Record(r.Recorder, c, original.Status.Conditions, c.Status.Conditions)
-	return nil
 }

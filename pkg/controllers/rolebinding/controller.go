@@ -11,25 +11,24 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
-	"k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/controllers/condition"
+	"github.com/kubevision-io/kubevision/pkg/controllers/finalizer"
 	"github.com/kubevision-io/kubevision/pkg/controllers/impersonation"
 	"github.com/kubevision-io/kubevision/pkg/controllers/owned"
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-const finalizer = "kubevision.io/role-binding"
+const finalizerName = "kubevision.io/role-binding"
 
 // Reconciler reconciles KubeVisionRoleBindings.
 type Reconciler struct {
@@ -90,14 +89,12 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (_ ctr
 	if !b.DeletionTimestamp.IsZero() {
 		return ctrl.Result{}, r.finalize(ctx, b)
 	}
-	if controllerutil.AddFinalizer(b, finalizer) {
-		if err := r.Client.Update(ctx, b); err != nil {
-			return ctrl.Result{}, fmt.Errorf("adding the finalizer: %w", err)
-		}
+	if err := finalizer.Ensure(ctx, r.Client, b, finalizerName); err != nil {
+		return ctrl.Result{}, err
 	}
 	original := b.DeepCopy()
 	defer func() {
-		reterr = errors.Join(reterr, r.patchStatus(ctx, b, original))
+		reterr = errors.Join(reterr, condition.Patch(ctx, r.Client, r.Recorder, b, original, original.Status.Conditions, b.Status.Conditions))
 	}()
 	p, err := r.plan(ctx, b)
 	if err != nil {
@@ -130,17 +127,7 @@ func (r *Reconciler) execute(ctx context.Context, b *kubevisionv1alpha1.KubeVisi
 
 // finalize takes everything away that was made for the binding.
 func (r *Reconciler) finalize(ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding) error {
-	if !controllerutil.ContainsFinalizer(b, finalizer) {
-		return nil
-	}
-	if err := r.prune(ctx, b, nil); err != nil {
-		return err
-	}
-	controllerutil.RemoveFinalizer(b, finalizer)
-	if err := r.Client.Update(ctx, b); client.IgnoreNotFound(err) != nil {
-		return fmt.Errorf("removing the finalizer: %w", err)
-	}
-	return nil
+	return finalizer.Finish(ctx, r.Client, b, finalizerName, func(ctx context.Context) error { return r.prune(ctx, b, nil) })
 }
 
 // prune removes what is labelled with the binding's name and not wanted. It reads from the cluster, not from the cache: what was made
@@ -172,15 +159,4 @@ func (r *Reconciler) prune(ctx context.Context, b *kubevisionv1alpha1.KubeVision
 		}
 	}
 	return errors.Join(errs...)
-}
-
-func (r *Reconciler) patchStatus(ctx context.Context, b, original *kubevisionv1alpha1.KubeVisionRoleBinding) error {
-	if equality.Semantic.DeepEqual(b.Status, original.Status) {
-		return nil
-	}
-	if err := r.Client.Status().Patch(ctx, b, client.MergeFrom(original)); client.IgnoreNotFound(err) != nil {
-		return fmt.Errorf("patching the status: %w", err)
-	}
-	condition.Record(r.Recorder, b, original.Status.Conditions, b.Status.Conditions)
-	return nil
 }

@@ -10,7 +10,6 @@ import (
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -102,7 +101,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (_ ctr
 	}
 	original := u.DeepCopy()
 	defer func() {
-		reterr = errors.Join(reterr, r.patchStatus(ctx, u, original))
+		reterr = errors.Join(reterr, condition.Patch(ctx, r.Client, r.Recorder, u, original, original.Status.Conditions, u.Status.Conditions))
 	}()
 	sessions, err := r.sessions(ctx, u)
 	if err != nil {
@@ -143,15 +142,4 @@ func (r *Reconciler) endSessions(ctx context.Context, sessions []kubevisionv1alp
 		}
 	}
 	return errors.Join(errs...)
-}
-
-func (r *Reconciler) patchStatus(ctx context.Context, u, original *kubevisionv1alpha1.KubeVisionUser) error {
-	if equality.Semantic.DeepEqual(u.Status, original.Status) {
-		return nil
-	}
-	if err := r.Client.Status().Patch(ctx, u, client.MergeFrom(original)); client.IgnoreNotFound(err) != nil {
-		return fmt.Errorf("patching the status: %w", err)
-	}
-	condition.Record(r.Recorder, u, original.Status.Conditions, u.Status.Conditions)
-	return nil
 }
