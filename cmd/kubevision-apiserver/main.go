@@ -10,10 +10,9 @@ import (
 	"github.com/spf13/cobra"
 	genericapiserver "k8s.io/apiserver/pkg/server"
 	"k8s.io/component-base/cli"
-	logsapi "k8s.io/component-base/logs/api/v1"
-	_ "k8s.io/component-base/logs/json/register" // --logging-format=json
 
 	"github.com/kubevision-io/kubevision/pkg/apiserver/options"
+	"github.com/kubevision-io/kubevision/pkg/logs"
 	"github.com/kubevision-io/kubevision/pkg/version"
 )
 
@@ -31,7 +30,7 @@ func newCommand() *cobra.Command {
 		Args:         cobra.NoArgs,
 		SilenceUsage: true,
 		RunE: func(cmd *cobra.Command, _ []string) error {
-			if err := logsapi.ValidateAndApply(o.Logs, nil); err != nil {
+			if err := logs.Apply(o.Logs); err != nil {
 				return err
 			}
 			o.Complete()

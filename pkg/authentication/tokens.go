@@ -27,8 +27,8 @@ var ErrRevoked = errors.New("the session of the token has ended")
 type Principal struct {
 	user.DefaultInfo
 
-	// KubeVisionUser is the name of the user object.
-	KubeVisionUser string
+	// User is the object as it was when the request was authenticated. It is not to be changed.
+	User *kubevisionv1alpha1.KubeVisionUser
 	// Session is the name of the session object.
 	Session string
 	// Methods are how the user authenticated.
@@ -79,9 +79,9 @@ func NewPrincipal(u *kubevisionv1alpha1.KubeVisionUser, session string, methods 
 			UID:    string(u.UID),
 			Groups: append(identity.Groups(u.Spec.Groups), user.AllAuthenticated),
 		},
-		KubeVisionUser: u.Name,
-		Session:        session,
-		Methods:        methods,
+		User:    u,
+		Session: session,
+		Methods: methods,
 	}
 }
 

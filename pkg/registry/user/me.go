@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"slices"
 
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -38,11 +37,7 @@ func Describe(ctx context.Context, reader client.Reader, u user.Info) (*dashboar
 		ID: u.GetName(), Username: u.GetName(), DisplayName: u.GetName(), Groups: slices.Sorted(slices.Values(u.GetGroups())),
 	}}
 	if p, ok := u.(*authentication.Principal); ok {
-		object := &kubevisionv1alpha1.KubeVisionUser{}
-		if err := reader.Get(ctx, types.NamespacedName{Name: p.KubeVisionUser}, object); err != nil {
-			return nil, fmt.Errorf("reading user %s: %w", p.KubeVisionUser, err)
-		}
-		fill(out, object)
+		fill(out, p.User)
 	}
 	var clusters kubevisionv1alpha1.KubeVisionClusterList
 	if err := reader.List(ctx, &clusters, client.UnsafeDisableDeepCopy); err != nil {

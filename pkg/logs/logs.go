@@ -1,0 +1,36 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package logs applies the logging flags of both programs.
+package logs
+
+import (
+	"fmt"
+
+	logsapi "k8s.io/component-base/logs/api/v1"
+	_ "k8s.io/component-base/logs/json/register" // --logging-format=json
+	"k8s.io/klog/v2"
+)
+
+// maxVerbosity is the most that is logged. From 8 on, Kubernetes' client libraries log the bodies of requests and responses, among them
+// credentials and tokens.
+const maxVerbosity = 7
+
+// Apply puts the flags into force. A verbosity that would put secrets into the log is lowered, and the log says so.
+func Apply(c *logsapi.LoggingConfiguration) error {
+	asked := c.Verbosity
+	c.Verbosity = min(asked, maxVerbosity)
+	modules := make(logsapi.VModuleConfiguration, 0, len(c.VModule))
+	for _, m := range c.VModule {
+		m.Verbosity = min(m.Verbosity, maxVerbosity)
+		modules = append(modules, m)
+	}
+	c.VModule = modules
+	if err := logsapi.ValidateAndApply(c, nil); err != nil {
+		return fmt.Errorf("configuring logs: %w", err)
+	}
+	if asked > maxVerbosity {
+		klog.Background().Info("Log verbosity lowered: higher levels would write secrets into the log", "asked", asked, "verbosity", maxVerbosity)
+	}
+	return nil
+}
