@@ -127,7 +127,7 @@ func (c *Config) routes(ctx context.Context, s *state) (*routes.Table, *authenti
 	table := &routes.Table{}
 	for _, family := range [][]routes.Route{
 		auth.Routes(logins, s.cache),      //nolint:contextcheck // handlers take the context of their request
-		user.Routes(s.cache),              //nolint:contextcheck // as above
+		user.Routes(s.cache, s.client),    //nolint:contextcheck // as above
 		cluster.Routes(s.cache, reviewer), //nolint:contextcheck // as above
 		resource.Routes(access),
 	} {

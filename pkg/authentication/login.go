@@ -6,9 +6,6 @@ package authentication
 import (
 	"context"
 	"crypto/rand"
-	"crypto/sha256"
-	"encoding/base64"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"strings"
@@ -37,8 +34,7 @@ const (
 	// methodPassword is the authentication method reference of a password (RFC 8176).
 	methodPassword = "pwd"
 
-	refreshTokenBytes = 32
-	maxUserAgent      = 256
+	maxUserAgent = 256
 )
 
 // ErrInvalidCredentials is the one answer to a wrong password, an unknown, disabled or deleted user, and a user without a password.
@@ -126,7 +122,7 @@ func (l *Logins) passwordHash(ctx context.Context, username string) (password.Ha
 	return credentials.PasswordHash(secret)
 }
 
-// begin hands out no token before its session exists.
+// begin hands out no token before its session is stored, and stores no session for which there is no token.
 func (l *Logins) begin(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, methods []string, from kubevisionv1alpha1.SessionClient) (*Session, error) {
 	now := l.Clock.Now()
 	id, err := ulid.New(ulid.Timestamp(now), rand.Reader)
@@ -134,13 +130,13 @@ func (l *Logins) begin(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser
 		return nil, fmt.Errorf("making a session id: %w", err)
 	}
 	name := strings.ToLower(id.String())
-	refreshToken, hash, err := newRefreshToken(name)
+	refresh, err := newRefreshToken(name)
 	if err != nil {
 		return nil, err
 	}
-	access, err := l.Tokens.Sign(token.Claims{Subject: u.Name, UserUID: string(u.UID), Session: name, Methods: methods})
+	begun, err := l.issue(u, name, methods, refresh)
 	if err != nil {
-		return nil, fmt.Errorf("signing an access token: %w", err)
+		return nil, err
 	}
 	from.UserAgent = truncate(from.UserAgent, maxUserAgent)
 	session := &kubevisionv1alpha1.KubeVisionSession{
@@ -153,24 +149,13 @@ func (l *Logins) begin(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser
 		},
 		Spec: kubevisionv1alpha1.KubeVisionSessionSpec{
 			UserName: u.Name, UserUID: u.UID, Client: from, AuthenticationMethods: methods,
-			ExpirationTime: metav1.NewTime(now.Add(SessionTTL)), RefreshTokenHash: hash,
+			ExpirationTime: metav1.NewTime(now.Add(SessionTTL)), RefreshTokenHash: refresh.hash(),
 		},
 	}
 	if err := l.Client.Create(ctx, session); err != nil {
 		return nil, fmt.Errorf("creating the session: %w", err)
 	}
-	return &Session{User: u, AccessToken: access, RefreshToken: refreshToken, ExpiresIn: l.Tokens.TTL()}, nil
-}
-
-// newRefreshToken makes a random token that says which session it belongs to, and the hash under which the session knows it.
-func newRefreshToken(session string) (refreshToken, hash string, err error) {
-	secret := make([]byte, refreshTokenBytes)
-	if _, err := rand.Read(secret); err != nil {
-		return "", "", fmt.Errorf("reading randomness for a refresh token: %w", err)
-	}
-	refreshToken = session + "." + base64.RawURLEncoding.EncodeToString(secret)
-	sum := sha256.Sum256([]byte(refreshToken))
-	return refreshToken, hex.EncodeToString(sum[:]), nil
+	return begun, nil
 }
 
 func truncate(s string, length int) string {

@@ -33,6 +33,9 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		v1alpha1.Meta{}.OpenAPIModelName():                schema_pkg_apis_dashboard_v1alpha1_Meta(ref),
 		v1alpha1.ObjectEnvelope{}.OpenAPIModelName():      schema_pkg_apis_dashboard_v1alpha1_ObjectEnvelope(ref),
 		v1alpha1.ObjectListEnvelope{}.OpenAPIModelName():  schema_pkg_apis_dashboard_v1alpha1_ObjectListEnvelope(ref),
+		v1alpha1.RefreshRequest{}.OpenAPIModelName():      schema_pkg_apis_dashboard_v1alpha1_RefreshRequest(ref),
+		v1alpha1.Session{}.OpenAPIModelName():             schema_pkg_apis_dashboard_v1alpha1_Session(ref),
+		v1alpha1.SessionListEnvelope{}.OpenAPIModelName(): schema_pkg_apis_dashboard_v1alpha1_SessionListEnvelope(ref),
 		v1alpha1.TwoFactorChallenge{}.OpenAPIModelName():  schema_pkg_apis_dashboard_v1alpha1_TwoFactorChallenge(ref),
 		v1alpha1.User{}.OpenAPIModelName():                schema_pkg_apis_dashboard_v1alpha1_User(ref),
 		resource.Quantity{}.OpenAPIModelName():            schema_apimachinery_pkg_api_resource_Quantity(ref),
@@ -549,7 +552,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Login(ref common.ReferenceCallback) comm
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "Login is the data of a login that succeeded.",
+				Description: "Login is the data of a login or a refresh that succeeded.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"accessToken": {
@@ -596,7 +599,7 @@ func schema_pkg_apis_dashboard_v1alpha1_LoginEnvelope(ref common.ReferenceCallba
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "LoginEnvelope is the answer to a login. With code 40102, data is a TwoFactorChallenge.",
+				Description: "LoginEnvelope is the answer to a login or a refresh. With code 40102, data is a TwoFactorChallenge.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"code": {
@@ -856,6 +859,145 @@ func schema_pkg_apis_dashboard_v1alpha1_ObjectListEnvelope(ref common.ReferenceC
 		},
 		Dependencies: []string{
 			v1alpha1.Meta{}.OpenAPIModelName(), runtime.RawExtension{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_RefreshRequest(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "RefreshRequest is the body of POST /auth/refresh.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"refreshToken": {
+						SchemaProps: spec.SchemaProps{
+							Description: "refreshToken is the one that the last login or refresh gave.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+				},
+				Required: []string{"refreshToken"},
+			},
+		},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_Session(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "Session is one login of the caller.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"id": {
+						SchemaProps: spec.SchemaProps{
+							Description: "id of the session.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"createdAt": {
+						SchemaProps: spec.SchemaProps{
+							Description: "createdAt is the time of the login.",
+							Ref:         ref(v1.Time{}.OpenAPIModelName()),
+						},
+					},
+					"expiresAt": {
+						SchemaProps: spec.SchemaProps{
+							Description: "expiresAt is when the session ends unless it is renewed.",
+							Ref:         ref(v1.Time{}.OpenAPIModelName()),
+						},
+					},
+					"address": {
+						SchemaProps: spec.SchemaProps{
+							Description: "address is where the login came from.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"userAgent": {
+						SchemaProps: spec.SchemaProps{
+							Description: "userAgent is what the client called itself.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"current": {
+						SchemaProps: spec.SchemaProps{
+							Description: "current is true for the session that this very request belongs to.",
+							Default:     false,
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+				},
+				Required: []string{"id", "createdAt", "expiresAt", "address", "userAgent", "current"},
+			},
+		},
+		Dependencies: []string{
+			v1.Time{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_SessionListEnvelope(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "SessionListEnvelope is the answer to GET /users/me/sessions.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"code": {
+						SchemaProps: spec.SchemaProps{
+							Description: "code is the outcome; 0 is success.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"message": {
+						SchemaProps: spec.SchemaProps{
+							Description: "message is the outcome for a person to read.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"data": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "data are the caller's sessions, the newest first.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1alpha1.Session{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+					"meta": {
+						SchemaProps: spec.SchemaProps{
+							Description: "meta is what there is to say beside the data.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
+						},
+					},
+				},
+				Required: []string{"code", "message", "meta"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.Meta{}.OpenAPIModelName(), v1alpha1.Session{}.OpenAPIModelName()},
 	}
 }
 

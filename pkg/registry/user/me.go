@@ -19,16 +19,16 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authentication"
 )
 
-// Routes are the endpoints of this package. The reader holds the KubeVision objects.
-func Routes(reader client.Reader) []routes.Route {
-	return []routes.Route{{
+// Routes are the endpoints of this package. The reader holds the KubeVision objects; the client ends sessions.
+func Routes(reader client.Reader, sessions client.Client) []routes.Route {
+	return append(sessionRoutes(sessions), routes.Route{
 		Method: http.MethodGet, Path: "/users/me", Operation: "getCurrentUser",
 		Doc: "say who the caller is", Returns: dashboardv1alpha1.CurrentUserEnvelope{},
 		Endpoint: routes.Self(func(r *routes.Request, u user.Info) (routes.Result, error) {
 			current, err := Describe(r.Context(), reader, u)
 			return routes.Result{Data: current}, err
 		}),
-	}}
+	})
 }
 
 // Describe says who somebody is, as the dashboard shows them: a KubeVisionUser, or anybody whom kube-apiserver has authenticated.

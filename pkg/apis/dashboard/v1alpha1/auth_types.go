@@ -14,7 +14,13 @@ type LoginRequest struct {
 	Provider string `json:"provider,omitempty"`
 }
 
-// Login is the data of a login that succeeded.
+// RefreshRequest is the body of POST /auth/refresh.
+type RefreshRequest struct {
+	// refreshToken is the one that the last login or refresh gave.
+	RefreshToken string `json:"refreshToken"`
+}
+
+// Login is the data of a login or a refresh that succeeded.
 type Login struct {
 	// accessToken is the credential for the next requests.
 	AccessToken string `json:"accessToken"`
@@ -26,7 +32,7 @@ type Login struct {
 	User User `json:"user"`
 }
 
-// LoginEnvelope is the answer to a login. With code 40102, data is a
+// LoginEnvelope is the answer to a login or a refresh. With code 40102, data is a
 // TwoFactorChallenge.
 type LoginEnvelope struct {
 	Header `json:",inline"`

@@ -3,6 +3,8 @@
 
 package v1alpha1
 
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 // User is a user as the dashboard shows them.
 type User struct {
 	// id is the user's name.
@@ -50,6 +52,33 @@ type Binding struct {
 	// namespaceSelector is the label selector of the namespaces where it holds.
 	// +optional
 	NamespaceSelector string `json:"namespaceSelector,omitempty"`
+}
+
+// Session is one login of the caller.
+type Session struct {
+	// id of the session.
+	ID string `json:"id"`
+	// createdAt is the time of the login.
+	CreatedAt metav1.Time `json:"createdAt"`
+	// expiresAt is when the session ends unless it is renewed.
+	ExpiresAt metav1.Time `json:"expiresAt"`
+	// address is where the login came from.
+	Address string `json:"address"`
+	// userAgent is what the client called itself.
+	UserAgent string `json:"userAgent"`
+	// current is true for the session that this very request belongs to.
+	Current bool `json:"current"`
+}
+
+// SessionListEnvelope is the answer to GET /users/me/sessions.
+type SessionListEnvelope struct {
+	Header `json:",inline"`
+	// data are the caller's sessions, the newest first.
+	// +optional
+	// +listType=atomic
+	Data []Session `json:"data"`
+	// meta is what there is to say beside the data.
+	Meta Meta `json:"meta"`
 }
 
 // CurrentUserEnvelope is the answer to GET /users/me.

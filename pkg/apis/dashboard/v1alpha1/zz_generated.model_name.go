@@ -74,6 +74,21 @@ func (in ObjectListEnvelope) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in RefreshRequest) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.RefreshRequest"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in Session) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.Session"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in SessionListEnvelope) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.SessionListEnvelope"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in TwoFactorChallenge) OpenAPIModelName() string {
 	return "io.kubevision.dashboard.v1alpha1.TwoFactorChallenge"
 }

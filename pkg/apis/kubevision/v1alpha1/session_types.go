@@ -68,12 +68,23 @@ type KubeVisionSessionSpec struct {
 	// +kubebuilder:validation:Pattern=`^[0-9a-f]{64}$`
 	RefreshTokenHash string `json:"refreshTokenHash"`
 
-	// previousRefreshTokenHash is the hash of the refresh token before the last
-	// rotation.
+	// previousRefreshTokenHashes are the hashes of the refresh tokens before,
+	// the last one first. One of them that is used again, later than a moment
+	// after the rotation, ends the session: somebody has a copy.
+	// +optional
+	// +listType=atomic
+	// +kubebuilder:validation:MaxItems=16
+	// +kubebuilder:validation:items:MaxLength=64
+	// +kubebuilder:validation:items:Pattern=`^[0-9a-f]{64}$`
+	PreviousRefreshTokenHashes []string `json:"previousRefreshTokenHashes,omitempty"`
+
+	// rotationSalt is what the refresh token that is valid now was derived with
+	// from the one before, so that two uses of that one at the same time give
+	// the same. It is of no use without the token.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	// +kubebuilder:validation:Pattern=`^[0-9a-f]{64}$`
-	PreviousRefreshTokenHash string `json:"previousRefreshTokenHash,omitempty"`
+	RotationSalt string `json:"rotationSalt,omitempty"`
 
 	// rotationTime is when the refresh token was last rotated.
 	// +optional

@@ -339,6 +339,11 @@ func (in *KubeVisionSessionSpec) DeepCopyInto(out *KubeVisionSessionSpec) {
 		copy(*out, *in)
 	}
 	in.ExpirationTime.DeepCopyInto(&out.ExpirationTime)
+	if in.PreviousRefreshTokenHashes != nil {
+		in, out := &in.PreviousRefreshTokenHashes, &out.PreviousRefreshTokenHashes
+		*out = make([]string, len(*in))
+		copy(*out, *in)
+	}
 	if in.RotationTime != nil {
 		in, out := &in.RotationTime, &out.RotationTime
 		*out = (*in).DeepCopy()

@@ -29,14 +29,20 @@ const localProvider = "local"
 
 // Routes are the endpoints of this package. The reader holds the KubeVision objects.
 func Routes(logins *authentication.Logins, reader client.Reader) []routes.Route {
-	return []routes.Route{{
-		Method: http.MethodPost, Path: "/auth/login", Operation: "login",
-		Doc:   "log in with user name and password",
-		Reads: dashboardv1alpha1.LoginRequest{}, Returns: dashboardv1alpha1.LoginEnvelope{},
-		Endpoint: routes.Public(func(r *routes.Request) (routes.Result, error) {
-			return login(r, logins, reader)
-		}),
-	}}
+	return []routes.Route{
+		{
+			Method: http.MethodPost, Path: "/auth/login", Operation: "login",
+			Doc:   "log in with user name and password",
+			Reads: dashboardv1alpha1.LoginRequest{}, Returns: dashboardv1alpha1.LoginEnvelope{},
+			Endpoint: routes.Public(func(r *routes.Request) (routes.Result, error) { return login(r, logins, reader) }),
+		},
+		{
+			Method: http.MethodPost, Path: "/auth/refresh", Operation: "refresh",
+			Doc:   "renew a session with its refresh token, which is spent by that",
+			Reads: dashboardv1alpha1.RefreshRequest{}, Returns: dashboardv1alpha1.LoginEnvelope{},
+			Endpoint: routes.Public(func(r *routes.Request) (routes.Result, error) { return refresh(r, logins, reader) }),
+		},
+	}
 }
 
 func login(r *routes.Request, logins *authentication.Logins, reader client.Reader) (routes.Result, error) {
@@ -58,6 +64,30 @@ func login(r *routes.Request, logins *authentication.Logins, reader client.Reade
 	if err != nil {
 		return routes.Result{}, refused(err)
 	}
+	return answer(r, session, reader)
+}
+
+func refresh(r *routes.Request, logins *authentication.Logins, reader client.Reader) (routes.Result, error) {
+	var body dashboardv1alpha1.RefreshRequest
+	if err := r.ReadJSON(&body); err != nil {
+		return routes.Result{}, err
+	}
+	if body.RefreshToken == "" {
+		return routes.Result{}, envelope.Required("refreshToken")
+	}
+	session, err := logins.Refresh(r.Context(), body.RefreshToken)
+	switch {
+	case errors.Is(err, authentication.ErrExpired):
+		return routes.Result{}, envelope.TokenExpired().Because(err)
+	case errors.Is(err, authentication.ErrRevoked):
+		return routes.Result{}, envelope.New(dashboardv1alpha1.CodeUnauthenticated, "the refresh token is not valid: log in again").Because(err)
+	case err != nil:
+		return routes.Result{}, err
+	}
+	return answer(r, session, reader)
+}
+
+func answer(r *routes.Request, session *authentication.Session, reader client.Reader) (routes.Result, error) {
 	current, err := user.Describe(r.Context(), reader, authentication.NewPrincipal(session.User, "", nil))
 	if err != nil {
 		return routes.Result{}, err

@@ -1,0 +1,141 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package authentication
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/retry"
+	"k8s.io/klog/v2"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/authentication/token"
+)
+
+const (
+	// reuseGrace is how long after a rotation the token before is still good: two tabs of one browser may renew at the same time.
+	reuseGrace = 30 * time.Second
+	// maxPrevious is how many old tokens are recognised when they are used again.
+	maxPrevious = 16
+)
+
+// ErrExpired is a genuine refresh token of a session that has run out.
+var ErrExpired = errors.New("the session has expired")
+
+// Refresh renews a session with its refresh token, which is thereby spent. It is ErrExpired for a genuine one that comes too late, and
+// ErrRevoked for one that is worth nothing.
+func (l *Logins) Refresh(ctx context.Context, text string) (*Session, error) {
+	presented, err := parseRefreshToken(text)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrRevoked, err)
+	}
+	var renewed *Session
+	// Of several replicas that renew at once, one writes; the others find its work and hand out the same token.
+	err = retry.RetryOnConflict(retry.DefaultBackoff, func() error {
+		renewed, err = l.renew(ctx, presented)
+		return err
+	})
+	return renewed, err
+}
+
+func (l *Logins) renew(ctx context.Context, presented refreshToken) (*Session, error) {
+	session := &kubevisionv1alpha1.KubeVisionSession{}
+	err := l.Client.Get(ctx, types.NamespacedName{Name: presented.session}, session)
+	if apierrors.IsNotFound(err) {
+		return nil, ErrRevoked
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the session: %w", err)
+	}
+	now := l.Clock.Now()
+	hash := presented.hash()
+	current := hash == session.Spec.RefreshTokenHash
+	if !current && !slices.Contains(session.Spec.PreviousRefreshTokenHashes, hash) {
+		return nil, ErrRevoked
+	}
+	if !session.DeletionTimestamp.IsZero() {
+		return nil, ErrRevoked
+	}
+	if !now.Before(session.Spec.ExpirationTime.Time) {
+		return nil, ErrExpired
+	}
+	u, err := l.owner(ctx, session)
+	if err != nil {
+		return nil, err
+	}
+	next := presented.successor(session.Spec.RotationSalt)
+	switch {
+	case current:
+		if next, err = l.rotate(ctx, session, presented, now); err != nil {
+			return nil, err
+		}
+	case next.hash() != session.Spec.RefreshTokenHash || session.Spec.RotationTime == nil || now.Sub(session.Spec.RotationTime.Time) > reuseGrace:
+		return nil, l.end(ctx, session)
+	}
+	return l.issue(u, session.Name, session.Spec.AuthenticationMethods, next)
+}
+
+// owner is the user of the session, as the API server knows them now: a copy that lags behind must not renew what was taken away.
+func (l *Logins) owner(ctx context.Context, session *kubevisionv1alpha1.KubeVisionSession) (*kubevisionv1alpha1.KubeVisionUser, error) {
+	u := &kubevisionv1alpha1.KubeVisionUser{}
+	err := l.Client.Get(ctx, types.NamespacedName{Name: session.Spec.UserName}, u)
+	if client.IgnoreNotFound(err) != nil {
+		return nil, fmt.Errorf("reading the user: %w", err)
+	}
+	if err != nil || u.UID != session.Spec.UserUID || u.Spec.Disabled || !u.DeletionTimestamp.IsZero() {
+		return nil, ErrRevoked
+	}
+	return u, nil
+}
+
+// rotate spends the token. The update fails where another replica was faster, and is tried again with what that one wrote.
+func (l *Logins) rotate(ctx context.Context, session *kubevisionv1alpha1.KubeVisionSession, presented refreshToken, now time.Time) (refreshToken, error) {
+	random := make([]byte, secretBytes)
+	if _, err := rand.Read(random); err != nil {
+		return refreshToken{}, fmt.Errorf("reading randomness for a salt: %w", err)
+	}
+	salt := hex.EncodeToString(random)
+	next := presented.successor(salt)
+	previous := append([]string{session.Spec.RefreshTokenHash}, session.Spec.PreviousRefreshTokenHashes...)
+	session.Spec.PreviousRefreshTokenHashes = previous[:min(len(previous), maxPrevious)]
+	session.Spec.RefreshTokenHash = next.hash()
+	session.Spec.RotationSalt = salt
+	session.Spec.RotationTime = &metav1.Time{Time: now}
+	session.Spec.ExpirationTime = metav1.NewTime(now.Add(SessionTTL))
+	if err := l.Client.Update(ctx, session); err != nil {
+		if apierrors.IsNotFound(err) {
+			return refreshToken{}, ErrRevoked
+		}
+		return refreshToken{}, fmt.Errorf("rotating the refresh token: %w", err)
+	}
+	return next, nil
+}
+
+// end ends a session whose spent token has come back: either the user or a thief has a copy, and nobody can tell which.
+func (l *Logins) end(ctx context.Context, session *kubevisionv1alpha1.KubeVisionSession) error {
+	klog.FromContext(ctx).Info("Refresh token used again: the session ends", "user", session.Spec.UserName, "session", session.Name)
+	if err := l.Client.Delete(ctx, session, client.Preconditions{UID: &session.UID}); client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("ending the session: %w", err)
+	}
+	return ErrRevoked
+}
+
+// issue makes the tokens of a session.
+func (l *Logins) issue(u *kubevisionv1alpha1.KubeVisionUser, session string, methods []string, refresh refreshToken) (*Session, error) {
+	access, err := l.Tokens.Sign(token.Claims{Subject: u.Name, UserUID: string(u.UID), Session: session, Methods: methods})
+	if err != nil {
+		return nil, fmt.Errorf("signing an access token: %w", err)
+	}
+	return &Session{User: u, AccessToken: access, RefreshToken: refresh.String(), ExpiresIn: l.Tokens.TTL()}, nil
+}
