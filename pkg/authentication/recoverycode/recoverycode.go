@@ -1,0 +1,63 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package recoverycode makes the codes that stand in for a lost second factor, each once.
+package recoverycode
+
+import (
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base32"
+	"encoding/hex"
+	"fmt"
+	"slices"
+	"strings"
+)
+
+const (
+	// Count is how many codes a user gets at once.
+	Count = 10
+
+	// bytes of randomness in a code: 80 bits, which nobody can guess, so that a plain hash hides them.
+	bytes = 10
+
+	group = 4
+)
+
+// New makes a set of codes, in groups of four characters, and their hashes, which belong to one user.
+func New(userUID string) (codes, hashes []string, err error) {
+	for range Count {
+		random := make([]byte, bytes)
+		if _, err := rand.Read(random); err != nil {
+			return nil, nil, fmt.Errorf("reading randomness for a recovery code: %w", err)
+		}
+		text := strings.ToLower(base32.StdEncoding.WithPadding(base32.NoPadding).EncodeToString(random))
+		code := strings.Join(slices.Collect(chunks(text)), "-")
+		codes, hashes = append(codes, code), append(hashes, hash(userUID, code))
+	}
+	return codes, hashes, nil
+}
+
+func chunks(s string) func(func(string) bool) {
+	return func(yield func(string) bool) {
+		for i := 0; i < len(s); i += group {
+			if !yield(s[i:min(i+group, len(s))]) {
+				return
+			}
+		}
+	}
+}
+
+// Spend is the hashes without that of the code, and whether it was among them. Case, spaces and hyphens do not matter.
+func Spend(hashes []string, userUID, code string) ([]string, bool) {
+	wanted := hash(userUID, code)
+	rest := slices.DeleteFunc(slices.Clone(hashes), func(h string) bool { return h == wanted })
+	return rest, len(rest) < len(hashes)
+}
+
+// hash binds a code to its user, so that one user's hash is worth nothing in another's Secret.
+func hash(userUID, code string) string {
+	normal := strings.ToLower(strings.NewReplacer("-", "", " ", "").Replace(code))
+	sum := sha256.Sum256([]byte(userUID + "\x00" + normal))
+	return hex.EncodeToString(sum[:])
+}
