@@ -30,7 +30,8 @@ type requestAuthenticator struct {
 	tokens     *authentication.Tokens
 	frontProxy authenticator.Request
 	delegated  authenticator.Request
-	public     func(method, path string) bool
+	// public and duringSetup say which routes nobody in particular, or somebody who has yet to set up a second factor, may call.
+	public, duringSetup func(method, path string) bool
 }
 
 // newFrontProxy trusts X-Remote-* headers only beside a client certificate of the request-header CA with an allowed name.
@@ -68,11 +69,15 @@ func (a *requestAuthenticator) AuthenticateRequest(r *http.Request) (*authentica
 
 func (a *requestAuthenticator) byToken(r *http.Request, raw string) (*authenticator.Response, bool, error) {
 	principal, err := a.tokens.Authenticate(r.Context(), raw)
-	if err == nil {
+	path, _ := routes.BelowRoot(r.URL.Path)
+	if err == nil && (!principal.SetupRequired || a.duringSetup(r.Method, path)) {
 		return &authenticator.Response{User: principal}, true, nil
 	}
 	failure := envelope.Unauthenticated().Because(err)
 	switch {
+	case err == nil:
+		failure = envelope.New(dashboardv1alpha1.CodeTwoFactorRequired, "you must set up a second factor before anything else")
+		failure.Data = dashboardv1alpha1.TwoFactorChallenge{SetupRequired: true}
 	case errors.Is(err, token.ErrExpired):
 		failure = envelope.TokenExpired().Because(err)
 	case errors.Is(err, authentication.ErrUnavailable):

@@ -23,6 +23,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/apiserver/filters"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
 	"github.com/kubevision-io/kubevision/pkg/authentication"
+	"github.com/kubevision-io/kubevision/pkg/authentication/credentials"
 	"github.com/kubevision-io/kubevision/pkg/authentication/password"
 	"github.com/kubevision-io/kubevision/pkg/authentication/token"
 	"github.com/kubevision-io/kubevision/pkg/authorization"
@@ -90,7 +91,7 @@ func (c *Config) Complete(ctx context.Context) (CompletedConfig, error) {
 		return CompletedConfig{}, errors.New("delegated authentication and authorization must be configured")
 	}
 	generic.Authentication.Authenticator = &requestAuthenticator{
-		tokens: tokens, frontProxy: frontProxy, delegated: generic.Authentication.Authenticator, public: table.Public,
+		tokens: tokens, frontProxy: frontProxy, delegated: generic.Authentication.Authenticator, public: table.Public, duringSetup: table.DuringSetup,
 	}
 	generic.Authorization.Authorizer = requestAuthorizer{generic.Authorization.Authorizer}
 	generic.BuildHandlerChainFunc = func(handler http.Handler, c *genericapiserver.Config) http.Handler {
@@ -118,8 +119,9 @@ func (c *Config) routes(ctx context.Context, s *state) (*routes.Table, *authenti
 	if err != nil {
 		return nil, nil, err
 	}
-	service := token.NewService(s.keys, c.ExtraConfig.AccessTokenTTL, clock.RealClock{})
+	service := token.NewService(token.Access, s.keys, c.ExtraConfig.AccessTokenTTL, clock.RealClock{})
 	logins := &authentication.Logins{Cache: s.cache, Client: s.client, Hasher: hasher, Tokens: service, Clock: clock.RealClock{}}
+	logins.Challenges = token.NewService(token.Challenge, s.keys, credentials.ChallengeTTL, clock.RealClock{})
 	tokens := &authentication.Tokens{Service: service, Cache: s.cache, Live: s.client, Clock: clock.RealClock{}}
 	reviewer := authorization.NewReviewer(kube.AuthorizationV1())
 	access := &authorization.Access{Reviewer: reviewer, Connections: connections}

@@ -31,17 +31,11 @@ const (
 	// SessionTTL is how long a session lasts without being renewed.
 	SessionTTL = 7 * 24 * time.Hour
 
-	// methodPassword is the authentication method reference of a password (RFC 8176).
-	methodPassword = "pwd"
-
 	maxUserAgent = 256
 )
 
 // ErrInvalidCredentials is the one answer to a wrong password, an unknown, disabled or deleted user, and a user without a password.
 var ErrInvalidCredentials = errors.New("wrong user name or password")
-
-// ErrTwoFactorSetupRequired is the answer to a right password of a user who must have a second factor and has none.
-var ErrTwoFactorSetupRequired = errors.New("a second factor must be set up first")
 
 // Session is what a login or a renewal gives to the client.
 type Session struct {
@@ -49,6 +43,8 @@ type Session struct {
 	AccessToken  string
 	RefreshToken string
 	ExpiresIn    time.Duration
+	// SetupRequired means that the session is good for nothing but setting up a second factor.
+	SetupRequired bool
 }
 
 // Logins logs users in.
@@ -61,17 +57,24 @@ type Logins struct {
 	Hasher *password.Hasher
 	// Tokens signs access tokens.
 	Tokens *token.Service
+	// Challenges signs and verifies challenge tokens.
+	Challenges *token.Service
 	// Clock is the time by which sessions end.
 	Clock clock.PassiveClock
 }
 
-// Password logs in with a user name and a password. Whatever is wrong with them, the same work is done and the same error returned.
+// Password logs in with a user name and a password. Whatever is wrong with them, the same work is done and the same error returned. It is
+// a ChallengeError where the second factor is due.
 func (l *Logins) Password(ctx context.Context, username, pass string, from kubevisionv1alpha1.SessionClient) (*Session, error) {
 	u, err := l.user(ctx, username)
 	if err != nil {
 		return nil, err
 	}
-	hash, known, err := l.passwordHash(ctx, username)
+	secret, err := l.credentials(ctx, username)
+	if err != nil {
+		return nil, err
+	}
+	hash, known, err := credentials.PasswordHash(secret)
 	if err != nil {
 		return nil, err
 	}
@@ -85,10 +88,15 @@ func (l *Logins) Password(ctx context.Context, username, pass string, from kubev
 		return nil, ErrInvalidCredentials
 	case err != nil:
 		return nil, fmt.Errorf("verifying the password: %w", err)
-	case u == nil || u.Spec.Disabled || !u.DeletionTimestamp.IsZero():
+	case u == nil || u.Spec.Disabled || !u.DeletionTimestamp.IsZero() || !ownedBy(secret, u.UID):
 		return nil, ErrInvalidCredentials
-	case u.Spec.TwoFactor == kubevisionv1alpha1.TwoFactorRequired:
-		return nil, ErrTwoFactorSetupRequired
+	}
+	factor, err := credentials.ReadSecondFactor(secret)
+	if err != nil {
+		return nil, err
+	}
+	if factor.Enabled() {
+		return nil, l.challenge(ctx, u)
 	}
 	return l.begin(ctx, u, []string{methodPassword}, from)
 }
@@ -106,20 +114,17 @@ func (l *Logins) user(ctx context.Context, name string) (*kubevisionv1alpha1.Kub
 	return u, nil
 }
 
-// passwordHash makes the same call for a name that no user can have.
-func (l *Logins) passwordHash(ctx context.Context, username string) (password.Hash, bool, error) {
+// credentials is an empty Secret where there is none. It makes the same call for a name that no user can have.
+func (l *Logins) credentials(ctx context.Context, username string) (*corev1.Secret, error) {
 	if len(utilvalidation.IsDNS1123Subdomain(username)) > 0 {
 		username = "-"
 	}
 	secret := &corev1.Secret{}
 	err := l.Client.Get(ctx, types.NamespacedName{Namespace: names.Namespace, Name: names.CredentialsSecret(username)}, secret)
-	if apierrors.IsNotFound(err) {
-		return password.Hash{}, false, nil
+	if client.IgnoreNotFound(err) != nil {
+		return nil, fmt.Errorf("reading the credentials: %w", err)
 	}
-	if err != nil {
-		return password.Hash{}, false, fmt.Errorf("reading the credentials: %w", err)
-	}
-	return credentials.PasswordHash(secret)
+	return secret, nil
 }
 
 // begin hands out no token before its session is stored, and stores no session for which there is no token.

@@ -42,7 +42,7 @@ func (l *Logins) Refresh(ctx context.Context, text string) (*Session, error) {
 	}
 	var renewed *Session
 	// Of several replicas that renew at once, one writes; the others find its work and hand out the same token.
-	err = retry.RetryOnConflict(retry.DefaultBackoff, func() error {
+	err = retry.RetryOnConflict(contention(), func() error {
 		renewed, err = l.renew(ctx, presented)
 		return err
 	})
@@ -70,8 +70,8 @@ func (l *Logins) renew(ctx context.Context, presented refreshToken) (*Session, e
 	if !now.Before(session.Spec.ExpirationTime.Time) {
 		return nil, ErrExpired
 	}
-	u, err := l.owner(ctx, session)
-	if err != nil {
+	u := &kubevisionv1alpha1.KubeVisionUser{}
+	if err := l.liveUser(ctx, session.Spec.UserName, session.Spec.UserUID, u); err != nil {
 		return nil, err
 	}
 	next := presented.successor(session.Spec.RotationSalt)
@@ -86,17 +86,17 @@ func (l *Logins) renew(ctx context.Context, presented refreshToken) (*Session, e
 	return l.issue(u, session.Name, session.Spec.AuthenticationMethods, next)
 }
 
-// owner is the user of the session, as the API server knows them now: a copy that lags behind must not renew what was taken away.
-func (l *Logins) owner(ctx context.Context, session *kubevisionv1alpha1.KubeVisionSession) (*kubevisionv1alpha1.KubeVisionUser, error) {
-	u := &kubevisionv1alpha1.KubeVisionUser{}
-	err := l.Client.Get(ctx, types.NamespacedName{Name: session.Spec.UserName}, u)
+// liveUser reads a user as the API server knows them now: a copy that lags behind must not renew what was taken away. It is ErrRevoked for
+// one who may not log in any more.
+func (l *Logins) liveUser(ctx context.Context, name string, uid types.UID, u *kubevisionv1alpha1.KubeVisionUser) error {
+	err := l.Client.Get(ctx, types.NamespacedName{Name: name}, u)
 	if client.IgnoreNotFound(err) != nil {
-		return nil, fmt.Errorf("reading the user: %w", err)
+		return fmt.Errorf("reading the user: %w", err)
 	}
-	if err != nil || u.UID != session.Spec.UserUID || u.Spec.Disabled || !u.DeletionTimestamp.IsZero() {
-		return nil, ErrRevoked
+	if err != nil || u.UID != uid || u.Spec.Disabled || !u.DeletionTimestamp.IsZero() {
+		return ErrRevoked
 	}
-	return u, nil
+	return nil
 }
 
 // rotate spends the token. The update fails where another replica was faster, and is tried again with what that one wrote.
@@ -137,5 +137,7 @@ func (l *Logins) issue(u *kubevisionv1alpha1.KubeVisionUser, session string, met
 	if err != nil {
 		return nil, fmt.Errorf("signing an access token: %w", err)
 	}
-	return &Session{User: u, AccessToken: access, RefreshToken: refresh.String(), ExpiresIn: l.Tokens.TTL()}, nil
+	return &Session{
+		User: u, AccessToken: access, RefreshToken: refresh.String(), ExpiresIn: l.Tokens.TTL(), SetupRequired: setupRequired(u, methods),
+	}, nil
 }

@@ -33,6 +33,8 @@ type Principal struct {
 	Session string
 	// Methods are how the user authenticated.
 	Methods []string
+	// SetupRequired means that the user must set up a second factor before anything else.
+	SetupRequired bool
 }
 
 // Tokens recognises users by their access tokens.
@@ -68,7 +70,12 @@ func (t *Tokens) Authenticate(ctx context.Context, raw string) (*Principal, erro
 	if s.Spec.UserUID != u.UID || !s.DeletionTimestamp.IsZero() || !t.Clock.Now().Before(s.Spec.ExpirationTime.Time) {
 		return nil, ErrRevoked
 	}
-	return NewPrincipal(u, claims.Session, claims.Methods), nil
+	if setupRequired(u, s.Spec.AuthenticationMethods) { // perhaps it was done a moment ago, and the copy does not know
+		if err := t.Live.Get(ctx, types.NamespacedName{Name: s.Name}, s); client.IgnoreNotFound(err) != nil {
+			return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+		}
+	}
+	return NewPrincipal(u, claims.Session, s.Spec.AuthenticationMethods), nil
 }
 
 // NewPrincipal is the user as Kubernetes sees them.
@@ -79,9 +86,10 @@ func NewPrincipal(u *kubevisionv1alpha1.KubeVisionUser, session string, methods 
 			UID:    string(u.UID),
 			Groups: append(identity.Groups(u.Spec.Groups), user.AllAuthenticated),
 		},
-		User:    u,
-		Session: session,
-		Methods: methods,
+		User:          u,
+		Session:       session,
+		Methods:       methods,
+		SetupRequired: setupRequired(u, methods),
 	}
 }
 

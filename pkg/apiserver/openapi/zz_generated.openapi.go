@@ -20,79 +20,91 @@ import (
 
 func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenAPIDefinition {
 	return map[string]common.OpenAPIDefinition{
-		v1alpha1.Binding{}.OpenAPIModelName():             schema_pkg_apis_dashboard_v1alpha1_Binding(ref),
-		v1alpha1.Cluster{}.OpenAPIModelName():             schema_pkg_apis_dashboard_v1alpha1_Cluster(ref),
-		v1alpha1.ClusterListEnvelope{}.OpenAPIModelName(): schema_pkg_apis_dashboard_v1alpha1_ClusterListEnvelope(ref),
-		v1alpha1.CurrentUser{}.OpenAPIModelName():         schema_pkg_apis_dashboard_v1alpha1_CurrentUser(ref),
-		v1alpha1.CurrentUserEnvelope{}.OpenAPIModelName(): schema_pkg_apis_dashboard_v1alpha1_CurrentUserEnvelope(ref),
-		v1alpha1.Envelope{}.OpenAPIModelName():            schema_pkg_apis_dashboard_v1alpha1_Envelope(ref),
-		v1alpha1.Header{}.OpenAPIModelName():              schema_pkg_apis_dashboard_v1alpha1_Header(ref),
-		v1alpha1.Login{}.OpenAPIModelName():               schema_pkg_apis_dashboard_v1alpha1_Login(ref),
-		v1alpha1.LoginEnvelope{}.OpenAPIModelName():       schema_pkg_apis_dashboard_v1alpha1_LoginEnvelope(ref),
-		v1alpha1.LoginRequest{}.OpenAPIModelName():        schema_pkg_apis_dashboard_v1alpha1_LoginRequest(ref),
-		v1alpha1.Meta{}.OpenAPIModelName():                schema_pkg_apis_dashboard_v1alpha1_Meta(ref),
-		v1alpha1.ObjectEnvelope{}.OpenAPIModelName():      schema_pkg_apis_dashboard_v1alpha1_ObjectEnvelope(ref),
-		v1alpha1.ObjectListEnvelope{}.OpenAPIModelName():  schema_pkg_apis_dashboard_v1alpha1_ObjectListEnvelope(ref),
-		v1alpha1.RefreshRequest{}.OpenAPIModelName():      schema_pkg_apis_dashboard_v1alpha1_RefreshRequest(ref),
-		v1alpha1.Session{}.OpenAPIModelName():             schema_pkg_apis_dashboard_v1alpha1_Session(ref),
-		v1alpha1.SessionListEnvelope{}.OpenAPIModelName(): schema_pkg_apis_dashboard_v1alpha1_SessionListEnvelope(ref),
-		v1alpha1.TwoFactorChallenge{}.OpenAPIModelName():  schema_pkg_apis_dashboard_v1alpha1_TwoFactorChallenge(ref),
-		v1alpha1.User{}.OpenAPIModelName():                schema_pkg_apis_dashboard_v1alpha1_User(ref),
-		resource.Quantity{}.OpenAPIModelName():            schema_apimachinery_pkg_api_resource_Quantity(ref),
-		v1.APIGroup{}.OpenAPIModelName():                  schema_pkg_apis_meta_v1_APIGroup(ref),
-		v1.APIGroupList{}.OpenAPIModelName():              schema_pkg_apis_meta_v1_APIGroupList(ref),
-		v1.APIResource{}.OpenAPIModelName():               schema_pkg_apis_meta_v1_APIResource(ref),
-		v1.APIResourceList{}.OpenAPIModelName():           schema_pkg_apis_meta_v1_APIResourceList(ref),
-		v1.APIVersions{}.OpenAPIModelName():               schema_pkg_apis_meta_v1_APIVersions(ref),
-		v1.ApplyOptions{}.OpenAPIModelName():              schema_pkg_apis_meta_v1_ApplyOptions(ref),
-		v1.Condition{}.OpenAPIModelName():                 schema_pkg_apis_meta_v1_Condition(ref),
-		v1.CreateOptions{}.OpenAPIModelName():             schema_pkg_apis_meta_v1_CreateOptions(ref),
-		v1.DeleteOptions{}.OpenAPIModelName():             schema_pkg_apis_meta_v1_DeleteOptions(ref),
-		v1.Duration{}.OpenAPIModelName():                  schema_pkg_apis_meta_v1_Duration(ref),
-		v1.FieldSelectorRequirement{}.OpenAPIModelName():  schema_pkg_apis_meta_v1_FieldSelectorRequirement(ref),
-		v1.FieldsV1{}.OpenAPIModelName():                  schema_pkg_apis_meta_v1_FieldsV1(ref),
-		v1.GetOptions{}.OpenAPIModelName():                schema_pkg_apis_meta_v1_GetOptions(ref),
-		v1.GroupKind{}.OpenAPIModelName():                 schema_pkg_apis_meta_v1_GroupKind(ref),
-		v1.GroupResource{}.OpenAPIModelName():             schema_pkg_apis_meta_v1_GroupResource(ref),
-		v1.GroupVersion{}.OpenAPIModelName():              schema_pkg_apis_meta_v1_GroupVersion(ref),
-		v1.GroupVersionForDiscovery{}.OpenAPIModelName():  schema_pkg_apis_meta_v1_GroupVersionForDiscovery(ref),
-		v1.GroupVersionKind{}.OpenAPIModelName():          schema_pkg_apis_meta_v1_GroupVersionKind(ref),
-		v1.GroupVersionResource{}.OpenAPIModelName():      schema_pkg_apis_meta_v1_GroupVersionResource(ref),
-		v1.InternalEvent{}.OpenAPIModelName():             schema_pkg_apis_meta_v1_InternalEvent(ref),
-		v1.LabelSelector{}.OpenAPIModelName():             schema_pkg_apis_meta_v1_LabelSelector(ref),
-		v1.LabelSelectorRequirement{}.OpenAPIModelName():  schema_pkg_apis_meta_v1_LabelSelectorRequirement(ref),
-		v1.List{}.OpenAPIModelName():                      schema_pkg_apis_meta_v1_List(ref),
-		v1.ListMeta{}.OpenAPIModelName():                  schema_pkg_apis_meta_v1_ListMeta(ref),
-		v1.ListOptions{}.OpenAPIModelName():               schema_pkg_apis_meta_v1_ListOptions(ref),
-		v1.ManagedFieldsEntry{}.OpenAPIModelName():        schema_pkg_apis_meta_v1_ManagedFieldsEntry(ref),
-		v1.MicroTime{}.OpenAPIModelName():                 schema_pkg_apis_meta_v1_MicroTime(ref),
-		v1.ObjectMeta{}.OpenAPIModelName():                schema_pkg_apis_meta_v1_ObjectMeta(ref),
-		v1.OwnerReference{}.OpenAPIModelName():            schema_pkg_apis_meta_v1_OwnerReference(ref),
-		v1.PartialObjectMetadata{}.OpenAPIModelName():     schema_pkg_apis_meta_v1_PartialObjectMetadata(ref),
-		v1.PartialObjectMetadataList{}.OpenAPIModelName(): schema_pkg_apis_meta_v1_PartialObjectMetadataList(ref),
-		v1.Patch{}.OpenAPIModelName():                     schema_pkg_apis_meta_v1_Patch(ref),
-		v1.PatchOptions{}.OpenAPIModelName():              schema_pkg_apis_meta_v1_PatchOptions(ref),
-		v1.Preconditions{}.OpenAPIModelName():             schema_pkg_apis_meta_v1_Preconditions(ref),
-		v1.RootPaths{}.OpenAPIModelName():                 schema_pkg_apis_meta_v1_RootPaths(ref),
-		v1.ServerAddressByClientCIDR{}.OpenAPIModelName(): schema_pkg_apis_meta_v1_ServerAddressByClientCIDR(ref),
-		v1.ShardInfo{}.OpenAPIModelName():                 schema_pkg_apis_meta_v1_ShardInfo(ref),
-		v1.Status{}.OpenAPIModelName():                    schema_pkg_apis_meta_v1_Status(ref),
-		v1.StatusCause{}.OpenAPIModelName():               schema_pkg_apis_meta_v1_StatusCause(ref),
-		v1.StatusDetails{}.OpenAPIModelName():             schema_pkg_apis_meta_v1_StatusDetails(ref),
-		v1.Table{}.OpenAPIModelName():                     schema_pkg_apis_meta_v1_Table(ref),
-		v1.TableColumnDefinition{}.OpenAPIModelName():     schema_pkg_apis_meta_v1_TableColumnDefinition(ref),
-		v1.TableOptions{}.OpenAPIModelName():              schema_pkg_apis_meta_v1_TableOptions(ref),
-		v1.TableRow{}.OpenAPIModelName():                  schema_pkg_apis_meta_v1_TableRow(ref),
-		v1.TableRowCondition{}.OpenAPIModelName():         schema_pkg_apis_meta_v1_TableRowCondition(ref),
-		v1.Time{}.OpenAPIModelName():                      schema_pkg_apis_meta_v1_Time(ref),
-		v1.Timestamp{}.OpenAPIModelName():                 schema_pkg_apis_meta_v1_Timestamp(ref),
-		v1.TypeMeta{}.OpenAPIModelName():                  schema_pkg_apis_meta_v1_TypeMeta(ref),
-		v1.UpdateOptions{}.OpenAPIModelName():             schema_pkg_apis_meta_v1_UpdateOptions(ref),
-		v1.WatchEvent{}.OpenAPIModelName():                schema_pkg_apis_meta_v1_WatchEvent(ref),
-		runtime.RawExtension{}.OpenAPIModelName():         schema_k8sio_apimachinery_pkg_runtime_RawExtension(ref),
-		runtime.TypeMeta{}.OpenAPIModelName():             schema_k8sio_apimachinery_pkg_runtime_TypeMeta(ref),
-		runtime.Unknown{}.OpenAPIModelName():              schema_k8sio_apimachinery_pkg_runtime_Unknown(ref),
-		version.Info{}.OpenAPIModelName():                 schema_k8sio_apimachinery_pkg_version_Info(ref),
+		v1alpha1.Binding{}.OpenAPIModelName():               schema_pkg_apis_dashboard_v1alpha1_Binding(ref),
+		v1alpha1.Cluster{}.OpenAPIModelName():               schema_pkg_apis_dashboard_v1alpha1_Cluster(ref),
+		v1alpha1.ClusterListEnvelope{}.OpenAPIModelName():   schema_pkg_apis_dashboard_v1alpha1_ClusterListEnvelope(ref),
+		v1alpha1.CodeRequest{}.OpenAPIModelName():           schema_pkg_apis_dashboard_v1alpha1_CodeRequest(ref),
+		v1alpha1.CurrentUser{}.OpenAPIModelName():           schema_pkg_apis_dashboard_v1alpha1_CurrentUser(ref),
+		v1alpha1.CurrentUserEnvelope{}.OpenAPIModelName():   schema_pkg_apis_dashboard_v1alpha1_CurrentUserEnvelope(ref),
+		v1alpha1.Disabled{}.OpenAPIModelName():              schema_pkg_apis_dashboard_v1alpha1_Disabled(ref),
+		v1alpha1.DisabledEnvelope{}.OpenAPIModelName():      schema_pkg_apis_dashboard_v1alpha1_DisabledEnvelope(ref),
+		v1alpha1.Enabled{}.OpenAPIModelName():               schema_pkg_apis_dashboard_v1alpha1_Enabled(ref),
+		v1alpha1.EnabledEnvelope{}.OpenAPIModelName():       schema_pkg_apis_dashboard_v1alpha1_EnabledEnvelope(ref),
+		v1alpha1.Envelope{}.OpenAPIModelName():              schema_pkg_apis_dashboard_v1alpha1_Envelope(ref),
+		v1alpha1.Header{}.OpenAPIModelName():                schema_pkg_apis_dashboard_v1alpha1_Header(ref),
+		v1alpha1.Login{}.OpenAPIModelName():                 schema_pkg_apis_dashboard_v1alpha1_Login(ref),
+		v1alpha1.LoginEnvelope{}.OpenAPIModelName():         schema_pkg_apis_dashboard_v1alpha1_LoginEnvelope(ref),
+		v1alpha1.LoginRequest{}.OpenAPIModelName():          schema_pkg_apis_dashboard_v1alpha1_LoginRequest(ref),
+		v1alpha1.Meta{}.OpenAPIModelName():                  schema_pkg_apis_dashboard_v1alpha1_Meta(ref),
+		v1alpha1.ObjectEnvelope{}.OpenAPIModelName():        schema_pkg_apis_dashboard_v1alpha1_ObjectEnvelope(ref),
+		v1alpha1.ObjectListEnvelope{}.OpenAPIModelName():    schema_pkg_apis_dashboard_v1alpha1_ObjectListEnvelope(ref),
+		v1alpha1.RecoveryCodes{}.OpenAPIModelName():         schema_pkg_apis_dashboard_v1alpha1_RecoveryCodes(ref),
+		v1alpha1.RecoveryCodesEnvelope{}.OpenAPIModelName(): schema_pkg_apis_dashboard_v1alpha1_RecoveryCodesEnvelope(ref),
+		v1alpha1.RecoveryRequest{}.OpenAPIModelName():       schema_pkg_apis_dashboard_v1alpha1_RecoveryRequest(ref),
+		v1alpha1.RefreshRequest{}.OpenAPIModelName():        schema_pkg_apis_dashboard_v1alpha1_RefreshRequest(ref),
+		v1alpha1.Session{}.OpenAPIModelName():               schema_pkg_apis_dashboard_v1alpha1_Session(ref),
+		v1alpha1.SessionListEnvelope{}.OpenAPIModelName():   schema_pkg_apis_dashboard_v1alpha1_SessionListEnvelope(ref),
+		v1alpha1.Setup{}.OpenAPIModelName():                 schema_pkg_apis_dashboard_v1alpha1_Setup(ref),
+		v1alpha1.SetupEnvelope{}.OpenAPIModelName():         schema_pkg_apis_dashboard_v1alpha1_SetupEnvelope(ref),
+		v1alpha1.SetupRequest{}.OpenAPIModelName():          schema_pkg_apis_dashboard_v1alpha1_SetupRequest(ref),
+		v1alpha1.TwoFactorChallenge{}.OpenAPIModelName():    schema_pkg_apis_dashboard_v1alpha1_TwoFactorChallenge(ref),
+		v1alpha1.User{}.OpenAPIModelName():                  schema_pkg_apis_dashboard_v1alpha1_User(ref),
+		v1alpha1.VerifyRequest{}.OpenAPIModelName():         schema_pkg_apis_dashboard_v1alpha1_VerifyRequest(ref),
+		resource.Quantity{}.OpenAPIModelName():              schema_apimachinery_pkg_api_resource_Quantity(ref),
+		v1.APIGroup{}.OpenAPIModelName():                    schema_pkg_apis_meta_v1_APIGroup(ref),
+		v1.APIGroupList{}.OpenAPIModelName():                schema_pkg_apis_meta_v1_APIGroupList(ref),
+		v1.APIResource{}.OpenAPIModelName():                 schema_pkg_apis_meta_v1_APIResource(ref),
+		v1.APIResourceList{}.OpenAPIModelName():             schema_pkg_apis_meta_v1_APIResourceList(ref),
+		v1.APIVersions{}.OpenAPIModelName():                 schema_pkg_apis_meta_v1_APIVersions(ref),
+		v1.ApplyOptions{}.OpenAPIModelName():                schema_pkg_apis_meta_v1_ApplyOptions(ref),
+		v1.Condition{}.OpenAPIModelName():                   schema_pkg_apis_meta_v1_Condition(ref),
+		v1.CreateOptions{}.OpenAPIModelName():               schema_pkg_apis_meta_v1_CreateOptions(ref),
+		v1.DeleteOptions{}.OpenAPIModelName():               schema_pkg_apis_meta_v1_DeleteOptions(ref),
+		v1.Duration{}.OpenAPIModelName():                    schema_pkg_apis_meta_v1_Duration(ref),
+		v1.FieldSelectorRequirement{}.OpenAPIModelName():    schema_pkg_apis_meta_v1_FieldSelectorRequirement(ref),
+		v1.FieldsV1{}.OpenAPIModelName():                    schema_pkg_apis_meta_v1_FieldsV1(ref),
+		v1.GetOptions{}.OpenAPIModelName():                  schema_pkg_apis_meta_v1_GetOptions(ref),
+		v1.GroupKind{}.OpenAPIModelName():                   schema_pkg_apis_meta_v1_GroupKind(ref),
+		v1.GroupResource{}.OpenAPIModelName():               schema_pkg_apis_meta_v1_GroupResource(ref),
+		v1.GroupVersion{}.OpenAPIModelName():                schema_pkg_apis_meta_v1_GroupVersion(ref),
+		v1.GroupVersionForDiscovery{}.OpenAPIModelName():    schema_pkg_apis_meta_v1_GroupVersionForDiscovery(ref),
+		v1.GroupVersionKind{}.OpenAPIModelName():            schema_pkg_apis_meta_v1_GroupVersionKind(ref),
+		v1.GroupVersionResource{}.OpenAPIModelName():        schema_pkg_apis_meta_v1_GroupVersionResource(ref),
+		v1.InternalEvent{}.OpenAPIModelName():               schema_pkg_apis_meta_v1_InternalEvent(ref),
+		v1.LabelSelector{}.OpenAPIModelName():               schema_pkg_apis_meta_v1_LabelSelector(ref),
+		v1.LabelSelectorRequirement{}.OpenAPIModelName():    schema_pkg_apis_meta_v1_LabelSelectorRequirement(ref),
+		v1.List{}.OpenAPIModelName():                        schema_pkg_apis_meta_v1_List(ref),
+		v1.ListMeta{}.OpenAPIModelName():                    schema_pkg_apis_meta_v1_ListMeta(ref),
+		v1.ListOptions{}.OpenAPIModelName():                 schema_pkg_apis_meta_v1_ListOptions(ref),
+		v1.ManagedFieldsEntry{}.OpenAPIModelName():          schema_pkg_apis_meta_v1_ManagedFieldsEntry(ref),
+		v1.MicroTime{}.OpenAPIModelName():                   schema_pkg_apis_meta_v1_MicroTime(ref),
+		v1.ObjectMeta{}.OpenAPIModelName():                  schema_pkg_apis_meta_v1_ObjectMeta(ref),
+		v1.OwnerReference{}.OpenAPIModelName():              schema_pkg_apis_meta_v1_OwnerReference(ref),
+		v1.PartialObjectMetadata{}.OpenAPIModelName():       schema_pkg_apis_meta_v1_PartialObjectMetadata(ref),
+		v1.PartialObjectMetadataList{}.OpenAPIModelName():   schema_pkg_apis_meta_v1_PartialObjectMetadataList(ref),
+		v1.Patch{}.OpenAPIModelName():                       schema_pkg_apis_meta_v1_Patch(ref),
+		v1.PatchOptions{}.OpenAPIModelName():                schema_pkg_apis_meta_v1_PatchOptions(ref),
+		v1.Preconditions{}.OpenAPIModelName():               schema_pkg_apis_meta_v1_Preconditions(ref),
+		v1.RootPaths{}.OpenAPIModelName():                   schema_pkg_apis_meta_v1_RootPaths(ref),
+		v1.ServerAddressByClientCIDR{}.OpenAPIModelName():   schema_pkg_apis_meta_v1_ServerAddressByClientCIDR(ref),
+		v1.ShardInfo{}.OpenAPIModelName():                   schema_pkg_apis_meta_v1_ShardInfo(ref),
+		v1.Status{}.OpenAPIModelName():                      schema_pkg_apis_meta_v1_Status(ref),
+		v1.StatusCause{}.OpenAPIModelName():                 schema_pkg_apis_meta_v1_StatusCause(ref),
+		v1.StatusDetails{}.OpenAPIModelName():               schema_pkg_apis_meta_v1_StatusDetails(ref),
+		v1.Table{}.OpenAPIModelName():                       schema_pkg_apis_meta_v1_Table(ref),
+		v1.TableColumnDefinition{}.OpenAPIModelName():       schema_pkg_apis_meta_v1_TableColumnDefinition(ref),
+		v1.TableOptions{}.OpenAPIModelName():                schema_pkg_apis_meta_v1_TableOptions(ref),
+		v1.TableRow{}.OpenAPIModelName():                    schema_pkg_apis_meta_v1_TableRow(ref),
+		v1.TableRowCondition{}.OpenAPIModelName():           schema_pkg_apis_meta_v1_TableRowCondition(ref),
+		v1.Time{}.OpenAPIModelName():                        schema_pkg_apis_meta_v1_Time(ref),
+		v1.Timestamp{}.OpenAPIModelName():                   schema_pkg_apis_meta_v1_Timestamp(ref),
+		v1.TypeMeta{}.OpenAPIModelName():                    schema_pkg_apis_meta_v1_TypeMeta(ref),
+		v1.UpdateOptions{}.OpenAPIModelName():               schema_pkg_apis_meta_v1_UpdateOptions(ref),
+		v1.WatchEvent{}.OpenAPIModelName():                  schema_pkg_apis_meta_v1_WatchEvent(ref),
+		runtime.RawExtension{}.OpenAPIModelName():           schema_k8sio_apimachinery_pkg_runtime_RawExtension(ref),
+		runtime.TypeMeta{}.OpenAPIModelName():               schema_k8sio_apimachinery_pkg_runtime_TypeMeta(ref),
+		runtime.Unknown{}.OpenAPIModelName():                schema_k8sio_apimachinery_pkg_runtime_Unknown(ref),
+		version.Info{}.OpenAPIModelName():                   schema_k8sio_apimachinery_pkg_version_Info(ref),
 	}
 }
 
@@ -319,6 +331,28 @@ func schema_pkg_apis_dashboard_v1alpha1_ClusterListEnvelope(ref common.Reference
 	}
 }
 
+func schema_pkg_apis_dashboard_v1alpha1_CodeRequest(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "CodeRequest is a body that holds a one-time code.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"code": {
+						SchemaProps: spec.SchemaProps{
+							Description: "code is the one-time code: six digits.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+				},
+				Required: []string{"code"},
+			},
+		},
+	}
+}
+
 func schema_pkg_apis_dashboard_v1alpha1_CurrentUser(ref common.ReferenceCallback) common.OpenAPIDefinition {
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
@@ -470,6 +504,140 @@ func schema_pkg_apis_dashboard_v1alpha1_CurrentUserEnvelope(ref common.Reference
 		},
 		Dependencies: []string{
 			v1alpha1.CurrentUser{}.OpenAPIModelName(), v1alpha1.Meta{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_Disabled(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "Disabled says that there is no second factor any more.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"disabled": {
+						SchemaProps: spec.SchemaProps{
+							Description: "disabled is true.",
+							Default:     false,
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+				},
+				Required: []string{"disabled"},
+			},
+		},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_DisabledEnvelope(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "DisabledEnvelope is the answer to POST /auth/2fa/disable.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"code": {
+						SchemaProps: spec.SchemaProps{
+							Description: "code is the outcome; 0 is success.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"message": {
+						SchemaProps: spec.SchemaProps{
+							Description: "message is the outcome for a person to read.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"data": {
+						SchemaProps: spec.SchemaProps{
+							Description: "data says that there is no second factor any more.",
+							Ref:         ref(v1alpha1.Disabled{}.OpenAPIModelName()),
+						},
+					},
+					"meta": {
+						SchemaProps: spec.SchemaProps{
+							Description: "meta is what there is to say beside the data.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
+						},
+					},
+				},
+				Required: []string{"code", "message", "meta"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.Disabled{}.OpenAPIModelName(), v1alpha1.Meta{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_Enabled(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "Enabled says that the second factor is in force.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"enabled": {
+						SchemaProps: spec.SchemaProps{
+							Description: "enabled is true.",
+							Default:     false,
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+				},
+				Required: []string{"enabled"},
+			},
+		},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_EnabledEnvelope(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "EnabledEnvelope is the answer to POST /auth/2fa/enable.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"code": {
+						SchemaProps: spec.SchemaProps{
+							Description: "code is the outcome; 0 is success.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"message": {
+						SchemaProps: spec.SchemaProps{
+							Description: "message is the outcome for a person to read.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"data": {
+						SchemaProps: spec.SchemaProps{
+							Description: "data says that the second factor is in force.",
+							Ref:         ref(v1alpha1.Enabled{}.OpenAPIModelName()),
+						},
+					},
+					"meta": {
+						SchemaProps: spec.SchemaProps{
+							Description: "meta is what there is to say beside the data.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
+						},
+					},
+				},
+				Required: []string{"code", "message", "meta"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.Enabled{}.OpenAPIModelName(), v1alpha1.Meta{}.OpenAPIModelName()},
 	}
 }
 
@@ -862,6 +1030,125 @@ func schema_pkg_apis_dashboard_v1alpha1_ObjectListEnvelope(ref common.ReferenceC
 	}
 }
 
+func schema_pkg_apis_dashboard_v1alpha1_RecoveryCodes(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "RecoveryCodes are codes that stand in for a lost second factor, each once.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"recoveryCodes": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "recoveryCodes are shown once.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+				},
+				Required: []string{"recoveryCodes"},
+			},
+		},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_RecoveryCodesEnvelope(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "RecoveryCodesEnvelope is the answer to POST /auth/2fa/recovery-codes.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"code": {
+						SchemaProps: spec.SchemaProps{
+							Description: "code is the outcome; 0 is success.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"message": {
+						SchemaProps: spec.SchemaProps{
+							Description: "message is the outcome for a person to read.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"data": {
+						SchemaProps: spec.SchemaProps{
+							Description: "data are the new codes.",
+							Ref:         ref(v1alpha1.RecoveryCodes{}.OpenAPIModelName()),
+						},
+					},
+					"meta": {
+						SchemaProps: spec.SchemaProps{
+							Description: "meta is what there is to say beside the data.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
+						},
+					},
+				},
+				Required: []string{"code", "message", "meta"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.Meta{}.OpenAPIModelName(), v1alpha1.RecoveryCodes{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_RecoveryRequest(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "RecoveryRequest is the body of POST /auth/2fa/recovery.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"sessionToken": {
+						SchemaProps: spec.SchemaProps{
+							Description: "sessionToken is that of the login.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"tempToken": {
+						SchemaProps: spec.SchemaProps{
+							Description: "tempToken is another name of sessionToken.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"recoveryCode": {
+						SchemaProps: spec.SchemaProps{
+							Description: "recoveryCode is one of the user's recovery codes.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"code": {
+						SchemaProps: spec.SchemaProps{
+							Description: "code is another name of recoveryCode.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+				},
+			},
+		},
+	}
+}
+
 func schema_pkg_apis_dashboard_v1alpha1_RefreshRequest(ref common.ReferenceCallback) common.OpenAPIDefinition {
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
@@ -1001,24 +1288,188 @@ func schema_pkg_apis_dashboard_v1alpha1_SessionListEnvelope(ref common.Reference
 	}
 }
 
+func schema_pkg_apis_dashboard_v1alpha1_Setup(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "Setup is a second factor that waits for its first code. It is shown once.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"secret": {
+						SchemaProps: spec.SchemaProps{
+							Description: "secret in base32, for typing.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"otpauthUrl": {
+						SchemaProps: spec.SchemaProps{
+							Description: "otpauthUrl is what the QR code holds.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"qrCode": {
+						SchemaProps: spec.SchemaProps{
+							Description: "qrCode is a PNG as a data URI.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"recoveryCodes": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "recoveryCodes are valid as soon as the second factor is.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+				},
+				Required: []string{"secret", "otpauthUrl", "qrCode", "recoveryCodes"},
+			},
+		},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_SetupEnvelope(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "SetupEnvelope is the answer to POST /auth/2fa/setup.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"code": {
+						SchemaProps: spec.SchemaProps{
+							Description: "code is the outcome; 0 is success.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"message": {
+						SchemaProps: spec.SchemaProps{
+							Description: "message is the outcome for a person to read.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"data": {
+						SchemaProps: spec.SchemaProps{
+							Description: "data is the second factor.",
+							Ref:         ref(v1alpha1.Setup{}.OpenAPIModelName()),
+						},
+					},
+					"meta": {
+						SchemaProps: spec.SchemaProps{
+							Description: "meta is what there is to say beside the data.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
+						},
+					},
+				},
+				Required: []string{"code", "message", "meta"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.Meta{}.OpenAPIModelName(), v1alpha1.Setup{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_SetupRequest(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "SetupRequest is the body of POST /auth/2fa/setup.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"password": {
+						SchemaProps: spec.SchemaProps{
+							Description: "password is needed to replace a second factor that is in force.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+				},
+			},
+		},
+	}
+}
+
 func schema_pkg_apis_dashboard_v1alpha1_TwoFactorChallenge(ref common.ReferenceCallback) common.OpenAPIDefinition {
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "TwoFactorChallenge is the data of a login that needs a second factor.",
+				Description: "TwoFactorChallenge is the data of code 40102: what is due.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"requires2fa": {
 						SchemaProps: spec.SchemaProps{
-							Description: "requires2fa is true.",
+							Description: "requires2fa is true when a code is due, together with the session token.",
 							Default:     false,
 							Type:        []string{"boolean"},
 							Format:      "",
 						},
 					},
+					"sessionToken": {
+						SchemaProps: spec.SchemaProps{
+							Description: "sessionToken is sent with the code, within five minutes.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"tempToken": {
+						SchemaProps: spec.SchemaProps{
+							Description: "tempToken is another name of sessionToken.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
 					"setupRequired": {
 						SchemaProps: spec.SchemaProps{
-							Description: "setupRequired is true when the user must have a second factor and has not set one up.",
+							Description: "setupRequired is true when the user must have a second factor and has not set one up. The tokens are good for nothing else.",
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+					"accessToken": {
+						SchemaProps: spec.SchemaProps{
+							Description: "accessToken is the credential for the set-up.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"refreshToken": {
+						SchemaProps: spec.SchemaProps{
+							Description: "refreshToken fetches the next access token, once.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"expiresIn": {
+						SchemaProps: spec.SchemaProps{
+							Description: "expiresIn is the lifetime of the access token in seconds.",
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"reverify": {
+						SchemaProps: spec.SchemaProps{
+							Description: "reverify is true when the caller must prove once more who they are.",
 							Type:        []string{"boolean"},
 							Format:      "",
 						},
@@ -1106,6 +1557,42 @@ func schema_pkg_apis_dashboard_v1alpha1_User(ref common.ReferenceCallback) commo
 					},
 				},
 				Required: []string{"id", "username", "displayName", "email", "role", "groups", "totpEnabled"},
+			},
+		},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_VerifyRequest(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "VerifyRequest is the body of POST /auth/2fa/verify.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"sessionToken": {
+						SchemaProps: spec.SchemaProps{
+							Description: "sessionToken is that of the login.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"tempToken": {
+						SchemaProps: spec.SchemaProps{
+							Description: "tempToken is another name of sessionToken.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"code": {
+						SchemaProps: spec.SchemaProps{
+							Description: "code is the one-time code: six digits.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+				},
+				Required: []string{"code"},
 			},
 		},
 	}

@@ -33,6 +33,8 @@ type Route struct {
 	Reads any
 	// Returns is an empty value of the envelope's type.
 	Returns any
+	// DuringSetup lets those call who must set up a second factor before anything else.
+	DuringSetup bool
 	// Parameters documents the path and query parameters by name. Those in braces in the path are path parameters.
 	Parameters map[string]string
 }
@@ -72,6 +74,11 @@ func (t *Table) Public(method, path string) bool {
 	return slices.ContainsFunc(t.routes, func(r Route) bool {
 		return r.Endpoint.rule == RulePublic && r.Method == method && r.Path == path
 	})
+}
+
+// DuringSetup says whether those may call who must set up a second factor before anything else.
+func (t *Table) DuringSetup(method, path string) bool {
+	return slices.ContainsFunc(t.routes, func(r Route) bool { return r.DuringSetup && r.Method == method && r.Path == path })
 }
 
 // Install adds the routes to the web service at the API's root.

@@ -24,6 +24,9 @@ const (
 	// hash once the user has chosen another password, and tells whether the Secret's password has changed or only its labels.
 	PasswordSourceHashKey = "passwordSourceHash"
 
+	// SecondFactorKey is the key of the second factor, in JSON.
+	SecondFactorKey = "secondFactor"
+
 	// PasswordSourceAnnotation says which version of which Secret the password was last taken from.
 	PasswordSourceAnnotation = "kubevision.io/password-source" //nolint:gosec // a name, not a credential
 )

@@ -1,8 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package token makes and checks access tokens: JWTs (RFC 7519) signed with ES256, whose type keeps them apart from every other kind of
-// token.
+// Package token makes and checks tokens: JWTs (RFC 7519) signed with ES256, whose type keeps the kinds of tokens apart.
 package token
 
 import (
@@ -16,8 +15,6 @@ import (
 )
 
 const (
-	// accessType is the typ header of an access token (RFC 9068).
-	accessType = "at+jwt"
 	// issuer and audience of every token: the API server itself.
 	issuer   = "kubevision.io"
 	audience = "dashboard.kubevision.io"
@@ -29,19 +26,29 @@ const (
 	maxLength = 4096
 )
 
+// Kind is what a token is good for. It is the token's typ header (RFC 8725, section 3.11).
+type Kind string
+
+const (
+	// Access tokens are the credential of a session (RFC 9068).
+	Access Kind = "at+jwt"
+	// Challenge tokens stand for a password that was right, while the second factor is due.
+	Challenge Kind = "2fa+jwt"
+)
+
 // ErrExpired is a genuine token that is too old; every other error of Verify means that it is not genuine.
 var ErrExpired = errors.New("token has expired")
 
 // ErrNoKeys means that no signing key is known yet.
 var ErrNoKeys = errors.New("no signing key is known yet")
 
-// Claims are what an access token says.
+// Claims are what a token says.
 type Claims struct {
 	// Subject is the name of the KubeVisionUser.
 	Subject string
 	// UserUID is the UID of the KubeVisionUser.
 	UserUID string
-	// Session is the name of the KubeVisionSession.
+	// Session is the name of the KubeVisionSession, or the id of the challenge.
 	Session string
 	// Methods are how the user authenticated (amr, RFC 8176).
 	Methods []string
@@ -55,8 +62,9 @@ type privateClaims struct {
 	Methods []string `json:"amr"`
 }
 
-// Service signs and verifies access tokens with keys that may change while it runs.
+// Service signs and verifies one kind of tokens, with keys that may change while it runs.
 type Service struct {
+	kind  Kind
 	keys  Keys
 	ttl   time.Duration
 	clock clock.PassiveClock
@@ -71,20 +79,20 @@ type Keys interface {
 }
 
 // NewService makes a service whose tokens live for ttl.
-func NewService(keys Keys, ttl time.Duration, c clock.PassiveClock) *Service {
-	return &Service{keys: keys, ttl: ttl, clock: c}
+func NewService(kind Kind, keys Keys, ttl time.Duration, c clock.PassiveClock) *Service {
+	return &Service{kind: kind, keys: keys, ttl: ttl, clock: c}
 }
 
-// TTL is the lifetime of an access token.
+// TTL is the lifetime of a token.
 func (s *Service) TTL() time.Duration { return s.ttl }
 
-// Sign makes an access token. Claims.Expires is set by the service.
+// Sign makes a token. Claims.Expires is set by the service.
 func (s *Service) Sign(c Claims) (string, error) {
 	key, err := s.keys.Current()
 	if err != nil {
 		return "", err
 	}
-	options := (&jose.SignerOptions{}).WithType(accessType).WithHeader("kid", key.ID)
+	options := (&jose.SignerOptions{}).WithType(jose.ContentType(s.kind)).WithHeader("kid", key.ID)
 	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.ES256, Key: key.Private}, options)
 	if err != nil {
 		return "", fmt.Errorf("making a signer: %w", err)
@@ -105,7 +113,7 @@ func (s *Service) Sign(c Claims) (string, error) {
 	return raw, nil
 }
 
-// Verify reads an access token. The key is found by its id among ours and by nothing else that the header says; the algorithm is fixed.
+// Verify reads a token of the service's kind. The key is found by its id among ours and by nothing else that the header says; the algorithm is fixed.
 func (s *Service) Verify(raw string) (Claims, error) {
 	if len(raw) > maxLength {
 		return Claims{}, errors.New("token is too long")
@@ -118,8 +126,8 @@ func (s *Service) Verify(raw string) (Claims, error) {
 		return Claims{}, errors.New("token must have one signature")
 	}
 	header := parsed.Headers[0]
-	if typ, _ := header.ExtraHeaders[jose.HeaderType].(string); typ != accessType {
-		return Claims{}, errors.New("not an access token")
+	if typ, _ := header.ExtraHeaders[jose.HeaderType].(string); typ != string(s.kind) {
+		return Claims{}, errors.New("a token of another kind")
 	}
 	key, ok := s.keys.Find(header.KeyID)
 	if !ok {

@@ -32,7 +32,7 @@ func newFixture(t *testing.T) *fixture {
 	t.Helper()
 	f := &fixture{clock: clocktesting.NewFakePassiveClock(start)}
 	f.keys = NewKeySet(f.clock)
-	f.service = NewService(f.keys, 15*time.Minute, f.clock)
+	f.service = NewService(Access, f.keys, 15*time.Minute, f.clock)
 	f.load(t, start.Add(-time.Hour))
 	return f
 }
@@ -117,7 +117,7 @@ func TestVerifyRefuses(t *testing.T) {
 		t.Fatal(err)
 	}
 	headers := func(change map[jose.HeaderKey]any) map[jose.HeaderKey]any {
-		h := map[jose.HeaderKey]any{"typ": accessType, "kid": key.ID}
+		h := map[jose.HeaderKey]any{"typ": string(Access), "kid": key.ID}
 		maps.Copy(h, change)
 		return h
 	}
@@ -149,7 +149,7 @@ func TestVerifyRefuses(t *testing.T) {
 		"plain JWT type":          f.forge(t, key, headers(map[jose.HeaderKey]any{"typ": "JWT"}), claims(nil)),
 		"no type":                 f.forge(t, key, map[jose.HeaderKey]any{"kid": key.ID}, claims(nil)),
 		"unknown key id":          f.forge(t, key, headers(map[jose.HeaderKey]any{"kid": "other"}), claims(nil)),
-		"no key id":               f.forge(t, key, map[jose.HeaderKey]any{"typ": accessType}, claims(nil)),
+		"no key id":               f.forge(t, key, map[jose.HeaderKey]any{"typ": string(Access)}, claims(nil)),
 		"another's key":           f.forge(t, strange, headers(nil), claims(nil)),
 		"another's embedded key":  f.forge(t, strange, headers(map[jose.HeaderKey]any{"jwk": jose.JSONWebKey{Key: stranger.Public()}}), claims(nil)),
 		"another's key by URL":    f.forge(t, strange, headers(map[jose.HeaderKey]any{"jku": "https://example.com/jwks"}), claims(nil)),
@@ -165,7 +165,7 @@ func TestVerifyRefuses(t *testing.T) {
 		"no subject":              f.forge(t, key, headers(nil), claims(map[string]any{"sub": nil})),
 		"no user UID":             f.forge(t, key, headers(nil), claims(map[string]any{"uid": nil})),
 		"no session":              f.forge(t, key, headers(nil), claims(map[string]any{"sid": nil})),
-		"no algorithm":            unsigned(t, map[string]any{"alg": "none", "typ": accessType, "kid": key.ID}, claims(nil)),
+		"no algorithm":            unsigned(t, map[string]any{"alg": "none", "typ": string(Access), "kid": key.ID}, claims(nil)),
 		"symmetric algorithm":     symmetric(t, key, claims(nil)),
 		"empty":                   "",
 		"two segments":            strings.Join(strings.Split(good, ".")[:2], "."),
@@ -208,7 +208,7 @@ func symmetric(t *testing.T, key Key, claims map[string]any) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	options := (&jose.SignerOptions{}).WithType(accessType).WithHeader("kid", key.ID)
+	options := (&jose.SignerOptions{}).WithType(jose.ContentType(Access)).WithHeader("kid", key.ID)
 	signer, err := jose.NewSigner(jose.SigningKey{Algorithm: jose.HS256, Key: public.Bytes()}, options)
 	if err != nil {
 		t.Fatal(err)
@@ -252,6 +252,24 @@ func TestRotationWaitsUntilReplicasKnowTheKey(t *testing.T) {
 	}
 	if _, err := f.service.Verify(raw); err != nil {
 		t.Errorf("a token of the old key: %v", err)
+	}
+}
+
+func TestKindsAreNotInterchangeable(t *testing.T) {
+	f := newFixture(t)
+	challenges := NewService(Challenge, f.keys, time.Minute, f.clock)
+	raw, err := challenges.Sign(Claims{Subject: "alice", UserUID: "uid-1", Session: "challenge-1"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := challenges.Verify(raw); err != nil {
+		t.Fatalf("a challenge token: %v", err)
+	}
+	if _, err := f.service.Verify(raw); err == nil || errors.Is(err, ErrExpired) {
+		t.Errorf("a challenge token as an access token: %v", err)
+	}
+	if _, err := challenges.Verify(f.sign(t)); err == nil || errors.Is(err, ErrExpired) {
+		t.Errorf("an access token as a challenge token: %v", err)
 	}
 }
 
@@ -299,7 +317,7 @@ func FuzzVerify(f *testing.F) {
 	if err := keys.Load(map[string][]byte{name: value}); err != nil {
 		f.Fatal(err)
 	}
-	s := NewService(keys, time.Minute, clock)
+	s := NewService(Access, keys, time.Minute, clock)
 	good, err := s.Sign(Claims{Subject: "alice", UserUID: "u", Session: "s"})
 	if err != nil {
 		f.Fatal(err)

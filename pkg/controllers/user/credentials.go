@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -62,6 +63,9 @@ func (r *Reconciler) takeOver(ctx context.Context, u *kubevisionv1alpha1.KubeVis
 	case err != nil:
 		return outcome{}, err
 	}
+	if err := noteSecondFactor(u, stored); err != nil {
+		return outcome{metav1.ConditionFalse, kubevisionv1alpha1.ReasonSecretInvalid, err.Error()}, nil //nolint:nilerr // shown in a condition
+	}
 	ref := u.Spec.PasswordSecretRef
 	if ref == nil {
 		if stored != nil && len(stored.Data[credentials.PasswordHashKey]) > 0 {
@@ -83,6 +87,23 @@ func (r *Reconciler) takeOver(ctx context.Context, u *kubevisionv1alpha1.KubeVis
 		return r.adopt(ctx, u, stored, source, version)
 	}
 	return outcome{metav1.ConditionTrue, kubevisionv1alpha1.ReasonPasswordSet, "the password is that of Secret " + ref.Name + ", or one that the user has chosen since"}, nil
+}
+
+// noteSecondFactor shows in the status what the credentials say.
+func noteSecondFactor(u *kubevisionv1alpha1.KubeVisionUser, stored *corev1.Secret) error {
+	u.Status.TwoFactorEnabled, u.Status.RecoveryCodesRemaining = false, nil
+	if stored == nil {
+		return nil
+	}
+	factor, err := credentials.ReadSecondFactor(stored)
+	if err != nil {
+		return err
+	}
+	if factor.Enabled() {
+		u.Status.TwoFactorEnabled = true
+		u.Status.RecoveryCodesRemaining = new(int32(min(len(factor.RecoveryCodes), math.MaxInt32)))
+	}
+	return nil
 }
 
 // adopt takes over the Secret's password where it has changed, and not where only the rest of the Secret has.

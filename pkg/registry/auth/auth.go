@@ -18,6 +18,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
 	"github.com/kubevision-io/kubevision/pkg/authentication"
+	"github.com/kubevision-io/kubevision/pkg/authentication/token"
 	"github.com/kubevision-io/kubevision/pkg/registry/user"
 )
 
@@ -29,7 +30,8 @@ const localProvider = "local"
 
 // Routes are the endpoints of this package. The reader holds the KubeVision objects.
 func Routes(logins *authentication.Logins, reader client.Reader) []routes.Route {
-	return []routes.Route{
+	own := append(answerRoutes(logins, reader), factorRoutes(logins)...)
+	return append(own, []routes.Route{
 		{
 			Method: http.MethodPost, Path: "/auth/login", Operation: "login",
 			Doc:   "log in with user name and password",
@@ -42,7 +44,7 @@ func Routes(logins *authentication.Logins, reader client.Reader) []routes.Route 
 			Reads: dashboardv1alpha1.RefreshRequest{}, Returns: dashboardv1alpha1.LoginEnvelope{},
 			Endpoint: routes.Public(func(r *routes.Request) (routes.Result, error) { return refresh(r, logins, reader) }),
 		},
-	}
+	}...)
 }
 
 func login(r *routes.Request, logins *authentication.Logins, reader client.Reader) (routes.Result, error) {
@@ -64,7 +66,7 @@ func login(r *routes.Request, logins *authentication.Logins, reader client.Reade
 	if err != nil {
 		return routes.Result{}, refused(err)
 	}
-	return answer(r, session, reader)
+	return begun(r, session, reader)
 }
 
 func refresh(r *routes.Request, logins *authentication.Logins, reader client.Reader) (routes.Result, error) {
@@ -76,18 +78,21 @@ func refresh(r *routes.Request, logins *authentication.Logins, reader client.Rea
 		return routes.Result{}, envelope.Required("refreshToken")
 	}
 	session, err := logins.Refresh(r.Context(), body.RefreshToken)
-	switch {
-	case errors.Is(err, authentication.ErrExpired):
-		return routes.Result{}, envelope.TokenExpired().Because(err)
-	case errors.Is(err, authentication.ErrRevoked):
-		return routes.Result{}, envelope.New(dashboardv1alpha1.CodeUnauthenticated, "the refresh token is not valid: log in again").Because(err)
-	case err != nil:
-		return routes.Result{}, err
+	if err != nil {
+		return routes.Result{}, refused(err)
 	}
-	return answer(r, session, reader)
+	return begun(r, session, reader)
 }
 
-func answer(r *routes.Request, session *authentication.Session, reader client.Reader) (routes.Result, error) {
+// begun answers with a session, or asks for a second factor to be set up, which is all that the session is good for then.
+func begun(r *routes.Request, session *authentication.Session, reader client.Reader) (routes.Result, error) {
+	if session.SetupRequired {
+		e := envelope.New(dashboardv1alpha1.CodeTwoFactorRequired, "you must set up a second factor before anything else")
+		e.Data = dashboardv1alpha1.TwoFactorChallenge{
+			SetupRequired: true, AccessToken: session.AccessToken, RefreshToken: session.RefreshToken, ExpiresIn: int64(session.ExpiresIn.Seconds()),
+		}
+		return routes.Result{}, e
+	}
 	current, err := user.Describe(r.Context(), reader, authentication.NewPrincipal(session.User, "", nil))
 	if err != nil {
 		return routes.Result{}, err
@@ -97,21 +102,8 @@ func answer(r *routes.Request, session *authentication.Session, reader client.Re
 	}}, nil
 }
 
-func refused(err error) error {
-	switch {
-	case errors.Is(err, authentication.ErrInvalidCredentials):
-		return envelope.New(dashboardv1alpha1.CodeUnauthenticated, "wrong user name or password")
-	case errors.Is(err, authentication.ErrTwoFactorSetupRequired):
-		e := envelope.New(dashboardv1alpha1.CodeTwoFactorRequired, "a second factor is required, and must be set up first")
-		e.Data = dashboardv1alpha1.TwoFactorChallenge{Requires2FA: true, SetupRequired: true}
-		return e
-	case errors.Is(err, context.DeadlineExceeded):
-		e := envelope.New(dashboardv1alpha1.CodeTooManyRequests, "too many logins at once: try again shortly").Because(err)
-		e.RetryAfterSeconds = 1
-		return e
-	default:
-		return err
-	}
+func isExpired(err error) bool {
+	return errors.Is(err, token.ErrExpired) || errors.Is(err, authentication.ErrExpired)
 }
 
 func from(r *routes.Request) kubevisionv1alpha1.SessionClient {

@@ -43,12 +43,143 @@ type LoginEnvelope struct {
 	Meta Meta `json:"meta"`
 }
 
-// TwoFactorChallenge is the data of a login that needs a second factor.
+// VerifyRequest is the body of POST /auth/2fa/verify.
+type VerifyRequest struct {
+	// sessionToken is that of the login.
+	// +optional
+	SessionToken string `json:"sessionToken,omitempty"`
+	// tempToken is another name of sessionToken.
+	// +optional
+	TempToken string `json:"tempToken,omitempty"`
+	// code is the one-time code: six digits.
+	Code string `json:"code"`
+}
+
+// RecoveryRequest is the body of POST /auth/2fa/recovery.
+type RecoveryRequest struct {
+	// sessionToken is that of the login.
+	// +optional
+	SessionToken string `json:"sessionToken,omitempty"`
+	// tempToken is another name of sessionToken.
+	// +optional
+	TempToken string `json:"tempToken,omitempty"`
+	// recoveryCode is one of the user's recovery codes.
+	// +optional
+	RecoveryCode string `json:"recoveryCode,omitempty"`
+	// code is another name of recoveryCode.
+	// +optional
+	Code string `json:"code,omitempty"`
+}
+
+// CodeRequest is a body that holds a one-time code.
+type CodeRequest struct {
+	// code is the one-time code: six digits.
+	Code string `json:"code"`
+}
+
+// SetupRequest is the body of POST /auth/2fa/setup.
+type SetupRequest struct {
+	// password is needed to replace a second factor that is in force.
+	// +optional
+	Password string `json:"password,omitempty"`
+}
+
+// Setup is a second factor that waits for its first code. It is shown once.
+type Setup struct {
+	// secret in base32, for typing.
+	Secret string `json:"secret"`
+	// otpauthUrl is what the QR code holds.
+	OTPAuthURL string `json:"otpauthUrl"`
+	// qrCode is a PNG as a data URI.
+	QRCode string `json:"qrCode"`
+	// recoveryCodes are valid as soon as the second factor is.
+	// +listType=atomic
+	RecoveryCodes []string `json:"recoveryCodes"`
+}
+
+// SetupEnvelope is the answer to POST /auth/2fa/setup.
+type SetupEnvelope struct {
+	Header `json:",inline"`
+	// data is the second factor.
+	// +optional
+	Data *Setup `json:"data"`
+	// meta is what there is to say beside the data.
+	Meta Meta `json:"meta"`
+}
+
+// Enabled says that the second factor is in force.
+type Enabled struct {
+	// enabled is true.
+	Enabled bool `json:"enabled"`
+}
+
+// EnabledEnvelope is the answer to POST /auth/2fa/enable.
+type EnabledEnvelope struct {
+	Header `json:",inline"`
+	// data says that the second factor is in force.
+	// +optional
+	Data *Enabled `json:"data"`
+	// meta is what there is to say beside the data.
+	Meta Meta `json:"meta"`
+}
+
+// Disabled says that there is no second factor any more.
+type Disabled struct {
+	// disabled is true.
+	Disabled bool `json:"disabled"`
+}
+
+// DisabledEnvelope is the answer to POST /auth/2fa/disable.
+type DisabledEnvelope struct {
+	Header `json:",inline"`
+	// data says that there is no second factor any more.
+	// +optional
+	Data *Disabled `json:"data"`
+	// meta is what there is to say beside the data.
+	Meta Meta `json:"meta"`
+}
+
+// RecoveryCodes are codes that stand in for a lost second factor, each once.
+type RecoveryCodes struct {
+	// recoveryCodes are shown once.
+	// +listType=atomic
+	RecoveryCodes []string `json:"recoveryCodes"`
+}
+
+// RecoveryCodesEnvelope is the answer to POST /auth/2fa/recovery-codes.
+type RecoveryCodesEnvelope struct {
+	Header `json:",inline"`
+	// data are the new codes.
+	// +optional
+	Data *RecoveryCodes `json:"data"`
+	// meta is what there is to say beside the data.
+	Meta Meta `json:"meta"`
+}
+
+// TwoFactorChallenge is the data of code 40102: what is due.
 type TwoFactorChallenge struct {
-	// requires2fa is true.
+	// requires2fa is true when a code is due, together with the session token.
 	Requires2FA bool `json:"requires2fa"`
-	// setupRequired is true when the user must have a second factor and has not
-	// set one up.
+	// sessionToken is sent with the code, within five minutes.
+	// +optional
+	SessionToken string `json:"sessionToken,omitempty"`
+	// tempToken is another name of sessionToken.
+	// +optional
+	TempToken string `json:"tempToken,omitempty"`
+	// setupRequired is true when the user must have a second factor and has
+	// not set one up. The tokens are good for nothing else.
 	// +optional
 	SetupRequired bool `json:"setupRequired,omitempty"`
+	// accessToken is the credential for the set-up.
+	// +optional
+	AccessToken string `json:"accessToken,omitempty"`
+	// refreshToken fetches the next access token, once.
+	// +optional
+	RefreshToken string `json:"refreshToken,omitempty"`
+	// expiresIn is the lifetime of the access token in seconds.
+	// +optional
+	ExpiresIn int64 `json:"expiresIn,omitempty"`
+	// reverify is true when the caller must prove once more who they are.
+	// +optional
+	Reverify bool `json:"reverify,omitempty"`
 }

@@ -24,6 +24,11 @@ func (in ClusterListEnvelope) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in CodeRequest) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.CodeRequest"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in CurrentUser) OpenAPIModelName() string {
 	return "io.kubevision.dashboard.v1alpha1.CurrentUser"
 }
@@ -31,6 +36,26 @@ func (in CurrentUser) OpenAPIModelName() string {
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in CurrentUserEnvelope) OpenAPIModelName() string {
 	return "io.kubevision.dashboard.v1alpha1.CurrentUserEnvelope"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in Disabled) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.Disabled"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in DisabledEnvelope) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.DisabledEnvelope"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in Enabled) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.Enabled"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in EnabledEnvelope) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.EnabledEnvelope"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
@@ -74,6 +99,21 @@ func (in ObjectListEnvelope) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in RecoveryCodes) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.RecoveryCodes"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in RecoveryCodesEnvelope) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.RecoveryCodesEnvelope"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in RecoveryRequest) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.RecoveryRequest"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in RefreshRequest) OpenAPIModelName() string {
 	return "io.kubevision.dashboard.v1alpha1.RefreshRequest"
 }
@@ -89,6 +129,21 @@ func (in SessionListEnvelope) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in Setup) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.Setup"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in SetupEnvelope) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.SetupEnvelope"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in SetupRequest) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.SetupRequest"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in TwoFactorChallenge) OpenAPIModelName() string {
 	return "io.kubevision.dashboard.v1alpha1.TwoFactorChallenge"
 }
@@ -96,4 +151,9 @@ func (in TwoFactorChallenge) OpenAPIModelName() string {
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in User) OpenAPIModelName() string {
 	return "io.kubevision.dashboard.v1alpha1.User"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in VerifyRequest) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.VerifyRequest"
 }

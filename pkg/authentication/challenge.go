@@ -1,0 +1,88 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package authentication
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/authentication/credentials"
+	"github.com/kubevision-io/kubevision/pkg/authentication/token"
+)
+
+// ChallengeError is a login whose password was right and whose second factor is due.
+type ChallengeError struct {
+	// Token answers the challenge together with a code.
+	Token string
+}
+
+// Error implements error. It does not hold the token.
+func (*ChallengeError) Error() string { return "the second factor is due" }
+
+// challenge opens a challenge for a user with a second factor.
+func (l *Logins) challenge(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser) error {
+	id := rand.Text()
+	raw, err := l.Challenges.Sign(token.Claims{Subject: u.Name, UserUID: string(u.UID), Session: id, Methods: []string{methodPassword}})
+	if err != nil {
+		return fmt.Errorf("signing a challenge: %w", err)
+	}
+	err = l.changeSecondFactor(ctx, u.Name, u.UID, func(f *credentials.SecondFactor) (bool, error) {
+		f.Open(id, l.Clock.Now())
+		return true, nil
+	})
+	if err != nil {
+		return err
+	}
+	return &ChallengeError{Token: raw}
+}
+
+// AnswerTOTP ends a login with a one-time code.
+func (l *Logins) AnswerTOTP(ctx context.Context, challenge, code string, from kubevisionv1alpha1.SessionClient) (*Session, error) {
+	return l.answer(ctx, challenge, methodOTP, from, func(f *credentials.SecondFactor, _ types.UID) error { return l.checkTOTP(f, code) })
+}
+
+// AnswerRecovery ends a login with a recovery code.
+func (l *Logins) AnswerRecovery(ctx context.Context, challenge, code string, from kubevisionv1alpha1.SessionClient) (*Session, error) {
+	return l.answer(ctx, challenge, methodRecovery, from, func(f *credentials.SecondFactor, uid types.UID) error {
+		return l.checkRecovery(f, uid, code)
+	})
+}
+
+// answer is token.ErrExpired or ErrRevoked where the challenge is not good, and a CodeError where the code is not.
+func (l *Logins) answer(
+	ctx context.Context, challenge, method string, from kubevisionv1alpha1.SessionClient, check func(*credentials.SecondFactor, types.UID) error,
+) (*Session, error) {
+	claims, err := l.Challenges.Verify(challenge)
+	if errors.Is(err, token.ErrExpired) {
+		return nil, err
+	}
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrRevoked, err)
+	}
+	u := &kubevisionv1alpha1.KubeVisionUser{}
+	if err := l.liveUser(ctx, claims.Subject, types.UID(claims.UserUID), u); err != nil {
+		return nil, err
+	}
+	err = l.changeSecondFactor(ctx, u.Name, u.UID, func(f *credentials.SecondFactor) (bool, error) {
+		open := f.Challenge(claims.Session, l.Clock.Now())
+		if open == nil || !f.Enabled() { // answered, tried too often, or given way to others
+			return false, &CodeError{}
+		}
+		open.Tries++
+		err := check(f, u.UID)
+		if err == nil {
+			f.Close(claims.Session)
+		}
+		return true, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return l.begin(ctx, u, []string{methodPassword, method}, from)
+}

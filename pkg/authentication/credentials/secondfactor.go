@@ -1,0 +1,110 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package credentials
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+const (
+	// ChallengeTTL is how long a user has to enter a code after the password.
+	ChallengeTTL = 5 * time.Minute
+	// ChallengeTries is how many codes may be tried for one password.
+	ChallengeTries = 5
+	// maxChallenges is how many logins may wait for a code at once; the oldest gives way.
+	maxChallenges = 8
+)
+
+// SecondFactor is a user's second factor, and what is remembered to let nobody guess it or use a code twice.
+type SecondFactor struct {
+	// TOTPSecret is the secret in force, in base32; empty without a second factor.
+	TOTPSecret string `json:"totpSecret,omitempty"`
+	// LastStep is the step of the last code that was accepted. No code of it, or of one before it, is good again.
+	LastStep int64 `json:"lastStep,omitempty"`
+	// RecoveryCodes are the hashes of the codes that are left.
+	RecoveryCodes []string `json:"recoveryCodes,omitempty"`
+	// Pending is a second factor that was set up and not yet proved.
+	Pending *PendingFactor `json:"pending,omitempty"`
+	// Challenges are the logins that wait for a code.
+	Challenges []Challenge `json:"challenges,omitempty"`
+	// Failures counts the wrong codes since the last right one. A right password does not reset it.
+	Failures int `json:"failures,omitempty"`
+	// LastFailure is the time of the last wrong code.
+	LastFailure time.Time `json:"lastFailure,omitzero"`
+}
+
+// PendingFactor waits for the first code that proves that the user's device has the secret.
+type PendingFactor struct {
+	TOTPSecret    string   `json:"totpSecret"`
+	RecoveryCodes []string `json:"recoveryCodes"`
+}
+
+// Challenge is a login whose password was right.
+type Challenge struct {
+	ID      string    `json:"id"`
+	Expires time.Time `json:"expires"`
+	Tries   int       `json:"tries"`
+}
+
+// ReadSecondFactor reads the second factor; that of a Secret without one is empty. The error never holds what was read.
+func ReadSecondFactor(s *corev1.Secret) (*SecondFactor, error) {
+	f := &SecondFactor{}
+	raw, ok := s.Data[SecondFactorKey]
+	if !ok {
+		return f, nil
+	}
+	if err := json.Unmarshal(raw, f); err != nil {
+		return nil, fmt.Errorf("key %s of secret %s cannot be read", SecondFactorKey, s.Name)
+	}
+	return f, nil
+}
+
+// Write puts the second factor into the Secret.
+func (f *SecondFactor) Write(s *corev1.Secret) error {
+	raw, err := json.Marshal(f)
+	if err != nil {
+		return errors.New("the second factor cannot be encoded")
+	}
+	if s.Data == nil {
+		s.Data = map[string][]byte{}
+	}
+	s.Data[SecondFactorKey] = raw
+	return nil
+}
+
+// Enabled says whether a second factor is in force.
+func (f *SecondFactor) Enabled() bool { return f.TOTPSecret != "" }
+
+// Open adds a challenge.
+func (f *SecondFactor) Open(id string, now time.Time) {
+	f.drop(now)
+	if len(f.Challenges) >= maxChallenges {
+		f.Challenges = f.Challenges[len(f.Challenges)-maxChallenges+1:]
+	}
+	f.Challenges = append(f.Challenges, Challenge{ID: id, Expires: now.Add(ChallengeTTL)})
+}
+
+// Challenge is the live challenge of that id, nil where there is none.
+func (f *SecondFactor) Challenge(id string, now time.Time) *Challenge {
+	f.drop(now)
+	if i := slices.IndexFunc(f.Challenges, func(c Challenge) bool { return c.ID == id }); i >= 0 {
+		return &f.Challenges[i]
+	}
+	return nil
+}
+
+// Close ends a challenge.
+func (f *SecondFactor) Close(id string) {
+	f.Challenges = slices.DeleteFunc(f.Challenges, func(c Challenge) bool { return c.ID == id })
+}
+
+func (f *SecondFactor) drop(now time.Time) {
+	f.Challenges = slices.DeleteFunc(f.Challenges, func(c Challenge) bool { return !now.Before(c.Expires) || c.Tries >= ChallengeTries })
+}
