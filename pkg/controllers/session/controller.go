@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -15,6 +16,9 @@ import (
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
+
+// retention is how long an expired session stays, so that its refresh token can be called expired rather than unknown.
+const retention = 24 * time.Hour
 
 // Reconciler reconciles KubeVisionSessions.
 type Reconciler struct {
@@ -30,13 +34,13 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	return ctrl.NewControllerManagedBy(mgr).Named("session").For(&kubevisionv1alpha1.KubeVisionSession{}).Complete(r)
 }
 
-// Reconcile removes a session that has expired, and comes back when one that has not will have.
+// Reconcile removes a session that expired long enough ago, and comes back when that will be.
 func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
 	s := &kubevisionv1alpha1.KubeVisionSession{}
 	if err := r.Client.Get(ctx, request.NamespacedName, s); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
-	if left := s.Spec.ExpirationTime.Sub(r.Clock.Now()); left > 0 {
+	if left := s.Spec.ExpirationTime.Add(retention).Sub(r.Clock.Now()); left > 0 {
 		return ctrl.Result{RequeueAfter: left}, nil
 	}
 	if err := r.Client.Delete(ctx, s, client.Preconditions{UID: &s.UID}); client.IgnoreNotFound(err) != nil {
