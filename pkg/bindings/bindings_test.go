@@ -93,7 +93,7 @@ func TestImpersonation(t *testing.T) {
 		wantGroups []string
 	}{
 		"user by name":                       {"kubevision:alice", nil, "kubevision:alice", nil},
-		"with groups that are named":         {"kubevision:alice", []string{"kubevision:users", "kubevision:group:web", "system:authenticated"}, "kubevision:alice", []string{"kubevision:group:web"}},
+		"with groups that are named":         {"kubevision:alice", []string{"kubevision:users", "kubevision:group:web", "system:authenticated"}, "kubevision:alice", []string{"kubevision:users", "kubevision:group:web"}},
 		"never as a master":                  {"jane", []string{"system:masters", "devs"}, "jane", []string{"devs"}},
 		"by a Kubernetes group alone":        {"joe", []string{"devs", "others"}, identity.GroupMember, []string{"devs"}},
 		"service account":                    {"system:serviceaccount:ci:bot", []string{"system:serviceaccounts"}, "system:serviceaccount:ci:bot", nil},

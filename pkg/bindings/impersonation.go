@@ -4,6 +4,7 @@
 package bindings
 
 import (
+	"slices"
 	"strings"
 
 	"k8s.io/apimachinery/pkg/types"
@@ -19,7 +20,8 @@ func serviceAccountUser(namespace, name string) string {
 	return serviceAccountPrefix + namespace + ":" + name
 }
 
-// Impersonation is who may be acted for: exactly the users and groups that bindings name.
+// Impersonation is who may be acted for: exactly the users and groups that bindings name. A KubeVisionUser comes with all of their groups,
+// which nobody else is in, so that what the cluster's own RBAC gives to those counts too.
 type Impersonation struct {
 	Users           sets.Set[string]
 	Groups          sets.Set[string]
@@ -33,12 +35,16 @@ func ImpersonationOf(subjects []kubevisionv1alpha1.Subject, users Users) Imperso
 	for _, s := range subjects {
 		switch s.Kind {
 		case kubevisionv1alpha1.SubjectKubeVisionUser:
-			if _, ok := users[s.Name]; ok {
-				out.Users.Insert(identity.UserName(s.Name))
+			if u, ok := users[s.Name]; ok {
+				out.add(u)
 			}
 		case kubevisionv1alpha1.SubjectKubeVisionGroup:
 			out.Groups.Insert(identity.GroupName(s.Name))
-			out.Users.Insert(members(s.Name, users)...)
+			for _, u := range users {
+				if slices.Contains(u.Spec.Groups, s.Name) {
+					out.add(u)
+				}
+			}
 		case kubevisionv1alpha1.SubjectUser:
 			out.Users.Insert(s.Name)
 		case kubevisionv1alpha1.SubjectGroup:
@@ -51,16 +57,9 @@ func ImpersonationOf(subjects []kubevisionv1alpha1.Subject, users Users) Imperso
 	return out
 }
 
-func members(group string, users Users) []string {
-	var out []string
-	for name, u := range users {
-		for _, g := range u.Spec.Groups {
-			if g == group {
-				out = append(out, identity.UserName(name))
-			}
-		}
-	}
-	return out
+func (i Impersonation) add(u *kubevisionv1alpha1.KubeVisionUser) {
+	i.Users.Insert(identity.UserName(u.Name))
+	i.Groups.Insert(identity.Groups(u.Spec.Groups)...)
 }
 
 // As is the identity under which a cluster sees a user of this name and these groups: the groups that bindings name, and the name where

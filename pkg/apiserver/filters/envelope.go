@@ -19,9 +19,6 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
 )
 
-// MaxBodyBytes is the largest request body, the same as kube-apiserver's.
-const MaxBodyBytes = 3 << 20
-
 // WithEnvelope stands outermost. Below the API's prefixes it gives the request its id, refuses paths and headers that could mean two
 // things, and sees to it that whatever answers, the chain of the library included, answers with an envelope over HTTP 200.
 func WithEnvelope(next http.Handler) http.Handler {
@@ -44,7 +41,6 @@ func serveEnveloped(next http.Handler, w http.ResponseWriter, r *http.Request) {
 	ctx := klog.NewContext(envelope.WithState(r.Context(), state), klog.FromContext(r.Context()).WithValues("requestID", state.RequestID))
 	ew := &writer{ResponseWriter: w, requestID: state.RequestID}
 	r = r.WithContext(ctx)
-	r.Body = http.MaxBytesReader(ew, r.Body, MaxBodyBytes)
 	// On the direct way the library's own log lines and audit events carry the same id. kube-apiserver sends its own audit id, under
 	// which both servers' events are found.
 	if r.Header.Get(auditinternal.HeaderAuditID) == "" {
@@ -59,6 +55,11 @@ func serveEnveloped(next http.Handler, w http.ResponseWriter, r *http.Request) {
 		klog.FromContext(ctx).V(2).Info("Served request", "method", r.Method, "route", route, "code", code, "duration", time.Since(start))
 	}()
 	if err := refuse(r); err != nil {
+		envelope.WriteError(ctx, ew, err)
+		return
+	}
+	if err := readBody(ew, r); err != nil {
+		w.Header().Set("Connection", "close") // the rest of the body is still to come
 		envelope.WriteError(ctx, ew, err)
 		return
 	}
@@ -159,7 +160,7 @@ func (w *writer) unanswered(state *envelope.State, method string) error {
 		e.RetryAfterSeconds = max(retryAfter, 1)
 		return e
 	case w.status == http.StatusRequestEntityTooLarge:
-		return envelope.Invalid("body", "the request is larger than %d bytes", MaxBodyBytes)
+		return envelope.Invalid("body", "the request is too large")
 	case w.status >= 300 && w.status < 400, w.status == http.StatusNotFound:
 		return envelope.New(dashboardv1alpha1.CodeNotFound, "there is no route at this path")
 	case w.status >= 400 && w.status < 500:

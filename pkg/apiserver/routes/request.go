@@ -63,9 +63,6 @@ func (r *Request) ReadJSON(into any) error {
 	}
 	body, err := io.ReadAll(r.Body)
 	if err != nil {
-		if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
-			return envelope.Invalid("body", "the request is larger than %d bytes", tooLarge.Limit)
-		}
 		return envelope.Invalid("body", "the body could not be read").Because(err)
 	}
 	return DecodeJSON(body, into)

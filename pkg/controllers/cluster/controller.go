@@ -57,21 +57,27 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		return errors.New("the cluster controller lacks a dependency")
 	}
 	toHosts := handler.EnqueueRequestsFromMapFunc(r.hosts)
-	component := builder.WithPredicates(predicate.NewPredicateFuncs(func(o client.Object) bool {
-		return o.GetLabels()[names.ComponentLabel] != ""
-	}))
+	component := handler.EnqueueRequestsFromMapFunc(r.hostsOfComponent)
 	specChanged := builder.WithPredicates(predicate.GenerationChangedPredicate{})
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("cluster").
 		For(&kubevisionv1alpha1.KubeVisionCluster{}, specChanged).
 		Watches(&kubevisionv1alpha1.KubeVisionRoleBinding{}, toHosts, specChanged).
 		Watches(&kubevisionv1alpha1.KubeVisionUser{}, toHosts, specChanged).
-		Watches(&corev1.ServiceAccount{}, toHosts, component).
-		Watches(&rbacv1.ClusterRole{}, toHosts, component).
-		Watches(&rbacv1.ClusterRoleBinding{}, toHosts, component).
-		Watches(&rbacv1.Role{}, toHosts, component).
-		Watches(&rbacv1.RoleBinding{}, toHosts, component).
+		Watches(&corev1.ServiceAccount{}, component).
+		Watches(&rbacv1.ClusterRole{}, component).
+		Watches(&rbacv1.ClusterRoleBinding{}, component).
+		Watches(&rbacv1.Role{}, component).
+		Watches(&rbacv1.RoleBinding{}, component).
 		Complete(r)
+}
+
+// hostsOfComponent is asked about both sides of a change, so that an object is missed as soon as its label is taken off.
+func (r *Reconciler) hostsOfComponent(ctx context.Context, o client.Object) []reconcile.Request {
+	if o.GetLabels()[names.ComponentLabel] == "" {
+		return nil
+	}
+	return r.hosts(ctx, o)
 }
 
 // hosts are the clusters that are the host.

@@ -19,6 +19,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/sets"
+	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubevision-io/kubevision/pkg/bindings"
@@ -43,7 +44,8 @@ type Keeper struct {
 	mu sync.Mutex
 }
 
-// Ensure makes the account what the role bindings ask for now.
+// Ensure makes the account what the role bindings ask for now. A role of somebody else's in one namespace keeps the account from acting for
+// the ServiceAccounts there, and from nothing else; it is logged, and no error.
 func (k *Keeper) Ensure(ctx context.Context) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -57,11 +59,18 @@ func (k *Keeper) Ensure(ctx context.Context) error {
 		&rbacv1.ClusterRoleBinding{ObjectMeta: metadata(""), RoleRef: roleRef("ClusterRole"), Subjects: subjects()},
 	}, serviceAccountRoles(allowed.ServiceAccounts)...)
 	objects[0].SetNamespace(names.Namespace)
+	logger := ctrl.LoggerFrom(ctx)
 	var errs []error
 	for _, o := range objects {
 		err := k.Writer.Apply(ctx, o)
-		if apierrors.IsNotFound(err) && o.GetNamespace() != names.Namespace {
-			continue // a ServiceAccount's namespace that does not exist yet
+		if o.GetNamespace() != "" && o.GetNamespace() != names.Namespace {
+			switch {
+			case apierrors.IsNotFound(err): // a ServiceAccount's namespace that does not exist yet
+				continue
+			case errors.Is(err, owned.ErrForeign):
+				logger.Error(err, "Nobody can act for the ServiceAccounts of a namespace", "namespace", o.GetNamespace())
+				continue
+			}
 		}
 		errs = append(errs, err)
 	}

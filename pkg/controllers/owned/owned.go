@@ -9,10 +9,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -101,8 +103,12 @@ func (w *Writer) apply(ctx context.Context, desired client.Object) error {
 	u := &unstructured.Unstructured{Object: content}
 	u.SetGroupVersionKind(gvk)
 	unstructured.RemoveNestedField(u.Object, "metadata", "creationTimestamp")
-	if u.Object["rules"] == nil { // those of an aggregated role belong to the controller that fills them in
-		delete(u.Object, "rules")
+	if rules, ok := u.Object["rules"]; ok && rules == nil {
+		if u.Object["aggregationRule"] == nil {
+			u.Object["rules"] = []any{} // none, whatever somebody else has put there
+		} else {
+			delete(u.Object, "rules") // they belong to the controller that fills them in
+		}
 	}
 	err = w.Client.Apply(ctx, client.ApplyConfigurationFromUnstructured(u), client.ForceOwnership, client.FieldOwner(names.FieldManager))
 	if err != nil {
@@ -120,7 +126,13 @@ func label(o client.Object) {
 	o.SetLabels(labels)
 }
 
-func ours(o client.Object) bool { return o.GetLabels()[names.ManagedByLabel] == names.ManagedBy }
+// ours goes by the label and, where somebody has taken that off, by who has applied the object. What the cache holds has the label.
+func ours(o client.Object) bool {
+	return o.GetLabels()[names.ManagedByLabel] == names.ManagedBy ||
+		slices.ContainsFunc(o.GetManagedFields(), func(e metav1.ManagedFieldsEntry) bool {
+			return e.Manager == names.FieldManager && e.Operation == metav1.ManagedFieldsOperationApply
+		})
+}
 
 func describe(o client.Object) string {
 	if o.GetNamespace() != "" {
@@ -155,9 +167,13 @@ func matches(existing, desired client.Object) bool {
 	}
 }
 
-// immutableDiffers says whether the object must be made anew: a binding cannot change its role.
+// immutableDiffers says whether the object must be made anew: a binding cannot change its role, and applying leaves what somebody else has
+// added.
 func immutableDiffers(existing, desired client.Object) bool {
 	switch d := desired.(type) {
+	case *rbacv1.ClusterRole:
+		e, ok := existing.(*rbacv1.ClusterRole)
+		return ok && e.AggregationRule != nil && d.AggregationRule == nil
 	case *rbacv1.ClusterRoleBinding:
 		e, ok := existing.(*rbacv1.ClusterRoleBinding)
 		return ok && e.RoleRef != d.RoleRef

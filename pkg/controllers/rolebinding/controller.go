@@ -7,10 +7,11 @@ package rolebinding
 import (
 	"context"
 	"errors"
-	"fmt"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
@@ -28,7 +29,13 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-const finalizerName = "kubevision.io/role-binding"
+const (
+	finalizerName = "kubevision.io/role-binding"
+
+	// unwatchedPeriod is how often objects that are not KubeVision's are looked at while a binding waits for one of them. Watching all
+	// RBAC objects of a cluster for that would cost more.
+	unwatchedPeriod = 5 * time.Second
+)
 
 // Reconciler reconciles KubeVisionRoleBindings.
 type Reconciler struct {
@@ -47,7 +54,6 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	}
 	all := handler.EnqueueRequestsFromMapFunc(r.all)
 	labelled := handler.EnqueueRequestsFromMapFunc(labelledBinding)
-	named := builder.WithPredicates(predicate.NewPredicateFuncs(func(o client.Object) bool { return o.GetLabels()[names.RoleBindingLabel] != "" }))
 	specChanged := builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, predicate.LabelChangedPredicate{}))
 	namespace := &metav1.PartialObjectMetadata{}
 	namespace.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
@@ -57,9 +63,9 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Watches(&kubevisionv1alpha1.KubeVisionUser{}, all, specChanged).
 		Watches(&kubevisionv1alpha1.KubeVisionCluster{}, all, specChanged).
 		WatchesMetadata(namespace, all, builder.WithPredicates(predicate.LabelChangedPredicate{})).
-		Watches(&rbacv1.ClusterRole{}, labelled, named).
-		Watches(&rbacv1.ClusterRoleBinding{}, labelled, named).
-		Watches(&rbacv1.RoleBinding{}, labelled, named).
+		Watches(&rbacv1.ClusterRole{}, labelled).
+		Watches(&rbacv1.ClusterRoleBinding{}, labelled).
+		Watches(&rbacv1.RoleBinding{}, labelled).
 		Complete(r)
 }
 
@@ -76,7 +82,11 @@ func (r *Reconciler) all(ctx context.Context, _ client.Object) []reconcile.Reque
 	return requests
 }
 
+// labelledBinding is asked about both sides of a change, so that an object is missed as soon as its label is taken off.
 func labelledBinding(_ context.Context, o client.Object) []reconcile.Request {
+	if o.GetLabels()[names.RoleBindingLabel] == "" {
+		return nil
+	}
 	return []reconcile.Request{{NamespacedName: client.ObjectKey{Name: o.GetLabels()[names.RoleBindingLabel]}}}
 }
 
@@ -102,10 +112,18 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (_ ctr
 	}
 	err = r.execute(ctx, b, p)
 	report(b, p, err)
-	if errors.Is(err, owned.ErrForeign) { // trying again does not make it ours; the condition says what to do
-		err = nil
+	if errors.Is(err, owned.ErrForeign) {
+		err = nil // trying again at once does not make it ours; the condition says what to do
+	}
+	if applied := meta.FindStatusCondition(b.Status.Conditions, kubevisionv1alpha1.RoleBindingAppliedCondition); err == nil && waitsForOthers(applied) {
+		return ctrl.Result{RequeueAfter: unwatchedPeriod}, nil
 	}
 	return ctrl.Result{}, err
+}
+
+// waitsForOthers says whether the binding waits for an object that is not KubeVision's, and so is not watched.
+func waitsForOthers(applied *metav1.Condition) bool {
+	return applied != nil && (applied.Reason == kubevisionv1alpha1.ReasonNameConflict || applied.Reason == kubevisionv1alpha1.ReasonRoleNotFound)
 }
 
 // execute takes away first what is no longer granted, and grants the use of a cluster last, when the rest of it is in place.
@@ -127,36 +145,5 @@ func (r *Reconciler) execute(ctx context.Context, b *kubevisionv1alpha1.KubeVisi
 
 // finalize takes everything away that was made for the binding.
 func (r *Reconciler) finalize(ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding) error {
-	return finalizer.Finish(ctx, r.Client, b, finalizerName, func(ctx context.Context) error { return r.prune(ctx, b, nil) })
-}
-
-// prune removes what is labelled with the binding's name and not wanted. It reads from the cluster, not from the cache: what was made
-// a moment ago must not be overlooked when access ends.
-func (r *Reconciler) prune(ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, wanted map[objectKey]bool) error {
-	selector := client.MatchingLabels{names.RoleBindingLabel: b.Name, names.ManagedByLabel: names.ManagedBy}
-	var found []client.Object
-	var clusterRoles rbacv1.ClusterRoleList
-	var clusterRoleBindings rbacv1.ClusterRoleBindingList
-	var roleBindings rbacv1.RoleBindingList
-	for _, list := range []client.ObjectList{&clusterRoles, &clusterRoleBindings, &roleBindings} {
-		if err := r.Writer.Live.List(ctx, list, selector); err != nil {
-			return fmt.Errorf("listing what was made for the binding: %w", err)
-		}
-	}
-	for i := range clusterRoleBindings.Items {
-		found = append(found, &clusterRoleBindings.Items[i])
-	}
-	for i := range roleBindings.Items {
-		found = append(found, &roleBindings.Items[i])
-	}
-	for i := range clusterRoles.Items {
-		found = append(found, &clusterRoles.Items[i])
-	}
-	var errs []error
-	for _, o := range found {
-		if !wanted[keyOf(o)] {
-			errs = append(errs, r.Writer.Delete(ctx, o))
-		}
-	}
-	return errors.Join(errs...)
+	return finalizer.Finish(ctx, r.Client, b, finalizerName, func(ctx context.Context) error { return r.removeAll(ctx, b) })
 }

@@ -126,10 +126,12 @@ func (r *Reconciler) trustIn(ctx context.Context, ca []byte) error {
 		return fmt.Errorf("reading the APIService: %w", err)
 	}
 	encoded := base64.StdEncoding.EncodeToString(ca)
-	if current, _, _ := unstructured.NestedString(existing.Object, "spec", "caBundle"); current == encoded {
+	current, _, _ := unstructured.NestedString(existing.Object, "spec", "caBundle")
+	insecure, _, _ := unstructured.NestedBool(existing.Object, "spec", "insecureSkipTLSVerify")
+	if current == encoded && !insecure {
 		return nil
 	}
-	desired := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{"caBundle": encoded}}}
+	desired := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{"caBundle": encoded, "insecureSkipTLSVerify": false}}}
 	desired.SetGroupVersionKind(apiServiceGVK)
 	desired.SetName(names.APIService)
 	err = r.Client.Apply(ctx, client.ApplyConfigurationFromUnstructured(desired), client.ForceOwnership, client.FieldOwner(names.FieldManager))

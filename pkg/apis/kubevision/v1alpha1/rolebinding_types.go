@@ -110,7 +110,7 @@ type KubeVisionRoleBindingSpec struct {
 // +kubebuilder:validation:XValidation:rule="!(self.kind in ['KubeVisionUser','KubeVisionGroup','ServiceAccount']) || self.name.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$')",message="a KubeVisionUser, KubeVisionGroup or ServiceAccount has a name of lower case letters, digits, '-' and '.'"
 // +kubebuilder:validation:XValidation:rule="!(self.kind in ['User','Group']) || !self.name.startsWith('kubevision:')",message="names that begin with 'kubevision:' belong to KubeVision; use kind KubeVisionUser or KubeVisionGroup with the name alone"
 // +kubebuilder:validation:XValidation:rule="self.kind != 'User' || !self.name.startsWith('system:')",message="users that begin with 'system:' belong to Kubernetes; use kind ServiceAccount for a service account"
-// +kubebuilder:validation:XValidation:rule="self.kind != 'Group' || !self.name.startsWith('system:') || self.name == 'system:authenticated' || self.name.startsWith('system:serviceaccounts')",message="of the groups that begin with 'system:' only system:authenticated and system:serviceaccounts may be bound"
+// +kubebuilder:validation:XValidation:rule="self.kind != 'Group' || !self.name.startsWith('system:') || self.name in ['system:authenticated','system:serviceaccounts'] || self.name.startsWith('system:serviceaccounts:')",message="of the groups that begin with 'system:' only system:authenticated and system:serviceaccounts may be bound"
 type Subject struct {
 	// kind says what the name means: KubeVisionUser or KubeVisionGroup for those
 	// who log in to KubeVision, User, Group or ServiceAccount for those whom the
