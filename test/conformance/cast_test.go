@@ -1,0 +1,152 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package conformance_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/test/conformance/fixture"
+	"github.com/kubevision-io/kubevision/test/conformance/wire"
+)
+
+// role is what somebody may do. There is a KubeVisionUser and a user of kube-apiserver for each.
+type role string
+
+const (
+	// member may look on in one namespace of the host.
+	member role = "member"
+	// operator may do everything everywhere.
+	operator role = "operator"
+	// stranger is bound by nothing.
+	stranger role = "stranger"
+)
+
+// cast is who and what the cases are about.
+type cast struct {
+	users      map[role]fixture.User
+	logins     map[role]fixture.Login
+	kubernetes map[role]string
+
+	// own is the member's namespace, other one that is not.
+	own, other string
+	// remote is registered and not connected; hidden is too, and only the operator may use it.
+	remote, hidden string
+	// config is an object in the member's namespace.
+	config string
+
+	// required is a user who must have a second factor and has none.
+	required fixture.User
+	// disabled may not log in.
+	disabled fixture.User
+	// broken has credentials that cannot be read.
+	broken fixture.User
+
+	// bad are tokens that are worth nothing, expired ones that were worth something.
+	bad     map[string]string
+	expired map[string]string
+}
+
+func newCast(t *testing.T) *cast {
+	t.Helper()
+	s, direct := target.set(), target.direct(t)
+	s.HostCluster(t, target.Host)
+	c := &cast{
+		users: map[role]fixture.User{}, logins: map[role]fixture.Login{}, kubernetes: map[role]string{},
+		own: s.Namespace(t, "conformance-own"), other: s.Namespace(t, "conformance-other"),
+		remote: s.RemoteCluster(t, "conformance-remote"), hidden: s.RemoteCluster(t, "conformance-hidden"), config: "settings",
+	}
+	s.Create(t, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: c.own, Name: c.config}, Data: map[string]string{"key": "value"}})
+	for _, r := range []role{member, operator, stranger} {
+		c.users[r] = s.User(t, "conformance-"+string(r))
+		c.kubernetes[r] = fixture.Name("conformance-kube-" + string(r))
+	}
+	subjects := func(r role) []kubevisionv1alpha1.Subject {
+		return append(fixture.KubeVisionUsers(c.users[r]), fixture.KubernetesUsers(c.kubernetes[r])...)
+	}
+	s.Bind(t, "conformance-member", fixture.Grant{Role: "readonly", Subjects: subjects(member), Cluster: target.Host, Namespaces: []string{c.own}})
+	s.Bind(t, "conformance-remote", fixture.Grant{Role: "readonly", Subjects: subjects(member), Cluster: c.remote, Hopeless: true})
+	s.Bind(t, "conformance-operator", fixture.Grant{Role: "admin", Subjects: subjects(operator), Hopeless: true})
+
+	c.required = s.User(t, "conformance-required", func(u *kubevisionv1alpha1.KubeVisionUser) {
+		u.Spec.TwoFactor = kubevisionv1alpha1.TwoFactorRequired
+	})
+	c.disabled = s.User(t, "conformance-disabled", func(u *kubevisionv1alpha1.KubeVisionUser) { u.Spec.Disabled = true })
+	c.broken = s.User(t, "conformance-broken")
+	s.BreakCredentials(t, c.broken)
+	for r, u := range c.users {
+		c.logins[r] = u.Login(t, direct, wire.DirectPath)
+	}
+	fixture.Eventually(t, "wait until the member may use the remote cluster", func(ctx context.Context) error {
+		return answers(ctx, direct, wire.Unreachable, wire.Request{
+			Path: wire.DirectPath + "/clusters/" + c.remote + "/resources/pods", Bearer: c.logins[member].AccessToken,
+		})
+	})
+	fixture.Eventually(t, "wait until the operator may read Secrets", func(ctx context.Context) error {
+		return answers(ctx, direct, wire.OK, wire.Request{
+			Path: wire.DirectPath + c.host() + "/resources/secrets?namespace=" + c.own, Bearer: c.logins[operator].AccessToken,
+		})
+	})
+	c.forge(t, s)
+	return c
+}
+
+// forge makes the tokens of the operator, to whom everything would be open.
+func (c *cast) forge(t *testing.T, s fixture.Set) {
+	t.Helper()
+	login := c.logins[operator]
+	token := fixture.Take(t, login.AccessToken)
+	key, own := s.SigningKey(t, token.Header["kid"]), fixture.OwnKey(t)
+	c.expired = map[string]string{
+		"a minute ago": token.Aged(time.Minute).Sign(t, key),
+		"a year ago":   token.Aged(365*24*time.Hour).Sign(t, key),
+	}
+	c.bad = map[string]string{
+		"not a token":                   "x",
+		"the refresh token":             login.RefreshToken,
+		"signed with another key":       token.Sign(t, own),
+		"expired, with another key":     token.Aged(time.Minute).Sign(t, own),
+		"not signed":                    token.Unsigned(t),
+		"expired, not signed":           token.Aged(time.Minute).Unsigned(t),
+		"of another kind":               token.WithHeader("typ", "JWT").Sign(t, key),
+		"of an unknown key":             token.WithHeader("kid", "01ARZ3NDEKTSV4RRFFQ69G5FAV").Sign(t, key),
+		"for somebody else to read":     token.With(map[string]any{"aud": "elsewhere"}).Sign(t, key),
+		"from another issuer":           token.With(map[string]any{"iss": "elsewhere"}).Sign(t, key),
+		"not valid yet":                 token.With(map[string]any{"nbf": time.Now().Add(time.Hour).Unix()}).Sign(t, key),
+		"without an end":                token.With(map[string]any{"exp": nil}).Sign(t, key),
+		"of a session that never was":   token.With(map[string]any{"sid": "01arz3ndektsv4rrffq69g5fav"}).Sign(t, key),
+		"of a user with another UID":    token.With(map[string]any{"uid": "00000000-0000-0000-0000-000000000000"}).Sign(t, key),
+		"of another user's session":     token.With(map[string]any{"sub": c.users[member].Name, "uid": string(c.users[member].Object.UID)}).Sign(t, key),
+		"of a user who does not exist":  token.With(map[string]any{"sub": "nobody"}).Sign(t, key),
+		"with more than three segments": login.AccessToken + ".x",
+	}
+	for name, raw := range map[string]string{"good": token.Sign(t, key)} {
+		e := target.direct(t).Call(t, wire.Request{Path: wire.DirectPath + "/users/me", Bearer: raw})
+		if e.Code != wire.OK {
+			t.Fatalf("the forge is broken: a %s token gets %d (%s)", name, e.Code, e.Message)
+		}
+	}
+}
+
+// answers says whether a request is answered with a code now.
+func answers(ctx context.Context, client *wire.Client, code int, r wire.Request) error {
+	response, err := client.Do(ctx, r)
+	if err != nil {
+		return err
+	}
+	e, err := response.Parse()
+	if err != nil {
+		return err
+	}
+	if e.Code != code {
+		return fmt.Errorf("code %d (%s), want %d", e.Code, e.Message, code)
+	}
+	return nil
+}

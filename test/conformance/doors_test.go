@@ -1,0 +1,88 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package conformance_test
+
+import (
+	"testing"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	"sigs.k8s.io/yaml"
+
+	"github.com/kubevision-io/kubevision/test/conformance/fixture"
+	"github.com/kubevision-io/kubevision/test/conformance/wire"
+)
+
+// door is a way to the API.
+type door struct {
+	name string
+	base string
+	// client is for everybody, unless each role has its own.
+	client  *wire.Client
+	clients map[role]*wire.Client
+	// header puts the access token into wire.TokenHeader.
+	header bool
+	// direct says that there is no kube-apiserver in the way.
+	direct bool
+	// strangers says that requests without an access token come from nobody.
+	strangers bool
+}
+
+// doors are all ways to the API. The last one is open only with the optional overlay, which is applied for the test.
+func doors(t *testing.T, c *cast) []door {
+	t.Helper()
+	direct := target.direct(t)
+	certificates := map[role]*wire.Client{}
+	for r, name := range c.kubernetes {
+		certificates[r] = target.as(t, name)
+	}
+	openToAnonymous(t)
+	return []door{
+		{name: "direct, " + wire.DirectPath, base: wire.DirectPath, client: direct, direct: true, strangers: true},
+		{name: "direct, " + wire.GroupPath, base: wire.GroupPath, client: direct, direct: true, strangers: true},
+		{name: "direct, token header", base: wire.DirectPath, client: direct, direct: true, header: true, strangers: true},
+		{name: "kube-apiserver, certificate", base: wire.GroupPath, clients: certificates},
+		{name: "kube-apiserver, certificate and token", base: wire.GroupPath, client: target.as(t, fixture.Name("conformance-kube-porter")), header: true},
+		{name: "kube-apiserver, anonymous and token", base: wire.GroupPath, client: configured(t, target.Anonymous), header: true, strangers: true},
+	}
+}
+
+// openToAnonymous applies the overlay that lets kube-apiserver pass on requests without a credential.
+func openToAnonymous(t *testing.T) {
+	t.Helper()
+	overlay := &rbacv1.ClusterRoleBinding{}
+	if err := yaml.UnmarshalStrict(manifest(t, "anonymous", "anonymous.yaml"), overlay); err != nil {
+		t.Fatal(err)
+	}
+	target.set().Create(t, overlay)
+	anonymous := configured(t, target.Anonymous)
+	fixture.Eventually(t, "wait for kube-apiserver to pass on anonymous requests", reaches(anonymous))
+}
+
+// request puts somebody's credential on a request. It is false where that cannot be said through this door.
+func (d door) request(c *cast, tc probe) (wire.Request, *wire.Client, bool) {
+	r := tc.request
+	r.Path = d.base + r.Path
+	client := d.client
+	if client == nil {
+		client = d.clients[stranger]
+	}
+	token := tc.token
+	switch {
+	case tc.direct && !d.direct:
+		return r, client, false
+	case tc.as == "" && token == "":
+		return r, client, tc.public || d.strangers
+	case tc.as != "" && d.clients != nil:
+		return r, d.clients[tc.as], true
+	case tc.as != "":
+		token = c.logins[tc.as].AccessToken
+	}
+	switch {
+	case d.header || d.clients != nil:
+		r.Token = token
+	default:
+		r.Bearer = token
+	}
+	return r, client, true
+}

@@ -1,0 +1,85 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package conformance_test
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kubevision-io/kubevision/test/conformance/fixture"
+	"github.com/kubevision-io/kubevision/test/conformance/wire"
+	"github.com/kubevision-io/kubevision/test/environment"
+)
+
+// Target is the installation under test, as anybody knows it who may administer its cluster.
+type Target struct {
+	// DirectURL is the address of kubevision-apiserver, and DirectCA the authority that signed its certificate.
+	DirectURL string
+	DirectCA  []byte
+	// Admin may do everything in the cluster.
+	Admin client.Client
+	// Anonymous reaches kube-apiserver without a credential.
+	Anonymous *rest.Config
+	// Kubernetes is the credential of a user of kube-apiserver, who need not exist before.
+	Kubernetes func(user string, groups ...string) (*rest.Config, error)
+	// Host is the name of the KubeVisionCluster of the cluster that KubeVision runs in.
+	Host string
+}
+
+// target is what this package tests.
+var target Target
+
+func TestMain(m *testing.M) {
+	os.Exit(environment.Main(m, func(e *environment.Environment) {
+		target = Target{
+			DirectURL: e.KubeVision.Endpoint(), DirectCA: e.KubeVision.CAPEM(),
+			Admin: e.Client, Anonymous: e.Cluster.AnonymousConfig(), Kubernetes: e.Cluster.UserConfig, Host: "host",
+		}
+	}))
+}
+
+func (target Target) set() fixture.Set { return fixture.Set{Client: target.Admin} }
+
+// direct makes a client of kubevision-apiserver.
+func (target Target) direct(tb testing.TB) *wire.Client {
+	tb.Helper()
+	c, err := wire.New(target.DirectURL, target.DirectCA)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return c
+}
+
+// as makes a client of kube-apiserver for one of its users.
+func (target Target) as(tb testing.TB, user string, groups ...string) *wire.Client {
+	tb.Helper()
+	config, err := target.Kubernetes(user, groups...)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return configured(tb, config)
+}
+
+func configured(tb testing.TB, config *rest.Config) *wire.Client {
+	tb.Helper()
+	c, err := wire.ForConfig(config)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return c
+}
+
+// manifest reads an optional part of the installation.
+func manifest(tb testing.TB, path ...string) []byte {
+	tb.Helper()
+	text, err := os.ReadFile(filepath.Join(append([]string{"..", "..", "config"}, path...)...))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return text
+}

@@ -1,0 +1,181 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package wire speaks to the dashboard's API as any HTTP client does, and holds every answer against what all answers promise. It knows
+// nothing of the server's code.
+package wire
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"k8s.io/client-go/rest"
+)
+
+const (
+	// GroupPath is the base path that kube-apiserver passes on.
+	GroupPath = "/apis/dashboard.kubevision.io/v1alpha1"
+	// DirectPath is the base path that dashboards use.
+	DirectPath = "/api/v1"
+	// TokenHeader carries an access token beside another credential.
+	TokenHeader = "X-KubeVision-Token" //nolint:gosec // a header's name, not a credential
+
+	timeout = 90 * time.Second
+)
+
+// Client talks to one address. It follows no redirects and remembers no cookies.
+type Client struct {
+	base string
+	tls  *tls.Config
+	http *http.Client
+}
+
+// New makes a client that trusts one authority and shows the certificates, if any.
+func New(base string, authorityPEM []byte, certificates ...tls.Certificate) (*Client, error) {
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(authorityPEM) {
+		return nil, errors.New("no certificate authority in the PEM text")
+	}
+	config := &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
+	if len(certificates) > 0 { // shown also to servers that say they would not take it
+		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &certificates[0], nil }
+	}
+	// Without HTTP/2, whose client refuses to send some of what must be tried.
+	transport := &http.Transport{TLSClientConfig: config, MaxIdleConnsPerHost: 64, IdleConnTimeout: timeout}
+	return &Client{base: strings.TrimSuffix(base, "/"), tls: config, http: &http.Client{
+		Transport: transport, Timeout: timeout,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}, nil
+}
+
+// ForConfig makes a client with the credentials of a Kubernetes client configuration.
+func ForConfig(config *rest.Config) (*Client, error) {
+	config = rest.CopyConfig(config)
+	config.NextProtos = []string{"http/1.1"} // as in New
+	transport, err := rest.TransportFor(config)
+	if err != nil {
+		return nil, fmt.Errorf("making a transport: %w", err)
+	}
+	settings, err := rest.TLSConfigFor(config)
+	if err != nil {
+		return nil, fmt.Errorf("reading the TLS settings: %w", err)
+	}
+	return &Client{base: strings.TrimSuffix(config.Host, "/"), tls: settings, http: &http.Client{
+		Transport: transport, Timeout: timeout,
+		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+	}}, nil
+}
+
+// Request is what is sent. Everything but the path may be left out.
+type Request struct {
+	Method string
+	// Path is sent as it is, with its query and its percent signs.
+	Path string
+	// Bearer goes into the Authorization header.
+	Bearer string
+	// Token goes into the TokenHeader.
+	Token string
+	// Header is added as it is, the capitals of its names included.
+	Header http.Header
+	// Body is sent as application/json unless the header says otherwise.
+	Body string
+}
+
+// Response is what came back.
+type Response struct {
+	Status   int
+	Protocol string
+	Header   http.Header
+	Body     []byte
+}
+
+// Do sends a request and reads all of the answer.
+func (c *Client) Do(ctx context.Context, r Request) (*Response, error) {
+	request, err := c.request(ctx, r)
+	if err != nil {
+		return nil, err
+	}
+	answer, err := c.http.Do(request)
+	if err != nil {
+		return nil, fmt.Errorf("%s %s: %w", request.Method, r.Path, err)
+	}
+	body, err := io.ReadAll(answer.Body)
+	if err := errors.Join(err, answer.Body.Close()); err != nil {
+		return nil, fmt.Errorf("reading the answer to %s %s: %w", request.Method, r.Path, err)
+	}
+	return &Response{Status: answer.StatusCode, Protocol: answer.Proto, Header: answer.Header, Body: body}, nil
+}
+
+func (c *Client) request(ctx context.Context, r Request) (*http.Request, error) {
+	if r.Method == "" {
+		r.Method = http.MethodGet
+	}
+	var body io.Reader = http.NoBody
+	if r.Body != "" {
+		body = bytes.NewReader([]byte(r.Body))
+	}
+	request, err := http.NewRequestWithContext(ctx, r.Method, c.base+r.Path, body)
+	if err != nil {
+		return nil, fmt.Errorf("making a request: %w", err)
+	}
+	if r.Body != "" {
+		request.Header.Set("Content-Type", "application/json")
+	}
+	if r.Bearer != "" {
+		request.Header.Set("Authorization", "Bearer "+r.Bearer)
+	}
+	if r.Token != "" {
+		request.Header.Set(TokenHeader, r.Token)
+	}
+	for name, values := range r.Header {
+		if strings.EqualFold(name, "Content-Type") {
+			request.Header.Del("Content-Type")
+		}
+		request.Header[name] = values
+	}
+	return request, nil
+}
+
+// Send is Do for a test.
+func (c *Client) Send(tb testing.TB, r Request) *Response {
+	tb.Helper()
+	response, err := c.Do(tb.Context(), r)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return response
+}
+
+// Call sends a request and reads the envelope that it must be answered with.
+func (c *Client) Call(tb testing.TB, r Request) Envelope {
+	tb.Helper()
+	return c.Send(tb, r).Envelope(tb)
+}
+
+// Dial opens a connection for bytes that no HTTP client would send.
+func (c *Client) Dial(tb testing.TB) *tls.Conn {
+	tb.Helper()
+	address := strings.TrimPrefix(c.base, "https://")
+	settings := c.tls.Clone()
+	settings.NextProtos = []string{"http/1.1"}
+	dialer := &tls.Dialer{Config: settings}
+	connection, err := dialer.DialContext(tb.Context(), "tcp", address)
+	if err != nil {
+		tb.Fatalf("dial %s: %v", address, err)
+	}
+	secured, ok := connection.(*tls.Conn)
+	if !ok {
+		tb.Fatalf("dial %s: %T is no TLS connection", address, connection)
+	}
+	tb.Cleanup(func() { _ = secured.Close() })
+	return secured
+}

@@ -1,0 +1,164 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package wire
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// The codes that clients handle.
+const (
+	OK                 = 0
+	Required           = 40001
+	Invalid            = 40002
+	Unauthenticated    = 40100
+	TokenExpired       = 40101
+	TwoFactorRequired  = 40102
+	Forbidden          = 40300
+	ClusterForbidden   = 40301
+	NamespaceForbidden = 40302
+	NotFound           = 40400
+	ClusterNotFound    = 40402
+	TooManyRequests    = 42900
+	Internal           = 50000
+	Unreachable        = 50200
+)
+
+func known() []int {
+	return []int{
+		OK, Required, Invalid, Unauthenticated, TokenExpired, TwoFactorRequired, 40103, Forbidden, ClusterForbidden, NamespaceForbidden,
+		NotFound, 40401, ClusterNotFound, 40900, 40901, 42200, 42201, TooManyRequests, Internal, Unreachable,
+	}
+}
+
+// Meta is what stands beside the data.
+type Meta struct {
+	RequestID         string `json:"requestId"`
+	Source            string `json:"source"`
+	Field             string `json:"field"`
+	Continue          string `json:"continue"`
+	Total             *int64 `json:"total"`
+	RetryAfterSeconds int64  `json:"retryAfterSeconds"`
+}
+
+// Envelope is an answer of the API.
+type Envelope struct {
+	Code    int             `json:"code"`
+	Message string          `json:"message"`
+	Data    json.RawMessage `json:"data"`
+	Meta    Meta            `json:"meta"`
+	// Raw is all of it.
+	Raw []byte `json:"-"`
+}
+
+var requestID = regexp.MustCompile(`^req_[0-9A-HJKMNP-TV-Z]{26}$`)
+
+// Envelope reads an answer. One that breaks what all answers promise fails the test.
+func (r *Response) Envelope(tb testing.TB) Envelope {
+	tb.Helper()
+	e, err := r.Parse()
+	if err != nil {
+		tb.Fatalf("not an envelope: %v\nHTTP %d %v\n%.600s", err, r.Status, r.Header, r.Body)
+	}
+	return e
+}
+
+// Parse reads an answer, and says everything that is wrong with it as an envelope.
+func (r *Response) Parse() (Envelope, error) {
+	e, err := decode(r.Body)
+	return e, errors.Join(err, r.CheckHeader(e.Meta.RequestID))
+}
+
+// CheckHeader checks what stands above every envelope. The request id may be empty where there is no body to compare with.
+func (r *Response) CheckHeader(id string) error {
+	var errs []error
+	if r.Status != http.StatusOK {
+		errs = append(errs, fmt.Errorf("HTTP status %d", r.Status))
+	}
+	if got := r.Header.Values("Content-Type"); len(got) != 1 || got[0] != "application/json; charset=utf-8" {
+		errs = append(errs, fmt.Errorf("Content-Type %q", got))
+	}
+	if got := strings.Join(r.Header.Values("Cache-Control"), ","); !strings.Contains(got, "no-store") {
+		errs = append(errs, fmt.Errorf("Cache-Control %q", got))
+	}
+	if got := r.Header.Values("X-Content-Type-Options"); !slices.Contains(got, "nosniff") {
+		errs = append(errs, fmt.Errorf("X-Content-Type-Options %q", got))
+	}
+	ids := r.Header.Values("X-Request-Id")
+	if len(ids) != 1 || !requestID.MatchString(ids[0]) || (id != "" && ids[0] != id) {
+		errs = append(errs, fmt.Errorf("X-Request-Id %q beside meta.requestId %q", ids, id))
+	}
+	for _, name := range []string{"Location", "Www-Authenticate", "Set-Cookie"} {
+		if got := r.Header.Values(name); len(got) > 0 {
+			errs = append(errs, fmt.Errorf("%s %q", name, got))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func decode(body []byte) (Envelope, error) {
+	e := Envelope{Raw: body}
+	decoder := json.NewDecoder(bytes.NewReader(body))
+	fields := map[string]json.RawMessage{}
+	if err := decoder.Decode(&fields); err != nil {
+		return e, fmt.Errorf("the body is not a JSON object: %w", err)
+	}
+	if err := decoder.Decode(new(any)); !errors.Is(err, io.EOF) {
+		return e, fmt.Errorf("there is more than one JSON document in the body: %w", err)
+	}
+	if names := slices.Sorted(maps.Keys(fields)); !slices.Equal(names, []string{"code", "data", "message", "meta"}) {
+		return e, fmt.Errorf("the fields are %v", names)
+	}
+	if err := json.Unmarshal(body, &e); err != nil {
+		return e, fmt.Errorf("the fields have other types: %w", err)
+	}
+	return e, e.check()
+}
+
+func (e *Envelope) check() error {
+	var errs []error
+	if !slices.Contains(known(), e.Code) {
+		errs = append(errs, fmt.Errorf("code %d is not in the contract", e.Code))
+	}
+	if e.Message == "" {
+		errs = append(errs, errors.New("message is empty"))
+	}
+	if !requestID.MatchString(e.Meta.RequestID) {
+		errs = append(errs, fmt.Errorf("meta.requestId is %q", e.Meta.RequestID))
+	}
+	if e.Code == TooManyRequests && e.Meta.RetryAfterSeconds < 1 {
+		errs = append(errs, errors.New("too many requests, without meta.retryAfterSeconds"))
+	}
+	if e.Code == Internal && strings.Count(e.Message, " ") > 20 {
+		errs = append(errs, fmt.Errorf("an internal error must not explain itself: %q", e.Message))
+	}
+	return errors.Join(errs...)
+}
+
+// Want fails the test where the code is another.
+func (e Envelope) Want(tb testing.TB, code int) Envelope {
+	tb.Helper()
+	if e.Code != code {
+		tb.Errorf("code %d (%s, meta.field %q), want %d", e.Code, e.Message, e.Meta.Field, code)
+	}
+	return e
+}
+
+// Into reads the data.
+func (e Envelope) Into(tb testing.TB, data any) {
+	tb.Helper()
+	if err := json.Unmarshal(e.Data, data); err != nil {
+		tb.Fatalf("reading the data: %v\n%.600s", err, e.Data)
+	}
+}

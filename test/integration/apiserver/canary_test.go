@@ -1,0 +1,188 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package apiserver_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kubevision-io/kubevision/hack/localcluster"
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/test/conformance/fixture"
+	"github.com/kubevision-io/kubevision/test/conformance/wire"
+)
+
+// canaries are what must not be seen anywhere, by what they are.
+func canaries(t *testing.T, a actor) map[string]string {
+	t.Helper()
+	secret := &corev1.Secret{}
+	if err := env.Client.Get(t.Context(), client.ObjectKey{Namespace: system, Name: "kubevision-credentials-" + a.Name}, secret); err != nil {
+		t.Fatal(err)
+	}
+	hash := string(secret.Data["passwordHash"])
+	if hash == "" {
+		t.Fatal("there is no hash of the password")
+	}
+	signature := func(token string) string { return token[strings.LastIndex(token, ".")+1:] }
+	keys := &corev1.Secret{}
+	if err := env.Client.Get(t.Context(), client.ObjectKey{Namespace: system, Name: "kubevision-signing-keys"}, keys); err != nil {
+		t.Fatal(err)
+	}
+	out := map[string]string{
+		"password": a.Password, "access token": signature(a.AccessToken), "refresh token": signature(a.RefreshToken), "hash": hash[strings.LastIndex(hash, "$")+1:],
+	}
+	out["hash in base64"] = base64.StdEncoding.EncodeToString([]byte(hash))
+	for name, key := range keys.Data {
+		lines := strings.Split(string(key), "\n")
+		out["signing key "+name] = lines[1][:40]
+		out["signing key "+name+" in base64"] = base64.StdEncoding.EncodeToString(key)[:200]
+	}
+	return out
+}
+
+// use does with an actor what leaves traces.
+func use(t *testing.T, c *wire.Client, a actor) actor {
+	t.Helper()
+	a.Login = a.User.Login(t, c, wire.DirectPath)
+	for _, path := range []string{me, clusterList, onHost + "/resources/secrets?namespace=" + system, onHost + "/resources/secrets/x", "/nothing"} {
+		c.Call(t, wire.Request{Path: wire.DirectPath + path, Bearer: a.AccessToken})
+		c.Call(t, wire.Request{Path: wire.GroupPath + path, Token: a.AccessToken})
+	}
+	wrong := fixture.LoginRequest(wire.DirectPath, "nobody", a.Password)
+	c.Call(t, wrong).Want(t, wire.Unauthenticated)
+	wrong.Body = `{"username":"` + a.Name + `","password":"` + a.Password + `"`
+	c.Call(t, wrong).Want(t, wire.Invalid)
+	wrong.Body = `{"username":"` + a.Name + `","passwort":"` + a.Password + `"}`
+	c.Call(t, wrong).Want(t, wire.Invalid)
+	c.Call(t, fixture.LoginRequest(wire.DirectPath, a.Password, a.Name)).Want(t, wire.Unauthenticated) // in the wrong fields
+	return a
+}
+
+// TestObjectsAndEventsKeepSecrets looks through everything that is no Secret.
+func TestObjectsAndEventsKeepSecrets(t *testing.T) {
+	a := use(t, direct(t), newActor(t, "admin"))
+	secrets := canaries(t, a)
+	for _, list := range []client.ObjectList{
+		&kubevisionv1alpha1.KubeVisionUserList{}, &kubevisionv1alpha1.KubeVisionSessionList{}, &kubevisionv1alpha1.KubeVisionRoleBindingList{},
+		&kubevisionv1alpha1.KubeVisionClusterList{}, &corev1.EventList{}, &corev1.ConfigMapList{},
+	} {
+		if err := env.Client.List(t.Context(), list); err != nil {
+			t.Fatal(err)
+		}
+		text, err := json.Marshal(list)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for name, secret := range secrets {
+			if bytes.Contains(text, []byte(secret)) {
+				t.Errorf("a %T holds the %s", list, name)
+			}
+		}
+	}
+}
+
+// TestLogsKeepSecrets at the verbosity that programs run with, and at the highest that anybody debugs with.
+func TestLogsKeepSecrets(t *testing.T) {
+	t.Run("as installed", func(t *testing.T) {
+		a := use(t, direct(t), newActor(t, "admin"))
+		direct(t).Call(t, wire.Request{Path: wire.DirectPath + me + "?token=" + a.AccessToken}).Want(t, wire.Unauthenticated)
+		for _, path := range []string{env.KubeVision.APIServer().LogFile(), env.KubeVision.ControllerManager().LogFile()} {
+			search(t, path, canaries(t, a))
+		}
+	})
+	t.Run("-v=9", func(t *testing.T) {
+		endpoint, log := verbose(t)
+		client := at(t, endpoint)
+		a := use(t, client, newActor(t, "admin"))
+		search(t, log, canaries(t, a))
+	})
+	t.Run("-v=9, a token in the address", func(t *testing.T) {
+		endpoint, log := verbose(t)
+		a := newActor(t, "")
+		at(t, endpoint).Call(t, wire.Request{Path: wire.DirectPath + me + "?token=" + a.AccessToken}).Want(t, wire.Unauthenticated)
+		all := canaries(t, a)
+		search(t, log, map[string]string{"access token": all["access token"]})
+	})
+}
+
+// verbose starts one more kubevision-apiserver, like the first but for its port and verbosity.
+func verbose(t *testing.T) (endpoint, log string) {
+	t.Helper()
+	process := filepath.Join("/proc", strconv.Itoa(env.KubeVision.APIServer().PID()))
+	commandLine, err := os.ReadFile(filepath.Join(process, "cmdline"))
+	if err != nil {
+		t.Skipf("the command line of another process can be read on Linux only: %v", err)
+	}
+	port, err := localcluster.FreePort(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	args := strings.Split(strings.TrimSuffix(string(commandLine), "\x00"), "\x00")
+	program := args[0]
+	args = slices.DeleteFunc(args[1:], func(arg string) bool { return strings.HasPrefix(arg, "--secure-port=") })
+	args = append(args, "--secure-port="+strconv.Itoa(port), "-v=9")
+	log = filepath.Join(env.Cluster.Dir(), "logs", fixture.Name("verbose")+".log") // kept with the others when a test fails
+	file, err := os.Create(log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.CommandContext(context.WithoutCancel(t.Context()), program, args...)
+	cmd.Stdout, cmd.Stderr = file, file
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		_ = file.Close()
+	})
+	endpoint = "https://localhost:" + strconv.Itoa(port)
+	becomes(t, at(t, endpoint), wire.Unauthenticated, wire.Request{Path: wire.DirectPath + me})
+	ready := fixture.LoginRequest(wire.DirectPath, "nobody", "wrong")
+	becomes(t, at(t, endpoint), wire.Unauthenticated, ready)
+	return endpoint, log
+}
+
+var (
+	// dumpLine is a line of a hexadecimal dump, as client-go writes bodies that are no text.
+	dumpLine = regexp.MustCompile(`[0-9a-f]{8}  (?:[0-9a-f]{2} +){1,16}\|([^\n]{1,16})\|`)
+)
+
+// search reads a log, hexadecimal dumps in it included.
+func search(t *testing.T, path string, secrets map[string]string) {
+	t.Helper()
+	text, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(text) == 0 {
+		t.Fatalf("%s is empty", path)
+	}
+	var dumped bytes.Buffer
+	for _, match := range dumpLine.FindAllSubmatch(text, -1) {
+		dumped.Write(match[1])
+	}
+	for name, secret := range secrets {
+		switch at := bytes.Index(text, []byte(secret)); {
+		case at >= 0:
+			line := text[bytes.LastIndexByte(text[:at], '\n')+1:]
+			t.Errorf("%s holds the %s: %.160s...", filepath.Base(path), name, line)
+		case bytes.Contains(dumped.Bytes(), []byte(secret)):
+			t.Errorf("%s holds the %s in the dump of a body", filepath.Base(path), name)
+		}
+	}
+}

@@ -1,0 +1,117 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package apiserver_test
+
+import (
+	"encoding/json"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/kubevision-io/kubevision/test/conformance/wire"
+)
+
+// TestKubernetesFormats keeps what Kubernetes itself reads in Kubernetes' own forms and statuses, on the direct port.
+func TestKubernetesFormats(t *testing.T) {
+	const aggregated = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
+	client := direct(t, admin())
+	client.Call(t, wire.Request{Path: wire.DirectPath + me}) // for there to be a metric
+	for path, tc := range map[string]struct {
+		accept string
+		want   string
+	}{
+		"/apis":                         {"application/json", `"kind":"APIGroupList"`},
+		"/apis ":                        {aggregated, `"kind":"APIGroupDiscoveryList"`},
+		"/apis/dashboard.kubevision.io": {"application/json", `"kind":"APIGroup"`},
+		wire.GroupPath:                  {"application/json", `"kind":"APIResourceList"`},
+		"/openapi/v2":                   {"application/json", `"swagger":"2.0"`},
+		"/openapi/v3":                   {"application/json", `"paths"`},
+		"/openapi/v3" + wire.GroupPath:  {"application/json", `"openapi":"3.0.0"`},
+		"/healthz":                      {"", "ok"},
+		"/livez":                        {"", "ok"},
+		"/readyz":                       {"", "ok"},
+		"/readyz?verbose":               {"", "[+]kubevision-caches ok"},
+		"/version":                      {"", `"gitVersion"`},
+		"/metrics":                      {"", "kubevision_apiserver_requests_total{code="},
+	} {
+		t.Run(path, func(t *testing.T) {
+			r := client.Send(t, wire.Request{Path: strings.TrimSpace(path), Header: http.Header{"Accept": {tc.accept}}})
+			if text := strings.ReplaceAll(string(r.Body), `": "`, `":"`); r.Status != http.StatusOK || !strings.Contains(text, tc.want) {
+				t.Errorf("HTTP %d, without %s: %.300s", r.Status, tc.want, r.Body)
+			}
+			if strings.HasPrefix(string(r.Body), `{"code":`) {
+				t.Errorf("an envelope: %.300s", r.Body)
+			}
+		})
+	}
+	r := client.Send(t, wire.Request{Path: "/nothing"})
+	if r.Status != http.StatusNotFound {
+		t.Errorf("an unknown path of nobody's: HTTP %d, want 404", r.Status)
+	}
+}
+
+// TestKubernetesFormatsForNobody: health is for everybody, all else for those whom the cluster lets.
+func TestKubernetesFormatsForNobody(t *testing.T) {
+	client := direct(t)
+	for _, path := range []string{"/healthz", "/livez", "/readyz"} {
+		if r := client.Send(t, wire.Request{Path: path}); r.Status != http.StatusOK || string(r.Body) != "ok" {
+			t.Errorf("%s: HTTP %d %.100s", path, r.Status, r.Body)
+		}
+	}
+	token := newActor(t, "admin").AccessToken
+	for _, path := range []string{
+		"/metrics", "/metrics/slis", "/apis", "/apis/dashboard.kubevision.io", wire.GroupPath, "/openapi/v2", "/openapi/v3", "/debug/pprof/",
+		"/debug/pprof/heap", "/debug/flags/v", "/debug/api_priority_and_fairness/dump_priority_levels", "/logs", "/flagz", "/statusz", "/", "/configz",
+	} {
+		for name, r := range map[string]wire.Request{
+			"nobody": {Path: path}, "a forged front proxy": {Path: path, Header: remote("kubernetes-admin", "system:masters")},
+			"an administrator of KubeVision": {Path: path, Bearer: token}, "their token in the header": {Path: path, Token: token},
+		} {
+			if got := client.Send(t, r); got.Status != http.StatusUnauthorized && got.Status != http.StatusForbidden {
+				t.Errorf("%s for %s: HTTP %d %.100s, want 401 or 403", path, name, got.Status, got.Body)
+			}
+		}
+	}
+}
+
+// TestMetricsTellTheCode since the status is always 200, and do not grow with what strangers invent.
+func TestMetricsTellTheCode(t *testing.T) {
+	direct(t).Call(t, wire.Request{Path: wire.DirectPath + "/invented-path-of-a-stranger"}).Want(t, wire.Unauthenticated)
+	direct(t).Call(t, wire.Request{Method: "INVENTED", Path: wire.DirectPath + me}).Want(t, wire.Unauthenticated)
+	text := string(direct(t, admin()).Send(t, wire.Request{Path: "/metrics"}).Body)
+	for _, want := range []string{
+		`kubevision_apiserver_requests_total{code="40100",method="GET",route="none"}`,
+		`kubevision_apiserver_requests_total{code="40100",method="other",route="none"}`,
+		`kubevision_apiserver_request_duration_seconds_bucket`,
+	} {
+		if !strings.Contains(text, want) {
+			t.Errorf("the metrics lack %s", want)
+		}
+	}
+	for _, invented := range []string{"invented-path-of-a-stranger", "INVENTED"} {
+		if strings.Contains(text, invented) {
+			t.Errorf("the metrics have a label for what a stranger invented: %s", invented)
+		}
+	}
+}
+
+// TestAvailable is what the aggregation layer thinks.
+func TestAvailable(t *testing.T) {
+	text, err := env.Cluster.Kubectl(t.Context(), "get", "apiservice", "v1alpha1.dashboard.kubevision.io", "-o", "json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	var service struct {
+		Spec   struct{ CABundle []byte }
+		Status struct {
+			Conditions []struct{ Type, Status string }
+		}
+	}
+	if err := json.Unmarshal([]byte(text), &service); err != nil {
+		t.Fatal(err)
+	}
+	if c := service.Status.Conditions; len(c) != 1 || c[0].Type != "Available" || c[0].Status != "True" || len(service.Spec.CABundle) == 0 {
+		t.Errorf("conditions %+v, a CA bundle of %d bytes", c, len(service.Spec.CABundle))
+	}
+}

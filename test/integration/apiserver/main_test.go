@@ -1,0 +1,165 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package apiserver_test attacks kubevision-apiserver in a real control plane.
+package apiserver_test
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"os"
+	"testing"
+	"time"
+
+	"k8s.io/client-go/rest"
+
+	"github.com/kubevision-io/kubevision/hack/localcluster"
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/test/conformance/fixture"
+	"github.com/kubevision-io/kubevision/test/conformance/wire"
+	"github.com/kubevision-io/kubevision/test/environment"
+)
+
+const (
+	// host is the KubeVisionCluster of the cluster that KubeVision runs in.
+	host = "host"
+	// me, clusterList and onHost are paths without their base.
+	me          = "/users/me"
+	clusterList = "/clusters"
+	onHost      = "/clusters/" + host
+
+	// promptly is the bound within which a revocation is in force everywhere.
+	promptly = time.Second
+)
+
+// env is the installation that all tests of the package share.
+var env *environment.Environment
+
+func TestMain(m *testing.M) {
+	os.Exit(environment.Main(m, func(e *environment.Environment) { env = e }))
+}
+
+func set() fixture.Set { return fixture.Set{Client: env.Client} }
+
+// direct talks to kubevision-apiserver, with a client certificate if one is given.
+func direct(tb testing.TB, pairs ...localcluster.KeyPair) *wire.Client {
+	tb.Helper()
+	return at(tb, env.KubeVision.Endpoint(), pairs...)
+}
+
+func at(tb testing.TB, endpoint string, pairs ...localcluster.KeyPair) *wire.Client {
+	tb.Helper()
+	var certificates []tls.Certificate
+	for _, p := range pairs {
+		c, err := tls.X509KeyPair(p.CertPEM, p.KeyPEM)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		certificates = append(certificates, c)
+	}
+	c, err := wire.New(endpoint, env.KubeVision.CAPEM(), certificates...)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return c
+}
+
+// admin is the client certificate of a cluster administrator.
+func admin() localcluster.KeyPair {
+	config := env.Cluster.Config()
+	return localcluster.KeyPair{CertPEM: config.CertData, KeyPEM: config.KeyData}
+}
+
+// kube talks to kube-apiserver as one of its users.
+func kube(tb testing.TB, user string, groups ...string) *wire.Client {
+	tb.Helper()
+	config, err := env.Cluster.UserConfig(user, groups...)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return configured(tb, config)
+}
+
+func configured(tb testing.TB, config *rest.Config) *wire.Client {
+	tb.Helper()
+	c, err := wire.ForConfig(config)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return c
+}
+
+// actor is a KubeVisionUser who is logged in and bound to a role.
+type actor struct {
+	fixture.User
+	fixture.Login
+}
+
+// newActor makes a user and, with a role, binds it on the host: in one namespace, or in all without one.
+func newActor(tb testing.TB, role string, namespaces ...string) actor {
+	tb.Helper()
+	set().HostCluster(tb, host)
+	a := actor{User: set().User(tb, "actor")}
+	if role != "" {
+		set().Bind(tb, "actor", fixture.Grant{Role: role, Subjects: fixture.KubeVisionUsers(a.User), Cluster: host, Namespaces: namespaces})
+	}
+	a.Login = a.User.Login(tb, direct(tb), wire.DirectPath)
+	return a
+}
+
+// becomes waits until a request is answered with a code.
+func becomes(tb testing.TB, client *wire.Client, code int, r wire.Request) {
+	tb.Helper()
+	fixture.Eventually(tb, fmt.Sprintf("wait for code %d at %s", code, r.Path), func(ctx context.Context) error {
+		return answers(ctx, client, code, r)
+	})
+}
+
+// soon is becomes within the bound of a revocation. It returns how long it took.
+func soon(tb testing.TB, client *wire.Client, code int, r wire.Request) time.Duration {
+	tb.Helper()
+	begun := time.Now()
+	for {
+		err := answers(tb.Context(), client, code, r)
+		took := time.Since(begun)
+		if err == nil {
+			tb.Logf("code %d after %s", code, took.Round(time.Millisecond))
+			return took
+		}
+		if took > promptly {
+			tb.Errorf("still after %s: %v", took.Round(time.Millisecond), err)
+			return took
+		}
+		time.Sleep(10 * time.Millisecond)
+	}
+}
+
+func answers(ctx context.Context, client *wire.Client, code int, r wire.Request) error {
+	response, err := client.Do(ctx, r)
+	if err != nil {
+		return err
+	}
+	e, err := response.Parse()
+	if err != nil {
+		return err
+	}
+	if e.Code != code {
+		return fmt.Errorf("code %d (%s), want %d", e.Code, e.Message, code)
+	}
+	return nil
+}
+
+// username is who the server thinks the caller is.
+func username(tb testing.TB, e wire.Envelope) string {
+	tb.Helper()
+	var data struct {
+		Username string `json:"username"`
+	}
+	e.Want(tb, wire.OK).Into(tb, &data)
+	return data.Username
+}
+
+func subject(kind kubevisionv1alpha1.SubjectKind, name string) []kubevisionv1alpha1.Subject {
+	return []kubevisionv1alpha1.Subject{{Kind: kind, Name: name}}
+}

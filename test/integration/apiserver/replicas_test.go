@@ -1,0 +1,98 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package apiserver_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+
+	"github.com/kubevision-io/kubevision/hack/localcluster"
+	"github.com/kubevision-io/kubevision/test/conformance/fixture"
+	"github.com/kubevision-io/kubevision/test/conformance/wire"
+)
+
+func newReplica(t *testing.T) *localcluster.APIServer {
+	t.Helper()
+	replica, err := env.KubeVision.StartAPIServer(t.Context(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = replica.Stop() })
+	return replica
+}
+
+// TestReplicasAgree: what one has handed out, another accepts at once, and what ends at one, ends at the other.
+func TestReplicasAgree(t *testing.T) {
+	first, second := direct(t), at(t, newReplica(t).Endpoint())
+	a := newActor(t, "")
+	for range 20 {
+		login := a.User.Login(t, first, wire.DirectPath)
+		second.Call(t, wire.Request{Path: wire.DirectPath + me, Bearer: login.AccessToken}).Want(t, wire.OK)
+		login = a.User.Login(t, second, wire.DirectPath)
+		first.Call(t, wire.Request{Path: wire.DirectPath + me, Bearer: login.AccessToken}).Want(t, wire.OK)
+	}
+	disable(t, a.User, true)
+	request := wire.Request{Path: wire.DirectPath + me, Bearer: a.AccessToken}
+	soon(t, first, wire.Unauthenticated, request)
+	soon(t, second, wire.Unauthenticated, request)
+	first.Call(t, fixture.LoginRequest(wire.DirectPath, a.Name, a.Password)).Want(t, wire.Unauthenticated)
+	second.Call(t, fixture.LoginRequest(wire.DirectPath, a.Name, a.Password)).Want(t, wire.Unauthenticated)
+}
+
+// TestANewUserOnAnotherReplica is not an error there, however young.
+func TestANewUserOnAnotherReplica(t *testing.T) {
+	first, second := direct(t), at(t, newReplica(t).Endpoint())
+	for range 5 {
+		u := set().User(t, "young")
+		login := u.Login(t, first, wire.DirectPath)
+		if got := username(t, second.Call(t, wire.Request{Path: wire.DirectPath + me, Bearer: login.AccessToken})); got != u.Name {
+			t.Errorf("the caller is %s, want %s", got, u.Name)
+		}
+	}
+}
+
+// TestKilledAndStartedAgain: a token outlives the process that made it.
+func TestKilledAndStartedAgain(t *testing.T) {
+	replica := newReplica(t)
+	client := at(t, replica.Endpoint())
+	a := newActor(t, "")
+	login := a.User.Login(t, client, wire.DirectPath)
+	request := wire.Request{Path: wire.DirectPath + me, Bearer: login.AccessToken}
+	client.Call(t, request).Want(t, wire.OK)
+	if err := replica.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if err := answers(t.Context(), client, wire.OK, request); err == nil {
+		t.Fatal("it was not killed")
+	}
+	if err := replica.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	at(t, replica.Endpoint()).Call(t, request).Want(t, wire.OK)
+}
+
+// TestTheOneBehindKubernetesIsKilled: its APIService comes back, and its users stay logged in.
+func TestTheOneBehindKubernetesIsKilled(t *testing.T) {
+	a := newActor(t, "")
+	porter := kube(t, "porter")
+	request := wire.Request{Path: wire.GroupPath + me, Token: a.AccessToken}
+	porter.Call(t, request).Want(t, wire.OK)
+	if err := env.KubeVision.APIServer().Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if err := env.KubeVision.APIServer().Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := env.KubeVision.WaitAvailable(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	fixture.Eventually(t, "wait for kube-apiserver to reach it again", func(ctx context.Context) error {
+		if err := answers(ctx, porter, wire.OK, request); err != nil {
+			return fmt.Errorf("through kube-apiserver: %w", err)
+		}
+		return nil
+	})
+	direct(t).Call(t, wire.Request{Path: wire.DirectPath + me, Bearer: a.AccessToken}).Want(t, wire.OK)
+}

@@ -1,0 +1,35 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package apiserver_test
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// TestNothingRacedOrPanicked in any program of ours while the tests of the files before this one ran.
+func TestNothingRacedOrPanicked(t *testing.T) {
+	logs, err := filepath.Glob(filepath.Join(env.Cluster.Dir(), "logs", "kubevision-*.log"))
+	if err != nil || len(logs) < 2 {
+		t.Fatalf("the logs are %v (%v)", logs, err)
+	}
+	for _, path := range logs {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, sign := range []string{"WARNING: DATA RACE", "panic: ", "Observed a panic", "fatal error: ", "concurrent map", "http: superfluous"} {
+			if at := strings.Index(string(text), sign); at >= 0 {
+				t.Errorf("%s: %.1500s", filepath.Base(path), text[at:])
+			}
+		}
+	}
+	select {
+	case err := <-env.Cluster.Exits():
+		t.Errorf("a program ended by itself: %v", err)
+	default:
+	}
+}

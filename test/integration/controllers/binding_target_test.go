@@ -1,0 +1,129 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+)
+
+func TestUserThatAppearsLater(t *testing.T) {
+	guard(t)
+	host(t)
+	u := userObject("")
+	b := newBinding(t, kubevisionv1alpha1.RoleDev, nil, toUser(u.Name))
+	c := awaitNotReady(t, b, kubevisionv1alpha1.ReasonSubjectNotFound)
+	if !strings.Contains(c.Message, u.Name) {
+		t.Errorf("message %q does not name the user", c.Message)
+	}
+	awaitCondition(t, b, kubevisionv1alpha1.RoleBindingSubjectsCondition, metav1.ConditionFalse, kubevisionv1alpha1.ReasonSubjectNotFound)
+	awaitMade(t, b)
+	staysNotReady(t, b, kubevisionv1alpha1.ReasonSubjectNotFound)
+	create(t, u)
+	awaitReady(t, b)
+	awaitMade(t, b, inWholeCluster(b, dev, user(u.Name)), using(b, hostName, user(u.Name)))
+}
+
+func TestClusterThatAppearsLater(t *testing.T) {
+	guard(t)
+	host(t)
+	u := newUser(t, "")
+	c := hostObject(unique("later"))
+	b := bindingObject(kubevisionv1alpha1.RoleDev, nil, toUser(u.Name))
+	b.Spec.Clusters.Names = []string{c.Name}
+	create(t, b)
+	staysNotReady(t, b, kubevisionv1alpha1.ReasonClusterNotFound)
+	awaitMade(t, b)
+	create(t, c)
+	awaitReady(t, b)
+	awaitMade(t, b, inWholeCluster(b, dev, user(u.Name)), using(b, c.Name, user(u.Name)))
+	remove(t, c)
+	awaitNotReady(t, b, kubevisionv1alpha1.ReasonClusterNotFound)
+	awaitMade(t, b)
+}
+
+func TestClustersByLabel(t *testing.T) {
+	guard(t)
+	host(t)
+	u := newUser(t, "")
+	label := map[string]string{unique("region"): "eu"}
+	b := bindingObject(kubevisionv1alpha1.RoleDev, nil, toUser(u.Name))
+	b.Spec.Clusters = kubevisionv1alpha1.ClusterTargets{Selector: &metav1.LabelSelector{MatchLabels: label}}
+	create(t, b)
+	staysNotReady(t, b, kubevisionv1alpha1.ReasonNoClusterMatches)
+	awaitMade(t, b)
+
+	one, two := hostObject(unique("one")), hostObject(unique("two"))
+	one.Labels, two.Labels = label, label
+	create(t, one)
+	awaitReady(t, b)
+	create(t, two)
+	both := strings.Join(sorted(one.Name, two.Name), ",")
+	awaitMade(t, b, inWholeCluster(b, dev, user(u.Name)), using(b, both, user(u.Name)))
+	change(t, one, func(c *kubevisionv1alpha1.KubeVisionCluster) { c.Labels = nil })
+	awaitMade(t, b, inWholeCluster(b, dev, user(u.Name)), using(b, two.Name, user(u.Name)))
+}
+
+func TestEveryClusterIsTheOnlyUseWithoutNames(t *testing.T) {
+	guard(t)
+	host(t)
+	u := newUser(t, "")
+	b := bindingObject(kubevisionv1alpha1.RoleDev, nil, toUser(u.Name))
+	b.Spec.Clusters = kubevisionv1alpha1.ClusterTargets{Selector: &metav1.LabelSelector{}}
+	create(t, b)
+	awaitReady(t, b)
+	awaitMade(t, b, inWholeCluster(b, dev, user(u.Name)), using(b, "*", user(u.Name)))
+
+	var roles rbacv1.ClusterRoleList
+	if err := env.Client.List(t.Context(), &roles); err != nil {
+		t.Fatal(err)
+	}
+	allowed := map[string]bool{"kubevision:use:" + b.Name: true, "kubevision:use:admin": true}
+	for i := range roles.Items {
+		for _, rule := range roles.Items[i].Rules {
+			if slices.Contains(rule.Verbs, "use") && slices.Contains(rule.Resources, "kubevisionclusters") && len(rule.ResourceNames) == 0 && !allowed[roles.Items[i].Name] {
+				t.Errorf("ClusterRole %s lets use every cluster: %+v", roles.Items[i].Name, rule)
+			}
+		}
+	}
+}
+
+func TestClusterWithoutConnection(t *testing.T) {
+	guard(t)
+	host(t)
+	u := newUser(t, "")
+	member := kubeconfigCluster()
+	create(t, member)
+	b := bindingObject(kubevisionv1alpha1.RoleDev, nil, toUser(u.Name))
+	b.Spec.Clusters.Names = []string{member.Name}
+	create(t, b)
+	awaitNotReady(t, b, kubevisionv1alpha1.ReasonNotConnected)
+	awaitMade(t, b, using(b, member.Name, user(u.Name)))
+
+	change(t, b, func(b *kubevisionv1alpha1.KubeVisionRoleBinding) {
+		b.Spec.Clusters.Names = []string{member.Name, hostName}
+	})
+	awaitMade(t, b, inWholeCluster(b, dev, user(u.Name)), using(b, strings.Join(sorted(member.Name, hostName), ","), user(u.Name)))
+	awaitNotReady(t, b, kubevisionv1alpha1.ReasonNotConnected)
+}
+
+func TestSummary(t *testing.T) {
+	guard(t)
+	host(t)
+	u := newUser(t, "")
+	b := bindingObject(kubevisionv1alpha1.RoleDev, labelled(map[string]string{"team": "web"}), toUser(u.Name), toGroup("web"))
+	b.Spec.Clusters = kubevisionv1alpha1.ClusterTargets{Selector: &metav1.LabelSelector{}}
+	create(t, b)
+	awaitReady(t, b)
+	want := kubevisionv1alpha1.RoleBindingSummary{Subjects: "KubeVisionUser/" + u.Name + ",KubeVisionGroup/web", Clusters: "<all>", Namespaces: "team=web"}
+	if b.Status.Summary == nil || *b.Status.Summary != want {
+		t.Errorf("the summary is %+v, want %+v", b.Status.Summary, want)
+	}
+}

@@ -1,0 +1,96 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+)
+
+func newNode(tb testing.TB, conditions ...corev1.NodeCondition) {
+	tb.Helper()
+	n := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: unique("node")}}
+	create(tb, n)
+	n.Status.Conditions = conditions
+	if err := env.Client.Status().Update(tb.Context(), n); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+func nodeReady(status corev1.ConditionStatus) corev1.NodeCondition {
+	return corev1.NodeCondition{Type: corev1.NodeReady, Status: status}
+}
+
+func TestHostBecomesReady(t *testing.T) {
+	guard(t)
+	c := host(t)
+	for conditionType, reason := range map[string]string{
+		kubevisionv1alpha1.ClusterReachableCondition:     kubevisionv1alpha1.ReasonProbeSucceeded,
+		kubevisionv1alpha1.ClusterCredentialsCondition:   kubevisionv1alpha1.ReasonAccepted,
+		kubevisionv1alpha1.ClusterImpersonationCondition: kubevisionv1alpha1.ReasonImpersonatorApplied,
+	} {
+		awaitCondition(t, c, conditionType, metav1.ConditionTrue, reason)
+	}
+	kube, err := kubernetes.NewForConfig(env.Cluster.Config())
+	if err != nil {
+		t.Fatal(err)
+	}
+	version, err := kube.Discovery().ServerVersion()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Status.Version != version.GitVersion || c.Status.APIServer != env.Cluster.Config().Host || c.Status.LastProbeTime == nil {
+		t.Errorf("the status is %+v, want version %s at %s", c.Status, version.GitVersion, env.Cluster.Config().Host)
+	}
+	if !slices.Contains(c.Finalizers, "kubevision.io/cluster") {
+		t.Errorf("the finalizers are %v", c.Finalizers)
+	}
+}
+
+func TestNodesAreCounted(t *testing.T) {
+	guard(t)
+	c := host(t)
+	before := *read(t, c).Status.Nodes
+	newNode(t, nodeReady(corev1.ConditionTrue))
+	newNode(t, corev1.NodeCondition{Type: corev1.NodeMemoryPressure, Status: corev1.ConditionTrue}, nodeReady(corev1.ConditionTrue))
+	newNode(t, nodeReady(corev1.ConditionFalse))
+	newNode(t, nodeReady(corev1.ConditionUnknown))
+	newNode(t)
+	touch(t, c)
+	want := kubevisionv1alpha1.NodeCount{Total: before.Total + 5, Ready: before.Ready + 2}
+	eventually(t, soon, "wait for the count of nodes", func(ctx context.Context) error {
+		if err := env.Client.Get(ctx, client.ObjectKeyFromObject(c), c); err != nil {
+			return err
+		}
+		if diff := cmp.Diff(&want, c.Status.Nodes); diff != "" {
+			return fmt.Errorf("(-want +got):\n%s", diff)
+		}
+		return nil
+	})
+}
+
+func TestKubeconfigClusterIsNotConnected(t *testing.T) {
+	guard(t)
+	c := kubeconfigCluster()
+	create(t, c)
+	awaitNotReady(t, c, kubevisionv1alpha1.ReasonNotConnected)
+	for _, conditionType := range []string{
+		kubevisionv1alpha1.ClusterReachableCondition, kubevisionv1alpha1.ClusterCredentialsCondition, kubevisionv1alpha1.ClusterImpersonationCondition,
+	} {
+		awaitCondition(t, c, conditionType, metav1.ConditionUnknown, kubevisionv1alpha1.ReasonNotConnected)
+	}
+	if c.Status.Version != "" || c.Status.Nodes != nil {
+		t.Errorf("the status is %+v of a cluster that nobody has seen", c.Status)
+	}
+}

@@ -1,0 +1,90 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"context"
+	"maps"
+	"strings"
+	"testing"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+type object = map[string]any
+
+// verdict is what the API server says of an object: want is part of the message to the user, nothing for an object that is good.
+type verdict struct {
+	name string // a good one is made up where it is empty
+	spec object
+	want string
+}
+
+func kubevisionObject(kind, name string, spec object) *unstructured.Unstructured {
+	if name == "" {
+		name = unique("crd")
+	}
+	u := &unstructured.Unstructured{Object: object{"spec": spec}}
+	u.SetAPIVersion("kubevision.io/v1alpha1")
+	u.SetKind(kind)
+	u.SetName(name)
+	return u
+}
+
+// judge asks the API server about each object, and makes none.
+func judge(t *testing.T, kind string, table map[string]verdict) {
+	for name, tc := range table {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			checkVerdict(t, env.Client.Create(t.Context(), kubevisionObject(kind, tc.name, tc.spec), client.DryRunAll), tc.want)
+		})
+	}
+}
+
+func checkVerdict(tb testing.TB, err error, want string) {
+	tb.Helper()
+	switch {
+	case want == "" && err != nil:
+		tb.Errorf("a good object is refused: %v", err)
+	case want != "" && err == nil:
+		tb.Errorf("a bad object is accepted, want %q", want)
+	case want != "" && (!apierrors.IsInvalid(err) && !apierrors.IsBadRequest(err) || !strings.Contains(err.Error(), want)):
+		tb.Errorf("the message is %q, want %q", err, want)
+	}
+}
+
+// judgeChange asks the API server about a change of the spec of an object that exists.
+func judgeChange(tb testing.TB, kind string, before, after object, want string) {
+	tb.Helper()
+	o := kubevisionObject(kind, "", before)
+	create(tb, o)
+	eventually(tb, soon, "change "+o.GetName(), func(ctx context.Context) error {
+		if err := env.Client.Get(ctx, client.ObjectKeyFromObject(o), o); err != nil {
+			return err
+		}
+		changed := o.DeepCopy()
+		changed.Object["spec"] = after
+		err := env.Client.Update(ctx, changed, client.DryRunAll)
+		if apierrors.IsConflict(err) {
+			return err
+		}
+		checkVerdict(tb, err, want)
+		return nil
+	})
+}
+
+// with is the base with some fields changed; nil takes one away.
+func with(base object, changes object) object {
+	out := maps.Clone(base)
+	for k, v := range changes {
+		if v == nil {
+			delete(out, k)
+		} else {
+			out[k] = v
+		}
+	}
+	return out
+}

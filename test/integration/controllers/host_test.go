@@ -1,0 +1,78 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"errors"
+	"testing"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+)
+
+const hostName = "local"
+
+// host makes sure that the cluster itself is registered and ready.
+func host(tb testing.TB) *kubevisionv1alpha1.KubeVisionCluster {
+	tb.Helper()
+	c := hostObject(hostName)
+	if err := env.Client.Create(tb.Context(), c); err != nil && !apierrors.IsAlreadyExists(err) {
+		tb.Fatalf("registering the host: %v", err)
+	}
+	awaitReady(tb, c)
+	return c
+}
+
+func hostObject(name string) *kubevisionv1alpha1.KubeVisionCluster {
+	return &kubevisionv1alpha1.KubeVisionCluster{
+		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{"environment": "test"}},
+		Spec:       kubevisionv1alpha1.KubeVisionClusterSpec{InCluster: true},
+	}
+}
+
+// noHost takes every registration of the host away until the test ends.
+func noHost(tb testing.TB) {
+	tb.Helper()
+	var all kubevisionv1alpha1.KubeVisionClusterList
+	if err := env.Client.List(tb.Context(), &all); err != nil {
+		tb.Fatal(err)
+	}
+	for i := range all.Items {
+		if all.Items[i].Spec.InCluster {
+			remove(tb, &all.Items[i])
+		}
+	}
+	tb.Cleanup(func() { hostAgain(tb) })
+}
+
+// hostAgain registers the host when a test has ended.
+func hostAgain(tb testing.TB) {
+	tb.Helper()
+	ctx, cancel := later(tb)
+	defer cancel()
+	if err := env.Client.Create(ctx, hostObject(hostName)); err != nil && !apierrors.IsAlreadyExists(err) {
+		tb.Errorf("registering the host again: %v", err)
+	}
+}
+
+// kubeconfigCluster is a cluster with which there is no connection.
+func kubeconfigCluster() *kubevisionv1alpha1.KubeVisionCluster {
+	return &kubevisionv1alpha1.KubeVisionCluster{
+		ObjectMeta: metav1.ObjectMeta{Name: unique("member")},
+		Spec: kubevisionv1alpha1.KubeVisionClusterSpec{
+			KubeconfigSecretRef: &kubevisionv1alpha1.SecretKeyReference{Name: "no-such-secret"},
+		},
+	}
+}
+
+// exists is an error unless the object does.
+func exists(o client.Object, err error) error {
+	if apierrors.IsNotFound(err) {
+		return errors.New(o.GetName() + " does not exist")
+	}
+	return err
+}

@@ -1,0 +1,22 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package controllers tests the controllers as they run: the programs themselves, on a real control plane, through nothing but its API.
+package controllers
+
+import (
+	"os"
+	"testing"
+
+	"k8s.io/klog/v2"
+	ctrl "sigs.k8s.io/controller-runtime"
+
+	"github.com/kubevision-io/kubevision/test/environment"
+)
+
+var env *environment.Environment
+
+func TestMain(m *testing.M) {
+	ctrl.SetLogger(klog.Background())
+	os.Exit(environment.Main(m, func(e *environment.Environment) { env = e }))
+}

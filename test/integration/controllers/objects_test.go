@@ -1,0 +1,135 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/util/retry"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/names"
+)
+
+// unique is a name that no other test has.
+func unique(prefix string) string { return prefix + "-" + strings.ToLower(rand.Text()[:8]) }
+
+// canary begins every password of these tests, so that one that leaks is found.
+const canary = "canary-"
+
+func newPassword() string { return canary + rand.Text() }
+
+// create makes an object for the time of the test.
+func create(tb testing.TB, o client.Object) {
+	tb.Helper()
+	if err := env.Client.Create(tb.Context(), o); err != nil {
+		tb.Fatalf("creating %T %s: %v", o, o.GetName(), err)
+	}
+	tb.Cleanup(func() { remove(tb, o) })
+}
+
+// remove deletes an object and waits until it is gone. A namespace goes by itself.
+func remove(tb testing.TB, o client.Object) {
+	tb.Helper()
+	ctx, cancel := later(tb)
+	defer cancel()
+	if err := env.Client.Delete(ctx, o); client.IgnoreNotFound(err) != nil {
+		tb.Errorf("deleting %T %s: %v", o, o.GetName(), err)
+		return
+	}
+	if _, ok := o.(*corev1.Namespace); ok {
+		return
+	}
+	if err := poll(ctx, soon, "deletion of "+o.GetName(), func(ctx context.Context) error { return absent(ctx, o) }); err != nil {
+		tb.Error(err)
+	}
+}
+
+// absent is an error while the object, the one with its UID, exists.
+func absent(ctx context.Context, o client.Object) error {
+	existing, ok := o.DeepCopyObject().(client.Object)
+	if !ok {
+		return errors.New("not an object")
+	}
+	err := env.Client.Get(ctx, client.ObjectKeyFromObject(o), existing)
+	switch {
+	case apierrors.IsNotFound(err):
+		return nil
+	case err != nil:
+		return err
+	case o.GetUID() != "" && existing.GetUID() != o.GetUID():
+		return nil
+	}
+	return errors.New(o.GetName() + " exists")
+}
+
+// change reads an object, changes it, and writes it.
+func change[T client.Object](tb testing.TB, o T, how func(T)) {
+	tb.Helper()
+	err := retry.RetryOnConflict(retry.DefaultBackoff, func() error {
+		if err := env.Client.Get(tb.Context(), client.ObjectKeyFromObject(o), o); err != nil {
+			return err
+		}
+		how(o)
+		return env.Client.Update(tb.Context(), o)
+	})
+	if err != nil {
+		tb.Fatalf("changing %T %s: %v", o, o.GetName(), err)
+	}
+}
+
+// read reads an object that exists.
+func read[T client.Object](tb testing.TB, o T) T {
+	tb.Helper()
+	if err := env.Client.Get(tb.Context(), client.ObjectKeyFromObject(o), o); err != nil {
+		tb.Fatalf("reading %T %s: %v", o, o.GetName(), err)
+	}
+	return o
+}
+
+func newNamespace(tb testing.TB, labels map[string]string) string {
+	tb.Helper()
+	n := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: unique("ns"), Labels: labels}}
+	create(tb, n)
+	return n.Name
+}
+
+// newSource makes a Secret with a password.
+func newSource(tb testing.TB, value string) *corev1.Secret {
+	tb.Helper()
+	s := &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: names.Namespace, Name: unique("source")},
+		Data:       map[string][]byte{names.PasswordKey: []byte(value)},
+	}
+	create(tb, s)
+	return s
+}
+
+func userObject(source string) *kubevisionv1alpha1.KubeVisionUser {
+	u := &kubevisionv1alpha1.KubeVisionUser{ObjectMeta: metav1.ObjectMeta{Name: unique("user")}}
+	if source != "" {
+		u.Spec.PasswordSecretRef = &kubevisionv1alpha1.SecretKeyReference{Name: source}
+	}
+	return u
+}
+
+// newUser makes a user, without a password where no Secret is named.
+func newUser(tb testing.TB, source string) *kubevisionv1alpha1.KubeVisionUser {
+	tb.Helper()
+	u := userObject(source)
+	create(tb, u)
+	return u
+}
+
+func credentialsOf(user string) *corev1.Secret {
+	return &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: names.Namespace, Name: names.CredentialsSecret(user)}}
+}

@@ -1,0 +1,163 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/names"
+)
+
+// placed is everything on the host that is there for no one binding or user.
+func placed(ctx context.Context) ([]client.Object, error) {
+	var out []client.Object
+	var roles rbacv1.ClusterRoleList
+	var clusterBindings rbacv1.ClusterRoleBindingList
+	var namespaced rbacv1.RoleList
+	var bindings rbacv1.RoleBindingList
+	var accounts corev1.ServiceAccountList
+	for _, list := range []client.ObjectList{&roles, &clusterBindings, &namespaced, &bindings, &accounts} {
+		if err := env.Client.List(ctx, list, client.HasLabels{names.ComponentLabel}); err != nil {
+			return nil, err
+		}
+	}
+	for i := range roles.Items {
+		out = append(out, &roles.Items[i])
+	}
+	for i := range clusterBindings.Items {
+		out = append(out, &clusterBindings.Items[i])
+	}
+	for i := range namespaced.Items {
+		out = append(out, &namespaced.Items[i])
+	}
+	for i := range bindings.Items {
+		out = append(out, &bindings.Items[i])
+	}
+	for i := range accounts.Items {
+		out = append(out, &accounts.Items[i])
+	}
+	return out, nil
+}
+
+func arePlaced(want ...string) func(context.Context) error {
+	want = append([]string{}, want...)
+	return func(ctx context.Context) error {
+		objects, err := placed(ctx)
+		if err != nil {
+			return err
+		}
+		got := []string{}
+		for _, o := range objects {
+			got = append(got, fmt.Sprintf("%T %s", o, client.ObjectKeyFromObject(o)))
+		}
+		slices.Sort(got)
+		if diff := cmp.Diff(want, got); diff != "" {
+			return errors.New("wanted objects (-) and those that are there (+):\n" + diff)
+		}
+		return nil
+	}
+}
+
+// onEveryHost is what the registration of the host places there.
+func onEveryHost() []string {
+	return sorted(
+		"*v1.ClusterRole /kubevision:admin", "*v1.ClusterRole /kubevision:ops", "*v1.ClusterRole /kubevision:dev", "*v1.ClusterRole /kubevision:readonly",
+		"*v1.ClusterRole /kubevision:aggregate-cluster-view", "*v1.ClusterRole /kubevision:aggregate-operate-nodes",
+		"*v1.ClusterRole /kubevision-impersonator", "*v1.ClusterRoleBinding /kubevision-impersonator",
+		"*v1.ServiceAccount kubevision-system/kubevision-impersonator")
+}
+
+func TestLastRegistrationOfTheHostTakesEverythingAlong(t *testing.T) {
+	guard(t)
+	host(t)
+	namespace := newNamespace(t, nil)
+	b := newBinding(t, kubevisionv1alpha1.RoleDev, inNames(namespace),
+		kubevisionv1alpha1.Subject{Kind: kubevisionv1alpha1.SubjectServiceAccount, Namespace: namespace, Name: "robot"})
+	awaitReady(t, b)
+	eventually(t, soon, "wait for what is placed", arePlaced(sorted(append(onEveryHost(),
+		"*v1.Role "+namespace+"/kubevision-impersonator", "*v1.RoleBinding "+namespace+"/kubevision-impersonator")...)...))
+
+	noHost(t)
+	eventually(t, soon, "wait until nothing is placed", arePlaced())
+	awaitMade(t, b)
+	awaitNotReady(t, b, kubevisionv1alpha1.ReasonClusterNotFound)
+
+	c := host(t)
+	eventually(t, soon, "wait for what is placed", arePlaced(sorted(append(onEveryHost(),
+		"*v1.Role "+namespace+"/kubevision-impersonator", "*v1.RoleBinding "+namespace+"/kubevision-impersonator")...)...))
+	awaitReady(t, b)
+	awaitReady(t, c)
+}
+
+func TestOtherRegistrationOfTheHostKeepsEverything(t *testing.T) {
+	guard(t)
+	host(t)
+	before := versions(t)
+	for name, goes := range map[string]func(second *kubevisionv1alpha1.KubeVisionCluster) *kubevisionv1alpha1.KubeVisionCluster{
+		"the second goes": func(second *kubevisionv1alpha1.KubeVisionCluster) *kubevisionv1alpha1.KubeVisionCluster {
+			return second
+		},
+		"the first goes": func(*kubevisionv1alpha1.KubeVisionCluster) *kubevisionv1alpha1.KubeVisionCluster {
+			return hostObject(hostName)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			host(t)
+			second := hostObject(unique("second"))
+			create(t, second)
+			t.Cleanup(func() { hostAgain(t) })
+			awaitReady(t, second)
+			remove(t, goes(second))
+			if diff := cmp.Diff(before, versions(t)); diff != "" {
+				t.Errorf("what is placed (-before +after):\n%s", diff)
+			}
+		})
+	}
+}
+
+// versions are the UIDs and versions of everything that is placed.
+func versions(tb testing.TB) map[string]string {
+	tb.Helper()
+	objects, err := placed(tb.Context())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	out := map[string]string{}
+	for _, o := range objects {
+		out[fmt.Sprintf("%T %s", o, client.ObjectKeyFromObject(o))] = string(o.GetUID()) + "/" + o.GetResourceVersion()
+	}
+	return out
+}
+
+// A registration that is taken back before everything is in place must leave nothing either.
+func TestShortRegistrationLeavesNothing(t *testing.T) {
+	guard(t)
+	noHost(t)
+	eventually(t, soon, "wait until nothing is placed", arePlaced())
+	for range 8 {
+		c := hostObject(unique("short"))
+		create(t, c)
+		eventually(t, soon, "wait for the finalizer", func(ctx context.Context) error {
+			if err := env.Client.Get(ctx, client.ObjectKeyFromObject(c), c); err != nil {
+				return err
+			}
+			if len(c.Finalizers) == 0 {
+				return errors.New("there is none")
+			}
+			return nil
+		})
+		remove(t, c)
+		eventually(t, repairTime, "wait until nothing is placed", arePlaced())
+	}
+}

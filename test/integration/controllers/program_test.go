@@ -1,0 +1,67 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	coordinationv1 "k8s.io/api/coordination/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/names"
+)
+
+func leaderLease() *coordinationv1.Lease {
+	return &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: names.Namespace, Name: "kubevision-controller-manager"}}
+}
+
+// restart ends kubevision-controller-manager in the orderly way and starts it again.
+func restart(tb testing.TB) {
+	tb.Helper()
+	if err := env.KubeVision.ControllerManager().Restart(tb.Context()); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// crash kills kubevision-controller-manager and starts it again. The lease of the dead one is taken away, so that nobody waits for it.
+func crash(tb testing.TB) {
+	tb.Helper()
+	if err := env.KubeVision.ControllerManager().Kill(); err != nil {
+		tb.Fatal(err)
+	}
+	if err := env.Client.Delete(tb.Context(), leaderLease()); client.IgnoreNotFound(err) != nil {
+		tb.Fatal(err)
+	}
+	if err := env.KubeVision.ControllerManager().Start(tb.Context()); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// awaitLeader waits until the controllers work: until one of them has seen a user that is new.
+func awaitLeader(tb testing.TB) {
+	tb.Helper()
+	u := newUser(tb, "")
+	eventually(tb, lease, "wait for the controllers to work", func(ctx context.Context) error {
+		if err := env.Client.Get(ctx, client.ObjectKeyFromObject(u), u); err != nil {
+			return err
+		}
+		if u.Status.ObservedGeneration == 0 {
+			return errors.New("a new user is not seen")
+		}
+		return nil
+	})
+}
+
+// touch changes a cluster in a way that means nothing, so that it is looked at now.
+func touch(tb testing.TB, c *kubevisionv1alpha1.KubeVisionCluster) {
+	tb.Helper()
+	change(tb, c, func(c *kubevisionv1alpha1.KubeVisionCluster) {
+		c.Spec.DisplayName = time.Now().Format(time.RFC3339Nano)
+	})
+}

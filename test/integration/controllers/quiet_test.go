@@ -1,0 +1,97 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"bufio"
+	"maps"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+)
+
+var (
+	requestTotal = regexp.MustCompile(`^apiserver_request_total\{(.*)\} (\S+)$`)
+	label        = regexp.MustCompile(`(\w+)="([^"]*)"`)
+)
+
+// writes counts, by verb and resource, the writes that only KubeVision's controllers make on a cluster on which nobody else works.
+func writes(tb testing.TB) map[string]float64 {
+	tb.Helper()
+	out := map[string]float64{}
+	scanner := bufio.NewScanner(strings.NewReader(kubectl(tb, "get", "--raw", "/metrics")))
+	scanner.Buffer(nil, 1<<20)
+	for scanner.Scan() {
+		found := requestTotal.FindStringSubmatch(scanner.Text())
+		if found == nil {
+			continue
+		}
+		labels := map[string]string{}
+		for _, pair := range label.FindAllStringSubmatch(found[1], -1) {
+			labels[pair[1]] = pair[2]
+		}
+		if !slices.Contains([]string{"POST", "PUT", "PATCH", "APPLY", "DELETE", "DELETECOLLECTION"}, labels["verb"]) {
+			continue
+		}
+		ours := slices.Contains([]string{"kubevision.io", "rbac.authorization.k8s.io", "apiregistration.k8s.io", "events.k8s.io"}, labels["group"]) ||
+			slices.Contains([]string{"secrets", "configmaps", "serviceaccounts"}, labels["resource"])
+		if ours {
+			count, err := strconv.ParseFloat(found[2], 64)
+			if err != nil {
+				tb.Fatal(err)
+			}
+			out[labels["verb"]+" "+labels["group"]+"/"+labels["resource"]+"/"+labels["subresource"]] += count
+		}
+	}
+	if len(out) == 0 {
+		tb.Fatal("kube-apiserver counts no writes at all")
+	}
+	return out
+}
+
+// With everything as it should be, the controllers write nothing but the time of the last probe.
+func TestNothingIsWrittenWhenAllIsWell(t *testing.T) {
+	guard(t)
+	host(t)
+	n := newNamespace(t, nil)
+	u := newUser(t, newSource(t, newPassword()).Name)
+	disabled := userObject("")
+	disabled.Spec.Disabled = true
+	create(t, disabled)
+	broken := newUser(t, "no-such-secret")
+	member := kubeconfigCluster()
+	create(t, member)
+	account := kubevisionv1alpha1.Subject{Kind: kubevisionv1alpha1.SubjectServiceAccount, Namespace: n, Name: "robot"}
+	awaitReady(t, newBinding(t, kubevisionv1alpha1.RoleDev, nil, toUser(u.Name), toGroup("x"), account))
+	awaitReady(t, newBinding(t, kubevisionv1alpha1.RoleOps, inNames(n), toUser(u.Name), account))
+	longNames := make([]kubevisionv1alpha1.Subject, 0, 3)
+	for range 3 {
+		longNames = append(longNames, kubevisionv1alpha1.Subject{Kind: kubevisionv1alpha1.SubjectUser, Name: strings.Repeat("日本", 20) + unique("x")})
+	}
+	awaitReady(t, newBinding(t, kubevisionv1alpha1.RoleOps, inNames(n), longNames...))
+	awaitNotReady(t, newBinding(t, "no-such-role", nil, toUser(u.Name)), kubevisionv1alpha1.ReasonRoleNotFound)
+	awaitNotReady(t, newBinding(t, kubevisionv1alpha1.RoleDev, inNames("no-such-namespace"), toUser("nobody")), kubevisionv1alpha1.ReasonNamespaceNotFound)
+	awaitNotReady(t, broken, kubevisionv1alpha1.ReasonSecretNotFound)
+	awaitReady(t, u)
+	awaitNotReady(t, member, kubevisionv1alpha1.ReasonNotConnected)
+
+	before := awaitQuiet(t)
+	time.Sleep(10 * time.Second)
+	const probe = "PATCH kubevision.io/kubevisionclusters/status"
+	after := writes(t)
+	for what := range maps.Keys(after) {
+		more, allowed := after[what]-before[what], 0.0
+		if what == probe {
+			allowed = 2
+		}
+		if more > allowed {
+			t.Errorf("%v times in 10 s: %s", more, what)
+		}
+	}
+}

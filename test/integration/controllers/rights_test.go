@@ -1,0 +1,111 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	rbacv1 "k8s.io/api/rbac/v1"
+)
+
+// rights are all the rules that reach a ServiceAccount of KubeVision's, each with where it holds, read from the cluster itself.
+func rights(tb testing.TB, account string) []string {
+	tb.Helper()
+	var out []string
+	var clusterBindings rbacv1.ClusterRoleBindingList
+	var bindings rbacv1.RoleBindingList
+	if err := env.Client.List(tb.Context(), &clusterBindings); err != nil {
+		tb.Fatal(err)
+	}
+	if err := env.Client.List(tb.Context(), &bindings); err != nil {
+		tb.Fatal(err)
+	}
+	isOurs := func(s rbacv1.Subject) bool {
+		return s.Kind == rbacv1.ServiceAccountKind && s.Namespace == "kubevision-system" && s.Name == account ||
+			s.Name == "system:serviceaccounts:kubevision-system" || s.Name == "system:serviceaccount:kubevision-system:"+account
+	}
+	for _, b := range clusterBindings.Items {
+		if slices.ContainsFunc(b.Subjects, isOurs) {
+			out = append(out, rulesOf(tb, "everywhere", b.RoleRef, "")...)
+		}
+	}
+	for _, b := range bindings.Items {
+		if slices.ContainsFunc(b.Subjects, isOurs) {
+			out = append(out, rulesOf(tb, "in "+b.Namespace, b.RoleRef, b.Namespace)...)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+func rulesOf(tb testing.TB, where string, ref rbacv1.RoleRef, namespace string) []string {
+	tb.Helper()
+	if !strings.HasPrefix(ref.Name, "kubevision") { // Kubernetes' own roles may grow with it
+		return []string{where + ": " + ref.Kind + " " + ref.Name}
+	}
+	var rules []rbacv1.PolicyRule
+	if ref.Kind == "Role" {
+		role := &rbacv1.Role{}
+		role.Namespace, role.Name = namespace, ref.Name
+		rules = read(tb, role).Rules
+	} else {
+		rules = read(tb, clusterRole(ref.Name)).Rules
+	}
+	out := make([]string, 0, len(rules))
+	for _, r := range rules {
+		line := fmt.Sprintf("%s: %s %s/%s", where, strings.Join(r.Verbs, ","), strings.Join(r.APIGroups, ","), strings.Join(r.Resources, ","))
+		if len(r.ResourceNames) > 0 {
+			line += " " + strings.Join(r.ResourceNames, ",")
+		}
+		if len(r.NonResourceURLs) > 0 {
+			line += " " + strings.Join(r.NonResourceURLs, ",")
+		}
+		out = append(out, line)
+	}
+	return out
+}
+
+// Whoever widens what the programs may do widens this list too.
+func TestRightsOfThePrograms(t *testing.T) {
+	for account, want := range map[string][]string{
+		"kubevision-controller-manager": {
+			"everywhere: ClusterRole system:auth-delegator",
+			"everywhere: bind,escalate rbac.authorization.k8s.io/clusterroles,roles",
+			"everywhere: create,patch events.k8s.io/events",
+			"everywhere: get,list,watch /namespaces",
+			"everywhere: get,list,watch,create,patch,delete rbac.authorization.k8s.io/clusterroles,clusterrolebindings,roles,rolebindings",
+			"everywhere: get,list,watch,create,update,patch kubevision.io/kubevisionusers,kubevisionrolebindings",
+			"everywhere: get,list,watch,delete kubevision.io/kubevisionsessions",
+			"everywhere: get,list,watch,update,patch kubevision.io/kubevisionclusters",
+			"everywhere: get,patch apiregistration.k8s.io/apiservices v1alpha1.dashboard.kubevision.io",
+			"everywhere: list /nodes",
+			"everywhere: list,watch apiregistration.k8s.io/apiservices",
+			"everywhere: patch kubevision.io/kubevisionusers/status,kubevisionclusters/status,kubevisionrolebindings/status",
+			"everywhere: update kubevision.io/kubevisionusers/finalizers",
+			"in kubevision-system: get,create,update /configmaps",
+			"in kubevision-system: get,create,update coordination.k8s.io/leases",
+			"in kubevision-system: get,list,watch,create,patch,delete /serviceaccounts",
+			"in kubevision-system: get,list,watch,create,update /secrets",
+		},
+		"kubevision-apiserver": {
+			"everywhere: ClusterRole system:auth-delegator",
+			"everywhere: get,list,watch kubevision.io/kubevisionusers,kubevisionclusters,kubevisionrolebindings",
+			"everywhere: get,list,watch,create,update,delete kubevision.io/kubevisionsessions",
+			"in kube-system: Role extension-apiserver-authentication-reader",
+			"in kubevision-system: create /serviceaccounts/token kubevision-impersonator",
+			"in kubevision-system: get,update /secrets",
+			"in kubevision-system: list,watch /secrets kubevision-signing-keys",
+		},
+	} {
+		t.Run(account, func(t *testing.T) {
+			if diff := cmp.Diff(want, rights(t, account)); diff != "" {
+				t.Errorf("what %s may do (-want +got):\n%s", account, diff)
+			}
+		})
+	}
+}

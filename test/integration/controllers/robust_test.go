@@ -1,0 +1,160 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"slices"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+)
+
+// stuck is a namespace that is being deleted and cannot go, since something in it has a finalizer.
+func stuck(tb testing.TB, namespace string) {
+	tb.Helper()
+	m := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "stays", Finalizers: []string{"example.com/stays"}}}
+	if err := env.Client.Create(tb.Context(), m); err != nil {
+		tb.Fatal(err)
+	}
+	tb.Cleanup(func() {
+		ctx, cancel := later(tb)
+		defer cancel()
+		m.Finalizers = nil
+		m.ResourceVersion = ""
+		if err := env.Client.Update(ctx, m); client.IgnoreNotFound(err) != nil {
+			tb.Errorf("letting the namespace go: %v", err)
+		}
+	})
+	remove(tb, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}})
+}
+
+// One namespace that cannot be deleted must not stop the bindings of all the others.
+func TestStuckNamespaceHarmsNoOtherBinding(t *testing.T) {
+	guard(t)
+	host(t)
+	n := newNamespace(t, nil)
+	b := newBinding(t, kubevisionv1alpha1.RoleDev, nil,
+		kubevisionv1alpha1.Subject{Kind: kubevisionv1alpha1.SubjectServiceAccount, Namespace: n, Name: "robot"})
+	awaitReady(t, b)
+	role := &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: n, Name: "kubevision-impersonator"}}
+	read(t, role)
+	stuck(t, n)
+	eventuallyAbsent(t, role)
+
+	u := newUser(t, "")
+	other := newBinding(t, kubevisionv1alpha1.RoleDev, nil, toUser(u.Name))
+	awaitMade(t, other, inWholeCluster(other, dev, user(u.Name)), using(other, hostName, user(u.Name)))
+	awaitReady(t, other)
+	awaitReady(t, host(t))
+}
+
+func badSelectors() map[string]*metav1.LabelSelector {
+	return map[string]*metav1.LabelSelector{
+		"unknown operator": {MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "a", Operator: "Like", Values: []string{"b"}}}},
+		"bad value":        {MatchLabels: map[string]string{"a": "b c"}},
+	}
+}
+
+// badSelector changes a binding to a selector that selects nothing, unless the API server refuses it.
+func badSelector(tb testing.TB, b *kubevisionv1alpha1.KubeVisionRoleBinding, how func()) bool {
+	tb.Helper()
+	read(tb, b)
+	how()
+	return env.Client.Update(tb.Context(), b) == nil
+}
+
+// A selector that cannot be read selects nothing: what was granted before is taken away, and the status says why.
+func TestBadSelectorEndsTheGrant(t *testing.T) {
+	for name, selector := range badSelectors() {
+		t.Run(name, func(t *testing.T) {
+			guard(t)
+			host(t)
+			n := newNamespace(t, nil)
+			u := newUser(t, "")
+			ofClusters, ofNamespaces := newBinding(t, kubevisionv1alpha1.RoleDev, nil, toUser(u.Name)), newBinding(t, kubevisionv1alpha1.RoleDev, inNames(n), toUser(u.Name))
+			awaitReady(t, ofClusters)
+			awaitReady(t, ofNamespaces)
+			holds(t, settling, "before the change", isMade(ofClusters, inWholeCluster(ofClusters, dev, user(u.Name)), using(ofClusters, hostName, user(u.Name))))
+			for _, b := range []*kubevisionv1alpha1.KubeVisionRoleBinding{ofClusters, ofNamespaces} {
+				if !badSelector(t, b, func() {
+					if b == ofClusters {
+						b.Spec.Clusters = kubevisionv1alpha1.ClusterTargets{Selector: selector}
+					} else {
+						b.Spec.Namespaces = &kubevisionv1alpha1.NamespaceTargets{Selector: selector}
+					}
+				}) {
+					continue
+				}
+				if err := poll(t.Context(), soon, "wait for the end of the grant", func(ctx context.Context) error {
+					made, err := madeFor(ctx, b)
+					if err != nil {
+						return err
+					}
+					delete(made, "ClusterRole kubevision:use:"+b.Name)
+					if b == ofNamespaces { // the cluster is still named
+						delete(made, "ClusterRoleBinding kubevision:use:"+b.Name)
+					}
+					if len(made) > 0 {
+						return errors.New("still there: " + slices.Sorted(maps.Keys(made))[0])
+					}
+					return nil
+				}); err != nil {
+					t.Error(err)
+				}
+				if now := read(t, b); now.Status.ObservedGeneration != now.Generation {
+					t.Errorf("the status speaks of generation %d, not %d: %+v", now.Status.ObservedGeneration, now.Generation, now.Status.Conditions)
+				}
+			}
+		})
+	}
+}
+
+// A user must not be locked out by a binding that cannot be read.
+func TestBadSelectorLocksNobodyOut(t *testing.T) {
+	guard(t)
+	host(t)
+	value := newPassword()
+	u := newUser(t, newSource(t, value).Name)
+	awaitReady(t, u)
+	b := bindingObject(kubevisionv1alpha1.RoleDev, nil, toUser(u.Name))
+	b.Spec.Clusters = kubevisionv1alpha1.ClusterTargets{Selector: badSelectors()["unknown operator"]}
+	if err := env.Client.Create(t.Context(), b); err != nil {
+		t.Skipf("the API server refuses such a selector: %v", err)
+	}
+	t.Cleanup(func() { remove(t, b) })
+	awaitLogin(t, u.Name, value, dashboardv1alpha1.CodeOK)
+}
+
+// What cannot be applied is said in the status, whatever the reason.
+func TestRoleThatCannotBeIsReported(t *testing.T) {
+	for _, name := range []string{".", ".."} {
+		t.Run(name, func(t *testing.T) {
+			host(t)
+			u := newUser(t, "")
+			b := bindingObject(name, nil, toUser(u.Name))
+			if err := env.Client.Create(t.Context(), b); err != nil {
+				t.Skipf("the API server refuses the name: %v", err)
+			}
+			t.Cleanup(func() { remove(t, b) })
+			eventually(t, soon, "wait for a condition", func(ctx context.Context) error {
+				if err := env.Client.Get(ctx, client.ObjectKeyFromObject(b), b); err != nil {
+					return err
+				}
+				if len(b.Status.Conditions) == 0 || b.Status.Conditions[0].Status != metav1.ConditionFalse {
+					return errors.New("there is none that says that the binding is not in force")
+				}
+				return nil
+			})
+		})
+	}
+}

@@ -1,0 +1,29 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// In all that the tests before this one have made the programs do, nothing was refused for want of a right.
+func TestProgramsLackNoRight(t *testing.T) {
+	for _, file := range logFiles(t) {
+		seen := map[string]bool{}
+		for line := range strings.Lines(logText(t, file)) {
+			lower := strings.ToLower(line)
+			if !strings.Contains(lower, "forbidden") || strings.Contains(lower, "because it is being terminated") {
+				continue
+			}
+			_, what, _ := strings.Cut(line, "forbidden")
+			what, _, _ = strings.Cut(what, " event=")
+			if !seen[what] {
+				seen[what] = true
+				t.Errorf("%s: %.600s", filepath.Base(file), line)
+			}
+		}
+	}
+}
