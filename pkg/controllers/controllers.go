@@ -63,6 +63,20 @@ func CacheOptions() cache.Options {
 	}
 }
 
+// newRoleCache holds the metadata of all ClusterRoles, which the manager's cache does not.
+func newRoleCache(mgr ctrl.Manager) (cache.Cache, error) {
+	roles, err := cache.New(mgr.GetConfig(), cache.Options{
+		Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper(), HTTPClient: mgr.GetHTTPClient(), DefaultTransform: cache.TransformStripManagedFields(),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("making a cache of roles: %w", err)
+	}
+	if err := mgr.Add(roles); err != nil {
+		return nil, fmt.Errorf("adding the cache of roles: %w", err)
+	}
+	return roles, nil
+}
+
 // Setup adds every controller to the manager. The certificate of kubevision-apiserver is good for the extra hosts too.
 func Setup(ctx context.Context, mgr ctrl.Manager, extraHosts []string) error {
 	hasher, err := password.NewHasher(ctx, runtime.GOMAXPROCS(0))
@@ -80,6 +94,10 @@ func Setup(ctx context.Context, mgr ctrl.Manager, extraHosts []string) error {
 	if err := users.SetupWithManager(ctx, mgr); err != nil {
 		return fmt.Errorf("setting up the user controller: %w", err)
 	}
+	roles, err := newRoleCache(mgr)
+	if err != nil {
+		return err
+	}
 	for name, controller := range map[string]interface {
 		SetupWithManager(mgr ctrl.Manager) error
 	}{
@@ -87,7 +105,7 @@ func Setup(ctx context.Context, mgr ctrl.Manager, extraHosts []string) error {
 		"cluster": &cluster.Reconciler{
 			Client: c, Recorder: recorder, Writer: writer, Impersonator: keeper, Prober: prober, Clock: clock.RealClock{},
 		},
-		"role binding":        &rolebinding.Reconciler{Client: c, Recorder: recorder, Writer: writer, Impersonator: keeper},
+		"role binding":        &rolebinding.Reconciler{Client: c, Recorder: recorder, Writer: writer, Impersonator: keeper, Roles: roles},
 		"signing key":         &signingkey.Reconciler{Client: c, Live: live, Clock: clock.RealClock{}},
 		"serving certificate": &servingcert.Reconciler{Client: c, Live: live, Clock: clock.RealClock{}, ExtraHosts: extraHosts},
 	} {

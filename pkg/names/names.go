@@ -4,6 +4,8 @@
 // Package names holds the names of the objects that KubeVision's programs make or find in a cluster.
 package names
 
+import "strings"
+
 const (
 	// Namespace is where KubeVision lives. It is fixed, so that a reference to a Secret can never mean another namespace.
 	Namespace = "kubevision-system"
@@ -49,8 +51,15 @@ const (
 // PasswordKey is the default key of a user's password in the Secret that spec.passwordSecretRef names.
 const PasswordKey = "password"
 
+const credentialsPrefix = "kubevision-credentials-"
+
 // CredentialsSecret is the name of the Secret with a user's credentials.
-func CredentialsSecret(user string) string { return "kubevision-credentials-" + user }
+func CredentialsSecret(user string) string { return credentialsPrefix + user }
+
+// CredentialsOwner is the user whose credentials a Secret of that name holds, and whether it can hold any.
+func CredentialsOwner(secret string) (string, bool) {
+	return strings.CutPrefix(secret, credentialsPrefix)
+}
 
 // GrantedRole is the name of the RBAC objects that make a KubeVisionRoleBinding true on a cluster.
 func GrantedRole(binding string) string { return "kubevision:binding:" + binding }

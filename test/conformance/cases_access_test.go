@@ -38,6 +38,9 @@ func (c *cast) authentication() map[string]probe {
 	}
 	local := fixture.LoginRequest("", c.required.Name, c.required.Password)
 	local.Body = local.Body[:len(local.Body)-1] + `,"provider":"local"}`
+	for _, path := range []string{"/clusters", c.host() + "/resources/pods", "/clusters/conformance-none/resources/pods"} {
+		out["before the second factor: "+path] = probe{want: wire.TwoFactorRequired, token: c.half, request: get(path)}
+	}
 	out["a second factor due, directory named"] = probe{want: wire.TwoFactorRequired, public: true, request: local}
 	return out
 }

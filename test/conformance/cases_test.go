@@ -4,6 +4,7 @@
 package conformance_test
 
 import (
+	"maps"
 	"net/http"
 	"strings"
 
@@ -35,9 +36,7 @@ func get(path string) wire.Request { return wire.Request{Path: path} }
 func (c *cast) probes() map[string]probe {
 	out := map[string]probe{}
 	for _, group := range []map[string]probe{c.successes(), c.parameters(), c.queries(), c.authentication(), c.permissions(), c.absences(), c.failures()} {
-		for name, p := range group {
-			out[name] = p
-		}
+		maps.Copy(out, group)
 	}
 	return out
 }

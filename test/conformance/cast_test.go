@@ -42,8 +42,9 @@ type cast struct {
 	// config is an object in the member's namespace.
 	config string
 
-	// required is a user who must have a second factor and has none.
+	// required is a user who must have a second factor and has none; half is the token that their password gets.
 	required fixture.User
+	half     string
 	// disabled may not log in.
 	disabled fixture.User
 	// broken has credentials that cannot be read.
@@ -84,6 +85,9 @@ func newCast(t *testing.T) *cast {
 	for r, u := range c.users {
 		c.logins[r] = u.Login(t, direct, wire.DirectPath)
 	}
+	var half fixture.Login
+	direct.Call(t, fixture.LoginRequest(wire.DirectPath, c.required.Name, c.required.Password)).Want(t, wire.TwoFactorRequired).Into(t, &half)
+	c.half = half.AccessToken
 	fixture.Eventually(t, "wait until the member may use the remote cluster", func(ctx context.Context) error {
 		return answers(ctx, direct, wire.Unreachable, wire.Request{
 			Path: wire.DirectPath + "/clusters/" + c.remote + "/resources/pods", Bearer: c.logins[member].AccessToken,

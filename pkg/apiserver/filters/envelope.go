@@ -164,7 +164,7 @@ func (w *writer) unanswered(state *envelope.State, method string) error {
 	case w.status >= 300 && w.status < 400, w.status == http.StatusNotFound:
 		return envelope.New(dashboardv1alpha1.CodeNotFound, "there is no route at this path")
 	case w.status >= 400 && w.status < 500:
-		return envelope.New(dashboardv1alpha1.CodeInvalid, "the request is malformed")
+		return envelope.Invalid("request", "the request is malformed")
 	default:
 		return envelope.Internal(errors.New("the handler chain answered with HTTP status " + strconv.Itoa(w.status)))
 	}

@@ -16,12 +16,16 @@ import (
 	"k8s.io/client-go/tools/events"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/bindings"
 	"github.com/kubevision-io/kubevision/pkg/controllers/condition"
 	"github.com/kubevision-io/kubevision/pkg/controllers/finalizer"
 	"github.com/kubevision-io/kubevision/pkg/controllers/impersonation"
@@ -45,11 +49,13 @@ type Reconciler struct {
 	Writer *owned.Writer
 	// Impersonator keeps the host's impersonating account.
 	Impersonator *impersonation.Keeper
+	// Roles holds the metadata of all ClusterRoles; the manager's own cache has only those that are KubeVision's.
+	Roles cache.Cache
 }
 
 // SetupWithManager watches bindings, what they name, and what was made for them.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
-	if r.Client == nil || r.Recorder == nil || r.Writer == nil || r.Impersonator == nil {
+	if r.Client == nil || r.Recorder == nil || r.Writer == nil || r.Impersonator == nil || r.Roles == nil {
 		return errors.New("the role binding controller lacks a dependency")
 	}
 	all := handler.EnqueueRequestsFromMapFunc(r.all)
@@ -66,18 +72,39 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Watches(&rbacv1.ClusterRole{}, labelled).
 		Watches(&rbacv1.ClusterRoleBinding{}, labelled).
 		Watches(&rbacv1.RoleBinding{}, labelled).
+		WatchesRawSource(source.Kind(r.Roles, clusterRoleMetadata(), handler.TypedEnqueueRequestsFromMapFunc(r.boundToRole),
+			predicate.TypedFuncs[*metav1.PartialObjectMetadata]{UpdateFunc: func(event.TypedUpdateEvent[*metav1.PartialObjectMetadata]) bool { return false }})).
 		Complete(r)
 }
 
+func clusterRoleMetadata() *metav1.PartialObjectMetadata {
+	o := &metav1.PartialObjectMetadata{}
+	o.SetGroupVersionKind(rbacv1.SchemeGroupVersion.WithKind("ClusterRole"))
+	return o
+}
+
+// boundToRole are the bindings of a ClusterRole that has appeared or gone.
+func (r *Reconciler) boundToRole(ctx context.Context, role *metav1.PartialObjectMetadata) []reconcile.Request {
+	return r.those(ctx, func(b *kubevisionv1alpha1.KubeVisionRoleBinding) bool {
+		return bindings.ClusterRole(b.Spec.RoleRef) == role.Name
+	})
+}
+
 func (r *Reconciler) all(ctx context.Context, _ client.Object) []reconcile.Request {
+	return r.those(ctx, func(*kubevisionv1alpha1.KubeVisionRoleBinding) bool { return true })
+}
+
+func (r *Reconciler) those(ctx context.Context, wanted func(*kubevisionv1alpha1.KubeVisionRoleBinding) bool) []reconcile.Request {
 	var list kubevisionv1alpha1.KubeVisionRoleBindingList
 	if err := r.Client.List(ctx, &list, client.UnsafeDisableDeepCopy); err != nil {
 		ctrl.LoggerFrom(ctx).Error(err, "Listing role bindings")
 		return nil
 	}
-	requests := make([]reconcile.Request, 0, len(list.Items))
+	var requests []reconcile.Request
 	for i := range list.Items {
-		requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&list.Items[i])})
+		if wanted(&list.Items[i]) {
+			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&list.Items[i])})
+		}
 	}
 	return requests
 }
@@ -121,9 +148,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (_ ctr
 	return ctrl.Result{}, err
 }
 
-// waitsForOthers says whether the binding waits for an object that is not KubeVision's, and so is not watched.
+// waitsForOthers says whether the binding waits for an object to go that is not KubeVision's, and so is not watched.
 func waitsForOthers(applied *metav1.Condition) bool {
-	return applied != nil && (applied.Reason == kubevisionv1alpha1.ReasonNameConflict || applied.Reason == kubevisionv1alpha1.ReasonRoleNotFound)
+	return applied != nil && applied.Reason == kubevisionv1alpha1.ReasonNameConflict
 }
 
 // execute takes away first what is no longer granted, and grants the use of a cluster last, when the rest of it is in place.

@@ -150,13 +150,13 @@ func (r *Reconciler) selectNamespaces(ctx context.Context, b *kubevisionv1alpha1
 	return nil
 }
 
-// findRole asks the cluster, since the cache holds only the roles that are KubeVision's. A grant of a role that does not exist yet is
+// findRole looks whether the role exists. A grant of a role that does not exist yet is
 // made all the same, as Kubernetes allows it, and comes into force with the role.
 func (r *Reconciler) findRole(ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan) error {
 	if _, ok := bindings.BuiltInRole(b.Spec.RoleRef); ok {
 		return nil
 	}
-	err := r.Writer.Live.Get(ctx, types.NamespacedName{Name: b.Spec.RoleRef.Name}, &rbacv1.ClusterRole{})
+	err := r.Roles.Get(ctx, types.NamespacedName{Name: b.Spec.RoleRef.Name}, clusterRoleMetadata())
 	if apierrors.IsNotFound(err) {
 		p.roleMissing = true
 		return nil

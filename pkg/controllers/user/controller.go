@@ -75,7 +75,10 @@ func (r *Reconciler) usersOfSecret(ctx context.Context, secret client.Object) []
 		ctrl.LoggerFrom(ctx).Error(err, "Listing the users of a secret", "secret", secret.GetName())
 		return nil
 	}
-	requests := make([]reconcile.Request, 0, len(users.Items))
+	requests := make([]reconcile.Request, 0, len(users.Items)+1)
+	if name, ok := names.CredentialsOwner(secret.GetName()); ok { // it may be in the way of a user whom it does not name as its owner
+		requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKey{Name: name}})
+	}
 	for i := range users.Items {
 		requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&users.Items[i])})
 	}

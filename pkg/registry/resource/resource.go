@@ -5,6 +5,7 @@
 package resource
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 	"slices"
@@ -116,7 +117,7 @@ func list(r *routes.Request, caller *clusters.Caller) (routes.Result, error) {
 	}
 	body, err := caller.Get(r.Context(), t.resource, t.namespace, "", query)
 	if err := authorization.Outcome(r.Context(), caller, t.attributes("list"), err); err != nil {
-		return routes.Result{}, err
+		return routes.Result{}, nameField(err, query)
 	}
 	objects, err := decodeList(body, t.resource)
 	if err != nil {
@@ -127,6 +128,21 @@ func list(r *routes.Request, caller *clusters.Caller) (routes.Result, error) {
 		meta.Total = objects.total()
 	}
 	return routes.Result{Data: objects.items, Meta: meta}, nil
+}
+
+// nameField says which query parameter the cluster's API server did not like. It checks continue before fieldSelector, and names neither.
+func nameField(err error, query url.Values) error {
+	e, ok := errors.AsType[*envelope.Error](err)
+	if !ok || e.Code != dashboardv1alpha1.CodeInvalid || e.Field != "" {
+		return err
+	}
+	for _, name := range []string{queryContinue, queryFieldSelector, queryLabelSelector, queryLimit} {
+		if query.Has(name) {
+			e.Field = name
+			break
+		}
+	}
+	return e
 }
 
 func get(r *routes.Request, caller *clusters.Caller) (routes.Result, error) {

@@ -27,7 +27,7 @@ const (
 	// DirectPath is the base path that dashboards use.
 	DirectPath = "/api/v1"
 	// TokenHeader carries an access token beside another credential.
-	TokenHeader = "X-KubeVision-Token" //nolint:gosec // a header's name, not a credential
+	TokenHeader = "X-KubeVision-Token"
 
 	timeout = 90 * time.Second
 )

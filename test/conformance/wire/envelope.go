@@ -123,10 +123,11 @@ func decode(body []byte) (Envelope, error) {
 	if err := json.Unmarshal(body, &e); err != nil {
 		return e, fmt.Errorf("the fields have other types: %w", err)
 	}
-	return e, e.check()
+	err := e.check()
+	return e, err
 }
 
-func (e *Envelope) check() error {
+func (e Envelope) check() error {
 	var errs []error
 	if !slices.Contains(known(), e.Code) {
 		errs = append(errs, fmt.Errorf("code %d is not in the contract", e.Code))

@@ -8,6 +8,7 @@ import (
 	"context"
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -122,7 +123,7 @@ func TestLogsKeepSecrets(t *testing.T) {
 // verbose starts one more kubevision-apiserver, like the first but for its port and verbosity.
 func verbose(t *testing.T) (endpoint, log string) {
 	t.Helper()
-	process := filepath.Join("/proc", strconv.Itoa(env.KubeVision.APIServer().PID()))
+	process := fmt.Sprintf("/proc/%d", env.KubeVision.APIServer().PID())
 	commandLine, err := os.ReadFile(filepath.Join(process, "cmdline"))
 	if err != nil {
 		t.Skipf("the command line of another process can be read on Linux only: %v", err)
@@ -159,7 +160,7 @@ func verbose(t *testing.T) (endpoint, log string) {
 
 var (
 	// dumpLine is a line of a hexadecimal dump, as client-go writes bodies that are no text.
-	dumpLine = regexp.MustCompile(`[0-9a-f]{8}  (?:[0-9a-f]{2} +){1,16}\|([^\n]{1,16})\|`)
+	dumpLine = regexp.MustCompile(`[0-9a-f]{8} {2}(?:[0-9a-f]{2} +){1,16}\|([^\n]{1,16})\|`)
 )
 
 // search reads a log, hexadecimal dumps in it included.

@@ -4,6 +4,7 @@
 package apiserver_test
 
 import (
+	"maps"
 	"net/http"
 	"testing"
 	"time"
@@ -85,9 +86,7 @@ func TestTheTokenDecides(t *testing.T) {
 	token := fixture.Take(t, a.AccessToken)
 	expired := token.Aged(time.Minute).Sign(t, set().SigningKey(t, token.Header["kid"]))
 	proxied := func(path string, header http.Header) wire.Request {
-		for name, values := range remote(jane, "system:authenticated") {
-			header[name] = values
-		}
+		maps.Copy(header, remote(jane, "system:authenticated"))
 		return wire.Request{Path: wire.GroupPath + path, Header: header}
 	}
 	for name, tc := range map[string]struct {

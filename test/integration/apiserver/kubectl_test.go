@@ -46,8 +46,8 @@ func TestKubectlDiscovers(t *testing.T) {
 }
 
 var (
-	fieldLine = regexp.MustCompile(`^  (\w+)\t<([^>]+)>`)
-	proseLine = regexp.MustCompile(`^    \S`)
+	fieldLine = regexp.MustCompile(`^ {2}(\w+)\t<([^>]+)>`)
+	proseLine = regexp.MustCompile(`^ {4}\S`)
 )
 
 // TestKubectlExplains every field of ours, down to the last.

@@ -4,9 +4,9 @@
 package apiserver_test
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
-	"strings"
 	"testing"
 )
 
@@ -22,7 +22,7 @@ func TestNothingRacedOrPanicked(t *testing.T) {
 			t.Fatal(err)
 		}
 		for _, sign := range []string{"WARNING: DATA RACE", "panic: ", "Observed a panic", "fatal error: ", "concurrent map", "http: superfluous"} {
-			if at := strings.Index(string(text), sign); at >= 0 {
+			if at := bytes.Index(text, []byte(sign)); at >= 0 {
 				t.Errorf("%s: %.1500s", filepath.Base(path), text[at:])
 			}
 		}

@@ -45,6 +45,10 @@ func named(ctx context.Context) (users, groups []string, err error) {
 			for _, p := range people.Items {
 				if s.Kind == kubevisionv1alpha1.SubjectKubeVisionUser && s.Name == p.Name || s.Kind == kubevisionv1alpha1.SubjectKubeVisionGroup && slices.Contains(p.Spec.Groups, s.Name) {
 					userNames.Insert("kubevision:" + p.Name)
+					groupNames.Insert("kubevision:users") // they come with all their groups
+					for _, g := range p.Spec.Groups {
+						groupNames.Insert("kubevision:group:" + g)
+					}
 				}
 			}
 		}

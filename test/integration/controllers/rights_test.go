@@ -87,6 +87,7 @@ func TestRightsOfThePrograms(t *testing.T) {
 			"everywhere: list,watch apiregistration.k8s.io/apiservices",
 			"everywhere: patch kubevision.io/kubevisionusers/status,kubevisionclusters/status,kubevisionrolebindings/status",
 			"everywhere: update kubevision.io/kubevisionusers/finalizers",
+			"in kubevision-system: create,patch /events",
 			"in kubevision-system: get,create,update /configmaps",
 			"in kubevision-system: get,create,update coordination.k8s.io/leases",
 			"in kubevision-system: get,list,watch,create,patch,delete /serviceaccounts",

@@ -134,6 +134,7 @@ type Subject struct {
 // RoleReference names a role.
 //
 // +kubebuilder:validation:XValidation:rule="!has(self.kind) || self.kind != 'KubeVisionRole' || self.name in ['admin','ops','dev','readonly']",message="a KubeVisionRole is one of admin, ops, dev, readonly"
+// +kubebuilder:validation:XValidation:rule="!(self.name in ['.','..'])",message="no ClusterRole has the name . or .."
 type RoleReference struct {
 	// kind of the role. Without it, admin, ops, dev and readonly are the
 	// built-in roles, and any other name is a ClusterRole of the target cluster.
