@@ -51,7 +51,7 @@ const (
 // PasswordKey is the default key of a user's password in the Secret that spec.passwordSecretRef names.
 const PasswordKey = "password"
 
-const credentialsPrefix = "kubevision-credentials-"
+const credentialsPrefix = "kubevision-credentials-" //nolint:gosec // a name, not a credential
 
 // CredentialsSecret is the name of the Secret with a user's credentials.
 func CredentialsSecret(user string) string { return credentialsPrefix + user }
