@@ -120,8 +120,6 @@ func (c *cast) queries() map[string]probe {
 	impersonated := asked("*", "")
 	impersonated.request.Header = http.Header{"Impersonate-User": {"system:admin"}}
 	impersonated.as, impersonated.public, impersonated.direct = "", true, true
-	hurried := asked("*", "timeout=soon")
-	hurried.direct = true
 	return map[string]probe{
 		"a bad label selector":             asked("labelSelector", "labelSelector=a%3D%3D%3Db"),
 		"a bad field selector":             asked("fieldSelector", "fieldSelector=x"),
@@ -130,7 +128,6 @@ func (c *cast) queries() map[string]probe {
 		"a limit in words":                 asked("limit", "limit=ten"),
 		"a limit beyond all numbers":       asked("limit", "limit=99999999999999999999"),
 		"a made-up continue":               asked("continue", "continue=rubbish"),
-		"a time limit that is none":        hurried,
 		"somebody else's name in a header": impersonated,
 	}
 }

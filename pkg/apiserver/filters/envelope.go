@@ -63,7 +63,7 @@ func serveEnveloped(next http.Handler, w http.ResponseWriter, r *http.Request) {
 		envelope.WriteError(ctx, ew, err)
 		return
 	}
-	next.ServeHTTP(responsewriter.WrapForHTTP1Or2(ew), withoutDirectPrefix(r))
+	next.ServeHTTP(responsewriter.WrapForHTTP1Or2(ew), canonical(r))
 	if err := ew.unanswered(state, r.Method); err != nil {
 		ew.status = 0
 		envelope.WriteError(ctx, ew, err)
@@ -78,7 +78,24 @@ func refuse(r *http.Request) error {
 	if what := malformed(r); what != "" {
 		return envelope.Invalid("path", "%s", what)
 	}
+	if r.URL.Path == dashboardv1alpha1.DirectRootPath { // under the other prefix it would be the discovery document of the group
+		return envelope.New(dashboardv1alpha1.CodeNotFound, "there is no route at this path")
+	}
+	if credentialInURL(r) {
+		return envelope.New(dashboardv1alpha1.CodeUnauthenticated, "a token in the URL is not accepted: URLs are logged; send it in a header")
+	}
 	return nil
+}
+
+// credentialInURL looks for what clients have been seen to put there. Such a request goes no further, so that nothing logs its URL.
+func credentialInURL(r *http.Request) bool {
+	for name := range r.URL.Query() {
+		switch strings.ToLower(name) {
+		case "token", "access_token", "accesstoken", "authorization", "refresh_token", "refreshtoken", "password":
+			return true
+		}
+	}
+	return false
 }
 
 // impersonationHeader is the first header that asks to be somebody else. kube-apiserver has consumed its own by the time it calls us.

@@ -118,8 +118,8 @@ func TestEnvelopesPassAsTheyAre(t *testing.T) {
 
 func TestTheDirectPrefixIsRewritten(t *testing.T) {
 	for target, want := range map[string]string{
-		"/api/v1/clusters?x=1": "/apis/dashboard.kubevision.io/v1alpha1/clusters",
-		"/api/v1":              "/apis/dashboard.kubevision.io/v1alpha1/",
+		"/api/v1/clusters?x=1":                            "/apis/dashboard.kubevision.io/v1alpha1/clusters",
+		"/api/v1/clusters?timeout=1ms&watch=true&x=1":     "/apis/dashboard.kubevision.io/v1alpha1/clusters",
 		"/apis/dashboard.kubevision.io/v1alpha1/clusters": "/apis/dashboard.kubevision.io/v1alpha1/clusters",
 	} {
 		var got *http.Request
@@ -135,7 +135,7 @@ func TestTheDirectPrefixIsRewritten(t *testing.T) {
 
 func TestWhatLiesOutsideIsLeftAlone(t *testing.T) {
 	for _, target := range []string{
-		"/", "/api", "/apis", "/apis/dashboard.kubevision.io", "/apis/dashboard.kubevision.io/v1alpha1", "/readyz", "/metrics", "/openapi/v3",
+		"/", "/api", "/apis", "/apis/dashboard.kubevision.io", "/apis/dashboard.kubevision.io/v1alpha1", "/apis/dashboard.kubevision.io/v1alpha1/", "/readyz", "/metrics", "/openapi/v3",
 		"/api/v1beta1/x", "/apiv1", "/version",
 	} {
 		recorder := httptest.NewRecorder()
@@ -158,6 +158,21 @@ func TestAmbiguousPathsReachNobody(t *testing.T) {
 		if got.Code != 40002 || reached {
 			t.Errorf("%s: code %d, reached %v; want 40002 and nobody", path, got.Code, reached)
 		}
+	}
+}
+
+func TestCredentialsInTheURLReachNobody(t *testing.T) {
+	for query, want := range map[string]int{
+		"token=x": 40100, "Token=x": 40100, "access_token=": 40100, "a=b&Authorization=Bearer+x": 40100, "tokens=x": 50000,
+	} {
+		reached := false
+		got := send(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached = true }), request(http.MethodGet, "/api/v1/users/me?"+query))
+		if got.Code != want || reached != (want == 50000) {
+			t.Errorf("?%s: code %d, reached %v", query, got.Code, reached)
+		}
+	}
+	if got := send(t, http.NotFoundHandler(), request(http.MethodGet, "/api/v1")); got.Code != 40400 {
+		t.Errorf("the bare prefix: code %d", got.Code)
 	}
 }
 

@@ -14,24 +14,26 @@ import (
 // UnderAPI says whether a path is answered with an envelope: everything below the two prefixes. Discovery, OpenAPI, health and metrics
 // lie outside and keep Kubernetes' own formats, since the aggregator's probes read them.
 func UnderAPI(path string) bool {
-	return isDirect(path) || strings.HasPrefix(path, dashboardv1alpha1.RootPath+"/")
+	below, ok := strings.CutPrefix(path, dashboardv1alpha1.RootPath+"/")
+	return isDirect(path) || (ok && below != "")
 }
 
 func isDirect(path string) bool {
 	return path == dashboardv1alpha1.DirectRootPath || strings.HasPrefix(path, dashboardv1alpha1.DirectRootPath+"/")
 }
 
-// withoutDirectPrefix is the request under the one prefix that routes are registered with. It must be made before anything parses the
-// path: /api/v1 would be taken for the core API.
-func withoutDirectPrefix(r *http.Request) *http.Request {
-	if !isDirect(r.URL.Path) {
-		return r
-	}
+// canonical is the request under the one prefix that routes are registered with, without the query parameters by which the library would
+// let a client lift or set the time limit. It must be made before anything parses the path: /api/v1 would be taken for the core API.
+func canonical(r *http.Request) *http.Request {
 	u := *r.URL
-	u.Path = dashboardv1alpha1.RootPath + strings.TrimPrefix(r.URL.Path, dashboardv1alpha1.DirectRootPath)
-	u.RawPath = ""
-	if u.Path == dashboardv1alpha1.RootPath {
-		u.Path += "/" // the bare prefix would be the discovery document of the group
+	if isDirect(u.Path) {
+		u.Path = dashboardv1alpha1.RootPath + strings.TrimPrefix(u.Path, dashboardv1alpha1.DirectRootPath)
+		u.RawPath = ""
+	}
+	if query := u.Query(); query.Has("timeout") || query.Has("watch") {
+		query.Del("timeout")
+		query.Del("watch")
+		u.RawQuery = query.Encode()
 	}
 	r2 := r.WithContext(r.Context())
 	r2.URL = &u

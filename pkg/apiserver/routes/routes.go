@@ -6,10 +6,12 @@
 package routes
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/emicklei/go-restful/v3"
 
@@ -103,12 +105,16 @@ func (t *Table) Install(ws *restful.WebService) {
 	}
 }
 
+// handlerTimeout ends a handler before the library would end the request, which it could not do with an envelope.
+const handlerTimeout = 55 * time.Second
+
 func (r Route) serve(req *restful.Request, resp *restful.Response) {
-	ctx := req.Request.Context()
+	ctx, cancel := context.WithTimeout(req.Request.Context(), handlerTimeout)
+	defer cancel()
 	if s := envelope.StateFrom(ctx); s != nil {
 		s.SetRoute(r.Path)
 	}
-	data, meta, err := r.Endpoint.serve(&Request{Request: req.Request, path: req.PathParameters()})
+	data, meta, err := r.Endpoint.serve(&Request{Request: req.Request.WithContext(ctx), path: req.PathParameters()})
 	if err != nil {
 		envelope.WriteError(ctx, resp.ResponseWriter, err)
 		return
