@@ -65,8 +65,8 @@ func (k *Keeper) Ensure(ctx context.Context) error {
 		err := k.Writer.Apply(ctx, o)
 		if o.GetNamespace() != "" && o.GetNamespace() != names.Namespace {
 			switch {
-			case apierrors.IsNotFound(err): // a ServiceAccount's namespace that does not exist yet
-				continue
+			case apierrors.IsNotFound(err), apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
+				continue // a ServiceAccount's namespace that does not exist yet, or soon no more
 			case errors.Is(err, owned.ErrForeign):
 				logger.Error(err, "Nobody can act for the ServiceAccounts of a namespace", "namespace", o.GetNamespace())
 				continue

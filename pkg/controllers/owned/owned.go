@@ -71,15 +71,23 @@ func (w *Writer) delete(ctx context.Context, object client.Object) error {
 	return nil
 }
 
-// find asks the cluster only about what the cache lacks: the cache does not see what is not labelled.
+// find asks the cluster only about what the cache lacks, or holds without the label: who has applied an object, only the cluster knows.
 func (w *Writer) find(ctx context.Context, desired client.Object) (client.Object, error) {
-	existing, ok := desired.DeepCopyObject().(client.Object)
+	gvk, err := apiutil.GVKForObject(desired, w.Client.Scheme())
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", describe(desired), err)
+	}
+	empty, err := w.Client.Scheme().New(gvk) // not a copy: decoding into one would keep labels that are not there
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", describe(desired), err)
+	}
+	existing, ok := empty.(client.Object)
 	if !ok {
 		return nil, fmt.Errorf("%T is not an object", desired)
 	}
 	key := client.ObjectKeyFromObject(desired)
-	err := w.Client.Get(ctx, key, existing)
-	if apierrors.IsNotFound(err) {
+	err = w.Client.Get(ctx, key, existing)
+	if apierrors.IsNotFound(err) || (err == nil && !ours(existing)) {
 		err = w.Live.Get(ctx, key, existing)
 	}
 	if apierrors.IsNotFound(err) {

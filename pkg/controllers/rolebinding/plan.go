@@ -38,6 +38,8 @@ type plan struct {
 	absent []string
 	// onHost says that the host is among the clusters.
 	onHost bool
+	// invalid says what is wrong with a selector; it selects nothing then.
+	invalid error
 	// roleMissing says that the ClusterRole does not exist.
 	roleMissing bool
 }
@@ -101,7 +103,7 @@ func (r *Reconciler) selectClusters(ctx context.Context, b *kubevisionv1alpha1.K
 		known[c.Name] = true
 		selected, err := bindings.SelectsCluster(b.Spec.Clusters, c.Name, c.Labels)
 		if err != nil {
-			return fmt.Errorf("selecting clusters: %w", err)
+			p.invalid = fmt.Errorf("spec.clusters: %w", err)
 		}
 		if selected {
 			p.clusters = append(p.clusters, *c)
@@ -135,7 +137,7 @@ func (r *Reconciler) selectNamespaces(ctx context.Context, b *kubevisionv1alpha1
 		known[n.Name] = true
 		selected, err := bindings.SelectsNamespace(b.Spec.Namespaces, n.Name, n.Labels)
 		if err != nil {
-			return fmt.Errorf("selecting namespaces: %w", err)
+			p.invalid = fmt.Errorf("spec.namespaces: %w", err)
 		}
 		if selected {
 			p.namespaces = append(p.namespaces, n.Name)

@@ -55,6 +55,8 @@ func appliedVerdict(b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan, err er
 		return verdict{metav1.ConditionFalse, kubevisionv1alpha1.ReasonNameConflict, err.Error() + "; rename the binding, or remove that object"}
 	case err != nil:
 		return verdict{metav1.ConditionFalse, kubevisionv1alpha1.ReasonApplyFailed, err.Error()}
+	case p.invalid != nil:
+		return verdict{metav1.ConditionFalse, kubevisionv1alpha1.ReasonInvalidSelector, p.invalid.Error()}
 	case len(p.unknown) > 0:
 		return verdict{metav1.ConditionFalse, kubevisionv1alpha1.ReasonClusterNotFound, "there is no KubeVisionCluster " + strings.Join(p.unknown, ", ")}
 	case len(p.clusters) == 0:

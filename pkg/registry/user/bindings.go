@@ -53,18 +53,14 @@ func boundTo(ctx context.Context, reader client.Reader, u user.Info) ([]kubevisi
 }
 
 // displayRole is what the bindings amount to on the host, the clusters that KubeVision runs in.
-func displayRole(all []kubevisionv1alpha1.KubeVisionRoleBinding, hosts []kubevisionv1alpha1.KubeVisionCluster) (string, error) {
+func displayRole(all []kubevisionv1alpha1.KubeVisionRoleBinding, hosts []kubevisionv1alpha1.KubeVisionCluster) string {
 	best := 0
 	for i := range all {
-		onHost, err := selectsAny(all[i].Spec.Clusters, hosts)
-		if err != nil {
-			return "", fmt.Errorf("role binding %s: %w", all[i].Name, err)
-		}
-		if onHost {
+		if len(selected(&all[i], hosts)) > 0 {
 			best = max(best, slices.Index(rank(), displayed(&all[i])))
 		}
 	}
-	return rank()[best], nil
+	return rank()[best]
 }
 
 // displayed is what one binding amounts to. Whoever administers no more than namespaces has nothing to press on the pages for the
@@ -90,31 +86,25 @@ func displayed(b *kubevisionv1alpha1.KubeVisionRoleBinding) string {
 	}
 }
 
-func selectsAny(t kubevisionv1alpha1.ClusterTargets, clusters []kubevisionv1alpha1.KubeVisionCluster) (bool, error) {
+// selected are the names of the clusters that a binding selects. A selector that cannot be read selects none, and locks nobody out; the
+// binding's own conditions report it.
+func selected(b *kubevisionv1alpha1.KubeVisionRoleBinding, clusters []kubevisionv1alpha1.KubeVisionCluster) []string {
+	out := []string{}
 	for i := range clusters {
-		if ok, err := bindings.SelectsCluster(t, clusters[i].Name, clusters[i].Labels); ok || err != nil {
-			return ok, err
+		if ok, err := bindings.SelectsCluster(b.Spec.Clusters, clusters[i].Name, clusters[i].Labels); ok && err == nil {
+			out = append(out, clusters[i].Name)
 		}
 	}
-	return false, nil
+	return out
 }
 
-func describe(b *kubevisionv1alpha1.KubeVisionRoleBinding, clusters []kubevisionv1alpha1.KubeVisionCluster) (dashboardv1alpha1.Binding, error) {
-	out := dashboardv1alpha1.Binding{Name: b.Name, Role: b.Spec.RoleRef.Name, Clusters: []string{}, Namespaces: []string{}}
-	for i := range clusters {
-		selected, err := bindings.SelectsCluster(b.Spec.Clusters, clusters[i].Name, clusters[i].Labels)
-		if err != nil {
-			return out, fmt.Errorf("role binding %s: %w", b.Name, err)
-		}
-		if selected {
-			out.Clusters = append(out.Clusters, clusters[i].Name)
-		}
-	}
+func describe(b *kubevisionv1alpha1.KubeVisionRoleBinding, clusters []kubevisionv1alpha1.KubeVisionCluster) dashboardv1alpha1.Binding {
+	out := dashboardv1alpha1.Binding{Name: b.Name, Role: b.Spec.RoleRef.Name, Clusters: selected(b, clusters), Namespaces: []string{}}
 	if n := b.Spec.Namespaces; n != nil {
 		out.Namespaces = append(out.Namespaces, n.Names...)
 		if n.Selector != nil {
 			out.NamespaceSelector = metav1.FormatLabelSelector(n.Selector)
 		}
 	}
-	return out, nil
+	return out
 }

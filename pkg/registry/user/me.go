@@ -47,7 +47,8 @@ func Describe(ctx context.Context, reader client.Reader, u user.Info) (*dashboar
 	if err != nil {
 		return nil, err
 	}
-	return out, addBindings(out, bound, clusters.Items)
+	addBindings(out, bound, clusters.Items)
+	return out, nil
 }
 
 func fill(out *dashboardv1alpha1.CurrentUser, u *kubevisionv1alpha1.KubeVisionUser) {
@@ -61,20 +62,11 @@ func fill(out *dashboardv1alpha1.CurrentUser, u *kubevisionv1alpha1.KubeVisionUs
 	}
 }
 
-func addBindings(out *dashboardv1alpha1.CurrentUser, bound []kubevisionv1alpha1.KubeVisionRoleBinding, clusters []kubevisionv1alpha1.KubeVisionCluster) error {
+func addBindings(out *dashboardv1alpha1.CurrentUser, bound []kubevisionv1alpha1.KubeVisionRoleBinding, clusters []kubevisionv1alpha1.KubeVisionCluster) {
 	hosts := slices.DeleteFunc(slices.Clone(clusters), func(c kubevisionv1alpha1.KubeVisionCluster) bool { return !c.Spec.InCluster })
-	role, err := displayRole(bound, hosts)
-	if err != nil {
-		return err
-	}
-	out.Role = role
+	out.Role = displayRole(bound, hosts)
 	out.Bindings = make([]dashboardv1alpha1.Binding, 0, len(bound))
 	for i := range bound {
-		b, err := describe(&bound[i], clusters)
-		if err != nil {
-			return err
-		}
-		out.Bindings = append(out.Bindings, b)
+		out.Bindings = append(out.Bindings, describe(&bound[i], clusters))
 	}
-	return nil
 }

@@ -49,6 +49,7 @@ const (
 	ReasonApplyFailed         = "ApplyFailed"
 	ReasonApplied             = "Applied"
 	ReasonClusterNotFound     = "ClusterNotFound"
+	ReasonInvalidSelector     = "InvalidSelector"
 	ReasonNoClusterMatches    = "NoClusterMatches"
 	ReasonNamespaceNotFound   = "NamespaceNotFound"
 	ReasonRoleNotFound        = "RoleNotFound"
