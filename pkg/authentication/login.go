@@ -74,6 +74,9 @@ func (l *Logins) Password(ctx context.Context, username, pass string, from kubev
 	if err != nil {
 		return nil, err
 	}
+	if u == nil || !ownedBy(secret, u.UID) {
+		secret = &corev1.Secret{} // nobody's, or somebody else's
+	}
 	hash, known, err := credentials.PasswordHash(secret)
 	if err != nil {
 		return nil, err
@@ -88,7 +91,7 @@ func (l *Logins) Password(ctx context.Context, username, pass string, from kubev
 		return nil, ErrInvalidCredentials
 	case err != nil:
 		return nil, fmt.Errorf("verifying the password: %w", err)
-	case u == nil || u.Spec.Disabled || !u.DeletionTimestamp.IsZero() || !ownedBy(secret, u.UID):
+	case u == nil || u.Spec.Disabled || !u.DeletionTimestamp.IsZero():
 		return nil, ErrInvalidCredentials
 	}
 	factor, err := credentials.ReadSecondFactor(secret)
