@@ -78,9 +78,6 @@ func refuse(r *http.Request) error {
 	if what := malformed(r); what != "" {
 		return envelope.Invalid("path", "%s", what)
 	}
-	if r.URL.Path == dashboardv1alpha1.DirectRootPath { // under the other prefix it would be the discovery document of the group
-		return envelope.New(dashboardv1alpha1.CodeNotFound, "there is no route at this path")
-	}
 	if credentialInURL(r) {
 		return envelope.New(dashboardv1alpha1.CodeUnauthenticated, "a token in the URL is not accepted: URLs are logged; send it in a header")
 	}

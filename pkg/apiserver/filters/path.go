@@ -29,6 +29,9 @@ func canonical(r *http.Request) *http.Request {
 	if isDirect(u.Path) {
 		u.Path = dashboardv1alpha1.RootPath + strings.TrimPrefix(u.Path, dashboardv1alpha1.DirectRootPath)
 		u.RawPath = ""
+		if u.Path == dashboardv1alpha1.RootPath { // the bare prefix would be the discovery document of the group
+			u.Path += "/-" // where there is no route
+		}
 	}
 	if query := u.Query(); query.Has("timeout") || query.Has("watch") {
 		query.Del("timeout")
