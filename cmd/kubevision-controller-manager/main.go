@@ -26,13 +26,16 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/version"
 )
 
+// minSigningKeyPeriod keeps the keys few: each stays for some hours after its successor has come.
+const minSigningKeyPeriod = 6 * time.Hour
+
 type options struct {
-	logs              *logsapi.LoggingConfiguration
-	kubeconfig        string
-	probeAddress      string
-	metricsAddress    string
-	leaderElect       bool
-	servingExtraNames []string
+	logs           *logsapi.LoggingConfiguration
+	kubeconfig     string
+	probeAddress   string
+	metricsAddress string
+	leaderElect    bool
+	controllers    controllers.Options
 }
 
 func main() {
@@ -61,13 +64,20 @@ func newCommand() *cobra.Command {
 	fs.StringVar(&o.probeAddress, "health-probe-bind-address", ":8081", "Address of /healthz and /readyz; 0 for none.")
 	fs.StringVar(&o.metricsAddress, "metrics-bind-address", ":8443", "Address of /metrics, served over TLS to those whom the host lets read it; 0 for none.")
 	fs.BoolVar(&o.leaderElect, "leader-elect", true, "Work only while holding the lease, so that several replicas may run.")
-	fs.StringSliceVar(&o.servingExtraNames, "serving-cert-extra-names", nil,
+	fs.DurationVar(&o.controllers.SigningKeyPeriod, "signing-key-rotation-period", 30*24*time.Hour,
+		"Time after which another key signs access tokens. Tokens of the key before stay valid.")
+	fs.BoolVar(&o.controllers.AdminKeepsPassword, "bootstrap-admin-keeps-password", false,
+		"Let the first user keep the random password, rather than having to choose another one before anything else.")
+	fs.StringSliceVar(&o.controllers.ServingCertExtraHosts, "serving-cert-extra-names", nil,
 		"DNS names and IP addresses that the certificate of kubevision-apiserver is good for, beside those of its Service.")
 	cmd.SetContext(ctrl.SetupSignalHandler())
 	return cmd
 }
 
 func (o *options) run(ctx context.Context) error {
+	if o.controllers.SigningKeyPeriod < minSigningKeyPeriod {
+		return fmt.Errorf("--signing-key-rotation-period must be at least %s", minSigningKeyPeriod)
+	}
 	config, err := clientcmd.BuildConfigFromFlags("", o.kubeconfig)
 	if err != nil {
 		return fmt.Errorf("reading the kubeconfig: %w", err)
@@ -93,7 +103,7 @@ func (o *options) run(ctx context.Context) error {
 	if err != nil {
 		return fmt.Errorf("making the manager: %w", err)
 	}
-	if err := controllers.Setup(ctx, mgr, o.servingExtraNames); err != nil {
+	if err := controllers.Setup(ctx, mgr, o.controllers); err != nil {
 		return err
 	}
 	if err := mgr.AddHealthzCheck("ping", healthz.Ping); err != nil {

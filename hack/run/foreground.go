@@ -71,6 +71,8 @@ func use(ctx context.Context, root string, files state, wanted settings, cluster
 		BinDir:    files.path(binDir),
 		ConfigDir: filepath.Join(root, "config"),
 		Port:      wanted.port,
+		// The password that is written down for scripts must be good for more than to be replaced.
+		ControllerManagerArgs: []string{"--bootstrap-admin-keeps-password"},
 	})
 	if err != nil {
 		return err

@@ -30,8 +30,8 @@ type requestAuthenticator struct {
 	tokens     *authentication.Tokens
 	frontProxy authenticator.Request
 	delegated  authenticator.Request
-	// public and duringSetup say which routes nobody in particular, or somebody who has yet to set up a second factor, may call.
-	public, duringSetup func(method, path string) bool
+	// table says which routes nobody in particular may call, or somebody who has something to do before anything else.
+	table *routes.Table
 }
 
 // newFrontProxy trusts X-Remote-* headers only beside a client certificate of the request-header CA with an allowed name.
@@ -61,7 +61,7 @@ func (a *requestAuthenticator) AuthenticateRequest(r *http.Request) (*authentica
 	if err == nil && ok && !routes.Anonymous(response.User) {
 		return response, true, nil
 	}
-	if path, ok := routes.BelowRoot(r.URL.Path); ok && a.public(r.Method, path) {
+	if path, ok := routes.BelowRoot(r.URL.Path); ok && a.table.Public(r.Method, path) {
 		return &authenticator.Response{User: &user.DefaultInfo{Name: user.Anonymous, Groups: []string{user.AllUnauthenticated}}}, true, nil
 	}
 	return nil, false, nil
@@ -70,18 +70,22 @@ func (a *requestAuthenticator) AuthenticateRequest(r *http.Request) (*authentica
 func (a *requestAuthenticator) byToken(r *http.Request, raw string) (*authenticator.Response, bool, error) {
 	principal, err := a.tokens.Authenticate(r.Context(), raw)
 	path, _ := routes.BelowRoot(r.URL.Path)
-	if err == nil && (!principal.SetupRequired || a.duringSetup(r.Method, path)) {
-		return &authenticator.Response{User: principal}, true, nil
-	}
-	failure := envelope.Unauthenticated().Because(err)
+	var failure *envelope.Error
 	switch {
-	case err == nil:
-		failure = envelope.New(dashboardv1alpha1.CodeTwoFactorRequired, "you must set up a second factor before anything else")
-		failure.Data = dashboardv1alpha1.TwoFactorChallenge{SetupRequired: true}
 	case errors.Is(err, token.ErrExpired):
 		failure = envelope.TokenExpired().Because(err)
 	case errors.Is(err, authentication.ErrUnavailable):
 		failure = envelope.Internal(err)
+	case err != nil:
+		failure = envelope.Unauthenticated().Because(err)
+	case principal.SetupRequired && !a.table.DuringSetup(r.Method, path):
+		failure = envelope.New(dashboardv1alpha1.CodeTwoFactorRequired, "you must set up a second factor before anything else")
+		failure.Data = dashboardv1alpha1.TwoFactorChallenge{SetupRequired: true}
+	case principal.PasswordChangeRequired && !a.table.DuringPasswordChange(r.Method, path):
+		failure = envelope.New(dashboardv1alpha1.CodeForbidden, "you must choose another password before anything else: PUT /users/me/password")
+		failure.Data = dashboardv1alpha1.PasswordChangeRequired{PasswordChangeRequired: true}
+	default:
+		return &authenticator.Response{User: principal}, true, nil
 	}
 	if state := envelope.StateFrom(r.Context()); state != nil {
 		state.SetFailure(failure)

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/netip"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -23,8 +24,10 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/apiserver/filters"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
 	"github.com/kubevision-io/kubevision/pkg/authentication"
+	"github.com/kubevision-io/kubevision/pkg/authentication/audit"
 	"github.com/kubevision-io/kubevision/pkg/authentication/credentials"
 	"github.com/kubevision-io/kubevision/pkg/authentication/password"
+	"github.com/kubevision-io/kubevision/pkg/authentication/throttle"
 	"github.com/kubevision-io/kubevision/pkg/authentication/token"
 	"github.com/kubevision-io/kubevision/pkg/authorization"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
@@ -49,6 +52,12 @@ type ExtraConfig struct {
 	AccessTokenTTL time.Duration
 	// PasswordHashes is how many passwords are hashed at once; each holds 19 MiB.
 	PasswordHashes int
+	// LoginFailuresPerAddress is how many logins may fail from one address before the next must wait.
+	LoginFailuresPerAddress int
+	// TrustedProxies are the proxies whose X-Forwarded-For is believed.
+	TrustedProxies []netip.Prefix
+	// TwoFactorRoles are the roles whose holders must have a second factor.
+	TwoFactorRoles []string
 }
 
 // Config configures the server.
@@ -79,11 +88,11 @@ func (c *Config) Complete(ctx context.Context) (CompletedConfig, error) {
 	if err != nil {
 		return CompletedConfig{}, err
 	}
-	table, tokens, err := c.routes(ctx, state)
+	frontProxy, err := newFrontProxy(generic.Authentication.RequestHeaderConfig)
 	if err != nil {
 		return CompletedConfig{}, err
 	}
-	frontProxy, err := newFrontProxy(generic.Authentication.RequestHeaderConfig)
+	table, tokens, err := c.routes(ctx, state)
 	if err != nil {
 		return CompletedConfig{}, err
 	}
@@ -91,7 +100,7 @@ func (c *Config) Complete(ctx context.Context) (CompletedConfig, error) {
 		return CompletedConfig{}, errors.New("delegated authentication and authorization must be configured")
 	}
 	generic.Authentication.Authenticator = &requestAuthenticator{
-		tokens: tokens, frontProxy: frontProxy, delegated: generic.Authentication.Authenticator, public: table.Public, duringSetup: table.DuringSetup,
+		tokens: tokens, frontProxy: frontProxy, delegated: generic.Authentication.Authenticator, table: table,
 	}
 	generic.Authorization.Authorizer = requestAuthorizer{generic.Authorization.Authorizer}
 	generic.BuildHandlerChainFunc = func(handler http.Handler, c *genericapiserver.Config) http.Handler {
@@ -102,6 +111,7 @@ func (c *Config) Complete(ctx context.Context) (CompletedConfig, error) {
 	setOpenAPI(&generic.Config, scheme)
 	generic.AddReadyzChecks(state.readyzChecks()...)
 	filters.RegisterMetrics()
+	audit.RegisterMetrics()
 	return CompletedConfig{&completedConfig{generic: generic.Complete(), config: c, state: state, table: table, codecs: codecs}}, nil
 }
 
@@ -119,17 +129,29 @@ func (c *Config) routes(ctx context.Context, s *state) (*routes.Table, *authenti
 	if err != nil {
 		return nil, nil, err
 	}
+	policy := &authentication.TwoFactorPolicy{Reader: s.cache, Roles: c.ExtraConfig.TwoFactorRoles}
 	service := token.NewService(token.Access, s.keys, c.ExtraConfig.AccessTokenTTL, clock.RealClock{})
-	logins := &authentication.Logins{Cache: s.cache, Client: s.client, Hasher: hasher, Tokens: service, Clock: clock.RealClock{}}
-	logins.Challenges = token.NewService(token.Challenge, s.keys, credentials.ChallengeTTL, clock.RealClock{})
-	tokens := &authentication.Tokens{Service: service, Cache: s.cache, Live: s.client, Clock: clock.RealClock{}}
+	log := &audit.Log{Recorder: s.recorder}
+	logins := &authentication.Logins{
+		Cache: s.cache, Client: s.client, Hasher: hasher, Policy: policy, Tokens: service, Audit: log, Clock: clock.RealClock{},
+		Challenges: token.NewService(token.Challenge, s.keys, credentials.ChallengeTTL, clock.RealClock{}),
+		Throttle: &throttle.Throttle{
+			Cache: s.cache, Client: s.client, Clock: clock.RealClock{}, AddressFree: c.ExtraConfig.LoginFailuresPerAddress,
+		},
+	}
+	clients := newClientFinder(c.ExtraConfig.TrustedProxies, c.GenericConfig.Authentication.RequestHeaderConfig)
+	authEndpoints := &auth.Endpoints{Logins: logins, Reader: s.cache, Client: clients.find}
+	userEndpoints := &user.Endpoints{
+		Reader: s.cache, Live: s.client, Host: authorization.HostAs(connections), Fresh: authEndpoints.Fresh, Hasher: hasher, Audit: log,
+		Client: clients.find,
+	}
 	reviewer := authorization.NewReviewer(kube.AuthorizationV1())
 	access := &authorization.Access{Reviewer: reviewer, Connections: connections}
 
 	table := &routes.Table{}
 	for _, family := range [][]routes.Route{
-		auth.Routes(logins, s.cache),      //nolint:contextcheck // handlers take the context of their request
-		user.Routes(s.cache, s.client),    //nolint:contextcheck // as above
+		authEndpoints.Routes(),            //nolint:contextcheck // handlers take the context of their request
+		userEndpoints.Routes(),            //nolint:contextcheck // as above
 		cluster.Routes(s.cache, reviewer), //nolint:contextcheck // as above
 		resource.Routes(access),
 	} {
@@ -137,7 +159,7 @@ func (c *Config) routes(ctx context.Context, s *state) (*routes.Table, *authenti
 			return nil, nil, fmt.Errorf("registering routes: %w", err)
 		}
 	}
-	return table, tokens, nil
+	return table, &authentication.Tokens{Service: service, Cache: s.cache, Live: s.client, Policy: policy, Clock: clock.RealClock{}}, nil
 }
 
 // Server is the dashboard's API server.

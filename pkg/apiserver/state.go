@@ -15,8 +15,10 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	genericapiserver "k8s.io/apiserver/pkg/server"
 	"k8s.io/apiserver/pkg/server/healthz"
+	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	toolscache "k8s.io/client-go/tools/cache"
+	"k8s.io/client-go/tools/events"
 	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -27,6 +29,9 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
+
+// component is the name of the program in events.
+const component = "kubevision-apiserver"
 
 // cacheSyncPatience is how long a readiness probe waits for the caches.
 const cacheSyncPatience = 100 * time.Millisecond
@@ -39,6 +44,10 @@ type state struct {
 	client client.Client
 	keys   *token.KeySet
 	bound  *clusters.Bound
+
+	// recorder writes events on users.
+	recorder    events.EventRecorder
+	broadcaster events.EventBroadcaster
 
 	cancel  context.CancelFunc
 	stopped chan struct{}
@@ -67,7 +76,13 @@ func newState(ctx context.Context, config *rest.Config) (*state, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making a cache: %w", err)
 	}
+	kube, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return nil, fmt.Errorf("making a client for events: %w", err)
+	}
 	s := &state{config: config, cache: cached, client: live, keys: token.NewKeySet(clock.RealClock{}), stopped: make(chan struct{})}
+	s.broadcaster = events.NewBroadcaster(&events.EventSinkImpl{Interface: kube.EventsV1()})
+	s.recorder = s.broadcaster.NewRecorder(scheme, component)
 	if err := s.watch(ctx); err != nil {
 		return nil, err
 	}
@@ -77,7 +92,7 @@ func newState(ctx context.Context, config *rest.Config) (*state, error) {
 // watch registers everything that is to be watched, before the cache starts.
 func (s *state) watch(ctx context.Context) error {
 	kinds := []client.Object{&kubevisionv1alpha1.KubeVisionUser{}, &kubevisionv1alpha1.KubeVisionCluster{},
-		&kubevisionv1alpha1.KubeVisionRoleBinding{}, &kubevisionv1alpha1.KubeVisionSession{}}
+		&kubevisionv1alpha1.KubeVisionRoleBinding{}, &kubevisionv1alpha1.KubeVisionSession{}, &kubevisionv1alpha1.KubeVisionLoginThrottle{}}
 	for _, kind := range kinds {
 		if _, err := s.cache.GetInformer(ctx, kind, cache.BlockUntilSynced(false)); err != nil {
 			return fmt.Errorf("watching %T: %w", kind, err)
@@ -113,6 +128,10 @@ func (s *state) loadKeys(object any) {
 func (s *state) start(hook genericapiserver.PostStartHookContext) error {
 	ctx, cancel := context.WithCancel(hook)
 	s.cancel = cancel
+	if err := s.broadcaster.StartRecordingToSinkWithContext(ctx); err != nil {
+		cancel()
+		return fmt.Errorf("recording events: %w", err)
+	}
 	go func() {
 		defer close(s.stopped)
 		if err := s.cache.Start(ctx); err != nil {
@@ -127,6 +146,7 @@ func (s *state) stop() error {
 		s.cancel()
 		<-s.stopped
 	}
+	s.broadcaster.Shutdown()
 	return nil
 }
 

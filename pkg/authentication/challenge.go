@@ -8,10 +8,13 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/authentication/audit"
 	"github.com/kubevision-io/kubevision/pkg/authentication/credentials"
 	"github.com/kubevision-io/kubevision/pkg/authentication/token"
 )
@@ -25,16 +28,21 @@ type ChallengeError struct {
 // Error implements error. It does not hold the token.
 func (*ChallengeError) Error() string { return "the second factor is due" }
 
-// challenge opens a challenge for a user with a second factor.
-func (l *Logins) challenge(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser) error {
+// challenge opens a challenge for a user with a second factor, unless the password has changed since it was compared.
+func (l *Logins) challenge(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, epoch string) error {
 	id := rand.Text()
 	raw, err := l.Challenges.Sign(token.Claims{Subject: u.Name, UserUID: string(u.UID), Session: id, Methods: []string{methodPassword}})
 	if err != nil {
 		return fmt.Errorf("signing a challenge: %w", err)
 	}
-	err = l.changeSecondFactor(ctx, u.Name, u.UID, func(f *credentials.SecondFactor) (bool, error) {
-		f.Open(id, l.Clock.Now())
-		return true, nil
+	err = l.changeCredentials(ctx, u.Name, u.UID, func(secret *corev1.Secret) (bool, error) {
+		if credentials.Epoch(secret) != epoch {
+			return false, ErrRevoked
+		}
+		return change(secret, func(f *credentials.SecondFactor) (bool, error) {
+			f.Open(id, l.Clock.Now())
+			return true, nil
+		})
 	})
 	if err != nil {
 		return err
@@ -43,12 +51,12 @@ func (l *Logins) challenge(ctx context.Context, u *kubevisionv1alpha1.KubeVision
 }
 
 // AnswerTOTP ends a login with a one-time code.
-func (l *Logins) AnswerTOTP(ctx context.Context, challenge, code string, from kubevisionv1alpha1.SessionClient) (*Session, error) {
+func (l *Logins) AnswerTOTP(ctx context.Context, challenge, code string, from Client) (*Session, error) {
 	return l.answer(ctx, challenge, methodOTP, from, func(f *credentials.SecondFactor, _ types.UID) error { return l.checkTOTP(f, code) })
 }
 
 // AnswerRecovery ends a login with a recovery code.
-func (l *Logins) AnswerRecovery(ctx context.Context, challenge, code string, from kubevisionv1alpha1.SessionClient) (*Session, error) {
+func (l *Logins) AnswerRecovery(ctx context.Context, challenge, code string, from Client) (*Session, error) {
 	return l.answer(ctx, challenge, methodRecovery, from, func(f *credentials.SecondFactor, uid types.UID) error {
 		return l.checkRecovery(f, uid, code)
 	})
@@ -56,7 +64,7 @@ func (l *Logins) AnswerRecovery(ctx context.Context, challenge, code string, fro
 
 // answer is token.ErrExpired or ErrRevoked where the challenge is not good, and a CodeError where the code is not.
 func (l *Logins) answer(
-	ctx context.Context, challenge, method string, from kubevisionv1alpha1.SessionClient, check func(*credentials.SecondFactor, types.UID) error,
+	ctx context.Context, challenge, method string, from Client, check func(*credentials.SecondFactor, types.UID) error,
 ) (*Session, error) {
 	claims, err := l.Challenges.Verify(challenge)
 	if errors.Is(err, token.ErrExpired) {
@@ -69,20 +77,40 @@ func (l *Logins) answer(
 	if err := l.liveUser(ctx, claims.Subject, types.UID(claims.UserUID), u); err != nil {
 		return nil, err
 	}
-	err = l.changeSecondFactor(ctx, u.Name, u.UID, func(f *credentials.SecondFactor) (bool, error) {
-		open := f.Challenge(claims.Session, l.Clock.Now())
-		if open == nil || !f.Enabled() { // answered, tried too often, or given way to others
-			return false, &CodeError{}
-		}
-		open.Tries++
-		err := check(f, u.UID)
-		if err == nil {
-			f.Close(claims.Session)
-		}
-		return true, err
+	var answered *corev1.Secret
+	err = l.changeCredentials(ctx, u.Name, u.UID, func(secret *corev1.Secret) (bool, error) {
+		answered = secret
+		return change(secret, func(f *credentials.SecondFactor) (bool, error) {
+			open := f.Challenge(claims.Session, l.Clock.Now())
+			if open == nil || !f.Enabled() { // answered, tried too often, or given way to others
+				return false, &CodeError{reason: "the challenge was answered, tried too often, or has expired"}
+			}
+			open.Tries++
+			err := check(f, u.UID)
+			if err == nil {
+				f.Close(claims.Session)
+			}
+			return true, err
+		})
 	})
 	if err != nil {
+		l.codeRefused(ctx, u, from, err)
 		return nil, err
 	}
-	return l.begin(ctx, u, []string{methodPassword, method}, from)
+	if method == methodRecovery {
+		l.Audit.Record(ctx, audit.Event{Reason: audit.RecoveryCodeUsed, User: u, Address: from.address()})
+	}
+	return l.start(ctx, u, answered, []string{methodPassword, method}, from)
+}
+
+// codeRefused tells of a wrong code.
+func (l *Logins) codeRefused(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, from Client, err error) {
+	e, ok := errors.AsType[*CodeError](err)
+	if !ok {
+		return
+	}
+	l.Audit.Record(ctx, audit.Event{Reason: audit.SecondFactorFailed, User: u, Address: from.address(), Detail: e.reason})
+	if e.RetryAfter > 0 {
+		l.Audit.Record(ctx, audit.Event{Reason: audit.SecondFactorBlocked, User: u, Address: from.address(), Detail: "for " + e.RetryAfter.Round(time.Second).String()})
+	}
 }

@@ -10,16 +10,12 @@ import (
 	"slices"
 
 	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/client-go/util/retry"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/authentication/audit"
 	"github.com/kubevision-io/kubevision/pkg/authentication/credentials"
-	"github.com/kubevision-io/kubevision/pkg/authentication/password"
 	"github.com/kubevision-io/kubevision/pkg/authentication/recoverycode"
 	"github.com/kubevision-io/kubevision/pkg/authentication/totp"
-	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
 var (
@@ -38,7 +34,7 @@ type Enrolment struct {
 }
 
 // Setup makes a second factor that waits for Enable. One that is in force stays so until then, and asks for the password.
-func (l *Logins) Setup(ctx context.Context, p *Principal, pass string) (*Enrolment, error) {
+func (l *Logins) Setup(ctx context.Context, p *Principal, pass string, from Client) (*Enrolment, error) {
 	made, err := totp.Enrol(p.User.Name)
 	if err != nil {
 		return nil, fmt.Errorf("making a second factor: %w", err)
@@ -47,9 +43,11 @@ func (l *Logins) Setup(ctx context.Context, p *Principal, pass string) (*Enrolme
 	if err != nil {
 		return nil, err
 	}
-	right, err := l.passwordIsRight(ctx, p, pass)
-	if err != nil {
-		return nil, err
+	right := false
+	if pass != "" {
+		if right, err = l.passwordIsRight(ctx, p, pass); err != nil {
+			return nil, err
+		}
 	}
 	err = l.changeSecondFactor(ctx, p.User.Name, p.User.UID, func(f *credentials.SecondFactor) (bool, error) {
 		if f.Enabled() {
@@ -66,37 +64,31 @@ func (l *Logins) Setup(ctx context.Context, p *Principal, pass string) (*Enrolme
 	if err != nil {
 		return nil, err
 	}
+	l.Audit.Record(ctx, p.event(audit.SecondFactorSetUp, from))
 	return &Enrolment{Enrolment: made, RecoveryCodes: codes}, nil
 }
 
-// passwordIsRight compares the password where one was given.
+// passwordIsRight compares the password of somebody who is logged in.
 func (l *Logins) passwordIsRight(ctx context.Context, p *Principal, pass string) (bool, error) {
-	if pass == "" {
-		return false, nil
-	}
-	secret := &corev1.Secret{}
-	if err := l.Client.Get(ctx, types.NamespacedName{Namespace: names.Namespace, Name: names.CredentialsSecret(p.User.Name)}, secret); err != nil {
-		return false, fmt.Errorf("reading the credentials: %w", err)
-	}
-	hash, ok, err := credentials.PasswordHash(secret)
-	if err != nil || !ok {
+	secret, err := l.credentials(ctx, p.User.Name)
+	if err != nil {
 		return false, err
 	}
-	err = l.Hasher.Verify(ctx, pass, hash)
-	if errors.Is(err, password.ErrMismatch) {
-		return false, nil
+	hash, known, err := credentials.PasswordHash(secret)
+	if err != nil || !ownedBy(secret, p.User.UID) {
+		return false, err
 	}
-	return err == nil, err
+	return l.compare(ctx, pass, hash, known)
 }
 
 // Enable puts the pending second factor into force, proved by its first code. The user's other sessions end: they were begun without it.
-func (l *Logins) Enable(ctx context.Context, p *Principal, code string) error {
-	err := l.changeSecondFactor(ctx, p.User.Name, p.User.UID, func(f *credentials.SecondFactor) (bool, error) {
+func (l *Logins) Enable(ctx context.Context, p *Principal, code string, from Client) error {
+	err := l.changeFactor(ctx, p, from, func(f *credentials.SecondFactor) (changed bool, err error) {
 		if f.Pending == nil {
 			return false, ErrNoSecondFactor
 		}
 		var step int64
-		err := l.check(f, func() (ok bool) {
+		err = l.check(f, func() (ok bool) {
 			step, ok = totp.Check(code, f.Pending.TOTPSecret, 0, l.Clock.Now())
 			return ok
 		})
@@ -109,15 +101,24 @@ func (l *Logins) Enable(ctx context.Context, p *Principal, code string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(l.raise(ctx, p), l.endOthers(ctx, p))
+	l.Audit.Record(ctx, p.event(audit.SecondFactorEnabled, from))
+	return errors.Join(l.changeSession(ctx, p.Session, func(s *kubevisionv1alpha1.KubeVisionSessionSpec) {
+		if !slices.Contains(s.AuthenticationMethods, methodOTP) {
+			s.AuthenticationMethods = append(s.AuthenticationMethods, methodOTP)
+		}
+	}), l.endOthers(ctx, p))
 }
 
-// Disable takes the second factor away, with one of its codes, unless the user must have one.
-func (l *Logins) Disable(ctx context.Context, p *Principal, code string) error {
-	if p.User.Spec.TwoFactor == kubevisionv1alpha1.TwoFactorRequired {
+// Disable takes the second factor away, with one of its codes, unless the user must have one. The user's other sessions end.
+func (l *Logins) Disable(ctx context.Context, p *Principal, code string, from Client) error {
+	required, err := l.Policy.Required(ctx, p.User)
+	if err != nil {
+		return err
+	}
+	if required {
 		return ErrPolicy
 	}
-	err := l.changeSecondFactor(ctx, p.User.Name, p.User.UID, func(f *credentials.SecondFactor) (bool, error) {
+	err = l.changeFactor(ctx, p, from, func(f *credentials.SecondFactor) (bool, error) {
 		if !f.Enabled() {
 			return false, ErrNoSecondFactor
 		}
@@ -131,11 +132,25 @@ func (l *Logins) Disable(ctx context.Context, p *Principal, code string) error {
 	if err != nil {
 		return err
 	}
+	l.Audit.Record(ctx, p.event(audit.SecondFactorDisabled, from))
 	return l.endOthers(ctx, p)
 }
 
+// changeFactor is changeSecondFactor for a change that ends the user's other sessions where it succeeds.
+func (l *Logins) changeFactor(ctx context.Context, p *Principal, from Client, edit func(*credentials.SecondFactor) (bool, error)) error {
+	err := l.changeCredentials(ctx, p.User.Name, p.User.UID, func(secret *corev1.Secret) (bool, error) {
+		write, err := change(secret, edit)
+		if err == nil {
+			credentials.BeginEpoch(secret, p.Session)
+		}
+		return write, err
+	})
+	l.codeRefused(ctx, p.User, from, err)
+	return err
+}
+
 // RenewRecoveryCodes replaces the recovery codes, with a code of the second factor.
-func (l *Logins) RenewRecoveryCodes(ctx context.Context, p *Principal, code string) ([]string, error) {
+func (l *Logins) RenewRecoveryCodes(ctx context.Context, p *Principal, code string, from Client) ([]string, error) {
 	codes, hashes, err := recoverycode.New(string(p.User.UID))
 	if err != nil {
 		return nil, err
@@ -151,42 +166,14 @@ func (l *Logins) RenewRecoveryCodes(ctx context.Context, p *Principal, code stri
 		return true, err
 	})
 	if err != nil {
+		l.codeRefused(ctx, p.User, from, err)
 		return nil, err
 	}
+	l.Audit.Record(ctx, p.event(audit.RecoveryCodesRenewed, from))
 	return codes, nil
 }
 
-// raise notes that the session has a second factor now.
-func (l *Logins) raise(ctx context.Context, p *Principal) error {
-	return retry.RetryOnConflict(contention(), func() error {
-		s := &kubevisionv1alpha1.KubeVisionSession{}
-		if err := l.Client.Get(ctx, types.NamespacedName{Name: p.Session}, s); err != nil {
-			return fmt.Errorf("reading the session: %w", err)
-		}
-		if slices.Contains(s.Spec.AuthenticationMethods, methodOTP) {
-			return nil
-		}
-		s.Spec.AuthenticationMethods = append(s.Spec.AuthenticationMethods, methodOTP)
-		if err := l.Client.Update(ctx, s); err != nil {
-			return fmt.Errorf("updating the session: %w", err)
-		}
-		return nil
-	})
-}
-
-// endOthers ends the user's sessions but this one.
-func (l *Logins) endOthers(ctx context.Context, p *Principal) error {
-	var all kubevisionv1alpha1.KubeVisionSessionList
-	if err := l.Client.List(ctx, &all, client.MatchingLabels{names.UserLabel: p.User.Name}); err != nil {
-		return fmt.Errorf("listing sessions: %w", err)
-	}
-	var errs []error
-	for i := range all.Items {
-		if s := &all.Items[i]; s.Name != p.Session && s.Spec.UserUID == p.User.UID {
-			if err := l.Client.Delete(ctx, s); client.IgnoreNotFound(err) != nil {
-				errs = append(errs, fmt.Errorf("ending session %s: %w", s.Name, err))
-			}
-		}
-	}
-	return errors.Join(errs...)
+// event is something that the user did in the session.
+func (p *Principal) event(reason audit.Reason, from Client) audit.Event {
+	return audit.Event{Reason: reason, User: p.User, Session: p.Session, Address: from.address()}
 }

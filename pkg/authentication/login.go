@@ -5,49 +5,54 @@ package authentication
 
 import (
 	"context"
-	"crypto/rand"
 	"errors"
 	"fmt"
-	"strings"
+	"net/netip"
 	"time"
 
-	"github.com/oklog/ulid/v2"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	utilvalidation "k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/klog/v2"
 	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/authentication/audit"
 	"github.com/kubevision-io/kubevision/pkg/authentication/credentials"
 	"github.com/kubevision-io/kubevision/pkg/authentication/password"
+	"github.com/kubevision-io/kubevision/pkg/authentication/throttle"
 	"github.com/kubevision-io/kubevision/pkg/authentication/token"
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-const (
-	// SessionTTL is how long a session lasts without being renewed.
-	SessionTTL = 7 * 24 * time.Hour
+// queueTime is how long a login waits for its turn to have the password hashed.
+const queueTime = 5 * time.Second
 
-	maxUserAgent = 256
+var (
+	// ErrInvalidCredentials is the one answer to a wrong password, an unknown, disabled or deleted user, and a user without a password.
+	ErrInvalidCredentials = errors.New("wrong user name or password")
+	// ErrBusy means that too many logins are under way.
+	ErrBusy = errors.New("too many logins at once")
 )
 
-// ErrInvalidCredentials is the one answer to a wrong password, an unknown, disabled or deleted user, and a user without a password.
-var ErrInvalidCredentials = errors.New("wrong user name or password")
-
-// Session is what a login or a renewal gives to the client.
-type Session struct {
-	User         *kubevisionv1alpha1.KubeVisionUser
-	AccessToken  string
-	RefreshToken string
-	ExpiresIn    time.Duration
-	// SetupRequired means that the session is good for nothing but setting up a second factor.
-	SetupRequired bool
+// Client is where a request comes from.
+type Client struct {
+	// Address of the client, as far as it can be known.
+	Address netip.Addr
+	// UserAgent is what the client calls itself.
+	UserAgent string
 }
 
-// Logins logs users in.
+func (c Client) address() string {
+	if !c.Address.IsValid() {
+		return ""
+	}
+	return c.Address.String()
+}
+
+// Logins logs users in, and changes what they log in with.
 type Logins struct {
 	// Cache holds the users.
 	Cache client.Reader
@@ -55,21 +60,92 @@ type Logins struct {
 	Client client.Client
 	// Hasher verifies passwords.
 	Hasher *password.Hasher
+	// Throttle slows guessing down.
+	Throttle *throttle.Throttle
+	// Policy says who must have a second factor.
+	Policy *TwoFactorPolicy
 	// Tokens signs access tokens.
 	Tokens *token.Service
 	// Challenges signs and verifies challenge tokens.
 	Challenges *token.Service
+	// Audit is told of everything.
+	Audit *audit.Log
 	// Clock is the time by which sessions end.
 	Clock clock.PassiveClock
 }
 
+// refusal is ErrInvalidCredentials with the reason, which is for the log only.
+type refusal struct{ reason string }
+
+func (*refusal) Error() string { return ErrInvalidCredentials.Error() }
+func (*refusal) Unwrap() error { return ErrInvalidCredentials }
+
 // Password logs in with a user name and a password. Whatever is wrong with them, the same work is done and the same error returned. It is
-// a ChallengeError where the second factor is due.
-func (l *Logins) Password(ctx context.Context, username, pass string, from kubevisionv1alpha1.SessionClient) (*Session, error) {
+// a ChallengeError where the second factor is due, a throttle.BlockedError where too many logins have failed, and ErrBusy where too many
+// are under way.
+func (l *Logins) Password(ctx context.Context, username, pass string, from Client) (*Session, error) {
 	u, err := l.user(ctx, username)
 	if err != nil {
 		return nil, err
 	}
+	attempt, err := l.begin(ctx, u, username, from)
+	if err != nil {
+		return nil, err
+	}
+	defer attempt.Release()
+	session, err := l.password(ctx, u, username, pass, from)
+	if errors.Is(err, ErrInvalidCredentials) {
+		if countErr := l.failed(ctx, attempt, u, from, audit.LoginFailed, err); countErr != nil {
+			return nil, countErr // what is not counted is not answered
+		}
+		return nil, err
+	}
+	_, challenged := errors.AsType[*ChallengeError](err)
+	if err != nil && !challenged {
+		return nil, err
+	}
+	if err := attempt.Succeeded(ctx); err != nil {
+		return nil, err
+	}
+	if challenged {
+		l.Audit.Record(ctx, audit.Event{Reason: audit.SecondFactorDue, User: u, Address: from.address()})
+		return nil, err
+	}
+	return session, nil
+}
+
+// begin asks the throttle whether a password may be looked at.
+func (l *Logins) begin(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, username string, from Client) (*throttle.Attempt, error) {
+	ctx, cancel := context.WithTimeout(ctx, queueTime)
+	defer cancel()
+	attempt, err := l.Throttle.Begin(ctx, u, username, from.Address)
+	if _, blocked := errors.AsType[*throttle.BlockedError](err); blocked {
+		l.Audit.Record(ctx, audit.Event{Reason: audit.LoginBlocked, User: u, Address: from.address()})
+	}
+	return attempt, busy(err)
+}
+
+// failed counts a wrong password. Its error is one of the counting.
+func (l *Logins) failed(
+	ctx context.Context, attempt *throttle.Attempt, u *kubevisionv1alpha1.KubeVisionUser, from Client, reason audit.Reason, why error,
+) error {
+	e := audit.Event{Reason: reason, User: u, Address: from.address()}
+	if r, ok := errors.AsType[*refusal](why); ok {
+		e.Detail = r.reason
+	}
+	l.Audit.Record(ctx, e)
+	blocked, err := attempt.Failed(ctx)
+	if blocked.Account > 0 {
+		l.Audit.Record(ctx, audit.Event{Reason: audit.AccountLocked, User: u, Address: from.address(), Detail: "for " + blocked.Account.String()})
+	}
+	if blocked.Address > 0 {
+		l.Audit.Record(ctx, audit.Event{Reason: audit.AddressBlocked, Address: from.address(), Detail: "for " + blocked.Address.String()})
+	}
+	return err
+}
+
+// password compares, and goes on to the session or the second factor.
+func (l *Logins) password(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, username, pass string, from Client) (*Session, error) {
 	secret, err := l.credentials(ctx, username)
 	if err != nil {
 		return nil, err
@@ -81,27 +157,76 @@ func (l *Logins) Password(ctx context.Context, username, pass string, from kubev
 	if err != nil {
 		return nil, err
 	}
-	if known {
-		err = l.Hasher.Verify(ctx, pass, hash)
-	} else {
-		err = l.Hasher.VerifyNobody(ctx, pass)
-	}
+	right, err := l.compare(ctx, pass, hash, known)
 	switch {
-	case errors.Is(err, password.ErrMismatch):
-		return nil, ErrInvalidCredentials
 	case err != nil:
-		return nil, fmt.Errorf("verifying the password: %w", err)
-	case u == nil || u.Spec.Disabled || !u.DeletionTimestamp.IsZero():
-		return nil, ErrInvalidCredentials
+		return nil, err
+	case u == nil:
+		return nil, &refusal{"there is no such user"}
+	case !known:
+		return nil, &refusal{"the user has no password"}
+	case !right:
+		return nil, &refusal{"the password is wrong"}
+	case u.Spec.Disabled:
+		return nil, &refusal{"the user is disabled"}
+	case !u.DeletionTimestamp.IsZero():
+		return nil, &refusal{"the user is being deleted"}
 	}
 	factor, err := credentials.ReadSecondFactor(secret)
 	if err != nil {
 		return nil, err
 	}
-	if factor.Enabled() {
-		return nil, l.challenge(ctx, u)
+	if hash.Outdated() {
+		l.upgrade(ctx, u, pass, hash)
 	}
-	return l.begin(ctx, u, []string{methodPassword}, from)
+	if factor.Enabled() {
+		return nil, l.challenge(ctx, u, credentials.Epoch(secret))
+	}
+	return l.start(ctx, u, secret, []string{methodPassword}, from)
+}
+
+// compare does the same work where there is nothing to compare with.
+func (l *Logins) compare(ctx context.Context, pass string, hash password.Hash, known bool) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, queueTime)
+	defer cancel()
+	var err error
+	if known {
+		err = l.Hasher.Verify(ctx, pass, hash)
+	} else {
+		err = l.Hasher.VerifyNobody(ctx, pass)
+	}
+	if errors.Is(err, password.ErrMismatch) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("verifying the password: %w", busy(err))
+	}
+	return true, nil
+}
+
+// busy makes ErrBusy of what means that.
+func busy(err error) error {
+	if errors.Is(err, password.ErrBusy) || errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("%w: %w", ErrBusy, err)
+	}
+	return err
+}
+
+// upgrade replaces the hash by one of today's cost, unless the password has changed meanwhile. That it fails is no reason to refuse a login.
+func (l *Logins) upgrade(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, pass string, old password.Hash) {
+	made, err := l.Hasher.Hash(ctx, pass)
+	if err == nil {
+		err = l.changeCredentials(ctx, u.Name, u.UID, func(secret *corev1.Secret) (bool, error) {
+			if string(secret.Data[credentials.PasswordHashKey]) != old.String() {
+				return false, nil
+			}
+			secret.Data[credentials.PasswordHashKey] = []byte(made.String())
+			return true, nil
+		})
+	}
+	if err != nil {
+		klog.FromContext(ctx).Error(err, "Upgrading the hash of a password", "user", u.Name)
+	}
 }
 
 // user is nil where there is none of that name.
@@ -128,47 +253,4 @@ func (l *Logins) credentials(ctx context.Context, username string) (*corev1.Secr
 		return nil, fmt.Errorf("reading the credentials: %w", err)
 	}
 	return secret, nil
-}
-
-// begin hands out no token before its session is stored, and stores no session for which there is no token.
-func (l *Logins) begin(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, methods []string, from kubevisionv1alpha1.SessionClient) (*Session, error) {
-	now := l.Clock.Now()
-	id, err := ulid.New(ulid.Timestamp(now), rand.Reader)
-	if err != nil {
-		return nil, fmt.Errorf("making a session id: %w", err)
-	}
-	name := strings.ToLower(id.String())
-	refresh, err := newRefreshToken(name)
-	if err != nil {
-		return nil, err
-	}
-	begun, err := l.issue(u, name, methods, refresh)
-	if err != nil {
-		return nil, err
-	}
-	from.UserAgent = truncate(from.UserAgent, maxUserAgent)
-	session := &kubevisionv1alpha1.KubeVisionSession{
-		ObjectMeta: metav1.ObjectMeta{
-			Name:   name,
-			Labels: map[string]string{names.UserLabel: u.Name, names.ManagedByLabel: names.ManagedBy},
-			OwnerReferences: []metav1.OwnerReference{{
-				APIVersion: kubevisionv1alpha1.SchemeGroupVersion.String(), Kind: "KubeVisionUser", Name: u.Name, UID: u.UID,
-			}},
-		},
-		Spec: kubevisionv1alpha1.KubeVisionSessionSpec{
-			UserName: u.Name, UserUID: u.UID, Client: from, AuthenticationMethods: methods,
-			ExpirationTime: metav1.NewTime(now.Add(SessionTTL)), RefreshTokenHash: refresh.hash(),
-		},
-	}
-	if err := l.Client.Create(ctx, session); err != nil {
-		return nil, fmt.Errorf("creating the session: %w", err)
-	}
-	return begun, nil
-}
-
-func truncate(s string, length int) string {
-	if len(s) > length {
-		s = s[:length]
-	}
-	return strings.ToValidUTF8(s, "")
 }

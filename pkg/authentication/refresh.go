@@ -16,11 +16,11 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/retry"
-	"k8s.io/klog/v2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
-	"github.com/kubevision-io/kubevision/pkg/authentication/token"
+	"github.com/kubevision-io/kubevision/pkg/authentication/audit"
+	"github.com/kubevision-io/kubevision/pkg/authentication/credentials"
 )
 
 const (
@@ -74,6 +74,9 @@ func (l *Logins) renew(ctx context.Context, presented refreshToken) (*Session, e
 	if err := l.liveUser(ctx, session.Spec.UserName, session.Spec.UserUID, u); err != nil {
 		return nil, err
 	}
+	if err := l.inForce(ctx, u, session); err != nil {
+		return nil, err
+	}
 	next := presented.successor(session.Spec.RotationSalt)
 	switch {
 	case current:
@@ -81,9 +84,21 @@ func (l *Logins) renew(ctx context.Context, presented refreshToken) (*Session, e
 			return nil, err
 		}
 	case next.hash() != session.Spec.RefreshTokenHash || session.Spec.RotationTime == nil || now.Sub(session.Spec.RotationTime.Time) > reuseGrace:
-		return nil, l.end(ctx, session)
+		return nil, l.end(ctx, u, session)
 	}
-	return l.issue(u, session.Name, session.Spec.AuthenticationMethods, next)
+	return l.issue(ctx, u, session, next)
+}
+
+// inForce is ErrRevoked for a session from before the credentials were changed, which has only not been ended yet.
+func (l *Logins) inForce(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, session *kubevisionv1alpha1.KubeVisionSession) error {
+	secret, err := l.credentials(ctx, u.Name)
+	if err != nil {
+		return err
+	}
+	if !ownedBy(secret, u.UID) || !credentials.InForce(secret, session.Name, session.Spec.CredentialsEpoch) {
+		return ErrRevoked
+	}
+	return nil
 }
 
 // liveUser reads a user as the API server knows them now: a copy that lags behind must not renew what was taken away. It is ErrRevoked for
@@ -123,21 +138,10 @@ func (l *Logins) rotate(ctx context.Context, session *kubevisionv1alpha1.KubeVis
 }
 
 // end ends a session whose spent token has come back: either the user or a thief has a copy, and nobody can tell which.
-func (l *Logins) end(ctx context.Context, session *kubevisionv1alpha1.KubeVisionSession) error {
-	klog.FromContext(ctx).Info("Refresh token used again: the session ends", "user", session.Spec.UserName, "session", session.Name)
+func (l *Logins) end(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, session *kubevisionv1alpha1.KubeVisionSession) error {
+	l.Audit.Record(ctx, audit.Event{Reason: audit.RefreshTokenReused, User: u, Session: session.Name})
 	if err := l.Client.Delete(ctx, session, client.Preconditions{UID: &session.UID}); client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("ending the session: %w", err)
 	}
 	return ErrRevoked
-}
-
-// issue makes the tokens of a session.
-func (l *Logins) issue(u *kubevisionv1alpha1.KubeVisionUser, session string, methods []string, refresh refreshToken) (*Session, error) {
-	access, err := l.Tokens.Sign(token.Claims{Subject: u.Name, UserUID: string(u.UID), Session: session, Methods: methods})
-	if err != nil {
-		return nil, fmt.Errorf("signing an access token: %w", err)
-	}
-	return &Session{
-		User: u, AccessToken: access, RefreshToken: refresh.String(), ExpiresIn: l.Tokens.TTL(), SetupRequired: setupRequired(u, methods),
-	}, nil
 }

@@ -17,9 +17,9 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/client-go/util/retry"
 
-	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/authentication/credentials"
 	"github.com/kubevision-io/kubevision/pkg/authentication/recoverycode"
+	"github.com/kubevision-io/kubevision/pkg/authentication/throttle"
 	"github.com/kubevision-io/kubevision/pkg/authentication/totp"
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
@@ -31,13 +31,8 @@ const (
 	methodRecovery = "recovery"
 )
 
-const (
-	// freeFailures is how many wrong codes in a row cost no waiting; the tries of two challenges.
-	freeFailures = 2 * credentials.ChallengeTries
-	// firstWait doubles with every further wrong code, up to maxWait.
-	firstWait = 30 * time.Second
-	maxWait   = 15 * time.Minute
-)
+// codePolicy allows the tries of two challenges at no cost. Nothing is forgiven with time: six digits are few.
+func codePolicy() throttle.Policy { return throttle.Policy{Free: 2 * credentials.ChallengeTries} }
 
 // ErrNoSecondFactor means that the user has none.
 var ErrNoSecondFactor = errors.New("the user has no second factor")
@@ -46,6 +41,8 @@ var ErrNoSecondFactor = errors.New("the user has no second factor")
 type CodeError struct {
 	// RetryAfter is how long no code is looked at; 0 where the next may be tried at once.
 	RetryAfter time.Duration
+
+	reason string
 }
 
 // Error implements error.
@@ -56,10 +53,10 @@ func HasSecondFactor(methods []string) bool {
 	return slices.Contains(methods, methodOTP) || slices.Contains(methods, methodRecovery)
 }
 
-// changeSecondFactor reads the credentials, lets a function change the second factor, and writes it back if the function wants that. It
-// is a compare-and-swap: where another replica was faster, the function is asked again about what that one has written. So a code
-// can be accepted once only. The function's error is returned after the write.
-func (l *Logins) changeSecondFactor(ctx context.Context, user string, uid types.UID, change func(*credentials.SecondFactor) (write bool, err error)) error {
+// changeCredentials reads a user's credentials, lets a function change them, and writes them back if the function wants that. It is a
+// compare-and-swap: where another replica was faster, the function is asked again about what that one has written. So a code can be accepted
+// once only. The function's error is returned after the write.
+func (l *Logins) changeCredentials(ctx context.Context, user string, uid types.UID, change func(*corev1.Secret) (write bool, err error)) error {
 	var verdict error
 	err := retry.RetryOnConflict(contention(), func() error {
 		secret := &corev1.Secret{}
@@ -70,17 +67,10 @@ func (l *Logins) changeSecondFactor(ctx context.Context, user string, uid types.
 		if err != nil {
 			return fmt.Errorf("reading the credentials: %w", err)
 		}
-		factor, err := credentials.ReadSecondFactor(secret)
-		if err != nil {
-			return err
-		}
 		var write bool
-		write, verdict = change(factor)
+		write, verdict = change(secret)
 		if !write {
 			return nil
-		}
-		if err := factor.Write(secret); err != nil {
-			return err
 		}
 		if err := l.Client.Update(ctx, secret); err != nil {
 			return fmt.Errorf("writing the credentials: %w", err)
@@ -91,6 +81,27 @@ func (l *Logins) changeSecondFactor(ctx context.Context, user string, uid types.
 		return err
 	}
 	return verdict
+}
+
+// changeSecondFactor is changeCredentials for the second factor.
+func (l *Logins) changeSecondFactor(ctx context.Context, user string, uid types.UID, edit func(*credentials.SecondFactor) (write bool, err error)) error {
+	return l.changeCredentials(ctx, user, uid, func(secret *corev1.Secret) (bool, error) { return change(secret, edit) })
+}
+
+// change lets a function change the second factor in a Secret.
+func change(secret *corev1.Secret, edit func(*credentials.SecondFactor) (write bool, err error)) (bool, error) {
+	factor, err := credentials.ReadSecondFactor(secret)
+	if err != nil {
+		return false, err
+	}
+	write, verdict := edit(factor)
+	if !write {
+		return false, verdict
+	}
+	if err := factor.Write(secret); err != nil {
+		return false, err
+	}
+	return true, verdict
 }
 
 // contention bounds how often a write is tried again: fifty clients at once with one code are an attack, and must all get an answer.
@@ -107,15 +118,17 @@ func ownedBy(secret *corev1.Secret, uid types.UID) bool {
 // check looks at one code and counts it when it is wrong; what is written must be written before anything is granted.
 func (l *Logins) check(factor *credentials.SecondFactor, verify func() bool) error {
 	now := l.Clock.Now()
-	if pause := waiting(factor, now); pause > 0 {
-		return &CodeError{RetryAfter: pause}
+	counter := throttle.Counter{Failures: factor.Failures, Last: factor.LastFailure}
+	if pause := codePolicy().Wait(counter, now); pause > 0 {
+		return &CodeError{RetryAfter: pause, reason: "too many were wrong"}
 	}
 	if verify() {
 		factor.Failures, factor.LastFailure = 0, time.Time{}
 		return nil
 	}
-	factor.Failures, factor.LastFailure = factor.Failures+1, now
-	return &CodeError{RetryAfter: waiting(factor, now)}
+	counter = codePolicy().Add(counter, now)
+	factor.Failures, factor.LastFailure = counter.Failures, counter.Last
+	return &CodeError{RetryAfter: codePolicy().Wait(counter, now), reason: "wrong, expired or used before"}
 }
 
 // checkTOTP accepts a code of the secret in force, once.
@@ -138,22 +151,4 @@ func (l *Logins) checkRecovery(factor *credentials.SecondFactor, uid types.UID, 
 		}
 		return ok
 	})
-}
-
-// waiting is how long no code is looked at.
-func waiting(factor *credentials.SecondFactor, now time.Time) time.Duration {
-	excess := factor.Failures - freeFailures
-	if excess < 0 {
-		return 0
-	}
-	pause := maxWait
-	if excess < 5 { // 30 s, 1, 2, 4, 8 minutes
-		pause = firstWait << excess
-	}
-	return max(factor.LastFailure.Add(pause).Sub(now), 0)
-}
-
-// setupRequired says whether the user must set up a second factor before anything else.
-func setupRequired(u *kubevisionv1alpha1.KubeVisionUser, methods []string) bool {
-	return u.Spec.TwoFactor == kubevisionv1alpha1.TwoFactorRequired && !HasSecondFactor(methods)
 }

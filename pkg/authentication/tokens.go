@@ -35,6 +35,8 @@ type Principal struct {
 	Methods []string
 	// SetupRequired means that the user must set up a second factor before anything else.
 	SetupRequired bool
+	// PasswordChangeRequired means that the user must choose another password before anything else.
+	PasswordChangeRequired bool
 }
 
 // Tokens recognises users by their access tokens.
@@ -45,6 +47,8 @@ type Tokens struct {
 	Cache client.Reader
 	// Live reads what the cache does not know yet: the session of a login that was a moment ago.
 	Live client.Reader
+	// Policy says who must have a second factor.
+	Policy *TwoFactorPolicy
 	// Clock is the time by which sessions end.
 	Clock clock.PassiveClock
 }
@@ -70,26 +74,35 @@ func (t *Tokens) Authenticate(ctx context.Context, raw string) (*Principal, erro
 	if s.Spec.UserUID != u.UID || !s.DeletionTimestamp.IsZero() || !t.Clock.Now().Before(s.Spec.ExpirationTime.Time) {
 		return nil, ErrRevoked
 	}
-	if setupRequired(u, s.Spec.AuthenticationMethods) { // perhaps it was done a moment ago, and the copy does not know
+	p, err := t.principal(ctx, u, s)
+	if err == nil && (p.SetupRequired || p.PasswordChangeRequired) { // perhaps it was done a moment ago, and the copy does not know
 		if err := t.Live.Get(ctx, types.NamespacedName{Name: s.Name}, s); client.IgnoreNotFound(err) != nil {
 			return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 		}
+		p, err = t.principal(ctx, u, s)
 	}
-	return NewPrincipal(u, claims.Session, s.Spec.AuthenticationMethods), nil
+	return p, err
 }
 
-// NewPrincipal is the user as Kubernetes sees them.
-func NewPrincipal(u *kubevisionv1alpha1.KubeVisionUser, session string, methods []string) *Principal {
+func (t *Tokens) principal(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, s *kubevisionv1alpha1.KubeVisionSession) (*Principal, error) {
+	setup, err := t.Policy.SetupRequired(ctx, u, s.Spec.AuthenticationMethods)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	p := NewPrincipal(u)
+	p.Session, p.Methods, p.SetupRequired, p.PasswordChangeRequired = s.Name, s.Spec.AuthenticationMethods, setup, s.Spec.PasswordChangeRequired
+	return p, nil
+}
+
+// NewPrincipal is the user as Kubernetes sees them, without a session.
+func NewPrincipal(u *kubevisionv1alpha1.KubeVisionUser) *Principal {
 	return &Principal{
 		DefaultInfo: user.DefaultInfo{
 			Name:   identity.UserName(u.Name),
 			UID:    string(u.UID),
 			Groups: append(identity.Groups(u.Spec.Groups), user.AllAuthenticated),
 		},
-		User:          u,
-		Session:       session,
-		Methods:       methods,
-		SetupRequired: setupRequired(u, methods),
+		User: u,
 	}
 }
 

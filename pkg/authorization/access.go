@@ -10,6 +10,7 @@ import (
 	authorizationv1 "k8s.io/api/authorization/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apiserver/pkg/authentication/user"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
@@ -51,11 +52,24 @@ func (a *Access) Cluster(r *routes.Request, u user.Info) (*clusters.Caller, erro
 		return nil, err
 	}
 	caller, err := connection.As(ctx, u)
-	if errors.Is(err, clusters.ErrNobodyToActAs) {
-		return nil, envelope.New(dashboardv1alpha1.CodeForbidden,
-			"no role binding names you or a group of yours, so that KubeVision may not act for you on cluster %q", name).Because(err)
+	return caller, nobody(err)
+}
+
+// HostAs makes clients for the host cluster that act as a caller.
+func HostAs(connections *clusters.Connections) func(context.Context, user.Info) (client.Client, error) {
+	return func(ctx context.Context, u user.Info) (client.Client, error) {
+		c, err := connections.HostAs(ctx, u)
+		return c, nobody(err)
 	}
-	return caller, err
+}
+
+// nobody is the answer to those whom no binding names.
+func nobody(err error) error {
+	if errors.Is(err, clusters.ErrNobodyToActAs) {
+		return envelope.New(dashboardv1alpha1.CodeForbidden,
+			"no role binding names you or a group of yours, so that KubeVision may not act for you").Because(err)
+	}
+	return err
 }
 
 // Unreviewed is the answer where a permission could not be checked: a denial, and not the caller's fault.

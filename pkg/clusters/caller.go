@@ -11,9 +11,14 @@ import (
 	"net/url"
 
 	authorizationv1 "k8s.io/api/authorization/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/transport"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/authorization/review"
 )
 
@@ -22,6 +27,8 @@ const maxRetries = 2
 
 // Caller acts on one cluster as one user.
 type Caller struct {
+	config    *rest.Config
+	http      *http.Client
 	rest      rest.Interface
 	resources *resources
 }
@@ -37,7 +44,25 @@ func newCaller(c *Connection, name string, groups []string) (*Caller, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making a client for the cluster: %w", err)
 	}
-	return &Caller{rest: restClient, resources: c.resources}, nil
+	return &Caller{config: c.config, http: httpClient, rest: restClient, resources: c.resources}, nil
+}
+
+// objects is a client for typed objects: those of KubeVision, and Secrets.
+func (c *Caller) objects() (client.Client, error) {
+	scheme := runtime.NewScheme()
+	if err := errors.Join(kubevisionv1alpha1.AddToScheme(scheme), corev1.AddToScheme(scheme)); err != nil {
+		return nil, fmt.Errorf("building a scheme: %w", err)
+	}
+	mapper := meta.NewDefaultRESTMapper(nil)
+	mapper.Add(corev1.SchemeGroupVersion.WithKind("Secret"), meta.RESTScopeNamespace)
+	for _, kind := range []string{"KubeVisionUser", "KubeVisionCluster", "KubeVisionRoleBinding", "KubeVisionSession", "KubeVisionLoginThrottle"} {
+		mapper.Add(kubevisionv1alpha1.SchemeGroupVersion.WithKind(kind), meta.RESTScopeRoot)
+	}
+	made, err := client.New(c.config, client.Options{Scheme: scheme, Mapper: mapper, HTTPClient: c.http})
+	if err != nil {
+		return nil, fmt.Errorf("making a client for the host: %w", err)
+	}
+	return made, nil
 }
 
 // Resource finds a kind of objects by plural, plural.group or plural.version.group. It is false where the cluster serves none.

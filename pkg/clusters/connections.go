@@ -73,6 +73,16 @@ func (c *Connections) Get(ctx context.Context, name string) (*Connection, error)
 	return c.host, nil
 }
 
+// HostAs is a client for the host's KubeVision objects and Secrets that acts as the user, with exactly the rights that the host's RBAC gives
+// them. It is ErrNobodyToActAs as Connection.As is.
+func (c *Connections) HostAs(ctx context.Context, u user.Info) (client.Client, error) {
+	caller, err := c.host.As(ctx, u)
+	if err != nil {
+		return nil, err
+	}
+	return caller.objects()
+}
+
 // Connection is a way to one cluster.
 type Connection struct {
 	config    *rest.Config

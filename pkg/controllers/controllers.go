@@ -8,6 +8,7 @@ import (
 	"context"
 	"fmt"
 	"runtime"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -24,6 +25,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/controllers/bootstrap"
 	"github.com/kubevision-io/kubevision/pkg/controllers/cluster"
 	"github.com/kubevision-io/kubevision/pkg/controllers/impersonation"
+	"github.com/kubevision-io/kubevision/pkg/controllers/loginthrottle"
 	"github.com/kubevision-io/kubevision/pkg/controllers/owned"
 	"github.com/kubevision-io/kubevision/pkg/controllers/rolebinding"
 	"github.com/kubevision-io/kubevision/pkg/controllers/servingcert"
@@ -77,8 +79,18 @@ func newRoleCache(mgr ctrl.Manager) (cache.Cache, error) {
 	return roles, nil
 }
 
-// Setup adds every controller to the manager. The certificate of kubevision-apiserver is good for the extra hosts too.
-func Setup(ctx context.Context, mgr ctrl.Manager, extraHosts []string) error {
+// Options are what can be chosen.
+type Options struct {
+	// ServingCertExtraHosts are what the certificate of kubevision-apiserver is good for beside its Service.
+	ServingCertExtraHosts []string
+	// SigningKeyPeriod is how long a key signs access tokens before another one does.
+	SigningKeyPeriod time.Duration
+	// AdminKeepsPassword lets the first user keep the random password.
+	AdminKeepsPassword bool
+}
+
+// Setup adds every controller to the manager.
+func Setup(ctx context.Context, mgr ctrl.Manager, o Options) error {
 	hasher, err := password.NewHasher(ctx, runtime.GOMAXPROCS(0))
 	if err != nil {
 		return err
@@ -90,7 +102,7 @@ func Setup(ctx context.Context, mgr ctrl.Manager, extraHosts []string) error {
 	c, live, recorder := mgr.GetClient(), mgr.GetAPIReader(), mgr.GetEventRecorder(names.FieldManager)
 	writer := &owned.Writer{Client: c, Live: live}
 	keeper := &impersonation.Keeper{Reader: c, Writer: writer}
-	users := &user.Reconciler{Client: c, Recorder: recorder, Hasher: hasher}
+	users := &user.Reconciler{Client: c, Live: live, Recorder: recorder, Hasher: hasher, Clock: clock.RealClock{}}
 	if err := users.SetupWithManager(ctx, mgr); err != nil {
 		return fmt.Errorf("setting up the user controller: %w", err)
 	}
@@ -101,19 +113,20 @@ func Setup(ctx context.Context, mgr ctrl.Manager, extraHosts []string) error {
 	for name, controller := range map[string]interface {
 		SetupWithManager(mgr ctrl.Manager) error
 	}{
-		"session": &session.Reconciler{Client: c, Clock: clock.RealClock{}},
+		"session":        &session.Reconciler{Client: c, Clock: clock.RealClock{}},
+		"login throttle": &loginthrottle.Reconciler{Client: c, Clock: clock.RealClock{}},
 		"cluster": &cluster.Reconciler{
 			Client: c, Recorder: recorder, Writer: writer, Impersonator: keeper, Prober: prober, Clock: clock.RealClock{},
 		},
 		"role binding":        &rolebinding.Reconciler{Client: c, Recorder: recorder, Writer: writer, Impersonator: keeper, Roles: roles},
-		"signing key":         &signingkey.Reconciler{Client: c, Live: live, Clock: clock.RealClock{}},
-		"serving certificate": &servingcert.Reconciler{Client: c, Live: live, Clock: clock.RealClock{}, ExtraHosts: extraHosts},
+		"signing key":         &signingkey.Reconciler{Client: c, Live: live, Clock: clock.RealClock{}, Period: o.SigningKeyPeriod},
+		"serving certificate": &servingcert.Reconciler{Client: c, Live: live, Clock: clock.RealClock{}, ExtraHosts: o.ServingCertExtraHosts},
 	} {
 		if err := controller.SetupWithManager(mgr); err != nil {
 			return fmt.Errorf("setting up the %s controller: %w", name, err)
 		}
 	}
-	if err := mgr.Add(&bootstrap.Admin{Client: c, Live: live}); err != nil {
+	if err := mgr.Add(&bootstrap.Admin{Client: c, Live: live, KeepsPassword: o.AdminKeepsPassword}); err != nil {
 		return fmt.Errorf("adding the bootstrap of the first user: %w", err)
 	}
 	return nil

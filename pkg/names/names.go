@@ -48,6 +48,10 @@ const (
 	ComponentLabel = "kubevision.io/component"
 )
 
+// ResetTwoFactorAnnotation on a KubeVisionUser, with any value, takes the user's second factor away. The controller removes it once that is
+// done.
+const ResetTwoFactorAnnotation = "kubevision.io/reset-two-factor"
+
 // PasswordKey is the default key of a user's password in the Secret that spec.passwordSecretRef names.
 const PasswordKey = "password"
 

@@ -20,91 +20,96 @@ import (
 
 func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenAPIDefinition {
 	return map[string]common.OpenAPIDefinition{
-		v1alpha1.Binding{}.OpenAPIModelName():               schema_pkg_apis_dashboard_v1alpha1_Binding(ref),
-		v1alpha1.Cluster{}.OpenAPIModelName():               schema_pkg_apis_dashboard_v1alpha1_Cluster(ref),
-		v1alpha1.ClusterListEnvelope{}.OpenAPIModelName():   schema_pkg_apis_dashboard_v1alpha1_ClusterListEnvelope(ref),
-		v1alpha1.CodeRequest{}.OpenAPIModelName():           schema_pkg_apis_dashboard_v1alpha1_CodeRequest(ref),
-		v1alpha1.CurrentUser{}.OpenAPIModelName():           schema_pkg_apis_dashboard_v1alpha1_CurrentUser(ref),
-		v1alpha1.CurrentUserEnvelope{}.OpenAPIModelName():   schema_pkg_apis_dashboard_v1alpha1_CurrentUserEnvelope(ref),
-		v1alpha1.Disabled{}.OpenAPIModelName():              schema_pkg_apis_dashboard_v1alpha1_Disabled(ref),
-		v1alpha1.DisabledEnvelope{}.OpenAPIModelName():      schema_pkg_apis_dashboard_v1alpha1_DisabledEnvelope(ref),
-		v1alpha1.Enabled{}.OpenAPIModelName():               schema_pkg_apis_dashboard_v1alpha1_Enabled(ref),
-		v1alpha1.EnabledEnvelope{}.OpenAPIModelName():       schema_pkg_apis_dashboard_v1alpha1_EnabledEnvelope(ref),
-		v1alpha1.Envelope{}.OpenAPIModelName():              schema_pkg_apis_dashboard_v1alpha1_Envelope(ref),
-		v1alpha1.Header{}.OpenAPIModelName():                schema_pkg_apis_dashboard_v1alpha1_Header(ref),
-		v1alpha1.Login{}.OpenAPIModelName():                 schema_pkg_apis_dashboard_v1alpha1_Login(ref),
-		v1alpha1.LoginEnvelope{}.OpenAPIModelName():         schema_pkg_apis_dashboard_v1alpha1_LoginEnvelope(ref),
-		v1alpha1.LoginRequest{}.OpenAPIModelName():          schema_pkg_apis_dashboard_v1alpha1_LoginRequest(ref),
-		v1alpha1.Meta{}.OpenAPIModelName():                  schema_pkg_apis_dashboard_v1alpha1_Meta(ref),
-		v1alpha1.ObjectEnvelope{}.OpenAPIModelName():        schema_pkg_apis_dashboard_v1alpha1_ObjectEnvelope(ref),
-		v1alpha1.ObjectListEnvelope{}.OpenAPIModelName():    schema_pkg_apis_dashboard_v1alpha1_ObjectListEnvelope(ref),
-		v1alpha1.RecoveryCodes{}.OpenAPIModelName():         schema_pkg_apis_dashboard_v1alpha1_RecoveryCodes(ref),
-		v1alpha1.RecoveryCodesEnvelope{}.OpenAPIModelName(): schema_pkg_apis_dashboard_v1alpha1_RecoveryCodesEnvelope(ref),
-		v1alpha1.RecoveryRequest{}.OpenAPIModelName():       schema_pkg_apis_dashboard_v1alpha1_RecoveryRequest(ref),
-		v1alpha1.RefreshRequest{}.OpenAPIModelName():        schema_pkg_apis_dashboard_v1alpha1_RefreshRequest(ref),
-		v1alpha1.Session{}.OpenAPIModelName():               schema_pkg_apis_dashboard_v1alpha1_Session(ref),
-		v1alpha1.SessionListEnvelope{}.OpenAPIModelName():   schema_pkg_apis_dashboard_v1alpha1_SessionListEnvelope(ref),
-		v1alpha1.Setup{}.OpenAPIModelName():                 schema_pkg_apis_dashboard_v1alpha1_Setup(ref),
-		v1alpha1.SetupEnvelope{}.OpenAPIModelName():         schema_pkg_apis_dashboard_v1alpha1_SetupEnvelope(ref),
-		v1alpha1.SetupRequest{}.OpenAPIModelName():          schema_pkg_apis_dashboard_v1alpha1_SetupRequest(ref),
-		v1alpha1.TwoFactorChallenge{}.OpenAPIModelName():    schema_pkg_apis_dashboard_v1alpha1_TwoFactorChallenge(ref),
-		v1alpha1.User{}.OpenAPIModelName():                  schema_pkg_apis_dashboard_v1alpha1_User(ref),
-		v1alpha1.VerifyRequest{}.OpenAPIModelName():         schema_pkg_apis_dashboard_v1alpha1_VerifyRequest(ref),
-		resource.Quantity{}.OpenAPIModelName():              schema_apimachinery_pkg_api_resource_Quantity(ref),
-		v1.APIGroup{}.OpenAPIModelName():                    schema_pkg_apis_meta_v1_APIGroup(ref),
-		v1.APIGroupList{}.OpenAPIModelName():                schema_pkg_apis_meta_v1_APIGroupList(ref),
-		v1.APIResource{}.OpenAPIModelName():                 schema_pkg_apis_meta_v1_APIResource(ref),
-		v1.APIResourceList{}.OpenAPIModelName():             schema_pkg_apis_meta_v1_APIResourceList(ref),
-		v1.APIVersions{}.OpenAPIModelName():                 schema_pkg_apis_meta_v1_APIVersions(ref),
-		v1.ApplyOptions{}.OpenAPIModelName():                schema_pkg_apis_meta_v1_ApplyOptions(ref),
-		v1.Condition{}.OpenAPIModelName():                   schema_pkg_apis_meta_v1_Condition(ref),
-		v1.CreateOptions{}.OpenAPIModelName():               schema_pkg_apis_meta_v1_CreateOptions(ref),
-		v1.DeleteOptions{}.OpenAPIModelName():               schema_pkg_apis_meta_v1_DeleteOptions(ref),
-		v1.Duration{}.OpenAPIModelName():                    schema_pkg_apis_meta_v1_Duration(ref),
-		v1.FieldSelectorRequirement{}.OpenAPIModelName():    schema_pkg_apis_meta_v1_FieldSelectorRequirement(ref),
-		v1.FieldsV1{}.OpenAPIModelName():                    schema_pkg_apis_meta_v1_FieldsV1(ref),
-		v1.GetOptions{}.OpenAPIModelName():                  schema_pkg_apis_meta_v1_GetOptions(ref),
-		v1.GroupKind{}.OpenAPIModelName():                   schema_pkg_apis_meta_v1_GroupKind(ref),
-		v1.GroupResource{}.OpenAPIModelName():               schema_pkg_apis_meta_v1_GroupResource(ref),
-		v1.GroupVersion{}.OpenAPIModelName():                schema_pkg_apis_meta_v1_GroupVersion(ref),
-		v1.GroupVersionForDiscovery{}.OpenAPIModelName():    schema_pkg_apis_meta_v1_GroupVersionForDiscovery(ref),
-		v1.GroupVersionKind{}.OpenAPIModelName():            schema_pkg_apis_meta_v1_GroupVersionKind(ref),
-		v1.GroupVersionResource{}.OpenAPIModelName():        schema_pkg_apis_meta_v1_GroupVersionResource(ref),
-		v1.InternalEvent{}.OpenAPIModelName():               schema_pkg_apis_meta_v1_InternalEvent(ref),
-		v1.LabelSelector{}.OpenAPIModelName():               schema_pkg_apis_meta_v1_LabelSelector(ref),
-		v1.LabelSelectorRequirement{}.OpenAPIModelName():    schema_pkg_apis_meta_v1_LabelSelectorRequirement(ref),
-		v1.List{}.OpenAPIModelName():                        schema_pkg_apis_meta_v1_List(ref),
-		v1.ListMeta{}.OpenAPIModelName():                    schema_pkg_apis_meta_v1_ListMeta(ref),
-		v1.ListOptions{}.OpenAPIModelName():                 schema_pkg_apis_meta_v1_ListOptions(ref),
-		v1.ManagedFieldsEntry{}.OpenAPIModelName():          schema_pkg_apis_meta_v1_ManagedFieldsEntry(ref),
-		v1.MicroTime{}.OpenAPIModelName():                   schema_pkg_apis_meta_v1_MicroTime(ref),
-		v1.ObjectMeta{}.OpenAPIModelName():                  schema_pkg_apis_meta_v1_ObjectMeta(ref),
-		v1.OwnerReference{}.OpenAPIModelName():              schema_pkg_apis_meta_v1_OwnerReference(ref),
-		v1.PartialObjectMetadata{}.OpenAPIModelName():       schema_pkg_apis_meta_v1_PartialObjectMetadata(ref),
-		v1.PartialObjectMetadataList{}.OpenAPIModelName():   schema_pkg_apis_meta_v1_PartialObjectMetadataList(ref),
-		v1.Patch{}.OpenAPIModelName():                       schema_pkg_apis_meta_v1_Patch(ref),
-		v1.PatchOptions{}.OpenAPIModelName():                schema_pkg_apis_meta_v1_PatchOptions(ref),
-		v1.Preconditions{}.OpenAPIModelName():               schema_pkg_apis_meta_v1_Preconditions(ref),
-		v1.RootPaths{}.OpenAPIModelName():                   schema_pkg_apis_meta_v1_RootPaths(ref),
-		v1.ServerAddressByClientCIDR{}.OpenAPIModelName():   schema_pkg_apis_meta_v1_ServerAddressByClientCIDR(ref),
-		v1.ShardInfo{}.OpenAPIModelName():                   schema_pkg_apis_meta_v1_ShardInfo(ref),
-		v1.Status{}.OpenAPIModelName():                      schema_pkg_apis_meta_v1_Status(ref),
-		v1.StatusCause{}.OpenAPIModelName():                 schema_pkg_apis_meta_v1_StatusCause(ref),
-		v1.StatusDetails{}.OpenAPIModelName():               schema_pkg_apis_meta_v1_StatusDetails(ref),
-		v1.Table{}.OpenAPIModelName():                       schema_pkg_apis_meta_v1_Table(ref),
-		v1.TableColumnDefinition{}.OpenAPIModelName():       schema_pkg_apis_meta_v1_TableColumnDefinition(ref),
-		v1.TableOptions{}.OpenAPIModelName():                schema_pkg_apis_meta_v1_TableOptions(ref),
-		v1.TableRow{}.OpenAPIModelName():                    schema_pkg_apis_meta_v1_TableRow(ref),
-		v1.TableRowCondition{}.OpenAPIModelName():           schema_pkg_apis_meta_v1_TableRowCondition(ref),
-		v1.Time{}.OpenAPIModelName():                        schema_pkg_apis_meta_v1_Time(ref),
-		v1.Timestamp{}.OpenAPIModelName():                   schema_pkg_apis_meta_v1_Timestamp(ref),
-		v1.TypeMeta{}.OpenAPIModelName():                    schema_pkg_apis_meta_v1_TypeMeta(ref),
-		v1.UpdateOptions{}.OpenAPIModelName():               schema_pkg_apis_meta_v1_UpdateOptions(ref),
-		v1.WatchEvent{}.OpenAPIModelName():                  schema_pkg_apis_meta_v1_WatchEvent(ref),
-		runtime.RawExtension{}.OpenAPIModelName():           schema_k8sio_apimachinery_pkg_runtime_RawExtension(ref),
-		runtime.TypeMeta{}.OpenAPIModelName():               schema_k8sio_apimachinery_pkg_runtime_TypeMeta(ref),
-		runtime.Unknown{}.OpenAPIModelName():                schema_k8sio_apimachinery_pkg_runtime_Unknown(ref),
-		version.Info{}.OpenAPIModelName():                   schema_k8sio_apimachinery_pkg_version_Info(ref),
+		v1alpha1.Binding{}.OpenAPIModelName():                schema_pkg_apis_dashboard_v1alpha1_Binding(ref),
+		v1alpha1.Cluster{}.OpenAPIModelName():                schema_pkg_apis_dashboard_v1alpha1_Cluster(ref),
+		v1alpha1.ClusterListEnvelope{}.OpenAPIModelName():    schema_pkg_apis_dashboard_v1alpha1_ClusterListEnvelope(ref),
+		v1alpha1.CodeRequest{}.OpenAPIModelName():            schema_pkg_apis_dashboard_v1alpha1_CodeRequest(ref),
+		v1alpha1.CurrentUser{}.OpenAPIModelName():            schema_pkg_apis_dashboard_v1alpha1_CurrentUser(ref),
+		v1alpha1.CurrentUserEnvelope{}.OpenAPIModelName():    schema_pkg_apis_dashboard_v1alpha1_CurrentUserEnvelope(ref),
+		v1alpha1.Disabled{}.OpenAPIModelName():               schema_pkg_apis_dashboard_v1alpha1_Disabled(ref),
+		v1alpha1.DisabledEnvelope{}.OpenAPIModelName():       schema_pkg_apis_dashboard_v1alpha1_DisabledEnvelope(ref),
+		v1alpha1.Enabled{}.OpenAPIModelName():                schema_pkg_apis_dashboard_v1alpha1_Enabled(ref),
+		v1alpha1.EnabledEnvelope{}.OpenAPIModelName():        schema_pkg_apis_dashboard_v1alpha1_EnabledEnvelope(ref),
+		v1alpha1.Envelope{}.OpenAPIModelName():               schema_pkg_apis_dashboard_v1alpha1_Envelope(ref),
+		v1alpha1.Header{}.OpenAPIModelName():                 schema_pkg_apis_dashboard_v1alpha1_Header(ref),
+		v1alpha1.Login{}.OpenAPIModelName():                  schema_pkg_apis_dashboard_v1alpha1_Login(ref),
+		v1alpha1.LoginEnvelope{}.OpenAPIModelName():          schema_pkg_apis_dashboard_v1alpha1_LoginEnvelope(ref),
+		v1alpha1.LoginRequest{}.OpenAPIModelName():           schema_pkg_apis_dashboard_v1alpha1_LoginRequest(ref),
+		v1alpha1.Meta{}.OpenAPIModelName():                   schema_pkg_apis_dashboard_v1alpha1_Meta(ref),
+		v1alpha1.ObjectEnvelope{}.OpenAPIModelName():         schema_pkg_apis_dashboard_v1alpha1_ObjectEnvelope(ref),
+		v1alpha1.ObjectListEnvelope{}.OpenAPIModelName():     schema_pkg_apis_dashboard_v1alpha1_ObjectListEnvelope(ref),
+		v1alpha1.PasswordChangeRequired{}.OpenAPIModelName(): schema_pkg_apis_dashboard_v1alpha1_PasswordChangeRequired(ref),
+		v1alpha1.PasswordRequest{}.OpenAPIModelName():        schema_pkg_apis_dashboard_v1alpha1_PasswordRequest(ref),
+		v1alpha1.RecoveryCodes{}.OpenAPIModelName():          schema_pkg_apis_dashboard_v1alpha1_RecoveryCodes(ref),
+		v1alpha1.RecoveryCodesEnvelope{}.OpenAPIModelName():  schema_pkg_apis_dashboard_v1alpha1_RecoveryCodesEnvelope(ref),
+		v1alpha1.RecoveryRequest{}.OpenAPIModelName():        schema_pkg_apis_dashboard_v1alpha1_RecoveryRequest(ref),
+		v1alpha1.RefreshRequest{}.OpenAPIModelName():         schema_pkg_apis_dashboard_v1alpha1_RefreshRequest(ref),
+		v1alpha1.ResetPasswordRequest{}.OpenAPIModelName():   schema_pkg_apis_dashboard_v1alpha1_ResetPasswordRequest(ref),
+		v1alpha1.Revoked{}.OpenAPIModelName():                schema_pkg_apis_dashboard_v1alpha1_Revoked(ref),
+		v1alpha1.RevokedEnvelope{}.OpenAPIModelName():        schema_pkg_apis_dashboard_v1alpha1_RevokedEnvelope(ref),
+		v1alpha1.Session{}.OpenAPIModelName():                schema_pkg_apis_dashboard_v1alpha1_Session(ref),
+		v1alpha1.SessionListEnvelope{}.OpenAPIModelName():    schema_pkg_apis_dashboard_v1alpha1_SessionListEnvelope(ref),
+		v1alpha1.Setup{}.OpenAPIModelName():                  schema_pkg_apis_dashboard_v1alpha1_Setup(ref),
+		v1alpha1.SetupEnvelope{}.OpenAPIModelName():          schema_pkg_apis_dashboard_v1alpha1_SetupEnvelope(ref),
+		v1alpha1.SetupRequest{}.OpenAPIModelName():           schema_pkg_apis_dashboard_v1alpha1_SetupRequest(ref),
+		v1alpha1.TwoFactorChallenge{}.OpenAPIModelName():     schema_pkg_apis_dashboard_v1alpha1_TwoFactorChallenge(ref),
+		v1alpha1.User{}.OpenAPIModelName():                   schema_pkg_apis_dashboard_v1alpha1_User(ref),
+		v1alpha1.VerifyRequest{}.OpenAPIModelName():          schema_pkg_apis_dashboard_v1alpha1_VerifyRequest(ref),
+		resource.Quantity{}.OpenAPIModelName():               schema_apimachinery_pkg_api_resource_Quantity(ref),
+		v1.APIGroup{}.OpenAPIModelName():                     schema_pkg_apis_meta_v1_APIGroup(ref),
+		v1.APIGroupList{}.OpenAPIModelName():                 schema_pkg_apis_meta_v1_APIGroupList(ref),
+		v1.APIResource{}.OpenAPIModelName():                  schema_pkg_apis_meta_v1_APIResource(ref),
+		v1.APIResourceList{}.OpenAPIModelName():              schema_pkg_apis_meta_v1_APIResourceList(ref),
+		v1.APIVersions{}.OpenAPIModelName():                  schema_pkg_apis_meta_v1_APIVersions(ref),
+		v1.ApplyOptions{}.OpenAPIModelName():                 schema_pkg_apis_meta_v1_ApplyOptions(ref),
+		v1.Condition{}.OpenAPIModelName():                    schema_pkg_apis_meta_v1_Condition(ref),
+		v1.CreateOptions{}.OpenAPIModelName():                schema_pkg_apis_meta_v1_CreateOptions(ref),
+		v1.DeleteOptions{}.OpenAPIModelName():                schema_pkg_apis_meta_v1_DeleteOptions(ref),
+		v1.Duration{}.OpenAPIModelName():                     schema_pkg_apis_meta_v1_Duration(ref),
+		v1.FieldSelectorRequirement{}.OpenAPIModelName():     schema_pkg_apis_meta_v1_FieldSelectorRequirement(ref),
+		v1.FieldsV1{}.OpenAPIModelName():                     schema_pkg_apis_meta_v1_FieldsV1(ref),
+		v1.GetOptions{}.OpenAPIModelName():                   schema_pkg_apis_meta_v1_GetOptions(ref),
+		v1.GroupKind{}.OpenAPIModelName():                    schema_pkg_apis_meta_v1_GroupKind(ref),
+		v1.GroupResource{}.OpenAPIModelName():                schema_pkg_apis_meta_v1_GroupResource(ref),
+		v1.GroupVersion{}.OpenAPIModelName():                 schema_pkg_apis_meta_v1_GroupVersion(ref),
+		v1.GroupVersionForDiscovery{}.OpenAPIModelName():     schema_pkg_apis_meta_v1_GroupVersionForDiscovery(ref),
+		v1.GroupVersionKind{}.OpenAPIModelName():             schema_pkg_apis_meta_v1_GroupVersionKind(ref),
+		v1.GroupVersionResource{}.OpenAPIModelName():         schema_pkg_apis_meta_v1_GroupVersionResource(ref),
+		v1.InternalEvent{}.OpenAPIModelName():                schema_pkg_apis_meta_v1_InternalEvent(ref),
+		v1.LabelSelector{}.OpenAPIModelName():                schema_pkg_apis_meta_v1_LabelSelector(ref),
+		v1.LabelSelectorRequirement{}.OpenAPIModelName():     schema_pkg_apis_meta_v1_LabelSelectorRequirement(ref),
+		v1.List{}.OpenAPIModelName():                         schema_pkg_apis_meta_v1_List(ref),
+		v1.ListMeta{}.OpenAPIModelName():                     schema_pkg_apis_meta_v1_ListMeta(ref),
+		v1.ListOptions{}.OpenAPIModelName():                  schema_pkg_apis_meta_v1_ListOptions(ref),
+		v1.ManagedFieldsEntry{}.OpenAPIModelName():           schema_pkg_apis_meta_v1_ManagedFieldsEntry(ref),
+		v1.MicroTime{}.OpenAPIModelName():                    schema_pkg_apis_meta_v1_MicroTime(ref),
+		v1.ObjectMeta{}.OpenAPIModelName():                   schema_pkg_apis_meta_v1_ObjectMeta(ref),
+		v1.OwnerReference{}.OpenAPIModelName():               schema_pkg_apis_meta_v1_OwnerReference(ref),
+		v1.PartialObjectMetadata{}.OpenAPIModelName():        schema_pkg_apis_meta_v1_PartialObjectMetadata(ref),
+		v1.PartialObjectMetadataList{}.OpenAPIModelName():    schema_pkg_apis_meta_v1_PartialObjectMetadataList(ref),
+		v1.Patch{}.OpenAPIModelName():                        schema_pkg_apis_meta_v1_Patch(ref),
+		v1.PatchOptions{}.OpenAPIModelName():                 schema_pkg_apis_meta_v1_PatchOptions(ref),
+		v1.Preconditions{}.OpenAPIModelName():                schema_pkg_apis_meta_v1_Preconditions(ref),
+		v1.RootPaths{}.OpenAPIModelName():                    schema_pkg_apis_meta_v1_RootPaths(ref),
+		v1.ServerAddressByClientCIDR{}.OpenAPIModelName():    schema_pkg_apis_meta_v1_ServerAddressByClientCIDR(ref),
+		v1.ShardInfo{}.OpenAPIModelName():                    schema_pkg_apis_meta_v1_ShardInfo(ref),
+		v1.Status{}.OpenAPIModelName():                       schema_pkg_apis_meta_v1_Status(ref),
+		v1.StatusCause{}.OpenAPIModelName():                  schema_pkg_apis_meta_v1_StatusCause(ref),
+		v1.StatusDetails{}.OpenAPIModelName():                schema_pkg_apis_meta_v1_StatusDetails(ref),
+		v1.Table{}.OpenAPIModelName():                        schema_pkg_apis_meta_v1_Table(ref),
+		v1.TableColumnDefinition{}.OpenAPIModelName():        schema_pkg_apis_meta_v1_TableColumnDefinition(ref),
+		v1.TableOptions{}.OpenAPIModelName():                 schema_pkg_apis_meta_v1_TableOptions(ref),
+		v1.TableRow{}.OpenAPIModelName():                     schema_pkg_apis_meta_v1_TableRow(ref),
+		v1.TableRowCondition{}.OpenAPIModelName():            schema_pkg_apis_meta_v1_TableRowCondition(ref),
+		v1.Time{}.OpenAPIModelName():                         schema_pkg_apis_meta_v1_Time(ref),
+		v1.Timestamp{}.OpenAPIModelName():                    schema_pkg_apis_meta_v1_Timestamp(ref),
+		v1.TypeMeta{}.OpenAPIModelName():                     schema_pkg_apis_meta_v1_TypeMeta(ref),
+		v1.UpdateOptions{}.OpenAPIModelName():                schema_pkg_apis_meta_v1_UpdateOptions(ref),
+		v1.WatchEvent{}.OpenAPIModelName():                   schema_pkg_apis_meta_v1_WatchEvent(ref),
+		runtime.RawExtension{}.OpenAPIModelName():            schema_k8sio_apimachinery_pkg_runtime_RawExtension(ref),
+		runtime.TypeMeta{}.OpenAPIModelName():                schema_k8sio_apimachinery_pkg_runtime_TypeMeta(ref),
+		runtime.Unknown{}.OpenAPIModelName():                 schema_k8sio_apimachinery_pkg_runtime_Unknown(ref),
+		version.Info{}.OpenAPIModelName():                    schema_k8sio_apimachinery_pkg_version_Info(ref),
 	}
 }
 
@@ -754,6 +759,13 @@ func schema_pkg_apis_dashboard_v1alpha1_Login(ref common.ReferenceCallback) comm
 							Ref:         ref(v1alpha1.User{}.OpenAPIModelName()),
 						},
 					},
+					"passwordChangeRequired": {
+						SchemaProps: spec.SchemaProps{
+							Description: "passwordChangeRequired is true when the session is good for nothing but choosing another password.",
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
 				},
 				Required: []string{"accessToken", "refreshToken", "expiresIn", "user"},
 			},
@@ -1030,6 +1042,58 @@ func schema_pkg_apis_dashboard_v1alpha1_ObjectListEnvelope(ref common.ReferenceC
 	}
 }
 
+func schema_pkg_apis_dashboard_v1alpha1_PasswordChangeRequired(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "PasswordChangeRequired is the data of code 40300 in a session that is good for nothing but choosing another password.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"passwordChangeRequired": {
+						SchemaProps: spec.SchemaProps{
+							Description: "passwordChangeRequired is true.",
+							Default:     false,
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+				},
+				Required: []string{"passwordChangeRequired"},
+			},
+		},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_PasswordRequest(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "PasswordRequest is the body of PUT /users/me/password.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"oldPassword": {
+						SchemaProps: spec.SchemaProps{
+							Description: "oldPassword is the one in force.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"newPassword": {
+						SchemaProps: spec.SchemaProps{
+							Description: "newPassword is the one to come: 12 characters or more, and not easily guessed.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+				},
+				Required: []string{"oldPassword", "newPassword"},
+			},
+		},
+	}
+}
+
 func schema_pkg_apis_dashboard_v1alpha1_RecoveryCodes(ref common.ReferenceCallback) common.OpenAPIDefinition {
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
@@ -1168,6 +1232,107 @@ func schema_pkg_apis_dashboard_v1alpha1_RefreshRequest(ref common.ReferenceCallb
 				Required: []string{"refreshToken"},
 			},
 		},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_ResetPasswordRequest(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "ResetPasswordRequest is the body of PUT /users/{user}/reset-password.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"newPassword": {
+						SchemaProps: spec.SchemaProps{
+							Description: "newPassword is what the user logs in with next.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"password": {
+						SchemaProps: spec.SchemaProps{
+							Description: "password is another name of newPassword.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"mustChangePassword": {
+						SchemaProps: spec.SchemaProps{
+							Description: "mustChangePassword asks the user to choose another one at the next login. Defaults to true.",
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+				},
+			},
+		},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_Revoked(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "Revoked says how many sessions have ended.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"revoked": {
+						SchemaProps: spec.SchemaProps{
+							Description: "revoked is the number of sessions.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+				},
+				Required: []string{"revoked"},
+			},
+		},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_RevokedEnvelope(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "RevokedEnvelope is the answer to POST /users/{user}/revoke-sessions.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"code": {
+						SchemaProps: spec.SchemaProps{
+							Description: "code is the outcome; 0 is success.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"message": {
+						SchemaProps: spec.SchemaProps{
+							Description: "message is the outcome for a person to read.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"data": {
+						SchemaProps: spec.SchemaProps{
+							Description: "data says how many sessions have ended.",
+							Ref:         ref(v1alpha1.Revoked{}.OpenAPIModelName()),
+						},
+					},
+					"meta": {
+						SchemaProps: spec.SchemaProps{
+							Description: "meta is what there is to say beside the data.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
+						},
+					},
+				},
+				Required: []string{"code", "message", "meta"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.Meta{}.OpenAPIModelName(), v1alpha1.Revoked{}.OpenAPIModelName()},
 	}
 }
 

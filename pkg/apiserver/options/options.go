@@ -10,6 +10,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"net/netip"
 	"runtime"
 	"time"
 
@@ -45,6 +46,12 @@ type Options struct {
 
 	// AccessTokenTTL is the lifetime of an access token.
 	AccessTokenTTL time.Duration
+	// LoginFailuresPerAddress is how many logins may fail from one address before the next must wait.
+	LoginFailuresPerAddress int
+	// TrustedProxies are the networks of the proxies whose X-Forwarded-For is believed.
+	TrustedProxies []string
+	// TwoFactorRoles are the roles whose holders must have a second factor.
+	TwoFactorRoles []string
 	// ShutdownDelay is how long the server goes on after it was told to stop, until nobody sends it requests any more.
 	ShutdownDelay time.Duration
 }
@@ -62,6 +69,8 @@ func New() *Options {
 		Traces:         genericoptions.NewTracingOptions(),
 		Logs:           logsapi.NewLoggingConfiguration(),
 		AccessTokenTTL: 15 * time.Minute,
+
+		LoginFailuresPerAddress: 30,
 	}
 	o.SecureServing.BindPort = defaultPort
 	// kube-apiserver sends the requests of all its clients over few connections.
@@ -84,6 +93,12 @@ func (o *Options) AddFlags(fs *pflag.FlagSet) {
 	o.Traces.AddFlags(fs)
 	logsapi.AddFlags(o.Logs, fs)
 	fs.DurationVar(&o.AccessTokenTTL, "access-token-ttl", o.AccessTokenTTL, "Lifetime of an access token.")
+	fs.IntVar(&o.LoginFailuresPerAddress, "login-failures-per-address", o.LoginFailuresPerAddress,
+		"Number of logins that may fail from one address before the next must wait. One of them is forgiven every minute.")
+	fs.StringSliceVar(&o.TrustedProxies, "trusted-proxies", nil,
+		"Networks (CIDR) of the proxies whose X-Forwarded-For header says where a request comes from. Without any, it is where the connection comes from.")
+	fs.StringSliceVar(&o.TwoFactorRoles, "two-factor-roles", nil,
+		"Roles whose holders must have a second factor: admin, ops, dev, readonly, or names of ClusterRoles.")
 	fs.DurationVar(&o.ShutdownDelay, "shutdown-delay-duration", o.ShutdownDelay,
 		"Time to go on serving after a signal to stop, while /readyz already fails, so that load balancers notice.")
 }
@@ -108,6 +123,12 @@ func (o *Options) Validate() error {
 	if o.AccessTokenTTL < minTokenTTL || o.AccessTokenTTL > maxTokenTTL {
 		errs = append(errs, fmt.Errorf("--access-token-ttl must be from %s to %s", minTokenTTL, maxTokenTTL))
 	}
+	if o.LoginFailuresPerAddress < 1 {
+		errs = append(errs, errors.New("--login-failures-per-address must be at least 1"))
+	}
+	if _, err := parseNetworks(o.TrustedProxies); err != nil {
+		errs = append(errs, fmt.Errorf("--trusted-proxies: %w", err))
+	}
 	if o.ShutdownDelay < 0 {
 		errs = append(errs, errors.New("--shutdown-delay-duration must not be negative"))
 	}
@@ -129,11 +150,31 @@ func (o *Options) Config(ctx context.Context) (apiserver.CompletedConfig, error)
 	if err := o.apply(generic); err != nil {
 		return apiserver.CompletedConfig{}, err
 	}
+	proxies, err := parseNetworks(o.TrustedProxies)
+	if err != nil {
+		return apiserver.CompletedConfig{}, err
+	}
 	c := &apiserver.Config{
 		GenericConfig: generic,
-		ExtraConfig:   apiserver.ExtraConfig{AccessTokenTTL: o.AccessTokenTTL, PasswordHashes: runtime.GOMAXPROCS(0)},
+		ExtraConfig: apiserver.ExtraConfig{
+			AccessTokenTTL: o.AccessTokenTTL, LoginFailuresPerAddress: o.LoginFailuresPerAddress, TrustedProxies: proxies, TwoFactorRoles: o.TwoFactorRoles,
+			// Half of the processors, so that a flood of logins leaves the others to everything else.
+			PasswordHashes: max(runtime.GOMAXPROCS(0)/2, 1),
+		},
 	}
 	return c.Complete(ctx)
+}
+
+func parseNetworks(values []string) ([]netip.Prefix, error) {
+	var out []netip.Prefix
+	for _, v := range values {
+		p, err := netip.ParsePrefix(v)
+		if err != nil {
+			return nil, fmt.Errorf("%q is no network in CIDR notation", v)
+		}
+		out = append(out, p.Masked())
+	}
+	return out, nil
 }
 
 func (o *Options) apply(generic *genericapiserver.RecommendedConfig) error {

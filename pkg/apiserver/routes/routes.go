@@ -37,6 +37,8 @@ type Route struct {
 	Returns any
 	// DuringSetup lets those call who must set up a second factor before anything else.
 	DuringSetup bool
+	// DuringPasswordChange lets those call who must choose another password before anything else.
+	DuringPasswordChange bool
 	// Parameters documents the path and query parameters by name. Those in braces in the path are path parameters.
 	Parameters map[string]string
 }
@@ -81,6 +83,11 @@ func (t *Table) Public(method, path string) bool {
 // DuringSetup says whether those may call who must set up a second factor before anything else.
 func (t *Table) DuringSetup(method, path string) bool {
 	return slices.ContainsFunc(t.routes, func(r Route) bool { return r.DuringSetup && r.Method == method && r.Path == path })
+}
+
+// DuringPasswordChange says whether those may call who must choose another password before anything else.
+func (t *Table) DuringPasswordChange(method, path string) bool {
+	return slices.ContainsFunc(t.routes, func(r Route) bool { return r.DuringPasswordChange && r.Method == method && r.Path == path })
 }
 
 // Install adds the routes to the web service at the API's root.

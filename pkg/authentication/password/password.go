@@ -49,8 +49,15 @@ const (
 	maxSalt    = 64
 )
 
-// ErrMismatch is a wrong password.
-var ErrMismatch = errors.New("password does not match")
+var (
+	// ErrMismatch is a wrong password.
+	ErrMismatch = errors.New("password does not match")
+	// ErrBusy means that too many others wait for a place to hash a password.
+	ErrBusy = errors.New("too many passwords are waiting to be hashed")
+)
+
+// maxWaiting is how many wait for a place at most: what two places do in about two seconds.
+const maxWaiting = 64
 
 // Hash is an argon2id hash in PHC string format: $argon2id$v=19$m=19456,t=2,p=1$<salt>$<key>.
 type Hash struct {
@@ -61,13 +68,14 @@ type Hash struct {
 
 // Hasher bounds how many hashes are computed at once, since each holds Parameters.Memory.
 type Hasher struct {
-	slots chan struct{}
-	dummy Hash
+	slots   chan struct{}
+	waiting chan struct{}
+	dummy   Hash
 }
 
 // NewHasher makes a hasher that computes at most a number of hashes at once.
 func NewHasher(ctx context.Context, concurrency int) (*Hasher, error) {
-	h := &Hasher{slots: make(chan struct{}, max(concurrency, 1))}
+	h := &Hasher{slots: make(chan struct{}, max(concurrency, 1)), waiting: make(chan struct{}, maxWaiting)}
 	dummy, err := h.Hash(ctx, rand.Text())
 	if err != nil {
 		return nil, fmt.Errorf("hashing a random password: %w", err)
@@ -114,19 +122,44 @@ func (h *Hasher) derive(ctx context.Context, password string, salt []byte, p Par
 	if len(password) > MaxLength {
 		return nil, ErrMismatch
 	}
+	if err := h.enter(ctx); err != nil {
+		return nil, err
+	}
+	defer func() { <-h.slots }()
+	return argon2.IDKey([]byte(password), salt, p.Time, p.Memory, p.Threads, length), nil
+}
+
+// enter waits for a place, among a bounded number of others.
+func (h *Hasher) enter(ctx context.Context) error {
 	select {
 	case h.slots <- struct{}{}:
-		defer func() { <-h.slots }()
-	case <-ctx.Done():
-		return nil, fmt.Errorf("waiting for a place to hash a password: %w", ctx.Err())
+		return nil
+	default:
 	}
-	return argon2.IDKey([]byte(password), salt, p.Time, p.Memory, p.Threads, length), nil
+	select {
+	case h.waiting <- struct{}{}:
+		defer func() { <-h.waiting }()
+	default:
+		return ErrBusy
+	}
+	select {
+	case h.slots <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("waiting for a place to hash a password: %w", ctx.Err())
+	}
 }
 
 // String is the hash in PHC string format.
 func (h Hash) String() string {
 	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, h.params.Memory, h.params.Time, h.params.Threads,
 		base64.RawStdEncoding.EncodeToString(h.salt), base64.RawStdEncoding.EncodeToString(h.key))
+}
+
+// Outdated says whether new hashes cost more than this one.
+func (h Hash) Outdated() bool {
+	r := recommended()
+	return h.params.Memory < r.Memory || h.params.Time < r.Time || len(h.key) < keyLength
 }
 
 // IsHash says whether a value means to be a PHC string rather than a password in clear.

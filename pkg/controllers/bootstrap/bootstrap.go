@@ -37,6 +37,8 @@ type Admin struct {
 	Client client.Client
 	// Live reads from the host: a cache might not know yet what an earlier leader has done.
 	Live client.Reader
+	// KeepsPassword lets the user keep the random password, rather than having to choose another one first.
+	KeepsPassword bool
 }
 
 // NeedLeaderElection implements manager.LeaderElectionRunnable.
@@ -75,7 +77,7 @@ func (a *Admin) ensure(ctx context.Context) error {
 			return err
 		}
 	}
-	for _, o := range objects() {
+	for _, o := range a.objects() {
 		if err := a.Client.Create(ctx, o); err != nil && !apierrors.IsAlreadyExists(err) {
 			return fmt.Errorf("creating %T %s: %w", o, o.GetName(), err)
 		}
@@ -84,7 +86,7 @@ func (a *Admin) ensure(ctx context.Context) error {
 }
 
 // objects are the password, the user and the binding. The password comes first: a user never waits for it.
-func objects() []client.Object {
+func (a *Admin) objects() []client.Object {
 	labels := map[string]string{names.ManagedByLabel: names.ManagedBy}
 	return []client.Object{
 		&corev1.Secret{
@@ -96,7 +98,7 @@ func objects() []client.Object {
 			Spec: kubevisionv1alpha1.KubeVisionUserSpec{
 				DisplayName:        "Administrator",
 				PasswordSecretRef:  &kubevisionv1alpha1.SecretKeyReference{Name: names.AdminPasswordSecret, Key: names.PasswordKey},
-				MustChangePassword: true,
+				MustChangePassword: !a.KeepsPassword,
 			},
 		},
 		&kubevisionv1alpha1.KubeVisionRoleBinding{

@@ -9,6 +9,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -30,6 +31,8 @@ type Reconciler struct {
 	// Live reads from the host: a cache that lags behind must not cause a second key.
 	Live  client.Reader
 	Clock clock.PassiveClock
+	// Period is how long a key signs before another one does.
+	Period time.Duration
 }
 
 func secretKey() types.NamespacedName {
@@ -38,7 +41,7 @@ func secretKey() types.NamespacedName {
 
 // SetupWithManager watches the Secret.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
-	if r.Client == nil || r.Live == nil || r.Clock == nil {
+	if r.Client == nil || r.Live == nil || r.Clock == nil || r.Period <= 0 {
 		return errors.New("the signing key controller lacks a dependency")
 	}
 	return ctrl.NewControllerManagedBy(mgr).
@@ -48,7 +51,8 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Complete(r)
 }
 
-// Reconcile makes a key where there is none. A Secret whose keys cannot be read is left alone: replacing it would end every session.
+// Reconcile makes a key where there is none, and another one in time. A Secret whose keys cannot be read is left alone: replacing it would
+// end every session.
 func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, error) {
 	secret := &corev1.Secret{}
 	err := r.Live.Get(ctx, secretKey(), secret)
@@ -58,10 +62,26 @@ func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result
 	if err != nil {
 		return ctrl.Result{}, fmt.Errorf("reading the signing keys: %w", err)
 	}
-	if _, err := token.ParseKeys(secret.Data); err != nil || len(secret.Data) == 0 {
-		return ctrl.Result{}, fmt.Errorf("secret %s holds no readable signing keys; delete it to have new ones made, which ends every session: %w", secretKey(), err)
+	if len(secret.Data) == 0 {
+		return ctrl.Result{}, r.unreadable(errors.New("it is empty"))
 	}
-	return ctrl.Result{}, nil
+	now := r.Clock.Now()
+	rotated, changed, next, err := token.Rotate(secret.Data, now, r.Period)
+	if err != nil {
+		return ctrl.Result{}, r.unreadable(err)
+	}
+	if changed {
+		secret.Data = rotated
+		if err := r.Client.Update(ctx, secret); err != nil { // fails where another leader was faster
+			return ctrl.Result{}, fmt.Errorf("rotating the signing keys: %w", err)
+		}
+		ctrl.LoggerFrom(ctx).Info("Signing keys rotated", "keys", len(rotated))
+	}
+	return ctrl.Result{RequeueAfter: max(next.Sub(now), time.Second)}, nil
+}
+
+func (r *Reconciler) unreadable(err error) error {
+	return fmt.Errorf("secret %s holds no readable signing keys; delete it to have new ones made, which ends every session: %w", secretKey(), err)
 }
 
 func (r *Reconciler) create(ctx context.Context) error {

@@ -11,6 +11,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/tools/events"
+	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
@@ -30,15 +31,18 @@ const (
 
 // Reconciler reconciles KubeVisionUsers.
 type Reconciler struct {
-	Client   client.Client
+	Client client.Client
+	// Live reads from the host: a copy that lags behind must not end a session.
+	Live     client.Reader
 	Recorder events.EventRecorder
 	Hasher   *password.Hasher
+	Clock    clock.PassiveClock
 }
 
 // SetupWithManager watches users, the Secrets that they name or own, and their sessions.
 func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager) error {
-	if r.Client == nil || r.Recorder == nil || r.Hasher == nil {
-		return errors.New("the user controller needs a client, a recorder and a hasher")
+	if r.Client == nil || r.Live == nil || r.Recorder == nil || r.Hasher == nil || r.Clock == nil {
+		return errors.New("the user controller lacks a dependency")
 	}
 	indexer := mgr.GetFieldIndexer()
 	if err := indexer.IndexField(ctx, &kubevisionv1alpha1.KubeVisionUser{}, passwordSecretIndex, func(o client.Object) []string {
@@ -63,6 +67,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager) err
 		Owns(&corev1.Secret{}).
 		Watches(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(r.usersOfSecret)).
 		Watches(&kubevisionv1alpha1.KubeVisionSession{}, handler.EnqueueRequestsFromMapFunc(userOfSession)).
+		Watches(&kubevisionv1alpha1.KubeVisionLoginThrottle{}, handler.EnqueueRequestsFromMapFunc(userOfThrottle)).
 		Complete(r)
 }
 
@@ -102,47 +107,19 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (_ ctr
 	if !u.DeletionTimestamp.IsZero() {
 		return ctrl.Result{}, nil
 	}
+	if reset, err := r.resetTwoFactor(ctx, u); err != nil || reset {
+		return ctrl.Result{}, err // the change of the user comes back here
+	}
 	original := u.DeepCopy()
 	defer func() {
 		reterr = errors.Join(reterr, condition.Patch(ctx, r.Client, r.Recorder, u, original, original.Status.Conditions, u.Status.Conditions))
 	}()
-	sessions, err := r.sessions(ctx, u)
+	locked, err := r.noteLockout(ctx, u)
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	noteLogin(u, sessions)
-	if u.Spec.Disabled {
-		if err := r.endSessions(ctx, sessions); err != nil {
-			return ctrl.Result{}, err
-		}
+	if err := r.reconcileSessions(ctx, u); err != nil {
+		return ctrl.Result{}, err
 	}
-	return ctrl.Result{}, r.reconcileCredentials(ctx, u)
-}
-
-func (r *Reconciler) sessions(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser) ([]kubevisionv1alpha1.KubeVisionSession, error) {
-	var sessions kubevisionv1alpha1.KubeVisionSessionList
-	if err := r.Client.List(ctx, &sessions, client.MatchingFields{sessionUserIndex: u.Name}); err != nil {
-		return nil, fmt.Errorf("listing the sessions of the user: %w", err)
-	}
-	return sessions.Items, nil
-}
-
-// noteLogin keeps the time of the latest login, also after its session has ended.
-func noteLogin(u *kubevisionv1alpha1.KubeVisionUser, sessions []kubevisionv1alpha1.KubeVisionSession) {
-	for i := range sessions {
-		created := sessions[i].CreationTimestamp
-		if sessions[i].Spec.UserUID == u.UID && (u.Status.LastLoginTime == nil || u.Status.LastLoginTime.Before(&created)) {
-			u.Status.LastLoginTime = &created
-		}
-	}
-}
-
-func (r *Reconciler) endSessions(ctx context.Context, sessions []kubevisionv1alpha1.KubeVisionSession) error {
-	var errs []error
-	for i := range sessions {
-		if err := r.Client.Delete(ctx, &sessions[i]); client.IgnoreNotFound(err) != nil {
-			errs = append(errs, fmt.Errorf("ending session %s: %w", sessions[i].Name, err))
-		}
-	}
-	return errors.Join(errs...)
+	return ctrl.Result{RequeueAfter: locked}, r.reconcileCredentials(ctx, u)
 }

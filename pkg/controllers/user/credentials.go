@@ -8,7 +8,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
 	"math"
 
 	corev1 "k8s.io/api/core/v1"
@@ -125,17 +124,27 @@ func (r *Reconciler) adopt(ctx context.Context, u *kubevisionv1alpha1.KubeVision
 	if problem != "" {
 		return outcome{metav1.ConditionFalse, kubevisionv1alpha1.ReasonSecretInvalid, fmt.Sprintf("key %s of Secret %s %s", key, source.Name, problem)}, nil
 	}
-	data := map[string][]byte{credentials.PasswordHashKey: []byte(hash), credentials.PasswordSourceHashKey: []byte(hash)}
 	if stored == nil {
-		err = r.create(ctx, u, version, data)
+		err = r.create(ctx, u, version, hash)
 	} else {
-		err = r.update(ctx, stored, version, data)
+		err = r.update(ctx, stored, version, &hash)
 	}
 	if err != nil {
 		return outcome{}, err
 	}
 	ctrl.LoggerFrom(ctx).Info("Password taken over", "secret", source.Name)
+	r.warnOfWeakness(u, value)
 	return result, nil
+}
+
+// warnOfWeakness says that a password in clear would be guessed. It is taken all the same: whoever writes Secrets here decides.
+func (r *Reconciler) warnOfWeakness(u *kubevisionv1alpha1.KubeVisionUser, value string) {
+	if password.IsHash(value) {
+		return
+	}
+	if err := password.CheckStrength(value, u.Name, u.Spec.DisplayName, u.Spec.Email); err != nil {
+		r.Recorder.Eventf(u, nil, corev1.EventTypeWarning, "WeakPassword", "Reconcile", "%s", err.Error())
+	}
 }
 
 // adopted says whether the value is the one that was last taken over.
@@ -161,24 +170,24 @@ func (r *Reconciler) adopted(ctx context.Context, stored *corev1.Secret, value s
 	return true, nil
 }
 
-func (r *Reconciler) hash(ctx context.Context, value string) (hash, problem string, err error) {
+func (r *Reconciler) hash(ctx context.Context, value string) (hash password.Hash, problem string, err error) {
 	switch {
 	case value == "":
-		return "", "is missing or empty", nil
+		return password.Hash{}, "is missing or empty", nil
 	case len(value) > password.MaxLength:
-		return "", fmt.Sprintf("is longer than %d bytes", password.MaxLength), nil
+		return password.Hash{}, fmt.Sprintf("is longer than %d bytes", password.MaxLength), nil
 	case password.IsHash(value):
 		parsed, err := password.Parse(value)
 		if err != nil {
-			return "", "is not a valid hash: " + err.Error(), nil //nolint:nilerr // the user's mistake, shown in a condition
+			return password.Hash{}, "is not a valid hash: " + err.Error(), nil //nolint:nilerr // the user's mistake, shown in a condition
 		}
-		return parsed.String(), "", nil
+		return parsed, "", nil
 	default:
 		made, err := r.Hasher.Hash(ctx, value)
 		if err != nil {
-			return "", "", fmt.Errorf("hashing the password: %w", err)
+			return password.Hash{}, "", fmt.Errorf("hashing the password: %w", err)
 		}
-		return made.String(), "", nil
+		return made, "", nil
 	}
 }
 
@@ -201,7 +210,7 @@ func (r *Reconciler) stored(ctx context.Context, u *kubevisionv1alpha1.KubeVisio
 	return secret, nil
 }
 
-func (r *Reconciler) create(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, version string, data map[string][]byte) error {
+func (r *Reconciler) create(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, version string, hash password.Hash) error {
 	secret := &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: names.Namespace, Name: names.CredentialsSecret(u.Name),
@@ -210,7 +219,9 @@ func (r *Reconciler) create(ctx context.Context, u *kubevisionv1alpha1.KubeVisio
 			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(u, kubevisionv1alpha1.SchemeGroupVersion.WithKind("KubeVisionUser"))},
 		},
 		Type: credentials.SecretType,
-		Data: data,
+	}
+	if err := setPassword(secret, hash); err != nil {
+		return err
 	}
 	if err := r.Client.Create(ctx, secret); err != nil {
 		return fmt.Errorf("creating the credentials: %w", err)
@@ -218,17 +229,19 @@ func (r *Reconciler) create(ctx context.Context, u *kubevisionv1alpha1.KubeVisio
 	return nil
 }
 
-// update is not a patch, so that it fails where anybody has changed the credentials since they were read.
-func (r *Reconciler) update(ctx context.Context, stored *corev1.Secret, version string, data map[string][]byte) error {
+// update writes the version, and the password where there is one. It is not a patch, so that it fails where anybody has changed the
+// credentials since they were read.
+func (r *Reconciler) update(ctx context.Context, stored *corev1.Secret, version string, hash *password.Hash) error {
 	updated := stored.DeepCopy()
 	if updated.Annotations == nil {
 		updated.Annotations = map[string]string{}
 	}
 	updated.Annotations[credentials.PasswordSourceAnnotation] = version
-	if updated.Data == nil {
-		updated.Data = map[string][]byte{}
+	if hash != nil {
+		if err := setPassword(updated, *hash); err != nil {
+			return err
+		}
 	}
-	maps.Copy(updated.Data, data)
 	if err := r.Client.Update(ctx, updated); err != nil {
 		return fmt.Errorf("updating the credentials: %w", err)
 	}
@@ -237,4 +250,14 @@ func (r *Reconciler) update(ctx context.Context, stored *corev1.Secret, version 
 
 func passwordKey(ref *kubevisionv1alpha1.SecretKeyReference) string {
 	return cmp.Or(ref.Key, names.PasswordKey)
+}
+
+// setPassword puts the password of a Secret in force, and ends what was begun with another.
+func setPassword(secret *corev1.Secret, hash password.Hash) error {
+	if err := credentials.ReplacePassword(secret, hash, false); err != nil {
+		return fmt.Errorf("replacing the password: %w", err)
+	}
+	credentials.BeginEpoch(secret, "")
+	secret.Data[credentials.PasswordSourceHashKey] = []byte(hash.String())
+	return nil
 }

@@ -1,53 +1,61 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package auth serves what somebody needs to log in.
+// Package auth serves what somebody needs to log in, and to change what they log in with.
 package auth
 
 import (
-	"context"
-	"errors"
-	"net"
 	"net/http"
-	"time"
+	"slices"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
-	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
 	"github.com/kubevision-io/kubevision/pkg/authentication"
-	"github.com/kubevision-io/kubevision/pkg/authentication/token"
+	"github.com/kubevision-io/kubevision/pkg/registry/refusal"
 	"github.com/kubevision-io/kubevision/pkg/registry/user"
 )
-
-// queueTime is how long a login waits for its turn to hash the password.
-const queueTime = 5 * time.Second
 
 // localProvider is the only directory that is served: the KubeVisionUsers.
 const localProvider = "local"
 
-// Routes are the endpoints of this package. The reader holds the KubeVision objects.
-func Routes(logins *authentication.Logins, reader client.Reader) []routes.Route {
-	own := append(answerRoutes(logins, reader), factorRoutes(logins)...)
-	return append(own, []routes.Route{
+// Endpoints are the endpoints of this package.
+type Endpoints struct {
+	// Logins does the work.
+	Logins *authentication.Logins
+	// Reader holds the KubeVision objects.
+	Reader client.Reader
+	// Client says where a request comes from.
+	Client func(*http.Request) authentication.Client
+}
+
+// Routes are the routes of the endpoints.
+func (e *Endpoints) Routes() []routes.Route {
+	return slices.Concat(e.answerRoutes(), e.factorRoutes(), []routes.Route{
 		{
 			Method: http.MethodPost, Path: "/auth/login", Operation: "login",
 			Doc:   "log in with user name and password",
 			Reads: dashboardv1alpha1.LoginRequest{}, Returns: dashboardv1alpha1.LoginEnvelope{},
-			Endpoint: routes.Public(func(r *routes.Request) (routes.Result, error) { return login(r, logins, reader) }),
+			Endpoint: routes.Public(e.login),
 		},
 		{
 			Method: http.MethodPost, Path: "/auth/refresh", Operation: "refresh",
 			Doc:   "renew a session with its refresh token, which is spent by that",
 			Reads: dashboardv1alpha1.RefreshRequest{}, Returns: dashboardv1alpha1.LoginEnvelope{},
-			Endpoint: routes.Public(func(r *routes.Request) (routes.Result, error) { return refresh(r, logins, reader) }),
+			Endpoint: routes.Public(e.refresh),
 		},
-	}...)
+		{
+			Method: http.MethodPut, Path: "/users/me/password", Operation: "changeOwnPassword", DuringPasswordChange: true,
+			Doc:   "choose another password; the caller's other sessions end",
+			Reads: dashboardv1alpha1.PasswordRequest{}, Returns: dashboardv1alpha1.Envelope{},
+			Endpoint: routes.Self(e.changePassword),
+		},
+	})
 }
 
-func login(r *routes.Request, logins *authentication.Logins, reader client.Reader) (routes.Result, error) {
+func (e *Endpoints) login(r *routes.Request) (routes.Result, error) {
 	var body dashboardv1alpha1.LoginRequest
 	if err := r.ReadJSON(&body); err != nil {
 		return routes.Result{}, err
@@ -60,16 +68,11 @@ func login(r *routes.Request, logins *authentication.Logins, reader client.Reade
 	case body.Provider != "" && body.Provider != localProvider:
 		return routes.Result{}, envelope.Invalid("provider", "provider must be %q", localProvider)
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), queueTime)
-	defer cancel()
-	session, err := logins.Password(ctx, body.Username, body.Password, from(r))
-	if err != nil {
-		return routes.Result{}, refused(err)
-	}
-	return begun(r, session, reader)
+	session, err := e.Logins.Password(r.Context(), body.Username, body.Password, e.Client(r.Request))
+	return e.begun(r, session, err)
 }
 
-func refresh(r *routes.Request, logins *authentication.Logins, reader client.Reader) (routes.Result, error) {
+func (e *Endpoints) refresh(r *routes.Request) (routes.Result, error) {
 	var body dashboardv1alpha1.RefreshRequest
 	if err := r.ReadJSON(&body); err != nil {
 		return routes.Result{}, err
@@ -77,39 +80,28 @@ func refresh(r *routes.Request, logins *authentication.Logins, reader client.Rea
 	if body.RefreshToken == "" {
 		return routes.Result{}, envelope.Required("refreshToken")
 	}
-	session, err := logins.Refresh(r.Context(), body.RefreshToken)
-	if err != nil {
-		return routes.Result{}, refused(err)
-	}
-	return begun(r, session, reader)
+	session, err := e.Logins.Refresh(r.Context(), body.RefreshToken)
+	return e.begun(r, session, err)
 }
 
 // begun answers with a session, or asks for a second factor to be set up, which is all that the session is good for then.
-func begun(r *routes.Request, session *authentication.Session, reader client.Reader) (routes.Result, error) {
+func (e *Endpoints) begun(r *routes.Request, session *authentication.Session, err error) (routes.Result, error) {
+	if err != nil {
+		return routes.Result{}, refusal.Of(err)
+	}
 	if session.SetupRequired {
-		e := envelope.New(dashboardv1alpha1.CodeTwoFactorRequired, "you must set up a second factor before anything else")
-		e.Data = dashboardv1alpha1.TwoFactorChallenge{
+		due := envelope.New(dashboardv1alpha1.CodeTwoFactorRequired, "you must set up a second factor before anything else")
+		due.Data = dashboardv1alpha1.TwoFactorChallenge{
 			SetupRequired: true, AccessToken: session.AccessToken, RefreshToken: session.RefreshToken, ExpiresIn: int64(session.ExpiresIn.Seconds()),
 		}
-		return routes.Result{}, e
+		return routes.Result{}, due
 	}
-	current, err := user.Describe(r.Context(), reader, authentication.NewPrincipal(session.User, "", nil))
+	current, err := user.Describe(r.Context(), e.Reader, authentication.NewPrincipal(session.User))
 	if err != nil {
 		return routes.Result{}, err
 	}
 	return routes.Result{Data: dashboardv1alpha1.Login{
 		AccessToken: session.AccessToken, RefreshToken: session.RefreshToken, ExpiresIn: int64(session.ExpiresIn.Seconds()), User: current.User,
+		PasswordChangeRequired: session.PasswordChangeRequired,
 	}}, nil
-}
-
-func isExpired(err error) bool {
-	return errors.Is(err, token.ErrExpired) || errors.Is(err, authentication.ErrExpired)
-}
-
-func from(r *routes.Request) kubevisionv1alpha1.SessionClient {
-	address, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		address = ""
-	}
-	return kubevisionv1alpha1.SessionClient{Address: address, UserAgent: r.UserAgent()}
 }

@@ -6,23 +6,19 @@ package auth
 import (
 	"cmp"
 	"context"
-	"errors"
-	"math"
 	"net/http"
-	"time"
 
 	"k8s.io/apiserver/pkg/authentication/user"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
-	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
 	"github.com/kubevision-io/kubevision/pkg/authentication"
+	"github.com/kubevision-io/kubevision/pkg/registry/refusal"
 )
 
 // answerRoutes end a login that waits for its second factor.
-func answerRoutes(logins *authentication.Logins, reader client.Reader) []routes.Route {
+func (e *Endpoints) answerRoutes() []routes.Route {
 	return []routes.Route{
 		{
 			Method: http.MethodPost, Path: "/auth/2fa/verify", Operation: "verifyTwoFactor",
@@ -33,7 +29,7 @@ func answerRoutes(logins *authentication.Logins, reader client.Reader) []routes.
 				if err := r.ReadJSON(&body); err != nil {
 					return routes.Result{}, err
 				}
-				return answerChallenge(r, reader, cmp.Or(body.SessionToken, body.TempToken), "code", body.Code, logins.AnswerTOTP)
+				return e.answer(r, cmp.Or(body.SessionToken, body.TempToken), "code", body.Code, e.Logins.AnswerTOTP)
 			}),
 		},
 		{
@@ -46,43 +42,40 @@ func answerRoutes(logins *authentication.Logins, reader client.Reader) []routes.
 					return routes.Result{}, err
 				}
 				code := cmp.Or(body.RecoveryCode, body.Code)
-				return answerChallenge(r, reader, cmp.Or(body.SessionToken, body.TempToken), "recoveryCode", code, logins.AnswerRecovery)
+				return e.answer(r, cmp.Or(body.SessionToken, body.TempToken), "recoveryCode", code, e.Logins.AnswerRecovery)
 			}),
 		},
 	}
 }
 
-type answerFunc func(ctx context.Context, challenge, code string, from kubevisionv1alpha1.SessionClient) (*authentication.Session, error)
+type answerFunc func(ctx context.Context, challenge, code string, from authentication.Client) (*authentication.Session, error)
 
-func answerChallenge(r *routes.Request, reader client.Reader, challenge, field, code string, answer answerFunc) (routes.Result, error) {
+func (e *Endpoints) answer(r *routes.Request, challenge, field, code string, answer answerFunc) (routes.Result, error) {
 	switch {
 	case challenge == "":
 		return routes.Result{}, envelope.Required("sessionToken")
 	case code == "":
 		return routes.Result{}, envelope.Required(field)
 	}
-	session, err := answer(r.Context(), challenge, code, from(r))
-	if err != nil {
-		return routes.Result{}, refused(err)
-	}
-	return begun(r, session, reader)
+	session, err := answer(r.Context(), challenge, code, e.Client(r.Request))
+	return e.begun(r, session, err)
 }
 
 // factorRoutes are about the caller's own second factor.
-func factorRoutes(logins *authentication.Logins) []routes.Route {
+func (e *Endpoints) factorRoutes() []routes.Route {
 	return []routes.Route{
 		{
-			Method: http.MethodPost, Path: "/auth/2fa/setup", Operation: "setUpTwoFactor", DuringSetup: true,
+			Method: http.MethodPost, Path: "/auth/2fa/setup", Operation: "setUpTwoFactor", DuringSetup: true, DuringPasswordChange: true,
 			Doc:   "make a second factor, which is in force once it is proved",
 			Reads: dashboardv1alpha1.SetupRequest{}, Returns: dashboardv1alpha1.SetupEnvelope{},
-			Endpoint: routes.Self(func(r *routes.Request, u user.Info) (routes.Result, error) { return setUp(r, u, logins) }),
+			Endpoint: routes.Self(e.setUp),
 		},
 		{
-			Method: http.MethodPost, Path: "/auth/2fa/enable", Operation: "enableTwoFactor", DuringSetup: true,
+			Method: http.MethodPost, Path: "/auth/2fa/enable", Operation: "enableTwoFactor", DuringSetup: true, DuringPasswordChange: true,
 			Doc:   "put the second factor into force with its first code; the caller's other sessions end",
 			Reads: dashboardv1alpha1.CodeRequest{}, Returns: dashboardv1alpha1.EnabledEnvelope{},
 			Endpoint: routes.Self(withCode(func(r *routes.Request, p *authentication.Principal, code string) (any, error) {
-				return dashboardv1alpha1.Enabled{Enabled: true}, logins.Enable(r.Context(), p, code)
+				return dashboardv1alpha1.Enabled{Enabled: true}, e.Logins.Enable(r.Context(), p, code, e.Client(r.Request))
 			})),
 		},
 		{
@@ -90,7 +83,7 @@ func factorRoutes(logins *authentication.Logins) []routes.Route {
 			Doc:   "take the second factor away with one of its codes; the caller's other sessions end",
 			Reads: dashboardv1alpha1.CodeRequest{}, Returns: dashboardv1alpha1.DisabledEnvelope{},
 			Endpoint: routes.Self(withCode(func(r *routes.Request, p *authentication.Principal, code string) (any, error) {
-				return dashboardv1alpha1.Disabled{Disabled: true}, logins.Disable(r.Context(), p, code)
+				return dashboardv1alpha1.Disabled{Disabled: true}, e.Logins.Disable(r.Context(), p, code, e.Client(r.Request))
 			})),
 		},
 		{
@@ -98,14 +91,14 @@ func factorRoutes(logins *authentication.Logins) []routes.Route {
 			Doc:   "replace the recovery codes, with a code of the second factor",
 			Reads: dashboardv1alpha1.CodeRequest{}, Returns: dashboardv1alpha1.RecoveryCodesEnvelope{},
 			Endpoint: routes.Self(withCode(func(r *routes.Request, p *authentication.Principal, code string) (any, error) {
-				codes, err := logins.RenewRecoveryCodes(r.Context(), p, code)
+				codes, err := e.Logins.RenewRecoveryCodes(r.Context(), p, code, e.Client(r.Request))
 				return dashboardv1alpha1.RecoveryCodes{RecoveryCodes: codes}, err
 			})),
 		},
 	}
 }
 
-func setUp(r *routes.Request, u user.Info, logins *authentication.Logins) (routes.Result, error) {
+func (e *Endpoints) setUp(r *routes.Request, u user.Info) (routes.Result, error) {
 	p, err := principal(u)
 	if err != nil {
 		return routes.Result{}, err
@@ -114,11 +107,9 @@ func setUp(r *routes.Request, u user.Info, logins *authentication.Logins) (route
 	if err := r.ReadJSON(&body); err != nil && r.ContentLength != 0 { // nothing need be said the first time
 		return routes.Result{}, err
 	}
-	ctx, cancel := context.WithTimeout(r.Context(), queueTime)
-	defer cancel()
-	made, err := logins.Setup(ctx, p, body.Password)
+	made, err := e.Logins.Setup(r.Context(), p, body.Password, e.Client(r.Request))
 	if err != nil {
-		return routes.Result{}, refused(err)
+		return routes.Result{}, refusal.Of(err)
 	}
 	return routes.Result{Data: dashboardv1alpha1.Setup{
 		Secret: made.Secret, OTPAuthURL: made.URL, QRCode: made.QRCode, RecoveryCodes: made.RecoveryCodes,
@@ -141,52 +132,8 @@ func withCode(do func(*routes.Request, *authentication.Principal, string) (any, 
 		}
 		data, err := do(r, p, body.Code)
 		if err != nil {
-			return routes.Result{}, refused(err)
+			return routes.Result{}, refusal.Of(err)
 		}
 		return routes.Result{Data: data}, nil
-	}
-}
-
-// principal is the caller where it is a KubeVisionUser: nobody else has a second factor here.
-func principal(u user.Info) (*authentication.Principal, error) {
-	if p, ok := u.(*authentication.Principal); ok {
-		return p, nil
-	}
-	return nil, envelope.New(dashboardv1alpha1.CodeConflict, "only users of KubeVision have a second factor here: Kubernetes has authenticated you by other means")
-}
-
-// refused finds the code of an error of the authentication package.
-func refused(err error) error {
-	if e, ok := errors.AsType[*authentication.ChallengeError](err); ok {
-		due := envelope.New(dashboardv1alpha1.CodeTwoFactorRequired, "the second factor is due: send a code with the session token")
-		due.Data = dashboardv1alpha1.TwoFactorChallenge{Requires2FA: true, SessionToken: e.Token, TempToken: e.Token}
-		return due
-	}
-	if e, ok := errors.AsType[*authentication.CodeError](err); ok {
-		failed := envelope.New(dashboardv1alpha1.CodeTwoFactorFailed, "the code is wrong, expired or was used before, or there were too many tries")
-		failed.RetryAfterSeconds = int64(math.Ceil(e.RetryAfter.Seconds()))
-		return failed
-	}
-	switch {
-	case errors.Is(err, authentication.ErrInvalidCredentials):
-		return envelope.New(dashboardv1alpha1.CodeUnauthenticated, "wrong user name or password")
-	case isExpired(err):
-		return envelope.TokenExpired().Because(err)
-	case errors.Is(err, authentication.ErrRevoked):
-		return envelope.New(dashboardv1alpha1.CodeUnauthenticated, "the token is not valid: log in again").Because(err)
-	case errors.Is(err, authentication.ErrNoSecondFactor):
-		return envelope.New(dashboardv1alpha1.CodeConflict, "you have no second factor: set one up first")
-	case errors.Is(err, authentication.ErrPolicy):
-		return envelope.New(dashboardv1alpha1.CodeConflict, "you must have a second factor: whoever runs KubeVision demands it")
-	case errors.Is(err, authentication.ErrPasswordRequired):
-		e := envelope.New(dashboardv1alpha1.CodeTwoFactorRequired, "send your password to replace the second factor")
-		e.Data = dashboardv1alpha1.TwoFactorChallenge{Reverify: true}
-		return e
-	case errors.Is(err, context.DeadlineExceeded):
-		e := envelope.New(dashboardv1alpha1.CodeTooManyRequests, "too many logins at once: try again shortly").Because(err)
-		e.RetryAfterSeconds = int64(time.Second.Seconds())
-		return e
-	default:
-		return err
 	}
 }

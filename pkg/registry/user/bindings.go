@@ -5,14 +5,9 @@
 package user
 
 import (
-	"context"
-	"fmt"
 	"slices"
-	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apiserver/pkg/authentication/user"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
@@ -29,28 +24,6 @@ const (
 )
 
 func rank() []string { return []string{roleCustom, roleViewer, roleEditor, roleAdmin, roleSuperAdmin} }
-
-// boundTo are the bindings that name somebody, by name of the binding.
-func boundTo(ctx context.Context, reader client.Reader, u user.Info) ([]kubevisionv1alpha1.KubeVisionRoleBinding, error) {
-	var users kubevisionv1alpha1.KubeVisionUserList
-	if err := reader.List(ctx, &users, client.UnsafeDisableDeepCopy); err != nil {
-		return nil, fmt.Errorf("listing users: %w", err)
-	}
-	var all kubevisionv1alpha1.KubeVisionRoleBindingList
-	if err := reader.List(ctx, &all, client.UnsafeDisableDeepCopy); err != nil {
-		return nil, fmt.Errorf("listing role bindings: %w", err)
-	}
-	index := bindings.IndexUsers(users.Items)
-	var out []kubevisionv1alpha1.KubeVisionRoleBinding
-	for i := range all.Items {
-		subjects, _ := bindings.Subjects(all.Items[i].Spec.Subjects, index)
-		if all.Items[i].DeletionTimestamp.IsZero() && bindings.Names(subjects, u.GetName(), u.GetGroups()) {
-			out = append(out, all.Items[i])
-		}
-	}
-	slices.SortFunc(out, func(a, b kubevisionv1alpha1.KubeVisionRoleBinding) int { return strings.Compare(a.Name, b.Name) })
-	return out, nil
-}
 
 // displayRole is what the bindings amount to on the host, the clusters that KubeVision runs in.
 func displayRole(all []kubevisionv1alpha1.KubeVisionRoleBinding, hosts []kubevisionv1alpha1.KubeVisionCluster) string {

@@ -17,15 +17,36 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
 	"github.com/kubevision-io/kubevision/pkg/authentication"
+	"github.com/kubevision-io/kubevision/pkg/authentication/audit"
+	"github.com/kubevision-io/kubevision/pkg/authentication/password"
+	"github.com/kubevision-io/kubevision/pkg/bindings"
 )
 
-// Routes are the endpoints of this package. The reader holds the KubeVision objects; the client ends sessions.
-func Routes(reader client.Reader, sessions client.Client) []routes.Route {
-	return append(sessionRoutes(sessions), routes.Route{
-		Method: http.MethodGet, Path: "/users/me", Operation: "getCurrentUser",
+// Endpoints are the endpoints of this package.
+type Endpoints struct {
+	// Reader holds the KubeVision objects.
+	Reader client.Reader
+	// Live ends sessions, and reads credentials.
+	Live client.Client
+	// Host makes a client for the host cluster that acts as somebody.
+	Host func(context.Context, user.Info) (client.Client, error)
+	// Fresh asks for a fresh code of the caller's second factor.
+	Fresh func(*routes.Request, user.Info) error
+	// Hasher hashes passwords.
+	Hasher *password.Hasher
+	// Audit is told of everything.
+	Audit *audit.Log
+	// Client says where a request comes from.
+	Client func(*http.Request) authentication.Client
+}
+
+// Routes are the routes of the endpoints.
+func (e *Endpoints) Routes() []routes.Route {
+	return append(append(sessionRoutes(e.Live), e.manageRoutes()...), routes.Route{
+		Method: http.MethodGet, Path: "/users/me", Operation: "getCurrentUser", DuringPasswordChange: true,
 		Doc: "say who the caller is", Returns: dashboardv1alpha1.CurrentUserEnvelope{},
 		Endpoint: routes.Self(func(r *routes.Request, u user.Info) (routes.Result, error) {
-			current, err := Describe(r.Context(), reader, u)
+			current, err := Describe(r.Context(), e.Reader, u)
 			return routes.Result{Data: current}, err
 		}),
 	})
@@ -43,7 +64,7 @@ func Describe(ctx context.Context, reader client.Reader, u user.Info) (*dashboar
 	if err := reader.List(ctx, &clusters, client.UnsafeDisableDeepCopy); err != nil {
 		return nil, fmt.Errorf("listing clusters: %w", err)
 	}
-	bound, err := boundTo(ctx, reader, u)
+	bound, err := bindings.Naming(ctx, reader, u.GetName(), u.GetGroups())
 	if err != nil {
 		return nil, err
 	}

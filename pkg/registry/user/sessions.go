@@ -28,7 +28,7 @@ const paramSession = "session"
 func sessionRoutes(c client.Client) []routes.Route {
 	return []routes.Route{
 		{
-			Method: http.MethodPost, Path: "/auth/logout", Operation: "logout", DuringSetup: true,
+			Method: http.MethodPost, Path: "/auth/logout", Operation: "logout", DuringSetup: true, DuringPasswordChange: true,
 			Doc: "end the session that the request belongs to", Returns: dashboardv1alpha1.Envelope{},
 			Endpoint: routes.Self(func(r *routes.Request, u user.Info) (routes.Result, error) {
 				p, ok := u.(*authentication.Principal)

@@ -30,6 +30,56 @@ type Login struct {
 	ExpiresIn int64 `json:"expiresIn"`
 	// user is who has logged in.
 	User User `json:"user"`
+	// passwordChangeRequired is true when the session is good for nothing but
+	// choosing another password.
+	// +optional
+	PasswordChangeRequired bool `json:"passwordChangeRequired,omitempty"`
+}
+
+// PasswordChangeRequired is the data of code 40300 in a session that is good
+// for nothing but choosing another password.
+type PasswordChangeRequired struct {
+	// passwordChangeRequired is true.
+	PasswordChangeRequired bool `json:"passwordChangeRequired"`
+}
+
+// PasswordRequest is the body of PUT /users/me/password.
+type PasswordRequest struct {
+	// oldPassword is the one in force.
+	OldPassword string `json:"oldPassword"`
+	// newPassword is the one to come: 12 characters or more, and not easily
+	// guessed.
+	NewPassword string `json:"newPassword"`
+}
+
+// ResetPasswordRequest is the body of PUT /users/{user}/reset-password.
+type ResetPasswordRequest struct {
+	// newPassword is what the user logs in with next.
+	// +optional
+	NewPassword string `json:"newPassword,omitempty"`
+	// password is another name of newPassword.
+	// +optional
+	Password string `json:"password,omitempty"`
+	// mustChangePassword asks the user to choose another one at the next
+	// login. Defaults to true.
+	// +optional
+	MustChangePassword *bool `json:"mustChangePassword,omitempty"`
+}
+
+// Revoked says how many sessions have ended.
+type Revoked struct {
+	// revoked is the number of sessions.
+	Revoked int32 `json:"revoked"`
+}
+
+// RevokedEnvelope is the answer to POST /users/{user}/revoke-sessions.
+type RevokedEnvelope struct {
+	Header `json:",inline"`
+	// data says how many sessions have ended.
+	// +optional
+	Data *Revoked `json:"data"`
+	// meta is what there is to say beside the data.
+	Meta Meta `json:"meta"`
 }
 
 // LoginEnvelope is the answer to a login or a refresh. With code 40102, data is a

@@ -22,6 +22,8 @@ const (
 	// TokenHeader carries an access token where the Authorization header belongs to kube-apiserver. Where it is present, it decides
 	// who the caller is.
 	TokenHeader = "X-KubeVision-Token" //nolint:gosec // a header's name, not a credential
+	// CodeHeader carries a fresh code of the caller's second factor, which sensitive operations ask for.
+	CodeHeader = "X-KubeVision-TOTP"
 	// RequestIDHeader carries meta.requestId of the response.
 	RequestIDHeader = "X-Request-Id"
 )

@@ -99,6 +99,16 @@ func (in ObjectListEnvelope) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in PasswordChangeRequired) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.PasswordChangeRequired"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in PasswordRequest) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.PasswordRequest"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in RecoveryCodes) OpenAPIModelName() string {
 	return "io.kubevision.dashboard.v1alpha1.RecoveryCodes"
 }
@@ -116,6 +126,21 @@ func (in RecoveryRequest) OpenAPIModelName() string {
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in RefreshRequest) OpenAPIModelName() string {
 	return "io.kubevision.dashboard.v1alpha1.RefreshRequest"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in ResetPasswordRequest) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.ResetPasswordRequest"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in Revoked) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.Revoked"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in RevokedEnvelope) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.RevokedEnvelope"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.

@@ -14,10 +14,11 @@ const GroupName = "kubevision.io"
 
 // Plural resource names, as they appear in URLs and in RBAC rules.
 const (
-	ResourceUsers        = "kubevisionusers"
-	ResourceClusters     = "kubevisionclusters"
-	ResourceRoleBindings = "kubevisionrolebindings"
-	ResourceSessions     = "kubevisionsessions"
+	ResourceUsers          = "kubevisionusers"
+	ResourceClusters       = "kubevisionclusters"
+	ResourceRoleBindings   = "kubevisionrolebindings"
+	ResourceSessions       = "kubevisionsessions"
+	ResourceLoginThrottles = "kubevisionloginthrottles"
 )
 
 // SchemeGroupVersion is the group and version of the types in this package.
@@ -36,6 +37,7 @@ func addKnownTypes(scheme *runtime.Scheme) error {
 		&KubeVisionCluster{}, &KubeVisionClusterList{},
 		&KubeVisionRoleBinding{}, &KubeVisionRoleBindingList{},
 		&KubeVisionSession{}, &KubeVisionSessionList{},
+		&KubeVisionLoginThrottle{}, &KubeVisionLoginThrottleList{},
 	)
 	metav1.AddToGroupVersion(scheme, SchemeGroupVersion)
 	return nil

@@ -86,6 +86,18 @@ type KubeVisionSessionSpec struct {
 	// +kubebuilder:validation:Pattern=`^[0-9a-f]{64}$`
 	RotationSalt string `json:"rotationSalt,omitempty"`
 
+	// credentialsEpoch is the state of the user's credentials in which the login
+	// was made. Once it is another, because the password or the second factor
+	// has changed, the session ends.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	CredentialsEpoch string `json:"credentialsEpoch,omitempty"`
+
+	// passwordChangeRequired lets the session do nothing but choose a new
+	// password.
+	// +optional
+	PasswordChangeRequired bool `json:"passwordChangeRequired,omitempty"`
+
 	// rotationTime is when the refresh token was last rotated.
 	// +optional
 	RotationTime *metav1.Time `json:"rotationTime,omitempty"`

@@ -31,7 +31,7 @@ const (
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
 // +kubebuilder:printcolumn:name="2FA",type=boolean,JSONPath=`.status.twoFactorEnabled`
 // +kubebuilder:printcolumn:name="Last Login",type=date,JSONPath=`.status.lastLoginTime`
-// +kubebuilder:printcolumn:name="Locked Until",type=string,format=date-time,JSONPath=`.status.lockedUntil`,priority=1
+// +kubebuilder:printcolumn:name="Locked Until",type=string,format=date-time,JSONPath=`.status.lockedUntil`
 // +kubebuilder:printcolumn:name="Groups",type=string,JSONPath=`.spec.groups`,priority=1
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 63",message="a user name has at most 63 characters"

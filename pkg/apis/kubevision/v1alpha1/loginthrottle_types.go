@@ -1,0 +1,96 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package v1alpha1
+
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+// ThrottleTarget says whose failed logins are counted.
+//
+// +kubebuilder:validation:Enum=User;UnknownName;Address;Session
+type ThrottleTarget string
+
+// The targets.
+const (
+	// ThrottleUser counts the failures of one KubeVisionUser.
+	ThrottleUser ThrottleTarget = "User"
+	// ThrottleUnknownName counts the failures of a name that is nobody's, so
+	// that it is answered as if it were somebody's.
+	ThrottleUnknownName ThrottleTarget = "UnknownName"
+	// ThrottleAddress counts the failures of one client address.
+	ThrottleAddress ThrottleTarget = "Address"
+	// ThrottleSession counts the wrong passwords that somebody logged in gave.
+	ThrottleSession ThrottleTarget = "Session"
+)
+
+// KubeVisionLoginThrottle counts the failed logins of a user, of a name that
+// is nobody's, or of a client address, and the wrong passwords given in a
+// session. Once there are too many, the next must wait. Deleting it lets them
+// go on at once.
+//
+// +kubebuilder:object:root=true
+// +kubebuilder:resource:scope=Cluster,shortName=kvlt,categories=kubevision
+// +kubebuilder:printcolumn:name="Target",type=string,JSONPath=`.spec.target`
+// +kubebuilder:printcolumn:name="User",type=string,JSONPath=`.spec.userName`
+// +kubebuilder:printcolumn:name="Address",type=string,JSONPath=`.spec.address`
+// +kubebuilder:printcolumn:name="Failures",type=integer,JSONPath=`.spec.failures`
+// +kubebuilder:printcolumn:name="Blocked Until",type=string,format=date-time,JSONPath=`.spec.blockedUntil`
+// +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
+type KubeVisionLoginThrottle struct {
+	metav1.TypeMeta `json:",inline"`
+	// metadata is the standard object metadata. The name follows from the
+	// target.
+	// +optional
+	metav1.ObjectMeta `json:"metadata,omitempty"`
+
+	// spec is what was counted. It is written by KubeVision only.
+	// +required
+	Spec KubeVisionLoginThrottleSpec `json:"spec"`
+}
+
+// KubeVisionLoginThrottleSpec is a count of failed logins.
+type KubeVisionLoginThrottleSpec struct {
+	// target says whose failures are counted.
+	// +required
+	Target ThrottleTarget `json:"target"`
+
+	// userName is the KubeVisionUser, where the target is one. The name that
+	// is nobody's is not kept: it may be a password in the wrong field.
+	// +optional
+	// +kubebuilder:validation:MaxLength=63
+	UserName string `json:"userName,omitempty"`
+
+	// session is the KubeVisionSession, where the target is one.
+	// +optional
+	// +kubebuilder:validation:MaxLength=63
+	Session string `json:"session,omitempty"`
+
+	// address is the client address, where the target is one; of IPv6, the
+	// network of 64 bits.
+	// +optional
+	// +kubebuilder:validation:MaxLength=64
+	Address string `json:"address,omitempty"`
+
+	// failures is the number of failed logins that are not forgiven yet, as of
+	// lastFailureTime.
+	// +required
+	// +kubebuilder:validation:Minimum=1
+	Failures int32 `json:"failures"`
+
+	// lastFailureTime is when a login failed last.
+	// +required
+	LastFailureTime metav1.MicroTime `json:"lastFailureTime"`
+
+	// blockedUntil is the time before which no login is accepted.
+	// +optional
+	BlockedUntil *metav1.Time `json:"blockedUntil,omitempty"`
+}
+
+// KubeVisionLoginThrottleList is a list of throttles.
+//
+// +kubebuilder:object:root=true
+type KubeVisionLoginThrottleList struct {
+	metav1.TypeMeta `json:",inline"`
+	metav1.ListMeta `json:"metadata,omitempty"`
+	Items           []KubeVisionLoginThrottle `json:"items"`
+}

@@ -1,0 +1,66 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package apiserver
+
+import (
+	"net/http"
+	"net/netip"
+	"slices"
+	"strings"
+
+	"k8s.io/apiserver/pkg/authentication/authenticator"
+	"k8s.io/apiserver/pkg/authentication/authenticatorfactory"
+	"k8s.io/apiserver/pkg/authentication/request/x509"
+
+	"github.com/kubevision-io/kubevision/pkg/authentication"
+)
+
+// clientFinder says where requests come from. What proxies say is believed of those proxies only that were named, and of kube-apiserver.
+type clientFinder struct {
+	proxies    []netip.Prefix
+	frontProxy authenticator.Request
+}
+
+func newClientFinder(proxies []netip.Prefix, c *authenticatorfactory.RequestHeaderConfig) *clientFinder {
+	proven := authenticator.RequestFunc(func(*http.Request) (*authenticator.Response, bool, error) {
+		return &authenticator.Response{}, true, nil
+	})
+	return &clientFinder{proxies: proxies, frontProxy: x509.NewDynamicCAVerifier(c.CAContentProvider.VerifyOptions, proven, c.AllowedClientNames)}
+}
+
+// find is the client of a request.
+func (f *clientFinder) find(r *http.Request) authentication.Client {
+	return authentication.Client{Address: f.address(r), UserAgent: r.UserAgent()}
+}
+
+// address follows X-Forwarded-For from its end, where each proxy adds whom it got the request from, to the first that is no proxy of ours.
+func (f *clientFinder) address(r *http.Request) netip.Addr {
+	peer, err := netip.ParseAddrPort(r.RemoteAddr)
+	if err != nil {
+		return netip.Addr{}
+	}
+	address := peer.Addr().Unmap().WithZone("")
+	trusted := f.isProxy(address)
+	if !trusted {
+		_, trusted, err = f.frontProxy.AuthenticateRequest(r)
+		trusted = trusted && err == nil
+	}
+	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
+	for _, hop := range slices.Backward(hops) {
+		if !trusted {
+			break
+		}
+		before, err := netip.ParseAddr(strings.TrimSpace(hop))
+		if err != nil {
+			break
+		}
+		address = before.Unmap().WithZone("")
+		trusted = f.isProxy(address)
+	}
+	return address
+}
+
+func (f *clientFinder) isProxy(address netip.Addr) bool {
+	return slices.ContainsFunc(f.proxies, func(p netip.Prefix) bool { return p.Contains(address) })
+}

@@ -1,0 +1,17 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package audit
+
+import (
+	"k8s.io/component-base/metrics"
+	"k8s.io/component-base/metrics/legacyregistry"
+)
+
+var recorded = metrics.NewCounterVec(&metrics.CounterOpts{
+	Namespace: "kubevision", Subsystem: "authentication", Name: "events_total", StabilityLevel: metrics.ALPHA,
+	Help: "Number of logins, failures and changes of credentials, by what happened.",
+}, []string{"reason"})
+
+// RegisterMetrics makes the package's metrics show in /metrics.
+func RegisterMetrics() { legacyregistry.MustRegister(recorded) }

@@ -1,0 +1,50 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package authentication
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/bindings"
+	"github.com/kubevision-io/kubevision/pkg/identity"
+)
+
+// TwoFactorPolicy says who must have a second factor: whose spec.twoFactor says so, and who holds one of some roles.
+type TwoFactorPolicy struct {
+	// Reader holds users and role bindings.
+	Reader client.Reader
+	// Roles are the names of roles, built in or of ClusterRoles, whose holders must have a second factor.
+	Roles []string
+}
+
+// Required says whether the user must have a second factor.
+func (p *TwoFactorPolicy) Required(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser) (bool, error) {
+	if u.Spec.TwoFactor == kubevisionv1alpha1.TwoFactorRequired {
+		return true, nil
+	}
+	if len(p.Roles) == 0 {
+		return false, nil
+	}
+	held, err := bindings.Naming(ctx, p.Reader, identity.UserName(u.Name), identity.Groups(u.Spec.Groups))
+	if err != nil {
+		return false, fmt.Errorf("finding the roles of the user: %w", err)
+	}
+	return slices.ContainsFunc(held, func(b kubevisionv1alpha1.KubeVisionRoleBinding) bool {
+		target := bindings.ClusterRole(b.Spec.RoleRef)
+		return slices.ContainsFunc(p.Roles, func(role string) bool { return target == role || target == bindings.BuiltInClusterRole(role) })
+	}), nil
+}
+
+// SetupRequired says whether the user must set up a second factor before anything else.
+func (p *TwoFactorPolicy) SetupRequired(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, methods []string) (bool, error) {
+	if HasSecondFactor(methods) {
+		return false, nil
+	}
+	return p.Required(ctx, u)
+}

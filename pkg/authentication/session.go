@@ -1,0 +1,164 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package authentication
+
+import (
+	"context"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/oklog/ulid/v2"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/retry"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/authentication/audit"
+	"github.com/kubevision-io/kubevision/pkg/authentication/credentials"
+	"github.com/kubevision-io/kubevision/pkg/authentication/token"
+	"github.com/kubevision-io/kubevision/pkg/names"
+)
+
+const (
+	// SessionTTL is how long a session lasts without being renewed.
+	SessionTTL = 7 * 24 * time.Hour
+
+	maxUserAgent = 256
+)
+
+// Session is what a login or a renewal gives to the client.
+type Session struct {
+	User         *kubevisionv1alpha1.KubeVisionUser
+	AccessToken  string
+	RefreshToken string
+	ExpiresIn    time.Duration
+	// SetupRequired means that the session is good for nothing but setting up a second factor.
+	SetupRequired bool
+	// PasswordChangeRequired means that it is good for nothing but choosing another password.
+	PasswordChangeRequired bool
+}
+
+// start hands out no token before its session is stored, and stores no session for which there is no token. The secret is what the
+// login was checked against: where it has changed meanwhile so that such a login counts no more, there is no session.
+func (l *Logins) start(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, secret *corev1.Secret, methods []string, from Client) (*Session, error) {
+	now := l.Clock.Now()
+	id, err := ulid.New(ulid.Timestamp(now), rand.Reader)
+	if err != nil {
+		return nil, fmt.Errorf("making a session id: %w", err)
+	}
+	name := strings.ToLower(id.String())
+	refresh, err := newRefreshToken(name)
+	if err != nil {
+		return nil, err
+	}
+	session := &kubevisionv1alpha1.KubeVisionSession{
+		ObjectMeta: metav1.ObjectMeta{
+			Name:   name,
+			Labels: map[string]string{names.UserLabel: u.Name, names.ManagedByLabel: names.ManagedBy},
+			OwnerReferences: []metav1.OwnerReference{{
+				APIVersion: kubevisionv1alpha1.SchemeGroupVersion.String(), Kind: "KubeVisionUser", Name: u.Name, UID: u.UID,
+			}},
+		},
+		Spec: kubevisionv1alpha1.KubeVisionSessionSpec{
+			UserName: u.Name, UserUID: u.UID, AuthenticationMethods: methods,
+			Client:         kubevisionv1alpha1.SessionClient{Address: from.address(), UserAgent: truncate(from.UserAgent, maxUserAgent)},
+			ExpirationTime: metav1.NewTime(now.Add(SessionTTL)), RefreshTokenHash: refresh.hash(),
+			CredentialsEpoch:       credentials.Epoch(secret),
+			PasswordChangeRequired: u.Spec.MustChangePassword && !credentials.PasswordChosen(secret),
+		},
+	}
+	issued, err := l.issue(ctx, u, session, refresh)
+	if err != nil {
+		return nil, err
+	}
+	if err := l.Client.Create(ctx, session); err != nil {
+		return nil, fmt.Errorf("creating the session: %w", err)
+	}
+	if err := l.confirm(ctx, u, session); err != nil {
+		return nil, err
+	}
+	l.Audit.Record(ctx, audit.Event{
+		Reason: audit.LoggedIn, User: u, Address: from.address(), Session: name, Detail: strings.Join(methods, "+"),
+	})
+	return issued, nil
+}
+
+// confirm takes a session back whose login counts no more. Whoever changes credentials begins an epoch first and ends the sessions then: a
+// session that this misses, it finds here.
+func (l *Logins) confirm(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, session *kubevisionv1alpha1.KubeVisionSession) error {
+	now, err := l.credentials(ctx, u.Name)
+	if err == nil && ownedBy(now, u.UID) && credentials.Epoch(now) == session.Spec.CredentialsEpoch {
+		return nil
+	}
+	if deleteErr := l.Client.Delete(ctx, session); client.IgnoreNotFound(deleteErr) != nil {
+		return errors.Join(err, fmt.Errorf("taking the session back: %w", deleteErr))
+	}
+	if err != nil {
+		return err
+	}
+	return ErrRevoked
+}
+
+// issue makes the tokens of a session.
+func (l *Logins) issue(
+	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, session *kubevisionv1alpha1.KubeVisionSession, refresh refreshToken,
+) (*Session, error) {
+	methods := session.Spec.AuthenticationMethods
+	setup, err := l.Policy.SetupRequired(ctx, u, methods)
+	if err != nil {
+		return nil, err
+	}
+	access, err := l.Tokens.Sign(token.Claims{Subject: u.Name, UserUID: string(u.UID), Session: session.Name, Methods: methods})
+	if err != nil {
+		return nil, fmt.Errorf("signing an access token: %w", err)
+	}
+	return &Session{
+		User: u, AccessToken: access, RefreshToken: refresh.String(), ExpiresIn: l.Tokens.TTL(),
+		SetupRequired: setup, PasswordChangeRequired: session.Spec.PasswordChangeRequired,
+	}, nil
+}
+
+// changeSession changes the session of a request.
+func (l *Logins) changeSession(ctx context.Context, name string, change func(*kubevisionv1alpha1.KubeVisionSessionSpec)) error {
+	return retry.RetryOnConflict(contention(), func() error {
+		s := &kubevisionv1alpha1.KubeVisionSession{}
+		if err := l.Client.Get(ctx, types.NamespacedName{Name: name}, s); err != nil {
+			return fmt.Errorf("reading the session: %w", err)
+		}
+		change(&s.Spec)
+		if err := l.Client.Update(ctx, s); err != nil {
+			return fmt.Errorf("updating the session: %w", err)
+		}
+		return nil
+	})
+}
+
+// endOthers ends the user's sessions but this one. What it does not come to, the user controller does: their epoch is over.
+func (l *Logins) endOthers(ctx context.Context, p *Principal) error {
+	var all kubevisionv1alpha1.KubeVisionSessionList
+	if err := l.Client.List(ctx, &all, client.MatchingLabels{names.UserLabel: p.User.Name}); err != nil {
+		return fmt.Errorf("listing sessions: %w", err)
+	}
+	var errs []error
+	for i := range all.Items {
+		if s := &all.Items[i]; s.Name != p.Session && s.Spec.UserUID == p.User.UID {
+			if err := l.Client.Delete(ctx, s); client.IgnoreNotFound(err) != nil {
+				errs = append(errs, fmt.Errorf("ending session %s: %w", s.Name, err))
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func truncate(s string, length int) string {
+	if len(s) > length {
+		s = s[:length]
+	}
+	return strings.ToValidUTF8(s, "")
+}

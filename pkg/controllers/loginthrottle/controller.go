@@ -1,0 +1,49 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package loginthrottle removes the KubeVisionLoginThrottles whose failures are all forgiven.
+package loginthrottle
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"k8s.io/utils/clock"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/authentication/throttle"
+)
+
+// Reconciler reconciles KubeVisionLoginThrottles.
+type Reconciler struct {
+	Client client.Client
+	Clock  clock.PassiveClock
+}
+
+// SetupWithManager watches throttles.
+func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
+	if r.Client == nil || r.Clock == nil {
+		return errors.New("the login throttle controller needs a client and a clock")
+	}
+	return ctrl.NewControllerManagedBy(mgr).Named("loginthrottle").For(&kubevisionv1alpha1.KubeVisionLoginThrottle{}).Complete(r)
+}
+
+// Reconcile removes a throttle that counts nothing any more, unless a failure is counted in this very moment, and comes back when that
+// will be.
+func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
+	t := &kubevisionv1alpha1.KubeVisionLoginThrottle{}
+	if err := r.Client.Get(ctx, request.NamespacedName, t); err != nil {
+		return ctrl.Result{}, client.IgnoreNotFound(err)
+	}
+	if left := throttle.Forgiven(t).Sub(r.Clock.Now()); left > 0 {
+		return ctrl.Result{RequeueAfter: left}, nil
+	}
+	unchanged := client.Preconditions{UID: &t.UID, ResourceVersion: &t.ResourceVersion}
+	if err := r.Client.Delete(ctx, t, unchanged); client.IgnoreNotFound(err) != nil {
+		return ctrl.Result{}, fmt.Errorf("deleting the throttle: %w", err)
+	}
+	return ctrl.Result{}, nil
+}

@@ -1,0 +1,81 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package user
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/authentication/credentials"
+	"github.com/kubevision-io/kubevision/pkg/names"
+)
+
+// reconcileSessions ends every session of somebody who is disabled, and those that began before the credentials were changed.
+func (r *Reconciler) reconcileSessions(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser) error {
+	var sessions kubevisionv1alpha1.KubeVisionSessionList
+	if err := r.Client.List(ctx, &sessions, client.MatchingFields{sessionUserIndex: u.Name}); err != nil {
+		return fmt.Errorf("listing the sessions of the user: %w", err)
+	}
+	noteLogin(u, sessions.Items)
+	if u.Spec.Disabled {
+		return r.endSessions(ctx, sessions.Items)
+	}
+	over, err := r.over(ctx, r.Client, u, sessions.Items)
+	if err != nil || len(over) == 0 {
+		return err
+	}
+	// The copies of credentials and sessions may lag behind one another: a login of a moment ago must not end for that.
+	if over, err = r.over(ctx, r.Live, u, over); err != nil {
+		return err
+	}
+	return r.endSessions(ctx, over)
+}
+
+// noteLogin keeps the time of the latest login, also after its session has ended.
+func noteLogin(u *kubevisionv1alpha1.KubeVisionUser, sessions []kubevisionv1alpha1.KubeVisionSession) {
+	for i := range sessions {
+		created := sessions[i].CreationTimestamp
+		if sessions[i].Spec.UserUID == u.UID && (u.Status.LastLoginTime == nil || u.Status.LastLoginTime.Before(&created)) {
+			u.Status.LastLoginTime = &created
+		}
+	}
+}
+
+// over are the sessions that the user's credentials say are over. Without credentials all are.
+func (r *Reconciler) over(
+	ctx context.Context, reader client.Reader, u *kubevisionv1alpha1.KubeVisionUser, sessions []kubevisionv1alpha1.KubeVisionSession,
+) ([]kubevisionv1alpha1.KubeVisionSession, error) {
+	secret := &corev1.Secret{}
+	err := reader.Get(ctx, types.NamespacedName{Namespace: names.Namespace, Name: names.CredentialsSecret(u.Name)}, secret)
+	if client.IgnoreNotFound(err) != nil {
+		return nil, fmt.Errorf("reading the credentials: %w", err)
+	}
+	var out []kubevisionv1alpha1.KubeVisionSession
+	for i := range sessions {
+		if err != nil || !credentials.InForce(secret, sessions[i].Name, sessions[i].Spec.CredentialsEpoch) {
+			out = append(out, sessions[i])
+		}
+	}
+	return out, nil
+}
+
+func (r *Reconciler) endSessions(ctx context.Context, sessions []kubevisionv1alpha1.KubeVisionSession) error {
+	var errs []error
+	for i := range sessions {
+		if err := r.Client.Delete(ctx, &sessions[i]); client.IgnoreNotFound(err) != nil {
+			errs = append(errs, fmt.Errorf("ending session %s: %w", sessions[i].Name, err))
+		}
+	}
+	if len(sessions) > 0 {
+		ctrl.LoggerFrom(ctx).Info("Sessions ended", "sessions", len(sessions))
+	}
+	return errors.Join(errs...)
+}

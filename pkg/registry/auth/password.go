@@ -1,0 +1,52 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package auth
+
+import (
+	"k8s.io/apiserver/pkg/authentication/user"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
+	"github.com/kubevision-io/kubevision/pkg/authentication"
+	"github.com/kubevision-io/kubevision/pkg/registry/refusal"
+)
+
+func (e *Endpoints) changePassword(r *routes.Request, u user.Info) (routes.Result, error) {
+	p, err := principal(u)
+	if err != nil {
+		return routes.Result{}, err
+	}
+	var body dashboardv1alpha1.PasswordRequest
+	if err := r.ReadJSON(&body); err != nil {
+		return routes.Result{}, err
+	}
+	switch {
+	case body.OldPassword == "":
+		return routes.Result{}, envelope.Required("oldPassword")
+	case body.NewPassword == "":
+		return routes.Result{}, envelope.Required("newPassword")
+	}
+	err = e.Logins.ChangePassword(r.Context(), p, body.OldPassword, body.NewPassword, e.Client(r.Request))
+	return routes.Result{}, refusal.Of(err)
+}
+
+// Fresh lets a sensitive operation go on: for somebody with a second factor, with a code of it in a header. It is asked before anything else
+// is done.
+func (e *Endpoints) Fresh(r *routes.Request, u user.Info) error {
+	p, ok := u.(*authentication.Principal)
+	if !ok { // kube-apiserver has authenticated somebody who has no second factor here
+		return nil
+	}
+	return refusal.Of(e.Logins.Fresh(r.Context(), p, r.Header.Get(dashboardv1alpha1.CodeHeader), e.Client(r.Request)))
+}
+
+// principal is the caller where it is a KubeVisionUser: nobody else has a password or a second factor here.
+func principal(u user.Info) (*authentication.Principal, error) {
+	if p, ok := u.(*authentication.Principal); ok {
+		return p, nil
+	}
+	return nil, envelope.New(dashboardv1alpha1.CodeConflict,
+		"only users of KubeVision have a password and a second factor here: Kubernetes has authenticated you by other means")
+}

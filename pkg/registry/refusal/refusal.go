@@ -1,0 +1,81 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package refusal finds the codes of errors of the authentication package.
+package refusal
+
+import (
+	"errors"
+	"math"
+	"time"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
+	"github.com/kubevision-io/kubevision/pkg/authentication"
+	"github.com/kubevision-io/kubevision/pkg/authentication/password"
+	"github.com/kubevision-io/kubevision/pkg/authentication/throttle"
+	"github.com/kubevision-io/kubevision/pkg/authentication/token"
+)
+
+// newPassword is the field of the body with a password to come.
+const newPassword = "newPassword"
+
+// Of is the outcome for the client. What it does not know it returns as it is.
+func Of(err error) error {
+	if e, ok := errors.AsType[*authentication.ChallengeError](err); ok {
+		due := envelope.New(dashboardv1alpha1.CodeTwoFactorRequired, "the second factor is due: send a code with the session token")
+		due.Data = dashboardv1alpha1.TwoFactorChallenge{Requires2FA: true, SessionToken: e.Token, TempToken: e.Token}
+		return due
+	}
+	if e, ok := errors.AsType[*authentication.CodeError](err); ok {
+		failed := envelope.New(dashboardv1alpha1.CodeTwoFactorFailed, "the code is wrong, expired or was used before, or there were too many tries")
+		failed.RetryAfterSeconds = seconds(e.RetryAfter)
+		return failed
+	}
+	if e, ok := errors.AsType[*throttle.BlockedError](err); ok {
+		return tooMany("too many attempts have failed: try again later", e.RetryAfter)
+	}
+	if e, ok := errors.AsType[*password.WeakError](err); ok {
+		return envelope.Invalid(newPassword, "%s", e.Error())
+	}
+	return ofSentinel(err)
+}
+
+func ofSentinel(err error) error {
+	switch {
+	case errors.Is(err, authentication.ErrInvalidCredentials):
+		return envelope.New(dashboardv1alpha1.CodeUnauthenticated, "wrong user name or password")
+	case errors.Is(err, token.ErrExpired), errors.Is(err, authentication.ErrExpired):
+		return envelope.TokenExpired().Because(err)
+	case errors.Is(err, authentication.ErrRevoked):
+		return envelope.New(dashboardv1alpha1.CodeUnauthenticated, "the token is not valid: log in again").Because(err)
+	case errors.Is(err, authentication.ErrNoSecondFactor):
+		return envelope.New(dashboardv1alpha1.CodeConflict, "you have no second factor: set one up first")
+	case errors.Is(err, authentication.ErrPolicy):
+		return envelope.New(dashboardv1alpha1.CodeConflict, "you must have a second factor: whoever runs KubeVision demands it")
+	case errors.Is(err, authentication.ErrPasswordRequired):
+		return reverify("send your password to replace the second factor")
+	case errors.Is(err, authentication.ErrFreshCodeRequired):
+		return reverify("send a fresh code of your second factor in the header " + dashboardv1alpha1.CodeHeader)
+	case errors.Is(err, authentication.ErrSamePassword):
+		return envelope.Invalid(newPassword, "the new password is the old one")
+	case errors.Is(err, authentication.ErrBusy):
+		return tooMany("too many logins at once: try again shortly", time.Second)
+	default:
+		return err
+	}
+}
+
+func reverify(message string) error {
+	e := envelope.New(dashboardv1alpha1.CodeTwoFactorRequired, "%s", message)
+	e.Data = dashboardv1alpha1.TwoFactorChallenge{Reverify: true}
+	return e
+}
+
+func tooMany(message string, after time.Duration) error {
+	e := envelope.New(dashboardv1alpha1.CodeTooManyRequests, "%s", message)
+	e.RetryAfterSeconds = seconds(after)
+	return e
+}
+
+func seconds(d time.Duration) int64 { return int64(math.Ceil(d.Seconds())) }

@@ -1,0 +1,102 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package user
+
+import (
+	"cmp"
+	"context"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
+	"github.com/kubevision-io/kubevision/pkg/authentication/credentials"
+	"github.com/kubevision-io/kubevision/pkg/names"
+)
+
+const (
+	// patience is how long an endpoint waits until a controller has done what it asked for.
+	patience = 10 * time.Second
+	interval = 50 * time.Millisecond
+)
+
+// replacePassword writes the hash into the Secret that the user's password is taken from, as the caller. It returns the version of that
+// Secret. The user is changed first only on trial: where the caller may not do that, nothing has happened.
+func (a *administrator) replacePassword(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, hash string, mustChange bool) (string, error) {
+	changed := u.DeepCopy()
+	changed.Spec.MustChangePassword = mustChange
+	if changed.Spec.PasswordSecretRef == nil {
+		changed.Spec.PasswordSecretRef = &kubevisionv1alpha1.SecretKeyReference{Name: u.Name + "-password"}
+	}
+	ref := changed.Spec.PasswordSecretRef
+	if err := a.Patch(ctx, changed.DeepCopy(), client.MergeFrom(u), client.DryRunAll); err != nil {
+		return "", envelope.FromAPIError(err)
+	}
+	secret, err := a.writeSecret(ctx, u, ref.Name, cmp.Or(ref.Key, names.PasswordKey), hash)
+	if err != nil {
+		return "", err
+	}
+	if err := a.Patch(ctx, changed, client.MergeFrom(u)); err != nil {
+		return "", envelope.FromAPIError(err)
+	}
+	return string(secret.UID) + "/" + secret.ResourceVersion + "/", nil
+}
+
+func (a *administrator) writeSecret(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, name, key, value string) (*corev1.Secret, error) {
+	secret := &corev1.Secret{}
+	err := a.Get(ctx, types.NamespacedName{Namespace: names.Namespace, Name: name}, secret)
+	switch {
+	case apierrors.IsNotFound(err):
+		secret = &corev1.Secret{
+			ObjectMeta: metav1.ObjectMeta{
+				Namespace: names.Namespace, Name: name, Labels: map[string]string{names.UserLabel: u.Name},
+				OwnerReferences: []metav1.OwnerReference{{
+					APIVersion: kubevisionv1alpha1.SchemeGroupVersion.String(), Kind: "KubeVisionUser", Name: u.Name, UID: u.UID,
+				}},
+			},
+			Data: map[string][]byte{key: []byte(value)},
+		}
+		err = a.Create(ctx, secret)
+	case err != nil:
+	case u.Spec.PasswordSecretRef == nil:
+		return nil, envelope.New(dashboardv1alpha1.CodeConflict, "there is a Secret %s already, which is not the user's: name one in spec.passwordSecretRef", name)
+	default:
+		if secret.Data == nil {
+			secret.Data = map[string][]byte{}
+		}
+		secret.Data[key] = []byte(value)
+		err = a.Update(ctx, secret)
+	}
+	if err != nil {
+		return nil, envelope.FromAPIError(err)
+	}
+	return secret, nil
+}
+
+// takenOver says whether that version of the Secret is what the user's password was taken from.
+func (e *Endpoints) takenOver(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, version string) (bool, error) {
+	secret := &corev1.Secret{}
+	err := e.Live.Get(ctx, types.NamespacedName{Namespace: names.Namespace, Name: names.CredentialsSecret(u.Name)}, secret)
+	return strings.HasPrefix(secret.Annotations[credentials.PasswordSourceAnnotation], version), client.IgnoreNotFound(err)
+}
+
+// done waits until what was asked for is in force. Where that takes too long, the answer says so: it was accepted, and will be.
+func (e *Endpoints) done(ctx context.Context, what string, check wait.ConditionWithContextFunc) (routes.Result, error) {
+	err := wait.PollUntilContextTimeout(ctx, interval, patience, true, check)
+	if wait.Interrupted(err) {
+		return routes.Result{Meta: dashboardv1alpha1.Meta{
+			Warnings: []string{what + " is accepted, but not in force yet: kubevision-controller-manager has not come to it"},
+		}}, nil
+	}
+	return routes.Result{}, err
+}
