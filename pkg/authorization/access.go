@@ -6,6 +6,7 @@ package authorization
 import (
 	"context"
 	"errors"
+	"fmt"
 
 	authorizationv1 "k8s.io/api/authorization/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -52,22 +53,22 @@ func (a *Access) Cluster(r *routes.Request, u user.Info) (*clusters.Caller, erro
 		return nil, err
 	}
 	caller, err := connection.As(ctx, u)
-	return caller, nobody(err)
+	return caller, nobody(err, fmt.Sprintf("cluster %q", name))
 }
 
 // HostAs makes clients for the host cluster that act as a caller.
 func HostAs(connections *clusters.Connections) func(context.Context, user.Info) (client.Client, error) {
 	return func(ctx context.Context, u user.Info) (client.Client, error) {
 		c, err := connections.HostAs(ctx, u)
-		return c, nobody(err)
+		return c, nobody(err, "the cluster that it runs in")
 	}
 }
 
 // nobody is the answer to those whom no binding names.
-func nobody(err error) error {
+func nobody(err error, where string) error {
 	if errors.Is(err, clusters.ErrNobodyToActAs) {
 		return envelope.New(dashboardv1alpha1.CodeForbidden,
-			"no role binding names you or a group of yours, so that KubeVision may not act for you").Because(err)
+			"no role binding names you or a group of yours, so that KubeVision may not act for you on %s", where).Because(err)
 	}
 	return err
 }
