@@ -10,6 +10,8 @@ import (
 	"github.com/spf13/cobra"
 	genericapiserver "k8s.io/apiserver/pkg/server"
 	"k8s.io/component-base/cli"
+	"k8s.io/klog/v2"
+	ctrllog "sigs.k8s.io/controller-runtime/pkg/log"
 
 	"github.com/kubevision-io/kubevision/pkg/apiserver/options"
 	"github.com/kubevision-io/kubevision/pkg/logs"
@@ -33,6 +35,7 @@ func newCommand() *cobra.Command {
 			if err := logs.Apply(o.Logs); err != nil {
 				return err
 			}
+			ctrllog.SetLogger(klog.Background()) // its caches and clients log too
 			o.Complete()
 			if err := o.Validate(); err != nil {
 				return err

@@ -41,11 +41,7 @@ func (f *clientFinder) address(r *http.Request) netip.Addr {
 		return netip.Addr{}
 	}
 	address := peer.Addr().Unmap().WithZone("")
-	trusted := f.isProxy(address)
-	if !trusted {
-		_, trusted, err = f.frontProxy.AuthenticateRequest(r)
-		trusted = trusted && err == nil
-	}
+	trusted := f.isProxy(address) || f.isKubeAPIServer(r)
 	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
 	for _, hop := range slices.Backward(hops) {
 		if !trusted {
@@ -59,6 +55,12 @@ func (f *clientFinder) address(r *http.Request) netip.Addr {
 		trusted = f.isProxy(address)
 	}
 	return address
+}
+
+// isKubeAPIServer says whether the request comes over a connection of kube-apiserver, proved by its certificate.
+func (f *clientFinder) isKubeAPIServer(r *http.Request) bool {
+	_, ok, err := f.frontProxy.AuthenticateRequest(r)
+	return ok && err == nil
 }
 
 func (f *clientFinder) isProxy(address netip.Addr) bool {

@@ -92,7 +92,8 @@ func (c *Config) Complete(ctx context.Context) (CompletedConfig, error) {
 	if err != nil {
 		return CompletedConfig{}, err
 	}
-	table, tokens, err := c.routes(ctx, state)
+	clients := newClientFinder(c.ExtraConfig.TrustedProxies, generic.Authentication.RequestHeaderConfig)
+	table, tokens, err := c.routes(ctx, state, clients)
 	if err != nil {
 		return CompletedConfig{}, err
 	}
@@ -104,7 +105,7 @@ func (c *Config) Complete(ctx context.Context) (CompletedConfig, error) {
 	}
 	generic.Authorization.Authorizer = requestAuthorizer{generic.Authorization.Authorizer}
 	generic.BuildHandlerChainFunc = func(handler http.Handler, c *genericapiserver.Config) http.Handler {
-		return filters.WithEnvelope(genericapiserver.DefaultBuildHandlerChain(handler, c))
+		return filters.WithEnvelope(genericapiserver.DefaultBuildHandlerChain(handler, c), clients.isKubeAPIServer)
 	}
 	// Nothing here calls the server over its loopback, so that nobody needs to be let in by that token.
 	generic.LoopbackClientConfig.BearerToken = ""
@@ -116,7 +117,7 @@ func (c *Config) Complete(ctx context.Context) (CompletedConfig, error) {
 }
 
 // routes puts the endpoints together.
-func (c *Config) routes(ctx context.Context, s *state) (*routes.Table, *authentication.Tokens, error) {
+func (c *Config) routes(ctx context.Context, s *state, clients *clientFinder) (*routes.Table, *authentication.Tokens, error) {
 	kube, err := kubernetes.NewForConfig(s.config)
 	if err != nil {
 		return nil, nil, fmt.Errorf("making a client: %w", err)
@@ -139,7 +140,6 @@ func (c *Config) routes(ctx context.Context, s *state) (*routes.Table, *authenti
 			Cache: s.cache, Client: s.client, Clock: clock.RealClock{}, AddressFree: c.ExtraConfig.LoginFailuresPerAddress,
 		},
 	}
-	clients := newClientFinder(c.ExtraConfig.TrustedProxies, c.GenericConfig.Authentication.RequestHeaderConfig)
 	authEndpoints := &auth.Endpoints{Logins: logins, Reader: s.cache, Client: clients.find}
 	userEndpoints := &user.Endpoints{
 		Reader: s.cache, Live: s.client, Host: authorization.HostAs(connections), Fresh: authEndpoints.Fresh, Hasher: hasher, Audit: log,

@@ -23,6 +23,7 @@ func TestCodes(t *testing.T) {
 	results := newTable()
 	probes := c.probes()
 	for _, d := range ways {
+		target.set().Forgive(t) // the wrong logins through the door before
 		for _, name := range slices.Sorted(maps.Keys(probes)) {
 			tc := probes[name]
 			request, client, ok := d.request(c, tc)

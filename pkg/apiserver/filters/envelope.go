@@ -21,7 +21,10 @@ import (
 
 // WithEnvelope stands outermost. Below the API's prefixes it gives the request its id, refuses paths and headers that could mean two
 // things, and sees to it that whatever answers, the chain of the library included, answers with an envelope over HTTP 200.
-func WithEnvelope(next http.Handler) http.Handler {
+//
+// The library closes the connection of whoever is not authenticated. shared says whose connections must stay open all the same: those that
+// carry the requests of many clients, which would fail with it.
+func WithEnvelope(next http.Handler, shared func(*http.Request) bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !UnderAPI(r.URL.Path) {
 			if header := impersonationHeader(r.Header); header != "" {
@@ -31,15 +34,15 @@ func WithEnvelope(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		serveEnveloped(next, w, r)
+		serveEnveloped(next, shared, w, r)
 	})
 }
 
-func serveEnveloped(next http.Handler, w http.ResponseWriter, r *http.Request) {
+func serveEnveloped(next http.Handler, shared func(*http.Request) bool, w http.ResponseWriter, r *http.Request) {
 	start := time.Now()
 	state := envelope.NewState()
 	ctx := klog.NewContext(envelope.WithState(r.Context(), state), klog.FromContext(r.Context()).WithValues("requestID", state.RequestID))
-	ew := &writer{ResponseWriter: w, requestID: state.RequestID}
+	ew := &writer{ResponseWriter: w, requestID: state.RequestID, shared: func() bool { return shared(r) }}
 	r = r.WithContext(ctx)
 	// On the direct way the library's own log lines and audit events carry the same id. kube-apiserver sends its own audit id, under
 	// which both servers' events are found.
@@ -114,6 +117,7 @@ func impersonationHeader(h http.Header) string {
 type writer struct {
 	http.ResponseWriter
 	requestID string
+	shared    func() bool
 	status    int
 }
 
@@ -130,6 +134,9 @@ func (w *writer) WriteHeader(status int) {
 		return
 	}
 	h := w.Header()
+	if h.Get("Connection") != "" && w.shared() {
+		h.Del("Connection")
+	}
 	h.Set("Cache-Control", "no-store")
 	h.Set("X-Content-Type-Options", "nosniff")
 	h.Set(dashboardv1alpha1.RequestIDHeader, w.requestID)

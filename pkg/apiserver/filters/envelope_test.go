@@ -31,10 +31,13 @@ type response struct {
 var requestID = regexp.MustCompile(`^req_[0-9A-HJKMNP-TV-Z]{26}$`)
 
 // send puts a request through the filter and demands everything that holds for every envelope.
+// notShared says that each connection is of one client.
+func notShared(*http.Request) bool { return false }
+
 func send(t *testing.T, handler http.Handler, r *http.Request) response {
 	t.Helper()
 	recorder := httptest.NewRecorder()
-	WithEnvelope(handler).ServeHTTP(recorder, r)
+	WithEnvelope(handler, notShared).ServeHTTP(recorder, r)
 	result := recorder.Result()
 	defer result.Body.Close()
 	var got response
@@ -142,7 +145,7 @@ func TestWhatLiesOutsideIsLeftAlone(t *testing.T) {
 		recorder := httptest.NewRecorder()
 		WithEnvelope(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(http.StatusTeapot)
-		})).ServeHTTP(recorder, request(http.MethodGet, target))
+		}), notShared).ServeHTTP(recorder, request(http.MethodGet, target))
 		if recorder.Code != http.StatusTeapot {
 			t.Errorf("%s: status %d, want the handler's own", target, recorder.Code)
 		}
@@ -187,7 +190,7 @@ func TestImpersonationHeadersReachNobody(t *testing.T) {
 		r := request(http.MethodGet, "/metrics")
 		r.Header[header] = []string{"admin"}
 		recorder := httptest.NewRecorder()
-		WithEnvelope(http.NotFoundHandler()).ServeHTTP(recorder, r)
+		WithEnvelope(http.NotFoundHandler(), notShared).ServeHTTP(recorder, r)
 		if recorder.Code != http.StatusBadRequest {
 			t.Errorf("%s at /metrics: status %d, want 400", header, recorder.Code)
 		}
@@ -244,4 +247,20 @@ func FuzzMalformed(f *testing.F) {
 			t.Errorf("%q has other segments encoded than decoded", target)
 		}
 	})
+}
+
+// TestASharedConnectionStaysOpen whatever the library does to those who are not authenticated.
+func TestASharedConnectionStaysOpen(t *testing.T) {
+	closing := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Connection", "close")
+		envelope.WriteError(r.Context(), w, envelope.Unauthenticated())
+	})
+	for _, shared := range []bool{false, true} {
+		recorder := httptest.NewRecorder()
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, dashboardv1alpha1.RootPath+"/users/me", http.NoBody)
+		WithEnvelope(closing, func(*http.Request) bool { return shared }).ServeHTTP(recorder, r)
+		if closed := recorder.Header().Get("Connection") == "close"; closed == shared {
+			t.Errorf("shared %t: the header Connection is %q", shared, recorder.Header().Get("Connection"))
+		}
+	}
 }

@@ -7,7 +7,7 @@ package audit
 
 import (
 	"context"
-	"fmt"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -136,14 +136,18 @@ func note(e Event) string {
 		RefreshTokenReused:    "a spent refresh token was used again: the session has ended",
 		SessionEnded:          "a session was ended",
 	}[e.Reason]
+	var rest []string
 	if e.Address != "" {
-		out += " from " + e.Address
+		rest = append(rest, "from "+e.Address)
 	}
 	if e.Actor != "" {
-		out += " by " + e.Actor
+		rest = append(rest, "by "+e.Actor)
 	}
 	if e.Detail != "" {
-		out = fmt.Sprintf("%s (%s)", out, e.Detail)
+		rest = append(rest, e.Detail)
+	}
+	if len(rest) > 0 {
+		out += " (" + strings.Join(rest, ", ") + ")"
 	}
 	return out
 }

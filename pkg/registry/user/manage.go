@@ -107,7 +107,7 @@ func (e *Endpoints) resetPassword(r *routes.Request, a *administrator) (routes.R
 		return routes.Result{}, err
 	}
 	e.record(r, audit.PasswordReset, a, u)
-	return e.done(ctx, "the new password", func(ctx context.Context) (bool, error) { return e.takenOver(ctx, u, version) })
+	return e.done(ctx, "the new password", func(ctx context.Context) (bool, error) { return e.settled(ctx, u, version) })
 }
 
 func (e *Endpoints) resetTwoFactor(r *routes.Request, a *administrator) (routes.Result, error) {
@@ -129,8 +129,10 @@ func (e *Endpoints) resetTwoFactor(r *routes.Request, a *administrator) (routes.
 		now := &kubevisionv1alpha1.KubeVisionUser{}
 		err := e.Reader.Get(ctx, client.ObjectKeyFromObject(u), now)
 		_, waiting := now.Annotations[names.ResetTwoFactorAnnotation]
-		stale := now.ResourceVersion == u.ResourceVersion
-		return !waiting && !stale, client.IgnoreNotFound(err)
+		if err != nil || waiting || now.ResourceVersion == u.ResourceVersion {
+			return false, client.IgnoreNotFound(err)
+		}
+		return e.settled(ctx, u, "")
 	})
 }
 

@@ -6,6 +6,8 @@ package user
 import (
 	"cmp"
 	"context"
+	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -83,11 +85,22 @@ func (a *administrator) writeSecret(ctx context.Context, u *kubevisionv1alpha1.K
 	return secret, nil
 }
 
-// takenOver says whether that version of the Secret is what the user's password was taken from.
-func (e *Endpoints) takenOver(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, version string) (bool, error) {
+// settled says whether the user's password was taken from a version of a Secret, of any where it is empty, and whether no session from before
+// is left.
+func (e *Endpoints) settled(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, version string) (bool, error) {
 	secret := &corev1.Secret{}
 	err := e.Live.Get(ctx, types.NamespacedName{Namespace: names.Namespace, Name: names.CredentialsSecret(u.Name)}, secret)
-	return strings.HasPrefix(secret.Annotations[credentials.PasswordSourceAnnotation], version), client.IgnoreNotFound(err)
+	if err != nil { // somebody without credentials has no sessions either
+		return version == "", client.IgnoreNotFound(err)
+	}
+	var sessions kubevisionv1alpha1.KubeVisionSessionList
+	if err := e.Live.List(ctx, &sessions, client.MatchingLabels{names.UserLabel: u.Name}); err != nil {
+		return false, fmt.Errorf("listing sessions: %w", err)
+	}
+	old := slices.ContainsFunc(sessions.Items, func(s kubevisionv1alpha1.KubeVisionSession) bool {
+		return !credentials.InForce(secret, s.Name, s.Spec.CredentialsEpoch)
+	})
+	return !old && strings.HasPrefix(secret.Annotations[credentials.PasswordSourceAnnotation], version), nil
 }
 
 // done waits until what was asked for is in force. Where that takes too long, the answer says so: it was accepted, and will be.

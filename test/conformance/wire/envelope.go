@@ -25,11 +25,14 @@ const (
 	Unauthenticated    = 40100
 	TokenExpired       = 40101
 	TwoFactorRequired  = 40102
+	TwoFactorFailed    = 40103
 	Forbidden          = 40300
 	ClusterForbidden   = 40301
 	NamespaceForbidden = 40302
 	NotFound           = 40400
+	UserNotFound       = 40401
 	ClusterNotFound    = 40402
+	Conflict           = 40900
 	TooManyRequests    = 42900
 	Internal           = 50000
 	Unreachable        = 50200
@@ -37,8 +40,8 @@ const (
 
 func known() []int {
 	return []int{
-		OK, Required, Invalid, Unauthenticated, TokenExpired, TwoFactorRequired, 40103, Forbidden, ClusterForbidden, NamespaceForbidden,
-		NotFound, 40401, ClusterNotFound, 40900, 40901, 42200, 42201, TooManyRequests, Internal, Unreachable,
+		OK, Required, Invalid, Unauthenticated, TokenExpired, TwoFactorRequired, TwoFactorFailed, Forbidden, ClusterForbidden, NamespaceForbidden,
+		NotFound, UserNotFound, ClusterNotFound, Conflict, 40901, 42200, 42201, TooManyRequests, Internal, Unreachable,
 	}
 }
 

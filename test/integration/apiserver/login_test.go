@@ -70,7 +70,7 @@ func TestRefusedLoginsTakeEquallyLong(t *testing.T) {
 	took := map[string][]time.Duration{}
 	for round := range rounds { // in turns, so that the load of the machine is the same for all
 		if round%free == 0 {
-			forgive(t)
+			set().Forgive(t)
 		}
 		for _, name := range []string{"unknown user", "wrong password", "disabled, right password", "no password", "name that cannot be", "second factor, wrong password"} {
 			begun := time.Now()
@@ -86,14 +86,6 @@ func TestRefusedLoginsTakeEquallyLong(t *testing.T) {
 	}
 	if least, most := slices.Min(medians), slices.Max(medians); most > 2*least {
 		t.Errorf("the medians are between %s and %s", least, most)
-	}
-}
-
-// forgive forgets every login that has failed.
-func forgive(tb testing.TB) {
-	tb.Helper()
-	if err := env.Client.DeleteAllOf(tb.Context(), &kubevisionv1alpha1.KubeVisionLoginThrottle{}); err != nil {
-		tb.Fatal(err)
 	}
 }
 

@@ -50,7 +50,7 @@ func TestShortNamesAndColumns(t *testing.T) {
 	awaitReady(t, newBinding(t, kubevisionv1alpha1.RoleDev, nil, toUser(u.Name)))
 	awaitLogin(t, u.Name, value, dashboardv1alpha1.CodeOK)
 	for short, want := range map[string]string{
-		"kvu":  "NAME DISPLAY NAME READY REASON 2FA LAST LOGIN AGE",
+		"kvu":  "NAME DISPLAY NAME READY REASON 2FA LAST LOGIN LOCKED UNTIL AGE",
 		"kvc":  "NAME DISPLAY NAME VERSION NODES READY REASON AGE",
 		"kvrb": "NAME ROLE SUBJECTS CLUSTERS NAMESPACES READY REASON AGE",
 		"kvs":  "NAME USER ADDRESS EXPIRES AGE",

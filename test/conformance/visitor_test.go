@@ -1,0 +1,131 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package conformance_test
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/test/conformance/fixture"
+	"github.com/kubevision-io/kubevision/test/conformance/wire"
+)
+
+// body is what a request sends.
+type body map[string]any
+
+// visitor is somebody at one door, who logs in there and changes what they log in with.
+type visitor struct {
+	t      *testing.T
+	door   door
+	client *wire.Client
+	user   fixture.User
+	login  fixture.Login
+}
+
+// visit makes a user who is logged in through the door.
+func visit(t *testing.T, d door) *visitor {
+	t.Helper()
+	v := &visitor{t: t, door: d, client: d.client, user: target.set().User(t, "conformance-visitor")}
+	if v.client == nil {
+		v.client = d.clients[stranger]
+	}
+	v.login = v.user.Login(t, v.client, d.base)
+	return v
+}
+
+// call sends a request with an access token, or without one where it is empty, and wants a code.
+func (v *visitor) call(code int, token, method, path string, send body) wire.Envelope {
+	v.t.Helper()
+	r := wire.Request{Method: method, Path: v.door.base + path}
+	if send != nil {
+		text, err := json.Marshal(send)
+		if err != nil {
+			v.t.Fatal(err)
+		}
+		r.Body = string(text)
+	}
+	switch {
+	case v.door.header || v.door.clients != nil:
+		r.Token = token
+	default:
+		r.Bearer = token
+	}
+	return v.client.Call(v.t, r).Want(v.t, code)
+}
+
+// own sends a request of the visitor's session.
+func (v *visitor) own(code int, method, path string, send body) wire.Envelope {
+	v.t.Helper()
+	return v.call(code, v.login.AccessToken, method, path, send)
+}
+
+// post is for what needs no access token.
+func (v *visitor) post(code int, path string, send body) wire.Envelope {
+	v.t.Helper()
+	return v.call(code, "", http.MethodPost, path, send)
+}
+
+// challenge logs in as far as the second factor.
+func (v *visitor) challenge() string {
+	v.t.Helper()
+	var data struct {
+		SessionToken string `json:"sessionToken"`
+	}
+	v.post(wire.TwoFactorRequired, "/auth/login", body{"username": v.user.Name, "password": v.user.Password}).Into(v.t, &data)
+	return data.SessionToken
+}
+
+// enrolment is what a set-up shows once.
+type enrolment struct {
+	Secret        string   `json:"secret"`
+	RecoveryCodes []string `json:"recoveryCodes"`
+}
+
+// enrol puts a second factor into force, with the code of the step before, so that two are left for what follows.
+func (v *visitor) enrol() enrolment {
+	v.t.Helper()
+	var made enrolment
+	v.own(wire.OK, http.MethodPost, "/auth/2fa/setup", nil).Into(v.t, &made)
+	v.own(wire.OK, http.MethodPost, "/auth/2fa/enable", body{"code": fixture.Code(v.t, made.Secret, -1)})
+	return made
+}
+
+// aged is a token of the visitor's that ended a minute ago.
+func (v *visitor) aged(raw string) string {
+	v.t.Helper()
+	token := fixture.Take(v.t, raw)
+	return token.Aged(time.Minute).Sign(v.t, target.set().SigningKey(v.t, token.Header["kid"]))
+}
+
+// expire makes the session one that has run out.
+func (v *visitor) expire() {
+	v.t.Helper()
+	s := &kubevisionv1alpha1.KubeVisionSession{ObjectMeta: metav1.ObjectMeta{Name: fixture.Take(v.t, v.login.AccessToken).Session()}}
+	patch := client.RawPatch(types.MergePatchType, []byte(`{"spec":{"expirationTime":"`+time.Now().Add(-time.Minute).UTC().Format(time.RFC3339)+`"}}`))
+	if err := target.Admin.Patch(v.t.Context(), s, patch); err != nil {
+		v.t.Fatal(err)
+	}
+}
+
+// ended says whether the visitor's access token is good no more.
+func ended(v *visitor) func(context.Context) error { return v.answered(wire.Unauthenticated) }
+
+// setupRequired says whether the visitor must set up a second factor.
+func setupRequired(v *visitor) func(context.Context) error { return v.answered(wire.TwoFactorRequired) }
+
+func (v *visitor) answered(code int) func(context.Context) error {
+	r := wire.Request{Path: v.door.base + "/users/me", Bearer: v.login.AccessToken}
+	if v.door.header || v.door.clients != nil {
+		r.Bearer, r.Token = "", v.login.AccessToken
+	}
+	return func(ctx context.Context) error { return answers(ctx, v.client, code, r) }
+}
