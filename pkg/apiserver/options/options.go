@@ -28,6 +28,9 @@ const (
 	// defaultPort is one that the firewalls between control planes and nodes usually let through: the kubelet's.
 	defaultPort = 10250
 
+	// maxPasswordHashes at once are about 200 logins a second.
+	maxPasswordHashes = 4
+
 	minTokenTTL = time.Minute
 	maxTokenTTL = time.Hour
 )
@@ -158,8 +161,8 @@ func (o *Options) Config(ctx context.Context) (apiserver.CompletedConfig, error)
 		GenericConfig: generic,
 		ExtraConfig: apiserver.ExtraConfig{
 			AccessTokenTTL: o.AccessTokenTTL, LoginFailuresPerAddress: o.LoginFailuresPerAddress, TrustedProxies: proxies, TwoFactorRoles: o.TwoFactorRoles,
-			// Half of the processors, so that a flood of logins leaves the others to everything else.
-			PasswordHashes: max(runtime.GOMAXPROCS(0)/2, 1),
+			// Half of the processors, so that a flood of logins leaves the others to everything else; and few, since each takes memory.
+			PasswordHashes: min(max(runtime.GOMAXPROCS(0)/2, 1), maxPasswordHashes),
 		},
 	}
 	return c.Complete(ctx)
