@@ -49,6 +49,11 @@ type KubeVisionLoginThrottle struct {
 }
 
 // KubeVisionLoginThrottleSpec is a count of failed logins.
+//
+// +kubebuilder:validation:XValidation:rule="has(self.userName) == (self.target == 'User')",message="userName is given for the target User only"
+// +kubebuilder:validation:XValidation:rule="has(self.address) == (self.target == 'Address')",message="address is given for the target Address only"
+// +kubebuilder:validation:XValidation:rule="has(self.session) == (self.target == 'Session')",message="session is given for the target Session only"
+// +kubebuilder:validation:XValidation:rule="self.target == oldSelf.target && (!has(self.userName) || self.userName == oldSelf.userName)",message="a throttle cannot change its target"
 type KubeVisionLoginThrottleSpec struct {
 	// target says whose failures are counted.
 	// +required
