@@ -31,7 +31,7 @@ func TestSigningKeysRotate(t *testing.T) {
 	const day = 24 * time.Hour
 	guard(t)
 	before := read(t, ownSecret(names.SigningKeysSecret)).Data
-	t.Cleanup(func() { change(t, ownSecret(names.SigningKeysSecret), func(s *corev1.Secret) { s.Data = before }) })
+	defer change(t, ownSecret(names.SigningKeysSecret), func(s *corev1.Secret) { s.Data = before })
 	gone, goneKey := aged(t, 70*day)
 	old, oldKey := aged(t, 31*day)
 	change(t, ownSecret(names.SigningKeysSecret), func(s *corev1.Secret) { s.Data = map[string][]byte{gone: goneKey, old: oldKey} })
