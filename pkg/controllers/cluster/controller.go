@@ -64,6 +64,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		For(&kubevisionv1alpha1.KubeVisionCluster{}, specChanged).
 		Watches(&kubevisionv1alpha1.KubeVisionRoleBinding{}, toHosts, specChanged).
 		Watches(&kubevisionv1alpha1.KubeVisionUser{}, toHosts, specChanged).
+		Watches(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(r.clustersOfSecret)).
 		Watches(&corev1.ServiceAccount{}, component).
 		Watches(&rbacv1.ClusterRole{}, component).
 		Watches(&rbacv1.ClusterRoleBinding{}, component).
@@ -114,8 +115,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (_ ctr
 	}()
 	if !c.Spec.InCluster {
 		c.Status.ObservedGeneration = c.Generation
-		r.notConnected(c)
-		return ctrl.Result{}, nil
+		return ctrl.Result{}, r.reconcileRegistered(ctx, c)
 	}
 	if r.probeDue(c) {
 		r.probe(ctx, c)
@@ -130,19 +130,6 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (_ ctr
 func (r *Reconciler) probeDue(c *kubevisionv1alpha1.KubeVisionCluster) bool {
 	last := c.Status.LastProbeTime
 	return last == nil || c.Status.ObservedGeneration != c.Generation || r.Clock.Since(last.Time) >= probePeriod
-}
-
-// notConnected says of a cluster with a kubeconfig that this program connects to the host only.
-func (r *Reconciler) notConnected(c *kubevisionv1alpha1.KubeVisionCluster) {
-	const message = "KubeVision serves only the cluster that it runs in; register that with inCluster: true"
-	for _, t := range []string{kubevisionv1alpha1.ReadyCondition, kubevisionv1alpha1.ClusterReachableCondition,
-		kubevisionv1alpha1.ClusterCredentialsCondition, kubevisionv1alpha1.ClusterImpersonationCondition} {
-		status := metav1.ConditionUnknown
-		if t == kubevisionv1alpha1.ReadyCondition {
-			status = metav1.ConditionFalse
-		}
-		condition.Set(&c.Status.Conditions, c.Generation, t, status, kubevisionv1alpha1.ReasonNotConnected, message)
-	}
 }
 
 // finalize takes back what was placed on the host, unless the host stays registered under another name.

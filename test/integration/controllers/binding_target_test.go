@@ -99,7 +99,7 @@ func TestClusterWithoutConnection(t *testing.T) {
 	guard(t)
 	host(t)
 	u := newUser(t, "")
-	member := kubeconfigCluster()
+	member := kubeconfigCluster(t)
 	create(t, member)
 	b := bindingObject(kubevisionv1alpha1.RoleDev, nil, toUser(u.Name))
 	b.Spec.Clusters.Names = []string{member.Name}

@@ -6,7 +6,10 @@ package controllers
 import (
 	"context"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -16,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
 func newNode(tb testing.TB, conditions ...corev1.NodeCondition) {
@@ -82,7 +86,7 @@ func TestNodesAreCounted(t *testing.T) {
 
 func TestKubeconfigClusterIsNotConnected(t *testing.T) {
 	guard(t)
-	c := kubeconfigCluster()
+	c := kubeconfigCluster(t)
 	create(t, c)
 	awaitNotReady(t, c, kubevisionv1alpha1.ReasonNotConnected)
 	for _, conditionType := range []string{
@@ -93,4 +97,37 @@ func TestKubeconfigClusterIsNotConnected(t *testing.T) {
 	if c.Status.Version != "" || c.Status.Nodes != nil {
 		t.Errorf("the status is %+v of a cluster that nobody has seen", c.Status)
 	}
+	if want := "https://member.example:6443"; c.Status.APIServer != want {
+		t.Errorf("the address is %q, want %q", c.Status.APIServer, want)
+	}
+}
+
+// TestRefusedKubeconfigs are named in the status, field by field and without a value, and used by nobody.
+func TestRefusedKubeconfigs(t *testing.T) {
+	guard(t)
+	marker := filepath.Join(t.TempDir(), "marker")
+	source := newSource(t, memberKubeconfig(", exec: {apiVersion: client.authentication.k8s.io/v1, command: touch, args: ["+marker+"]}"))
+	c := registered(source.Name)
+	create(t, c)
+	refused := func(want string) {
+		t.Helper()
+		awaitNotReady(t, c, kubevisionv1alpha1.ReasonSecretInvalid)
+		found := awaitCondition(t, c, kubevisionv1alpha1.ClusterCredentialsCondition, metav1.ConditionFalse, kubevisionv1alpha1.ReasonSecretInvalid)
+		if !strings.Contains(found.Message, want) || strings.Contains(found.Message, "canary") {
+			t.Errorf("the message is %q, want it to name %s and nothing else", found.Message, want)
+		}
+	}
+	refused("users[0].user.exec")
+	if _, err := os.Stat(marker); !os.IsNotExist(err) {
+		t.Errorf("the program was run: %v", err)
+	}
+	replace := func(text string) {
+		change(t, source, func(s *corev1.Secret) { s.Data = map[string][]byte{names.PasswordKey: []byte(text)} })
+	}
+	replace(memberKubeconfig(""))
+	awaitNotReady(t, c, kubevisionv1alpha1.ReasonNotConnected)
+	replace(memberKubeconfig(", tokenFile: /etc/passwd"))
+	refused("users[0].user.tokenFile")
+	remove(t, source)
+	awaitNotReady(t, c, kubevisionv1alpha1.ReasonSecretNotFound)
 }

@@ -12,6 +12,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
 const hostName = "local"
@@ -59,12 +60,24 @@ func hostAgain(tb testing.TB) {
 	}
 }
 
+// memberKubeconfig is one that may be used, with a line more for its user.
+func memberKubeconfig(line string) string {
+	return `{current-context: x, contexts: [{name: x, context: {cluster: c, user: u}}],
+clusters: [{name: c, cluster: {server: "https://member.example:6443"}}], users: [{name: u, user: {token: s3cr3t-canary` + line + `}}]}`
+}
+
 // kubeconfigCluster is a cluster with which there is no connection.
-func kubeconfigCluster() *kubevisionv1alpha1.KubeVisionCluster {
+func kubeconfigCluster(tb testing.TB) *kubevisionv1alpha1.KubeVisionCluster {
+	tb.Helper()
+	return registered(newSource(tb, memberKubeconfig("")).Name)
+}
+
+// registered is a cluster whose kubeconfig is in a Secret.
+func registered(secret string) *kubevisionv1alpha1.KubeVisionCluster {
 	return &kubevisionv1alpha1.KubeVisionCluster{
 		ObjectMeta: metav1.ObjectMeta{Name: unique("member")},
 		Spec: kubevisionv1alpha1.KubeVisionClusterSpec{
-			KubeconfigSecretRef: &kubevisionv1alpha1.SecretKeyReference{Name: "no-such-secret"},
+			KubeconfigSecretRef: &kubevisionv1alpha1.SecretKeyReference{Name: secret, Key: names.PasswordKey},
 		},
 	}
 }

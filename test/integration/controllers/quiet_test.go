@@ -65,7 +65,7 @@ func TestNothingIsWrittenWhenAllIsWell(t *testing.T) {
 	disabled.Spec.Disabled = true
 	create(t, disabled)
 	broken := newUser(t, "no-such-secret")
-	member := kubeconfigCluster()
+	member := kubeconfigCluster(t)
 	create(t, member)
 	account := kubevisionv1alpha1.Subject{Kind: kubevisionv1alpha1.SubjectServiceAccount, Namespace: n, Name: "robot"}
 	awaitReady(t, newBinding(t, kubevisionv1alpha1.RoleDev, nil, toUser(u.Name), toGroup("x"), account))

@@ -1,0 +1,227 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package kubeconfig reads the kubeconfig of a member cluster by a list of what is allowed: inline certificate data and tokens. Whatever
+// would run a program, read a file, go through a proxy or act as somebody else is refused by name.
+package kubeconfig
+
+import (
+	"bytes"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+	"strings"
+	"time"
+
+	"k8s.io/client-go/rest"
+	kjson "sigs.k8s.io/json"
+	"sigs.k8s.io/yaml"
+)
+
+// MaxSize is the largest kubeconfig in bytes.
+const MaxSize = 64 << 10
+
+// Kubeconfig is what is left of a kubeconfig: an address, whom to trust there, and a credential.
+type Kubeconfig struct {
+	// Server is the address: https, a host and perhaps a port and a path.
+	Server string
+	// ServerName is the name in the server's certificate, where it differs from the host.
+	ServerName string
+	// CA are the certificates of the authorities to trust, in PEM; the system's where it is empty.
+	CA []byte
+	// Certificate and Key are the client certificate, in PEM.
+	Certificate, Key []byte
+	// Token is the bearer token.
+	Token string
+	// Expires is when the client certificate or token ends, zero where that is not known.
+	Expires time.Time
+}
+
+// file is the allow-list. A field that is not here is refused.
+type file struct {
+	APIVersion     string          `json:"apiVersion"`
+	Kind           string          `json:"kind"`
+	Preferences    map[string]any  `json:"preferences"`
+	CurrentContext string          `json:"current-context"`
+	Clusters       []namedCluster  `json:"clusters"`
+	Contexts       []namedContext  `json:"contexts"`
+	Users          []namedUser     `json:"users"`
+	Extensions     []namedInternal `json:"extensions"`
+}
+
+type namedCluster struct {
+	Name    string  `json:"name"`
+	Cluster cluster `json:"cluster"`
+}
+
+type cluster struct {
+	Server             string          `json:"server"`
+	TLSServerName      string          `json:"tls-server-name"`
+	CAData             []byte          `json:"certificate-authority-data"`
+	DisableCompression bool            `json:"disable-compression"`
+	Extensions         []namedInternal `json:"extensions"`
+}
+
+type namedContext struct {
+	Name    string        `json:"name"`
+	Context contextFields `json:"context"`
+}
+
+type contextFields struct {
+	Cluster    string          `json:"cluster"`
+	User       string          `json:"user"`
+	Namespace  string          `json:"namespace"`
+	Extensions []namedInternal `json:"extensions"`
+}
+
+type namedUser struct {
+	Name string     `json:"name"`
+	User userFields `json:"user"`
+}
+
+type userFields struct {
+	CertificateData []byte          `json:"client-certificate-data"`
+	KeyData         []byte          `json:"client-key-data"`
+	Token           string          `json:"token"`
+	Extensions      []namedInternal `json:"extensions"`
+}
+
+// namedInternal is what tools write for themselves. It is not looked at.
+type namedInternal struct {
+	Name      string `json:"name"`
+	Extension any    `json:"extension"`
+}
+
+// Parse reads a kubeconfig. The error names every field that is refused, and never holds a value of one.
+func Parse(data []byte) (*Kubeconfig, error) {
+	if len(data) > MaxSize {
+		return nil, fmt.Errorf("the kubeconfig is larger than %d bytes", MaxSize)
+	}
+	f, err := decode(data)
+	if err != nil {
+		return nil, err
+	}
+	if f.Kind != "" && f.Kind != "Config" {
+		return nil, errors.New("kind must be Config")
+	}
+	c, u, err := f.current()
+	if err != nil {
+		return nil, err
+	}
+	if err := checkServer(c.Server); err != nil {
+		return nil, err
+	}
+	if len(c.CAData) > 0 && !x509.NewCertPool().AppendCertsFromPEM(c.CAData) {
+		return nil, errors.New("clusters[].cluster.certificate-authority-data holds no certificate in PEM")
+	}
+	k := &Kubeconfig{Server: strings.TrimSuffix(c.Server, "/"), ServerName: c.TLSServerName, CA: c.CAData}
+	return k, k.setCredential(u)
+}
+
+func decode(data []byte) (*file, error) {
+	// An anchor that is used a thousand times makes much of little.
+	if bytes.ContainsAny(data, "&*") && hasAliases(data) {
+		return nil, errors.New("anchors and aliases of YAML are not allowed")
+	}
+	text, err := yaml.YAMLToJSONStrict(data)
+	if err != nil {
+		return nil, errors.New("the kubeconfig is not valid YAML")
+	}
+	f := &file{}
+	refused, err := kjson.UnmarshalStrict(text, f)
+	if err != nil {
+		return nil, errors.New("the kubeconfig does not have the form of one: a field has the wrong type, or data are not base64")
+	}
+	if len(refused) == 0 {
+		return f, nil
+	}
+	var fields []string
+	for _, r := range refused {
+		field := "a field"
+		if named, ok := errors.AsType[kjson.FieldError](r); ok {
+			field = named.FieldPath()
+		}
+		fields = append(fields, field)
+	}
+	slices.Sort(fields)
+	return nil, fmt.Errorf("not allowed: %s; a kubeconfig for KubeVision has inline certificate data or a token, and nothing else",
+		strings.Join(slices.Compact(fields), ", "))
+}
+
+func (f *file) current() (*cluster, *userFields, error) {
+	i := slices.IndexFunc(f.Contexts, func(c namedContext) bool { return c.Name == f.CurrentContext })
+	if f.CurrentContext == "" || i < 0 {
+		return nil, nil, errors.New("current-context names no context")
+	}
+	context := f.Contexts[i].Context
+	c := slices.IndexFunc(f.Clusters, func(c namedCluster) bool { return c.Name == context.Cluster })
+	u := slices.IndexFunc(f.Users, func(u namedUser) bool { return u.Name == context.User })
+	switch {
+	case c < 0:
+		return nil, nil, errors.New("the current context names no cluster")
+	case u < 0:
+		return nil, nil, errors.New("the current context names no user")
+	}
+	return &f.Clusters[c].Cluster, &f.Users[u].User, nil
+}
+
+func checkServer(server string) error {
+	const field = "clusters[].cluster.server"
+	if server == "" {
+		return errors.New(field + " is missing")
+	}
+	u, err := url.Parse(server)
+	switch {
+	case err != nil || u.Host == "" || u.Hostname() == "":
+		return errors.New(field + " is not a URL with a host")
+	case u.Scheme != "https":
+		return errors.New(field + " must begin with https://")
+	case u.User != nil || u.RawQuery != "" || u.Fragment != "" || u.ForceQuery:
+		return errors.New(field + " must have no user, query or fragment")
+	}
+	return nil
+}
+
+func (k *Kubeconfig) setCredential(u *userFields) error {
+	switch {
+	case len(u.CertificateData) > 0 && u.Token != "":
+		return errors.New("users[].user has both a client certificate and a token; keep one")
+	case len(u.CertificateData) > 0 || len(u.KeyData) > 0:
+		pair, err := tls.X509KeyPair(u.CertificateData, u.KeyData)
+		if err != nil {
+			return errors.New("users[].user.client-certificate-data and client-key-data are no certificate with its key in PEM")
+		}
+		k.Certificate, k.Key, k.Expires = u.CertificateData, u.KeyData, expiryOf(pair)
+		return nil
+	case u.Token != "":
+		if strings.TrimSpace(u.Token) != u.Token || strings.ContainsAny(u.Token, "\r\n\x00 ") {
+			return errors.New("users[].user.token has blanks or line feeds in it")
+		}
+		k.Token, k.Expires = u.Token, tokenExpiry(u.Token)
+		return nil
+	default:
+		return errors.New("users[].user has no credential: give a token, or client-certificate-data with client-key-data")
+	}
+}
+
+// expiryOf is the end of the first certificate of the chain that ends.
+func expiryOf(pair tls.Certificate) time.Time {
+	var first time.Time
+	for _, der := range pair.Certificate {
+		if c, err := x509.ParseCertificate(der); err == nil && (first.IsZero() || c.NotAfter.Before(first)) {
+			first = c.NotAfter
+		}
+	}
+	return first
+}
+
+// Config is the client configuration that the kubeconfig means.
+func (k *Kubeconfig) Config() *rest.Config {
+	return &rest.Config{
+		Host: k.Server, BearerToken: k.Token,
+		TLSClientConfig: rest.TLSClientConfig{ServerName: k.ServerName, CAData: k.CA, CertData: k.Certificate, KeyData: k.Key},
+	}
+}

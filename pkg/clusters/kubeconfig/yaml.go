@@ -1,0 +1,23 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package kubeconfig
+
+import (
+	"slices"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// hasAliases says whether a document uses an anchor. One that cannot be read is left to the decoder to refuse.
+func hasAliases(data []byte) bool {
+	var document yaml.Node
+	if err := yaml.Unmarshal(data, &document); err != nil {
+		return false
+	}
+	return containsAlias(&document)
+}
+
+func containsAlias(n *yaml.Node) bool {
+	return n.Kind == yaml.AliasNode || n.Anchor != "" || slices.ContainsFunc(n.Content, containsAlias)
+}
