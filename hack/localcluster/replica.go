@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -22,8 +23,9 @@ type APIServer struct {
 func (a *APIServer) Endpoint() string { return endpoint(a.port) }
 
 // StartAPIServer starts one more kubevision-apiserver, on a free port for 0,
-// and waits until it is ready.
-func (k *KubeVision) StartAPIServer(ctx context.Context, port int) (*APIServer, error) {
+// and waits until it is ready. The extra arguments come after all others, and
+// so decide where a flag is given twice.
+func (k *KubeVision) StartAPIServer(ctx context.Context, port int, extra ...string) (*APIServer, error) {
 	port, err := pickPort(ctx, port)
 	if err != nil {
 		return nil, fmt.Errorf("choose the port of %s: %w", apiServerProgram, err)
@@ -43,7 +45,7 @@ func (k *KubeVision) StartAPIServer(ctx context.Context, port int) (*APIServer, 
 		"--secure-port=" + strconv.Itoa(port),
 		"--tls-cert-file=" + filepath.Join(k.cluster.dir, apiServerProgram+".crt"),
 		"--tls-private-key-file=" + filepath.Join(k.cluster.dir, apiServerProgram+".key"),
-	}, k.options.APIServerArgs...)
+	}, slices.Concat(k.options.APIServerArgs, extra)...)
 	server := k.addReplica(port, ready, args)
 	if err := server.Start(ctx); err != nil {
 		return nil, err

@@ -138,11 +138,12 @@ func (c *Config) routes(ctx context.Context, s *state, clients *clientFinder) (*
 		Challenges: token.NewService(token.Challenge, s.keys, credentials.ChallengeTTL, clock.RealClock{}),
 		Throttle: &throttle.Throttle{
 			Cache: s.cache, Client: s.client, Clock: clock.RealClock{}, AddressFree: c.ExtraConfig.LoginFailuresPerAddress,
+			NameSecret: func() ([]byte, error) { return s.keys.Secret("login throttle: unknown names") },
 		},
 	}
 	authEndpoints := &auth.Endpoints{Logins: logins, Reader: s.cache, Client: clients.find}
 	userEndpoints := &user.Endpoints{
-		Reader: s.cache, Live: s.client, Host: authorization.HostAs(connections), Fresh: authEndpoints.Fresh, Hasher: hasher, Audit: log,
+		Reader: s.cache, Live: s.client, Host: authorization.HostAs(connections), Fresh: authEndpoints.Fresh, Hash: logins.HashPassword, Audit: log,
 		Client: clients.find,
 	}
 	reviewer := authorization.NewReviewer(kube.AuthorizationV1())

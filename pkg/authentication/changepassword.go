@@ -22,37 +22,21 @@ var ErrSamePassword = errors.New("the new password is the old one")
 // ChangePassword replaces the user's own password. It is a password.WeakError or ErrSamePassword for a new one that will not do,
 // ErrInvalidCredentials for a wrong old one, and a throttle.BlockedError after too many of those. The user's other sessions end.
 func (l *Logins) ChangePassword(ctx context.Context, p *Principal, old, replacement string, from Client) error {
+	if err := l.confirmPassword(ctx, p, old, from); err != nil {
+		return err
+	}
 	u := p.User
 	if err := password.CheckStrength(replacement, u.Name, u.Spec.DisplayName, u.Spec.Email); err != nil {
-		return err
-	}
-	// A wrong old password counts like a wrong one at login, but by session: whoever keeps the user from logging in must not keep them from this.
-	attempt, err := l.Throttle.BeginSession(ctx, p.Session)
-	if err != nil {
-		return busy(err)
-	}
-	defer attempt.Release()
-	right, err := l.passwordIsRight(ctx, p, old)
-	if err != nil {
-		return err
-	}
-	if !right {
-		if err := l.failed(ctx, attempt, u, from, audit.PasswordChangeRefused, nil); err != nil {
-			return err // what is not counted is not answered
-		}
-		return ErrInvalidCredentials
-	}
-	if err := attempt.Succeeded(ctx); err != nil {
 		return err
 	}
 	if old == replacement {
 		return ErrSamePassword
 	}
-	hash, err := l.hash(ctx, replacement)
+	hash, err := l.HashPassword(ctx, replacement)
 	if err != nil {
 		return err
 	}
-	err = l.changeCredentials(ctx, u.Name, u.UID, func(secret *corev1.Secret) (bool, error) {
+	err = l.changeOwn(ctx, p, func(secret *corev1.Secret) (bool, error) {
 		if err := credentials.ReplacePassword(secret, hash, true); err != nil {
 			return false, err
 		}
@@ -67,7 +51,44 @@ func (l *Logins) ChangePassword(ctx context.Context, p *Principal, old, replacem
 		l.endOthers(ctx, p))
 }
 
-func (l *Logins) hash(ctx context.Context, pass string) (password.Hash, error) {
+// confirmPassword compares the password of somebody who is logged in. A wrong one counts, but by session: whoever keeps the user from
+// logging in must not keep them from this.
+func (l *Logins) confirmPassword(ctx context.Context, p *Principal, old string, from Client) error {
+	attempt, err := l.Throttle.BeginSession(ctx, p.Session)
+	if err != nil {
+		return busy(err)
+	}
+	defer attempt.Release()
+	secret, err := l.ownCredentials(ctx, p)
+	if err != nil {
+		return err
+	}
+	hash, known, err := credentials.PasswordHash(secret)
+	if err != nil {
+		return err
+	}
+	right, err := l.compare(ctx, old, hash, known)
+	switch {
+	case err != nil:
+		return err
+	case right:
+		return attempt.Succeeded(ctx)
+	}
+	l.Audit.Record(ctx, p.event(audit.PasswordChangeRefused, from))
+	blocked, err := attempt.Failed(ctx)
+	if err != nil {
+		return err // what is not counted is not answered
+	}
+	if blocked.Account > 0 {
+		e := p.event(audit.PasswordChangeBlocked, from)
+		e.Detail = "for " + blocked.Account.String()
+		l.Audit.Record(ctx, e)
+	}
+	return ErrInvalidCredentials
+}
+
+// HashPassword hashes a new password. It is ErrBusy where too many wait for the same.
+func (l *Logins) HashPassword(ctx context.Context, pass string) (password.Hash, error) {
 	ctx, cancel := context.WithTimeout(ctx, queueTime)
 	defer cancel()
 	hash, err := l.Hasher.Hash(ctx, pass)

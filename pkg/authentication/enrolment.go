@@ -15,6 +15,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authentication/audit"
 	"github.com/kubevision-io/kubevision/pkg/authentication/credentials"
 	"github.com/kubevision-io/kubevision/pkg/authentication/recoverycode"
+	"github.com/kubevision-io/kubevision/pkg/authentication/throttle"
 	"github.com/kubevision-io/kubevision/pkg/authentication/totp"
 )
 
@@ -43,13 +44,11 @@ func (l *Logins) Setup(ctx context.Context, p *Principal, pass string, from Clie
 	if err != nil {
 		return nil, err
 	}
-	right := false
-	if pass != "" {
-		if right, err = l.passwordIsRight(ctx, p, pass); err != nil {
-			return nil, err
-		}
+	right, err := l.mayReplace(ctx, p, pass)
+	if err != nil {
+		return nil, err
 	}
-	err = l.changeSecondFactor(ctx, p.User.Name, p.User.UID, func(f *credentials.SecondFactor) (bool, error) {
+	err = l.changeSecondFactor(ctx, p, func(f *credentials.SecondFactor) (bool, error) {
 		if f.Enabled() {
 			if pass == "" {
 				return false, ErrPasswordRequired
@@ -68,17 +67,36 @@ func (l *Logins) Setup(ctx context.Context, p *Principal, pass string, from Clie
 	return &Enrolment{Enrolment: made, RecoveryCodes: codes}, nil
 }
 
-// passwordIsRight compares the password of somebody who is logged in.
-func (l *Logins) passwordIsRight(ctx context.Context, p *Principal, pass string) (bool, error) {
-	secret, err := l.credentials(ctx, p.User.Name)
+// mayReplace compares the password where there is a second factor to replace, and where it may be looked at.
+func (l *Logins) mayReplace(ctx context.Context, p *Principal, pass string) (bool, error) {
+	secret, err := l.ownCredentials(ctx, p)
 	if err != nil {
 		return false, err
 	}
+	factor, err := credentials.ReadSecondFactor(secret)
+	if err != nil || !factor.Enabled() || pass == "" {
+		return false, err
+	}
+	if pause := codePolicy().Wait(throttle.Counter{Failures: factor.Failures, Last: factor.LastFailure}, l.Clock.Now()); pause > 0 {
+		return false, &CodeError{RetryAfter: pause, reason: "too many were wrong"}
+	}
 	hash, known, err := credentials.PasswordHash(secret)
-	if err != nil || !ownedBy(secret, p.User.UID) {
+	if err != nil {
 		return false, err
 	}
 	return l.compare(ctx, pass, hash, known)
+}
+
+// ownCredentials are those of somebody who is logged in, ErrRevoked where the session is over.
+func (l *Logins) ownCredentials(ctx context.Context, p *Principal) (*corev1.Secret, error) {
+	secret, err := l.credentials(ctx, p.User.Name)
+	if err != nil {
+		return nil, err
+	}
+	if !ownedBy(secret, p.User.UID) || !credentials.InForce(secret, p.Session, p.Epoch) {
+		return nil, ErrRevoked
+	}
+	return secret, nil
 }
 
 // Enable puts the pending second factor into force, proved by its first code. The user's other sessions end: they were begun without it.
@@ -133,12 +151,14 @@ func (l *Logins) Disable(ctx context.Context, p *Principal, code string, from Cl
 		return err
 	}
 	l.Audit.Record(ctx, p.event(audit.SecondFactorDisabled, from))
-	return l.endOthers(ctx, p)
+	return errors.Join(l.changeSession(ctx, p.Session, func(s *kubevisionv1alpha1.KubeVisionSessionSpec) {
+		s.AuthenticationMethods = slices.DeleteFunc(s.AuthenticationMethods, func(m string) bool { return m == methodOTP || m == methodRecovery })
+	}), l.endOthers(ctx, p))
 }
 
 // changeFactor is changeSecondFactor for a change that ends the user's other sessions where it succeeds.
 func (l *Logins) changeFactor(ctx context.Context, p *Principal, from Client, edit func(*credentials.SecondFactor) (bool, error)) error {
-	err := l.changeCredentials(ctx, p.User.Name, p.User.UID, func(secret *corev1.Secret) (bool, error) {
+	err := l.changeOwn(ctx, p, func(secret *corev1.Secret) (bool, error) {
 		write, err := change(secret, edit)
 		if err == nil {
 			credentials.BeginEpoch(secret, p.Session)
@@ -155,7 +175,7 @@ func (l *Logins) RenewRecoveryCodes(ctx context.Context, p *Principal, code stri
 	if err != nil {
 		return nil, err
 	}
-	err = l.changeSecondFactor(ctx, p.User.Name, p.User.UID, func(f *credentials.SecondFactor) (bool, error) {
+	err = l.changeSecondFactor(ctx, p, func(f *credentials.SecondFactor) (bool, error) {
 		if !f.Enabled() {
 			return false, ErrNoSecondFactor
 		}

@@ -18,7 +18,7 @@ var ErrFreshCodeRequired = errors.New("a fresh code is needed")
 // and a CodeError for a wrong one.
 func (l *Logins) Fresh(ctx context.Context, p *Principal, code string, from Client) error {
 	needed := false
-	err := l.changeSecondFactor(ctx, p.User.Name, p.User.UID, func(f *credentials.SecondFactor) (bool, error) {
+	err := l.changeSecondFactor(ctx, p, func(f *credentials.SecondFactor) (bool, error) {
 		switch needed = f.Enabled(); {
 		case !needed:
 			return false, nil

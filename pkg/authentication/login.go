@@ -95,7 +95,7 @@ func (l *Logins) Password(ctx context.Context, username, pass string, from Clien
 	defer attempt.Release()
 	session, err := l.password(ctx, u, username, pass, from)
 	if errors.Is(err, ErrInvalidCredentials) {
-		if countErr := l.failed(ctx, attempt, u, from, audit.LoginFailed, err); countErr != nil {
+		if countErr := l.failed(ctx, attempt, u, from, err); countErr != nil {
 			return nil, countErr // what is not counted is not answered
 		}
 		return nil, err
@@ -126,10 +126,8 @@ func (l *Logins) begin(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser
 }
 
 // failed counts a wrong password. Its error is one of the counting.
-func (l *Logins) failed(
-	ctx context.Context, attempt *throttle.Attempt, u *kubevisionv1alpha1.KubeVisionUser, from Client, reason audit.Reason, why error,
-) error {
-	e := audit.Event{Reason: reason, User: u, Address: from.address()}
+func (l *Logins) failed(ctx context.Context, attempt *throttle.Attempt, u *kubevisionv1alpha1.KubeVisionUser, from Client, why error) error {
+	e := audit.Event{Reason: audit.LoginFailed, User: u, Address: from.address()}
 	if r, ok := errors.AsType[*refusal](why); ok {
 		e.Detail = r.reason
 	}

@@ -12,7 +12,6 @@ import (
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/bindings"
-	"github.com/kubevision-io/kubevision/pkg/identity"
 )
 
 // TwoFactorPolicy says who must have a second factor: whose spec.twoFactor says so, and who holds one of some roles.
@@ -31,7 +30,8 @@ func (p *TwoFactorPolicy) Required(ctx context.Context, u *kubevisionv1alpha1.Ku
 	if len(p.Roles) == 0 {
 		return false, nil
 	}
-	held, err := bindings.Naming(ctx, p.Reader, identity.UserName(u.Name), identity.Groups(u.Spec.Groups))
+	principal := NewPrincipal(u)
+	held, err := bindings.Naming(ctx, p.Reader, principal.GetName(), principal.GetGroups())
 	if err != nil {
 		return false, fmt.Errorf("finding the roles of the user: %w", err)
 	}

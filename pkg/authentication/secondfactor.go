@@ -83,9 +83,20 @@ func (l *Logins) changeCredentials(ctx context.Context, user string, uid types.U
 	return verdict
 }
 
-// changeSecondFactor is changeCredentials for the second factor.
-func (l *Logins) changeSecondFactor(ctx context.Context, user string, uid types.UID, edit func(*credentials.SecondFactor) (write bool, err error)) error {
-	return l.changeCredentials(ctx, user, uid, func(secret *corev1.Secret) (bool, error) { return change(secret, edit) })
+// changeOwn is changeCredentials for somebody who is logged in. A session that is over, and has only not been ended yet, changes nothing: it
+// could undo what has ended it.
+func (l *Logins) changeOwn(ctx context.Context, p *Principal, edit func(*corev1.Secret) (write bool, err error)) error {
+	return l.changeCredentials(ctx, p.User.Name, p.User.UID, func(secret *corev1.Secret) (bool, error) {
+		if !credentials.InForce(secret, p.Session, p.Epoch) {
+			return false, ErrRevoked
+		}
+		return edit(secret)
+	})
+}
+
+// changeSecondFactor is changeOwn for the second factor.
+func (l *Logins) changeSecondFactor(ctx context.Context, p *Principal, edit func(*credentials.SecondFactor) (write bool, err error)) error {
+	return l.changeOwn(ctx, p, func(secret *corev1.Secret) (bool, error) { return change(secret, edit) })
 }
 
 // change lets a function change the second factor in a Secret.

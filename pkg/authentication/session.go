@@ -46,7 +46,13 @@ type Session struct {
 
 // start hands out no token before its session is stored, and stores no session for which there is no token. The secret is what the
 // login was checked against: where it has changed meanwhile so that such a login counts no more, there is no session.
-func (l *Logins) start(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, secret *corev1.Secret, methods []string, from Client) (*Session, error) {
+func (l *Logins) start(
+	ctx context.Context, known *kubevisionv1alpha1.KubeVisionUser, secret *corev1.Secret, methods []string, from Client,
+) (*Session, error) {
+	u := &kubevisionv1alpha1.KubeVisionUser{} // as the API server knows them now: a copy may not know yet what the session must not do
+	if err := l.liveUser(ctx, known.Name, known.UID, u); err != nil {
+		return nil, err
+	}
 	now := l.Clock.Now()
 	id, err := ulid.New(ulid.Timestamp(now), rand.Reader)
 	if err != nil {

@@ -31,6 +31,8 @@ type Principal struct {
 	User *kubevisionv1alpha1.KubeVisionUser
 	// Session is the name of the session object.
 	Session string
+	// Epoch is that of the credentials in which the session began.
+	Epoch string
 	// Methods are how the user authenticated.
 	Methods []string
 	// SetupRequired means that the user must set up a second factor before anything else.
@@ -90,7 +92,8 @@ func (t *Tokens) principal(ctx context.Context, u *kubevisionv1alpha1.KubeVision
 		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	p := NewPrincipal(u)
-	p.Session, p.Methods, p.SetupRequired, p.PasswordChangeRequired = s.Name, s.Spec.AuthenticationMethods, setup, s.Spec.PasswordChangeRequired
+	p.Session, p.Epoch, p.Methods = s.Name, s.Spec.CredentialsEpoch, s.Spec.AuthenticationMethods
+	p.SetupRequired, p.PasswordChangeRequired = setup, s.Spec.PasswordChangeRequired
 	return p, nil
 }
 

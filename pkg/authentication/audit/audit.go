@@ -39,6 +39,7 @@ const (
 	RecoveryCodesRenewed  Reason = "RecoveryCodesRenewed"
 	PasswordChanged       Reason = "PasswordChanged"
 	PasswordChangeRefused Reason = "PasswordChangeRefused"
+	PasswordChangeBlocked Reason = "PasswordChangeBlocked"
 	PasswordReset         Reason = "PasswordReset"
 	SecondFactorReset     Reason = "SecondFactorReset"
 	RefreshTokenReused    Reason = "RefreshTokenReused"
@@ -110,7 +111,8 @@ func worthAnEvent(r Reason) bool { return r != SecondFactorDue && r != SecondFac
 
 func severity(r Reason) string {
 	switch r {
-	case LoginFailed, AccountLocked, SecondFactorFailed, SecondFactorBlocked, RefreshTokenReused, PasswordChangeRefused:
+	case LoginFailed, AccountLocked, SecondFactorFailed, SecondFactorBlocked, RefreshTokenReused, PasswordChangeRefused,
+		PasswordChangeBlocked:
 		return corev1.EventTypeWarning
 	default:
 		return corev1.EventTypeNormal
@@ -118,7 +120,7 @@ func severity(r Reason) string {
 }
 
 func note(e Event) string {
-	out := map[Reason]string{
+	out := map[Reason]string{ //nolint:gosec // sentences about credentials, not credentials
 		LoggedIn:              "logged in",
 		LoginFailed:           "a login failed",
 		AccountLocked:         "too many logins failed: further ones must wait",
@@ -131,6 +133,7 @@ func note(e Event) string {
 		RecoveryCodesRenewed:  "the recovery codes were replaced",
 		PasswordChanged:       "the password was changed",
 		PasswordChangeRefused: "the password was to be changed, with a wrong old one",
+		PasswordChangeBlocked: "too many old passwords were wrong: the session must wait",
 		PasswordReset:         "the password was reset",
 		SecondFactorReset:     "the second factor was reset",
 		RefreshTokenReused:    "a spent refresh token was used again: the session has ended",

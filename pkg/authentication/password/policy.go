@@ -16,8 +16,8 @@ const (
 	MinLength = 12
 	// minScore is what the estimate must reach, on a scale from 0 to 4: 3 withstands guessing against a service.
 	minScore = 3
-	// estimated is how much of a password is looked at; the time it takes grows faster than the length.
-	estimated = 64
+	// estimated is how much of a password is looked at: the time it takes grows much faster than the length.
+	estimated = 20
 	// product is the first word that somebody would guess.
 	product = "kubevision"
 )

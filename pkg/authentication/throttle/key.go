@@ -4,6 +4,7 @@
 package throttle
 
 import (
+	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
 	"net/netip"
@@ -24,9 +25,8 @@ const (
 	// addressForgive takes one failure of an address away.
 	addressForgive = time.Minute
 
-	// nameDigits are the hexadecimal digits of an unknown name's hash that are kept: enough to count, too few to find out what was typed,
-	// which may have been a password.
-	nameDigits = 6
+	// nameBytes is how much of an unknown name's hash is kept.
+	nameBytes = 16
 	// networkBits is what one customer has of IPv6.
 	networkBits = 64
 )
@@ -72,11 +72,13 @@ func userKey(u *kubevisionv1alpha1.KubeVisionUser) key {
 	}
 }
 
-// nameKey counts the failures of a name that is nobody's.
-func nameKey(name string) key {
-	sum := sha256.Sum256([]byte(name))
+// nameKey counts the failures of a name that is nobody's. The name is hashed with a secret: it may be a password in the wrong field, and nobody
+// must be able to find another name that is counted with it.
+func nameKey(name string, secret []byte) key {
+	mac := hmac.New(sha256.New, secret)
+	mac.Write([]byte(name))
 	return key{
-		name: "unknown-" + hex.EncodeToString(sum[:])[:nameDigits], policy: accountPolicy(),
+		name: "unknown-" + hex.EncodeToString(mac.Sum(nil)[:nameBytes]), policy: accountPolicy(),
 		spec: kubevisionv1alpha1.KubeVisionLoginThrottleSpec{Target: kubevisionv1alpha1.ThrottleUnknownName},
 	}
 }

@@ -44,6 +44,8 @@ type Throttle struct {
 	Client client.Client
 	// Clock is the time by which logins wait.
 	Clock clock.PassiveClock
+	// NameSecret is what all replicas hash unknown names with.
+	NameSecret func() ([]byte, error)
 	// AddressFree is how many failures an address is allowed at no cost. Many people may share one.
 	AddressFree int
 
@@ -63,7 +65,11 @@ type Attempt struct {
 // Begin asks whether an attempt may be looked at: on a user, or a name where there is no user, from an address. It is a BlockedError where
 // there were too many failures. Attempts on one account take turns on a replica, so that many at once are no way around the count.
 func (t *Throttle) Begin(ctx context.Context, user *kubevisionv1alpha1.KubeVisionUser, name string, address netip.Addr) (*Attempt, error) {
-	a := &Attempt{throttle: t, account: nameKey(name)}
+	secret, err := t.NameSecret()
+	if err != nil {
+		return nil, fmt.Errorf("counting failed logins: %w", err)
+	}
+	a := &Attempt{throttle: t, account: nameKey(name, secret)}
 	if user != nil {
 		a.account = userKey(user)
 	}

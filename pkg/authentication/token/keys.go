@@ -6,7 +6,9 @@ package token
 import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
+	"crypto/hkdf"
 	"crypto/rand"
+	"crypto/sha256"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
@@ -126,6 +128,19 @@ func (s *KeySet) Current() (Key, error) {
 		}
 	}
 	return keys[0], nil
+}
+
+// Secret is one that all replicas share, for a purpose. It changes with the signing key.
+func (s *KeySet) Secret(purpose string) ([]byte, error) {
+	k, err := s.Current()
+	if err != nil {
+		return nil, err
+	}
+	raw, err := k.Private.Bytes()
+	if err != nil {
+		return nil, fmt.Errorf("encoding a signing key: %w", err)
+	}
+	return hkdf.Key(sha256.New, raw, nil, purpose, sha256.Size)
 }
 
 // Find is the key of that id.

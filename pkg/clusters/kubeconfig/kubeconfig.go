@@ -118,7 +118,10 @@ func Parse(data []byte) (*Kubeconfig, error) {
 		return nil, errors.New("clusters[].cluster.certificate-authority-data holds no certificate in PEM")
 	}
 	k := &Kubeconfig{Server: strings.TrimSuffix(c.Server, "/"), ServerName: c.TLSServerName, CA: c.CAData}
-	return k, k.setCredential(u)
+	if err := k.setCredential(u); err != nil {
+		return nil, err
+	}
+	return k, nil
 }
 
 func decode(data []byte) (*file, error) {

@@ -4,6 +4,7 @@
 package kubeconfig
 
 import (
+	"bytes"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -68,7 +69,7 @@ func TestParse(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if k.Server != "https://kube.example:6443" || k.ServerName != "other.example" || string(k.CA) != string(certificate) || !k.Expires.Equal(expires) {
+	if k.Server != "https://kube.example:6443" || k.ServerName != "other.example" || !bytes.Equal(k.CA, certificate) || !k.Expires.Equal(expires) {
 		t.Errorf("read as %+v", k)
 	}
 	claims := base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, `{"exp":%d}`, expires.Unix()))

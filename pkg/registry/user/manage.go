@@ -21,6 +21,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authentication/audit"
 	"github.com/kubevision-io/kubevision/pkg/authentication/password"
 	"github.com/kubevision-io/kubevision/pkg/names"
+	"github.com/kubevision-io/kubevision/pkg/registry/refusal"
 )
 
 const paramUser = "user"
@@ -96,11 +97,11 @@ func (e *Endpoints) resetPassword(r *routes.Request, a *administrator) (routes.R
 		return routes.Result{}, err
 	}
 	if err := password.CheckStrength(replacement, u.Name, u.Spec.DisplayName, u.Spec.Email); err != nil {
-		return routes.Result{}, envelope.Invalid("newPassword", "%s", err.Error())
+		return routes.Result{}, refusal.Of(err)
 	}
-	hash, err := e.Hasher.Hash(ctx, replacement)
+	hash, err := e.Hash(ctx, replacement)
 	if err != nil {
-		return routes.Result{}, err
+		return routes.Result{}, refusal.Of(err)
 	}
 	version, err := a.replacePassword(ctx, u, hash.String(), body.MustChangePassword == nil || *body.MustChangePassword)
 	if err != nil {
@@ -154,9 +155,9 @@ func (e *Endpoints) revokeSessions(r *routes.Request, a *administrator) (routes.
 		}
 		if err == nil {
 			revoked++
+			e.record(r, audit.SessionEnded, a, u)
 		}
 	}
-	e.record(r, audit.SessionEnded, a, u)
 	return routes.Result{Data: dashboardv1alpha1.Revoked{Revoked: revoked}}, nil
 }
 

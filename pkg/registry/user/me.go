@@ -32,8 +32,8 @@ type Endpoints struct {
 	Host func(context.Context, user.Info) (client.Client, error)
 	// Fresh asks for a fresh code of the caller's second factor.
 	Fresh func(*routes.Request, user.Info) error
-	// Hasher hashes passwords.
-	Hasher *password.Hasher
+	// Hash hashes a password.
+	Hash func(context.Context, string) (password.Hash, error)
 	// Audit is told of everything.
 	Audit *audit.Log
 	// Client says where a request comes from.
@@ -42,7 +42,7 @@ type Endpoints struct {
 
 // Routes are the routes of the endpoints.
 func (e *Endpoints) Routes() []routes.Route {
-	return append(append(sessionRoutes(e.Live), e.manageRoutes()...), routes.Route{
+	return append(append(e.sessionRoutes(), e.manageRoutes()...), routes.Route{
 		Method: http.MethodGet, Path: "/users/me", Operation: "getCurrentUser", DuringPasswordChange: true,
 		Doc: "say who the caller is", Returns: dashboardv1alpha1.CurrentUserEnvelope{},
 		Endpoint: routes.Self(func(r *routes.Request, u user.Info) (routes.Result, error) {

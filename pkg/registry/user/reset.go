@@ -33,23 +33,28 @@ const (
 )
 
 // replacePassword writes the hash into the Secret that the user's password is taken from, as the caller. It returns the version of that
-// Secret. The user is changed first only on trial: where the caller may not do that, nothing has happened.
+// Secret. The user is changed first: nobody must log in with the new password who need not choose another one yet, and a caller who may not
+// change users has done nothing.
 func (a *administrator) replacePassword(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, hash string, mustChange bool) (string, error) {
 	changed := u.DeepCopy()
 	changed.Spec.MustChangePassword = mustChange
-	if changed.Spec.PasswordSecretRef == nil {
-		changed.Spec.PasswordSecretRef = &kubevisionv1alpha1.SecretKeyReference{Name: u.Name + "-password"}
-	}
-	ref := changed.Spec.PasswordSecretRef
-	if err := a.Patch(ctx, changed.DeepCopy(), client.MergeFrom(u), client.DryRunAll); err != nil {
+	if err := a.Patch(ctx, changed, client.MergeFrom(u)); err != nil {
 		return "", envelope.FromAPIError(err)
+	}
+	ref := u.Spec.PasswordSecretRef
+	if ref == nil {
+		ref = &kubevisionv1alpha1.SecretKeyReference{Name: u.Name + "-password"}
 	}
 	secret, err := a.writeSecret(ctx, u, ref.Name, cmp.Or(ref.Key, names.PasswordKey), hash)
 	if err != nil {
 		return "", err
 	}
-	if err := a.Patch(ctx, changed, client.MergeFrom(u)); err != nil {
-		return "", envelope.FromAPIError(err)
+	if u.Spec.PasswordSecretRef == nil {
+		referring := changed.DeepCopy()
+		referring.Spec.PasswordSecretRef = ref
+		if err := a.Patch(ctx, referring, client.MergeFrom(changed)); err != nil {
+			return "", envelope.FromAPIError(err)
+		}
 	}
 	return string(secret.UID) + "/" + secret.ResourceVersion + "/", nil
 }
@@ -72,10 +77,9 @@ func (a *administrator) writeSecret(ctx context.Context, u *kubevisionv1alpha1.K
 	case err != nil:
 	case u.Spec.PasswordSecretRef == nil:
 		return nil, envelope.New(dashboardv1alpha1.CodeConflict, "there is a Secret %s already, which is not the user's: name one in spec.passwordSecretRef", name)
+	case len(secret.Data[key]) == 0: // what was no user's password does not become one by this
+		return nil, envelope.New(dashboardv1alpha1.CodeConflict, "the Secret %s has no key %s: mend it, or name another one in spec.passwordSecretRef", name, key)
 	default:
-		if secret.Data == nil {
-			secret.Data = map[string][]byte{}
-		}
 		secret.Data[key] = []byte(value)
 		err = a.Update(ctx, secret)
 	}

@@ -19,13 +19,14 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
 	"github.com/kubevision-io/kubevision/pkg/authentication"
+	"github.com/kubevision-io/kubevision/pkg/authentication/audit"
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
 const paramSession = "session"
 
 // sessionRoutes are about the caller's own sessions. Whoever kube-apiserver has authenticated has none.
-func sessionRoutes(c client.Client) []routes.Route {
+func (e *Endpoints) sessionRoutes() []routes.Route {
 	return []routes.Route{
 		{
 			Method: http.MethodPost, Path: "/auth/logout", Operation: "logout", DuringSetup: true, DuringPasswordChange: true,
@@ -35,14 +36,14 @@ func sessionRoutes(c client.Client) []routes.Route {
 				if !ok {
 					return routes.Result{}, nil
 				}
-				return routes.Result{}, endSession(r.Context(), c, p, p.Session)
+				return routes.Result{}, e.endSession(r, p, p.Session)
 			}),
 		},
 		{
 			Method: http.MethodGet, Path: "/users/me/sessions", Operation: "listOwnSessions",
 			Doc: "list the caller's sessions", Returns: dashboardv1alpha1.SessionListEnvelope{},
 			Endpoint: routes.Self(func(r *routes.Request, u user.Info) (routes.Result, error) {
-				return listSessions(r.Context(), c, u)
+				return listSessions(r.Context(), e.Live, u)
 			}),
 		},
 		{
@@ -58,7 +59,7 @@ func sessionRoutes(c client.Client) []routes.Route {
 				if !ok {
 					return routes.Result{}, noSession(id)
 				}
-				return routes.Result{}, endSession(r.Context(), c, p, id)
+				return routes.Result{}, e.endSession(r, p, id)
 			}),
 		},
 	}
@@ -90,18 +91,20 @@ func describeSession(s *kubevisionv1alpha1.KubeVisionSession, current string) da
 }
 
 // endSession ends a session of the caller's. Those of others are not there for them.
-func endSession(ctx context.Context, c client.Client, p *authentication.Principal, id string) error {
+func (e *Endpoints) endSession(r *routes.Request, p *authentication.Principal, id string) error {
+	ctx := r.Context()
 	s := &kubevisionv1alpha1.KubeVisionSession{}
-	err := c.Get(ctx, types.NamespacedName{Name: id}, s)
+	err := e.Live.Get(ctx, types.NamespacedName{Name: id}, s)
 	if client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("reading the session: %w", err)
 	}
 	if apierrors.IsNotFound(err) || s.Spec.UserUID != p.User.UID {
 		return noSession(id)
 	}
-	if err := c.Delete(ctx, s, client.Preconditions{UID: &s.UID}); client.IgnoreNotFound(err) != nil {
+	if err := e.Live.Delete(ctx, s, client.Preconditions{UID: &s.UID}); client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("ending the session: %w", err)
 	}
+	e.Audit.Record(ctx, audit.Event{Reason: audit.SessionEnded, User: p.User, Session: id, Address: e.Client(r.Request).Address.String()})
 	return nil
 }
 

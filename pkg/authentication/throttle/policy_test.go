@@ -1,0 +1,171 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package throttle
+
+import (
+	"math"
+	"net/netip"
+	"strings"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	utilvalidation "k8s.io/apimachinery/pkg/util/validation"
+
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+)
+
+var start = time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+
+// TestWaitsOfAnAccount goes through every failure of somebody who tries again as soon as that is allowed.
+func TestWaitsOfAnAccount(t *testing.T) {
+	now, counter := start, Counter{}
+	want := []time.Duration{
+		0, 0, 0, 0, 30 * time.Second, time.Minute, 2 * time.Minute, 4 * time.Minute, 8 * time.Minute, 15 * time.Minute, 15 * time.Minute, 15 * time.Minute,
+	}
+	for i, pause := range want {
+		counter = accountPolicy().Add(counter, now)
+		if got := accountPolicy().Wait(counter, now); got != pause {
+			t.Errorf("after failure %d the next must wait %s, want %s", i+1, got, pause)
+		}
+		if pause > 0 {
+			if got := accountPolicy().Wait(counter, now.Add(pause-1)); got != 1 {
+				t.Errorf("failure %d, a moment before the end: %s", i+1, got)
+			}
+			if got := accountPolicy().BlockedUntil(counter, now); !got.Equal(now.Add(pause)) {
+				t.Errorf("failure %d blocks until %s, want %s", i+1, got, now.Add(pause))
+			}
+		}
+		now = now.Add(pause)
+		if got := accountPolicy().Wait(counter, now); got != 0 {
+			t.Errorf("failure %d, after the pause: %s", i+1, got)
+		}
+		if got := accountPolicy().BlockedUntil(counter, now); !got.IsZero() {
+			t.Errorf("failure %d, after the pause: blocked until %s", i+1, got)
+		}
+	}
+}
+
+func TestFailuresAreForgiven(t *testing.T) {
+	hourly, never := Policy{Free: 5, Forgive: time.Hour}, Policy{Free: 10}
+	for name, tc := range map[string]struct {
+		policy   Policy
+		failures int
+		after    time.Duration
+		want     int
+	}{
+		"at once":                   {hourly, 7, 0, 7},
+		"almost an hour":            {hourly, 7, time.Hour - 1, 7},
+		"an hour":                   {hourly, 7, time.Hour, 6},
+		"two and a half":            {hourly, 7, 150 * time.Minute, 5},
+		"all of them":               {hourly, 7, 7 * time.Hour, 0},
+		"long ago":                  {hourly, 7, 100 * 365 * 24 * time.Hour, 0},
+		"before it was":             {hourly, 7, -time.Hour, 7},
+		"nothing to forgive":        {hourly, 0, time.Hour, 0},
+		"never":                     {never, 7, 1000 * time.Hour, 7},
+		"as many as can be counted": {hourly, math.MaxInt32, time.Hour, math.MaxInt32 - 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := tc.policy.At(Counter{Failures: tc.failures, Last: start}, start.Add(tc.after))
+			if got.Failures != tc.want || !got.Last.Equal(start) {
+				t.Errorf("%d failures (last %s) are left, want %d", got.Failures, got.Last, tc.want)
+			}
+			next := tc.policy.Add(Counter{Failures: tc.failures, Last: start}, start.Add(tc.after))
+			if next.Failures != tc.want+1 || !next.Last.Equal(start.Add(tc.after)) {
+				t.Errorf("with one more there are %d, want %d", next.Failures, tc.want+1)
+			}
+		})
+	}
+}
+
+// TestPatienceDoesNotPay: whoever never waits longer than they must gets so many guesses in a day, and no more.
+func TestPatienceDoesNotPay(t *testing.T) {
+	guesses := func(p Policy, extra time.Duration) int {
+		counter, n := Counter{}, 0
+		for now := start; now.Before(start.Add(24 * time.Hour)); n++ {
+			counter = p.Add(counter, now)
+			now = now.Add(p.Wait(counter, now) + extra)
+		}
+		return n
+	}
+	if n := guesses(accountPolicy(), 0); n > 5+5+24*4 {
+		t.Errorf("%d guesses at an account in a day", n)
+	}
+	if n := guesses(accountPolicy(), time.Hour); n > 24 {
+		t.Errorf("one every hour: %d guesses at an account in a day", n)
+	}
+	if n := guesses(addressPolicy(30), 0); n > 30+5+24*60 {
+		t.Errorf("%d guesses from an address in a day", n)
+	}
+}
+
+// TestForgiven is when the object may be removed: not while it still blocks or counts.
+func TestForgiven(t *testing.T) {
+	object := func(target kubevisionv1alpha1.ThrottleTarget, failures int32, until *metav1.Time) *kubevisionv1alpha1.KubeVisionLoginThrottle {
+		return &kubevisionv1alpha1.KubeVisionLoginThrottle{Spec: kubevisionv1alpha1.KubeVisionLoginThrottleSpec{
+			Target: target, Failures: failures, LastFailureTime: metav1.NewMicroTime(start), BlockedUntil: until,
+		}}
+	}
+	late := metav1.NewTime(start.Add(1000 * time.Hour))
+	for name, tc := range map[string]struct {
+		throttle *kubevisionv1alpha1.KubeVisionLoginThrottle
+		want     time.Duration
+	}{
+		"account":          {object(kubevisionv1alpha1.ThrottleUser, 3, nil), 3 * time.Hour},
+		"unknown name":     {object(kubevisionv1alpha1.ThrottleUnknownName, 3, nil), 3 * time.Hour},
+		"session":          {object(kubevisionv1alpha1.ThrottleSession, 3, nil), 3 * time.Hour},
+		"address":          {object(kubevisionv1alpha1.ThrottleAddress, 3, nil), 3 * time.Minute},
+		"still blocked":    {object(kubevisionv1alpha1.ThrottleAddress, 3, &late), 1000 * time.Hour},
+		"a year's failure": {object(kubevisionv1alpha1.ThrottleUser, 96*365, nil), 96 * 365 * time.Hour},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := Forgiven(tc.throttle).Sub(start); got != tc.want {
+				t.Errorf("forgiven after %s, want %s", got, tc.want)
+			}
+		})
+	}
+}
+
+// TestAddresses that are one client's count together, and others do not.
+func TestAddresses(t *testing.T) {
+	for address, want := range map[string]struct{ name, shown string }{
+		"203.0.113.7":                {"address-203.0.113.7", "203.0.113.7"},
+		"::ffff:203.0.113.7":         {"address-203.0.113.7", "203.0.113.7"},
+		"2001:db8:1:2::1":            {"address-2001-0db8-0001-0002", "2001:db8:1:2::/64"},
+		"2001:db8:1:2:ffff:ff:f:abc": {"address-2001-0db8-0001-0002", "2001:db8:1:2::/64"},
+		"2001:db8:1:3::1":            {"address-2001-0db8-0001-0003", "2001:db8:1:3::/64"},
+		"fe80::1%eth0":               {"address-fe80-0000-0000-0000", "fe80::/64"},
+		"::1":                        {"address-0000-0000-0000-0000", "::/64"},
+		"::":                         {"address-0000-0000-0000-0000", "::/64"},
+	} {
+		k := addressKey(netip.MustParseAddr(address), 1)
+		if k.name != want.name || k.spec.Address != want.shown || k.spec.Target != kubevisionv1alpha1.ThrottleAddress {
+			t.Errorf("%s is counted as %s (%s), want %s (%s)", address, k.name, k.spec.Address, want.name, want.shown)
+		}
+		if problems := utilvalidation.IsDNS1123Subdomain(k.name); len(problems) > 0 {
+			t.Errorf("%s: no object can have the name %s: %v", address, k.name, problems)
+		}
+	}
+}
+
+// TestUnknownNamesAreNotKept: what was typed may be a password.
+func TestUnknownNamesAreNotKept(t *testing.T) {
+	for _, typed := range []string{"", "hunter2hunter2", "../../x", strings.Repeat("a", 5000), "user-admin", "\x00", "ADMIN", "日本"} {
+		k := nameKey(typed, []byte("secret"))
+		o := k.object(Counter{Failures: 5, Last: start}, start)
+		if problems := utilvalidation.IsDNS1123Subdomain(o.Name); len(problems) > 0 {
+			t.Errorf("%.20q: no object can have the name %s: %v", typed, o.Name, problems)
+		}
+		if len(o.Name) != len("unknown-")+2*nameBytes || o.Name == nameKey(typed, []byte("another secret")).name || o.Spec.UserName != "" || o.Labels["kubevision.io/user"] != "" {
+			t.Errorf("%.20q is kept in %+v", typed, o)
+		}
+		if o.Spec.BlockedUntil == nil || !o.Spec.BlockedUntil.Time.Equal(start.Add(firstWait)) {
+			t.Errorf("%.20q is blocked until %v", typed, o.Spec.BlockedUntil)
+		}
+	}
+	user := &kubevisionv1alpha1.KubeVisionUser{ObjectMeta: metav1.ObjectMeta{Name: "unknown-000000", UID: "u"}}
+	if name := userKey(user).name; !strings.HasPrefix(name, "user-") {
+		t.Errorf("a user is counted as %s, which is the name of a stranger's counter", name)
+	}
+}

@@ -1,0 +1,41 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package benchmark_test
+
+import (
+	"net/http"
+	"testing"
+
+	"github.com/kubevision-io/kubevision/test/conformance/wire"
+)
+
+// BenchmarkAuthenticated measures GET /users/me with an access token beside kube-apiserver's SelfSubjectReview with a client certificate:
+// both say who is calling, on a connection that is kept. Its ns/op is the median of the former.
+func BenchmarkAuthenticated(b *testing.B) {
+	u, ours := set().User(b, "me"), direct(b)
+	me := wire.Request{Path: wire.DirectPath + "/users/me", Bearer: u.Login(b, ours, wire.DirectPath).AccessToken}
+	config, err := env.Cluster.UserConfig(u.Name)
+	if err != nil {
+		b.Fatal(err)
+	}
+	kube, err := wire.ForConfig(config)
+	if err != nil {
+		b.Fatal(err)
+	}
+	review := wire.Request{
+		Method: http.MethodPost, Path: "/apis/authentication.k8s.io/v1/selfsubjectreviews",
+		Body: `{"apiVersion":"authentication.k8s.io/v1","kind":"SelfSubjectReview"}`,
+	}
+	var mine, theirs durations
+	for b.Loop() {
+		var response *wire.Response
+		mine = append(mine, timed(func() { response = ours.Send(b, me) }))
+		response.Envelope(b).Want(b, wire.OK)
+		theirs = append(theirs, timed(func() { response = kube.Send(b, review) }))
+		if response.Status != http.StatusCreated {
+			b.Fatalf("the review is answered with HTTP %d: %.300s", response.Status, response.Body)
+		}
+	}
+	report(b, "me", mine, "review", theirs)
+}

@@ -1,0 +1,83 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package benchmark_test
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/kubevision-io/kubevision/test/conformance/fixture"
+	"github.com/kubevision-io/kubevision/test/conformance/wire"
+)
+
+// bystander is somebody who lists Pods again and again, whatever else goes on.
+type bystander struct {
+	client  *wire.Client
+	request wire.Request
+}
+
+// newBystander makes a user who may read one namespace, with a number of Pods in it.
+func newBystander(b *testing.B, pods int) *bystander {
+	b.Helper()
+	set().HostCluster(b, host)
+	namespace := set().Namespace(b, "bystander")
+	for i := range pods {
+		set().Pod(b, namespace, fmt.Sprintf("pod-%d", i))
+	}
+	u := set().User(b, "bystander")
+	set().Bind(b, "bystander", fixture.Grant{
+		Role: "readonly", Subjects: fixture.KubeVisionUsers(u), Cluster: host, Namespaces: []string{namespace},
+	})
+	client := direct(b)
+	return &bystander{client: client, request: wire.Request{
+		Path:   wire.DirectPath + "/clusters/" + host + "/namespaces/" + namespace + "/resources/pods",
+		Bearer: u.Login(b, client, wire.DirectPath).AccessToken,
+	}}
+}
+
+// list gets the Pods once, and says how long that took.
+func (s *bystander) list(ctx context.Context) (time.Duration, error) {
+	begun := time.Now()
+	response, err := s.client.Do(ctx, s.request)
+	took := time.Since(begun)
+	if err != nil {
+		return 0, err
+	}
+	_, err = answered(response, wire.OK)
+	return took, err
+}
+
+// until lists, one after the other, until the channel is closed.
+func (s *bystander) until(b *testing.B, done <-chan struct{}) durations {
+	b.Helper()
+	var out durations
+	for {
+		select {
+		case <-done:
+			return out
+		default:
+		}
+		took, err := s.list(b.Context())
+		if err != nil {
+			b.Fatalf("list %d of the phase: %v", len(out)+1, err)
+		}
+		out = append(out, took)
+	}
+}
+
+// answered is the code of a response, which must be a proper envelope with one of the codes.
+func answered(response *wire.Response, codes ...int) (int, error) {
+	e, err := response.Parse()
+	if err != nil {
+		return 0, fmt.Errorf("not an envelope: %w", err)
+	}
+	for _, code := range codes {
+		if e.Code == code {
+			return code, nil
+		}
+	}
+	return 0, fmt.Errorf("code %d (%s), want one of %v", e.Code, e.Message, codes)
+}

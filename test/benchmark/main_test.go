@@ -1,0 +1,47 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package benchmark_test measures kubevision-apiserver in a real control plane, on loopback: what a flood of wrong logins costs in memory
+// and in patience of the others, and what a login and an authenticated request cost beside what cannot be done for less.
+//
+// The absolute figures are those of the machine, on which the load, the server, kube-apiserver and etcd share the processors. The ratios
+// compare what was measured in turns in the same run. Nothing fails for being slow; a wrong answer fails.
+package benchmark_test
+
+import (
+	"flag"
+	"fmt"
+	"os"
+	"testing"
+
+	"github.com/kubevision-io/kubevision/test/conformance/fixture"
+	"github.com/kubevision-io/kubevision/test/conformance/wire"
+	"github.com/kubevision-io/kubevision/test/environment"
+)
+
+// host is the KubeVisionCluster of the cluster that KubeVision runs in.
+const host = "host"
+
+// env is the installation that all benchmarks of the package share.
+var env *environment.Environment
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	if flag.Lookup("test.bench").Value.String() == "" { // "go test ./...": a control plane would be started for nothing
+		fmt.Fprintln(os.Stderr, "skipped: there are benchmarks only, and -bench was not given")
+		return
+	}
+	os.Exit(environment.Main(m, func(e *environment.Environment) { env = e }))
+}
+
+func set() fixture.Set { return fixture.Set{Client: env.Client} }
+
+// direct makes a client of kubevision-apiserver.
+func direct(b *testing.B) *wire.Client {
+	b.Helper()
+	c, err := wire.New(env.KubeVision.Endpoint(), env.KubeVision.CAPEM())
+	if err != nil {
+		b.Fatal(err)
+	}
+	return c
+}

@@ -1,0 +1,167 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package apiserver_test
+
+import (
+	"crypto/sha256"
+	"regexp"
+	"strconv"
+	"sync"
+	"testing"
+
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/test/conformance/fixture"
+	"github.com/kubevision-io/kubevision/test/conformance/wire"
+)
+
+var variable = regexp.MustCompile(`"requestId":"[^"]*"|"retryAfterSeconds":\d+`)
+
+// TestLocksLookAlike, of somebody and of nobody.
+func TestLocksLookAlike(t *testing.T) {
+	clients := pair(t)
+	good := set().User(t, "good")
+	disabled := set().User(t, "disabled", func(u *kubevisionv1alpha1.KubeVisionUser) { u.Spec.Disabled = true })
+	bare := set().User(t, "bare", func(u *kubevisionv1alpha1.KubeVisionUser) { u.Spec.PasswordSecretRef = nil })
+	good.Login(t, clients[1], wire.DirectPath)
+	requests := map[string]wire.Request{
+		"nobody": wrong(fixture.Name("nobody")), "somebody": wrong(good.Name), "disabled, right password": right(disabled), "no password": wrong(bare.Name),
+		"no possible name": wrong("../../" + fixture.Name("x")),
+	}
+	answers := map[string]wire.Envelope{}
+	for i := range freeFailures + 1 {
+		for name, r := range requests {
+			answers[name] = clients[i%2].Call(t, r)
+			if i < freeFailures {
+				answers[name].Want(t, wire.Unauthenticated)
+			}
+		}
+	}
+	nobody := answers["nobody"]
+	for name, e := range answers {
+		e.Want(t, wire.TooManyRequests)
+		if got, want := variable.ReplaceAllString(string(e.Raw), ""), variable.ReplaceAllString(string(nobody.Raw), ""); got != want {
+			t.Errorf("%s: %s, for nobody: %s", name, got, want)
+		}
+		if d := e.Meta.RetryAfterSeconds - nobody.Meta.RetryAfterSeconds; d < -1 || d > 1 {
+			t.Errorf("%s: wait %d s, for nobody: %d s", name, e.Meta.RetryAfterSeconds, nobody.Meta.RetryAfterSeconds)
+		}
+	}
+}
+
+// namesake is a name that is nobody's, and that the first three bytes of its hash do not tell from another.
+func namesake(t *testing.T, name string) string {
+	t.Helper()
+	want := sha256.Sum256([]byte(name))
+	candidate := []byte("namesake-")
+	for i := range int64(1 << 28) {
+		candidate = strconv.AppendInt(candidate[:len("namesake-")], i, 36)
+		if got := sha256.Sum256(candidate); [3]byte(got[:]) == [3]byte(want[:]) {
+			return string(candidate)
+		}
+	}
+	t.Skip("there is no namesake")
+	return ""
+}
+
+// TestNamesakes tell nobody who exists: an attacker can find, at home, a name that is counted together with a name that may be a user's.
+func TestNamesakes(t *testing.T) {
+	c, u := direct(t), set().User(t, "namesake")
+	u.Login(t, c, wire.DirectPath)
+	after := func(name string) int {
+		other := namesake(t, name)
+		for range freeFailures {
+			c.Call(t, wrong(other)).Want(t, wire.Unauthenticated)
+		}
+		return c.Call(t, wrong(name)).Code
+	}
+	somebody, nobody := after(u.Name), after(fixture.Name("nobody"))
+	if somebody != nobody {
+		t.Errorf("after the failures of a namesake, a user's name gets code %d and one that is nobody's gets %d", somebody, nobody)
+	}
+}
+
+// TestWhoeverIsInGoesOn, however many try to get in with their name.
+func TestWhoeverIsInGoesOn(t *testing.T) {
+	clients := pair(t)
+	a := newActor(t, "")
+	lock(t, a.Name, clients...)
+	c := clients[1]
+	c.Call(t, as(a.AccessToken, wire.Request{Path: wire.DirectPath + me})).Want(t, wire.OK)
+	next := renewed(t, c.Call(t, refresh(t, a.RefreshToken)))
+	c.Call(t, changePassword(t, next.AccessToken, a.Password, anotherPassword)).Want(t, wire.OK)
+	c.Call(t, as(next.AccessToken, wire.Request{Path: wire.DirectPath + me})).Want(t, wire.OK)
+	renewed(t, c.Call(t, refresh(t, next.RefreshToken)))
+	// A new password is no way out of the lock: the next guess would be as good.
+	c.Call(t, fixture.LoginRequest(wire.DirectPath, a.Name, anotherPassword)).Want(t, wire.TooManyRequests)
+}
+
+// TestUnlock with kubectl is in force at once, on every replica.
+func TestUnlock(t *testing.T) {
+	clients, u := pair(t), set().User(t, "unlocked")
+	u.Login(t, clients[0], wire.DirectPath)
+	for _, i := range []int{0, 1} {
+		lock(t, u.Name, clients...)
+		clients[i].Call(t, right(u)).Want(t, wire.TooManyRequests)
+		lockedUntil(t, u, true)
+		if _, stderr, err := kubectl(t, "", "delete", "kvlt", "user-"+u.Name); err != nil {
+			t.Fatalf("%v: %s", err, stderr)
+		}
+		soon(t, clients[i], wire.OK, right(u))
+		clients[1-i].Call(t, right(u)).Want(t, wire.OK)
+		lockedUntil(t, u, false)
+	}
+}
+
+// TestALockDiesWithItsUser: somebody who is made again under an old name may log in.
+func TestALockDiesWithItsUser(t *testing.T) {
+	c, u := direct(t), set().User(t, "reborn")
+	u.Login(t, c, wire.DirectPath)
+	lock(t, u.Name, c)
+	spec := u.Object.Spec
+	set().Delete(t, u.Object)
+	u = again(t, u, spec)
+	set().UserReady(t, u)
+	becomes(t, c, wire.OK, right(u))
+}
+
+// TestManagementWhileManyLogIn is asked to come back, like everybody who needs a password hashed, and does not break.
+func TestManagementWhileManyLogIn(t *testing.T) {
+	const crowd = 150
+	c, manager, victim := direct(t), newActor(t, "admin"), newActor(t, "")
+	forgiveAfterwards(t)
+	var group sync.WaitGroup
+	for range crowd {
+		group.Go(func() {
+			response, err := c.Do(t.Context(), wrong(fixture.Name("crowd")))
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			if e, err := response.Parse(); err != nil || (e.Code != wire.Unauthenticated && e.Code != wire.TooManyRequests) {
+				t.Errorf("a login: code %d (%s), %v", e.Code, e.Message, err)
+			}
+		})
+	}
+	requests := map[string]wire.Request{
+		"reset":  management(t, manager.AccessToken, victim.Name)["reset-password"],
+		"change": changePassword(t, manager.AccessToken, "wrong", anotherPassword),
+		"setup":  as(manager.AccessToken, post(t, "/auth/2fa/setup", map[string]string{"password": "wrong"})),
+	}
+	for name, r := range requests {
+		for range 3 {
+			group.Go(func() {
+				response, err := c.Do(t.Context(), r)
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				e, err := response.Parse()
+				if err != nil || e.Code == wire.Internal {
+					t.Errorf("%s: code %d (%s), %v", name, e.Code, e.Message, err)
+				}
+			})
+		}
+	}
+	group.Wait()
+}

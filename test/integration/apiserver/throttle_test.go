@@ -1,0 +1,288 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package apiserver_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kubevision-io/kubevision/hack/localcluster"
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/test/conformance/fixture"
+	"github.com/kubevision-io/kubevision/test/conformance/wire"
+)
+
+// freeFailures are how many wrong passwords cost no waiting.
+const freeFailures = 5
+
+// replicaWith starts one more kubevision-apiserver with other flags.
+func replicaWith(t *testing.T, extra ...string) *localcluster.APIServer {
+	t.Helper()
+	replica, err := env.KubeVision.StartAPIServer(t.Context(), 0, extra...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = replica.Stop() })
+	return replica
+}
+
+// pair are clients of two replicas.
+func pair(t *testing.T) []*wire.Client {
+	t.Helper()
+	return []*wire.Client{direct(t), at(t, newReplica(t).Endpoint())}
+}
+
+func wrong(name string) wire.Request { return fixture.LoginRequest(wire.DirectPath, name, "wrong") }
+
+func right(u fixture.User) wire.Request {
+	return fixture.LoginRequest(wire.DirectPath, u.Name, u.Password)
+}
+
+// lock fails to log in until there is nothing to be had any more, by turns on the clients.
+func lock(t *testing.T, name string, clients ...*wire.Client) {
+	t.Helper()
+	for i := range freeFailures {
+		clients[i%len(clients)].Call(t, wrong(name)).Want(t, wire.Unauthenticated)
+	}
+	clients[0].Call(t, wrong(name)).Want(t, wire.TooManyRequests)
+}
+
+// throttleOf is nil where nothing is counted.
+func throttleOf(ctx context.Context, name string) (*kubevisionv1alpha1.KubeVisionLoginThrottle, error) {
+	found := &kubevisionv1alpha1.KubeVisionLoginThrottle{}
+	err := env.Client.Get(ctx, client.ObjectKey{Name: name}, found)
+	return found, err
+}
+
+func mustThrottle(t *testing.T, name string) *kubevisionv1alpha1.KubeVisionLoginThrottle {
+	t.Helper()
+	found, err := throttleOf(t.Context(), name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return found
+}
+
+// elapse lets time go by for a throttle.
+func elapse(t *testing.T, name string, by time.Duration) {
+	t.Helper()
+	found := mustThrottle(t, name)
+	found.Spec.LastFailureTime = metav1.NewMicroTime(found.Spec.LastFailureTime.Add(-by))
+	if found.Spec.BlockedUntil != nil {
+		found.Spec.BlockedUntil = &metav1.Time{Time: found.Spec.BlockedUntil.Add(-by)}
+	}
+	if err := env.Client.Update(t.Context(), found); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// lockedUntil waits until a user's status says until when logins wait, or that none does.
+func lockedUntil(t *testing.T, u fixture.User, locked bool) {
+	t.Helper()
+	fixture.Eventually(t, "see status.lockedUntil", func(ctx context.Context) error {
+		found := &kubevisionv1alpha1.KubeVisionUser{}
+		if err := env.Client.Get(ctx, client.ObjectKey{Name: u.Name}, found); err != nil {
+			return err
+		}
+		if (found.Status.LockedUntil != nil) != locked {
+			return fmt.Errorf("it is %v", found.Status.LockedUntil)
+		}
+		return nil
+	})
+}
+
+// TestLock goes through the life of one: what is free, what must wait for how long, and what ends it.
+func TestLock(t *testing.T) {
+	c, u := direct(t), set().User(t, "locked")
+	u.Login(t, c, wire.DirectPath)
+	name := "user-" + u.Name
+	lock(t, u.Name, c)
+	for range 10 {
+		e := c.Call(t, right(u)).Want(t, wire.TooManyRequests)
+		if s := e.Meta.RetryAfterSeconds; s < 15 || s > 30 || string(e.Data) != "null" {
+			t.Errorf("retryAfterSeconds is %d, data %s", s, e.Data)
+		}
+	}
+	if n := mustThrottle(t, name).Spec.Failures; n != freeFailures {
+		t.Errorf("%d failures are counted: what is not looked at is none", n)
+	}
+	lockedUntil(t, u, true)
+	if stdout, stderr, err := kubectl(t, "", "get", "kvlt", name); err != nil || !strings.Contains(stdout, u.Name) {
+		t.Errorf("kubectl get kvlt: %v\n%s%s", err, stdout, stderr)
+	}
+
+	for i, pause := range []time.Duration{30 * time.Second, time.Minute, 2 * time.Minute, 4 * time.Minute, 8 * time.Minute, 15 * time.Minute} {
+		elapse(t, name, pause-3*time.Second)
+		c.Call(t, right(u)).Want(t, wire.TooManyRequests)
+		elapse(t, name, 3*time.Second)
+		becomes(t, c, wire.Unauthenticated, wrong(u.Name))
+		next := min(time.Minute<<i, 15*time.Minute)
+		e := c.Call(t, wrong(u.Name)).Want(t, wire.TooManyRequests)
+		if s := time.Duration(e.Meta.RetryAfterSeconds) * time.Second; s > next || s < next-10*time.Second {
+			t.Errorf("after %d failures: %s, want %s", freeFailures+1+i, s, next)
+		}
+	}
+
+	elapse(t, name, 15*time.Minute)
+	becomes(t, c, wire.OK, right(u))
+	set().Gone(t, mustNotMind(name))
+	lockedUntil(t, u, false)
+	for range freeFailures - 1 {
+		c.Call(t, wrong(u.Name)).Want(t, wire.Unauthenticated)
+	}
+	c.Call(t, right(u)).Want(t, wire.OK)
+}
+
+// mustNotMind is a throttle that may be there or not.
+func mustNotMind(name string) *kubevisionv1alpha1.KubeVisionLoginThrottle {
+	return &kubevisionv1alpha1.KubeVisionLoginThrottle{ObjectMeta: metav1.ObjectMeta{Name: name}}
+}
+
+// forgiveAfterwards forgets every login that has failed when the test is over.
+func forgiveAfterwards(t *testing.T) {
+	t.Helper()
+	t.Cleanup(func() {
+		if err := env.Client.DeleteAllOf(context.WithoutCancel(t.Context()), &kubevisionv1alpha1.KubeVisionLoginThrottle{}); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// TestAFloodOfNames makes nobody's failures forgotten, on any replica.
+func TestAFloodOfNames(t *testing.T) {
+	const names, parallel = 200, 10
+	clients, u := pair(t), set().User(t, "flooded")
+	u.Login(t, clients[0], wire.DirectPath)
+	lock(t, u.Name, clients...)
+	begun := time.Now()
+	var group sync.WaitGroup
+	for worker := range parallel {
+		group.Go(func() {
+			for i := range names / parallel {
+				response, err := clients[(worker+i)%2].Do(t.Context(), wrong(fixture.Name("random")))
+				if err != nil {
+					t.Error(err)
+					return
+				}
+				if e, err := response.Parse(); err != nil || (e.Code != wire.Unauthenticated && e.Code != wire.TooManyRequests) {
+					t.Errorf("code %d (%s), %v", e.Code, e.Message, err)
+				}
+			}
+		})
+	}
+	group.Wait()
+	elapse(t, "user-"+u.Name, -time.Since(begun)) // as if it had taken no time
+	for i := range 6 {
+		clients[i%2].Call(t, right(u)).Want(t, wire.TooManyRequests)
+	}
+}
+
+// TestStrangersAreFew, so that no flood of names fills the host's storage; those with the fewest failures give way.
+func TestStrangersAreFew(t *testing.T) {
+	const most = 4096
+	set().Forgive(t)
+	forgiveAfterwards(t)
+	var group sync.WaitGroup
+	for worker := range 16 {
+		group.Go(func() {
+			for i := range most / 16 {
+				o := mustNotMind(fmt.Sprintf("unknown-%02x%04x", worker, i))
+				o.Spec = kubevisionv1alpha1.KubeVisionLoginThrottleSpec{
+					Target: kubevisionv1alpha1.ThrottleUnknownName, Failures: 2, LastFailureTime: metav1.NowMicro(),
+				}
+				if worker == 3 && i == 3 {
+					o.Spec.Failures = 1
+				}
+				if err := env.Client.Create(t.Context(), o); err != nil {
+					t.Error(err)
+					return
+				}
+			}
+		})
+	}
+	group.Wait()
+	c, u := direct(t), set().User(t, "crowded")
+	u.Login(t, c, wire.DirectPath)
+	lock(t, u.Name, c)
+	fixture.Eventually(t, "make room for a stranger", func(ctx context.Context) error { // the server must have seen them all
+		if err := answers(ctx, c, wire.Unauthenticated, wrong(fixture.Name("stranger"))); err != nil {
+			return err
+		}
+		if _, err := throttleOf(ctx, "unknown-030003"); err == nil {
+			return errors.New("the one with the fewest failures is still there")
+		}
+		return nil
+	})
+	c.Call(t, right(u)).Want(t, wire.TooManyRequests)
+	if n := mustThrottle(t, "user-"+u.Name).Spec.Failures; n != freeFailures {
+		t.Errorf("%d failures of the user are counted", n)
+	}
+}
+
+// TestALockOutlivesARestart of the replica that has counted.
+func TestALockOutlivesARestart(t *testing.T) {
+	replica, u := newReplica(t), set().User(t, "restarted")
+	c := at(t, replica.Endpoint())
+	u.Login(t, c, wire.DirectPath)
+	lock(t, u.Name, c)
+	if err := replica.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if err := replica.Start(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	at(t, replica.Endpoint()).Call(t, right(u)).Want(t, wire.TooManyRequests)
+}
+
+// TestGuessesAtOnce are no way around the count: each of the two replicas looks at one at a time, and asks the host before.
+func TestGuessesAtOnce(t *testing.T) {
+	const guesses = 30
+	clients := pair(t)
+	known := set().User(t, "guessed")
+	known.Login(t, clients[0], wire.DirectPath)
+	for kind, name := range map[string]string{"user": known.Name, "nobody": fixture.Name("nobody")} {
+		t.Run(kind, func(t *testing.T) {
+			var group sync.WaitGroup
+			var looked, refused atomic.Int32
+			for i := range guesses {
+				group.Go(func() {
+					response, err := clients[i%2].Do(t.Context(), wrong(name))
+					if err != nil {
+						t.Error(err)
+						return
+					}
+					switch e, err := response.Parse(); {
+					case err != nil:
+						t.Error(err)
+					case e.Code == wire.Unauthenticated:
+						looked.Add(1)
+					case e.Code == wire.TooManyRequests:
+						refused.Add(1)
+					default:
+						t.Errorf("code %d (%s)", e.Code, e.Message)
+					}
+				})
+			}
+			group.Wait()
+			if n := looked.Load(); n < freeFailures || n > freeFailures+2 || n+refused.Load() != guesses {
+				t.Errorf("%d were looked at, %d refused", n, refused.Load())
+			}
+			if kind != "user" {
+				return
+			}
+			if n := mustThrottle(t, "user-"+name).Spec.Failures; n != looked.Load() {
+				t.Errorf("%d failures are counted of %d", n, looked.Load())
+			}
+		})
+	}
+}
