@@ -107,7 +107,7 @@ func (e *Endpoints) resetPassword(r *routes.Request, a *administrator) (routes.R
 	if err != nil {
 		return routes.Result{}, err
 	}
-	e.record(r, audit.PasswordReset, a, u)
+	e.record(r, audit.PasswordReset, a, u, "")
 	return e.done(ctx, "the new password", func(ctx context.Context) (bool, error) { return e.settled(ctx, u, version) })
 }
 
@@ -125,7 +125,7 @@ func (e *Endpoints) resetTwoFactor(r *routes.Request, a *administrator) (routes.
 	if err := a.Patch(ctx, changed, client.MergeFrom(u)); err != nil {
 		return routes.Result{}, envelope.FromAPIError(err)
 	}
-	e.record(r, audit.SecondFactorReset, a, u)
+	e.record(r, audit.SecondFactorReset, a, u, "")
 	return e.done(ctx, "the reset", func(ctx context.Context) (bool, error) {
 		now := &kubevisionv1alpha1.KubeVisionUser{}
 		err := e.Reader.Get(ctx, client.ObjectKeyFromObject(u), now)
@@ -147,20 +147,27 @@ func (e *Endpoints) revokeSessions(r *routes.Request, a *administrator) (routes.
 	if err := a.List(ctx, &all, client.MatchingLabels{names.UserLabel: u.Name}); err != nil {
 		return routes.Result{}, envelope.FromAPIError(err)
 	}
-	revoked := int32(0)
-	for i := range all.Items {
-		err := a.Delete(ctx, &all.Items[i])
-		if client.IgnoreNotFound(err) != nil {
-			return routes.Result{}, envelope.FromAPIError(fmt.Errorf("ending session %s: %w", all.Items[i].Name, err))
-		}
-		if err == nil {
-			revoked++
-			e.record(r, audit.SessionEnded, a, u)
-		}
+	revoked, err := a.end(ctx, all.Items)
+	e.record(r, audit.SessionEnded, a, u, fmt.Sprintf("%d sessions", revoked)) // also where it has ended half-way
+	if err != nil {
+		return routes.Result{}, envelope.FromAPIError(err)
 	}
 	return routes.Result{Data: dashboardv1alpha1.Revoked{Revoked: revoked}}, nil
 }
 
-func (e *Endpoints) record(r *routes.Request, reason audit.Reason, a *administrator, u *kubevisionv1alpha1.KubeVisionUser) {
-	e.Audit.Record(r.Context(), audit.Event{Reason: reason, User: u, Actor: a.GetName(), Address: e.Client(r.Request).Address.String()})
+func (a *administrator) end(ctx context.Context, sessions []kubevisionv1alpha1.KubeVisionSession) (ended int32, err error) {
+	for i := range sessions {
+		err := a.Delete(ctx, &sessions[i])
+		if client.IgnoreNotFound(err) != nil {
+			return ended, fmt.Errorf("ending session %s: %w", sessions[i].Name, err)
+		}
+		if err == nil {
+			ended++
+		}
+	}
+	return ended, nil
+}
+
+func (e *Endpoints) record(r *routes.Request, reason audit.Reason, a *administrator, u *kubevisionv1alpha1.KubeVisionUser, detail string) {
+	e.Audit.Record(r.Context(), audit.Event{Reason: reason, User: u, Actor: a.GetName(), Address: e.Client(r.Request).Address.String(), Detail: detail})
 }

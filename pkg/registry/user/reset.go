@@ -33,19 +33,24 @@ const (
 )
 
 // replacePassword writes the hash into the Secret that the user's password is taken from, as the caller. It returns the version of that
-// Secret. The user is changed first: nobody must log in with the new password who need not choose another one yet, and a caller who may not
-// change users has done nothing.
+// Secret. The user is changed first: nobody must log in with the new password who need not choose another one yet. Before that the Secret is
+// written on trial, so that a caller who may do only one of the two has done neither.
 func (a *administrator) replacePassword(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, hash string, mustChange bool) (string, error) {
+	ref := u.Spec.PasswordSecretRef
+	if ref == nil {
+		ref = &kubevisionv1alpha1.SecretKeyReference{Name: u.Name + "-password"}
+	}
+	key := cmp.Or(ref.Key, names.PasswordKey)
+	trial := &administrator{Info: a.Info, Client: client.NewDryRunClient(a.Client)}
+	if _, err := trial.writeSecret(ctx, u, ref.Name, key, hash); err != nil {
+		return "", err
+	}
 	changed := u.DeepCopy()
 	changed.Spec.MustChangePassword = mustChange
 	if err := a.Patch(ctx, changed, client.MergeFrom(u)); err != nil {
 		return "", envelope.FromAPIError(err)
 	}
-	ref := u.Spec.PasswordSecretRef
-	if ref == nil {
-		ref = &kubevisionv1alpha1.SecretKeyReference{Name: u.Name + "-password"}
-	}
-	secret, err := a.writeSecret(ctx, u, ref.Name, cmp.Or(ref.Key, names.PasswordKey), hash)
+	secret, err := a.writeSecret(ctx, u, ref.Name, key, hash)
 	if err != nil {
 		return "", err
 	}

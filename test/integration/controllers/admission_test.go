@@ -1,0 +1,100 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+)
+
+// granter may write role bindings, and bind some ClusterRoles.
+func granter(tb testing.TB, mayBind ...string) client.Client {
+	tb.Helper()
+	name := unique("granter")
+	role := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: name}, Rules: []rbacv1.PolicyRule{
+		{APIGroups: []string{kubevisionv1alpha1.GroupName}, Resources: []string{kubevisionv1alpha1.ResourceRoleBindings}, Verbs: []string{"*"}},
+	}}
+	if len(mayBind) > 0 {
+		role.Rules = append(role.Rules, rbacv1.PolicyRule{
+			APIGroups: []string{rbacv1.GroupName}, Resources: []string{"clusterroles"}, ResourceNames: mayBind, Verbs: []string{"bind"},
+		})
+	}
+	create(tb, role)
+	create(tb, &rbacv1.ClusterRoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: name}, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: name},
+		Subjects: []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: name}},
+	})
+	config, err := env.Cluster.UserConfig(name)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	made, err := client.New(config, client.Options{Scheme: env.Client.Scheme()})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return made
+}
+
+// TestNobodyGrantsMoreThanTheyMay: the right to write role bindings is not the right to grant every role.
+func TestNobodyGrantsMoreThanTheyMay(t *testing.T) {
+	guard(t)
+	host(t)
+	u := newUser(t, "")
+	as := granter(t, "kubevision:dev", "custom-role")
+	binding := func(kind kubevisionv1alpha1.RoleKind, role string) *kubevisionv1alpha1.KubeVisionRoleBinding {
+		b := bindingObject(role, nil, toUser(u.Name))
+		b.Spec.RoleRef.Kind = kind
+		return b
+	}
+	may := binding(kubevisionv1alpha1.RoleKubeVision, kubevisionv1alpha1.RoleDev)
+	eventually(t, soon, "make a binding to a role that may be bound", func(ctx context.Context) error { return as.Create(ctx, may) })
+	defer remove(t, may)
+	for name, b := range map[string]*kubevisionv1alpha1.KubeVisionRoleBinding{
+		"a built-in role":               binding(kubevisionv1alpha1.RoleKubeVision, kubevisionv1alpha1.RoleAdmin),
+		"the ClusterRole of one":        binding(kubevisionv1alpha1.RoleClusterRole, "kubevision:admin"),
+		"a ClusterRole":                 binding(kubevisionv1alpha1.RoleClusterRole, "cluster-admin"),
+		"a ClusterRole with that name":  binding(kubevisionv1alpha1.RoleClusterRole, "dev"),
+		"what there is not, or not yet": binding(kubevisionv1alpha1.RoleClusterRole, "no-such-role"),
+	} {
+		err := as.Create(t.Context(), b)
+		if !apierrors.IsForbidden(err) || !strings.Contains(fmt.Sprint(err), "bind") {
+			t.Errorf("%s: got %v, want it forbidden for want of the verb bind", name, err)
+		}
+	}
+	custom := binding(kubevisionv1alpha1.RoleClusterRole, "custom-role")
+	if err := as.Create(t.Context(), custom); err != nil {
+		t.Errorf("a custom role that may be bound: %v", err)
+	}
+	defer remove(t, custom)
+
+	read(t, may)
+	raised := may.DeepCopy()
+	raised.Spec.RoleRef.Name = kubevisionv1alpha1.RoleAdmin
+	if err := as.Update(t.Context(), raised); err == nil {
+		t.Error("a binding was raised to admin")
+	}
+	labelled := may.DeepCopy()
+	labelled.Labels = map[string]string{"team": "web"}
+	if err := as.Update(t.Context(), labelled); err != nil {
+		t.Errorf("a label grants nothing: %v", err)
+	}
+
+	// Who is added to a binding of others gets its role too.
+	others := newBinding(t, kubevisionv1alpha1.RoleAdmin, nil, toUser(u.Name))
+	read(t, others)
+	widened := others.DeepCopy()
+	widened.Spec.Subjects = append(widened.Spec.Subjects, toUser("somebody-else"))
+	if err := as.Update(t.Context(), widened); !apierrors.IsForbidden(err) {
+		t.Errorf("somebody was added to a binding to admin: %v", err)
+	}
+}
