@@ -4,9 +4,7 @@
 package apiserver_test
 
 import (
-	"crypto/sha256"
 	"regexp"
-	"strconv"
 	"sync"
 	"testing"
 
@@ -46,38 +44,6 @@ func TestLocksLookAlike(t *testing.T) {
 		if d := e.Meta.RetryAfterSeconds - nobody.Meta.RetryAfterSeconds; d < -1 || d > 1 {
 			t.Errorf("%s: wait %d s, for nobody: %d s", name, e.Meta.RetryAfterSeconds, nobody.Meta.RetryAfterSeconds)
 		}
-	}
-}
-
-// namesake is a name that is nobody's, and that the first three bytes of its hash do not tell from another.
-func namesake(t *testing.T, name string) string {
-	t.Helper()
-	want := sha256.Sum256([]byte(name))
-	candidate := []byte("namesake-")
-	for i := range int64(1 << 28) {
-		candidate = strconv.AppendInt(candidate[:len("namesake-")], i, 36)
-		if got := sha256.Sum256(candidate); [3]byte(got[:]) == [3]byte(want[:]) {
-			return string(candidate)
-		}
-	}
-	t.Skip("there is no namesake")
-	return ""
-}
-
-// TestNamesakes tell nobody who exists: an attacker can find, at home, a name that is counted together with a name that may be a user's.
-func TestNamesakes(t *testing.T) {
-	c, u := direct(t), set().User(t, "namesake")
-	u.Login(t, c, wire.DirectPath)
-	after := func(name string) int {
-		other := namesake(t, name)
-		for range freeFailures {
-			c.Call(t, wrong(other)).Want(t, wire.Unauthenticated)
-		}
-		return c.Call(t, wrong(name)).Code
-	}
-	somebody, nobody := after(u.Name), after(fixture.Name("nobody"))
-	if somebody != nobody {
-		t.Errorf("after the failures of a namesake, a user's name gets code %d and one that is nobody's gets %d", somebody, nobody)
 	}
 }
 
