@@ -5,7 +5,6 @@ package conformance_test
 
 import (
 	"context"
-	"fmt"
 	"testing"
 	"time"
 
@@ -89,12 +88,12 @@ func newCast(t *testing.T) *cast {
 	direct.Call(t, fixture.LoginRequest(wire.DirectPath, c.required.Name, c.required.Password)).Want(t, wire.TwoFactorRequired).Into(t, &half)
 	c.half = half.AccessToken
 	fixture.Eventually(t, "wait until the member may use the remote cluster", func(ctx context.Context) error {
-		return answers(ctx, direct, wire.Unreachable, wire.Request{
+		return direct.Answers(ctx, wire.Unreachable, wire.Request{
 			Path: wire.DirectPath + "/clusters/" + c.remote + "/resources/pods", Bearer: c.logins[member].AccessToken,
 		})
 	})
 	fixture.Eventually(t, "wait until the operator may read Secrets", func(ctx context.Context) error {
-		return answers(ctx, direct, wire.OK, wire.Request{
+		return direct.Answers(ctx, wire.OK, wire.Request{
 			Path: wire.DirectPath + c.host() + "/resources/secrets?namespace=" + c.own, Bearer: c.logins[operator].AccessToken,
 		})
 	})
@@ -137,20 +136,4 @@ func (c *cast) forge(t *testing.T, s fixture.Set) {
 			t.Fatalf("the forge is broken: a %s token gets %d (%s)", name, e.Code, e.Message)
 		}
 	}
-}
-
-// answers says whether a request is answered with a code now.
-func answers(ctx context.Context, client *wire.Client, code int, r wire.Request) error {
-	response, err := client.Do(ctx, r)
-	if err != nil {
-		return err
-	}
-	e, err := response.Parse()
-	if err != nil {
-		return err
-	}
-	if e.Code != code {
-		return fmt.Errorf("code %d (%s), want %d", e.Code, e.Message, code)
-	}
-	return nil
 }

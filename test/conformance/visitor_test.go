@@ -127,5 +127,5 @@ func (v *visitor) answered(code int) func(context.Context) error {
 	if v.door.header || v.door.clients != nil {
 		r.Bearer, r.Token = "", v.login.AccessToken
 	}
-	return func(ctx context.Context) error { return answers(ctx, v.client, code, r) }
+	return func(ctx context.Context) error { return v.client.Answers(ctx, code, r) }
 }

@@ -145,6 +145,22 @@ func (c *Client) request(ctx context.Context, r Request) (*http.Request, error) 
 	return request, nil
 }
 
+// Answers is an error unless a request is answered with a code.
+func (c *Client) Answers(ctx context.Context, code int, r Request) error {
+	response, err := c.Do(ctx, r)
+	if err != nil {
+		return err
+	}
+	e, err := response.Parse()
+	if err != nil {
+		return err
+	}
+	if e.Code != code {
+		return fmt.Errorf("code %d (%s), want %d", e.Code, e.Message, code)
+	}
+	return nil
+}
+
 // Send is Do for a test.
 func (c *Client) Send(tb testing.TB, r Request) *Response {
 	tb.Helper()

@@ -26,7 +26,7 @@ func TestStrangersDoNotCloseTheSharedConnection(t *testing.T) {
 					return
 				default:
 				}
-				if err := answers(t.Context(), porter, wire.Unauthenticated, wire.Request{Path: wire.GroupPath + me, Token: "rubbish"}); err != nil {
+				if err := porter.Answers(t.Context(), wire.Unauthenticated, wire.Request{Path: wire.GroupPath + me, Token: "rubbish"}); err != nil {
 					t.Error(err)
 					return
 				}
@@ -35,7 +35,7 @@ func TestStrangersDoNotCloseTheSharedConnection(t *testing.T) {
 	}
 	r := wire.Request{Method: "POST", Path: wire.GroupPath + "/auth/2fa/enable", Token: a.AccessToken, Body: `{"code":"123456"}`}
 	for range requests {
-		if err := answers(t.Context(), porter, wire.Conflict, r); err != nil {
+		if err := porter.Answers(t.Context(), wire.Conflict, r); err != nil {
 			t.Error(err)
 			break
 		}

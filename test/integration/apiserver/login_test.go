@@ -109,7 +109,7 @@ func TestManyLogins(t *testing.T) {
 			default:
 			}
 			begun := time.Now()
-			if err := answers(t.Context(), direct(t), wire.OK, wire.Request{Path: wire.DirectPath + me, Bearer: a.AccessToken}); err != nil {
+			if err := direct(t).Answers(t.Context(), wire.OK, wire.Request{Path: wire.DirectPath + me, Bearer: a.AccessToken}); err != nil {
 				t.Errorf("meanwhile: %v", err)
 				return
 			}

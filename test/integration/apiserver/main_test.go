@@ -112,7 +112,7 @@ func newActor(tb testing.TB, role string, namespaces ...string) actor {
 func becomes(tb testing.TB, client *wire.Client, code int, r wire.Request) {
 	tb.Helper()
 	fixture.Eventually(tb, fmt.Sprintf("wait for code %d at %s", code, r.Path), func(ctx context.Context) error {
-		return answers(ctx, client, code, r)
+		return client.Answers(ctx, code, r)
 	})
 }
 
@@ -121,7 +121,7 @@ func soon(tb testing.TB, client *wire.Client, code int, r wire.Request) time.Dur
 	tb.Helper()
 	begun := time.Now()
 	for {
-		err := answers(tb.Context(), client, code, r)
+		err := client.Answers(tb.Context(), code, r)
 		took := time.Since(begun)
 		if err == nil {
 			tb.Logf("code %d after %s", code, took.Round(time.Millisecond))
@@ -133,21 +133,6 @@ func soon(tb testing.TB, client *wire.Client, code int, r wire.Request) time.Dur
 		}
 		time.Sleep(10 * time.Millisecond)
 	}
-}
-
-func answers(ctx context.Context, client *wire.Client, code int, r wire.Request) error {
-	response, err := client.Do(ctx, r)
-	if err != nil {
-		return err
-	}
-	e, err := response.Parse()
-	if err != nil {
-		return err
-	}
-	if e.Code != code {
-		return fmt.Errorf("code %d (%s), want %d", e.Code, e.Message, code)
-	}
-	return nil
 }
 
 // username is who the server thinks the caller is.

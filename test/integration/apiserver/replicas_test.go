@@ -64,7 +64,7 @@ func TestKilledAndStartedAgain(t *testing.T) {
 	if err := replica.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	if err := answers(t.Context(), client, wire.OK, request); err == nil {
+	if err := client.Answers(t.Context(), wire.OK, request); err == nil {
 		t.Fatal("it was not killed")
 	}
 	if err := replica.Start(t.Context()); err != nil {
@@ -89,7 +89,7 @@ func TestTheOneBehindKubernetesIsKilled(t *testing.T) {
 		t.Fatal(err)
 	}
 	fixture.Eventually(t, "wait for kube-apiserver to reach it again", func(ctx context.Context) error {
-		if err := answers(ctx, porter, wire.OK, request); err != nil {
+		if err := porter.Answers(ctx, wire.OK, request); err != nil {
 			return fmt.Errorf("through kube-apiserver: %w", err)
 		}
 		return nil

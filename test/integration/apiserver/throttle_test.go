@@ -215,7 +215,7 @@ func TestStrangersAreFew(t *testing.T) {
 	u.Login(t, c, wire.DirectPath)
 	lock(t, u.Name, c)
 	fixture.Eventually(t, "make room for a stranger", func(ctx context.Context) error { // the server must have seen them all
-		if err := answers(ctx, c, wire.Unauthenticated, wrong(fixture.Name("stranger"))); err != nil {
+		if err := c.Answers(ctx, wire.Unauthenticated, wrong(fixture.Name("stranger"))); err != nil {
 			return err
 		}
 		if _, err := throttleOf(ctx, "unknown-030003"); err == nil {
