@@ -62,12 +62,11 @@ stop: ## Stop what "make run" started.
 ##@ Testing
 
 .PHONY: test
-# One package at a time: two control planes at once would only take the machine away from each other. The packages are compiled
-# beforehand, on all cores.
+# Two packages at a time, each with a control plane of its own: most of what they do is to wait. The packages are compiled beforehand.
 test: ## Run all tests: unit, integration and conformance.
 	@$(CHOOSE_RACE); \
 	go build $$race $(PKG) && $(CONTROL_PLANE) && \
-	$(TEST_ENV) go test $$race -p 1 -count 1 -timeout 30m $(TESTFLAGS) $(PKG)
+	$(TEST_ENV) go test $$race -p 2 -count 1 -timeout 30m $(TESTFLAGS) $(PKG)
 
 .PHONY: test-unit
 test-unit: ## Run the tests that need no control plane.

@@ -31,11 +31,11 @@ func BenchmarkAuthenticated(b *testing.B) {
 	for b.Loop() {
 		var response *wire.Response
 		mine = append(mine, timed(func() { response = ours.Send(b, me) }))
-		response.Envelope(b).Want(b, wire.OK)
+		succeeded(b, response)
 		theirs = append(theirs, timed(func() { response = kube.Send(b, review) }))
 		if response.Status != http.StatusCreated {
 			b.Fatalf("the review is answered with HTTP %d: %.300s", response.Status, response.Body)
 		}
 	}
-	report(b, "me", mine, "review", theirs)
+	compareLoops(b, "me", mine, "review", theirs)
 }

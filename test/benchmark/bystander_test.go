@@ -67,17 +67,3 @@ func (s *bystander) until(b *testing.B, done <-chan struct{}) durations {
 		out = append(out, took)
 	}
 }
-
-// answered is the code of a response, which must be a proper envelope with one of the codes.
-func answered(response *wire.Response, codes ...int) (int, error) {
-	e, err := response.Parse()
-	if err != nil {
-		return 0, fmt.Errorf("not an envelope: %w", err)
-	}
-	for _, code := range codes {
-		if e.Code == code {
-			return code, nil
-		}
-	}
-	return 0, fmt.Errorf("code %d (%s), want one of %v", e.Code, e.Message, codes)
-}

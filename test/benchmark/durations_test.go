@@ -4,36 +4,44 @@
 package benchmark_test
 
 import (
-	"math"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
 )
 
-const (
-	median = 0.5
-	tail   = 0.99
-)
-
 // durations are how long requests took, in no order.
 type durations []time.Duration
 
-// quantile is the duration that a share q, above 0 and up to 1, of all did not exceed.
-func (d durations) quantile(q float64) time.Duration {
+// timed is how long something takes.
+func timed(do func()) time.Duration {
+	begun := time.Now()
+	do()
+	return time.Since(begun)
+}
+
+// percentile is the duration that p percent of all, at least 1, did not exceed.
+func (d durations) percentile(p int) time.Duration {
 	if len(d) == 0 {
 		return 0
 	}
 	sorted := slices.Sorted(slices.Values(d))
-	return sorted[int(math.Ceil(q*float64(len(sorted))))-1]
+	return sorted[(p*len(sorted)+99)/100-1]
 }
 
-// compare reports a quantile of two series in milliseconds, and how many times the second the first is.
-func compare(b *testing.B, q float64, name string, d durations, baseName string, base durations) {
+// compare reports a percentile of two series in milliseconds, and how many times the second one the first one is.
+func compare(b *testing.B, p int, name string, d durations, baseName string, base durations) {
 	b.Helper()
-	suffix := map[float64]string{median: "p50", tail: "p99"}[q]
-	b.ReportMetric(milliseconds(d.quantile(q)), name+"-"+suffix+"-ms")
-	b.ReportMetric(milliseconds(base.quantile(q)), baseName+"-"+suffix+"-ms")
-	b.ReportMetric(float64(d.quantile(q))/float64(base.quantile(q)), suffix+"-ratio")
+	b.ReportMetric(milliseconds(d.percentile(p)), fmt.Sprintf("%s-p%d-ms", name, p))
+	b.ReportMetric(milliseconds(base.percentile(p)), fmt.Sprintf("%s-p%d-ms", baseName, p))
+	b.ReportMetric(float64(d.percentile(p))/float64(base.percentile(p)), fmt.Sprintf("p%d-ratio", p))
+}
+
+// compareLoops is compare for a loop that does both: its ns/op is the median of the first series.
+func compareLoops(b *testing.B, name string, d durations, baseName string, base durations) {
+	b.Helper()
+	b.ReportMetric(float64(d.percentile(50)), "ns/op")
+	compare(b, 50, name, d, baseName, base)
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }

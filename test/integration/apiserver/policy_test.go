@@ -42,7 +42,7 @@ func TestRolesThatNeedASecondFactor(t *testing.T) {
 		"in one namespace":           {placed, bind("admin", fixture.KubeVisionUsers(placed), "default"), wire.TwoFactorRequired},
 		"a ClusterRole of one's own": {custom, bind(powerless, fixture.KubeVisionUsers(custom)), wire.TwoFactorRequired},
 		"by group":                   {user(), bind(powerless, subject(kubevisionv1alpha1.SubjectKubeVisionGroup, team)), wire.TwoFactorRequired},
-		"by the group of everybody":  {unbound, bind(everybodys, subject(kubevisionv1alpha1.SubjectGroup, "system:authenticated")), wire.TwoFactorRequired},
+		"by the group of everybody":  {set().User(t, "policy"), bind(everybodys, subject(kubevisionv1alpha1.SubjectGroup, "system:authenticated")), wire.TwoFactorRequired},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tc.user.Login(t, direct(t), wire.DirectPath) // the shared replica has no such policy

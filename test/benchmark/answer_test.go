@@ -1,0 +1,32 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package benchmark_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+
+	"github.com/kubevision-io/kubevision/test/conformance/wire"
+)
+
+// answered is the code of a response, which must be a proper envelope with one of the codes.
+func answered(response *wire.Response, codes ...int) (int, error) {
+	e, err := response.Parse()
+	if err != nil {
+		return 0, fmt.Errorf("not an envelope: %w", err)
+	}
+	if !slices.Contains(codes, e.Code) {
+		return 0, fmt.Errorf("code %d (%s), want one of %v", e.Code, e.Message, codes)
+	}
+	return e.Code, nil
+}
+
+// succeeded fails the benchmark where a response is any other than code 0.
+func succeeded(b *testing.B, response *wire.Response) {
+	b.Helper()
+	if _, err := answered(response, wire.OK); err != nil {
+		b.Fatal(err)
+	}
+}
