@@ -6,6 +6,7 @@ package controllers
 import (
 	"context"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
 	"testing"
@@ -111,9 +112,16 @@ func TestBadSelectorEndsTheGrant(t *testing.T) {
 				}); err != nil {
 					t.Error(err)
 				}
-				if now := read(t, b); now.Status.ObservedGeneration != now.Generation {
-					t.Errorf("the status speaks of generation %d, not %d: %+v", now.Status.ObservedGeneration, now.Generation, now.Status.Conditions)
-				}
+				eventually(t, soon, "see it in the status", func(ctx context.Context) error { // which is written last
+					now := b.DeepCopy()
+					if err := env.Client.Get(ctx, client.ObjectKeyFromObject(b), now); err != nil {
+						return err
+					}
+					if now.Status.ObservedGeneration != now.Generation {
+						return fmt.Errorf("the status speaks of generation %d, not %d", now.Status.ObservedGeneration, now.Generation)
+					}
+					return nil
+				})
 			}
 		})
 	}
