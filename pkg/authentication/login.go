@@ -204,7 +204,7 @@ func (l *Logins) compare(ctx context.Context, pass string, hash password.Hash, k
 
 // busy makes ErrBusy of what means that.
 func busy(err error) error {
-	if errors.Is(err, password.ErrBusy) || errors.Is(err, context.DeadlineExceeded) {
+	if errors.Is(err, password.ErrBusy) || errors.Is(err, throttle.ErrBusy) || errors.Is(err, context.DeadlineExceeded) {
 		return fmt.Errorf("%w: %w", ErrBusy, err)
 	}
 	return err

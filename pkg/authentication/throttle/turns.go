@@ -5,13 +5,27 @@ package throttle
 
 import (
 	"context"
+	"errors"
 	"sync"
 )
 
-// turns lets one at a time do something about each name.
+const (
+	// maxWaiting attempts are waited for at most, and those under way. Any more are refused before anything is done for them.
+	maxWaiting = 64
+	// maxActive attempts are looked at at a time: while one hashes, the other reads and writes.
+	maxActive = 2
+)
+
+// ErrBusy means that too many attempts are under way.
+var ErrBusy = errors.New("too many attempts at once")
+
+// turns lets a bounded number wait, one at a time do something about each name, and few at a time do anything, so that a flood costs neither
+// this server nor the host more than a few logins do.
 type turns struct {
-	mu     sync.Mutex
-	queues map[string]*queue
+	mu      sync.Mutex
+	waiting int
+	active  chan struct{}
+	queues  map[string]*queue
 }
 
 type queue struct {
@@ -19,26 +33,40 @@ type queue struct {
 	users int
 }
 
-// enter waits for a turn as long as the context lasts. The function it returns ends the turn.
+// enter waits for a turn as long as the context lasts. The function it returns ends the turn. It is ErrBusy where too many wait.
 func (t *turns) enter(ctx context.Context, name string) (leave func(), err error) {
-	q := t.join(name)
+	q, err := t.join(name)
+	if err != nil {
+		return nil, err
+	}
 	select {
 	case q.place <- struct{}{}:
-		return func() {
-			<-q.place
-			t.quit(name, q)
-		}, nil
 	case <-ctx.Done():
 		t.quit(name, q)
 		return nil, ctx.Err()
 	}
+	select {
+	case t.active <- struct{}{}:
+	case <-ctx.Done():
+		<-q.place
+		t.quit(name, q)
+		return nil, ctx.Err()
+	}
+	return func() {
+		<-t.active
+		<-q.place
+		t.quit(name, q)
+	}, nil
 }
 
-func (t *turns) join(name string) *queue {
+func (t *turns) join(name string) (*queue, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	if t.waiting >= maxWaiting+maxActive {
+		return nil, ErrBusy
+	}
 	if t.queues == nil {
-		t.queues = map[string]*queue{}
+		t.queues, t.active = map[string]*queue{}, make(chan struct{}, maxActive)
 	}
 	q := t.queues[name]
 	if q == nil {
@@ -46,12 +74,14 @@ func (t *turns) join(name string) *queue {
 		t.queues[name] = q
 	}
 	q.users++
-	return q
+	t.waiting++
+	return q, nil
 }
 
 func (t *turns) quit(name string, q *queue) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
+	t.waiting--
 	q.users--
 	if q.users == 0 {
 		delete(t.queues, name)

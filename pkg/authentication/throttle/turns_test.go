@@ -6,6 +6,7 @@ package throttle
 import (
 	"context"
 	"errors"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -57,5 +58,49 @@ func TestTurns(t *testing.T) {
 	leave()
 	if len(turns.queues) != 0 {
 		t.Errorf("%d queues are left", len(turns.queues))
+	}
+}
+
+// TestTurnsAreFew: those beyond the bound are refused at once, and two at most are let in at a time.
+func TestTurnsAreFew(t *testing.T) {
+	var (
+		turns  turns
+		leaves []func()
+		group  sync.WaitGroup
+	)
+	for i := range maxActive {
+		leave, err := turns.enter(t.Context(), strconv.Itoa(i))
+		if err != nil {
+			t.Fatal(err)
+		}
+		leaves = append(leaves, leave)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	for i := range maxWaiting {
+		group.Go(func() {
+			if _, err := turns.enter(ctx, "waiting-"+strconv.Itoa(i)); !errors.Is(err, context.Canceled) {
+				t.Errorf("one too many was let in: %v", err)
+			}
+		})
+	}
+	for { // until all of them wait
+		turns.mu.Lock()
+		n := turns.waiting
+		turns.mu.Unlock()
+		if n == maxActive+maxWaiting {
+			break
+		}
+		time.Sleep(time.Millisecond)
+	}
+	if _, err := turns.enter(t.Context(), "one more"); !errors.Is(err, ErrBusy) {
+		t.Errorf("one more than may wait: %v", err)
+	}
+	cancel()
+	group.Wait()
+	for _, leave := range leaves {
+		leave()
+	}
+	if turns.waiting != 0 || len(turns.queues) != 0 || len(turns.active) != 0 {
+		t.Errorf("left behind: %d waiting, %d queues, %d active", turns.waiting, len(turns.queues), len(turns.active))
 	}
 }
