@@ -12,7 +12,7 @@ import (
 const (
 	// maxWaiting attempts are waited for at most, and those under way. Any more are refused before anything is done for them.
 	maxWaiting = 64
-	// maxActive attempts are looked at at a time: while one hashes, the other reads and writes.
+	// maxActive attempts are under way together: while one hashes, the other reads and writes.
 	maxActive = 2
 )
 
