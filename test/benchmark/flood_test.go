@@ -20,7 +20,7 @@ const (
 
 	// A round is a quiet phase and a flood: in turns, so that whatever else the machine does meets both. There are more than minRounds
 	// where that is too few lists beside the flood for a 99th percentile.
-	minRounds, maxRounds = 4, 8
+	minRounds, maxRounds = 4, 6
 	enoughLists          = 300
 
 	// phaseLength is how long a phase lasts; a flood goes on until its last wave has been answered.
