@@ -57,9 +57,9 @@ type Attempt struct {
 	throttle *Throttle
 	account  key
 	address  *key
-	// counted says that the account has failures to be forgotten.
-	counted bool
-	leave   func()
+	// failures and fromAddress are what has been counted, as it was last read; nil is nothing.
+	failures, fromAddress *kubevisionv1alpha1.KubeVisionLoginThrottle
+	turn                  *turn
 }
 
 // Begin asks whether an attempt may be looked at: on a user, or a name where there is no user, from an address. It is a BlockedError where
@@ -91,11 +91,11 @@ func (a *Attempt) enter(ctx context.Context) (*Attempt, error) {
 	if err := a.admit(ctx, t.Cache); err != nil { // what the copies refuse costs neither a call nor a place in the queue
 		return nil, err
 	}
-	leave, err := t.turns.enter(ctx, a.account.name)
+	turn, err := t.turns.enter(ctx, a.account.name)
 	if err != nil {
 		return nil, fmt.Errorf("waiting for other logins of the account: %w", err)
 	}
-	a.leave = leave
+	a.turn = turn
 	if err := a.admit(ctx, t.Client); err != nil {
 		a.Release()
 		return nil, err
@@ -106,18 +106,16 @@ func (a *Attempt) enter(ctx context.Context) (*Attempt, error) {
 // admit looks at the account where the reader says, and at the address always in the copies: a few failures more or less do not matter there.
 func (a *Attempt) admit(ctx context.Context, accounts client.Reader) error {
 	t := a.throttle
-	found, err := read(ctx, accounts, a.account)
-	if err != nil {
+	var err error
+	if a.failures, err = read(ctx, accounts, a.account); err != nil {
 		return err
 	}
-	a.counted = found != nil
-	pause := a.account.policy.Wait(counterOf(found), t.Clock.Now())
+	pause := a.account.policy.Wait(counterOf(a.failures), t.Clock.Now())
 	if a.address != nil {
-		found, err := read(ctx, t.Cache, *a.address)
-		if err != nil {
+		if a.fromAddress, err = read(ctx, t.Cache, *a.address); err != nil {
 			return err
 		}
-		pause = max(pause, a.address.policy.Wait(counterOf(found), t.Clock.Now()))
+		pause = max(pause, a.address.policy.Wait(counterOf(a.fromAddress), t.Clock.Now()))
 	}
 	if pause > 0 {
 		return &BlockedError{RetryAfter: pause}
@@ -146,10 +144,12 @@ func counterOf(found *kubevisionv1alpha1.KubeVisionLoginThrottle) Counter {
 }
 
 // Release ends an attempt that was not looked at. After Failed or Succeeded it does nothing.
-func (a *Attempt) Release() {
-	if a.leave != nil {
-		a.leave()
-		a.leave = nil
+func (a *Attempt) Release() { a.end(false) }
+
+func (a *Attempt) end(failed bool) {
+	if a.turn != nil {
+		a.turn.end(failed)
+		a.turn = nil
 	}
 }
 
@@ -157,7 +157,7 @@ func (a *Attempt) Release() {
 // guessing at others for ever.
 func (a *Attempt) Succeeded(ctx context.Context) error {
 	defer a.Release()
-	if !a.counted {
+	if a.failures == nil {
 		return nil
 	}
 	o := &kubevisionv1alpha1.KubeVisionLoginThrottle{ObjectMeta: metav1.ObjectMeta{Name: a.account.name}}
@@ -174,26 +174,28 @@ type Blocked struct {
 
 // Failed counts a failure.
 func (a *Attempt) Failed(ctx context.Context) (blocked Blocked, err error) {
-	defer a.Release()
+	defer a.end(true)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
 	defer cancel()
 	var errs [2]error
-	blocked.Account, errs[0] = a.throttle.record(ctx, a.account)
+	blocked.Account, errs[0] = a.throttle.record(ctx, a.account, a.failures)
 	if a.address != nil {
-		blocked.Address, errs[1] = a.throttle.record(ctx, *a.address)
+		blocked.Address, errs[1] = a.throttle.record(ctx, *a.address, a.fromAddress)
 	}
 	return blocked, errors.Join(errs[:]...)
 }
 
 // record is a compare-and-swap, so that no failure is lost to another replica.
-func (t *Throttle) record(ctx context.Context, k key) (pause time.Duration, err error) {
+func (t *Throttle) record(ctx context.Context, k key, known *kubevisionv1alpha1.KubeVisionLoginThrottle) (pause time.Duration, err error) {
+	current := func() (*kubevisionv1alpha1.KubeVisionLoginThrottle, error) { return known, nil }
 	err = retry.OnError(contention(), func(err error) bool {
 		return apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) || apierrors.IsNotFound(err)
 	}, func() error {
-		found, err := read(ctx, t.Client, k)
+		found, err := current()
 		if err != nil {
 			return err
 		}
+		current = func() (*kubevisionv1alpha1.KubeVisionLoginThrottle, error) { return read(ctx, t.Client, k) }
 		now := t.Clock.Now()
 		counter := k.policy.Add(counterOf(found), now)
 		pause = k.policy.Wait(counter, now)

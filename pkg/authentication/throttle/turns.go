@@ -7,13 +7,18 @@ import (
 	"context"
 	"errors"
 	"sync"
+	"time"
 )
 
 const (
 	// maxWaiting attempts are waited for at most, and those under way. Any more are refused before anything is done for them.
-	maxWaiting = 64
+	maxWaiting = 32
 	// maxActive attempts are under way together: while one hashes, the other reads and writes.
 	maxActive = 2
+	// restFactor times as long as a failed attempt took, its place stays empty, up to maxRest: whoever guesses gets a third of what whoever
+	// knows the password gets, and the less of it the slower the machine already is.
+	restFactor = 2
+	maxRest    = 500 * time.Millisecond
 )
 
 // ErrBusy means that too many attempts are under way.
@@ -33,8 +38,16 @@ type queue struct {
 	users int
 }
 
-// enter waits for a turn as long as the context lasts. The function it returns ends the turn. It is ErrBusy where too many wait.
-func (t *turns) enter(ctx context.Context, name string) (leave func(), err error) {
+// turn is the time in which an attempt may work.
+type turn struct {
+	turns *turns
+	name  string
+	queue *queue
+	begun time.Time
+}
+
+// enter waits for a turn as long as the context lasts. It is ErrBusy where too many wait.
+func (t *turns) enter(ctx context.Context, name string) (*turn, error) {
 	q, err := t.join(name)
 	if err != nil {
 		return nil, err
@@ -52,11 +65,19 @@ func (t *turns) enter(ctx context.Context, name string) (leave func(), err error
 		t.quit(name, q)
 		return nil, ctx.Err()
 	}
-	return func() {
-		<-t.active
-		<-q.place
-		t.quit(name, q)
-	}, nil
+	return &turn{turns: t, name: name, queue: q, begun: time.Now()}, nil
+}
+
+// end lets the next one in: at once, or after a rest where the attempt failed. The account itself does not wait.
+func (t *turn) end(failed bool) {
+	<-t.queue.place
+	t.turns.quit(t.name, t.queue)
+	leave := func() { <-t.turns.active }
+	if !failed {
+		leave()
+		return
+	}
+	time.AfterFunc(min(restFactor*time.Since(t.begun), maxRest), leave)
 }
 
 func (t *turns) join(name string) (*queue, error) {

@@ -10,6 +10,7 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -22,7 +23,7 @@ func TestTurns(t *testing.T) {
 	)
 	for range 50 {
 		group.Go(func() {
-			leave, err := turns.enter(t.Context(), "a")
+			turn, err := turns.enter(t.Context(), "a")
 			if err != nil {
 				t.Error(err)
 				return
@@ -31,7 +32,7 @@ func TestTurns(t *testing.T) {
 				t.Errorf("%d at once", n)
 			}
 			inside.Add(-1)
-			leave()
+			turn.end(false)
 		})
 	}
 	group.Wait()
@@ -39,7 +40,7 @@ func TestTurns(t *testing.T) {
 		t.Errorf("%d queues are left", len(turns.queues))
 	}
 
-	leave, err := turns.enter(t.Context(), "a")
+	turn, err := turns.enter(t.Context(), "a")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -53,9 +54,9 @@ func TestTurns(t *testing.T) {
 		t.Errorf("another account waits: %v", err)
 	}
 	if err == nil {
-		other()
+		other.end(false)
 	}
-	leave()
+	turn.end(false)
 	if len(turns.queues) != 0 {
 		t.Errorf("%d queues are left", len(turns.queues))
 	}
@@ -65,15 +66,15 @@ func TestTurns(t *testing.T) {
 func TestTurnsAreFew(t *testing.T) {
 	var (
 		turns  turns
-		leaves []func()
+		inside []*turn
 		group  sync.WaitGroup
 	)
 	for i := range maxActive {
-		leave, err := turns.enter(t.Context(), strconv.Itoa(i))
+		turn, err := turns.enter(t.Context(), strconv.Itoa(i))
 		if err != nil {
 			t.Fatal(err)
 		}
-		leaves = append(leaves, leave)
+		inside = append(inside, turn)
 	}
 	ctx, cancel := context.WithCancel(t.Context())
 	for i := range maxWaiting {
@@ -97,10 +98,50 @@ func TestTurnsAreFew(t *testing.T) {
 	}
 	cancel()
 	group.Wait()
-	for _, leave := range leaves {
-		leave()
+	for _, turn := range inside {
+		turn.end(false)
 	}
 	if turns.waiting != 0 || len(turns.queues) != 0 || len(turns.active) != 0 {
 		t.Errorf("left behind: %d waiting, %d queues, %d active", turns.waiting, len(turns.queues), len(turns.active))
 	}
+}
+
+// TestTurnsRest: the place of an attempt that failed stays empty for a while, but its account may queue again; that of any other is free at
+// once.
+func TestTurnsRest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var turns turns
+		const took = 50 * time.Millisecond
+		for _, failed := range []bool{false, true} {
+			var inside []*turn
+			for i := range maxActive {
+				turn, err := turns.enter(t.Context(), strconv.Itoa(i))
+				if err != nil {
+					t.Fatal(err)
+				}
+				inside = append(inside, turn)
+			}
+			time.Sleep(took)
+			for _, turn := range inside {
+				turn.end(failed)
+			}
+			ended := time.Now()
+			turn, err := turns.enter(t.Context(), "0")
+			if err != nil {
+				t.Fatal(err)
+			}
+			want := time.Duration(0)
+			if failed {
+				want = restFactor * took
+			}
+			if waited := time.Since(ended); waited != want {
+				t.Errorf("where attempts failed (%t), the next waits for %s, want %s", failed, waited, want)
+			}
+			turn.end(false)
+		}
+		synctest.Wait()
+		if len(turns.active) != 0 {
+			t.Errorf("%d places are still taken", len(turns.active))
+		}
+	})
 }
