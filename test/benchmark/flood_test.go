@@ -5,7 +5,6 @@ package benchmark_test
 
 import (
 	"context"
-	"fmt"
 	"runtime"
 	"testing"
 	"time"
@@ -39,11 +38,12 @@ func BenchmarkLoginFlood(b *testing.B) {
 	others := newBystander(b, listedPods)
 	prefix, victim := fixture.Name("nobody"), set().User(b, "victim")
 	// The throttle counts by name and by address: it must not do the server's work here.
-	ever := func(n int) string { return fmt.Sprintf("%s-%d", prefix, n) }
-	b.Run("names", func(b *testing.B) { measureFlood(b, others, crowd{username: ever, scattered: true}) })
-	b.Run("connections", func(b *testing.B) { measureFlood(b, others, crowd{username: ever, scattered: true, reconnect: true}) })
+	b.Run("names", func(b *testing.B) { measureFlood(b, others, crowd{Username: prefix, Distinct: true, Scattered: true}) })
+	b.Run("connections", func(b *testing.B) {
+		measureFlood(b, others, crowd{Username: prefix, Distinct: true, Scattered: true, Reconnect: true})
+	})
 	// Here it does, after the first few.
-	b.Run("account", func(b *testing.B) { measureFlood(b, others, crowd{username: func(int) string { return victim.Name }}) })
+	b.Run("account", func(b *testing.B) { measureFlood(b, others, crowd{Username: victim.Name}) })
 }
 
 // measureFlood reports what a flood does to the server and to a bystander.
@@ -51,8 +51,8 @@ func measureFlood(b *testing.B, others *bystander, c crowd) {
 	b.Helper()
 	b.Cleanup(func() { forgive(b) })
 	pid, idle := freshServer(b, others)
-	f := newFlood(b, c)
-	if err := f.wave(b.Context()); err != nil { // all connect, which is not what is measured where connections are kept
+	f := newSender(b, c)
+	if err := f.wave(); err != nil { // all connect, which is not what is measured where connections are kept
 		b.Fatal(err)
 	}
 	var quiet, flooded durations
@@ -63,7 +63,7 @@ func measureFlood(b *testing.B, others *bystander, c crowd) {
 		}
 	}
 	peak := readMemory(b, pid).peak
-	b.Logf("%d lists in quiet, %d beside %d logins", len(quiet), len(flooded), f.sent.Load())
+	b.Logf("%d lists in quiet, %d beside %d logins", len(quiet), len(flooded), f.last.Sent)
 	b.ReportMetric(0, "ns/op") // how long it takes is chosen above
 	b.ReportMetric(idle, "rss-idle-MiB")
 	b.ReportMetric(peak, "rss-peak-MiB")

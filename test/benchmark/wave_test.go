@@ -16,7 +16,6 @@ import (
 	"strings"
 	"sync"
 	"sync/atomic"
-	"testing"
 	"time"
 
 	"github.com/kubevision-io/kubevision/test/conformance/fixture"
@@ -26,21 +25,21 @@ import (
 const (
 	// parallelLogins are under way at once in a wave.
 	parallelLogins = 500
-	// waveInterval is from the start of a wave to that of the next at least: without it, logins that are refused at once would come as
-	// fast as this process can send them, and it is the sender who would take the processors from the bystander.
-	waveInterval = time.Second
 	// loginTimeout is how long a login may take before the benchmark fails. The server gives up long before.
 	loginTimeout = time.Minute
 )
 
 // crowd is a kind of clients who log in with a wrong password.
 type crowd struct {
-	// username is that of the n-th login.
-	username func(n int) string
-	// scattered clients come from an address each: all of 127.0.0.0/8 is this machine. Otherwise they share one.
-	scattered bool
-	// reconnect makes a connection for each login. Otherwise each client keeps its own.
-	reconnect bool
+	Endpoint     string
+	AuthorityPEM []byte
+	// Username is that of all, or with Distinct what each one's begins with.
+	Username string
+	Distinct bool
+	// Scattered clients come from an address each: all of 127.0.0.0/8 is this machine. Otherwise they share one.
+	Scattered bool
+	// Reconnect makes a connection for each login. Otherwise each client keeps its own.
+	Reconnect bool
 }
 
 // flood is a crowd at work.
@@ -53,39 +52,25 @@ type flood struct {
 	codes map[int]int
 }
 
-func newFlood(b *testing.B, c crowd) *flood {
-	b.Helper()
+func newFlood(c crowd) (*flood, error) {
 	roots := x509.NewCertPool()
-	if !roots.AppendCertsFromPEM(env.KubeVision.CAPEM()) {
-		b.Fatal("no certificate authority in the PEM text")
+	if !roots.AppendCertsFromPEM(c.AuthorityPEM) {
+		return nil, errors.New("no certificate authority in the PEM text")
 	}
 	transport := &http.Transport{
 		TLSClientConfig:     &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
-		MaxIdleConnsPerHost: parallelLogins, MaxConnsPerHost: parallelLogins, DisableKeepAlives: c.reconnect,
+		MaxIdleConnsPerHost: parallelLogins, MaxConnsPerHost: parallelLogins, DisableKeepAlives: c.Reconnect,
 	}
 	var address atomic.Uint32
 	address.Store(0x7f_01_00_00) // 127.1.0.0
 	transport.DialContext = func(ctx context.Context, network, to string) (net.Conn, error) {
 		dialer := net.Dialer{}
-		if c.scattered {
+		if c.Scattered {
 			dialer.LocalAddr = &net.TCPAddr{IP: binary.BigEndian.AppendUint32(nil, address.Add(1))}
 		}
 		return dialer.DialContext(ctx, network, to)
 	}
-	b.Cleanup(transport.CloseIdleConnections)
-	return &flood{crowd: c, codes: map[int]int{}, client: &http.Client{Timeout: loginTimeout, Transport: transport}}
-}
-
-// waves sends one after the other for a time: each when the one before has been answered and is an interval old.
-func (f *flood) waves(ctx context.Context, length time.Duration) error {
-	for begun := time.Now(); time.Since(begun) < length; {
-		next := time.After(waveInterval)
-		if err := f.wave(ctx); err != nil {
-			return err
-		}
-		<-next
-	}
-	return nil
+	return &flood{crowd: c, codes: map[int]int{}, client: &http.Client{Timeout: loginTimeout, Transport: transport}}, nil
 }
 
 // wave sends as many logins at once as there are clients, and waits until all are answered.
@@ -105,8 +90,12 @@ func (f *flood) wave(ctx context.Context) error {
 }
 
 func (f *flood) login(ctx context.Context) error {
-	r := fixture.LoginRequest(wire.DirectPath, f.username(int(f.sent.Add(1))), "wrong")
-	request, err := http.NewRequestWithContext(ctx, r.Method, env.KubeVision.Endpoint()+r.Path, strings.NewReader(r.Body))
+	name := f.Username
+	if n := f.sent.Add(1); f.Distinct {
+		name = fmt.Sprintf("%s-%d", name, n)
+	}
+	r := fixture.LoginRequest(wire.DirectPath, name, "wrong")
+	request, err := http.NewRequestWithContext(ctx, r.Method, f.Endpoint+r.Path, strings.NewReader(r.Body))
 	if err != nil {
 		return fmt.Errorf("making a login: %w", err)
 	}
@@ -128,12 +117,4 @@ func (f *flood) login(ctx context.Context) error {
 	defer f.mu.Unlock()
 	f.codes[code]++
 	return nil
-}
-
-// report says how the logins were answered.
-func (f *flood) report(b *testing.B) {
-	b.Helper()
-	for _, code := range []int{wire.Unauthenticated, wire.TooManyRequests} {
-		b.ReportMetric(float64(f.codes[code])/float64(f.sent.Load()), fmt.Sprintf("share-%d", code))
-	}
 }

@@ -187,15 +187,17 @@ func (a *Attempt) Failed(ctx context.Context) (blocked Blocked, err error) {
 
 // record is a compare-and-swap, so that no failure is lost to another replica.
 func (t *Throttle) record(ctx context.Context, k key, known *kubevisionv1alpha1.KubeVisionLoginThrottle) (pause time.Duration, err error) {
-	current := func() (*kubevisionv1alpha1.KubeVisionLoginThrottle, error) { return known, nil }
+	stale := false
 	err = retry.OnError(contention(), func(err error) bool {
 		return apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) || apierrors.IsNotFound(err)
 	}, func() error {
-		found, err := current()
-		if err != nil {
-			return err
+		found := known
+		if stale {
+			if found, err = read(ctx, t.Client, k); err != nil {
+				return err
+			}
 		}
-		current = func() (*kubevisionv1alpha1.KubeVisionLoginThrottle, error) { return read(ctx, t.Client, k) }
+		stale = true
 		now := t.Clock.Now()
 		counter := k.policy.Add(counterOf(found), now)
 		pause = k.policy.Wait(counter, now)

@@ -1,0 +1,141 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package benchmark_test
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"testing"
+	"time"
+
+	"github.com/kubevision-io/kubevision/test/conformance/wire"
+)
+
+const (
+	// senderVariable makes this program one that sends logins.
+	senderVariable = "KUBEVISION_BENCHMARK_SENDER"
+	// waveInterval is from the start of a wave to that of the next at least: without it, logins that are refused at once would come as
+	// fast as they can be sent.
+	waveInterval = time.Second
+)
+
+// report is what a sender says after each wave.
+type report struct {
+	// Sent and Codes are of all waves so far.
+	Sent  int64
+	Codes map[int]int
+	Error string `json:",omitempty"`
+}
+
+// sender is a process of its own that sends waves, at the lowest priority: those who flood a server with logins are on other machines, and what
+// it costs to be them must not slow down whoever is measured.
+type sender struct {
+	orders  *json.Encoder
+	reports *json.Decoder
+	last    report
+}
+
+func newSender(b *testing.B, c crowd) *sender {
+	b.Helper()
+	c.Endpoint, c.AuthorityPEM = env.KubeVision.Endpoint(), env.KubeVision.CAPEM()
+	program, err := os.Executable()
+	if err != nil {
+		b.Fatal(err)
+	}
+	cmd := exec.Command("nice", "-n", "19", program) //nolint:noctx // it ends when its input does
+	cmd.Env, cmd.Stderr = append(os.Environ(), senderVariable+"=1"), os.Stderr
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		b.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		b.Fatal(err)
+	}
+	b.Cleanup(func() {
+		if err := errors.Join(in.Close(), cmd.Wait()); err != nil {
+			b.Errorf("the sender: %v", err)
+		}
+	})
+	s := &sender{orders: json.NewEncoder(in), reports: json.NewDecoder(bufio.NewReader(out))}
+	if err := s.orders.Encode(c); err != nil {
+		b.Fatal(err)
+	}
+	return s
+}
+
+// wave has one sent, and waits until all of it is answered.
+func (s *sender) wave() error {
+	if err := s.orders.Encode(true); err != nil {
+		return fmt.Errorf("ordering a wave: %w", err)
+	}
+	s.last = report{}
+	if err := s.reports.Decode(&s.last); err != nil {
+		return fmt.Errorf("waiting for the end of a wave: %w", err)
+	}
+	if s.last.Error != "" {
+		return errors.New(s.last.Error)
+	}
+	return nil
+}
+
+// waves has one sent after the other for a time: each when the one before has been answered and is an interval old.
+func (s *sender) waves(_ context.Context, length time.Duration) error {
+	for begun := time.Now(); time.Since(begun) < length; {
+		next := time.After(waveInterval)
+		if err := s.wave(); err != nil {
+			return err
+		}
+		<-next
+	}
+	return nil
+}
+
+// report says how the logins were answered.
+func (s *sender) report(b *testing.B) {
+	b.Helper()
+	for _, code := range []int{wire.Unauthenticated, wire.TooManyRequests} {
+		b.ReportMetric(float64(s.last.Codes[code])/float64(s.last.Sent), fmt.Sprintf("share-%d", code))
+	}
+}
+
+// send is the sender's main function.
+func send(in io.Reader, out io.Writer) error {
+	orders, reports := json.NewDecoder(in), json.NewEncoder(out)
+	var c crowd
+	if err := orders.Decode(&c); err != nil {
+		return fmt.Errorf("reading whose logins to send: %w", err)
+	}
+	f, err := newFlood(c)
+	if err != nil {
+		return err
+	}
+	for {
+		var order bool
+		err := orders.Decode(&order)
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("reading an order: %w", err)
+		}
+		r := report{}
+		if err := f.wave(context.Background()); err != nil {
+			r.Error = err.Error()
+		}
+		r.Sent, r.Codes = f.sent.Load(), f.codes
+		if err := reports.Encode(r); err != nil {
+			return fmt.Errorf("reporting a wave: %w", err)
+		}
+	}
+}
