@@ -88,6 +88,7 @@ func clusterStatuses(b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan, err e
 		}
 		if p.namespaces != nil {
 			s.NamespaceCount = new(int32(min(len(p.namespaces), 1<<30)))
+			s.Namespaces = p.namespaces[:min(len(p.namespaces), maxNamespaces)]
 		}
 		out = append(out, s)
 	}
@@ -95,6 +96,9 @@ func clusterStatuses(b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan, err e
 }
 
 const maxSummary = 60
+
+// maxNamespaces are named in the status of a cluster: as many as the schema allows.
+const maxNamespaces = 256
 
 // summary is the spec for a table.
 func summary(b *kubevisionv1alpha1.KubeVisionRoleBinding) *kubevisionv1alpha1.RoleBindingSummary {

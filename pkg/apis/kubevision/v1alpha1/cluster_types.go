@@ -77,6 +77,11 @@ type KubeVisionClusterStatus struct {
 	// +optional
 	Version string `json:"version,omitempty"`
 
+	// clusterID is the UID of the cluster's namespace kube-system, by which two
+	// registrations of one cluster are told from two clusters.
+	// +optional
+	ClusterID string `json:"clusterID,omitempty"`
+
 	// apiServer is the URL of the cluster's API server.
 	// +optional
 	APIServer string `json:"apiServer,omitempty"`

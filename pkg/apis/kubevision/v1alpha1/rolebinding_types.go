@@ -250,6 +250,12 @@ type RoleBindingClusterStatus struct {
 	// where a ClusterRoleBinding holds in all.
 	// +optional
 	NamespaceCount *int32 `json:"namespaceCount,omitempty"`
+	// namespaces are those with a RoleBinding, in alphabetical order; the first
+	// 256 where there are more.
+	// +optional
+	// +listType=set
+	// +kubebuilder:validation:MaxItems=256
+	Namespaces []string `json:"namespaces,omitempty"`
 }
 
 // KubeVisionRoleBindingList is a list of role bindings.
