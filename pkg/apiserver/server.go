@@ -31,6 +31,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authentication/token"
 	"github.com/kubevision-io/kubevision/pkg/authorization"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
+	"github.com/kubevision-io/kubevision/pkg/clusters/dial"
 	"github.com/kubevision-io/kubevision/pkg/registry/auth"
 	"github.com/kubevision-io/kubevision/pkg/registry/cluster"
 	"github.com/kubevision-io/kubevision/pkg/registry/resource"
@@ -58,6 +59,8 @@ type ExtraConfig struct {
 	TrustedProxies []netip.Prefix
 	// TwoFactorRoles are the roles whose holders must have a second factor.
 	TwoFactorRoles []string
+	// ClusterAddresses are where clusters may be.
+	ClusterAddresses dial.Policy
 }
 
 // Config configures the server.
@@ -126,7 +129,9 @@ func (c *Config) routes(ctx context.Context, s *state, clients *clientFinder) (*
 	if err != nil {
 		return nil, nil, err
 	}
-	connections, err := clusters.NewConnections(s.config, s.cache, s.bound)
+	connections, err := clusters.NewConnections(ctx, clusters.Options{
+		Config: s.config, Cache: s.cache, Secrets: s.secrets, Live: s.client, Bound: s.bound, Policy: c.ExtraConfig.ClusterAddresses,
+	})
 	if err != nil {
 		return nil, nil, err
 	}

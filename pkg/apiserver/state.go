@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -41,9 +42,11 @@ const cacheSyncPatience = 100 * time.Millisecond
 type state struct {
 	config *rest.Config
 	cache  cache.Cache
-	client client.Client
-	keys   *token.KeySet
-	bound  *clusters.Bound
+	// secrets holds the metadata of the Secrets of KubeVision's namespace, by which a new kubeconfig is noticed.
+	secrets cache.Cache
+	client  client.Client
+	keys    *token.KeySet
+	bound   *clusters.Bound
 
 	// recorder writes events on users.
 	recorder    events.EventRecorder
@@ -76,11 +79,17 @@ func newState(ctx context.Context, config *rest.Config) (*state, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making a cache: %w", err)
 	}
+	secrets, err := cache.New(config, cache.Options{
+		Scheme: scheme, DefaultTransform: cache.TransformStripManagedFields(), DefaultNamespaces: map[string]cache.Config{names.Namespace: {}},
+	})
+	if err != nil {
+		return nil, fmt.Errorf("making a cache of secrets' metadata: %w", err)
+	}
 	kube, err := kubernetes.NewForConfig(config)
 	if err != nil {
 		return nil, fmt.Errorf("making a client for events: %w", err)
 	}
-	s := &state{config: config, cache: cached, client: live, keys: token.NewKeySet(clock.RealClock{}), stopped: make(chan struct{})}
+	s := &state{config: config, cache: cached, secrets: secrets, client: live, keys: token.NewKeySet(clock.RealClock{}), stopped: make(chan struct{})}
 	s.broadcaster = events.NewBroadcaster(&events.EventSinkImpl{Interface: kube.EventsV1()})
 	s.recorder = s.broadcaster.NewRecorder(scheme, component)
 	if err := s.watch(ctx); err != nil {
@@ -132,11 +141,17 @@ func (s *state) start(hook genericapiserver.PostStartHookContext) error {
 		cancel()
 		return fmt.Errorf("recording events: %w", err)
 	}
+	var group sync.WaitGroup
+	for _, c := range []cache.Cache{s.cache, s.secrets} {
+		group.Go(func() {
+			if err := c.Start(ctx); err != nil {
+				klog.FromContext(ctx).Error(err, "A cache has stopped")
+			}
+		})
+	}
 	go func() {
 		defer close(s.stopped)
-		if err := s.cache.Start(ctx); err != nil {
-			klog.FromContext(ctx).Error(err, "The cache has stopped")
-		}
+		group.Wait()
 	}()
 	return nil
 }
@@ -160,7 +175,7 @@ func (s *state) readyzChecks() []healthz.HealthChecker {
 		healthz.NamedCheck("kubevision-caches", func(r *http.Request) error {
 			ctx, cancel := context.WithTimeout(r.Context(), cacheSyncPatience)
 			defer cancel()
-			if !s.cache.WaitForCacheSync(ctx) {
+			if !s.cache.WaitForCacheSync(ctx) || !s.secrets.WaitForCacheSync(ctx) {
 				return errors.New("the caches are not filled yet")
 			}
 			return nil

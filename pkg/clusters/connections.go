@@ -20,9 +20,11 @@ import (
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/transport"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/clusters/dial"
 )
 
 // callTimeout ends a call to a cluster that does not answer.
@@ -37,24 +39,42 @@ var (
 	ErrNobodyToActAs = errors.New("no KubeVisionRoleBinding names the user")
 )
 
-// Connections finds the connection to a cluster. Finding makes no call and never waits.
+// Connections finds the connection to a cluster. Finding never waits for a cluster.
 type Connections struct {
-	reader client.Reader
-	host   *Connection
+	reader  client.Reader
+	host    *Connection
+	members *members
 }
 
-// NewConnections connects to the host. The configuration is that of the program's own account, which is used for nothing but to get
-// tokens of the impersonating account; the reader holds the KubeVision objects.
-func NewConnections(config *rest.Config, reader client.Reader, bound *Bound) (*Connections, error) {
-	kube, err := kubernetes.NewForConfig(config)
+// Options are what connections are made of.
+type Options struct {
+	// Config is that of the program's own account on the host, which is used for nothing but to get tokens of the impersonating account.
+	Config *rest.Config
+	// Cache holds the KubeVision objects, Secrets the metadata of the Secrets of KubeVision's namespace.
+	Cache, Secrets cache.Cache
+	// Live reads from the host.
+	Live client.Reader
+	// Bound knows who may be acted for.
+	Bound *Bound
+	// Policy says which addresses may be dialled.
+	Policy dial.Policy
+}
+
+// NewConnections connects to the host, and to the other clusters when they are asked for.
+func NewConnections(ctx context.Context, o Options) (*Connections, error) {
+	kube, err := kubernetes.NewForConfig(o.Config)
 	if err != nil {
 		return nil, fmt.Errorf("making a client for the host: %w", err)
 	}
-	host, err := connect(config, newTokenSource(kube.CoreV1()), bound)
+	host, err := connect(o.Config, newTokenSource(kube.CoreV1()), o.Bound)
 	if err != nil {
 		return nil, fmt.Errorf("connecting to the host: %w", err)
 	}
-	return &Connections{reader: reader, host: host}, nil
+	m := &members{secrets: o.Secrets, live: o.Live, policy: o.Policy, bound: o.Bound, open: map[string]*openMember{}}
+	if err := m.watch(ctx, o.Cache, o.Secrets); err != nil {
+		return nil, err
+	}
+	return &Connections{reader: o.Cache, host: host, members: m}, nil
 }
 
 // Get is the connection to a registered cluster. It is ErrNotRegistered or ErrNotConnected where there is none.
@@ -67,10 +87,15 @@ func (c *Connections) Get(ctx context.Context, name string) (*Connection, error)
 	if err != nil {
 		return nil, fmt.Errorf("reading cluster %s: %w", name, err)
 	}
-	if !cluster.Spec.InCluster || !cluster.DeletionTimestamp.IsZero() {
-		return nil, fmt.Errorf("%w: %s", ErrNotConnected, name)
+	switch {
+	case !cluster.DeletionTimestamp.IsZero():
+		return nil, fmt.Errorf("%w: %s is being removed", ErrNotConnected, name)
+	case cluster.Spec.InCluster:
+		return c.host, nil
+	case cluster.Spec.KubeconfigSecretRef == nil:
+		return nil, fmt.Errorf("%w: %s has no kubeconfig", ErrNotConnected, name)
 	}
-	return c.host, nil
+	return c.members.get(ctx, cluster)
 }
 
 // HostAs is a client for the host's KubeVision objects and Secrets that acts as the user, with exactly the rights that the host's RBAC gives
@@ -91,16 +116,22 @@ type Connection struct {
 	bound     *Bound
 }
 
-// connect makes a connection that authenticates with tokens of the impersonating account and with nothing else.
+// connect makes a connection to the host.
 func connect(config *rest.Config, tokens *tokenSource, bound *Bound) (*Connection, error) {
 	anonymous := rest.AnonymousClientConfig(config)
 	anonymous.Timeout = callTimeout
 	anonymous.QPS = -1 // the cluster's own flow control is fairer to many users than one queue in front of it
-	anonymous.NegotiatedSerializer = scheme.Codecs.WithoutConversion()
 	base, err := rest.TransportFor(anonymous)
 	if err != nil {
 		return nil, fmt.Errorf("making a transport: %w", err)
 	}
+	return newConnection(anonymous, base, tokens, bound)
+}
+
+// newConnection makes a connection that authenticates with tokens of the impersonating account and with nothing else.
+func newConnection(anonymous *rest.Config, base http.RoundTripper, tokens *tokenSource, bound *Bound) (*Connection, error) {
+	anonymous = rest.CopyConfig(anonymous)
+	anonymous.NegotiatedSerializer = scheme.Codecs.WithoutConversion()
 	authenticated := transport.ResettableTokenSourceWrapTransport(transport.NewCachedTokenSource(tokens))(base)
 	robot := &http.Client{Transport: authenticated, Timeout: callTimeout, CheckRedirect: refuseRedirect}
 	discoveryClient, err := discovery.NewDiscoveryClientForConfigAndClient(anonymous, robot)

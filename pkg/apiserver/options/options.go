@@ -10,7 +10,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/netip"
 	"runtime"
 	"time"
 
@@ -22,6 +21,7 @@ import (
 	logsapi "k8s.io/component-base/logs/api/v1"
 
 	"github.com/kubevision-io/kubevision/pkg/apiserver"
+	"github.com/kubevision-io/kubevision/pkg/clusters/dial"
 )
 
 const (
@@ -55,6 +55,8 @@ type Options struct {
 	TrustedProxies []string
 	// TwoFactorRoles are the roles whose holders must have a second factor.
 	TwoFactorRoles []string
+	// ClusterAddresses are where clusters may be.
+	ClusterAddresses dial.Flags
 	// ShutdownDelay is how long the server goes on after it was told to stop, until nobody sends it requests any more.
 	ShutdownDelay time.Duration
 }
@@ -102,6 +104,7 @@ func (o *Options) AddFlags(fs *pflag.FlagSet) {
 		"Networks (CIDR) of the proxies whose X-Forwarded-For header says where a request comes from. Without any, it is where the connection comes from.")
 	fs.StringSliceVar(&o.TwoFactorRoles, "two-factor-roles", nil,
 		"Roles whose holders must have a second factor: admin, ops, dev, readonly, or names of ClusterRoles.")
+	o.ClusterAddresses.AddFlags(fs)
 	fs.DurationVar(&o.ShutdownDelay, "shutdown-delay-duration", o.ShutdownDelay,
 		"Time to go on serving after a signal to stop, while /readyz already fails, so that load balancers notice.")
 }
@@ -129,8 +132,11 @@ func (o *Options) Validate() error {
 	if o.LoginFailuresPerAddress < 1 {
 		errs = append(errs, errors.New("--login-failures-per-address must be at least 1"))
 	}
-	if _, err := parseNetworks(o.TrustedProxies); err != nil {
+	if _, err := dial.ParseNetworks(o.TrustedProxies); err != nil {
 		errs = append(errs, fmt.Errorf("--trusted-proxies: %w", err))
+	}
+	if _, err := o.ClusterAddresses.Policy(); err != nil {
+		errs = append(errs, err)
 	}
 	if o.ShutdownDelay < 0 {
 		errs = append(errs, errors.New("--shutdown-delay-duration must not be negative"))
@@ -153,7 +159,11 @@ func (o *Options) Config(ctx context.Context) (apiserver.CompletedConfig, error)
 	if err := o.apply(generic); err != nil {
 		return apiserver.CompletedConfig{}, err
 	}
-	proxies, err := parseNetworks(o.TrustedProxies)
+	proxies, err := dial.ParseNetworks(o.TrustedProxies)
+	if err != nil {
+		return apiserver.CompletedConfig{}, err
+	}
+	addresses, err := o.ClusterAddresses.Policy()
 	if err != nil {
 		return apiserver.CompletedConfig{}, err
 	}
@@ -161,23 +171,12 @@ func (o *Options) Config(ctx context.Context) (apiserver.CompletedConfig, error)
 		GenericConfig: generic,
 		ExtraConfig: apiserver.ExtraConfig{
 			AccessTokenTTL: o.AccessTokenTTL, LoginFailuresPerAddress: o.LoginFailuresPerAddress, TrustedProxies: proxies, TwoFactorRoles: o.TwoFactorRoles,
+			ClusterAddresses: addresses,
 			// Half of the processors, so that a flood of logins leaves the others to everything else; and few, since each takes memory.
 			PasswordHashes: min(max(runtime.GOMAXPROCS(0)/2, 1), maxPasswordHashes),
 		},
 	}
 	return c.Complete(ctx)
-}
-
-func parseNetworks(values []string) ([]netip.Prefix, error) {
-	var out []netip.Prefix
-	for _, v := range values {
-		p, err := netip.ParsePrefix(v)
-		if err != nil {
-			return nil, fmt.Errorf("%q is no network in CIDR notation", v)
-		}
-		out = append(out, p.Masked())
-	}
-	return out, nil
 }
 
 func (o *Options) apply(generic *genericapiserver.RecommendedConfig) error {

@@ -1,0 +1,112 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package clusters
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	clocktesting "k8s.io/utils/clock/testing"
+)
+
+type answering func(*http.Request) (*http.Response, error)
+
+func (f answering) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// TestBreaker: after a few failures nothing is sent for a while, then one request at a time; an answer ends it.
+func TestBreaker(t *testing.T) {
+	now := clocktesting.NewFakePassiveClock(time.Now())
+	sent, fails := 0, true
+	b := &breaker{clock: now, next: answering(func(*http.Request) (*http.Response, error) {
+		sent++
+		if fails {
+			return nil, errors.New("connection refused")
+		}
+		return httptest.NewRecorder().Result(), nil
+	})}
+	try := func(ctx context.Context) error {
+		response, err := b.RoundTrip(httptest.NewRequestWithContext(ctx, http.MethodGet, "/", nil))
+		if err == nil {
+			err = response.Body.Close()
+		}
+		return err
+	}
+	for range 5 {
+		if err := try(t.Context()); !errors.Is(err, ErrNotConnected) {
+			t.Fatalf("a request without an answer: %v", err)
+		}
+	}
+	if sent != breakAfter {
+		t.Errorf("%d requests were sent, want %d", sent, breakAfter)
+	}
+	now.SetTime(now.Now().Add(firstPause))
+	for range 3 {
+		_ = try(t.Context())
+	}
+	if sent != breakAfter+1 {
+		t.Errorf("%d requests were sent after the pause, want one", sent-breakAfter)
+	}
+	fails = false
+	if err := try(t.Context()); err == nil {
+		t.Error("the pause after another failure is not longer")
+	}
+	now.SetTime(now.Now().Add(2 * firstPause))
+	for range 3 {
+		if err := try(t.Context()); err != nil {
+			t.Errorf("the cluster is back: %v", err)
+		}
+	}
+}
+
+// TestBreakerCancelled: clients that go away say nothing of the cluster.
+func TestBreakerCancelled(t *testing.T) {
+	b := &breaker{clock: clocktesting.NewFakePassiveClock(time.Now()), next: answering(func(r *http.Request) (*http.Response, error) {
+		return nil, r.Context().Err()
+	})}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	for range breakAfter + 1 {
+		if response, err := b.RoundTrip(httptest.NewRequestWithContext(ctx, http.MethodGet, "/", nil)); err == nil {
+			t.Error("a cancelled request succeeded", response.Body.Close())
+		}
+	}
+	if b.failures != 0 {
+		t.Errorf("%d failures were counted", b.failures)
+	}
+}
+
+// TestBounded: neither a response that does not end nor one that does not come is waited for. A watch is.
+func TestBounded(t *testing.T) {
+	const limit = 100
+	b := &bounded{timeout: 20 * time.Millisecond, bytes: limit, next: answering(func(r *http.Request) (*http.Response, error) {
+		if r.URL.Path == "/slow" {
+			<-r.Context().Done()
+			return nil, r.Context().Err()
+		}
+		if _, bounded := r.Context().Deadline(); bounded == (r.URL.Path == "/watch") {
+			t.Errorf("%s has a deadline: %t", r.URL, bounded)
+		}
+		size := limit
+		if r.URL.Path == "/large" {
+			size++
+		}
+		return &http.Response{Body: io.NopCloser(strings.NewReader(strings.Repeat("x", size)))}, nil
+	})}
+	for target, want := range map[string]error{"/": nil, "/large": errTooLarge, "/slow": context.DeadlineExceeded, "/watch?watch=true": nil} {
+		response, err := b.RoundTrip(httptest.NewRequestWithContext(t.Context(), http.MethodGet, target, nil))
+		if err == nil {
+			_, err = io.ReadAll(response.Body)
+			err = errors.Join(err, response.Body.Close())
+		}
+		if !errors.Is(err, want) {
+			t.Errorf("%s: %v, want %v", target, err, want)
+		}
+	}
+}

@@ -1,0 +1,126 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package dial says to which addresses connections to clusters may be made. Whoever registers a cluster chooses its address; without a rule,
+// they could have KubeVision call whatever it can reach and they cannot.
+package dial
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/pflag"
+)
+
+const (
+	// timeout is how long a connection may take to be made: time for one packet to be lost.
+	timeout = 1800 * time.Millisecond
+	// keepAlive is the time between two probes of an idle connection.
+	keepAlive = 30 * time.Second
+)
+
+// ErrRefused is an address that may not be dialled.
+var ErrRefused = errors.New("the address may not be dialled")
+
+// Policy is which addresses may be dialled: those that are not denied, and those that are allowed in spite of that.
+type Policy struct {
+	Denied, Allowed []netip.Prefix
+}
+
+// defaultDenied are addresses of the machine itself and of what is there for it alone, such as a cloud's metadata service, and addresses that
+// are no host's.
+func defaultDenied() []string {
+	return []string{
+		"0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "240.0.0.0/4", "100.100.100.200/32",
+		"::/128", "::1/128", "fe80::/10", "ff00::/8", "fd00:ec2::254/128",
+	}
+}
+
+// translated are networks of IPv6 addresses in which there is an IPv4 address, and where it begins: NAT64 (RFC 6052, RFC 8215) and 6to4
+// (RFC 3056). What such an address leads to is decided by the one inside.
+func translated() map[netip.Prefix]int {
+	return map[netip.Prefix]int{
+		netip.MustParsePrefix("64:ff9b::/96"):   12,
+		netip.MustParsePrefix("64:ff9b:1::/48"): 12,
+		netip.MustParsePrefix("2002::/16"):      2,
+	}
+}
+
+// Flags are a policy as it is written on a command line.
+type Flags struct {
+	denied, allowed []string
+}
+
+// AddFlags adds the flags of a policy.
+func (f *Flags) AddFlags(fs *pflag.FlagSet) {
+	fs.StringSliceVar(&f.denied, "cluster-addresses-denied", defaultDenied(),
+		"Networks (CIDR) in which no cluster may be registered, beside those of the host. Add the ranges of Pods and Services that are nobody's business.")
+	fs.StringSliceVar(&f.allowed, "cluster-addresses-allowed", nil,
+		"Networks (CIDR) in which clusters may be registered in spite of --cluster-addresses-denied.")
+}
+
+// Policy is what the flags mean.
+func (f *Flags) Policy() (Policy, error) {
+	denied, err := ParseNetworks(f.denied)
+	if err != nil {
+		return Policy{}, fmt.Errorf("--cluster-addresses-denied: %w", err)
+	}
+	allowed, err := ParseNetworks(f.allowed)
+	if err != nil {
+		return Policy{}, fmt.Errorf("--cluster-addresses-allowed: %w", err)
+	}
+	return Policy{Denied: denied, Allowed: allowed}, nil
+}
+
+// ParseNetworks reads networks in CIDR notation.
+func ParseNetworks(values []string) ([]netip.Prefix, error) {
+	var out []netip.Prefix
+	for _, v := range values {
+		p, err := netip.ParsePrefix(v)
+		if err != nil {
+			return nil, fmt.Errorf("%q is no network in CIDR notation", v)
+		}
+		out = append(out, p.Masked())
+	}
+	return out, nil
+}
+
+// Check is ErrRefused where the address may not be dialled.
+func (p Policy) Check(address netip.Addr) error {
+	address = address.Unmap().WithZone("")
+	for network, at := range translated() {
+		if network.Contains(address) {
+			inside := address.As16()
+			address = netip.AddrFrom4([4]byte(inside[at : at+4]))
+			break
+		}
+	}
+	contains := func(n netip.Prefix) bool { return n.Contains(address) }
+	if slices.ContainsFunc(p.Denied, contains) && !slices.ContainsFunc(p.Allowed, contains) {
+		return ErrRefused
+	}
+	return nil
+}
+
+// Dial makes a connection. The policy is asked about the address that is dialled, after its name was looked up: a name that means another
+// address now than when it was checked gains nothing.
+func (p Policy) Dial(ctx context.Context, network, address string) (net.Conn, error) {
+	d := &net.Dialer{Timeout: timeout, KeepAlive: keepAlive, Control: func(_, to string, _ syscall.RawConn) error {
+		parsed, err := netip.ParseAddrPort(to)
+		if err != nil {
+			return ErrRefused
+		}
+		return p.Check(parsed.Addr())
+	}}
+	if !strings.HasPrefix(network, "tcp") {
+		return nil, ErrRefused
+	}
+	return d.DialContext(ctx, network, address)
+}

@@ -1,0 +1,82 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package clusters
+
+import (
+	"fmt"
+	"net/http"
+	"time"
+
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/util/connrotation"
+	"k8s.io/utils/clock"
+
+	"github.com/kubevision-io/kubevision/pkg/clusters/dial"
+	"github.com/kubevision-io/kubevision/pkg/clusters/kubeconfig"
+)
+
+const (
+	handshakeTimeout = 5 * time.Second
+	// pingAfter a time without a frame, the other side is asked whether it is still there, and has pingTimeout to answer.
+	pingAfter   = 10 * time.Second
+	pingTimeout = 5 * time.Second
+	idleTimeout = 90 * time.Second
+)
+
+// Member is the way to a cluster that is registered by kubeconfig. It dials nothing until it is used, and only where the policy allows it.
+type Member struct {
+	// Config is where the cluster is and whom to trust there. There is no credential in it.
+	Config *rest.Config
+	// Registered authenticates with the credential of the kubeconfig. It is not for users' requests.
+	Registered *http.Client
+
+	anonymous http.RoundTripper
+	closers   []func()
+	dialer    *connrotation.Dialer
+}
+
+// NewMember prepares the way to the cluster.
+func NewMember(k *kubeconfig.Kubeconfig, policy dial.Policy) (*Member, error) {
+	full := k.Config()
+	m := &Member{Config: rest.AnonymousClientConfig(full), dialer: connrotation.NewDialer(policy.Dial)}
+	m.Config.QPS = -1 // the cluster's own flow control is fairer than a queue here
+	m.Config.Timeout = callTimeout
+	var err error
+	if m.anonymous, err = m.transport(m.Config); err != nil {
+		return nil, err
+	}
+	// A client certificate belongs to a connection: what acts for users must not share one with it.
+	registered, err := m.transport(full)
+	if err != nil {
+		return nil, err
+	}
+	authenticated, err := rest.HTTPWrappersForConfig(&rest.Config{BearerToken: full.BearerToken}, registered)
+	if err != nil {
+		return nil, fmt.Errorf("making a transport: %w", err)
+	}
+	m.Registered = &http.Client{Transport: authenticated, CheckRedirect: refuseRedirect}
+	return m, nil
+}
+
+func (m *Member) transport(config *rest.Config) (http.RoundTripper, error) {
+	tlsConfig, err := rest.TLSConfigFor(config)
+	if err != nil {
+		return nil, fmt.Errorf("making a TLS configuration: %w", err)
+	}
+	t := &http.Transport{
+		DialContext: m.dialer.DialContext, TLSClientConfig: tlsConfig, TLSHandshakeTimeout: handshakeTimeout, ForceAttemptHTTP2: true,
+		IdleConnTimeout: idleTimeout, HTTP2: &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
+		Proxy: nil, // what is dialled is the cluster itself, or the policy could not see it
+	}
+	m.closers = append(m.closers, t.CloseIdleConnections)
+	return &breaker{clock: clock.RealClock{}, next: &bounded{next: t, timeout: callTimeout, bytes: maxResponseBytes}}, nil
+}
+
+// Close ends every connection, and with it whatever is still under way.
+func (m *Member) Close() {
+	for _, c := range m.closers {
+		c()
+	}
+	m.dialer.CloseAll()
+}

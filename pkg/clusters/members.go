@@ -1,0 +1,162 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package clusters
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/singleflight"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/clusters/dial"
+	"github.com/kubevision-io/kubevision/pkg/clusters/kubeconfig"
+	"github.com/kubevision-io/kubevision/pkg/names"
+)
+
+const (
+	// KubeconfigKey is the default key of a kubeconfig in its Secret.
+	KubeconfigKey = "kubeconfig"
+	// openTimeout bounds the reading of a Secret of the host.
+	openTimeout = 5 * time.Second
+)
+
+// Revision is which kubeconfig a connection was made with. Another one, of whichever part, is another connection: a cluster that was removed
+// and registered again under the same name has nothing of the old one.
+type Revision struct {
+	Cluster, Secret types.UID
+	Version         string
+	Key             string
+}
+
+// RevisionOf is the revision that a cluster and its Secret are at.
+func RevisionOf(c *kubevisionv1alpha1.KubeVisionCluster, secret metav1.Object) Revision {
+	return Revision{
+		Cluster: c.UID, Secret: secret.GetUID(), Version: secret.GetResourceVersion(), Key: cmp.Or(c.Spec.KubeconfigSecretRef.Key, KubeconfigKey),
+	}
+}
+
+// ReadKubeconfig reads the kubeconfig that a Secret holds for a cluster. The error never holds a value.
+func ReadKubeconfig(c *kubevisionv1alpha1.KubeVisionCluster, secret *corev1.Secret) (*kubeconfig.Kubeconfig, error) {
+	key := RevisionOf(c, secret).Key
+	k, err := kubeconfig.Parse(secret.Data[key])
+	if err != nil {
+		return nil, fmt.Errorf("key %s of Secret %s: %w", key, secret.Name, err)
+	}
+	return k, nil
+}
+
+// members are the connections to clusters that are registered by kubeconfig, by name.
+type members struct {
+	// secrets holds the metadata of the Secrets, and live reads one.
+	secrets client.Reader
+	live    client.Reader
+	policy  dial.Policy
+	bound   *Bound
+
+	flight singleflight.Group
+	mu     sync.Mutex
+	open   map[string]*openMember
+}
+
+type openMember struct {
+	revision   Revision
+	member     *Member
+	connection *Connection
+}
+
+// get is the connection to the cluster. It waits for the host where the kubeconfig is new, and never for the cluster.
+func (m *members) get(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster) (*Connection, error) {
+	secret := secretMetadata()
+	key := types.NamespacedName{Namespace: names.Namespace, Name: c.Spec.KubeconfigSecretRef.Name}
+	if err := m.secrets.Get(ctx, key, secret); err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", ErrNotConnected, c.Name, err)
+	}
+	wanted := RevisionOf(c, secret)
+	if o := m.at(c.Name, wanted); o != nil {
+		return o.connection, nil
+	}
+	opened, err, _ := m.flight.Do(fmt.Sprint(c.Name, wanted), func() (any, error) {
+		if o := m.at(c.Name, wanted); o != nil {
+			return o, nil
+		}
+		o, err := m.connect(context.WithoutCancel(ctx), c, key) // whoever asked first may go away
+		if err != nil {
+			return nil, err
+		}
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		m.close(c.Name)
+		m.open[c.Name] = o
+		return o, nil
+	})
+	o, ok := opened.(*openMember)
+	if err != nil || !ok {
+		return nil, fmt.Errorf("%w: %s: %w", ErrNotConnected, c.Name, err)
+	}
+	return o.connection, nil
+}
+
+// at is the connection to a cluster that was made with that revision, nil where there is none.
+func (m *members) at(name string, r Revision) *openMember {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if o := m.open[name]; o != nil && o.revision == r {
+		return o
+	}
+	return nil
+}
+
+func (m *members) connect(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, key types.NamespacedName) (*openMember, error) {
+	ctx, cancel := context.WithTimeout(ctx, openTimeout)
+	defer cancel()
+	secret := &corev1.Secret{}
+	if err := m.live.Get(ctx, key, secret); err != nil {
+		return nil, fmt.Errorf("reading the kubeconfig: %w", err)
+	}
+	k, err := ReadKubeconfig(c, secret)
+	if err != nil {
+		return nil, err
+	}
+	member, err := NewMember(k, m.policy)
+	if err != nil {
+		return nil, err
+	}
+	accounts, err := corev1client.NewForConfigAndClient(member.Config, member.Registered)
+	if err != nil {
+		return nil, fmt.Errorf("making a client: %w", err)
+	}
+	connection, err := newConnection(member.Config, member.anonymous, newTokenSource(accounts), m.bound)
+	if err != nil {
+		return nil, err
+	}
+	return &openMember{revision: RevisionOf(c, secret), member: member, connection: connection}, nil
+}
+
+// close ends the connection to a cluster, and whatever is under way there. The caller holds the lock.
+func (m *members) close(name string) {
+	if o := m.open[name]; o != nil {
+		o.member.Close()
+		delete(m.open, name)
+	}
+}
+
+// forget closes connections that were made with what is not there any more, without waiting for the next request.
+func (m *members) forget(gone func(name string, r Revision) bool) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	for name, o := range m.open {
+		if gone(name, o.revision) {
+			m.close(name)
+		}
+	}
+}
