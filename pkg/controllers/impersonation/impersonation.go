@@ -39,18 +39,60 @@ type Keeper struct {
 	Reader client.Reader
 	// Writer writes to the cluster.
 	Writer *owned.Writer
+	// MakesNamespace says that the account's namespace is made, and removed, with it. On the host it is KubeVision's own.
+	MakesNamespace bool
 
 	// mu lets one reader of the bindings finish writing before the next one reads, so that nothing older overwrites anything newer.
 	mu sync.Mutex
+	// next is the pass that has not begun yet.
+	nextMu sync.Mutex
+	next   *pass
 }
 
-// Ensure makes the account what the role bindings ask for now. A role of somebody else's in one namespace keeps the account from acting for
-// the ServiceAccounts there, and from nothing else; it is logged, and no error.
+// pass is one look at the bindings, for all who have asked for it before it began.
+type pass struct {
+	done chan struct{}
+	err  error
+}
+
+// Ensure makes the account what the role bindings ask for now. Of many who ask at once, one does it for all. A role of somebody else's in one
+// namespace keeps the account from acting for the ServiceAccounts there, and from nothing else; it is logged, and no error.
 func (k *Keeper) Ensure(ctx context.Context) error {
+	p, mine := k.join()
+	if !mine {
+		select {
+		case <-p.done:
+			return p.err
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for the impersonating account: %w", ctx.Err())
+		}
+	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	k.nextMu.Lock()
+	k.next = nil // whoever comes now may have changed what is about to be read
+	k.nextMu.Unlock()
+	defer close(p.done)
+	p.err = k.ensure(context.WithoutCancel(ctx))
+	return p.err
+}
+
+func (k *Keeper) join() (p *pass, mine bool) {
+	k.nextMu.Lock()
+	defer k.nextMu.Unlock()
+	if k.next != nil {
+		return k.next, false
+	}
+	k.next = &pass{done: make(chan struct{})}
+	return k.next, true
+}
+
+func (k *Keeper) ensure(ctx context.Context) error {
 	allowed, err := clusters.ReadImpersonation(ctx, k.Reader)
 	if err != nil {
+		return err
+	}
+	if err := k.ensureNamespace(ctx); err != nil {
 		return err
 	}
 	objects := append([]client.Object{
@@ -75,6 +117,36 @@ func (k *Keeper) Ensure(ctx context.Context) error {
 		errs = append(errs, err)
 	}
 	return errors.Join(append(errs, k.prune(ctx, allowed.ServiceAccounts))...)
+}
+
+func (k *Keeper) ensureNamespace(ctx context.Context) error {
+	if !k.MakesNamespace {
+		return nil
+	}
+	account := &corev1.ServiceAccount{ObjectMeta: metadata(names.Namespace)}
+	if err := k.Writer.Client.Get(ctx, client.ObjectKeyFromObject(account), account); err == nil {
+		return nil // and so is its namespace
+	}
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: names.Namespace, Labels: map[string]string{
+		names.ManagedByLabel: names.ManagedBy, names.ComponentLabel: component,
+	}}}
+	if err := k.Writer.Client.Create(ctx, namespace); err != nil && !apierrors.IsAlreadyExists(err) {
+		return fmt.Errorf("making namespace %s: %w", names.Namespace, err)
+	}
+	return nil
+}
+
+// removeNamespace leaves a namespace that somebody else has made.
+func (k *Keeper) removeNamespace(ctx context.Context) error {
+	namespace := &corev1.Namespace{}
+	err := k.Writer.Live.Get(ctx, types.NamespacedName{Name: names.Namespace}, namespace)
+	if err == nil && namespace.Labels[names.ComponentLabel] == component {
+		err = k.Writer.Delete(ctx, namespace)
+	}
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("removing namespace %s: %w", names.Namespace, err)
+	}
+	return nil
 }
 
 func metadata(namespace string) metav1.ObjectMeta {
@@ -171,5 +243,9 @@ func (k *Keeper) Remove(ctx context.Context) error {
 		}
 		errs = append(errs, client.IgnoreNotFound(err))
 	}
-	return errors.Join(append(errs, k.prune(ctx, nil))...)
+	errs = append(errs, k.prune(ctx, nil))
+	if k.MakesNamespace {
+		errs = append(errs, k.removeNamespace(ctx))
+	}
+	return errors.Join(errs...)
 }

@@ -1,0 +1,197 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package target
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	toolscache "k8s.io/client-go/tools/cache"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/cluster"
+
+	"github.com/kubevision-io/kubevision/pkg/clusters"
+	"github.com/kubevision-io/kubevision/pkg/clusters/dial"
+	"github.com/kubevision-io/kubevision/pkg/clusters/kubeconfig"
+	"github.com/kubevision-io/kubevision/pkg/controllers/impersonation"
+	"github.com/kubevision-io/kubevision/pkg/controllers/owned"
+	"github.com/kubevision-io/kubevision/pkg/names"
+)
+
+// fillTimeout is how long the caches of a cluster may take to fill.
+const fillTimeout = 15 * time.Second
+
+var errNotFilled = errors.New("the cluster's RBAC objects and namespaces could not be read in time")
+
+// member is an open connection. It has a cluster once its caches are filled.
+type member struct {
+	revision clusters.Revision
+	way      *clusters.Member
+	kube     kubernetes.Interface
+	cluster  *Cluster
+	// running lasts until the connection is closed.
+	running context.Context //nolint:containedctx // it is the connection's life, not a request's
+	stop    context.CancelFunc
+}
+
+func newMember(revision clusters.Revision, k *kubeconfig.Kubeconfig, policy dial.Policy) (*member, error) {
+	way, err := clusters.NewMember(k, policy)
+	if err != nil {
+		return nil, fmt.Errorf("preparing a connection: %w", err)
+	}
+	kube, err := kubernetes.NewForConfigAndClient(way.Config, way.Registered)
+	if err != nil {
+		return nil, fmt.Errorf("making a client: %w", err)
+	}
+	running, stop := context.WithCancel(context.Background())
+	return &member{revision: revision, way: way, kube: kube, running: running, stop: stop}, nil
+}
+
+func (m *member) close() {
+	m.stop()
+	m.way.Close()
+}
+
+// connect fills the caches, and tells of what changes in them afterwards. What is labelled as KubeVision's is told of from the start: it may
+// have been made for a binding that is not there any more.
+func (m *member) connect(
+	ctx context.Context, scheme *runtime.Scheme, reader client.Reader, id string, tell func(client.Object),
+) (*Cluster, error) {
+	mapper := restMapper()
+	own, err := cluster.New(m.way.Config, func(o *cluster.Options) {
+		o.Scheme, o.HTTPClient, o.Cache = scheme, m.way.Registered, cacheOptions()
+		o.MapperProvider = func(*rest.Config, *http.Client) (meta.RESTMapper, error) { return mapper, nil }
+	})
+	if err != nil {
+		return nil, fmt.Errorf("making a client: %w", err)
+	}
+	others, err := cache.New(m.way.Config, cache.Options{
+		Scheme: scheme, HTTPClient: m.way.Registered, Mapper: mapper, DefaultTransform: cache.TransformStripManagedFields(),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("making a cache: %w", err)
+	}
+	if err := errors.Join(watchOwn(ctx, own.GetCache(), tell), watchOthers(ctx, others, tell)); err != nil {
+		return nil, err
+	}
+	for _, start := range []func(context.Context) error{own.Start, others.Start} {
+		go func() { _ = start(m.running) }() // it ends without an error, when it is told to
+	}
+	filling, cancel := context.WithTimeout(ctx, fillTimeout)
+	defer cancel()
+	if !own.GetCache().WaitForCacheSync(filling) || !others.WaitForCacheSync(filling) {
+		return nil, errNotFilled
+	}
+	writer := &owned.Writer{Client: own.GetClient(), Live: own.GetAPIReader()}
+	return &Cluster{
+		ID: id, Writer: writer, Metadata: Metadata{Namespaces: others, ClusterRoles: others},
+		Impersonator: &impersonation.Keeper{Reader: reader, Writer: writer, MakesNamespace: true},
+	}, nil
+}
+
+func cacheOptions() cache.Options {
+	managed := labels.SelectorFromSet(labels.Set{names.ManagedByLabel: names.ManagedBy})
+	return cache.Options{
+		DefaultTransform:     cache.TransformStripManagedFields(),
+		DefaultLabelSelector: managed,
+		ByObject: map[client.Object]cache.ByObject{
+			&corev1.ServiceAccount{}: {Namespaces: map[string]cache.Config{names.Namespace: {}}, Label: managed},
+		},
+	}
+}
+
+// restMapper knows what is written to members, so that nothing needs to be discovered.
+func restMapper() meta.RESTMapper {
+	mapper := meta.NewDefaultRESTMapper(nil)
+	for gvk, scope := range map[schema.GroupVersionKind]meta.RESTScope{
+		corev1.SchemeGroupVersion.WithKind("Namespace"):          meta.RESTScopeRoot,
+		corev1.SchemeGroupVersion.WithKind("ServiceAccount"):     meta.RESTScopeNamespace,
+		rbacv1.SchemeGroupVersion.WithKind("ClusterRole"):        meta.RESTScopeRoot,
+		rbacv1.SchemeGroupVersion.WithKind("ClusterRoleBinding"): meta.RESTScopeRoot,
+		rbacv1.SchemeGroupVersion.WithKind("Role"):               meta.RESTScopeNamespace,
+		rbacv1.SchemeGroupVersion.WithKind("RoleBinding"):        meta.RESTScopeNamespace,
+	} {
+		mapper.Add(gvk, scope)
+	}
+	return mapper
+}
+
+func watchOwn(ctx context.Context, c cache.Cache, tell func(client.Object)) error {
+	handler := toolscache.ResourceEventHandlerFuncs{
+		AddFunc:    func(o any) { tellOf(o, tell) },
+		UpdateFunc: func(was, is any) { tellOf(was, tell); tellOf(is, tell) },
+		DeleteFunc: func(o any) { tellOf(o, tell) },
+	}
+	for _, kind := range []client.Object{
+		&corev1.ServiceAccount{}, &rbacv1.ClusterRole{}, &rbacv1.ClusterRoleBinding{}, &rbacv1.Role{}, &rbacv1.RoleBinding{},
+	} {
+		if err := watch(ctx, c, kind, handler); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// watchOthers leaves out what was there from the start: the cluster's connection is news enough.
+func watchOthers(ctx context.Context, c cache.Cache, tell func(client.Object)) error {
+	for _, gvk := range []schema.GroupVersionKind{
+		corev1.SchemeGroupVersion.WithKind("Namespace"), rbacv1.SchemeGroupVersion.WithKind("ClusterRole"),
+	} {
+		o := &metav1.PartialObjectMetadata{}
+		o.SetGroupVersionKind(gvk)
+		err := watch(ctx, c, o, toolscache.ResourceEventHandlerDetailedFuncs{
+			AddFunc: func(o any, first bool) {
+				if !first {
+					tellOf(o, tell)
+				}
+			},
+			UpdateFunc: func(was, is any) {
+				before, ok := was.(client.Object)
+				after, ok2 := is.(client.Object)
+				if ok && ok2 && (!equality.Semantic.DeepEqual(before.GetLabels(), after.GetLabels()) || after.GetDeletionTimestamp() != nil) {
+					tell(after)
+				}
+			},
+			DeleteFunc: func(o any) { tellOf(o, tell) },
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func watch(ctx context.Context, c cache.Cache, kind client.Object, handler toolscache.ResourceEventHandler) error {
+	informer, err := c.GetInformer(ctx, kind, cache.BlockUntilSynced(false))
+	if err == nil {
+		_, err = informer.AddEventHandler(handler)
+	}
+	if err != nil {
+		return fmt.Errorf("watching %T: %w", kind, err)
+	}
+	return nil
+}
+
+func tellOf(o any, tell func(client.Object)) {
+	if gone, ok := o.(toolscache.DeletedFinalStateUnknown); ok {
+		o = gone.Obj
+	}
+	if found, ok := o.(client.Object); ok {
+		tell(found)
+	}
+}

@@ -1,0 +1,211 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package target holds the clusters that controllers write to: the host, and every member that can be reached.
+package target
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/util/workqueue"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/clusters"
+	"github.com/kubevision-io/kubevision/pkg/clusters/dial"
+	"github.com/kubevision-io/kubevision/pkg/clusters/kubeconfig"
+	"github.com/kubevision-io/kubevision/pkg/controllers/impersonation"
+	"github.com/kubevision-io/kubevision/pkg/controllers/owned"
+)
+
+// Cluster is a cluster that controllers write to.
+type Cluster struct {
+	// ID is the UID of its namespace kube-system. Two registrations of one cluster have one ID.
+	ID string
+	// Writer writes what KubeVision makes there.
+	Writer *owned.Writer
+	// Impersonator keeps the account that acts there for users.
+	Impersonator *impersonation.Keeper
+	// Metadata holds that of all namespaces and ClusterRoles; Writer's cache has only what is KubeVision's.
+	Metadata Metadata
+}
+
+// Metadata are the caches of what is not KubeVision's.
+type Metadata struct {
+	Namespaces, ClusterRoles client.Reader
+}
+
+// Registry owns the controllers' connections. Asking for one never waits.
+type Registry struct {
+	host   *Cluster
+	scheme *runtime.Scheme
+	policy dial.Policy
+	// reader holds the KubeVision objects.
+	reader client.Reader
+
+	mu          sync.RWMutex
+	members     map[string]*member
+	subscribers []func(client.Object)
+}
+
+// NewRegistry has the host and no member yet.
+func NewRegistry(host *Cluster, scheme *runtime.Scheme, reader client.Reader, policy dial.Policy) *Registry {
+	return &Registry{host: host, scheme: scheme, reader: reader, policy: policy, members: map[string]*member{}}
+}
+
+// Host is the cluster in which KubeVision runs.
+func (r *Registry) Host() *Cluster { return r.host }
+
+// Get is the cluster behind a registration. It is clusters.ErrNotConnected where it cannot be reached.
+func (r *Registry) Get(c *kubevisionv1alpha1.KubeVisionCluster) (*Cluster, error) {
+	if c.Spec.InCluster {
+		return r.host, nil
+	}
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	m := r.members[c.Name]
+	if m == nil || m.cluster == nil || m.revision.Cluster != c.UID {
+		return nil, fmt.Errorf("%w: %s", clusters.ErrNotConnected, c.Name)
+	}
+	return r.representative(m.cluster), nil
+}
+
+// All are the clusters that can be reached: the host, and each member once, however often it is registered.
+func (r *Registry) All() []*Cluster {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	all := []*Cluster{r.host}
+	for _, m := range r.members {
+		if m.cluster == nil {
+			continue
+		}
+		if c := r.representative(m.cluster); !slices.Contains(all, c) {
+			all = append(all, c)
+		}
+	}
+	slices.SortFunc(all[1:], func(a, b *Cluster) int { return cmp.Compare(a.ID, b.ID) })
+	return all
+}
+
+// representative is the one of several registrations of a cluster through which it is written to. The caller holds the lock.
+func (r *Registry) representative(c *Cluster) *Cluster {
+	if c.ID == r.host.ID {
+		return r.host
+	}
+	chosen, first := c, ""
+	for name, m := range r.members {
+		if m.cluster != nil && m.cluster.ID == c.ID && (first == "" || name < first) {
+			chosen, first = m.cluster, name
+		}
+	}
+	return chosen
+}
+
+// Open is a client for a cluster that acts with its registered credential. It dials nothing. What was open under another revision is closed.
+func (r *Registry) Open(name string, revision clusters.Revision, k *kubeconfig.Kubeconfig) (kubernetes.Interface, error) {
+	r.mu.RLock()
+	m := r.members[name]
+	r.mu.RUnlock()
+	if m != nil && m.revision == revision {
+		return m.kube, nil
+	}
+	r.Close(name)
+	m, err := newMember(revision, k, r.policy)
+	if err != nil {
+		return nil, err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.members[name] = m
+	return m.kube, nil
+}
+
+// Connect fills caches of a cluster that is open, and tells the subscribers. It does nothing where that is done.
+func (r *Registry) Connect(ctx context.Context, name, id string) error {
+	r.mu.RLock()
+	m := r.members[name]
+	r.mu.RUnlock()
+	if m == nil {
+		return fmt.Errorf("%w: %s", clusters.ErrNotConnected, name)
+	}
+	if m.cluster != nil {
+		return nil
+	}
+	made, err := m.connect(ctx, r.scheme, r.reader, id, r.notify)
+	if err != nil {
+		r.Close(name)
+		return err
+	}
+	r.mu.Lock()
+	current := r.members[name] == m
+	if current {
+		m.cluster = made
+	}
+	r.mu.Unlock()
+	if !current {
+		return fmt.Errorf("%w: %s was closed", clusters.ErrNotConnected, name)
+	}
+	r.notify(nil)
+	return nil
+}
+
+// Close ends the connection to a cluster, its watches, and whatever is under way there.
+func (r *Registry) Close(name string) {
+	r.mu.Lock()
+	m := r.members[name]
+	delete(r.members, name)
+	r.mu.Unlock()
+	if m == nil {
+		return
+	}
+	connected := m.cluster != nil
+	m.close()
+	if connected {
+		r.notify(nil)
+	}
+}
+
+// CloseAll ends every connection.
+func (r *Registry) CloseAll() {
+	r.mu.RLock()
+	open := make([]string, 0, len(r.members))
+	for name := range r.members {
+		open = append(open, name)
+	}
+	r.mu.RUnlock()
+	for _, name := range open {
+		r.Close(name)
+	}
+}
+
+// Source makes requests of what changes on members: an object that is KubeVision's, a namespace, a ClusterRole, or, where the object is nil,
+// which of them can be reached.
+func (r *Registry) Source(requests func(context.Context, client.Object) []reconcile.Request) source.Source {
+	return source.Func(func(ctx context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.subscribers = append(r.subscribers, func(o client.Object) {
+			for _, request := range requests(ctx, o) {
+				queue.Add(request)
+			}
+		})
+		return nil
+	})
+}
+
+func (r *Registry) notify(o client.Object) {
+	r.mu.RLock()
+	subscribers := slices.Clone(r.subscribers)
+	r.mu.RUnlock()
+	for _, tell := range subscribers {
+		tell(o)
+	}
+}
