@@ -20,6 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
+	"github.com/kubevision-io/kubevision/pkg/clusters/dial"
 	"github.com/kubevision-io/kubevision/pkg/controllers"
 	"github.com/kubevision-io/kubevision/pkg/logs"
 	"github.com/kubevision-io/kubevision/pkg/names"
@@ -35,6 +36,7 @@ type options struct {
 	probeAddress   string
 	metricsAddress string
 	leaderElect    bool
+	addresses      dial.Flags
 	controllers    controllers.Options
 }
 
@@ -70,6 +72,7 @@ func newCommand() *cobra.Command {
 		"Let the first user keep the random password, rather than having to choose another one before anything else.")
 	fs.StringSliceVar(&o.controllers.ServingCertExtraHosts, "serving-cert-extra-names", nil,
 		"DNS names and IP addresses that the certificate of kubevision-apiserver is good for, beside those of its Service.")
+	o.addresses.AddFlags(fs)
 	cmd.SetContext(ctrl.SetupSignalHandler())
 	return cmd
 }
@@ -78,6 +81,11 @@ func (o *options) run(ctx context.Context) error {
 	if o.controllers.SigningKeyPeriod < minSigningKeyPeriod {
 		return fmt.Errorf("--signing-key-rotation-period must be at least %s", minSigningKeyPeriod)
 	}
+	addresses, err := o.addresses.Policy()
+	if err != nil {
+		return err
+	}
+	o.controllers.ClusterAddresses = addresses
 	config, err := clientcmd.BuildConfigFromFlags("", o.kubeconfig)
 	if err != nil {
 		return fmt.Errorf("reading the kubeconfig: %w", err)

@@ -15,13 +15,16 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	kruntime "k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/kubernetes"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/manager"
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/authentication/password"
+	"github.com/kubevision-io/kubevision/pkg/clusters/dial"
 	"github.com/kubevision-io/kubevision/pkg/controllers/bootstrap"
 	"github.com/kubevision-io/kubevision/pkg/controllers/cluster"
 	"github.com/kubevision-io/kubevision/pkg/controllers/impersonation"
@@ -31,6 +34,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/controllers/servingcert"
 	"github.com/kubevision-io/kubevision/pkg/controllers/session"
 	"github.com/kubevision-io/kubevision/pkg/controllers/signingkey"
+	"github.com/kubevision-io/kubevision/pkg/controllers/target"
 	"github.com/kubevision-io/kubevision/pkg/controllers/user"
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
@@ -79,6 +83,27 @@ func newRoleCache(mgr ctrl.Manager) (cache.Cache, error) {
 	return roles, nil
 }
 
+// newTargets has the host, and ends the connections to members with the manager.
+func newTargets(ctx context.Context, mgr ctrl.Manager, host kubernetes.Interface, roles cache.Cache, policy dial.Policy) (*target.Registry, error) {
+	system, err := host.CoreV1().Namespaces().Get(ctx, metav1.NamespaceSystem, metav1.GetOptions{})
+	if err != nil {
+		return nil, fmt.Errorf("asking the host who it is: %w", err)
+	}
+	writer := &owned.Writer{Client: mgr.GetClient(), Live: mgr.GetAPIReader()}
+	targets := target.NewRegistry(&target.Cluster{
+		ID: string(system.UID), Writer: writer, Metadata: target.Metadata{Namespaces: mgr.GetClient(), ClusterRoles: roles},
+		Impersonator: &impersonation.Keeper{Reader: mgr.GetClient(), Writer: writer},
+	}, mgr.GetScheme(), mgr.GetClient(), policy)
+	if err := mgr.Add(manager.RunnableFunc(func(ctx context.Context) error {
+		<-ctx.Done()
+		targets.CloseAll()
+		return nil
+	})); err != nil {
+		return nil, fmt.Errorf("adding the connections to clusters: %w", err)
+	}
+	return targets, nil
+}
+
 // Options are what can be chosen.
 type Options struct {
 	// ServingCertExtraHosts are what the certificate of kubevision-apiserver is good for beside its Service.
@@ -87,6 +112,8 @@ type Options struct {
 	SigningKeyPeriod time.Duration
 	// AdminKeepsPassword lets the first user keep the random password.
 	AdminKeepsPassword bool
+	// ClusterAddresses are where clusters may be.
+	ClusterAddresses dial.Policy
 }
 
 // Setup adds every controller to the manager.
@@ -95,18 +122,20 @@ func Setup(ctx context.Context, mgr ctrl.Manager, o Options) error {
 	if err != nil {
 		return err
 	}
-	prober, err := cluster.NewProber(mgr.GetConfig())
-	if err != nil {
-		return err
-	}
 	c, live, recorder := mgr.GetClient(), mgr.GetAPIReader(), mgr.GetEventRecorder(names.FieldManager)
-	writer := &owned.Writer{Client: c, Live: live}
-	keeper := &impersonation.Keeper{Reader: c, Writer: writer}
 	users := &user.Reconciler{Client: c, Live: live, Recorder: recorder, Hasher: hasher, Clock: clock.RealClock{}}
 	if err := users.SetupWithManager(ctx, mgr); err != nil {
 		return fmt.Errorf("setting up the user controller: %w", err)
 	}
 	roles, err := newRoleCache(mgr)
+	if err != nil {
+		return err
+	}
+	host, err := kubernetes.NewForConfigAndClient(mgr.GetConfig(), mgr.GetHTTPClient())
+	if err != nil {
+		return fmt.Errorf("making a client for the host: %w", err)
+	}
+	targets, err := newTargets(ctx, mgr, host, roles, o.ClusterAddresses)
 	if err != nil {
 		return err
 	}
@@ -116,9 +145,9 @@ func Setup(ctx context.Context, mgr ctrl.Manager, o Options) error {
 		"session":        &session.Reconciler{Client: c, Clock: clock.RealClock{}},
 		"login throttle": &loginthrottle.Reconciler{Client: c, Clock: clock.RealClock{}},
 		"cluster": &cluster.Reconciler{
-			Client: c, Recorder: recorder, Writer: writer, Impersonator: keeper, Prober: prober, Clock: clock.RealClock{},
+			Client: c, Recorder: recorder, Targets: targets, Host: host, HostURL: mgr.GetConfig().Host, Clock: clock.RealClock{},
 		},
-		"role binding":        &rolebinding.Reconciler{Client: c, Recorder: recorder, Writer: writer, Impersonator: keeper, Roles: roles},
+		"role binding":        &rolebinding.Reconciler{Client: c, Recorder: recorder, Targets: targets, Roles: roles},
 		"signing key":         &signingkey.Reconciler{Client: c, Live: live, Clock: clock.RealClock{}, Period: o.SigningKeyPeriod},
 		"serving certificate": &servingcert.Reconciler{Client: c, Live: live, Clock: clock.RealClock{}, ExtraHosts: o.ServingCertExtraHosts},
 	} {

@@ -52,6 +52,9 @@ const (
 // done.
 const ResetTwoFactorAnnotation = "kubevision.io/reset-two-factor"
 
+// AbandonAnnotation on a KubeVisionCluster that is being deleted, with any value, lets it go though it could not be cleaned up.
+const AbandonAnnotation = "kubevision.io/abandon"
+
 // PasswordKey is the default key of a user's password in the Secret that spec.passwordSecretRef names.
 const PasswordKey = "password"
 

@@ -11,13 +11,17 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/events"
 	"k8s.io/utils/clock"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -25,8 +29,7 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/controllers/condition"
 	"github.com/kubevision-io/kubevision/pkg/controllers/finalizer"
-	"github.com/kubevision-io/kubevision/pkg/controllers/impersonation"
-	"github.com/kubevision-io/kubevision/pkg/controllers/owned"
+	"github.com/kubevision-io/kubevision/pkg/controllers/target"
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
@@ -36,40 +39,48 @@ const (
 	// probePeriod is the time between two probes, probeJitter the part of it by which probes of many clusters drift apart.
 	probePeriod = 30 * time.Second
 	probeJitter = 0.2
+
+	// concurrency lets clusters that do not answer be waited for while others are looked at.
+	concurrency = 16
 )
 
 // Reconciler reconciles KubeVisionClusters.
 type Reconciler struct {
 	Client   client.Client
 	Recorder events.EventRecorder
-	// Writer writes to the host.
-	Writer *owned.Writer
-	// Impersonator keeps the host's impersonating account.
-	Impersonator *impersonation.Keeper
-	// Prober looks at the host.
-	Prober Prober
-	Clock  clock.PassiveClock
+	// Targets are the connections to the clusters.
+	Targets *target.Registry
+	// Host asks the host.
+	Host kubernetes.Interface
+	// HostURL is the address of the host's API server.
+	HostURL string
+	Clock   clock.PassiveClock
+
+	retries retries
 }
 
-// SetupWithManager watches clusters, what decides whom the impersonating account may act for, and what was placed on the host.
+// SetupWithManager watches clusters, what decides whom the impersonating account may act for, and what was placed on them.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
-	if r.Client == nil || r.Recorder == nil || r.Writer == nil || r.Impersonator == nil || r.Prober == nil || r.Clock == nil {
+	if r.Client == nil || r.Recorder == nil || r.Targets == nil || r.Host == nil || r.Clock == nil {
 		return errors.New("the cluster controller lacks a dependency")
 	}
-	toHosts := handler.EnqueueRequestsFromMapFunc(r.hosts)
+	all := handler.EnqueueRequestsFromMapFunc(r.all)
 	component := handler.EnqueueRequestsFromMapFunc(r.hostsOfComponent)
 	specChanged := builder.WithPredicates(predicate.GenerationChangedPredicate{})
+	changed := builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{}))
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("cluster").
-		For(&kubevisionv1alpha1.KubeVisionCluster{}, specChanged).
-		Watches(&kubevisionv1alpha1.KubeVisionRoleBinding{}, toHosts, specChanged).
-		Watches(&kubevisionv1alpha1.KubeVisionUser{}, toHosts, specChanged).
+		WithOptions(controller.Options{MaxConcurrentReconciles: concurrency}).
+		For(&kubevisionv1alpha1.KubeVisionCluster{}, changed).
+		Watches(&kubevisionv1alpha1.KubeVisionRoleBinding{}, all, specChanged).
+		Watches(&kubevisionv1alpha1.KubeVisionUser{}, all, specChanged).
 		Watches(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(r.clustersOfSecret)).
 		Watches(&corev1.ServiceAccount{}, component).
 		Watches(&rbacv1.ClusterRole{}, component).
 		Watches(&rbacv1.ClusterRoleBinding{}, component).
 		Watches(&rbacv1.Role{}, component).
 		Watches(&rbacv1.RoleBinding{}, component).
+		WatchesRawSource(r.Targets.Source(r.members)).
 		Complete(r)
 }
 
@@ -78,33 +89,47 @@ func (r *Reconciler) hostsOfComponent(ctx context.Context, o client.Object) []re
 	if o.GetLabels()[names.ComponentLabel] == "" {
 		return nil
 	}
-	return r.hosts(ctx, o)
+	return r.those(ctx, func(c *kubevisionv1alpha1.KubeVisionCluster) bool { return c.Spec.InCluster })
 }
 
-// hosts are the clusters that are the host.
-func (r *Reconciler) hosts(ctx context.Context, _ client.Object) []reconcile.Request {
-	var clusters kubevisionv1alpha1.KubeVisionClusterList
-	if err := r.Client.List(ctx, &clusters); err != nil {
+// members are to be looked at where something of theirs has changed that was not made for one binding.
+func (r *Reconciler) members(ctx context.Context, o client.Object) []reconcile.Request {
+	if o == nil || o.GetLabels()[names.ComponentLabel] == "" {
+		return nil
+	}
+	return r.those(ctx, func(c *kubevisionv1alpha1.KubeVisionCluster) bool { return !c.Spec.InCluster })
+}
+
+func (r *Reconciler) all(ctx context.Context, _ client.Object) []reconcile.Request {
+	return r.those(ctx, func(*kubevisionv1alpha1.KubeVisionCluster) bool { return true })
+}
+
+func (r *Reconciler) those(ctx context.Context, wanted func(*kubevisionv1alpha1.KubeVisionCluster) bool) []reconcile.Request {
+	var all kubevisionv1alpha1.KubeVisionClusterList
+	if err := r.Client.List(ctx, &all, client.UnsafeDisableDeepCopy); err != nil {
 		ctrl.LoggerFrom(ctx).Error(err, "Listing clusters")
 		return nil
 	}
 	var requests []reconcile.Request
-	for i := range clusters.Items {
-		if clusters.Items[i].Spec.InCluster {
-			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&clusters.Items[i])})
+	for i := range all.Items {
+		if wanted(&all.Items[i]) {
+			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&all.Items[i])})
 		}
 	}
 	return requests
 }
 
 // Reconcile makes one cluster true, and comes back for the next probe.
-func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (_ ctrl.Result, reterr error) {
+func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (result ctrl.Result, reterr error) {
 	c := &kubevisionv1alpha1.KubeVisionCluster{}
 	if err := r.Client.Get(ctx, request.NamespacedName, c); err != nil {
+		if apierrors.IsNotFound(err) {
+			r.Targets.Close(request.Name)
+		}
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
 	if !c.DeletionTimestamp.IsZero() {
-		return ctrl.Result{}, r.finalize(ctx, c)
+		return r.finalize(ctx, c)
 	}
 	if err := finalizer.Ensure(ctx, r.Client, c, finalizerName); err != nil {
 		return ctrl.Result{}, err
@@ -114,13 +139,15 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (_ ctr
 		reterr = errors.Join(reterr, condition.Patch(ctx, r.Client, r.Recorder, c, original, original.Status.Conditions, c.Status.Conditions))
 	}()
 	if !c.Spec.InCluster {
-		c.Status.ObservedGeneration = c.Generation
-		return ctrl.Result{}, r.reconcileRegistered(ctx, c)
+		return r.reconcileRegistered(ctx, c)
 	}
 	if r.probeDue(c) {
-		r.probe(ctx, c)
+		c.Status.APIServer = r.HostURL
+		if err := r.probe(ctx, c, r.Host); err != nil {
+			ctrl.LoggerFrom(ctx).Error(err, "The host does not answer")
+		}
 	}
-	err := r.place(ctx, c)
+	err := r.place(ctx, c, r.Targets.Host())
 	r.summarize(c)
 	c.Status.ObservedGeneration = c.Generation
 	return ctrl.Result{RequeueAfter: wait.Jitter(probePeriod, probeJitter)}, err
@@ -132,37 +159,27 @@ func (r *Reconciler) probeDue(c *kubevisionv1alpha1.KubeVisionCluster) bool {
 	return last == nil || c.Status.ObservedGeneration != c.Generation || r.Clock.Since(last.Time) >= probePeriod
 }
 
-// finalize takes back what was placed on the host, unless the host stays registered under another name.
-func (r *Reconciler) finalize(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster) error {
-	return finalizer.Finish(ctx, r.Client, c, finalizerName, func(ctx context.Context) error {
-		if !c.Spec.InCluster || r.otherHost(ctx, c) {
-			return nil
-		}
-		return errors.Join(r.removeRoles(ctx), r.Impersonator.Remove(ctx))
-	})
-}
-
-func (r *Reconciler) otherHost(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster) bool {
-	var clusters kubevisionv1alpha1.KubeVisionClusterList
-	if err := r.Client.List(ctx, &clusters); err != nil {
-		return true // what cannot be known to be unused stays
-	}
-	for i := range clusters.Items {
-		other := &clusters.Items[i]
-		if other.UID != c.UID && other.Spec.InCluster && other.DeletionTimestamp.IsZero() {
-			return true
-		}
-	}
-	return false
-}
-
 // place applies the built-in roles and the impersonating account.
-func (r *Reconciler) place(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster) error {
-	err := errors.Join(r.applyRoles(ctx), r.Impersonator.Ensure(ctx))
+func (r *Reconciler) place(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, t *target.Cluster) error {
+	err := errors.Join(applyRoles(ctx, t), t.Impersonator.Ensure(ctx))
 	status, reason, message := metav1.ConditionTrue, kubevisionv1alpha1.ReasonImpersonatorApplied, "the account that acts for users is in place"
 	if err != nil {
 		status, reason, message = metav1.ConditionFalse, kubevisionv1alpha1.ReasonApplyFailed, err.Error()
 	}
 	condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ClusterImpersonationCondition, status, reason, message)
 	return err
+}
+
+// summarize sets Ready: false with the reason of the first condition that is not true.
+func (r *Reconciler) summarize(c *kubevisionv1alpha1.KubeVisionCluster) {
+	for _, t := range []string{
+		kubevisionv1alpha1.ClusterReachableCondition, kubevisionv1alpha1.ClusterCredentialsCondition, kubevisionv1alpha1.ClusterImpersonationCondition,
+	} {
+		if found := meta.FindStatusCondition(c.Status.Conditions, t); found != nil && found.Status != metav1.ConditionTrue {
+			condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ReadyCondition, metav1.ConditionFalse, found.Reason, found.Message)
+			return
+		}
+	}
+	condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ReadyCondition, metav1.ConditionTrue, kubevisionv1alpha1.ReasonReady,
+		"the cluster can be used")
 }

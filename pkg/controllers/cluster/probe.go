@@ -5,17 +5,17 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/rest"
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/clusters/dial"
 	"github.com/kubevision-io/kubevision/pkg/controllers/condition"
 )
 
@@ -24,43 +24,38 @@ const probeTimeout = 10 * time.Second
 
 // Finding is what a probe found.
 type Finding struct {
-	Version   string
-	APIServer string
-	Nodes     kubevisionv1alpha1.NodeCount
+	// ID is the UID of the namespace kube-system.
+	ID      string
+	Version string
+	Nodes   kubevisionv1alpha1.NodeCount
 }
 
-// Prober looks at a cluster.
-type Prober interface {
-	Probe(ctx context.Context) (Finding, error)
+// stepError says at which step a probe failed. What a server that is perhaps none of Kubernetes' has answered is in the error, and not to be shown.
+type stepError struct {
+	step string
+	err  error
 }
 
-// NewProber looks at the cluster that the configuration leads to.
-func NewProber(config *rest.Config) (Prober, error) {
-	kube, err := kubernetes.NewForConfig(config)
-	if err != nil {
-		return nil, fmt.Errorf("making a client: %w", err)
-	}
-	return &prober{kube: kube, host: config.Host}, nil
-}
+func (e *stepError) Error() string { return e.step + ": " + e.err.Error() }
+func (e *stepError) Unwrap() error { return e.err }
 
-type prober struct {
-	kube kubernetes.Interface
-	host string
-}
-
-// Probe asks for the version and the nodes. The nodes may be a little old: they come from the API server's own cache.
-func (p *prober) Probe(ctx context.Context) (Finding, error) {
+// Probe asks a cluster who it is, and for its version and nodes. The nodes may be a little old: they come from the API server's own cache.
+func Probe(ctx context.Context, kube kubernetes.Interface) (Finding, error) {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
-	version, err := p.kube.Discovery().ServerVersionWithContext(ctx)
+	version, err := kube.Discovery().ServerVersionWithContext(ctx)
 	if err != nil {
-		return Finding{}, fmt.Errorf("asking for the version: %w", err)
+		return Finding{}, &stepError{"asking for the version", err}
 	}
-	nodes, err := p.kube.CoreV1().Nodes().List(ctx, metav1.ListOptions{ResourceVersion: "0"})
+	system, err := kube.CoreV1().Namespaces().Get(ctx, metav1.NamespaceSystem, metav1.GetOptions{ResourceVersion: "0"})
 	if err != nil {
-		return Finding{}, fmt.Errorf("listing nodes: %w", err)
+		return Finding{}, &stepError{"reading namespace " + metav1.NamespaceSystem, err}
 	}
-	found := Finding{Version: version.GitVersion, APIServer: p.host}
+	nodes, err := kube.CoreV1().Nodes().List(ctx, metav1.ListOptions{ResourceVersion: "0"})
+	if err != nil {
+		return Finding{}, &stepError{"listing nodes", err}
+	}
+	found := Finding{ID: string(system.UID), Version: version.GitVersion}
 	for i := range nodes.Items {
 		found.Nodes.Total++
 		if ready(&nodes.Items[i]) {
@@ -79,36 +74,54 @@ func ready(n *corev1.Node) bool {
 	return false
 }
 
-// probe notes what a probe found. A cluster that cannot be reached is a finding and no error: the next probe is due anyway.
-func (r *Reconciler) probe(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster) {
+// probe notes what a probe found. A cluster that cannot be reached is a finding: the error is for those who go on from here.
+func (r *Reconciler) probe(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, kube kubernetes.Interface) error {
+	found, err := Probe(ctx, kube)
+	c.Status.LastProbeTime = &metav1.Time{Time: r.Clock.Now().Truncate(time.Second)}
+	if err == nil {
+		c.Status.ClusterID, c.Status.Version, c.Status.Nodes = found.ID, found.Version, &found.Nodes
+	}
+	reportProbe(c, err)
+	return err
+}
+
+func reportProbe(c *kubevisionv1alpha1.KubeVisionCluster, err error) {
 	set := func(conditionType string, status metav1.ConditionStatus, reason, message string) {
 		condition.Set(&c.Status.Conditions, c.Generation, conditionType, status, reason, message)
 	}
-	found, err := r.Prober.Probe(ctx)
-	c.Status.LastProbeTime = &metav1.Time{Time: r.Clock.Now().Truncate(time.Second)}
+	reachable := func() {
+		set(kubevisionv1alpha1.ClusterReachableCondition, metav1.ConditionTrue, kubevisionv1alpha1.ReasonProbeSucceeded, "the API server answers")
+	}
+	var answer apierrors.APIStatus
 	switch {
-	case apierrors.IsUnauthorized(err):
-		set(kubevisionv1alpha1.ClusterReachableCondition, metav1.ConditionTrue, kubevisionv1alpha1.ReasonProbeSucceeded, "the API server answers")
-		set(kubevisionv1alpha1.ClusterCredentialsCondition, metav1.ConditionFalse, kubevisionv1alpha1.ReasonUnauthorized, err.Error())
-	case err != nil:
-		set(kubevisionv1alpha1.ClusterReachableCondition, metav1.ConditionFalse, kubevisionv1alpha1.ReasonProbeFailed, err.Error())
-		set(kubevisionv1alpha1.ClusterCredentialsCondition, metav1.ConditionUnknown, kubevisionv1alpha1.ReasonProbeFailed, "the API server could not be asked")
-	default:
-		c.Status.Version, c.Status.APIServer, c.Status.Nodes = found.Version, found.APIServer, &found.Nodes
-		set(kubevisionv1alpha1.ClusterReachableCondition, metav1.ConditionTrue, kubevisionv1alpha1.ReasonProbeSucceeded, "the API server answers")
+	case err == nil:
+		reachable()
 		set(kubevisionv1alpha1.ClusterCredentialsCondition, metav1.ConditionTrue, kubevisionv1alpha1.ReasonAccepted, "the API server accepts the credentials")
+	case apierrors.IsUnauthorized(err):
+		reachable()
+		set(kubevisionv1alpha1.ClusterCredentialsCondition, metav1.ConditionFalse, kubevisionv1alpha1.ReasonUnauthorized,
+			"the API server does not accept the credentials: put a kubeconfig with valid ones into the Secret")
+	case apierrors.IsForbidden(err):
+		reachable()
+		set(kubevisionv1alpha1.ClusterCredentialsCondition, metav1.ConditionFalse, kubevisionv1alpha1.ReasonForbidden,
+			"the credentials do not allow "+step(err)+": they need the rights of a cluster administrator")
+	case errors.Is(err, dial.ErrRefused):
+		set(kubevisionv1alpha1.ClusterReachableCondition, metav1.ConditionFalse, kubevisionv1alpha1.ReasonAddressRefused,
+			"KubeVision may not connect to this address; an operator can allow it with --cluster-addresses-allowed")
+		set(kubevisionv1alpha1.ClusterCredentialsCondition, metav1.ConditionUnknown, kubevisionv1alpha1.ReasonAddressRefused, "the API server was not asked")
+	default:
+		message := err.Error()
+		if errors.As(err, &answer) {
+			message = fmt.Sprintf("%s: the answer was HTTP status %d", step(err), answer.Status().Code)
+		}
+		set(kubevisionv1alpha1.ClusterReachableCondition, metav1.ConditionFalse, kubevisionv1alpha1.ReasonProbeFailed, message)
+		set(kubevisionv1alpha1.ClusterCredentialsCondition, metav1.ConditionUnknown, kubevisionv1alpha1.ReasonProbeFailed, "the API server could not be asked")
 	}
 }
 
-// summarize sets Ready: false with the reason of the first condition that is not true.
-func (r *Reconciler) summarize(c *kubevisionv1alpha1.KubeVisionCluster) {
-	for _, t := range []string{kubevisionv1alpha1.ClusterReachableCondition, kubevisionv1alpha1.ClusterCredentialsCondition,
-		kubevisionv1alpha1.ClusterImpersonationCondition} {
-		if found := meta.FindStatusCondition(c.Status.Conditions, t); found != nil && found.Status != metav1.ConditionTrue {
-			condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ReadyCondition, metav1.ConditionFalse, found.Reason, found.Message)
-			return
-		}
+func step(err error) string {
+	if e, ok := errors.AsType[*stepError](err); ok {
+		return e.step
 	}
-	condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ReadyCondition, metav1.ConditionTrue, kubevisionv1alpha1.ReasonReady,
-		"the cluster can be used")
+	return "probing"
 }

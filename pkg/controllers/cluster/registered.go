@@ -4,75 +4,159 @@
 package cluster
 
 import (
-	"cmp"
 	"context"
+	"errors"
 	"fmt"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/wait"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/clusters"
 	"github.com/kubevision-io/kubevision/pkg/clusters/kubeconfig"
 	"github.com/kubevision-io/kubevision/pkg/controllers/condition"
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
 const (
-	// kubeconfigKey is the default key of a kubeconfig in its Secret.
-	kubeconfigKey = "kubeconfig"
-
-	notConnected = "KubeVision serves only the cluster that it runs in; register that with inCluster: true"
+	// firstRetry is after the first probe that failed; it doubles up to maxRetry.
+	firstRetry = 5 * time.Second
+	maxRetry   = time.Minute
+	// expiryWarning is how long before the end of a credential it is warned of.
+	expiryWarning = 7 * 24 * time.Hour
 )
 
-// reconcileRegistered says what there is to say of a cluster that is registered by kubeconfig: whether the kubeconfig is one that may be used.
-func (r *Reconciler) reconcileRegistered(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster) error {
-	found, reason, message, err := r.readKubeconfig(ctx, c.Spec.KubeconfigSecretRef)
+// errNoKubeconfig says that the Secret holds no kubeconfig that may be used. What is wrong with it is in the conditions.
+var errNoKubeconfig = errors.New("there is no kubeconfig that may be used")
+
+// reconcileRegistered makes a cluster true that is registered by kubeconfig. That it cannot be reached is a finding and no error.
+func (r *Reconciler) reconcileRegistered(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster) (ctrl.Result, error) {
+	secret, k, err := r.readKubeconfig(ctx, c)
+	if errors.Is(err, errNoKubeconfig) {
+		return ctrl.Result{}, nil // a change of the Secret is watched
+	}
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	revision := clusters.RevisionOf(c, secret)
+	if left := r.retries.left(c.UID, revision, r.Clock.Now()); left > 0 && c.Status.ObservedGeneration == c.Generation {
+		return ctrl.Result{RequeueAfter: left}, nil
+	}
+	before := meta.FindStatusCondition(c.Status.Conditions, kubevisionv1alpha1.ClusterCredentialsCondition)
+	warned := before != nil && before.Reason == kubevisionv1alpha1.ReasonExpiresSoon
+	if err := r.connect(ctx, c, revision, k); err != nil {
+		r.Targets.Close(c.Name)
+		notPlaced(c)
+		r.summarize(c)
+		c.Status.ObservedGeneration = c.Generation
+		ctrl.LoggerFrom(ctx).Info("The cluster is not connected", "reason", err.Error())
+		return ctrl.Result{RequeueAfter: r.retries.next(c.UID, revision, r.Clock.Now())}, nil
+	}
+	r.retries.forget(c.UID)
+	t, err := r.Targets.Get(c)
+	if err == nil {
+		err = r.place(ctx, c, t)
+	}
+	r.warnOfExpiry(c, warned)
+	r.summarize(c)
+	c.Status.ObservedGeneration = c.Generation
+	return ctrl.Result{RequeueAfter: wait.Jitter(probePeriod, probeJitter)}, err
+}
+
+// connect probes the cluster where that is due, and connects to it.
+func (r *Reconciler) connect(
+	ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, revision clusters.Revision, k *kubeconfig.Kubeconfig,
+) error {
+	c.Status.APIServer, c.Status.CredentialsExpirationTime = k.Server, nil
+	if !k.Expires.IsZero() {
+		c.Status.CredentialsExpirationTime = &metav1.Time{Time: k.Expires}
+	}
+	if _, err := r.Targets.Get(c); err == nil && !r.probeDue(c) && r.Targets.At(c.Name) == revision {
+		return nil
+	}
+	kube, err := r.Targets.Open(c.Name, revision, k)
 	if err != nil {
 		return err
 	}
-	set := func(conditionType string, status metav1.ConditionStatus, reason, message string) {
-		condition.Set(&c.Status.Conditions, c.Generation, conditionType, status, reason, message)
+	before := c.Status.ClusterID
+	if err := r.probe(ctx, c, kube); err != nil {
+		return err
 	}
-	c.Status.APIServer, c.Status.CredentialsExpirationTime = "", nil
-	if found == nil {
-		set(kubevisionv1alpha1.ReadyCondition, metav1.ConditionFalse, reason, message)
-		set(kubevisionv1alpha1.ClusterCredentialsCondition, metav1.ConditionFalse, reason, message)
-	} else {
-		c.Status.APIServer = found.Server
-		if !found.Expires.IsZero() {
-			c.Status.CredentialsExpirationTime = &metav1.Time{Time: found.Expires}
-		}
-		set(kubevisionv1alpha1.ReadyCondition, metav1.ConditionFalse, kubevisionv1alpha1.ReasonNotConnected, notConnected)
-		set(kubevisionv1alpha1.ClusterCredentialsCondition, metav1.ConditionUnknown, kubevisionv1alpha1.ReasonNotConnected, notConnected)
+	unreachable := func(reason, message string) error {
+		condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ClusterReachableCondition, metav1.ConditionFalse, reason, message)
+		return errors.New(message)
 	}
-	set(kubevisionv1alpha1.ClusterReachableCondition, metav1.ConditionUnknown, kubevisionv1alpha1.ReasonNotConnected, notConnected)
-	set(kubevisionv1alpha1.ClusterImpersonationCondition, metav1.ConditionUnknown, kubevisionv1alpha1.ReasonNotConnected, notConnected)
+	if before != "" && before != c.Status.ClusterID {
+		c.Status.ClusterID = before
+		return unreachable(kubevisionv1alpha1.ReasonClusterChanged,
+			"the kubeconfig leads to another cluster than before: register that one under a name of its own")
+	}
+	if err := r.Targets.Connect(ctx, c.Name, c.Status.ClusterID); err != nil {
+		return unreachable(kubevisionv1alpha1.ReasonProbeFailed, err.Error())
+	}
 	return nil
 }
 
-// readKubeconfig is nil where the Secret holds none that may be used; the reason and message say why, and never what is in it.
-func (r *Reconciler) readKubeconfig(
-	ctx context.Context, ref *kubevisionv1alpha1.SecretKeyReference,
-) (found *kubeconfig.Kubeconfig, reason, message string, err error) {
+// notPlaced says that nothing is known of what is on a cluster that cannot be reached.
+func notPlaced(c *kubevisionv1alpha1.KubeVisionCluster) {
+	condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ClusterImpersonationCondition, metav1.ConditionUnknown,
+		kubevisionv1alpha1.ReasonNotConnected, "there is no connection to the cluster")
+}
+
+// readKubeconfig is errNoKubeconfig where the Secret holds none that may be used; the conditions say why, and never what is in it.
+func (r *Reconciler) readKubeconfig(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster) (*corev1.Secret, *kubeconfig.Kubeconfig, error) {
 	secret := &corev1.Secret{}
-	err = r.Client.Get(ctx, types.NamespacedName{Namespace: names.Namespace, Name: ref.Name}, secret)
+	ref := c.Spec.KubeconfigSecretRef
+	err := r.Client.Get(ctx, types.NamespacedName{Namespace: names.Namespace, Name: ref.Name}, secret)
 	if apierrors.IsNotFound(err) {
-		return nil, kubevisionv1alpha1.ReasonSecretNotFound, fmt.Sprintf("there is no Secret %s in namespace %s", ref.Name, names.Namespace), nil
+		r.unusable(c, kubevisionv1alpha1.ReasonSecretNotFound, fmt.Sprintf("there is no Secret %s in namespace %s", ref.Name, names.Namespace))
+		return nil, nil, errNoKubeconfig
 	}
 	if err != nil {
-		return nil, "", "", fmt.Errorf("reading secret %s: %w", ref.Name, err)
+		return nil, nil, fmt.Errorf("reading secret %s: %w", ref.Name, err)
 	}
-	key := cmp.Or(ref.Key, kubeconfigKey)
-	found, err = kubeconfig.Parse(secret.Data[key])
+	k, err := clusters.ReadKubeconfig(c, secret)
 	if err != nil {
-		return nil, kubevisionv1alpha1.ReasonSecretInvalid, fmt.Sprintf("key %s of Secret %s: %v", key, ref.Name, err), nil
+		r.unusable(c, kubevisionv1alpha1.ReasonSecretInvalid, err.Error())
+		return nil, nil, errNoKubeconfig
 	}
-	return found, "", "", nil
+	return secret, k, nil
+}
+
+func (r *Reconciler) unusable(c *kubevisionv1alpha1.KubeVisionCluster, reason, message string) {
+	r.Targets.Close(c.Name)
+	set := func(conditionType string, status metav1.ConditionStatus) {
+		condition.Set(&c.Status.Conditions, c.Generation, conditionType, status, reason, message)
+	}
+	set(kubevisionv1alpha1.ReadyCondition, metav1.ConditionFalse)
+	set(kubevisionv1alpha1.ClusterReachableCondition, metav1.ConditionUnknown)
+	set(kubevisionv1alpha1.ClusterCredentialsCondition, metav1.ConditionFalse)
+	notPlaced(c)
+	c.Status.APIServer, c.Status.CredentialsExpirationTime = "", nil
+	c.Status.ObservedGeneration = c.Generation
+}
+
+// warnOfExpiry says when a credential is about to end, with an event where that was not said yet. One that has ended is the API server's to
+// refuse.
+func (r *Reconciler) warnOfExpiry(c *kubevisionv1alpha1.KubeVisionCluster, warned bool) {
+	ends := c.Status.CredentialsExpirationTime
+	if ends == nil || ends.Sub(r.Clock.Now()) > expiryWarning {
+		return
+	}
+	message := "the credentials in the kubeconfig end at " + ends.UTC().Format(time.RFC3339) + ": put a kubeconfig with new ones into the Secret"
+	condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ClusterCredentialsCondition, metav1.ConditionTrue,
+		kubevisionv1alpha1.ReasonExpiresSoon, message)
+	if !warned {
+		r.Recorder.Eventf(c, nil, corev1.EventTypeWarning, kubevisionv1alpha1.ReasonExpiresSoon, "Reconcile", "%s", message)
+	}
 }
 
 // clustersOfSecret are those whose kubeconfig is in a Secret.
@@ -80,16 +164,8 @@ func (r *Reconciler) clustersOfSecret(ctx context.Context, secret client.Object)
 	if secret.GetNamespace() != names.Namespace {
 		return nil
 	}
-	var all kubevisionv1alpha1.KubeVisionClusterList
-	if err := r.Client.List(ctx, &all); err != nil {
-		ctrl.LoggerFrom(ctx).Error(err, "Listing clusters")
-		return nil
-	}
-	var requests []reconcile.Request
-	for i := range all.Items {
-		if ref := all.Items[i].Spec.KubeconfigSecretRef; ref != nil && ref.Name == secret.GetName() {
-			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&all.Items[i])})
-		}
-	}
-	return requests
+	return r.those(ctx, func(c *kubevisionv1alpha1.KubeVisionCluster) bool {
+		ref := c.Spec.KubeconfigSecretRef
+		return ref != nil && ref.Name == secret.GetName()
+	})
 }

@@ -15,6 +15,7 @@ import (
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/bindings"
+	"github.com/kubevision-io/kubevision/pkg/controllers/target"
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
@@ -74,21 +75,21 @@ func aggregated(role, kubernetesRole string) *rbacv1.ClusterRole {
 	return r
 }
 
-func (r *Reconciler) applyRoles(ctx context.Context) error {
+func applyRoles(ctx context.Context, t *target.Cluster) error {
 	var errs []error
 	for _, role := range builtInRoles() {
-		errs = append(errs, r.Writer.Apply(ctx, role))
+		errs = append(errs, t.Writer.Apply(ctx, role))
 	}
 	return errors.Join(errs...)
 }
 
-func (r *Reconciler) removeRoles(ctx context.Context) error {
+func removeRoles(ctx context.Context, t *target.Cluster) error {
 	var errs []error
 	for _, role := range builtInRoles() {
 		existing := &rbacv1.ClusterRole{}
-		err := r.Client.Get(ctx, types.NamespacedName{Name: role.Name}, existing)
+		err := t.Writer.Client.Get(ctx, types.NamespacedName{Name: role.Name}, existing)
 		if err == nil {
-			err = r.Writer.Delete(ctx, existing)
+			err = t.Writer.Delete(ctx, existing)
 		}
 		errs = append(errs, client.IgnoreNotFound(err))
 	}

@@ -11,6 +11,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/events"
@@ -18,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller"
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
@@ -28,8 +30,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/bindings"
 	"github.com/kubevision-io/kubevision/pkg/controllers/condition"
 	"github.com/kubevision-io/kubevision/pkg/controllers/finalizer"
-	"github.com/kubevision-io/kubevision/pkg/controllers/impersonation"
 	"github.com/kubevision-io/kubevision/pkg/controllers/owned"
+	"github.com/kubevision-io/kubevision/pkg/controllers/target"
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
@@ -39,23 +41,25 @@ const (
 	// unwatchedPeriod is how often objects that are not KubeVision's are looked at while a binding waits for one of them. Watching all
 	// RBAC objects of a cluster for that would cost more.
 	unwatchedPeriod = 5 * time.Second
+	// failedPeriod is after what a member refused, or did not answer.
+	failedPeriod = 15 * time.Second
+	// concurrency lets bindings on clusters that answer slowly be waited for while others are looked at.
+	concurrency = 8
 )
 
 // Reconciler reconciles KubeVisionRoleBindings.
 type Reconciler struct {
 	Client   client.Client
 	Recorder events.EventRecorder
-	// Writer writes to the host.
-	Writer *owned.Writer
-	// Impersonator keeps the host's impersonating account.
-	Impersonator *impersonation.Keeper
-	// Roles holds the metadata of all ClusterRoles; the manager's own cache has only those that are KubeVision's.
+	// Targets are the connections to the clusters.
+	Targets *target.Registry
+	// Roles holds the metadata of all ClusterRoles of the host; the manager's own cache has only those that are KubeVision's.
 	Roles cache.Cache
 }
 
 // SetupWithManager watches bindings, what they name, and what was made for them.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
-	if r.Client == nil || r.Recorder == nil || r.Writer == nil || r.Impersonator == nil || r.Roles == nil {
+	if r.Client == nil || r.Recorder == nil || r.Targets == nil || r.Roles == nil {
 		return errors.New("the role binding controller lacks a dependency")
 	}
 	all := handler.EnqueueRequestsFromMapFunc(r.all)
@@ -65,6 +69,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	namespace.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("rolebinding").
+		WithOptions(controller.Options{MaxConcurrentReconciles: concurrency}).
 		For(&kubevisionv1alpha1.KubeVisionRoleBinding{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&kubevisionv1alpha1.KubeVisionUser{}, all, specChanged).
 		Watches(&kubevisionv1alpha1.KubeVisionCluster{}, all, specChanged).
@@ -74,7 +79,23 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Watches(&rbacv1.RoleBinding{}, labelled).
 		WatchesRawSource(source.Kind(r.Roles, clusterRoleMetadata(), handler.TypedEnqueueRequestsFromMapFunc(r.boundToRole),
 			predicate.TypedFuncs[*metav1.PartialObjectMetadata]{UpdateFunc: func(event.TypedUpdateEvent[*metav1.PartialObjectMetadata]) bool { return false }})).
+		WatchesRawSource(r.Targets.Source(r.onMember)).
 		Complete(r)
+}
+
+// onMember are the bindings that a change on a member concerns: all, where it can be reached now and could not before, or the reverse.
+func (r *Reconciler) onMember(ctx context.Context, o client.Object) []reconcile.Request {
+	m, isMetadata := o.(*metav1.PartialObjectMetadata)
+	switch {
+	case o == nil:
+		return r.all(ctx, nil)
+	case !isMetadata:
+		return labelledBinding(ctx, o)
+	case m.Kind == "Namespace":
+		return r.those(ctx, func(b *kubevisionv1alpha1.KubeVisionRoleBinding) bool { return b.Spec.Namespaces != nil })
+	default:
+		return r.boundToRole(ctx, m)
+	}
 }
 
 func clusterRoleMetadata() *metav1.PartialObjectMetadata {
@@ -120,8 +141,12 @@ func labelledBinding(_ context.Context, o client.Object) []reconcile.Request {
 // Reconcile makes one binding true. Ready says that the next request of its subjects is allowed.
 func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (_ ctrl.Result, reterr error) {
 	b := &kubevisionv1alpha1.KubeVisionRoleBinding{}
-	if err := r.Client.Get(ctx, request.NamespacedName, b); err != nil {
-		return ctrl.Result{}, client.IgnoreNotFound(err)
+	err := r.Client.Get(ctx, request.NamespacedName, b)
+	if apierrors.IsNotFound(err) {
+		return ctrl.Result{}, r.removeOrphans(ctx, request.Name)
+	}
+	if err != nil {
+		return ctrl.Result{}, err
 	}
 	if !b.DeletionTimestamp.IsZero() {
 		return ctrl.Result{}, r.finalize(ctx, b)
@@ -138,39 +163,27 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (_ ctr
 		return ctrl.Result{}, err
 	}
 	err = r.execute(ctx, b, p)
-	report(b, p, err)
-	if errors.Is(err, owned.ErrForeign) {
-		err = nil // trying again at once does not make it ours; the condition says what to do
-	}
-	if applied := meta.FindStatusCondition(b.Status.Conditions, kubevisionv1alpha1.RoleBindingAppliedCondition); err == nil && waitsForOthers(applied) {
-		return ctrl.Result{RequeueAfter: unwatchedPeriod}, nil
+	r.report(b, p, err)
+	if err == nil || errors.Is(err, owned.ErrForeign) { // trying again at once does not make it ours; the condition says what to do
+		return ctrl.Result{RequeueAfter: r.nextLook(b, p)}, nil
 	}
 	return ctrl.Result{}, err
+}
+
+// nextLook is when a binding is looked at again though nothing has changed: where it waits for what is not watched.
+func (r *Reconciler) nextLook(b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan) time.Duration {
+	if waitsForOthers(meta.FindStatusCondition(b.Status.Conditions, kubevisionv1alpha1.RoleBindingAppliedCondition)) {
+		return unwatchedPeriod
+	}
+	for _, g := range p.grants {
+		if g.err != nil {
+			return failedPeriod
+		}
+	}
+	return 0
 }
 
 // waitsForOthers says whether the binding waits for an object to go that is not KubeVision's, and so is not watched.
 func waitsForOthers(applied *metav1.Condition) bool {
 	return applied != nil && applied.Reason == kubevisionv1alpha1.ReasonNameConflict
-}
-
-// execute takes away first what is no longer granted, and grants the use of a cluster last, when the rest of it is in place.
-func (r *Reconciler) execute(ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan) error {
-	if err := r.prune(ctx, b, p.keys()); err != nil {
-		return err
-	}
-	if p.onHost {
-		if err := r.Impersonator.Ensure(ctx); err != nil {
-			return err
-		}
-	}
-	var errs []error
-	for _, o := range p.objects {
-		errs = append(errs, r.Writer.Apply(ctx, o))
-	}
-	return errors.Join(errs...)
-}
-
-// finalize takes everything away that was made for the binding.
-func (r *Reconciler) finalize(ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding) error {
-	return finalizer.Finish(ctx, r.Client, b, finalizerName, func(ctx context.Context) error { return r.removeAll(ctx, b) })
 }

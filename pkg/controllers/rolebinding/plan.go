@@ -19,29 +19,49 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/authorization"
 	"github.com/kubevision-io/kubevision/pkg/bindings"
+	"github.com/kubevision-io/kubevision/pkg/controllers/target"
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
 // plan is what a binding asks for now.
 type plan struct {
-	// objects in the order in which they are applied.
-	objects []client.Object
 	// missing are the KubeVisionUsers that do not exist.
 	missing []string
 	// clusters that the binding selects, by name.
 	clusters []kubevisionv1alpha1.KubeVisionCluster
 	// unknown are cluster names in the spec that are not registered.
 	unknown []string
+	// invalid says what is wrong with a selector; it selects nothing then.
+	invalid error
+	// uses are the objects on the host that let the subjects use the clusters.
+	uses []client.Object
+	// grants are for those of the clusters that can be reached.
+	grants []*grant
+}
+
+// grant is what a binding asks for on one cluster.
+type grant struct {
+	target *target.Cluster
+	// objects in the order in which they are applied.
+	objects []client.Object
 	// namespaces that get a RoleBinding, by name; nil where the role holds in the whole cluster.
 	namespaces []string
 	// absent are namespace names in the spec that do not exist.
 	absent []string
-	// onHost says that the host is among the clusters.
-	onHost bool
-	// invalid says what is wrong with a selector; it selects nothing then.
-	invalid error
 	// roleMissing says that the ClusterRole does not exist.
 	roleMissing bool
+	// err is why it could not be made true.
+	err error
+}
+
+// grantOn is nil where the binding grants nothing on that cluster.
+func (p *plan) grantOn(t *target.Cluster) *grant {
+	for _, g := range p.grants {
+		if g.target == t {
+			return g
+		}
+	}
+	return nil
 }
 
 type objectKey struct{ kind, namespace, name string }
@@ -50,12 +70,10 @@ func keyOf(o client.Object) objectKey {
 	return objectKey{kind: fmt.Sprintf("%T", o), namespace: o.GetNamespace(), name: o.GetName()}
 }
 
-func (p *plan) keys() map[objectKey]bool {
-	keys := make(map[objectKey]bool, len(p.objects))
-	for _, o := range p.objects {
+func addKeys(keys map[objectKey]bool, objects []client.Object) {
+	for _, o := range objects {
 		keys[keyOf(o)] = true
 	}
-	return keys
 }
 
 // plan reads what the binding names and says which RBAC objects that makes.
@@ -70,23 +88,33 @@ func (r *Reconciler) plan(ctx context.Context, b *kubevisionv1alpha1.KubeVisionR
 	if err := r.selectClusters(ctx, b, p); err != nil {
 		return nil, err
 	}
-	p.onHost = slices.ContainsFunc(p.clusters, func(c kubevisionv1alpha1.KubeVisionCluster) bool { return c.Spec.InCluster })
-	if p.onHost {
-		if err := r.selectNamespaces(ctx, b, p); err != nil {
-			return nil, err
+	for i := range p.clusters {
+		t, err := r.Targets.Get(&p.clusters[i])
+		if err != nil || p.grantOn(t) != nil {
+			continue // not connected, which its status says, or another name of the same cluster
 		}
-		if err := r.findRole(ctx, b, p); err != nil {
+		g := &grant{target: t}
+		p.grants = append(p.grants, g)
+		if err := r.planGrant(ctx, b, p, g); err != nil && t == r.Targets.Host() {
 			return nil, err
+		} else if err != nil {
+			g.err = err
+		}
+		if len(subjects) > 0 {
+			g.objects = grants(b, g.namespaces, subjects)
 		}
 	}
-	if len(subjects) == 0 {
-		return p, nil
+	if len(subjects) > 0 {
+		p.uses = uses(b, p, subjects)
 	}
-	if p.onHost {
-		p.objects = append(p.objects, grants(b, p, subjects)...)
-	}
-	p.objects = append(p.objects, uses(b, p, subjects)...)
 	return p, nil
+}
+
+func (r *Reconciler) planGrant(ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan, g *grant) error {
+	if err := selectNamespaces(ctx, b, p, g); err != nil {
+		return err
+	}
+	return findRole(ctx, b, g)
 }
 
 func (r *Reconciler) selectClusters(ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan) error {
@@ -118,14 +146,14 @@ func (r *Reconciler) selectClusters(ctx context.Context, b *kubevisionv1alpha1.K
 	return nil
 }
 
-func (r *Reconciler) selectNamespaces(ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan) error {
+func selectNamespaces(ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan, g *grant) error {
 	if b.Spec.Namespaces == nil {
 		return nil
 	}
-	p.namespaces = []string{}
+	g.namespaces = []string{}
 	all := &metav1.PartialObjectMetadataList{}
 	all.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("NamespaceList"))
-	if err := r.Client.List(ctx, all, client.UnsafeDisableDeepCopy); err != nil {
+	if err := g.target.Metadata.Namespaces.List(ctx, all, client.UnsafeDisableDeepCopy); err != nil {
 		return fmt.Errorf("listing namespaces: %w", err)
 	}
 	known := map[string]bool{}
@@ -140,13 +168,13 @@ func (r *Reconciler) selectNamespaces(ctx context.Context, b *kubevisionv1alpha1
 			p.invalid = fmt.Errorf("spec.namespaces: %w", err)
 		}
 		if selected {
-			p.namespaces = append(p.namespaces, n.Name)
+			g.namespaces = append(g.namespaces, n.Name)
 		}
 	}
-	slices.Sort(p.namespaces)
+	slices.Sort(g.namespaces)
 	for _, name := range b.Spec.Namespaces.Names {
 		if !known[name] {
-			p.absent = append(p.absent, name)
+			g.absent = append(g.absent, name)
 		}
 	}
 	return nil
@@ -154,13 +182,13 @@ func (r *Reconciler) selectNamespaces(ctx context.Context, b *kubevisionv1alpha1
 
 // findRole looks whether the role exists. A grant of a role that does not exist yet is
 // made all the same, as Kubernetes allows it, and comes into force with the role.
-func (r *Reconciler) findRole(ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan) error {
+func findRole(ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, g *grant) error {
 	if _, ok := bindings.BuiltInRole(b.Spec.RoleRef); ok {
 		return nil
 	}
-	err := r.Roles.Get(ctx, types.NamespacedName{Name: b.Spec.RoleRef.Name}, clusterRoleMetadata())
+	err := g.target.Metadata.ClusterRoles.Get(ctx, types.NamespacedName{Name: b.Spec.RoleRef.Name}, clusterRoleMetadata())
 	if apierrors.IsNotFound(err) {
-		p.roleMissing = true
+		g.roleMissing = true
 		return nil
 	}
 	if err != nil {
@@ -170,13 +198,13 @@ func (r *Reconciler) findRole(ctx context.Context, b *kubevisionv1alpha1.KubeVis
 }
 
 // grants bind the subjects to the role: in the whole cluster, or in each namespace.
-func grants(b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan, subjects []rbacv1.Subject) []client.Object {
+func grants(b *kubevisionv1alpha1.KubeVisionRoleBinding, namespaces []string, subjects []rbacv1.Subject) []client.Object {
 	ref := rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: bindings.ClusterRole(b.Spec.RoleRef)}
-	if p.namespaces == nil {
+	if namespaces == nil {
 		return []client.Object{&rbacv1.ClusterRoleBinding{ObjectMeta: metadata(b, "", names.GrantedRole(b.Name)), RoleRef: ref, Subjects: subjects}}
 	}
-	out := make([]client.Object, 0, len(p.namespaces))
-	for _, n := range p.namespaces {
+	out := make([]client.Object, 0, len(namespaces))
+	for _, n := range namespaces {
 		out = append(out, &rbacv1.RoleBinding{ObjectMeta: metadata(b, n, names.GrantedRole(b.Name)), RoleRef: ref, Subjects: subjects})
 	}
 	return out

@@ -12,24 +12,25 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/controllers/target"
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
 // prune removes what is labelled with the binding's name and not wanted any more. After a change of the spec it asks the cluster: what was
 // made a moment ago must not be overlooked. Otherwise the cache knows.
-func (r *Reconciler) prune(ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, wanted map[objectKey]bool) error {
-	var reader client.Reader = r.Client
-	if b.Status.ObservedGeneration != b.Generation {
-		reader = r.Writer.Live
+func (r *Reconciler) prune(ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, t *target.Cluster, wanted map[objectKey]bool) error {
+	var reader client.Reader = t.Writer.Client
+	if b.Status.ObservedGeneration != b.Generation && b.Status.ObservedGeneration != 0 {
+		reader = t.Writer.Live
 	}
-	found, err := made(ctx, reader, labelled(b))
+	found, err := made(ctx, reader, labelled(b.Name))
 	if err != nil {
 		return err
 	}
 	var errs []error
 	for _, o := range found {
 		if !wanted[keyOf(o)] {
-			errs = append(errs, r.Writer.Delete(ctx, o))
+			errs = append(errs, t.Writer.Delete(ctx, o))
 		}
 	}
 	return errors.Join(errs...)
@@ -37,14 +38,14 @@ func (r *Reconciler) prune(ctx context.Context, b *kubevisionv1alpha1.KubeVision
 
 // removeAll removes everything that was made for the binding. It looks for labels and for names, since somebody may have taken the labels
 // off: access must end all the same.
-func (r *Reconciler) removeAll(ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding) error {
+func removeAll(ctx context.Context, t *target.Cluster, binding string) error {
 	found := map[objectKey]client.Object{}
 	for _, selection := range []client.ListOption{
-		labelled(b),
-		client.MatchingFields{"metadata.name": names.GrantedRole(b.Name)},
-		client.MatchingFields{"metadata.name": names.ClusterUse(b.Name)},
+		labelled(binding),
+		client.MatchingFields{"metadata.name": names.GrantedRole(binding)},
+		client.MatchingFields{"metadata.name": names.ClusterUse(binding)},
 	} {
-		objects, err := made(ctx, r.Writer.Live, selection)
+		objects, err := made(ctx, t.Writer.Live, selection)
 		if err != nil {
 			return err
 		}
@@ -54,13 +55,13 @@ func (r *Reconciler) removeAll(ctx context.Context, b *kubevisionv1alpha1.KubeVi
 	}
 	var errs []error
 	for _, o := range found {
-		errs = append(errs, r.Writer.Delete(ctx, o))
+		errs = append(errs, t.Writer.Delete(ctx, o))
 	}
 	return errors.Join(errs...)
 }
 
-func labelled(b *kubevisionv1alpha1.KubeVisionRoleBinding) client.ListOption {
-	return client.MatchingLabels{names.RoleBindingLabel: b.Name, names.ManagedByLabel: names.ManagedBy}
+func labelled(binding string) client.ListOption {
+	return client.MatchingLabels{names.RoleBindingLabel: binding, names.ManagedByLabel: names.ManagedBy}
 }
 
 func made(ctx context.Context, reader client.Reader, selection client.ListOption) ([]client.Object, error) {

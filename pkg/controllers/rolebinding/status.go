@@ -25,10 +25,11 @@ type verdict struct {
 }
 
 // report writes the outcome into the status.
-func report(b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan, err error) {
+func (r *Reconciler) report(b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan, err error) {
 	b.Status.ObservedGeneration = b.Generation
 	b.Status.Summary = summary(b)
-	applied := appliedVerdict(b, p, err)
+	clusters := r.clusterStatuses(b, p, err)
+	applied := appliedVerdict(p, clusters, err)
 	resolved := verdict{metav1.ConditionTrue, kubevisionv1alpha1.ReasonSubjectsResolved, "every subject exists"}
 	if len(p.missing) > 0 {
 		resolved = verdict{metav1.ConditionFalse, kubevisionv1alpha1.ReasonSubjectNotFound, "there is no KubeVisionUser " + strings.Join(p.missing, ", ")}
@@ -46,10 +47,10 @@ func report(b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan, err error) {
 	set(kubevisionv1alpha1.ReadyCondition, ready)
 	set(kubevisionv1alpha1.RoleBindingSubjectsCondition, resolved)
 	set(kubevisionv1alpha1.RoleBindingAppliedCondition, applied)
-	b.Status.Clusters = clusterStatuses(b, p, err)
+	b.Status.Clusters = clusters
 }
 
-func appliedVerdict(b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan, err error) verdict {
+func appliedVerdict(p *plan, clusters []kubevisionv1alpha1.RoleBindingClusterStatus, err error) verdict {
 	switch {
 	case errors.Is(err, owned.ErrForeign):
 		return verdict{metav1.ConditionFalse, kubevisionv1alpha1.ReasonNameConflict, err.Error() + "; rename the binding, or remove that object"}
@@ -61,38 +62,50 @@ func appliedVerdict(b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan, err er
 		return verdict{metav1.ConditionFalse, kubevisionv1alpha1.ReasonClusterNotFound, "there is no KubeVisionCluster " + strings.Join(p.unknown, ", ")}
 	case len(p.clusters) == 0:
 		return verdict{metav1.ConditionFalse, kubevisionv1alpha1.ReasonNoClusterMatches, "no KubeVisionCluster matches the selector"}
-	case p.roleMissing:
-		return verdict{metav1.ConditionFalse, kubevisionv1alpha1.ReasonRoleNotFound, "there is no ClusterRole " + b.Spec.RoleRef.Name}
-	case len(p.absent) > 0:
-		return verdict{metav1.ConditionFalse, kubevisionv1alpha1.ReasonNamespaceNotFound, "there is no namespace " + strings.Join(p.absent, ", ")}
 	}
-	for i := range p.clusters {
-		if !p.clusters[i].Spec.InCluster {
-			return verdict{metav1.ConditionFalse, kubevisionv1alpha1.ReasonNotConnected, "cluster " + p.clusters[i].Name + " is not connected"}
+	for _, c := range clusters {
+		if c.Status != metav1.ConditionTrue {
+			return verdict{metav1.ConditionFalse, c.Reason, fmt.Sprintf("cluster %s: %s", c.Name, c.Message)}
 		}
 	}
 	return verdict{metav1.ConditionTrue, kubevisionv1alpha1.ReasonApplied, "the binding was applied on every cluster that it selects"}
 }
 
-func clusterStatuses(b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan, err error) []kubevisionv1alpha1.RoleBindingClusterStatus {
+func (r *Reconciler) clusterStatuses(b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan, err error) []kubevisionv1alpha1.RoleBindingClusterStatus {
 	out := make([]kubevisionv1alpha1.RoleBindingClusterStatus, 0, len(p.clusters))
 	for i := range p.clusters {
 		s := kubevisionv1alpha1.RoleBindingClusterStatus{Name: p.clusters[i].Name, ClusterRole: bindings.ClusterRole(b.Spec.RoleRef)}
-		switch {
-		case !p.clusters[i].Spec.InCluster:
-			s.Status, s.Reason = metav1.ConditionFalse, kubevisionv1alpha1.ReasonNotConnected
-		case err != nil:
-			s.Status, s.Reason, s.Message = metav1.ConditionFalse, kubevisionv1alpha1.ReasonApplyFailed, condition.Truncate(err.Error())
-		default:
-			s.Status, s.Reason = metav1.ConditionTrue, kubevisionv1alpha1.ReasonApplied
+		var v verdict
+		if t, missing := r.Targets.Get(&p.clusters[i]); missing != nil {
+			v = verdict{metav1.ConditionFalse, kubevisionv1alpha1.ReasonNotConnected, "the cluster is not connected"}
+		} else if g := p.grantOn(t); g == nil {
+			v = verdict{metav1.ConditionUnknown, kubevisionv1alpha1.ReasonNotConnected, "the cluster was not connected a moment ago"}
+		} else {
+			v = g.verdict(b, cmp.Or(g.err, err))
+			if g.namespaces != nil {
+				s.NamespaceCount = new(int32(min(len(g.namespaces), 1<<30)))
+				s.Namespaces = g.namespaces[:min(len(g.namespaces), maxNamespaces)]
+			}
 		}
-		if p.namespaces != nil {
-			s.NamespaceCount = new(int32(min(len(p.namespaces), 1<<30)))
-			s.Namespaces = p.namespaces[:min(len(p.namespaces), maxNamespaces)]
-		}
+		s.Status, s.Reason, s.Message = v.status, v.reason, condition.Truncate(v.message)
 		out = append(out, s)
 	}
 	return out
+}
+
+func (g *grant) verdict(b *kubevisionv1alpha1.KubeVisionRoleBinding, err error) verdict {
+	switch {
+	case errors.Is(err, owned.ErrForeign):
+		return verdict{metav1.ConditionFalse, kubevisionv1alpha1.ReasonNameConflict, err.Error() + "; rename the binding, or remove that object"}
+	case err != nil:
+		return verdict{metav1.ConditionFalse, kubevisionv1alpha1.ReasonApplyFailed, err.Error()}
+	case g.roleMissing:
+		return verdict{metav1.ConditionFalse, kubevisionv1alpha1.ReasonRoleNotFound, "there is no ClusterRole " + b.Spec.RoleRef.Name}
+	case len(g.absent) > 0:
+		return verdict{metav1.ConditionFalse, kubevisionv1alpha1.ReasonNamespaceNotFound, "there is no namespace " + strings.Join(g.absent, ", ")}
+	default:
+		return verdict{metav1.ConditionTrue, kubevisionv1alpha1.ReasonApplied, ""}
+	}
 }
 
 const maxSummary = 60

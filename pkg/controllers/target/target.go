@@ -109,6 +109,16 @@ func (r *Registry) representative(c *Cluster) *Cluster {
 	return chosen
 }
 
+// At is the revision that a cluster is open at, if it is.
+func (r *Registry) At(name string) clusters.Revision {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	if m := r.members[name]; m != nil {
+		return m.revision
+	}
+	return clusters.Revision{}
+}
+
 // Open is a client for a cluster that acts with its registered credential. It dials nothing. What was open under another revision is closed.
 func (r *Registry) Open(name string, revision clusters.Revision, k *kubeconfig.Kubeconfig) (kubernetes.Interface, error) {
 	r.mu.RLock()

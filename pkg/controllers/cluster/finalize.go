@@ -1,0 +1,132 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/clusters"
+	"github.com/kubevision-io/kubevision/pkg/controllers/condition"
+	"github.com/kubevision-io/kubevision/pkg/controllers/finalizer"
+	"github.com/kubevision-io/kubevision/pkg/controllers/target"
+	"github.com/kubevision-io/kubevision/pkg/names"
+)
+
+// abandonAfter a time that a cluster could not be reached, what is on it is left there.
+const abandonAfter = 10 * time.Minute
+
+// finalize takes back what was placed on the cluster, unless it stays registered under another name. A cluster that cannot be reached is
+// tried again, for a while.
+func (r *Reconciler) finalize(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster) (ctrl.Result, error) {
+	var left error
+	err := finalizer.Finish(ctx, r.Client, c, finalizerName, func(ctx context.Context) error {
+		left = r.clean(ctx, c)
+		if left == nil || !r.abandoned(c) {
+			return left
+		}
+		r.Recorder.Eventf(c, nil, corev1.EventTypeWarning, kubevisionv1alpha1.ReasonLeftBehind, "Delete",
+			"the cluster could not be cleaned up: delete there what is labelled %s=%s (%s)", names.ManagedByLabel, names.ManagedBy, condition.Truncate(left.Error()))
+		return nil
+	})
+	if left != nil && err != nil {
+		ctrl.LoggerFrom(ctx).Info("The cluster cannot be cleaned up yet", "reason", err.Error())
+		return ctrl.Result{RequeueAfter: r.retries.next(c.UID, clusters.Revision{}, r.Clock.Now())}, r.reportLeft(ctx, c, left)
+	}
+	if err == nil {
+		r.retries.forget(c.UID)
+		r.Targets.Close(c.Name)
+	}
+	return ctrl.Result{}, err
+}
+
+func (r *Reconciler) abandoned(c *kubevisionv1alpha1.KubeVisionCluster) bool {
+	_, asked := c.Annotations[names.AbandonAnnotation]
+	return asked || r.Clock.Since(c.DeletionTimestamp.Time) >= abandonAfter
+}
+
+func (r *Reconciler) reportLeft(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, left error) error {
+	original := c.DeepCopy()
+	condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ReadyCondition, metav1.ConditionFalse, kubevisionv1alpha1.ReasonCleanupFailed,
+		fmt.Sprintf("what KubeVision has placed on the cluster cannot be removed: %v; annotate the cluster with %s to leave it there", left, names.AbandonAnnotation))
+	return condition.Patch(ctx, r.Client, r.Recorder, c, original, original.Status.Conditions, c.Status.Conditions)
+}
+
+// clean removes everything that is KubeVision's from the cluster.
+func (r *Reconciler) clean(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster) error {
+	if c.Spec.InCluster {
+		if r.registeredElsewhere(ctx, c, r.Targets.Host().ID) {
+			return nil
+		}
+		return errors.Join(removeRoles(ctx, r.Targets.Host()), r.Targets.Host().Impersonator.Remove(ctx))
+	}
+	if c.Status.ClusterID == "" || c.Status.ClusterID == r.Targets.Host().ID || r.registeredElsewhere(ctx, c, c.Status.ClusterID) {
+		return nil // nothing was placed for this registration
+	}
+	t, err := r.Targets.Get(c)
+	if err != nil {
+		secret, k, err := r.readKubeconfig(ctx, c)
+		if err != nil {
+			return err
+		}
+		if err := r.connect(ctx, c, clusters.RevisionOf(c, secret), k); err != nil {
+			return err
+		}
+		if t, err = r.Targets.Get(c); err != nil {
+			return err
+		}
+	}
+	return sweep(ctx, t)
+}
+
+// registeredElsewhere says whether another registration leads to the same cluster.
+func (r *Reconciler) registeredElsewhere(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, id string) bool {
+	var all kubevisionv1alpha1.KubeVisionClusterList
+	if err := r.Client.List(ctx, &all, client.UnsafeDisableDeepCopy); err != nil {
+		return true // what cannot be known to be unused stays
+	}
+	for i := range all.Items {
+		other := &all.Items[i]
+		same := other.Status.ClusterID == id || (c.Spec.InCluster && other.Spec.InCluster)
+		if other.UID != c.UID && other.DeletionTimestamp.IsZero() && same {
+			return true
+		}
+	}
+	return false
+}
+
+// sweep removes what is KubeVision's, whichever binding it was made for: grants first.
+func sweep(ctx context.Context, t *target.Cluster) error {
+	var errs []error
+	for _, list := range []client.ObjectList{
+		&rbacv1.ClusterRoleBindingList{}, &rbacv1.RoleBindingList{}, &rbacv1.ClusterRoleList{}, &rbacv1.RoleList{}, &corev1.ServiceAccountList{},
+	} {
+		selection := []client.ListOption{client.MatchingLabels{names.ManagedByLabel: names.ManagedBy}}
+		if _, ok := list.(*corev1.ServiceAccountList); ok {
+			selection = append(selection, client.InNamespace(names.Namespace))
+		}
+		if err := t.Writer.Live.List(ctx, list, selection...); err != nil {
+			return fmt.Errorf("listing what is to be removed: %w", err)
+		}
+		err := meta.EachListItem(list, func(o runtime.Object) error {
+			if object, ok := o.(client.Object); ok {
+				errs = append(errs, t.Writer.Delete(ctx, object))
+			}
+			return nil
+		})
+		errs = append(errs, err)
+	}
+	return errors.Join(append(errs, t.Impersonator.Remove(ctx))...)
+}

@@ -1,0 +1,56 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package cluster
+
+import (
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/wait"
+
+	"github.com/kubevision-io/kubevision/pkg/clusters"
+)
+
+// retries remembers the clusters whose last probes failed.
+type retries struct {
+	mu      sync.Mutex
+	waiting map[types.UID]retry
+}
+
+type retry struct {
+	failures int
+	until    time.Time
+	// revision is what the probe was made with: another one is tried at once.
+	revision clusters.Revision
+}
+
+// next counts one more failure, and is the time until the next probe.
+func (r *retries) next(cluster types.UID, revision clusters.Revision, now time.Time) time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.waiting == nil {
+		r.waiting = map[types.UID]retry{}
+	}
+	w := r.waiting[cluster]
+	pause := wait.Jitter(min(firstRetry<<w.failures, maxRetry), probeJitter)
+	r.waiting[cluster] = retry{failures: min(w.failures+1, 8), until: now.Add(pause), revision: revision}
+	return pause
+}
+
+// left is how long there is still to wait, so that changes of bindings and users, which are many, cause no probes.
+func (r *retries) left(cluster types.UID, revision clusters.Revision, now time.Time) time.Duration {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if w, ok := r.waiting[cluster]; ok && w.revision == revision {
+		return w.until.Sub(now)
+	}
+	return 0
+}
+
+func (r *retries) forget(cluster types.UID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.waiting, cluster)
+}

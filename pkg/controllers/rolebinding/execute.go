@@ -1,0 +1,110 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package rolebinding
+
+import (
+	"context"
+	"errors"
+	"slices"
+
+	"golang.org/x/sync/errgroup"
+	ctrl "sigs.k8s.io/controller-runtime"
+
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/controllers/finalizer"
+	"github.com/kubevision-io/kubevision/pkg/controllers/target"
+)
+
+// parallelTargets are written to at once for one binding.
+const parallelTargets = 8
+
+// execute takes away first what is no longer granted, and grants the use of clusters last, when the rest of it is in place. What fails on a
+// member is noted with it and stops nothing elsewhere; the error is the host's.
+func (r *Reconciler) execute(ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan) error {
+	host := r.Targets.Host()
+	var group errgroup.Group
+	group.SetLimit(parallelTargets)
+	var hostErr error
+	for _, t := range r.Targets.All() {
+		g := p.grantOn(t)
+		group.Go(func() error {
+			err := r.executeOn(ctx, b, t, g, p)
+			switch {
+			case t == host:
+				hostErr = err
+			case g != nil:
+				g.err = err
+			case err != nil:
+				ctrl.LoggerFrom(ctx).Error(err, "Taking back what was granted on a member", "clusterID", t.ID)
+			}
+			return nil
+		})
+	}
+	_ = group.Wait() // every error is noted above
+	if hostErr != nil {
+		return hostErr
+	}
+	var errs []error
+	for _, o := range p.uses {
+		errs = append(errs, host.Writer.Apply(ctx, o))
+	}
+	return errors.Join(errs...)
+}
+
+// executeOn makes a cluster what the plan says. Without a grant there, everything that was made for the binding goes.
+func (r *Reconciler) executeOn(ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, t *target.Cluster, g *grant, p *plan) error {
+	wanted := map[objectKey]bool{}
+	if t == r.Targets.Host() {
+		addKeys(wanted, p.uses)
+	}
+	if g != nil {
+		addKeys(wanted, g.objects)
+	}
+	if err := r.prune(ctx, b, t, wanted); err != nil || g == nil {
+		return err
+	}
+	if err := t.Impersonator.Ensure(ctx); err != nil {
+		return err
+	}
+	var errs []error
+	for _, o := range g.objects {
+		errs = append(errs, t.Writer.Apply(ctx, o))
+	}
+	return errors.Join(errs...)
+}
+
+// finalize takes everything away that was made for the binding. Members that cannot be reached are not waited for: without the right to use
+// them nobody gets there, and what is left on one is taken away as soon as it can be reached.
+func (r *Reconciler) finalize(ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding) error {
+	return finalizer.Finish(ctx, r.Client, b, finalizerName, func(ctx context.Context) error {
+		return errors.Join(removeAll(ctx, r.Targets.Host(), b.Name), r.removeFromMembers(ctx, b.Name))
+	})
+}
+
+// removeOrphans takes away what was made for a binding that is not there any more.
+func (r *Reconciler) removeOrphans(ctx context.Context, binding string) error {
+	var errs []error
+	for _, t := range r.Targets.All() {
+		found, err := made(ctx, t.Writer.Client, labelled(binding))
+		errs = append(errs, err)
+		for _, o := range found {
+			errs = append(errs, t.Writer.Delete(ctx, o))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// removeFromMembers fails only where a member that could be reached did not do it.
+func (r *Reconciler) removeFromMembers(ctx context.Context, binding string) error {
+	var errs []error
+	for _, t := range r.Targets.All() {
+		if t == r.Targets.Host() {
+			continue
+		}
+		if err := removeAll(ctx, t, binding); err != nil && slices.Contains(r.Targets.All(), t) {
+			errs = append(errs, err)
+		}
+	}
+	return errors.Join(errs...)
+}
