@@ -168,6 +168,18 @@ func (c *Cluster) startProgram(ctx context.Context, name string, ready func(cont
 	return nil
 }
 
+// APIServer is the process of kube-apiserver.
+func (c *Cluster) APIServer() *Program {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for _, p := range c.programs {
+		if p.Name() == kubeAPIServerName {
+			return p
+		}
+	}
+	return nil
+}
+
 // newProgram makes a program that Stop will end before those made earlier.
 func (c *Cluster) newProgram(name, path string, ready func(context.Context) error, args []string) *Program {
 	program := &Program{

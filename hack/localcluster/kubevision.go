@@ -29,6 +29,9 @@ const (
 	controllerManagerProgram = "kubevision-controller-manager"
 	servingSecret            = "kubevision-apiserver-tls"
 
+	// clustersOnLoopback lets clusters be registered that run on this machine.
+	clustersOnLoopback = "--cluster-addresses-allowed=127.0.0.0/8,::1/128"
+
 	servingTimeout = time.Minute
 )
 
@@ -144,6 +147,7 @@ func (k *KubeVision) startControllerManager(ctx context.Context) error {
 		"--health-probe-bind-address=" + address(healthPort),
 		"--metrics-bind-address=0",
 		"--serving-cert-extra-names=localhost," + loopback,
+		clustersOnLoopback,
 	}, k.options.ControllerManagerArgs...)
 	ready := probePlain("http://" + address(healthPort) + "/readyz")
 	k.controllerManager = k.cluster.newProgram(controllerManagerProgram, k.binary(controllerManagerProgram), ready, args)

@@ -45,6 +45,7 @@ func (k *KubeVision) StartAPIServer(ctx context.Context, port int, extra ...stri
 		"--secure-port=" + strconv.Itoa(port),
 		"--tls-cert-file=" + filepath.Join(k.cluster.dir, apiServerProgram+".crt"),
 		"--tls-private-key-file=" + filepath.Join(k.cluster.dir, apiServerProgram+".key"),
+		clustersOnLoopback,
 	}, slices.Concat(k.options.APIServerArgs, extra)...)
 	server := k.addReplica(port, ready, args)
 	if err := server.Start(ctx); err != nil {

@@ -13,6 +13,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
+	"sync"
 	"testing"
 	"time"
 
@@ -37,6 +39,31 @@ type Environment struct {
 	KubeVision *localcluster.KubeVision
 	// Client has the rights of a cluster administrator.
 	Client client.Client
+
+	dir    string
+	mu     sync.Mutex
+	others []*localcluster.Cluster
+}
+
+// StartCluster starts another control plane, for which there is no KubeVision. It runs until the end of the package's tests.
+func (e *Environment) StartCluster(ctx context.Context) (*localcluster.Cluster, error) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	dir := filepath.Join(e.dir, "cluster-"+strconv.Itoa(len(e.others)+2))
+	c, err := localcluster.Start(ctx, localcluster.Options{Dir: dir, Log: os.Stderr})
+	if err != nil {
+		return nil, fmt.Errorf("starting another cluster: %w", err)
+	}
+	e.others = append(e.others, c)
+	return c, nil
+}
+
+func (e *Environment) stopOthers() error {
+	var errs []error
+	for _, c := range e.others {
+		errs = append(errs, c.Stop())
+	}
+	return errors.Join(errs...)
 }
 
 // Main starts an environment, and runs the tests of a package with it. With -short, nothing is started and nothing is
@@ -78,6 +105,12 @@ func Main(m *testing.M, use func(*Environment)) (code int) {
 	if err != nil {
 		return failed(err)
 	}
+	e.dir = dir
+	defer func() {
+		if err := e.stopOthers(); err != nil {
+			code = max(code, failed(err))
+		}
+	}()
 	use(e)
 	return m.Run()
 }

@@ -88,7 +88,7 @@ func (r *Reconciler) onMember(ctx context.Context, o client.Object) []reconcile.
 	m, isMetadata := o.(*metav1.PartialObjectMetadata)
 	switch {
 	case o == nil:
-		return r.all(ctx, nil)
+		return append(r.all(ctx, nil), r.orphaned(ctx)...)
 	case !isMetadata:
 		return labelledBinding(ctx, o)
 	case m.Kind == "Namespace":
@@ -96,6 +96,21 @@ func (r *Reconciler) onMember(ctx context.Context, o client.Object) []reconcile.
 	default:
 		return r.boundToRole(ctx, m)
 	}
+}
+
+// orphaned are the bindings, there or not, for which there is something on the members that can be reached.
+func (r *Reconciler) orphaned(ctx context.Context) []reconcile.Request {
+	var requests []reconcile.Request
+	for _, t := range r.Targets.All()[1:] { // without the host
+		found, err := made(ctx, t.Writer.Client, client.MatchingLabels{names.ManagedByLabel: names.ManagedBy})
+		if err != nil {
+			ctrl.LoggerFrom(ctx).Error(err, "Listing what was made on a member", "clusterID", t.ID)
+		}
+		for _, o := range found {
+			requests = append(requests, labelledBinding(ctx, o)...)
+		}
+	}
+	return requests
 }
 
 func clusterRoleMetadata() *metav1.PartialObjectMetadata {

@@ -1,0 +1,166 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package members
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/test/conformance/fixture"
+	"github.com/kubevision-io/kubevision/test/conformance/wire"
+)
+
+// answerTime is how long a request to a cluster that is gone may take.
+const answerTime = 2 * time.Second
+
+// TestMemberStops: a member that is gone is said to be at once, stands in nobody's way, and is back by itself.
+func TestMemberStops(t *testing.T) {
+	member := theOther(t)
+	set().HostCluster(t, "host")
+	c := register(t, member.Config(), nil)
+	ready(t, c)
+	p := login(t, "outage")
+	set().Bind(t, "outage", fixture.Grant{Role: kubevisionv1alpha1.RoleReadonly, Subjects: fixture.KubeVisionUsers(p.User), Cluster: c.Name})
+	set().Bind(t, "outage-host", fixture.Grant{Role: kubevisionv1alpha1.RoleReadonly, Subjects: fixture.KubeVisionUsers(p.User), Cluster: "host"})
+	p.becomes(t, repairTime, c.Name, "/resources/pods", wire.OK)
+	gone := set().Bind(t, "outage-gone", fixture.Grant{Role: kubevisionv1alpha1.RoleDev, Subjects: fixture.KubeVisionUsers(p.User), Cluster: c.Name})
+
+	if err := member.APIServer().Kill(); err != nil {
+		t.Fatal(err)
+	}
+	restarted := false
+	restart := func() {
+		if !restarted {
+			restarted = true
+			ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), time.Minute)
+			defer cancel()
+			if err := member.APIServer().Start(ctx); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	defer restart()
+	for range 5 {
+		begun := time.Now()
+		if code := p.code(t, c.Name, "/resources/pods"); code != wire.Unreachable {
+			t.Errorf("code %d of a member that is gone, want %d", code, wire.Unreachable)
+		}
+		if took := time.Since(begun); took > answerTime {
+			t.Errorf("the answer took %s, want at most %s", took, answerTime)
+		}
+		if code := p.code(t, "host", "/resources/pods"); code != wire.OK {
+			t.Errorf("code %d of the host", code)
+		}
+	}
+	condition(t, c, noticed, kubevisionv1alpha1.ClusterReachableCondition, metav1.ConditionFalse, kubevisionv1alpha1.ReasonProbeFailed)
+	condition(t, c, noticed, kubevisionv1alpha1.ReadyCondition, metav1.ConditionFalse, kubevisionv1alpha1.ReasonProbeFailed)
+	// What is taken away meanwhile does not wait for the member, and is not there when it is back.
+	set().Delete(t, gone)
+	set().Gone(t, gone)
+
+	restart()
+	p.becomes(t, noticed, c.Name, "/resources/pods", wire.OK)
+	condition(t, c, noticed, kubevisionv1alpha1.ReadyCondition, metav1.ConditionTrue, "")
+	fixture.Eventually(t, "wait for the grant to be taken back", func(ctx context.Context) error {
+		left := &rbacv1.ClusterRoleBinding{}
+		err := member.admin.Get(ctx, client.ObjectKey{Name: "kubevision:binding:" + gone.Name}, left)
+		if err == nil {
+			return fmt.Errorf("%s is there", left.Name)
+		}
+		return client.IgnoreNotFound(err)
+	})
+}
+
+// TestMemberRemoved: nothing is left on a member that is no longer registered.
+func TestMemberRemoved(t *testing.T) {
+	member := theOther(t)
+	c := register(t, member.Config(), nil)
+	ready(t, c)
+	p := login(t, "removed")
+	ns := member.set().Namespace(t, "removed")
+	set().Bind(t, "removed", fixture.Grant{
+		Role: kubevisionv1alpha1.RoleDev, Subjects: fixture.KubeVisionUsers(p.User), Cluster: c.Name, Namespaces: []string{ns},
+	})
+	unregister(t, c)
+	nothingLeft(t, member)
+	if code := p.code(t, c.Name, "/resources/pods"); code != wire.ClusterForbidden {
+		t.Errorf("code %d of a cluster that was removed", code)
+	}
+}
+
+// nothingLeft fails where there is anything of KubeVision's on the cluster.
+func nothingLeft(t *testing.T, member *plane) {
+	t.Helper()
+	fixture.Eventually(t, "wait for everything to be removed", func(ctx context.Context) error {
+		var left []string
+		for _, list := range []client.ObjectList{
+			&rbacv1.ClusterRoleList{}, &rbacv1.ClusterRoleBindingList{}, &rbacv1.RoleList{}, &rbacv1.RoleBindingList{}, &corev1.ServiceAccountList{}, &corev1.NamespaceList{},
+		} {
+			if err := member.admin.List(ctx, list, client.MatchingLabels{"app.kubernetes.io/managed-by": "kubevision"}); err != nil {
+				return fmt.Errorf("listing: %w", err)
+			}
+			left = append(left, namesOf(list)...)
+		}
+		if len(left) > 0 {
+			return fmt.Errorf("left: %v", left)
+		}
+		return nil
+	})
+}
+
+// TestMemberAbandoned: a cluster that is gone for good does not keep its registration.
+func TestMemberAbandoned(t *testing.T) {
+	member := theOther(t)
+	config := member.Config()
+	c := register(t, config, nil)
+	ready(t, c)
+	// From now on it leads nowhere.
+	secret := &corev1.Secret{}
+	if err := env.Client.Get(t.Context(), client.ObjectKey{Namespace: fixture.SystemNamespace, Name: c.Name}, secret); err != nil {
+		t.Fatal(err)
+	}
+	text := strings.Replace(string(secret.Data["kubeconfig"]), config.Host, "https://127.0.0.1:1", 1)
+	secret.Data["kubeconfig"] = []byte(text)
+	if err := env.Client.Update(t.Context(), secret); err != nil {
+		t.Fatal(err)
+	}
+	condition(t, c, fixture.Patience, kubevisionv1alpha1.ClusterReachableCondition, metav1.ConditionFalse, "")
+	if err := env.Client.Delete(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	condition(t, c, fixture.Patience, kubevisionv1alpha1.ReadyCondition, metav1.ConditionFalse, kubevisionv1alpha1.ReasonCleanupFailed)
+	patch := client.MergeFrom(c.DeepCopy())
+	c.Annotations = map[string]string{"kubevision.io/abandon": ""}
+	if err := env.Client.Patch(t.Context(), c, patch); err != nil {
+		t.Fatal(err)
+	}
+	set().Gone(t, c)
+	fixture.Eventually(t, "wait for the event", func(ctx context.Context) error {
+		var all eventsv1.EventList
+		if err := env.Client.List(ctx, &all); err != nil {
+			return fmt.Errorf("listing events: %w", err)
+		}
+		for i := range all.Items {
+			if e := &all.Items[i]; e.Regarding.Name == c.Name && e.Reason == kubevisionv1alpha1.ReasonLeftBehind {
+				return nil
+			}
+		}
+		return fmt.Errorf("no event says what is left on %s", c.Name)
+	})
+	// Registered again, it is cleaned up in the end.
+	again := register(t, config, nil)
+	ready(t, again)
+	unregister(t, again)
+	nothingLeft(t, member)
+}
