@@ -30,7 +30,7 @@ const (
 	servingSecret            = "kubevision-apiserver-tls"
 
 	// clustersOnLoopback lets clusters be registered that run on this machine.
-	clustersOnLoopback = "--cluster-addresses-allowed=127.0.0.0/8,::1/128"
+	clustersOnLoopback = "--cluster-addresses-denied=169.254.0.0/16"
 
 	servingTimeout = time.Minute
 )

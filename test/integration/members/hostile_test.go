@@ -1,0 +1,233 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package members
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"net/http"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kubevision-io/kubevision/hack/localcluster"
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/test/conformance/fixture"
+	"github.com/kubevision-io/kubevision/test/conformance/wire"
+)
+
+const registeredToken = "registered-token-canary"
+
+// onStandin is somebody who may read Pods on a stand-in.
+func onStandin(t *testing.T, s *standin) (*person, *kubevisionv1alpha1.KubeVisionCluster) {
+	t.Helper()
+	c := register(t, s.config(registeredToken), nil)
+	p := login(t, "standin")
+	set().Bind(t, "standin", fixture.Grant{
+		Role: kubevisionv1alpha1.RoleReadonly, Subjects: fixture.KubeVisionUsers(p.User), Cluster: c.Name, Hopeless: true,
+	})
+	p.becomes(t, fixture.Patience, c.Name, "/namespaces/default/resources/pods", wire.OK)
+	return p, c
+}
+
+// TestUpstreamHeaders: what reaches a member is the user, the groups that bindings name and our token, whatever the request brings along.
+func TestUpstreamHeaders(t *testing.T) {
+	s := newStandin(t)
+	p, c := onStandin(t, s)
+	path := wire.DirectPath + "/clusters/" + c.Name + "/namespaces/default/resources/pods"
+	for name, header := range map[string]http.Header{
+		"plain":             {},
+		"hop by hop":        {"Connection": {"Impersonate-User, Impersonate-Group, Authorization"}},
+		"cookie":            {"Cookie": {"session=canary"}},
+		"front proxy":       {"X-Remote-User": {"admin"}, "X-Remote-Group": {"system:masters"}},
+		"forwarded":         {"X-Forwarded-For": {"192.0.2.1"}, "Forwarded": {"for=192.0.2.1"}, "X-Forwarded-Host": {"evil"}},
+		"other credentials": {"Proxy-Authorization": {"Basic canary"}, "X-Kubevision-Totp": {"123456"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			before := len(s.of(podsPath))
+			response, err := p.client.Do(t.Context(), wire.Request{Path: path, Bearer: p.token, Header: header})
+			if err != nil {
+				t.Fatal(err)
+			}
+			if e, err := response.Parse(); err != nil || e.Code != wire.OK {
+				t.Fatalf("code %d: %s (%v)", e.Code, e.Message, err)
+			}
+			sent := s.of(podsPath)[before:]
+			if len(sent) != 1 {
+				t.Fatalf("%d requests reached the member", len(sent))
+			}
+			got := sent[0].Header.Clone()
+			for _, harmless := range []string{"User-Agent", "Accept-Encoding"} {
+				got.Del(harmless)
+			}
+			want := http.Header{
+				"Accept": {"application/json"}, "Authorization": {"Bearer " + shortLived}, "Impersonate-User": {"kubevision:" + p.Name}, "Impersonate-Group": {"kubevision:users"},
+			}
+			if !maps.EqualFunc(got, want, slices.Equal[[]string]) {
+				t.Errorf("the member saw %v, want %v", got, want)
+			}
+		})
+	}
+	before := len(s.of(podsPath))
+	for _, name := range []string{"Impersonate-User", "Impersonate-Group", "Impersonate-Uid", "Impersonate-Extra-Scopes"} {
+		response, err := p.client.Do(t.Context(), wire.Request{Path: path, Bearer: p.token, Header: http.Header{name: {"system:masters"}}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if e, err := response.Parse(); err != nil || e.Code != wire.Invalid {
+			t.Errorf("%s: code %d (%v), want %d", name, e.Code, err, wire.Invalid)
+		}
+	}
+	if n := len(s.of(podsPath)) - before; n != 0 {
+		t.Errorf("%d requests with impersonation of their own reached the member", n)
+	}
+	for _, r := range s.of("") {
+		if r.Header.Get("Impersonate-User") != "" && strings.Contains(r.Header.Get("Authorization"), registeredToken) {
+			t.Errorf("%s acted for a user with the registered credential", r.URL)
+		}
+	}
+}
+
+// TestRotatedKubeconfig: the next request after a change of the Secret goes with what is in it then, and the old connection is not used again.
+func TestRotatedKubeconfig(t *testing.T) {
+	before, after := newStandin(t), newStandin(t)
+	p, c := onStandin(t, before)
+	text, err := localcluster.Kubeconfig(after.config("another-token"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret := &corev1.Secret{}
+	if err := env.Client.Get(t.Context(), client.ObjectKey{Namespace: fixture.SystemNamespace, Name: c.Name}, secret); err != nil {
+		t.Fatal(err)
+	}
+	secret.Data["kubeconfig"] = text
+	if err := env.Client.Update(t.Context(), secret); err != nil {
+		t.Fatal(err)
+	}
+	fixture.Eventually(t, "wait for the new server to be asked", func(ctx context.Context) error {
+		if _, err := p.get(ctx, c.Name, "/namespaces/default/resources/pods"); err != nil {
+			return err
+		}
+		if len(after.of(podsPath)) == 0 {
+			return errors.New("it was not asked")
+		}
+		return nil
+	})
+	asked := len(before.of(podsPath))
+	for range 5 {
+		if code := p.code(t, c.Name, "/namespaces/default/resources/pods"); code != wire.OK {
+			t.Errorf("code %d", code)
+		}
+	}
+	if len(before.of(podsPath)) != asked {
+		t.Error("the old server was asked again")
+	}
+	for _, r := range after.of("/token") {
+		if got := r.Header.Get("Authorization"); got != "Bearer another-token" {
+			t.Errorf("the new server was asked for a token with %q", got)
+		}
+	}
+}
+
+// TestHostileMember: whatever a server answers that is registered as a cluster, it learns nothing and nobody is sent elsewhere.
+func TestHostileMember(t *testing.T) {
+	s, elsewhere := newStandin(t), newStandin(t)
+	p, c := onStandin(t, s)
+	const path = "/namespaces/default/resources/pods"
+	for name, test := range map[string]struct {
+		answer http.HandlerFunc
+		code   int
+	}{
+		"redirect": {func(w http.ResponseWriter, r *http.Request) {
+			http.Redirect(w, r, elsewhere.URL+podsPath, http.StatusTemporaryRedirect)
+		}, wire.Unreachable},
+		"unauthorized": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) }, wire.Unreachable},
+		"cut":          {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, wire.Unreachable},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s.answer = test.answer
+			if code := p.code(t, c.Name, path); code != test.code {
+				t.Errorf("code %d, want %d", code, test.code)
+			}
+		})
+	}
+	s.answer = nil
+	if n := len(elsewhere.of("")); n != 0 {
+		t.Errorf("%d requests followed a redirect", n)
+	}
+	p.becomes(t, fixture.Patience, c.Name, path, wire.OK)
+}
+
+// TestRefusedAddress: where a policy does not allow it, nothing is dialled, by whichever name.
+func TestRefusedAddress(t *testing.T) {
+	s := newStandin(t)
+	p, c := onStandin(t, s)
+	replica, err := env.KubeVision.StartAPIServer(t.Context(), 0, "--cluster-addresses-denied=127.0.0.0/8")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = replica.Stop() })
+	strict, err := wire.New(replica.Endpoint(), env.KubeVision.CAPEM())
+	if err != nil {
+		t.Fatal(err)
+	}
+	asked := len(s.of(""))
+	there := &person{User: p.User, client: strict, token: p.token}
+	there.becomes(t, fixture.Patience, c.Name, "/namespaces/default/resources/pods", wire.Unreachable)
+	for _, r := range s.of("")[asked:] {
+		if r.URL.Path == podsPath {
+			t.Error("the server was asked")
+		}
+	}
+}
+
+// TestUntrustedServer: a server that the kubeconfig's authority has not signed for is none of ours.
+func TestUntrustedServer(t *testing.T) {
+	s := newStandin(t)
+	config := s.config(registeredToken)
+	config.CAData = env.KubeVision.CAPEM()
+	c := register(t, config, nil)
+	condition(t, c, fixture.Patience, kubevisionv1alpha1.ClusterReachableCondition, metav1.ConditionFalse, kubevisionv1alpha1.ReasonProbeFailed)
+	if n := len(s.of("")); n != 0 {
+		t.Errorf("%d requests were sent to it", n)
+	}
+}
+
+// TestKubeconfigThatRuns: a kubeconfig that would run a program, or read a file, does neither, and says in the status why.
+func TestKubeconfigThatRuns(t *testing.T) {
+	s := newStandin(t)
+	marker := filepath.Join(t.TempDir(), "marker")
+	text, err := localcluster.Kubeconfig(s.config(""))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, user := range map[string]string{
+		"exec": "exec:\n      apiVersion: client.authentication.k8s.io/v1\n      command: touch\n      args: [" + marker + "]\n      interactiveMode: Never",
+		"file": "tokenFile: /etc/passwd",
+		"as":   "token: x\n    as: system:admin",
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := registerText(t, strings.Replace(string(text), "user: {}", "user:\n    "+user, 1), nil)
+			condition(t, c, fixture.Patience, kubevisionv1alpha1.ReadyCondition, metav1.ConditionFalse, kubevisionv1alpha1.ReasonSecretInvalid)
+			p := login(t, "runs")
+			set().Bind(t, "runs", fixture.Grant{
+				Role: kubevisionv1alpha1.RoleReadonly, Subjects: fixture.KubeVisionUsers(p.User), Cluster: c.Name, Hopeless: true,
+			})
+			p.becomes(t, fixture.Patience, c.Name, "/namespaces/default/resources/pods", wire.Unreachable)
+		})
+	}
+	if _, err := os.Stat(marker); err == nil {
+		t.Error("the program was run")
+	}
+	if n := len(s.of("")); n != 0 {
+		t.Errorf("%d requests were sent", n)
+	}
+}
