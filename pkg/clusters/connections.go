@@ -114,6 +114,9 @@ type Connection struct {
 	transport http.RoundTripper
 	resources *resources
 	bound     *Bound
+	// tokens and robot are for the account that acts for users, when it acts for nobody.
+	tokens *tokenSource
+	robot  discovery.DiscoveryInterfaceWithContext
 }
 
 // connect makes a connection to the host.
@@ -138,7 +141,9 @@ func newConnection(anonymous *rest.Config, base http.RoundTripper, tokens *token
 	if err != nil {
 		return nil, fmt.Errorf("making a discovery client: %w", err)
 	}
-	return &Connection{config: anonymous, transport: authenticated, resources: newResources(discoveryClient), bound: bound}, nil
+	return &Connection{
+		config: anonymous, transport: authenticated, resources: newResources(discoveryClient), bound: bound, tokens: tokens, robot: discoveryClient,
+	}, nil
 }
 
 func refuseRedirect(*http.Request, []*http.Request) error {

@@ -34,7 +34,11 @@ func newTokenSource(accounts corev1client.ServiceAccountsGetter) *tokenSource {
 
 // Token asks the host for a new token.
 func (s *tokenSource) Token() (*oauth2.Token, error) {
-	ctx, cancel := context.WithTimeout(context.Background(), tokenTimeout)
+	return s.token(context.Background())
+}
+
+func (s *tokenSource) token(ctx context.Context) (*oauth2.Token, error) {
+	ctx, cancel := context.WithTimeout(ctx, tokenTimeout)
 	defer cancel()
 	request := &authenticationv1.TokenRequest{}
 	request.Spec.ExpirationSeconds = new(int64(tokenLifetime.Seconds()))

@@ -1,0 +1,80 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package clusters
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/kubevision-io/kubevision/pkg/clusters/dial"
+)
+
+// examineTimeout bounds an examination.
+const examineTimeout = 5 * time.Second
+
+// Examination is what a look at a cluster found. What was not found out is false.
+type Examination struct {
+	// Reachable says that an API server answers, CredentialsValid that it accepts the registered credential, and ImpersonationReady that the
+	// account that acts for users is there.
+	Reachable, CredentialsValid, ImpersonationReady bool
+	// Version of the API server.
+	Version string
+	// Message says what to do where one of them is false. What a server has answered is never in it.
+	Message string
+}
+
+// Examine asks a cluster for a token of the account that acts for users, and with it for its version. It is ErrNotRegistered as Get is.
+func (c *Connections) Examine(ctx context.Context, name string) (Examination, error) {
+	ctx, cancel := context.WithTimeout(ctx, examineTimeout)
+	defer cancel()
+	connection, err := c.Get(ctx, name)
+	if errors.Is(err, ErrNotConnected) {
+		return Examination{Message: "there is no kubeconfig that may be used: kubectl describe kubevisioncluster " + name + " says why"}, nil
+	}
+	if err != nil {
+		return Examination{}, err
+	}
+	return connection.examine(ctx), nil
+}
+
+func (c *Connection) examine(ctx context.Context) Examination {
+	if _, err := c.tokens.token(ctx); err != nil {
+		return diagnose(err)
+	}
+	found := Examination{Reachable: true, CredentialsValid: true, ImpersonationReady: true}
+	version, err := c.robot.ServerVersionWithContext(ctx)
+	if err != nil {
+		found.ImpersonationReady = false
+		found.Message = "a token of the account that acts for users is not accepted: try again shortly"
+		return found
+	}
+	found.Version = version.GitVersion
+	return found
+}
+
+func diagnose(err error) Examination {
+	var status apierrors.APIStatus
+	switch {
+	case errors.Is(err, dial.ErrRefused):
+		return Examination{Message: "KubeVision may not connect to this address; an operator can allow it with --cluster-addresses-allowed"}
+	case errors.Is(err, context.DeadlineExceeded):
+		return Examination{Message: "the API server did not answer in time"}
+	case !errors.As(err, &status):
+		return Examination{Message: "the API server cannot be reached, or its certificate is not one that the kubeconfig trusts"}
+	case apierrors.IsUnauthorized(err):
+		return Examination{Reachable: true, Message: "the API server does not accept the credentials of the kubeconfig"}
+	case apierrors.IsForbidden(err):
+		return Examination{Reachable: true, CredentialsValid: true, Message: "the credentials of the kubeconfig need the rights of a cluster administrator"}
+	case apierrors.IsNotFound(err):
+		return Examination{Reachable: true, CredentialsValid: true, Message: "the account that acts for users is not in place yet: try again shortly"}
+	default:
+		return Examination{Reachable: status.Status().Code < http.StatusInternalServerError,
+			Message: fmt.Sprintf("the server answered with HTTP status %d", status.Status().Code)}
+	}
+}
