@@ -58,7 +58,7 @@ func measureFlood(b *testing.B, others *bystander, c crowd) {
 	var quiet, flooded durations
 	for b.Loop() {
 		for round := 0; round < minRounds || round < maxRounds && len(flooded) < enoughLists; round++ {
-			quiet = append(quiet, beside(b, others, rest)...)
+			quiet = append(quiet, beside(b, others, pause)...)
 			flooded = append(flooded, beside(b, others, f.waves)...)
 		}
 	}
@@ -107,8 +107,8 @@ func beside(b *testing.B, others *bystander, work func(context.Context, time.Dur
 	return out
 }
 
-// rest is what goes on in a quiet phase.
-func rest(_ context.Context, length time.Duration) error {
+// pause is what goes on in a quiet phase.
+func pause(_ context.Context, length time.Duration) error {
 	time.Sleep(length)
 	return nil
 }
