@@ -84,8 +84,8 @@ func Outcome(ctx context.Context, caller *clusters.Caller, attributes authorizat
 	if err == nil {
 		return nil
 	}
-	if !apierrors.IsForbidden(err) {
-		return envelope.FromAPIError(err)
+	if known := envelope.FromAPIError(err); known.Code != dashboardv1alpha1.CodeForbidden {
+		return known
 	}
 	allowed, reviewErr := caller.Allowed(ctx, attributes)
 	switch {
