@@ -59,6 +59,9 @@ func (r *Reconciler) reconcileRegistered(ctx context.Context, c *kubevisionv1alp
 func (r *Reconciler) readKubeconfig(
 	ctx context.Context, ref *kubevisionv1alpha1.SecretKeyReference,
 ) (found *kubeconfig.Kubeconfig, reason, message string, err error) {
+	if names.OwnSecret(ref.Name) {
+		return nil, kubevisionv1alpha1.ReasonSecretInvalid, "Secret " + ref.Name + " is KubeVision's own; make one for the kubeconfig and name that", nil
+	}
 	secret := &corev1.Secret{}
 	err = r.Client.Get(ctx, types.NamespacedName{Namespace: names.Namespace, Name: ref.Name}, secret)
 	if apierrors.IsNotFound(err) {

@@ -94,6 +94,7 @@ func newAdmin(tb testing.TB, subject func(*kubevisionv1alpha1.KubeVisionUser) ku
 	tb.Helper()
 	u := userObject(newSource(tb, newPassword()).Name)
 	u.Spec.Groups = []string{unique("admins"), "others"}
+	tb.Cleanup(func() { remove(tb, credentialsOf(u.Name)) }) // rather than whenever Kubernetes comes to it
 	create(tb, u)
 	b := newBinding(tb, kubevisionv1alpha1.RoleAdmin, nil, subject(u))
 	tb.Cleanup(func() { letGo(tb, b, u) })
