@@ -35,7 +35,7 @@ func TestSubjectsThatPassForOthers(t *testing.T) {
 	create(t, existing)
 	read(t, existing)
 	for name, subject := range forbiddenSubjects() {
-		spec := with(bindingSpec(), object{"subjects": []any{bindingSpec()["subjects"].([]any)[0], subject}})
+		spec := with(bindingSpec(), object{"subjects": []any{object{"kind": "KubeVisionUser", "name": "alice"}, subject}})
 		for way, try := range map[string]func() error{
 			"create": func() error {
 				return env.Client.Create(t.Context(), kubevisionObject("KubeVisionRoleBinding", "", spec), client.DryRunAll)

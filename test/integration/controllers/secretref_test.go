@@ -10,8 +10,6 @@ import (
 	"testing"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
@@ -39,33 +37,25 @@ func TestSecretsOfKubeVisionCannotBeNamed(t *testing.T) {
 	judgeChange(t, "KubeVisionUser", object{}, object{"passwordSecretRef": object{"name": names.SigningKeysSecret}}, own)
 }
 
-// withoutRules takes the rules on a reference to a Secret out of a definition until the test ends.
-func withoutRules(tb testing.TB, definition, reference string, probe client.Object) {
+// withoutRules takes the rules on a reference to a Secret out of a definition until the test ends. The probe is an object that they refuse.
+func withoutRules(tb testing.TB, definition, reference string, probe func() client.Object) {
 	tb.Helper()
-	d := &unstructured.Unstructured{}
-	d.SetAPIVersion("apiextensions.k8s.io/v1")
-	d.SetKind("CustomResourceDefinition")
-	d.SetName(definition)
+	rules := kubectl(tb, "get", "crd", definition,
+		"-o", "jsonpath={.spec.versions[0].schema.openAPIV3Schema.properties.spec.properties."+reference+".x-kubernetes-validations}")
 	path := "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/" + reference + "/x-kubernetes-validations"
-	rules, found, err := unstructured.NestedFieldCopy(schemaOf(tb, read(tb, d)), "properties", "spec", "properties", reference, "x-kubernetes-validations")
-	if err != nil || !found {
-		tb.Fatalf("there are no rules at %s (%v)", path, err)
+	patch := func(ctx context.Context, operation string) error {
+		_, err := env.Cluster.Kubectl(ctx, "patch", "crd", definition, "--type=json", "-p", "["+operation+"]")
+		return err
 	}
+	try := func(ctx context.Context) error { return env.Client.Create(ctx, probe(), client.DryRunAll) }
 	tb.Cleanup(func() {
 		ctx, cancel := later(tb)
 		defer cancel()
-		if err := env.Client.Get(ctx, client.ObjectKeyFromObject(d), d); err != nil {
-			tb.Error(err)
-			return
-		}
-		if err := unstructured.SetNestedField(schemaOf(tb, d), rules, "properties", "spec", "properties", reference, "x-kubernetes-validations"); err != nil {
-			tb.Error(err)
-		}
-		if err := env.Client.Update(ctx, d); err != nil {
+		if err := patch(ctx, `{"op":"add","path":"`+path+`","value":`+rules+`}`); err != nil {
 			tb.Error(err)
 		}
 		if err := poll(ctx, soon, "wait for the rules", func(ctx context.Context) error {
-			if err := env.Client.Create(ctx, copyOf(probe), client.DryRunAll); !apierrors.IsInvalid(err) {
+			if err := try(ctx); !apierrors.IsInvalid(err) {
 				return errors.New("they are not in force")
 			}
 			return nil
@@ -73,26 +63,11 @@ func withoutRules(tb testing.TB, definition, reference string, probe client.Obje
 			tb.Error(err)
 		}
 	})
-	if err := env.Client.Patch(tb.Context(), d, client.RawPatch(types.JSONPatchType, []byte(`[{"op":"remove","path":"`+path+`"}]`))); err != nil {
+	if err := patch(tb.Context(), `{"op":"remove","path":"`+path+`"}`); err != nil {
 		tb.Fatal(err)
 	}
-	eventually(tb, soon, "wait until there are no rules", func(ctx context.Context) error { return env.Client.Create(ctx, copyOf(probe), client.DryRunAll) })
+	eventually(tb, soon, "wait until there are no rules", try)
 }
-
-func schemaOf(tb testing.TB, d *unstructured.Unstructured) map[string]any {
-	tb.Helper()
-	versions, _, err := unstructured.NestedFieldNoCopy(d.Object, "spec", "versions")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	schema, _, err := unstructured.NestedFieldNoCopy(versions.([]any)[0].(map[string]any), "schema", "openAPIV3Schema")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return schema.(map[string]any)
-}
-
-func copyOf(o client.Object) client.Object { return o.DeepCopyObject().(client.Object) }
 
 // TestSecretsOfKubeVisionAreNotRead, also where the definitions would let somebody name them.
 func TestSecretsOfKubeVisionAreNotRead(t *testing.T) {
@@ -109,7 +84,7 @@ func TestSecretsOfKubeVisionAreNotRead(t *testing.T) {
 		"cluster": {"kubevisionclusters.kubevision.io", "kubeconfigSecretRef", func(secret string) client.Object { return registered(secret) }},
 	} {
 		t.Run(name, func(t *testing.T) {
-			withoutRules(t, tc.definition, tc.reference, tc.object(names.SigningKeysSecret))
+			withoutRules(t, tc.definition, tc.reference, func() client.Object { return tc.object(names.SigningKeysSecret) })
 			for _, secret := range ownSecrets() {
 				o := tc.object(secret)
 				create(t, o)
