@@ -32,6 +32,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authorization"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 	"github.com/kubevision-io/kubevision/pkg/clusters/dial"
+	accessregistry "github.com/kubevision-io/kubevision/pkg/registry/access"
 	"github.com/kubevision-io/kubevision/pkg/registry/auth"
 	"github.com/kubevision-io/kubevision/pkg/registry/cluster"
 	"github.com/kubevision-io/kubevision/pkg/registry/resource"
@@ -153,6 +154,7 @@ func (c *Config) routes(ctx context.Context, s *state, clients *clientFinder) (*
 	}
 	reviewer := authorization.NewReviewer(kube.AuthorizationV1())
 	access := &authorization.Access{Reviewer: reviewer, Connections: connections}
+	accessEndpoints := &accessregistry.Endpoints{Reader: s.cache, Access: access}
 
 	table := &routes.Table{}
 	for _, family := range [][]routes.Route{
@@ -160,6 +162,7 @@ func (c *Config) routes(ctx context.Context, s *state, clients *clientFinder) (*
 		userEndpoints.Routes(),            //nolint:contextcheck // as above
 		cluster.Routes(s.cache, reviewer), //nolint:contextcheck // as above
 		resource.Routes(access),
+		accessEndpoints.Routes(), //nolint:contextcheck // as above
 	} {
 		if err := table.Add(family...); err != nil {
 			return nil, nil, fmt.Errorf("registering routes: %w", err)

@@ -36,17 +36,13 @@ func (a *Access) Cluster(r *routes.Request, u user.Info) (*clusters.Caller, erro
 		return nil, err
 	}
 	ctx := r.Context()
-	allowed, err := a.Reviewer.MayUseCluster(ctx, u, name)
-	if err != nil {
-		return nil, Unreviewed(err)
-	}
-	if !allowed {
-		return nil, envelope.New(dashboardv1alpha1.CodeClusterForbidden, "you may not use cluster %q", name)
+	if err := a.Reviewer.CheckUse(ctx, u, name); err != nil {
+		return nil, err
 	}
 	connection, err := a.Connections.Get(ctx, name)
 	switch {
 	case errors.Is(err, clusters.ErrNotRegistered):
-		return nil, envelope.New(dashboardv1alpha1.CodeClusterNotFound, "there is no cluster %q", name)
+		return nil, NoCluster(name)
 	case errors.Is(err, clusters.ErrNotConnected):
 		return nil, envelope.New(dashboardv1alpha1.CodeUnreachable, "cluster %q is registered, but there is no connection to it", name).Because(err)
 	case err != nil:
@@ -54,6 +50,30 @@ func (a *Access) Cluster(r *routes.Request, u user.Info) (*clusters.Caller, erro
 	}
 	caller, err := connection.As(ctx, u)
 	return caller, nobody(err, fmt.Sprintf("cluster %q", name))
+}
+
+// CheckUse is the answer to somebody who may not use a cluster, whether or not it exists; nil where they may.
+func (r *Reviewer) CheckUse(ctx context.Context, u user.Info, cluster string) error {
+	allowed, err := r.MayUseCluster(ctx, u, cluster)
+	if err != nil {
+		return Unreviewed(err)
+	}
+	if !allowed {
+		return envelope.New(dashboardv1alpha1.CodeClusterForbidden, "you may not use cluster %q", cluster)
+	}
+	return nil
+}
+
+// NoCluster is the answer where a cluster is not registered, for those who may use it.
+func NoCluster(name string) error {
+	return envelope.New(dashboardv1alpha1.CodeClusterNotFound, "there is no cluster %q", name)
+}
+
+// MayRead asks the cluster whether the user may get that namespace.
+func MayRead(ctx context.Context, caller *clusters.Caller, namespace string) (bool, error) {
+	return caller.Allowed(ctx, authorizationv1.ResourceAttributes{
+		Version: "v1", Resource: "namespaces", Verb: "get", Namespace: namespace, Name: namespace,
+	})
 }
 
 // HostAs makes clients for the host cluster that act as a caller.
@@ -84,8 +104,8 @@ func Outcome(ctx context.Context, caller *clusters.Caller, attributes authorizat
 	if err == nil {
 		return nil
 	}
-	if !apierrors.IsForbidden(err) {
-		return envelope.FromAPIError(err)
+	if known := envelope.FromAPIError(err); known.Code != dashboardv1alpha1.CodeForbidden {
+		return known
 	}
 	allowed, reviewErr := caller.Allowed(ctx, attributes)
 	switch {
@@ -99,9 +119,7 @@ func Outcome(ctx context.Context, caller *clusters.Caller, attributes authorizat
 	case attributes.Namespace == "":
 		return envelope.FromAPIError(err)
 	}
-	visible, reviewErr := caller.Allowed(ctx, authorizationv1.ResourceAttributes{
-		Version: "v1", Resource: "namespaces", Verb: "get", Namespace: attributes.Namespace, Name: attributes.Namespace,
-	})
+	visible, reviewErr := MayRead(ctx, caller, attributes.Namespace)
 	if reviewErr != nil {
 		return Unreviewed(errors.Join(reviewErr, err))
 	}

@@ -47,6 +47,9 @@ func RevisionOf(c *kubevisionv1alpha1.KubeVisionCluster, secret metav1.Object) R
 
 // ReadKubeconfig reads the kubeconfig that a Secret holds for a cluster. The error never holds a value.
 func ReadKubeconfig(c *kubevisionv1alpha1.KubeVisionCluster, secret *corev1.Secret) (*kubeconfig.Kubeconfig, error) {
+	if names.OwnSecret(secret.Name) {
+		return nil, fmt.Errorf("the Secret %s is KubeVision's own; make one for the kubeconfig and name that", secret.Name)
+	}
 	key := RevisionOf(c, secret).Key
 	k, err := kubeconfig.Parse(secret.Data[key])
 	if err != nil {

@@ -13,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
 	kruntime "k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes"
@@ -28,6 +29,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/controllers/bootstrap"
 	"github.com/kubevision-io/kubevision/pkg/controllers/cluster"
 	"github.com/kubevision-io/kubevision/pkg/controllers/impersonation"
+	"github.com/kubevision-io/kubevision/pkg/controllers/lastadmin"
 	"github.com/kubevision-io/kubevision/pkg/controllers/loginthrottle"
 	"github.com/kubevision-io/kubevision/pkg/controllers/owned"
 	"github.com/kubevision-io/kubevision/pkg/controllers/rolebinding"
@@ -52,7 +54,8 @@ func NewScheme() (*kruntime.Scheme, error) {
 	return scheme, nil
 }
 
-// CacheOptions keep out of memory what is not KubeVision's: of RBAC objects what is labelled, of Secrets its own namespace.
+// CacheOptions keep out of memory what is not KubeVision's: of RBAC objects what is labelled, of Secrets its own namespace, of ConfigMaps
+// the one that is watched.
 func CacheOptions() cache.Options {
 	managed := cache.ByObject{Label: labels.SelectorFromSet(labels.Set{names.ManagedByLabel: names.ManagedBy})}
 	own := cache.ByObject{Namespaces: map[string]cache.Config{names.Namespace: {}}}
@@ -65,6 +68,9 @@ func CacheOptions() cache.Options {
 			&rbacv1.RoleBinding{}:        managed,
 			&corev1.Secret{}:             own,
 			&corev1.ServiceAccount{}:     own,
+			&corev1.ConfigMap{}: {
+				Namespaces: map[string]cache.Config{names.Namespace: {}}, Field: fields.OneTermEqualSelector("metadata.name", names.LastAdminConfigMap),
+			},
 		},
 	}
 }
@@ -143,6 +149,7 @@ func Setup(ctx context.Context, mgr ctrl.Manager, o Options) error {
 		SetupWithManager(mgr ctrl.Manager) error
 	}{
 		"session":        &session.Reconciler{Client: c, Clock: clock.RealClock{}},
+		"last admin":     &lastadmin.Reconciler{Client: c},
 		"login throttle": &loginthrottle.Reconciler{Client: c, Clock: clock.RealClock{}},
 		"cluster": &cluster.Reconciler{
 			Client: c, Recorder: recorder, Targets: targets, Host: host, HostURL: mgr.GetConfig().Host, Clock: clock.RealClock{},

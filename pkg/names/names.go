@@ -30,6 +30,11 @@ const (
 	// BootstrapConfigMap remembers that the first user was made, so that it is not made again.
 	BootstrapConfigMap = "kubevision-bootstrap"
 
+	// LastAdminConfigMap says, for the admission policies, who the last usable administrator is.
+	LastAdminConfigMap = "kubevision-last-admin"
+	// LastAdminPolicy begins the names of the admission policies that keep the last usable administrator.
+	LastAdminPolicy = "kubevision-last-admin"
+
 	// FieldManager owns the fields that the controllers apply.
 	FieldManager = "kubevision-controller-manager"
 )
@@ -58,6 +63,10 @@ const AbandonAnnotation = "kubevision.io/abandon"
 // PasswordKey is the default key of a user's password in the Secret that spec.passwordSecretRef names.
 const PasswordKey = "password"
 
+// AllowRemovingLastAdminAnnotation on a KubeVisionUser or KubeVisionRoleBinding, with the value "true", lets the last usable administrator
+// be taken away.
+const AllowRemovingLastAdminAnnotation = "kubevision.io/allow-removing-last-admin"
+
 const credentialsPrefix = "kubevision-credentials-" //nolint:gosec // a name, not a credential
 
 // CredentialsSecret is the name of the Secret with a user's credentials.
@@ -66,6 +75,12 @@ func CredentialsSecret(user string) string { return credentialsPrefix + user }
 // CredentialsOwner is the user whose credentials a Secret of that name holds, and whether it can hold any.
 func CredentialsOwner(secret string) (string, bool) {
 	return strings.CutPrefix(secret, credentialsPrefix)
+}
+
+// OwnSecret says whether a Secret of KubeVision's namespace is one that its programs keep for themselves, and that no user or cluster may
+// refer to.
+func OwnSecret(secret string) bool {
+	return secret == SigningKeysSecret || secret == ServingCertSecret || strings.HasPrefix(secret, credentialsPrefix)
 }
 
 // GrantedRole is the name of the RBAC objects that make a KubeVisionRoleBinding true on a cluster.

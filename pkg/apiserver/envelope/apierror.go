@@ -7,11 +7,13 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
 // FromAPIError is the outcome of a call to a cluster's API server that failed. It is the one place where Kubernetes' errors become
@@ -26,6 +28,9 @@ func FromAPIError(err error) *Error {
 		return unreachable(err)
 	}
 	s := status.Status()
+	if why, ok := lastAdmin(&s); ok {
+		return New(dashboardv1alpha1.CodeConflict, "%s", why).Because(err)
+	}
 	code := codeOf(&s)
 	switch code {
 	case dashboardv1alpha1.CodeUnreachable:
@@ -37,6 +42,21 @@ func FromAPIError(err error) *Error {
 	default:
 		return New(code, "%s", s.Message).Because(err)
 	}
+}
+
+// lastAdmin finds what the admission policies that keep the last usable administrator said. The reasons that a policy may give do not tell it
+// from other refusals; the beginning of the cause does, which kube-apiserver writes. An expression that fails has another reason, and is none.
+func lastAdmin(s *metav1.Status) (string, bool) {
+	if s.Reason != metav1.StatusReasonForbidden || s.Details == nil {
+		return "", false
+	}
+	for _, cause := range s.Details.Causes {
+		if strings.HasPrefix(cause.Message, "ValidatingAdmissionPolicy '"+names.LastAdminPolicy) {
+			_, why, found := strings.Cut(cause.Message, "denied request: ")
+			return why, found
+		}
+	}
+	return "", false
 }
 
 func unreachable(cause error) *Error {

@@ -78,6 +78,34 @@ func TestFromAPIErrorGolden(t *testing.T) {
 	}
 }
 
+// A refusal of the policies that keep the last usable administrator is a conflict, and reads well; that of any other policy is not one.
+func TestLastAdminIsAConflict(t *testing.T) {
+	denied := func(policy string, reason metav1.StatusReason) error {
+		message := "ValidatingAdmissionPolicy '" + policy + "' with binding '" + policy + "' denied request: \"alice\" is the last"
+		return &apierrors.StatusError{ErrStatus: metav1.Status{
+			Code: http.StatusForbidden, Reason: reason, Message: "users \"alice\" is forbidden: " + message,
+			Details: &metav1.StatusDetails{Causes: []metav1.StatusCause{{Message: message}}},
+		}}
+	}
+	for name, tc := range map[string]struct {
+		err  error
+		want dashboardv1alpha1.Code
+	}{
+		"of a user":                {denied("kubevision-last-admin", metav1.StatusReasonForbidden), 40900},
+		"of a binding":             {denied("kubevision-last-admin-binding", metav1.StatusReasonForbidden), 40900},
+		"another policy":           {denied("kubevision-role-bindings", metav1.StatusReasonForbidden), 40300},
+		"an expression that fails": {denied("kubevision-last-admin", metav1.StatusReasonInvalid), 42201},
+	} {
+		got := FromAPIError(fmt.Errorf("deleting: %w", tc.err))
+		if got.Code != tc.want {
+			t.Errorf("%s: got %d, want %d", name, got.Code, tc.want)
+		}
+		if want := "\"alice\" is the last"; tc.want == 40900 && got.Message != want {
+			t.Errorf("%s: the message is %q, want %q", name, got.Message, want)
+		}
+	}
+}
+
 func TestUnreachableSaysNothingOfTheCause(t *testing.T) {
 	cause := &url.Error{Op: "Get", URL: "https://10.0.0.1/secret-path", Err: errors.New("connection refused")}
 	e := FromAPIError(cause)

@@ -20,8 +20,11 @@ import (
 
 func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenAPIDefinition {
 	return map[string]common.OpenAPIDefinition{
+		v1alpha1.Access{}.OpenAPIModelName():                 schema_pkg_apis_dashboard_v1alpha1_Access(ref),
+		v1alpha1.AccessEnvelope{}.OpenAPIModelName():         schema_pkg_apis_dashboard_v1alpha1_AccessEnvelope(ref),
 		v1alpha1.Binding{}.OpenAPIModelName():                schema_pkg_apis_dashboard_v1alpha1_Binding(ref),
 		v1alpha1.Cluster{}.OpenAPIModelName():                schema_pkg_apis_dashboard_v1alpha1_Cluster(ref),
+		v1alpha1.ClusterAccess{}.OpenAPIModelName():          schema_pkg_apis_dashboard_v1alpha1_ClusterAccess(ref),
 		v1alpha1.ClusterListEnvelope{}.OpenAPIModelName():    schema_pkg_apis_dashboard_v1alpha1_ClusterListEnvelope(ref),
 		v1alpha1.CodeRequest{}.OpenAPIModelName():            schema_pkg_apis_dashboard_v1alpha1_CodeRequest(ref),
 		v1alpha1.CurrentUser{}.OpenAPIModelName():            schema_pkg_apis_dashboard_v1alpha1_CurrentUser(ref),
@@ -110,6 +113,85 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		runtime.TypeMeta{}.OpenAPIModelName():                schema_k8sio_apimachinery_pkg_runtime_TypeMeta(ref),
 		runtime.Unknown{}.OpenAPIModelName():                 schema_k8sio_apimachinery_pkg_runtime_Unknown(ref),
 		version.Info{}.OpenAPIModelName():                    schema_k8sio_apimachinery_pkg_version_Info(ref),
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_Access(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "Access is what the caller may reach.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"clusters": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "clusters are those that the caller may use, by name.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1alpha1.ClusterAccess{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+				},
+				Required: []string{"clusters"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.ClusterAccess{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_AccessEnvelope(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "AccessEnvelope is the answer to GET /users/me/access.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"code": {
+						SchemaProps: spec.SchemaProps{
+							Description: "code is the outcome; 0 is success.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"message": {
+						SchemaProps: spec.SchemaProps{
+							Description: "message is the outcome for a person to read.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"data": {
+						SchemaProps: spec.SchemaProps{
+							Description: "data is what the caller may reach.",
+							Ref:         ref(v1alpha1.Access{}.OpenAPIModelName()),
+						},
+					},
+					"meta": {
+						SchemaProps: spec.SchemaProps{
+							Description: "meta is what there is to say beside the data.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
+						},
+					},
+				},
+				Required: []string{"code", "message", "meta"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.Access{}.OpenAPIModelName(), v1alpha1.Meta{}.OpenAPIModelName()},
 	}
 }
 
@@ -276,6 +358,90 @@ func schema_pkg_apis_dashboard_v1alpha1_Cluster(ref common.ReferenceCallback) co
 		},
 		Dependencies: []string{
 			v1.Condition{}.OpenAPIModelName(), v1.Time{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_ClusterAccess(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "ClusterAccess is what the caller may reach on one cluster.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"id": {
+						SchemaProps: spec.SchemaProps{
+							Description: "id is the cluster's name.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"name": {
+						SchemaProps: spec.SchemaProps{
+							Description: "name is the cluster's name.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"status": {
+						SchemaProps: spec.SchemaProps{
+							Description: "status is reachable or unreachable. Of a cluster that is unreachable, the namespaces are not known.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"roles": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "roles are those that bindings give the caller there, for showing only.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+					"allNamespaces": {
+						SchemaProps: spec.SchemaProps{
+							Description: "allNamespaces says that the caller may list the namespaces of the cluster, all of which follow.",
+							Default:     false,
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+					"namespaces": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "namespaces are those that the caller may read, by name.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+				},
+				Required: []string{"id", "name", "status", "roles", "allNamespaces", "namespaces"},
+			},
+		},
 	}
 }
 

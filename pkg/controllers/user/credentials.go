@@ -72,6 +72,9 @@ func (r *Reconciler) takeOver(ctx context.Context, u *kubevisionv1alpha1.KubeVis
 		}
 		return outcome{metav1.ConditionFalse, kubevisionv1alpha1.ReasonNoPassword, "the user has no password; name a Secret in spec.passwordSecretRef"}, nil
 	}
+	if names.OwnSecret(ref.Name) {
+		return outcome{metav1.ConditionFalse, kubevisionv1alpha1.ReasonSecretInvalid, "Secret " + ref.Name + " is KubeVision's own; make one for the password and name that"}, nil
+	}
 	source := &corev1.Secret{}
 	err = r.Client.Get(ctx, types.NamespacedName{Namespace: names.Namespace, Name: ref.Name}, source)
 	if apierrors.IsNotFound(err) {

@@ -7,12 +7,8 @@ package cluster
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"net/http"
-	"slices"
-	"strings"
 
-	"golang.org/x/sync/errgroup"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apiserver/pkg/authentication/user"
@@ -23,9 +19,6 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
 	"github.com/kubevision-io/kubevision/pkg/authorization"
 )
-
-// reviewsAtOnce bounds the access reviews of one request.
-const reviewsAtOnce = 8
 
 // Routes are the endpoints of this package. The reader holds the KubeVision objects.
 func Routes(reader client.Reader, reviewer *authorization.Reviewer) []routes.Route {
@@ -46,45 +39,21 @@ type visible struct {
 	operator bool
 }
 
-// usable reviews each cluster, unless one review answers for all.
+// usable are all clusters for an operator, and those that may be used for anybody else.
 func usable(ctx context.Context, reader client.Reader, reviewer *authorization.Reviewer, u user.Info) (*visible, error) {
-	var all kubevisionv1alpha1.KubeVisionClusterList
-	if err := reader.List(ctx, &all); err != nil {
-		return nil, fmt.Errorf("listing clusters: %w", err)
+	all, err := authorization.Clusters(ctx, reader)
+	if err != nil {
+		return nil, err
 	}
-	slices.SortFunc(all.Items, func(a, b kubevisionv1alpha1.KubeVisionCluster) int { return strings.Compare(a.Name, b.Name) })
 	operator, err := reviewer.MayListClusters(ctx, u)
 	if err != nil {
 		return nil, authorization.Unreviewed(err)
 	}
-	every := operator
-	if !every {
-		if every, err = reviewer.MayUseCluster(ctx, u, ""); err != nil {
-			return nil, authorization.Unreviewed(err)
-		}
+	if operator {
+		return &visible{clusters: all, operator: true}, nil
 	}
-	if every {
-		return &visible{clusters: all.Items, operator: operator}, nil
-	}
-	allowed := make([]bool, len(all.Items))
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(reviewsAtOnce)
-	for i := range all.Items {
-		group.Go(func() (err error) {
-			allowed[i], err = reviewer.MayUseCluster(ctx, u, all.Items[i].Name)
-			return err
-		})
-	}
-	if err := group.Wait(); err != nil {
-		return nil, authorization.Unreviewed(err)
-	}
-	v := &visible{}
-	for i, ok := range allowed {
-		if ok {
-			v.clusters = append(v.clusters, all.Items[i])
-		}
-	}
-	return v, nil
+	clusters, err := reviewer.Usable(ctx, u, all)
+	return &visible{clusters: clusters}, err
 }
 
 func list(_ *routes.Request, v *visible) (routes.Result, error) {

@@ -64,6 +64,7 @@ func withoutAdmin(tb testing.TB) {
 		}
 	})
 	for _, o := range adminObjects() {
+		letGo(tb, o)
 		remove(tb, o)
 	}
 	eventuallyAbsent(tb, credentialsOf(names.AdminUser))

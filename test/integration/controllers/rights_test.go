@@ -92,6 +92,7 @@ func TestRightsOfThePrograms(t *testing.T) {
 			"in kubevision-system: get,create,update coordination.k8s.io/leases",
 			"in kubevision-system: get,list,watch,create,patch,delete /serviceaccounts",
 			"in kubevision-system: get,list,watch,create,update /secrets",
+			"in kubevision-system: list,watch /configmaps kubevision-last-admin",
 		},
 		"kubevision-apiserver": {
 			"everywhere: ClusterRole system:auth-delegator",

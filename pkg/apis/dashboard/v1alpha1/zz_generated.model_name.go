@@ -9,6 +9,16 @@
 package v1alpha1
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in Access) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.Access"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in AccessEnvelope) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.AccessEnvelope"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in Binding) OpenAPIModelName() string {
 	return "io.kubevision.dashboard.v1alpha1.Binding"
 }
@@ -16,6 +26,11 @@ func (in Binding) OpenAPIModelName() string {
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in Cluster) OpenAPIModelName() string {
 	return "io.kubevision.dashboard.v1alpha1.Cluster"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in ClusterAccess) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.ClusterAccess"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.

@@ -21,6 +21,8 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // +kubebuilder:printcolumn:name="Last Probe",type=date,JSONPath=`.status.lastProbeTime`,priority=1
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 63",message="a cluster name has at most 63 characters"
+// +kubebuilder:validation:XValidation:rule=`oldSelf.hasValue() || !self.metadata.name.matches('(^|[.])xn--')`,optionalOldSelf=true,message="a name with 'xn--' is shown as another one by what decodes it; choose one without"
+// +kubebuilder:validation:XValidation:rule=`oldSelf.hasValue() || self.metadata.name.matches('^[a-z0-9]([-a-z0-9]*[a-z0-9])?$')`,optionalOldSelf=true,message="a cluster name is part of URLs: lower case letters, digits and '-', without '.'"
 type KubeVisionCluster struct {
 	metav1.TypeMeta `json:",inline"`
 	// metadata is the standard object metadata. Its name is the cluster's id in

@@ -67,6 +67,7 @@ const (
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 63",message="the name of a role binding has at most 63 characters"
+// +kubebuilder:validation:XValidation:rule=`oldSelf.hasValue() || !self.metadata.name.matches('(^|[.])xn--')`,optionalOldSelf=true,message="a name with 'xn--' is shown as another one by what decodes it; choose one without"
 type KubeVisionRoleBinding struct {
 	metav1.TypeMeta `json:",inline"`
 	// metadata is the standard object metadata.
@@ -108,9 +109,10 @@ type KubeVisionRoleBindingSpec struct {
 //
 // +kubebuilder:validation:XValidation:rule="self.kind == 'ServiceAccount' ? has(self.__namespace__) : !has(self.__namespace__)",message="namespace is required for a ServiceAccount, and for nothing else"
 // +kubebuilder:validation:XValidation:rule="!(self.kind in ['KubeVisionUser','KubeVisionGroup','ServiceAccount']) || self.name.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$')",message="a KubeVisionUser, KubeVisionGroup or ServiceAccount has a name of lower case letters, digits, '-' and '.'"
-// +kubebuilder:validation:XValidation:rule="!(self.kind in ['User','Group']) || !self.name.startsWith('kubevision:')",message="names that begin with 'kubevision:' belong to KubeVision; use kind KubeVisionUser or KubeVisionGroup with the name alone"
-// +kubebuilder:validation:XValidation:rule="self.kind != 'User' || !self.name.startsWith('system:')",message="users that begin with 'system:' belong to Kubernetes; use kind ServiceAccount for a service account"
-// +kubebuilder:validation:XValidation:rule="self.kind != 'Group' || !self.name.startsWith('system:') || self.name in ['system:authenticated','system:serviceaccounts'] || self.name.startsWith('system:serviceaccounts:')",message="of the groups that begin with 'system:' only system:authenticated and system:serviceaccounts may be bound"
+// +kubebuilder:validation:XValidation:rule="!(self.kind in ['User','Group']) || !self.name.lowerAscii().startsWith('kubevision:')",message="names that begin with 'kubevision:' belong to KubeVision; use kind KubeVisionUser or KubeVisionGroup with the name alone"
+// +kubebuilder:validation:XValidation:rule="self.kind != 'User' || !self.name.lowerAscii().startsWith('system:')",message="users that begin with 'system:' belong to Kubernetes; use kind ServiceAccount for a service account"
+// +kubebuilder:validation:XValidation:rule="self.kind != 'Group' || !self.name.lowerAscii().startsWith('system:') || self.name in ['system:authenticated','system:serviceaccounts'] || self.name.startsWith('system:serviceaccounts:')",message="of the groups that begin with 'system:' only system:authenticated and system:serviceaccounts may be bound"
+// +kubebuilder:validation:XValidation:rule=`!(self.kind in ['User','Group']) || self.name.matches(r'^[^\pC\pZ]+( +[^\pC\pZ]+)*$')`,message="a User or Group has a name without control characters, invisible characters, or blanks at its ends"
 type Subject struct {
 	// kind says what the name means: KubeVisionUser or KubeVisionGroup for those
 	// who log in to KubeVision, User, Group or ServiceAccount for those whom the
@@ -161,6 +163,7 @@ type ClusterTargets struct {
 	// +kubebuilder:validation:MaxItems=256
 	// +kubebuilder:validation:items:MinLength=1
 	// +kubebuilder:validation:items:MaxLength=63
+	// +kubebuilder:validation:items:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?$`
 	Names []string `json:"names,omitempty"`
 
 	// selector matches the labels of KubeVisionClusters. An empty one matches

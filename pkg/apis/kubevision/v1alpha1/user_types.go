@@ -35,6 +35,8 @@ const (
 // +kubebuilder:printcolumn:name="Groups",type=string,JSONPath=`.spec.groups`,priority=1
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 63",message="a user name has at most 63 characters"
+// +kubebuilder:validation:XValidation:rule=`oldSelf.hasValue() || !self.metadata.name.matches('(^|[.])xn--')`,optionalOldSelf=true,message="a name with 'xn--' is shown as another one by what decodes it; choose one without"
+// +kubebuilder:validation:XValidation:rule=`oldSelf.hasValue() || !(self.metadata.name == 'users' || self.metadata.name.startsWith('kubevision-'))`,optionalOldSelf=true,message="the user name 'users', and those that begin with 'kubevision-', belong to KubeVision"
 type KubeVisionUser struct {
 	metav1.TypeMeta `json:",inline"`
 	// metadata is the standard object metadata. Its name is what the user types
@@ -70,7 +72,8 @@ type KubeVisionUserSpec struct {
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=64
 	// +kubebuilder:validation:items:MaxLength=63
-	// +kubebuilder:validation:items:Pattern=`^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$`
+	// +kubebuilder:validation:items:Pattern=`^[a-z0-9]([-a-z0-9]*[a-z0-9])?([.][a-z0-9]([-a-z0-9]*[a-z0-9])?)*$`
+	// +kubebuilder:validation:XValidation:rule=`!self.exists(g, g.matches('(^|[.])xn--'))`,message="a group with 'xn--' is shown as another one by what decodes it; choose one without"
 	Groups []string `json:"groups,omitempty"`
 
 	// disabled ends every session of the user and refuses new ones.
@@ -98,7 +101,10 @@ type KubeVisionUserSpec struct {
 
 // SecretKeyReference names one key of a Secret in the namespace in which
 // KubeVision is installed. Other namespaces cannot be named, so that nobody
-// can make KubeVision read a Secret for them.
+// can make KubeVision read a Secret for them; neither can the Secrets that
+// KubeVision keeps for itself.
+//
+// +kubebuilder:validation:XValidation:rule=`!(self.name in ['kubevision-signing-keys','kubevision-apiserver-tls'] || self.name.startsWith('kubevision-credentials-'))`,message="this Secret is KubeVision's own; make one for this purpose and name that"
 type SecretKeyReference struct {
 	// name of the Secret.
 	// +required

@@ -1,0 +1,60 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package authorization
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	"golang.org/x/sync/errgroup"
+	"k8s.io/apiserver/pkg/authentication/user"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+)
+
+// ReviewsAtOnce bounds the access reviews of one request, on one cluster.
+const ReviewsAtOnce = 8
+
+// Clusters are all registered clusters, by name. The reader holds the KubeVision objects.
+func Clusters(ctx context.Context, reader client.Reader) ([]kubevisionv1alpha1.KubeVisionCluster, error) {
+	var all kubevisionv1alpha1.KubeVisionClusterList
+	if err := reader.List(ctx, &all); err != nil {
+		return nil, fmt.Errorf("listing clusters: %w", err)
+	}
+	slices.SortFunc(all.Items, func(a, b kubevisionv1alpha1.KubeVisionCluster) int { return strings.Compare(a.Name, b.Name) })
+	return all.Items, nil
+}
+
+// Usable are those of the clusters that the user may use. It reviews each cluster, unless one review answers for all.
+func (r *Reviewer) Usable(ctx context.Context, u user.Info, all []kubevisionv1alpha1.KubeVisionCluster) ([]kubevisionv1alpha1.KubeVisionCluster, error) {
+	every, err := r.MayUseCluster(ctx, u, "")
+	if err != nil {
+		return nil, Unreviewed(err)
+	}
+	if every {
+		return all, nil
+	}
+	allowed := make([]bool, len(all))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(ReviewsAtOnce)
+	for i := range all {
+		group.Go(func() (err error) {
+			allowed[i], err = r.MayUseCluster(ctx, u, all[i].Name)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, Unreviewed(err)
+	}
+	var out []kubevisionv1alpha1.KubeVisionCluster
+	for i, ok := range allowed {
+		if ok {
+			out = append(out, all[i])
+		}
+	}
+	return out, nil
+}

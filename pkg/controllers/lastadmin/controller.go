@@ -1,0 +1,175 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package lastadmin tells the host's admission policies who the last usable administrator is: CEL cannot count users. It writes one ConfigMap,
+// which is the parameter of the policies in config/admission.
+package lastadmin
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/builder"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/authentication/credentials"
+	"github.com/kubevision-io/kubevision/pkg/bindings"
+	"github.com/kubevision-io/kubevision/pkg/controllers/singleton"
+	"github.com/kubevision-io/kubevision/pkg/names"
+)
+
+// Reconciler keeps the ConfigMap.
+type Reconciler struct {
+	Client client.Client
+}
+
+func configMapKey() types.NamespacedName {
+	return types.NamespacedName{Namespace: names.Namespace, Name: names.LastAdminConfigMap}
+}
+
+// SetupWithManager watches the ConfigMap, and all that makes somebody a usable administrator.
+func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
+	if r.Client == nil {
+		return errors.New("the last admin controller lacks a client")
+	}
+	one := handler.EnqueueRequestsFromMapFunc(func(context.Context, client.Object) []reconcile.Request {
+		return []reconcile.Request{{NamespacedName: configMapKey()}}
+	})
+	specChanged := builder.WithPredicates(predicate.GenerationChangedPredicate{})
+	selectionChanged := builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, predicate.LabelChangedPredicate{}))
+	holdsCredentials := builder.WithPredicates(predicate.NewPredicateFuncs(func(o client.Object) bool {
+		_, ok := names.CredentialsOwner(o.GetName())
+		return ok
+	}))
+	return ctrl.NewControllerManagedBy(mgr).
+		Named("lastadmin").
+		For(&corev1.ConfigMap{}, builder.WithPredicates(singleton.Is(configMapKey()))).
+		Watches(&kubevisionv1alpha1.KubeVisionUser{}, one, specChanged).
+		Watches(&kubevisionv1alpha1.KubeVisionRoleBinding{}, one, specChanged).
+		Watches(&kubevisionv1alpha1.KubeVisionCluster{}, one, selectionChanged).
+		Watches(&corev1.Secret{}, one, holdsCredentials).
+		WatchesRawSource(singleton.Once(configMapKey())).
+		Complete(r)
+}
+
+// Reconcile writes the ConfigMap where it does not say what is true now.
+func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, error) {
+	grants, err := r.grants(ctx)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	wanted := parameters(grants)
+	existing := &corev1.ConfigMap{}
+	err = r.Client.Get(ctx, configMapKey(), existing)
+	if apierrors.IsNotFound(err) {
+		return ctrl.Result{}, r.create(ctx, wanted)
+	}
+	if err != nil {
+		return ctrl.Result{}, fmt.Errorf("reading config map %s: %w", names.LastAdminConfigMap, err)
+	}
+	if maps.Equal(existing.Data, wanted) {
+		return ctrl.Result{}, nil
+	}
+	changed := existing.DeepCopy()
+	changed.Data = wanted
+	if err := r.Client.Update(ctx, changed); err != nil {
+		return ctrl.Result{}, fmt.Errorf("updating config map %s: %w", names.LastAdminConfigMap, err)
+	}
+	return ctrl.Result{}, nil
+}
+
+func (r *Reconciler) create(ctx context.Context, data map[string]string) error {
+	made := &corev1.ConfigMap{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: names.Namespace, Name: names.LastAdminConfigMap, Labels: map[string]string{names.ManagedByLabel: names.ManagedBy},
+		},
+		Data: data,
+	}
+	if err := r.Client.Create(ctx, made); err != nil {
+		return fmt.Errorf("creating config map %s: %w", names.LastAdminConfigMap, err)
+	}
+	return nil
+}
+
+// grants are all ways in which usable users are administrators of the host.
+func (r *Reconciler) grants(ctx context.Context) ([]grant, error) {
+	var users kubevisionv1alpha1.KubeVisionUserList
+	if err := r.Client.List(ctx, &users, client.UnsafeDisableDeepCopy); err != nil {
+		return nil, fmt.Errorf("listing users: %w", err)
+	}
+	var all kubevisionv1alpha1.KubeVisionRoleBindingList
+	if err := r.Client.List(ctx, &all, client.UnsafeDisableDeepCopy); err != nil {
+		return nil, fmt.Errorf("listing role bindings: %w", err)
+	}
+	var clusters kubevisionv1alpha1.KubeVisionClusterList
+	if err := r.Client.List(ctx, &clusters, client.UnsafeDisableDeepCopy); err != nil {
+		return nil, fmt.Errorf("listing clusters: %w", err)
+	}
+	var out []grant
+	for i := range all.Items {
+		if !administers(&all.Items[i], clusters.Items) {
+			continue
+		}
+		out = append(out, grantsOf(&all.Items[i], users.Items)...)
+	}
+	return r.usable(ctx, out)
+}
+
+// usable leaves out those who have no password. It looks at the credentials themselves: a user whose Secret is gone may log in with the
+// password that was taken over from it.
+func (r *Reconciler) usable(ctx context.Context, grants []grant) ([]grant, error) {
+	known := map[string]bool{}
+	var out []grant
+	for _, g := range grants {
+		has, asked := known[g.user.Name]
+		if !asked {
+			var err error
+			if has, err = r.hasPassword(ctx, g.user); err != nil {
+				return nil, err
+			}
+			known[g.user.Name] = has
+		}
+		if has {
+			out = append(out, g)
+		}
+	}
+	return out, nil
+}
+
+func (r *Reconciler) hasPassword(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser) (bool, error) {
+	secret := &corev1.Secret{}
+	err := r.Client.Get(ctx, types.NamespacedName{Namespace: names.Namespace, Name: names.CredentialsSecret(u.Name)}, secret)
+	if client.IgnoreNotFound(err) != nil {
+		return false, fmt.Errorf("reading the credentials of user %s: %w", u.Name, err)
+	}
+	return err == nil && metav1.IsControlledBy(secret, u) && len(secret.Data[credentials.PasswordHashKey]) > 0, nil
+}
+
+// administers says whether a binding grants the built-in role admin in the whole of the host, or will as soon as the host is registered.
+func administers(b *kubevisionv1alpha1.KubeVisionRoleBinding, clusters []kubevisionv1alpha1.KubeVisionCluster) bool {
+	role, _ := bindings.BuiltInRole(b.Spec.RoleRef)
+	if role != kubevisionv1alpha1.RoleAdmin || b.Spec.Namespaces != nil || !b.DeletionTimestamp.IsZero() {
+		return false
+	}
+	if bindings.SelectsEveryCluster(b.Spec.Clusters) {
+		return true
+	}
+	for i := range clusters {
+		ok, err := bindings.SelectsCluster(b.Spec.Clusters, clusters[i].Name, clusters[i].Labels)
+		if err == nil && ok && clusters[i].Spec.InCluster {
+			return true
+		}
+	}
+	return false
+}

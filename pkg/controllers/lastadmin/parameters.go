@@ -1,0 +1,91 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package lastadmin
+
+import (
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/util/sets"
+
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+)
+
+// The keys of the ConfigMap, which the policies in config/admission read. A key that is absent forbids nothing.
+const (
+	// userKey is the user without whom nobody is a usable administrator.
+	userKey = "user"
+	// userGroupsKey are the groups of which that user must keep one; absent where a binding names the user.
+	userGroupsKey = "userGroups"
+	// bindingKey is the binding without which nobody is a usable administrator.
+	bindingKey = "binding"
+	// bindingSubjectsKey are the subjects, as <kind>/<name>, of which that binding must keep one.
+	bindingSubjectsKey = "bindingSubjects"
+	// adminsKey are all usable administrators, for people to read.
+	adminsKey = "admins"
+
+	// separator is in no name of a user or group.
+	separator = ","
+)
+
+// grant is one way in which somebody is an administrator: by one subject of one binding.
+type grant struct {
+	user    *kubevisionv1alpha1.KubeVisionUser
+	binding string
+	subject kubevisionv1alpha1.Subject
+}
+
+// grantsOf are the grants of one binding to users who are neither disabled nor being deleted.
+func grantsOf(b *kubevisionv1alpha1.KubeVisionRoleBinding, users []kubevisionv1alpha1.KubeVisionUser) []grant {
+	var out []grant
+	for _, s := range b.Spec.Subjects {
+		for i := range users {
+			u := &users[i]
+			if !u.Spec.Disabled && u.DeletionTimestamp.IsZero() && means(s, u) {
+				out = append(out, grant{user: u, binding: b.Name, subject: s})
+			}
+		}
+	}
+	return out
+}
+
+func means(s kubevisionv1alpha1.Subject, u *kubevisionv1alpha1.KubeVisionUser) bool {
+	switch s.Kind {
+	case kubevisionv1alpha1.SubjectKubeVisionUser:
+		return s.Name == u.Name
+	case kubevisionv1alpha1.SubjectKubeVisionGroup:
+		return slices.Contains(u.Spec.Groups, s.Name)
+	case kubevisionv1alpha1.SubjectUser, kubevisionv1alpha1.SubjectGroup, kubevisionv1alpha1.SubjectServiceAccount:
+	}
+	return false
+}
+
+// parameters are the data of the ConfigMap: what must not be taken away, because nobody would be a usable administrator then.
+func parameters(grants []grant) map[string]string {
+	users, through, subjects, groups := sets.New[string](), sets.New[string](), sets.New[string](), sets.New[string]()
+	byName := false
+	for _, g := range grants {
+		users.Insert(g.user.Name)
+		through.Insert(g.binding)
+		subjects.Insert(string(g.subject.Kind) + "/" + g.subject.Name)
+		if g.subject.Kind == kubevisionv1alpha1.SubjectKubeVisionGroup {
+			groups.Insert(g.subject.Name)
+		} else {
+			byName = true
+		}
+	}
+	out := map[string]string{adminsKey: join(users)}
+	if users.Len() == 1 {
+		out[userKey] = join(users)
+		if !byName {
+			out[userGroupsKey] = join(groups)
+		}
+	}
+	if through.Len() == 1 {
+		out[bindingKey], out[bindingSubjectsKey] = join(through), join(subjects)
+	}
+	return out
+}
+
+func join(s sets.Set[string]) string { return strings.Join(sets.List(s), separator) }

@@ -1,0 +1,95 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package access serves what callers may reach: which clusters, and which namespaces there. Each answer is one of Kubernetes: a review of the
+// verb "use" on the host, and what a cluster itself says to the caller.
+package access
+
+import (
+	"net/http"
+	"slices"
+	"sync"
+
+	"k8s.io/apiserver/pkg/authentication/user"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
+	"github.com/kubevision-io/kubevision/pkg/authorization"
+	"github.com/kubevision-io/kubevision/pkg/bindings"
+)
+
+const queryCluster = "cluster"
+
+// Endpoints are the endpoints of this package.
+type Endpoints struct {
+	// Reader holds the KubeVision objects.
+	Reader client.Reader
+	// Access reviews the use of clusters, and connects to them.
+	Access *authorization.Access
+}
+
+// Routes are the routes of the endpoints.
+func (e *Endpoints) Routes() []routes.Route {
+	return []routes.Route{{
+		Method: http.MethodGet, Path: "/users/me/access", Operation: "getCurrentUserAccess",
+		Doc: "say which clusters the caller may use, and which namespaces they may read there", Returns: dashboardv1alpha1.AccessEnvelope{},
+		Parameters: map[string]string{queryCluster: "the name of one cluster; without it, all that the caller may use"},
+		Endpoint:   routes.Reviewed(e.review, e.get),
+	}}
+}
+
+// granted are the clusters that a caller may use, and the bindings that name the caller.
+type granted struct {
+	user.Info
+	clusters []kubevisionv1alpha1.KubeVisionCluster
+	bindings []kubevisionv1alpha1.KubeVisionRoleBinding
+}
+
+func (e *Endpoints) review(r *routes.Request, u user.Info) (*granted, error) {
+	found, err := e.clusters(r, u)
+	if err != nil {
+		return nil, err
+	}
+	bound, err := bindings.Naming(r.Context(), e.Reader, u.GetName(), u.GetGroups())
+	return &granted{Info: u, clusters: found, bindings: bound}, err
+}
+
+func (e *Endpoints) clusters(r *routes.Request, u user.Info) ([]kubevisionv1alpha1.KubeVisionCluster, error) {
+	ctx := r.Context()
+	name, one := r.Query(queryCluster), r.URL.Query().Has(queryCluster)
+	if one {
+		if err := routes.CheckSubdomain(queryCluster, name); err != nil {
+			return nil, err
+		}
+		if err := e.Access.Reviewer.CheckUse(ctx, u, name); err != nil {
+			return nil, err
+		}
+	}
+	all, err := authorization.Clusters(ctx, e.Reader)
+	if err != nil {
+		return nil, err
+	}
+	if !one {
+		return e.Access.Reviewer.Usable(ctx, u, all)
+	}
+	i := slices.IndexFunc(all, func(c kubevisionv1alpha1.KubeVisionCluster) bool { return c.Name == name })
+	if i < 0 {
+		return nil, authorization.NoCluster(name)
+	}
+	return all[i : i+1], nil
+}
+
+// get asks all clusters at once, so that one that does not answer keeps nobody from the others.
+func (e *Endpoints) get(r *routes.Request, g *granted) (routes.Result, error) {
+	out := make([]dashboardv1alpha1.ClusterAccess, len(g.clusters))
+	var asked sync.WaitGroup
+	for i := range g.clusters {
+		asked.Go(func() { out[i] = e.ask(r.Context(), g, &g.clusters[i]) })
+	}
+	asked.Wait()
+	return routes.Result{
+		Data: dashboardv1alpha1.Access{Clusters: out}, Meta: dashboardv1alpha1.Meta{Total: new(int64(len(out)))},
+	}, nil
+}

@@ -1,0 +1,153 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package access
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/klog/v2"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/authorization"
+	"github.com/kubevision-io/kubevision/pkg/bindings"
+	"github.com/kubevision-io/kubevision/pkg/clusters"
+)
+
+// clusterTimeout is how long a cluster has to say what the caller may read there.
+const clusterTimeout = 2 * time.Second
+
+// ask asks one cluster. That it does not answer is an answer too.
+func (e *Endpoints) ask(ctx context.Context, g *granted, c *kubevisionv1alpha1.KubeVisionCluster) dashboardv1alpha1.ClusterAccess {
+	ctx, cancel := context.WithTimeout(ctx, clusterTimeout)
+	defer cancel()
+	bound := selecting(g.bindings, c)
+	out := dashboardv1alpha1.ClusterAccess{ID: c.Name, Name: c.Name, Status: dashboardv1alpha1.AccessReachable, Roles: roles(bound)}
+	readable, all, err := e.readable(ctx, g, c, bound)
+	if err != nil {
+		if !errors.Is(err, clusters.ErrNotConnected) {
+			klog.FromContext(ctx).Info("A cluster does not say what a user may read", "cluster", c.Name, "err", err)
+		}
+		out.Status, readable, all = dashboardv1alpha1.AccessUnreachable, nil, false
+	}
+	out.AllNamespaces, out.Namespaces = all, append([]string{}, readable...)
+	return out
+}
+
+// readable are the namespaces that the user may read: all where the cluster lets them list those, otherwise what it lets them get of those
+// that bindings speak of.
+func (e *Endpoints) readable(
+	ctx context.Context, g *granted, c *kubevisionv1alpha1.KubeVisionCluster, bound []kubevisionv1alpha1.KubeVisionRoleBinding,
+) (names []string, all bool, err error) {
+	connection, err := e.Access.Connections.Get(ctx, c.Name)
+	if err != nil {
+		return nil, false, err
+	}
+	caller, err := connection.As(ctx, g)
+	if errors.Is(err, clusters.ErrNobodyToActAs) {
+		return nil, false, nil
+	}
+	if err != nil {
+		return nil, false, err
+	}
+	names, err = list(ctx, caller)
+	if err == nil {
+		return names, true, nil
+	}
+	if !apierrors.IsForbidden(err) {
+		return nil, false, err
+	}
+	names, err = reviewed(ctx, caller, candidates(bound, c.Name))
+	return names, false, err
+}
+
+func list(ctx context.Context, caller *clusters.Caller) ([]string, error) {
+	namespaces := clusters.Resource{GroupVersionResource: corev1.SchemeGroupVersion.WithResource("namespaces")}
+	raw, err := caller.Get(ctx, namespaces, "", "", nil)
+	if err != nil {
+		return nil, err
+	}
+	var found metav1.PartialObjectMetadataList
+	if err := json.Unmarshal(raw, &found); err != nil {
+		return nil, fmt.Errorf("reading the list of namespaces: %w", err)
+	}
+	names := make([]string, 0, len(found.Items))
+	for i := range found.Items {
+		names = append(names, found.Items[i].Name)
+	}
+	slices.Sort(names)
+	return names, nil
+}
+
+// reviewed are those of the namespaces that the cluster lets the caller get. Where even the question is forbidden, the account that acts for
+// users may not act for this one yet, and nothing can be read.
+func reviewed(ctx context.Context, caller *clusters.Caller, namespaces []string) ([]string, error) {
+	allowed := make([]bool, len(namespaces))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(authorization.ReviewsAtOnce)
+	for i, namespace := range namespaces {
+		group.Go(func() (err error) {
+			allowed[i], err = authorization.MayRead(ctx, caller, namespace)
+			if apierrors.IsForbidden(err) {
+				return nil
+			}
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	var out []string
+	for i, ok := range allowed {
+		if ok {
+			out = append(out, namespaces[i])
+		}
+	}
+	return out, nil
+}
+
+// selecting are the bindings that select a cluster.
+func selecting(all []kubevisionv1alpha1.KubeVisionRoleBinding, c *kubevisionv1alpha1.KubeVisionCluster) []kubevisionv1alpha1.KubeVisionRoleBinding {
+	var out []kubevisionv1alpha1.KubeVisionRoleBinding
+	for i := range all {
+		if ok, err := bindings.SelectsCluster(all[i].Spec.Clusters, c.Name, c.Labels); ok && err == nil {
+			out = append(out, all[i])
+		}
+	}
+	return out
+}
+
+func roles(bound []kubevisionv1alpha1.KubeVisionRoleBinding) []string {
+	names := sets.New[string]()
+	for i := range bound {
+		names.Insert(bound[i].Spec.RoleRef.Name)
+	}
+	return sets.List(names)
+}
+
+// candidates are the namespaces that bindings name, or were found to reach on a cluster.
+func candidates(bound []kubevisionv1alpha1.KubeVisionRoleBinding, cluster string) []string {
+	names := sets.New[string]()
+	for i := range bound {
+		if targets := bound[i].Spec.Namespaces; targets != nil {
+			names.Insert(targets.Names...)
+		}
+		for _, applied := range bound[i].Status.Clusters {
+			if applied.Name == cluster {
+				names.Insert(applied.Namespaces...)
+			}
+		}
+	}
+	return sets.List(names)
+}

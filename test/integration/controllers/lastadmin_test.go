@@ -1,0 +1,197 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
+	"github.com/kubevision-io/kubevision/pkg/names"
+)
+
+// letGo says that objects may be taken away although they keep the last administrator.
+func letGo(tb testing.TB, objects ...client.Object) {
+	tb.Helper()
+	ctx, cancel := later(tb)
+	defer cancel()
+	patch := client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"annotations":{"`+names.AllowRemovingLastAdminAnnotation+`":"true"}}}`))
+	for _, o := range objects {
+		if err := env.Client.Patch(ctx, o, patch); client.IgnoreNotFound(err) != nil {
+			tb.Error(err)
+		}
+	}
+}
+
+// awaitLastAdmin waits until the policies know who the last administrators are.
+func awaitLastAdmin(tb testing.TB, key, want string) {
+	tb.Helper()
+	c := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: names.Namespace, Name: names.LastAdminConfigMap}}
+	eventually(tb, lease, "wait for "+key, func(ctx context.Context) error {
+		if err := env.Client.Get(ctx, client.ObjectKeyFromObject(c), c); err != nil {
+			return err
+		}
+		if c.Data[key] != want {
+			return fmt.Errorf("%s is %q, want %q", key, c.Data[key], want)
+		}
+		return nil
+	})
+}
+
+// refused waits until a change is refused for the last administrator's sake: the policies see the ConfigMap a moment later.
+func refused(tb testing.TB, what string, try func(context.Context) error) {
+	tb.Helper()
+	eventually(tb, soon, what, func(ctx context.Context) error {
+		err := try(ctx)
+		if !apierrors.IsForbidden(err) || !strings.Contains(fmt.Sprint(err), "administrator") {
+			return fmt.Errorf("it is not refused: %w", err)
+		}
+		if code := envelope.FromAPIError(err).Code; code != 40900 {
+			return fmt.Errorf("the code is %d: %w", code, err)
+		}
+		return nil
+	})
+}
+
+// accepted waits until a change is accepted, on trial.
+func accepted(tb testing.TB, what string, try func(context.Context) error) {
+	tb.Helper()
+	eventually(tb, soon, what, try)
+}
+
+// deletion tries to delete an object, and does not.
+func deletion(o client.Object) func(context.Context) error {
+	return func(ctx context.Context) error { return env.Client.Delete(ctx, o, client.DryRunAll) }
+}
+
+// changing tries to change an object, and does not.
+func changing[T client.Object](o T, how func(T)) func(context.Context) error {
+	return func(ctx context.Context) error {
+		if err := env.Client.Get(ctx, client.ObjectKeyFromObject(o), o); err != nil {
+			return err
+		}
+		how(o)
+		return env.Client.Update(ctx, o, client.DryRunAll)
+	}
+}
+
+func disable(u *kubevisionv1alpha1.KubeVisionUser) { u.Spec.Disabled = true }
+
+// newAdmin makes a user with a password, bound to the role admin by the subject.
+func newAdmin(tb testing.TB, subject func(*kubevisionv1alpha1.KubeVisionUser) kubevisionv1alpha1.Subject) (
+	*kubevisionv1alpha1.KubeVisionUser, *kubevisionv1alpha1.KubeVisionRoleBinding,
+) {
+	tb.Helper()
+	u := userObject(newSource(tb, newPassword()).Name)
+	u.Spec.Groups = []string{unique("admins"), "others"}
+	tb.Cleanup(func() { remove(tb, credentialsOf(u.Name)) }) // rather than whenever Kubernetes comes to it
+	create(tb, u)
+	b := newBinding(tb, kubevisionv1alpha1.RoleAdmin, nil, subject(u))
+	tb.Cleanup(func() { letGo(tb, b, u) })
+	return u, b
+}
+
+func byName(u *kubevisionv1alpha1.KubeVisionUser) kubevisionv1alpha1.Subject { return toUser(u.Name) }
+
+func byGroup(u *kubevisionv1alpha1.KubeVisionUser) kubevisionv1alpha1.Subject {
+	return toGroup(u.Spec.Groups[0])
+}
+
+// TestFirstUserIsTheLastAdmin: as an installation begins, there is one administrator, who stays.
+func TestFirstUserIsTheLastAdmin(t *testing.T) {
+	guard(t)
+	host(t)
+	u := read(t, &kubevisionv1alpha1.KubeVisionUser{ObjectMeta: metav1.ObjectMeta{Name: names.AdminUser}})
+	b := read(t, &kubevisionv1alpha1.KubeVisionRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: names.AdminUser}})
+	awaitLastAdmin(t, "user", names.AdminUser)
+	awaitLastAdmin(t, "binding", names.AdminUser)
+	refused(t, "delete the first user", deletion(u))
+	refused(t, "disable the first user", changing(u, disable))
+	refused(t, "delete the binding", deletion(b))
+	refused(t, "delete all users", func(ctx context.Context) error {
+		return env.Client.DeleteAllOf(ctx, &kubevisionv1alpha1.KubeVisionUser{}, client.MatchingFields{"metadata.name": names.AdminUser}, client.DryRunAll)
+	})
+	if _, err := env.Cluster.Kubectl(t.Context(), "delete", "kvu", names.AdminUser, "--dry-run=server"); err == nil || !strings.Contains(err.Error(), "last usable administrator") {
+		t.Errorf("kubectl says %v", err)
+	}
+
+	// Without the ConfigMap it is the same a moment later.
+	remove(t, read(t, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: names.Namespace, Name: names.LastAdminConfigMap}}))
+	refused(t, "delete the first user", deletion(u))
+
+	// Somebody who looks like an administrator and is none does not count.
+	disabled, _ := newAdmin(t, byName)
+	change(t, disabled, disable)
+	without := newUser(t, "")
+	newBinding(t, kubevisionv1alpha1.RoleAdmin, nil, toUser(without.Name))
+	other, otherBinding := newAdmin(t, byName)
+	awaitLastAdmin(t, "admins", strings.Join(sorted(names.AdminUser, other.Name), ","))
+	accepted(t, "delete the first user beside another", deletion(u))
+	accepted(t, "delete the other", deletion(other))
+	change(t, otherBinding, func(b *kubevisionv1alpha1.KubeVisionRoleBinding) { b.Spec.Namespaces = inNames("default") })
+	awaitLastAdmin(t, "admins", names.AdminUser)
+	refused(t, "delete the first user", deletion(u))
+	accepted(t, "delete the other", deletion(other))
+}
+
+// TestLastAdmin takes away every part of what makes the last administrator one.
+func TestLastAdmin(t *testing.T) {
+	guard(t)
+	host(t)
+	withoutAdmin(t)
+	for name, subject := range map[string]func(*kubevisionv1alpha1.KubeVisionUser) kubevisionv1alpha1.Subject{"by name": byName, "by group": byGroup} {
+		t.Run(name, func(t *testing.T) {
+			u, b := newAdmin(t, subject)
+			awaitLastAdmin(t, "user", u.Name)
+			awaitLastAdmin(t, "binding", b.Name)
+			refused(t, "delete the user", deletion(u))
+			refused(t, "disable the user", changing(u, disable))
+			refused(t, "delete the binding", deletion(b))
+			for what, how := range map[string]func(*kubevisionv1alpha1.KubeVisionRoleBinding){
+				"another subject": func(b *kubevisionv1alpha1.KubeVisionRoleBinding) {
+					b.Spec.Subjects = []kubevisionv1alpha1.Subject{toUser("somebody")}
+				},
+				"another role": func(b *kubevisionv1alpha1.KubeVisionRoleBinding) { b.Spec.RoleRef.Name = kubevisionv1alpha1.RoleOps },
+				"a ClusterRole": func(b *kubevisionv1alpha1.KubeVisionRoleBinding) {
+					b.Spec.RoleRef.Kind = kubevisionv1alpha1.RoleClusterRole
+				},
+				"a namespace": func(b *kubevisionv1alpha1.KubeVisionRoleBinding) { b.Spec.Namespaces = inNames("default") },
+				"other clusters": func(b *kubevisionv1alpha1.KubeVisionRoleBinding) {
+					b.Spec.Clusters = kubevisionv1alpha1.ClusterTargets{Names: []string{"elsewhere"}}
+				},
+			} {
+				refused(t, what, changing(b, how))
+			}
+			accepted(t, "every cluster", changing(b, func(b *kubevisionv1alpha1.KubeVisionRoleBinding) {
+				b.Spec.Clusters = kubevisionv1alpha1.ClusterTargets{Selector: &metav1.LabelSelector{}}
+			}))
+			accepted(t, "one subject more", changing(b, func(b *kubevisionv1alpha1.KubeVisionRoleBinding) {
+				b.Spec.Subjects = append(b.Spec.Subjects, toUser("somebody"))
+			}))
+			accepted(t, "another display name", changing(u, func(u *kubevisionv1alpha1.KubeVisionUser) { u.Spec.DisplayName = "x" }))
+			accepted(t, "a finalizer", changing(u, func(u *kubevisionv1alpha1.KubeVisionUser) { u.Finalizers = []string{"example.com/x"} }))
+			leave := changing(u, func(u *kubevisionv1alpha1.KubeVisionUser) { u.Spec.Groups = []string{"others"} })
+			if name == "by group" {
+				refused(t, "leave the group", leave)
+			} else {
+				accepted(t, "leave a group", leave)
+			}
+
+			letGo(t, u)
+			accepted(t, "delete the user all the same", deletion(u))
+			accepted(t, "disable the user all the same", changing(u, disable))
+			letGo(t, b)
+			accepted(t, "delete the binding all the same", deletion(b))
+		})
+	}
+}

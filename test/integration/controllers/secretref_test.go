@@ -1,0 +1,98 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/names"
+)
+
+func ownSecrets() []string {
+	return []string{names.SigningKeysSecret, names.ServingCertSecret, names.CredentialsSecret(names.AdminUser), names.CredentialsSecret("nobody")}
+}
+
+// TestSecretsOfKubeVisionCannotBeNamed: a password that is the signing key would be the key to everybody's session.
+func TestSecretsOfKubeVisionCannotBeNamed(t *testing.T) {
+	const own = "this Secret is KubeVision's own; make one for this purpose and name that"
+	users, clusters := map[string]verdict{}, map[string]verdict{}
+	for _, name := range ownSecrets() {
+		users[name] = verdict{spec: object{"passwordSecretRef": object{"name": name}}, want: own}
+		clusters[name] = verdict{spec: object{"kubeconfigSecretRef": object{"name": name}}, want: own}
+	}
+	for _, name := range []string{names.AdminPasswordSecret, "kubevision-signing-keys-of-mine", "credentials-alice"} {
+		users[name] = verdict{spec: object{"passwordSecretRef": object{"name": name}}}
+		clusters[name] = verdict{spec: object{"kubeconfigSecretRef": object{"name": name}}}
+	}
+	judge(t, "KubeVisionUser", users)
+	judge(t, "KubeVisionCluster", clusters)
+	judgeChange(t, "KubeVisionUser", object{}, object{"passwordSecretRef": object{"name": names.SigningKeysSecret}}, own)
+}
+
+// withoutRules takes the rules on a reference to a Secret out of a definition until the test ends. The probe is an object that they refuse.
+func withoutRules(tb testing.TB, definition, reference string, probe func() client.Object) {
+	tb.Helper()
+	rules := kubectl(tb, "get", "crd", definition,
+		"-o", "jsonpath={.spec.versions[0].schema.openAPIV3Schema.properties.spec.properties."+reference+".x-kubernetes-validations}")
+	path := "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/" + reference + "/x-kubernetes-validations"
+	patch := func(ctx context.Context, operation string) error {
+		_, err := env.Cluster.Kubectl(ctx, "patch", "crd", definition, "--type=json", "-p", "["+operation+"]")
+		return err
+	}
+	try := func(ctx context.Context) error { return env.Client.Create(ctx, probe(), client.DryRunAll) }
+	tb.Cleanup(func() {
+		ctx, cancel := later(tb)
+		defer cancel()
+		if err := patch(ctx, `{"op":"add","path":"`+path+`","value":`+rules+`}`); err != nil {
+			tb.Error(err)
+		}
+		if err := poll(ctx, soon, "wait for the rules", func(ctx context.Context) error {
+			if err := try(ctx); !apierrors.IsInvalid(err) {
+				return errors.New("they are not in force")
+			}
+			return nil
+		}); err != nil {
+			tb.Error(err)
+		}
+	})
+	if err := patch(tb.Context(), `{"op":"remove","path":"`+path+`"}`); err != nil {
+		tb.Fatal(err)
+	}
+	eventually(tb, soon, "wait until there are no rules", try)
+}
+
+// TestSecretsOfKubeVisionAreNotRead, also where the definitions would let somebody name them.
+func TestSecretsOfKubeVisionAreNotRead(t *testing.T) {
+	guard(t)
+	for name, tc := range map[string]struct {
+		definition, reference string
+		object                func(secret string) client.Object
+	}{
+		"user": {"kubevisionusers.kubevision.io", "passwordSecretRef", func(secret string) client.Object {
+			u := userObject(secret)
+			u.Spec.PasswordSecretRef.Key = "ca.crt"
+			return u
+		}},
+		"cluster": {"kubevisionclusters.kubevision.io", "kubeconfigSecretRef", func(secret string) client.Object { return registered(secret) }},
+	} {
+		t.Run(name, func(t *testing.T) {
+			withoutRules(t, tc.definition, tc.reference, func() client.Object { return tc.object(names.SigningKeysSecret) })
+			for _, secret := range ownSecrets() {
+				o := tc.object(secret)
+				create(t, o)
+				c := awaitNotReady(t, o, kubevisionv1alpha1.ReasonSecretInvalid)
+				if !strings.Contains(c.Message, "KubeVision's own") {
+					t.Errorf("%s: the message is %q", secret, c.Message)
+				}
+			}
+		})
+	}
+}
