@@ -41,7 +41,7 @@ func (a *Access) Cluster(r *routes.Request, u user.Info) (*clusters.Caller, erro
 		return nil, Unreviewed(err)
 	}
 	if !allowed {
-		return nil, envelope.New(dashboardv1alpha1.CodeClusterForbidden, "you may not use cluster %q", name)
+		return nil, ClusterForbidden(name)
 	}
 	connection, err := a.Connections.Get(ctx, name)
 	switch {
@@ -54,6 +54,11 @@ func (a *Access) Cluster(r *routes.Request, u user.Info) (*clusters.Caller, erro
 	}
 	caller, err := connection.As(ctx, u)
 	return caller, nobody(err, fmt.Sprintf("cluster %q", name))
+}
+
+// ClusterForbidden is the answer to those who may not use a cluster, whether or not it exists.
+func ClusterForbidden(name string) error {
+	return envelope.New(dashboardv1alpha1.CodeClusterForbidden, "you may not use cluster %q", name)
 }
 
 // HostAs makes clients for the host cluster that act as a caller.

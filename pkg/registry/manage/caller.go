@@ -18,6 +18,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
 	"github.com/kubevision-io/kubevision/pkg/authorization"
+	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
 // Host is the host cluster, as somebody reaches it.
@@ -81,6 +82,9 @@ func (c *Caller) Find(ctx context.Context, name string, into client.Object, miss
 // Refused is the outcome of a write that failed. What was forbidden although RBAC allows each of the actions that it takes, an admission plugin
 // has refused.
 func (c *Caller) Refused(ctx context.Context, err error, actions ...authorizationv1.ResourceAttributes) error {
+	if err == nil {
+		return nil
+	}
 	outcome := envelope.FromAPIError(err)
 	if outcome.Code != dashboardv1alpha1.CodeForbidden || len(actions) == 0 {
 		return outcome
@@ -97,6 +101,16 @@ func (c *Caller) Refused(ctx context.Context, err error, actions ...authorizatio
 	return envelope.New(dashboardv1alpha1.CodeRejected, "%s", outcome.Message).Because(err)
 }
 
+// For finds the codes of errors of writes that take those rights.
+func (c *Caller) For(actions ...authorizationv1.ResourceAttributes) func(context.Context, error) error {
+	return func(ctx context.Context, err error) error { return c.Refused(ctx, err, actions...) }
+}
+
+// SecretAction is a verb on a Secret of KubeVision's namespace.
+func SecretAction(verb, name string) authorizationv1.ResourceAttributes {
+	return authorizationv1.ResourceAttributes{Version: "v1", Resource: "secrets", Verb: verb, Namespace: names.Namespace, Name: name}
+}
+
 // Action is a verb on one of KubeVision's own objects.
 func Action(verb, resource, name string) authorizationv1.ResourceAttributes {
 	return authorizationv1.ResourceAttributes{Group: kubevisionv1alpha1.GroupName, Resource: resource, Verb: verb, Name: name}
@@ -109,14 +123,6 @@ func CheckVersion(given string, object client.Object) error {
 		return envelope.New(dashboardv1alpha1.CodeStale, "%q was changed meanwhile: read it again", object.GetName())
 	}
 	return nil
-}
-
-// Change is the patch from one state of an object to another; where the client has given a version, it fails for any other.
-func Change(from client.Object, given string) client.Patch {
-	if given == "" {
-		return client.MergeFrom(from)
-	}
-	return client.MergeFromWithOptions(from, client.MergeFromWithOptimisticLock{})
 }
 
 // List is the result of a list, and always an array.

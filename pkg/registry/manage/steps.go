@@ -29,15 +29,64 @@ type Step struct {
 	Undo func(context.Context, client.Client) error
 }
 
-// Apply does all steps or none: each on trial first, so that a caller who may do only some of them has done none; then one after the other,
-// and where one fails after all, those before are taken back. The error says what could not be.
+// Create is the step that makes an object; refused finds the code of an error.
+func Create(what string, object func() client.Object, refused func(context.Context, error) error) Step {
+	var made client.Object
+	return Step{
+		What: what,
+		Do: func(ctx context.Context, c client.Client) error {
+			made = object()
+			return refused(ctx, c.Create(ctx, made))
+		},
+		Undo: func(ctx context.Context, c client.Client) error { return c.Delete(ctx, made, This(made)) },
+	}
+}
+
+// Patch is the step from one state of an object to another. Where the client has given a version, it fails for any other.
+func Patch(what string, from, to client.Object, given string, refused func(context.Context, error) error) Step {
+	write := func(ctx context.Context, c client.Client, from, to client.Object, given string) error {
+		written, ok := to.DeepCopyObject().(client.Object)
+		if !ok { // cannot be: a copy has the type of what it was made of
+			return fmt.Errorf("copying %s", what)
+		}
+		return c.Patch(ctx, written, Change(from, given))
+	}
+	return Step{
+		What: what,
+		Do:   func(ctx context.Context, c client.Client) error { return refused(ctx, write(ctx, c, from, to, given)) },
+		Undo: func(ctx context.Context, c client.Client) error { return write(ctx, c, to, from, "") },
+	}
+}
+
+// Change is the patch from one state of an object to another. Where the client has given a version, it fails for any other.
+func Change(from client.Object, given string) client.Patch {
+	if given == "" {
+		return client.MergeFrom(from)
+	}
+	return client.MergeFromWithOptions(from, client.MergeFromWithOptimisticLock{})
+}
+
+// Apply does all steps or none: it tries them first.
 func (c *Caller) Apply(ctx context.Context, steps ...Step) error {
+	if err := c.Try(ctx, steps...); err != nil {
+		return err
+	}
+	return c.Do(ctx, steps...)
+}
+
+// Try does each step on trial, so that a caller who may do only some of them is refused before any is done.
+func (c *Caller) Try(ctx context.Context, steps ...Step) error {
 	trial := client.NewDryRunClient(c.Client)
 	for _, s := range steps {
 		if err := s.Do(ctx, trial); err != nil {
 			return err
 		}
 	}
+	return nil
+}
+
+// Do does one step after the other. Where one fails after all, those before are taken back; the error says what could not be.
+func (c *Caller) Do(ctx context.Context, steps ...Step) error {
 	for i, s := range steps {
 		if err := s.Do(ctx, c.Client); err != nil {
 			return c.undo(ctx, steps[:i], err)

@@ -30,7 +30,7 @@ type Cluster struct {
 	// apiServer is the URL of the cluster's API server.
 	APIServer string `json:"apiServer"`
 	// createdAt is when the cluster was registered.
-	CreatedAt metav1.Time `json:"createdAt"`
+	CreatedAt           metav1.Time `json:"createdAt"`
 	ClusterOperatorView `json:",inline"`
 }
 
