@@ -64,12 +64,12 @@ func changes(
 		changed.Labels = body.Labels
 	}
 	patch := a.For(manage.Action("patch", kubevisionv1alpha1.ResourceClusters, c.Name))
-	steps := []manage.Step{manage.Patch("cluster "+c.Name, c, changed, body.ResourceVersion, patch)}
+	registration := manage.Patch("cluster "+c.Name, c, changed, body.ResourceVersion, patch)
 	if body.Kubeconfig == nil {
-		return steps, nil
+		return []manage.Step{registration}, nil
 	}
 	rotation, err := rotate(ctx, a, c, *body.Kubeconfig)
-	return append(steps, rotation), err
+	return []manage.Step{registration, rotation}, err
 }
 
 // rotate is the step that replaces the kubeconfig in the Secret of the cluster. It makes the Secret where there is none, and takes no key of
