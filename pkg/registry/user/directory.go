@@ -86,13 +86,13 @@ type world struct {
 }
 
 // keepAdministrator refuses a change after which nobody could log in who is a super-admin, where there is somebody now. Only kubectl could mend
-// that.
+// that. It asks the API server rather than a copy, which may not have seen the change before.
 func (e *Endpoints) keepAdministrator(ctx context.Context, change func(*world)) error {
 	var users kubevisionv1alpha1.KubeVisionUserList
 	var all kubevisionv1alpha1.KubeVisionRoleBindingList
 	var clusters kubevisionv1alpha1.KubeVisionClusterList
 	for _, list := range []client.ObjectList{&users, &all, &clusters} {
-		if err := e.Reader.List(ctx, list); err != nil {
+		if err := e.Live.List(ctx, list); err != nil {
 			return fmt.Errorf("looking for administrators: %w", err)
 		}
 	}

@@ -27,7 +27,7 @@ import (
 type Endpoints struct {
 	// Reader holds the KubeVision objects.
 	Reader client.Reader
-	// Live ends sessions, and reads credentials.
+	// Live ends sessions, and reads what must not be out of date.
 	Live client.Client
 	// Host is the host cluster, where users are managed.
 	Host *manage.Host

@@ -235,3 +235,22 @@ func TestUsersWithoutTheirBindings(t *testing.T) {
 		t.Error("no users")
 	}
 }
+
+// TestTheLastAdministrator stays: only kubectl could let anybody in again.
+func TestTheLastAdministrator(t *testing.T) {
+	set().HostCluster(t, host)
+	c, a := direct(t), newActor(t, "admin")
+	var all []shownUser
+	c.Call(t, as(a.AccessToken, read("/users"))).Want(t, wire.OK).Into(t, &all)
+	for _, u := range all {
+		if u.Role == "super-admin" && u.IsActive && u.Name != a.Name {
+			path := "/users/" + u.Name
+			c.Call(t, as(a.AccessToken, put(t, path, fields{"isActive": false}))).Want(t, wire.OK)
+			defer func() { c.Call(t, as(a.AccessToken, put(t, path, fields{"isActive": true}))).Want(t, wire.OK) }()
+		}
+	}
+	own := "/users/" + a.Name
+	c.Call(t, as(a.AccessToken, put(t, own, fields{"isActive": false}))).Want(t, wire.Conflict)
+	c.Call(t, as(a.AccessToken, remove(own))).Want(t, wire.Conflict)
+	c.Call(t, as(a.AccessToken, put(t, own, fields{"displayName": "Still here"}))).Want(t, wire.OK)
+}
