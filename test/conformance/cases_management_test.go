@@ -31,7 +31,9 @@ func (c *cast) management() map[string]probe {
 		}
 	}
 	for name, field := range map[string]string{"users": "username", "clusters": "name", "role-bindings": "name"} {
-		send := func(method, path, text string) wire.Request { return wire.Request{Method: method, Path: path, Body: text} }
+		send := func(method, path, text string) wire.Request {
+			return wire.Request{Method: method, Path: path, Body: text}
+		}
 		out["nothing of "+name] = probe{want: wire.Required, field: field, as: operator, request: send(http.MethodPost, "/"+name, "{}")}
 		out["no body for "+name] = probe{want: wire.Required, field: "body", as: operator, request: send(http.MethodPost, "/"+name, "")}
 		out["an unknown field of "+name] = probe{

@@ -40,7 +40,9 @@ func (f fields) with(more fields) fields {
 
 func read(path string) wire.Request { return wire.Request{Path: wire.DirectPath + path} }
 
-func remove(path string) wire.Request { return wire.Request{Method: "DELETE", Path: wire.DirectPath + path} }
+func remove(path string) wire.Request {
+	return wire.Request{Method: "DELETE", Path: wire.DirectPath + path}
+}
 
 // wrongBody is a body that is refused.
 type wrongBody struct {
