@@ -173,7 +173,7 @@ func TestManagementTakesAFreshCode(t *testing.T) {
 	c.Call(t, withCode(code(t, made.Secret, 0), r)).Want(t, wire.NotFound)
 }
 
-// TestNames that are none, or stand for something else.
+// TestNamesInPaths are none, or stand for something else.
 func TestNamesInPaths(t *testing.T) {
 	c, a := direct(t), newActor(t, "admin")
 	for path, field := range map[string]string{"/users/": "user", "/clusters/": "cluster", "/role-bindings/": "binding", "/sessions/": "session"} {
