@@ -62,8 +62,17 @@ func apiResources(table *routes.Table) []metav1.APIResource {
 	for _, name := range names {
 		singular := strings.TrimSuffix(name, "s")
 		out = append(out, metav1.APIResource{
-			Name: name, SingularName: singular, Kind: strings.ToUpper(singular[:1]) + singular[1:], Verbs: metav1.Verbs{},
+			Name: name, SingularName: singular, Kind: kindOf(singular), Verbs: metav1.Verbs{},
 		})
 	}
 	return out
+}
+
+// kindOf makes RoleBinding of role-binding.
+func kindOf(singular string) string {
+	var kind strings.Builder
+	for word := range strings.SplitSeq(singular, "-") {
+		kind.WriteString(strings.ToUpper(word[:1]) + word[1:])
+	}
+	return kind.String()
 }

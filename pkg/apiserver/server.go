@@ -35,7 +35,10 @@ import (
 	accessregistry "github.com/kubevision-io/kubevision/pkg/registry/access"
 	"github.com/kubevision-io/kubevision/pkg/registry/auth"
 	"github.com/kubevision-io/kubevision/pkg/registry/cluster"
+	"github.com/kubevision-io/kubevision/pkg/registry/manage"
 	"github.com/kubevision-io/kubevision/pkg/registry/resource"
+	"github.com/kubevision-io/kubevision/pkg/registry/rolebinding"
+	"github.com/kubevision-io/kubevision/pkg/registry/session"
 	"github.com/kubevision-io/kubevision/pkg/registry/user"
 )
 
@@ -148,19 +151,22 @@ func (c *Config) routes(ctx context.Context, s *state, clients *clientFinder) (*
 		},
 	}
 	authEndpoints := &auth.Endpoints{Logins: logins, Reader: s.cache, Client: clients.find}
-	userEndpoints := &user.Endpoints{
-		Reader: s.cache, Live: s.client, Host: authorization.HostAs(connections), Fresh: authEndpoints.Fresh, Hash: logins.HashPassword, Audit: log,
-		Client: clients.find,
-	}
 	reviewer := authorization.NewReviewer(kube.AuthorizationV1())
+	host := &manage.Host{As: authorization.HostAs(connections), Fresh: authEndpoints.Fresh, Reviewer: reviewer}
+	userEndpoints := &user.Endpoints{Reader: s.cache, Live: s.client, Host: host, Hash: logins.HashPassword, Audit: log, Client: clients.find}
+	clusterEndpoints := &cluster.Endpoints{Reader: s.cache, Host: host}
+	bindingEndpoints := &rolebinding.Endpoints{Host: host}
+	sessionEndpoints := &session.Endpoints{Host: host, Audit: log, Client: clients.find}
 	access := &authorization.Access{Reviewer: reviewer, Connections: connections}
 	accessEndpoints := &accessregistry.Endpoints{Reader: s.cache, Access: access}
 
 	table := &routes.Table{}
 	for _, family := range [][]routes.Route{
-		authEndpoints.Routes(),            //nolint:contextcheck // handlers take the context of their request
-		userEndpoints.Routes(),            //nolint:contextcheck // as above
-		cluster.Routes(s.cache, reviewer), //nolint:contextcheck // as above
+		authEndpoints.Routes(),    //nolint:contextcheck // handlers take the context of their request
+		userEndpoints.Routes(),    //nolint:contextcheck // as above
+		clusterEndpoints.Routes(), //nolint:contextcheck // as above
+		bindingEndpoints.Routes(), //nolint:contextcheck // as above
+		sessionEndpoints.Routes(), //nolint:contextcheck // as above
 		resource.Routes(access),
 		accessEndpoints.Routes(), //nolint:contextcheck // as above
 	} {

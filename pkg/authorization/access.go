@@ -59,7 +59,7 @@ func (r *Reviewer) CheckUse(ctx context.Context, u user.Info, cluster string) er
 		return Unreviewed(err)
 	}
 	if !allowed {
-		return envelope.New(dashboardv1alpha1.CodeClusterForbidden, "you may not use cluster %q", cluster)
+		return ClusterForbidden(cluster)
 	}
 	return nil
 }
@@ -74,6 +74,11 @@ func MayRead(ctx context.Context, caller *clusters.Caller, namespace string) (bo
 	return caller.Allowed(ctx, authorizationv1.ResourceAttributes{
 		Version: "v1", Resource: "namespaces", Verb: "get", Namespace: namespace, Name: namespace,
 	})
+}
+
+// ClusterForbidden is the answer to those who may not use a cluster, whether or not it exists.
+func ClusterForbidden(name string) error {
+	return envelope.New(dashboardv1alpha1.CodeClusterForbidden, "you may not use cluster %q", name)
 }
 
 // HostAs makes clients for the host cluster that act as a caller.

@@ -32,19 +32,27 @@ func NewReviewer(client authorizationclient.SubjectAccessReviewsGetter) *Reviewe
 
 // MayUseCluster says whether the user may use the cluster of that name; an empty name means every cluster.
 func (r *Reviewer) MayUseCluster(ctx context.Context, u user.Info, cluster string) (bool, error) {
-	return r.allowed(ctx, u, &authorizationv1.ResourceAttributes{
+	return r.Allowed(ctx, u, &authorizationv1.ResourceAttributes{
 		Group: kubevisionv1alpha1.GroupName, Resource: kubevisionv1alpha1.ResourceClusters, Verb: VerbUse, Name: cluster,
 	})
 }
 
 // MayListClusters says whether the user may list the KubeVisionCluster objects.
 func (r *Reviewer) MayListClusters(ctx context.Context, u user.Info) (bool, error) {
-	return r.allowed(ctx, u, &authorizationv1.ResourceAttributes{
+	return r.Allowed(ctx, u, &authorizationv1.ResourceAttributes{
 		Group: kubevisionv1alpha1.GroupName, Resource: kubevisionv1alpha1.ResourceClusters, Verb: "list",
 	})
 }
 
-func (r *Reviewer) allowed(ctx context.Context, u user.Info, attributes *authorizationv1.ResourceAttributes) (bool, error) {
+// MayGetCluster says whether the user may get the KubeVisionCluster object of that name.
+func (r *Reviewer) MayGetCluster(ctx context.Context, u user.Info, cluster string) (bool, error) {
+	return r.Allowed(ctx, u, &authorizationv1.ResourceAttributes{
+		Group: kubevisionv1alpha1.GroupName, Resource: kubevisionv1alpha1.ResourceClusters, Verb: "get", Name: cluster,
+	})
+}
+
+// Allowed says whether the user may do that on the host cluster.
+func (r *Reviewer) Allowed(ctx context.Context, u user.Info, attributes *authorizationv1.ResourceAttributes) (bool, error) {
 	question := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
 		ResourceAttributes: attributes,
 		User:               u.GetName(),

@@ -4,7 +4,11 @@
 // Package names holds the names of the objects that KubeVision's programs make or find in a cluster.
 package names
 
-import "strings"
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"strings"
+)
 
 const (
 	// Namespace is where KubeVision lives. It is fixed, so that a reference to a Secret can never mean another namespace.
@@ -85,6 +89,17 @@ func OwnSecret(secret string) bool {
 
 // GrantedRole is the name of the RBAC objects that make a KubeVisionRoleBinding true on a cluster.
 func GrantedRole(binding string) string { return "kubevision:binding:" + binding }
+
+// UserGrant is the name of the KubeVisionRoleBinding that gives a user the role that the dashboard has asked for.
+func UserGrant(user string) string {
+	const prefix, longest = "user-", 63
+	if len(prefix)+len(user) <= longest {
+		return prefix + user
+	}
+	sum := sha256.Sum256([]byte(user))
+	suffix := "-" + hex.EncodeToString(sum[:4])
+	return strings.TrimRight((prefix + user)[:longest-len(suffix)], "-.") + suffix
+}
 
 // ClusterUse is the name of the RBAC objects on the host that let the subjects of a KubeVisionRoleBinding use its clusters.
 func ClusterUse(binding string) string { return "kubevision:use:" + binding }

@@ -23,6 +23,7 @@ func TestNothingTellsWhatExists(t *testing.T) {
 		as              role
 		exists, missing string
 	}{
+		"cluster itself":              {member, "/clusters/" + c.hidden, "/clusters/" + missingCluster},
 		"cluster":                     {member, "/clusters/" + c.hidden + "/resources/pods", "/clusters/" + missingCluster + "/resources/pods"},
 		"host":                        {stranger, "/clusters/" + target.Host + "/resources/pods", "/clusters/" + strings.Repeat("x", len(target.Host)) + "/resources/pods"},
 		"cluster, unknown kind":       {stranger, "/clusters/" + c.hidden + "/resources/nothings", "/clusters/" + missingCluster + "/resources/nothings"},

@@ -20,99 +20,124 @@ import (
 
 func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenAPIDefinition {
 	return map[string]common.OpenAPIDefinition{
-		v1alpha1.Access{}.OpenAPIModelName():                 schema_pkg_apis_dashboard_v1alpha1_Access(ref),
-		v1alpha1.AccessEnvelope{}.OpenAPIModelName():         schema_pkg_apis_dashboard_v1alpha1_AccessEnvelope(ref),
-		v1alpha1.Binding{}.OpenAPIModelName():                schema_pkg_apis_dashboard_v1alpha1_Binding(ref),
-		v1alpha1.Cluster{}.OpenAPIModelName():                schema_pkg_apis_dashboard_v1alpha1_Cluster(ref),
-		v1alpha1.ClusterAccess{}.OpenAPIModelName():          schema_pkg_apis_dashboard_v1alpha1_ClusterAccess(ref),
-		v1alpha1.ClusterListEnvelope{}.OpenAPIModelName():    schema_pkg_apis_dashboard_v1alpha1_ClusterListEnvelope(ref),
-		v1alpha1.CodeRequest{}.OpenAPIModelName():            schema_pkg_apis_dashboard_v1alpha1_CodeRequest(ref),
-		v1alpha1.CurrentUser{}.OpenAPIModelName():            schema_pkg_apis_dashboard_v1alpha1_CurrentUser(ref),
-		v1alpha1.CurrentUserEnvelope{}.OpenAPIModelName():    schema_pkg_apis_dashboard_v1alpha1_CurrentUserEnvelope(ref),
-		v1alpha1.Disabled{}.OpenAPIModelName():               schema_pkg_apis_dashboard_v1alpha1_Disabled(ref),
-		v1alpha1.DisabledEnvelope{}.OpenAPIModelName():       schema_pkg_apis_dashboard_v1alpha1_DisabledEnvelope(ref),
-		v1alpha1.Enabled{}.OpenAPIModelName():                schema_pkg_apis_dashboard_v1alpha1_Enabled(ref),
-		v1alpha1.EnabledEnvelope{}.OpenAPIModelName():        schema_pkg_apis_dashboard_v1alpha1_EnabledEnvelope(ref),
-		v1alpha1.Envelope{}.OpenAPIModelName():               schema_pkg_apis_dashboard_v1alpha1_Envelope(ref),
-		v1alpha1.Header{}.OpenAPIModelName():                 schema_pkg_apis_dashboard_v1alpha1_Header(ref),
-		v1alpha1.Login{}.OpenAPIModelName():                  schema_pkg_apis_dashboard_v1alpha1_Login(ref),
-		v1alpha1.LoginEnvelope{}.OpenAPIModelName():          schema_pkg_apis_dashboard_v1alpha1_LoginEnvelope(ref),
-		v1alpha1.LoginRequest{}.OpenAPIModelName():           schema_pkg_apis_dashboard_v1alpha1_LoginRequest(ref),
-		v1alpha1.Meta{}.OpenAPIModelName():                   schema_pkg_apis_dashboard_v1alpha1_Meta(ref),
-		v1alpha1.ObjectEnvelope{}.OpenAPIModelName():         schema_pkg_apis_dashboard_v1alpha1_ObjectEnvelope(ref),
-		v1alpha1.ObjectListEnvelope{}.OpenAPIModelName():     schema_pkg_apis_dashboard_v1alpha1_ObjectListEnvelope(ref),
-		v1alpha1.PasswordChangeRequired{}.OpenAPIModelName(): schema_pkg_apis_dashboard_v1alpha1_PasswordChangeRequired(ref),
-		v1alpha1.PasswordRequest{}.OpenAPIModelName():        schema_pkg_apis_dashboard_v1alpha1_PasswordRequest(ref),
-		v1alpha1.RecoveryCodes{}.OpenAPIModelName():          schema_pkg_apis_dashboard_v1alpha1_RecoveryCodes(ref),
-		v1alpha1.RecoveryCodesEnvelope{}.OpenAPIModelName():  schema_pkg_apis_dashboard_v1alpha1_RecoveryCodesEnvelope(ref),
-		v1alpha1.RecoveryRequest{}.OpenAPIModelName():        schema_pkg_apis_dashboard_v1alpha1_RecoveryRequest(ref),
-		v1alpha1.RefreshRequest{}.OpenAPIModelName():         schema_pkg_apis_dashboard_v1alpha1_RefreshRequest(ref),
-		v1alpha1.ResetPasswordRequest{}.OpenAPIModelName():   schema_pkg_apis_dashboard_v1alpha1_ResetPasswordRequest(ref),
-		v1alpha1.Revoked{}.OpenAPIModelName():                schema_pkg_apis_dashboard_v1alpha1_Revoked(ref),
-		v1alpha1.RevokedEnvelope{}.OpenAPIModelName():        schema_pkg_apis_dashboard_v1alpha1_RevokedEnvelope(ref),
-		v1alpha1.Session{}.OpenAPIModelName():                schema_pkg_apis_dashboard_v1alpha1_Session(ref),
-		v1alpha1.SessionListEnvelope{}.OpenAPIModelName():    schema_pkg_apis_dashboard_v1alpha1_SessionListEnvelope(ref),
-		v1alpha1.Setup{}.OpenAPIModelName():                  schema_pkg_apis_dashboard_v1alpha1_Setup(ref),
-		v1alpha1.SetupEnvelope{}.OpenAPIModelName():          schema_pkg_apis_dashboard_v1alpha1_SetupEnvelope(ref),
-		v1alpha1.SetupRequest{}.OpenAPIModelName():           schema_pkg_apis_dashboard_v1alpha1_SetupRequest(ref),
-		v1alpha1.TwoFactorChallenge{}.OpenAPIModelName():     schema_pkg_apis_dashboard_v1alpha1_TwoFactorChallenge(ref),
-		v1alpha1.User{}.OpenAPIModelName():                   schema_pkg_apis_dashboard_v1alpha1_User(ref),
-		v1alpha1.VerifyRequest{}.OpenAPIModelName():          schema_pkg_apis_dashboard_v1alpha1_VerifyRequest(ref),
-		resource.Quantity{}.OpenAPIModelName():               schema_apimachinery_pkg_api_resource_Quantity(ref),
-		v1.APIGroup{}.OpenAPIModelName():                     schema_pkg_apis_meta_v1_APIGroup(ref),
-		v1.APIGroupList{}.OpenAPIModelName():                 schema_pkg_apis_meta_v1_APIGroupList(ref),
-		v1.APIResource{}.OpenAPIModelName():                  schema_pkg_apis_meta_v1_APIResource(ref),
-		v1.APIResourceList{}.OpenAPIModelName():              schema_pkg_apis_meta_v1_APIResourceList(ref),
-		v1.APIVersions{}.OpenAPIModelName():                  schema_pkg_apis_meta_v1_APIVersions(ref),
-		v1.ApplyOptions{}.OpenAPIModelName():                 schema_pkg_apis_meta_v1_ApplyOptions(ref),
-		v1.Condition{}.OpenAPIModelName():                    schema_pkg_apis_meta_v1_Condition(ref),
-		v1.CreateOptions{}.OpenAPIModelName():                schema_pkg_apis_meta_v1_CreateOptions(ref),
-		v1.DeleteOptions{}.OpenAPIModelName():                schema_pkg_apis_meta_v1_DeleteOptions(ref),
-		v1.Duration{}.OpenAPIModelName():                     schema_pkg_apis_meta_v1_Duration(ref),
-		v1.FieldSelectorRequirement{}.OpenAPIModelName():     schema_pkg_apis_meta_v1_FieldSelectorRequirement(ref),
-		v1.FieldsV1{}.OpenAPIModelName():                     schema_pkg_apis_meta_v1_FieldsV1(ref),
-		v1.GetOptions{}.OpenAPIModelName():                   schema_pkg_apis_meta_v1_GetOptions(ref),
-		v1.GroupKind{}.OpenAPIModelName():                    schema_pkg_apis_meta_v1_GroupKind(ref),
-		v1.GroupResource{}.OpenAPIModelName():                schema_pkg_apis_meta_v1_GroupResource(ref),
-		v1.GroupVersion{}.OpenAPIModelName():                 schema_pkg_apis_meta_v1_GroupVersion(ref),
-		v1.GroupVersionForDiscovery{}.OpenAPIModelName():     schema_pkg_apis_meta_v1_GroupVersionForDiscovery(ref),
-		v1.GroupVersionKind{}.OpenAPIModelName():             schema_pkg_apis_meta_v1_GroupVersionKind(ref),
-		v1.GroupVersionResource{}.OpenAPIModelName():         schema_pkg_apis_meta_v1_GroupVersionResource(ref),
-		v1.InternalEvent{}.OpenAPIModelName():                schema_pkg_apis_meta_v1_InternalEvent(ref),
-		v1.LabelSelector{}.OpenAPIModelName():                schema_pkg_apis_meta_v1_LabelSelector(ref),
-		v1.LabelSelectorRequirement{}.OpenAPIModelName():     schema_pkg_apis_meta_v1_LabelSelectorRequirement(ref),
-		v1.List{}.OpenAPIModelName():                         schema_pkg_apis_meta_v1_List(ref),
-		v1.ListMeta{}.OpenAPIModelName():                     schema_pkg_apis_meta_v1_ListMeta(ref),
-		v1.ListOptions{}.OpenAPIModelName():                  schema_pkg_apis_meta_v1_ListOptions(ref),
-		v1.ManagedFieldsEntry{}.OpenAPIModelName():           schema_pkg_apis_meta_v1_ManagedFieldsEntry(ref),
-		v1.MicroTime{}.OpenAPIModelName():                    schema_pkg_apis_meta_v1_MicroTime(ref),
-		v1.ObjectMeta{}.OpenAPIModelName():                   schema_pkg_apis_meta_v1_ObjectMeta(ref),
-		v1.OwnerReference{}.OpenAPIModelName():               schema_pkg_apis_meta_v1_OwnerReference(ref),
-		v1.PartialObjectMetadata{}.OpenAPIModelName():        schema_pkg_apis_meta_v1_PartialObjectMetadata(ref),
-		v1.PartialObjectMetadataList{}.OpenAPIModelName():    schema_pkg_apis_meta_v1_PartialObjectMetadataList(ref),
-		v1.Patch{}.OpenAPIModelName():                        schema_pkg_apis_meta_v1_Patch(ref),
-		v1.PatchOptions{}.OpenAPIModelName():                 schema_pkg_apis_meta_v1_PatchOptions(ref),
-		v1.Preconditions{}.OpenAPIModelName():                schema_pkg_apis_meta_v1_Preconditions(ref),
-		v1.RootPaths{}.OpenAPIModelName():                    schema_pkg_apis_meta_v1_RootPaths(ref),
-		v1.ServerAddressByClientCIDR{}.OpenAPIModelName():    schema_pkg_apis_meta_v1_ServerAddressByClientCIDR(ref),
-		v1.ShardInfo{}.OpenAPIModelName():                    schema_pkg_apis_meta_v1_ShardInfo(ref),
-		v1.Status{}.OpenAPIModelName():                       schema_pkg_apis_meta_v1_Status(ref),
-		v1.StatusCause{}.OpenAPIModelName():                  schema_pkg_apis_meta_v1_StatusCause(ref),
-		v1.StatusDetails{}.OpenAPIModelName():                schema_pkg_apis_meta_v1_StatusDetails(ref),
-		v1.Table{}.OpenAPIModelName():                        schema_pkg_apis_meta_v1_Table(ref),
-		v1.TableColumnDefinition{}.OpenAPIModelName():        schema_pkg_apis_meta_v1_TableColumnDefinition(ref),
-		v1.TableOptions{}.OpenAPIModelName():                 schema_pkg_apis_meta_v1_TableOptions(ref),
-		v1.TableRow{}.OpenAPIModelName():                     schema_pkg_apis_meta_v1_TableRow(ref),
-		v1.TableRowCondition{}.OpenAPIModelName():            schema_pkg_apis_meta_v1_TableRowCondition(ref),
-		v1.Time{}.OpenAPIModelName():                         schema_pkg_apis_meta_v1_Time(ref),
-		v1.Timestamp{}.OpenAPIModelName():                    schema_pkg_apis_meta_v1_Timestamp(ref),
-		v1.TypeMeta{}.OpenAPIModelName():                     schema_pkg_apis_meta_v1_TypeMeta(ref),
-		v1.UpdateOptions{}.OpenAPIModelName():                schema_pkg_apis_meta_v1_UpdateOptions(ref),
-		v1.WatchEvent{}.OpenAPIModelName():                   schema_pkg_apis_meta_v1_WatchEvent(ref),
-		runtime.RawExtension{}.OpenAPIModelName():            schema_k8sio_apimachinery_pkg_runtime_RawExtension(ref),
-		runtime.TypeMeta{}.OpenAPIModelName():                schema_k8sio_apimachinery_pkg_runtime_TypeMeta(ref),
-		runtime.Unknown{}.OpenAPIModelName():                 schema_k8sio_apimachinery_pkg_runtime_Unknown(ref),
-		version.Info{}.OpenAPIModelName():                    schema_k8sio_apimachinery_pkg_version_Info(ref),
+		v1alpha1.Access{}.OpenAPIModelName():                     schema_pkg_apis_dashboard_v1alpha1_Access(ref),
+		v1alpha1.AccessEnvelope{}.OpenAPIModelName():             schema_pkg_apis_dashboard_v1alpha1_AccessEnvelope(ref),
+		v1alpha1.Binding{}.OpenAPIModelName():                    schema_pkg_apis_dashboard_v1alpha1_Binding(ref),
+		v1alpha1.Cluster{}.OpenAPIModelName():                    schema_pkg_apis_dashboard_v1alpha1_Cluster(ref),
+		v1alpha1.ClusterAccess{}.OpenAPIModelName():              schema_pkg_apis_dashboard_v1alpha1_ClusterAccess(ref),
+		v1alpha1.ClusterEnvelope{}.OpenAPIModelName():            schema_pkg_apis_dashboard_v1alpha1_ClusterEnvelope(ref),
+		v1alpha1.ClusterListEnvelope{}.OpenAPIModelName():        schema_pkg_apis_dashboard_v1alpha1_ClusterListEnvelope(ref),
+		v1alpha1.ClusterNodes{}.OpenAPIModelName():               schema_pkg_apis_dashboard_v1alpha1_ClusterNodes(ref),
+		v1alpha1.ClusterOperatorView{}.OpenAPIModelName():        schema_pkg_apis_dashboard_v1alpha1_ClusterOperatorView(ref),
+		v1alpha1.CodeRequest{}.OpenAPIModelName():                schema_pkg_apis_dashboard_v1alpha1_CodeRequest(ref),
+		v1alpha1.CreateClusterRequest{}.OpenAPIModelName():       schema_pkg_apis_dashboard_v1alpha1_CreateClusterRequest(ref),
+		v1alpha1.CreateRoleBindingRequest{}.OpenAPIModelName():   schema_pkg_apis_dashboard_v1alpha1_CreateRoleBindingRequest(ref),
+		v1alpha1.CreateUserRequest{}.OpenAPIModelName():          schema_pkg_apis_dashboard_v1alpha1_CreateUserRequest(ref),
+		v1alpha1.CurrentUser{}.OpenAPIModelName():                schema_pkg_apis_dashboard_v1alpha1_CurrentUser(ref),
+		v1alpha1.CurrentUserEnvelope{}.OpenAPIModelName():        schema_pkg_apis_dashboard_v1alpha1_CurrentUserEnvelope(ref),
+		v1alpha1.Disabled{}.OpenAPIModelName():                   schema_pkg_apis_dashboard_v1alpha1_Disabled(ref),
+		v1alpha1.DisabledEnvelope{}.OpenAPIModelName():           schema_pkg_apis_dashboard_v1alpha1_DisabledEnvelope(ref),
+		v1alpha1.Enabled{}.OpenAPIModelName():                    schema_pkg_apis_dashboard_v1alpha1_Enabled(ref),
+		v1alpha1.EnabledEnvelope{}.OpenAPIModelName():            schema_pkg_apis_dashboard_v1alpha1_EnabledEnvelope(ref),
+		v1alpha1.Envelope{}.OpenAPIModelName():                   schema_pkg_apis_dashboard_v1alpha1_Envelope(ref),
+		v1alpha1.Header{}.OpenAPIModelName():                     schema_pkg_apis_dashboard_v1alpha1_Header(ref),
+		v1alpha1.Login{}.OpenAPIModelName():                      schema_pkg_apis_dashboard_v1alpha1_Login(ref),
+		v1alpha1.LoginEnvelope{}.OpenAPIModelName():              schema_pkg_apis_dashboard_v1alpha1_LoginEnvelope(ref),
+		v1alpha1.LoginRequest{}.OpenAPIModelName():               schema_pkg_apis_dashboard_v1alpha1_LoginRequest(ref),
+		v1alpha1.ManagedSession{}.OpenAPIModelName():             schema_pkg_apis_dashboard_v1alpha1_ManagedSession(ref),
+		v1alpha1.ManagedSessionEnvelope{}.OpenAPIModelName():     schema_pkg_apis_dashboard_v1alpha1_ManagedSessionEnvelope(ref),
+		v1alpha1.ManagedSessionListEnvelope{}.OpenAPIModelName(): schema_pkg_apis_dashboard_v1alpha1_ManagedSessionListEnvelope(ref),
+		v1alpha1.ManagedUser{}.OpenAPIModelName():                schema_pkg_apis_dashboard_v1alpha1_ManagedUser(ref),
+		v1alpha1.Meta{}.OpenAPIModelName():                       schema_pkg_apis_dashboard_v1alpha1_Meta(ref),
+		v1alpha1.ObjectEnvelope{}.OpenAPIModelName():             schema_pkg_apis_dashboard_v1alpha1_ObjectEnvelope(ref),
+		v1alpha1.ObjectListEnvelope{}.OpenAPIModelName():         schema_pkg_apis_dashboard_v1alpha1_ObjectListEnvelope(ref),
+		v1alpha1.PasswordChangeRequired{}.OpenAPIModelName():     schema_pkg_apis_dashboard_v1alpha1_PasswordChangeRequired(ref),
+		v1alpha1.PasswordRequest{}.OpenAPIModelName():            schema_pkg_apis_dashboard_v1alpha1_PasswordRequest(ref),
+		v1alpha1.RecoveryCodes{}.OpenAPIModelName():              schema_pkg_apis_dashboard_v1alpha1_RecoveryCodes(ref),
+		v1alpha1.RecoveryCodesEnvelope{}.OpenAPIModelName():      schema_pkg_apis_dashboard_v1alpha1_RecoveryCodesEnvelope(ref),
+		v1alpha1.RecoveryRequest{}.OpenAPIModelName():            schema_pkg_apis_dashboard_v1alpha1_RecoveryRequest(ref),
+		v1alpha1.RefreshRequest{}.OpenAPIModelName():             schema_pkg_apis_dashboard_v1alpha1_RefreshRequest(ref),
+		v1alpha1.ResetPasswordRequest{}.OpenAPIModelName():       schema_pkg_apis_dashboard_v1alpha1_ResetPasswordRequest(ref),
+		v1alpha1.Revoked{}.OpenAPIModelName():                    schema_pkg_apis_dashboard_v1alpha1_Revoked(ref),
+		v1alpha1.RevokedEnvelope{}.OpenAPIModelName():            schema_pkg_apis_dashboard_v1alpha1_RevokedEnvelope(ref),
+		v1alpha1.RoleBinding{}.OpenAPIModelName():                schema_pkg_apis_dashboard_v1alpha1_RoleBinding(ref),
+		v1alpha1.RoleBindingClusterStatus{}.OpenAPIModelName():   schema_pkg_apis_dashboard_v1alpha1_RoleBindingClusterStatus(ref),
+		v1alpha1.RoleBindingEnvelope{}.OpenAPIModelName():        schema_pkg_apis_dashboard_v1alpha1_RoleBindingEnvelope(ref),
+		v1alpha1.RoleBindingListEnvelope{}.OpenAPIModelName():    schema_pkg_apis_dashboard_v1alpha1_RoleBindingListEnvelope(ref),
+		v1alpha1.RoleBindingRole{}.OpenAPIModelName():            schema_pkg_apis_dashboard_v1alpha1_RoleBindingRole(ref),
+		v1alpha1.RoleBindingSpec{}.OpenAPIModelName():            schema_pkg_apis_dashboard_v1alpha1_RoleBindingSpec(ref),
+		v1alpha1.RoleBindingStatus{}.OpenAPIModelName():          schema_pkg_apis_dashboard_v1alpha1_RoleBindingStatus(ref),
+		v1alpha1.RoleBindingSubject{}.OpenAPIModelName():         schema_pkg_apis_dashboard_v1alpha1_RoleBindingSubject(ref),
+		v1alpha1.RoleBindingSummary{}.OpenAPIModelName():         schema_pkg_apis_dashboard_v1alpha1_RoleBindingSummary(ref),
+		v1alpha1.RoleBindingTargets{}.OpenAPIModelName():         schema_pkg_apis_dashboard_v1alpha1_RoleBindingTargets(ref),
+		v1alpha1.Session{}.OpenAPIModelName():                    schema_pkg_apis_dashboard_v1alpha1_Session(ref),
+		v1alpha1.SessionListEnvelope{}.OpenAPIModelName():        schema_pkg_apis_dashboard_v1alpha1_SessionListEnvelope(ref),
+		v1alpha1.Setup{}.OpenAPIModelName():                      schema_pkg_apis_dashboard_v1alpha1_Setup(ref),
+		v1alpha1.SetupEnvelope{}.OpenAPIModelName():              schema_pkg_apis_dashboard_v1alpha1_SetupEnvelope(ref),
+		v1alpha1.SetupRequest{}.OpenAPIModelName():               schema_pkg_apis_dashboard_v1alpha1_SetupRequest(ref),
+		v1alpha1.TwoFactorChallenge{}.OpenAPIModelName():         schema_pkg_apis_dashboard_v1alpha1_TwoFactorChallenge(ref),
+		v1alpha1.UpdateClusterRequest{}.OpenAPIModelName():       schema_pkg_apis_dashboard_v1alpha1_UpdateClusterRequest(ref),
+		v1alpha1.UpdateRoleBindingRequest{}.OpenAPIModelName():   schema_pkg_apis_dashboard_v1alpha1_UpdateRoleBindingRequest(ref),
+		v1alpha1.UpdateUserRequest{}.OpenAPIModelName():          schema_pkg_apis_dashboard_v1alpha1_UpdateUserRequest(ref),
+		v1alpha1.User{}.OpenAPIModelName():                       schema_pkg_apis_dashboard_v1alpha1_User(ref),
+		v1alpha1.UserEnvelope{}.OpenAPIModelName():               schema_pkg_apis_dashboard_v1alpha1_UserEnvelope(ref),
+		v1alpha1.UserListEnvelope{}.OpenAPIModelName():           schema_pkg_apis_dashboard_v1alpha1_UserListEnvelope(ref),
+		v1alpha1.VerifyRequest{}.OpenAPIModelName():              schema_pkg_apis_dashboard_v1alpha1_VerifyRequest(ref),
+		resource.Quantity{}.OpenAPIModelName():                   schema_apimachinery_pkg_api_resource_Quantity(ref),
+		v1.APIGroup{}.OpenAPIModelName():                         schema_pkg_apis_meta_v1_APIGroup(ref),
+		v1.APIGroupList{}.OpenAPIModelName():                     schema_pkg_apis_meta_v1_APIGroupList(ref),
+		v1.APIResource{}.OpenAPIModelName():                      schema_pkg_apis_meta_v1_APIResource(ref),
+		v1.APIResourceList{}.OpenAPIModelName():                  schema_pkg_apis_meta_v1_APIResourceList(ref),
+		v1.APIVersions{}.OpenAPIModelName():                      schema_pkg_apis_meta_v1_APIVersions(ref),
+		v1.ApplyOptions{}.OpenAPIModelName():                     schema_pkg_apis_meta_v1_ApplyOptions(ref),
+		v1.Condition{}.OpenAPIModelName():                        schema_pkg_apis_meta_v1_Condition(ref),
+		v1.CreateOptions{}.OpenAPIModelName():                    schema_pkg_apis_meta_v1_CreateOptions(ref),
+		v1.DeleteOptions{}.OpenAPIModelName():                    schema_pkg_apis_meta_v1_DeleteOptions(ref),
+		v1.Duration{}.OpenAPIModelName():                         schema_pkg_apis_meta_v1_Duration(ref),
+		v1.FieldSelectorRequirement{}.OpenAPIModelName():         schema_pkg_apis_meta_v1_FieldSelectorRequirement(ref),
+		v1.FieldsV1{}.OpenAPIModelName():                         schema_pkg_apis_meta_v1_FieldsV1(ref),
+		v1.GetOptions{}.OpenAPIModelName():                       schema_pkg_apis_meta_v1_GetOptions(ref),
+		v1.GroupKind{}.OpenAPIModelName():                        schema_pkg_apis_meta_v1_GroupKind(ref),
+		v1.GroupResource{}.OpenAPIModelName():                    schema_pkg_apis_meta_v1_GroupResource(ref),
+		v1.GroupVersion{}.OpenAPIModelName():                     schema_pkg_apis_meta_v1_GroupVersion(ref),
+		v1.GroupVersionForDiscovery{}.OpenAPIModelName():         schema_pkg_apis_meta_v1_GroupVersionForDiscovery(ref),
+		v1.GroupVersionKind{}.OpenAPIModelName():                 schema_pkg_apis_meta_v1_GroupVersionKind(ref),
+		v1.GroupVersionResource{}.OpenAPIModelName():             schema_pkg_apis_meta_v1_GroupVersionResource(ref),
+		v1.InternalEvent{}.OpenAPIModelName():                    schema_pkg_apis_meta_v1_InternalEvent(ref),
+		v1.LabelSelector{}.OpenAPIModelName():                    schema_pkg_apis_meta_v1_LabelSelector(ref),
+		v1.LabelSelectorRequirement{}.OpenAPIModelName():         schema_pkg_apis_meta_v1_LabelSelectorRequirement(ref),
+		v1.List{}.OpenAPIModelName():                             schema_pkg_apis_meta_v1_List(ref),
+		v1.ListMeta{}.OpenAPIModelName():                         schema_pkg_apis_meta_v1_ListMeta(ref),
+		v1.ListOptions{}.OpenAPIModelName():                      schema_pkg_apis_meta_v1_ListOptions(ref),
+		v1.ManagedFieldsEntry{}.OpenAPIModelName():               schema_pkg_apis_meta_v1_ManagedFieldsEntry(ref),
+		v1.MicroTime{}.OpenAPIModelName():                        schema_pkg_apis_meta_v1_MicroTime(ref),
+		v1.ObjectMeta{}.OpenAPIModelName():                       schema_pkg_apis_meta_v1_ObjectMeta(ref),
+		v1.OwnerReference{}.OpenAPIModelName():                   schema_pkg_apis_meta_v1_OwnerReference(ref),
+		v1.PartialObjectMetadata{}.OpenAPIModelName():            schema_pkg_apis_meta_v1_PartialObjectMetadata(ref),
+		v1.PartialObjectMetadataList{}.OpenAPIModelName():        schema_pkg_apis_meta_v1_PartialObjectMetadataList(ref),
+		v1.Patch{}.OpenAPIModelName():                            schema_pkg_apis_meta_v1_Patch(ref),
+		v1.PatchOptions{}.OpenAPIModelName():                     schema_pkg_apis_meta_v1_PatchOptions(ref),
+		v1.Preconditions{}.OpenAPIModelName():                    schema_pkg_apis_meta_v1_Preconditions(ref),
+		v1.RootPaths{}.OpenAPIModelName():                        schema_pkg_apis_meta_v1_RootPaths(ref),
+		v1.ServerAddressByClientCIDR{}.OpenAPIModelName():        schema_pkg_apis_meta_v1_ServerAddressByClientCIDR(ref),
+		v1.ShardInfo{}.OpenAPIModelName():                        schema_pkg_apis_meta_v1_ShardInfo(ref),
+		v1.Status{}.OpenAPIModelName():                           schema_pkg_apis_meta_v1_Status(ref),
+		v1.StatusCause{}.OpenAPIModelName():                      schema_pkg_apis_meta_v1_StatusCause(ref),
+		v1.StatusDetails{}.OpenAPIModelName():                    schema_pkg_apis_meta_v1_StatusDetails(ref),
+		v1.Table{}.OpenAPIModelName():                            schema_pkg_apis_meta_v1_Table(ref),
+		v1.TableColumnDefinition{}.OpenAPIModelName():            schema_pkg_apis_meta_v1_TableColumnDefinition(ref),
+		v1.TableOptions{}.OpenAPIModelName():                     schema_pkg_apis_meta_v1_TableOptions(ref),
+		v1.TableRow{}.OpenAPIModelName():                         schema_pkg_apis_meta_v1_TableRow(ref),
+		v1.TableRowCondition{}.OpenAPIModelName():                schema_pkg_apis_meta_v1_TableRowCondition(ref),
+		v1.Time{}.OpenAPIModelName():                             schema_pkg_apis_meta_v1_Time(ref),
+		v1.Timestamp{}.OpenAPIModelName():                        schema_pkg_apis_meta_v1_Timestamp(ref),
+		v1.TypeMeta{}.OpenAPIModelName():                         schema_pkg_apis_meta_v1_TypeMeta(ref),
+		v1.UpdateOptions{}.OpenAPIModelName():                    schema_pkg_apis_meta_v1_UpdateOptions(ref),
+		v1.WatchEvent{}.OpenAPIModelName():                       schema_pkg_apis_meta_v1_WatchEvent(ref),
+		runtime.RawExtension{}.OpenAPIModelName():                schema_k8sio_apimachinery_pkg_runtime_RawExtension(ref),
+		runtime.TypeMeta{}.OpenAPIModelName():                    schema_k8sio_apimachinery_pkg_runtime_TypeMeta(ref),
+		runtime.Unknown{}.OpenAPIModelName():                     schema_k8sio_apimachinery_pkg_runtime_Unknown(ref),
+		version.Info{}.OpenAPIModelName():                        schema_k8sio_apimachinery_pkg_version_Info(ref),
 	}
 }
 
@@ -331,6 +356,41 @@ func schema_pkg_apis_dashboard_v1alpha1_Cluster(ref common.ReferenceCallback) co
 							Ref:         ref(v1.Time{}.OpenAPIModelName()),
 						},
 					},
+					"authType": {
+						SchemaProps: spec.SchemaProps{
+							Description: "authType says how the cluster is reached: kubeconfig or in-cluster.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"nodes": {
+						SchemaProps: spec.SchemaProps{
+							Description: "nodes counts the cluster's nodes.",
+							Ref:         ref(v1alpha1.ClusterNodes{}.OpenAPIModelName()),
+						},
+					},
+					"labels": {
+						SchemaProps: spec.SchemaProps{
+							Description: "labels are what the selectors of role bindings match.",
+							Type:        []string{"object"},
+							AdditionalProperties: &spec.SchemaOrBool{
+								Allows: true,
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+					"resourceVersion": {
+						SchemaProps: spec.SchemaProps{
+							Description: "resourceVersion is the version of the registration.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
 					"conditions": {
 						VendorExtensible: spec.VendorExtensible{
 							Extensions: spec.Extensions{
@@ -341,7 +401,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Cluster(ref common.ReferenceCallback) co
 							},
 						},
 						SchemaProps: spec.SchemaProps{
-							Description: "conditions of the cluster, for those who may list KubeVisionClusters.",
+							Description: "conditions of the cluster.",
 							Type:        []string{"array"},
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
@@ -357,7 +417,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Cluster(ref common.ReferenceCallback) co
 			},
 		},
 		Dependencies: []string{
-			v1.Condition{}.OpenAPIModelName(), v1.Time{}.OpenAPIModelName()},
+			v1alpha1.ClusterNodes{}.OpenAPIModelName(), v1.Condition{}.OpenAPIModelName(), v1.Time{}.OpenAPIModelName()},
 	}
 }
 
@@ -445,6 +505,51 @@ func schema_pkg_apis_dashboard_v1alpha1_ClusterAccess(ref common.ReferenceCallba
 	}
 }
 
+func schema_pkg_apis_dashboard_v1alpha1_ClusterEnvelope(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "ClusterEnvelope is the answer to what is about one cluster.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"code": {
+						SchemaProps: spec.SchemaProps{
+							Description: "code is the outcome; 0 is success.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"message": {
+						SchemaProps: spec.SchemaProps{
+							Description: "message is the outcome for a person to read.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"data": {
+						SchemaProps: spec.SchemaProps{
+							Description: "data is the cluster.",
+							Ref:         ref(v1alpha1.Cluster{}.OpenAPIModelName()),
+						},
+					},
+					"meta": {
+						SchemaProps: spec.SchemaProps{
+							Description: "meta is what there is to say beside the data.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
+						},
+					},
+				},
+				Required: []string{"code", "message", "meta"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.Cluster{}.OpenAPIModelName(), v1alpha1.Meta{}.OpenAPIModelName()},
+	}
+}
+
 func schema_pkg_apis_dashboard_v1alpha1_ClusterListEnvelope(ref common.ReferenceCallback) common.OpenAPIDefinition {
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
@@ -502,6 +607,107 @@ func schema_pkg_apis_dashboard_v1alpha1_ClusterListEnvelope(ref common.Reference
 	}
 }
 
+func schema_pkg_apis_dashboard_v1alpha1_ClusterNodes(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "ClusterNodes counts nodes.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"total": {
+						SchemaProps: spec.SchemaProps{
+							Description: "total is the number of nodes.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"ready": {
+						SchemaProps: spec.SchemaProps{
+							Description: "ready is the number of nodes that are ready.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+				},
+				Required: []string{"total", "ready"},
+			},
+		},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_ClusterOperatorView(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "ClusterOperatorView is what only those see of a cluster who may read KubeVisionClusters.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"authType": {
+						SchemaProps: spec.SchemaProps{
+							Description: "authType says how the cluster is reached: kubeconfig or in-cluster.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"nodes": {
+						SchemaProps: spec.SchemaProps{
+							Description: "nodes counts the cluster's nodes.",
+							Ref:         ref(v1alpha1.ClusterNodes{}.OpenAPIModelName()),
+						},
+					},
+					"labels": {
+						SchemaProps: spec.SchemaProps{
+							Description: "labels are what the selectors of role bindings match.",
+							Type:        []string{"object"},
+							AdditionalProperties: &spec.SchemaOrBool{
+								Allows: true,
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+					"resourceVersion": {
+						SchemaProps: spec.SchemaProps{
+							Description: "resourceVersion is the version of the registration.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"conditions": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-map-keys": []interface{}{
+									"type",
+								},
+								"x-kubernetes-list-type": "map",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "conditions of the cluster.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1.Condition{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+				},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.ClusterNodes{}.OpenAPIModelName(), v1.Condition{}.OpenAPIModelName()},
+	}
+}
+
 func schema_pkg_apis_dashboard_v1alpha1_CodeRequest(ref common.ReferenceCallback) common.OpenAPIDefinition {
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
@@ -519,6 +725,211 @@ func schema_pkg_apis_dashboard_v1alpha1_CodeRequest(ref common.ReferenceCallback
 					},
 				},
 				Required: []string{"code"},
+			},
+		},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_CreateClusterRequest(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "CreateClusterRequest is the body of POST /clusters.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"name": {
+						SchemaProps: spec.SchemaProps{
+							Description: "name of the cluster, its id from then on.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"displayName": {
+						SchemaProps: spec.SchemaProps{
+							Description: "displayName is the name to show. Defaults to the name.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"authType": {
+						SchemaProps: spec.SchemaProps{
+							Description: "authType says how the cluster is reached: kubeconfig or in-cluster.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"kubeconfig": {
+						SchemaProps: spec.SchemaProps{
+							Description: "kubeconfig for the cluster, with inline certificate data or a token and nothing else. No answer ever holds it.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"labels": {
+						SchemaProps: spec.SchemaProps{
+							Description: "labels are what the selectors of role bindings match.",
+							Type:        []string{"object"},
+							AdditionalProperties: &spec.SchemaOrBool{
+								Allows: true,
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+				},
+				Required: []string{"name", "authType"},
+			},
+		},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_CreateRoleBindingRequest(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "CreateRoleBindingRequest is the body of POST /role-bindings.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"name": {
+						SchemaProps: spec.SchemaProps{
+							Description: "name of the role binding, its id from then on.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"subjects": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "subjects are who gets the role.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1alpha1.RoleBindingSubject{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+					"roleRef": {
+						SchemaProps: spec.SchemaProps{
+							Description: "roleRef is the role.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.RoleBindingRole{}.OpenAPIModelName()),
+						},
+					},
+					"clusters": {
+						SchemaProps: spec.SchemaProps{
+							Description: "clusters are where the subjects get it.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.RoleBindingTargets{}.OpenAPIModelName()),
+						},
+					},
+					"namespaces": {
+						SchemaProps: spec.SchemaProps{
+							Description: "namespaces restrict the role to some of those clusters' namespaces. Without it the role holds in the whole cluster.",
+							Ref:         ref(v1alpha1.RoleBindingTargets{}.OpenAPIModelName()),
+						},
+					},
+				},
+				Required: []string{"name", "subjects", "roleRef", "clusters"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.RoleBindingRole{}.OpenAPIModelName(), v1alpha1.RoleBindingSubject{}.OpenAPIModelName(), v1alpha1.RoleBindingTargets{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_CreateUserRequest(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "CreateUserRequest is the body of POST /users.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"username": {
+						SchemaProps: spec.SchemaProps{
+							Description: "username is what the user types to log in.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"password": {
+						SchemaProps: spec.SchemaProps{
+							Description: "password of the user: 12 characters or more, and not easily guessed.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"email": {
+						SchemaProps: spec.SchemaProps{
+							Description: "email is the user's mail address.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"displayName": {
+						SchemaProps: spec.SchemaProps{
+							Description: "displayName is the name to show. Defaults to the user name.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"groups": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "groups are the user's groups.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+					"role": {
+						SchemaProps: spec.SchemaProps{
+							Description: "role that the user gets on every cluster: super-admin, admin, editor or viewer; custom, the default, gives none.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"twoFactor": {
+						SchemaProps: spec.SchemaProps{
+							Description: "twoFactor is the policy of the second factor: Optional or Required.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"mustChangePassword": {
+						SchemaProps: spec.SchemaProps{
+							Description: "mustChangePassword asks the user to choose another password at the first login. Defaults to true.",
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+				},
+				Required: []string{"username", "password"},
 			},
 		},
 	}
@@ -1023,6 +1434,365 @@ func schema_pkg_apis_dashboard_v1alpha1_LoginRequest(ref common.ReferenceCallbac
 	}
 }
 
+func schema_pkg_apis_dashboard_v1alpha1_ManagedSession(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "ManagedSession is a login of anybody's, as those see it who manage sessions.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"id": {
+						SchemaProps: spec.SchemaProps{
+							Description: "id of the session.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"createdAt": {
+						SchemaProps: spec.SchemaProps{
+							Description: "createdAt is the time of the login.",
+							Ref:         ref(v1.Time{}.OpenAPIModelName()),
+						},
+					},
+					"expiresAt": {
+						SchemaProps: spec.SchemaProps{
+							Description: "expiresAt is when the session ends unless it is renewed.",
+							Ref:         ref(v1.Time{}.OpenAPIModelName()),
+						},
+					},
+					"address": {
+						SchemaProps: spec.SchemaProps{
+							Description: "address is where the login came from.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"userAgent": {
+						SchemaProps: spec.SchemaProps{
+							Description: "userAgent is what the client called itself.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"current": {
+						SchemaProps: spec.SchemaProps{
+							Description: "current is true for the session that this very request belongs to.",
+							Default:     false,
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+					"user": {
+						SchemaProps: spec.SchemaProps{
+							Description: "user is the name of the user who has logged in.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"authenticationMethods": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "authenticationMethods are how the user proved to be who they say: pwd for a password, otp for a one-time code.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+				},
+				Required: []string{"id", "createdAt", "expiresAt", "address", "userAgent", "current", "user", "authenticationMethods"},
+			},
+		},
+		Dependencies: []string{
+			v1.Time{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_ManagedSessionEnvelope(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "ManagedSessionEnvelope is the answer to GET /sessions/{session}.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"code": {
+						SchemaProps: spec.SchemaProps{
+							Description: "code is the outcome; 0 is success.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"message": {
+						SchemaProps: spec.SchemaProps{
+							Description: "message is the outcome for a person to read.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"data": {
+						SchemaProps: spec.SchemaProps{
+							Description: "data is the session.",
+							Ref:         ref(v1alpha1.ManagedSession{}.OpenAPIModelName()),
+						},
+					},
+					"meta": {
+						SchemaProps: spec.SchemaProps{
+							Description: "meta is what there is to say beside the data.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
+						},
+					},
+				},
+				Required: []string{"code", "message", "meta"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.ManagedSession{}.OpenAPIModelName(), v1alpha1.Meta{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_ManagedSessionListEnvelope(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "ManagedSessionListEnvelope is the answer to GET /sessions.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"code": {
+						SchemaProps: spec.SchemaProps{
+							Description: "code is the outcome; 0 is success.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"message": {
+						SchemaProps: spec.SchemaProps{
+							Description: "message is the outcome for a person to read.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"data": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "data are the sessions, the newest first.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1alpha1.ManagedSession{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+					"meta": {
+						SchemaProps: spec.SchemaProps{
+							Description: "meta is what there is to say beside the data.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
+						},
+					},
+				},
+				Required: []string{"code", "message", "meta"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.ManagedSession{}.OpenAPIModelName(), v1alpha1.Meta{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_ManagedUser(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "ManagedUser is a user as those see them who manage users. The role is empty for those who may not list role bindings.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"id": {
+						SchemaProps: spec.SchemaProps{
+							Description: "id is the user's name.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"username": {
+						SchemaProps: spec.SchemaProps{
+							Description: "username is the user's name.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"displayName": {
+						SchemaProps: spec.SchemaProps{
+							Description: "displayName is the name to show.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"email": {
+						SchemaProps: spec.SchemaProps{
+							Description: "email is the user's mail address.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"role": {
+						SchemaProps: spec.SchemaProps{
+							Description: "role is what the user's bindings on the host amount to, for showing and hiding buttons only: super-admin, admin, editor, viewer or custom.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"groups": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "groups are the user's groups: of KubeVision for a KubeVisionUser, of Kubernetes for anybody else.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+					"totpEnabled": {
+						SchemaProps: spec.SchemaProps{
+							Description: "totpEnabled says whether the user has a second factor.",
+							Default:     false,
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+					"name": {
+						SchemaProps: spec.SchemaProps{
+							Description: "name is the user's name.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"status": {
+						SchemaProps: spec.SchemaProps{
+							Description: "status is active, locked or disabled.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"isActive": {
+						SchemaProps: spec.SchemaProps{
+							Description: "isActive is false for a user who is disabled.",
+							Default:     false,
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+					"twoFactor": {
+						SchemaProps: spec.SchemaProps{
+							Description: "twoFactor is the policy of the second factor: Optional or Required.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"mustChangePassword": {
+						SchemaProps: spec.SchemaProps{
+							Description: "mustChangePassword asks the user to choose another password at the next login.",
+							Default:     false,
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+					"lastLogin": {
+						SchemaProps: spec.SchemaProps{
+							Description: "lastLogin is the time of the last complete login.",
+							Ref:         ref(v1.Time{}.OpenAPIModelName()),
+						},
+					},
+					"lockedUntil": {
+						SchemaProps: spec.SchemaProps{
+							Description: "lockedUntil is when logins are accepted again.",
+							Ref:         ref(v1.Time{}.OpenAPIModelName()),
+						},
+					},
+					"createdAt": {
+						SchemaProps: spec.SchemaProps{
+							Description: "createdAt is when the user was made.",
+							Ref:         ref(v1.Time{}.OpenAPIModelName()),
+						},
+					},
+					"resourceVersion": {
+						SchemaProps: spec.SchemaProps{
+							Description: "resourceVersion is the version of the user.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"conditions": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-map-keys": []interface{}{
+									"type",
+								},
+								"x-kubernetes-list-type": "map",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "conditions of the user.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1.Condition{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+				},
+				Required: []string{"id", "username", "displayName", "email", "role", "groups", "totpEnabled", "name", "status", "isActive", "twoFactor", "mustChangePassword", "createdAt", "resourceVersion"},
+			},
+		},
+		Dependencies: []string{
+			v1.Condition{}.OpenAPIModelName(), v1.Time{}.OpenAPIModelName()},
+	}
+}
+
 func schema_pkg_apis_dashboard_v1alpha1_Meta(ref common.ReferenceCallback) common.OpenAPIDefinition {
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
@@ -1502,6 +2272,543 @@ func schema_pkg_apis_dashboard_v1alpha1_RevokedEnvelope(ref common.ReferenceCall
 	}
 }
 
+func schema_pkg_apis_dashboard_v1alpha1_RoleBinding(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "RoleBinding is a role binding and what has become of it.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"id": {
+						SchemaProps: spec.SchemaProps{
+							Description: "id is the name of the role binding.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"name": {
+						SchemaProps: spec.SchemaProps{
+							Description: "name of the role binding.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"subjects": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "subjects are who gets the role.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1alpha1.RoleBindingSubject{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+					"roleRef": {
+						SchemaProps: spec.SchemaProps{
+							Description: "roleRef is the role.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.RoleBindingRole{}.OpenAPIModelName()),
+						},
+					},
+					"clusters": {
+						SchemaProps: spec.SchemaProps{
+							Description: "clusters are where the subjects get it.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.RoleBindingTargets{}.OpenAPIModelName()),
+						},
+					},
+					"namespaces": {
+						SchemaProps: spec.SchemaProps{
+							Description: "namespaces restrict the role to some of those clusters' namespaces. Without it the role holds in the whole cluster.",
+							Ref:         ref(v1alpha1.RoleBindingTargets{}.OpenAPIModelName()),
+						},
+					},
+					"status": {
+						SchemaProps: spec.SchemaProps{
+							Description: "status is what was applied.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.RoleBindingStatus{}.OpenAPIModelName()),
+						},
+					},
+					"createdAt": {
+						SchemaProps: spec.SchemaProps{
+							Description: "createdAt is when the role binding was made.",
+							Ref:         ref(v1.Time{}.OpenAPIModelName()),
+						},
+					},
+					"resourceVersion": {
+						SchemaProps: spec.SchemaProps{
+							Description: "resourceVersion is the version of the role binding.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+				},
+				Required: []string{"id", "name", "subjects", "roleRef", "clusters", "status", "createdAt", "resourceVersion"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.RoleBindingRole{}.OpenAPIModelName(), v1alpha1.RoleBindingStatus{}.OpenAPIModelName(), v1alpha1.RoleBindingSubject{}.OpenAPIModelName(), v1alpha1.RoleBindingTargets{}.OpenAPIModelName(), v1.Time{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_RoleBindingClusterStatus(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "RoleBindingClusterStatus says what was applied on one cluster.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"name": {
+						SchemaProps: spec.SchemaProps{
+							Description: "name of the cluster.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"status": {
+						SchemaProps: spec.SchemaProps{
+							Description: "status is True when the role binding is in force there.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"reason": {
+						SchemaProps: spec.SchemaProps{
+							Description: "reason of the status, one word.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"message": {
+						SchemaProps: spec.SchemaProps{
+							Description: "message says what an operator may do about it.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"clusterRole": {
+						SchemaProps: spec.SchemaProps{
+							Description: "clusterRole that the subjects were bound to.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"namespaceCount": {
+						SchemaProps: spec.SchemaProps{
+							Description: "namespaceCount is the number of namespaces with a RoleBinding; absent where the role holds in all.",
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"namespaces": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "namespaces are those with a RoleBinding, the first 256 where there are more.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+				},
+				Required: []string{"name", "status"},
+			},
+		},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_RoleBindingEnvelope(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "RoleBindingEnvelope is the answer to what is about one role binding.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"code": {
+						SchemaProps: spec.SchemaProps{
+							Description: "code is the outcome; 0 is success.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"message": {
+						SchemaProps: spec.SchemaProps{
+							Description: "message is the outcome for a person to read.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"data": {
+						SchemaProps: spec.SchemaProps{
+							Description: "data is the role binding.",
+							Ref:         ref(v1alpha1.RoleBinding{}.OpenAPIModelName()),
+						},
+					},
+					"meta": {
+						SchemaProps: spec.SchemaProps{
+							Description: "meta is what there is to say beside the data.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
+						},
+					},
+				},
+				Required: []string{"code", "message", "meta"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.Meta{}.OpenAPIModelName(), v1alpha1.RoleBinding{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_RoleBindingListEnvelope(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "RoleBindingListEnvelope is the answer to GET /role-bindings.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"code": {
+						SchemaProps: spec.SchemaProps{
+							Description: "code is the outcome; 0 is success.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"message": {
+						SchemaProps: spec.SchemaProps{
+							Description: "message is the outcome for a person to read.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"data": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "data are the role bindings, by name.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1alpha1.RoleBinding{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+					"meta": {
+						SchemaProps: spec.SchemaProps{
+							Description: "meta is what there is to say beside the data.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
+						},
+					},
+				},
+				Required: []string{"code", "message", "meta"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.Meta{}.OpenAPIModelName(), v1alpha1.RoleBinding{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_RoleBindingRole(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "RoleBindingRole names a role.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"kind": {
+						SchemaProps: spec.SchemaProps{
+							Description: "kind is KubeVisionRole or ClusterRole.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"name": {
+						SchemaProps: spec.SchemaProps{
+							Description: "name of a built-in role or of a ClusterRole of the clusters.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+				},
+				Required: []string{"name"},
+			},
+		},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_RoleBindingSpec(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "RoleBindingSpec says who gets which role where, as the spec of a KubeVisionRoleBinding does.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"subjects": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "subjects are who gets the role.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1alpha1.RoleBindingSubject{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+					"roleRef": {
+						SchemaProps: spec.SchemaProps{
+							Description: "roleRef is the role.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.RoleBindingRole{}.OpenAPIModelName()),
+						},
+					},
+					"clusters": {
+						SchemaProps: spec.SchemaProps{
+							Description: "clusters are where the subjects get it.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.RoleBindingTargets{}.OpenAPIModelName()),
+						},
+					},
+					"namespaces": {
+						SchemaProps: spec.SchemaProps{
+							Description: "namespaces restrict the role to some of those clusters' namespaces. Without it the role holds in the whole cluster.",
+							Ref:         ref(v1alpha1.RoleBindingTargets{}.OpenAPIModelName()),
+						},
+					},
+				},
+				Required: []string{"subjects", "roleRef", "clusters"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.RoleBindingRole{}.OpenAPIModelName(), v1alpha1.RoleBindingSubject{}.OpenAPIModelName(), v1alpha1.RoleBindingTargets{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_RoleBindingStatus(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "RoleBindingStatus says what was applied.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"ready": {
+						SchemaProps: spec.SchemaProps{
+							Description: "ready is true when the role binding is in force everywhere.",
+							Default:     false,
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+					"summary": {
+						SchemaProps: spec.SchemaProps{
+							Description: "summary is the spec in a few words.",
+							Ref:         ref(v1alpha1.RoleBindingSummary{}.OpenAPIModelName()),
+						},
+					},
+					"conditions": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-map-keys": []interface{}{
+									"type",
+								},
+								"x-kubernetes-list-type": "map",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "conditions of the role binding.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1.Condition{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+					"clusters": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "clusters says what was applied on each cluster.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1alpha1.RoleBindingClusterStatus{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+				},
+				Required: []string{"ready", "clusters"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.RoleBindingClusterStatus{}.OpenAPIModelName(), v1alpha1.RoleBindingSummary{}.OpenAPIModelName(), v1.Condition{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_RoleBindingSubject(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "RoleBindingSubject is somebody who gets a role.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"kind": {
+						SchemaProps: spec.SchemaProps{
+							Description: "kind is KubeVisionUser, KubeVisionGroup, User, Group or ServiceAccount.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"name": {
+						SchemaProps: spec.SchemaProps{
+							Description: "name of the subject.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"namespace": {
+						SchemaProps: spec.SchemaProps{
+							Description: "namespace of a ServiceAccount.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+				},
+				Required: []string{"kind", "name"},
+			},
+		},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_RoleBindingSummary(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "RoleBindingSummary is a spec in a few words.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"subjects": {
+						SchemaProps: spec.SchemaProps{
+							Description: "subjects of the role binding.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"clusters": {
+						SchemaProps: spec.SchemaProps{
+							Description: "clusters that it selects.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"namespaces": {
+						SchemaProps: spec.SchemaProps{
+							Description: "namespaces that it selects.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+				},
+				Required: []string{"subjects", "clusters", "namespaces"},
+			},
+		},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_RoleBindingTargets(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "RoleBindingTargets are clusters or namespaces, by name or by label: one of the two.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"names": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "names of the targets.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+					"selector": {
+						SchemaProps: spec.SchemaProps{
+							Description: "selector matches the labels of the targets; an empty one matches all.",
+							Ref:         ref(v1.LabelSelector{}.OpenAPIModelName()),
+						},
+					},
+				},
+			},
+		},
+		Dependencies: []string{
+			v1.LabelSelector{}.OpenAPIModelName()},
+	}
+}
+
 func schema_pkg_apis_dashboard_v1alpha1_Session(ref common.ReferenceCallback) common.OpenAPIDefinition {
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
@@ -1812,6 +3119,197 @@ func schema_pkg_apis_dashboard_v1alpha1_TwoFactorChallenge(ref common.ReferenceC
 	}
 }
 
+func schema_pkg_apis_dashboard_v1alpha1_UpdateClusterRequest(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "UpdateClusterRequest is the body of PUT /clusters/{cluster}. What is not given stays as it is.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"displayName": {
+						SchemaProps: spec.SchemaProps{
+							Description: "displayName is the name to show.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"labels": {
+						SchemaProps: spec.SchemaProps{
+							Description: "labels replace all labels of the cluster.",
+							Type:        []string{"object"},
+							AdditionalProperties: &spec.SchemaOrBool{
+								Allows: true,
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+					"kubeconfig": {
+						SchemaProps: spec.SchemaProps{
+							Description: "kubeconfig replaces the one that the cluster is reached with.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"resourceVersion": {
+						SchemaProps: spec.SchemaProps{
+							Description: "resourceVersion must be that of the registration, where it is given.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+				},
+			},
+		},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_UpdateRoleBindingRequest(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "UpdateRoleBindingRequest is the body of PUT /role-bindings/{binding}. It replaces all of the spec.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"subjects": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "subjects are who gets the role.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1alpha1.RoleBindingSubject{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+					"roleRef": {
+						SchemaProps: spec.SchemaProps{
+							Description: "roleRef is the role.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.RoleBindingRole{}.OpenAPIModelName()),
+						},
+					},
+					"clusters": {
+						SchemaProps: spec.SchemaProps{
+							Description: "clusters are where the subjects get it.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.RoleBindingTargets{}.OpenAPIModelName()),
+						},
+					},
+					"namespaces": {
+						SchemaProps: spec.SchemaProps{
+							Description: "namespaces restrict the role to some of those clusters' namespaces. Without it the role holds in the whole cluster.",
+							Ref:         ref(v1alpha1.RoleBindingTargets{}.OpenAPIModelName()),
+						},
+					},
+					"resourceVersion": {
+						SchemaProps: spec.SchemaProps{
+							Description: "resourceVersion must be that of the role binding, where it is given.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+				},
+				Required: []string{"subjects", "roleRef", "clusters"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.RoleBindingRole{}.OpenAPIModelName(), v1alpha1.RoleBindingSubject{}.OpenAPIModelName(), v1alpha1.RoleBindingTargets{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_UpdateUserRequest(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "UpdateUserRequest is the body of PUT /users/{user}. What is not given stays as it is.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"email": {
+						SchemaProps: spec.SchemaProps{
+							Description: "email is the user's mail address.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"displayName": {
+						SchemaProps: spec.SchemaProps{
+							Description: "displayName is the name to show.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"groups": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "groups replace all groups of the user.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+					"role": {
+						SchemaProps: spec.SchemaProps{
+							Description: "role that the user gets on every cluster, instead of the one that this API has given before. Other role bindings are left alone.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"isActive": {
+						SchemaProps: spec.SchemaProps{
+							Description: "isActive is false to end every session and refuse new ones.",
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+					"twoFactor": {
+						SchemaProps: spec.SchemaProps{
+							Description: "twoFactor is the policy of the second factor: Optional or Required.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"mustChangePassword": {
+						SchemaProps: spec.SchemaProps{
+							Description: "mustChangePassword asks the user to choose another password at the next login.",
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+					"resourceVersion": {
+						SchemaProps: spec.SchemaProps{
+							Description: "resourceVersion must be that of the user, where it is given.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+				},
+			},
+		},
+	}
+}
+
 func schema_pkg_apis_dashboard_v1alpha1_User(ref common.ReferenceCallback) common.OpenAPIDefinition {
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
@@ -1890,6 +3388,108 @@ func schema_pkg_apis_dashboard_v1alpha1_User(ref common.ReferenceCallback) commo
 				Required: []string{"id", "username", "displayName", "email", "role", "groups", "totpEnabled"},
 			},
 		},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_UserEnvelope(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "UserEnvelope is the answer to what is about one user.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"code": {
+						SchemaProps: spec.SchemaProps{
+							Description: "code is the outcome; 0 is success.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"message": {
+						SchemaProps: spec.SchemaProps{
+							Description: "message is the outcome for a person to read.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"data": {
+						SchemaProps: spec.SchemaProps{
+							Description: "data is the user.",
+							Ref:         ref(v1alpha1.ManagedUser{}.OpenAPIModelName()),
+						},
+					},
+					"meta": {
+						SchemaProps: spec.SchemaProps{
+							Description: "meta is what there is to say beside the data.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
+						},
+					},
+				},
+				Required: []string{"code", "message", "meta"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.ManagedUser{}.OpenAPIModelName(), v1alpha1.Meta{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_UserListEnvelope(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "UserListEnvelope is the answer to GET /users.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"code": {
+						SchemaProps: spec.SchemaProps{
+							Description: "code is the outcome; 0 is success.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"message": {
+						SchemaProps: spec.SchemaProps{
+							Description: "message is the outcome for a person to read.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"data": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "data are the users, by name.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1alpha1.ManagedUser{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+					"meta": {
+						SchemaProps: spec.SchemaProps{
+							Description: "meta is what there is to say beside the data.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
+						},
+					},
+				},
+				Required: []string{"code", "message", "meta"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.ManagedUser{}.OpenAPIModelName(), v1alpha1.Meta{}.OpenAPIModelName()},
 	}
 }
 

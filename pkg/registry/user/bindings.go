@@ -29,11 +29,21 @@ func rank() []string { return []string{roleCustom, roleViewer, roleEditor, roleA
 func displayRole(all []kubevisionv1alpha1.KubeVisionRoleBinding, hosts []kubevisionv1alpha1.KubeVisionCluster) string {
 	best := 0
 	for i := range all {
-		if len(selected(&all[i], hosts)) > 0 {
-			best = max(best, slices.Index(rank(), displayed(&all[i])))
-		}
+		best = max(best, weight(&all[i], hosts))
 	}
 	return rank()[best]
+}
+
+// weight is the place in the rank of what one binding amounts to on the host.
+func weight(b *kubevisionv1alpha1.KubeVisionRoleBinding, hosts []kubevisionv1alpha1.KubeVisionCluster) int {
+	if len(selected(b, hosts)) == 0 {
+		return 0
+	}
+	return slices.Index(rank(), displayed(b))
+}
+
+func hostsOf(clusters []kubevisionv1alpha1.KubeVisionCluster) []kubevisionv1alpha1.KubeVisionCluster {
+	return slices.DeleteFunc(slices.Clone(clusters), func(c kubevisionv1alpha1.KubeVisionCluster) bool { return !c.Spec.InCluster })
 }
 
 // displayed is what one binding amounts to. Whoever administers no more than namespaces has nothing to press on the pages for the

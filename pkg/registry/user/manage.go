@@ -9,8 +9,6 @@ import (
 	"fmt"
 	"net/http"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -21,15 +19,19 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authentication/audit"
 	"github.com/kubevision-io/kubevision/pkg/authentication/password"
 	"github.com/kubevision-io/kubevision/pkg/names"
+	"github.com/kubevision-io/kubevision/pkg/registry/manage"
 	"github.com/kubevision-io/kubevision/pkg/registry/refusal"
 )
 
-const paramUser = "user"
+const (
+	paramUser = "user"
+	// self stands for the caller in paths.
+	self = "me"
+)
 
-// administrator is somebody who manages the logins of others: with a client that acts as them, so that the host's RBAC says what they may do.
+// administrator is somebody who manages users and the logins of others.
 type administrator struct {
-	user.Info
-	client.Client
+	*manage.Caller
 }
 
 // manageRoutes are about the logins of others.
@@ -59,27 +61,23 @@ func (e *Endpoints) manageRoutes() []routes.Route {
 
 // administrator asks for a fresh code first, where the caller has a second factor.
 func (e *Endpoints) administrator(r *routes.Request, u user.Info) (*administrator, error) {
-	if err := routes.CheckSubdomain(paramUser, r.Path(paramUser)); err != nil {
-		return nil, err
+	return named(r, u, e.Host.ConnectFresh)
+}
+
+// named is an administrator of the user in the path. Nobody is managed under the name by which everybody finds themselves.
+func named(r *routes.Request, u user.Info, connect func(*routes.Request, user.Info) (*manage.Caller, error)) (*administrator, error) {
+	if r.Path(paramUser) == self {
+		return nil, envelope.New(dashboardv1alpha1.CodeNotFound, "there is no such endpoint")
 	}
-	if err := e.Fresh(r, u); err != nil {
-		return nil, err
-	}
-	c, err := e.Host(r.Context(), u)
-	return &administrator{Info: u, Client: c}, err
+	c, err := manage.Named(paramUser, connect)(r, u)
+	return &administrator{c}, err
 }
 
 // find reads the user as the caller.
 func (a *administrator) find(ctx context.Context, name string) (*kubevisionv1alpha1.KubeVisionUser, error) {
 	u := &kubevisionv1alpha1.KubeVisionUser{}
-	err := a.Get(ctx, types.NamespacedName{Name: name}, u)
-	if apierrors.IsNotFound(err) {
-		return nil, envelope.New(dashboardv1alpha1.CodeUserNotFound, "there is no user %q", name).Because(err)
-	}
-	if err != nil {
-		return nil, envelope.FromAPIError(err)
-	}
-	return u, nil
+	err := a.Find(ctx, name, u, envelope.New(dashboardv1alpha1.CodeUserNotFound, "there is no user %q", name))
+	return u, err
 }
 
 func (e *Endpoints) resetPassword(r *routes.Request, a *administrator) (routes.Result, error) {

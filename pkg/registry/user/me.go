@@ -20,18 +20,17 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authentication/audit"
 	"github.com/kubevision-io/kubevision/pkg/authentication/password"
 	"github.com/kubevision-io/kubevision/pkg/bindings"
+	"github.com/kubevision-io/kubevision/pkg/registry/manage"
 )
 
 // Endpoints are the endpoints of this package.
 type Endpoints struct {
 	// Reader holds the KubeVision objects.
 	Reader client.Reader
-	// Live ends sessions, and reads credentials.
+	// Live ends sessions, and reads what must not be out of date.
 	Live client.Client
-	// Host makes a client for the host cluster that acts as somebody.
-	Host func(context.Context, user.Info) (client.Client, error)
-	// Fresh asks for a fresh code of the caller's second factor.
-	Fresh func(*routes.Request, user.Info) error
+	// Host is the host cluster, where users are managed.
+	Host *manage.Host
 	// Hash hashes a password.
 	Hash func(context.Context, string) (password.Hash, error)
 	// Audit is told of everything.
@@ -42,7 +41,7 @@ type Endpoints struct {
 
 // Routes are the routes of the endpoints.
 func (e *Endpoints) Routes() []routes.Route {
-	return append(append(e.sessionRoutes(), e.manageRoutes()...), routes.Route{
+	return append(slices.Concat(e.sessionRoutes(), e.manageRoutes(), e.readRoutes(), e.writeRoutes()), routes.Route{
 		Method: http.MethodGet, Path: "/users/me", Operation: "getCurrentUser", DuringPasswordChange: true,
 		Doc: "say who the caller is", Returns: dashboardv1alpha1.CurrentUserEnvelope{},
 		Endpoint: routes.Self(func(r *routes.Request, u user.Info) (routes.Result, error) {
@@ -58,7 +57,10 @@ func Describe(ctx context.Context, reader client.Reader, u user.Info) (*dashboar
 		ID: u.GetName(), Username: u.GetName(), DisplayName: u.GetName(), Groups: slices.Sorted(slices.Values(u.GetGroups())),
 	}}
 	if p, ok := u.(*authentication.Principal); ok {
-		fill(out, p.User)
+		out.User = describeUser(p.User)
+		if n := p.User.Status.RecoveryCodesRemaining; n != nil {
+			out.RecoveryCodesRemaining = *n
+		}
 	}
 	var clusters kubevisionv1alpha1.KubeVisionClusterList
 	if err := reader.List(ctx, &clusters, client.UnsafeDisableDeepCopy); err != nil {
@@ -72,20 +74,16 @@ func Describe(ctx context.Context, reader client.Reader, u user.Info) (*dashboar
 	return out, nil
 }
 
-func fill(out *dashboardv1alpha1.CurrentUser, u *kubevisionv1alpha1.KubeVisionUser) {
-	out.ID, out.Username = u.Name, u.Name
-	out.DisplayName = cmp.Or(u.Spec.DisplayName, u.Name)
-	out.Email = u.Spec.Email
-	out.Groups = append([]string{}, u.Spec.Groups...)
-	out.TOTPEnabled = u.Status.TwoFactorEnabled
-	if n := u.Status.RecoveryCodesRemaining; n != nil {
-		out.RecoveryCodesRemaining = *n
+// describeUser says all but the role.
+func describeUser(u *kubevisionv1alpha1.KubeVisionUser) dashboardv1alpha1.User {
+	return dashboardv1alpha1.User{
+		ID: u.Name, Username: u.Name, DisplayName: cmp.Or(u.Spec.DisplayName, u.Name), Email: u.Spec.Email,
+		Groups: append([]string{}, u.Spec.Groups...), TOTPEnabled: u.Status.TwoFactorEnabled,
 	}
 }
 
 func addBindings(out *dashboardv1alpha1.CurrentUser, bound []kubevisionv1alpha1.KubeVisionRoleBinding, clusters []kubevisionv1alpha1.KubeVisionCluster) {
-	hosts := slices.DeleteFunc(slices.Clone(clusters), func(c kubevisionv1alpha1.KubeVisionCluster) bool { return !c.Spec.InCluster })
-	out.Role = displayRole(bound, hosts)
+	out.Role = displayRole(bound, hostsOf(clusters))
 	out.Bindings = make([]dashboardv1alpha1.Binding, 0, len(bound))
 	for i := range bound {
 		out.Bindings = append(out.Bindings, describe(&bound[i], clusters))

@@ -24,6 +24,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
 	"github.com/kubevision-io/kubevision/pkg/authentication/credentials"
 	"github.com/kubevision-io/kubevision/pkg/names"
+	"github.com/kubevision-io/kubevision/pkg/registry/manage"
 )
 
 const (
@@ -38,10 +39,10 @@ const (
 func (a *administrator) replacePassword(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, hash string, mustChange bool) (string, error) {
 	ref := u.Spec.PasswordSecretRef
 	if ref == nil {
-		ref = &kubevisionv1alpha1.SecretKeyReference{Name: u.Name + "-password"}
+		ref = &kubevisionv1alpha1.SecretKeyReference{Name: passwordSecret(u.Name)}
 	}
 	key := cmp.Or(ref.Key, names.PasswordKey)
-	trial := &administrator{Info: a.Info, Client: client.NewDryRunClient(a.Client)}
+	trial := &administrator{&manage.Caller{Info: a.Info, Client: client.NewDryRunClient(a.Client)}}
 	if _, err := trial.writeSecret(ctx, u, ref.Name, key, hash); err != nil {
 		return "", err
 	}
@@ -69,15 +70,7 @@ func (a *administrator) writeSecret(ctx context.Context, u *kubevisionv1alpha1.K
 	err := a.Get(ctx, types.NamespacedName{Namespace: names.Namespace, Name: name}, secret)
 	switch {
 	case apierrors.IsNotFound(err):
-		secret = &corev1.Secret{
-			ObjectMeta: metav1.ObjectMeta{
-				Namespace: names.Namespace, Name: name, Labels: map[string]string{names.UserLabel: u.Name},
-				OwnerReferences: []metav1.OwnerReference{{
-					APIVersion: kubevisionv1alpha1.SchemeGroupVersion.String(), Kind: "KubeVisionUser", Name: u.Name, UID: u.UID,
-				}},
-			},
-			Data: map[string][]byte{key: []byte(value)},
-		}
+		secret = newPasswordSecret(u, name, key, value)
 		err = a.Create(ctx, secret)
 	case err != nil:
 	case u.Spec.PasswordSecretRef == nil:
@@ -92,6 +85,19 @@ func (a *administrator) writeSecret(ctx context.Context, u *kubevisionv1alpha1.K
 		return nil, envelope.FromAPIError(err)
 	}
 	return secret, nil
+}
+
+func passwordSecret(user string) string { return user + "-password" }
+
+// newPasswordSecret is of the user, and goes with the user.
+func newPasswordSecret(u *kubevisionv1alpha1.KubeVisionUser, name, key, value string) *corev1.Secret {
+	return &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: names.Namespace, Name: name, Labels: map[string]string{names.UserLabel: u.Name},
+			OwnerReferences: manage.Owner(kind, u),
+		},
+		Data: map[string][]byte{key: []byte(value)},
+	}
 }
 
 // settled says whether the user's password was taken from a version of a Secret, of any where it is empty, and whether no session from before

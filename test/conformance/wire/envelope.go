@@ -33,6 +33,8 @@ const (
 	UserNotFound       = 40401
 	ClusterNotFound    = 40402
 	Conflict           = 40900
+	Stale              = 40901
+	Rejected           = 42201
 	TooManyRequests    = 42900
 	Internal           = 50000
 	Unreachable        = 50200
@@ -41,7 +43,7 @@ const (
 func known() []int {
 	return []int{
 		OK, Required, Invalid, Unauthenticated, TokenExpired, TwoFactorRequired, TwoFactorFailed, Forbidden, ClusterForbidden, NamespaceForbidden,
-		NotFound, UserNotFound, ClusterNotFound, Conflict, 40901, 42200, 42201, TooManyRequests, Internal, Unreachable,
+		NotFound, UserNotFound, ClusterNotFound, Conflict, Stale, 42200, Rejected, TooManyRequests, Internal, Unreachable,
 	}
 }
 

@@ -30,12 +30,91 @@ type Cluster struct {
 	// apiServer is the URL of the cluster's API server.
 	APIServer string `json:"apiServer"`
 	// createdAt is when the cluster was registered.
-	CreatedAt metav1.Time `json:"createdAt"`
-	// conditions of the cluster, for those who may list KubeVisionClusters.
+	CreatedAt           metav1.Time `json:"createdAt"`
+	ClusterOperatorView `json:",inline"`
+}
+
+// ClusterOperatorView is what only those see of a cluster who may read
+// KubeVisionClusters.
+type ClusterOperatorView struct {
+	// authType says how the cluster is reached: kubeconfig or in-cluster.
+	// +optional
+	AuthType string `json:"authType,omitempty"`
+	// nodes counts the cluster's nodes.
+	// +optional
+	Nodes *ClusterNodes `json:"nodes,omitempty"`
+	// labels are what the selectors of role bindings match.
+	// +optional
+	Labels map[string]string `json:"labels,omitempty"`
+	// resourceVersion is the version of the registration.
+	// +optional
+	ResourceVersion string `json:"resourceVersion,omitempty"`
+	// conditions of the cluster.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
 	Conditions []metav1.Condition `json:"conditions,omitempty"`
+}
+
+// ClusterNodes counts nodes.
+type ClusterNodes struct {
+	// total is the number of nodes.
+	Total int32 `json:"total"`
+	// ready is the number of nodes that are ready.
+	Ready int32 `json:"ready"`
+}
+
+// The ways to reach a cluster.
+const (
+	// AuthTypeKubeconfig is a cluster that is reached with a kubeconfig.
+	AuthTypeKubeconfig = "kubeconfig"
+	// AuthTypeInCluster is the cluster that KubeVision runs in.
+	AuthTypeInCluster = "in-cluster"
+)
+
+// CreateClusterRequest is the body of POST /clusters.
+type CreateClusterRequest struct {
+	// name of the cluster, its id from then on.
+	Name string `json:"name"`
+	// displayName is the name to show. Defaults to the name.
+	// +optional
+	DisplayName string `json:"displayName,omitempty"`
+	// authType says how the cluster is reached: kubeconfig or in-cluster.
+	AuthType string `json:"authType"`
+	// kubeconfig for the cluster, with inline certificate data or a token and
+	// nothing else. No answer ever holds it.
+	// +optional
+	Kubeconfig string `json:"kubeconfig,omitempty"`
+	// labels are what the selectors of role bindings match.
+	// +optional
+	Labels map[string]string `json:"labels,omitempty"`
+}
+
+// UpdateClusterRequest is the body of PUT /clusters/{cluster}. What is not
+// given stays as it is.
+type UpdateClusterRequest struct {
+	// displayName is the name to show.
+	// +optional
+	DisplayName *string `json:"displayName,omitempty"`
+	// labels replace all labels of the cluster.
+	// +optional
+	Labels map[string]string `json:"labels,omitempty"`
+	// kubeconfig replaces the one that the cluster is reached with.
+	// +optional
+	Kubeconfig *string `json:"kubeconfig,omitempty"`
+	// resourceVersion must be that of the registration, where it is given.
+	// +optional
+	ResourceVersion string `json:"resourceVersion,omitempty"`
+}
+
+// ClusterEnvelope is the answer to what is about one cluster.
+type ClusterEnvelope struct {
+	Header `json:",inline"`
+	// data is the cluster.
+	// +optional
+	Data *Cluster `json:"data"`
+	// meta is what there is to say beside the data.
+	Meta Meta `json:"meta"`
 }
 
 // ClusterListEnvelope is the answer to GET /clusters.

@@ -34,13 +34,43 @@ func (in ClusterAccess) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in ClusterEnvelope) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.ClusterEnvelope"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in ClusterListEnvelope) OpenAPIModelName() string {
 	return "io.kubevision.dashboard.v1alpha1.ClusterListEnvelope"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in ClusterNodes) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.ClusterNodes"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in ClusterOperatorView) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.ClusterOperatorView"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in CodeRequest) OpenAPIModelName() string {
 	return "io.kubevision.dashboard.v1alpha1.CodeRequest"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in CreateClusterRequest) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.CreateClusterRequest"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in CreateRoleBindingRequest) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.CreateRoleBindingRequest"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in CreateUserRequest) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.CreateUserRequest"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
@@ -96,6 +126,26 @@ func (in LoginEnvelope) OpenAPIModelName() string {
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in LoginRequest) OpenAPIModelName() string {
 	return "io.kubevision.dashboard.v1alpha1.LoginRequest"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in ManagedSession) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.ManagedSession"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in ManagedSessionEnvelope) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.ManagedSessionEnvelope"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in ManagedSessionListEnvelope) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.ManagedSessionListEnvelope"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in ManagedUser) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.ManagedUser"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
@@ -159,6 +209,56 @@ func (in RevokedEnvelope) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in RoleBinding) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.RoleBinding"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in RoleBindingClusterStatus) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.RoleBindingClusterStatus"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in RoleBindingEnvelope) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.RoleBindingEnvelope"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in RoleBindingListEnvelope) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.RoleBindingListEnvelope"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in RoleBindingRole) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.RoleBindingRole"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in RoleBindingSpec) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.RoleBindingSpec"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in RoleBindingStatus) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.RoleBindingStatus"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in RoleBindingSubject) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.RoleBindingSubject"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in RoleBindingSummary) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.RoleBindingSummary"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in RoleBindingTargets) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.RoleBindingTargets"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in Session) OpenAPIModelName() string {
 	return "io.kubevision.dashboard.v1alpha1.Session"
 }
@@ -189,8 +289,33 @@ func (in TwoFactorChallenge) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in UpdateClusterRequest) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.UpdateClusterRequest"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in UpdateRoleBindingRequest) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.UpdateRoleBindingRequest"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in UpdateUserRequest) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.UpdateUserRequest"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in User) OpenAPIModelName() string {
 	return "io.kubevision.dashboard.v1alpha1.User"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in UserEnvelope) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.UserEnvelope"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in UserListEnvelope) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.UserListEnvelope"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.

@@ -1,0 +1,136 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package cluster serves the registered clusters.
+package cluster
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apiserver/pkg/authentication/user"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
+	"github.com/kubevision-io/kubevision/pkg/authorization"
+	"github.com/kubevision-io/kubevision/pkg/registry/manage"
+)
+
+const paramCluster = authorization.ClusterParameter
+
+// Endpoints are the endpoints of this package.
+type Endpoints struct {
+	// Reader holds the KubeVision objects.
+	Reader client.Reader
+	// Host is the host cluster, where clusters are registered.
+	Host *manage.Host
+}
+
+// Routes are the routes of the endpoints.
+func (e *Endpoints) Routes() []routes.Route {
+	parameters := map[string]string{paramCluster: "the name of the cluster"}
+	return []routes.Route{
+		{
+			Method: http.MethodGet, Path: "/clusters", Operation: "listClusters",
+			Doc: "list the clusters that the caller may use", Returns: dashboardv1alpha1.ClusterListEnvelope{},
+			Endpoint: routes.Reviewed(e.visible, list),
+		},
+		{
+			Method: http.MethodPost, Path: "/clusters", Operation: "createCluster",
+			Doc:   "register a cluster; no answer ever holds its kubeconfig",
+			Reads: dashboardv1alpha1.CreateClusterRequest{}, Returns: dashboardv1alpha1.ClusterEnvelope{},
+			Endpoint: routes.AsCaller(e.Host.Connect, e.create),
+		},
+		{
+			Method: http.MethodGet, Path: "/clusters/{cluster}", Operation: "getCluster", Parameters: parameters,
+			Doc: "show a cluster that the caller may use", Returns: dashboardv1alpha1.ClusterEnvelope{},
+			Endpoint: routes.Reviewed(e.known, e.show),
+		},
+		{
+			Method: http.MethodPut, Path: "/clusters/{cluster}", Operation: "updateCluster", Parameters: parameters,
+			Doc:   "change a registration, or replace its kubeconfig; what is not given stays as it is",
+			Reads: dashboardv1alpha1.UpdateClusterRequest{}, Returns: dashboardv1alpha1.ClusterEnvelope{},
+			Endpoint: routes.AsCaller(e.manager, e.update),
+		},
+		{
+			Method: http.MethodDelete, Path: "/clusters/{cluster}", Operation: "deleteCluster", Parameters: parameters,
+			Doc: "take a registration back, with its kubeconfig", Returns: dashboardv1alpha1.Envelope{},
+			Endpoint: routes.AsCaller(e.manager, e.remove),
+		},
+	}
+}
+
+// view is what a caller may know of one cluster.
+type view struct {
+	operator bool
+}
+
+// known refuses those who may neither use the cluster nor read the object, whether or not it exists.
+func (e *Endpoints) known(r *routes.Request, u user.Info) (*view, error) {
+	name := r.Path(paramCluster)
+	if err := routes.CheckSubdomain(paramCluster, name); err != nil {
+		return nil, err
+	}
+	operator, err := e.Host.Reviewer.MayGetCluster(r.Context(), u, name)
+	if err != nil {
+		return nil, authorization.Unreviewed(err)
+	}
+	usable := operator
+	if !usable {
+		if usable, err = e.Host.Reviewer.MayUseCluster(r.Context(), u, name); err != nil {
+			return nil, authorization.Unreviewed(err)
+		}
+	}
+	if !usable {
+		return nil, authorization.ClusterForbidden(name)
+	}
+	return &view{operator: operator}, nil
+}
+
+// manager acts as a caller who may know of the cluster, with a fresh code.
+func (e *Endpoints) manager(r *routes.Request, u user.Info) (*manage.Caller, error) {
+	if _, err := e.known(r, u); err != nil {
+		return nil, err
+	}
+	return e.Host.ConnectFresh(r, u)
+}
+
+func (e *Endpoints) show(r *routes.Request, v *view) (routes.Result, error) {
+	c := &kubevisionv1alpha1.KubeVisionCluster{}
+	err := e.Reader.Get(r.Context(), types.NamespacedName{Name: r.Path(paramCluster)}, c)
+	switch {
+	case apierrors.IsNotFound(err):
+		return routes.Result{}, notRegistered(r.Path(paramCluster))
+	case err != nil:
+		return routes.Result{}, fmt.Errorf("reading the cluster: %w", err)
+	default:
+		return routes.Result{Data: describe(c, v.operator)}, nil
+	}
+}
+
+func notRegistered(name string) *envelope.Error {
+	return envelope.New(dashboardv1alpha1.CodeClusterNotFound, "there is no cluster %q", name)
+}
+
+func find(ctx context.Context, a *manage.Caller, name string) (*kubevisionv1alpha1.KubeVisionCluster, error) {
+	c := &kubevisionv1alpha1.KubeVisionCluster{}
+	err := a.Find(ctx, name, c, notRegistered(name))
+	return c, err
+}
+
+// remove deletes the registration. The Secret that was made for it is its own, and goes with it.
+func (e *Endpoints) remove(r *routes.Request, a *manage.Caller) (routes.Result, error) {
+	c := &kubevisionv1alpha1.KubeVisionCluster{}
+	c.Name = r.Path(paramCluster)
+	err := a.Delete(r.Context(), c)
+	if apierrors.IsNotFound(err) {
+		return routes.Result{}, notRegistered(c.Name).Because(err)
+	}
+	return routes.Result{}, a.Refused(r.Context(), err, manage.Action("delete", kubevisionv1alpha1.ResourceClusters, c.Name))
+}

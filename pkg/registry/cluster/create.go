@@ -1,0 +1,107 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package cluster
+
+import (
+	"errors"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
+	"github.com/kubevision-io/kubevision/pkg/clusters/kubeconfig"
+	"github.com/kubevision-io/kubevision/pkg/names"
+	"github.com/kubevision-io/kubevision/pkg/registry/manage"
+)
+
+const (
+	longestName = 63
+	// field is where a kubeconfig is in a body and, by default, in its Secret.
+	field = "kubeconfig"
+)
+
+// create registers a cluster, and makes the Secret with its kubeconfig, or neither.
+func (*Endpoints) create(r *routes.Request, a *manage.Caller) (routes.Result, error) {
+	var body dashboardv1alpha1.CreateClusterRequest
+	if err := r.ReadJSON(&body); err != nil {
+		return routes.Result{}, err
+	}
+	if err := checkNew(&body); err != nil {
+		return routes.Result{}, err
+	}
+	c := &kubevisionv1alpha1.KubeVisionCluster{}
+	steps := []manage.Step{manage.Create("cluster "+body.Name, func() client.Object {
+		*c = *newCluster(&body)
+		return c
+	}, a.For(manage.Action("create", kubevisionv1alpha1.ResourceClusters, "")))}
+	if body.AuthType == dashboardv1alpha1.AuthTypeKubeconfig {
+		name := secretName(body.Name)
+		steps = append(steps, manage.Create("Secret "+name, func() client.Object {
+			return newSecret(c, name, field, body.Kubeconfig)
+		}, a.For(manage.SecretAction("create", name))))
+	}
+	if err := a.Apply(r.Context(), steps...); err != nil {
+		return routes.Result{}, err
+	}
+	return routes.Result{Data: describe(c, true)}, nil
+}
+
+func checkNew(body *dashboardv1alpha1.CreateClusterRequest) error {
+	if err := routes.CheckSubdomain("name", body.Name); err != nil {
+		return err
+	}
+	switch {
+	case len(body.Name) > longestName:
+		return envelope.Invalid("name", "name: must be no more than %d characters", longestName)
+	case body.AuthType == "":
+		return envelope.Required("authType")
+	case body.AuthType == dashboardv1alpha1.AuthTypeInCluster && body.Kubeconfig != "":
+		return envelope.Invalid(field, "the cluster that KubeVision runs in needs no kubeconfig")
+	case body.AuthType == dashboardv1alpha1.AuthTypeInCluster:
+		return nil
+	case body.AuthType == dashboardv1alpha1.AuthTypeKubeconfig:
+		return checkKubeconfig(body.Kubeconfig)
+	default:
+		return envelope.Invalid("authType", "authType must be %s or %s", dashboardv1alpha1.AuthTypeKubeconfig, dashboardv1alpha1.AuthTypeInCluster)
+	}
+}
+
+// checkKubeconfig names the fields that are refused, and never what is in them.
+func checkKubeconfig(text string) error {
+	if text == "" {
+		return envelope.Required(field)
+	}
+	if _, err := kubeconfig.Parse([]byte(text)); err != nil {
+		return envelope.Invalid(field, "%s", err.Error()).Because(errors.New("kubeconfig refused"))
+	}
+	return nil
+}
+
+func secretName(cluster string) string { return cluster + "-kubeconfig" }
+
+func newCluster(body *dashboardv1alpha1.CreateClusterRequest) *kubevisionv1alpha1.KubeVisionCluster {
+	c := &kubevisionv1alpha1.KubeVisionCluster{
+		ObjectMeta: metav1.ObjectMeta{Name: body.Name, Labels: body.Labels},
+		Spec:       kubevisionv1alpha1.KubeVisionClusterSpec{DisplayName: body.DisplayName, InCluster: true},
+	}
+	if body.AuthType == dashboardv1alpha1.AuthTypeKubeconfig {
+		c.Spec.InCluster = false
+		c.Spec.KubeconfigSecretRef = &kubevisionv1alpha1.SecretKeyReference{Name: secretName(body.Name)}
+	}
+	return c
+}
+
+// newSecret is the cluster's own, and goes with it.
+func newSecret(c *kubevisionv1alpha1.KubeVisionCluster, name, key, text string) *corev1.Secret {
+	return &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: names.Namespace, Name: name, OwnerReferences: manage.Owner("KubeVisionCluster", c),
+		},
+		Data: map[string][]byte{key: []byte(text)},
+	}
+}

@@ -1,0 +1,134 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package manage is what the endpoints have in common that read and write KubeVision's own objects as the caller.
+package manage
+
+import (
+	"context"
+
+	authorizationv1 "k8s.io/api/authorization/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apiserver/pkg/authentication/user"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
+	"github.com/kubevision-io/kubevision/pkg/authorization"
+	"github.com/kubevision-io/kubevision/pkg/names"
+)
+
+// Host is the host cluster, as somebody reaches it.
+type Host struct {
+	// As makes a client that acts as somebody.
+	As func(context.Context, user.Info) (client.Client, error)
+	// Fresh asks for a fresh code of the caller's second factor.
+	Fresh func(*routes.Request, user.Info) error
+	// Reviewer says what RBAC allows.
+	Reviewer *authorization.Reviewer
+}
+
+// Caller is somebody who manages KubeVision's objects: with a client that acts as them, so that the host's RBAC says what they may do.
+type Caller struct {
+	user.Info
+	client.Client
+
+	reviewer *authorization.Reviewer
+}
+
+// Connect makes a caller.
+func (h *Host) Connect(r *routes.Request, u user.Info) (*Caller, error) {
+	c, err := h.As(r.Context(), u)
+	if err != nil {
+		return nil, err
+	}
+	return &Caller{Info: u, Client: c, reviewer: h.Reviewer}, nil
+}
+
+// ConnectFresh asks for a fresh code first, where the caller has a second factor.
+func (h *Host) ConnectFresh(r *routes.Request, u user.Info) (*Caller, error) {
+	if err := h.Fresh(r, u); err != nil {
+		return nil, err
+	}
+	return h.Connect(r, u)
+}
+
+// Named is connect for routes with the name of an object in their path.
+func Named(parameter string, connect func(*routes.Request, user.Info) (*Caller, error)) func(*routes.Request, user.Info) (*Caller, error) {
+	return func(r *routes.Request, u user.Info) (*Caller, error) {
+		if err := routes.CheckSubdomain(parameter, r.Path(parameter)); err != nil {
+			return nil, err
+		}
+		return connect(r, u)
+	}
+}
+
+// Find reads an object as the caller; missing is the error where there is none.
+func (c *Caller) Find(ctx context.Context, name string, into client.Object, missing *envelope.Error) error {
+	err := c.Get(ctx, types.NamespacedName{Name: name}, into)
+	switch {
+	case apierrors.IsNotFound(err):
+		return missing.Because(err)
+	case err != nil:
+		return envelope.FromAPIError(err)
+	default:
+		return nil
+	}
+}
+
+// Refused is the outcome of a write that failed. What was forbidden although RBAC allows each of the actions that it takes, an admission plugin
+// has refused.
+func (c *Caller) Refused(ctx context.Context, err error, actions ...authorizationv1.ResourceAttributes) error {
+	if err == nil {
+		return nil
+	}
+	outcome := envelope.FromAPIError(err)
+	if outcome.Code != dashboardv1alpha1.CodeForbidden || len(actions) == 0 {
+		return outcome
+	}
+	for i := range actions {
+		allowed, reviewErr := c.reviewer.Allowed(ctx, c.Info, &actions[i])
+		if reviewErr != nil {
+			return authorization.Unreviewed(reviewErr)
+		}
+		if !allowed {
+			return outcome
+		}
+	}
+	return envelope.New(dashboardv1alpha1.CodeRejected, "%s", outcome.Message).Because(err)
+}
+
+// For finds the codes of errors of writes that take those rights.
+func (c *Caller) For(actions ...authorizationv1.ResourceAttributes) func(context.Context, error) error {
+	return func(ctx context.Context, err error) error { return c.Refused(ctx, err, actions...) }
+}
+
+// SecretAction is a verb on a Secret of KubeVision's namespace.
+func SecretAction(verb, name string) authorizationv1.ResourceAttributes {
+	return authorizationv1.ResourceAttributes{Version: "v1", Resource: "secrets", Verb: verb, Namespace: names.Namespace, Name: name}
+}
+
+// Action is a verb on one of KubeVision's own objects.
+func Action(verb, resource, name string) authorizationv1.ResourceAttributes {
+	return authorizationv1.ResourceAttributes{Group: kubevisionv1alpha1.GroupName, Resource: resource, Verb: verb, Name: name}
+}
+
+// CheckVersion is an error where a client has read another version than the one that is there now. One that gives no version changes whatever
+// is there.
+func CheckVersion(given string, object client.Object) error {
+	if given != "" && given != object.GetResourceVersion() {
+		return envelope.New(dashboardv1alpha1.CodeStale, "%q was changed meanwhile: read it again", object.GetName())
+	}
+	return nil
+}
+
+// List is the result of a list, and always an array.
+func List[T any](items []T) routes.Result {
+	if items == nil {
+		items = []T{}
+	}
+	return routes.Result{Data: items, Meta: dashboardv1alpha1.Meta{Total: new(int64(len(items)))}}
+}

@@ -1,0 +1,117 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package user
+
+import (
+	"context"
+	"slices"
+
+	authorizationv1 "k8s.io/api/authorization/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
+	"github.com/kubevision-io/kubevision/pkg/bindings"
+	"github.com/kubevision-io/kubevision/pkg/names"
+	"github.com/kubevision-io/kubevision/pkg/registry/manage"
+)
+
+// kind is that of the objects behind users.
+const kind = "KubeVisionUser"
+
+// builtIn is the built-in role that a dashboard means by one of its own; empty for custom, which is no role but what bindings give.
+func builtIn(role string) string {
+	switch role {
+	case roleSuperAdmin:
+		return kubevisionv1alpha1.RoleAdmin
+	case roleAdmin:
+		return kubevisionv1alpha1.RoleOps
+	case roleEditor:
+		return kubevisionv1alpha1.RoleDev
+	case roleViewer:
+		return kubevisionv1alpha1.RoleReadonly
+	default:
+		return ""
+	}
+}
+
+func checkRole(role string) error {
+	if !slices.Contains(rank(), role) {
+		return envelope.Invalid("role", "role must be one of %v", rank())
+	}
+	return nil
+}
+
+// newGrant is the binding that gives a user a role on every cluster. It is the user's, and goes with the user.
+func newGrant(u *kubevisionv1alpha1.KubeVisionUser, role string) *kubevisionv1alpha1.KubeVisionRoleBinding {
+	return &kubevisionv1alpha1.KubeVisionRoleBinding{
+		ObjectMeta: metav1.ObjectMeta{
+			Name: names.UserGrant(u.Name), Labels: map[string]string{names.UserLabel: u.Name}, OwnerReferences: manage.Owner(kind, u),
+		},
+		Spec: kubevisionv1alpha1.KubeVisionRoleBindingSpec{
+			Subjects: []kubevisionv1alpha1.Subject{{Kind: kubevisionv1alpha1.SubjectKubeVisionUser, Name: u.Name}},
+			RoleRef:  kubevisionv1alpha1.RoleReference{Kind: kubevisionv1alpha1.RoleKubeVision, Name: builtIn(role)},
+			Clusters: kubevisionv1alpha1.ClusterTargets{Selector: &metav1.LabelSelector{}},
+		},
+	}
+}
+
+// findGrant is the binding that an earlier call has made for the user; nil where there is none. A binding of that name that others made is
+// never touched.
+func (a *administrator) findGrant(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser) (*kubevisionv1alpha1.KubeVisionRoleBinding, error) {
+	b := &kubevisionv1alpha1.KubeVisionRoleBinding{}
+	err := a.Get(ctx, types.NamespacedName{Name: names.UserGrant(u.Name)}, b)
+	switch {
+	case apierrors.IsNotFound(err):
+		return nil, nil //nolint:nilnil // no grant is an answer
+	case err != nil:
+		return nil, envelope.FromAPIError(err)
+	case b.Labels[names.UserLabel] != u.Name || !manage.Owned(b, u):
+		return nil, envelope.New(dashboardv1alpha1.CodeConflict,
+			"there is a role binding %q that was not made for the user's role: change or remove it", b.Name)
+	default:
+		return b, nil
+	}
+}
+
+// createGrant is the step that gives a user a role; the user may be made by a step before.
+func (a *administrator) createGrant(u *kubevisionv1alpha1.KubeVisionUser, role string) manage.Step {
+	return manage.Create("role binding "+names.UserGrant(u.Name), func() client.Object { return newGrant(u, role) },
+		func(ctx context.Context, err error) error { return a.grantRefused(ctx, err, "create", u, role) })
+}
+
+// changeGrant is the step to another role, nil where there is nothing to do.
+func (a *administrator) changeGrant(u *kubevisionv1alpha1.KubeVisionUser, b *kubevisionv1alpha1.KubeVisionRoleBinding, role string) *manage.Step {
+	step := manage.Step{What: "role binding " + names.UserGrant(u.Name)}
+	switch {
+	case b == nil && role == roleCustom:
+		return nil
+	case b == nil:
+		step = a.createGrant(u, role)
+	case role == roleCustom:
+		step.Do = func(ctx context.Context, c client.Client) error {
+			err := c.Delete(ctx, b, manage.This(b))
+			return a.Refused(ctx, client.IgnoreNotFound(err), manage.Action("delete", kubevisionv1alpha1.ResourceRoleBindings, b.Name))
+		}
+	default:
+		step.Do = func(ctx context.Context, c client.Client) error {
+			changed := b.DeepCopy()
+			changed.Spec = newGrant(u, role).Spec
+			return a.grantRefused(ctx, c.Patch(ctx, changed, client.MergeFrom(b)), "patch", u, role)
+		}
+	}
+	return &step
+}
+
+// grantRefused knows that it takes two rights to give a role.
+func (a *administrator) grantRefused(ctx context.Context, err error, verb string, u *kubevisionv1alpha1.KubeVisionUser, role string) error {
+	return a.Refused(ctx, err, manage.Action(verb, kubevisionv1alpha1.ResourceRoleBindings, names.UserGrant(u.Name)), authorizationv1.ResourceAttributes{
+		Group: rbacv1.GroupName, Resource: "clusterroles", Verb: "bind", Name: bindings.BuiltInClusterRole(builtIn(role)),
+	})
+}

@@ -1,0 +1,127 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package user
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
+	"github.com/kubevision-io/kubevision/pkg/registry/manage"
+)
+
+// update changes what is given of the user, and the binding of the role, or nothing.
+func (e *Endpoints) update(r *routes.Request, a *administrator) (routes.Result, error) {
+	var body dashboardv1alpha1.UpdateUserRequest
+	if err := r.ReadJSON(&body); err != nil {
+		return routes.Result{}, err
+	}
+	if err := checkChange(&body); err != nil {
+		return routes.Result{}, err
+	}
+	ctx := r.Context()
+	u, err := a.find(ctx, r.Path(paramUser))
+	if err != nil {
+		return routes.Result{}, err
+	}
+	if err := manage.CheckVersion(body.ResourceVersion, u); err != nil {
+		return routes.Result{}, err
+	}
+	changed := u.DeepCopy()
+	apply(&changed.Spec, &body)
+	steps, err := a.changes(ctx, u, changed, &body)
+	if err != nil {
+		return routes.Result{}, err
+	}
+	if err := a.Try(ctx, steps...); err != nil {
+		return routes.Result{}, err
+	}
+	if err := e.keepAdministrator(ctx, func(w *world) { w.change(changed, body.Role) }); err != nil {
+		return routes.Result{}, err
+	}
+	if err := a.Do(ctx, steps...); err != nil {
+		return routes.Result{}, err
+	}
+	return e.shown(ctx, a, u.Name, body.Role)
+}
+
+// shown warns where other bindings make more of the user than was asked for.
+func (e *Endpoints) shown(ctx context.Context, a *administrator, name string, role *string) (routes.Result, error) {
+	result, err := e.show(ctx, a, name)
+	if u, ok := result.Data.(dashboardv1alpha1.ManagedUser); ok && role != nil && u.Role != "" && u.Role != *role {
+		result.Meta.Warnings = []string{fmt.Sprintf("other role bindings, which were left alone, make the user %s", u.Role)}
+	}
+	return result, err
+}
+
+func checkChange(body *dashboardv1alpha1.UpdateUserRequest) error {
+	var errs []error
+	if body.Role != nil {
+		errs = append(errs, checkRole(*body.Role))
+	}
+	if body.TwoFactor != nil {
+		errs = append(errs, checkTwoFactor(*body.TwoFactor))
+	}
+	return errors.Join(errs...)
+}
+
+// changes are the steps of an update. The user is changed also where only the role is another, so that it takes the right to do that.
+func (a *administrator) changes(
+	ctx context.Context, u, changed *kubevisionv1alpha1.KubeVisionUser, body *dashboardv1alpha1.UpdateUserRequest,
+) ([]manage.Step, error) {
+	patch := a.For(manage.Action("patch", kubevisionv1alpha1.ResourceUsers, u.Name))
+	steps := []manage.Step{manage.Patch("user "+u.Name, u, changed, body.ResourceVersion, patch)}
+	if body.Role == nil {
+		return steps, nil
+	}
+	b, err := a.findGrant(ctx, u)
+	if err != nil {
+		return nil, err
+	}
+	if step := a.changeGrant(u, b, *body.Role); step != nil {
+		steps = append(steps, *step)
+	}
+	return steps, nil
+}
+
+func apply(spec *kubevisionv1alpha1.KubeVisionUserSpec, body *dashboardv1alpha1.UpdateUserRequest) {
+	set(&spec.DisplayName, body.DisplayName)
+	set(&spec.Email, body.Email)
+	set(&spec.Groups, body.Groups)
+	set(&spec.MustChangePassword, body.MustChangePassword)
+	if body.IsActive != nil {
+		spec.Disabled = !*body.IsActive
+	}
+	if body.TwoFactor != nil {
+		spec.TwoFactor = kubevisionv1alpha1.TwoFactorPolicy(*body.TwoFactor)
+	}
+}
+
+func set[T any](field, given *T) {
+	if given != nil {
+		*field = *given
+	}
+}
+
+// change is what the world would be like after an update.
+func (w *world) change(u *kubevisionv1alpha1.KubeVisionUser, role *string) {
+	w.remove(u.Name)
+	w.users = append(w.users, *u)
+	if role == nil {
+		return
+	}
+	next := newGrant(u, *role)
+	w.bindings = slices.DeleteFunc(w.bindings, func(b kubevisionv1alpha1.KubeVisionRoleBinding) bool { return b.Name == next.Name })
+	if *role != roleCustom {
+		w.bindings = append(w.bindings, *next)
+	}
+}
+
+func (w *world) remove(user string) {
+	w.users = slices.DeleteFunc(w.users, func(u kubevisionv1alpha1.KubeVisionUser) bool { return u.Name == user })
+}
