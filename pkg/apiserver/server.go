@@ -154,7 +154,7 @@ func (c *Config) routes(ctx context.Context, s *state, clients *clientFinder) (*
 	reviewer := authorization.NewReviewer(kube.AuthorizationV1())
 	host := &manage.Host{As: authorization.HostAs(connections), Fresh: authEndpoints.Fresh, Reviewer: reviewer}
 	userEndpoints := &user.Endpoints{Reader: s.cache, Live: s.client, Host: host, Hash: logins.HashPassword, Audit: log, Client: clients.find}
-	clusterEndpoints := &cluster.Endpoints{Reader: s.cache, Host: host}
+	clusterEndpoints := &cluster.Endpoints{Reader: s.cache, Host: host, Examine: connections.Examine}
 	bindingEndpoints := &rolebinding.Endpoints{Host: host}
 	sessionEndpoints := &session.Endpoints{Host: host, Audit: log, Client: clients.find}
 	access := &authorization.Access{Reviewer: reviewer, Connections: connections}

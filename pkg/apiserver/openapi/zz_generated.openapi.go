@@ -29,6 +29,8 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		v1alpha1.ClusterListEnvelope{}.OpenAPIModelName():        schema_pkg_apis_dashboard_v1alpha1_ClusterListEnvelope(ref),
 		v1alpha1.ClusterNodes{}.OpenAPIModelName():               schema_pkg_apis_dashboard_v1alpha1_ClusterNodes(ref),
 		v1alpha1.ClusterOperatorView{}.OpenAPIModelName():        schema_pkg_apis_dashboard_v1alpha1_ClusterOperatorView(ref),
+		v1alpha1.ClusterTest{}.OpenAPIModelName():                schema_pkg_apis_dashboard_v1alpha1_ClusterTest(ref),
+		v1alpha1.ClusterTestEnvelope{}.OpenAPIModelName():        schema_pkg_apis_dashboard_v1alpha1_ClusterTestEnvelope(ref),
 		v1alpha1.CodeRequest{}.OpenAPIModelName():                schema_pkg_apis_dashboard_v1alpha1_CodeRequest(ref),
 		v1alpha1.CreateClusterRequest{}.OpenAPIModelName():       schema_pkg_apis_dashboard_v1alpha1_CreateClusterRequest(ref),
 		v1alpha1.CreateRoleBindingRequest{}.OpenAPIModelName():   schema_pkg_apis_dashboard_v1alpha1_CreateRoleBindingRequest(ref),
@@ -705,6 +707,103 @@ func schema_pkg_apis_dashboard_v1alpha1_ClusterOperatorView(ref common.Reference
 		},
 		Dependencies: []string{
 			v1alpha1.ClusterNodes{}.OpenAPIModelName(), v1.Condition{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_ClusterTest(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "ClusterTest is what a look at a cluster found. What was not found out is false.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"reachable": {
+						SchemaProps: spec.SchemaProps{
+							Description: "reachable says that an API server answers.",
+							Default:     false,
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+					"credentialsValid": {
+						SchemaProps: spec.SchemaProps{
+							Description: "credentialsValid says that it accepts the registered credentials.",
+							Default:     false,
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+					"impersonationReady": {
+						SchemaProps: spec.SchemaProps{
+							Description: "impersonationReady says that requests of users can be made there.",
+							Default:     false,
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+					"version": {
+						SchemaProps: spec.SchemaProps{
+							Description: "version of the API server.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"message": {
+						SchemaProps: spec.SchemaProps{
+							Description: "message says what to do where something is not as it should be.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+				},
+				Required: []string{"reachable", "credentialsValid", "impersonationReady"},
+			},
+		},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_ClusterTestEnvelope(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "ClusterTestEnvelope is the answer to POST /clusters/{cluster}/test.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"code": {
+						SchemaProps: spec.SchemaProps{
+							Description: "code is the outcome; 0 is success.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"message": {
+						SchemaProps: spec.SchemaProps{
+							Description: "message is the outcome for a person to read.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"data": {
+						SchemaProps: spec.SchemaProps{
+							Description: "data are the findings.",
+							Ref:         ref(v1alpha1.ClusterTest{}.OpenAPIModelName()),
+						},
+					},
+					"meta": {
+						SchemaProps: spec.SchemaProps{
+							Description: "meta is what there is to say beside the data.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
+						},
+					},
+				},
+				Required: []string{"code", "message", "meta"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.ClusterTest{}.OpenAPIModelName(), v1alpha1.Meta{}.OpenAPIModelName()},
 	}
 }
 

@@ -6,6 +6,7 @@ package cluster
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 
@@ -19,6 +20,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
 	"github.com/kubevision-io/kubevision/pkg/authorization"
+	"github.com/kubevision-io/kubevision/pkg/clusters"
 	"github.com/kubevision-io/kubevision/pkg/registry/manage"
 )
 
@@ -30,6 +32,8 @@ type Endpoints struct {
 	Reader client.Reader
 	// Host is the host cluster, where clusters are registered.
 	Host *manage.Host
+	// Examine looks at a cluster.
+	Examine func(ctx context.Context, name string) (clusters.Examination, error)
 }
 
 // Routes are the routes of the endpoints.
@@ -62,6 +66,11 @@ func (e *Endpoints) Routes() []routes.Route {
 			Method: http.MethodDelete, Path: "/clusters/{cluster}", Operation: "deleteCluster", Parameters: parameters,
 			Doc: "take a registration back, with its kubeconfig", Returns: dashboardv1alpha1.Envelope{},
 			Endpoint: routes.AsCaller(e.manager, e.remove),
+		},
+		{
+			Method: http.MethodPost, Path: "/clusters/{cluster}/test", Operation: "testCluster", Parameters: parameters,
+			Doc: "look whether the cluster can be reached now", Returns: dashboardv1alpha1.ClusterTestEnvelope{},
+			Endpoint: routes.Reviewed(e.known, e.test),
 		},
 	}
 }
@@ -112,6 +121,22 @@ func (e *Endpoints) show(r *routes.Request, v *view) (routes.Result, error) {
 	default:
 		return routes.Result{Data: describe(c, v.operator)}, nil
 	}
+}
+
+// test finds out what is wrong with a cluster. That something is wrong is a finding, and no error.
+func (e *Endpoints) test(r *routes.Request, _ *view) (routes.Result, error) {
+	name := r.Path(paramCluster)
+	found, err := e.Examine(r.Context(), name)
+	if errors.Is(err, clusters.ErrNotRegistered) {
+		return routes.Result{}, notRegistered(name)
+	}
+	if err != nil {
+		return routes.Result{}, err
+	}
+	return routes.Result{Data: dashboardv1alpha1.ClusterTest{
+		Reachable: found.Reachable, CredentialsValid: found.CredentialsValid, ImpersonationReady: found.ImpersonationReady,
+		Version: found.Version, Message: found.Message,
+	}}, nil
 }
 
 func notRegistered(name string) *envelope.Error {

@@ -107,6 +107,33 @@ type UpdateClusterRequest struct {
 	ResourceVersion string `json:"resourceVersion,omitempty"`
 }
 
+// ClusterTest is what a look at a cluster found. What was not found out is
+// false.
+type ClusterTest struct {
+	// reachable says that an API server answers.
+	Reachable bool `json:"reachable"`
+	// credentialsValid says that it accepts the registered credentials.
+	CredentialsValid bool `json:"credentialsValid"`
+	// impersonationReady says that requests of users can be made there.
+	ImpersonationReady bool `json:"impersonationReady"`
+	// version of the API server.
+	// +optional
+	Version string `json:"version,omitempty"`
+	// message says what to do where something is not as it should be.
+	// +optional
+	Message string `json:"message,omitempty"`
+}
+
+// ClusterTestEnvelope is the answer to POST /clusters/{cluster}/test.
+type ClusterTestEnvelope struct {
+	Header `json:",inline"`
+	// data are the findings.
+	// +optional
+	Data *ClusterTest `json:"data"`
+	// meta is what there is to say beside the data.
+	Meta Meta `json:"meta"`
+}
+
 // ClusterEnvelope is the answer to what is about one cluster.
 type ClusterEnvelope struct {
 	Header `json:",inline"`

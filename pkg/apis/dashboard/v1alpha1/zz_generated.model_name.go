@@ -54,6 +54,16 @@ func (in ClusterOperatorView) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in ClusterTest) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.ClusterTest"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in ClusterTestEnvelope) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.ClusterTestEnvelope"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in CodeRequest) OpenAPIModelName() string {
 	return "io.kubevision.dashboard.v1alpha1.CodeRequest"
 }
