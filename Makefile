@@ -66,7 +66,7 @@ stop: ## Stop what "make run" started.
 test: ## Run all tests: unit, integration and conformance.
 	@$(CHOOSE_RACE); \
 	go build $$race $(PKG) && $(CONTROL_PLANE) && \
-	$(TEST_ENV) go test $$race -p 2 -count 1 -timeout 30m $(TESTFLAGS) $(PKG)
+	$(TEST_ENV) go test $$race -p 3 -count 1 -timeout 30m $(TESTFLAGS) $(PKG)
 
 .PHONY: test-unit
 test-unit: ## Run the tests that need no control plane.

@@ -84,16 +84,14 @@ func TestNodesAreCounted(t *testing.T) {
 	})
 }
 
-func TestKubeconfigClusterIsNotConnected(t *testing.T) {
+func TestClusterOutOfReach(t *testing.T) {
 	guard(t)
 	c := kubeconfigCluster(t)
 	create(t, c)
-	awaitNotReady(t, c, kubevisionv1alpha1.ReasonNotConnected)
-	for _, conditionType := range []string{
-		kubevisionv1alpha1.ClusterReachableCondition, kubevisionv1alpha1.ClusterCredentialsCondition, kubevisionv1alpha1.ClusterImpersonationCondition,
-	} {
-		awaitCondition(t, c, conditionType, metav1.ConditionUnknown, kubevisionv1alpha1.ReasonNotConnected)
-	}
+	awaitNotReady(t, c, kubevisionv1alpha1.ReasonProbeFailed)
+	awaitCondition(t, c, kubevisionv1alpha1.ClusterReachableCondition, metav1.ConditionFalse, kubevisionv1alpha1.ReasonProbeFailed)
+	awaitCondition(t, c, kubevisionv1alpha1.ClusterCredentialsCondition, metav1.ConditionUnknown, kubevisionv1alpha1.ReasonProbeFailed)
+	awaitCondition(t, c, kubevisionv1alpha1.ClusterImpersonationCondition, metav1.ConditionUnknown, kubevisionv1alpha1.ReasonNotConnected)
 	if c.Status.Version != "" || c.Status.Nodes != nil {
 		t.Errorf("the status is %+v of a cluster that nobody has seen", c.Status)
 	}
@@ -125,7 +123,7 @@ func TestRefusedKubeconfigs(t *testing.T) {
 		change(t, source, func(s *corev1.Secret) { s.Data = map[string][]byte{names.PasswordKey: []byte(text)} })
 	}
 	replace(memberKubeconfig(""))
-	awaitNotReady(t, c, kubevisionv1alpha1.ReasonNotConnected)
+	awaitNotReady(t, c, kubevisionv1alpha1.ReasonProbeFailed)
 	replace(memberKubeconfig(", tokenFile: /etc/passwd"))
 	refused("users[0].user.tokenFile")
 	remove(t, source)
