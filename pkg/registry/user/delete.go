@@ -28,13 +28,7 @@ func (e *Endpoints) remove(r *routes.Request, a *administrator) (routes.Result, 
 	step := manage.Step{What: "user " + u.Name, Do: func(ctx context.Context, c client.Client) error {
 		return a.Refused(ctx, client.IgnoreNotFound(c.Delete(ctx, u, manage.This(u))), manage.Action("delete", kubevisionv1alpha1.ResourceUsers, u.Name))
 	}}
-	if err := a.Try(ctx, step); err != nil {
-		return routes.Result{}, err
-	}
-	if err := e.keepAdministrator(ctx, func(w *world) { w.remove(u.Name) }); err != nil {
-		return routes.Result{}, err
-	}
-	if err := a.Do(ctx, step); err != nil {
+	if err := a.Apply(ctx, step); err != nil {
 		return routes.Result{}, err
 	}
 	a.collect(ctx, u)

@@ -6,13 +6,11 @@ package user
 import (
 	"context"
 	"fmt"
-	"slices"
 
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
 	"github.com/kubevision-io/kubevision/pkg/authentication"
@@ -55,13 +53,6 @@ func (d *directory) role(u *kubevisionv1alpha1.KubeVisionUser) string {
 	return rank()[best]
 }
 
-// administered says whether any of the users may log in and is a super-admin.
-func (d *directory) administered(users []kubevisionv1alpha1.KubeVisionUser) bool {
-	return slices.ContainsFunc(users, func(u kubevisionv1alpha1.KubeVisionUser) bool {
-		return !u.Spec.Disabled && u.DeletionTimestamp.IsZero() && d.role(&u) == roleSuperAdmin
-	})
-}
-
 // directory is what the caller may know of the roles of users: nothing, where the caller may not list role bindings.
 func (e *Endpoints) directory(ctx context.Context, a *administrator, users []kubevisionv1alpha1.KubeVisionUser) (*directory, error) {
 	var all kubevisionv1alpha1.KubeVisionRoleBindingList
@@ -77,32 +68,4 @@ func (e *Endpoints) directory(ctx context.Context, a *administrator, users []kub
 		return nil, fmt.Errorf("listing clusters: %w", err)
 	}
 	return newDirectory(users, all.Items, clusters.Items), nil
-}
-
-// world is all users and what binds them.
-type world struct {
-	users    []kubevisionv1alpha1.KubeVisionUser
-	bindings []kubevisionv1alpha1.KubeVisionRoleBinding
-}
-
-// keepAdministrator refuses a change after which nobody could log in who is a super-admin, where there is somebody now. Only kubectl could mend
-// that. It asks the API server rather than a copy, which may not have seen the change before.
-func (e *Endpoints) keepAdministrator(ctx context.Context, change func(*world)) error {
-	var users kubevisionv1alpha1.KubeVisionUserList
-	var all kubevisionv1alpha1.KubeVisionRoleBindingList
-	var clusters kubevisionv1alpha1.KubeVisionClusterList
-	for _, list := range []client.ObjectList{&users, &all, &clusters} {
-		if err := e.Live.List(ctx, list); err != nil {
-			return fmt.Errorf("looking for administrators: %w", err)
-		}
-	}
-	w := &world{users: users.Items, bindings: all.Items}
-	if !newDirectory(w.users, w.bindings, clusters.Items).administered(w.users) {
-		return nil
-	}
-	change(w)
-	if newDirectory(w.users, w.bindings, clusters.Items).administered(w.users) {
-		return nil
-	}
-	return envelope.New(dashboardv1alpha1.CodeConflict, "this is the last user who can log in and administer KubeVision: make another one first")
 }

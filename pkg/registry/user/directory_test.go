@@ -51,40 +51,4 @@ func TestDirectory(t *testing.T) {
 			t.Errorf("%s is %s, want %s", users[i].Name, got, want[users[i].Name])
 		}
 	}
-	if !d.administered(users) {
-		t.Error("bob is not seen")
-	}
-	users[1].Spec.Disabled = true
-	if d.administered(users) {
-		t.Error("bob is disabled and administers still")
-	}
-}
-
-// TestWorld follows what an update would make of the users and their bindings.
-func TestWorld(t *testing.T) {
-	clusters := []kubevisionv1alpha1.KubeVisionCluster{
-		{ObjectMeta: metav1.ObjectMeta{Name: "host"}, Spec: kubevisionv1alpha1.KubeVisionClusterSpec{InCluster: true}},
-	}
-	root := person("root")
-	for name, tc := range map[string]struct {
-		change func(*world)
-		want   bool
-	}{
-		"nothing":        {func(*world) {}, true},
-		"another mail":   {func(w *world) { w.change(&root, nil) }, true},
-		"the same role":  {func(w *world) { w.change(&root, new(roleSuperAdmin)) }, true},
-		"a lesser role":  {func(w *world) { w.change(&root, new(roleAdmin)) }, false},
-		"no role":        {func(w *world) { w.change(&root, new(roleCustom)) }, false},
-		"disabled":       {func(w *world) { off := root; off.Spec.Disabled = true; w.change(&off, nil) }, false},
-		"deleted":        {func(w *world) { w.remove("root") }, false},
-		"another is one": {func(w *world) { other := person("other"); w.change(&other, new(roleSuperAdmin)); w.remove("root") }, true},
-	} {
-		t.Run(name, func(t *testing.T) {
-			w := &world{users: []kubevisionv1alpha1.KubeVisionUser{root}, bindings: []kubevisionv1alpha1.KubeVisionRoleBinding{*newGrant(&root, roleSuperAdmin)}}
-			tc.change(w)
-			if got := newDirectory(w.users, w.bindings, clusters).administered(w.users); got != tc.want {
-				t.Errorf("administered: %t", got)
-			}
-		})
-	}
 }

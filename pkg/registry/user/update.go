@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
@@ -38,13 +37,7 @@ func (e *Endpoints) update(r *routes.Request, a *administrator) (routes.Result, 
 	if err != nil {
 		return routes.Result{}, err
 	}
-	if err := a.Try(ctx, steps...); err != nil {
-		return routes.Result{}, err
-	}
-	if err := e.keepAdministrator(ctx, func(w *world) { w.change(changed, body.Role) }); err != nil {
-		return routes.Result{}, err
-	}
-	if err := a.Do(ctx, steps...); err != nil {
+	if err := a.Apply(ctx, steps...); err != nil {
 		return routes.Result{}, err
 	}
 	return e.shown(ctx, a, u.Name, body.Role)
@@ -106,22 +99,4 @@ func set[T any](field, given *T) {
 	if given != nil {
 		*field = *given
 	}
-}
-
-// change is what the world would be like after an update.
-func (w *world) change(u *kubevisionv1alpha1.KubeVisionUser, role *string) {
-	w.remove(u.Name)
-	w.users = append(w.users, *u)
-	if role == nil {
-		return
-	}
-	next := newGrant(u, *role)
-	w.bindings = slices.DeleteFunc(w.bindings, func(b kubevisionv1alpha1.KubeVisionRoleBinding) bool { return b.Name == next.Name })
-	if *role != roleCustom {
-		w.bindings = append(w.bindings, *next)
-	}
-}
-
-func (w *world) remove(user string) {
-	w.users = slices.DeleteFunc(w.users, func(u kubevisionv1alpha1.KubeVisionUser) bool { return u.Name == user })
 }

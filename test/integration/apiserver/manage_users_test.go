@@ -4,11 +4,14 @@
 package apiserver_test
 
 import (
+	"context"
 	"fmt"
 	"strings"
 	"testing"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/test/conformance/fixture"
@@ -255,6 +258,16 @@ func TestTheLastAdministrator(t *testing.T) {
 	}
 	activate(false)
 	defer activate(true)
+	fixture.Eventually(t, "wait for the controller to count", func(ctx context.Context) error {
+		kept := &corev1.ConfigMap{}
+		if err := env.Client.Get(ctx, client.ObjectKey{Namespace: fixture.SystemNamespace, Name: "kubevision-last-admin"}, kept); err != nil {
+			return fmt.Errorf("reading whom it keeps: %w", err)
+		}
+		if kept.Data["user"] != a.Name {
+			return fmt.Errorf("it keeps %q", kept.Data["user"])
+		}
+		return nil
+	})
 	own := "/users/" + a.Name
 	c.Call(t, as(a.AccessToken, put(t, own, fields{"isActive": false}))).Want(t, wire.Conflict)
 	c.Call(t, as(a.AccessToken, remove(own))).Want(t, wire.Conflict)
