@@ -62,6 +62,7 @@ func standInControllerManager() error {
 	health := flag.String("health-probe-bind-address", "", "")
 	metrics := flag.String("metrics-bind-address", "", "")
 	names := flag.String("serving-cert-extra-names", "", "")
+	flag.String("cluster-addresses-denied", "", "")
 	flag.Parse()
 	if *metrics != "0" || *names != "localhost,127.0.0.1" {
 		return fmt.Errorf("flags: metrics %q, names %q", *metrics, *names)
@@ -118,6 +119,7 @@ func publishServingCert(ctx context.Context, client *kubernetes.Clientset) error
 func standInAPIServer() error {
 	kubeconfig := flag.String("kubeconfig", "", "")
 	host := flag.String("bind-address", "", "")
+	flag.String("cluster-addresses-denied", "", "")
 	port := flag.String("secure-port", "", "")
 	certFile := flag.String("tls-cert-file", "", "")
 	keyFile := flag.String("tls-private-key-file", "", "")

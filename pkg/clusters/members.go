@@ -45,11 +45,16 @@ func RevisionOf(c *kubevisionv1alpha1.KubeVisionCluster, secret metav1.Object) R
 	}
 }
 
+// CheckReference refuses a reference to a Secret that KubeVision keeps for itself, so that nothing of it is ever read as a kubeconfig.
+func CheckReference(c *kubevisionv1alpha1.KubeVisionCluster) error {
+	if name := c.Spec.KubeconfigSecretRef.Name; names.OwnSecret(name) {
+		return fmt.Errorf("secret %s is KubeVision's own; make one for the kubeconfig and name that", name)
+	}
+	return nil
+}
+
 // ReadKubeconfig reads the kubeconfig that a Secret holds for a cluster. The error never holds a value.
 func ReadKubeconfig(c *kubevisionv1alpha1.KubeVisionCluster, secret *corev1.Secret) (*kubeconfig.Kubeconfig, error) {
-	if names.OwnSecret(secret.Name) {
-		return nil, fmt.Errorf("the Secret %s is KubeVision's own; make one for the kubeconfig and name that", secret.Name)
-	}
 	key := RevisionOf(c, secret).Key
 	k, err := kubeconfig.Parse(secret.Data[key])
 	if err != nil {
@@ -79,6 +84,9 @@ type openMember struct {
 
 // get is the connection to the cluster. It waits for the host where the kubeconfig is new, and never for the cluster.
 func (m *members) get(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster) (*Connection, error) {
+	if err := CheckReference(c); err != nil {
+		return nil, fmt.Errorf("%w: %s: %w", ErrNotConnected, c.Name, err)
+	}
 	secret := secretMetadata()
 	key := types.NamespacedName{Namespace: names.Namespace, Name: c.Spec.KubeconfigSecretRef.Name}
 	if err := m.secrets.Get(ctx, key, secret); err != nil {

@@ -61,14 +61,19 @@ func (r *Reconciler) reconcileRegistered(ctx context.Context, c *kubevisionv1alp
 		return ctrl.Result{RequeueAfter: r.retries.next(c.UID, revision, r.Clock.Now())}, nil
 	}
 	r.retries.forget(c.UID)
+	after := wait.Jitter(probePeriod, probeJitter)
 	t, err := r.Targets.Get(c)
 	if err == nil {
 		err = r.place(ctx, c, t)
 	}
+	if err != nil { // which the conditions say; a namespace that was removed a moment ago takes its time to go, for one
+		ctrl.LoggerFrom(ctx).Info("The cluster is not ready", "reason", err.Error())
+		after = firstRetry
+	}
 	r.warnOfExpiry(c, warned)
 	r.summarize(c)
 	c.Status.ObservedGeneration = c.Generation
-	return ctrl.Result{RequeueAfter: wait.Jitter(probePeriod, probeJitter)}, err
+	return ctrl.Result{RequeueAfter: after}, nil
 }
 
 // connect probes the cluster where that is due, and connects to it.
@@ -113,6 +118,10 @@ func notPlaced(c *kubevisionv1alpha1.KubeVisionCluster) {
 
 // readKubeconfig is errNoKubeconfig where the Secret holds none that may be used; the conditions say why, and never what is in it.
 func (r *Reconciler) readKubeconfig(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster) (*corev1.Secret, *kubeconfig.Kubeconfig, error) {
+	if err := clusters.CheckReference(c); err != nil {
+		r.unusable(c, kubevisionv1alpha1.ReasonSecretInvalid, err.Error())
+		return nil, nil, errNoKubeconfig
+	}
 	secret := &corev1.Secret{}
 	ref := c.Spec.KubeconfigSecretRef
 	err := r.Client.Get(ctx, types.NamespacedName{Namespace: names.Namespace, Name: ref.Name}, secret)

@@ -63,6 +63,16 @@ func (w *Writer) Delete(ctx context.Context, object client.Object) error {
 	return w.delete(ctx, object)
 }
 
+// DeleteUnchanged removes the object as it was read. One that has changed meanwhile stays.
+func (w *Writer) DeleteUnchanged(ctx context.Context, object client.Object) error {
+	uid, version := object.GetUID(), object.GetResourceVersion()
+	err := w.Client.Delete(ctx, object, client.Preconditions{UID: &uid, ResourceVersion: &version})
+	if client.IgnoreNotFound(err) != nil && !apierrors.IsConflict(err) {
+		return fmt.Errorf("deleting %s: %w", describe(object), err)
+	}
+	return nil
+}
+
 func (w *Writer) delete(ctx context.Context, object client.Object) error {
 	uid := object.GetUID()
 	if err := w.Client.Delete(ctx, object, client.Preconditions{UID: &uid}); client.IgnoreNotFound(err) != nil {

@@ -82,14 +82,15 @@ func (r *Reconciler) finalize(ctx context.Context, b *kubevisionv1alpha1.KubeVis
 	})
 }
 
-// removeOrphans takes away what was made for a binding that is not there any more.
+// removeOrphans takes away what was made for a binding that is not there any more. What somebody has only put that binding's label on is being
+// repaired at the same time, and stays where that comes first.
 func (r *Reconciler) removeOrphans(ctx context.Context, binding string) error {
 	var errs []error
 	for _, t := range r.Targets.All() {
 		found, err := made(ctx, t.Writer.Client, labelled(binding))
 		errs = append(errs, err)
 		for _, o := range found {
-			errs = append(errs, t.Writer.Delete(ctx, o))
+			errs = append(errs, t.Writer.DeleteUnchanged(ctx, o))
 		}
 	}
 	return errors.Join(errs...)

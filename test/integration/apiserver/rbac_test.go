@@ -133,7 +133,6 @@ func TestTheServersAccount(t *testing.T) {
 		"Secrets of a namespace":           {Verb: "get", Resource: "secrets", Namespace: "default"},
 		"Secrets of kube-system":           {Verb: "get", Resource: "secrets", Namespace: "kube-system"},
 		"all Secrets":                      {Verb: "list", Resource: "secrets"},
-		"a list of our Secrets":            {Verb: "list", Resource: "secrets", Namespace: system},
 		"making Secrets elsewhere":         {Verb: "create", Resource: "secrets", Namespace: "default"},
 		"changing Secrets elsewhere":       {Verb: "update", Resource: "secrets", Namespace: "kube-system"},
 		"impersonating users":              {Verb: "impersonate", Resource: "users", Name: "x"},

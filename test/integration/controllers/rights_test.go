@@ -101,8 +101,7 @@ func TestRightsOfThePrograms(t *testing.T) {
 			"everywhere: get,list,watch,create,update,delete kubevision.io/kubevisionsessions,kubevisionloginthrottles",
 			"in kube-system: Role extension-apiserver-authentication-reader",
 			"in kubevision-system: create /serviceaccounts/token kubevision-impersonator",
-			"in kubevision-system: get,update /secrets",
-			"in kubevision-system: list,watch /secrets kubevision-signing-keys",
+			"in kubevision-system: get,list,watch,update /secrets",
 		},
 	} {
 		t.Run(account, func(t *testing.T) {

@@ -32,6 +32,8 @@ import (
 const (
 	// repairTime is how long what somebody has changed by hand may stay so.
 	repairTime = 5 * time.Second
+	// collection bounds how long a namespace that was removed may take to go, before it can be made again.
+	collection = 90 * time.Second
 	// noticed is how long a cluster that is gone may be thought to be there.
 	noticed = 60 * time.Second
 )
@@ -145,7 +147,7 @@ func condition(tb testing.TB, c *kubevisionv1alpha1.KubeVisionCluster, within ti
 
 func ready(tb testing.TB, c *kubevisionv1alpha1.KubeVisionCluster) {
 	tb.Helper()
-	condition(tb, c, fixture.Patience, kubevisionv1alpha1.ReadyCondition, metav1.ConditionTrue, "")
+	condition(tb, c, collection, kubevisionv1alpha1.ReadyCondition, metav1.ConditionTrue, "")
 }
 
 func direct(tb testing.TB) *wire.Client {
