@@ -33,8 +33,9 @@ func (r *Reconciler) execute(ctx context.Context, b *kubevisionv1alpha1.KubeVisi
 			switch {
 			case t == host:
 				hostErr = err
-			case g != nil:
+			case g != nil && err != nil:
 				g.err = err
+				ctrl.LoggerFrom(ctx).Info("The binding is not in force on a member", "clusterID", t.ID, "reason", err.Error())
 			case err != nil:
 				ctrl.LoggerFrom(ctx).Error(err, "Taking back what was granted on a member", "clusterID", t.ID)
 			}

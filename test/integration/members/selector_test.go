@@ -52,7 +52,7 @@ func TestMemberSelectors(t *testing.T) {
 	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: fixture.Name("selected"), Labels: map[string]string{key: value}}}
 	member.set().Create(t, ns)
 	path := "/namespaces/" + ns.Name + "/resources/pods"
-	p.becomes(t, repairTime, c.Name, path, wire.OK)
+	p.becomes(t, fixture.Patience, c.Name, path, wire.OK) // the roles were made a moment ago, and Kubernetes fills them in
 	if code := p.code(t, twin.Name, path); code != wire.ClusterForbidden {
 		t.Errorf("by a registration that the binding does not select: code %d", code)
 	}
