@@ -59,13 +59,13 @@ func (r *Reviewer) CheckUse(ctx context.Context, u user.Info, cluster string) er
 		return Unreviewed(err)
 	}
 	if !allowed {
-		return ClusterForbidden(cluster)
+		return envelope.New(dashboardv1alpha1.CodeClusterForbidden, "you may not use cluster %q", cluster)
 	}
 	return nil
 }
 
 // NoCluster is the answer where a cluster is not registered, for those who may use it.
-func NoCluster(name string) error {
+func NoCluster(name string) *envelope.Error {
 	return envelope.New(dashboardv1alpha1.CodeClusterNotFound, "there is no cluster %q", name)
 }
 
@@ -74,11 +74,6 @@ func MayRead(ctx context.Context, caller *clusters.Caller, namespace string) (bo
 	return caller.Allowed(ctx, authorizationv1.ResourceAttributes{
 		Version: "v1", Resource: "namespaces", Verb: "get", Namespace: namespace, Name: namespace,
 	})
-}
-
-// ClusterForbidden is the answer to those who may not use a cluster, whether or not it exists.
-func ClusterForbidden(name string) error {
-	return envelope.New(dashboardv1alpha1.CodeClusterForbidden, "you may not use cluster %q", name)
 }
 
 // HostAs makes clients for the host cluster that act as a caller.

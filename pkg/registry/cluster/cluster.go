@@ -17,7 +17,6 @@ import (
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
-	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
 	"github.com/kubevision-io/kubevision/pkg/authorization"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
@@ -90,14 +89,10 @@ func (e *Endpoints) known(r *routes.Request, u user.Info) (*view, error) {
 	if err != nil {
 		return nil, authorization.Unreviewed(err)
 	}
-	usable := operator
-	if !usable {
-		if usable, err = e.Host.Reviewer.MayUseCluster(r.Context(), u, name); err != nil {
-			return nil, authorization.Unreviewed(err)
+	if !operator {
+		if err := e.Host.Reviewer.CheckUse(r.Context(), u, name); err != nil {
+			return nil, err
 		}
-	}
-	if !usable {
-		return nil, authorization.ClusterForbidden(name)
 	}
 	return &view{operator: operator}, nil
 }
@@ -115,7 +110,7 @@ func (e *Endpoints) show(r *routes.Request, v *view) (routes.Result, error) {
 	err := e.Reader.Get(r.Context(), types.NamespacedName{Name: r.Path(paramCluster)}, c)
 	switch {
 	case apierrors.IsNotFound(err):
-		return routes.Result{}, notRegistered(r.Path(paramCluster))
+		return routes.Result{}, authorization.NoCluster(r.Path(paramCluster))
 	case err != nil:
 		return routes.Result{}, fmt.Errorf("reading the cluster: %w", err)
 	default:
@@ -128,7 +123,7 @@ func (e *Endpoints) test(r *routes.Request, _ *view) (routes.Result, error) {
 	name := r.Path(paramCluster)
 	found, err := e.Examine(r.Context(), name)
 	if errors.Is(err, clusters.ErrNotRegistered) {
-		return routes.Result{}, notRegistered(name)
+		return routes.Result{}, authorization.NoCluster(name)
 	}
 	if err != nil {
 		return routes.Result{}, err
@@ -139,13 +134,9 @@ func (e *Endpoints) test(r *routes.Request, _ *view) (routes.Result, error) {
 	}}, nil
 }
 
-func notRegistered(name string) *envelope.Error {
-	return envelope.New(dashboardv1alpha1.CodeClusterNotFound, "there is no cluster %q", name)
-}
-
 func find(ctx context.Context, a *manage.Caller, name string) (*kubevisionv1alpha1.KubeVisionCluster, error) {
 	c := &kubevisionv1alpha1.KubeVisionCluster{}
-	err := a.Find(ctx, name, c, notRegistered(name))
+	err := a.Find(ctx, name, c, authorization.NoCluster(name))
 	return c, err
 }
 
@@ -155,7 +146,7 @@ func (e *Endpoints) remove(r *routes.Request, a *manage.Caller) (routes.Result, 
 	c.Name = r.Path(paramCluster)
 	err := a.Delete(r.Context(), c)
 	if apierrors.IsNotFound(err) {
-		return routes.Result{}, notRegistered(c.Name).Because(err)
+		return routes.Result{}, authorization.NoCluster(c.Name).Because(err)
 	}
 	return routes.Result{}, a.Refused(r.Context(), err, manage.Action("delete", kubevisionv1alpha1.ResourceClusters, c.Name))
 }
