@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/url"
 
 	authorizationv1 "k8s.io/api/authorization/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -21,9 +20,6 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/authorization/review"
 )
-
-// maxRetries bounds how often a call is made again that the cluster asked to make later.
-const maxRetries = 2
 
 // Caller acts on one cluster as one user.
 type Caller struct {
@@ -70,19 +66,14 @@ func (c *Caller) Resource(ctx context.Context, name string) (Resource, bool, err
 	return c.resources.find(ctx, name)
 }
 
-// Get reads objects as JSON: a list where the name is empty, of all namespaces where the namespace is.
-func (c *Caller) Get(ctx context.Context, r Resource, namespace, name string, query url.Values) ([]byte, error) {
-	request := c.rest.Get().AbsPath(path(r, namespace, name)...).SetHeader("Accept", "application/json").MaxRetries(maxRetries)
-	for key, values := range query {
-		for _, value := range values {
-			request = request.Param(key, value)
-		}
-	}
-	result := request.Do(ctx)
-	if err := result.Error(); err != nil { // Raw alone would leave out what the API server said
-		return nil, err
-	}
-	return result.Raw()
+// Resources are all kinds of objects that the cluster serves, in its own order of preference.
+func (c *Caller) Resources(ctx context.Context) ([]Resource, error) {
+	return c.resources.all(ctx)
+}
+
+// RefreshResources asks the cluster anew what it serves.
+func (c *Caller) RefreshResources(ctx context.Context) error {
+	return c.resources.refresh(ctx)
 }
 
 // Allowed asks the cluster whether the user may do that. An error is a denial.
@@ -96,19 +87,4 @@ func (c *Caller) Allowed(ctx context.Context, attributes authorizationv1.Resourc
 		return false, fmt.Errorf("reviewing access to %s: %w", attributes.Resource, err)
 	}
 	return review.Allows(answer.Status)
-}
-
-func path(r Resource, namespace, name string) []string {
-	segments := []string{"/apis", r.Group, r.Version}
-	if r.Group == "" {
-		segments = []string{"/api", r.Version}
-	}
-	if namespace != "" {
-		segments = append(segments, "namespaces", namespace)
-	}
-	segments = append(segments, r.GroupVersionResource.Resource)
-	if name != "" {
-		segments = append(segments, name)
-	}
-	return segments
 }

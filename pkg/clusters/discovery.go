@@ -6,6 +6,7 @@ package clusters
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -30,6 +31,10 @@ type Resource struct {
 	Kind       string
 	Namespaced bool
 	Verbs      metav1.Verbs
+	ShortNames []string
+	Categories []string
+	// Subresources are the names of what is served below an object, such as scale.
+	Subresources []string
 }
 
 // resources knows what a cluster serves, and finds it by the names that people use.
@@ -39,7 +44,8 @@ type resources struct {
 
 	mu      sync.RWMutex
 	fetched time.Time
-	// byPlural is in the cluster's order of preference: the core group first.
+	// ordered is in the cluster's order of preference: the core group first, and each group's preferred version first. byPlural is in the same.
+	ordered  []Resource
 	byPlural map[string][]Resource
 }
 
@@ -78,6 +84,28 @@ func (r *resources) lookup(name string) (Resource, bool, time.Duration) {
 	return Resource{}, false, age
 }
 
+// all are the kinds that the cluster serves, at most discoveryTTL old.
+func (r *resources) all(ctx context.Context) ([]Resource, error) {
+	known, age := r.list()
+	if age < discoveryTTL {
+		return known, nil
+	}
+	if err := r.refresh(ctx); err != nil {
+		if known != nil {
+			return known, nil
+		}
+		return nil, err
+	}
+	known, _ = r.list()
+	return known, nil
+}
+
+func (r *resources) list() ([]Resource, time.Duration) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.ordered, time.Since(r.fetched)
+}
+
 // refresh asks the cluster, once for all who wait. A group whose own API server does not answer is left out; the rest is good.
 func (r *resources) refresh(ctx context.Context) error {
 	done := r.flight.DoChan("refresh", func() (any, error) {
@@ -85,10 +113,15 @@ func (r *resources) refresh(ctx context.Context) error {
 		if err != nil && (!discovery.IsGroupDiscoveryFailedError(err) || len(lists) == 0) {
 			return nil, fmt.Errorf("discovering the cluster's resources: %w", err)
 		}
-		byPlural := index(groups, lists)
+		ordered := inOrder(groups, lists)
+		byPlural := map[string][]Resource{}
+		for _, found := range ordered {
+			plural := found.GroupVersionResource.Resource
+			byPlural[plural] = append(byPlural[plural], found)
+		}
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		r.byPlural, r.fetched = byPlural, time.Now()
+		r.ordered, r.byPlural, r.fetched = ordered, byPlural, time.Now()
 		return nil, nil
 	})
 	select {
@@ -99,13 +132,13 @@ func (r *resources) refresh(ctx context.Context) error {
 	}
 }
 
-// index lists each group's preferred version before its others, and groups in the cluster's own order.
-func index(groups []*metav1.APIGroup, lists []*metav1.APIResourceList) map[string][]Resource {
+// inOrder lists each group's preferred version before its others, and groups in the cluster's own order.
+func inOrder(groups []*metav1.APIGroup, lists []*metav1.APIResourceList) []Resource {
 	byVersion := make(map[string]*metav1.APIResourceList, len(lists))
 	for _, l := range lists {
 		byVersion[l.GroupVersion] = l
 	}
-	out := map[string][]Resource{}
+	var out []Resource
 	for _, g := range groups {
 		versions := []string{g.PreferredVersion.GroupVersion}
 		for _, v := range g.Versions {
@@ -115,22 +148,35 @@ func index(groups []*metav1.APIGroup, lists []*metav1.APIResourceList) map[strin
 		}
 		for _, v := range versions {
 			if l := byVersion[v]; l != nil {
-				add(out, l)
+				out = append(out, served(l)...)
 			}
 		}
 	}
 	return out
 }
 
-func add(out map[string][]Resource, l *metav1.APIResourceList) {
+// served are the kinds of one group and version.
+func served(l *metav1.APIResourceList) []Resource {
 	gv, err := schema.ParseGroupVersion(l.GroupVersion)
 	if err != nil {
-		return
+		return nil
 	}
+	subresources := map[string][]string{}
+	for i := range l.APIResources {
+		if plural, below, ok := strings.Cut(l.APIResources[i].Name, "/"); ok {
+			subresources[plural] = append(subresources[plural], below)
+		}
+	}
+	var out []Resource
 	for i := range l.APIResources {
 		r := &l.APIResources[i]
-		out[r.Name] = append(out[r.Name], Resource{
+		if strings.Contains(r.Name, "/") {
+			continue
+		}
+		out = append(out, Resource{
 			GroupVersionResource: gv.WithResource(r.Name), Kind: r.Kind, Namespaced: r.Namespaced, Verbs: r.Verbs,
+			ShortNames: r.ShortNames, Categories: r.Categories, Subresources: subresources[r.Name],
 		})
 	}
+	return out
 }

@@ -5,6 +5,7 @@ package apiserver_test
 
 import (
 	"bytes"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"sync"
@@ -68,24 +69,27 @@ func TestRefusedLoginsTakeEquallyLong(t *testing.T) {
 	)
 	client, requests := direct(t), refusals(t)
 	took := map[string][]time.Duration{}
+	names := []string{"unknown user", "wrong password", "disabled, right password", "no password", "name that cannot be", "second factor, wrong password"}
 	for round := range rounds { // in turns, so that the load of the machine is the same for all
 		if round%free == 0 {
 			set().Forgive(t)
 		}
-		for _, name := range []string{"unknown user", "wrong password", "disabled, right password", "no password", "name that cannot be", "second factor, wrong password"} {
+		// In another order each time: a failed login makes the next one wait.
+		rand.Shuffle(len(names), func(i, j int) { names[i], names[j] = names[j], names[i] }) //nolint:gosec // only an order
+		for _, name := range names {
 			begun := time.Now()
 			client.Call(t, requests[name]).Want(t, wire.Unauthenticated)
 			took[name] = append(took[name], time.Since(begun))
 		}
 	}
-	var medians []time.Duration
+	var shortest []time.Duration // other load can make a login slower than it is, and never faster
 	for name, times := range took {
 		slices.Sort(times)
-		medians = append(medians, times[rounds/2])
+		shortest = append(shortest, times[0])
 		t.Logf("%-30s median %s, least %s", name, times[rounds/2].Round(10*time.Microsecond), times[0].Round(10*time.Microsecond))
 	}
-	if least, most := slices.Min(medians), slices.Max(medians); most > 2*least {
-		t.Errorf("the medians are between %s and %s", least, most)
+	if least, most := slices.Min(shortest), slices.Max(shortest); most > 2*least {
+		t.Errorf("the shortest take between %s and %s", least, most)
 	}
 }
 

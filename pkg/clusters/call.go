@@ -1,0 +1,99 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package clusters
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+
+	"k8s.io/client-go/rest"
+)
+
+// maxRetries bounds how often a call is made again that the cluster asked to make later.
+const maxRetries = 2
+
+const mediaTypeJSON = "application/json"
+
+// Call is a call to a cluster's API server.
+type Call struct {
+	// Method is the HTTP method; GET where it is empty.
+	Method   string
+	Resource Resource
+	// Namespace is empty for all namespaces, and for what is in none. Name is empty for the collection.
+	Namespace   string
+	Name        string
+	Subresource string
+	Query       url.Values
+	// Body is sent as ContentType, application/json where that is empty.
+	Body        []byte
+	ContentType string
+	// Accept is the media type of the answer; application/json where it is empty.
+	Accept string
+}
+
+// Answer is what the cluster's API server answered with.
+type Answer struct {
+	Body []byte
+	// Warnings are what it warned of beside the answer.
+	Warnings []string
+}
+
+// Do makes a call as the user. Errors are those of the API server, or say that it was not reached.
+func (c *Caller) Do(ctx context.Context, call Call) (Answer, error) {
+	method, accept, contentType := call.Method, call.Accept, call.ContentType
+	if method == "" {
+		method = http.MethodGet
+	}
+	if accept == "" {
+		accept = mediaTypeJSON
+	}
+	request := c.rest.Verb(method).AbsPath(path(call)...).SetHeader("Accept", accept).MaxRetries(maxRetries).WarningHandler(rest.NoWarnings{})
+	for key, values := range call.Query {
+		for _, value := range values {
+			request = request.Param(key, value)
+		}
+	}
+	if call.Body != nil {
+		if contentType == "" {
+			contentType = mediaTypeJSON
+		}
+		request = request.SetHeader("Content-Type", contentType).Body(call.Body)
+	}
+	result := request.Do(ctx)
+	if err := result.Error(); err != nil { // Raw alone would leave out what the API server said
+		return Answer{}, err
+	}
+	answer := Answer{}
+	for _, w := range result.Warnings() {
+		answer.Warnings = append(answer.Warnings, w.Text)
+	}
+	var err error
+	answer.Body, err = result.Raw()
+	return answer, err
+}
+
+// Get reads objects as JSON: a list where the name is empty, of all namespaces where the namespace is.
+func (c *Caller) Get(ctx context.Context, r Resource, namespace, name string, query url.Values) ([]byte, error) {
+	answer, err := c.Do(ctx, Call{Resource: r, Namespace: namespace, Name: name, Query: query})
+	return answer.Body, err
+}
+
+func path(call Call) []string {
+	r := call.Resource
+	segments := []string{"/apis", r.Group, r.Version}
+	if r.Group == "" {
+		segments = []string{"/api", r.Version}
+	}
+	if call.Namespace != "" {
+		segments = append(segments, "namespaces", call.Namespace)
+	}
+	segments = append(segments, r.GroupVersionResource.Resource)
+	for _, segment := range []string{call.Name, call.Subresource} {
+		if segment != "" {
+			segments = append(segments, segment)
+		}
+	}
+	return segments
+}
