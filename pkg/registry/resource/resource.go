@@ -6,30 +6,26 @@ package resource
 
 import (
 	"errors"
+	"maps"
 	"net/http"
 	"net/url"
 	"slices"
 	"strconv"
 	"strings"
 
-	authorizationv1 "k8s.io/api/authorization/v1"
-	"k8s.io/apimachinery/pkg/api/validate/content"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
-	utilvalidation "k8s.io/apimachinery/pkg/util/validation"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
 	"github.com/kubevision-io/kubevision/pkg/authorization"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
+	"github.com/kubevision-io/kubevision/pkg/objects"
+	"github.com/kubevision-io/kubevision/pkg/registry/target"
 )
 
 const (
-	paramNamespace = "namespace"
-	paramResource  = "resource"
-	paramName      = "name"
-
 	queryLabelSelector = "labelSelector"
 	queryFieldSelector = "fieldSelector"
 	queryLimit         = "limit"
@@ -37,16 +33,14 @@ const (
 )
 
 func parameterDocs() map[string]string {
-	return map[string]string{
-		authorization.ClusterParameter: "the name of the cluster",
-		paramNamespace:                 "the namespace",
-		paramResource:                  "the plural name of the kind: pods, deployments.apps or deployments.v1.apps",
-		paramName:                      "the name of the object",
-		queryLabelSelector:             "only objects whose labels match, such as app=web",
-		queryFieldSelector:             "only objects whose fields match, such as status.phase=Running",
-		queryLimit:                     "the most objects to return; meta.continue fetches the next page",
-		queryContinue:                  "meta.continue of the page before",
-	}
+	docs := target.Docs()
+	maps.Copy(docs, map[string]string{
+		queryLabelSelector: "only objects whose labels match, such as app=web",
+		queryFieldSelector: "only objects whose fields match, such as status.phase=Running",
+		queryLimit:         "the most objects to return; meta.continue fetches the next page",
+		queryContinue:      "meta.continue of the page before",
+	})
+	return docs
 }
 
 // Routes are the endpoints of this package.
@@ -62,7 +56,7 @@ func Routes(access *authorization.Access) []routes.Route {
 		{
 			Method: http.MethodGet, Path: inQuery, Operation: "listClusterObjects", Endpoint: list,
 			Doc:     "list the objects of a kind, of one namespace or of all",
-			Returns: dashboardv1alpha1.ObjectListEnvelope{}, Parameters: documented(inQuery, append([]string{paramNamespace}, listQueries...)...),
+			Returns: dashboardv1alpha1.ObjectListEnvelope{}, Parameters: documented(inQuery, append([]string{target.Namespace}, listQueries...)...),
 		},
 		{
 			Method: http.MethodGet, Path: inPath, Operation: "listNamespaceObjects", Endpoint: list,
@@ -72,7 +66,7 @@ func Routes(access *authorization.Access) []routes.Route {
 		{
 			Method: http.MethodGet, Path: inQuery + "/{name}", Operation: "getClusterObject", Endpoint: get,
 			Doc:     "get one object",
-			Returns: dashboardv1alpha1.ObjectEnvelope{}, Parameters: documented(inQuery+"/{name}", paramNamespace),
+			Returns: dashboardv1alpha1.ObjectEnvelope{}, Parameters: documented(inQuery+"/{name}", target.Namespace),
 		},
 		{
 			Method: http.MethodGet, Path: inPath + "/{name}", Operation: "getNamespaceObject", Endpoint: get,
@@ -92,42 +86,29 @@ func documented(path string, queries ...string) map[string]string {
 	return out
 }
 
-// target is what a request is about.
-type target struct {
-	resource  clusters.Resource
-	namespace string
-	name      string
-}
-
-func (t target) attributes(verb string) authorizationv1.ResourceAttributes {
-	return authorizationv1.ResourceAttributes{
-		Group: t.resource.Group, Version: t.resource.Version, Resource: t.resource.GroupVersionResource.Resource,
-		Verb: verb, Namespace: t.namespace, Name: t.name,
-	}
-}
-
 func list(r *routes.Request, caller *clusters.Caller) (routes.Result, error) {
 	query, err := listQuery(r)
 	if err != nil {
 		return routes.Result{}, err
 	}
-	t, err := resolve(r, caller, "list")
+	t, err := target.Read(r, caller, "list")
 	if err != nil {
 		return routes.Result{}, err
 	}
-	body, err := caller.Get(r.Context(), t.resource, t.namespace, "", query)
-	if err := authorization.Outcome(r.Context(), caller, t.attributes("list"), err); err != nil {
+	body, err := caller.Get(r.Context(), t.Resource, t.Namespace, "", query)
+	if err := authorization.Outcome(r.Context(), caller, t.Attributes("list"), err); err != nil {
 		return routes.Result{}, nameField(err, query)
 	}
-	objects, err := decodeList(body, t.resource)
+	found, err := objects.DecodeList(body, t.Resource)
 	if err != nil {
 		return routes.Result{}, err
 	}
-	meta := dashboardv1alpha1.Meta{Source: dashboardv1alpha1.SourceAPIServer, Continue: objects.next}
+	meta := dashboardv1alpha1.Meta{Source: dashboardv1alpha1.SourceAPIServer, Continue: found.Continue}
 	if query.Get(queryContinue) == "" {
-		meta.Total = objects.total()
+		meta.Total = found.Total()
 	}
-	return routes.Result{Data: objects.items, Meta: meta}, nil
+	items, err := objects.Encode(found.Items)
+	return routes.Result{Data: envelope.Raw(items), Meta: meta}, err
 }
 
 // nameField says which query parameter the cluster's API server did not like. It checks continue before fieldSelector, and names neither.
@@ -146,57 +127,20 @@ func nameField(err error, query url.Values) error {
 }
 
 func get(r *routes.Request, caller *clusters.Caller) (routes.Result, error) {
-	t, err := resolve(r, caller, "get")
+	t, err := target.ReadObject(r, caller, "get")
 	if err != nil {
 		return routes.Result{}, err
 	}
-	if t.resource.Namespaced && t.namespace == "" {
-		return routes.Result{}, envelope.Invalid(paramNamespace, "%s are in namespaces: say in which one", t.resource.GroupVersionResource.Resource)
-	}
-	body, err := caller.Get(r.Context(), t.resource, t.namespace, t.name, nil)
-	if err := authorization.Outcome(r.Context(), caller, t.attributes("get"), err); err != nil {
+	body, err := caller.Get(r.Context(), t.Resource, t.Namespace, t.Name, nil)
+	if err := authorization.Outcome(r.Context(), caller, t.Attributes("get"), err); err != nil {
 		return routes.Result{}, err
 	}
-	object, err := decodeObject(body, t.resource)
+	object, err := objects.Decode(body, t.Resource)
 	if err != nil {
 		return routes.Result{}, err
 	}
-	return routes.Result{Data: object, Meta: dashboardv1alpha1.Meta{Source: dashboardv1alpha1.SourceAPIServer}}, nil
-}
-
-// resolve reads the path. The kind is found by discovery only, never built into a URL as it was sent.
-func resolve(r *routes.Request, caller *clusters.Caller, verb string) (target, error) {
-	t := target{namespace: r.Path(paramNamespace), name: r.Path(paramName)}
-	if t.namespace == "" {
-		t.namespace = r.Query(paramNamespace)
-	}
-	if t.namespace != "" {
-		if err := routes.CheckLabel(paramNamespace, t.namespace); err != nil {
-			return target{}, err
-		}
-	}
-	if problems := content.IsPathSegmentName(t.name); len(problems) > 0 {
-		return target{}, envelope.Invalid(paramName, "name: %s", strings.Join(problems, "; "))
-	}
-	kind := r.Path(paramResource)
-	if problems := utilvalidation.IsDNS1123Subdomain(kind); len(problems) > 0 {
-		return target{}, envelope.Invalid(paramResource, "resource: %s", strings.Join(problems, "; "))
-	}
-	found, ok, err := caller.Resource(r.Context(), kind)
-	if err != nil {
-		return target{}, envelope.FromAPIError(err)
-	}
-	if !ok {
-		return target{}, envelope.New(dashboardv1alpha1.CodeNotFound, "the cluster serves no resource %q", kind)
-	}
-	if !slices.Contains(found.Verbs, verb) {
-		return target{}, envelope.New(dashboardv1alpha1.CodeNotFound, "the cluster offers no %s of %s", verb, kind)
-	}
-	if !found.Namespaced && t.namespace != "" {
-		return target{}, envelope.Invalid(paramNamespace, "%s are not in namespaces: leave the namespace out", kind)
-	}
-	t.resource = found
-	return t, nil
+	encoded, err := objects.Encode(object)
+	return routes.Result{Data: envelope.Raw(encoded), Meta: dashboardv1alpha1.Meta{Source: dashboardv1alpha1.SourceAPIServer}}, err
 }
 
 // listQuery takes over the query parameters that the cluster's API server knows, checked.

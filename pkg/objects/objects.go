@@ -1,7 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package resource
+// Package objects reads what a cluster's API server answers with, and makes of it what callers see.
+package objects
 
 import (
 	"bytes"
@@ -16,66 +17,63 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 )
 
-// object is a Kubernetes object of which only what must be touched is decoded.
-type object map[string]json.RawMessage
+// Object is a Kubernetes object of which only what must be touched is decoded.
+type Object map[string]json.RawMessage
 
-// objectList is a page of objects, ready to send.
-type objectList struct {
-	items     envelope.Raw
-	count     int64
-	next      string
+// List is a page of objects as callers see them.
+type List struct {
+	Items []Object
+	// Continue fetches the next page; empty on the last.
+	Continue string
+
 	remaining *int64
 }
 
-// total is the number of objects that match, nil where the cluster did not say how many are left.
-func (l objectList) total() *int64 {
+// Total is the number of objects that match, nil where the cluster did not say how many are left.
+func (l List) Total() *int64 {
 	switch {
-	case l.next == "":
-		return &l.count
+	case l.Continue == "":
+		return new(int64(len(l.Items)))
 	case l.remaining != nil:
-		return new(l.count + *l.remaining)
+		return new(int64(len(l.Items)) + *l.remaining)
 	default:
 		return nil
 	}
 }
 
-func decodeList(body []byte, r clusters.Resource) (objectList, error) {
+// DecodeList reads a list of the cluster's API server.
+func DecodeList(body []byte, r clusters.Resource) (List, error) {
 	var list struct {
 		Metadata struct {
 			Continue           string `json:"continue"`
 			RemainingItemCount *int64 `json:"remainingItemCount"`
 		} `json:"metadata"`
-		Items *[]object `json:"items"`
+		Items *[]Object `json:"items"`
 	}
 	if err := json.Unmarshal(body, &list); err != nil {
-		return objectList{}, unreadable(err)
+		return List{}, unreadable(err)
 	}
 	if list.Items == nil {
-		return objectList{}, unreadable(fmt.Errorf("the list of %s has no items", r.GroupVersionResource.Resource))
+		return List{}, unreadable(fmt.Errorf("the list of %s has no items", r.GroupVersionResource.Resource))
 	}
 	for _, o := range *list.Items {
 		if err := o.present(r); err != nil {
-			return objectList{}, err
+			return List{}, err
 		}
 	}
-	items, err := encode(*list.Items)
-	if err != nil {
-		return objectList{}, err
-	}
-	return objectList{
-		items: items, count: int64(len(*list.Items)), next: list.Metadata.Continue, remaining: list.Metadata.RemainingItemCount,
-	}, nil
+	return List{Items: *list.Items, Continue: list.Metadata.Continue, remaining: list.Metadata.RemainingItemCount}, nil
 }
 
-func decodeObject(body []byte, r clusters.Resource) (envelope.Raw, error) {
-	var o object
+// Decode reads an object of the cluster's API server.
+func Decode(body []byte, r clusters.Resource) (Object, error) {
+	var o Object
 	if err := json.Unmarshal(body, &o); err != nil {
 		return nil, unreadable(err)
 	}
 	if err := o.present(r); err != nil {
 		return nil, err
 	}
-	return encode(o)
+	return o, nil
 }
 
 // unreadable is an answer that no API server gives. Its content stays out of the error.
@@ -85,7 +83,7 @@ func unreadable(err error) error {
 
 // present makes an object what a caller sees: with its kind, which the items of a list lack, without managedFields, and without the
 // values of a Secret.
-func (o object) present(r clusters.Resource) error {
+func (o Object) present(r clusters.Resource) error {
 	if o == nil {
 		return unreadable(fmt.Errorf("an object of %s is null", r.GroupVersionResource.Resource))
 	}
@@ -96,7 +94,7 @@ func (o object) present(r clusters.Resource) error {
 	if o["apiVersion"], err = json.Marshal(r.GroupVersion().String()); err != nil {
 		return fmt.Errorf("encoding the apiVersion: %w", err)
 	}
-	var metadata object
+	var metadata Object
 	if err := json.Unmarshal(o["metadata"], &metadata); err != nil || metadata == nil {
 		return unreadable(fmt.Errorf("an object of %s has no metadata", r.GroupVersionResource.Resource))
 	}
@@ -106,7 +104,7 @@ func (o object) present(r clusters.Resource) error {
 			return err
 		}
 	}
-	o["metadata"], err = encode(metadata)
+	o["metadata"], err = Encode(metadata)
 	return err
 }
 
@@ -117,7 +115,7 @@ const (
 )
 
 // mask hides the values of a Secret, and leaves its keys. kubectl apply keeps a copy of what it was given in an annotation.
-func mask(o, metadata object) error {
+func mask(o, metadata Object) error {
 	for field, placeholder := range map[string]string{"data": maskedBase64, "stringData": masked} {
 		raw, ok := o[field]
 		if !ok {
@@ -130,7 +128,7 @@ func mask(o, metadata object) error {
 		for key := range values {
 			values[key] = placeholder
 		}
-		encoded, err := encode(values)
+		encoded, err := Encode(values)
 		if err != nil {
 			return err
 		}
@@ -145,13 +143,13 @@ func mask(o, metadata object) error {
 		return unreadable(errors.New("the annotations of a secret are not strings"))
 	}
 	delete(annotations, corev1.LastAppliedConfigAnnotation)
-	encoded, err := encode(annotations)
+	encoded, err := Encode(annotations)
 	metadata["annotations"] = json.RawMessage(encoded)
 	return err
 }
 
-// encode leaves <, > and & as they are, as kube-apiserver does.
-func encode[T any](v T) ([]byte, error) {
+// Encode is JSON, with <, > and & as they are, as kube-apiserver writes them.
+func Encode(v any) ([]byte, error) {
 	var b bytes.Buffer
 	e := json.NewEncoder(&b)
 	e.SetEscapeHTML(false)

@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-package resource
+package objects
 
 import (
 	"encoding/json"
@@ -17,6 +17,14 @@ import (
 
 func kind(group, version, plural, kind string) clusters.Resource {
 	return clusters.Resource{GroupVersionResource: schema.GroupVersionResource{Group: group, Version: version, Resource: plural}, Kind: kind, Namespaced: true}
+}
+
+func encoded(body []byte, r clusters.Resource) ([]byte, error) {
+	o, err := Decode(body, r)
+	if err != nil {
+		return nil, err
+	}
+	return Encode(o)
 }
 
 func TestDecodeList(t *testing.T) {
@@ -38,16 +46,20 @@ func TestDecodeList(t *testing.T) {
 		"text as it is":          {`{"metadata":{},"items":[{"metadata":{"name":"<&>"}}]}`, `[{"apiVersion":"v1","kind":"Pod","metadata":{"name":"<&>"}}]`, "", 1},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got, err := decodeList([]byte(tc.body), pods)
+			got, err := DecodeList([]byte(tc.body), pods)
+			if err != nil {
+				t.Fatal(err)
+			}
+			items, err := Encode(got.Items)
 			if err != nil {
 				t.Fatal(err)
 			}
 			total := int64(-1)
-			if n := got.total(); n != nil {
+			if n := got.Total(); n != nil {
 				total = *n
 			}
-			if string(got.items) != tc.want || got.next != tc.next || total != tc.total {
-				t.Errorf("got %s, next %q, total %d", got.items, got.next, total)
+			if string(items) != tc.want || got.Continue != tc.next || total != tc.total {
+				t.Errorf("got %s, next %q, total %d", items, got.Continue, total)
 			}
 		})
 	}
@@ -56,13 +68,13 @@ func TestDecodeList(t *testing.T) {
 func TestWhatIsNoListIsUnreachable(t *testing.T) {
 	for _, body := range []string{``, `<html>`, `null`, `{}`, `[]`, `{"items":{}}`, `{"items":null}`, `{"items":[null]}`, `{"items":[1]}`, `{"items":[{}]}`,
 		`{"items":[{"metadata":null}]}`, `{"items":[{"metadata":[]}]}`} {
-		_, err := decodeList([]byte(body), kind("", "v1", "pods", "Pod"))
+		_, err := DecodeList([]byte(body), kind("", "v1", "pods", "Pod"))
 		if err == nil || envelope.As(err).Code != dashboardv1alpha1.CodeUnreachable {
 			t.Errorf("%s: got %v, want 50200", body, err)
 		}
 	}
 	for _, body := range []string{``, `null`, `[]`, `{}`, `{"metadata":1}`} {
-		_, err := decodeObject([]byte(body), kind("", "v1", "pods", "Pod"))
+		_, err := encoded([]byte(body), kind("", "v1", "pods", "Pod"))
 		if err == nil || envelope.As(err).Code != dashboardv1alpha1.CodeUnreachable {
 			t.Errorf("%s: got %v, want 50200", body, err)
 		}
@@ -78,15 +90,19 @@ func secret() string {
 
 func TestSecretsAreMasked(t *testing.T) {
 	secrets := kind("", "v1", "secrets", "Secret")
-	one, err := decodeObject([]byte(secret()), secrets)
+	one, err := encoded([]byte(secret()), secrets)
 	if err != nil {
 		t.Fatal(err)
 	}
-	list, err := decodeList([]byte(`{"items":[`+secret()+`]}`), secrets)
+	list, err := DecodeList([]byte(`{"items":[`+secret()+`]}`), secrets)
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, got := range []string{string(one), string(list.items)} {
+	items, err := Encode(list.Items)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, got := range []string{string(one), string(items)} {
 		if strings.Contains(got, canary) {
 			t.Errorf("the value shows: %s", got)
 		}
@@ -103,7 +119,7 @@ func TestSecretsAreMasked(t *testing.T) {
 		t.Errorf("got %s", one)
 	}
 	for _, body := range []string{`{"metadata":{},"data":"` + canary + `"}`, `{"metadata":{"annotations":["` + canary + `"]}}`} {
-		_, err := decodeObject([]byte(body), secrets)
+		_, err := encoded([]byte(body), secrets)
 		if err == nil || strings.Contains(err.Error(), canary) {
 			t.Errorf("what cannot be masked must not be sent, nor be in the error: %v", err)
 		}
@@ -112,18 +128,18 @@ func TestSecretsAreMasked(t *testing.T) {
 
 func TestOnlySecretsAreMasked(t *testing.T) {
 	for _, r := range []clusters.Resource{kind("", "v1", "configmaps", "ConfigMap"), kind("example.com", "v1", "secrets", "Secret")} {
-		got, err := decodeObject([]byte(secret()), r)
+		got, err := encoded([]byte(secret()), r)
 		if err != nil || !strings.Contains(string(got), canary) {
 			t.Errorf("%v: %s, %v", r, got, err)
 		}
 	}
 }
 
-func FuzzDecodeObject(f *testing.F) {
+func FuzzDecode(f *testing.F) {
 	f.Add([]byte(secret()))
 	f.Add([]byte(`{"metadata":{"annotations":null},"data":null}`))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		got, err := decodeObject(body, kind("", "v1", "secrets", "Secret"))
+		got, err := encoded(body, kind("", "v1", "secrets", "Secret"))
 		if err != nil {
 			return
 		}

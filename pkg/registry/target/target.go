@@ -1,0 +1,117 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package target reads from a request which objects of a cluster it is about.
+package target
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	authorizationv1 "k8s.io/api/authorization/v1"
+	"k8s.io/apimachinery/pkg/api/validate/content"
+	utilvalidation "k8s.io/apimachinery/pkg/util/validation"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
+	"github.com/kubevision-io/kubevision/pkg/authorization"
+	"github.com/kubevision-io/kubevision/pkg/clusters"
+)
+
+// The parameters of a path.
+const (
+	Namespace = "namespace"
+	Resource  = "resource"
+	Name      = "name"
+)
+
+// Docs documents the parameters.
+func Docs() map[string]string {
+	return map[string]string{
+		authorization.ClusterParameter: "the name of the cluster",
+		Namespace:                      "the namespace",
+		Resource:                       "the plural name of the kind: pods, deployments.apps or deployments.v1.apps",
+		Name:                           "the name of the object",
+	}
+}
+
+// Target is what a request is about: one object, or a collection where it has no name.
+type Target struct {
+	Resource  clusters.Resource
+	Namespace string
+	Name      string
+}
+
+// Attributes are what an access review asks about a verb on the target.
+func (t Target) Attributes(verb string) authorizationv1.ResourceAttributes {
+	return authorizationv1.ResourceAttributes{
+		Group: t.Resource.Group, Version: t.Resource.Version, Resource: t.Resource.GroupVersionResource.Resource,
+		Verb: verb, Namespace: t.Namespace, Name: t.Name,
+	}
+}
+
+// Call is a call about the target.
+func (t Target) Call(method string) clusters.Call {
+	return clusters.Call{Method: method, Resource: t.Resource, Namespace: t.Namespace, Name: t.Name}
+}
+
+// Read reads the target of a request from its path, and the namespace from its query where the path has none. The verb is one that the cluster
+// must offer. The kind is found by discovery only, never built into a URL as it was sent.
+func Read(r *routes.Request, caller *clusters.Caller, verb string) (Target, error) {
+	namespace := r.Path(Namespace)
+	if namespace == "" {
+		namespace = r.Query(Namespace)
+	}
+	return Find(r.Context(), caller, verb, r.Path(Resource), namespace, r.Path(Name))
+}
+
+// ReadObject is Read for one object: what is in namespaces must have one.
+func ReadObject(r *routes.Request, caller *clusters.Caller, verb string) (Target, error) {
+	t, err := Read(r, caller, verb)
+	if err != nil {
+		return Target{}, err
+	}
+	return t, t.CheckNamespaced()
+}
+
+// CheckNamespaced is an error for a target without the namespace that objects of its kind are in.
+func (t Target) CheckNamespaced() error {
+	if t.Resource.Namespaced && t.Namespace == "" {
+		return envelope.Invalid(Namespace, "%s are in namespaces: say in which one", t.Resource.GroupVersionResource.Resource)
+	}
+	return nil
+}
+
+// Find is Read for names that come from elsewhere than the path. Namespace and name may be empty.
+func Find(ctx context.Context, caller *clusters.Caller, verb, kind, namespace, name string) (Target, error) {
+	if namespace != "" {
+		if err := routes.CheckLabel(Namespace, namespace); err != nil {
+			return Target{}, err
+		}
+	}
+	if problems := content.IsPathSegmentName(name); len(problems) > 0 {
+		return Target{}, envelope.Invalid(Name, "name: %s", strings.Join(problems, "; "))
+	}
+	if kind == "" {
+		return Target{}, envelope.Required(Resource)
+	}
+	if problems := utilvalidation.IsDNS1123Subdomain(kind); len(problems) > 0 {
+		return Target{}, envelope.Invalid(Resource, "resource: %s", strings.Join(problems, "; "))
+	}
+	found, ok, err := caller.Resource(ctx, kind)
+	if err != nil {
+		return Target{}, envelope.FromAPIError(err)
+	}
+	if !ok {
+		return Target{}, envelope.New(dashboardv1alpha1.CodeNotFound, "the cluster serves no resource %q", kind)
+	}
+	if !slices.Contains(found.Verbs, verb) {
+		return Target{}, envelope.New(dashboardv1alpha1.CodeNotFound, "the cluster offers no %s of %s", verb, kind)
+	}
+	if !found.Namespaced && namespace != "" {
+		return Target{}, envelope.Invalid(Namespace, "%s are not in namespaces: leave the namespace out", kind)
+	}
+	return Target{Resource: found, Namespace: namespace, Name: name}, nil
+}
