@@ -31,6 +31,10 @@ func FromAPIError(err error) *Error {
 	if why, ok := lastAdmin(&s); ok {
 		return New(dashboardv1alpha1.CodeConflict, "%s", why).Because(err)
 	}
+	if why, ok := badPatch(&s); ok { // without the cause, which would bring the object into the log
+		e := Invalid("body", "the patch does not fit the object: %s", why)
+		return e.Because(errors.New("the patch was refused"))
+	}
 	code := codeOf(&s)
 	switch code {
 	case dashboardv1alpha1.CodeUnreachable:
@@ -57,6 +61,21 @@ func lastAdmin(s *metav1.Status) (string, bool) {
 		}
 	}
 	return "", false
+}
+
+// badPatch finds why a patch cannot be applied. kube-apiserver says that behind a quotation of the whole object as it would be, in which there
+// may be values that the caller must not see.
+func badPatch(s *metav1.Status) (string, bool) {
+	if s.Reason != metav1.StatusReasonInvalid || s.Details == nil || len(s.Details.Causes) != 1 || s.Details.Causes[0].Field != "patch" {
+		return "", false
+	}
+	message := s.Details.Causes[0].Message
+	for _, end := range []string{"}\": ", "]\": ", "}: ", "]: "} {
+		if i := strings.LastIndex(message, end); i >= 0 {
+			return message[i+len(end):], true
+		}
+	}
+	return "it has another form", true
 }
 
 func unreachable(cause error) *Error {

@@ -11,6 +11,7 @@ import (
 	"net"
 	"net/http"
 	"net/url"
+	"strings"
 	"syscall"
 	"testing"
 
@@ -121,5 +122,25 @@ func TestAnyOtherErrorIsInternalAndSilent(t *testing.T) {
 	e := As(fmt.Errorf("reading: %w", errors.New("password hunter2")))
 	if e.Code != dashboardv1alpha1.CodeInternal || e.Message != Internal(nil).Message {
 		t.Errorf("got %d %q", e.Code, e.Message)
+	}
+}
+
+// What kube-apiserver says of a patch quotes the object that it would make.
+func TestABadPatchIsNotQuoted(t *testing.T) {
+	const canary = "aHVudGVyMg"
+	for name, tc := range map[string]struct{ value, detail, want string }{
+		"an unknown field":    {`{"data":{"p":"` + canary + `"},"spec":{}}`, `strict decoding error: unknown field "spec"`, `strict decoding error: unknown field "spec"`},
+		"a list":              {`["` + canary + `"]`, "cannot unmarshal", "cannot unmarshal"},
+		"a map of Go":         {"map[p:" + canary + "]", "invalid type", "invalid type"},
+		"what ends otherwise": {canary, canary, "it has another form"},
+	} {
+		err := apierrors.NewInvalid(schema.GroupKind{}, "", field.ErrorList{field.Invalid(field.NewPath("patch"), tc.value, tc.detail)})
+		got := FromAPIError(err)
+		if got.Code != dashboardv1alpha1.CodeInvalid || !strings.HasSuffix(got.Message, tc.want) {
+			t.Errorf("%s: got %d %q", name, got.Code, got.Message)
+		}
+		if strings.Contains(got.Error(), canary) {
+			t.Errorf("%s: the value is in %q", name, got.Error())
+		}
 	}
 }

@@ -9,10 +9,10 @@ import (
 	"mime"
 	"net/http"
 	"slices"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/types"
 
-	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
@@ -143,19 +143,30 @@ func checkOperations(body []byte, secret bool) ([]byte, []string, error) {
 		case o.Path == "":
 			return nil, nil, envelope.Required("path")
 		}
-		if !secret {
-			continue
-		}
-		var value any
-		if err := json.Unmarshal(o.Value, &value); err != nil {
-			value = nil // there is none
-		}
-		for _, text := range texts(value) {
-			if isPlaceholder(text) {
-				return nil, nil, envelope.New(dashboardv1alpha1.CodeInvalid, "a masked value cannot be written: leave it out of the patch")
+		if secret {
+			values, err := o.values()
+			if err != nil {
+				return nil, nil, err
 			}
-			confidential = append(confidential, text)
+			confidential = append(confidential, values...)
 		}
 	}
 	return body, confidential, nil
+}
+
+// values are those that the operation would put into a Secret.
+func (o operation) values() ([]string, error) {
+	const data = "/" + fieldData + "/"
+	if o.From != nil && (!strings.HasPrefix(*o.From, data) || !strings.HasPrefix(o.Path, data)) {
+		return nil, envelope.Invalid("from", "in a Secret, values are moved and copied within %s only: elsewhere they would show", fieldData)
+	}
+	var value any
+	if err := json.Unmarshal(o.Value, &value); err != nil {
+		return nil, nil // there is none
+	}
+	found := texts(value)
+	if slices.ContainsFunc(found, func(text string) bool { return isPlaceholder(text) }) {
+		return nil, envelope.Invalid("body", "a masked value cannot be written: leave it out of the patch")
+	}
+	return found, nil
 }

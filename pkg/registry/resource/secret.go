@@ -154,8 +154,9 @@ func withhold(err error, confidential []string) error {
 	if !ok || len(confidential) == 0 {
 		return err
 	}
+	longestFirst := slices.SortedFunc(slices.Values(confidential), func(a, b string) int { return len(b) - len(a) })
 	clean := func(text string) string {
-		for _, value := range confidential {
+		for _, value := range longestFirst {
 			if len(value) >= shortest {
 				text = strings.ReplaceAll(text, value, objects.Masked)
 			}

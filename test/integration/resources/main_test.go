@@ -1,0 +1,132 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package resources tests what the dashboard's API does with the objects of a cluster, against a real one.
+package resources
+
+import (
+	"context"
+	"encoding/json"
+	"net/http"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/kubevision-io/kubevision/test/conformance/fixture"
+	"github.com/kubevision-io/kubevision/test/conformance/wire"
+	"github.com/kubevision-io/kubevision/test/environment"
+)
+
+const (
+	host = "host"
+
+	jsonType      = "application/json"
+	yamlType      = "application/yaml"
+	applyType     = "application/apply-patch+yaml"
+	mergeType     = "application/merge-patch+json"
+	strategicType = "application/strategic-merge-patch+json"
+	jsonPatchType = "application/json-patch+json"
+)
+
+var env *environment.Environment
+
+func TestMain(m *testing.M) {
+	os.Exit(environment.Main(m, func(e *environment.Environment) { env = e }))
+}
+
+func set() fixture.Set { return fixture.Set{Client: env.Client} }
+
+// person is a user who is logged in.
+type person struct {
+	fixture.User
+	fixture.Login
+
+	client *wire.Client
+}
+
+// newPerson binds a new user to a role on the host: in some namespaces, or everywhere.
+func newPerson(tb testing.TB, role string, namespaces ...string) person {
+	tb.Helper()
+	set().HostCluster(tb, host)
+	client, err := wire.New(env.KubeVision.Endpoint(), env.KubeVision.CAPEM())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	p := person{User: set().User(tb, role), client: client}
+	set().Bind(tb, role, fixture.Grant{Role: role, Subjects: fixture.KubeVisionUsers(p.User), Cluster: host, Namespaces: namespaces})
+	p.Login = p.User.Login(tb, client, wire.DirectPath)
+	return p
+}
+
+// send asks about objects of the host; the path begins behind the name of the cluster.
+func (p person) send(tb testing.TB, method, path, contentType, body string) wire.Envelope {
+	tb.Helper()
+	r := wire.Request{Method: method, Path: wire.DirectPath + "/clusters/" + host + path, Bearer: p.AccessToken, Body: body}
+	if contentType != "" {
+		r.Header = http.Header{"Content-Type": {contentType}}
+	}
+	return p.client.Call(tb, r)
+}
+
+func (p person) get(tb testing.TB, path string) wire.Envelope {
+	tb.Helper()
+	return p.send(tb, http.MethodGet, path, "", "")
+}
+
+// in is the path of the objects of a kind in a namespace, or of one of them.
+func in(namespace, kind string, name ...string) string {
+	return "/namespaces/" + namespace + "/resources/" + strings.Join(append([]string{kind}, name...), "/")
+}
+
+type object = map[string]any
+
+func decoded(tb testing.TB, e wire.Envelope) object {
+	tb.Helper()
+	var o object
+	e.Want(tb, wire.OK).Into(tb, &o)
+	return o
+}
+
+// at is the value at a path of an object, nil where there is none.
+func at(o object, path ...string) any {
+	var current any = o
+	for _, segment := range path {
+		next, ok := current.(object)
+		if !ok {
+			return nil
+		}
+		current = next[segment]
+	}
+	return current
+}
+
+// encoded is an object as a body.
+func encoded(tb testing.TB, o any) string {
+	tb.Helper()
+	body, err := json.Marshal(o)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return string(body)
+}
+
+// names are those of the objects of a list, in its order.
+func names(tb testing.TB, e wire.Envelope) []string {
+	tb.Helper()
+	var items []object
+	e.Want(tb, wire.OK).Into(tb, &items)
+	out := make([]string, 0, len(items))
+	for _, item := range items {
+		name, _ := at(item, "metadata", "name").(string)
+		out = append(out, name)
+	}
+	return out
+}
+
+// becomes waits until a request is answered with a code.
+func (p person) becomes(tb testing.TB, code int, path string) {
+	tb.Helper()
+	fixture.Eventually(tb, "wait for "+path, func(ctx context.Context) error {
+		return p.client.Answers(ctx, code, wire.Request{Path: wire.DirectPath + "/clusters/" + host + path, Bearer: p.AccessToken})
+	})
+}

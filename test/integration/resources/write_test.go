@@ -1,0 +1,229 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package resources
+
+import (
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/kubevision-io/kubevision/test/conformance/wire"
+)
+
+const deployment = `apiVersion: apps/v1
+kind: Deployment
+metadata:
+  name: web
+spec:
+  replicas: 2
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      containers:
+      - {name: main, image: "nginx:1"}
+`
+
+// TestLifecycle of an object, by every way to change it.
+func TestLifecycle(t *testing.T) {
+	ns := set().Namespace(t, "lifecycle")
+	dev := newPerson(t, "dev", ns)
+	web := in(ns, "deployments", "web")
+
+	created := decoded(t, dev.send(t, http.MethodPost, in(ns, "deployments"), yamlType, deployment))
+	if at(created, "metadata", "managedFields") != nil || at(created, "kind") != "Deployment" || at(created, "metadata", "namespace") != ns {
+		t.Errorf("created %v", created)
+	}
+	dev.send(t, http.MethodPost, in(ns, "deployments"), yamlType, deployment).Want(t, wire.Conflict)
+
+	read := decoded(t, dev.get(t, web))
+	at(read, "spec").(object)["replicas"] = 3.0 //nolint:forcetypeassert // a Deployment has a spec
+	replaced := decoded(t, dev.send(t, http.MethodPut, web, jsonType, encoded(t, read)))
+	if at(replaced, "spec", "replicas") != 3.0 {
+		t.Errorf("replaced %v", replaced)
+	}
+	if e := dev.send(t, http.MethodPut, web, jsonType, encoded(t, read)).Want(t, wire.Stale); !strings.Contains(e.Message, "modified") {
+		t.Errorf("the message is %q", e.Message)
+	}
+	delete(read["metadata"].(object), "resourceVersion") //nolint:forcetypeassert // an object has metadata
+	if e := dev.send(t, http.MethodPut, web, jsonType, encoded(t, read)).Want(t, wire.Required); e.Meta.Field != "metadata.resourceVersion" {
+		t.Errorf("the field is %q", e.Meta.Field)
+	}
+
+	for contentType, patch := range map[string]string{
+		mergeType:     `{"metadata":{"labels":{"merge":"1"}}}`,
+		strategicType: `{"spec":{"template":{"spec":{"containers":[{"name":"side","image":"busybox:1"}]}}}}`,
+		jsonPatchType: `[{"op":"add","path":"/metadata/annotations/x","value":"1"}]`,
+		applyType:     "apiVersion: apps/v1\nkind: Deployment\nmetadata: {labels: {applied: \"1\"}}\n",
+	} {
+		dev.send(t, http.MethodPatch, web, contentType, patch).Want(t, wire.OK)
+	}
+	patched := decoded(t, dev.get(t, web))
+	if at(patched, "metadata", "labels", "merge") != "1" || at(patched, "metadata", "labels", "applied") != "1" ||
+		at(patched, "metadata", "annotations", "x") != "1" || strings.Count(encoded(t, at(patched, "spec")), `"image"`) != 2 {
+		t.Errorf("patched %v", patched)
+	}
+
+	if e := dev.send(t, http.MethodDelete, web, "", "").Want(t, wire.OK); string(e.Data) != "null" {
+		t.Errorf("a deletion answers %s", e.Data)
+	}
+	dev.get(t, web).Want(t, wire.NotFound)
+	dev.send(t, http.MethodDelete, web, "", "").Want(t, wire.NotFound)
+}
+
+// TestApplyConflict names the other manager and the fields, and is overcome only on request.
+func TestApplyConflict(t *testing.T) {
+	ns := set().Namespace(t, "apply")
+	dev := newPerson(t, "dev", ns)
+	config := in(ns, "configmaps", "shared")
+	dev.send(t, http.MethodPost, in(ns, "configmaps"), jsonType,
+		`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"shared"},"data":{"k":"theirs"}}`).Want(t, wire.OK)
+	mine := "apiVersion: v1\nkind: ConfigMap\ndata: {k: mine}\n"
+	// What was created is managed by the same name, by another operation.
+	e := dev.send(t, http.MethodPatch, config, applyType, mine).Want(t, wire.Stale)
+	if !strings.Contains(e.Message, ".data.k") || !strings.Contains(e.Message, "kubevision") {
+		t.Errorf("the message is %q", e.Message)
+	}
+	if got := at(decoded(t, dev.get(t, config)), "data", "k"); got != "theirs" {
+		t.Errorf("the value is %v", got)
+	}
+	dev.send(t, http.MethodPatch, config+"?force=maybe", applyType, mine).Want(t, wire.Invalid)
+	dev.send(t, http.MethodPatch, config+"?force=true", mergeType, `{"data":{"k":"x"}}`).Want(t, wire.Invalid)
+	if got := at(decoded(t, dev.send(t, http.MethodPatch, config+"?force=true", applyType, mine)), "data", "k"); got != "mine" {
+		t.Errorf("the value is %v", got)
+	}
+	// Applying makes what is not there.
+	other := "apiVersion: v1\nkind: ConfigMap\ndata: {k: new}\n"
+	if got := at(decoded(t, dev.send(t, http.MethodPatch, in(ns, "configmaps", "new"), applyType, other)), "metadata", "name"); got != "new" {
+		t.Errorf("the name is %v", got)
+	}
+}
+
+// TestDeletion says what becomes of what an object owns. No garbage is collected here: what is to happen shows in the finalizers.
+func TestDeletion(t *testing.T) {
+	ns := set().Namespace(t, "deletion")
+	dev := newPerson(t, "dev", ns)
+	for policy, finalizer := range map[string]string{"": "", "Background": "", "Foreground": "foregroundDeletion", "Orphan": "orphan"} {
+		name := "job" + strings.ToLower(policy)
+		dev.send(t, http.MethodPost, in(ns, "jobs"), yamlType, "apiVersion: batch/v1\nkind: Job\nmetadata: {name: "+name+"}\n"+
+			"spec: {template: {spec: {restartPolicy: Never, containers: [{name: a, image: a}]}}}\n").Want(t, wire.OK)
+		query := ""
+		if policy != "" {
+			query = "?propagationPolicy=" + policy
+		}
+		e := dev.send(t, http.MethodDelete, in(ns, "jobs", name)+query, "", "").Want(t, wire.OK)
+		if got := strings.Contains(string(e.Data), `"finalizers":["`+finalizer+`"]`); got != (finalizer != "") {
+			t.Errorf("%q: %s", policy, e.Data)
+		}
+	}
+	pods := in(ns, "pods", "none")
+	for query, field := range map[string]string{
+		"propagationPolicy=background": "propagationPolicy", "gracePeriodSeconds=-1": "gracePeriodSeconds", "gracePeriodSeconds=x": "gracePeriodSeconds",
+		"dryRun=some": "dryRun",
+	} {
+		if e := dev.send(t, http.MethodDelete, pods+"?"+query, "", "").Want(t, wire.Invalid); e.Meta.Field != field {
+			t.Errorf("%s: the field is %q", query, e.Meta.Field)
+		}
+	}
+}
+
+// TestWhereAManifestMayGo: the body never contradicts the URL, and says what the URL leaves open.
+func TestWhereAManifestMayGo(t *testing.T) {
+	ns := set().Namespace(t, "conform")
+	dev := newPerson(t, "dev", ns)
+	config := func(change func(object)) string {
+		o := object{"apiVersion": "v1", "kind": "ConfigMap", "metadata": object{"name": "a"}}
+		change(o)
+		return encoded(t, o)
+	}
+	meta := func(field string, value any) string {
+		return config(func(o object) { o["metadata"].(object)[field] = value }) //nolint:forcetypeassert // made above
+	}
+	for name, tc := range map[string]struct {
+		code             int
+		field, url, body string
+	}{
+		"another kind":         {wire.Invalid, "kind", in(ns, "configmaps"), config(func(o object) { o["kind"] = "Secret" })},
+		"another version":      {wire.Invalid, "apiVersion", in(ns, "configmaps"), config(func(o object) { o["apiVersion"] = "v2" })},
+		"another group":        {wire.Invalid, "apiVersion", in(ns, "deployments.apps"), config(func(o object) { o["apiVersion"] = "example.com/v1" })},
+		"no version":           {wire.Required, "apiVersion", in(ns, "configmaps"), config(func(o object) { delete(o, "apiVersion") })},
+		"no kind":              {wire.Required, "kind", in(ns, "configmaps"), config(func(o object) { delete(o, "kind") })},
+		"no name":              {wire.Required, "metadata.name", in(ns, "configmaps"), config(func(o object) { delete(o, "metadata") })},
+		"a number as a name":   {wire.Invalid, "metadata.name", in(ns, "configmaps"), meta("name", 1)},
+		"a list as metadata":   {wire.Invalid, "metadata", in(ns, "configmaps"), config(func(o object) { o["metadata"] = []any{} })},
+		"another namespace":    {wire.Invalid, "metadata.namespace", in(ns, "configmaps"), meta("namespace", "default")},
+		"no namespace":         {wire.Invalid, "namespace", "/resources/configmaps", config(func(object) {})},
+		"a namespace too many": {wire.Invalid, "metadata.namespace", "/resources/nodes", `{"apiVersion":"v1","kind":"Node","metadata":{"name":"n","namespace":"x"}}`},
+		"a bad namespace":      {wire.Invalid, "metadata.namespace", "/resources/configmaps", meta("namespace", "../x")},
+		"an unknown field":     {wire.Invalid, "spec", in(ns, "configmaps"), config(func(o object) { o["spec"] = object{} })},
+		"a bad name":           {wire.Rejected, "", in(ns, "configmaps"), meta("name", "No_Name")},
+		"text":                 {42200, "", in(ns, "configmaps"), `{"apiVersion":`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if e := dev.send(t, http.MethodPost, tc.url, jsonType, tc.body).Want(t, tc.code); e.Meta.Field != tc.field {
+				t.Errorf("the field is %q (%s), want %q", e.Meta.Field, e.Message, tc.field)
+			}
+		})
+	}
+	for name, tc := range map[string]struct{ url, body string }{
+		"the namespace of the body": {"/resources/configmaps", `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"b","namespace":"` + ns + `"}}`},
+		"the namespace of a query":  {"/resources/configmaps?namespace=" + ns, `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"c"}}`},
+		"a generated name":          {in(ns, "configmaps"), `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"generateName":"d-"}}`},
+		"in a manifest":             {in(ns, "configmaps"), `{"manifest":"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: e}\n"}`},
+		"another version than the preferred one": {in(ns, "horizontalpodautoscalers"), `{"apiVersion":"autoscaling/v1","kind":"HorizontalPodAutoscaler",` +
+			`"metadata":{"name":"f"},"spec":{"maxReplicas":2,"scaleTargetRef":{"kind":"Deployment","name":"x","apiVersion":"apps/v1"}}}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := decoded(t, dev.send(t, http.MethodPost, tc.url, jsonType, tc.body))
+			if at(o, "metadata", "namespace") != ns {
+				t.Errorf("it is in %v", at(o, "metadata", "namespace"))
+			}
+		})
+	}
+}
+
+// TestPatchesAreChecked before anybody is asked, and by the API server.
+func TestPatchesAreChecked(t *testing.T) {
+	ns := set().Namespace(t, "patches")
+	dev, viewer := newPerson(t, "dev", ns), newPerson(t, "readonly", ns)
+	config := in(ns, "configmaps", "a")
+	dev.send(t, http.MethodPost, in(ns, "configmaps"), jsonType, `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a"}}`).Want(t, wire.OK)
+	for name, tc := range map[string]struct {
+		code              int
+		contentType, body string
+	}{
+		"no media type":           {wire.Invalid, jsonType, `{}`},
+		"nothing":                 {wire.Required, mergeType, ""},
+		"not JSON":                {wire.Invalid, mergeType, `{`},
+		"null":                    {wire.Invalid, mergeType, `null`},
+		"a list":                  {wire.Invalid, mergeType, `[]`},
+		"an object as operations": {wire.Invalid, jsonPatchType, `{}`},
+		"no operation":            {wire.Required, jsonPatchType, `[{"path":"/a"}]`},
+		"no path":                 {wire.Required, jsonPatchType, `[{"op":"remove"}]`},
+		"an unknown operation":    {wire.Invalid, jsonPatchType, `[{"op":"steal","path":"/a"}]`},
+		"a field nobody knows":    {wire.Invalid, jsonPatchType, `[{"op":"remove","path":"/a","force":true}]`},
+		"a path that is not":      {wire.Rejected, jsonPatchType, `[{"op":"remove","path":"/data/none"}]`},
+		"another name":            {wire.Invalid, mergeType, `{"metadata":{"name":"b"}}`},
+		"another kind":            {wire.Invalid, mergeType, `{"kind":"Secret"}`},
+		"an unknown field":        {wire.Invalid, mergeType, `{"spec":{}}`},
+		"a bad label":             {wire.Rejected, mergeType, `{"metadata":{"labels":{"a b":"c"}}}`},
+		"apply: not YAML":         {42200, applyType, "a: ["},
+		"apply: two":              {42200, applyType, "kind: ConfigMap\n---\nkind: ConfigMap\n"},
+		"apply: another name":     {wire.Invalid, applyType, "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: b}\n"},
+		"stale":                   {wire.Stale, mergeType, `{"metadata":{"resourceVersion":"1"},"data":{"k":"v"}}`},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dev.send(t, http.MethodPatch, config, tc.contentType, tc.body).Want(t, tc.code)
+		})
+	}
+	for _, contentType := range []string{mergeType, strategicType, applyType} {
+		body := `{"apiVersion":"v1","kind":"ConfigMap","data":{"k":"v"}}`
+		viewer.send(t, http.MethodPatch, config, contentType, body).Want(t, wire.Forbidden)
+		viewer.send(t, http.MethodPatch, in(ns, "configmaps", "new"), contentType, body).Want(t, wire.Forbidden)
+		viewer.send(t, http.MethodPatch, in("default", "configmaps", "a"), contentType, body).Want(t, wire.NamespaceForbidden)
+	}
+	if got := at(decoded(t, viewer.get(t, config)), "data"); got != nil {
+		t.Errorf("the data are %v", got)
+	}
+}
