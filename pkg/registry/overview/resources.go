@@ -25,10 +25,21 @@ func (a amount) most(b amount) amount {
 	return amount{cpu: max(a.cpu, b.cpu), memory: max(a.memory, b.memory)}
 }
 
+// raised adds to limits. Where there is none there is still none.
+func (a amount) raised(by amount) amount {
+	if a.cpu > 0 {
+		a.cpu += by.cpu
+	}
+	if a.memory > 0 {
+		a.memory += by.memory
+	}
+	return a
+}
+
 // addWanted adds what a Pod asks for and may use, as the scheduler reckons it.
 func addWanted(spec *corev1.PodSpec, out *dashboardv1alpha1.OverviewResources) {
-	requests := wanted(spec, func(r *corev1.ResourceRequirements) corev1.ResourceList { return r.Requests })
-	limits := wanted(spec, func(r *corev1.ResourceRequirements) corev1.ResourceList { return r.Limits })
+	requests := wanted(spec, func(r *corev1.ResourceRequirements) corev1.ResourceList { return r.Requests }).plus(amountOf(spec.Overhead))
+	limits := wanted(spec, func(r *corev1.ResourceRequirements) corev1.ResourceList { return r.Limits }).raised(amountOf(spec.Overhead))
 	out.CPU.Requests += requests.cpu
 	out.CPU.Limits += limits.cpu
 	out.Memory.Requests += requests.memory
@@ -60,7 +71,7 @@ func wanted(spec *corev1.PodSpec, of func(*corev1.ResourceRequirements) corev1.R
 			total.memory = q.Value()
 		}
 	}
-	return total.plus(amountOf(spec.Overhead))
+	return total
 }
 
 // usage is what the metrics API says.

@@ -4,12 +4,20 @@
 package views_test
 
 import (
+	"context"
 	"fmt"
+	"net"
 	"slices"
 	"testing"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
+
+	"github.com/kubevision-io/kubevision/hack/localcluster"
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/test/conformance/fixture"
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
@@ -113,4 +121,46 @@ func TestSearchOfSeveralClusters(t *testing.T) {
 	limited.get(t, "/search?q=a&clusters="+host+",other").Want(t, wire.ClusterForbidden)
 	limited.get(t, "/search?q=a&clusters=A%2fB").Want(t, wire.Invalid)
 	limited.get(t, "/search").Want(t, wire.Required)
+}
+
+// TestSearchWaitsForNobody: a cluster that takes connections and says nothing is reported beside what the others have.
+func TestSearchWaitsForNobody(t *testing.T) {
+	w := newWorld(t)
+	limited := newViewer(t, "dev", w.mine)
+	silent, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = silent.Close() }()
+	config := env.Cluster.Config()
+	text, err := localcluster.Kubeconfig(&rest.Config{
+		Host: "https://" + silent.Addr().String(), BearerToken: "none", TLSClientConfig: rest.TLSClientConfig{CAData: config.CAData},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	name := fixture.Name("silent")
+	set().Create(t, &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: fixture.SystemNamespace, Name: name}, StringData: map[string]string{"kubeconfig": string(text)},
+	})
+	set().Create(t, &kubevisionv1alpha1.KubeVisionCluster{
+		ObjectMeta: metav1.ObjectMeta{Name: name},
+		Spec:       kubevisionv1alpha1.KubeVisionClusterSpec{KubeconfigSecretRef: &kubevisionv1alpha1.SecretKeyReference{Name: name}},
+	})
+	set().Bind(t, "silent", fixture.Grant{Role: "dev", Subjects: fixture.KubeVisionUsers(limited.user), Cluster: name, Hopeless: true})
+	path := "/search?clusters=" + host + "," + name + "&q=" + w.mark
+	var took time.Duration
+	fixture.Eventually(t, "be allowed to use the cluster", func(ctx context.Context) error {
+		begun := time.Now()
+		err := limited.client.Answers(ctx, wire.OK, limited.asks(path))
+		took = time.Since(begun)
+		return err
+	})
+	if took > 15*time.Second {
+		t.Errorf("a silent cluster makes the search take %s", took)
+	}
+	got, _ := read[dashboardv1alpha1.SearchResults](t, limited, path)
+	if got.Total != 3 || len(got.Clusters) != 2 || got.Clusters[1].ID != name || got.Clusters[1].Status != dashboardv1alpha1.AccessUnreachable {
+		t.Errorf("found %+v", got)
+	}
 }
