@@ -35,10 +35,16 @@ import (
 	accessregistry "github.com/kubevision-io/kubevision/pkg/registry/access"
 	"github.com/kubevision-io/kubevision/pkg/registry/auth"
 	"github.com/kubevision-io/kubevision/pkg/registry/cluster"
+	"github.com/kubevision-io/kubevision/pkg/registry/compare"
 	"github.com/kubevision-io/kubevision/pkg/registry/manage"
+	"github.com/kubevision-io/kubevision/pkg/registry/overview"
+	"github.com/kubevision-io/kubevision/pkg/registry/quota"
 	"github.com/kubevision-io/kubevision/pkg/registry/resource"
 	"github.com/kubevision-io/kubevision/pkg/registry/rolebinding"
+	"github.com/kubevision-io/kubevision/pkg/registry/search"
+	"github.com/kubevision-io/kubevision/pkg/registry/served"
 	"github.com/kubevision-io/kubevision/pkg/registry/session"
+	"github.com/kubevision-io/kubevision/pkg/registry/topology"
 	"github.com/kubevision-io/kubevision/pkg/registry/union"
 	"github.com/kubevision-io/kubevision/pkg/registry/user"
 )
@@ -159,8 +165,12 @@ func (c *Config) routes(ctx context.Context, s *state, clients *clientFinder) (*
 	bindingEndpoints := &rolebinding.Endpoints{Host: host}
 	sessionEndpoints := &session.Endpoints{Host: host, Audit: log, Client: clients.find}
 	access := &authorization.Access{Reviewer: reviewer, Connections: connections}
-	resourceEndpoints := &resource.Endpoints{Access: &union.Access{Access: access, Reader: s.cache}, Fresh: authEndpoints.Fresh, Audit: log}
 	accessEndpoints := &accessregistry.Endpoints{Reader: s.cache, Access: access}
+
+	readable := &union.Access{Access: access, Reader: s.cache}
+	resourceEndpoints := &resource.Endpoints{Access: readable, Fresh: authEndpoints.Fresh, Audit: log}
+	searchEndpoints := &search.Endpoints{Access: readable}
+	compareEndpoints := &compare.Endpoints{Access: access}
 
 	table := &routes.Table{}
 	for _, family := range [][]routes.Route{
@@ -171,6 +181,12 @@ func (c *Config) routes(ctx context.Context, s *state, clients *clientFinder) (*
 		sessionEndpoints.Routes(),  //nolint:contextcheck // as above
 		resourceEndpoints.Routes(), //nolint:contextcheck // as above
 		accessEndpoints.Routes(),   //nolint:contextcheck // as above
+		overview.Routes(readable),  //nolint:contextcheck // as above
+		quota.Routes(readable),
+		topology.Routes(readable),
+		served.Routes(readable),
+		searchEndpoints.Routes(),  //nolint:contextcheck // as above
+		compareEndpoints.Routes(), //nolint:contextcheck // as above
 	} {
 		if err := table.Add(family...); err != nil {
 			return nil, nil, fmt.Errorf("registering routes: %w", err)

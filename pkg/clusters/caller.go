@@ -63,7 +63,12 @@ func (c *Caller) objects() (client.Client, error) {
 
 // Resource finds a kind of objects by plural, plural.group or plural.version.group. It is false where the cluster serves none.
 func (c *Caller) Resource(ctx context.Context, name string) (Resource, bool, error) {
-	return c.resources.find(ctx, name)
+	return c.resources.find(ctx, name, discoveryMinAge)
+}
+
+// Served is Resource for what is asked for again and again, whether or not it is there: that it is not is believed for a minute.
+func (c *Caller) Served(ctx context.Context, name string) (Resource, bool, error) {
+	return c.resources.find(ctx, name, absenceTTL)
 }
 
 // Resources are all kinds of objects that the cluster serves, in its own order of preference.

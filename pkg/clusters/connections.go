@@ -152,7 +152,7 @@ func refuseRedirect(*http.Request, []*http.Request) error {
 
 // Resource finds a kind of objects by plural, plural.group or plural.version.group. It is false where the cluster serves none.
 func (c *Connection) Resource(ctx context.Context, name string) (Resource, bool, error) {
-	return c.resources.find(ctx, name)
+	return c.resources.find(ctx, name, discoveryMinAge)
 }
 
 // As is a client that acts on the cluster as the user, with exactly the rights that the cluster's own RBAC gives them. It is

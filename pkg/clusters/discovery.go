@@ -22,6 +22,8 @@ const (
 	// discoveryMinAge is how old the list must be for an unknown resource to be looked for anew, so that a name that does not exist
 	// costs no call per request. A CustomResourceDefinition shows after at most this time.
 	discoveryMinAge = 2 * time.Second
+	// absenceTTL is how long it is believed that a cluster does not serve what few clusters lack.
+	absenceTTL = time.Minute
 )
 
 // Resource is a kind of objects that a cluster serves.
@@ -53,10 +55,10 @@ func newResources(client discovery.DiscoveryInterfaceWithContext) *resources {
 	return &resources{client: client}
 }
 
-// find resolves plural, plural.group or plural.version.group. It is false where the cluster serves nothing of that name.
-func (r *resources) find(ctx context.Context, name string) (Resource, bool, error) {
+// find resolves plural, plural.group or plural.version.group. It is false where the cluster serves nothing of that name, which is believed for a time.
+func (r *resources) find(ctx context.Context, name string, absence time.Duration) (Resource, bool, error) {
 	found, ok, age := r.lookup(name)
-	if (ok && age < discoveryTTL) || (!ok && age < discoveryMinAge) {
+	if (ok && age < discoveryTTL) || (!ok && age < absence) {
 		return found, ok, nil
 	}
 	if err := r.refresh(ctx); err != nil {

@@ -20,6 +20,8 @@ import (
 
 func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenAPIDefinition {
 	return map[string]common.OpenAPIDefinition{
+		v1alpha1.APIResource{}.OpenAPIModelName():                schema_pkg_apis_dashboard_v1alpha1_APIResource(ref),
+		v1alpha1.APIResourceListEnvelope{}.OpenAPIModelName():    schema_pkg_apis_dashboard_v1alpha1_APIResourceListEnvelope(ref),
 		v1alpha1.Access{}.OpenAPIModelName():                     schema_pkg_apis_dashboard_v1alpha1_Access(ref),
 		v1alpha1.AccessEnvelope{}.OpenAPIModelName():             schema_pkg_apis_dashboard_v1alpha1_AccessEnvelope(ref),
 		v1alpha1.Binding{}.OpenAPIModelName():                    schema_pkg_apis_dashboard_v1alpha1_Binding(ref),
@@ -32,11 +34,17 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		v1alpha1.ClusterTest{}.OpenAPIModelName():                schema_pkg_apis_dashboard_v1alpha1_ClusterTest(ref),
 		v1alpha1.ClusterTestEnvelope{}.OpenAPIModelName():        schema_pkg_apis_dashboard_v1alpha1_ClusterTestEnvelope(ref),
 		v1alpha1.CodeRequest{}.OpenAPIModelName():                schema_pkg_apis_dashboard_v1alpha1_CodeRequest(ref),
+		v1alpha1.CompareEnvelope{}.OpenAPIModelName():            schema_pkg_apis_dashboard_v1alpha1_CompareEnvelope(ref),
+		v1alpha1.CompareRequest{}.OpenAPIModelName():             schema_pkg_apis_dashboard_v1alpha1_CompareRequest(ref),
+		v1alpha1.Comparison{}.OpenAPIModelName():                 schema_pkg_apis_dashboard_v1alpha1_Comparison(ref),
+		v1alpha1.ContainerMetrics{}.OpenAPIModelName():           schema_pkg_apis_dashboard_v1alpha1_ContainerMetrics(ref),
 		v1alpha1.CreateClusterRequest{}.OpenAPIModelName():       schema_pkg_apis_dashboard_v1alpha1_CreateClusterRequest(ref),
 		v1alpha1.CreateRoleBindingRequest{}.OpenAPIModelName():   schema_pkg_apis_dashboard_v1alpha1_CreateRoleBindingRequest(ref),
 		v1alpha1.CreateUserRequest{}.OpenAPIModelName():          schema_pkg_apis_dashboard_v1alpha1_CreateUserRequest(ref),
 		v1alpha1.CurrentUser{}.OpenAPIModelName():                schema_pkg_apis_dashboard_v1alpha1_CurrentUser(ref),
 		v1alpha1.CurrentUserEnvelope{}.OpenAPIModelName():        schema_pkg_apis_dashboard_v1alpha1_CurrentUserEnvelope(ref),
+		v1alpha1.CustomResource{}.OpenAPIModelName():             schema_pkg_apis_dashboard_v1alpha1_CustomResource(ref),
+		v1alpha1.CustomResourceListEnvelope{}.OpenAPIModelName(): schema_pkg_apis_dashboard_v1alpha1_CustomResourceListEnvelope(ref),
 		v1alpha1.Diff{}.OpenAPIModelName():                       schema_pkg_apis_dashboard_v1alpha1_Diff(ref),
 		v1alpha1.Disabled{}.OpenAPIModelName():                   schema_pkg_apis_dashboard_v1alpha1_Disabled(ref),
 		v1alpha1.DisabledEnvelope{}.OpenAPIModelName():           schema_pkg_apis_dashboard_v1alpha1_DisabledEnvelope(ref),
@@ -56,15 +64,28 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		v1alpha1.ManagedUser{}.OpenAPIModelName():                schema_pkg_apis_dashboard_v1alpha1_ManagedUser(ref),
 		v1alpha1.Manifest{}.OpenAPIModelName():                   schema_pkg_apis_dashboard_v1alpha1_Manifest(ref),
 		v1alpha1.Meta{}.OpenAPIModelName():                       schema_pkg_apis_dashboard_v1alpha1_Meta(ref),
+		v1alpha1.NamespaceQuotas{}.OpenAPIModelName():            schema_pkg_apis_dashboard_v1alpha1_NamespaceQuotas(ref),
 		v1alpha1.ObjectEnvelope{}.OpenAPIModelName():             schema_pkg_apis_dashboard_v1alpha1_ObjectEnvelope(ref),
 		v1alpha1.ObjectListEnvelope{}.OpenAPIModelName():         schema_pkg_apis_dashboard_v1alpha1_ObjectListEnvelope(ref),
+		v1alpha1.ObjectReference{}.OpenAPIModelName():            schema_pkg_apis_dashboard_v1alpha1_ObjectReference(ref),
+		v1alpha1.Overview{}.OpenAPIModelName():                   schema_pkg_apis_dashboard_v1alpha1_Overview(ref),
+		v1alpha1.OverviewEnvelope{}.OpenAPIModelName():           schema_pkg_apis_dashboard_v1alpha1_OverviewEnvelope(ref),
+		v1alpha1.OverviewEvent{}.OpenAPIModelName():              schema_pkg_apis_dashboard_v1alpha1_OverviewEvent(ref),
+		v1alpha1.OverviewResource{}.OpenAPIModelName():           schema_pkg_apis_dashboard_v1alpha1_OverviewResource(ref),
+		v1alpha1.OverviewResources{}.OpenAPIModelName():          schema_pkg_apis_dashboard_v1alpha1_OverviewResources(ref),
 		v1alpha1.PasswordChangeRequired{}.OpenAPIModelName():     schema_pkg_apis_dashboard_v1alpha1_PasswordChangeRequired(ref),
 		v1alpha1.PasswordRequest{}.OpenAPIModelName():            schema_pkg_apis_dashboard_v1alpha1_PasswordRequest(ref),
+		v1alpha1.PodMetrics{}.OpenAPIModelName():                 schema_pkg_apis_dashboard_v1alpha1_PodMetrics(ref),
+		v1alpha1.PodPhases{}.OpenAPIModelName():                  schema_pkg_apis_dashboard_v1alpha1_PodPhases(ref),
+		v1alpha1.Quota{}.OpenAPIModelName():                      schema_pkg_apis_dashboard_v1alpha1_Quota(ref),
+		v1alpha1.QuotaSummary{}.OpenAPIModelName():               schema_pkg_apis_dashboard_v1alpha1_QuotaSummary(ref),
+		v1alpha1.QuotaSummaryEnvelope{}.OpenAPIModelName():       schema_pkg_apis_dashboard_v1alpha1_QuotaSummaryEnvelope(ref),
 		v1alpha1.RecoveryCodes{}.OpenAPIModelName():              schema_pkg_apis_dashboard_v1alpha1_RecoveryCodes(ref),
 		v1alpha1.RecoveryCodesEnvelope{}.OpenAPIModelName():      schema_pkg_apis_dashboard_v1alpha1_RecoveryCodesEnvelope(ref),
 		v1alpha1.RecoveryRequest{}.OpenAPIModelName():            schema_pkg_apis_dashboard_v1alpha1_RecoveryRequest(ref),
 		v1alpha1.RefreshRequest{}.OpenAPIModelName():             schema_pkg_apis_dashboard_v1alpha1_RefreshRequest(ref),
 		v1alpha1.ResetPasswordRequest{}.OpenAPIModelName():       schema_pkg_apis_dashboard_v1alpha1_ResetPasswordRequest(ref),
+		v1alpha1.ResourceUse{}.OpenAPIModelName():                schema_pkg_apis_dashboard_v1alpha1_ResourceUse(ref),
 		v1alpha1.Revoked{}.OpenAPIModelName():                    schema_pkg_apis_dashboard_v1alpha1_Revoked(ref),
 		v1alpha1.RevokedEnvelope{}.OpenAPIModelName():            schema_pkg_apis_dashboard_v1alpha1_RevokedEnvelope(ref),
 		v1alpha1.RoleBinding{}.OpenAPIModelName():                schema_pkg_apis_dashboard_v1alpha1_RoleBinding(ref),
@@ -77,11 +98,20 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		v1alpha1.RoleBindingSubject{}.OpenAPIModelName():         schema_pkg_apis_dashboard_v1alpha1_RoleBindingSubject(ref),
 		v1alpha1.RoleBindingSummary{}.OpenAPIModelName():         schema_pkg_apis_dashboard_v1alpha1_RoleBindingSummary(ref),
 		v1alpha1.RoleBindingTargets{}.OpenAPIModelName():         schema_pkg_apis_dashboard_v1alpha1_RoleBindingTargets(ref),
+		v1alpha1.SearchEnvelope{}.OpenAPIModelName():             schema_pkg_apis_dashboard_v1alpha1_SearchEnvelope(ref),
+		v1alpha1.SearchGroup{}.OpenAPIModelName():                schema_pkg_apis_dashboard_v1alpha1_SearchGroup(ref),
+		v1alpha1.SearchItem{}.OpenAPIModelName():                 schema_pkg_apis_dashboard_v1alpha1_SearchItem(ref),
+		v1alpha1.SearchResults{}.OpenAPIModelName():              schema_pkg_apis_dashboard_v1alpha1_SearchResults(ref),
+		v1alpha1.SearchedCluster{}.OpenAPIModelName():            schema_pkg_apis_dashboard_v1alpha1_SearchedCluster(ref),
 		v1alpha1.Session{}.OpenAPIModelName():                    schema_pkg_apis_dashboard_v1alpha1_Session(ref),
 		v1alpha1.SessionListEnvelope{}.OpenAPIModelName():        schema_pkg_apis_dashboard_v1alpha1_SessionListEnvelope(ref),
 		v1alpha1.Setup{}.OpenAPIModelName():                      schema_pkg_apis_dashboard_v1alpha1_Setup(ref),
 		v1alpha1.SetupEnvelope{}.OpenAPIModelName():              schema_pkg_apis_dashboard_v1alpha1_SetupEnvelope(ref),
 		v1alpha1.SetupRequest{}.OpenAPIModelName():               schema_pkg_apis_dashboard_v1alpha1_SetupRequest(ref),
+		v1alpha1.Topology{}.OpenAPIModelName():                   schema_pkg_apis_dashboard_v1alpha1_Topology(ref),
+		v1alpha1.TopologyEdge{}.OpenAPIModelName():               schema_pkg_apis_dashboard_v1alpha1_TopologyEdge(ref),
+		v1alpha1.TopologyEnvelope{}.OpenAPIModelName():           schema_pkg_apis_dashboard_v1alpha1_TopologyEnvelope(ref),
+		v1alpha1.TopologyNode{}.OpenAPIModelName():               schema_pkg_apis_dashboard_v1alpha1_TopologyNode(ref),
 		v1alpha1.TwoFactorChallenge{}.OpenAPIModelName():         schema_pkg_apis_dashboard_v1alpha1_TwoFactorChallenge(ref),
 		v1alpha1.UpdateClusterRequest{}.OpenAPIModelName():       schema_pkg_apis_dashboard_v1alpha1_UpdateClusterRequest(ref),
 		v1alpha1.UpdateRoleBindingRequest{}.OpenAPIModelName():   schema_pkg_apis_dashboard_v1alpha1_UpdateRoleBindingRequest(ref),
@@ -145,6 +175,201 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		runtime.TypeMeta{}.OpenAPIModelName():                    schema_k8sio_apimachinery_pkg_runtime_TypeMeta(ref),
 		runtime.Unknown{}.OpenAPIModelName():                     schema_k8sio_apimachinery_pkg_runtime_Unknown(ref),
 		version.Info{}.OpenAPIModelName():                        schema_k8sio_apimachinery_pkg_version_Info(ref),
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_APIResource(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "APIResource is a kind of objects that a cluster serves.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"name": {
+						SchemaProps: spec.SchemaProps{
+							Description: "name is the plural name of the kind.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"group": {
+						SchemaProps: spec.SchemaProps{
+							Description: "group is the kind's group, empty for the core group.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"version": {
+						SchemaProps: spec.SchemaProps{
+							Description: "version is the version of the group.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"apiVersion": {
+						SchemaProps: spec.SchemaProps{
+							Description: "apiVersion is group and version, as objects have it.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"kind": {
+						SchemaProps: spec.SchemaProps{
+							Description: "kind is the name of the kind.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"namespaced": {
+						SchemaProps: spec.SchemaProps{
+							Description: "namespaced says whether the objects are in namespaces.",
+							Default:     false,
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+					"verbs": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "verbs are what the cluster offers.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+					"shortNames": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "shortNames are other names that kubectl takes.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+					"categories": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "categories are names of groups of kinds, such as all.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+					"subresources": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "subresources are what is served below an object, such as scale.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+				},
+				Required: []string{"name", "group", "version", "apiVersion", "kind", "namespaced", "verbs"},
+			},
+		},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_APIResourceListEnvelope(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "APIResourceListEnvelope is the answer to GET /clusters/{cluster}/api-resources.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"code": {
+						SchemaProps: spec.SchemaProps{
+							Description: "code is the outcome; 0 is success.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"message": {
+						SchemaProps: spec.SchemaProps{
+							Description: "message is the outcome for a person to read.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"data": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "data are the kinds, in the order in which the cluster prefers them.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1alpha1.APIResource{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+					"meta": {
+						SchemaProps: spec.SchemaProps{
+							Description: "meta is what there is to say beside the data.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
+						},
+					},
+				},
+				Required: []string{"code", "message", "meta"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.APIResource{}.OpenAPIModelName(), v1alpha1.Meta{}.OpenAPIModelName()},
 	}
 }
 
@@ -834,6 +1059,232 @@ func schema_pkg_apis_dashboard_v1alpha1_CodeRequest(ref common.ReferenceCallback
 	}
 }
 
+func schema_pkg_apis_dashboard_v1alpha1_CompareEnvelope(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "CompareEnvelope is the answer to POST /compare.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"code": {
+						SchemaProps: spec.SchemaProps{
+							Description: "code is the outcome; 0 is success.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"message": {
+						SchemaProps: spec.SchemaProps{
+							Description: "message is the outcome for a person to read.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"data": {
+						SchemaProps: spec.SchemaProps{
+							Description: "data are the two objects.",
+							Ref:         ref(v1alpha1.Comparison{}.OpenAPIModelName()),
+						},
+					},
+					"meta": {
+						SchemaProps: spec.SchemaProps{
+							Description: "meta is what there is to say beside the data.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
+						},
+					},
+				},
+				Required: []string{"code", "message", "meta"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.Comparison{}.OpenAPIModelName(), v1alpha1.Meta{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_CompareRequest(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "CompareRequest names two objects, as source and target or as left and right.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"source": {
+						SchemaProps: spec.SchemaProps{
+							Description: "source is one object.",
+							Ref:         ref(v1alpha1.ObjectReference{}.OpenAPIModelName()),
+						},
+					},
+					"target": {
+						SchemaProps: spec.SchemaProps{
+							Description: "target is the other object.",
+							Ref:         ref(v1alpha1.ObjectReference{}.OpenAPIModelName()),
+						},
+					},
+					"left": {
+						SchemaProps: spec.SchemaProps{
+							Description: "left is another name of source.",
+							Ref:         ref(v1alpha1.ObjectReference{}.OpenAPIModelName()),
+						},
+					},
+					"right": {
+						SchemaProps: spec.SchemaProps{
+							Description: "right is another name of target.",
+							Ref:         ref(v1alpha1.ObjectReference{}.OpenAPIModelName()),
+						},
+					},
+				},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.ObjectReference{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_Comparison(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "Comparison are two objects as YAML, without what is different of any two objects and says nothing.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"sourceYaml": {
+						SchemaProps: spec.SchemaProps{
+							Description: "sourceYaml is one object.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"targetYaml": {
+						SchemaProps: spec.SchemaProps{
+							Description: "targetYaml is the other object.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"sourceRef": {
+						SchemaProps: spec.SchemaProps{
+							Description: "sourceRef says which object sourceYaml is.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.ObjectReference{}.OpenAPIModelName()),
+						},
+					},
+					"targetRef": {
+						SchemaProps: spec.SchemaProps{
+							Description: "targetRef says which object targetYaml is.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.ObjectReference{}.OpenAPIModelName()),
+						},
+					},
+					"leftYaml": {
+						SchemaProps: spec.SchemaProps{
+							Description: "leftYaml is sourceYaml.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"rightYaml": {
+						SchemaProps: spec.SchemaProps{
+							Description: "rightYaml is targetYaml.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"leftRef": {
+						SchemaProps: spec.SchemaProps{
+							Description: "leftRef is sourceRef.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.ObjectReference{}.OpenAPIModelName()),
+						},
+					},
+					"rightRef": {
+						SchemaProps: spec.SchemaProps{
+							Description: "rightRef is targetRef.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.ObjectReference{}.OpenAPIModelName()),
+						},
+					},
+				},
+				Required: []string{"sourceYaml", "targetYaml", "sourceRef", "targetRef", "leftYaml", "rightYaml", "leftRef", "rightRef"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.ObjectReference{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_ContainerMetrics(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "ContainerMetrics is what a container uses.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"name": {
+						SchemaProps: spec.SchemaProps{
+							Description: "name is the name of the container.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"cpuMilli": {
+						SchemaProps: spec.SchemaProps{
+							Description: "cpuMilli is the use of CPU, in thousandths of one.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"memoryBytes": {
+						SchemaProps: spec.SchemaProps{
+							Description: "memoryBytes is the memory in use.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"cpuRequestMilli": {
+						SchemaProps: spec.SchemaProps{
+							Description: "cpuRequestMilli is the CPU requested.",
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"cpuLimitMilli": {
+						SchemaProps: spec.SchemaProps{
+							Description: "cpuLimitMilli is the CPU allowed at most.",
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"memoryRequestBytes": {
+						SchemaProps: spec.SchemaProps{
+							Description: "memoryRequestBytes is the memory requested.",
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"memoryLimitBytes": {
+						SchemaProps: spec.SchemaProps{
+							Description: "memoryLimitBytes is the memory allowed at most.",
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+				},
+				Required: []string{"name", "cpuMilli", "memoryBytes"},
+			},
+		},
+	}
+}
+
 func schema_pkg_apis_dashboard_v1alpha1_CreateClusterRequest(ref common.ReferenceCallback) common.OpenAPIDefinition {
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
@@ -1190,6 +1641,144 @@ func schema_pkg_apis_dashboard_v1alpha1_CurrentUserEnvelope(ref common.Reference
 		},
 		Dependencies: []string{
 			v1alpha1.CurrentUser{}.OpenAPIModelName(), v1alpha1.Meta{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_CustomResource(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "CustomResource is a kind that a CustomResourceDefinition defines.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"name": {
+						SchemaProps: spec.SchemaProps{
+							Description: "name is the name of the CustomResourceDefinition.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"group": {
+						SchemaProps: spec.SchemaProps{
+							Description: "group is the kind's group.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"version": {
+						SchemaProps: spec.SchemaProps{
+							Description: "version is the version that the cluster prefers.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"kind": {
+						SchemaProps: spec.SchemaProps{
+							Description: "kind is the name of the kind.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"plural": {
+						SchemaProps: spec.SchemaProps{
+							Description: "plural is the plural name of the kind.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"namespaced": {
+						SchemaProps: spec.SchemaProps{
+							Description: "namespaced says whether the objects are in namespaces.",
+							Default:     false,
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+					"categories": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "categories are names of groups of kinds, such as all.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+				},
+				Required: []string{"name", "group", "version", "kind", "plural", "namespaced"},
+			},
+		},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_CustomResourceListEnvelope(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "CustomResourceListEnvelope is the answer to GET /clusters/{cluster}/crds.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"code": {
+						SchemaProps: spec.SchemaProps{
+							Description: "code is the outcome; 0 is success.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"message": {
+						SchemaProps: spec.SchemaProps{
+							Description: "message is the outcome for a person to read.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"data": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "data are the kinds that CustomResourceDefinitions define.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1alpha1.CustomResource{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+					"meta": {
+						SchemaProps: spec.SchemaProps{
+							Description: "meta is what there is to say beside the data.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
+						},
+					},
+				},
+				Required: []string{"code", "message", "meta"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.CustomResource{}.OpenAPIModelName(), v1alpha1.Meta{}.OpenAPIModelName()},
 	}
 }
 
@@ -2263,6 +2852,51 @@ func schema_pkg_apis_dashboard_v1alpha1_Meta(ref common.ReferenceCallback) commo
 	}
 }
 
+func schema_pkg_apis_dashboard_v1alpha1_NamespaceQuotas(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "NamespaceQuotas are the quotas of a namespace.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"namespace": {
+						SchemaProps: spec.SchemaProps{
+							Description: "namespace is the name of the namespace.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"quotas": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-map-keys": []interface{}{
+									"name",
+								},
+								"x-kubernetes-list-type": "map",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "quotas are its ResourceQuotas, by name.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1alpha1.Quota{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+				},
+				Required: []string{"namespace", "quotas"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.Quota{}.OpenAPIModelName()},
+	}
+}
+
 func schema_pkg_apis_dashboard_v1alpha1_ObjectEnvelope(ref common.ReferenceCallback) common.OpenAPIDefinition {
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
@@ -2365,6 +2999,529 @@ func schema_pkg_apis_dashboard_v1alpha1_ObjectListEnvelope(ref common.ReferenceC
 	}
 }
 
+func schema_pkg_apis_dashboard_v1alpha1_ObjectReference(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "ObjectReference says which object of which cluster.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"cluster": {
+						SchemaProps: spec.SchemaProps{
+							Description: "cluster is the name of the cluster.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"namespace": {
+						SchemaProps: spec.SchemaProps{
+							Description: "namespace is the object's namespace.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"resource": {
+						SchemaProps: spec.SchemaProps{
+							Description: "resource is the plural of the kind, with its group where that is needed.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"name": {
+						SchemaProps: spec.SchemaProps{
+							Description: "name is the object's name.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+				},
+				Required: []string{"cluster", "resource", "name"},
+			},
+		},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_Overview(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "Overview are the numbers of a cluster, of what the caller may list.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"pods": {
+						SchemaProps: spec.SchemaProps{
+							Description: "pods is the number of Pods.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"runningPods": {
+						SchemaProps: spec.SchemaProps{
+							Description: "runningPods is the number of Pods in phase Running.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"deployments": {
+						SchemaProps: spec.SchemaProps{
+							Description: "deployments is the number of Deployments.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"readyDeployments": {
+						SchemaProps: spec.SchemaProps{
+							Description: "readyDeployments is the number of those with all replicas ready.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"services": {
+						SchemaProps: spec.SchemaProps{
+							Description: "services is the number of Services.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"nodes": {
+						SchemaProps: spec.SchemaProps{
+							Description: "nodes is the number of Nodes.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"readyNodes": {
+						SchemaProps: spec.SchemaProps{
+							Description: "readyNodes is the number of Nodes that are ready.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"namespaces": {
+						SchemaProps: spec.SchemaProps{
+							Description: "namespaces is the number of namespaces.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"activeNamespaces": {
+						SchemaProps: spec.SchemaProps{
+							Description: "activeNamespaces is the number of those that are not being removed.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"statefulSets": {
+						SchemaProps: spec.SchemaProps{
+							Description: "statefulSets is the number of StatefulSets.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"readyStatefulSets": {
+						SchemaProps: spec.SchemaProps{
+							Description: "readyStatefulSets is the number of those with all replicas ready.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"daemonSets": {
+						SchemaProps: spec.SchemaProps{
+							Description: "daemonSets is the number of DaemonSets.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"readyDaemonSets": {
+						SchemaProps: spec.SchemaProps{
+							Description: "readyDaemonSets is the number of those that are ready on every node.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"jobs": {
+						SchemaProps: spec.SchemaProps{
+							Description: "jobs is the number of Jobs.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"succeededJobs": {
+						SchemaProps: spec.SchemaProps{
+							Description: "succeededJobs is the number of Jobs that are complete.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"failedJobs": {
+						SchemaProps: spec.SchemaProps{
+							Description: "failedJobs is the number of Jobs that have failed.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"cronJobs": {
+						SchemaProps: spec.SchemaProps{
+							Description: "cronJobs is the number of CronJobs.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"activeCronJobs": {
+						SchemaProps: spec.SchemaProps{
+							Description: "activeCronJobs is the number of those that are not suspended.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"ingresses": {
+						SchemaProps: spec.SchemaProps{
+							Description: "ingresses is the number of Ingresses.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"persistentVolumes": {
+						SchemaProps: spec.SchemaProps{
+							Description: "persistentVolumes is the number of PersistentVolumes.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"boundPVs": {
+						SchemaProps: spec.SchemaProps{
+							Description: "boundPVs is the number of those that are bound.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"availablePVs": {
+						SchemaProps: spec.SchemaProps{
+							Description: "availablePVs is the number of those that are available.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"releasedPVs": {
+						SchemaProps: spec.SchemaProps{
+							Description: "releasedPVs is the number of those that are released.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"persistentVolumeClaims": {
+						SchemaProps: spec.SchemaProps{
+							Description: "persistentVolumeClaims is the number of PersistentVolumeClaims.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"boundPVCs": {
+						SchemaProps: spec.SchemaProps{
+							Description: "boundPVCs is the number of those that are bound.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"pendingPVCs": {
+						SchemaProps: spec.SchemaProps{
+							Description: "pendingPVCs is the number of those that are pending.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"totalStorageBytes": {
+						SchemaProps: spec.SchemaProps{
+							Description: "totalStorageBytes is the capacity of all PersistentVolumes.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"allocatedStorageBytes": {
+						SchemaProps: spec.SchemaProps{
+							Description: "allocatedStorageBytes is the capacity of those that are bound.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"usedStorageBytes": {
+						SchemaProps: spec.SchemaProps{
+							Description: "usedStorageBytes is what bound PersistentVolumeClaims ask for.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"resources": {
+						SchemaProps: spec.SchemaProps{
+							Description: "resources are the compute resources.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.OverviewResources{}.OpenAPIModelName()),
+						},
+					},
+					"podStatusDistribution": {
+						SchemaProps: spec.SchemaProps{
+							Description: "podStatusDistribution are the Pods by phase.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.PodPhases{}.OpenAPIModelName()),
+						},
+					},
+					"recentEvents": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "recentEvents are the newest events, the newest first.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1alpha1.OverviewEvent{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+				},
+				Required: []string{"pods", "runningPods", "deployments", "readyDeployments", "services", "nodes", "readyNodes", "namespaces", "activeNamespaces", "statefulSets", "readyStatefulSets", "daemonSets", "readyDaemonSets", "jobs", "succeededJobs", "failedJobs", "cronJobs", "activeCronJobs", "ingresses", "persistentVolumes", "boundPVs", "availablePVs", "releasedPVs", "persistentVolumeClaims", "boundPVCs", "pendingPVCs", "totalStorageBytes", "allocatedStorageBytes", "usedStorageBytes", "resources", "podStatusDistribution", "recentEvents"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.OverviewEvent{}.OpenAPIModelName(), v1alpha1.OverviewResources{}.OpenAPIModelName(), v1alpha1.PodPhases{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_OverviewEnvelope(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "OverviewEnvelope is the answer to GET /clusters/{cluster}/overview.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"code": {
+						SchemaProps: spec.SchemaProps{
+							Description: "code is the outcome; 0 is success.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"message": {
+						SchemaProps: spec.SchemaProps{
+							Description: "message is the outcome for a person to read.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"data": {
+						SchemaProps: spec.SchemaProps{
+							Description: "data are the numbers.",
+							Ref:         ref(v1alpha1.Overview{}.OpenAPIModelName()),
+						},
+					},
+					"meta": {
+						SchemaProps: spec.SchemaProps{
+							Description: "meta is what there is to say beside the data.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
+						},
+					},
+				},
+				Required: []string{"code", "message", "meta"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.Meta{}.OpenAPIModelName(), v1alpha1.Overview{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_OverviewEvent(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "OverviewEvent is an event of a cluster.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"type": {
+						SchemaProps: spec.SchemaProps{
+							Description: "type is Normal or Warning.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"reason": {
+						SchemaProps: spec.SchemaProps{
+							Description: "reason is why the event was written, in one word.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"message": {
+						SchemaProps: spec.SchemaProps{
+							Description: "message is what has happened.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"objectKind": {
+						SchemaProps: spec.SchemaProps{
+							Description: "objectKind is the kind of the object that it happened to.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"objectName": {
+						SchemaProps: spec.SchemaProps{
+							Description: "objectName is the name of that object.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"namespace": {
+						SchemaProps: spec.SchemaProps{
+							Description: "namespace is the namespace of that object.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"timestamp": {
+						SchemaProps: spec.SchemaProps{
+							Description: "timestamp is when it has happened last.",
+							Ref:         ref(v1.Time{}.OpenAPIModelName()),
+						},
+					},
+				},
+				Required: []string{"type", "reason", "message", "objectKind", "objectName", "timestamp"},
+			},
+		},
+		Dependencies: []string{
+			v1.Time{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_OverviewResource(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "OverviewResource is one compute resource.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"allocatable": {
+						SchemaProps: spec.SchemaProps{
+							Description: "allocatable is what the nodes have for Pods.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"usage": {
+						SchemaProps: spec.SchemaProps{
+							Description: "usage is what is used.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"requests": {
+						SchemaProps: spec.SchemaProps{
+							Description: "requests are what Pods that are not finished ask for.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"limits": {
+						SchemaProps: spec.SchemaProps{
+							Description: "limits are what those Pods may use at most.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+				},
+				Required: []string{"allocatable", "usage", "requests", "limits"},
+			},
+		},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_OverviewResources(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "OverviewResources are the compute resources of a cluster.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"cpu": {
+						SchemaProps: spec.SchemaProps{
+							Description: "cpu is in thousandths of one.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.OverviewResource{}.OpenAPIModelName()),
+						},
+					},
+					"memory": {
+						SchemaProps: spec.SchemaProps{
+							Description: "memory is in bytes.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.OverviewResource{}.OpenAPIModelName()),
+						},
+					},
+					"metricsAvailable": {
+						SchemaProps: spec.SchemaProps{
+							Description: "metricsAvailable says whether the usage is known.",
+							Default:     false,
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+				},
+				Required: []string{"cpu", "memory", "metricsAvailable"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.OverviewResource{}.OpenAPIModelName()},
+	}
+}
+
 func schema_pkg_apis_dashboard_v1alpha1_PasswordChangeRequired(ref common.ReferenceCallback) common.OpenAPIDefinition {
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
@@ -2414,6 +3571,288 @@ func schema_pkg_apis_dashboard_v1alpha1_PasswordRequest(ref common.ReferenceCall
 				Required: []string{"oldPassword", "newPassword"},
 			},
 		},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_PodMetrics(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "PodMetrics is what a Pod uses, beside what it asked for.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"cpuMilli": {
+						SchemaProps: spec.SchemaProps{
+							Description: "cpuMilli is the use of CPU, in thousandths of one.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"memoryBytes": {
+						SchemaProps: spec.SchemaProps{
+							Description: "memoryBytes is the memory in use.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"cpuRequestMilli": {
+						SchemaProps: spec.SchemaProps{
+							Description: "cpuRequestMilli is the CPU requested.",
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"cpuLimitMilli": {
+						SchemaProps: spec.SchemaProps{
+							Description: "cpuLimitMilli is the CPU allowed at most.",
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"memoryRequestBytes": {
+						SchemaProps: spec.SchemaProps{
+							Description: "memoryRequestBytes is the memory requested.",
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"memoryLimitBytes": {
+						SchemaProps: spec.SchemaProps{
+							Description: "memoryLimitBytes is the memory allowed at most.",
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"timestamp": {
+						SchemaProps: spec.SchemaProps{
+							Description: "timestamp is the end of the interval in which it was measured.",
+							Ref:         ref(v1.Time{}.OpenAPIModelName()),
+						},
+					},
+					"window": {
+						SchemaProps: spec.SchemaProps{
+							Description: "window is the length of the interval.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"containers": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-map-keys": []interface{}{
+									"name",
+								},
+								"x-kubernetes-list-type": "map",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "containers are what each of them uses.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1alpha1.ContainerMetrics{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+				},
+				Required: []string{"cpuMilli", "memoryBytes", "timestamp", "containers"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.ContainerMetrics{}.OpenAPIModelName(), v1.Time{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_PodPhases(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "PodPhases are numbers of Pods by phase.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"running": {
+						SchemaProps: spec.SchemaProps{
+							Description: "running is the number of those that run.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"pending": {
+						SchemaProps: spec.SchemaProps{
+							Description: "pending is the number of those that do not run yet.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"succeeded": {
+						SchemaProps: spec.SchemaProps{
+							Description: "succeeded is the number of those that have ended well.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"failed": {
+						SchemaProps: spec.SchemaProps{
+							Description: "failed is the number of those that have not.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"unknown": {
+						SchemaProps: spec.SchemaProps{
+							Description: "unknown is the number of all others.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+				},
+				Required: []string{"running", "pending", "succeeded", "failed", "unknown"},
+			},
+		},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_Quota(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "Quota is a ResourceQuota.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"name": {
+						SchemaProps: spec.SchemaProps{
+							Description: "name is the name of the ResourceQuota.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"hard": {
+						SchemaProps: spec.SchemaProps{
+							Description: "hard is what may be used at most, by resource.",
+							Type:        []string{"object"},
+							AdditionalProperties: &spec.SchemaOrBool{
+								Allows: true,
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+					"used": {
+						SchemaProps: spec.SchemaProps{
+							Description: "used is what is used, by resource.",
+							Type:        []string{"object"},
+							AdditionalProperties: &spec.SchemaOrBool{
+								Allows: true,
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+				},
+				Required: []string{"name", "hard", "used"},
+			},
+		},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_QuotaSummary(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "QuotaSummary are the quotas of the namespaces that the caller may read.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"namespaces": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-map-keys": []interface{}{
+									"namespace",
+								},
+								"x-kubernetes-list-type": "map",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "namespaces are those with quotas, by name.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1alpha1.NamespaceQuotas{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+				},
+				Required: []string{"namespaces"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.NamespaceQuotas{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_QuotaSummaryEnvelope(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "QuotaSummaryEnvelope is the answer to GET /clusters/{cluster}/quota-summary.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"code": {
+						SchemaProps: spec.SchemaProps{
+							Description: "code is the outcome; 0 is success.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"message": {
+						SchemaProps: spec.SchemaProps{
+							Description: "message is the outcome for a person to read.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"data": {
+						SchemaProps: spec.SchemaProps{
+							Description: "data are the quotas.",
+							Ref:         ref(v1alpha1.QuotaSummary{}.OpenAPIModelName()),
+						},
+					},
+					"meta": {
+						SchemaProps: spec.SchemaProps{
+							Description: "meta is what there is to say beside the data.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
+						},
+					},
+				},
+				Required: []string{"code", "message", "meta"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.Meta{}.OpenAPIModelName(), v1alpha1.QuotaSummary{}.OpenAPIModelName()},
 	}
 }
 
@@ -2587,6 +4026,64 @@ func schema_pkg_apis_dashboard_v1alpha1_ResetPasswordRequest(ref common.Referenc
 						},
 					},
 				},
+			},
+		},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_ResourceUse(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "ResourceUse is what is used, requested and allowed at most.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"cpuMilli": {
+						SchemaProps: spec.SchemaProps{
+							Description: "cpuMilli is the use of CPU, in thousandths of one.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"memoryBytes": {
+						SchemaProps: spec.SchemaProps{
+							Description: "memoryBytes is the memory in use.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"cpuRequestMilli": {
+						SchemaProps: spec.SchemaProps{
+							Description: "cpuRequestMilli is the CPU requested.",
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"cpuLimitMilli": {
+						SchemaProps: spec.SchemaProps{
+							Description: "cpuLimitMilli is the CPU allowed at most.",
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"memoryRequestBytes": {
+						SchemaProps: spec.SchemaProps{
+							Description: "memoryRequestBytes is the memory requested.",
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"memoryLimitBytes": {
+						SchemaProps: spec.SchemaProps{
+							Description: "memoryLimitBytes is the memory allowed at most.",
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+				},
+				Required: []string{"cpuMilli", "memoryBytes"},
 			},
 		},
 	}
@@ -3196,6 +4693,300 @@ func schema_pkg_apis_dashboard_v1alpha1_RoleBindingTargets(ref common.ReferenceC
 	}
 }
 
+func schema_pkg_apis_dashboard_v1alpha1_SearchEnvelope(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "SearchEnvelope is the answer to a search.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"code": {
+						SchemaProps: spec.SchemaProps{
+							Description: "code is the outcome; 0 is success.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"message": {
+						SchemaProps: spec.SchemaProps{
+							Description: "message is the outcome for a person to read.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"data": {
+						SchemaProps: spec.SchemaProps{
+							Description: "data are the objects found.",
+							Ref:         ref(v1alpha1.SearchResults{}.OpenAPIModelName()),
+						},
+					},
+					"meta": {
+						SchemaProps: spec.SchemaProps{
+							Description: "meta is what there is to say beside the data.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
+						},
+					},
+				},
+				Required: []string{"code", "message", "meta"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.Meta{}.OpenAPIModelName(), v1alpha1.SearchResults{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_SearchGroup(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "SearchGroup are the objects of one kind that were found.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"resource_type": {
+						SchemaProps: spec.SchemaProps{
+							Description: "resource_type is the plural name of the kind.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"resourceType": {
+						SchemaProps: spec.SchemaProps{
+							Description: "resourceType is the plural name of the kind.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"items": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "items are the best matches.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1alpha1.SearchItem{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+					"total": {
+						SchemaProps: spec.SchemaProps{
+							Description: "total is the number of matches, which may be more than the items.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+				},
+				Required: []string{"resource_type", "resourceType", "items", "total"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.SearchItem{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_SearchItem(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "SearchItem is an object that was found.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"name": {
+						SchemaProps: spec.SchemaProps{
+							Description: "name is the object's name.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"namespace": {
+						SchemaProps: spec.SchemaProps{
+							Description: "namespace is the object's namespace.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"kind": {
+						SchemaProps: spec.SchemaProps{
+							Description: "kind is the object's kind.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"resourceType": {
+						SchemaProps: spec.SchemaProps{
+							Description: "resourceType is the plural name of the kind.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"apiVersion": {
+						SchemaProps: spec.SchemaProps{
+							Description: "apiVersion is the object's group and version.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"labels": {
+						SchemaProps: spec.SchemaProps{
+							Description: "labels are the object's labels.",
+							Type:        []string{"object"},
+							AdditionalProperties: &spec.SchemaOrBool{
+								Allows: true,
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+					"cluster": {
+						SchemaProps: spec.SchemaProps{
+							Description: "cluster is the name of the cluster, where several were searched.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+				},
+				Required: []string{"name", "kind", "resourceType", "apiVersion"},
+			},
+		},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_SearchResults(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "SearchResults are the objects that a search has found.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"results": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "results are by kind, in the order in which the kinds were asked for.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1alpha1.SearchGroup{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+					"total": {
+						SchemaProps: spec.SchemaProps{
+							Description: "total is the number of objects found, of all kinds.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"clusters": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-map-keys": []interface{}{
+									"id",
+								},
+								"x-kubernetes-list-type": "map",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "clusters are those that were searched, where there may be several.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1alpha1.SearchedCluster{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+				},
+				Required: []string{"results", "total"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.SearchGroup{}.OpenAPIModelName(), v1alpha1.SearchedCluster{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_SearchedCluster(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "SearchedCluster says whether a cluster was searched.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"id": {
+						SchemaProps: spec.SchemaProps{
+							Description: "id is the cluster's name.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"name": {
+						SchemaProps: spec.SchemaProps{
+							Description: "name is the cluster's name.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"status": {
+						SchemaProps: spec.SchemaProps{
+							Description: "status is reachable or unreachable.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"total": {
+						SchemaProps: spec.SchemaProps{
+							Description: "total is the number of objects found there.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"partial": {
+						SchemaProps: spec.SchemaProps{
+							Description: "partial says that there are kinds or namespaces that the caller may not read.",
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+				},
+				Required: []string{"id", "name", "status", "total"},
+			},
+		},
+	}
+}
+
 func schema_pkg_apis_dashboard_v1alpha1_Session(ref common.ReferenceCallback) common.OpenAPIDefinition {
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
@@ -3430,6 +5221,211 @@ func schema_pkg_apis_dashboard_v1alpha1_SetupRequest(ref common.ReferenceCallbac
 						},
 					},
 				},
+			},
+		},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_Topology(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "Topology are the objects of a namespace and how they belong together, of what the caller may list.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"nodes": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-map-keys": []interface{}{
+									"id",
+								},
+								"x-kubernetes-list-type": "map",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "nodes are the objects.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1alpha1.TopologyNode{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+					"edges": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "edges join two of the nodes.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1alpha1.TopologyEdge{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+				},
+				Required: []string{"nodes", "edges"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.TopologyEdge{}.OpenAPIModelName(), v1alpha1.TopologyNode{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_TopologyEdge(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "TopologyEdge joins two objects.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"source": {
+						SchemaProps: spec.SchemaProps{
+							Description: "source is the id of the node that owns or selects.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"target": {
+						SchemaProps: spec.SchemaProps{
+							Description: "target is the id of the node that is owned or selected.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"relation": {
+						SchemaProps: spec.SchemaProps{
+							Description: "relation is owns or selects.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+				},
+				Required: []string{"source", "target", "relation"},
+			},
+		},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_TopologyEnvelope(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "TopologyEnvelope is the answer to GET /clusters/{cluster}/namespaces/{namespace}/topology.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"code": {
+						SchemaProps: spec.SchemaProps{
+							Description: "code is the outcome; 0 is success.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"message": {
+						SchemaProps: spec.SchemaProps{
+							Description: "message is the outcome for a person to read.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"data": {
+						SchemaProps: spec.SchemaProps{
+							Description: "data are the objects and how they belong together.",
+							Ref:         ref(v1alpha1.Topology{}.OpenAPIModelName()),
+						},
+					},
+					"meta": {
+						SchemaProps: spec.SchemaProps{
+							Description: "meta is what there is to say beside the data.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
+						},
+					},
+				},
+				Required: []string{"code", "message", "meta"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.Meta{}.OpenAPIModelName(), v1alpha1.Topology{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_TopologyNode(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "TopologyNode is an object.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"id": {
+						SchemaProps: spec.SchemaProps{
+							Description: "id is the plural of the kind, a slash and the name.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"kind": {
+						SchemaProps: spec.SchemaProps{
+							Description: "kind is the plural of the kind.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"name": {
+						SchemaProps: spec.SchemaProps{
+							Description: "name is the object's name.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"namespace": {
+						SchemaProps: spec.SchemaProps{
+							Description: "namespace is the object's namespace.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"status": {
+						SchemaProps: spec.SchemaProps{
+							Description: "status is the phase of a Pod, and how many Pods of a workload are ready.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"labels": {
+						SchemaProps: spec.SchemaProps{
+							Description: "labels are the object's labels.",
+							Type:        []string{"object"},
+							AdditionalProperties: &spec.SchemaOrBool{
+								Allows: true,
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+				},
+				Required: []string{"id", "kind", "name"},
 			},
 		},
 	}

@@ -12,6 +12,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authentication/audit"
 	"github.com/kubevision-io/kubevision/pkg/authorization"
 	"github.com/kubevision-io/kubevision/pkg/objects"
+	"github.com/kubevision-io/kubevision/pkg/registry/podmetrics"
 	"github.com/kubevision-io/kubevision/pkg/registry/target"
 	"github.com/kubevision-io/kubevision/pkg/registry/union"
 )
@@ -39,6 +40,10 @@ func (e *Endpoints) get(r *routes.Request, caller *union.Caller) (routes.Result,
 	if reveal && !objects.IsSecret(t.Resource) {
 		return routes.Result{}, envelope.Invalid(queryReveal, "there is nothing to reveal: only Secrets are masked")
 	}
+	metrics, err := flag(r, queryMetrics)
+	if err != nil {
+		return routes.Result{}, err
+	}
 	body, err := caller.Get(r.Context(), t.Resource, t.Namespace, t.Name, nil)
 	if err := authorization.Outcome(r.Context(), caller.Caller, t.Attributes("get"), err); err != nil {
 		return routes.Result{}, err
@@ -54,6 +59,15 @@ func (e *Endpoints) get(r *routes.Request, caller *union.Caller) (routes.Result,
 	if err != nil {
 		return routes.Result{}, err
 	}
+	if metrics && isPods(t) {
+		if err := podmetrics.Add(r.Context(), caller, t, []objects.Object{object}); err != nil {
+			return routes.Result{}, err
+		}
+	}
 	encoded, err := objects.Encode(object)
 	return routes.Result{Data: envelope.Raw(encoded), Meta: dashboardv1alpha1.Meta{Source: dashboardv1alpha1.SourceAPIServer}}, err
+}
+
+func isPods(t target.Target) bool {
+	return t.Resource.Group == "" && t.Resource.GroupVersionResource.Resource == "pods"
 }

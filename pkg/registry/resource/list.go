@@ -15,6 +15,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
 	"github.com/kubevision-io/kubevision/pkg/objects"
+	"github.com/kubevision-io/kubevision/pkg/registry/podmetrics"
 	"github.com/kubevision-io/kubevision/pkg/registry/target"
 	"github.com/kubevision-io/kubevision/pkg/registry/union"
 )
@@ -45,6 +46,11 @@ func list(r *routes.Request, caller *union.Caller) (routes.Result, error) {
 		meta.Continue = found.Continue
 		if o.query.Get(queryContinue) == "" {
 			meta.Total = found.Total()
+		}
+	}
+	if o.metrics && isPods(t) {
+		if err := podmetrics.Add(r.Context(), caller, t, found.Items); err != nil {
+			return routes.Result{}, err
 		}
 	}
 	items, err := objects.Encode(found.Items)

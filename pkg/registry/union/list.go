@@ -5,6 +5,7 @@ package union
 
 import (
 	"context"
+	"encoding/json"
 	"maps"
 	"net/url"
 
@@ -50,27 +51,59 @@ func (a Answer) Objects(r clusters.Resource) (objects.List, error) {
 	return all, nil
 }
 
+// Items reads of the objects of all bodies what a type has fields for.
+func Items[T any](a Answer) ([]T, error) {
+	var all []T
+	for _, body := range a.Bodies {
+		var list struct {
+			Items []T `json:"items"`
+		}
+		if err := json.Unmarshal(body, &list); err != nil {
+			return nil, envelope.New(dashboardv1alpha1.CodeUnreachable, "the cluster's API server gave an answer that cannot be read").Because(err)
+		}
+		all = append(all, list.Items...)
+	}
+	return all, nil
+}
+
 // List lists a collection as the caller: in one call where the target has a namespace, its kind is in none, or the caller may list it everywhere.
 // Otherwise it lists the namespaces that the caller may read, whole: limit and continue are of one list, and do not count there. A caller who may
 // list the kind nowhere gets the error that the first call ended with, which has its code.
 func (c *Caller) List(ctx context.Context, t target.Target, query url.Values) (Answer, error) {
-	return c.ListAs(ctx, t, query, "")
+	answer, err := c.list(ctx, t, query, "")
+	return answer, authorization.Outcome(ctx, c.Caller, t.Attributes("list"), err)
 }
 
-// ListAs is List for a media type other than application/json.
-func (c *Caller) ListAs(ctx context.Context, t target.Target, query url.Values, accept string) (Answer, error) {
-	call := clusters.Call{Resource: t.Resource, Namespace: t.Namespace, Query: query, Accept: accept}
+// Visible is List for views of several kinds, in a media type of choice: what the caller may list nowhere has no bodies, and is no error.
+func (c *Caller) Visible(ctx context.Context, t target.Target, query url.Values, accept string) (Answer, error) {
+	answer, err := c.list(ctx, t, query, accept)
+	if apierrors.IsForbidden(err) {
+		return Answer{Partial: true}, nil
+	}
+	if err != nil {
+		return Answer{}, envelope.FromAPIError(err)
+	}
+	return answer, nil
+}
+
+func (c *Caller) list(ctx context.Context, t target.Target, query url.Values, accept string) (Answer, error) {
+	call := t.Call("")
+	call.Query, call.Accept = query, accept
 	answer, err := c.Do(ctx, call)
 	if err == nil {
 		return Answer{Bodies: [][]byte{answer.Body}}, nil
 	}
-	if apierrors.IsForbidden(err) && t.Resource.Namespaced && t.Namespace == "" {
-		found, nested := c.everyNamespace(ctx, call)
-		if nested != nil || len(found.Namespaces) > 0 {
-			return found, nested
-		}
+	if !apierrors.IsForbidden(err) || !t.Resource.Namespaced || t.Namespace != "" {
+		return Answer{}, err
 	}
-	return Answer{}, authorization.Outcome(ctx, c.Caller, t.Attributes("list"), err)
+	found, nested := c.everyNamespace(ctx, call)
+	if nested != nil {
+		return Answer{}, nested
+	}
+	if len(found.Namespaces) == 0 {
+		return Answer{}, err
+	}
+	return found, nil
 }
 
 // everyNamespace lists the namespaces that the caller may read, and leaves out those where they may not list the kind.
@@ -98,7 +131,7 @@ func (c *Caller) everyNamespace(ctx context.Context, call clusters.Call) (Answer
 		})
 	}
 	if err := group.Wait(); err != nil {
-		return Answer{}, envelope.FromAPIError(err)
+		return Answer{}, err
 	}
 	out := Answer{Partial: true}
 	for i, body := range bodies {

@@ -9,6 +9,16 @@
 package v1alpha1
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in APIResource) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.APIResource"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in APIResourceListEnvelope) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.APIResourceListEnvelope"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in Access) OpenAPIModelName() string {
 	return "io.kubevision.dashboard.v1alpha1.Access"
 }
@@ -69,6 +79,26 @@ func (in CodeRequest) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in CompareEnvelope) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.CompareEnvelope"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in CompareRequest) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.CompareRequest"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in Comparison) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.Comparison"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in ContainerMetrics) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.ContainerMetrics"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in CreateClusterRequest) OpenAPIModelName() string {
 	return "io.kubevision.dashboard.v1alpha1.CreateClusterRequest"
 }
@@ -91,6 +121,16 @@ func (in CurrentUser) OpenAPIModelName() string {
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in CurrentUserEnvelope) OpenAPIModelName() string {
 	return "io.kubevision.dashboard.v1alpha1.CurrentUserEnvelope"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in CustomResource) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.CustomResource"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in CustomResourceListEnvelope) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.CustomResourceListEnvelope"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
@@ -189,6 +229,11 @@ func (in Meta) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in NamespaceQuotas) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.NamespaceQuotas"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in ObjectEnvelope) OpenAPIModelName() string {
 	return "io.kubevision.dashboard.v1alpha1.ObjectEnvelope"
 }
@@ -199,6 +244,36 @@ func (in ObjectListEnvelope) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in ObjectReference) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.ObjectReference"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in Overview) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.Overview"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in OverviewEnvelope) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.OverviewEnvelope"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in OverviewEvent) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.OverviewEvent"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in OverviewResource) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.OverviewResource"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in OverviewResources) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.OverviewResources"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in PasswordChangeRequired) OpenAPIModelName() string {
 	return "io.kubevision.dashboard.v1alpha1.PasswordChangeRequired"
 }
@@ -206,6 +281,31 @@ func (in PasswordChangeRequired) OpenAPIModelName() string {
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in PasswordRequest) OpenAPIModelName() string {
 	return "io.kubevision.dashboard.v1alpha1.PasswordRequest"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in PodMetrics) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.PodMetrics"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in PodPhases) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.PodPhases"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in Quota) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.Quota"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in QuotaSummary) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.QuotaSummary"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in QuotaSummaryEnvelope) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.QuotaSummaryEnvelope"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
@@ -231,6 +331,11 @@ func (in RefreshRequest) OpenAPIModelName() string {
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in ResetPasswordRequest) OpenAPIModelName() string {
 	return "io.kubevision.dashboard.v1alpha1.ResetPasswordRequest"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in ResourceUse) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.ResourceUse"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
@@ -294,6 +399,31 @@ func (in RoleBindingTargets) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in SearchEnvelope) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.SearchEnvelope"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in SearchGroup) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.SearchGroup"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in SearchItem) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.SearchItem"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in SearchResults) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.SearchResults"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in SearchedCluster) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.SearchedCluster"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in Session) OpenAPIModelName() string {
 	return "io.kubevision.dashboard.v1alpha1.Session"
 }
@@ -316,6 +446,26 @@ func (in SetupEnvelope) OpenAPIModelName() string {
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in SetupRequest) OpenAPIModelName() string {
 	return "io.kubevision.dashboard.v1alpha1.SetupRequest"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in Topology) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.Topology"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in TopologyEdge) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.TopologyEdge"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in TopologyEnvelope) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.TopologyEnvelope"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in TopologyNode) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.TopologyNode"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.

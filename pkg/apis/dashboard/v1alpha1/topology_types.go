@@ -1,0 +1,64 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package v1alpha1
+
+// How two objects of a topology belong together.
+const (
+	// RelationOwns is an object that has made another.
+	RelationOwns = "owns"
+	// RelationSelects is an object that sends requests to another.
+	RelationSelects = "selects"
+)
+
+// Topology are the objects of a namespace and how they belong together, of
+// what the caller may list.
+type Topology struct {
+	// nodes are the objects.
+	// +listType=map
+	// +listMapKey=id
+	Nodes []TopologyNode `json:"nodes"`
+	// edges join two of the nodes.
+	// +listType=atomic
+	Edges []TopologyEdge `json:"edges"`
+}
+
+// TopologyNode is an object.
+type TopologyNode struct {
+	// id is the plural of the kind, a slash and the name.
+	ID string `json:"id"`
+	// kind is the plural of the kind.
+	Kind string `json:"kind"`
+	// name is the object's name.
+	Name string `json:"name"`
+	// namespace is the object's namespace.
+	// +optional
+	Namespace string `json:"namespace,omitempty"`
+	// status is the phase of a Pod, and how many Pods of a workload are ready.
+	// +optional
+	Status string `json:"status,omitempty"`
+	// labels are the object's labels.
+	// +optional
+	Labels map[string]string `json:"labels,omitempty"`
+}
+
+// TopologyEdge joins two objects.
+type TopologyEdge struct {
+	// source is the id of the node that owns or selects.
+	Source string `json:"source"`
+	// target is the id of the node that is owned or selected.
+	Target string `json:"target"`
+	// relation is owns or selects.
+	Relation string `json:"relation"`
+}
+
+// TopologyEnvelope is the answer to GET
+// /clusters/{cluster}/namespaces/{namespace}/topology.
+type TopologyEnvelope struct {
+	Header `json:",inline"`
+	// data are the objects and how they belong together.
+	// +optional
+	Data *Topology `json:"data"`
+	// meta is what there is to say beside the data.
+	Meta Meta `json:"meta"`
+}

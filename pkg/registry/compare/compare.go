@@ -1,0 +1,162 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package compare puts two objects side by side, of one cluster or of two.
+package compare
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+
+	"golang.org/x/sync/errgroup"
+	"k8s.io/apiserver/pkg/authentication/user"
+	"sigs.k8s.io/yaml"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
+	"github.com/kubevision-io/kubevision/pkg/authorization"
+	"github.com/kubevision-io/kubevision/pkg/clusters"
+	"github.com/kubevision-io/kubevision/pkg/objects"
+	"github.com/kubevision-io/kubevision/pkg/registry/target"
+)
+
+// Endpoints are the endpoints of this package.
+type Endpoints struct {
+	Access *authorization.Access
+}
+
+// Routes are the routes of the endpoints.
+func (e *Endpoints) Routes() []routes.Route {
+	return []routes.Route{{
+		Method: http.MethodPost, Path: "/compare", Operation: "compareObjects",
+		Doc:   "show two objects as YAML, without what differs of any two",
+		Reads: dashboardv1alpha1.CompareRequest{}, Returns: dashboardv1alpha1.CompareEnvelope{},
+		Endpoint: routes.Reviewed(e.review, compare),
+	}}
+}
+
+// side is one of the two objects, and the caller on its cluster.
+type side struct {
+	field  string
+	ref    dashboardv1alpha1.ObjectReference
+	caller *clusters.Caller
+}
+
+// review reads which objects are meant: the clusters that the caller must be allowed to use are in the body.
+func (e *Endpoints) review(r *routes.Request, u user.Info) ([]side, error) {
+	var request dashboardv1alpha1.CompareRequest
+	if err := r.ReadJSON(&request); err != nil {
+		return nil, err
+	}
+	source, err := pick("source", "left", request.Source, request.Left)
+	if err != nil {
+		return nil, err
+	}
+	other, err := pick("target", "right", request.Target, request.Right)
+	if err != nil {
+		return nil, err
+	}
+	sides := []side{source, other}
+	for i := range sides {
+		if sides[i].caller, err = e.Access.Named(r.Context(), u, sides[i].ref.Cluster); err != nil {
+			return nil, err
+		}
+	}
+	return sides, nil
+}
+
+// pick takes the reference in either of its two names.
+func pick(name, alias string, named, aliased *dashboardv1alpha1.ObjectReference) (side, error) {
+	switch {
+	case named != nil && aliased != nil:
+		return side{}, envelope.Invalid(alias, "%s and %s are two names of one thing: send one of them", name, alias)
+	case named == nil && aliased == nil:
+		return side{}, envelope.Required(name)
+	case named == nil:
+		name, named = alias, aliased
+	}
+	for field, value := range map[string]string{"cluster": named.Cluster, "resource": named.Resource, "name": named.Name} {
+		if value == "" {
+			return side{}, envelope.Required(name + "." + field)
+		}
+	}
+	return side{field: name, ref: *named}, nil
+}
+
+func compare(r *routes.Request, sides []side) (routes.Result, error) {
+	texts := make([]string, len(sides))
+	group, ctx := errgroup.WithContext(r.Context())
+	for i := range sides {
+		group.Go(func() (err error) {
+			texts[i], err = sides[i].read(ctx)
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return routes.Result{}, err
+	}
+	source, other := sides[0].ref, sides[1].ref
+	return routes.Result{
+		Data: dashboardv1alpha1.Comparison{
+			SourceYaml: texts[0], TargetYaml: texts[1], SourceRef: source, TargetRef: other,
+			LeftYaml: texts[0], RightYaml: texts[1], LeftRef: source, RightRef: other,
+		},
+		Meta: dashboardv1alpha1.Meta{Source: dashboardv1alpha1.SourceAPIServer},
+	}, nil
+}
+
+// read gets the object as the caller, with a Secret's values masked.
+func (s *side) read(ctx context.Context) (string, error) {
+	t, err := target.Find(ctx, s.caller, "get", s.ref.Resource, s.ref.Namespace, s.ref.Name)
+	if err == nil {
+		err = t.CheckNamespaced()
+	}
+	if err != nil {
+		return "", s.locate(err)
+	}
+	body, err := s.caller.Get(ctx, t.Resource, t.Namespace, t.Name, nil)
+	if err := authorization.Outcome(ctx, s.caller, t.Attributes("get"), err); err != nil {
+		return "", err
+	}
+	object, err := objects.Decode(body, t.Resource)
+	if err != nil {
+		return "", err
+	}
+	return text(object)
+}
+
+// locate says of which side a field is.
+func (s *side) locate(err error) error {
+	e := envelope.As(err)
+	if e.Field != "" {
+		e.Field = s.field + "." + e.Field
+	}
+	return e
+}
+
+// text is the object as YAML, without what is different of any two objects and says nothing.
+func text(o objects.Object) (string, error) {
+	var metadata objects.Object
+	if err := json.Unmarshal(o["metadata"], &metadata); err != nil {
+		return "", fmt.Errorf("reading the metadata of an object: %w", err)
+	}
+	for _, field := range []string{"resourceVersion", "uid", "creationTimestamp", "generation", "selfLink"} {
+		delete(metadata, field)
+	}
+	var err error
+	if o["metadata"], err = objects.Encode(metadata); err != nil {
+		return "", err
+	}
+	body, err := objects.Encode(o)
+	if err != nil {
+		return "", err
+	}
+	out, err := yaml.JSONToYAML(body)
+	if err != nil {
+		return "", fmt.Errorf("writing an object as YAML: %w", err)
+	}
+	return string(out), nil
+}

@@ -1,0 +1,152 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package overview
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"sync/atomic"
+
+	"golang.org/x/sync/errgroup"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
+	"github.com/kubevision-io/kubevision/pkg/clusters"
+	"github.com/kubevision-io/kubevision/pkg/registry/union"
+)
+
+// recentEvents is how many events are shown.
+const recentEvents = 10
+
+// surroundings are what workloads live in.
+func surroundings(out *dashboardv1alpha1.Overview) []union.Kind {
+	return []union.Kind{
+		counted("services", &out.Services),
+		counted("ingresses.networking.k8s.io", &out.Ingresses),
+		typed("namespaces", func(l corev1.NamespaceList) {
+			out.Namespaces = int64(len(l.Items))
+			for i := range l.Items {
+				count(&out.ActiveNamespaces, l.Items[i].Status.Phase == corev1.NamespaceActive)
+			}
+		}),
+		typed("nodes", func(l corev1.NodeList) {
+			out.Nodes = int64(len(l.Items))
+			for i := range l.Items {
+				count(&out.ReadyNodes, ready(&l.Items[i]))
+				has := amountOf(l.Items[i].Status.Allocatable)
+				out.Resources.CPU.Allocatable += has.cpu
+				out.Resources.Memory.Allocatable += has.memory
+			}
+		}),
+		typed("events.v1.", func(l corev1.EventList) {
+			for i := range l.Items {
+				out.RecentEvents = append(out.RecentEvents, describe(&l.Items[i]))
+			}
+			out.RecentEvents = newest(out.RecentEvents)
+		}),
+	}
+}
+
+func ready(n *corev1.Node) bool {
+	return slices.ContainsFunc(n.Status.Conditions, func(c corev1.NodeCondition) bool {
+		return c.Type == corev1.NodeReady && c.Status == corev1.ConditionTrue
+	})
+}
+
+func describe(e *corev1.Event) dashboardv1alpha1.OverviewEvent {
+	latest := e.CreationTimestamp
+	for _, t := range []metav1.Time{e.FirstTimestamp, metav1.NewTime(e.EventTime.Time), e.LastTimestamp} {
+		if latest.Before(&t) {
+			latest = t
+		}
+	}
+	if e.Series != nil && latest.Time.Before(e.Series.LastObservedTime.Time) {
+		latest = metav1.NewTime(e.Series.LastObservedTime.Time)
+	}
+	return dashboardv1alpha1.OverviewEvent{
+		Type: e.Type, Reason: e.Reason, Message: e.Message, ObjectKind: e.InvolvedObject.Kind, ObjectName: e.InvolvedObject.Name,
+		Namespace: e.InvolvedObject.Namespace, Timestamp: latest,
+	}
+}
+
+func newest(all []dashboardv1alpha1.OverviewEvent) []dashboardv1alpha1.OverviewEvent {
+	slices.SortStableFunc(all, func(a, b dashboardv1alpha1.OverviewEvent) int {
+		return cmp.Or(b.Timestamp.Compare(a.Timestamp.Time), cmp.Compare(a.ObjectName, b.ObjectName))
+	})
+	return all[:min(len(all), recentEvents)]
+}
+
+// storage are volumes and claims.
+func storage(out *dashboardv1alpha1.Overview) []union.Kind {
+	return []union.Kind{
+		typed("persistentvolumes", func(l corev1.PersistentVolumeList) {
+			out.PersistentVolumes = int64(len(l.Items))
+			for i := range l.Items {
+				v, bytes := &l.Items[i], l.Items[i].Spec.Capacity.Storage().Value()
+				out.TotalStorageBytes += bytes
+				count(&out.AvailablePVs, v.Status.Phase == corev1.VolumeAvailable)
+				count(&out.ReleasedPVs, v.Status.Phase == corev1.VolumeReleased)
+				if v.Status.Phase == corev1.VolumeBound {
+					out.BoundPVs++
+					out.AllocatedStorageBytes += bytes
+				}
+			}
+		}),
+		typed("persistentvolumeclaims", func(l corev1.PersistentVolumeClaimList) {
+			out.PersistentVolumeClaims += int64(len(l.Items))
+			for i := range l.Items {
+				c := &l.Items[i]
+				count(&out.PendingPVCs, c.Status.Phase == corev1.ClaimPending)
+				if c.Status.Phase == corev1.ClaimBound {
+					out.BoundPVCs++
+					out.UsedStorageBytes += c.Spec.Resources.Requests.Storage().Value()
+				}
+			}
+		}),
+	}
+}
+
+// countReadable counts the namespaces of a caller who may not list them, by getting each.
+func countReadable(ctx context.Context, caller *union.Caller, out *dashboardv1alpha1.Overview) error {
+	if out.Namespaces > 0 {
+		return nil
+	}
+	names, err := caller.Namespaces(ctx)
+	if err != nil || len(names) == 0 {
+		return err
+	}
+	r := clusters.Resource{GroupVersionResource: corev1.SchemeGroupVersion.WithResource("namespaces")}
+	var all, active atomic.Int64
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(union.CallsAtOnce)
+	for _, name := range names {
+		group.Go(func() error {
+			answer, err := caller.Do(ctx, clusters.Call{Resource: r, Name: name})
+			if apierrors.IsForbidden(err) || apierrors.IsNotFound(err) {
+				return nil
+			}
+			if err != nil {
+				return envelope.FromAPIError(err)
+			}
+			var namespace corev1.Namespace
+			if err := json.Unmarshal(answer.Body, &namespace); err != nil {
+				return fmt.Errorf("reading namespace %s: %w", name, err)
+			}
+			all.Add(1)
+			if namespace.Status.Phase == corev1.NamespaceActive {
+				active.Add(1)
+			}
+			return nil
+		})
+	}
+	err = group.Wait()
+	out.Namespaces, out.ActiveNamespaces = all.Load(), active.Load()
+	return err
+}

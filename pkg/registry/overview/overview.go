@@ -1,0 +1,78 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package overview counts what is on a cluster, of what the caller may list.
+package overview
+
+import (
+	"net/http"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/kubernetes/scheme"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
+	"github.com/kubevision-io/kubevision/pkg/authorization"
+	"github.com/kubevision-io/kubevision/pkg/clusters"
+	"github.com/kubevision-io/kubevision/pkg/registry/union"
+)
+
+// Routes are the endpoints of this package.
+func Routes(access *union.Access) []routes.Route {
+	return []routes.Route{{
+		Method: http.MethodGet, Path: "/clusters/{cluster}/overview", Operation: "getClusterOverview",
+		Doc: "count what is on a cluster, of what the caller may list", Returns: dashboardv1alpha1.OverviewEnvelope{},
+		Parameters: map[string]string{authorization.ClusterParameter: "the name of the cluster"},
+		Endpoint:   routes.Reviewed(access.Cluster, get),
+	}}
+}
+
+func get(r *routes.Request, caller *union.Caller) (routes.Result, error) {
+	data := dashboardv1alpha1.Overview{RecentEvents: []dashboardv1alpha1.OverviewEvent{}}
+	use := &usage{}
+	kinds := slices.Concat(workloads(&data), storage(&data), surroundings(&data), []union.Kind{use.ofNodes()})
+	meta, err := caller.Survey(r.Context(), "", kinds)
+	if err != nil {
+		return routes.Result{}, err
+	}
+	if meta.Partial {
+		if err := countReadable(r.Context(), caller, &data); err != nil {
+			return routes.Result{}, err
+		}
+	}
+	if meta.Partial && !use.known {
+		// Without metrics there is the rest.
+		_, _ = caller.Survey(r.Context(), "", []union.Kind{use.ofPods()})
+	}
+	use.report(&data.Resources)
+	return routes.Result{Data: data, Meta: meta}, nil
+}
+
+// counted is a kind of which only the number is asked for.
+func counted(resource string, n *int64) union.Kind {
+	return union.Kind{Resource: resource, Accept: union.MetadataOnly, Read: func(_ clusters.Resource, a union.Answer) error {
+		items, err := union.Items[struct{}](a)
+		*n = int64(len(items))
+		return err
+	}}
+}
+
+// typed is one of Kubernetes' own kinds, of which each list is looked at.
+func typed[L any, P interface {
+	*L
+	runtime.Object
+}](resource string, look func(L),
+) union.Kind {
+	return union.Kind{Resource: resource, Accept: union.Protobuf, Read: func(_ clusters.Resource, a union.Answer) error {
+		for _, body := range a.Bodies {
+			list := P(new(L))
+			if _, _, err := scheme.Codecs.UniversalDeserializer().Decode(body, nil, list); err != nil {
+				return envelope.New(dashboardv1alpha1.CodeUnreachable, "the cluster's API server gave an answer that cannot be read").Because(err)
+			}
+			look(*list)
+		}
+		return nil
+	}}
+}

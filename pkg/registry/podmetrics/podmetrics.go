@@ -1,0 +1,141 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package podmetrics puts what Pods use beside them.
+package podmetrics
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/klog/v2"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/objects"
+	"github.com/kubevision-io/kubevision/pkg/registry/target"
+	"github.com/kubevision-io/kubevision/pkg/registry/union"
+)
+
+const (
+	// Resource is what serves the use of Pods, where a cluster has it.
+	Resource = "pods.metrics.k8s.io"
+
+	// timeout is how long Pods wait for their metrics.
+	timeout = 3 * time.Second
+
+	fieldMetrics = "metrics"
+	fieldStatus  = "metricsStatus"
+)
+
+// Measured is what the metrics API says of a Pod.
+type Measured struct {
+	Metadata struct {
+		Namespace string `json:"namespace"`
+		Name      string `json:"name"`
+	} `json:"metadata"`
+	Timestamp  metav1.Time `json:"timestamp"`
+	Window     string      `json:"window"`
+	Containers []struct {
+		Name  string              `json:"name"`
+		Usage corev1.ResourceList `json:"usage"`
+	} `json:"containers"`
+}
+
+type pod struct {
+	Metadata struct {
+		Namespace string `json:"namespace"`
+		Name      string `json:"name"`
+	} `json:"metadata"`
+	Spec struct {
+		Containers []struct {
+			Name      string                      `json:"name"`
+			Resources corev1.ResourceRequirements `json:"resources"`
+		} `json:"containers"`
+	} `json:"spec"`
+}
+
+// Add adds metrics and metricsStatus to Pods that were read from a target. That there are none is no error.
+func Add(ctx context.Context, caller *union.Caller, t target.Target, pods []objects.Object) error {
+	known, err := read(ctx, caller, t)
+	if err != nil {
+		klog.FromContext(ctx).V(3).Info("There are no metrics of Pods", "cluster", caller.Cluster(), "reason", err.Error())
+	}
+	for _, object := range pods {
+		if err := addTo(object, known, err == nil); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func addTo(object objects.Object, known map[[2]string]Measured, available bool) error {
+	metrics, status := (*dashboardv1alpha1.PodMetrics)(nil), dashboardv1alpha1.MetricsUnavailable
+	if available {
+		p, err := decode(object)
+		if err != nil {
+			return err
+		}
+		status = dashboardv1alpha1.MetricsPending
+		if found, ok := known[[2]string{p.Metadata.Namespace, p.Metadata.Name}]; ok {
+			metrics, status = describe(p, found), dashboardv1alpha1.MetricsAvailable
+		}
+	}
+	var err error
+	if metrics != nil {
+		if object[fieldMetrics], err = json.Marshal(metrics); err != nil {
+			return fmt.Errorf("encoding metrics: %w", err)
+		}
+	}
+	if object[fieldStatus], err = json.Marshal(status); err != nil {
+		return fmt.Errorf("encoding the status of metrics: %w", err)
+	}
+	return nil
+}
+
+func decode(object objects.Object) (pod, error) {
+	var p pod
+	for field, into := range map[string]any{"metadata": &p.Metadata, "spec": &p.Spec} {
+		if err := json.Unmarshal(object[field], into); err != nil {
+			return pod{}, fmt.Errorf("reading the %s of a pod: %w", field, err)
+		}
+	}
+	return p, nil
+}
+
+// read asks for the metrics of one Pod, or of all that a list has.
+func read(ctx context.Context, caller *union.Caller, t target.Target) (map[[2]string]Measured, error) {
+	ctx, cancel := context.WithTimeout(ctx, timeout)
+	defer cancel()
+	resource, served, err := caller.Served(ctx, Resource)
+	if err != nil {
+		return nil, err
+	}
+	if !served {
+		return nil, errors.New("the cluster does not serve " + Resource)
+	}
+	found := target.Target{Resource: resource, Namespace: t.Namespace, Name: t.Name}
+	if t.Name != "" {
+		return one(ctx, caller, found)
+	}
+	answer, err := caller.Visible(ctx, found, nil, "")
+	if err != nil {
+		return nil, err
+	}
+	if len(answer.Bodies) == 0 {
+		return nil, fmt.Errorf("the caller may not list %s", Resource)
+	}
+	items, err := union.Items[Measured](answer)
+	if err != nil {
+		return nil, err
+	}
+	known := make(map[[2]string]Measured, len(items))
+	for _, m := range items {
+		known[[2]string{m.Metadata.Namespace, m.Metadata.Name}] = m
+	}
+	return known, nil
+}

@@ -1,0 +1,94 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package quota sums up the quotas of namespaces.
+package quota
+
+import (
+	"cmp"
+	"net/http"
+	"slices"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
+	"github.com/kubevision-io/kubevision/pkg/authorization"
+	"github.com/kubevision-io/kubevision/pkg/registry/target"
+	"github.com/kubevision-io/kubevision/pkg/registry/union"
+)
+
+// Routes are the endpoints of this package.
+func Routes(access *union.Access) []routes.Route {
+	return []routes.Route{{
+		Method: http.MethodGet, Path: "/clusters/{cluster}/quota-summary", Operation: "getQuotaSummary",
+		Doc: "show the quotas of the namespaces that the caller may read", Returns: dashboardv1alpha1.QuotaSummaryEnvelope{},
+		Parameters: map[string]string{
+			authorization.ClusterParameter: "the name of the cluster",
+			target.Namespace:               "only quotas of this namespace",
+		},
+		Endpoint: routes.Reviewed(access.Cluster, get),
+	}}
+}
+
+type resourceQuota struct {
+	Metadata struct {
+		Namespace string `json:"namespace"`
+		Name      string `json:"name"`
+	} `json:"metadata"`
+	Spec struct {
+		Hard map[string]string `json:"hard"`
+	} `json:"spec"`
+	Status struct {
+		Hard map[string]string `json:"hard"`
+		Used map[string]string `json:"used"`
+	} `json:"status"`
+}
+
+func get(r *routes.Request, caller *union.Caller) (routes.Result, error) {
+	t, err := target.Find(r.Context(), caller.Caller, "list", "resourcequotas", r.Query(target.Namespace), "")
+	if err != nil {
+		return routes.Result{}, err
+	}
+	answer, err := caller.List(r.Context(), t, nil)
+	if err != nil {
+		return routes.Result{}, err
+	}
+	items, err := union.Items[resourceQuota](answer)
+	if err != nil {
+		return routes.Result{}, err
+	}
+	data, meta := summary(items), answer.Meta()
+	meta.Total = new(int64(len(items)))
+	return routes.Result{Data: data, Meta: meta}, nil
+}
+
+func summary(items []resourceQuota) dashboardv1alpha1.QuotaSummary {
+	slices.SortFunc(items, func(a, b resourceQuota) int {
+		return cmp.Or(cmp.Compare(a.Metadata.Namespace, b.Metadata.Namespace), cmp.Compare(a.Metadata.Name, b.Metadata.Name))
+	})
+	out := dashboardv1alpha1.QuotaSummary{Namespaces: []dashboardv1alpha1.NamespaceQuotas{}}
+	for i := range items {
+		q := &items[i]
+		last := len(out.Namespaces) - 1
+		if last < 0 || out.Namespaces[last].Namespace != q.Metadata.Namespace {
+			out.Namespaces = append(out.Namespaces, dashboardv1alpha1.NamespaceQuotas{Namespace: q.Metadata.Namespace})
+			last++
+		}
+		out.Namespaces[last].Quotas = append(out.Namespaces[last].Quotas, describe(q))
+	}
+	return out
+}
+
+// describe says what counts: the status, or where nobody has counted yet what was asked for.
+func describe(q *resourceQuota) dashboardv1alpha1.Quota {
+	out := dashboardv1alpha1.Quota{Name: q.Metadata.Name, Hard: q.Status.Hard, Used: q.Status.Used}
+	if out.Hard == nil {
+		out.Hard = q.Spec.Hard
+	}
+	if out.Hard == nil {
+		out.Hard = map[string]string{}
+	}
+	if out.Used == nil {
+		out.Used = map[string]string{}
+	}
+	return out
+}

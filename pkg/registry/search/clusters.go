@@ -1,0 +1,201 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package search
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/apiserver/pkg/authentication/user"
+	"k8s.io/klog/v2"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
+	"github.com/kubevision-io/kubevision/pkg/authorization"
+	"github.com/kubevision-io/kubevision/pkg/clusters"
+	"github.com/kubevision-io/kubevision/pkg/registry/union"
+)
+
+// clusterTimeout is how long one of several clusters may take.
+const clusterTimeout = 5 * time.Second
+
+func (e *Endpoints) searchOne(r *routes.Request, caller *union.Caller) (routes.Result, error) {
+	w, err := read(r)
+	if err != nil {
+		return routes.Result{}, err
+	}
+	found, meta, err := search(r.Context(), caller, w, "")
+	if err != nil {
+		return routes.Result{}, err
+	}
+	data := results(w, found)
+	meta.Total = new(data.Total)
+	return routes.Result{Data: data, Meta: meta}, nil
+}
+
+// search finds the matches of each kind, in the order of the kinds.
+func search(ctx context.Context, caller *union.Caller, w wanted, cluster string) ([][]match, dashboardv1alpha1.Meta, error) {
+	unserved, err := missing(ctx, caller, w)
+	if err != nil {
+		return nil, dashboardv1alpha1.Meta{}, err
+	}
+	found := make([][]match, len(w.kinds))
+	kinds := make([]union.Kind, 0, len(w.kinds))
+	for i, name := range w.kinds {
+		kinds = append(kinds, union.Kind{Resource: name, Accept: union.MetadataOnly, Read: func(r clusters.Resource, a union.Answer) error {
+			all, err := union.Items[object](a)
+			found[i] = matching(all, r, cluster, w.text)
+			return err
+		}})
+	}
+	meta, err := caller.Survey(ctx, w.namespace, kinds)
+	meta.Warnings = append(meta.Warnings, unserved...)
+	return found, meta, err
+}
+
+// missing warns of kinds that were named, and that the cluster does not serve.
+func missing(ctx context.Context, caller *union.Caller, w wanted) ([]string, error) {
+	if !w.named {
+		return nil, nil
+	}
+	var warnings []string
+	for _, name := range w.kinds {
+		_, served, err := caller.Resource(ctx, name)
+		if err != nil {
+			return nil, envelope.FromAPIError(err)
+		}
+		if !served {
+			warnings = append(warnings, fmt.Sprintf("the cluster serves no resource %q", name))
+		}
+	}
+	return warnings, nil
+}
+
+// results puts the matches of each kind together. A kind may be named in two ways; kinds without a match are left out.
+func results(w wanted, found [][]match) dashboardv1alpha1.SearchResults {
+	out := dashboardv1alpha1.SearchResults{Results: []dashboardv1alpha1.SearchGroup{}}
+	seen := sets.New[string]()
+	for _, matches := range found {
+		if len(matches) == 0 || seen.Has(matches[0].APIVersion+matches[0].Kind) {
+			continue
+		}
+		seen.Insert(matches[0].APIVersion + matches[0].Kind)
+		g := group(matches[0].ResourceType, matches, w.limit)
+		out.Results = append(out.Results, g)
+		out.Total += g.Total
+	}
+	return out
+}
+
+// reach are the clusters that a caller may use.
+type reach struct {
+	user.Info
+	names []string
+}
+
+// review finds the clusters to search: those that are named, all of which the caller must be allowed to use, or all that they may use.
+func (e *Endpoints) review(r *routes.Request, u user.Info) (*reach, error) {
+	ctx, reviewer := r.Context(), e.Access.Reviewer
+	names := split(r.Query(queryClusters))
+	for _, name := range names {
+		if err := routes.CheckSubdomain(queryClusters, name); err != nil {
+			return nil, err
+		}
+		if err := reviewer.CheckUse(ctx, u, name); err != nil {
+			return nil, err
+		}
+	}
+	all, err := authorization.Clusters(ctx, e.Access.Reader)
+	if err != nil {
+		return nil, err
+	}
+	if len(names) == 0 {
+		if all, err = reviewer.Usable(ctx, u, all); err != nil {
+			return nil, err
+		}
+	}
+	out := &reach{Info: u}
+	for i := range all {
+		if len(names) == 0 || slices.Contains(names, all[i].Name) {
+			out.names = append(out.names, all[i].Name)
+		}
+	}
+	for _, name := range names {
+		if !slices.Contains(out.names, name) {
+			return nil, authorization.NoCluster(name)
+		}
+	}
+	return out, nil
+}
+
+// searched is what one of several clusters has.
+type searched struct {
+	dashboardv1alpha1.SearchedCluster
+	found    [][]match
+	warnings []string
+}
+
+// searchSeveral asks all clusters at once, so that one that does not answer keeps nobody from the others.
+func (e *Endpoints) searchSeveral(r *routes.Request, reached *reach) (routes.Result, error) {
+	w, err := read(r)
+	if err != nil {
+		return routes.Result{}, err
+	}
+	all := make([]searched, len(reached.names))
+	var asked sync.WaitGroup
+	for i, name := range reached.names {
+		asked.Go(func() { all[i] = e.ask(r.Context(), reached, name, w) })
+	}
+	asked.Wait()
+	merged := make([][]match, len(w.kinds))
+	meta := dashboardv1alpha1.Meta{Source: dashboardv1alpha1.SourceAPIServer}
+	clustersSearched := make([]dashboardv1alpha1.SearchedCluster, 0, len(all))
+	for _, s := range all {
+		for kind, found := range s.found {
+			merged[kind] = append(merged[kind], found...)
+		}
+		meta.Partial = meta.Partial || s.Partial || s.Status != dashboardv1alpha1.AccessReachable
+		meta.Warnings = append(meta.Warnings, s.warnings...)
+		clustersSearched = append(clustersSearched, s.SearchedCluster)
+	}
+	data := results(w, merged)
+	data.Clusters, meta.Total = clustersSearched, new(data.Total)
+	return routes.Result{Data: data, Meta: meta}, nil
+}
+
+// ask searches one of several clusters. That it does not answer is an answer too, and so is that nobody may be acted for there.
+func (e *Endpoints) ask(ctx context.Context, u user.Info, name string, w wanted) searched {
+	ctx, cancel := context.WithTimeout(ctx, clusterTimeout)
+	defer cancel()
+	out := searched{SearchedCluster: dashboardv1alpha1.SearchedCluster{ID: name, Name: name, Status: dashboardv1alpha1.AccessReachable}}
+	caller, err := e.Access.Named(ctx, u, name)
+	var meta dashboardv1alpha1.Meta
+	if err == nil {
+		out.found, meta, err = search(ctx, caller, w, name)
+	}
+	if err != nil {
+		out.found, out.Partial = nil, true
+		if envelope.As(err).Code >= dashboardv1alpha1.CodeInternal {
+			out.Status = dashboardv1alpha1.AccessUnreachable
+		}
+		if !errors.Is(err, clusters.ErrNotConnected) {
+			klog.FromContext(ctx).Info("A cluster could not be searched", "cluster", name, "err", err)
+		}
+		return out
+	}
+	for _, warning := range meta.Warnings {
+		out.warnings = append(out.warnings, fmt.Sprintf("cluster %s: %s", name, warning))
+	}
+	out.Partial = meta.Partial
+	for _, found := range out.found {
+		out.Total += int64(len(found))
+	}
+	return out
+}

@@ -1,0 +1,145 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package search finds objects by their names and labels, of those that the caller may list.
+package search
+
+import (
+	"maps"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+
+	utilvalidation "k8s.io/apimachinery/pkg/util/validation"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
+	"github.com/kubevision-io/kubevision/pkg/authorization"
+	"github.com/kubevision-io/kubevision/pkg/registry/union"
+)
+
+const (
+	queryText      = "q"
+	queryKinds     = "kinds"
+	queryTypes     = "types"
+	queryNamespace = "namespace"
+	queryLimit     = "limit"
+	queryClusters  = "clusters"
+
+	// defaultLimit and maxLimit bound the items of one kind.
+	defaultLimit = 20
+	maxLimit     = 500
+	// maxKinds bounds the kinds of one search, maxText what is searched for.
+	maxKinds = 40
+	maxText  = 253
+)
+
+// defaultKinds are those that are searched where none is named.
+func defaultKinds() []string {
+	return []string{
+		"pods", "deployments.apps", "statefulsets.apps", "daemonsets.apps", "jobs.batch", "cronjobs.batch", "services", "ingresses.networking.k8s.io",
+		"configmaps", "secrets", "persistentvolumes", "persistentvolumeclaims", "storageclasses.storage.k8s.io", "nodes", "namespaces", "limitranges",
+		"resourcequotas",
+	}
+}
+
+// Endpoints are the endpoints of this package.
+type Endpoints struct {
+	Access *union.Access
+}
+
+// Routes are the routes of the endpoints.
+func (e *Endpoints) Routes() []routes.Route {
+	queries := map[string]string{
+		queryText:      "what the name or a label must contain, in upper or lower case",
+		queryKinds:     "the plurals of the kinds to search, by commas; without it, those of the sidebar",
+		queryTypes:     "the same as kinds",
+		queryNamespace: "only objects of this namespace",
+		queryLimit:     "the most items of each kind; 20 where it is not given, 500 at most",
+	}
+	one, several := maps.Clone(queries), maps.Clone(queries)
+	one[authorization.ClusterParameter] = "the name of the cluster"
+	several[queryClusters] = "the names of the clusters to search, by commas; without it, all that the caller may use"
+	return []routes.Route{
+		{
+			Method: http.MethodGet, Path: "/clusters/{cluster}/search", Operation: "searchCluster",
+			Doc: "find objects of a cluster by name or label", Returns: dashboardv1alpha1.SearchEnvelope{}, Parameters: one,
+			Endpoint: routes.Reviewed(e.Access.Cluster, e.searchOne),
+		},
+		{
+			Method: http.MethodGet, Path: "/search", Operation: "searchClusters",
+			Doc: "find objects of several clusters by name or label", Returns: dashboardv1alpha1.SearchEnvelope{}, Parameters: several,
+			Endpoint: routes.Reviewed(e.review, e.searchSeveral),
+		},
+	}
+}
+
+// wanted is what a request searches for.
+type wanted struct {
+	text  string
+	kinds []string
+	// named says that the request named the kinds.
+	named     bool
+	namespace string
+	limit     int
+}
+
+func read(r *routes.Request) (wanted, error) {
+	w := wanted{text: strings.ToLower(strings.TrimSpace(r.Query(queryText))), namespace: r.Query(queryNamespace), limit: defaultLimit}
+	switch {
+	case w.text == "":
+		return wanted{}, envelope.Required(queryText)
+	case len(w.text) > maxText:
+		return wanted{}, envelope.Invalid(queryText, "q has at most %d characters", maxText)
+	}
+	if w.namespace != "" {
+		if err := routes.CheckLabel(queryNamespace, w.namespace); err != nil {
+			return wanted{}, err
+		}
+	}
+	if value := r.Query(queryLimit); value != "" {
+		limit, err := strconv.Atoi(value)
+		if err != nil || limit < 0 {
+			return wanted{}, envelope.Invalid(queryLimit, "limit must be a whole number, 0 or more")
+		}
+		if limit > 0 {
+			w.limit = min(limit, maxLimit)
+		}
+	}
+	var err error
+	w.kinds, w.named, err = readKinds(r)
+	return w, err
+}
+
+func readKinds(r *routes.Request) (kinds []string, named bool, err error) {
+	field, value := queryKinds, r.Query(queryKinds)
+	if value == "" {
+		field, value = queryTypes, r.Query(queryTypes)
+	}
+	if value == "" {
+		return defaultKinds(), false, nil
+	}
+	kinds = split(value)
+	if len(kinds) > maxKinds {
+		return nil, false, envelope.Invalid(field, "%s names at most %d kinds", field, maxKinds)
+	}
+	for _, kind := range kinds {
+		if problems := utilvalidation.IsDNS1123Subdomain(kind); len(problems) > 0 {
+			return nil, false, envelope.Invalid(field, "%s: %s", field, strings.Join(problems, "; "))
+		}
+	}
+	return kinds, true, nil
+}
+
+// split takes a list apart, and leaves out what is empty or there already.
+func split(list string) []string {
+	var out []string
+	for name := range strings.SplitSeq(list, ",") {
+		if name = strings.TrimSpace(name); name != "" && !slices.Contains(out, name) {
+			out = append(out, name)
+		}
+	}
+	return out
+}

@@ -1,0 +1,154 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package topology
+
+import (
+	"encoding/json"
+	"fmt"
+
+	"k8s.io/apimachinery/pkg/labels"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+)
+
+const (
+	pods      = "pods"
+	services  = "services"
+	ingresses = "ingresses"
+)
+
+// object is what is read of an object of any of the kinds.
+type object struct {
+	plural string
+
+	Metadata struct {
+		Name            string            `json:"name"`
+		Namespace       string            `json:"namespace"`
+		UID             string            `json:"uid"`
+		Labels          map[string]string `json:"labels"`
+		OwnerReferences []struct {
+			UID string `json:"uid"`
+		} `json:"ownerReferences"`
+	} `json:"metadata"`
+	Spec   spec   `json:"spec"`
+	Status status `json:"status"`
+}
+
+type spec struct {
+	Replicas *int64 `json:"replicas"`
+	Suspend  bool   `json:"suspend"`
+	// Selector is a map of a Service, and something else of workloads.
+	Selector       json.RawMessage `json:"selector"`
+	DefaultBackend backend         `json:"defaultBackend"`
+	Rules          []struct {
+		HTTP struct {
+			Paths []struct {
+				Backend backend `json:"backend"`
+			} `json:"paths"`
+		} `json:"http"`
+	} `json:"rules"`
+}
+
+type backend struct {
+	Service struct {
+		Name string `json:"name"`
+	} `json:"service"`
+}
+
+type status struct {
+	Phase                  string `json:"phase"`
+	ReadyReplicas          int64  `json:"readyReplicas"`
+	NumberReady            int64  `json:"numberReady"`
+	DesiredNumberScheduled int64  `json:"desiredNumberScheduled"`
+	Conditions             []struct {
+		Type   string `json:"type"`
+		Status string `json:"status"`
+	} `json:"conditions"`
+}
+
+func (o *object) id() string { return o.plural + "/" + o.Metadata.Name }
+
+func (o *object) status() string {
+	switch o.plural {
+	case pods:
+		return o.Status.Phase
+	case "deployments", "replicasets", "statefulsets":
+		wanted := int64(1)
+		if o.Spec.Replicas != nil {
+			wanted = *o.Spec.Replicas
+		}
+		return fmt.Sprintf("%d/%d", o.Status.ReadyReplicas, wanted)
+	case "daemonsets":
+		return fmt.Sprintf("%d/%d", o.Status.NumberReady, o.Status.DesiredNumberScheduled)
+	case "jobs":
+		return o.jobStatus()
+	case "cronjobs":
+		if o.Spec.Suspend {
+			return "Suspended"
+		}
+		return "Active"
+	default:
+		return ""
+	}
+}
+
+func (o *object) jobStatus() string {
+	for _, c := range o.Status.Conditions {
+		if (c.Type == "Complete" || c.Type == "Failed") && c.Status == "True" {
+			return c.Type
+		}
+	}
+	return "Running"
+}
+
+// selections are the Pods that Services select, and the Services that Ingresses send to.
+func selections(all []object) []dashboardv1alpha1.TopologyEdge {
+	var out []dashboardv1alpha1.TopologyEdge
+	byPlural := map[string][]*object{}
+	for i := range all {
+		byPlural[all[i].plural] = append(byPlural[all[i].plural], &all[i])
+	}
+	for _, service := range byPlural[services] {
+		selector := service.selector()
+		if selector.Empty() {
+			continue
+		}
+		for _, pod := range byPlural[pods] {
+			if selector.Matches(labels.Set(pod.Metadata.Labels)) {
+				out = append(out, edge(service, pod, dashboardv1alpha1.RelationSelects))
+			}
+		}
+	}
+	for _, ingress := range byPlural[ingresses] {
+		for _, service := range byPlural[services] {
+			if ingress.sendsTo(service.Metadata.Name) {
+				out = append(out, edge(ingress, service, dashboardv1alpha1.RelationSelects))
+			}
+		}
+	}
+	return out
+}
+
+// selector is that of a Service. One that is not there selects nothing.
+func (o *object) selector() labels.Selector {
+	var wanted map[string]string
+	if err := json.Unmarshal(o.Spec.Selector, &wanted); err != nil || len(wanted) == 0 {
+		return labels.Everything()
+	}
+	return labels.SelectorFromSet(wanted)
+}
+
+func (o *object) sendsTo(service string) bool {
+	if o.Spec.DefaultBackend.Service.Name == service {
+		return true
+	}
+	for _, rule := range o.Spec.Rules {
+		for _, path := range rule.HTTP.Paths {
+			if path.Backend.Service.Name == service {
+				return true
+			}
+		}
+	}
+	return false
+}

@@ -1,0 +1,98 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package topology shows how the objects of a namespace belong together, of what the caller may list.
+package topology
+
+import (
+	"cmp"
+	"net/http"
+	"slices"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
+	"github.com/kubevision-io/kubevision/pkg/authorization"
+	"github.com/kubevision-io/kubevision/pkg/clusters"
+	"github.com/kubevision-io/kubevision/pkg/registry/target"
+	"github.com/kubevision-io/kubevision/pkg/registry/union"
+)
+
+// Routes are the endpoints of this package.
+func Routes(access *union.Access) []routes.Route {
+	return []routes.Route{{
+		Method: http.MethodGet, Path: "/clusters/{cluster}/namespaces/{namespace}/topology", Operation: "getNamespaceTopology",
+		Doc: "show how the objects of a namespace belong together", Returns: dashboardv1alpha1.TopologyEnvelope{},
+		Parameters: map[string]string{
+			authorization.ClusterParameter: "the name of the cluster",
+			target.Namespace:               "the namespace",
+		},
+		Endpoint: routes.Reviewed(access.Cluster, get),
+	}}
+}
+
+// plurals are the kinds that are shown.
+func plurals() []string {
+	return []string{
+		"ingresses.networking.k8s.io", "services", "deployments.apps", "replicasets.apps", "statefulsets.apps", "daemonsets.apps", "cronjobs.batch",
+		"jobs.batch", "pods",
+	}
+}
+
+func get(r *routes.Request, caller *union.Caller) (routes.Result, error) {
+	namespace := r.Path(target.Namespace)
+	if err := routes.CheckLabel(target.Namespace, namespace); err != nil {
+		return routes.Result{}, err
+	}
+	names := plurals()
+	found := make([][]object, len(names))
+	kinds := make([]union.Kind, 0, len(names))
+	for i, name := range names {
+		kinds = append(kinds, union.Kind{Resource: name, Read: func(kind clusters.Resource, a union.Answer) error {
+			items, err := union.Items[object](a)
+			for j := range items {
+				items[j].plural = kind.GroupVersionResource.Resource
+			}
+			found[i] = items
+			return err
+		}})
+	}
+	meta, err := caller.Survey(r.Context(), namespace, kinds)
+	if err != nil {
+		return routes.Result{}, err
+	}
+	data := draw(slices.Concat(found...))
+	meta.Total = new(int64(len(data.Nodes)))
+	return routes.Result{Data: data, Meta: meta}, nil
+}
+
+// draw joins objects. What they name and is not among them stays out, even its name.
+func draw(all []object) dashboardv1alpha1.Topology {
+	out := dashboardv1alpha1.Topology{
+		Nodes: make([]dashboardv1alpha1.TopologyNode, 0, len(all)), Edges: []dashboardv1alpha1.TopologyEdge{},
+	}
+	byUID := make(map[string]*object, len(all))
+	for i := range all {
+		o := &all[i]
+		byUID[o.Metadata.UID] = o
+		out.Nodes = append(out.Nodes, dashboardv1alpha1.TopologyNode{
+			ID: o.id(), Kind: o.plural, Name: o.Metadata.Name, Namespace: o.Metadata.Namespace, Status: o.status(), Labels: o.Metadata.Labels,
+		})
+	}
+	for i := range all {
+		for _, ref := range all[i].Metadata.OwnerReferences {
+			if owner, ok := byUID[ref.UID]; ok {
+				out.Edges = append(out.Edges, edge(owner, &all[i], dashboardv1alpha1.RelationOwns))
+			}
+		}
+	}
+	out.Edges = append(out.Edges, selections(all)...)
+	slices.SortFunc(out.Edges, func(a, b dashboardv1alpha1.TopologyEdge) int {
+		return cmp.Or(cmp.Compare(a.Source, b.Source), cmp.Compare(a.Target, b.Target), cmp.Compare(a.Relation, b.Relation))
+	})
+	out.Edges = slices.Compact(out.Edges)
+	return out
+}
+
+func edge(from, to *object, relation string) dashboardv1alpha1.TopologyEdge {
+	return dashboardv1alpha1.TopologyEdge{Source: from.id(), Target: to.id(), Relation: relation}
+}

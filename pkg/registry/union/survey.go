@@ -1,0 +1,115 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package union
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+
+	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/klog/v2"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
+	"github.com/kubevision-io/kubevision/pkg/clusters"
+	"github.com/kubevision-io/kubevision/pkg/registry/target"
+)
+
+const (
+	// MetadataOnly asks for lists of metadata; what does not know them answers with whole objects.
+	MetadataOnly = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
+	// Protobuf asks for what Kubernetes' own types are read from fastest.
+	Protobuf = "application/vnd.kubernetes.protobuf,application/json"
+)
+
+// Kind is one of the kinds of objects of a survey.
+type Kind struct {
+	// Resource is a plural, with its group where that is needed.
+	Resource string
+	// Accept is the media type of its lists.
+	Accept string
+	// Read is called with the lists, at the same time as those of other kinds, and not where there are none.
+	Read func(r clusters.Resource, a Answer) error
+}
+
+// Survey lists several kinds at once, of one namespace or of all. What the cluster does not serve, and what the caller may not list, is left out.
+// Where only some kinds could not be listed, that is a warning of the Meta. It is an error where nothing could, and where a namespace was asked
+// for of which the caller may list none of the kinds.
+func (c *Caller) Survey(ctx context.Context, namespace string, kinds []Kind) (dashboardv1alpha1.Meta, error) {
+	s := &survey{namespaces: sets.New[string]()}
+	var asked sync.WaitGroup
+	for _, kind := range kinds {
+		asked.Go(func() { s.add(kind, c.look(ctx, s, namespace, kind)) })
+	}
+	asked.Wait()
+	for _, failure := range s.failures {
+		klog.FromContext(ctx).Info("Some objects of a cluster could not be listed", "cluster", c.cluster, "err", failure)
+	}
+	switch {
+	case s.answered == 0 && len(s.failures) > 0:
+		return dashboardv1alpha1.Meta{}, s.failures[0]
+	case s.answered == 0 && s.refused != nil && namespace != "":
+		_, err := c.List(ctx, *s.refused, nil)
+		return dashboardv1alpha1.Meta{}, err
+	}
+	slices.Sort(s.warnings)
+	return dashboardv1alpha1.Meta{
+		Source: dashboardv1alpha1.SourceAPIServer, Partial: s.partial, Namespaces: sets.List(s.namespaces), Warnings: s.warnings,
+	}, nil
+}
+
+type survey struct {
+	mu         sync.Mutex
+	answered   int
+	refused    *target.Target
+	partial    bool
+	namespaces sets.Set[string]
+	failures   []error
+	warnings   []string
+}
+
+// look lists one kind.
+func (c *Caller) look(ctx context.Context, s *survey, namespace string, kind Kind) error {
+	resource, served, err := c.Served(ctx, kind.Resource)
+	if err != nil {
+		return envelope.FromAPIError(err)
+	}
+	if !served || !slices.Contains(resource.Verbs, "list") || (namespace != "" && !resource.Namespaced) {
+		return nil
+	}
+	t := target.Target{Resource: resource, Namespace: namespace}
+	answer, err := c.Visible(ctx, t, nil, kind.Accept)
+	if err != nil {
+		return err
+	}
+	s.saw(&t, answer)
+	if len(answer.Bodies) == 0 {
+		return nil
+	}
+	return kind.Read(resource, answer)
+}
+
+func (s *survey) saw(t *target.Target, a Answer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.partial = s.partial || a.Partial
+	s.namespaces.Insert(a.Namespaces...)
+	if len(a.Bodies) == 0 {
+		s.refused = t
+		return
+	}
+	s.answered++
+}
+
+func (s *survey) add(kind Kind, err error) {
+	if err == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.failures = append(s.failures, fmt.Errorf("listing %s: %w", kind.Resource, err))
+	s.warnings = append(s.warnings, fmt.Sprintf("%s could not be listed: %s", kind.Resource, envelope.As(err).Message))
+}

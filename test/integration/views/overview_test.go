@@ -1,0 +1,136 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package views_test
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/test/conformance/fixture"
+)
+
+func event(tb testing.TB, namespace, name string, at time.Time) {
+	tb.Helper()
+	set().Create(tb, &corev1.Event{
+		ObjectMeta:     metav1.ObjectMeta{Namespace: namespace, Name: name},
+		InvolvedObject: corev1.ObjectReference{Kind: "Pod", Namespace: namespace, Name: name},
+		Type:           "Warning", Reason: "Test", Message: "of " + name, LastTimestamp: metav1.NewTime(at),
+	})
+}
+
+func TestOverviewCountsWhatMayBeListed(t *testing.T) {
+	w := newWorld(t)
+	now := time.Now().Add(time.Hour).Truncate(time.Second)
+	for i := range 12 {
+		event(t, w.mine, fmt.Sprintf("event-%02d", i), now.Add(time.Duration(i)*time.Second))
+	}
+	event(t, w.theirs, w.hidden, now.Add(time.Hour))
+	limited, all := newViewer(t, "dev", w.mine), newViewer(t, "readonly")
+
+	e := limited.get(t, onHost+"/overview")
+	w.keeps(t, "the overview", e)
+	got, meta := read[dashboardv1alpha1.Overview](t, limited, onHost+"/overview")
+	if got.Pods != 1 || got.PodStatusDistribution.Pending != 1 || got.Services != 1 || got.Nodes != 0 || got.Namespaces != 1 || got.ActiveNamespaces != 1 {
+		t.Errorf("the limited user sees %+v", got)
+	}
+	if len(meta.Warnings) > 0 || !meta.Partial || !slices.Equal(meta.Namespaces, []string{w.mine}) {
+		t.Errorf("meta is %+v", meta)
+	}
+	if len(got.RecentEvents) != 10 {
+		t.Fatalf("events are %+v", got.RecentEvents)
+	}
+	for i, e := range got.RecentEvents {
+		if want := fmt.Sprintf("event-%02d", 11-i); e.ObjectName != want || e.Namespace != w.mine || e.Type != "Warning" || e.Timestamp.IsZero() {
+			t.Errorf("event %d is %+v, want %s", i, e, want)
+		}
+	}
+	more, meta := read[dashboardv1alpha1.Overview](t, all, onHost+"/overview")
+	if more.Pods < 2 || more.Services < 3 || more.Namespaces < 5 || more.RecentEvents[0].ObjectName != w.hidden || meta.Partial {
+		t.Errorf("the other sees %+v, %+v", more, meta)
+	}
+	if more.Pods != pods(t) {
+		t.Errorf("there are %d Pods, and the overview counts %d", pods(t), more.Pods)
+	}
+}
+
+func pods(tb testing.TB) int64 {
+	tb.Helper()
+	var all corev1.PodList
+	if err := env.Client.List(tb.Context(), &all); err != nil {
+		tb.Fatal(err)
+	}
+	return int64(len(all.Items))
+}
+
+// TestOverviewOfNothing is for somebody whose binding reaches a namespace that is not there.
+func TestOverviewOfNothing(t *testing.T) {
+	w := newWorld(t)
+	nobody := newViewer(t, "dev", w.mine)
+	empty := set().Namespace(t, "empty")
+	other := newViewer(t, "dev", empty)
+	got, meta := read[dashboardv1alpha1.Overview](t, other, onHost+"/overview")
+	if got.Pods != 0 || got.Services != 0 || got.RecentEvents == nil || !meta.Partial || got.Namespaces != 1 {
+		t.Errorf("of an empty namespace: %+v, %+v", got, meta)
+	}
+	nobody.bind(t, "dev", empty)
+	becomes(t, nobody, onHost+"/overview", func(got dashboardv1alpha1.Overview) error {
+		if got.Namespaces != 2 || got.Pods != 1 {
+			return fmt.Errorf("of two namespaces: %+v", got)
+		}
+		return nil
+	})
+	both, _ := read[dashboardv1alpha1.SearchResults](t, nobody, onHost+"/search?q="+w.mark)
+	if both.Total != 3 {
+		t.Errorf("found %+v", both)
+	}
+}
+
+func TestOverviewResources(t *testing.T) {
+	mine := set().Namespace(t, "mine")
+	name := fixture.Name("node")
+	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name}}
+	set().Create(t, node)
+	node.Status = corev1.NodeStatus{
+		Allocatable: corev1.ResourceList{"cpu": quantity("2"), "memory": quantity("1Gi")},
+		Conditions:  []corev1.NodeCondition{{Type: corev1.NodeReady, Status: corev1.ConditionTrue}},
+	}
+	if err := env.Client.Status().Update(t.Context(), node); err != nil {
+		t.Fatal(err)
+	}
+	limited, all := newViewer(t, "dev", mine), newViewer(t, "readonly")
+	fixture.Eventually(t, "make a Pod that asks for something", wantingPod(mine))
+	becomes(t, all, onHost+"/overview", func(got dashboardv1alpha1.Overview) error {
+		r := got.Resources
+		if got.Nodes < 1 || got.ReadyNodes < 1 || r.CPU.Allocatable < 2000 || r.Memory.Allocatable < 1<<30 || r.CPU.Requests < 250 || r.MetricsAvailable {
+			return fmt.Errorf("got %+v", got)
+		}
+		return nil
+	})
+	got, _ := read[dashboardv1alpha1.Overview](t, limited, onHost+"/overview")
+	want := dashboardv1alpha1.OverviewResources{
+		CPU:    dashboardv1alpha1.OverviewResource{Requests: 250, Limits: 500},
+		Memory: dashboardv1alpha1.OverviewResource{Requests: 64 << 20},
+	}
+	if got.Resources != want {
+		t.Errorf("the limited user sees %+v", got.Resources)
+	}
+	serveMetrics(t, mine, name)
+	measured := func(cpu, memory int64) func(dashboardv1alpha1.Overview) error {
+		return func(got dashboardv1alpha1.Overview) error {
+			if r := got.Resources; !r.MetricsAvailable || r.CPU.Usage != cpu || r.Memory.Usage != memory {
+				return fmt.Errorf("got %+v", r)
+			}
+			return nil
+		}
+	}
+	all.post(t, onHost+"/crds/refresh", "")
+	becomes(t, all, onHost+"/overview", measured(1500, 512<<20))
+	becomes(t, limited, onHost+"/overview", measured(100, 32<<20))
+}
