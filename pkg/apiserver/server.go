@@ -33,6 +33,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 	"github.com/kubevision-io/kubevision/pkg/clusters/dial"
 	accessregistry "github.com/kubevision-io/kubevision/pkg/registry/access"
+	"github.com/kubevision-io/kubevision/pkg/registry/action"
 	"github.com/kubevision-io/kubevision/pkg/registry/auth"
 	"github.com/kubevision-io/kubevision/pkg/registry/cluster"
 	"github.com/kubevision-io/kubevision/pkg/registry/manage"
@@ -168,6 +169,7 @@ func (c *Config) routes(ctx context.Context, s *state, clients *clientFinder) (*
 		bindingEndpoints.Routes(), //nolint:contextcheck // as above
 		sessionEndpoints.Routes(), //nolint:contextcheck // as above
 		resource.Routes(access),
+		action.Routes(access),     //nolint:contextcheck // as above
 		accessEndpoints.Routes(), //nolint:contextcheck // as above
 	} {
 		if err := table.Add(family...); err != nil {

@@ -10,9 +10,9 @@ import (
 
 	"github.com/emicklei/go-restful/v3"
 	"k8s.io/apiserver/pkg/authentication/user"
+	genericapirequest "k8s.io/apiserver/pkg/endpoints/request"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
-	genericapirequest "k8s.io/apiserver/pkg/endpoints/request"
 )
 
 // The routes of objects and of actions on them overlap: an object may be named like an action, and a kind like a part of a path.
