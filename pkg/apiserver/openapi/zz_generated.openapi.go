@@ -326,6 +326,7 @@ func schema_pkg_apis_dashboard_v1alpha1_BatchDeleteItem(ref common.ReferenceCall
 					"namespace": {
 						SchemaProps: spec.SchemaProps{
 							Description: "namespace of the object; empty for what is in none.",
+							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
 						},
@@ -363,6 +364,7 @@ func schema_pkg_apis_dashboard_v1alpha1_BatchDeleteResult(ref common.ReferenceCa
 					"namespace": {
 						SchemaProps: spec.SchemaProps{
 							Description: "namespace of the object; empty for what is in none.",
+							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
 						},

@@ -90,7 +90,7 @@ type BatchDeleteItem struct {
 	Name string `json:"name"`
 	// namespace of the object; empty for what is in none.
 	// +optional
-	Namespace string `json:"namespace,omitempty"`
+	Namespace string `json:"namespace"`
 }
 
 // BatchRestartItem names a workload to restart.
