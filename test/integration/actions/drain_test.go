@@ -60,7 +60,7 @@ func node(t *testing.T) *corev1.Node {
 	return n
 }
 
-// place binds a Pod to a node, as the scheduler does, and says that it is running and ready, as the kubelet does.
+// place binds a Pod to a node, as the scheduler does.
 func place(t *testing.T, p *corev1.Pod, n *corev1.Node) {
 	t.Helper()
 	binding := &corev1.Binding{
@@ -69,6 +69,12 @@ func place(t *testing.T, p *corev1.Pod, n *corev1.Node) {
 	if err := env.Client.SubResource("binding").Create(t.Context(), p, binding); err != nil {
 		t.Fatal(err)
 	}
+	run(t, p)
+}
+
+// run says that a Pod is running and ready, as the kubelet does.
+func run(t *testing.T, p *corev1.Pod) {
+	t.Helper()
 	p.Status.Phase = corev1.PodRunning
 	p.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}
 	fixture.Eventually(t, "say that the Pod is running", func(ctx context.Context) error {
@@ -97,11 +103,11 @@ func bare(t *testing.T, namespace, name string, n *corev1.Node, change func(*cor
 	t.Helper()
 	p := &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
-		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "main", Image: "bare:1"}}},
+		Spec:       corev1.PodSpec{NodeName: n.Name, Containers: []corev1.Container{{Name: "main", Image: "bare:1"}}},
 	}
 	change(p)
 	fixture.Eventually(t, "make Pod "+name, func(ctx context.Context) error { return env.Client.Create(ctx, p) })
-	place(t, p, n)
+	run(t, p)
 	return p
 }
 
@@ -162,7 +168,10 @@ func TestDrain(t *testing.T) {
 			Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": "agent"}},
 			Template: corev1.PodTemplateSpec{
 				ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{"app": "agent"}},
-				Spec:       corev1.PodSpec{NodeName: n.Name, Containers: []corev1.Container{{Name: "main", Image: "agent:1"}}},
+				Spec: corev1.PodSpec{
+					NodeName: n.Name, Containers: []corev1.Container{{Name: "main", Image: "agent:1"}},
+					Tolerations: []corev1.Toleration{{Operator: corev1.TolerationOpExists}},
+				},
 			},
 		},
 	}
