@@ -169,7 +169,7 @@ func (c *Config) routes(ctx context.Context, s *state, clients *clientFinder) (*
 		bindingEndpoints.Routes(), //nolint:contextcheck // as above
 		sessionEndpoints.Routes(), //nolint:contextcheck // as above
 		resource.Routes(access),
-		action.Routes(access),     //nolint:contextcheck // as above
+		action.Routes(access),    //nolint:contextcheck // as above
 		accessEndpoints.Routes(), //nolint:contextcheck // as above
 	} {
 		if err := table.Add(family...); err != nil {

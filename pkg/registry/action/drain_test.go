@@ -75,7 +75,7 @@ func TestPlan(t *testing.T) {
 
 func TestPlanNamesOnlySome(t *testing.T) {
 	var pods []corev1.Pod
-	for _, name := range strings.Split("abcdefgh", "") {
+	for name := range strings.SplitSeq("abcdefgh", "") {
 		pods = append(pods, podOf(name, func(*corev1.Pod) {}))
 	}
 	_, _, err := planned(dashboardv1alpha1.DrainRequest{}, append(pods, podOf("z", withEmptyDir))...)

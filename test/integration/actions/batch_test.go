@@ -116,7 +116,9 @@ func TestBatchRestart(t *testing.T) {
 	web, p := deployment(t, ns, "web", 0), deployment(t, ns, "paused", 0)
 	update(t, p, `{"spec":{"paused":true}}`)
 	set().Pod(t, ns, "alone")
-	item := func(kind, name string) string { return fmt.Sprintf(`{"kind":%q,"name":%q,"namespace":%q}`, kind, name, ns) }
+	item := func(kind, name string) string {
+		return fmt.Sprintf(`{"kind":%q,"name":%q,"namespace":%q}`, kind, name, ns)
+	}
 	refused(t, dev.post(t, "/batch-restart", `[`+item("deployments", "web")+`,`+item("configmaps", "x")+`]`), wire.Invalid, "[1].kind")
 	refused(t, dev.post(t, "/batch-restart", `[`+item("", "web")+`]`), wire.Required, "[0].kind")
 	if _, ok := read(t, web).Spec.Template.Annotations[restartedAt]; ok {

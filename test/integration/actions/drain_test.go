@@ -88,10 +88,10 @@ func run(t *testing.T, p *corev1.Pod) {
 }
 
 // placed are the Pods of a Deployment, on a node.
-func placed(t *testing.T, namespace string, n *corev1.Node, count int) []corev1.Pod {
+func placed(t *testing.T, namespace string, n *corev1.Node, count int32) []corev1.Pod {
 	t.Helper()
-	deployment(t, namespace, "web", int32(count))
-	list := pods(t, namespace, count)
+	deployment(t, namespace, "web", count)
+	list := pods(t, namespace, int(count))
 	for i := range list {
 		place(t, &list[i], n)
 	}

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"net/http"
 	"os"
+	"strconv"
 	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -137,7 +138,7 @@ func atRevision(t *testing.T, d *appsv1.Deployment, number int64) {
 		if err := env.Client.Get(ctx, client.ObjectKeyFromObject(d), d); err != nil {
 			return err
 		}
-		if got := d.Annotations[revisionAnnotation]; got != fmt.Sprint(number) {
+		if got := d.Annotations[revisionAnnotation]; got != strconv.FormatInt(number, 10) {
 			return fmt.Errorf("it is %q", got)
 		}
 		return nil

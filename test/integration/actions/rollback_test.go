@@ -6,6 +6,7 @@ package actions
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -30,13 +31,14 @@ type revision struct {
 func history(t *testing.T, a actor, path string) (list []revision, short string) {
 	t.Helper()
 	a.get(t, path+"/history").Want(t, wire.OK).Into(t, &list)
+	var text strings.Builder
 	for i, r := range list {
 		if r.ChangeCause == nil || r.Name == "" || r.CreatedAt.IsZero() || r.Current != (i == len(list)-1) {
 			t.Errorf("an entry lacks something: %+v", r)
 		}
-		short += fmt.Sprintf("%d:%v ", r.Revision, r.Images)
+		fmt.Fprintf(&text, "%d:%v ", r.Revision, r.Images)
 	}
-	return list, short
+	return list, text.String()
 }
 
 func TestRollbackDeployment(t *testing.T) {
