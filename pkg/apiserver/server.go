@@ -33,6 +33,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 	"github.com/kubevision-io/kubevision/pkg/clusters/dial"
 	accessregistry "github.com/kubevision-io/kubevision/pkg/registry/access"
+	"github.com/kubevision-io/kubevision/pkg/registry/action"
 	"github.com/kubevision-io/kubevision/pkg/registry/auth"
 	"github.com/kubevision-io/kubevision/pkg/registry/cluster"
 	"github.com/kubevision-io/kubevision/pkg/registry/compare"
@@ -181,6 +182,7 @@ func (c *Config) routes(ctx context.Context, s *state, clients *clientFinder) (*
 		sessionEndpoints.Routes(),  //nolint:contextcheck // as above
 		resourceEndpoints.Routes(), //nolint:contextcheck // as above
 		accessEndpoints.Routes(),   //nolint:contextcheck // as above
+		action.Routes(access),      //nolint:contextcheck // as above
 		overview.Routes(readable),  //nolint:contextcheck // as above
 		quota.Routes(readable),
 		topology.Routes(readable),

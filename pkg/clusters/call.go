@@ -31,6 +31,8 @@ type Call struct {
 	ContentType string
 	// Accept is the media type of the answer; application/json where it is empty.
 	Accept string
+	// Once returns the error of a cluster that asks to come back later, for those who wait themselves.
+	Once bool
 }
 
 // Answer is what the cluster's API server answered with.
@@ -49,7 +51,11 @@ func (c *Caller) Do(ctx context.Context, call Call) (Answer, error) {
 	if accept == "" {
 		accept = mediaTypeJSON
 	}
-	request := c.rest.Verb(method).AbsPath(path(call)...).SetHeader("Accept", accept).MaxRetries(maxRetries).WarningHandler(rest.NoWarnings{})
+	retries := maxRetries
+	if call.Once {
+		retries = 0
+	}
+	request := c.rest.Verb(method).AbsPath(path(call)...).SetHeader("Accept", accept).MaxRetries(retries).WarningHandler(rest.NoWarnings{})
 	for key, values := range call.Query {
 		for _, value := range values {
 			request = request.Param(key, value)

@@ -24,6 +24,13 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		v1alpha1.APIResourceListEnvelope{}.OpenAPIModelName():    schema_pkg_apis_dashboard_v1alpha1_APIResourceListEnvelope(ref),
 		v1alpha1.Access{}.OpenAPIModelName():                     schema_pkg_apis_dashboard_v1alpha1_Access(ref),
 		v1alpha1.AccessEnvelope{}.OpenAPIModelName():             schema_pkg_apis_dashboard_v1alpha1_AccessEnvelope(ref),
+		v1alpha1.BatchDeleteEnvelope{}.OpenAPIModelName():        schema_pkg_apis_dashboard_v1alpha1_BatchDeleteEnvelope(ref),
+		v1alpha1.BatchDeleteItem{}.OpenAPIModelName():            schema_pkg_apis_dashboard_v1alpha1_BatchDeleteItem(ref),
+		v1alpha1.BatchDeleteResult{}.OpenAPIModelName():          schema_pkg_apis_dashboard_v1alpha1_BatchDeleteResult(ref),
+		v1alpha1.BatchOutcome{}.OpenAPIModelName():               schema_pkg_apis_dashboard_v1alpha1_BatchOutcome(ref),
+		v1alpha1.BatchRestartEnvelope{}.OpenAPIModelName():       schema_pkg_apis_dashboard_v1alpha1_BatchRestartEnvelope(ref),
+		v1alpha1.BatchRestartItem{}.OpenAPIModelName():           schema_pkg_apis_dashboard_v1alpha1_BatchRestartItem(ref),
+		v1alpha1.BatchRestartResult{}.OpenAPIModelName():         schema_pkg_apis_dashboard_v1alpha1_BatchRestartResult(ref),
 		v1alpha1.Binding{}.OpenAPIModelName():                    schema_pkg_apis_dashboard_v1alpha1_Binding(ref),
 		v1alpha1.Cluster{}.OpenAPIModelName():                    schema_pkg_apis_dashboard_v1alpha1_Cluster(ref),
 		v1alpha1.ClusterAccess{}.OpenAPIModelName():              schema_pkg_apis_dashboard_v1alpha1_ClusterAccess(ref),
@@ -48,6 +55,10 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		v1alpha1.Diff{}.OpenAPIModelName():                       schema_pkg_apis_dashboard_v1alpha1_Diff(ref),
 		v1alpha1.Disabled{}.OpenAPIModelName():                   schema_pkg_apis_dashboard_v1alpha1_Disabled(ref),
 		v1alpha1.DisabledEnvelope{}.OpenAPIModelName():           schema_pkg_apis_dashboard_v1alpha1_DisabledEnvelope(ref),
+		v1alpha1.Drain{}.OpenAPIModelName():                      schema_pkg_apis_dashboard_v1alpha1_Drain(ref),
+		v1alpha1.DrainEnvelope{}.OpenAPIModelName():              schema_pkg_apis_dashboard_v1alpha1_DrainEnvelope(ref),
+		v1alpha1.DrainRequest{}.OpenAPIModelName():               schema_pkg_apis_dashboard_v1alpha1_DrainRequest(ref),
+		v1alpha1.DrainedPod{}.OpenAPIModelName():                 schema_pkg_apis_dashboard_v1alpha1_DrainedPod(ref),
 		v1alpha1.DryRun{}.OpenAPIModelName():                     schema_pkg_apis_dashboard_v1alpha1_DryRun(ref),
 		v1alpha1.DryRunEnvelope{}.OpenAPIModelName():             schema_pkg_apis_dashboard_v1alpha1_DryRunEnvelope(ref),
 		v1alpha1.DryRunObject{}.OpenAPIModelName():               schema_pkg_apis_dashboard_v1alpha1_DryRunObject(ref),
@@ -65,6 +76,8 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		v1alpha1.Manifest{}.OpenAPIModelName():                   schema_pkg_apis_dashboard_v1alpha1_Manifest(ref),
 		v1alpha1.Meta{}.OpenAPIModelName():                       schema_pkg_apis_dashboard_v1alpha1_Meta(ref),
 		v1alpha1.NamespaceQuotas{}.OpenAPIModelName():            schema_pkg_apis_dashboard_v1alpha1_NamespaceQuotas(ref),
+		v1alpha1.NodeScheduling{}.OpenAPIModelName():             schema_pkg_apis_dashboard_v1alpha1_NodeScheduling(ref),
+		v1alpha1.NodeSchedulingEnvelope{}.OpenAPIModelName():     schema_pkg_apis_dashboard_v1alpha1_NodeSchedulingEnvelope(ref),
 		v1alpha1.ObjectEnvelope{}.OpenAPIModelName():             schema_pkg_apis_dashboard_v1alpha1_ObjectEnvelope(ref),
 		v1alpha1.ObjectListEnvelope{}.OpenAPIModelName():         schema_pkg_apis_dashboard_v1alpha1_ObjectListEnvelope(ref),
 		v1alpha1.ObjectReference{}.OpenAPIModelName():            schema_pkg_apis_dashboard_v1alpha1_ObjectReference(ref),
@@ -86,6 +99,8 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		v1alpha1.RefreshRequest{}.OpenAPIModelName():             schema_pkg_apis_dashboard_v1alpha1_RefreshRequest(ref),
 		v1alpha1.ResetPasswordRequest{}.OpenAPIModelName():       schema_pkg_apis_dashboard_v1alpha1_ResetPasswordRequest(ref),
 		v1alpha1.ResourceUse{}.OpenAPIModelName():                schema_pkg_apis_dashboard_v1alpha1_ResourceUse(ref),
+		v1alpha1.Revision{}.OpenAPIModelName():                   schema_pkg_apis_dashboard_v1alpha1_Revision(ref),
+		v1alpha1.RevisionListEnvelope{}.OpenAPIModelName():       schema_pkg_apis_dashboard_v1alpha1_RevisionListEnvelope(ref),
 		v1alpha1.Revoked{}.OpenAPIModelName():                    schema_pkg_apis_dashboard_v1alpha1_Revoked(ref),
 		v1alpha1.RevokedEnvelope{}.OpenAPIModelName():            schema_pkg_apis_dashboard_v1alpha1_RevokedEnvelope(ref),
 		v1alpha1.RoleBinding{}.OpenAPIModelName():                schema_pkg_apis_dashboard_v1alpha1_RoleBinding(ref),
@@ -98,6 +113,12 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		v1alpha1.RoleBindingSubject{}.OpenAPIModelName():         schema_pkg_apis_dashboard_v1alpha1_RoleBindingSubject(ref),
 		v1alpha1.RoleBindingSummary{}.OpenAPIModelName():         schema_pkg_apis_dashboard_v1alpha1_RoleBindingSummary(ref),
 		v1alpha1.RoleBindingTargets{}.OpenAPIModelName():         schema_pkg_apis_dashboard_v1alpha1_RoleBindingTargets(ref),
+		v1alpha1.Rollback{}.OpenAPIModelName():                   schema_pkg_apis_dashboard_v1alpha1_Rollback(ref),
+		v1alpha1.RollbackEnvelope{}.OpenAPIModelName():           schema_pkg_apis_dashboard_v1alpha1_RollbackEnvelope(ref),
+		v1alpha1.RollbackRequest{}.OpenAPIModelName():            schema_pkg_apis_dashboard_v1alpha1_RollbackRequest(ref),
+		v1alpha1.Scale{}.OpenAPIModelName():                      schema_pkg_apis_dashboard_v1alpha1_Scale(ref),
+		v1alpha1.ScaleEnvelope{}.OpenAPIModelName():              schema_pkg_apis_dashboard_v1alpha1_ScaleEnvelope(ref),
+		v1alpha1.ScaleRequest{}.OpenAPIModelName():               schema_pkg_apis_dashboard_v1alpha1_ScaleRequest(ref),
 		v1alpha1.SearchEnvelope{}.OpenAPIModelName():             schema_pkg_apis_dashboard_v1alpha1_SearchEnvelope(ref),
 		v1alpha1.SearchGroup{}.OpenAPIModelName():                schema_pkg_apis_dashboard_v1alpha1_SearchGroup(ref),
 		v1alpha1.SearchItem{}.OpenAPIModelName():                 schema_pkg_apis_dashboard_v1alpha1_SearchItem(ref),
@@ -449,6 +470,355 @@ func schema_pkg_apis_dashboard_v1alpha1_AccessEnvelope(ref common.ReferenceCallb
 		},
 		Dependencies: []string{
 			v1alpha1.Access{}.OpenAPIModelName(), v1alpha1.Meta{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_BatchDeleteEnvelope(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "BatchDeleteEnvelope is the answer to POST .../batch-delete.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"code": {
+						SchemaProps: spec.SchemaProps{
+							Description: "code is the outcome; 0 is success.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"message": {
+						SchemaProps: spec.SchemaProps{
+							Description: "message is the outcome for a person to read.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"data": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "data has one result per item, in their order.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1alpha1.BatchDeleteResult{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+					"meta": {
+						SchemaProps: spec.SchemaProps{
+							Description: "meta is what there is to say beside the data.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
+						},
+					},
+				},
+				Required: []string{"code", "message", "meta"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.BatchDeleteResult{}.OpenAPIModelName(), v1alpha1.Meta{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_BatchDeleteItem(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "BatchDeleteItem names an object to delete.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"resource": {
+						SchemaProps: spec.SchemaProps{
+							Description: "resource is the plural of the kind.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"name": {
+						SchemaProps: spec.SchemaProps{
+							Description: "name of the object.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"namespace": {
+						SchemaProps: spec.SchemaProps{
+							Description: "namespace of the object; empty for what is in none.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+				},
+				Required: []string{"resource", "name"},
+			},
+		},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_BatchDeleteResult(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "BatchDeleteResult is what became of an object to delete.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"resource": {
+						SchemaProps: spec.SchemaProps{
+							Description: "resource is the plural of the kind.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"name": {
+						SchemaProps: spec.SchemaProps{
+							Description: "name of the object.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"namespace": {
+						SchemaProps: spec.SchemaProps{
+							Description: "namespace of the object; empty for what is in none.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"success": {
+						SchemaProps: spec.SchemaProps{
+							Description: "success is true where it was done.",
+							Default:     false,
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+					"code": {
+						SchemaProps: spec.SchemaProps{
+							Description: "code is the outcome; 0 is success.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"error": {
+						SchemaProps: spec.SchemaProps{
+							Description: "error is the outcome for a person to read, where it is no success.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+				},
+				Required: []string{"resource", "name", "success", "code"},
+			},
+		},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_BatchOutcome(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "BatchOutcome is what became of one item.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"success": {
+						SchemaProps: spec.SchemaProps{
+							Description: "success is true where it was done.",
+							Default:     false,
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+					"code": {
+						SchemaProps: spec.SchemaProps{
+							Description: "code is the outcome; 0 is success.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"error": {
+						SchemaProps: spec.SchemaProps{
+							Description: "error is the outcome for a person to read, where it is no success.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+				},
+				Required: []string{"success", "code"},
+			},
+		},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_BatchRestartEnvelope(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "BatchRestartEnvelope is the answer to POST .../batch-restart.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"code": {
+						SchemaProps: spec.SchemaProps{
+							Description: "code is the outcome; 0 is success.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"message": {
+						SchemaProps: spec.SchemaProps{
+							Description: "message is the outcome for a person to read.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"data": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "data has one result per item, in their order.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1alpha1.BatchRestartResult{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+					"meta": {
+						SchemaProps: spec.SchemaProps{
+							Description: "meta is what there is to say beside the data.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
+						},
+					},
+				},
+				Required: []string{"code", "message", "meta"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.BatchRestartResult{}.OpenAPIModelName(), v1alpha1.Meta{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_BatchRestartItem(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "BatchRestartItem names a workload to restart.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"kind": {
+						SchemaProps: spec.SchemaProps{
+							Description: "kind is the plural of the kind.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"name": {
+						SchemaProps: spec.SchemaProps{
+							Description: "name of the workload.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"namespace": {
+						SchemaProps: spec.SchemaProps{
+							Description: "namespace of the workload.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+				},
+				Required: []string{"kind", "name", "namespace"},
+			},
+		},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_BatchRestartResult(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "BatchRestartResult is what became of a workload to restart.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"kind": {
+						SchemaProps: spec.SchemaProps{
+							Description: "kind is the plural of the kind.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"name": {
+						SchemaProps: spec.SchemaProps{
+							Description: "name of the workload.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"namespace": {
+						SchemaProps: spec.SchemaProps{
+							Description: "namespace of the workload.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"success": {
+						SchemaProps: spec.SchemaProps{
+							Description: "success is true where it was done.",
+							Default:     false,
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+					"code": {
+						SchemaProps: spec.SchemaProps{
+							Description: "code is the outcome; 0 is success.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"error": {
+						SchemaProps: spec.SchemaProps{
+							Description: "error is the outcome for a person to read, where it is no success.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+				},
+				Required: []string{"kind", "name", "namespace", "success", "code"},
+			},
+		},
 	}
 }
 
@@ -1890,6 +2260,209 @@ func schema_pkg_apis_dashboard_v1alpha1_DisabledEnvelope(ref common.ReferenceCal
 	}
 }
 
+func schema_pkg_apis_dashboard_v1alpha1_Drain(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "Drain is what a drain has done.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"name": {
+						SchemaProps: spec.SchemaProps{
+							Description: "name of the node.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"completed": {
+						SchemaProps: spec.SchemaProps{
+							Description: "completed is true where no Pod is left that has to go. Otherwise the drain can be called again, and goes on.",
+							Default:     false,
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+					"dryRun": {
+						SchemaProps: spec.SchemaProps{
+							Description: "dryRun is true where nothing was changed.",
+							Default:     false,
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+					"pods": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "pods of the node, by namespace and name.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1alpha1.DrainedPod{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+				},
+				Required: []string{"name", "completed", "dryRun", "pods"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.DrainedPod{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_DrainEnvelope(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "DrainEnvelope is the answer to POST .../drain.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"code": {
+						SchemaProps: spec.SchemaProps{
+							Description: "code is the outcome; 0 is success.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"message": {
+						SchemaProps: spec.SchemaProps{
+							Description: "message is the outcome for a person to read.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"data": {
+						SchemaProps: spec.SchemaProps{
+							Description: "data is what was done.",
+							Ref:         ref(v1alpha1.Drain{}.OpenAPIModelName()),
+						},
+					},
+					"meta": {
+						SchemaProps: spec.SchemaProps{
+							Description: "meta is what there is to say beside the data.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
+						},
+					},
+				},
+				Required: []string{"code", "message", "meta"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.Drain{}.OpenAPIModelName(), v1alpha1.Meta{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_DrainRequest(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "DrainRequest is the body of POST .../drain. It may be left out.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"gracePeriodSeconds": {
+						SchemaProps: spec.SchemaProps{
+							Description: "gracePeriodSeconds is how long Pods may take to end. Defaults to what each of them asks for.",
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"timeoutSeconds": {
+						SchemaProps: spec.SchemaProps{
+							Description: "timeoutSeconds is for how long evictions are tried that a PodDisruptionBudget does not allow yet: 1 to 45. Defaults to 30.",
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"deleteEmptyDirData": {
+						SchemaProps: spec.SchemaProps{
+							Description: "deleteEmptyDirData evicts Pods too whose data in emptyDir volumes is lost by that.",
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+					"force": {
+						SchemaProps: spec.SchemaProps{
+							Description: "force evicts Pods too that no controller makes again.",
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+					"dryRun": {
+						SchemaProps: spec.SchemaProps{
+							Description: "dryRun changes nothing, and says what would be done.",
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+				},
+			},
+		},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_DrainedPod(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "DrainedPod is what became of one Pod.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"namespace": {
+						SchemaProps: spec.SchemaProps{
+							Description: "namespace of the Pod.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"name": {
+						SchemaProps: spec.SchemaProps{
+							Description: "name of the Pod.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"status": {
+						SchemaProps: spec.SchemaProps{
+							Description: "status is evicted, skipped, blocked or failed.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"reason": {
+						SchemaProps: spec.SchemaProps{
+							Description: "reason says why, for a person to read.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"code": {
+						SchemaProps: spec.SchemaProps{
+							Description: "code is the outcome where the status is failed.",
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+				},
+				Required: []string{"namespace", "name", "status"},
+			},
+		},
+	}
+}
+
 func schema_pkg_apis_dashboard_v1alpha1_DryRun(ref common.ReferenceCallback) common.OpenAPIDefinition {
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
@@ -2894,6 +3467,81 @@ func schema_pkg_apis_dashboard_v1alpha1_NamespaceQuotas(ref common.ReferenceCall
 		},
 		Dependencies: []string{
 			v1alpha1.Quota{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_NodeScheduling(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "NodeScheduling says whether Pods are placed on a node.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"name": {
+						SchemaProps: spec.SchemaProps{
+							Description: "name of the node.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"unschedulable": {
+						SchemaProps: spec.SchemaProps{
+							Description: "unschedulable is true where no new Pods are placed on it.",
+							Default:     false,
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+				},
+				Required: []string{"name", "unschedulable"},
+			},
+		},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_NodeSchedulingEnvelope(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "NodeSchedulingEnvelope is the answer to POST .../cordon and .../uncordon.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"code": {
+						SchemaProps: spec.SchemaProps{
+							Description: "code is the outcome; 0 is success.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"message": {
+						SchemaProps: spec.SchemaProps{
+							Description: "message is the outcome for a person to read.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"data": {
+						SchemaProps: spec.SchemaProps{
+							Description: "data is the node.",
+							Ref:         ref(v1alpha1.NodeScheduling{}.OpenAPIModelName()),
+						},
+					},
+					"meta": {
+						SchemaProps: spec.SchemaProps{
+							Description: "meta is what there is to say beside the data.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
+						},
+					},
+				},
+				Required: []string{"code", "message", "meta"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.Meta{}.OpenAPIModelName(), v1alpha1.NodeScheduling{}.OpenAPIModelName()},
 	}
 }
 
@@ -4089,6 +4737,136 @@ func schema_pkg_apis_dashboard_v1alpha1_ResourceUse(ref common.ReferenceCallback
 	}
 }
 
+func schema_pkg_apis_dashboard_v1alpha1_Revision(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "Revision is a state of a workload's Pod template that it can be rolled back to.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"revision": {
+						SchemaProps: spec.SchemaProps{
+							Description: "revision is the number of the revision.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"changeCause": {
+						SchemaProps: spec.SchemaProps{
+							Description: "changeCause is what the annotation kubernetes.io/change-cause said of it.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"name": {
+						SchemaProps: spec.SchemaProps{
+							Description: "name of the ReplicaSet or ControllerRevision that holds it.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"createdAt": {
+						SchemaProps: spec.SchemaProps{
+							Description: "createdAt is when that was made.",
+							Ref:         ref(v1.Time{}.OpenAPIModelName()),
+						},
+					},
+					"current": {
+						SchemaProps: spec.SchemaProps{
+							Description: "current is true for the revision that is in force.",
+							Default:     false,
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+					"images": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "images of its containers.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+				},
+				Required: []string{"revision", "changeCause", "name", "createdAt", "current", "images"},
+			},
+		},
+		Dependencies: []string{
+			v1.Time{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_RevisionListEnvelope(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "RevisionListEnvelope is the answer to GET .../history.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"code": {
+						SchemaProps: spec.SchemaProps{
+							Description: "code is the outcome; 0 is success.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"message": {
+						SchemaProps: spec.SchemaProps{
+							Description: "message is the outcome for a person to read.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"data": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "data are the revisions, the oldest first.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1alpha1.Revision{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+					"meta": {
+						SchemaProps: spec.SchemaProps{
+							Description: "meta is what there is to say beside the data.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
+						},
+					},
+				},
+				Required: []string{"code", "message", "meta"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.Meta{}.OpenAPIModelName(), v1alpha1.Revision{}.OpenAPIModelName()},
+	}
+}
+
 func schema_pkg_apis_dashboard_v1alpha1_Revoked(ref common.ReferenceCallback) common.OpenAPIDefinition {
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
@@ -4690,6 +5468,198 @@ func schema_pkg_apis_dashboard_v1alpha1_RoleBindingTargets(ref common.ReferenceC
 		},
 		Dependencies: []string{
 			v1.LabelSelector{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_Rollback(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "Rollback is what a rollback has done.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"revision": {
+						SchemaProps: spec.SchemaProps{
+							Description: "revision that was gone back to.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"changed": {
+						SchemaProps: spec.SchemaProps{
+							Description: "changed is false where that revision was in force already.",
+							Default:     false,
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+				},
+				Required: []string{"revision", "changed"},
+			},
+		},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_RollbackEnvelope(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "RollbackEnvelope is the answer to POST .../rollback.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"code": {
+						SchemaProps: spec.SchemaProps{
+							Description: "code is the outcome; 0 is success.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"message": {
+						SchemaProps: spec.SchemaProps{
+							Description: "message is the outcome for a person to read.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"data": {
+						SchemaProps: spec.SchemaProps{
+							Description: "data is what was done.",
+							Ref:         ref(v1alpha1.Rollback{}.OpenAPIModelName()),
+						},
+					},
+					"meta": {
+						SchemaProps: spec.SchemaProps{
+							Description: "meta is what there is to say beside the data.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
+						},
+					},
+				},
+				Required: []string{"code", "message", "meta"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.Meta{}.OpenAPIModelName(), v1alpha1.Rollback{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_RollbackRequest(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "RollbackRequest is the body of POST .../rollback.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"revision": {
+						SchemaProps: spec.SchemaProps{
+							Description: "revision to go back to; 0 is the one before the current one.",
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+				},
+				Required: []string{"revision"},
+			},
+		},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_Scale(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "Scale is how many replicas an object has.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"replicas": {
+						SchemaProps: spec.SchemaProps{
+							Description: "replicas is how many there shall be.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"currentReplicas": {
+						SchemaProps: spec.SchemaProps{
+							Description: "currentReplicas is how many there are, as far as is known.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+				},
+				Required: []string{"replicas", "currentReplicas"},
+			},
+		},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_ScaleEnvelope(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "ScaleEnvelope is the answer to PUT .../scale.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"code": {
+						SchemaProps: spec.SchemaProps{
+							Description: "code is the outcome; 0 is success.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"message": {
+						SchemaProps: spec.SchemaProps{
+							Description: "message is the outcome for a person to read.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"data": {
+						SchemaProps: spec.SchemaProps{
+							Description: "data are the numbers of replicas.",
+							Ref:         ref(v1alpha1.Scale{}.OpenAPIModelName()),
+						},
+					},
+					"meta": {
+						SchemaProps: spec.SchemaProps{
+							Description: "meta is what there is to say beside the data.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
+						},
+					},
+				},
+				Required: []string{"code", "message", "meta"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.Meta{}.OpenAPIModelName(), v1alpha1.Scale{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_ScaleRequest(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "ScaleRequest is the body of PUT .../scale.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"replicas": {
+						SchemaProps: spec.SchemaProps{
+							Description: "replicas is how many there shall be.",
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+				},
+				Required: []string{"replicas"},
+			},
+		},
 	}
 }
 

@@ -96,6 +96,9 @@ func (t *Table) Install(ws *restful.WebService) {
 		b := ws.Method(r.Method).Path(r.Path).To(r.serve).Operation(r.Operation).Doc(r.Doc).
 			Produces("application/json").Consumes("*/*").
 			Returns(http.StatusOK, "An envelope; its code says what happened.", r.Returns)
+		if stronger := t.stronger(r); len(stronger) > 0 {
+			b = b.If(meant(stronger))
+		}
 		if r.Reads != nil {
 			b = b.Reads(r.Reads)
 		}

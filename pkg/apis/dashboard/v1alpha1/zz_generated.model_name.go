@@ -29,6 +29,41 @@ func (in AccessEnvelope) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in BatchDeleteEnvelope) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.BatchDeleteEnvelope"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in BatchDeleteItem) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.BatchDeleteItem"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in BatchDeleteResult) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.BatchDeleteResult"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in BatchOutcome) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.BatchOutcome"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in BatchRestartEnvelope) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.BatchRestartEnvelope"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in BatchRestartItem) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.BatchRestartItem"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in BatchRestartResult) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.BatchRestartResult"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in Binding) OpenAPIModelName() string {
 	return "io.kubevision.dashboard.v1alpha1.Binding"
 }
@@ -149,6 +184,26 @@ func (in DisabledEnvelope) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in Drain) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.Drain"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in DrainEnvelope) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.DrainEnvelope"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in DrainRequest) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.DrainRequest"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in DrainedPod) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.DrainedPod"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in DryRun) OpenAPIModelName() string {
 	return "io.kubevision.dashboard.v1alpha1.DryRun"
 }
@@ -231,6 +286,16 @@ func (in Meta) OpenAPIModelName() string {
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in NamespaceQuotas) OpenAPIModelName() string {
 	return "io.kubevision.dashboard.v1alpha1.NamespaceQuotas"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in NodeScheduling) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.NodeScheduling"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in NodeSchedulingEnvelope) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.NodeSchedulingEnvelope"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
@@ -339,6 +404,16 @@ func (in ResourceUse) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in Revision) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.Revision"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in RevisionListEnvelope) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.RevisionListEnvelope"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in Revoked) OpenAPIModelName() string {
 	return "io.kubevision.dashboard.v1alpha1.Revoked"
 }
@@ -396,6 +471,36 @@ func (in RoleBindingSummary) OpenAPIModelName() string {
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in RoleBindingTargets) OpenAPIModelName() string {
 	return "io.kubevision.dashboard.v1alpha1.RoleBindingTargets"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in Rollback) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.Rollback"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in RollbackEnvelope) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.RollbackEnvelope"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in RollbackRequest) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.RollbackRequest"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in Scale) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.Scale"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in ScaleEnvelope) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.ScaleEnvelope"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in ScaleRequest) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.ScaleRequest"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.

@@ -1,0 +1,150 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package action
+
+import (
+	"context"
+	"fmt"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
+	"github.com/kubevision-io/kubevision/pkg/clusters"
+	"github.com/kubevision-io/kubevision/pkg/registry/target"
+)
+
+// maxItems is how many items a batch may have.
+const maxItems = 100
+
+// item is one of a batch: what it is about, or why that cannot be found.
+type item struct {
+	target target.Target
+	err    error
+}
+
+// naming is what an item names, and verb what is to be done with it.
+type naming struct {
+	// kindField is the field that kind was sent in.
+	kindField, kind, namespace, name, verb string
+	// check is an error for what the action does not exist for.
+	check func(target.Target) error
+}
+
+func batchDelete(r *routes.Request, caller *clusters.Caller) (routes.Result, error) {
+	named, items, err := readBatch(r, caller, func(i dashboardv1alpha1.BatchDeleteItem) naming {
+		return naming{
+			kindField: "resource", kind: i.Resource, namespace: i.Namespace, name: i.Name, verb: "delete",
+			check: func(target.Target) error { return nil },
+		}
+	})
+	if err != nil {
+		return routes.Result{}, err
+	}
+	out := make([]dashboardv1alpha1.BatchDeleteResult, len(items))
+	warnings := make([][]string, len(items))
+	each(len(items), func(i int) {
+		outcome := items[i].do(func(t target.Target) error {
+			answer, err := remove(r.Context(), caller, t)
+			warnings[i] = answer.Warnings
+			return err
+		})
+		out[i] = dashboardv1alpha1.BatchDeleteResult{BatchDeleteItem: named[i], BatchOutcome: outcome}
+	})
+	return results(out, warnings), nil
+}
+
+func batchRestart(r *routes.Request, caller *clusters.Caller) (routes.Result, error) {
+	named, items, err := readBatch(r, caller, func(i dashboardv1alpha1.BatchRestartItem) naming {
+		return naming{kindField: "kind", kind: i.Kind, namespace: i.Namespace, name: i.Name, verb: "get", check: checkRestart}
+	})
+	if err != nil {
+		return routes.Result{}, err
+	}
+	out := make([]dashboardv1alpha1.BatchRestartResult, len(items))
+	warnings := make([][]string, len(items))
+	each(len(items), func(i int) {
+		outcome := items[i].do(func(t target.Target) (err error) {
+			warnings[i], err = restartTarget(r.Context(), caller, t)
+			return err
+		})
+		out[i] = dashboardv1alpha1.BatchRestartResult{BatchRestartItem: named[i], BatchOutcome: outcome}
+	})
+	return results(out, warnings), nil
+}
+
+func results[T any](out []T, warnings [][]string) routes.Result {
+	meta := dashboardv1alpha1.Meta{Total: new(int64(len(out)))}
+	for _, w := range warnings {
+		meta.Warnings = append(meta.Warnings, w...)
+	}
+	return routes.Result{Data: out, Meta: meta}
+}
+
+// do does something with what an item is about.
+func (i *item) do(action func(target.Target) error) dashboardv1alpha1.BatchOutcome {
+	err := i.err
+	if err == nil {
+		err = action(i.target)
+	}
+	if err == nil {
+		return dashboardv1alpha1.BatchOutcome{Success: true}
+	}
+	known := envelope.As(err)
+	return dashboardv1alpha1.BatchOutcome{Code: known.Code, Error: known.Message}
+}
+
+// readBatch reads the items of a batch. That one is malformed is the error of all, before anything is done.
+func readBatch[T any](r *routes.Request, caller *clusters.Caller, name func(T) naming) ([]T, []item, error) {
+	var named []T
+	if err := r.ReadJSON(&named); err != nil {
+		return nil, nil, err
+	}
+	if len(named) == 0 {
+		return nil, nil, envelope.Required("body")
+	}
+	if len(named) > maxItems {
+		return nil, nil, envelope.Invalid("body", "there are %d items, and at most %d may be sent at once", len(named), maxItems)
+	}
+	items := make([]item, 0, len(named))
+	for i := range named {
+		found, err := name(named[i]).find(r.Context(), caller, fmt.Sprintf("[%d]", i))
+		if err != nil {
+			return nil, nil, err
+		}
+		items = append(items, found)
+	}
+	return named, items, nil
+}
+
+// find finds what an item is about. It is an error where the item is malformed, or nothing can be found; prefix stands before the names of the
+// item's fields.
+func (n naming) find(ctx context.Context, caller *clusters.Caller, prefix string) (item, error) {
+	for _, field := range []struct{ name, value string }{{n.kindField, n.kind}, {"name", n.name}} {
+		if field.value == "" {
+			return item{}, envelope.Required(prefix + "." + field.name)
+		}
+	}
+	t, err := target.Find(ctx, caller, n.verb, n.kind, n.namespace, n.name)
+	if err == nil {
+		err = t.CheckNamespaced()
+	}
+	if err == nil {
+		err = n.check(t)
+	}
+	if err == nil {
+		return item{target: t}, nil
+	}
+	known := envelope.As(err)
+	if known.Code == dashboardv1alpha1.CodeNotFound {
+		return item{err: known}, nil
+	}
+	if known.Field != "" {
+		field := known.Field
+		if field == target.Resource {
+			field = n.kindField
+		}
+		known.Field, known.Message = prefix+"."+field, prefix+" "+known.Message
+	}
+	return item{}, known
+}

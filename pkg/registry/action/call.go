@@ -1,0 +1,83 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package action
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+
+	"golang.org/x/sync/errgroup"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/kubevision-io/kubevision/pkg/authorization"
+	"github.com/kubevision-io/kubevision/pkg/clusters"
+	"github.com/kubevision-io/kubevision/pkg/objects"
+	"github.com/kubevision-io/kubevision/pkg/registry/target"
+)
+
+// maxCalls is how many calls of one request are on their way at once.
+const maxCalls = 8
+
+// read reads the target, or the list that it is.
+func read(ctx context.Context, caller *clusters.Caller, t target.Target, query url.Values, into any) error {
+	verb := "get"
+	if t.Name == "" {
+		verb = "list"
+	}
+	body, err := caller.Get(ctx, t.Resource, t.Namespace, t.Name, query)
+	if err := authorization.Outcome(ctx, caller, t.Attributes(verb), err); err != nil {
+		return err
+	}
+	return objects.Read(body, into)
+}
+
+// change is a patch.
+type change struct {
+	// subresource is empty for the object itself.
+	subresource string
+	kind        types.PatchType
+	body        any
+	query       url.Values
+}
+
+// patch changes the target.
+func patch(ctx context.Context, caller *clusters.Caller, t target.Target, c change) (clusters.Answer, error) {
+	encoded, err := json.Marshal(c.body)
+	if err != nil {
+		return clusters.Answer{}, fmt.Errorf("encoding a patch: %w", err)
+	}
+	call := t.Call(http.MethodPatch)
+	call.Subresource, call.Query, call.ContentType, call.Body = c.subresource, c.query, string(c.kind), encoded
+	answer, err := caller.Do(ctx, call)
+	attributes := t.Attributes("patch")
+	attributes.Subresource = c.subresource
+	return answer, authorization.Outcome(ctx, caller, attributes, err)
+}
+
+// remove deletes the target; what it owns is collected after it.
+func remove(ctx context.Context, caller *clusters.Caller, t target.Target) (clusters.Answer, error) {
+	call := t.Call(http.MethodDelete)
+	call.Query = url.Values{"propagationPolicy": {"Background"}} // as kubectl: the default of some kinds leaves what they own behind
+	answer, err := caller.Do(ctx, call)
+	return answer, authorization.Outcome(ctx, caller, t.Attributes("delete"), err)
+}
+
+// object is a JSON object.
+type object = map[string]any
+
+// each does something for each of a number of items, some at once.
+func each(count int, do func(int)) {
+	var group errgroup.Group
+	group.SetLimit(maxCalls)
+	for i := range count {
+		group.Go(func() error {
+			do(i)
+			return nil
+		})
+	}
+	_ = group.Wait()
+}

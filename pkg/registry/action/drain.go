@@ -1,0 +1,126 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package action
+
+import (
+	"cmp"
+	"context"
+	"net/url"
+	"slices"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
+	"github.com/kubevision-io/kubevision/pkg/clusters"
+	"github.com/kubevision-io/kubevision/pkg/registry/target"
+)
+
+const (
+	// defaultDrainTime is for how long evictions are tried; maxDrainTime leaves the request time for the calls that are on their way then.
+	defaultDrainTime = 30
+	maxDrainTime     = 45
+)
+
+// draining is a drain in progress.
+type draining struct {
+	caller  *clusters.Caller
+	pods    target.Target
+	options dashboardv1alpha1.DrainRequest
+	// until is when evictions are not tried any more.
+	until time.Time
+	// found are the Pods of the node; results are what becomes of them, in the same order.
+	found   []corev1.Pod
+	results []dashboardv1alpha1.DrainedPod
+}
+
+func drain(r *routes.Request, caller *clusters.Caller) (routes.Result, error) {
+	ctx := r.Context()
+	options, err := drainOptions(r)
+	if err != nil {
+		return routes.Result{}, err
+	}
+	node, err := target.Find(ctx, caller, "patch", "nodes", "", r.Path(target.Name))
+	if err != nil {
+		return routes.Result{}, err
+	}
+	pods, err := target.Find(ctx, caller, "list", "pods", "", "")
+	if err != nil {
+		return routes.Result{}, err
+	}
+	d := &draining{caller: caller, pods: pods, options: options, until: time.Now().Add(time.Duration(*options.TimeoutSeconds) * time.Second)}
+	// First of all no more Pods may come, as with kubectl. That also asks whether the caller may do anything with the node.
+	answer, err := setUnschedulable(ctx, caller, node, true, tryOnly(options.DryRun))
+	if err != nil {
+		return routes.Result{}, err
+	}
+	if err := d.list(ctx, node.Name); err != nil {
+		return routes.Result{}, err
+	}
+	waiting, err := d.plan(node.Name)
+	if err != nil {
+		return routes.Result{}, err
+	}
+	left := d.evictAll(ctx, waiting)
+	data := d.data(node.Name, left == 0)
+	return routes.Result{Data: data, Meta: dashboardv1alpha1.Meta{Warnings: answer.Warnings}}, d.hopeless(waiting, data)
+}
+
+// drainOptions reads the body, if there is one.
+func drainOptions(r *routes.Request) (dashboardv1alpha1.DrainRequest, error) {
+	var options dashboardv1alpha1.DrainRequest
+	if r.ContentLength != 0 {
+		if err := r.ReadJSON(&options); err != nil {
+			return options, err
+		}
+	}
+	if options.GracePeriodSeconds != nil && *options.GracePeriodSeconds < 0 {
+		return options, envelope.Invalid("gracePeriodSeconds", "gracePeriodSeconds must be 0 or more; without it each pod has what it asks for")
+	}
+	if options.TimeoutSeconds == nil {
+		options.TimeoutSeconds = new(int64(defaultDrainTime))
+	}
+	if *options.TimeoutSeconds < 1 || *options.TimeoutSeconds > maxDrainTime {
+		return options, envelope.Invalid("timeoutSeconds", "timeoutSeconds must be 1 to %d; call the drain again to go on", maxDrainTime)
+	}
+	return options, nil
+}
+
+func (d *draining) list(ctx context.Context, node string) error {
+	var list corev1.PodList
+	if err := read(ctx, d.caller, d.pods, url.Values{"fieldSelector": {"spec.nodeName=" + node}}, &list); err != nil {
+		return err
+	}
+	d.found = list.Items
+	slices.SortFunc(d.found, func(a, b corev1.Pod) int {
+		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
+	})
+	d.results = make([]dashboardv1alpha1.DrainedPod, len(d.found))
+	for i := range d.found {
+		d.results[i] = dashboardv1alpha1.DrainedPod{Namespace: d.found[i].Namespace, Name: d.found[i].Name}
+	}
+	return nil
+}
+
+func (d *draining) data(node string, completed bool) dashboardv1alpha1.Drain {
+	return dashboardv1alpha1.Drain{Name: node, Completed: completed, DryRun: d.options.DryRun, Pods: d.results}
+}
+
+// hopeless is an error where not one Pod could be evicted, and all for the same reason, such as a right that the caller lacks.
+func (d *draining) hopeless(waiting []int, data dashboardv1alpha1.Drain) error {
+	if len(waiting) == 0 {
+		return nil
+	}
+	first := d.results[waiting[0]]
+	for _, i := range waiting {
+		if d.results[i].Status != dashboardv1alpha1.DrainFailed || d.results[i].Code != first.Code {
+			return nil
+		}
+	}
+	e := envelope.New(first.Code, "no pod could be evicted: %s", first.Reason)
+	e.Data = data
+	return e
+}

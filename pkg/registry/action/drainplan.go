@@ -1,0 +1,118 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package action
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
+)
+
+// maxNamed is how many Pods a message names.
+const maxNamed = 5
+
+// plan says which Pods are to be evicted. It is an error where that would lose something that the caller has not agreed to lose, and then
+// nothing is evicted.
+func (d *draining) plan(node string) ([]int, error) {
+	waiting := []int{}
+	var withData, unmanaged []int
+	for i := range d.found {
+		pod, result := &d.found[i], &d.results[i]
+		if reason := staysFor(pod); reason != "" {
+			result.Status, result.Reason = dashboardv1alpha1.DrainSkipped, reason
+			continue
+		}
+		if pod.DeletionTimestamp != nil {
+			result.Status, result.Reason = dashboardv1alpha1.DrainEvicted, "it is ending already"
+			continue
+		}
+		waiting = append(waiting, i)
+		if finished(pod) {
+			continue
+		}
+		if !d.options.DeleteEmptyDirData && hasEmptyDir(pod) {
+			withData = append(withData, i)
+			d.refuse(i, "it has data in an emptyDir volume, which would be lost")
+		}
+		if !d.options.Force && metav1.GetControllerOf(pod) == nil {
+			unmanaged = append(unmanaged, i)
+			d.refuse(i, "no controller would make it again")
+		}
+	}
+	return waiting, d.refused(node, withData, unmanaged)
+}
+
+// staysFor is the reason for which a Pod stays on a node that is drained.
+func staysFor(pod *corev1.Pod) string {
+	if _, ok := pod.Annotations[corev1.MirrorPodAnnotationKey]; ok {
+		return "it is a static pod of the node's kubelet"
+	}
+	owner := metav1.GetControllerOf(pod)
+	if owner != nil && owner.Kind == "DaemonSet" && strings.HasPrefix(owner.APIVersion, appsv1.GroupName+"/") {
+		return fmt.Sprintf("it belongs to DaemonSet %q, which would place it here again", owner.Name)
+	}
+	return ""
+}
+
+// finished says whether a Pod has nothing to lose any more.
+func finished(pod *corev1.Pod) bool {
+	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
+}
+
+func hasEmptyDir(pod *corev1.Pod) bool {
+	return slices.ContainsFunc(pod.Spec.Volumes, func(v corev1.Volume) bool { return v.EmptyDir != nil })
+}
+
+func (d *draining) refuse(i int, reason string) {
+	result := &d.results[i]
+	result.Status = dashboardv1alpha1.DrainBlocked
+	if result.Reason != "" {
+		reason = result.Reason + "; " + reason
+	}
+	result.Reason = reason
+}
+
+func (d *draining) refused(node string, withData, unmanaged []int) error {
+	var why []string
+	if len(withData) > 0 {
+		why = append(why, d.named(withData)+" would lose data in emptyDir volumes (deleteEmptyDirData allows it)")
+	}
+	if len(unmanaged) > 0 {
+		why = append(why, d.named(unmanaged)+" would not be made again by any controller (force allows it)")
+	}
+	if len(why) == 0 {
+		return nil
+	}
+	said := "nothing was evicted"
+	if !d.options.DryRun {
+		said += ", but no new pods are placed on the node"
+	}
+	e := envelope.New(dashboardv1alpha1.CodeConflict, "%s: %s", said, strings.Join(why, "; "))
+	for i := range d.results {
+		if d.results[i].Status == "" {
+			d.results[i].Status, d.results[i].Reason = dashboardv1alpha1.DrainBlocked, "other pods keep the drain from beginning"
+		}
+	}
+	e.Data = d.data(node, false)
+	return e
+}
+
+// named lists Pods, for a person to read.
+func (d *draining) named(pods []int) string {
+	out := make([]string, 0, maxNamed)
+	for _, i := range pods[:min(len(pods), maxNamed)] {
+		out = append(out, d.results[i].Namespace+"/"+d.results[i].Name)
+	}
+	if more := len(pods) - maxNamed; more > 0 {
+		out = append(out, fmt.Sprintf("%d more", more))
+	}
+	return strings.Join(out, ", ")
+}

@@ -1,0 +1,129 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package action
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"net/http"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	policyv1 "k8s.io/api/policy/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
+	"github.com/kubevision-io/kubevision/pkg/authorization"
+	"github.com/kubevision-io/kubevision/pkg/registry/target"
+)
+
+// evictionPause is the time between two tries.
+const evictionPause = 2 * time.Second
+
+// evictAll tries each Pod, and those that were blocked again until time is up. It returns how many are left. Each Pod has a try before any has
+// another one, so that those that are blocked do not hold up the rest.
+func (d *draining) evictAll(ctx context.Context, waiting []int) (left int) {
+	blocked := waiting
+	for len(blocked) > 0 {
+		each(len(blocked), func(i int) { d.evict(ctx, blocked[i]) })
+		blocked = d.having(blocked, dashboardv1alpha1.DrainBlocked)
+		if d.options.DryRun || len(blocked) == 0 || !d.pause(ctx) {
+			break
+		}
+	}
+	return len(blocked) + len(d.having(waiting, dashboardv1alpha1.DrainFailed))
+}
+
+func (d *draining) having(pods []int, status string) []int {
+	var out []int
+	for _, i := range pods {
+		if d.results[i].Status == status {
+			out = append(out, i)
+		}
+	}
+	return out
+}
+
+// pause waits for the next try. It is false when there is none.
+func (d *draining) pause(ctx context.Context) bool {
+	left := time.Until(d.until)
+	if left <= 0 {
+		return false
+	}
+	select {
+	case <-ctx.Done():
+		return false
+	case <-time.After(min(left, evictionPause)):
+		return true
+	}
+}
+
+// evict tries to evict a Pod, and notes what became of it.
+func (d *draining) evict(ctx context.Context, i int) {
+	pod, result := &d.found[i], &d.results[i]
+	if result.Status == "" && !time.Now().Before(d.until) {
+		result.Status, result.Reason = dashboardv1alpha1.DrainBlocked, "time was up before its turn: call the drain again"
+		return
+	}
+	err := d.callEviction(ctx, pod)
+	result.Status, result.Reason = dashboardv1alpha1.DrainEvicted, ""
+	switch {
+	case err == nil:
+		if d.options.DryRun {
+			result.Reason = "dry run"
+		}
+	case apierrors.IsNotFound(err), apierrors.IsConflict(err): // or another Pod has its name by now
+		result.Reason = "it was gone already"
+	case apierrors.IsTooManyRequests(err), apierrors.IsTimeout(err), apierrors.IsServerTimeout(err):
+		result.Status, result.Reason = dashboardv1alpha1.DrainBlocked, blockedBy(err)
+	default:
+		known := d.failure(ctx, pod, err)
+		result.Status, result.Reason, result.Code = dashboardv1alpha1.DrainFailed, known.Message, known.Code
+	}
+}
+
+func (d *draining) of(pod *corev1.Pod) target.Target {
+	return target.Target{Resource: d.pods.Resource, Namespace: pod.Namespace, Name: pod.Name}
+}
+
+func (d *draining) callEviction(ctx context.Context, pod *corev1.Pod) error {
+	eviction := policyv1.Eviction{
+		TypeMeta:   metav1.TypeMeta{APIVersion: policyv1.SchemeGroupVersion.String(), Kind: "Eviction"},
+		ObjectMeta: metav1.ObjectMeta{Namespace: pod.Namespace, Name: pod.Name},
+		DeleteOptions: &metav1.DeleteOptions{
+			GracePeriodSeconds: d.options.GracePeriodSeconds, Preconditions: metav1.NewUIDPreconditions(string(pod.UID)),
+		},
+	}
+	body, err := json.Marshal(eviction)
+	if err != nil {
+		return errors.Join(errors.New("encoding an eviction"), err)
+	}
+	call := d.of(pod).Call(http.MethodPost)
+	call.Subresource, call.Body, call.Query, call.Once = "eviction", body, tryOnly(d.options.DryRun), true
+	_, err = d.caller.Do(ctx, call)
+	return err
+}
+
+// blockedBy says which PodDisruptionBudget does not allow an eviction.
+func blockedBy(err error) string {
+	if cause, ok := apierrors.StatusCause(err, policyv1.DisruptionBudgetCause); ok {
+		return "a PodDisruptionBudget does not allow it now: " + cause.Message
+	}
+	return "the cluster has too much to do"
+}
+
+// failure is the outcome of an eviction that another try would not help.
+func (d *draining) failure(ctx context.Context, pod *corev1.Pod, err error) *envelope.Error {
+	if apierrors.IsInternalError(err) && strings.Contains(err.Error(), "PodDisruptionBudget") {
+		return envelope.New(dashboardv1alpha1.CodeConflict, "more than one PodDisruptionBudget selects it, and then Kubernetes evicts nothing").Because(err)
+	}
+	t := d.of(pod)
+	attributes := t.Attributes("create")
+	attributes.Subresource = "eviction"
+	return envelope.As(authorization.Outcome(ctx, d.caller, attributes, err))
+}

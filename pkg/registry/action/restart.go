@@ -1,0 +1,123 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package action
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
+	"github.com/kubevision-io/kubevision/pkg/clusters"
+	"github.com/kubevision-io/kubevision/pkg/objects"
+	"github.com/kubevision-io/kubevision/pkg/registry/target"
+)
+
+// restartedAt is the annotation by which kubectl restarts: the Pod template changes, and with it the Pods.
+const restartedAt = "kubectl.kubernetes.io/restartedAt"
+
+func isDeployment(t target.Target) bool {
+	return t.Resource.GroupResource() == schema.GroupResource{Group: appsv1.GroupName, Resource: "deployments"}
+}
+
+func isPod(t target.Target) bool {
+	return t.Resource.GroupResource() == corev1.Resource("pods")
+}
+
+// hasTemplate says whether a target is a workload whose changed Pod template is rolled out.
+func hasTemplate(t target.Target) bool {
+	switch t.Resource.GroupVersionResource.Resource {
+	case "deployments", "statefulsets", "daemonsets":
+		return t.Resource.Group == appsv1.GroupName
+	default:
+		return false
+	}
+}
+
+func restart(r *routes.Request, caller *clusters.Caller) (routes.Result, error) {
+	t, err := target.ReadObject(r, caller, "get")
+	if err != nil {
+		return routes.Result{}, err
+	}
+	if err := checkRestart(t); err != nil {
+		return routes.Result{}, err
+	}
+	warnings, err := restartTarget(r.Context(), caller, t)
+	return routes.Result{Meta: dashboardv1alpha1.Meta{Warnings: warnings}}, err
+}
+
+// checkRestart is an error for what cannot be restarted.
+func checkRestart(t target.Target) error {
+	if isPod(t) || hasTemplate(t) {
+		return nil
+	}
+	return envelope.Invalid(target.Resource, "%s cannot be restarted: deployments, statefulsets, daemonsets and pods can", plural(t))
+}
+
+// restartTarget restarts what passed checkRestart. It returns warnings.
+func restartTarget(ctx context.Context, caller *clusters.Caller, t target.Target) ([]string, error) {
+	if isPod(t) {
+		return restartPod(ctx, caller, t)
+	}
+	if isDeployment(t) {
+		var found appsv1.Deployment
+		if err := read(ctx, caller, t, nil, &found); err != nil {
+			return nil, err
+		}
+		if found.Spec.Paused {
+			return nil, paused(t)
+		}
+	}
+	answer, err := patch(ctx, caller, t, change{kind: types.MergePatchType, body: object{"spec": object{"template": object{
+		"metadata": object{"annotations": object{restartedAt: time.Now().UTC().Format(time.RFC3339)}},
+	}}}})
+	if err != nil {
+		return nil, err
+	}
+	var changed struct {
+		Spec struct {
+			UpdateStrategy struct {
+				Type string `json:"type"`
+			} `json:"updateStrategy"`
+		} `json:"spec"`
+	}
+	if err := objects.Read(answer.Body, &changed); err != nil {
+		return nil, err
+	}
+	warnings := answer.Warnings
+	if changed.Spec.UpdateStrategy.Type == string(appsv1.OnDeleteStatefulSetStrategyType) {
+		warnings = append(warnings, fmt.Sprintf("the update strategy of %q is OnDelete: its Pods restart when they are deleted", t.Name))
+	}
+	return warnings, nil
+}
+
+// restartPod deletes a Pod: its controller makes another.
+func restartPod(ctx context.Context, caller *clusters.Caller, t target.Target) ([]string, error) {
+	answer, err := remove(ctx, caller, t)
+	if err != nil {
+		return nil, err
+	}
+	var deleted metav1.PartialObjectMetadata
+	if err := objects.Read(answer.Body, &deleted); err != nil {
+		return nil, err
+	}
+	warnings := answer.Warnings
+	if deleted.Kind == "Pod" && metav1.GetControllerOf(&deleted) == nil {
+		warnings = append(warnings, fmt.Sprintf("pod %q had no controller that makes it again", t.Name))
+	}
+	return warnings, nil
+}
+
+// paused is the answer where a change would not be rolled out.
+func paused(t target.Target) error {
+	return envelope.New(dashboardv1alpha1.CodeConflict, "deployment %q is paused: resume it first (set spec.paused to false)", t.Name)
+}

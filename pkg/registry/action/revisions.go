@@ -1,0 +1,148 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package action
+
+import (
+	"cmp"
+	"context"
+	"net/url"
+	"slices"
+	"strconv"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
+	"github.com/kubevision-io/kubevision/pkg/clusters"
+	"github.com/kubevision-io/kubevision/pkg/registry/target"
+)
+
+const (
+	revisionAnnotation    = "deployment.kubernetes.io/revision"
+	changeCauseAnnotation = "kubernetes.io/change-cause"
+)
+
+// workload is what has revisions. Pod templates are kept as they are, so that what newer clusters have in them is not lost.
+type workload struct {
+	Metadata metav1.ObjectMeta `json:"metadata"`
+	Spec     struct {
+		Paused   bool                  `json:"paused"`
+		Selector *metav1.LabelSelector `json:"selector"`
+		Template object                `json:"template"`
+	} `json:"spec"`
+}
+
+// revision is a state of a workload's Pod template.
+type revision struct {
+	number   int64
+	metadata metav1.ObjectMeta
+	template object
+}
+
+// record is an object that holds a revision: a ReplicaSet of a Deployment, or the ControllerRevision of another workload.
+type record struct {
+	Metadata metav1.ObjectMeta `json:"metadata"`
+	// Spec is that of a ReplicaSet.
+	Spec struct {
+		Template object `json:"template"`
+	} `json:"spec"`
+	// Revision and Data are those of a ControllerRevision.
+	Revision int64 `json:"revision"`
+	Data     struct {
+		Spec struct {
+			Template object `json:"template"`
+		} `json:"spec"`
+	} `json:"data"`
+}
+
+// readRevisions reads a workload, and its revisions from the oldest to the current one.
+func readRevisions(r *routes.Request, caller *clusters.Caller) (target.Target, *workload, []revision, error) {
+	t, err := target.ReadObject(r, caller, "get")
+	if err != nil {
+		return target.Target{}, nil, nil, err
+	}
+	if !hasTemplate(t) {
+		return target.Target{}, nil, nil, envelope.Invalid(target.Resource,
+			"%s have no revisions: deployments, statefulsets and daemonsets do", plural(t))
+	}
+	w := &workload{}
+	if err := read(r.Context(), caller, t, nil, w); err != nil {
+		return target.Target{}, nil, nil, err
+	}
+	records, err := readRecords(r.Context(), caller, t, w)
+	if err != nil {
+		return target.Target{}, nil, nil, err
+	}
+	revisions := make([]revision, 0, len(records))
+	for i := range records {
+		if owner := metav1.GetControllerOf(&records[i].Metadata); owner == nil || owner.UID != w.Metadata.UID {
+			continue
+		}
+		if found, ok := records[i].revision(isDeployment(t)); ok {
+			revisions = append(revisions, found)
+		}
+	}
+	slices.SortFunc(revisions, func(a, b revision) int { return cmp.Compare(a.number, b.number) })
+	return t, w, revisions, nil
+}
+
+func readRecords(ctx context.Context, caller *clusters.Caller, t target.Target, w *workload) ([]record, error) {
+	kind := "controllerrevisions.apps"
+	if isDeployment(t) {
+		kind = "replicasets.apps"
+	}
+	records, err := target.Find(ctx, caller, "list", kind, t.Namespace, "")
+	if err != nil {
+		return nil, err
+	}
+	var list struct {
+		Items []record `json:"items"`
+	}
+	err = read(ctx, caller, records, url.Values{"labelSelector": {metav1.FormatLabelSelector(w.Spec.Selector)}}, &list)
+	return list.Items, err
+}
+
+// revision is false for a ReplicaSet that the controller has not numbered yet.
+func (r *record) revision(ofDeployment bool) (revision, bool) {
+	if !ofDeployment {
+		delete(r.Data.Spec.Template, "$patch") // the record is a patch, and says so
+		return revision{number: r.Revision, metadata: r.Metadata, template: r.Data.Spec.Template}, r.Data.Spec.Template != nil
+	}
+	number, err := strconv.ParseInt(r.Metadata.Annotations[revisionAnnotation], 10, 64)
+	unstructured.RemoveNestedField(r.Spec.Template, "metadata", "labels", "pod-template-hash")
+	return revision{number: number, metadata: r.Metadata, template: r.Spec.Template}, err == nil
+}
+
+func history(r *routes.Request, caller *clusters.Caller) (routes.Result, error) {
+	_, _, revisions, err := readRevisions(r, caller)
+	if err != nil {
+		return routes.Result{}, err
+	}
+	out := make([]dashboardv1alpha1.Revision, 0, len(revisions))
+	for i := range revisions {
+		out = append(out, dashboardv1alpha1.Revision{
+			Revision: revisions[i].number, ChangeCause: revisions[i].metadata.Annotations[changeCauseAnnotation],
+			Name: revisions[i].metadata.Name, CreatedAt: revisions[i].metadata.CreationTimestamp,
+			Current: i == len(revisions)-1, Images: images(revisions[i].template),
+		})
+	}
+	return routes.Result{
+		Data: out, Meta: dashboardv1alpha1.Meta{Source: dashboardv1alpha1.SourceAPIServer, Total: new(int64(len(out)))},
+	}, nil
+}
+
+func images(template object) []string {
+	containers, _, _ := unstructured.NestedFieldNoCopy(template, "spec", "containers")
+	list, _ := containers.([]any)
+	out := make([]string, 0, len(list))
+	for _, c := range list {
+		container, _ := c.(object)
+		if image, ok := container["image"].(string); ok {
+			out = append(out, image)
+		}
+	}
+	return out
+}

@@ -1,0 +1,104 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package action
+
+import (
+	"reflect"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
+	"github.com/kubevision-io/kubevision/pkg/clusters"
+	"github.com/kubevision-io/kubevision/pkg/registry/target"
+)
+
+const fieldRevision = "revision"
+
+func rollback(r *routes.Request, caller *clusters.Caller) (routes.Result, error) {
+	var request dashboardv1alpha1.RollbackRequest
+	if err := r.ReadJSON(&request); err != nil {
+		return routes.Result{}, err
+	}
+	if request.Revision == nil {
+		return routes.Result{}, envelope.Required(fieldRevision)
+	}
+	if *request.Revision < 0 {
+		return routes.Result{}, envelope.Invalid(fieldRevision, "revision must be 0 or more; 0 is the one before the current one")
+	}
+	t, w, revisions, err := readRevisions(r, caller)
+	if err != nil {
+		return routes.Result{}, err
+	}
+	if w.Spec.Paused {
+		return routes.Result{}, paused(t)
+	}
+	chosen, err := choose(t, revisions, *request.Revision)
+	if err != nil {
+		return routes.Result{}, err
+	}
+	changed := !reflect.DeepEqual(w.Spec.Template, chosen.template)
+	// What changes nothing is sent too: whether the caller may roll back is the cluster's to say.
+	answer, err := patch(r.Context(), caller, t, change{kind: types.JSONPatchType, body: steps(w, chosen, changed && isDeployment(t))})
+	return routes.Result{
+		Data: dashboardv1alpha1.Rollback{Revision: chosen.number, Changed: changed}, Meta: dashboardv1alpha1.Meta{Warnings: answer.Warnings},
+	}, err
+}
+
+// choose finds a revision by its number, or the one before the current one.
+func choose(t target.Target, revisions []revision, number int64) (*revision, error) {
+	if number == 0 {
+		if len(revisions) < 2 {
+			return nil, envelope.New(dashboardv1alpha1.CodeConflict, "%q has no revision before the current one", t.Name)
+		}
+		return &revisions[len(revisions)-2], nil
+	}
+	i := slices.IndexFunc(revisions, func(r revision) bool { return r.number == number })
+	if i < 0 {
+		return nil, envelope.New(dashboardv1alpha1.CodeNotFound, "%q has no revision %d, or not any more", t.Name, number)
+	}
+	return &revisions[i], nil
+}
+
+// step is one of a JSON patch.
+type step struct {
+	Op    string `json:"op"`
+	Path  string `json:"path"`
+	Value any    `json:"value"`
+}
+
+// steps replace the Pod template of the very version of the workload that was read. A merge would keep what the revision did not have.
+func steps(w *workload, chosen *revision, withAnnotations bool) []step {
+	out := []step{
+		{Op: "replace", Path: "/metadata/resourceVersion", Value: w.Metadata.ResourceVersion},
+		{Op: "replace", Path: "/spec/template", Value: chosen.template},
+	}
+	if withAnnotations {
+		out = append(out, step{Op: "add", Path: "/metadata/annotations", Value: annotations(w, chosen)})
+	}
+	return out
+}
+
+// annotations are those of the revision, such as its change cause, as kubectl restores them; but the bookkeeping stays that of the Deployment.
+func annotations(w *workload, chosen *revision) map[string]string {
+	bookkeeping := []string{
+		corev1.LastAppliedConfigAnnotation, revisionAnnotation, "deployment.kubernetes.io/revision-history", "deployment.kubernetes.io/desired-replicas",
+		"deployment.kubernetes.io/max-replicas", "deprecated.deployment.rollback.to",
+	}
+	out := map[string]string{}
+	for key, value := range chosen.metadata.Annotations {
+		if !slices.Contains(bookkeeping, key) {
+			out[key] = value
+		}
+	}
+	for _, key := range bookkeeping {
+		if value, ok := w.Metadata.Annotations[key]; ok {
+			out[key] = value
+		}
+	}
+	return out
+}

@@ -1,0 +1,61 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package action
+
+import (
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
+	"github.com/kubevision-io/kubevision/pkg/registry/target"
+)
+
+func TestChoose(t *testing.T) {
+	three := []revision{{number: 2}, {number: 5}, {number: 7}}
+	for name, tc := range map[string]struct {
+		revisions []revision
+		number    int64
+		want      int64
+		code      dashboardv1alpha1.Code
+	}{
+		"the one before":          {three, 0, 5, 0},
+		"the oldest":              {three, 2, 2, 0},
+		"the current one":         {three, 7, 7, 0},
+		"one that is gone":        {three, 3, 0, dashboardv1alpha1.CodeNotFound},
+		"before the only one":     {three[:1], 0, 0, dashboardv1alpha1.CodeConflict},
+		"before what is not done": {nil, 0, 0, dashboardv1alpha1.CodeConflict},
+	} {
+		got, err := choose(target.Target{Name: "web"}, tc.revisions, tc.number)
+		switch {
+		case tc.code == 0 && (err != nil || got.number != tc.want):
+			t.Errorf("%s: %v %v", name, got, err)
+		case tc.code != 0 && envelope.As(err).Code != tc.code:
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}
+
+// TestSteps: the patch is one of the version that was read, so that a change in between is a conflict; the Deployment keeps its bookkeeping.
+func TestSteps(t *testing.T) {
+	w := &workload{Metadata: metav1.ObjectMeta{ResourceVersion: "42", Annotations: map[string]string{
+		revisionAnnotation: "7", changeCauseAnnotation: "new", "gone": "x",
+	}}}
+	chosen := &revision{template: object{"spec": object{}}, metadata: metav1.ObjectMeta{Annotations: map[string]string{
+		revisionAnnotation: "5", changeCauseAnnotation: "old", "deployment.kubernetes.io/desired-replicas": "9",
+	}}}
+	want := []step{
+		{"replace", "/metadata/resourceVersion", "42"},
+		{"replace", "/spec/template", object{"spec": object{}}},
+		{"add", "/metadata/annotations", map[string]string{revisionAnnotation: "7", changeCauseAnnotation: "old"}},
+	}
+	if diff := cmp.Diff(want, steps(w, chosen, true)); diff != "" {
+		t.Error(diff)
+	}
+	if diff := cmp.Diff(want[:2], steps(w, chosen, false)); diff != "" {
+		t.Error(diff)
+	}
+}

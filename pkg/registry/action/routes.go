@@ -1,0 +1,111 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package action serves what is done with the objects of a cluster beyond reading and writing them. Each action is made of calls as the caller,
+// with the verb that Kubernetes has for it: nothing is allowed here that RBAC does not allow there.
+package action
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
+	"github.com/kubevision-io/kubevision/pkg/authorization"
+	"github.com/kubevision-io/kubevision/pkg/registry/target"
+)
+
+const cluster = "/clusters/{cluster}"
+
+// Routes are the endpoints of this package.
+func Routes(access *authorization.Access) []routes.Route {
+	return slices.Concat(workloadRoutes(access), nodeRoutes(access), batchRoutes(access))
+}
+
+func workloadRoutes(access *authorization.Access) []routes.Route {
+	return slices.Concat(
+		onObject("scale", routes.Route{
+			Method: http.MethodPut, Doc: "set the number of replicas, of any kind that has a scale subresource",
+			Reads: dashboardv1alpha1.ScaleRequest{}, Returns: dashboardv1alpha1.ScaleEnvelope{}, Endpoint: routes.Reviewed(access.Cluster, scale),
+		}),
+		onObject("restart", routes.Route{
+			Method: http.MethodPost, Doc: "restart the Pods of a Deployment, StatefulSet or DaemonSet, or one Pod",
+			Returns: dashboardv1alpha1.Envelope{}, Endpoint: routes.Reviewed(access.Cluster, restart),
+		}),
+		onObject("history", routes.Route{
+			Method: http.MethodGet, Doc: "list the revisions of a Deployment, StatefulSet or DaemonSet, the oldest first",
+			Returns: dashboardv1alpha1.RevisionListEnvelope{}, Endpoint: routes.Reviewed(access.Cluster, history),
+		}),
+		onObject("rollback", routes.Route{
+			Method: http.MethodPost, Doc: "go back to a revision of a Deployment, StatefulSet or DaemonSet; 0 is the one before the current one",
+			Reads: dashboardv1alpha1.RollbackRequest{}, Returns: dashboardv1alpha1.RollbackEnvelope{}, Endpoint: routes.Reviewed(access.Cluster, rollback),
+		}),
+	)
+}
+
+// onObject is an action under each path that an object has.
+func onObject(action string, r routes.Route) []routes.Route {
+	const inNamespace = cluster + "/namespaces/{namespace}"
+	forms := []struct{ operation, path string }{
+		{"NamespaceKind", inNamespace + "/{resource}/{name}/"},
+		{"NamespaceObject", inNamespace + "/resources/{resource}/{name}/"},
+		{"ClusterObject", cluster + "/resources/{resource}/{name}/"},
+	}
+	out := make([]routes.Route, 0, len(forms))
+	for _, form := range forms {
+		r.Operation, r.Path = action+form.operation, form.path+action
+		r.Parameters = target.Docs() // the namespace is in the query where the path has none
+		out = append(out, r)
+	}
+	return out
+}
+
+func nodeRoutes(access *authorization.Access) []routes.Route {
+	onNode := func(action string, r routes.Route) routes.Route {
+		r.Method, r.Path, r.Operation = http.MethodPost, cluster+"/resources/nodes/{name}/"+action, action+"Node"
+		r.Parameters = parameters(r.Path)
+		return r
+	}
+	return []routes.Route{
+		onNode("cordon", routes.Route{
+			Doc:     "place no new Pods on a node",
+			Returns: dashboardv1alpha1.NodeSchedulingEnvelope{}, Endpoint: routes.Reviewed(access.Cluster, cordon),
+		}),
+		onNode("uncordon", routes.Route{
+			Doc:     "place Pods on a node again",
+			Returns: dashboardv1alpha1.NodeSchedulingEnvelope{}, Endpoint: routes.Reviewed(access.Cluster, uncordon),
+		}),
+		onNode("drain", routes.Route{
+			Doc:   "place no new Pods on a node, and evict those that are there",
+			Reads: dashboardv1alpha1.DrainRequest{}, Returns: dashboardv1alpha1.DrainEnvelope{}, Endpoint: routes.Reviewed(access.Cluster, drain),
+		}),
+	}
+}
+
+// batchRoutes have arrays as bodies, of which the OpenAPI builder knows none.
+func batchRoutes(access *authorization.Access) []routes.Route {
+	return []routes.Route{
+		{
+			Method: http.MethodPost, Path: cluster + "/resources/batch-delete", Operation: "batchDelete",
+			Doc: "delete up to 100 objects; the body is an array of {resource, name, namespace}", Parameters: parameters(cluster),
+			Returns: dashboardv1alpha1.BatchDeleteEnvelope{}, Endpoint: routes.Reviewed(access.Cluster, batchDelete),
+		},
+		{
+			Method: http.MethodPost, Path: cluster + "/batch-restart", Operation: "batchRestart",
+			Doc: "restart up to 100 workloads; the body is an array of {kind, name, namespace}", Parameters: parameters(cluster),
+			Returns: dashboardv1alpha1.BatchRestartEnvelope{}, Endpoint: routes.Reviewed(access.Cluster, batchRestart),
+		},
+	}
+}
+
+// parameters documents those of a path.
+func parameters(path string) map[string]string {
+	out := map[string]string{}
+	for name, doc := range target.Docs() {
+		if strings.Contains(path, "{"+name+"}") {
+			out[name] = doc
+		}
+	}
+	return out
+}

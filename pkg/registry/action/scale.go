@@ -1,0 +1,56 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package action
+
+import (
+	"slices"
+
+	autoscalingv1 "k8s.io/api/autoscaling/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
+	"github.com/kubevision-io/kubevision/pkg/clusters"
+	"github.com/kubevision-io/kubevision/pkg/objects"
+	"github.com/kubevision-io/kubevision/pkg/registry/target"
+)
+
+const subresourceScale = "scale"
+
+func scale(r *routes.Request, caller *clusters.Caller) (routes.Result, error) {
+	const field = "replicas"
+	t, err := target.ReadObject(r, caller, "get")
+	if err != nil {
+		return routes.Result{}, err
+	}
+	if !slices.Contains(t.Resource.Subresources, subresourceScale) {
+		return routes.Result{}, envelope.New(dashboardv1alpha1.CodeNotFound, "%s cannot be scaled", plural(t))
+	}
+	var request dashboardv1alpha1.ScaleRequest
+	if err := r.ReadJSON(&request); err != nil {
+		return routes.Result{}, err
+	}
+	if request.Replicas == nil {
+		return routes.Result{}, envelope.Required(field)
+	}
+	if *request.Replicas < 0 {
+		return routes.Result{}, envelope.Invalid(field, "replicas must be 0 or more")
+	}
+	answer, err := patch(r.Context(), caller, t, change{
+		subresource: subresourceScale, kind: types.MergePatchType, body: object{"spec": object{"replicas": *request.Replicas}},
+	})
+	if err != nil {
+		return routes.Result{}, err
+	}
+	var found autoscalingv1.Scale
+	err = objects.Read(answer.Body, &found)
+	return routes.Result{
+		Data: dashboardv1alpha1.Scale{Replicas: found.Spec.Replicas, CurrentReplicas: found.Status.Replicas},
+		Meta: dashboardv1alpha1.Meta{Warnings: answer.Warnings},
+	}, err
+}
+
+// plural is the kind of a target, for a person to read.
+func plural(t target.Target) string { return t.Resource.GroupVersionResource.Resource }
