@@ -51,7 +51,7 @@ func NewMember(k *kubeconfig.Kubeconfig, policy dial.Policy) (*Member, error) {
 	if err != nil {
 		return nil, err
 	}
-	authenticated, err := rest.HTTPWrappersForConfig(&rest.Config{BearerToken: full.BearerToken}, registered)
+	authenticated, err := rest.HTTPWrappersForConfig(&rest.Config{BearerToken: full.BearerToken}, guarded(registered))
 	if err != nil {
 		return nil, fmt.Errorf("making a transport: %w", err)
 	}
@@ -70,7 +70,12 @@ func (m *Member) transport(config *rest.Config) (http.RoundTripper, error) {
 		Proxy: nil, // what is dialled is the cluster itself, or the policy could not see it
 	}
 	m.closers = append(m.closers, t.CloseIdleConnections)
-	return &breaker{clock: clock.RealClock{}, next: &bounded{next: t, timeout: callTimeout, bytes: maxResponseBytes}}, nil
+	return &bounded{next: t, timeout: callTimeout, bytes: maxResponseBytes}, nil
+}
+
+// guarded lets nobody wait in vain for long, nor too many at a time. It stands before everything that asks the cluster, for a token too.
+func guarded(next http.RoundTripper) http.RoundTripper {
+	return newLimited(maxAtOnce, &breaker{clock: clock.RealClock{}, next: next})
 }
 
 // Close ends every connection, and with it whatever is still under way.
