@@ -12,11 +12,8 @@ import (
 	"strings"
 	"testing"
 
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/kubevision-io/kubevision/hack/localcluster"
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/test/conformance/fixture"
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
@@ -94,21 +91,19 @@ func TestUpstreamHeaders(t *testing.T) {
 	}
 }
 
-// TestRotatedKubeconfig: the next request after a change of the Secret goes with what is in it then, and the old connection is not used again.
+// TestRotatedKubeconfig: the next request after a change of the Secret goes with what is in it then; what is under way with the old one ends, and the
+// old connection is not used again.
 func TestRotatedKubeconfig(t *testing.T) {
 	before, after := newStandin(t), newStandin(t)
 	p, c := onStandin(t, before)
-	text, err := localcluster.Kubeconfig(after.config("another-token"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	secret := &corev1.Secret{}
-	if err := env.Client.Get(t.Context(), client.ObjectKey{Namespace: fixture.SystemNamespace, Name: c.Name}, secret); err != nil {
-		t.Fatal(err)
-	}
-	secret.Data["kubeconfig"] = text
-	if err := env.Client.Update(t.Context(), secret); err != nil {
-		t.Fatal(err)
+	arrived, release := make(chan struct{}), make(chan struct{})
+	before.answer(podsPath, holding(arrived, release))
+	defer close(release)
+	underWay := p.inBackground(t, c.Name, "/namespaces/default/resources/pods")
+	receive(t, fixture.Patience, "wait for a request", arrived)
+	leadTo(t, c, after.config("another-token"))
+	if got := receive(t, endTime, "wait for the end of what goes on with the old one", underWay); got.code != wire.Unreachable {
+		t.Errorf("code %d (%v), want %d", got.code, got.err, wire.Unreachable)
 	}
 	fixture.Eventually(t, "wait for the new server to be asked", func(ctx context.Context) error {
 		if _, err := p.get(ctx, c.Name, "/namespaces/default/resources/pods"); err != nil {
