@@ -120,6 +120,9 @@ func TestBreakerManyAtOnce(t *testing.T) {
 	go func() { outcomes <- try() }()
 	select {
 	case <-arrived:
+		if err := try(); !errors.Is(err, ErrNotConnected) { // only one finds out
+			t.Errorf("while one request is tried: %v, want %v", err, ErrNotConnected)
+		}
 		release <- nil
 		if err := <-outcomes; err != nil {
 			t.Errorf("after the first pause: %v", err)
