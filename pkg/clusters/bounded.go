@@ -26,7 +26,7 @@ type bounded struct {
 // RoundTrip sends a request that ends in time.
 func (b *bounded) RoundTrip(r *http.Request) (*http.Response, error) {
 	cancel := context.CancelFunc(func() {})
-	if watch := r.URL.Query().Get("watch"); watch != "true" && watch != "1" {
+	if !isWatch(r) {
 		var ctx context.Context
 		ctx, cancel = context.WithTimeout(r.Context(), b.timeout)
 		r = r.WithContext(ctx)
@@ -38,6 +38,11 @@ func (b *bounded) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	response.Body = &boundedBody{ReadCloser: response.Body, left: b.bytes, done: cancel}
 	return response, nil
+}
+
+func isWatch(r *http.Request) bool {
+	watch := r.URL.Query().Get("watch")
+	return watch == "true" || watch == "1"
 }
 
 type boundedBody struct {

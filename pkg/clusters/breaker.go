@@ -68,9 +68,10 @@ func (b *breaker) leave(ctx context.Context, trial bool, err error) {
 		b.trying = false
 	}
 	switch {
-	case err == nil:
+	case err == nil, isAnswer(err):
 		b.failures = 0
 	case errors.Is(ctx.Err(), context.Canceled): // nobody waited for the answer, which says nothing of the cluster
+	case !trial && b.failures >= breakAfter: // one of many that were sent before, which would make the pause the longest at once
 	default:
 		b.failures++
 		pause := firstPause << min(max(b.failures-breakAfter, 0), 8)

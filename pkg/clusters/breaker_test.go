@@ -82,6 +82,56 @@ func TestBreakerCancelled(t *testing.T) {
 	}
 }
 
+// TestBreakerManyAtOnce: requests that fail together are no reason for a longer pause than one of them.
+func TestBreakerManyAtOnce(t *testing.T) {
+	now := clocktesting.NewFakePassiveClock(time.Now())
+	arrived, release := make(chan struct{}), make(chan error)
+	b := &breaker{clock: now, next: answering(func(*http.Request) (*http.Response, error) {
+		arrived <- struct{}{}
+		return httptest.NewRecorder().Result(), <-release
+	})}
+	try := func() error {
+		response, err := b.RoundTrip(httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil))
+		if err == nil {
+			err = response.Body.Close()
+		}
+		return err
+	}
+	const many = 20
+	outcomes := make(chan error, many)
+	for range many {
+		go func() { outcomes <- try() }()
+	}
+	for range many {
+		<-arrived
+	}
+	for range many {
+		release <- errors.New("connection reset by peer")
+	}
+	for range many {
+		if err := <-outcomes; !errors.Is(err, ErrNotConnected) {
+			t.Errorf("%v, want %v", err, ErrNotConnected)
+		}
+	}
+	if err := try(); !errors.Is(err, ErrNotConnected) {
+		t.Errorf("right after that: %v, want %v", err, ErrNotConnected)
+	}
+	now.SetTime(now.Now().Add(firstPause))
+	go func() { outcomes <- try() }()
+	select {
+	case <-arrived:
+		if err := try(); !errors.Is(err, ErrNotConnected) { // only one finds out
+			t.Errorf("while one request is tried: %v, want %v", err, ErrNotConnected)
+		}
+		release <- nil
+		if err := <-outcomes; err != nil {
+			t.Errorf("after the first pause: %v", err)
+		}
+	case err := <-outcomes:
+		t.Errorf("after the first pause nothing was sent: %v", err)
+	}
+}
+
 // TestBounded: neither a response that does not end nor one that does not come is waited for. A watch is.
 func TestBounded(t *testing.T) {
 	const limit = 100

@@ -128,14 +128,18 @@ func connect(config *rest.Config, tokens *tokenSource, bound *Bound) (*Connectio
 	if err != nil {
 		return nil, fmt.Errorf("making a transport: %w", err)
 	}
-	return newConnection(anonymous, base, tokens, bound)
+	return newConnection(anonymous, authenticated(base, tokens), tokens, bound)
 }
 
-// newConnection makes a connection that authenticates with tokens of the impersonating account and with nothing else.
-func newConnection(anonymous *rest.Config, base http.RoundTripper, tokens *tokenSource, bound *Bound) (*Connection, error) {
+// authenticated authenticates with tokens of the impersonating account and with nothing else.
+func authenticated(base http.RoundTripper, tokens *tokenSource) http.RoundTripper {
+	return transport.ResettableTokenSourceWrapTransport(transport.NewCachedTokenSource(tokens))(base)
+}
+
+// newConnection makes a connection of a transport that is authenticated.
+func newConnection(anonymous *rest.Config, authenticated http.RoundTripper, tokens *tokenSource, bound *Bound) (*Connection, error) {
 	anonymous = rest.CopyConfig(anonymous)
 	anonymous.NegotiatedSerializer = scheme.Codecs.WithoutConversion()
-	authenticated := transport.ResettableTokenSourceWrapTransport(transport.NewCachedTokenSource(tokens))(base)
 	robot := &http.Client{Transport: authenticated, Timeout: callTimeout, CheckRedirect: refuseRedirect}
 	discoveryClient, err := discovery.NewDiscoveryClientForConfigAndClient(anonymous, robot)
 	if err != nil {

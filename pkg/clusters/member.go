@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"k8s.io/client-go/rest"
-	"k8s.io/client-go/util/connrotation"
+	"k8s.io/client-go/transport"
 	"k8s.io/utils/clock"
 
 	"github.com/kubevision-io/kubevision/pkg/clusters/dial"
@@ -33,13 +33,13 @@ type Member struct {
 
 	anonymous http.RoundTripper
 	closers   []func()
-	dialer    *connrotation.Dialer
+	dialer    *dialer
 }
 
 // NewMember prepares the way to the cluster.
 func NewMember(k *kubeconfig.Kubeconfig, policy dial.Policy) (*Member, error) {
 	full := k.Config()
-	m := &Member{Config: rest.AnonymousClientConfig(full), dialer: connrotation.NewDialer(policy.Dial)}
+	m := &Member{Config: rest.AnonymousClientConfig(full), dialer: newDialer(policy)}
 	m.Config.QPS = -1 // the cluster's own flow control is fairer than a queue here
 	m.Config.Timeout = callTimeout
 	var err error
@@ -51,7 +51,7 @@ func NewMember(k *kubeconfig.Kubeconfig, policy dial.Policy) (*Member, error) {
 	if err != nil {
 		return nil, err
 	}
-	authenticated, err := rest.HTTPWrappersForConfig(&rest.Config{BearerToken: full.BearerToken}, registered)
+	authenticated, err := rest.HTTPWrappersForConfig(&rest.Config{BearerToken: full.BearerToken}, guarded(registered))
 	if err != nil {
 		return nil, fmt.Errorf("making a transport: %w", err)
 	}
@@ -65,18 +65,24 @@ func (m *Member) transport(config *rest.Config) (http.RoundTripper, error) {
 		return nil, fmt.Errorf("making a TLS configuration: %w", err)
 	}
 	t := &http.Transport{
-		DialContext: m.dialer.DialContext, TLSClientConfig: tlsConfig, TLSHandshakeTimeout: handshakeTimeout, ForceAttemptHTTP2: true,
+		DialContext: m.dialer.dial, TLSClientConfig: tlsConfig, TLSHandshakeTimeout: handshakeTimeout, ForceAttemptHTTP2: true,
 		IdleConnTimeout: idleTimeout, HTTP2: &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
 		Proxy: nil, // what is dialled is the cluster itself, or the policy could not see it
 	}
 	m.closers = append(m.closers, t.CloseIdleConnections)
-	return &breaker{clock: clock.RealClock{}, next: &bounded{next: t, timeout: callTimeout, bytes: maxResponseBytes}}, nil
+	named := transport.NewUserAgentRoundTripper(rest.DefaultKubernetesUserAgent(), t) // for the cluster's audit log
+	return &bounded{next: named, timeout: callTimeout, bytes: maxResponseBytes}, nil
 }
 
-// Close ends every connection, and with it whatever is still under way.
+// guarded lets nobody wait in vain for long, nor too many at a time. It stands before everything that asks the cluster, for a token too.
+func guarded(next http.RoundTripper) http.RoundTripper {
+	return newLimited(maxAtOnce, &breaker{clock: clock.RealClock{}, next: next})
+}
+
+// Close ends every connection, and with it whatever is still under way. There are no more afterwards.
 func (m *Member) Close() {
+	m.dialer.close()
 	for _, c := range m.closers {
 		c()
 	}
-	m.dialer.CloseAll()
 }

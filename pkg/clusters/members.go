@@ -146,7 +146,8 @@ func (m *members) connect(ctx context.Context, c *kubevisionv1alpha1.KubeVisionC
 	if err != nil {
 		return nil, fmt.Errorf("making a client: %w", err)
 	}
-	connection, err := newConnection(member.Config, member.anonymous, newTokenSource(accounts), m.bound)
+	tokens := newTokenSource(accounts)
+	connection, err := newConnection(member.Config, guarded(authenticated(member.anonymous, tokens)), tokens, m.bound)
 	if err != nil {
 		return nil, err
 	}

@@ -5,11 +5,13 @@ package clusters
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
 	"golang.org/x/oauth2"
 	authenticationv1 "k8s.io/api/authentication/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 
@@ -17,8 +19,9 @@ import (
 )
 
 const (
-	// tokenLifetime is asked for; the transport fetches a new token before it is over.
+	// tokenLifetime is asked for; a new token is fetched this much before it is over, so that none ends under way.
 	tokenLifetime = time.Hour
+	renewBefore   = time.Minute
 	// tokenTimeout bounds the request for a token.
 	tokenTimeout = 10 * time.Second
 )
@@ -32,9 +35,25 @@ func newTokenSource(accounts corev1client.ServiceAccountsGetter) *tokenSource {
 	return &tokenSource{accounts: accounts}
 }
 
-// Token asks the host for a new token.
+// Token asks the cluster for a new token.
 func (s *tokenSource) Token() (*oauth2.Token, error) {
-	return s.token(context.Background())
+	token, err := s.token(context.Background())
+	var answer apierrors.APIStatus
+	if errors.As(err, &answer) {
+		return nil, &noTokenError{text: err.Error()}
+	}
+	return token, err
+}
+
+// noTokenError hides an answer to us, which nobody may take for one to the request of a user.
+type noTokenError struct{ text string }
+
+func (e *noTokenError) Error() string { return e.text }
+
+// isAnswer says whether an error is what the cluster has answered when it was asked for a token.
+func isAnswer(err error) bool {
+	_, ok := errors.AsType[*noTokenError](err)
+	return ok
 }
 
 func (s *tokenSource) token(ctx context.Context) (*oauth2.Token, error) {
@@ -46,5 +65,5 @@ func (s *tokenSource) token(ctx context.Context) (*oauth2.Token, error) {
 	if err != nil {
 		return nil, fmt.Errorf("requesting a token of %s/%s: %w", names.Namespace, names.Impersonator, err)
 	}
-	return &oauth2.Token{AccessToken: answer.Status.Token, TokenType: "Bearer", Expiry: answer.Status.ExpirationTimestamp.Time}, nil
+	return &oauth2.Token{AccessToken: answer.Status.Token, TokenType: "Bearer", Expiry: answer.Status.ExpirationTimestamp.Add(-renewBefore)}, nil
 }

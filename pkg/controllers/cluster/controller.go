@@ -56,7 +56,8 @@ type Reconciler struct {
 	HostURL string
 	Clock   clock.PassiveClock
 
-	retries retries
+	retries  retries
+	statuses condition.Patcher
 }
 
 // SetupWithManager watches clusters, what decides whom the impersonating account may act for, and what was placed on them.
@@ -128,6 +129,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (resul
 		}
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
+	if r.statuses.Behind(c) {
+		return ctrl.Result{RequeueAfter: condition.CatchUp}, nil
+	}
 	if !c.DeletionTimestamp.IsZero() {
 		return r.finalize(ctx, c)
 	}
@@ -136,7 +140,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (resul
 	}
 	original := c.DeepCopy()
 	defer func() {
-		reterr = errors.Join(reterr, condition.Patch(ctx, r.Client, r.Recorder, c, original, original.Status.Conditions, c.Status.Conditions))
+		reterr = errors.Join(reterr, r.statuses.Patch(ctx, r.Client, r.Recorder, c, original, original.Status.Conditions, c.Status.Conditions))
 	}()
 	if !c.Spec.InCluster {
 		return r.reconcileRegistered(ctx, c)

@@ -61,7 +61,7 @@ func (r *Reconciler) reportLeft(ctx context.Context, c *kubevisionv1alpha1.KubeV
 	original := c.DeepCopy()
 	condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ReadyCondition, metav1.ConditionFalse, kubevisionv1alpha1.ReasonCleanupFailed,
 		fmt.Sprintf("what KubeVision has placed on the cluster cannot be removed: %v; annotate the cluster with %s to leave it there", left, names.AbandonAnnotation))
-	return condition.Patch(ctx, r.Client, r.Recorder, c, original, original.Status.Conditions, c.Status.Conditions)
+	return r.statuses.Patch(ctx, r.Client, r.Recorder, c, original, original.Status.Conditions, c.Status.Conditions)
 }
 
 // clean removes everything that is KubeVision's from the cluster.

@@ -55,6 +55,8 @@ type Reconciler struct {
 	Targets *target.Registry
 	// Roles holds the metadata of all ClusterRoles of the host; the manager's own cache has only those that are KubeVision's.
 	Roles cache.Cache
+
+	statuses condition.Patcher
 }
 
 // SetupWithManager watches bindings, what they name, and what was made for them.
@@ -163,6 +165,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (_ ctr
 	if err != nil {
 		return ctrl.Result{}, err
 	}
+	if r.statuses.Behind(b) {
+		return ctrl.Result{RequeueAfter: condition.CatchUp}, nil
+	}
 	if !b.DeletionTimestamp.IsZero() {
 		return ctrl.Result{}, r.finalize(ctx, b)
 	}
@@ -171,7 +176,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (_ ctr
 	}
 	original := b.DeepCopy()
 	defer func() {
-		reterr = errors.Join(reterr, condition.Patch(ctx, r.Client, r.Recorder, b, original, original.Status.Conditions, b.Status.Conditions))
+		reterr = errors.Join(reterr, r.statuses.Patch(ctx, r.Client, r.Recorder, b, original, original.Status.Conditions, b.Status.Conditions))
 	}()
 	p, err := r.plan(ctx, b)
 	if err != nil {

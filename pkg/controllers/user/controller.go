@@ -37,6 +37,8 @@ type Reconciler struct {
 	Recorder events.EventRecorder
 	Hasher   *password.Hasher
 	Clock    clock.PassiveClock
+
+	statuses condition.Patcher
 }
 
 // SetupWithManager watches users, the Secrets that they name or own, and their sessions.
@@ -107,12 +109,15 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (_ ctr
 	if !u.DeletionTimestamp.IsZero() {
 		return ctrl.Result{}, nil
 	}
+	if r.statuses.Behind(u) {
+		return ctrl.Result{RequeueAfter: condition.CatchUp}, nil
+	}
 	if reset, err := r.resetTwoFactor(ctx, u); err != nil || reset {
 		return ctrl.Result{}, err // the change of the user comes back here
 	}
 	original := u.DeepCopy()
 	defer func() {
-		reterr = errors.Join(reterr, condition.Patch(ctx, r.Client, r.Recorder, u, original, original.Status.Conditions, u.Status.Conditions))
+		reterr = errors.Join(reterr, r.statuses.Patch(ctx, r.Client, r.Recorder, u, original, original.Status.Conditions, u.Status.Conditions))
 	}()
 	locked, err := r.noteLockout(ctx, u)
 	if err != nil {

@@ -9,17 +9,10 @@ import (
 	"testing"
 	"time"
 
-	coordinationv1 "k8s.io/api/coordination/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
-	"github.com/kubevision-io/kubevision/pkg/names"
 )
-
-func leaderLease() *coordinationv1.Lease {
-	return &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: names.Namespace, Name: "kubevision-controller-manager"}}
-}
 
 // restart ends kubevision-controller-manager in the orderly way and starts it again.
 func restart(tb testing.TB) {
@@ -29,16 +22,10 @@ func restart(tb testing.TB) {
 	}
 }
 
-// crash kills kubevision-controller-manager and starts it again. The lease of the dead one is taken away, so that nobody waits for it.
+// crash kills kubevision-controller-manager and starts it again.
 func crash(tb testing.TB) {
 	tb.Helper()
-	if err := env.KubeVision.ControllerManager().Kill(); err != nil {
-		tb.Fatal(err)
-	}
-	if err := env.Client.Delete(tb.Context(), leaderLease()); client.IgnoreNotFound(err) != nil {
-		tb.Fatal(err)
-	}
-	if err := env.KubeVision.ControllerManager().Start(tb.Context()); err != nil {
+	if err := env.CrashControllers(tb.Context()); err != nil {
 		tb.Fatal(err)
 	}
 }

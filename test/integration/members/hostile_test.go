@@ -8,17 +8,12 @@ import (
 	"errors"
 	"maps"
 	"net/http"
-	"os"
-	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
 
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/kubevision-io/kubevision/hack/localcluster"
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/test/conformance/fixture"
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
@@ -96,21 +91,19 @@ func TestUpstreamHeaders(t *testing.T) {
 	}
 }
 
-// TestRotatedKubeconfig: the next request after a change of the Secret goes with what is in it then, and the old connection is not used again.
+// TestRotatedKubeconfig: the next request after a change of the Secret goes with what is in it then; what is under way with the old one ends, and the
+// old connection is not used again.
 func TestRotatedKubeconfig(t *testing.T) {
 	before, after := newStandin(t), newStandin(t)
 	p, c := onStandin(t, before)
-	text, err := localcluster.Kubeconfig(after.config("another-token"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	secret := &corev1.Secret{}
-	if err := env.Client.Get(t.Context(), client.ObjectKey{Namespace: fixture.SystemNamespace, Name: c.Name}, secret); err != nil {
-		t.Fatal(err)
-	}
-	secret.Data["kubeconfig"] = text
-	if err := env.Client.Update(t.Context(), secret); err != nil {
-		t.Fatal(err)
+	arrived, release := make(chan struct{}), make(chan struct{})
+	before.answer(podsPath, holding(arrived, release))
+	defer close(release)
+	underWay := p.inBackground(t, c.Name, "/namespaces/default/resources/pods")
+	receive(t, fixture.Patience, "wait for a request", arrived)
+	leadTo(t, c, after.config("another-token"))
+	if got := receive(t, endTime, "wait for the end of what goes on with the old one", underWay); got.code != wire.Unreachable {
+		t.Errorf("code %d (%v), want %d", got.code, got.err, wire.Unreachable)
 	}
 	fixture.Eventually(t, "wait for the new server to be asked", func(ctx context.Context) error {
 		if _, err := p.get(ctx, c.Name, "/namespaces/default/resources/pods"); err != nil {
@@ -153,13 +146,13 @@ func TestHostileMember(t *testing.T) {
 		"cut":          {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, wire.Unreachable},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s.answer = test.answer
+			s.answer(podsPath, test.answer)
 			if code := p.code(t, c.Name, path); code != test.code {
 				t.Errorf("code %d, want %d", code, test.code)
 			}
 		})
 	}
-	s.answer = nil
+	s.answer(podsPath, nil)
 	if n := len(elsewhere.of("")); n != 0 {
 		t.Errorf("%d requests followed a redirect", n)
 	}
@@ -198,36 +191,5 @@ func TestUntrustedServer(t *testing.T) {
 	condition(t, c, fixture.Patience, kubevisionv1alpha1.ClusterReachableCondition, metav1.ConditionFalse, kubevisionv1alpha1.ReasonProbeFailed)
 	if n := len(s.of("")); n != 0 {
 		t.Errorf("%d requests were sent to it", n)
-	}
-}
-
-// TestKubeconfigThatRuns: a kubeconfig that would run a program, or read a file, does neither, and says in the status why.
-func TestKubeconfigThatRuns(t *testing.T) {
-	s := newStandin(t)
-	marker := filepath.Join(t.TempDir(), "marker")
-	text, err := localcluster.Kubeconfig(s.config(""))
-	if err != nil {
-		t.Fatal(err)
-	}
-	for name, user := range map[string]string{
-		"exec": "exec:\n      apiVersion: client.authentication.k8s.io/v1\n      command: touch\n      args: [" + marker + "]\n      interactiveMode: Never",
-		"file": "tokenFile: /etc/passwd",
-		"as":   "token: x\n    as: system:admin",
-	} {
-		t.Run(name, func(t *testing.T) {
-			c := registerText(t, strings.Replace(string(text), "user: {}", "user:\n    "+user, 1), nil)
-			condition(t, c, fixture.Patience, kubevisionv1alpha1.ReadyCondition, metav1.ConditionFalse, kubevisionv1alpha1.ReasonSecretInvalid)
-			p := login(t, "runs")
-			set().Bind(t, "runs", fixture.Grant{
-				Role: kubevisionv1alpha1.RoleReadonly, Subjects: fixture.KubeVisionUsers(p.User), Cluster: c.Name, Hopeless: true,
-			})
-			p.becomes(t, fixture.Patience, c.Name, "/namespaces/default/resources/pods", wire.Unreachable)
-		})
-	}
-	if _, err := os.Stat(marker); err == nil {
-		t.Error("the program was run")
-	}
-	if n := len(s.of("")); n != 0 {
-		t.Errorf("%d requests were sent", n)
 	}
 }

@@ -103,14 +103,9 @@ func TestMemberRemoved(t *testing.T) {
 func nothingLeft(t *testing.T, member *plane) {
 	t.Helper()
 	fixture.Eventually(t, "wait for everything to be removed", func(ctx context.Context) error {
-		var left []string
-		for _, list := range []client.ObjectList{
-			&rbacv1.ClusterRoleList{}, &rbacv1.ClusterRoleBindingList{}, &rbacv1.RoleList{}, &rbacv1.RoleBindingList{}, &corev1.ServiceAccountList{}, &corev1.NamespaceList{},
-		} {
-			if err := member.admin.List(ctx, list, client.MatchingLabels{"app.kubernetes.io/managed-by": "kubevision"}); err != nil {
-				return fmt.Errorf("listing: %w", err)
-			}
-			left = append(left, namesOf(list)...)
+		left, err := ofKubeVision(ctx, member)
+		if err != nil {
+			return err
 		}
 		if len(left) > 0 {
 			return fmt.Errorf("left: %v", left)

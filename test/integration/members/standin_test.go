@@ -23,38 +23,45 @@ const (
 	// shortLived is the token that a stand-in gives for the account that acts for users.
 	shortLived = "short-lived-token"
 	podsPath   = "/api/v1/namespaces/default/pods"
+	tokenPath  = "/api/v1/namespaces/kubevision-system/serviceaccounts/kubevision-impersonator/token"
 )
 
 // standin is a server in a member's place that writes down what it is sent. No API server could be made to do what these tests need.
 type standin struct {
 	*httptest.Server
 
-	// answer, where there is one, is instead of what an API server would say.
-	answer http.HandlerFunc
-
 	mu       sync.Mutex
 	requests []*http.Request
+	answers  map[string]http.HandlerFunc
 }
 
 func newStandin(tb testing.TB) *standin {
 	tb.Helper()
-	s := &standin{}
+	s := &standin{answers: map[string]http.HandlerFunc{}}
 	s.Server = httptest.NewTLSServer(http.HandlerFunc(s.serve))
 	tb.Cleanup(s.Close)
 	return s
 }
 
+// answer has a path answered otherwise than an API server would; nil takes that back.
+func (s *standin) answer(path string, how http.HandlerFunc) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.answers[path] = how
+}
+
 func (s *standin) serve(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	s.requests = append(s.requests, r.Clone(r.Context()))
+	answer := s.answers[r.URL.Path]
 	s.mu.Unlock()
 	group := metav1.APIResourceList{GroupVersion: "v1", APIResources: []metav1.APIResource{
 		{Name: "pods", Namespaced: true, Kind: "Pod", Verbs: metav1.Verbs{"get", "list"}},
 	}}
 	switch {
-	case s.answer != nil && r.URL.Path == podsPath:
-		s.answer(w, r)
-	case strings.HasSuffix(r.URL.Path, "/serviceaccounts/kubevision-impersonator/token"):
+	case answer != nil:
+		answer(w, r)
+	case r.URL.Path == tokenPath:
 		write(w, authenticationv1.TokenRequest{Status: authenticationv1.TokenRequestStatus{
 			Token: shortLived, ExpirationTimestamp: metav1.NewTime(time.Now().Add(time.Hour)),
 		}})

@@ -46,7 +46,6 @@ const (
 	ReasonForbidden           = "Forbidden"
 	ReasonAddressRefused      = "AddressRefused"
 	ReasonExpiresSoon         = "ExpiresSoon"
-	ReasonExpired             = "Expired"
 	ReasonClusterChanged      = "ClusterChanged"
 	ReasonCleanupFailed       = "CleanupFailed"
 	ReasonLeftBehind          = "LeftBehind"

@@ -1,0 +1,73 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package clusters
+
+import (
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+)
+
+// TestLimited: where too many wait, the next one is told so at once; whoever has read a response, or watches, makes room.
+func TestLimited(t *testing.T) {
+	const places = 3
+	arrived, release := make(chan struct{}), make(chan error)
+	l := newLimited(places, answering(func(*http.Request) (*http.Response, error) {
+		arrived <- struct{}{}
+		if err := <-release; err != nil {
+			return nil, err
+		}
+		return &http.Response{Body: http.NoBody}, nil
+	}))
+	bodies := make(chan io.Closer, places)
+	send := func(target string) {
+		response, err := l.RoundTrip(httptest.NewRequestWithContext(t.Context(), http.MethodGet, target, nil)) //nolint:bodyclose // the test does, or does not
+		if err != nil {
+			bodies <- http.NoBody
+			return
+		}
+		bodies <- response.Body
+	}
+	full := func(when string) {
+		t.Helper()
+		response, err := l.RoundTrip(httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil))
+		if !errors.Is(err, ErrNotConnected) {
+			t.Fatalf("%s: %v, want %v", when, err, errors.Join(ErrNotConnected, response.Body.Close()))
+		}
+	}
+	occupy := func(target string) {
+		go send(target)
+		<-arrived
+	}
+	for range places {
+		occupy("/")
+	}
+	full("where all wait")
+	release <- nil
+	read := <-bodies
+	full("where a response is not read yet")
+	for range 2 { // closing a body twice makes room for one
+		if err := read.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	occupy("/")
+	full("after one was read")
+	release <- errors.New("connection reset by peer")
+	<-bodies
+	occupy("/?watch=true")
+	full("while a watch begins")
+	for range places { // of which one is the watch
+		release <- nil
+		<-bodies
+	}
+	occupy("/")
+	if n := len(l.places); n != places {
+		t.Errorf("%d places are taken, want %d: those of the two that are not read and of the one that waits", n, places)
+	}
+	release <- nil
+	<-bodies
+}

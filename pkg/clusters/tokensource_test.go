@@ -1,0 +1,79 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package clusters
+
+import (
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+	"time"
+
+	authenticationv1 "k8s.io/api/authentication/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/kubernetes/fake"
+	clienttesting "k8s.io/client-go/testing"
+	clocktesting "k8s.io/utils/clock/testing"
+)
+
+// tokens is a source whose cluster answers so.
+func tokens(answer *authenticationv1.TokenRequest, err error) *tokenSource {
+	kube := fake.NewClientset()
+	kube.PrependReactor("create", "serviceaccounts/token", func(clienttesting.Action) (bool, runtime.Object, error) { return true, answer, err })
+	return newTokenSource(kube.CoreV1())
+}
+
+// TestTokenRefused: that the cluster gives us no token is no answer to a user's request, and yet one that says that it is there.
+func TestTokenRefused(t *testing.T) {
+	refused := errors.New("connection refused")
+	for name, test := range map[string]struct {
+		err     error
+		answers bool
+	}{
+		"not found":    {apierrors.NewNotFound(schema.GroupResource{Resource: "serviceaccounts"}, "kubevision-impersonator"), true},
+		"forbidden":    {apierrors.NewForbidden(schema.GroupResource{Resource: "serviceaccounts"}, "kubevision-impersonator", refused), true},
+		"no answer":    {refused, false},
+		"unauthorized": {apierrors.NewUnauthorized("no"), true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			b := &breaker{
+				clock: clocktesting.NewFakePassiveClock(time.Now()),
+				next: authenticated(answering(func(*http.Request) (*http.Response, error) {
+					t.Error("a request was sent without a token")
+					return nil, refused
+				}), tokens(nil, test.err)),
+			}
+			for range breakAfter {
+				response, err := b.RoundTrip(httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil))
+				if err == nil {
+					t.Fatal("there is a response", response.Body.Close())
+				}
+				var status apierrors.APIStatus
+				if !errors.Is(err, ErrNotConnected) || errors.As(err, &status) {
+					t.Errorf("%v, want %v and nothing that the cluster has answered us", err, ErrNotConnected)
+				}
+			}
+			if closed := b.failures == 0; closed != test.answers {
+				t.Errorf("%d failures were counted", b.failures)
+			}
+		})
+	}
+}
+
+// TestTokenRenewed: a token is not used up to its last second.
+func TestTokenRenewed(t *testing.T) {
+	ends := time.Now().Add(time.Hour)
+	token, err := tokens(&authenticationv1.TokenRequest{Status: authenticationv1.TokenRequestStatus{
+		Token: "x", ExpirationTimestamp: metav1.NewTime(ends),
+	}}, nil).Token()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if left := ends.Sub(token.Expiry); left < renewBefore {
+		t.Errorf("it is renewed %s before its end, want %s", left, renewBefore)
+	}
+}

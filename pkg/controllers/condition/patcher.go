@@ -1,0 +1,83 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package condition
+
+import (
+	"context"
+	"fmt"
+	"strconv"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/tools/events"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+)
+
+// CatchUp is after what time to look whether a cache has caught up.
+const CatchUp = 20 * time.Millisecond
+
+// Patcher writes statuses, and knows which of them a cache has yet to see: what differs from an older status only is not written, and whoever
+// begins with that one would leave what was written last. Its zero value is ready for use.
+type Patcher struct {
+	mu      sync.Mutex
+	written map[types.UID]uint64
+}
+
+// Behind says whether an object from a cache is older than the status that was written last. It is to be looked at again a moment later.
+func (p *Patcher) Behind(object client.Object) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	written, ok := p.written[object.GetUID()]
+	if !ok {
+		return false
+	}
+	if version, err := strconv.ParseUint(object.GetResourceVersion(), 10, 64); err == nil && version < written {
+		return true
+	}
+	delete(p.written, object.GetUID())
+	return false
+}
+
+func (p *Patcher) note(object client.Object) {
+	version, err := strconv.ParseUint(object.GetResourceVersion(), 10, 64)
+	if err != nil {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if p.written == nil {
+		p.written = map[types.UID]uint64{}
+	}
+	p.written[object.GetUID()] = version
+}
+
+// Patch writes the status of an object whose conditions were these before and are those after, where it has changed at all, and makes an
+// event of a change of the Ready condition.
+func (p *Patcher) Patch(ctx context.Context, c client.Client, recorder events.EventRecorder, object, original client.Object, before, after []metav1.Condition) error {
+	if equality.Semantic.DeepEqual(object, original) {
+		return nil
+	}
+	if err := c.Status().Patch(ctx, object, client.MergeFrom(original)); client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("patching the status: %w", err)
+	}
+	p.note(object)
+	was := meta.FindStatusCondition(before, kubevisionv1alpha1.ReadyCondition)
+	is := meta.FindStatusCondition(after, kubevisionv1alpha1.ReadyCondition)
+	if is == nil || (was != nil && was.Status == is.Status && was.Reason == is.Reason) {
+		return nil
+	}
+	eventType := corev1.EventTypeNormal
+	if is.Status != metav1.ConditionTrue {
+		eventType = corev1.EventTypeWarning
+	}
+	recorder.Eventf(object, nil, eventType, is.Reason, "Reconcile", "%s", is.Message)
+	return nil
+}

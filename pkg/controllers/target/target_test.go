@@ -1,0 +1,53 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package target
+
+import (
+	"errors"
+	"slices"
+	"testing"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/clusters"
+	"github.com/kubevision-io/kubevision/pkg/clusters/dial"
+)
+
+// TestIdentity: registrations that lead to one cluster are one target, the host's is the host, and a registration gets nothing of another one of its name.
+func TestIdentity(t *testing.T) {
+	host, one, twin, other := &Cluster{ID: "host"}, &Cluster{ID: "1"}, &Cluster{ID: "1"}, &Cluster{ID: "2"}
+	r := NewRegistry(host, nil, nil, dial.Policy{})
+	open := func(name string, uid types.UID, c *Cluster) {
+		r.members[name] = &member{revision: clusters.Revision{Cluster: uid}, cluster: c}
+	}
+	open("a", "a", one)
+	open("b", "b", twin)
+	open("c", "c", other)
+	open("d", "d", &Cluster{ID: "host"})
+	open("e", "e", nil)
+	for name, test := range map[string]struct {
+		registration string
+		uid          types.UID
+		want         *Cluster
+	}{
+		"a cluster":            {"a", "a", one},
+		"its other name":       {"b", "b", one},
+		"another cluster":      {"c", "c", other},
+		"the host":             {"d", "d", host},
+		"not connected":        {"e", "e", nil},
+		"not open":             {"f", "f", nil},
+		"registered once more": {"c", "other", nil},
+	} {
+		registered := &kubevisionv1alpha1.KubeVisionCluster{ObjectMeta: metav1.ObjectMeta{Name: test.registration, UID: test.uid}}
+		got, err := r.Get(registered)
+		if got != test.want || (err == nil) != (test.want != nil) || (err != nil && !errors.Is(err, clusters.ErrNotConnected)) {
+			t.Errorf("%s: %v (%v)", name, got, err)
+		}
+	}
+	if all := r.All(); !slices.Equal(all, []*Cluster{host, one, other}) {
+		t.Errorf("all are %v", all)
+	}
+}

@@ -1,0 +1,151 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package members
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kubevision-io/kubevision/hack/localcluster"
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/test/conformance/fixture"
+	"github.com/kubevision-io/kubevision/test/conformance/wire"
+)
+
+// endTime bounds what is under way on a cluster after its registration is gone.
+const endTime = 5 * time.Second
+
+// outcome is how a request ended that was sent in the background.
+type outcome struct {
+	code int
+	err  error
+}
+
+func (p *person) inBackground(tb testing.TB, cluster, path string) <-chan outcome {
+	tb.Helper()
+	out := make(chan outcome, 1)
+	go func() {
+		e, err := p.get(tb.Context(), cluster, path)
+		out <- outcome{e.Code, err}
+	}()
+	return out
+}
+
+// holding answers nothing until the client goes, or the channel is closed. It tells of each request that comes.
+func holding(arrived chan<- struct{}, release <-chan struct{}) http.HandlerFunc {
+	return func(_ http.ResponseWriter, r *http.Request) {
+		for to := arrived; ; to = nil {
+			select {
+			case to <- struct{}{}:
+				continue
+			case <-r.Context().Done():
+			case <-release:
+			}
+			break
+		}
+		panic(http.ErrAbortHandler)
+	}
+}
+
+func receive[T any](tb testing.TB, within time.Duration, what string, from <-chan T) T {
+	tb.Helper()
+	select {
+	case got := <-from:
+		return got
+	case <-time.After(within):
+		tb.Fatalf("%s: not within %s", what, within)
+		panic("unreachable")
+	}
+}
+
+// TestRemovalEndsRequests: what is under way on a cluster ends with its registration, and who is registered by its name afterwards has nothing of it.
+func TestRemovalEndsRequests(t *testing.T) {
+	const path = "/namespaces/default/resources/pods"
+	old, fresh := newStandin(t), newStandin(t)
+	p, c := onStandin(t, old)
+	arrived, release := make(chan struct{}), make(chan struct{})
+	old.answer(podsPath, holding(arrived, release))
+	t.Cleanup(func() { close(release) })
+	var outcomes []<-chan outcome
+	for range 3 {
+		outcomes = append(outcomes, p.inBackground(t, c.Name, path))
+		receive(t, fixture.Patience, "wait for a request", arrived)
+	}
+	set().Delete(t, c)
+	for _, o := range outcomes {
+		if got := receive(t, endTime, "wait for the end of a request", o); got.err != nil || got.code != wire.Unreachable {
+			t.Errorf("code %d (%v), want %d", got.code, got.err, wire.Unreachable)
+		}
+	}
+	set().Gone(t, c)
+	asked := len(old.of(""))
+
+	again := c.DeepCopy()
+	again.ObjectMeta = metav1.ObjectMeta{Name: c.Name}
+	again.Spec.KubeconfigSecretRef = &kubevisionv1alpha1.SecretKeyReference{Name: secretFor(t, fresh, "another-token")}
+	set().Create(t, again)
+	p.becomes(t, fixture.Patience, c.Name, path, wire.OK)
+	if n := len(fresh.of(podsPath)); n == 0 {
+		t.Error("the new server was not asked")
+	}
+	for _, r := range fresh.of("/token") {
+		if got := r.Header.Get("Authorization"); got != "Bearer another-token" {
+			t.Errorf("the new server was asked for a token with %q", got)
+		}
+	}
+	if n := len(old.of("")) - asked; n != 0 {
+		t.Errorf("the old server was asked %d times after its end", n)
+	}
+}
+
+func secretFor(tb testing.TB, s *standin, token string) string {
+	tb.Helper()
+	text, err := localcluster.Kubeconfig(s.config(token))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	secret := &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: fixture.SystemNamespace, Name: fixture.Name("kubeconfig")}, Data: map[string][]byte{"kubeconfig": text},
+	}
+	set().Create(tb, secret)
+	return secret.Name
+}
+
+// TestRemovalEndsConnections: neither program keeps a connection, or a watch that would come back, to a cluster that is not registered.
+func TestRemovalEndsConnections(t *testing.T) {
+	member := theOther(t)
+	f := newFront(t, member)
+	c := register(t, f.config(member.token(t)), nil)
+	ready(t, c)
+	p := login(t, "leaver")
+	set().Bind(t, "leaver", fixture.Grant{Role: kubevisionv1alpha1.RoleReadonly, Subjects: fixture.KubeVisionUsers(p.User), Cluster: c.Name})
+	p.becomes(t, fixture.Patience, c.Name, "/resources/pods", wire.OK)
+	if n, _ := f.traffic(); n < 2 {
+		t.Fatalf("there are %d connections, want one of each program at least", n)
+	}
+	unregister(t, c)
+	if err := localcluster.Poll(t.Context(), endTime, "wait for the end of the connections", func(context.Context) error {
+		if n, _ := f.traffic(); n > 0 {
+			return fmt.Errorf("there are %d", n)
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
+	_, before := f.traffic()
+	time.Sleep(2 * time.Second) // a watch that is left tries again after less than that
+	if n, after := f.traffic(); n > 0 || after > before {
+		t.Errorf("%d connections and %d requests came back", n, after-before)
+	}
+	if err := env.Client.Get(t.Context(), client.ObjectKeyFromObject(c), c); client.IgnoreNotFound(err) != nil || err == nil {
+		t.Errorf("the registration: %v", err)
+	}
+}
