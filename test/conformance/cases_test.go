@@ -36,7 +36,7 @@ func get(path string) wire.Request { return wire.Request{Path: path} }
 func (c *cast) probes() map[string]probe {
 	out := map[string]probe{}
 	for _, group := range []map[string]probe{
-		c.successes(), c.parameters(), c.queries(), c.authentication(), c.permissions(), c.absences(), c.failures(), c.management(),
+		c.successes(), c.parameters(), c.queries(), c.authentication(), c.permissions(), c.absences(), c.failures(), c.management(), c.conflicts(),
 	} {
 		maps.Copy(out, group)
 	}

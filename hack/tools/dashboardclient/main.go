@@ -1,0 +1,5 @@
+package main
+
+import _ "github.com/oapi-codegen/runtime"
+
+func main() {}
