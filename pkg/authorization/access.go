@@ -31,11 +31,14 @@ type Access struct {
 // Cluster is the access review of every route below /clusters/{cluster}: the caller must be allowed to use the cluster, and gets a
 // client that acts there as them. Whether the cluster exists is told only to those who may use it.
 func (a *Access) Cluster(r *routes.Request, u user.Info) (*clusters.Caller, error) {
-	name := r.Path(ClusterParameter)
+	return a.Named(r.Context(), u, r.Path(ClusterParameter))
+}
+
+// Named is Cluster for a cluster that is not named by the path.
+func (a *Access) Named(ctx context.Context, u user.Info, name string) (*clusters.Caller, error) {
 	if err := routes.CheckSubdomain(ClusterParameter, name); err != nil {
 		return nil, err
 	}
-	ctx := r.Context()
 	if err := a.Reviewer.CheckUse(ctx, u, name); err != nil {
 		return nil, err
 	}

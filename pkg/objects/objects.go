@@ -7,10 +7,7 @@ package objects
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
-
-	corev1 "k8s.io/api/core/v1"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
@@ -57,7 +54,7 @@ func DecodeList(body []byte, r clusters.Resource) (List, error) {
 		return List{}, unreadable(fmt.Errorf("the list of %s has no items", r.GroupVersionResource.Resource))
 	}
 	for _, o := range *list.Items {
-		if err := o.present(r); err != nil {
+		if err := o.present(r, IsSecret(r)); err != nil {
 			return List{}, err
 		}
 	}
@@ -66,11 +63,20 @@ func DecodeList(body []byte, r clusters.Resource) (List, error) {
 
 // Decode reads an object of the cluster's API server.
 func Decode(body []byte, r clusters.Resource) (Object, error) {
+	return decode(body, r, IsSecret(r))
+}
+
+// DecodeRevealed is Decode for those who may see the values of this very Secret.
+func DecodeRevealed(body []byte, r clusters.Resource) (Object, error) {
+	return decode(body, r, false)
+}
+
+func decode(body []byte, r clusters.Resource, masking bool) (Object, error) {
 	var o Object
 	if err := json.Unmarshal(body, &o); err != nil {
 		return nil, unreadable(err)
 	}
-	if err := o.present(r); err != nil {
+	if err := o.present(r, masking); err != nil {
 		return nil, err
 	}
 	return o, nil
@@ -82,8 +88,8 @@ func unreadable(err error) error {
 }
 
 // present makes an object what a caller sees: with its kind, which the items of a list lack, without managedFields, and without the
-// values of a Secret.
-func (o Object) present(r clusters.Resource) error {
+// values of a Secret where those are to be masked.
+func (o Object) present(r clusters.Resource, masking bool) error {
 	if o == nil {
 		return unreadable(fmt.Errorf("an object of %s is null", r.GroupVersionResource.Resource))
 	}
@@ -99,52 +105,12 @@ func (o Object) present(r clusters.Resource) error {
 		return unreadable(fmt.Errorf("an object of %s has no metadata", r.GroupVersionResource.Resource))
 	}
 	delete(metadata, "managedFields")
-	if r.Group == "" && r.GroupVersionResource.Resource == "secrets" {
+	if masking {
 		if err := mask(o, metadata); err != nil {
 			return err
 		}
 	}
 	o["metadata"], err = Encode(metadata)
-	return err
-}
-
-const (
-	// masked stands for a value of stringData, maskedBase64 for one of data, where clients expect base64.
-	masked       = "******"
-	maskedBase64 = "KioqKioq"
-)
-
-// mask hides the values of a Secret, and leaves its keys. kubectl apply keeps a copy of what it was given in an annotation.
-func mask(o, metadata Object) error {
-	for field, placeholder := range map[string]string{"data": maskedBase64, "stringData": masked} {
-		raw, ok := o[field]
-		if !ok {
-			continue
-		}
-		var values map[string]any
-		if err := json.Unmarshal(raw, &values); err != nil {
-			return unreadable(fmt.Errorf("the %s of a secret is not an object", field))
-		}
-		for key := range values {
-			values[key] = placeholder
-		}
-		encoded, err := Encode(values)
-		if err != nil {
-			return err
-		}
-		o[field] = json.RawMessage(encoded)
-	}
-	raw, ok := metadata["annotations"]
-	if !ok {
-		return nil
-	}
-	var annotations map[string]string
-	if err := json.Unmarshal(raw, &annotations); err != nil {
-		return unreadable(errors.New("the annotations of a secret are not strings"))
-	}
-	delete(annotations, corev1.LastAppliedConfigAnnotation)
-	encoded, err := Encode(annotations)
-	metadata["annotations"] = json.RawMessage(encoded)
 	return err
 }
 

@@ -113,15 +113,15 @@ func TestSecretsAreMasked(t *testing.T) {
 		Type     string
 	}
 	if err := json.Unmarshal(one, &object); err != nil {
-		t.Fatalf("a masked Secret must still be one: %v", err)
+		t.Fatalf("a Masked Secret must still be one: %v", err)
 	}
-	if string(object.Data["p"]) != masked || string(object.Data["empty"]) != masked || object.Type != "Opaque" || object.Metadata.Annotations["note"] != "kept" {
+	if string(object.Data["p"]) != Masked || string(object.Data["empty"]) != Masked || object.Type != "Opaque" || object.Metadata.Annotations["note"] != "kept" {
 		t.Errorf("got %s", one)
 	}
 	for _, body := range []string{`{"metadata":{},"data":"` + canary + `"}`, `{"metadata":{"annotations":["` + canary + `"]}}`} {
 		_, err := encoded([]byte(body), secrets)
 		if err == nil || strings.Contains(err.Error(), canary) {
-			t.Errorf("what cannot be masked must not be sent, nor be in the error: %v", err)
+			t.Errorf("what cannot be Masked must not be sent, nor be in the error: %v", err)
 		}
 	}
 }
@@ -149,7 +149,7 @@ func FuzzDecode(f *testing.F) {
 		var object struct{ Data map[string]string }
 		if json.Unmarshal(got, &object) == nil {
 			for k, v := range object.Data {
-				if v != maskedBase64 {
+				if v != MaskedBase64 {
 					t.Errorf("%q shows %q: %q", body, k, v)
 				}
 			}

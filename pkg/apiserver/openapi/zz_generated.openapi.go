@@ -1935,6 +1935,32 @@ func schema_pkg_apis_dashboard_v1alpha1_Meta(ref common.ReferenceCallback) commo
 							Format:      "",
 						},
 					},
+					"partial": {
+						SchemaProps: spec.SchemaProps{
+							Description: "partial is true where the caller may not read the whole cluster, and the data are those of the namespaces that they may read.",
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+					"namespaces": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "set",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "namespaces are those that were read where the data are partial.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
 					"field": {
 						SchemaProps: spec.SchemaProps{
 							Description: "field names the part of the request that is missing or malformed.",

@@ -73,7 +73,7 @@ func DecodeJSON(body []byte, into any) error {
 	if strings.TrimSpace(string(body)) == "" {
 		return envelope.Required("body")
 	}
-	if deeper(body, maxDepth) {
+	if Deeper(body, maxDepth) {
 		return envelope.Invalid("body", "the body is nested deeper than %d levels", maxDepth)
 	}
 	strict, err := kjson.UnmarshalStrict(body, into)
@@ -93,8 +93,8 @@ func strictField(err error) string {
 	return "body"
 }
 
-// deeper says whether JSON nests arrays and objects deeper than a number of levels. It looks before a recursive decoder does.
-func deeper(body []byte, levels int) bool {
+// Deeper says whether JSON nests arrays and objects deeper than a number of levels. It looks before a recursive decoder does.
+func Deeper(body []byte, levels int) bool {
 	depth, inString := 0, false
 	for i := 0; i < len(body); i++ {
 		switch c := body[i]; {

@@ -11,7 +11,6 @@ import (
 	"slices"
 	"time"
 
-	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -32,7 +31,7 @@ const clusterTimeout = 2 * time.Second
 func (e *Endpoints) ask(ctx context.Context, g *granted, c *kubevisionv1alpha1.KubeVisionCluster) dashboardv1alpha1.ClusterAccess {
 	ctx, cancel := context.WithTimeout(ctx, clusterTimeout)
 	defer cancel()
-	bound := selecting(g.bindings, c)
+	bound := bindings.Selecting(g.bindings, c)
 	out := dashboardv1alpha1.ClusterAccess{ID: c.Name, Name: c.Name, Status: dashboardv1alpha1.AccessReachable, Roles: roles(bound)}
 	readable, all, err := e.readable(ctx, g, c, bound)
 	if err != nil {
@@ -68,7 +67,7 @@ func (e *Endpoints) readable(
 	if !apierrors.IsForbidden(err) {
 		return nil, false, err
 	}
-	names, err = reviewed(ctx, caller, candidates(bound, c.Name))
+	names, err = authorization.Readable(ctx, caller, bindings.Reaching(bound, c.Name))
 	return names, false, err
 }
 
@@ -90,64 +89,10 @@ func list(ctx context.Context, caller *clusters.Caller) ([]string, error) {
 	return names, nil
 }
 
-// reviewed are those of the namespaces that the cluster lets the caller get. Where even the question is forbidden, the account that acts for
-// users may not act for this one yet, and nothing can be read.
-func reviewed(ctx context.Context, caller *clusters.Caller, namespaces []string) ([]string, error) {
-	allowed := make([]bool, len(namespaces))
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(authorization.ReviewsAtOnce)
-	for i, namespace := range namespaces {
-		group.Go(func() (err error) {
-			allowed[i], err = authorization.MayRead(ctx, caller, namespace)
-			if apierrors.IsForbidden(err) {
-				return nil
-			}
-			return err
-		})
-	}
-	if err := group.Wait(); err != nil {
-		return nil, err
-	}
-	var out []string
-	for i, ok := range allowed {
-		if ok {
-			out = append(out, namespaces[i])
-		}
-	}
-	return out, nil
-}
-
-// selecting are the bindings that select a cluster.
-func selecting(all []kubevisionv1alpha1.KubeVisionRoleBinding, c *kubevisionv1alpha1.KubeVisionCluster) []kubevisionv1alpha1.KubeVisionRoleBinding {
-	var out []kubevisionv1alpha1.KubeVisionRoleBinding
-	for i := range all {
-		if ok, err := bindings.SelectsCluster(all[i].Spec.Clusters, c.Name, c.Labels); ok && err == nil {
-			out = append(out, all[i])
-		}
-	}
-	return out
-}
-
 func roles(bound []kubevisionv1alpha1.KubeVisionRoleBinding) []string {
 	names := sets.New[string]()
 	for i := range bound {
 		names.Insert(bound[i].Spec.RoleRef.Name)
-	}
-	return sets.List(names)
-}
-
-// candidates are the namespaces that bindings name, or were found to reach on a cluster.
-func candidates(bound []kubevisionv1alpha1.KubeVisionRoleBinding, cluster string) []string {
-	names := sets.New[string]()
-	for i := range bound {
-		if targets := bound[i].Spec.Namespaces; targets != nil {
-			names.Insert(targets.Names...)
-		}
-		for _, applied := range bound[i].Status.Clusters {
-			if applied.Name == cluster {
-				names.Insert(applied.Namespaces...)
-			}
-		}
 	}
 	return sets.List(names)
 }

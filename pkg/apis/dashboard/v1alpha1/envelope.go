@@ -22,6 +22,14 @@ type Meta struct {
 	// continue is the token that fetches the next page.
 	// +optional
 	Continue string `json:"continue,omitempty"`
+	// partial is true where the caller may not read the whole cluster, and the
+	// data are those of the namespaces that they may read.
+	// +optional
+	Partial bool `json:"partial,omitempty"`
+	// namespaces are those that were read where the data are partial.
+	// +optional
+	// +listType=set
+	Namespaces []string `json:"namespaces,omitempty"`
 	// field names the part of the request that is missing or malformed.
 	// +optional
 	Field string `json:"field,omitempty"`

@@ -1,0 +1,40 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package authorization
+
+import (
+	"context"
+
+	"golang.org/x/sync/errgroup"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/kubevision-io/kubevision/pkg/clusters"
+)
+
+// Readable are those of the namespaces that the cluster lets the caller get. Where even the question is forbidden, the account that acts for
+// users may not act for this one yet, and nothing can be read.
+func Readable(ctx context.Context, caller *clusters.Caller, namespaces []string) ([]string, error) {
+	allowed := make([]bool, len(namespaces))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(ReviewsAtOnce)
+	for i, namespace := range namespaces {
+		group.Go(func() (err error) {
+			allowed[i], err = MayRead(ctx, caller, namespace)
+			if apierrors.IsForbidden(err) {
+				return nil
+			}
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return nil, err
+	}
+	var out []string
+	for i, ok := range allowed {
+		if ok {
+			out = append(out, namespaces[i])
+		}
+	}
+	return out, nil
+}

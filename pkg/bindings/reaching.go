@@ -1,0 +1,37 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package bindings
+
+import (
+	"k8s.io/apimachinery/pkg/util/sets"
+
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+)
+
+// Selecting are the bindings that select a cluster.
+func Selecting(all []kubevisionv1alpha1.KubeVisionRoleBinding, c *kubevisionv1alpha1.KubeVisionCluster) []kubevisionv1alpha1.KubeVisionRoleBinding {
+	var out []kubevisionv1alpha1.KubeVisionRoleBinding
+	for i := range all {
+		if ok, err := SelectsCluster(all[i].Spec.Clusters, c.Name, c.Labels); ok && err == nil {
+			out = append(out, all[i])
+		}
+	}
+	return out
+}
+
+// Reaching are the namespaces that bindings name, or were found to reach on a cluster.
+func Reaching(bound []kubevisionv1alpha1.KubeVisionRoleBinding, cluster string) []string {
+	names := sets.New[string]()
+	for i := range bound {
+		if targets := bound[i].Spec.Namespaces; targets != nil {
+			names.Insert(targets.Names...)
+		}
+		for _, applied := range bound[i].Status.Clusters {
+			if applied.Name == cluster {
+				names.Insert(applied.Namespaces...)
+			}
+		}
+	}
+	return sets.List(names)
+}

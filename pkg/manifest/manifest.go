@@ -1,0 +1,143 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package manifest reads the object that a client has sent, as JSON or as YAML.
+package manifest
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"mime"
+	"slices"
+
+	kjson "sigs.k8s.io/json"
+	"sigs.k8s.io/yaml"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
+)
+
+const (
+	// maxBytes is the largest manifest, as text and decoded: etcd's own limit of what it stores.
+	maxBytes = 1536 << 10
+	// maxDepth is how deep a manifest may be nested.
+	maxDepth = 100
+)
+
+// Media types of manifests.
+const (
+	JSON = "application/json"
+	YAML = "application/yaml"
+	// ApplyYAML is a manifest to apply, which may be JSON.
+	ApplyYAML = "application/apply-patch+yaml"
+)
+
+// Parse reads a manifest: an object as JSON or YAML, or {"manifest": ...} around an object or its text. What dashboards add to the objects
+// that they were given is left out. Errors are 42200 for what cannot be parsed, 40001 for nothing at all, and 40002 for another media type.
+func Parse(contentType string, body []byte) (map[string]any, error) {
+	isJSON, err := mediaType(contentType, body)
+	if err != nil {
+		return nil, err
+	}
+	object, err := decode(body, isJSON)
+	if err != nil {
+		return nil, err
+	}
+	if wrapped, ok := object["manifest"]; ok && len(object) == 1 {
+		if object, err = unwrap(wrapped); err != nil {
+			return nil, err
+		}
+	}
+	for _, name := range added() {
+		delete(object, name)
+	}
+	return object, nil
+}
+
+// added are the fields that dashboards add at the top level.
+func added() []string { return []string{"raw", "name", "namespace", "metrics", "metricsStatus"} }
+
+// mediaType says whether the body is JSON. Without a media type, it goes by the first character.
+func mediaType(contentType string, body []byte) (bool, error) {
+	if contentType == "" {
+		return bytes.HasPrefix(bytes.TrimSpace(body), []byte("{")), nil
+	}
+	found, _, err := mime.ParseMediaType(contentType)
+	switch {
+	case err == nil && found == JSON:
+		return true, nil
+	case err == nil && slices.Contains([]string{YAML, ApplyYAML, "application/x-yaml", "application/vnd.yaml", "text/yaml"}, found):
+		return false, nil
+	default:
+		return false, envelope.Invalid("Content-Type", "send the manifest as %s or %s", JSON, YAML)
+	}
+}
+
+func unwrap(wrapped any) (map[string]any, error) {
+	switch m := wrapped.(type) {
+	case map[string]any:
+		return m, nil
+	case string:
+		return decode([]byte(m), false)
+	case nil:
+		return nil, envelope.Required("manifest")
+	default:
+		return nil, envelope.Invalid("manifest", "manifest must be an object, or the text of one")
+	}
+}
+
+func decode(body []byte, isJSON bool) (map[string]any, error) {
+	if len(bytes.TrimSpace(body)) == 0 {
+		return nil, envelope.Required("body")
+	}
+	if len(body) > maxBytes {
+		return nil, unparseable("the manifest is larger than %d bytes", maxBytes)
+	}
+	if !isJSON {
+		var err error
+		if body, err = toJSON(body); err != nil {
+			return nil, err
+		}
+	}
+	if routes.Deeper(body, maxDepth) {
+		return nil, unparseable("the manifest is nested deeper than %d levels", maxDepth)
+	}
+	var object map[string]any
+	strict, err := kjson.UnmarshalStrict(body, &object)
+	switch {
+	case err != nil:
+		return nil, unparseable("the manifest is not a JSON object: %s", position(err, body))
+	case len(strict) > 0: // the names of fields, and never a value
+		return nil, unparseable("the manifest is not valid: %s", strict[0].Error())
+	case object == nil:
+		return nil, unparseable("the manifest is empty")
+	}
+	return object, nil
+}
+
+// toJSON looks at the structure of YAML before anything is made of it.
+func toJSON(body []byte) ([]byte, error) {
+	if err := check(body); err != nil {
+		return nil, err
+	}
+	converted, err := yaml.YAMLToJSONStrict(body)
+	if err != nil {
+		return nil, unparseable("the manifest is not valid YAML: %s", withoutValues(err))
+	}
+	return converted, nil
+}
+
+// position says where JSON ends to be valid, and nothing of what is there.
+func position(err error, body []byte) string {
+	if e, ok := errors.AsType[*json.SyntaxError](err); ok {
+		return fmt.Sprintf("syntax error in line %d", 1+bytes.Count(body[:min(int(e.Offset), len(body))], []byte("\n")))
+	}
+	return "one is expected, and nothing else"
+}
+
+func unparseable(format string, args ...any) *envelope.Error {
+	return envelope.New(dashboardv1alpha1.CodeUnparseable, format, args...)
+}

@@ -1,0 +1,110 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package union
+
+import (
+	"context"
+	"maps"
+	"net/url"
+
+	"golang.org/x/sync/errgroup"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
+	"github.com/kubevision-io/kubevision/pkg/authorization"
+	"github.com/kubevision-io/kubevision/pkg/clusters"
+	"github.com/kubevision-io/kubevision/pkg/objects"
+	"github.com/kubevision-io/kubevision/pkg/registry/target"
+)
+
+// Answer is what the cluster lists to a caller.
+type Answer struct {
+	// Bodies are lists as the API server writes them: one, or where the answer is partial one of each namespace, in the order of Namespaces.
+	Bodies [][]byte
+	// Partial says that the caller may not list the kind everywhere.
+	Partial bool
+	// Namespaces are those that were listed where the answer is partial.
+	Namespaces []string
+}
+
+// Meta is what an envelope says of the answer.
+func (a Answer) Meta() dashboardv1alpha1.Meta {
+	return dashboardv1alpha1.Meta{Source: dashboardv1alpha1.SourceAPIServer, Partial: a.Partial, Namespaces: a.Namespaces}
+}
+
+// Objects are the objects of all bodies.
+func (a Answer) Objects(r clusters.Resource) (objects.List, error) {
+	if len(a.Bodies) == 1 {
+		return objects.DecodeList(a.Bodies[0], r)
+	}
+	all := objects.List{Items: []objects.Object{}}
+	for _, body := range a.Bodies {
+		page, err := objects.DecodeList(body, r)
+		if err != nil {
+			return objects.List{}, err
+		}
+		all.Items = append(all.Items, page.Items...)
+	}
+	return all, nil
+}
+
+// List lists a collection as the caller: in one call where the target has a namespace, its kind is in none, or the caller may list it everywhere.
+// Otherwise it lists the namespaces that the caller may read, whole: limit and continue are of one list, and do not count there. A caller who may
+// list the kind nowhere gets the error that the first call ended with, which has its code.
+func (c *Caller) List(ctx context.Context, t target.Target, query url.Values) (Answer, error) {
+	return c.ListAs(ctx, t, query, "")
+}
+
+// ListAs is List for a media type other than application/json.
+func (c *Caller) ListAs(ctx context.Context, t target.Target, query url.Values, accept string) (Answer, error) {
+	call := clusters.Call{Resource: t.Resource, Namespace: t.Namespace, Query: query, Accept: accept}
+	answer, err := c.Do(ctx, call)
+	if err == nil {
+		return Answer{Bodies: [][]byte{answer.Body}}, nil
+	}
+	if apierrors.IsForbidden(err) && t.Resource.Namespaced && t.Namespace == "" {
+		found, nested := c.everyNamespace(ctx, call)
+		if nested != nil || len(found.Namespaces) > 0 {
+			return found, nested
+		}
+	}
+	return Answer{}, authorization.Outcome(ctx, c.Caller, t.Attributes("list"), err)
+}
+
+// everyNamespace lists the namespaces that the caller may read, and leaves out those where they may not list the kind.
+func (c *Caller) everyNamespace(ctx context.Context, call clusters.Call) (Answer, error) {
+	namespaces, err := c.Namespaces(ctx)
+	if err != nil {
+		return Answer{}, err
+	}
+	call.Query = maps.Clone(call.Query)
+	call.Query.Del("limit")
+	call.Query.Del("continue")
+	bodies := make([][]byte, len(namespaces))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(CallsAtOnce)
+	for i, namespace := range namespaces {
+		group.Go(func() error {
+			one := call
+			one.Namespace = namespace
+			answer, err := c.Do(ctx, one)
+			if apierrors.IsForbidden(err) {
+				return nil
+			}
+			bodies[i] = answer.Body
+			return err
+		})
+	}
+	if err := group.Wait(); err != nil {
+		return Answer{}, envelope.FromAPIError(err)
+	}
+	out := Answer{Partial: true}
+	for i, body := range bodies {
+		if body != nil {
+			out.Bodies, out.Namespaces = append(out.Bodies, body), append(out.Namespaces, namespaces[i])
+		}
+	}
+	return out, nil
+}
