@@ -39,6 +39,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/registry/resource"
 	"github.com/kubevision-io/kubevision/pkg/registry/rolebinding"
 	"github.com/kubevision-io/kubevision/pkg/registry/session"
+	"github.com/kubevision-io/kubevision/pkg/registry/union"
 	"github.com/kubevision-io/kubevision/pkg/registry/user"
 )
 
@@ -158,17 +159,18 @@ func (c *Config) routes(ctx context.Context, s *state, clients *clientFinder) (*
 	bindingEndpoints := &rolebinding.Endpoints{Host: host}
 	sessionEndpoints := &session.Endpoints{Host: host, Audit: log, Client: clients.find}
 	access := &authorization.Access{Reviewer: reviewer, Connections: connections}
+	resourceEndpoints := &resource.Endpoints{Access: &union.Access{Access: access, Reader: s.cache}, Fresh: authEndpoints.Fresh, Audit: log}
 	accessEndpoints := &accessregistry.Endpoints{Reader: s.cache, Access: access}
 
 	table := &routes.Table{}
 	for _, family := range [][]routes.Route{
-		authEndpoints.Routes(),    //nolint:contextcheck // handlers take the context of their request
-		userEndpoints.Routes(),    //nolint:contextcheck // as above
-		clusterEndpoints.Routes(), //nolint:contextcheck // as above
-		bindingEndpoints.Routes(), //nolint:contextcheck // as above
-		sessionEndpoints.Routes(), //nolint:contextcheck // as above
-		resource.Routes(access),
-		accessEndpoints.Routes(), //nolint:contextcheck // as above
+		authEndpoints.Routes(),     //nolint:contextcheck // handlers take the context of their request
+		userEndpoints.Routes(),     //nolint:contextcheck // as above
+		clusterEndpoints.Routes(),  //nolint:contextcheck // as above
+		bindingEndpoints.Routes(),  //nolint:contextcheck // as above
+		sessionEndpoints.Routes(),  //nolint:contextcheck // as above
+		resourceEndpoints.Routes(), //nolint:contextcheck // as above
+		accessEndpoints.Routes(),   //nolint:contextcheck // as above
 	} {
 		if err := table.Add(family...); err != nil {
 			return nil, nil, fmt.Errorf("registering routes: %w", err)

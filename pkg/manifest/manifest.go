@@ -30,9 +30,8 @@ const (
 // Media types of manifests.
 const (
 	JSON = "application/json"
+	// YAML may be JSON.
 	YAML = "application/yaml"
-	// ApplyYAML is a manifest to apply, which may be JSON.
-	ApplyYAML = "application/apply-patch+yaml"
 )
 
 // Parse reads a manifest: an object as JSON or YAML, or {"manifest": ...} around an object or its text. What dashboards add to the objects
@@ -69,7 +68,7 @@ func mediaType(contentType string, body []byte) (bool, error) {
 	switch {
 	case err == nil && found == JSON:
 		return true, nil
-	case err == nil && slices.Contains([]string{YAML, ApplyYAML, "application/x-yaml", "application/vnd.yaml", "text/yaml"}, found):
+	case err == nil && slices.Contains([]string{YAML, "application/x-yaml", "application/vnd.yaml", "text/yaml"}, found):
 		return false, nil
 	default:
 		return false, envelope.Invalid("Content-Type", "send the manifest as %s or %s", JSON, YAML)

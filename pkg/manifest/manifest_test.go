@@ -23,7 +23,7 @@ func TestParse(t *testing.T) {
 		"JSON, not said":           {"", ` {"kind":"Pod","spec":{"count":1}}`},
 		"YAML":                     {YAML, "kind: Pod\nspec:\n  count: 1\n"},
 		"YAML, not said":           {"", "kind: Pod\nspec:\n  count: 1\n"},
-		"YAML to apply":            {ApplyYAML, "kind: Pod\nspec: {count: 1}\n"},
+		"a flow in YAML":           {"text/yaml", "kind: Pod\nspec: {count: 1}\n"},
 		"JSON as YAML":             {YAML, `{"kind":"Pod","spec":{"count":1}}`},
 		"YAML with marks":          {YAML, "---\nkind: Pod\nspec:\n  count: 1\n---\n"},
 		"YAML with an alias":       {YAML, "kind: Pod\nspec: &a\n  count: 1\nraw: *a\n"},
@@ -103,11 +103,12 @@ func chain(links int) string {
 // A small text must not become a large object in memory.
 func TestAliasBombs(t *testing.T) {
 	wide := "a: &a " + strings.Repeat("x", 10_000) + "\nb: [" + strings.Repeat("*a,", 1000) + "]\n"
-	nested := "a0: &a0 [x]\n"
+	var nested strings.Builder
+	nested.WriteString("a0: &a0 [x]\n")
 	for i := 1; i < 30; i++ {
-		nested += fmt.Sprintf("a%d: &a%d [%s]\n", i, i, strings.Repeat(fmt.Sprintf("*a%d,", i-1), 10))
+		fmt.Fprintf(&nested, "a%d: &a%d [%s]\n", i, i, strings.Repeat(fmt.Sprintf("*a%d,", i-1), 10))
 	}
-	for name, body := range map[string]string{"wide": wide, "nested": nested} {
+	for name, body := range map[string]string{"wide": wide, "nested": nested.String()} {
 		var before, after runtime.MemStats
 		runtime.ReadMemStats(&before)
 		_, err := Parse(YAML, []byte(body))

@@ -14,8 +14,9 @@ import (
 )
 
 const (
-	// Masked stands for a value of stringData, or of the annotation of kubectl; MaskedBase64 for one of data, where clients expect base64.
-	Masked       = "******"
+	// Masked stands for a value of stringData, or of the annotation of kubectl.
+	Masked = "******"
+	// MaskedBase64 stands for a value of data, where clients expect base64.
 	MaskedBase64 = "KioqKioq"
 )
 

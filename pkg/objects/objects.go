@@ -7,7 +7,10 @@ package objects
 import (
 	"bytes"
 	"encoding/json"
+	"errors"
 	"fmt"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
@@ -112,6 +115,15 @@ func (o Object) present(r clusters.Resource, masking bool) error {
 	}
 	o["metadata"], err = Encode(metadata)
 	return err
+}
+
+// Metadata is the metadata of the object.
+func (o Object) Metadata() (metav1.ObjectMeta, error) {
+	var metadata metav1.ObjectMeta
+	if err := json.Unmarshal(o["metadata"], &metadata); err != nil {
+		return metav1.ObjectMeta{}, unreadable(errors.New("the metadata of an object cannot be read"))
+	}
+	return metadata, nil
 }
 
 // Encode is JSON, with <, > and & as they are, as kube-apiserver writes them.

@@ -37,8 +37,12 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		v1alpha1.CreateUserRequest{}.OpenAPIModelName():          schema_pkg_apis_dashboard_v1alpha1_CreateUserRequest(ref),
 		v1alpha1.CurrentUser{}.OpenAPIModelName():                schema_pkg_apis_dashboard_v1alpha1_CurrentUser(ref),
 		v1alpha1.CurrentUserEnvelope{}.OpenAPIModelName():        schema_pkg_apis_dashboard_v1alpha1_CurrentUserEnvelope(ref),
+		v1alpha1.Diff{}.OpenAPIModelName():                       schema_pkg_apis_dashboard_v1alpha1_Diff(ref),
 		v1alpha1.Disabled{}.OpenAPIModelName():                   schema_pkg_apis_dashboard_v1alpha1_Disabled(ref),
 		v1alpha1.DisabledEnvelope{}.OpenAPIModelName():           schema_pkg_apis_dashboard_v1alpha1_DisabledEnvelope(ref),
+		v1alpha1.DryRun{}.OpenAPIModelName():                     schema_pkg_apis_dashboard_v1alpha1_DryRun(ref),
+		v1alpha1.DryRunEnvelope{}.OpenAPIModelName():             schema_pkg_apis_dashboard_v1alpha1_DryRunEnvelope(ref),
+		v1alpha1.DryRunObject{}.OpenAPIModelName():               schema_pkg_apis_dashboard_v1alpha1_DryRunObject(ref),
 		v1alpha1.Enabled{}.OpenAPIModelName():                    schema_pkg_apis_dashboard_v1alpha1_Enabled(ref),
 		v1alpha1.EnabledEnvelope{}.OpenAPIModelName():            schema_pkg_apis_dashboard_v1alpha1_EnabledEnvelope(ref),
 		v1alpha1.Envelope{}.OpenAPIModelName():                   schema_pkg_apis_dashboard_v1alpha1_Envelope(ref),
@@ -50,6 +54,7 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		v1alpha1.ManagedSessionEnvelope{}.OpenAPIModelName():     schema_pkg_apis_dashboard_v1alpha1_ManagedSessionEnvelope(ref),
 		v1alpha1.ManagedSessionListEnvelope{}.OpenAPIModelName(): schema_pkg_apis_dashboard_v1alpha1_ManagedSessionListEnvelope(ref),
 		v1alpha1.ManagedUser{}.OpenAPIModelName():                schema_pkg_apis_dashboard_v1alpha1_ManagedUser(ref),
+		v1alpha1.Manifest{}.OpenAPIModelName():                   schema_pkg_apis_dashboard_v1alpha1_Manifest(ref),
 		v1alpha1.Meta{}.OpenAPIModelName():                       schema_pkg_apis_dashboard_v1alpha1_Meta(ref),
 		v1alpha1.ObjectEnvelope{}.OpenAPIModelName():             schema_pkg_apis_dashboard_v1alpha1_ObjectEnvelope(ref),
 		v1alpha1.ObjectListEnvelope{}.OpenAPIModelName():         schema_pkg_apis_dashboard_v1alpha1_ObjectListEnvelope(ref),
@@ -1188,6 +1193,47 @@ func schema_pkg_apis_dashboard_v1alpha1_CurrentUserEnvelope(ref common.Reference
 	}
 }
 
+func schema_pkg_apis_dashboard_v1alpha1_Diff(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "Diff is what differs between two versions of an object. What Kubernetes keeps for itself, such as resourceVersion, is left out.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"unified": {
+						SchemaProps: spec.SchemaProps{
+							Description: "unified is the difference of both as YAML, in unified format; empty where there is none.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"paths": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "paths are the fields that differ: .spec.replicas",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+				},
+				Required: []string{"unified", "paths"},
+			},
+		},
+	}
+}
+
 func schema_pkg_apis_dashboard_v1alpha1_Disabled(ref common.ReferenceCallback) common.OpenAPIDefinition {
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
@@ -1252,6 +1298,184 @@ func schema_pkg_apis_dashboard_v1alpha1_DisabledEnvelope(ref common.ReferenceCal
 		},
 		Dependencies: []string{
 			v1alpha1.Disabled{}.OpenAPIModelName(), v1alpha1.Meta{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_DryRun(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "DryRun is what a change would do. Nothing was written.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"current": {
+						SchemaProps: spec.SchemaProps{
+							Description: "current is the object as it is; null where there is none, or the caller may not get it.",
+							Ref:         ref(v1alpha1.DryRunObject{}.OpenAPIModelName()),
+						},
+					},
+					"proposed": {
+						SchemaProps: spec.SchemaProps{
+							Description: "proposed is the object as it would be; null where it was refused.",
+							Ref:         ref(v1alpha1.DryRunObject{}.OpenAPIModelName()),
+						},
+					},
+					"valid": {
+						SchemaProps: spec.SchemaProps{
+							Description: "valid says that the API server would accept it.",
+							Default:     false,
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+					"errors": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "errors are the API server's reasons to refuse it.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+					"warnings": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "warnings are what the API server warned of.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+					"diff": {
+						SchemaProps: spec.SchemaProps{
+							Description: "diff is what would change; null where there is nothing to compare.",
+							Ref:         ref(v1alpha1.Diff{}.OpenAPIModelName()),
+						},
+					},
+				},
+				Required: []string{"valid", "errors", "warnings"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.Diff{}.OpenAPIModelName(), v1alpha1.DryRunObject{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_DryRunEnvelope(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "DryRunEnvelope is what a change would do.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"code": {
+						SchemaProps: spec.SchemaProps{
+							Description: "code is the outcome; 0 is success.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"message": {
+						SchemaProps: spec.SchemaProps{
+							Description: "message is the outcome for a person to read.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"data": {
+						SchemaProps: spec.SchemaProps{
+							Description: "data is what the change would do.",
+							Ref:         ref(v1alpha1.DryRun{}.OpenAPIModelName()),
+						},
+					},
+					"meta": {
+						SchemaProps: spec.SchemaProps{
+							Description: "meta is what there is to say beside the data.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
+						},
+					},
+				},
+				Required: []string{"code", "message", "meta"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.DryRun{}.OpenAPIModelName(), v1alpha1.Meta{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_DryRunObject(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "DryRunObject is an object beside which its names stand.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"apiVersion": {
+						SchemaProps: spec.SchemaProps{
+							Description: "apiVersion is the group and version of the object.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"kind": {
+						SchemaProps: spec.SchemaProps{
+							Description: "kind is the kind of the object.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"name": {
+						SchemaProps: spec.SchemaProps{
+							Description: "name is the name of the object.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"namespace": {
+						SchemaProps: spec.SchemaProps{
+							Description: "namespace is the namespace of the object.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"raw": {
+						SchemaProps: spec.SchemaProps{
+							Description: "raw is the object as Kubernetes writes it, without managedFields.",
+							Ref:         ref(runtime.RawExtension{}.OpenAPIModelName()),
+						},
+					},
+				},
+				Required: []string{"apiVersion", "kind", "name", "raw"},
+			},
+		},
+		Dependencies: []string{
+			runtime.RawExtension{}.OpenAPIModelName()},
 	}
 }
 
@@ -1889,6 +2113,44 @@ func schema_pkg_apis_dashboard_v1alpha1_ManagedUser(ref common.ReferenceCallback
 		},
 		Dependencies: []string{
 			v1.Condition{}.OpenAPIModelName(), v1.Time{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_Manifest(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "Manifest is an object, as a body: as JSON, as YAML, or with {\"manifest\": ...} around it.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"apiVersion": {
+						SchemaProps: spec.SchemaProps{
+							Description: "apiVersion is the group and version of the object.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"kind": {
+						SchemaProps: spec.SchemaProps{
+							Description: "kind is the kind of the object.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"metadata": {
+						SchemaProps: spec.SchemaProps{
+							Description: "metadata has the name of the object, and its namespace unless the URL says it.",
+							Ref:         ref(runtime.RawExtension{}.OpenAPIModelName()),
+						},
+					},
+				},
+				Required: []string{"apiVersion", "kind", "metadata"},
+			},
+		},
+		Dependencies: []string{
+			runtime.RawExtension{}.OpenAPIModelName()},
 	}
 }
 

@@ -44,6 +44,7 @@ const (
 	SecondFactorReset     Reason = "SecondFactorReset"
 	RefreshTokenReused    Reason = "RefreshTokenReused"
 	SessionEnded          Reason = "SessionEnded"
+	SecretRevealed        Reason = "SecretRevealed"
 )
 
 const (

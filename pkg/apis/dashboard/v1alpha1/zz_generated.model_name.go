@@ -94,6 +94,11 @@ func (in CurrentUserEnvelope) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in Diff) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.Diff"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in Disabled) OpenAPIModelName() string {
 	return "io.kubevision.dashboard.v1alpha1.Disabled"
 }
@@ -101,6 +106,21 @@ func (in Disabled) OpenAPIModelName() string {
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in DisabledEnvelope) OpenAPIModelName() string {
 	return "io.kubevision.dashboard.v1alpha1.DisabledEnvelope"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in DryRun) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.DryRun"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in DryRunEnvelope) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.DryRunEnvelope"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in DryRunObject) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.DryRunObject"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
@@ -156,6 +176,11 @@ func (in ManagedSessionListEnvelope) OpenAPIModelName() string {
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in ManagedUser) OpenAPIModelName() string {
 	return "io.kubevision.dashboard.v1alpha1.ManagedUser"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in Manifest) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.Manifest"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.

@@ -1,0 +1,173 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package resource
+
+import (
+	"context"
+	"errors"
+	"io"
+	"regexp"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
+	"github.com/kubevision-io/kubevision/pkg/clusters"
+	"github.com/kubevision-io/kubevision/pkg/manifest"
+	"github.com/kubevision-io/kubevision/pkg/registry/target"
+)
+
+// manifestObject is the object that a client has sent.
+type manifestObject map[string]any
+
+func (m manifestObject) text(field string) (string, error) {
+	switch value := m[field].(type) {
+	case string:
+		return value, nil
+	case nil:
+		return "", nil
+	default:
+		return "", envelope.Invalid(field, "%s must be a string", field)
+	}
+}
+
+// metadata is never nil after readManifest.
+func (m manifestObject) metadata() manifestObject {
+	metadata, _ := m["metadata"].(map[string]any)
+	return metadata
+}
+
+// readManifest reads the body, and the target that both the URL and the body are about.
+func readManifest(r *routes.Request, caller *clusters.Caller, verb string) (target.Target, manifestObject, error) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return target.Target{}, nil, envelope.Invalid("body", "the body could not be read").Because(err)
+	}
+	t, err := target.Read(r, caller, verb)
+	if err != nil {
+		return target.Target{}, nil, err
+	}
+	parsed, err := manifest.Parse(r.Header.Get("Content-Type"), body)
+	if err != nil {
+		return target.Target{}, nil, err
+	}
+	object := manifestObject(parsed)
+	if t.Resource, err = object.resource(r.Context(), caller, t.Resource, r.Path(target.Resource)); err != nil {
+		return target.Target{}, nil, err
+	}
+	if err := object.conform(&t); err != nil {
+		return target.Target{}, nil, err
+	}
+	return t, object, nil
+}
+
+// resource is the kind of the manifest. Where the URL leaves the version open, or the group, the manifest says which it is.
+func (m manifestObject) resource(ctx context.Context, caller *clusters.Caller, found clusters.Resource, asked string) (clusters.Resource, error) {
+	apiVersion, err := m.text("apiVersion")
+	if err != nil {
+		return found, err
+	}
+	kind, err := m.text("kind")
+	if err != nil {
+		return found, err
+	}
+	switch {
+	case apiVersion == "":
+		return found, envelope.Required("apiVersion")
+	case kind == "":
+		return found, envelope.Required("kind")
+	}
+	gv, err := schema.ParseGroupVersion(apiVersion)
+	if err != nil {
+		return found, envelope.Invalid("apiVersion", "apiVersion must be a version, or a group and a version: apps/v1")
+	}
+	plural := found.GroupVersionResource.Resource
+	if gv != found.GroupVersion() && (asked == plural || (asked == plural+"."+found.Group && gv.Group == found.Group)) {
+		other, ok, err := caller.Resource(ctx, plural+"."+gv.Version+"."+gv.Group)
+		if err != nil {
+			return found, envelope.FromAPIError(err)
+		}
+		if ok && other.GroupVersion() == gv {
+			found = other
+		}
+	}
+	if gv != found.GroupVersion() {
+		return found, envelope.Invalid("apiVersion", "the URL is about %s of %s, the manifest is of %s", plural, found.GroupVersion(), apiVersion)
+	}
+	if kind != found.Kind {
+		return found, envelope.Invalid("kind", "the URL is about %s, the manifest is a %s", plural, kind)
+	}
+	return found, nil
+}
+
+// conform makes sure that the manifest does not contradict the URL, and fills in what only one of them says.
+func (m manifestObject) conform(t *target.Target) error {
+	if _, ok := m["metadata"].(map[string]any); !ok {
+		if m["metadata"] != nil {
+			return envelope.Invalid("metadata", "metadata must be an object")
+		}
+		m["metadata"] = map[string]any{}
+	}
+	namespace, err := agree(m.metadata(), "namespace", t.Namespace)
+	if err != nil {
+		return err
+	}
+	if t.Resource.Namespaced && namespace != "" {
+		if err := routes.CheckLabel("metadata.namespace", namespace); err != nil {
+			return err
+		}
+		t.Namespace = namespace
+	}
+	if !t.Resource.Namespaced && namespace != "" {
+		return envelope.Invalid("metadata.namespace", "%s are not in namespaces: leave the namespace out", t.Resource.GroupVersionResource.Resource)
+	}
+	if err := t.CheckNamespaced(); err != nil {
+		return err
+	}
+	_, err = agree(m.metadata(), "name", t.Name)
+	return err
+}
+
+// agree is the value of a field that the URL may say too.
+func agree(metadata manifestObject, field, inURL string) (string, error) {
+	value, err := metadata.text(field)
+	switch {
+	case err != nil:
+		return "", envelope.Invalid("metadata."+field, "metadata.%s must be a string", field)
+	case inURL == "":
+		return value, nil
+	case value != "" && value != inURL:
+		return "", envelope.Invalid("metadata."+field, "the URL says %q, the manifest %q", inURL, value)
+	}
+	metadata[field] = inURL
+	return inURL, nil
+}
+
+func (m manifestObject) requireName() error {
+	name, err := m.metadata().text("name")
+	if err != nil {
+		return err
+	}
+	if generated, ok := m.metadata()["generateName"].(string); name == "" && (!ok || generated == "") {
+		return envelope.Required("metadata.name")
+	}
+	return nil
+}
+
+var strictError = regexp.MustCompile(`(?:unknown|duplicate) field "([^"]+)"`)
+
+// named puts the field that the API server did not like into meta.field, where it says so in words only.
+func named(err error) error {
+	e, ok := errors.AsType[*envelope.Error](err)
+	if !ok || e.Code != dashboardv1alpha1.CodeInvalid || e.Field != "" {
+		return err
+	}
+	e.Field = "body"
+	if found := strictError.FindStringSubmatch(e.Message); found != nil {
+		e.Field = strings.TrimPrefix(found[1], ".")
+	}
+	return e
+}

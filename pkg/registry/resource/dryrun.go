@@ -1,0 +1,127 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package resource
+
+import (
+	"context"
+	"errors"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
+	"github.com/kubevision-io/kubevision/pkg/clusters"
+	"github.com/kubevision-io/kubevision/pkg/difference"
+	"github.com/kubevision-io/kubevision/pkg/objects"
+	"github.com/kubevision-io/kubevision/pkg/registry/union"
+)
+
+// trying makes an endpoint that makes a change without writing it. It takes the right to make the change, and shows what is there only to those
+// who may get it.
+func (e *Endpoints) trying(prepared prepare) routes.Endpoint {
+	return routes.Reviewed(e.Access.Cluster, func(r *routes.Request, caller *union.Caller) (routes.Result, error) {
+		w, err := prepared(r, caller.Caller)
+		if err != nil {
+			return routes.Result{}, err
+		}
+		w.call.Query.Set(queryDryRun, metav1.DryRunAll)
+		answer, err := w.do(r.Context(), caller.Caller)
+		refused, isRefused := errors.AsType[*envelope.Error](err)
+		if isRefused = isRefused && refused.Code == dashboardv1alpha1.CodeRejected; err != nil && !isRefused {
+			return routes.Result{}, err
+		}
+		data := dashboardv1alpha1.DryRun{Valid: !isRefused, Errors: []string{}, Warnings: append([]string{}, answer.Warnings...)}
+		current, err := w.current(r.Context(), caller.Caller)
+		if err != nil {
+			return routes.Result{}, err
+		}
+		if data.Current, err = described(current, w.Resource); err != nil {
+			return routes.Result{}, err
+		}
+		if isRefused {
+			data.Errors = w.reasons(refused)
+			refused.Data = data
+			return routes.Result{}, refused
+		}
+		if data.Proposed, err = described(answer.Body, w.Resource); err != nil {
+			return routes.Result{}, err
+		}
+		if current != nil {
+			data.Diff, err = compare(current, answer.Body, data)
+		}
+		return routes.Result{Data: data, Meta: dashboardv1alpha1.Meta{Source: dashboardv1alpha1.SourceAPIServer, Warnings: answer.Warnings}}, err
+	})
+}
+
+// current is the object as it is; nil where there is none, or none for this caller.
+func (w *write) current(ctx context.Context, caller *clusters.Caller) ([]byte, error) {
+	if w.Name == "" {
+		return nil, nil
+	}
+	body, err := caller.Get(ctx, w.Resource, w.Namespace, w.Name, nil)
+	switch {
+	case apierrors.IsForbidden(err), apierrors.IsNotFound(err):
+		return nil, nil
+	case err != nil:
+		return nil, envelope.FromAPIError(err)
+	default:
+		return body, nil
+	}
+}
+
+func described(body []byte, r clusters.Resource) (*dashboardv1alpha1.DryRunObject, error) {
+	if body == nil {
+		return nil, nil //nolint:nilnil // there is nothing to describe
+	}
+	o, err := objects.Decode(body, r)
+	if err != nil {
+		return nil, err
+	}
+	metadata, err := o.Metadata()
+	if err != nil {
+		return nil, err
+	}
+	raw, err := objects.Encode(o)
+	return &dashboardv1alpha1.DryRunObject{
+		APIVersion: r.GroupVersion().String(), Kind: r.Kind, Name: metadata.Name, Namespace: metadata.Namespace,
+		Raw: runtime.RawExtension{Raw: raw},
+	}, err
+}
+
+// reasons are the API server's, one by one where it says them so.
+func (w *write) reasons(refused *envelope.Error) []string {
+	var status apierrors.APIStatus
+	if len(w.confidential) == 0 && errors.As(error(refused), &status) && status.Status().Details != nil {
+		causes := status.Status().Details.Causes
+		reasons := make([]string, 0, len(causes))
+		for _, cause := range causes {
+			reason := cause.Message
+			if cause.Field != "" {
+				reason = cause.Field + ": " + reason
+			}
+			reasons = append(reasons, reason)
+		}
+		if len(reasons) > 0 {
+			return reasons
+		}
+	}
+	return []string{refused.Message}
+}
+
+// compare shows the difference of what is shown. Which fields differ is found in what is there: that a value of a Secret changes is worth
+// knowing, and no value.
+func compare(current, proposed []byte, shown dashboardv1alpha1.DryRun) (*dashboardv1alpha1.Diff, error) {
+	paths, err := difference.Paths(current, proposed)
+	if err != nil {
+		return nil, envelope.Internal(err)
+	}
+	unified, err := difference.Unified("current", shown.Current.Raw.Raw, "proposed", shown.Proposed.Raw.Raw)
+	if err != nil {
+		return nil, envelope.Internal(err)
+	}
+	return &dashboardv1alpha1.Diff{Unified: unified, Paths: paths}, nil
+}

@@ -1,0 +1,149 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package resource serves the objects of a cluster: any kind that it serves, read and written as the caller.
+package resource
+
+import (
+	"maps"
+	"net/http"
+	"slices"
+	"strings"
+
+	"k8s.io/apiserver/pkg/authentication/user"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
+	"github.com/kubevision-io/kubevision/pkg/authentication/audit"
+	"github.com/kubevision-io/kubevision/pkg/registry/target"
+	"github.com/kubevision-io/kubevision/pkg/registry/union"
+)
+
+// Endpoints serve objects.
+type Endpoints struct {
+	Access *union.Access
+	// Fresh asks for a fresh code of the caller's second factor.
+	Fresh func(*routes.Request, user.Info) error
+	Audit *audit.Log
+}
+
+const (
+	queryLabelSelector = "labelSelector"
+	queryFieldSelector = "fieldSelector"
+	queryLimit         = "limit"
+	queryContinue      = "continue"
+	querySortBy        = "sortBy"
+	queryOrder         = "order"
+	querySearch        = "q"
+	queryMetrics       = "includeMetrics"
+	queryReveal        = "reveal"
+	queryForce         = "force"
+	queryDryRun        = "dryRun"
+	queryPropagation   = "propagationPolicy"
+	queryGracePeriod   = "gracePeriodSeconds"
+)
+
+func parameterDocs() map[string]string {
+	docs := target.Docs()
+	maps.Copy(docs, map[string]string{
+		queryLabelSelector: "only objects whose labels match, such as app=web",
+		queryFieldSelector: "only objects whose fields match, such as status.phase=Running",
+		queryLimit:         "the most objects to return; meta.continue fetches the next page",
+		queryContinue:      "meta.continue of the page before",
+		querySortBy:        "the field to sort by: name, namespace, age, kind or a path such as status.phase",
+		queryOrder:         "asc or desc; asc where it is not given",
+		querySearch:        "only objects whose name, namespace or labels contain this text, in any case",
+		queryMetrics:       "true for the metrics of pods beside them",
+		queryReveal:        "true for the values of a Secret; it takes the right to get it, and is recorded",
+		queryForce:         "true to take fields over that others have applied",
+		queryDryRun:        "All to try without writing",
+		queryPropagation:   "what becomes of what the object owns: Background, Foreground or Orphan; Background where it is not given",
+		queryGracePeriod:   "seconds until it is gone; that of the object where it is not given",
+	})
+	return docs
+}
+
+// family is the same routes below both forms of a path.
+type family struct {
+	path, scope string
+	queries     []string
+}
+
+func (f family) route(method, below, operation, doc string, endpoint routes.Endpoint, queries ...string) routes.Route {
+	path := f.path + below
+	return routes.Route{
+		Method: method, Path: path, Operation: strings.Replace(operation, "*", f.scope, 1), Doc: doc, Endpoint: endpoint,
+		Returns: dashboardv1alpha1.ObjectEnvelope{}, Parameters: documented(path, append(queries, f.queries...)...),
+	}
+}
+
+// Routes are the endpoints of this package.
+func (e *Endpoints) Routes() []routes.Route {
+	out := make([]routes.Route, 0, 32)
+	for _, f := range []family{
+		{path: "/clusters/{cluster}/resources/{resource}", scope: "Cluster", queries: []string{target.Namespace}},
+		{path: "/clusters/{cluster}/namespaces/{namespace}/resources/{resource}", scope: "Namespace"},
+	} {
+		out = append(out, e.reads(f)...)
+		out = append(out, e.writes(f)...)
+		out = append(out, e.tries(f)...)
+	}
+	return out
+}
+
+func (e *Endpoints) reads(f family) []routes.Route {
+	list := f.route(http.MethodGet, "", "list*Objects", "list the objects of a kind", routes.Reviewed(e.Access.Cluster, list),
+		queryLabelSelector, queryFieldSelector, queryLimit, queryContinue, querySortBy, queryOrder, querySearch, queryMetrics)
+	list.Returns = dashboardv1alpha1.ObjectListEnvelope{}
+	get := f.route(http.MethodGet, "/{name}", "get*Object", "get one object", routes.Reviewed(e.reading, e.get), queryReveal, queryMetrics)
+	return []routes.Route{list, get}
+}
+
+func (e *Endpoints) writes(f family) []routes.Route {
+	out := []routes.Route{
+		f.route(http.MethodPost, "", "create*Object", "create an object", e.writing(prepareCreate), queryDryRun),
+		f.route(http.MethodPut, "/{name}", "replace*Object", "replace an object", e.writing(prepareReplace), queryDryRun),
+		f.route(http.MethodPatch, "/{name}", "patch*Object", "patch or apply an object", e.writing(preparePatch), queryForce, queryDryRun),
+		f.route(http.MethodDelete, "/{name}", "delete*Object", "delete an object", e.writing(prepareDelete),
+			queryPropagation, queryGracePeriod, queryDryRun),
+	}
+	for i := range out[:3] {
+		out[i].Reads = dashboardv1alpha1.Manifest{}
+	}
+	return out
+}
+
+func (e *Endpoints) tries(f family) []routes.Route {
+	out := []routes.Route{
+		f.route(http.MethodPost, "/dry-run", "tryCreate*Object", "see what creating an object would do", e.trying(prepareCreate)),
+		f.route(http.MethodPut, "/{name}/dry-run", "tryReplace*Object", "see what replacing an object would do", e.trying(prepareReplace)),
+		f.route(http.MethodPatch, "/{name}/dry-run", "tryPatch*Object", "see what patching or applying an object would do", e.trying(preparePatch), queryForce),
+	}
+	for i := range out {
+		out[i].Reads, out[i].Returns = dashboardv1alpha1.Manifest{}, dashboardv1alpha1.DryRunEnvelope{}
+	}
+	return out
+}
+
+func documented(path string, queries ...string) map[string]string {
+	out := map[string]string{}
+	for name, doc := range parameterDocs() {
+		if strings.Contains(path, "{"+name+"}") || slices.Contains(queries, name) {
+			out[name] = doc
+		}
+	}
+	return out
+}
+
+// flag reads a query parameter that is true or false, and false where it is absent.
+func flag(r *routes.Request, name string) (bool, error) {
+	switch value := r.Query(name); value {
+	case "", "false":
+		return false, nil
+	case "true":
+		return true, nil
+	default:
+		return false, envelope.Invalid(name, "%s must be true or false", name)
+	}
+}

@@ -1,0 +1,59 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package resource
+
+import (
+	"k8s.io/apiserver/pkg/authentication/user"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
+	"github.com/kubevision-io/kubevision/pkg/authentication/audit"
+	"github.com/kubevision-io/kubevision/pkg/authorization"
+	"github.com/kubevision-io/kubevision/pkg/objects"
+	"github.com/kubevision-io/kubevision/pkg/registry/target"
+	"github.com/kubevision-io/kubevision/pkg/registry/union"
+)
+
+// reading is the review of somebody who gets one object. Whoever wants the values of a Secret and has a second factor sends a fresh code.
+func (e *Endpoints) reading(r *routes.Request, u user.Info) (*union.Caller, error) {
+	reveal, err := flag(r, queryReveal)
+	if err != nil {
+		return nil, err
+	}
+	if reveal {
+		if err := e.Fresh(r, u); err != nil {
+			return nil, err
+		}
+	}
+	return e.Access.Cluster(r, u)
+}
+
+func (e *Endpoints) get(r *routes.Request, caller *union.Caller) (routes.Result, error) {
+	t, err := target.ReadObject(r, caller.Caller, "get")
+	if err != nil {
+		return routes.Result{}, err
+	}
+	reveal := r.Query(queryReveal) == "true"
+	if reveal && !objects.IsSecret(t.Resource) {
+		return routes.Result{}, envelope.Invalid(queryReveal, "there is nothing to reveal: only Secrets are masked")
+	}
+	body, err := caller.Get(r.Context(), t.Resource, t.Namespace, t.Name, nil)
+	if err := authorization.Outcome(r.Context(), caller.Caller, t.Attributes("get"), err); err != nil {
+		return routes.Result{}, err
+	}
+	decode := objects.Decode
+	if reveal {
+		e.Audit.Record(r.Context(), audit.Event{
+			Reason: audit.SecretRevealed, Actor: caller.User().GetName(), Detail: caller.Cluster() + "/" + t.Namespace + "/" + t.Name,
+		})
+		decode = objects.DecodeRevealed
+	}
+	object, err := decode(body, t.Resource)
+	if err != nil {
+		return routes.Result{}, err
+	}
+	encoded, err := objects.Encode(object)
+	return routes.Result{Data: envelope.Raw(encoded), Meta: dashboardv1alpha1.Meta{Source: dashboardv1alpha1.SourceAPIServer}}, err
+}

@@ -1,0 +1,129 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package resource
+
+import (
+	"errors"
+	"net/url"
+	"strconv"
+
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/labels"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
+	"github.com/kubevision-io/kubevision/pkg/objects"
+	"github.com/kubevision-io/kubevision/pkg/registry/target"
+	"github.com/kubevision-io/kubevision/pkg/registry/union"
+)
+
+func list(r *routes.Request, caller *union.Caller) (routes.Result, error) {
+	o, err := readListOptions(r)
+	if err != nil {
+		return routes.Result{}, err
+	}
+	t, err := target.Read(r, caller.Caller, "list")
+	if err != nil {
+		return routes.Result{}, err
+	}
+	answer, err := caller.List(r.Context(), t, o.query)
+	if err != nil {
+		return routes.Result{}, nameField(err, o.query)
+	}
+	found, err := answer.Objects(t.Resource)
+	if err != nil {
+		return routes.Result{}, err
+	}
+	meta := answer.Meta()
+	if o.view.whole() || answer.Partial {
+		if err := o.view.apply(&found, &meta); err != nil {
+			return routes.Result{}, err
+		}
+	} else {
+		meta.Continue = found.Continue
+		if o.query.Get(queryContinue) == "" {
+			meta.Total = found.Total()
+		}
+	}
+	items, err := objects.Encode(found.Items)
+	return routes.Result{Data: envelope.Raw(items), Meta: meta}, err
+}
+
+// nameField says which query parameter the cluster's API server did not like. It checks continue before fieldSelector, and names neither.
+func nameField(err error, query url.Values) error {
+	e, ok := errors.AsType[*envelope.Error](err)
+	if !ok || e.Code != dashboardv1alpha1.CodeInvalid || e.Field != "" {
+		return err
+	}
+	for _, name := range []string{queryContinue, queryFieldSelector, queryLabelSelector, queryLimit} {
+		if query.Has(name) {
+			e.Field = name
+			break
+		}
+	}
+	return e
+}
+
+// listOptions are the query of a list: what the cluster's API server looks after, and what is looked after here.
+type listOptions struct {
+	query   url.Values
+	view    view
+	metrics bool
+}
+
+func readListOptions(r *routes.Request) (listOptions, error) {
+	o := listOptions{query: url.Values{}}
+	if err := o.readSelectors(r); err != nil {
+		return o, err
+	}
+	limit, err := readLimit(r)
+	if err != nil {
+		return o, err
+	}
+	if o.view, err = readView(r, limit); err != nil {
+		return o, err
+	}
+	if !o.view.whole() {
+		if limit > 0 {
+			o.query.Set(queryLimit, strconv.FormatInt(limit, 10))
+		}
+		if value := r.Query(queryContinue); value != "" {
+			o.query.Set(queryContinue, value)
+		}
+	}
+	if reveal, err := flag(r, queryReveal); err != nil || reveal {
+		return o, envelope.Invalid(queryReveal, "the values of Secrets are revealed one Secret at a time: get it")
+	}
+	o.metrics, err = flag(r, queryMetrics)
+	return o, err
+}
+
+func (o *listOptions) readSelectors(r *routes.Request) error {
+	if value := r.Query(queryLabelSelector); value != "" {
+		if _, err := labels.Parse(value); err != nil {
+			return envelope.Invalid(queryLabelSelector, "labelSelector: %s", err.Error())
+		}
+		o.query.Set(queryLabelSelector, value)
+	}
+	if value := r.Query(queryFieldSelector); value != "" {
+		if _, err := fields.ParseSelector(value); err != nil {
+			return envelope.Invalid(queryFieldSelector, "fieldSelector: %s", err.Error())
+		}
+		o.query.Set(queryFieldSelector, value)
+	}
+	return nil
+}
+
+func readLimit(r *routes.Request) (int64, error) {
+	value := r.Query(queryLimit)
+	if value == "" {
+		return 0, nil
+	}
+	limit, err := strconv.ParseInt(value, 10, 32)
+	if err != nil || limit < 0 {
+		return 0, envelope.Invalid(queryLimit, "limit must be a whole number, 0 or more")
+	}
+	return limit, nil
+}

@@ -1,0 +1,161 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package resource
+
+import (
+	"encoding/json"
+	"io"
+	"mime"
+	"net/http"
+	"slices"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
+	"github.com/kubevision-io/kubevision/pkg/clusters"
+	"github.com/kubevision-io/kubevision/pkg/manifest"
+	"github.com/kubevision-io/kubevision/pkg/objects"
+	"github.com/kubevision-io/kubevision/pkg/registry/target"
+)
+
+// preparePatch goes by the media type, as Kubernetes does.
+func preparePatch(r *routes.Request, caller *clusters.Caller) (*write, error) {
+	force, err := flag(r, queryForce)
+	if err != nil {
+		return nil, err
+	}
+	mediaType, _, err := mime.ParseMediaType(r.Header.Get("Content-Type"))
+	if err != nil {
+		mediaType = ""
+	}
+	switch kind := types.PatchType(mediaType); kind {
+	case types.ApplyYAMLPatchType:
+		return prepareApply(r, caller, force)
+	case types.JSONPatchType, types.MergePatchType, types.StrategicMergePatchType:
+		if force {
+			return nil, envelope.Invalid(queryForce, "force is for %s only", types.ApplyYAMLPatchType)
+		}
+		return prepareChange(r, caller, kind)
+	default:
+		return nil, envelope.Invalid("Content-Type", "send a patch as %s, %s, %s or %s",
+			types.ApplyYAMLPatchType, types.MergePatchType, types.StrategicMergePatchType, types.JSONPatchType)
+	}
+}
+
+// prepareApply reads a manifest to apply. It takes the right to patch, and that to create where there is no such object yet.
+func prepareApply(r *routes.Request, caller *clusters.Caller, force bool) (*write, error) {
+	r.Header.Set("Content-Type", manifest.YAML)
+	t, object, err := readManifest(r, caller, "patch")
+	if err != nil {
+		return nil, err
+	}
+	if objects.IsSecret(t.Resource) {
+		object.dropAnnotation() // it would be taken over from kubectl otherwise
+		if err := object.restore(r.Context(), caller, t); err != nil {
+			return nil, err
+		}
+	}
+	w, err := object.write(t, http.MethodPatch, "patch", "create")
+	if err != nil {
+		return nil, err
+	}
+	w.call.ContentType = string(types.ApplyYAMLPatchType)
+	if force {
+		w.call.Query.Set(queryForce, "true")
+	}
+	return w, nil
+}
+
+// prepareChange reads a patch that says what is to be different.
+func prepareChange(r *routes.Request, caller *clusters.Caller, kind types.PatchType) (*write, error) {
+	t, err := target.ReadObject(r, caller, "patch")
+	if err != nil {
+		return nil, err
+	}
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, envelope.Invalid("body", "the body could not be read").Because(err)
+	}
+	w := &write{Target: t, call: t.Call(http.MethodPatch), verbs: []string{"patch"}}
+	if kind == types.JSONPatchType {
+		w.call.Body, w.confidential, err = checkOperations(body, objects.IsSecret(t.Resource))
+	} else {
+		w.call.Body, w.confidential, err = checkMerge(body, t)
+	}
+	if err != nil {
+		return nil, err
+	}
+	w.call.Query, w.call.ContentType = writeQuery(), string(kind)
+	return w, nil
+}
+
+// checkMerge looks at a patch in the form of the object. What the client was shown instead of a Secret's value is no change of it.
+func checkMerge(body []byte, t target.Target) ([]byte, []string, error) {
+	var patch map[string]any
+	if err := routes.DecodeJSON(body, &patch); err != nil {
+		return nil, nil, err
+	}
+	if patch == nil {
+		return nil, nil, envelope.Invalid("body", "the patch must be an object")
+	}
+	m := manifestObject(patch)
+	for field, inURL := range map[string]string{"apiVersion": t.Resource.GroupVersion().String(), "kind": t.Resource.Kind} {
+		if value, ok := m[field]; ok && value != inURL {
+			return nil, nil, envelope.Invalid(field, "the URL is about %s %s: a patch cannot change that", t.Resource.GroupVersion(), t.Resource.Kind)
+		}
+	}
+	for field, inURL := range map[string]string{"name": t.Name, "namespace": t.Namespace} {
+		if value, ok := m.metadata()[field]; ok && value != inURL {
+			return nil, nil, envelope.Invalid("metadata."+field, "the URL is about %q: a patch cannot change that", inURL)
+		}
+	}
+	if !objects.IsSecret(t.Resource) {
+		return body, nil, nil
+	}
+	m.dropPlaceholders()
+	encoded, err := objects.Encode(m)
+	return encoded, m.values(), err
+}
+
+// operation is a part of a JSON patch (RFC 6902).
+type operation struct {
+	Op    string          `json:"op"`
+	Path  string          `json:"path"`
+	From  *string         `json:"from,omitempty"`
+	Value json.RawMessage `json:"value,omitempty"`
+}
+
+func checkOperations(body []byte, secret bool) ([]byte, []string, error) {
+	var operations []operation
+	if err := routes.DecodeJSON(body, &operations); err != nil {
+		return nil, nil, err
+	}
+	var confidential []string
+	for _, o := range operations {
+		switch {
+		case o.Op == "":
+			return nil, nil, envelope.Required("op")
+		case !slices.Contains([]string{"add", "remove", "replace", "move", "copy", "test"}, o.Op):
+			return nil, nil, envelope.Invalid("op", "%q is no operation of a JSON patch", o.Op)
+		case o.Path == "":
+			return nil, nil, envelope.Required("path")
+		}
+		if !secret {
+			continue
+		}
+		var value any
+		if err := json.Unmarshal(o.Value, &value); err != nil {
+			value = nil // there is none
+		}
+		for _, text := range texts(value) {
+			if isPlaceholder(text) {
+				return nil, nil, envelope.New(dashboardv1alpha1.CodeInvalid, "a masked value cannot be written: leave it out of the patch")
+			}
+			confidential = append(confidential, text)
+		}
+	}
+	return body, confidential, nil
+}

@@ -1,0 +1,168 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package resource
+
+import (
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"maps"
+	"slices"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
+	"github.com/kubevision-io/kubevision/pkg/authorization"
+	"github.com/kubevision-io/kubevision/pkg/clusters"
+	"github.com/kubevision-io/kubevision/pkg/objects"
+	"github.com/kubevision-io/kubevision/pkg/registry/target"
+)
+
+const (
+	fieldData       = "data"
+	fieldStringData = "stringData"
+)
+
+func isPlaceholder(value any) bool { return value == objects.Masked || value == objects.MaskedBase64 }
+
+// placeholders are the keys of a field whose values are what is shown instead of them.
+func (m manifestObject) placeholders(field string) []string {
+	values, _ := m[field].(map[string]any)
+	return slices.DeleteFunc(slices.Sorted(maps.Keys(values)), func(key string) bool { return !isPlaceholder(values[key]) })
+}
+
+func (m manifestObject) annotations() map[string]any {
+	annotations, _ := m.metadata()["annotations"].(map[string]any)
+	return annotations
+}
+
+// refusePlaceholders is for an object that is to be new: there is nothing that they could stand for.
+func (m manifestObject) refusePlaceholders() error {
+	for _, field := range []string{fieldData, fieldStringData} {
+		for _, key := range m.placeholders(field) {
+			return placeholderError(field, key)
+		}
+	}
+	m.dropAnnotation()
+	return nil
+}
+
+func placeholderError(field, key string) error {
+	name := field + "." + key
+	return envelope.Invalid(name, "%s is masked, and there is no value that it could stand for: send the value itself", name)
+}
+
+// dropPlaceholders leaves them out of a patch, which then does not change those values.
+func (m manifestObject) dropPlaceholders() {
+	for _, field := range []string{fieldData, fieldStringData} {
+		values, _ := m[field].(map[string]any)
+		for _, key := range m.placeholders(field) {
+			delete(values, key)
+		}
+	}
+	m.dropAnnotation()
+}
+
+func (m manifestObject) dropAnnotation() {
+	if isPlaceholder(m.annotations()[corev1.LastAppliedConfigAnnotation]) {
+		delete(m.annotations(), corev1.LastAppliedConfigAnnotation)
+	}
+}
+
+// restore puts the values of a Secret where a client has sent back what it was shown instead of them. They are read as the caller, and the
+// write is about the version that they were read of.
+func (m manifestObject) restore(ctx context.Context, caller *clusters.Caller, t target.Target) error {
+	inData, inStringData := m.placeholders(fieldData), m.placeholders(fieldStringData)
+	masked := isPlaceholder(m.annotations()[corev1.LastAppliedConfigAnnotation])
+	if len(inData) == 0 && len(inStringData) == 0 && !masked {
+		return nil
+	}
+	body, err := caller.Get(ctx, t.Resource, t.Namespace, t.Name, nil)
+	if err := authorization.Outcome(ctx, caller, t.Attributes("get"), err); err != nil {
+		return err
+	}
+	var current corev1.Secret
+	if err := json.Unmarshal(body, &current); err != nil {
+		return envelope.New(dashboardv1alpha1.CodeUnreachable, "the cluster's API server gave an answer that cannot be read")
+	}
+	if version, ok := m.metadata()["resourceVersion"]; !ok || version == "" {
+		m.metadata()["resourceVersion"] = current.ResourceVersion
+	}
+	for field, keys := range map[string][]string{fieldData: inData, fieldStringData: inStringData} {
+		if err := m.fill(field, keys, current.Data); err != nil {
+			return err
+		}
+	}
+	if masked {
+		m.annotations()[corev1.LastAppliedConfigAnnotation] = current.Annotations[corev1.LastAppliedConfigAnnotation]
+	}
+	return nil
+}
+
+func (m manifestObject) fill(field string, keys []string, current map[string][]byte) error {
+	values, _ := m[field].(map[string]any)
+	for _, key := range keys {
+		value, ok := current[key]
+		if !ok {
+			return placeholderError(field, key)
+		}
+		if field == fieldData {
+			values[key] = base64.StdEncoding.EncodeToString(value)
+		} else {
+			values[key] = string(value)
+		}
+	}
+	return nil
+}
+
+// values are what no message may repeat of a Secret.
+func (m manifestObject) values() []string {
+	return append(append(texts(m[fieldData]), texts(m[fieldStringData])...), texts(m.annotations()[corev1.LastAppliedConfigAnnotation])...)
+}
+
+// texts are all strings in a value, and what those are the base64 of.
+func texts(value any) []string {
+	var out []string
+	switch v := value.(type) {
+	case string:
+		out = append(out, v)
+		if decoded, err := base64.StdEncoding.DecodeString(v); err == nil && len(decoded) > 0 {
+			out = append(out, string(decoded))
+		}
+	case map[string]any:
+		for _, each := range v {
+			out = append(out, texts(each)...)
+		}
+	case []any:
+		for _, each := range v {
+			out = append(out, texts(each)...)
+		}
+	}
+	return out
+}
+
+// shortest is the least length of a value that is looked for in messages: shorter ones are in any text.
+const shortest = 3
+
+// withhold takes values out of what a cluster's API server has said, and its own words out of the log where they were in it.
+func withhold(err error, confidential []string) error {
+	e, ok := errors.AsType[*envelope.Error](err)
+	if !ok || len(confidential) == 0 {
+		return err
+	}
+	clean := func(text string) string {
+		for _, value := range confidential {
+			if len(value) >= shortest {
+				text = strings.ReplaceAll(text, value, objects.Masked)
+			}
+		}
+		return text
+	}
+	out := *e
+	out.Message, out.Field = clean(e.Message), clean(e.Field)
+	return out.Because(errors.New(clean(err.Error())))
+}

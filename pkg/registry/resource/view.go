@@ -1,0 +1,119 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package resource
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"fmt"
+	"hash/fnv"
+	"strconv"
+	"strings"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
+	"github.com/kubevision-io/kubevision/pkg/objects"
+)
+
+// view is what Kubernetes has no query for: a search, an order, and pages of what came of them. It takes the whole list.
+type view struct {
+	search string
+	order  order
+	// offset is where the page begins, and limit its length; 0 is no limit.
+	offset, limit int
+	// of is what the pages are of: the offset means nothing in another list.
+	of string
+}
+
+// pageToken is where the next page begins. Kubernetes' own tokens have another version.
+type pageToken struct {
+	Version string `json:"v"`
+	Offset  int    `json:"offset"`
+	Of      string `json:"of"`
+}
+
+const pageTokenVersion = "dashboard.kubevision.io/v1alpha1"
+
+func readView(r *routes.Request, limit int64) (view, error) {
+	v := view{search: strings.ToLower(r.Query(querySearch)), limit: int(limit)}
+	var err error
+	if v.order, err = readOrder(r.Query(querySortBy), r.Query(queryOrder)); err != nil {
+		return view{}, err
+	}
+	sum := fnv.New64a()
+	for _, name := range []string{querySearch, querySortBy, queryOrder, queryLabelSelector, queryFieldSelector} {
+		_, _ = fmt.Fprintf(sum, "%q", r.Query(name)) // a hash takes everything
+	}
+	v.of = strconv.FormatUint(sum.Sum64(), 16)
+	token, ours := decodePageToken(r.Query(queryContinue))
+	switch {
+	case ours && (token.Of != v.of || token.Offset <= 0), !ours && v.whole() && r.Query(queryContinue) != "":
+		return view{}, envelope.Invalid(queryContinue, "continue is not of this list: begin without it")
+	case ours:
+		v.offset = token.Offset
+	}
+	return v, nil
+}
+
+func decodePageToken(text string) (pageToken, bool) {
+	var token pageToken
+	raw, err := base64.RawURLEncoding.DecodeString(text)
+	if err != nil || json.Unmarshal(raw, &token) != nil {
+		return pageToken{}, false
+	}
+	return token, token.Version == pageTokenVersion
+}
+
+// whole says whether the page is of something that must be made of the whole list.
+func (v view) whole() bool { return v.search != "" || v.order.path != nil || v.offset > 0 }
+
+// apply searches, sorts and cuts. What is counted is what was found.
+func (v view) apply(found *objects.List, meta *dashboardv1alpha1.Meta) error {
+	if v.search != "" {
+		matching := make([]objects.Object, 0, len(found.Items))
+		for _, o := range found.Items {
+			ok, err := v.matches(o)
+			if err != nil {
+				return err
+			}
+			if ok {
+				matching = append(matching, o)
+			}
+		}
+		found.Items = matching
+	}
+	v.order.sort(found.Items)
+	total := len(found.Items)
+	meta.Total = new(int64(total))
+	begin, end := min(v.offset, total), total
+	if v.limit > 0 && total-begin > v.limit {
+		end = begin + v.limit
+		token, err := json.Marshal(pageToken{Version: pageTokenVersion, Offset: end, Of: v.of})
+		if err != nil {
+			return fmt.Errorf("encoding a page token: %w", err)
+		}
+		meta.Continue = base64.RawURLEncoding.EncodeToString(token)
+	}
+	found.Items = found.Items[begin:end]
+	return nil
+}
+
+// matches looks at names and labels, and at nothing that might be secret.
+func (v view) matches(o objects.Object) (bool, error) {
+	metadata, err := o.Metadata()
+	if err != nil {
+		return false, err
+	}
+	texts := []string{metadata.Name, metadata.Namespace}
+	for key, value := range metadata.Labels {
+		texts = append(texts, key+"="+value)
+	}
+	for _, text := range texts {
+		if strings.Contains(strings.ToLower(text), v.search) {
+			return true, nil
+		}
+	}
+	return false, nil
+}

@@ -1,0 +1,173 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package resource
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
+	"github.com/kubevision-io/kubevision/pkg/authorization"
+	"github.com/kubevision-io/kubevision/pkg/clusters"
+	"github.com/kubevision-io/kubevision/pkg/objects"
+	"github.com/kubevision-io/kubevision/pkg/registry/target"
+	"github.com/kubevision-io/kubevision/pkg/registry/union"
+)
+
+// fieldManager is under what name the API server remembers which fields were written here.
+const fieldManager = "kubevision"
+
+// write is a change of one object, ready to be made.
+type write struct {
+	target.Target
+
+	call clusters.Call
+	// verbs are what RBAC must allow for it.
+	verbs []string
+	// confidential are values in the body that no message may repeat.
+	confidential []string
+}
+
+// prepare reads a write from a request.
+type prepare func(*routes.Request, *clusters.Caller) (*write, error)
+
+func (e *Endpoints) writing(prepared prepare) routes.Endpoint {
+	return routes.Reviewed(e.Access.Cluster, func(r *routes.Request, caller *union.Caller) (routes.Result, error) {
+		w, err := prepared(r, caller.Caller)
+		if err != nil {
+			return routes.Result{}, err
+		}
+		switch value := r.Query(queryDryRun); value {
+		case "":
+		case metav1.DryRunAll:
+			w.call.Query.Set(queryDryRun, value)
+		default:
+			return routes.Result{}, envelope.Invalid(queryDryRun, "dryRun must be %s, or left out", metav1.DryRunAll)
+		}
+		answer, err := w.do(r.Context(), caller.Caller)
+		if err != nil {
+			return routes.Result{}, err
+		}
+		data, err := w.result(answer.Body)
+		return routes.Result{Data: data, Meta: dashboardv1alpha1.Meta{Source: dashboardv1alpha1.SourceAPIServer, Warnings: answer.Warnings}}, err
+	})
+}
+
+// do makes the change.
+func (w *write) do(ctx context.Context, caller *clusters.Caller) (clusters.Answer, error) {
+	answer, err := caller.Do(ctx, w.call)
+	if err == nil {
+		return answer, nil
+	}
+	outcome := err
+	for _, verb := range w.verbs {
+		outcome = authorization.Outcome(ctx, caller, w.Attributes(verb), err)
+		if envelope.As(outcome).Code != dashboardv1alpha1.CodeRejected {
+			break // otherwise RBAC allows this verb, and the next may be what it does not allow
+		}
+	}
+	return clusters.Answer{}, named(withhold(outcome, w.confidential))
+}
+
+// result is the object as it is now; nothing where it is gone.
+func (w *write) result(body []byte) (any, error) {
+	var head metav1.TypeMeta
+	if err := json.Unmarshal(body, &head); err == nil && head.Kind == "Status" && head.APIVersion == "v1" {
+		return nil, nil //nolint:nilnil // a deletion has nothing to show
+	}
+	return present(objects.Decode(body, w.Resource))
+}
+
+func present(o objects.Object, err error) (envelope.Raw, error) {
+	if err != nil {
+		return nil, err
+	}
+	return objects.Encode(o)
+}
+
+// writeQuery has what every change says: who makes it, and that the API server must not drop what it does not know.
+func writeQuery() url.Values {
+	return url.Values{"fieldManager": {fieldManager}, "fieldValidation": {metav1.FieldValidationStrict}}
+}
+
+func prepareCreate(r *routes.Request, caller *clusters.Caller) (*write, error) {
+	t, object, err := readManifest(r, caller, "create")
+	if err != nil {
+		return nil, err
+	}
+	if err := object.requireName(); err != nil {
+		return nil, err
+	}
+	if objects.IsSecret(t.Resource) {
+		if err := object.refusePlaceholders(); err != nil {
+			return nil, err
+		}
+	}
+	return object.write(t, http.MethodPost, "create")
+}
+
+func prepareReplace(r *routes.Request, caller *clusters.Caller) (*write, error) {
+	t, object, err := readManifest(r, caller, "update")
+	if err != nil {
+		return nil, err
+	}
+	if object.metadata()["resourceVersion"] == nil || object.metadata()["resourceVersion"] == "" {
+		e := envelope.Required("metadata.resourceVersion")
+		e.Message += ": send the object as you have read it, changed, so that nobody else's change is lost"
+		return nil, e
+	}
+	if objects.IsSecret(t.Resource) {
+		if err := object.restore(r.Context(), caller, t); err != nil {
+			return nil, err
+		}
+	}
+	return object.write(t, http.MethodPut, "update")
+}
+
+func prepareDelete(r *routes.Request, caller *clusters.Caller) (*write, error) {
+	t, err := target.ReadObject(r, caller, "delete")
+	if err != nil {
+		return nil, err
+	}
+	w := &write{Target: t, call: t.Call(http.MethodDelete), verbs: []string{"delete"}}
+	policy := metav1.DeletionPropagation(r.Query(queryPropagation))
+	switch policy {
+	case "": // as kubectl does; the API server's own default leaves the pods of a Job behind
+		policy = metav1.DeletePropagationBackground
+	case metav1.DeletePropagationBackground, metav1.DeletePropagationForeground, metav1.DeletePropagationOrphan:
+	default:
+		return nil, envelope.Invalid(queryPropagation, "propagationPolicy must be Background, Foreground or Orphan")
+	}
+	w.call.Query = url.Values{queryPropagation: {string(policy)}}
+	if value := r.Query(queryGracePeriod); value != "" {
+		seconds, err := strconv.ParseInt(value, 10, 32)
+		if err != nil || seconds < 0 {
+			return nil, envelope.Invalid(queryGracePeriod, "gracePeriodSeconds must be a whole number of seconds, 0 or more")
+		}
+		w.call.Query.Set(queryGracePeriod, strconv.FormatInt(seconds, 10))
+	}
+	return w, nil
+}
+
+// write is what sends the manifest.
+func (m manifestObject) write(t target.Target, method string, verbs ...string) (*write, error) {
+	body, err := objects.Encode(m)
+	if err != nil {
+		return nil, fmt.Errorf("encoding the manifest: %w", err)
+	}
+	w := &write{Target: t, call: t.Call(method), verbs: verbs}
+	w.call.Query, w.call.Body = writeQuery(), body
+	if objects.IsSecret(t.Resource) {
+		w.confidential = m.values()
+	}
+	return w, nil
+}
