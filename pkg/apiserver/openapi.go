@@ -11,17 +11,12 @@ import (
 	apiopenapi "k8s.io/apiserver/pkg/endpoints/openapi"
 	genericapiserver "k8s.io/apiserver/pkg/server"
 	"k8s.io/kube-openapi/pkg/common"
-	"k8s.io/kube-openapi/pkg/spec3"
 
 	"github.com/kubevision-io/kubevision/pkg/apiserver/openapi"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
 )
 
-const (
-	apiTitle = "KubeVision"
-	// anyMediaType is what routes are registered with.
-	anyMediaType = "*/*"
-)
+const apiTitle = "KubeVision"
 
 // setOpenAPI describes the routes in both versions of OpenAPI. kube-apiserver merges them into its own documents.
 func setOpenAPI(c *genericapiserver.Config, scheme *runtime.Scheme) {
@@ -33,26 +28,6 @@ func setOpenAPI(c *genericapiserver.Config, scheme *runtime.Scheme) {
 	c.OpenAPIV3Config.Info.Title = apiTitle
 	c.OpenAPIV3Config.GetOperationIDAndTagsFromRoute = operationIDAndTags
 	c.OpenAPIV3Config.PostProcessSpec = describeBodies
-}
-
-// describeBodies says that bodies are JSON, for which generators make typed requests. The routes themselves take any media type, so that
-// one that is not JSON is refused in an envelope.
-func describeBodies(document *spec3.OpenAPI) (*spec3.OpenAPI, error) {
-	if document.Paths == nil {
-		return document, nil
-	}
-	for _, path := range document.Paths.Paths {
-		for _, operation := range []*spec3.Operation{path.Post, path.Put, path.Patch, path.Delete} {
-			if operation == nil || operation.RequestBody == nil {
-				continue
-			}
-			if body, ok := operation.RequestBody.Content[anyMediaType]; ok {
-				delete(operation.RequestBody.Content, anyMediaType)
-				operation.RequestBody.Content[restful.MIME_JSON] = body
-			}
-		}
-	}
-	return document, nil
 }
 
 // operationIDAndTags leaves the operations of our own routes as they were registered, and tags them by the first segment of the path.

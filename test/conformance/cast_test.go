@@ -40,7 +40,8 @@ type cast struct {
 	// remote is registered and not connected; hidden is too, and only the operator may use it.
 	remote, hidden string
 	// config is an object in the member's namespace.
-	config string
+	config        string
+	configVersion string
 
 	// required is a user who must have a second factor and has none; half is the token that their password gets.
 	required fixture.User
@@ -67,7 +68,9 @@ func newCast(t *testing.T) *cast {
 		own: s.Namespace(t, "conformance-own"), other: s.Namespace(t, "conformance-other"),
 		remote: s.RemoteCluster(t, "conformance-remote"), hidden: s.RemoteCluster(t, "conformance-hidden"), config: "settings",
 	}
-	s.Create(t, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: c.own, Name: c.config}, Data: map[string]string{"key": "value"}})
+	settings := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: c.own, Name: c.config}, Data: map[string]string{"key": "value"}}
+	s.Create(t, settings)
+	c.configVersion = settings.ResourceVersion
 	for _, r := range []role{member, operator, stranger} {
 		c.users[r] = s.User(t, "conformance-"+string(r))
 		c.kubernetes[r] = fixture.Name("conformance-kube-" + string(r))
@@ -103,6 +106,7 @@ func newCast(t *testing.T) *cast {
 			Path: wire.DirectPath + c.host() + "/resources/secrets?namespace=" + c.own, Bearer: c.logins[operator].AccessToken,
 		})
 	})
+	c.refuseLabel(t, s)
 	c.forge(t, s)
 	return c
 }

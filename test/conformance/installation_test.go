@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
@@ -188,6 +189,7 @@ func (target Target) nothingLeft(ctx context.Context) error {
 	lists := []client.ObjectList{
 		&kubevisionv1alpha1.KubeVisionUserList{}, &kubevisionv1alpha1.KubeVisionClusterList{}, &kubevisionv1alpha1.KubeVisionRoleBindingList{},
 		&kubevisionv1alpha1.KubeVisionSessionList{}, &kubevisionv1alpha1.KubeVisionLoginThrottleList{},
+		&admissionregistrationv1.ValidatingAdmissionPolicyList{}, &admissionregistrationv1.ValidatingAdmissionPolicyBindingList{},
 		&corev1.NamespaceList{}, &corev1.SecretList{}, &rbacv1.ClusterRoleList{}, &rbacv1.ClusterRoleBindingList{}, &rbacv1.RoleBindingList{},
 	}
 	var left []string
