@@ -27,6 +27,7 @@ func setOpenAPI(c *genericapiserver.Config, scheme *runtime.Scheme) {
 	c.OpenAPIV3Config = genericapiserver.DefaultOpenAPIV3Config(openapi.GetOpenAPIDefinitions, namer)
 	c.OpenAPIV3Config.Info.Title = apiTitle
 	c.OpenAPIV3Config.GetOperationIDAndTagsFromRoute = operationIDAndTags
+	c.OpenAPIV3Config.PostProcessSpec = describeBodies
 }
 
 // operationIDAndTags leaves the operations of our own routes as they were registered, and tags them by the first segment of the path.

@@ -8,11 +8,19 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"strconv"
 	"time"
 )
 
-// maxResponseBytes is the largest response of a cluster that is read: seven times a list of 5,000 Pods.
-const maxResponseBytes = 256 << 20
+const (
+	// maxResponseBytes is the largest response of a cluster that is read: seven times a list of 5,000 Pods.
+	maxResponseBytes = 256 << 20
+	// maxRetryAfter is the longest that a cluster may ask to be left alone for before a call is made again. Who is asked to come back later
+	// than that fails now.
+	maxRetryAfter = 5 * time.Second
+
+	retryAfterHeader = "Retry-After"
+)
 
 var errTooLarge = errors.New("the response is too large")
 
@@ -35,6 +43,9 @@ func (b *bounded) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		cancel()
 		return nil, err
+	}
+	if seconds, err := strconv.Atoi(response.Header.Get(retryAfterHeader)); err != nil || seconds > int(maxRetryAfter.Seconds()) {
+		response.Header.Del(retryAfterHeader)
 	}
 	response.Body = &boundedBody{ReadCloser: response.Body, left: b.bytes, done: cancel}
 	return response, nil

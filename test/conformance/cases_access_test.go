@@ -99,6 +99,11 @@ func (c *cast) failures() map[string]probe {
 		"credentials that cannot be read": {
 			want: wire.Internal, public: true, request: fixture.LoginRequest("", c.broken.Name, c.broken.Password),
 		},
+		"another password, with credentials that cannot be read": {
+			want: wire.Internal, token: c.brokenSession, request: wire.Request{
+				Method: http.MethodPut, Path: "/users/me/password", Body: `{"oldPassword":"` + c.broken.Password + `","newPassword":"four unrelated words here"}`,
+			},
+		},
 		"a list of a cluster without connection": {
 			want: wire.Unreachable, as: member, request: get("/clusters/" + c.remote + "/resources/pods"),
 		},

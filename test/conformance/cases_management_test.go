@@ -23,6 +23,11 @@ func (c *cast) management() map[string]probe {
 		"a session that is not":        {want: wire.NotFound, as: operator, request: get("/sessions/conformance-none")},
 		"a user who exists":            {want: wire.OK, as: operator, request: get("/users/" + c.users[member].Name)},
 	}
+	for _, path := range []string{"/reset-2fa", "/revoke-sessions"} {
+		out["a user who does not exist, POST "+path] = probe{
+			want: wire.UserNotFound, as: operator, request: wire.Request{Method: http.MethodPost, Path: "/users/conformance-none" + path},
+		}
+	}
 	for _, path := range []string{"/users", "/role-bindings", "/sessions"} {
 		out["list "+path] = probe{want: wire.OK, as: operator, request: get(path)}
 		for _, as := range []role{member, stranger} {

@@ -23,8 +23,10 @@ type probe struct {
 	// public is for what needs no credential.
 	public bool
 	// direct is for what kube-apiserver itself answers or rewrites.
-	direct  bool
-	request wire.Request
+	direct bool
+	// silent is for a success that has nothing to say, explained for a failure that has.
+	silent, explained bool
+	request           wire.Request
 }
 
 func login(body string) wire.Request {
@@ -36,7 +38,7 @@ func get(path string) wire.Request { return wire.Request{Path: path} }
 func (c *cast) probes() map[string]probe {
 	out := map[string]probe{}
 	for _, group := range []map[string]probe{
-		c.successes(), c.parameters(), c.queries(), c.authentication(), c.permissions(), c.absences(), c.failures(), c.management(),
+		c.successes(), c.parameters(), c.queries(), c.authentication(), c.permissions(), c.absences(), c.failures(), c.management(), c.conflicts(), c.writes(),
 	} {
 		maps.Copy(out, group)
 	}

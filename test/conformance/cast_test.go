@@ -9,6 +9,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
@@ -22,7 +23,7 @@ type role string
 const (
 	// member may look on in one namespace of the host.
 	member role = "member"
-	// operator may do everything everywhere.
+	// operator may do everything on the host, and may use every cluster.
 	operator role = "operator"
 	// stranger is bound by nothing.
 	stranger role = "stranger"
@@ -39,15 +40,19 @@ type cast struct {
 	// remote is registered and not connected; hidden is too, and only the operator may use it.
 	remote, hidden string
 	// config is an object in the member's namespace.
-	config string
+	config        string
+	configVersion string
 
 	// required is a user who must have a second factor and has none; half is the token that their password gets.
 	required fixture.User
 	half     string
 	// disabled may not log in.
 	disabled fixture.User
-	// broken has credentials that cannot be read.
-	broken fixture.User
+	// broken has credentials that cannot be read, and a session of before.
+	broken        fixture.User
+	brokenSession string
+	// binding is the role binding of the operator.
+	binding string
 
 	// bad are tokens that are worth nothing, expired ones that were worth something.
 	bad     map[string]string
@@ -63,7 +68,9 @@ func newCast(t *testing.T) *cast {
 		own: s.Namespace(t, "conformance-own"), other: s.Namespace(t, "conformance-other"),
 		remote: s.RemoteCluster(t, "conformance-remote"), hidden: s.RemoteCluster(t, "conformance-hidden"), config: "settings",
 	}
-	s.Create(t, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: c.own, Name: c.config}, Data: map[string]string{"key": "value"}})
+	settings := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: c.own, Name: c.config}, Data: map[string]string{"key": "value"}}
+	s.Create(t, settings)
+	c.configVersion = settings.ResourceVersion
 	for _, r := range []role{member, operator, stranger} {
 		c.users[r] = s.User(t, "conformance-"+string(r))
 		c.kubernetes[r] = fixture.Name("conformance-kube-" + string(r))
@@ -73,13 +80,15 @@ func newCast(t *testing.T) *cast {
 	}
 	s.Bind(t, "conformance-member", fixture.Grant{Role: "readonly", Subjects: subjects(member), Cluster: target.Host, Namespaces: []string{c.own}})
 	s.Bind(t, "conformance-remote", fixture.Grant{Role: "readonly", Subjects: subjects(member), Cluster: c.remote, Hopeless: true})
-	s.Bind(t, "conformance-operator", fixture.Grant{Role: "admin", Subjects: subjects(operator), Hopeless: true})
+	c.binding = s.Bind(t, "conformance-operator", fixture.Grant{Role: "admin", Subjects: subjects(operator), Cluster: target.Host}).Name
+	c.letUseAll(t, s)
 
 	c.required = s.User(t, "conformance-required", func(u *kubevisionv1alpha1.KubeVisionUser) {
 		u.Spec.TwoFactor = kubevisionv1alpha1.TwoFactorRequired
 	})
 	c.disabled = s.User(t, "conformance-disabled", func(u *kubevisionv1alpha1.KubeVisionUser) { u.Spec.Disabled = true })
 	c.broken = s.User(t, "conformance-broken")
+	c.brokenSession = c.broken.Login(t, direct, wire.DirectPath).AccessToken
 	s.BreakCredentials(t, c.broken)
 	for r, u := range c.users {
 		c.logins[r] = u.Login(t, direct, wire.DirectPath)
@@ -97,8 +106,27 @@ func newCast(t *testing.T) *cast {
 			Path: wire.DirectPath + c.host() + "/resources/secrets?namespace=" + c.own, Bearer: c.logins[operator].AccessToken,
 		})
 	})
+	c.refuseLabel(t, s)
 	c.forge(t, s)
 	return c
+}
+
+// letUseAll lets the operator use every cluster, without any right there: a role binding would grant rights on clusters that are not ours.
+func (c *cast) letUseAll(t *testing.T, s fixture.Set) {
+	t.Helper()
+	name := fixture.Name("conformance-use-all")
+	s.Create(t, &rbacv1.ClusterRole{
+		ObjectMeta: metav1.ObjectMeta{Name: name},
+		Rules:      []rbacv1.PolicyRule{{APIGroups: []string{kubevisionv1alpha1.GroupName}, Resources: []string{"kubevisionclusters"}, Verbs: []string{"use"}}},
+	})
+	subject := func(user string) rbacv1.Subject {
+		return rbacv1.Subject{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: user}
+	}
+	s.Create(t, &rbacv1.ClusterRoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: name},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: name},
+		Subjects:   []rbacv1.Subject{subject("kubevision:" + c.users[operator].Name), subject(c.kubernetes[operator])},
+	})
 }
 
 // forge makes the tokens of the operator, to whom everything would be open.

@@ -4,13 +4,18 @@
 package conformance_test
 
 import (
+	"context"
+	"flag"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
 
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/rest"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/test/conformance/fixture"
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 	"github.com/kubevision-io/kubevision/test/environment"
@@ -23,27 +28,60 @@ type Target struct {
 	DirectCA  []byte
 	// Admin may do everything in the cluster.
 	Admin client.Client
-	// Anonymous reaches kube-apiserver without a credential.
+	// Anonymous reaches kube-apiserver without a credential; nil where it lets nobody pass who has none.
 	Anonymous *rest.Config
 	// Kubernetes is the credential of a user of kube-apiserver, who need not exist before.
 	Kubernetes func(user string, groups ...string) (*rest.Config, error)
 	// Host is the name of the KubeVisionCluster of the cluster that KubeVision runs in.
 	Host string
+	// Ours is true where the installation was started for these tests, so that they may change how it is installed.
+	Ours bool
+
+	// older are the failed logins that were counted before.
+	older map[types.UID]bool
 }
 
 // target is what this package tests.
 var target Target
 
 func TestMain(m *testing.M) {
+	flag.Parse()
+	if *installationURL != "" {
+		os.Exit(runForeign(m))
+	}
 	os.Exit(environment.Main(m, func(e *environment.Environment) {
 		target = Target{
 			DirectURL: e.KubeVision.Endpoint(), DirectCA: e.KubeVision.CAPEM(),
-			Admin: e.Client, Anonymous: e.Cluster.AnonymousConfig(), Kubernetes: e.Cluster.UserConfig, Host: "host",
+			Admin: e.Client, Anonymous: e.Cluster.AnonymousConfig(), Kubernetes: e.Cluster.UserConfig, Host: "host", Ours: true,
 		}
 	}))
 }
 
 func (target Target) set() fixture.Set { return fixture.Set{Client: target.Admin} }
+
+// forgive forgets the failed logins that were counted since the tests began.
+func (target Target) forgive(tb testing.TB) {
+	tb.Helper()
+	if err := target.forgiveAll(tb.Context()); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+func (target Target) forgiveAll(ctx context.Context) error {
+	var all kubevisionv1alpha1.KubeVisionLoginThrottleList
+	if err := target.Admin.List(ctx, &all); err != nil {
+		return fmt.Errorf("listing login throttles: %w", err)
+	}
+	for i := range all.Items {
+		if target.older[all.Items[i].UID] {
+			continue
+		}
+		if err := client.IgnoreNotFound(target.Admin.Delete(ctx, &all.Items[i])); err != nil {
+			return fmt.Errorf("forgiving failed logins: %w", err)
+		}
+	}
+	return nil
+}
 
 // direct makes a client of kubevision-apiserver.
 func (target Target) direct(tb testing.TB) *wire.Client {

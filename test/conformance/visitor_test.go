@@ -59,7 +59,9 @@ func (v *visitor) call(code int, token, method, path string, send body) wire.Env
 	default:
 		r.Bearer = token
 	}
-	return v.client.Call(v.t, r).Want(v.t, code)
+	e := v.client.Call(v.t, r).Want(v.t, code)
+	results.note(code, v.door.name, method+" "+path, e.Code == code)
+	return e
 }
 
 // own sends a request of the visitor's session.

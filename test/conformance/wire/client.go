@@ -14,6 +14,9 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"strings"
 	"testing"
 	"time"
@@ -175,6 +178,21 @@ func (c *Client) Send(tb testing.TB, r Request) *Response {
 func (c *Client) Call(tb testing.TB, r Request) Envelope {
 	tb.Helper()
 	return c.Send(tb, r).Envelope(tb)
+}
+
+// Proxy is an address on this machine that leads to the server with the client's certificate or credential, until the end of the test, for
+// programs that know nothing of either.
+func (c *Client) Proxy(tb testing.TB) string {
+	tb.Helper()
+	base, err := url.Parse(c.base)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	server := httptest.NewServer(&httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(base) }, Transport: c.http.Transport,
+	})
+	tb.Cleanup(server.Close)
+	return server.URL
 }
 
 // Dial opens a connection for bytes that no HTTP client would send.

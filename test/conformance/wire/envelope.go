@@ -34,16 +34,18 @@ const (
 	ClusterNotFound    = 40402
 	Conflict           = 40900
 	Stale              = 40901
+	Unparseable        = 42200
 	Rejected           = 42201
 	TooManyRequests    = 42900
 	Internal           = 50000
 	Unreachable        = 50200
 )
 
-func known() []int {
+// Codes are all codes of the contract.
+func Codes() []int {
 	return []int{
 		OK, Required, Invalid, Unauthenticated, TokenExpired, TwoFactorRequired, TwoFactorFailed, Forbidden, ClusterForbidden, NamespaceForbidden,
-		NotFound, UserNotFound, ClusterNotFound, Conflict, Stale, 42200, Rejected, TooManyRequests, Internal, Unreachable,
+		NotFound, UserNotFound, ClusterNotFound, Conflict, Stale, Unparseable, Rejected, TooManyRequests, Internal, Unreachable,
 	}
 }
 
@@ -134,7 +136,7 @@ func decode(body []byte) (Envelope, error) {
 
 func (e Envelope) check() error {
 	var errs []error
-	if !slices.Contains(known(), e.Code) {
+	if !slices.Contains(Codes(), e.Code) {
 		errs = append(errs, fmt.Errorf("code %d is not in the contract", e.Code))
 	}
 	if e.Message == "" {

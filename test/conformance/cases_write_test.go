@@ -1,0 +1,182 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package conformance_test
+
+import (
+	"maps"
+	"net/http"
+	"strings"
+
+	"github.com/kubevision-io/kubevision/test/conformance/wire"
+)
+
+const (
+	yamlType       = "application/yaml"
+	mergePatchType = "application/merge-patch+json"
+	jsonPatchType  = "application/json-patch+json"
+	applyType      = "application/apply-patch+yaml"
+	// refusedLabel is what the admission policy of the cast refuses, with any value.
+	refusedLabel = "conformance-refused"
+)
+
+// writer makes probes that change ConfigMaps of the member's namespace, as the operator unless another role is named.
+type writer struct {
+	c *cast
+}
+
+func (c *cast) configs() string { return c.host() + "/namespaces/" + c.own + "/resources/configmaps" }
+
+// config is a ConfigMap as JSON, with more fields of its metadata and of its own.
+func config(name, metadata, fields string) string {
+	if name != "" {
+		metadata = strings.TrimPrefix(metadata+`,"name":"`+name+`"`, ",")
+	}
+	return `{"apiVersion":"v1","kind":"ConfigMap","metadata":{` + metadata + `}` + fields + `}`
+}
+
+func (w writer) send(want int, field, method, path, contentType, text string) probe {
+	p := probe{want: want, field: field, as: operator, request: wire.Request{Method: method, Path: path, Body: text}}
+	if contentType != "" {
+		p.request.Header = http.Header{"Content-Type": {contentType}}
+	}
+	return p
+}
+
+func (w writer) create(want int, field, text string) probe {
+	return w.send(want, field, http.MethodPost, w.c.configs(), "", text)
+}
+
+func (w writer) patch(want int, field, contentType, text string) probe {
+	return w.send(want, field, http.MethodPatch, w.c.configs()+"/"+w.c.config, contentType, text)
+}
+
+func (w writer) replace(want int, field, text string) probe {
+	return w.send(want, field, http.MethodPut, w.c.configs()+"/"+w.c.config, "", text)
+}
+
+// writes are changes of objects of a cluster.
+func (c *cast) writes() map[string]probe {
+	w, out := writer{c}, map[string]probe{}
+	for _, group := range []map[string]probe{w.successes(), w.unparseable(), w.rejected(), w.conflicts(), w.parameters(), w.others()} {
+		maps.Copy(out, group)
+	}
+	return out
+}
+
+// successes leave everything as it was. They are made in the order of their names.
+func (w writer) successes() map[string]probe {
+	const life = "conformance-life"
+	one := w.c.configs() + "/" + life
+	current := `"resourceVersion":"` + w.c.configVersion + `"`
+	return map[string]probe{
+		"life of an object, 1: create": w.create(wire.OK, "", config(life, "", "")),
+		"life of an object, 2: get":    w.send(wire.OK, "", http.MethodGet, one, "", ""),
+		"life of an object, 3: patch":  w.send(wire.OK, "", http.MethodPatch, one, mergePatchType, `{"data":{"key":"value"}}`),
+		"life of an object, 4: apply":  w.send(wire.OK, "", http.MethodPatch, one, applyType, config(life, "", `,"data":{"other":"value"}`)),
+		"life of an object, 5: end":    w.deletion(one),
+		"a creation that is tried":     w.send(wire.OK, "", http.MethodPost, w.c.configs()+"/dry-run", "", config(life, "", "")),
+		"a patch that is tried":        w.send(wire.OK, "", http.MethodPatch, w.c.configs()+"/"+w.c.config+"/dry-run", mergePatchType, `{"data":{"key":"x"}}`),
+		"a replacement in a dry run":   w.send(wire.OK, "", http.MethodPut, w.c.configs()+"/"+w.c.config+"?dryRun=All", "", config(w.c.config, current, "")),
+		"a creation from YAML": w.send(wire.OK, "", http.MethodPost, w.c.configs()+"?dryRun=All", yamlType,
+			"apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: "+life+"\n"),
+	}
+}
+
+// deletion has nothing to say, since nothing holds the object up.
+func (w writer) deletion(path string) probe {
+	p := w.send(wire.OK, "", http.MethodDelete, path, "", "")
+	p.silent = true
+	return p
+}
+
+func (w writer) unparseable() map[string]probe {
+	text := func(text string) probe {
+		return w.send(wire.Unparseable, "", http.MethodPost, w.c.configs(), yamlType, text)
+	}
+	bomb := "a: &a [x, x, x, x, x, x, x, x, x, x]\n"
+	for _, name := range []string{"b", "c", "d", "e", "f", "g", "h"} {
+		previous := string(name[0] - 1)
+		bomb += name + ": &" + name + " [" + strings.Repeat("*"+previous+", ", 9) + "*" + previous + "]\n"
+	}
+	return map[string]probe{
+		"YAML that ends too soon":   text("kind: [ConfigMap"),
+		"YAML of several documents": text("kind: ConfigMap\n---\nkind: ConfigMap\n"),
+		"an alias bomb":             text(bomb),
+		"YAML with a key twice":     text("kind: ConfigMap\nkind: ConfigMap\n"),
+		"YAML that is a text":       text("ConfigMap"),
+		"half a manifest":           w.create(wire.Unparseable, "", `{"apiVersion":"v1"`),
+		"YAML to try":               w.send(wire.Unparseable, "", http.MethodPost, w.c.configs()+"/dry-run", yamlType, "\tkind"),
+	}
+}
+
+func (w writer) rejected() map[string]probe {
+	invalid := config("conformance-none", "", `,"data":{"a/b":"x"}`)
+	tried := w.send(wire.Rejected, "", http.MethodPost, w.c.configs()+"/dry-run", "", invalid)
+	tried.explained = true
+	byPolicy := config("conformance-none", `"labels":{"`+refusedLabel+`":"x"}`, "")
+	return map[string]probe{
+		"an object that is not valid":         w.create(wire.Rejected, "", invalid),
+		"an object that is not valid, tried":  tried,
+		"an object that a policy refuses":     w.create(wire.Rejected, "", byPolicy),
+		"a patch that a policy refuses":       w.patch(wire.Rejected, "", mergePatchType, `{"metadata":{"labels":{"`+refusedLabel+`":"x"}}}`),
+		"a patch to what is not valid":        w.patch(wire.Rejected, "", mergePatchType, `{"data":{"a/b":"x"}}`),
+		"a JSON patch of what is not there":   w.patch(wire.Rejected, "", jsonPatchType, `[{"op":"remove","path":"/data/none"}]`),
+		"an applied object that is not valid": w.patch(wire.Rejected, "", applyType, config(w.c.config, "", `,"data":{"a/b":"x"}`)),
+	}
+}
+
+func (w writer) conflicts() map[string]probe {
+	stale := config(w.c.config, `"resourceVersion":"1"`, "")
+	return map[string]probe{
+		"an object that is there": w.create(wire.Conflict, "", config(w.c.config, "", "")),
+		"an object that is there, by query": w.send(wire.Conflict, "", http.MethodPost,
+			w.c.host()+"/resources/configmaps?namespace="+w.c.own, "", config(w.c.config, "", "")),
+		"an old resourceVersion":          w.replace(wire.Stale, "", stale),
+		"an old resourceVersion, patched": w.patch(wire.Stale, "", mergePatchType, stale),
+		"a field that another has set":    w.patch(wire.Stale, "", applyType, config(w.c.config, "", `,"data":{"key":"mine"}`)),
+	}
+}
+
+func (w writer) parameters() map[string]probe {
+	good := config(w.c.config, "", "")
+	return map[string]probe{
+		"an object without a name":       w.create(wire.Required, "metadata.name", config("", "", "")),
+		"an object without a kind":       w.create(wire.Required, "kind", `{"apiVersion":"v1"}`),
+		"no object":                      w.create(wire.Required, "body", ""),
+		"no resourceVersion to replace":  w.replace(wire.Required, "metadata.resourceVersion", good),
+		"another name than in the URL":   w.replace(wire.Invalid, "metadata.name", config("other", `"resourceVersion":"1"`, "")),
+		"another namespace":              w.create(wire.Invalid, "metadata.namespace", config("x", `"namespace":"other"`, "")),
+		"another kind":                   w.create(wire.Invalid, "kind", `{"apiVersion":"v1","kind":"Secret","metadata":{"name":"x"}}`),
+		"a field that does not exist":    w.create(wire.Invalid, "*", config("conformance-none", "", `,"datum":{}`)),
+		"a manifest as plain text":       w.send(wire.Invalid, "Content-Type", http.MethodPost, w.c.configs(), "text/plain", good),
+		"a patch as plain JSON":          w.patch(wire.Invalid, "Content-Type", "application/json", `{}`),
+		"a patch that is no object":      w.patch(wire.Invalid, "*", mergePatchType, `[]`),
+		"a JSON patch that is no array":  w.patch(wire.Invalid, "*", jsonPatchType, `{}`),
+		"an operation that is none":      w.patch(wire.Invalid, "op", jsonPatchType, `[{"op":"delete","path":"/data"}]`),
+		"a dry run of a part":            w.send(wire.Invalid, "dryRun", http.MethodPost, w.c.configs()+"?dryRun=Some", "", good),
+		"an unknown way to delete":       w.send(wire.Invalid, "propagationPolicy", http.MethodDelete, w.c.configs()+"/x?propagationPolicy=x", "", ""),
+		"a patch of what is not there":   w.send(wire.NotFound, "", http.MethodPatch, w.c.configs()+"/none", mergePatchType, `{}`),
+		"a deletion of what is not here": w.send(wire.NotFound, "", http.MethodDelete, w.c.configs()+"/none", "", ""),
+	}
+}
+
+// others are changes by those who may not make them, and of clusters where nobody can.
+func (w writer) others() map[string]probe {
+	by := func(as role, want int, path string) probe {
+		p := w.send(want, "", http.MethodPost, path, "", config("conformance-none", "", ""))
+		p.as = as
+		return p
+	}
+	in := func(cluster, namespace string) string {
+		return "/clusters/" + cluster + "/namespaces/" + namespace + "/resources/configmaps"
+	}
+	return map[string]probe{
+		"a creation by an onlooker":            by(member, wire.Forbidden, w.c.configs()),
+		"a creation to try, by an onlooker":    by(member, wire.Forbidden, w.c.configs()+"/dry-run"),
+		"a creation where one may not look":    by(member, wire.NamespaceForbidden, in(target.Host, w.c.other)),
+		"a creation bound nowhere":             by(stranger, wire.ClusterForbidden, w.c.configs()),
+		"a creation in no cluster":             by(operator, wire.ClusterNotFound, in("conformance-none", "x")),
+		"a creation in a cluster that is gone": by(operator, wire.Unreachable, in(w.c.hidden, "x")),
+	}
+}

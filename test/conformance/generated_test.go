@@ -1,0 +1,76 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package conformance_test
+
+import (
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/kubevision-io/kubevision/test/conformance/fixture"
+	"github.com/kubevision-io/kubevision/test/conformance/wire"
+)
+
+// clientModule has the generator, and a program that uses what it generates.
+const clientModule = "../../hack/tools/dashboardclient"
+
+// TestGeneratedClient: a client that a public generator makes of the OpenAPI document logs in and lists pods, through both doors.
+func TestGeneratedClient(t *testing.T) {
+	program := generate(t)
+	s := target.set()
+	s.HostCluster(t, target.Host)
+	namespace, u := s.Namespace(t, "conformance-generated"), s.User(t, "conformance-generated")
+	s.Pod(t, namespace, "one")
+	s.Bind(t, "conformance-generated", fixture.Grant{
+		Role: "readonly", Subjects: fixture.KubeVisionUsers(u), Cluster: target.Host, Namespaces: []string{namespace},
+	})
+	for name, c := range map[string]*wire.Client{"direct": target.direct(t), "kube-apiserver": target.as(t, fixture.Name("conformance-kube-porter"))} {
+		t.Run(name, func(t *testing.T) {
+			cmd := exec.CommandContext(t.Context(), program,
+				"-server", c.Proxy(t), "-username", u.Name, "-cluster", target.Host, "-namespace", namespace)
+			cmd.Env = append(os.Environ(), "PASSWORD="+u.Password)
+			out, err := cmd.CombinedOutput()
+			if err != nil || strings.TrimSpace(string(out)) != "one" {
+				t.Errorf("%v: %s", err, out)
+			}
+		})
+	}
+}
+
+// generate makes a client of the document and compiles the program that uses it. The client is laid over the module's folder, in which
+// nothing is written, so that the next run finds in the build cache what has not changed.
+func generate(t *testing.T) string {
+	t.Helper()
+	module, err := filepath.Abs(clientModule)
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	path := func(name string) string { return filepath.Join(dir, name) }
+	_, text := document(t)
+	overlay, err := json.Marshal(map[string]any{"Replace": map[string]string{filepath.Join(module, "client.go"): path("client.go")}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, content := range map[string][]byte{"document.json": text, "overlay.json": overlay} {
+		if err := os.WriteFile(path(name), content, 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for _, args := range [][]string{
+		{"tool", "oapi-codegen", "-generate", "types,client", "-package", "main", "-o", path("client.go"), path("document.json")},
+		{"build", "-buildvcs=false", "-tags", "generated", "-overlay", path("overlay.json"), "-o", path("dashboardclient"), "."},
+	} {
+		cmd := exec.CommandContext(t.Context(), "go", args...)
+		cmd.Dir = module
+		cmd.Env = append(os.Environ(), "GOWORK=off", "CGO_ENABLED=0")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Fatalf("go %s: %v\n%s", strings.Join(args[:2], " "), err, out)
+		}
+	}
+	return path("dashboardclient")
+}

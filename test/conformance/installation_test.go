@@ -1,0 +1,233 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package conformance_test
+
+import (
+	"context"
+	"errors"
+	"flag"
+	"fmt"
+	"os"
+	"strings"
+	"testing"
+	"time"
+
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	clientgoscheme "k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kubevision-io/kubevision/hack/localcluster"
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/test/conformance/fixture"
+	"github.com/kubevision-io/kubevision/test/conformance/wire"
+)
+
+var (
+	installationURL = flag.String("url", "", "the `address` of kubevision-apiserver of the installation to test; without it, one is started")
+	installationCA  = flag.String("ca", "", "the `file` with the authority of its certificate; by default that of its Secret")
+	installationAs  = flag.String("admin-kubeconfig", "", "the `file` with an administrator's kubeconfig of its cluster; by default $KUBECONFIG")
+)
+
+const (
+	// ownPrefix begins the name of everything that these tests make.
+	ownPrefix = "conformance-"
+	// connecting bounds the look at the installation before the tests.
+	connecting = time.Minute
+	// removing is how long the cluster may take to remove what the tests have made.
+	removing = 2 * time.Minute
+)
+
+// runForeign runs the tests against an installation that is there already, and sees to it that nothing of theirs is left. It returns the
+// exit code.
+func runForeign(m *testing.M) int {
+	ctx, cancel := context.WithTimeout(context.Background(), connecting)
+	defer cancel()
+	found, err := connect(ctx)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "error:", err)
+		return 1
+	}
+	target = *found
+	code := m.Run()
+	if err := target.leave(); err != nil {
+		fmt.Fprintln(os.Stderr, "error:", err)
+		return max(code, 1)
+	}
+	return code
+}
+
+// connect finds out what the tests must know of the installation.
+func connect(ctx context.Context) (*Target, error) {
+	config, err := adminConfig()
+	if err != nil {
+		return nil, err
+	}
+	t := &Target{DirectURL: *installationURL, Kubernetes: impersonating(config)}
+	if t.Admin, err = adminClient(config); err != nil {
+		return nil, err
+	}
+	if t.DirectCA, err = authority(ctx, t.Admin); err != nil {
+		return nil, err
+	}
+	if t.Host, err = hostName(ctx, t.Admin); err != nil {
+		return nil, err
+	}
+	if t.older, err = failedLogins(ctx, t.Admin); err != nil {
+		return nil, err
+	}
+	anonymous := rest.AnonymousClientConfig(config)
+	c, err := wire.ForConfig(anonymous)
+	if err != nil {
+		return nil, err
+	}
+	if reaches(c)(ctx) == nil {
+		t.Anonymous = anonymous
+	}
+	return t, nil
+}
+
+func adminConfig() (*rest.Config, error) {
+	rules := clientcmd.NewDefaultClientConfigLoadingRules()
+	rules.ExplicitPath = *installationAs
+	config, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{}).ClientConfig()
+	if err != nil {
+		return nil, fmt.Errorf("reading the administrator's kubeconfig: %w", err)
+	}
+	config.QPS = -1 // the server's own fairness is enough
+	return config, nil
+}
+
+func adminClient(config *rest.Config) (client.Client, error) {
+	scheme := runtime.NewScheme()
+	if err := errors.Join(clientgoscheme.AddToScheme(scheme), kubevisionv1alpha1.AddToScheme(scheme)); err != nil {
+		return nil, fmt.Errorf("building a scheme: %w", err)
+	}
+	c, err := client.New(config, client.Options{Scheme: scheme})
+	if err != nil {
+		return nil, fmt.Errorf("making a client: %w", err)
+	}
+	return c, nil
+}
+
+// impersonating makes users of kube-apiserver out of an administrator, who may be anybody.
+func impersonating(admin *rest.Config) func(string, ...string) (*rest.Config, error) {
+	return func(user string, groups ...string) (*rest.Config, error) {
+		config := rest.CopyConfig(admin)
+		config.Impersonate = rest.ImpersonationConfig{UserName: user, Groups: groups}
+		return config, nil
+	}
+}
+
+// authority is what the server's certificate is signed by.
+func authority(ctx context.Context, admin client.Client) ([]byte, error) {
+	if *installationCA != "" {
+		text, err := os.ReadFile(*installationCA)
+		if err != nil {
+			return nil, fmt.Errorf("reading the authority: %w", err)
+		}
+		return text, nil
+	}
+	secret := &corev1.Secret{}
+	if err := admin.Get(ctx, client.ObjectKey{Namespace: fixture.SystemNamespace, Name: "kubevision-apiserver-tls"}, secret); err != nil {
+		return nil, fmt.Errorf("reading the server's certificate: %w", err)
+	}
+	return secret.Data["ca.crt"], nil
+}
+
+// hostName is the registration of the cluster that KubeVision runs in, or a name for one that is made for the tests.
+func hostName(ctx context.Context, admin client.Client) (string, error) {
+	var all kubevisionv1alpha1.KubeVisionClusterList
+	if err := admin.List(ctx, &all); err != nil {
+		return "", fmt.Errorf("listing clusters: %w", err)
+	}
+	for i := range all.Items {
+		if all.Items[i].Spec.InCluster && all.Items[i].DeletionTimestamp == nil {
+			return all.Items[i].Name, nil
+		}
+	}
+	return fixture.Name(ownPrefix + "host"), nil
+}
+
+func failedLogins(ctx context.Context, admin client.Client) (map[types.UID]bool, error) {
+	var all kubevisionv1alpha1.KubeVisionLoginThrottleList
+	if err := admin.List(ctx, &all); err != nil {
+		return nil, fmt.Errorf("listing login throttles: %w", err)
+	}
+	out := map[types.UID]bool{}
+	for i := range all.Items {
+		out[all.Items[i].UID] = true
+	}
+	return out, nil
+}
+
+// leave removes what the tests share, and waits until nothing is left of what they have made.
+func (target Target) leave() error {
+	ctx, cancel := context.WithTimeout(context.Background(), removing)
+	defer cancel()
+	if strings.HasPrefix(target.Host, ownPrefix) {
+		host := &kubevisionv1alpha1.KubeVisionCluster{ObjectMeta: metav1.ObjectMeta{Name: target.Host}}
+		if err := client.IgnoreNotFound(target.Admin.Delete(ctx, host)); err != nil {
+			return fmt.Errorf("removing the registration of the host: %w", err)
+		}
+	}
+	if err := target.forgiveAll(ctx); err != nil {
+		return err
+	}
+	return localcluster.Poll(ctx, removing, "wait until nothing of the tests is left", target.nothingLeft)
+}
+
+func (target Target) nothingLeft(ctx context.Context) error {
+	lists := []client.ObjectList{
+		&kubevisionv1alpha1.KubeVisionUserList{}, &kubevisionv1alpha1.KubeVisionClusterList{}, &kubevisionv1alpha1.KubeVisionRoleBindingList{},
+		&kubevisionv1alpha1.KubeVisionSessionList{}, &kubevisionv1alpha1.KubeVisionLoginThrottleList{},
+		&admissionregistrationv1.ValidatingAdmissionPolicyList{}, &admissionregistrationv1.ValidatingAdmissionPolicyBindingList{},
+		&corev1.NamespaceList{}, &corev1.SecretList{}, &rbacv1.ClusterRoleList{}, &rbacv1.ClusterRoleBindingList{}, &rbacv1.RoleBindingList{},
+	}
+	var left []string
+	for _, list := range lists {
+		if err := target.Admin.List(ctx, list); err != nil {
+			return fmt.Errorf("listing: %w", err)
+		}
+		items, err := ofTheTests(list)
+		if err != nil {
+			return err
+		}
+		left = append(left, items...)
+	}
+	if len(left) > 0 {
+		return fmt.Errorf("left: %s", strings.Join(left, ", "))
+	}
+	return nil
+}
+
+// ofTheTests are the names of the list's objects that were made by the tests, or for their users.
+func ofTheTests(list client.ObjectList) ([]string, error) {
+	var out []string
+	err := meta.EachListItem(list, func(item runtime.Object) error {
+		object, ok := item.(client.Object)
+		if !ok {
+			return fmt.Errorf("an item of %T is a %T", list, item)
+		}
+		made := object.GetName()
+		switch special := object.(type) {
+		case *kubevisionv1alpha1.KubeVisionSession:
+			made = special.Spec.UserName
+		case *kubevisionv1alpha1.KubeVisionLoginThrottle:
+			made = special.Spec.UserName
+		}
+		if strings.Contains(made, ownPrefix) {
+			out = append(out, fmt.Sprintf("%T %s", object, object.GetName()))
+		}
+		return nil
+	})
+	return out, err
+}

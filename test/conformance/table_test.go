@@ -1,0 +1,117 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package conformance_test
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"text/tabwriter"
+
+	"github.com/kubevision-io/kubevision/test/conformance/wire"
+)
+
+// leastWays is how many different requests must have been answered with each code, through each door.
+const leastWays = 2
+
+// results are those of all tests of this package.
+var results = &table{ways: map[cell]map[string]bool{}, tests: map[string]bool{}}
+
+// cell is one field of the table.
+type cell struct {
+	code int
+	door string
+}
+
+// table says which requests were answered with each code through each door, and whether they were to be.
+type table struct {
+	mu    sync.Mutex
+	doors []string
+	ways  map[cell]map[string]bool
+	tests map[string]bool
+}
+
+// through says which doors there are.
+func (r *table) through(ways []door) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.doors = nil
+	for _, d := range ways {
+		r.doors = append(r.doors, d.name)
+	}
+}
+
+// note writes down what came of a request that was to be answered with a code. The same way may be gone more than once.
+func (r *table) note(code int, door, way string, passed bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	at := cell{code, door}
+	if r.ways[at] == nil {
+		r.ways[at] = map[string]bool{}
+	}
+	before, known := r.ways[at][way]
+	r.ways[at][way] = passed && (before || !known)
+}
+
+// done says that a test has noted everything that it has to.
+func (r *table) done(t *testing.T) {
+	t.Helper()
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.tests[t.Name()] = true
+}
+
+// count is how many ways led to a code through a door, and how many led elsewhere.
+func (r *table) count(at cell) (passed, failed int) {
+	for _, ok := range r.ways[at] {
+		if ok {
+			passed++
+		} else {
+			failed++
+		}
+	}
+	return passed, failed
+}
+
+// gaps are the cells of the contract that too few ways have led to.
+func (r *table) gaps() []string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var out []string
+	for _, code := range wire.Codes() {
+		for _, d := range r.doors {
+			if passed, failed := r.count(cell{code, d}); passed < leastWays || failed > 0 {
+				out = append(out, fmt.Sprintf("%d through %s: %d ways as they should, %d not", code, d, passed, failed))
+			}
+		}
+	}
+	return out
+}
+
+func (r *table) String() string {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	var text strings.Builder
+	w := tabwriter.NewWriter(&text, 0, 0, 2, ' ', 0)
+	_, _ = fmt.Fprint(w, "code\t"+strings.Join(r.doors, "\t"))
+	codes := wire.Codes()
+	slices.Sort(codes)
+	for _, code := range codes {
+		_, _ = fmt.Fprintf(w, "\n%d", code)
+		for _, d := range r.doors {
+			switch passed, failed := r.count(cell{code, d}); {
+			case passed+failed == 0:
+				_, _ = fmt.Fprint(w, "\t-")
+			case failed > 0:
+				_, _ = fmt.Fprintf(w, "\t%d ok, %d FAILED", passed, failed)
+			default:
+				_, _ = fmt.Fprintf(w, "\t%d ok", passed)
+			}
+		}
+	}
+	_ = w.Flush()
+	return text.String()
+}

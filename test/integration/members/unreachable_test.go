@@ -1,0 +1,215 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package members
+
+import (
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kubevision-io/kubevision/test/conformance/wire"
+)
+
+const (
+	// leak is what a member says that nobody else may hear.
+	leak = "answer-of-a-member-canary"
+	// slow is the fault of a member that takes its time.
+	slow = "slow"
+	// patience is how long a member may hold up a request: the timeout of a call, and what a slow machine adds.
+	patience = 45 * time.Second
+)
+
+// ailing is a stand-in that was well when it was registered. Then it does to requests for pods what the test says.
+type ailing struct {
+	*standin
+
+	fault       atomic.Pointer[http.HandlerFunc]
+	certificate atomic.Pointer[tls.Certificate]
+	asked       atomic.Int64
+}
+
+func newAiling(t *testing.T) *ailing {
+	t.Helper()
+	a := &ailing{standin: &standin{}}
+	a.Server = httptest.NewUnstartedServer(http.HandlerFunc(a.serve))
+	a.TLS = &tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
+		if c := a.certificate.Load(); c != nil {
+			return &tls.Config{Certificates: []tls.Certificate{*c}, MinVersion: tls.VersionTLS12}, nil
+		}
+		return nil, nil //nolint:nilnil // the server's own
+	}, MinVersion: tls.VersionTLS12}
+	a.StartTLS()
+	t.Cleanup(func() {
+		a.CloseClientConnections()
+		a.Close()
+	})
+	return a
+}
+
+func (a *ailing) serve(w http.ResponseWriter, r *http.Request) {
+	fault := a.fault.Load()
+	switch {
+	case fault != nil && strings.HasPrefix(r.URL.Path, podsPath):
+		a.asked.Add(1)
+		(*fault)(w, r)
+	case r.URL.Path == "/api/v1":
+		write(w, metav1.APIResourceList{GroupVersion: "v1", APIResources: []metav1.APIResource{{
+			Name: "pods", Namespaced: true, Kind: "Pod", Verbs: metav1.Verbs{"get", "list", "create", "update", "patch", "delete"},
+		}}})
+	default:
+		a.standin.serve(w, r)
+	}
+}
+
+// answering answers with a status, a media type and a text, and with headers of names and values by turns.
+func answering(status int, mediaType, text string, header ...string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", mediaType)
+		w.Header().Set("X-Leak", leak)
+		for pair := range slices.Chunk(header, 2) {
+			w.Header().Set(pair[0], pair[1])
+		}
+		w.WriteHeader(status)
+		_, _ = w.Write([]byte(text))
+	}
+}
+
+func status(code int, reason metav1.StatusReason) string {
+	return fmt.Sprintf(`{"kind":"Status","apiVersion":"v1","status":"Failure","message":%q,"reason":%q,"code":%d}`, leak, reason, code)
+}
+
+// faults are what can be wrong with a server that can be spoken to.
+func faults() map[string]http.HandlerFunc {
+	const text, jsonText = "text/html", "application/json"
+	return map[string]http.HandlerFunc{
+		"text":               answering(http.StatusOK, text, leak),
+		"nothing":            answering(http.StatusOK, jsonText, ""),
+		"half an object":     answering(http.StatusOK, jsonText, `{"kind":"PodList","items":[{"metadata":{"name":"`+leak),
+		"another type":       answering(http.StatusOK, jsonText, `["`+leak+`"]`),
+		"no objects":         answering(http.StatusOK, jsonText, `{"kind":"PodList","items":["`+leak+`"],"metadata":"`+leak+`"}`),
+		"an error page":      answering(http.StatusBadGateway, text, leak),
+		"an error of its":    answering(http.StatusInternalServerError, jsonText, status(500, metav1.StatusReasonInternalError)),
+		"unauthorized":       answering(http.StatusUnauthorized, jsonText, status(401, metav1.StatusReasonUnauthorized), "Www-Authenticate", leak),
+		"busy":               answering(http.StatusTooManyRequests, jsonText, status(429, metav1.StatusReasonTooManyRequests), "Retry-After", "1"),
+		"busy for an hour":   answering(http.StatusTooManyRequests, jsonText, status(429, metav1.StatusReasonTooManyRequests), "Retry-After", "3600"),
+		"unavailable":        answering(http.StatusServiceUnavailable, text, leak, "Retry-After", "1"),
+		"a redirect":         answering(http.StatusPermanentRedirect, text, leak, "Location", "https://192.0.2.1/"+leak),
+		"a strange status":   answering(299, text, leak),
+		"a teapot":           answering(http.StatusTeapot, text, leak),
+		"cut at once":        func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
+		"cut in the middle":  cut(200),
+		"cut of a huge body": cut(1 << 40),
+		slow: func(_ http.ResponseWriter, r *http.Request) {
+			<-r.Context().Done()
+		},
+	}
+}
+
+// cut promises a body of some bytes, and goes away after the first.
+func cut(length int64) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Content-Length", fmt.Sprint(length))
+		_, _ = w.Write([]byte(`{"kind":"PodList","items":["` + leak + `",`))
+		panic(http.ErrAbortHandler)
+	}
+}
+
+// TestUnreachable: whatever a member does instead of answering as an API server does, it could not be reached; that is all anybody hears
+// of it, in time.
+func TestUnreachable(t *testing.T) {
+	for name, fault := range faults() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := newAiling(t)
+			p, c := onStandin(t, a.standin)
+			a.fault.Store(&fault)
+			for _, r := range podRequests(c.Name) {
+				before := a.asked.Load()
+				unreachable(t, p, a, r)
+				if r.Method == http.MethodGet && a.asked.Load() == before {
+					t.Errorf("%s %s: the member was not asked", r.Method, r.Path)
+				}
+				if name == slow {
+					break // the next ones would take as long, or fail without having been sent
+				}
+			}
+		})
+	}
+}
+
+// TestUnreachableByCertificate: a member whose certificate is good no more is sent nothing.
+func TestUnreachableByCertificate(t *testing.T) {
+	const renewed = "renewed" // which is good, so that it is time that makes the difference
+	for name, end := range map[string]time.Duration{"expired": -time.Minute, "not valid yet": 2 * time.Hour, renewed: 30 * time.Minute} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := newAiling(t)
+			p, c := onStandin(t, a.standin)
+			a.fault.Store(new(answering(http.StatusOK, "application/json", leak)))
+			a.certificate.Store(sameKey(t, a.TLS.Certificates[0], time.Now().Add(end)))
+			a.CloseClientConnections()
+			for _, r := range podRequests(c.Name) {
+				unreachable(t, p, a, r)
+			}
+			if n := a.asked.Load(); (n != 0) != (name == renewed) {
+				t.Errorf("it was sent %d requests", n)
+			}
+		})
+	}
+}
+
+// sameKey is a certificate like another one, and signed by it, that is good for an hour and ends at another time.
+func sameKey(t *testing.T, good tls.Certificate, end time.Time) *tls.Certificate {
+	t.Helper()
+	changed := *good.Leaf
+	changed.NotBefore, changed.NotAfter = end.Add(-time.Hour), end
+	raw, err := x509.CreateCertificate(rand.Reader, &changed, good.Leaf, good.Leaf.PublicKey, good.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &tls.Certificate{Certificate: [][]byte{raw}, PrivateKey: good.PrivateKey}
+}
+
+// podRequests are requests of every kind about the pods of a cluster.
+func podRequests(cluster string) []wire.Request {
+	path := wire.DirectPath + "/clusters/" + cluster + "/namespaces/default/resources/pods"
+	const pod = `{"apiVersion":"v1","kind":"Pod","metadata":{"name":"one","resourceVersion":"1"}}`
+	return []wire.Request{
+		{Method: http.MethodGet, Path: path},
+		{Method: http.MethodGet, Path: path + "/one"},
+		{Method: http.MethodPost, Path: path, Body: pod},
+		{Method: http.MethodPut, Path: path + "/one", Body: pod},
+		{Method: http.MethodPatch, Path: path + "/one", Body: `{}`, Header: http.Header{"Content-Type": {"application/merge-patch+json"}}},
+		{Method: http.MethodDelete, Path: path + "/one"},
+	}
+}
+
+// unreachable wants that a request is answered with 50200 and nothing that the member said or is.
+func unreachable(t *testing.T, p *person, a *ailing, r wire.Request) {
+	t.Helper()
+	r.Bearer = p.token
+	begun := time.Now()
+	response := p.client.Send(t, r)
+	response.Envelope(t).Want(t, wire.Unreachable)
+	if took := time.Since(begun); took > patience {
+		t.Errorf("%s %s took %s", r.Method, r.Path, took)
+	}
+	said := fmt.Sprint(response.Header) + string(response.Body)
+	for _, secret := range []string{leak, strings.TrimPrefix(a.URL, "https://"), shortLived, registeredToken} {
+		if strings.Contains(said, secret) {
+			t.Errorf("%s %s says %q: %s", r.Method, r.Path, secret, said)
+		}
+	}
+}
