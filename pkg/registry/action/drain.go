@@ -20,7 +20,7 @@ import (
 )
 
 const (
-	// defaultDrainTime is for how long evictions are tried; maxDrainTime leaves the request time for the calls that are on their way then.
+	// defaultDrainTime is for how long evictions are tried again, in seconds; maxDrainTime stays below the time that a request has.
 	defaultDrainTime = 30
 	maxDrainTime     = 45
 )
@@ -30,7 +30,7 @@ type draining struct {
 	caller  *clusters.Caller
 	pods    target.Target
 	options dashboardv1alpha1.DrainRequest
-	// until is when evictions are not tried any more.
+	// until is when evictions are not tried again any more.
 	until time.Time
 	// found are the Pods of the node; results are what becomes of them, in the same order.
 	found   []corev1.Pod

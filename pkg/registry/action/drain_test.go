@@ -4,8 +4,10 @@
 package action
 
 import (
+	"context"
 	"strings"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -112,5 +114,19 @@ func TestHopeless(t *testing.T) {
 		if got := err != nil; got != (tc.want != dashboardv1alpha1.CodeOK) || (got && envelope.As(err).Code != tc.want) {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// TestNoTimeLeft: no eviction is begun that the request could not wait for, and what is known of a Pod stays.
+func TestNoTimeLeft(t *testing.T) {
+	ctx, cancel := context.WithTimeout(t.Context(), reserve-time.Second)
+	defer cancel()
+	d, waiting, err := planned(dashboardv1alpha1.DrainRequest{Force: true}, podOf("a", func(*corev1.Pod) {}), podOf("b", func(*corev1.Pod) {}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	d.results[1].Status, d.results[1].Reason = dashboardv1alpha1.DrainBlocked, "budget"
+	if left := d.evictAll(ctx, waiting); left != 2 || d.results[0].Status != dashboardv1alpha1.DrainBlocked || d.results[1].Reason != "budget" {
+		t.Errorf("%d left: %+v", left, d.results)
 	}
 }

@@ -22,8 +22,12 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/registry/target"
 )
 
-// evictionPause is the time between two tries.
-const evictionPause = 2 * time.Second
+const (
+	// evictionPause is the time between two tries.
+	evictionPause = 2 * time.Second
+	// reserve is what evictions that have begun have left of a request's time.
+	reserve = 5 * time.Second
+)
 
 // evictAll tries each Pod, and those that were blocked again until time is up. It returns how many are left. Each Pod has a try before any has
 // another one, so that those that are blocked do not hold up the rest.
@@ -66,8 +70,10 @@ func (d *draining) pause(ctx context.Context) bool {
 // evict tries to evict a Pod, and notes what became of it.
 func (d *draining) evict(ctx context.Context, i int) {
 	pod, result := &d.found[i], &d.results[i]
-	if result.Status == "" && !time.Now().Before(d.until) {
-		result.Status, result.Reason = dashboardv1alpha1.DrainBlocked, "time was up before its turn: call the drain again"
+	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < reserve {
+		if result.Status == "" {
+			result.Status, result.Reason = dashboardv1alpha1.DrainBlocked, "time was up before its turn: call the drain again"
+		}
 		return
 	}
 	err := d.callEviction(ctx, pod)

@@ -4,6 +4,7 @@
 package action
 
 import (
+	"context"
 	"reflect"
 	"slices"
 
@@ -17,7 +18,11 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/registry/target"
 )
 
-const fieldRevision = "revision"
+const (
+	fieldRevision = "revision"
+	// maxTries is how often a rollback is tried against changes of the status.
+	maxTries = 5
+)
 
 func rollback(r *routes.Request, caller *clusters.Caller) (routes.Result, error) {
 	var request dashboardv1alpha1.RollbackRequest
@@ -43,10 +48,31 @@ func rollback(r *routes.Request, caller *clusters.Caller) (routes.Result, error)
 	}
 	changed := !reflect.DeepEqual(w.Spec.Template, chosen.template)
 	// What changes nothing is sent too: whether the caller may roll back is the cluster's to say.
-	answer, err := patch(r.Context(), caller, t, change{kind: types.JSONPatchType, body: steps(w, chosen, changed && isDeployment(t))})
+	answer, err := goBack(r.Context(), caller, t, w, chosen, changed && isDeployment(t))
 	return routes.Result{
 		Data: dashboardv1alpha1.Rollback{Revision: chosen.number, Changed: changed}, Meta: dashboardv1alpha1.Meta{Warnings: answer.Warnings},
 	}, err
+}
+
+// goBack tries again where only the status has changed meanwhile, as it does all the time while a workload is rolled out.
+func goBack(
+	ctx context.Context, caller *clusters.Caller, t target.Target, w *workload, chosen *revision, withAnnotations bool,
+) (answer clusters.Answer, err error) {
+	for range maxTries {
+		answer, err = patch(ctx, caller, t, change{kind: types.JSONPatchType, body: steps(w, chosen, withAnnotations)})
+		if err == nil || envelope.As(err).Code != dashboardv1alpha1.CodeStale {
+			return answer, err
+		}
+		now := &workload{}
+		if err := read(ctx, caller, t, nil, now); err != nil {
+			return answer, err
+		}
+		if now.Metadata.UID != w.Metadata.UID || now.Metadata.Generation != w.Metadata.Generation {
+			return answer, err
+		}
+		w = now
+	}
+	return answer, err
 }
 
 // choose finds a revision by its number, or the one before the current one.

@@ -76,9 +76,9 @@ func TestRollbackDeployment(t *testing.T) {
 	if spec := d.Spec.Template; len(spec.Spec.Containers) != 2 || spec.Annotations["added"] != "x" || d.Annotations["kubernetes.io/change-cause"] != "two" {
 		t.Errorf("after a rollback to 2: %+v %+v", d.Annotations, spec)
 	}
-	before := read(t, d).ResourceVersion
+	before := read(t, d).Generation
 	dev.post(t, "/namespaces/"+ns+"/resources/deployments/web/rollback", `{"revision":4}`).Want(t, wire.OK).Into(t, &done)
-	if done.Changed || read(t, d).ResourceVersion != before {
+	if done.Changed || read(t, d).Generation != before {
 		t.Errorf("a rollback to the current revision: %+v", done)
 	}
 
