@@ -76,7 +76,8 @@ func countPods(pods []corev1.Pod, out *dashboardv1alpha1.Overview) {
 	phases := &out.PodStatusDistribution
 	out.Pods += int64(len(pods))
 	for i := range pods {
-		switch pods[i].Status.Phase {
+		pod := &pods[i]
+		switch pod.Status.Phase {
 		case corev1.PodRunning:
 			phases.Running++
 		case corev1.PodPending:
@@ -92,7 +93,7 @@ func countPods(pods []corev1.Pod, out *dashboardv1alpha1.Overview) {
 		default:
 			phases.Unknown++
 		}
-		addWanted(&pods[i].Spec, &out.Resources)
+		addWanted(&pod.Spec, &out.Resources)
 	}
 	out.RunningPods = phases.Running
 }
