@@ -160,9 +160,12 @@ func (o operation) values() ([]string, error) {
 	if o.From != nil && (!strings.HasPrefix(*o.From, data) || !strings.HasPrefix(o.Path, data)) {
 		return nil, envelope.Invalid("from", "in a Secret, values are moved and copied within %s only: elsewhere they would show", fieldData)
 	}
+	if len(o.Value) == 0 {
+		return nil, nil
+	}
 	var value any
 	if err := json.Unmarshal(o.Value, &value); err != nil {
-		return nil, nil // there is none
+		return nil, envelope.Invalid("value", "the value of an operation is not JSON")
 	}
 	found := texts(value)
 	if slices.ContainsFunc(found, func(text string) bool { return isPlaceholder(text) }) {

@@ -51,12 +51,14 @@ func Codes() []int {
 
 // Meta is what stands beside the data.
 type Meta struct {
-	RequestID         string `json:"requestId"`
-	Source            string `json:"source"`
-	Field             string `json:"field"`
-	Continue          string `json:"continue"`
-	Total             *int64 `json:"total"`
-	RetryAfterSeconds int64  `json:"retryAfterSeconds"`
+	RequestID         string   `json:"requestId"`
+	Source            string   `json:"source"`
+	Field             string   `json:"field"`
+	Continue          string   `json:"continue"`
+	Total             *int64   `json:"total"`
+	RetryAfterSeconds int64    `json:"retryAfterSeconds"`
+	Partial           bool     `json:"partial"`
+	Namespaces        []string `json:"namespaces"`
 }
 
 // Envelope is an answer of the API.

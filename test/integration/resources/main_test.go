@@ -5,7 +5,6 @@
 package resources
 
 import (
-	"context"
 	"encoding/json"
 	"net/http"
 	"os"
@@ -100,6 +99,16 @@ func at(o object, path ...string) any {
 	return current
 }
 
+// part is an object in an object.
+func part(tb testing.TB, o object, field string) object {
+	tb.Helper()
+	found, ok := o[field].(object)
+	if !ok {
+		tb.Fatalf("there is no object %s in %v", field, o)
+	}
+	return found
+}
+
 // encoded is an object as a body.
 func encoded(tb testing.TB, o any) string {
 	tb.Helper()
@@ -121,12 +130,4 @@ func names(tb testing.TB, e wire.Envelope) []string {
 		out = append(out, name)
 	}
 	return out
-}
-
-// becomes waits until a request is answered with a code.
-func (p person) becomes(tb testing.TB, code int, path string) {
-	tb.Helper()
-	fixture.Eventually(tb, "wait for "+path, func(ctx context.Context) error {
-		return p.client.Answers(ctx, code, wire.Request{Path: wire.DirectPath + "/clusters/" + host + path, Bearer: p.AccessToken})
-	})
 }

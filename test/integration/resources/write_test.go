@@ -38,7 +38,7 @@ func TestLifecycle(t *testing.T) {
 	dev.send(t, http.MethodPost, in(ns, "deployments"), yamlType, deployment).Want(t, wire.Conflict)
 
 	read := decoded(t, dev.get(t, web))
-	at(read, "spec").(object)["replicas"] = 3.0 //nolint:forcetypeassert // a Deployment has a spec
+	part(t, read, "spec")["replicas"] = 3.0
 	replaced := decoded(t, dev.send(t, http.MethodPut, web, jsonType, encoded(t, read)))
 	if at(replaced, "spec", "replicas") != 3.0 {
 		t.Errorf("replaced %v", replaced)
@@ -46,7 +46,7 @@ func TestLifecycle(t *testing.T) {
 	if e := dev.send(t, http.MethodPut, web, jsonType, encoded(t, read)).Want(t, wire.Stale); !strings.Contains(e.Message, "modified") {
 		t.Errorf("the message is %q", e.Message)
 	}
-	delete(read["metadata"].(object), "resourceVersion") //nolint:forcetypeassert // an object has metadata
+	delete(part(t, read, "metadata"), "resourceVersion")
 	if e := dev.send(t, http.MethodPut, web, jsonType, encoded(t, read)).Want(t, wire.Required); e.Meta.Field != "metadata.resourceVersion" {
 		t.Errorf("the field is %q", e.Meta.Field)
 	}
@@ -138,7 +138,7 @@ func TestWhereAManifestMayGo(t *testing.T) {
 		return encoded(t, o)
 	}
 	meta := func(field string, value any) string {
-		return config(func(o object) { o["metadata"].(object)[field] = value }) //nolint:forcetypeassert // made above
+		return config(func(o object) { part(t, o, "metadata")[field] = value })
 	}
 	for name, tc := range map[string]struct {
 		code             int

@@ -1,0 +1,118 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package resources
+
+import (
+	"fmt"
+	"net/url"
+	"slices"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kubevision-io/kubevision/test/conformance/wire"
+)
+
+func labelled(tb testing.TB, ns, name string, labels map[string]string, size int) {
+	tb.Helper()
+	set().Create(tb, &corev1.ConfigMap{
+		ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: name, Labels: labels}, Data: map[string]string{"size": fmt.Sprintf("%03d", size)},
+	})
+}
+
+// TestSearchAndOrder of a list, which Kubernetes has no query for.
+func TestSearchAndOrder(t *testing.T) {
+	ns := set().Namespace(t, "list")
+	viewer := newPerson(t, "readonly", ns)
+	test := map[string]string{"test": "list"}
+	labelled(t, ns, "blue", test, 3)
+	labelled(t, ns, "amber", test, 2)
+	labelled(t, ns, "cyan", map[string]string{"test": "list", "Tint": "Blueish"}, 1)
+	list := in(ns, "configmaps") + "?labelSelector=test%3Dlist"
+	for name, tc := range map[string]struct {
+		query string
+		want  []string
+	}{
+		"a name":                {"&q=mbe", []string{"amber"}},
+		"in any case":           {"&q=BLUE", []string{"blue", "cyan"}},
+		"a label":               {"&q=tint%3D", []string{"cyan"}},
+		"no value":              {"&q=003", nil},
+		"by name":               {"&sortBy=name", []string{"amber", "blue", "cyan"}},
+		"the other way":         {"&sortBy=name&order=desc", []string{"cyan", "blue", "amber"}},
+		"by a field":            {"&sortBy=data.size", []string{"cyan", "amber", "blue"}},
+		"by a field of few":     {"&sortBy=metadata.labels.Tint&order=desc", []string{"cyan", "amber", "blue"}},
+		"the youngest":          {"&sortBy=metadata.resourceVersion&order=desc&limit=1", []string{"cyan"}},
+		"of what was found":     {"&q=blue&sortBy=data.size", []string{"cyan", "blue"}},
+		"a field there is none": {"&sortBy=spec.none", []string{"amber", "blue", "cyan"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := names(t, viewer.get(t, list+tc.query)); !slices.Equal(got, append([]string{}, tc.want...)) {
+				t.Errorf("got %v, want %v", got, tc.want)
+			}
+		})
+	}
+	for query, field := range map[string]string{
+		"sortBy=a..b": "sortBy", "sortBy=$": "sortBy", "order=up": "order", "sortBy=name&continue=rubbish": "continue", "includeMetrics=1": "includeMetrics",
+	} {
+		if e := viewer.get(t, in(ns, "configmaps")+"?"+query).Want(t, wire.Invalid); e.Meta.Field != field {
+			t.Errorf("%s: the field is %q", query, e.Meta.Field)
+		}
+	}
+}
+
+// TestPages of a list that was sorted: each object once, and the total of all. A token is good for its own list only.
+func TestPages(t *testing.T) {
+	ns := set().Namespace(t, "pages")
+	viewer := newPerson(t, "readonly", ns)
+	for i := range 5 {
+		labelled(t, ns, fmt.Sprintf("c%d", i), map[string]string{"page": "1"}, 9-i)
+	}
+	list := in(ns, "configmaps") + "?limit=2&labelSelector=page&sortBy=data.size"
+	var got []string
+	next := ""
+	for pages := 1; ; pages++ {
+		e := viewer.get(t, list+"&continue="+url.QueryEscape(next))
+		got = append(got, names(t, e)...)
+		if e.Meta.Total == nil || *e.Meta.Total != 5 {
+			t.Errorf("page %d: the total is %v", pages, e.Meta.Total)
+		}
+		if next = e.Meta.Continue; next == "" || pages > 5 {
+			break
+		}
+		viewer.get(t, in(ns, "configmaps")+"?sortBy=name&continue="+url.QueryEscape(next)).Want(t, wire.Invalid)
+	}
+	if want := []string{"c4", "c3", "c2", "c1", "c0"}; !slices.Equal(got, want) {
+		t.Errorf("got %v, want %v", got, want)
+	}
+}
+
+// TestAllNamespacesOfSomebodyWithTwo is the union of theirs, and says that there may be more.
+func TestAllNamespacesOfSomebodyWithTwo(t *testing.T) {
+	one, two, foreign := set().Namespace(t, "one"), set().Namespace(t, "two"), set().Namespace(t, "foreign")
+	viewer := newPerson(t, "readonly", one, two)
+	for i, ns := range []string{one, two, foreign} {
+		labelled(t, ns, fmt.Sprintf("in%d", i), map[string]string{"union": one}, i)
+		labelled(t, ns, fmt.Sprintf("also%d", i), map[string]string{"union": one}, i)
+	}
+	list := "/resources/configmaps?labelSelector=union%3D" + one
+	e := viewer.get(t, list)
+	if got := names(t, e); !slices.Equal(got, []string{"also0", "in0", "also1", "in1"}) || e.Meta.Total == nil || *e.Meta.Total != 4 {
+		t.Errorf("got %v, total %v", got, e.Meta.Total)
+	}
+	if !e.Meta.Partial || !slices.Equal(e.Meta.Namespaces, []string{one, two}) {
+		t.Errorf("partial %v, of %v", e.Meta.Partial, e.Meta.Namespaces)
+	}
+	first := viewer.get(t, list+"&limit=3")
+	second := viewer.get(t, list+"&limit=3&continue="+url.QueryEscape(first.Meta.Continue))
+	if got := append(names(t, first), names(t, second)...); !slices.Equal(got, []string{"also0", "in0", "also1", "in1"}) || second.Meta.Continue != "" {
+		t.Errorf("in pages: %v", got)
+	}
+	if got := names(t, viewer.get(t, list+"&sortBy=data.size&order=desc&q=in")); !slices.Equal(got, []string{"in1", "in0"}) {
+		t.Errorf("sorted: %v", got)
+	}
+	viewer.get(t, "/resources/configmaps?namespace="+foreign).Want(t, wire.NamespaceForbidden)
+	viewer.get(t, "/resources/secrets").Want(t, wire.Forbidden)
+	viewer.get(t, "/resources/nodes").Want(t, wire.Forbidden)
+}
