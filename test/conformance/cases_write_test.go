@@ -4,6 +4,7 @@
 package conformance_test
 
 import (
+	"fmt"
 	"maps"
 	"net/http"
 	"strings"
@@ -94,15 +95,14 @@ func (w writer) unparseable() map[string]probe {
 	text := func(text string) probe {
 		return w.send(wire.Unparseable, "", http.MethodPost, w.c.configs(), yamlType, text)
 	}
-	bomb := "a: &a [x, x, x, x, x, x, x, x, x, x]\n"
-	for _, name := range []string{"b", "c", "d", "e", "f", "g", "h"} {
-		previous := string(name[0] - 1)
-		bomb += name + ": &" + name + " [" + strings.Repeat("*"+previous+", ", 9) + "*" + previous + "]\n"
+	bomb := []string{"a: &a [x]"}
+	for name := 'b'; name <= 'i'; name++ {
+		bomb = append(bomb, fmt.Sprintf("%c: &%c [%s]", name, name, strings.Repeat(fmt.Sprintf("*%c, ", name-1), 10)))
 	}
 	return map[string]probe{
 		"YAML that ends too soon":   text("kind: [ConfigMap"),
 		"YAML of several documents": text("kind: ConfigMap\n---\nkind: ConfigMap\n"),
-		"an alias bomb":             text(bomb),
+		"an alias bomb":             text(strings.Join(bomb, "\n")),
 		"YAML with a key twice":     text("kind: ConfigMap\nkind: ConfigMap\n"),
 		"YAML that is a text":       text("ConfigMap"),
 		"half a manifest":           w.create(wire.Unparseable, "", `{"apiVersion":"v1"`),

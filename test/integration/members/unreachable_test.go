@@ -4,13 +4,18 @@
 package members
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/tls"
 	"crypto/x509"
+	"crypto/x509/pkix"
 	"fmt"
+	"math/big"
 	"net/http"
 	"net/http/httptest"
 	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -120,7 +125,7 @@ func faults() map[string]http.HandlerFunc {
 func cut(length int64) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
-		w.Header().Set("Content-Length", fmt.Sprint(length))
+		w.Header().Set("Content-Length", strconv.FormatInt(length, 10))
 		_, _ = w.Write([]byte(`{"kind":"PodList","items":["` + leak + `",`))
 		panic(http.ErrAbortHandler)
 	}
@@ -158,7 +163,7 @@ func TestUnreachableByCertificate(t *testing.T) {
 			a := newAiling(t)
 			p, c := onStandin(t, a.standin)
 			a.fault.Store(new(answering(http.StatusOK, "application/json", leak)))
-			a.certificate.Store(sameKey(t, a.TLS.Certificates[0], time.Now().Add(end)))
+			a.certificate.Store(issued(t, a.TLS.Certificates[0], time.Now().Add(end)))
 			a.CloseClientConnections()
 			for _, r := range podRequests(c.Name) {
 				unreachable(t, p, a, r)
@@ -170,16 +175,21 @@ func TestUnreachableByCertificate(t *testing.T) {
 	}
 }
 
-// sameKey is a certificate like another one, and signed by it, that is good for an hour and ends at another time.
-func sameKey(t *testing.T, good tls.Certificate, end time.Time) *tls.Certificate {
+// issued is a certificate for the same names as another one, and signed by it, that is good for an hour and ends at some time.
+func issued(t *testing.T, good tls.Certificate, end time.Time) *tls.Certificate {
 	t.Helper()
-	changed := *good.Leaf
-	changed.NotBefore, changed.NotAfter = end.Add(-time.Hour), end
-	raw, err := x509.CreateCertificate(rand.Reader, &changed, good.Leaf, good.Leaf.PublicKey, good.PrivateKey)
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return &tls.Certificate{Certificate: [][]byte{raw}, PrivateKey: good.PrivateKey}
+	raw, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{
+		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "member"}, NotBefore: end.Add(-time.Hour), NotAfter: end,
+		DNSNames: good.Leaf.DNSNames, IPAddresses: good.Leaf.IPAddresses, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+	}, good.Leaf, key.Public(), good.PrivateKey)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &tls.Certificate{Certificate: [][]byte{raw}, PrivateKey: key}
 }
 
 // podRequests are requests of every kind about the pods of a cluster.
