@@ -42,6 +42,9 @@ CHOOSE_RACE = if [ "$$($(HAVE_CGO))" = yes ]; then race=-race; export CGO_ENABLE
 # Makes Kubernetes' client libraries fail loudly where a shared object is changed or a watch event cannot be decoded.
 TEST_ENV = KUBE_CACHE_MUTATION_DETECTOR=true KUBE_PANIC_WATCH_DECODE_ERROR=true
 
+# The programs under test, for all packages of tests.
+TEST_PROGRAMS = $(CURDIR)/bin/test
+
 # Builds what is missing of the local control plane and tells the tests where it is.
 CONTROL_PLANE = KUBEBUILDER_ASSETS="$$(hack/controlplane/build.sh)" && export KUBEBUILDER_ASSETS
 
@@ -66,11 +69,12 @@ stop: ## Stop what "make run" started.
 ##@ Testing
 
 .PHONY: test
-# Two packages at a time, each with a control plane of its own: most of what they do is to wait. The packages are compiled beforehand.
+# Three packages at a time, each with a control plane of its own: much of what they do is to wait. The packages and the programs are compiled
+# beforehand, and "make verify" vets.
 test: ## Run all tests: unit, integration and conformance.
 	@$(CHOOSE_RACE); \
-	go build $$race $(PKG) && $(CONTROL_PLANE) && \
-	$(TEST_ENV) go test $$race -p 3 -count 1 -timeout 30m $(TESTFLAGS) $(PKG)
+	go build $$race $(PKG) && go build $$race -o $(TEST_PROGRAMS)/ ./cmd/... && $(CONTROL_PLANE) && \
+	KUBEVISION_PROGRAMS=$(TEST_PROGRAMS) $(TEST_ENV) go test $$race -vet=off -p 3 -count 1 -timeout 30m $(TESTFLAGS) $(PKG)
 
 .PHONY: test-unit
 test-unit: ## Run the tests that need no control plane.

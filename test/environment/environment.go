@@ -66,6 +66,9 @@ func (e *Environment) stopOthers() error {
 	return errors.Join(errs...)
 }
 
+// programsVariable names a directory with the programs, where somebody has built them already, for many packages of tests.
+const programsVariable = "KUBEVISION_PROGRAMS"
+
 // Main starts an environment, and runs the tests of a package with it. With -short, nothing is started and nothing is
 // run: these tests need a control plane.
 //
@@ -89,8 +92,12 @@ func Main(m *testing.M, use func(*Environment)) (code int) {
 		}
 		fmt.Fprintln(os.Stderr, "logs are in", dir)
 	}()
-	if err := build(ctx, filepath.Join(dir, "bin")); err != nil {
-		return failed(err)
+	programs := os.Getenv(programsVariable)
+	if programs == "" {
+		programs = filepath.Join(dir, "bin")
+		if err := build(ctx, programs); err != nil {
+			return failed(err)
+		}
 	}
 	cluster, err := localcluster.Start(ctx, localcluster.Options{Dir: filepath.Join(dir, "cluster"), Log: os.Stderr})
 	if err != nil {
@@ -101,7 +108,7 @@ func Main(m *testing.M, use func(*Environment)) (code int) {
 			code = max(code, failed(err))
 		}
 	}()
-	e, err := install(ctx, cluster, filepath.Join(dir, "bin"))
+	e, err := install(ctx, cluster, programs)
 	if err != nil {
 		return failed(err)
 	}
