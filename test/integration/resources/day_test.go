@@ -38,7 +38,7 @@ func TestADay(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
-	shell := exec.CommandContext(ctx, "bash", "-c", script) //nolint:gosec // it is the page that is under test
+	shell := exec.CommandContext(ctx, "bash", "-c", script)
 	shell.Env = append(os.Environ(), "API="+env.KubeVision.Endpoint()+wire.DirectPath+"/clusters/"+host, "AUTH=Authorization: Bearer "+admin.AccessToken,
 		"CURL_CA_BUNDLE="+env.KubeVision.CAFile())
 	out, err := shell.CombinedOutput()
