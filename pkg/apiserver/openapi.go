@@ -11,7 +11,9 @@ import (
 	apiopenapi "k8s.io/apiserver/pkg/endpoints/openapi"
 	genericapiserver "k8s.io/apiserver/pkg/server"
 	"k8s.io/kube-openapi/pkg/common"
+	"k8s.io/kube-openapi/pkg/validation/spec"
 
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/openapi"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
 )
@@ -21,10 +23,10 @@ const apiTitle = "KubeVision"
 // setOpenAPI describes the routes in both versions of OpenAPI. kube-apiserver merges them into its own documents.
 func setOpenAPI(c *genericapiserver.Config, scheme *runtime.Scheme) {
 	namer := apiopenapi.NewDefinitionNamer(scheme)
-	c.OpenAPIConfig = genericapiserver.DefaultOpenAPIConfig(openapi.GetOpenAPIDefinitions, namer)
+	c.OpenAPIConfig = genericapiserver.DefaultOpenAPIConfig(definitions, namer)
 	c.OpenAPIConfig.Info.Title = apiTitle
 	c.OpenAPIConfig.GetOperationIDAndTagsFromRoute = operationIDAndTags
-	c.OpenAPIV3Config = genericapiserver.DefaultOpenAPIV3Config(openapi.GetOpenAPIDefinitions, namer)
+	c.OpenAPIV3Config = genericapiserver.DefaultOpenAPIV3Config(definitions, namer)
 	c.OpenAPIV3Config.Info.Title = apiTitle
 	c.OpenAPIV3Config.GetOperationIDAndTagsFromRoute = operationIDAndTags
 	c.OpenAPIV3Config.PostProcessSpec = describeBodies
@@ -39,4 +41,22 @@ func operationIDAndTags(r common.Route) (string, []string, error) {
 	}
 	tag, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
 	return r.OperationName(), []string{tag}, nil
+}
+
+// definitions describe the generated types, and the arrays that are bodies: the generator describes structs only.
+func definitions(ref common.ReferenceCallback) map[string]common.OpenAPIDefinition {
+	out := openapi.GetOpenAPIDefinitions(ref)
+	for name, item := range map[string]string{
+		dashboardv1alpha1.BatchDelete{}.OpenAPIModelName():  dashboardv1alpha1.BatchDeleteItem{}.OpenAPIModelName(),
+		dashboardv1alpha1.BatchRestart{}.OpenAPIModelName(): dashboardv1alpha1.BatchRestartItem{}.OpenAPIModelName(),
+	} {
+		items := spec.Schema{SchemaProps: spec.SchemaProps{Ref: ref(item)}}
+		out[name] = common.OpenAPIDefinition{
+			Schema: spec.Schema{SchemaProps: spec.SchemaProps{
+				Description: "The objects that the batch is about.", Type: []string{"array"}, Items: &spec.SchemaOrArray{Schema: &items},
+			}},
+			Dependencies: []string{item},
+		}
+	}
+	return out
 }

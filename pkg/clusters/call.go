@@ -5,6 +5,7 @@ package clusters
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"net/url"
 
@@ -44,6 +45,25 @@ type Answer struct {
 
 // Do makes a call as the user. Errors are those of the API server, or say that it was not reached.
 func (c *Caller) Do(ctx context.Context, call Call) (Answer, error) {
+	result := c.request(call).Do(ctx)
+	if err := result.Error(); err != nil { // Raw alone would leave out what the API server said
+		return Answer{}, err
+	}
+	answer := Answer{}
+	for _, w := range result.Warnings() {
+		answer.Warnings = append(answer.Warnings, w.Text)
+	}
+	var err error
+	answer.Body, err = result.Raw()
+	return answer, err
+}
+
+// Stream is Do for an answer that is read while it comes. The reader must be closed.
+func (c *Caller) Stream(ctx context.Context, call Call) (io.ReadCloser, error) {
+	return c.request(call).Stream(ctx)
+}
+
+func (c *Caller) request(call Call) *rest.Request {
 	method, accept, contentType := call.Method, call.Accept, call.ContentType
 	if method == "" {
 		method = http.MethodGet
@@ -67,17 +87,7 @@ func (c *Caller) Do(ctx context.Context, call Call) (Answer, error) {
 		}
 		request = request.SetHeader("Content-Type", contentType).Body(call.Body)
 	}
-	result := request.Do(ctx)
-	if err := result.Error(); err != nil { // Raw alone would leave out what the API server said
-		return Answer{}, err
-	}
-	answer := Answer{}
-	for _, w := range result.Warnings() {
-		answer.Warnings = append(answer.Warnings, w.Text)
-	}
-	var err error
-	answer.Body, err = result.Raw()
-	return answer, err
+	return request
 }
 
 // Get reads objects as JSON: a list where the name is empty, of all namespaces where the namespace is.

@@ -22,46 +22,20 @@ type Object map[string]json.RawMessage
 
 // List is a page of objects as callers see them.
 type List struct {
+	Page
+
 	Items []Object
-	// Continue fetches the next page; empty on the last.
-	Continue string
-
-	remaining *int64
-}
-
-// Total is the number of objects that match, nil where the cluster did not say how many are left.
-func (l List) Total() *int64 {
-	switch {
-	case l.Continue == "":
-		return new(int64(len(l.Items)))
-	case l.remaining != nil:
-		return new(int64(len(l.Items)) + *l.remaining)
-	default:
-		return nil
-	}
 }
 
 // DecodeList reads a list of the cluster's API server.
 func DecodeList(body []byte, r clusters.Resource) (List, error) {
-	var list struct {
-		Metadata struct {
-			Continue           string `json:"continue"`
-			RemainingItemCount *int64 `json:"remainingItemCount"`
-		} `json:"metadata"`
-		Items *[]Object `json:"items"`
-	}
-	if err := json.Unmarshal(body, &list); err != nil {
-		return List{}, unreadable(err)
-	}
-	if list.Items == nil {
-		return List{}, unreadable(fmt.Errorf("the list of %s has no items", r.GroupVersionResource.Resource))
-	}
-	for _, o := range *list.Items {
-		if err := o.present(r, IsSecret(r)); err != nil {
-			return List{}, err
-		}
-	}
-	return List{Items: *list.Items, Continue: list.Metadata.Continue, remaining: list.Metadata.RemainingItemCount}, nil
+	list := List{Items: []Object{}}
+	page, err := ReadList(bytes.NewReader(body), r, func(o Object) error {
+		list.Items = append(list.Items, o)
+		return nil
+	})
+	list.Page = page
+	return list, err
 }
 
 // Decode reads an object of the cluster's API server.

@@ -22,7 +22,10 @@ import (
 const jsonType = "application/json"
 
 // withoutBody are the operations that change something and take no body.
-var withoutBody = []string{"logout", "testCluster", "resetTwoFactor", "revokeSessions"}
+var withoutBody = []string{
+	"logout", "testCluster", "resetTwoFactor", "revokeSessions", "restartNamespaceKind", "restartNamespaceObject", "restartClusterObject",
+	"cordonNode", "uncordonNode", "refreshCustomResources",
+}
 
 // document is the OpenAPI document of the API's group, as kube-apiserver gives it to anybody who is logged in there. It fetches the
 // document only once in a while.

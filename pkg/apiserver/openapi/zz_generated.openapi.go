@@ -5723,14 +5723,6 @@ func schema_pkg_apis_dashboard_v1alpha1_SearchGroup(ref common.ReferenceCallback
 							Format:      "",
 						},
 					},
-					"resourceType": {
-						SchemaProps: spec.SchemaProps{
-							Description: "resourceType is the plural name of the kind.",
-							Default:     "",
-							Type:        []string{"string"},
-							Format:      "",
-						},
-					},
 					"items": {
 						VendorExtensible: spec.VendorExtensible{
 							Extensions: spec.Extensions{
@@ -5758,7 +5750,7 @@ func schema_pkg_apis_dashboard_v1alpha1_SearchGroup(ref common.ReferenceCallback
 						},
 					},
 				},
-				Required: []string{"resource_type", "resourceType", "items", "total"},
+				Required: []string{"resource_type", "items", "total"},
 			},
 		},
 		Dependencies: []string{

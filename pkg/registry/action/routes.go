@@ -83,18 +83,17 @@ func nodeRoutes(access *authorization.Access) []routes.Route {
 	}
 }
 
-// batchRoutes have arrays as bodies, of which the OpenAPI builder knows none.
 func batchRoutes(access *authorization.Access) []routes.Route {
 	return []routes.Route{
 		{
 			Method: http.MethodPost, Path: cluster + "/resources/batch-delete", Operation: "batchDelete",
-			Doc: "delete up to 100 objects; the body is an array of {resource, name, namespace}", Parameters: parameters(cluster),
-			Returns: dashboardv1alpha1.BatchDeleteEnvelope{}, Endpoint: routes.Reviewed(access.Cluster, batchDelete),
+			Doc: "delete up to 100 objects", Parameters: parameters(cluster),
+			Reads: dashboardv1alpha1.BatchDelete{}, Returns: dashboardv1alpha1.BatchDeleteEnvelope{}, Endpoint: routes.Reviewed(access.Cluster, batchDelete),
 		},
 		{
 			Method: http.MethodPost, Path: cluster + "/batch-restart", Operation: "batchRestart",
-			Doc: "restart up to 100 workloads; the body is an array of {kind, name, namespace}", Parameters: parameters(cluster),
-			Returns: dashboardv1alpha1.BatchRestartEnvelope{}, Endpoint: routes.Reviewed(access.Cluster, batchRestart),
+			Doc: "restart up to 100 workloads", Parameters: parameters(cluster),
+			Reads: dashboardv1alpha1.BatchRestart{}, Returns: dashboardv1alpha1.BatchRestartEnvelope{}, Endpoint: routes.Reviewed(access.Cluster, batchRestart),
 		},
 	}
 }

@@ -4,6 +4,7 @@
 package resource
 
 import (
+	"context"
 	"errors"
 	"net/url"
 	"strconv"
@@ -29,32 +30,71 @@ func list(r *routes.Request, caller *union.Caller) (routes.Result, error) {
 	if err != nil {
 		return routes.Result{}, err
 	}
-	answer, err := caller.List(r.Context(), t, o.query)
+	listing, err := caller.Open(r.Context(), t, o.query)
 	if err != nil {
 		return routes.Result{}, nameField(err, o.query)
 	}
-	found, err := answer.Objects(t.Resource)
-	if err != nil {
-		return routes.Result{}, err
+	defer listing.Close()
+	meta := listing.Meta()
+	if o.view.whole() || listing.Partial || (o.metrics && isPods(t)) {
+		data, err := o.collect(r.Context(), caller, t, listing, &meta)
+		return routes.Result{Data: data, Meta: meta}, err
 	}
-	meta := answer.Meta()
-	if o.view.whole() || answer.Partial {
-		if err := o.view.apply(&found, &meta); err != nil {
-			return routes.Result{}, err
+	data, err := o.pass(listing, &meta)
+	return routes.Result{Data: data, Meta: meta}, err
+}
+
+// pass writes each object as soon as it is read: a list of all there is must not be held twice.
+func (o *listOptions) pass(listing *union.Listing, meta *dashboardv1alpha1.Meta) (envelope.Raw, error) {
+	out := []byte{'['}
+	page, err := listing.Each(func(item objects.Object) error {
+		encoded, err := objects.Encode(item)
+		if len(out) > 1 {
+			out = append(out, ',')
+		}
+		out = append(out, encoded...)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	o.count(page, meta)
+	return append(out, ']'), nil
+}
+
+// collect holds all objects, for what must see them together.
+func (o *listOptions) collect(
+	ctx context.Context, caller *union.Caller, t target.Target, listing *union.Listing, meta *dashboardv1alpha1.Meta,
+) (envelope.Raw, error) {
+	found := objects.List{Items: []objects.Object{}}
+	var err error
+	found.Page, err = listing.Each(func(item objects.Object) error {
+		found.Items = append(found.Items, item)
+		return nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	if o.view.whole() || listing.Partial {
+		if err := o.view.apply(&found, meta); err != nil {
+			return nil, err
 		}
 	} else {
-		meta.Continue = found.Continue
-		if o.query.Get(queryContinue) == "" {
-			meta.Total = found.Total()
-		}
+		o.count(found.Page, meta)
 	}
 	if o.metrics && isPods(t) {
-		if err := podmetrics.Add(r.Context(), caller, t, found.Items); err != nil {
-			return routes.Result{}, err
+		if err := podmetrics.Add(ctx, caller, t, found.Items); err != nil {
+			return nil, err
 		}
 	}
-	items, err := objects.Encode(found.Items)
-	return routes.Result{Data: envelope.Raw(items), Meta: meta}, err
+	return objects.Encode(found.Items)
+}
+
+func (o *listOptions) count(page objects.Page, meta *dashboardv1alpha1.Meta) {
+	meta.Continue = page.Continue
+	if o.query.Get(queryContinue) == "" {
+		meta.Total = page.Total()
+	}
 }
 
 // nameField says which query parameter the cluster's API server did not like. It checks continue before fieldSelector, and names neither.

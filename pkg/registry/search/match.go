@@ -73,7 +73,7 @@ func group(plural string, found []match, limit int) dashboardv1alpha1.SearchGrou
 	slices.SortFunc(found, func(a, b match) int {
 		return cmp.Or(cmp.Compare(a.rank, b.rank), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Cluster, b.Cluster))
 	})
-	out := dashboardv1alpha1.SearchGroup{ResourceTypeSnake: plural, ResourceType: plural, Total: int64(len(found))}
+	out := dashboardv1alpha1.SearchGroup{ResourceType: plural, Total: int64(len(found))}
 	for _, m := range found[:min(limit, len(found))] {
 		out.Items = append(out.Items, m.SearchItem)
 	}

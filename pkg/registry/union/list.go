@@ -93,7 +93,12 @@ func (c *Caller) list(ctx context.Context, t target.Target, query url.Values, ac
 	if err == nil {
 		return Answer{Bodies: [][]byte{answer.Body}}, nil
 	}
-	if !apierrors.IsForbidden(err) || !t.Resource.Namespaced || t.Namespace != "" {
+	return c.instead(ctx, call, err)
+}
+
+// instead lists the namespaces that the caller may read, where that is why a list has failed.
+func (c *Caller) instead(ctx context.Context, call clusters.Call, err error) (Answer, error) {
+	if !apierrors.IsForbidden(err) || !call.Resource.Namespaced || call.Namespace != "" {
 		return Answer{}, err
 	}
 	found, nested := c.everyNamespace(ctx, call)

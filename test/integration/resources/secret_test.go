@@ -15,6 +15,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/kubevision-io/kubevision/test/conformance/fixture"
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
@@ -208,4 +209,26 @@ func TestReveal(t *testing.T) {
 		}
 	}
 	t.Error("it is not in the log")
+}
+
+// TestRevealTakesAFreshCode of somebody who has a second factor.
+func TestRevealTakesAFreshCode(t *testing.T) {
+	ns := set().Namespace(t, "fresh")
+	dev := newPerson(t, "dev", ns)
+	applied(t, ns, "app")
+	var factor struct{ Secret string }
+	account := func(path, body string) wire.Envelope {
+		return dev.client.Call(t, wire.Request{Method: http.MethodPost, Path: wire.DirectPath + path, Bearer: dev.AccessToken, Body: body}).Want(t, wire.OK)
+	}
+	account("/auth/2fa/setup", `{}`).Into(t, &factor)
+	account("/auth/2fa/enable", `{"code":"`+fixture.Code(t, factor.Secret, -1)+`"}`)
+	reveal := wire.Request{Path: wire.DirectPath + "/clusters/" + host + in(ns, "secrets", "app") + "?reveal=true", Bearer: dev.AccessToken}
+	hides(t, dev.client.Call(t, reveal).Want(t, wire.TwoFactorRequired))
+	reveal.Header = http.Header{"X-KubeVision-TOTP": {"000000"}}
+	hides(t, dev.client.Call(t, reveal).Want(t, wire.TwoFactorFailed))
+	reveal.Header = http.Header{"X-KubeVision-TOTP": {fixture.Code(t, factor.Secret, 0)}}
+	if got := at(decoded(t, dev.client.Call(t, reveal)), "data", "password"); got != b64(password) {
+		t.Errorf("revealed %v", got)
+	}
+	hides(t, dev.client.Call(t, reveal).Want(t, wire.TwoFactorFailed)) // each code is good once
 }

@@ -134,3 +134,34 @@ func TestOverviewResources(t *testing.T) {
 	becomes(t, all, onHost+"/overview", measured(1500, 512<<20))
 	becomes(t, limited, onHost+"/overview", measured(100, 32<<20))
 }
+
+// TestMetricsBesideThePods that are listed, where they are asked for.
+func TestMetricsBesideThePods(t *testing.T) {
+	mine := set().Namespace(t, "mine")
+	limited := newViewer(t, "dev", mine)
+	fixture.Eventually(t, "make a Pod that is measured", wantingPod(mine))
+	type pod struct {
+		MetricsStatus string `json:"metricsStatus"`
+		Metrics       *struct {
+			CPUMilli        int64 `json:"cpuMilli"`
+			CPURequestMilli int64 `json:"cpuRequestMilli"`
+			MemoryBytes     int64 `json:"memoryBytes"`
+			Containers      []struct{ Name string }
+		}
+	}
+	path := onHost + "/namespaces/" + mine + "/resources/pods"
+	if got, _ := read[[]pod](t, limited, path); len(got) != 1 || got[0].MetricsStatus != "" {
+		t.Errorf("without asking: %+v", got)
+	}
+	node := fixture.Name("node")
+	set().Create(t, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: node}})
+	serveMetrics(t, mine, node)
+	check := func(p pod) error {
+		if p.MetricsStatus != "available" || p.Metrics == nil || p.Metrics.CPUMilli == 0 || p.Metrics.CPURequestMilli != 250 || len(p.Metrics.Containers) != 1 {
+			return fmt.Errorf("got %+v", p)
+		}
+		return nil
+	}
+	becomes(t, limited, path+"?includeMetrics=true", func(got []pod) error { return check(got[0]) })
+	becomes(t, limited, path+"/wanting?includeMetrics=true", check)
+}

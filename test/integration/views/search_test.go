@@ -44,7 +44,7 @@ func TestSearchFindsWhatMayBeListed(t *testing.T) {
 		t.Errorf("meta is %+v", meta)
 	}
 	for _, g := range got.Results {
-		if g.ResourceTypeSnake != g.ResourceType || len(g.Items) != 1 || g.Items[0].Name != w.mark || g.Items[0].Namespace != w.mine || g.Items[0].Kind == "" {
+		if len(g.Items) != 1 || g.ResourceType != g.Items[0].ResourceType || g.Items[0].Name != w.mark || g.Items[0].Namespace != w.mine || g.Items[0].Kind == "" {
 			t.Errorf("the group is %+v", g)
 		}
 	}

@@ -20,9 +20,7 @@ type SearchResults struct {
 // SearchGroup are the objects of one kind that were found.
 type SearchGroup struct {
 	// resource_type is the plural name of the kind.
-	ResourceTypeSnake string `json:"resource_type"`
-	// resourceType is the plural name of the kind.
-	ResourceType string `json:"resourceType"`
+	ResourceType string `json:"resource_type"`
 	// items are the best matches.
 	// +listType=atomic
 	Items []SearchItem `json:"items"`

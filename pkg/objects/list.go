@@ -1,0 +1,125 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package objects
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/kubevision-io/kubevision/pkg/clusters"
+)
+
+// Page is what there is to say of a page of a list.
+type Page struct {
+	// Continue fetches the next page; empty on the last.
+	Continue string
+
+	count     int64
+	remaining *int64
+}
+
+// Total is the number of objects that match, nil where the cluster did not say how many are left.
+func (p Page) Total() *int64 {
+	switch {
+	case p.Continue == "":
+		return &p.count
+	case p.remaining != nil:
+		return new(p.count + *p.remaining)
+	default:
+		return nil
+	}
+}
+
+// ReadList reads a list of the cluster's API server, one object after the other, so that never more than one is held: a list may be much larger
+// than what is made of it.
+func ReadList(from io.Reader, r clusters.Resource, visit func(Object) error) (Page, error) {
+	l := list{decoder: json.NewDecoder(from), resource: r, visit: visit}
+	if err := l.read(); err != nil {
+		return Page{}, err
+	}
+	if !l.complete {
+		return Page{}, unreadable(fmt.Errorf("the list of %s has no items", r.GroupVersionResource.Resource))
+	}
+	return l.page, nil
+}
+
+type list struct {
+	decoder  *json.Decoder
+	resource clusters.Resource
+	visit    func(Object) error
+	page     Page
+	complete bool
+}
+
+func (l *list) read() error {
+	if err := l.expect(json.Delim('{')); err != nil {
+		return err
+	}
+	for l.decoder.More() {
+		field, err := l.decoder.Token()
+		if err != nil {
+			return unreadable(err)
+		}
+		switch field {
+		case "metadata":
+			err = l.readMetadata()
+		case "items":
+			err = l.readItems()
+		default:
+			if err = l.decoder.Decode(new(json.RawMessage)); err != nil {
+				err = unreadable(err)
+			}
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return l.expect(json.Delim('}'))
+}
+
+func (l *list) expect(delimiter json.Delim) error {
+	token, err := l.decoder.Token()
+	if err != nil {
+		return unreadable(err)
+	}
+	if token != delimiter {
+		return unreadable(errors.New("it is no list"))
+	}
+	return nil
+}
+
+func (l *list) readMetadata() error {
+	var metadata struct {
+		Continue           string `json:"continue"`
+		RemainingItemCount *int64 `json:"remainingItemCount"`
+	}
+	if err := l.decoder.Decode(&metadata); err != nil {
+		return unreadable(err)
+	}
+	l.page.Continue, l.page.remaining = metadata.Continue, metadata.RemainingItemCount
+	return nil
+}
+
+func (l *list) readItems() error {
+	if err := l.expect(json.Delim('[')); err != nil {
+		return err
+	}
+	for l.decoder.More() {
+		var o Object
+		if err := l.decoder.Decode(&o); err != nil {
+			return unreadable(err)
+		}
+		if err := o.present(l.resource, IsSecret(l.resource)); err != nil {
+			return err
+		}
+		if err := l.visit(o); err != nil {
+			return err
+		}
+		l.page.count++
+	}
+	l.complete = true
+	return l.expect(json.Delim(']'))
+}

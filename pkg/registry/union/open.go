@@ -1,0 +1,58 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package union
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/url"
+
+	"github.com/kubevision-io/kubevision/pkg/authorization"
+	"github.com/kubevision-io/kubevision/pkg/objects"
+	"github.com/kubevision-io/kubevision/pkg/registry/target"
+)
+
+// Listing is a list that is read while it comes. It must be closed.
+type Listing struct {
+	Answer
+
+	target target.Target
+	stream io.ReadCloser
+}
+
+// Open is List for objects that are looked at one by one.
+func (c *Caller) Open(ctx context.Context, t target.Target, query url.Values) (*Listing, error) {
+	call := t.Call("")
+	call.Query = query
+	stream, err := c.Stream(ctx, call)
+	if err == nil {
+		return &Listing{target: t, stream: stream}, nil
+	}
+	answer, err := c.instead(ctx, call, err)
+	if err != nil {
+		return nil, authorization.Outcome(ctx, c.Caller, t.Attributes("list"), err)
+	}
+	return &Listing{Answer: answer, target: t}, nil
+}
+
+// Each visits the objects, of one namespace after the other where the answer is partial. The page is that of the only list there is otherwise.
+func (l *Listing) Each(visit func(objects.Object) error) (objects.Page, error) {
+	if l.stream != nil {
+		return objects.ReadList(l.stream, l.target.Resource, visit)
+	}
+	for _, body := range l.Bodies {
+		if _, err := objects.ReadList(bytes.NewReader(body), l.target.Resource, visit); err != nil {
+			return objects.Page{}, err
+		}
+	}
+	return objects.Page{}, nil
+}
+
+// Close ends the reading.
+func (l *Listing) Close() {
+	if l.stream != nil {
+		_ = l.stream.Close() // what was not read is not wanted
+	}
+}

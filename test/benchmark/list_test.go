@@ -1,0 +1,98 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package benchmark_test
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kubevision-io/kubevision/test/conformance/fixture"
+	"github.com/kubevision-io/kubevision/test/conformance/wire"
+)
+
+// manyPods is where other dashboards stop to work.
+const manyPods = 5000
+
+// BenchmarkList is a list of many Pods, beside kube-apiserver's own: what a page of a dashboard costs, how much of that is ours, and what memory
+// it takes.
+func BenchmarkList(b *testing.B) {
+	ns := manyAreThere(b)
+	for name, paths := range map[string]struct{ ours, theirs string }{
+		"all":      {"/clusters/" + host + "/resources/pods", "/api/v1/pods"},
+		"page":     {"/clusters/" + host + "/resources/pods?limit=100", "/api/v1/pods?limit=100"},
+		"sorted":   {"/clusters/" + host + "/resources/pods?sortBy=age&limit=100", "/api/v1/pods"},
+		"overview": {"/clusters/" + host + "/overview", "/api/v1/pods"},
+		"search":   {"/clusters/" + host + "/search?q=pod-00042&types=pods&namespace=" + ns, "/api/v1/namespaces/" + ns + "/pods"},
+	} {
+		b.Run(name, func(b *testing.B) { listing(b, paths.ours, paths.theirs) })
+	}
+}
+
+func listing(b *testing.B, path, theirPath string) {
+	b.Helper()
+	u, ours := set().User(b, "lister"), direct(b)
+	set().Bind(b, "lister", fixture.Grant{Role: "readonly", Subjects: fixture.KubeVisionUsers(u), Cluster: host})
+	request := wire.Request{Path: wire.DirectPath + path, Bearer: u.Login(b, ours, wire.DirectPath).AccessToken}
+	config := env.Cluster.Config()
+	kube, err := wire.ForConfig(config)
+	if err != nil {
+		b.Fatal(err)
+	}
+	pid := env.KubeVision.APIServer().PID()
+	var mine, theirs durations
+	var size int
+	succeeded(b, ours.Send(b, request))
+	resident := readMemory(b, pid).resident
+	forgetPeak(b, pid)
+	for b.Loop() {
+		var response *wire.Response
+		mine = append(mine, timed(func() { response = ours.Send(b, request) }))
+		succeeded(b, response)
+		size = len(response.Body)
+		theirs = append(theirs, timed(func() { response = kube.Send(b, wire.Request{Path: theirPath}) }))
+	}
+	compareLoops(b, "ours", mine, "kube", theirs)
+	b.ReportMetric(readMemory(b, pid).peak-resident, "peak-MiB")
+	b.ReportMetric(float64(size)/(1<<20), "answer-MiB")
+}
+
+// manyAreThere fills a namespace with Pods such as a cluster has them.
+func manyAreThere(b *testing.B) string {
+	b.Helper()
+	set().HostCluster(b, host)
+	ns := set().Namespace(b, "crowd")
+	set().Pod(b, ns, "first") // the namespace has its ServiceAccount then
+	var group errgroup.Group
+	group.SetLimit(16)
+	for i := range manyPods {
+		group.Go(func() error {
+			err := set().Client.Create(b.Context(), &corev1.Pod{
+				ObjectMeta: metav1.ObjectMeta{
+					Namespace: ns, Name: fmt.Sprintf("pod-%05d", i), Labels: map[string]string{"app": fmt.Sprintf("app-%d", i%100)},
+					Annotations: map[string]string{"example.com/note": strings.Repeat("x", 500)},
+				},
+				Spec: corev1.PodSpec{Containers: []corev1.Container{{
+					Name: "main", Image: "registry.example.com/team/app:1.2.3", Args: []string{"--listen=:8080", "--log-format=json"},
+					Env: []corev1.EnvVar{{Name: "A", Value: strings.Repeat("a", 50)}, {Name: "B", Value: strings.Repeat("b", 50)}},
+				}}},
+			})
+			if err != nil {
+				return fmt.Errorf("making a Pod: %w", err)
+			}
+			return nil
+		})
+	}
+	begun := time.Now()
+	if err := group.Wait(); err != nil {
+		b.Fatal(err)
+	}
+	b.Logf("%d Pods made in %s", manyPods, time.Since(begun).Round(time.Second))
+	return ns
+}
