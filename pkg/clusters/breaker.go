@@ -70,7 +70,7 @@ func (b *breaker) leave(ctx context.Context, trial bool, err error) {
 	switch {
 	case err == nil, isAnswer(err):
 		b.failures = 0
-	case errors.Is(ctx.Err(), context.Canceled): // nobody waited for the answer, which says nothing of the cluster
+	case errors.Is(ctx.Err(), context.Canceled), errors.Is(context.Cause(ctx), ErrImpatient): // nobody waited for the answer, which says nothing
 	case !trial && b.failures >= breakAfter: // one of many that were sent before, which would make the pause the longest at once
 	default:
 		b.failures++

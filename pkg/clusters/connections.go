@@ -35,6 +35,8 @@ var (
 	ErrNotRegistered = errors.New("cluster is not registered")
 	// ErrNotConnected is a registered cluster to which there is no connection.
 	ErrNotConnected = errors.New("cluster is not connected")
+	// ErrImpatient is the cause of a context that ends before a cluster need have answered. It does not count against the cluster.
+	ErrImpatient = errors.New("the answer was not waited for")
 	// ErrNobodyToActAs is a user whom no binding names, and whom nobody may act for.
 	ErrNobodyToActAs = errors.New("no KubeVisionRoleBinding names the user")
 )

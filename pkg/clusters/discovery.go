@@ -108,14 +108,16 @@ func (r *resources) list() ([]Resource, time.Duration) {
 	return r.ordered, time.Since(r.fetched)
 }
 
-// refresh asks the cluster, once for all who wait. A group whose own API server does not answer is left out; the rest is good.
+// refresh asks the cluster, once for all who wait. Of a group whose own API server does not answer it keeps what was known: without it, its
+// plurals would mean kinds of other groups.
 func (r *resources) refresh(ctx context.Context) error {
 	done := r.flight.DoChan("refresh", func() (any, error) {
 		groups, lists, err := r.client.ServerGroupsAndResourcesWithContext(context.WithoutCancel(ctx))
 		if err != nil && (!discovery.IsGroupDiscoveryFailedError(err) || len(lists) == 0) {
 			return nil, fmt.Errorf("discovering the cluster's resources: %w", err)
 		}
-		ordered := inOrder(groups, lists)
+		known, _ := r.list()
+		ordered := inOrder(groups, lists, known)
 		byPlural := map[string][]Resource{}
 		for _, found := range ordered {
 			plural := found.GroupVersionResource.Resource
@@ -134,8 +136,9 @@ func (r *resources) refresh(ctx context.Context) error {
 	}
 }
 
-// inOrder lists each group's preferred version before its others, and groups in the cluster's own order.
-func inOrder(groups []*metav1.APIGroup, lists []*metav1.APIResourceList) []Resource {
+// inOrder lists each group's preferred version before its others, and groups in the cluster's own order. What was known of a version is for
+// versions that have no list.
+func inOrder(groups []*metav1.APIGroup, lists []*metav1.APIResourceList, known []Resource) []Resource {
 	byVersion := make(map[string]*metav1.APIResourceList, len(lists))
 	for _, l := range lists {
 		byVersion[l.GroupVersion] = l
@@ -151,6 +154,12 @@ func inOrder(groups []*metav1.APIGroup, lists []*metav1.APIResourceList) []Resou
 		for _, v := range versions {
 			if l := byVersion[v]; l != nil {
 				out = append(out, served(l)...)
+				continue
+			}
+			for _, r := range known {
+				if r.GroupVersion().String() == v {
+					out = append(out, r)
+				}
 			}
 		}
 	}

@@ -5,7 +5,8 @@
 package difference
 
 import (
-	"encoding/json"
+	"bytes"
+	"errors"
 	"fmt"
 	"maps"
 	"regexp"
@@ -13,8 +14,11 @@ import (
 	"strconv"
 
 	"github.com/aymanbagabas/go-udiff"
-	"sigs.k8s.io/yaml"
+	"go.yaml.in/yaml/v3"
+	kjson "sigs.k8s.io/json"
 )
+
+const indent = 2
 
 // bookkeeping are the fields of metadata that Kubernetes keeps for itself.
 func bookkeeping() []string {
@@ -24,7 +28,7 @@ func bookkeeping() []string {
 // Readable is an object without what Kubernetes keeps for itself.
 func Readable(object []byte) (map[string]any, error) {
 	var o map[string]any
-	if err := json.Unmarshal(object, &o); err != nil {
+	if err := kjson.UnmarshalCaseSensitivePreserveInts(object, &o); err != nil {
 		return nil, fmt.Errorf("reading an object: %w", err)
 	}
 	if metadata, ok := o["metadata"].(map[string]any); ok {
@@ -35,17 +39,20 @@ func Readable(object []byte) (map[string]any, error) {
 	return o, nil
 }
 
-// YAML is a readable object as text.
+// YAML is a readable object as text, as kubectl writes it. It is made of the object itself: JSON may hold characters that YAML must escape.
 func YAML(object []byte) (string, error) {
 	readable, err := Readable(object)
 	if err != nil {
 		return "", err
 	}
-	text, err := yaml.Marshal(readable)
-	if err != nil {
+	var text bytes.Buffer
+	encoder := yaml.NewEncoder(&text)
+	encoder.SetIndent(indent)
+	encoder.CompactSeqIndent()
+	if err := errors.Join(encoder.Encode(readable), encoder.Close()); err != nil {
 		return "", fmt.Errorf("writing an object as YAML: %w", err)
 	}
-	return string(text), nil
+	return text.String(), nil
 }
 
 // Unified is the difference between two objects as YAML, in unified format; empty where there is none.

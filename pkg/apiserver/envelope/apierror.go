@@ -7,13 +7,11 @@ import (
 	"context"
 	"errors"
 	"net/http"
-	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
-	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
 // FromAPIError is the outcome of a call to a cluster's API server that failed. It is the one place where Kubernetes' errors become
@@ -31,9 +29,11 @@ func FromAPIError(err error) *Error {
 	if why, ok := lastAdmin(&s); ok {
 		return New(dashboardv1alpha1.CodeConflict, "%s", why).Because(err)
 	}
-	if why, ok := badPatch(&s); ok { // without the cause, which would bring the object into the log
-		e := Invalid("body", "the patch does not fit the object: %s", why)
-		return e.Because(errors.New("the patch was refused"))
+	if admission(&s) {
+		return New(dashboardv1alpha1.CodeRejected, "%s", s.Message).Because(err)
+	}
+	if bad := badPatch(&s); bad != nil { // without the cause, which would bring the object into the log
+		return bad
 	}
 	code := codeOf(&s)
 	switch code {
@@ -46,36 +46,6 @@ func FromAPIError(err error) *Error {
 	default:
 		return New(code, "%s", s.Message).Because(err)
 	}
-}
-
-// lastAdmin finds what the admission policies that keep the last usable administrator said. The reasons that a policy may give do not tell it
-// from other refusals; the beginning of the cause does, which kube-apiserver writes. An expression that fails has another reason, and is none.
-func lastAdmin(s *metav1.Status) (string, bool) {
-	if s.Reason != metav1.StatusReasonForbidden || s.Details == nil {
-		return "", false
-	}
-	for _, cause := range s.Details.Causes {
-		if strings.HasPrefix(cause.Message, "ValidatingAdmissionPolicy '"+names.LastAdminPolicy) {
-			_, why, found := strings.Cut(cause.Message, "denied request: ")
-			return why, found
-		}
-	}
-	return "", false
-}
-
-// badPatch finds why a patch cannot be applied. kube-apiserver says that behind a quotation of the whole object as it would be, in which there
-// may be values that the caller must not see.
-func badPatch(s *metav1.Status) (string, bool) {
-	if s.Reason != metav1.StatusReasonInvalid || s.Details == nil || len(s.Details.Causes) != 1 || s.Details.Causes[0].Field != "patch" {
-		return "", false
-	}
-	message := s.Details.Causes[0].Message
-	for _, end := range []string{"}\": ", "]\": ", "}: ", "]: "} {
-		if i := strings.LastIndex(message, end); i >= 0 {
-			return message[i+len(end):], true
-		}
-	}
-	return "it has another form", true
 }
 
 func unreachable(cause error) *Error {

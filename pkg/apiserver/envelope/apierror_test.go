@@ -144,3 +144,37 @@ func TestABadPatchIsNotQuoted(t *testing.T) {
 		}
 	}
 }
+
+// What a webhook or a policy says is what counts, whatever status it gave; what does not fit the kind is the caller's, and says no value.
+func TestRefusalsByTheirWords(t *testing.T) {
+	const canary = "12345678"
+	plain := func(code int32, message string) error {
+		return &apierrors.StatusError{ErrStatus: metav1.Status{Code: code, Message: message}}
+	}
+	for name, tc := range map[string]struct {
+		err   error
+		want  dashboardv1alpha1.Code
+		field string
+	}{
+		"a webhook without a status": {plain(400, `admission webhook "x.example.com" denied the request: no`), 42201, ""},
+		"a webhook of another mind":  {plain(500, `admission webhook "x.example.com" denied the request: no`), 42201, ""},
+		"a webhook without dry runs": {apierrors.NewBadRequest(`admission webhook "x.example.com" does not support dry run`), 42201, ""},
+		"a webhook that is gone":     {apierrors.NewInternalError(errors.New(`failed calling webhook "x.example.com": refused`)), 42201, ""},
+		"a policy with its own reason": {&apierrors.StatusError{ErrStatus: metav1.Status{
+			Code: 401, Reason: metav1.StatusReasonUnauthorized, Message: "no",
+			Details: &metav1.StatusDetails{Causes: []metav1.StatusCause{{Message: "ValidatingAdmissionPolicy 'x' with binding 'x' denied request: no"}}},
+		}}, 42201, ""},
+		"an unknown field": {plain(500, "failed to create typed patch object (ns/a; apps/v1, Kind=Deployment): .spec.x: field not declared in schema"), 40002, "spec.x"},
+		"another type": {plain(500, "failed to create typed patch object (ns/a; /v1, Kind=Secret): .stringData.pin: expected string, "+
+			"got &value.valueUnstructured{Value:"+canary+"}"), 40002, "stringData.pin"},
+		"something else of a patch": {plain(500, "failed to create typed patch object (ns/a): "+canary), 40002, "body"},
+	} {
+		got := FromAPIError(tc.err)
+		if got.Code != tc.want || got.Field != tc.field {
+			t.Errorf("%s: got %d %q of %q", name, got.Code, got.Message, got.Field)
+		}
+		if strings.Contains(got.Error(), canary) {
+			t.Errorf("%s: the value is in %q", name, got.Error())
+		}
+	}
+}

@@ -21,7 +21,7 @@ func TestTurns(t *testing.T) {
 		group  sync.WaitGroup
 		inside atomic.Int32
 	)
-	for range 50 {
+	for range maxWaiting {
 		group.Go(func() {
 			turn, err := turns.enter(t.Context(), "a")
 			if err != nil {

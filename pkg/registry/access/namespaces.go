@@ -29,7 +29,7 @@ const clusterTimeout = 2 * time.Second
 
 // ask asks one cluster. That it does not answer is an answer too.
 func (e *Endpoints) ask(ctx context.Context, g *granted, c *kubevisionv1alpha1.KubeVisionCluster) dashboardv1alpha1.ClusterAccess {
-	ctx, cancel := context.WithTimeout(ctx, clusterTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, clusterTimeout, clusters.ErrImpatient)
 	defer cancel()
 	bound := bindings.Selecting(g.bindings, c)
 	out := dashboardv1alpha1.ClusterAccess{ID: c.Name, Name: c.Name, Status: dashboardv1alpha1.AccessReachable, Roles: roles(bound)}

@@ -6,19 +6,17 @@ package compare
 
 import (
 	"context"
-	"encoding/json"
-	"fmt"
 	"net/http"
 
 	"golang.org/x/sync/errgroup"
 	"k8s.io/apiserver/pkg/authentication/user"
-	"sigs.k8s.io/yaml"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
 	"github.com/kubevision-io/kubevision/pkg/authorization"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
+	"github.com/kubevision-io/kubevision/pkg/difference"
 	"github.com/kubevision-io/kubevision/pkg/objects"
 	"github.com/kubevision-io/kubevision/pkg/registry/target"
 )
@@ -139,24 +137,9 @@ func (s *side) locate(err error) error {
 
 // text is the object as YAML, without what is different of any two objects and says nothing.
 func text(o objects.Object) (string, error) {
-	var metadata objects.Object
-	if err := json.Unmarshal(o["metadata"], &metadata); err != nil {
-		return "", fmt.Errorf("reading the metadata of an object: %w", err)
-	}
-	for _, field := range []string{"resourceVersion", "uid", "creationTimestamp", "generation", "selfLink"} {
-		delete(metadata, field)
-	}
-	var err error
-	if o["metadata"], err = objects.Encode(metadata); err != nil {
-		return "", err
-	}
 	body, err := objects.Encode(o)
 	if err != nil {
 		return "", err
 	}
-	out, err := yaml.JSONToYAML(body)
-	if err != nil {
-		return "", fmt.Errorf("writing an object as YAML: %w", err)
-	}
-	return string(out), nil
+	return difference.YAML(body)
 }

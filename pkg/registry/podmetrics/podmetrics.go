@@ -16,6 +16,7 @@ import (
 	"k8s.io/klog/v2"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/clusters"
 	"github.com/kubevision-io/kubevision/pkg/objects"
 	"github.com/kubevision-io/kubevision/pkg/registry/target"
 	"github.com/kubevision-io/kubevision/pkg/registry/union"
@@ -109,7 +110,7 @@ func decode(object objects.Object) (pod, error) {
 
 // read asks for the metrics of one Pod, or of all that a list has.
 func read(ctx context.Context, caller *union.Caller, t target.Target) (map[[2]string]Measured, error) {
-	ctx, cancel := context.WithTimeout(ctx, timeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, timeout, clusters.ErrImpatient)
 	defer cancel()
 	resource, served, err := caller.Served(ctx, Resource)
 	if err != nil {

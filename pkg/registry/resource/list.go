@@ -21,6 +21,13 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/registry/union"
 )
 
+// listOptions are the query of a list: what the cluster's API server looks after, and what is looked after here.
+type listOptions struct {
+	query   url.Values
+	view    view
+	metrics bool
+}
+
 func list(r *routes.Request, caller *union.Caller) (routes.Result, error) {
 	o, err := readListOptions(r)
 	if err != nil {
@@ -44,9 +51,12 @@ func list(r *routes.Request, caller *union.Caller) (routes.Result, error) {
 	return routes.Result{Data: data, Meta: meta}, err
 }
 
+// firstBytes is what is made room for before anything is known of a list.
+const firstBytes = 64 << 10
+
 // pass writes each object as soon as it is read: a list of all there is must not be held twice.
 func (o *listOptions) pass(listing *union.Listing, meta *dashboardv1alpha1.Meta) (envelope.Raw, error) {
-	out := []byte{'['}
+	out := append(make([]byte, 0, firstBytes), '[')
 	page, err := listing.Each(func(item objects.Object) error {
 		encoded, err := objects.Encode(item)
 		if len(out) > 1 {
@@ -110,13 +120,6 @@ func nameField(err error, query url.Values) error {
 		}
 	}
 	return e
-}
-
-// listOptions are the query of a list: what the cluster's API server looks after, and what is looked after here.
-type listOptions struct {
-	query   url.Values
-	view    view
-	metrics bool
 }
 
 func readListOptions(r *routes.Request) (listOptions, error) {

@@ -115,7 +115,9 @@ func checkMerge(body []byte, t target.Target) ([]byte, []string, error) {
 	if !objects.IsSecret(t.Resource) {
 		return body, nil, nil
 	}
-	m.dropPlaceholders()
+	if err := m.dropPlaceholders(); err != nil {
+		return nil, nil, err
+	}
 	encoded, err := objects.Encode(m)
 	return encoded, m.values(), err
 }

@@ -8,8 +8,10 @@ import (
 	"encoding/base64"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -56,15 +58,20 @@ func placeholderError(field, key string) error {
 	return envelope.Invalid(name, "%s is masked, and there is no value that it could stand for: send the value itself", name)
 }
 
-// dropPlaceholders leaves them out of a patch, which then does not change those values.
-func (m manifestObject) dropPlaceholders() {
+// dropPlaceholders leaves them out of a patch, which then does not change those values, unless it says that the others are to go.
+func (m manifestObject) dropPlaceholders() error {
+	const directive = "$patch" // of a strategic merge patch
 	for _, field := range []string{fieldData, fieldStringData} {
 		values, _ := m[field].(map[string]any)
 		for _, key := range m.placeholders(field) {
+			if m[directive] != nil || values[directive] != nil {
+				return placeholderError(field, key)
+			}
 			delete(values, key)
 		}
 	}
 	m.dropAnnotation()
+	return nil
 }
 
 func (m manifestObject) dropAnnotation() {
@@ -110,11 +117,15 @@ func (m manifestObject) fill(field string, keys []string, current map[string][]b
 		if !ok {
 			return placeholderError(field, key)
 		}
-		if field == fieldData {
-			values[key] = base64.StdEncoding.EncodeToString(value)
-		} else {
-			values[key] = string(value)
+		delete(values, key) // and as data, since a value need not be text
+		if m[fieldData] == nil {
+			m[fieldData] = map[string]any{}
 		}
+		data, ok := m[fieldData].(map[string]any)
+		if !ok {
+			return envelope.Invalid(fieldData, "%s must be an object", fieldData)
+		}
+		data[key] = base64.StdEncoding.EncodeToString(value)
 	}
 	return nil
 }
@@ -124,7 +135,7 @@ func (m manifestObject) values() []string {
 	return append(append(texts(m[fieldData]), texts(m[fieldStringData])...), texts(m.annotations()[corev1.LastAppliedConfigAnnotation])...)
 }
 
-// texts are all strings in a value, and what those are the base64 of.
+// texts are all texts and numbers in a value, and what those are the base64 of.
 func texts(value any) []string {
 	var out []string
 	switch v := value.(type) {
@@ -141,6 +152,9 @@ func texts(value any) []string {
 		for _, each := range v {
 			out = append(out, texts(each)...)
 		}
+	case nil:
+	default:
+		out = append(out, fmt.Sprint(v))
 	}
 	return out
 }
@@ -148,22 +162,27 @@ func texts(value any) []string {
 // shortest is the least length of a value that is looked for in messages: shorter ones are in any text.
 const shortest = 3
 
-// withhold takes values out of what a cluster's API server has said, and its own words out of the log where they were in it.
+// withhold takes values out of what a cluster's API server has said, and all of its words out of the log.
 func withhold(err error, confidential []string) error {
 	e, ok := errors.AsType[*envelope.Error](err)
 	if !ok || len(confidential) == 0 {
 		return err
 	}
-	longestFirst := slices.SortedFunc(slices.Values(confidential), func(a, b string) int { return len(b) - len(a) })
-	clean := func(text string) string {
-		for _, value := range longestFirst {
-			if len(value) >= shortest {
-				text = strings.ReplaceAll(text, value, objects.Masked)
-			}
-		}
-		return text
-	}
 	out := *e
-	out.Message, out.Field = clean(e.Message), clean(e.Field)
-	return out.Because(errors.New(clean(err.Error())))
+	out.Message, out.Field = without(e.Message, confidential), without(e.Field, confidential)
+	return out.Because(errors.New("withheld, since it is about a Secret"))
+}
+
+// without is a text without the values, as they are and as Go quotes them.
+func without(text string, confidential []string) string {
+	for _, value := range slices.SortedFunc(slices.Values(confidential), func(a, b string) int { return len(b) - len(a) }) {
+		if len(value) < shortest {
+			continue
+		}
+		text = strings.ReplaceAll(text, value, objects.Masked)
+		if quoted := strconv.Quote(value); quoted != `"`+value+`"` {
+			text = strings.ReplaceAll(text, strings.Trim(quoted, `"`), objects.Masked)
+		}
+	}
+	return text
 }

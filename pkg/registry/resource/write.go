@@ -66,6 +66,9 @@ func (e *Endpoints) writing(prepared prepare) routes.Endpoint {
 func (w *write) do(ctx context.Context, caller *clusters.Caller) (clusters.Answer, error) {
 	answer, err := caller.Do(ctx, w.call)
 	if err == nil {
+		for i, warning := range answer.Warnings {
+			answer.Warnings[i] = without(warning, w.confidential)
+		}
 		return answer, nil
 	}
 	outcome := err

@@ -104,6 +104,9 @@ type reach struct {
 func (e *Endpoints) review(r *routes.Request, u user.Info) (*reach, error) {
 	ctx, reviewer := r.Context(), e.Access.Reviewer
 	names := split(r.Query(queryClusters))
+	if len(names) > maxClusters {
+		return nil, envelope.Invalid(queryClusters, "name at most %d clusters", maxClusters)
+	}
 	for _, name := range names {
 		if err := routes.CheckSubdomain(queryClusters, name); err != nil {
 			return nil, err
@@ -172,7 +175,7 @@ func (e *Endpoints) searchSeveral(r *routes.Request, reached *reach) (routes.Res
 
 // ask searches one of several clusters. That it does not answer is an answer too, and so is that nobody may be acted for there.
 func (e *Endpoints) ask(ctx context.Context, u user.Info, name string, w wanted) searched {
-	ctx, cancel := context.WithTimeout(ctx, clusterTimeout)
+	ctx, cancel := context.WithTimeoutCause(ctx, clusterTimeout, clusters.ErrImpatient)
 	defer cancel()
 	out := searched{SearchedCluster: dashboardv1alpha1.SearchedCluster{ID: name, Name: name, Status: dashboardv1alpha1.AccessReachable}}
 	caller, err := e.Access.Named(ctx, u, name)

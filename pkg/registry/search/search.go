@@ -33,7 +33,9 @@ const (
 	maxLimit     = 500
 	// maxKinds bounds the kinds of one search, maxText what is searched for.
 	maxKinds = 40
-	maxText  = 253
+	// maxClusters bounds the clusters that one search names.
+	maxClusters = 100
+	maxText     = 253
 )
 
 // defaultKinds are those that are searched where none is named.

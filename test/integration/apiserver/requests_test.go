@@ -89,7 +89,7 @@ func TestPathsBesideTheAPI(t *testing.T) {
 // TestMethods that no route has.
 func TestMethods(t *testing.T) {
 	a := newActor(t, "")
-	for _, path := range []string{me, onHost + "/resources/pods", "/nothing"} {
+	for _, path := range []string{me, onHost + "/api-resources", "/nothing"} {
 		for _, method := range []string{"PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "POST", "BREW", "get", "PROPFIND", strings.Repeat("A", 300)} {
 			direct(t).Call(t, wire.Request{Method: method, Path: wire.DirectPath + path, Bearer: a.AccessToken}).Want(t, wire.NotFound)
 		}

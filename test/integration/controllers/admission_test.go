@@ -94,7 +94,7 @@ func TestNobodyGrantsMoreThanTheyMay(t *testing.T) {
 	read(t, others)
 	widened := others.DeepCopy()
 	widened.Spec.Subjects = append(widened.Spec.Subjects, toUser("somebody-else"))
-	if err := as.Update(t.Context(), widened); !apierrors.IsForbidden(err) {
+	if err := as.Patch(t.Context(), widened, client.MergeFrom(others)); !apierrors.IsForbidden(err) {
 		t.Errorf("somebody was added to a binding to admin: %v", err)
 	}
 }

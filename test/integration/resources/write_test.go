@@ -4,10 +4,13 @@
 package resources
 
 import (
+	"context"
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
 
+	"github.com/kubevision-io/kubevision/test/conformance/fixture"
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
@@ -37,10 +40,16 @@ func TestLifecycle(t *testing.T) {
 	}
 	dev.send(t, http.MethodPost, in(ns, "deployments"), yamlType, deployment).Want(t, wire.Conflict)
 
-	read := decoded(t, dev.get(t, web))
-	part(t, read, "spec")["replicas"] = 3.0
-	replaced := decoded(t, dev.send(t, http.MethodPut, web, jsonType, encoded(t, read)))
-	if at(replaced, "spec", "replicas") != 3.0 {
+	read := object{}
+	fixture.Eventually(t, "replace it", func(context.Context) error { // while Kubernetes writes its status
+		read = decoded(t, dev.get(t, web))
+		part(t, read, "spec")["replicas"] = 3.0
+		if e := dev.send(t, http.MethodPut, web, jsonType, encoded(t, read)); e.Code != wire.OK {
+			return errors.New(e.Message)
+		}
+		return nil
+	})
+	if replaced := decoded(t, dev.get(t, web)); at(replaced, "spec", "replicas") != 3.0 {
 		t.Errorf("replaced %v", replaced)
 	}
 	if e := dev.send(t, http.MethodPut, web, jsonType, encoded(t, read)).Want(t, wire.Stale); !strings.Contains(e.Message, "modified") {

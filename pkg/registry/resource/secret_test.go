@@ -1,0 +1,61 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package resource
+
+import (
+	"bytes"
+	"encoding/base64"
+	"errors"
+	"strings"
+	"testing"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
+	"github.com/kubevision-io/kubevision/pkg/objects"
+)
+
+// A value need not be text: as stringData it would be stored as another.
+func TestBinaryValuesAreKept(t *testing.T) {
+	value := []byte{0xfe, 0xed, 0x00, 0xff}
+	m := manifestObject{fieldStringData: map[string]any{"store": objects.Masked, "other": "x"}}
+	if err := m.fill(fieldStringData, m.placeholders(fieldStringData), map[string][]byte{"store": value}); err != nil {
+		t.Fatal(err)
+	}
+	data, _ := m[fieldData].(map[string]any)
+	text, _ := data["store"].(string)
+	if got, err := base64.StdEncoding.DecodeString(text); err != nil || !bytes.Equal(got, value) {
+		t.Errorf("the value is %v (%v)", got, err)
+	}
+	if left, _ := m[fieldStringData].(map[string]any); len(left) != 1 {
+		t.Errorf("left as text: %v", left)
+	}
+}
+
+// A placeholder beside a directive to replace would be a value that goes.
+func TestPlaceholdersBesideADirective(t *testing.T) {
+	masked := func() map[string]any { return map[string]any{"a": objects.MaskedBase64} }
+	inData := masked()
+	inData["$patch"] = "replace"
+	for name, m := range map[string]manifestObject{
+		"in the data": {fieldData: inData}, "at the top": {"$patch": "replace", fieldData: masked()},
+	} {
+		if err := m.dropPlaceholders(); err == nil || envelope.As(err).Code != dashboardv1alpha1.CodeInvalid {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+	if m := (manifestObject{fieldData: masked()}); m.dropPlaceholders() != nil || len(m.placeholders(fieldData)) != 0 {
+		t.Error("a placeholder alone is no change")
+	}
+}
+
+func TestWithhold(t *testing.T) {
+	m := manifestObject{fieldData: map[string]any{"p": "aHVudGVyMg=="}, fieldStringData: map[string]any{"pin": int64(4711), "pem": "one\ntwo"}}
+	said := envelope.New(dashboardv1alpha1.CodeInvalid, "%s", `not hunter2, aHVudGVyMg==, 4711, nor "one\ntwo"`).Because(errors.New("hunter2"))
+	got := withhold(said, m.values())
+	for _, value := range []string{"hunter2", "aHVudGVyMg", "4711", `one\ntwo`} {
+		if strings.Contains(got.Error(), value) {
+			t.Errorf("%q is in %q", value, got.Error())
+		}
+	}
+}
