@@ -65,6 +65,8 @@ type ExtraConfig struct {
 	AccessTokenTTL time.Duration
 	// PasswordHashes is how many passwords are hashed at once; each holds 19 MiB.
 	PasswordHashes int
+	// RequestsPerUser is how many requests of one user may be in flight.
+	RequestsPerUser int
 	// LoginFailuresPerAddress is how many logins may fail from one address before the next must wait.
 	LoginFailuresPerAddress int
 	// TrustedProxies are the proxies whose X-Forwarded-For is believed.
@@ -173,7 +175,7 @@ func (c *Config) routes(ctx context.Context, s *state, clients *clientFinder) (*
 	searchEndpoints := &search.Endpoints{Access: readable}
 	compareEndpoints := &compare.Endpoints{Access: access}
 
-	table := &routes.Table{}
+	table := &routes.Table{PerUser: c.ExtraConfig.RequestsPerUser}
 	for _, family := range [][]routes.Route{
 		authEndpoints.Routes(),     //nolint:contextcheck // handlers take the context of their request
 		userEndpoints.Routes(),     //nolint:contextcheck // as above

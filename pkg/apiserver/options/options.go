@@ -21,6 +21,7 @@ import (
 	logsapi "k8s.io/component-base/logs/api/v1"
 
 	"github.com/kubevision-io/kubevision/pkg/apiserver"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
 	"github.com/kubevision-io/kubevision/pkg/clusters/dial"
 )
 
@@ -49,6 +50,8 @@ type Options struct {
 
 	// AccessTokenTTL is the lifetime of an access token.
 	AccessTokenTTL time.Duration
+	// RequestsPerUser is how many requests of one user may be in flight.
+	RequestsPerUser int
 	// LoginFailuresPerAddress is how many logins may fail from one address before the next must wait.
 	LoginFailuresPerAddress int
 	// TrustedProxies are the networks of the proxies whose X-Forwarded-For is believed.
@@ -76,6 +79,7 @@ func New() *Options {
 		AccessTokenTTL: 15 * time.Minute,
 
 		LoginFailuresPerAddress: 30,
+		RequestsPerUser:         routes.DefaultPerUser,
 	}
 	o.SecureServing.BindPort = defaultPort
 	// kube-apiserver sends the requests of all its clients over few connections.
@@ -98,6 +102,8 @@ func (o *Options) AddFlags(fs *pflag.FlagSet) {
 	o.Traces.AddFlags(fs)
 	logsapi.AddFlags(o.Logs, fs)
 	fs.DurationVar(&o.AccessTokenTTL, "access-token-ttl", o.AccessTokenTTL, "Lifetime of an access token.")
+	fs.IntVar(&o.RequestsPerUser, "requests-per-user", o.RequestsPerUser,
+		"how many requests of one user may be in flight on this replica; further ones are asked to come back in a second")
 	fs.IntVar(&o.LoginFailuresPerAddress, "login-failures-per-address", o.LoginFailuresPerAddress,
 		"Number of logins that may fail from one address before the next must wait. One of them is forgiven every minute.")
 	fs.StringSliceVar(&o.TrustedProxies, "trusted-proxies", nil,
@@ -128,6 +134,9 @@ func (o *Options) Validate() error {
 	errs = append(errs, o.Traces.Validate()...)
 	if o.AccessTokenTTL < minTokenTTL || o.AccessTokenTTL > maxTokenTTL {
 		errs = append(errs, fmt.Errorf("--access-token-ttl must be from %s to %s", minTokenTTL, maxTokenTTL))
+	}
+	if o.RequestsPerUser < 1 {
+		errs = append(errs, errors.New("--requests-per-user must be at least 1"))
 	}
 	if o.LoginFailuresPerAddress < 1 {
 		errs = append(errs, errors.New("--login-failures-per-address must be at least 1"))
@@ -170,8 +179,8 @@ func (o *Options) Config(ctx context.Context) (apiserver.CompletedConfig, error)
 	c := &apiserver.Config{
 		GenericConfig: generic,
 		ExtraConfig: apiserver.ExtraConfig{
-			AccessTokenTTL: o.AccessTokenTTL, LoginFailuresPerAddress: o.LoginFailuresPerAddress, TrustedProxies: proxies, TwoFactorRoles: o.TwoFactorRoles,
-			ClusterAddresses: addresses,
+			AccessTokenTTL: o.AccessTokenTTL, RequestsPerUser: o.RequestsPerUser, LoginFailuresPerAddress: o.LoginFailuresPerAddress,
+			TrustedProxies: proxies, TwoFactorRoles: o.TwoFactorRoles, ClusterAddresses: addresses,
 			// Half of the processors, so that a flood of logins leaves the others to everything else; and few, since each takes memory.
 			PasswordHashes: min(max(runtime.GOMAXPROCS(0)/2, 1), maxPasswordHashes),
 		},

@@ -6,6 +6,7 @@
 package routes
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"net/http"
@@ -45,6 +46,9 @@ type Route struct {
 
 // Table holds the registered routes.
 type Table struct {
+	// PerUser is how many requests of one user may be in flight; DefaultPerUser where it is 0.
+	PerUser int
+
 	routes []Route
 }
 
@@ -92,8 +96,9 @@ func (t *Table) DuringPasswordChange(method, path string) bool {
 
 // Install adds the routes to the web service at the API's root.
 func (t *Table) Install(ws *restful.WebService) {
+	fair := &fairness{limit: cmp.Or(t.PerUser, DefaultPerUser)}
 	for _, r := range t.routes {
-		b := ws.Method(r.Method).Path(r.Path).To(r.serve).Operation(r.Operation).Doc(r.Doc).
+		b := ws.Method(r.Method).Path(r.Path).To(r.serve(fair)).Operation(r.Operation).Doc(r.Doc).
 			Produces("application/json").Consumes("*/*").
 			Returns(http.StatusOK, "An envelope; its code says what happened.", r.Returns)
 		if stronger := t.stronger(r); len(stronger) > 0 {
@@ -118,18 +123,26 @@ func (t *Table) Install(ws *restful.WebService) {
 // handlerTimeout ends a handler before the library would end the request, which it could not do with an envelope.
 const handlerTimeout = 55 * time.Second
 
-func (r Route) serve(req *restful.Request, resp *restful.Response) {
-	ctx, cancel := context.WithTimeout(req.Request.Context(), handlerTimeout)
-	defer cancel()
-	if s := envelope.StateFrom(ctx); s != nil {
-		s.SetRoute(r.Path)
+func (r Route) serve(fair *fairness) restful.RouteFunction {
+	return func(req *restful.Request, resp *restful.Response) {
+		ctx, cancel := context.WithTimeout(req.Request.Context(), handlerTimeout)
+		defer cancel()
+		if s := envelope.StateFrom(ctx); s != nil {
+			s.SetRoute(r.Path)
+		}
+		leave, err := fair.enter(ctx)
+		if err != nil {
+			envelope.WriteError(ctx, resp.ResponseWriter, err)
+			return
+		}
+		defer leave()
+		data, meta, err := r.Endpoint.serve(&Request{Request: req.Request.WithContext(ctx), path: req.PathParameters()})
+		if err != nil {
+			envelope.WriteError(ctx, resp.ResponseWriter, err)
+			return
+		}
+		envelope.WriteData(ctx, resp.ResponseWriter, data, meta)
 	}
-	data, meta, err := r.Endpoint.serve(&Request{Request: req.Request.WithContext(ctx), path: req.PathParameters()})
-	if err != nil {
-		envelope.WriteError(ctx, resp.ResponseWriter, err)
-		return
-	}
-	envelope.WriteData(ctx, resp.ResponseWriter, data, meta)
 }
 
 // BelowRoot is the part of a URL path below the API's root, as routes are registered with, and whether it is there at all.

@@ -1,0 +1,69 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package routes
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/emicklei/go-restful/v3"
+	"k8s.io/apiserver/pkg/authentication/user"
+	genericapirequest "k8s.io/apiserver/pkg/endpoints/request"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
+)
+
+// TestOneUserDoesNotTakeAllPlaces: those who have too much under way are asked to come back, and nobody else notices.
+func TestOneUserDoesNotTakeAllPlaces(t *testing.T) {
+	const limit = 3
+	entered, release := make(chan struct{}), make(chan struct{})
+	table := &Table{PerUser: limit}
+	if err := table.Add(route(func(r *Route) {
+		r.Path, r.Parameters = "/things", nil
+		r.Endpoint = Self(func(_ *Request, u user.Info) (Result, error) {
+			if u.GetName() == "greedy" {
+				entered <- struct{}{}
+				<-release
+			}
+			return Result{}, nil
+		})
+	})); err != nil {
+		t.Fatal(err)
+	}
+	ws := new(restful.WebService)
+	table.Install(ws)
+	container := restful.NewContainer()
+	container.Add(ws)
+	ask := func(name string) dashboardv1alpha1.Code {
+		state := envelope.NewState()
+		ctx := envelope.WithState(genericapirequest.WithUser(t.Context(), &user.DefaultInfo{Name: name}), state)
+		container.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, http.MethodGet, "/things", http.NoBody))
+		_, code := state.Outcome()
+		return code
+	}
+	done := make(chan dashboardv1alpha1.Code)
+	for range limit {
+		go func() { done <- ask("greedy") }()
+		<-entered
+	}
+	if code := ask("greedy"); code != dashboardv1alpha1.CodeTooManyRequests {
+		t.Errorf("one more: code %d", code)
+	}
+	if code := ask("modest"); code != dashboardv1alpha1.CodeOK {
+		t.Errorf("somebody else: code %d", code)
+	}
+	close(release)
+	for range limit {
+		if code := <-done; code != dashboardv1alpha1.CodeOK {
+			t.Errorf("one of the first: code %d", code)
+		}
+	}
+	go func() { done <- ask("greedy") }()
+	<-entered
+	if code := <-done; code != dashboardv1alpha1.CodeOK {
+		t.Errorf("afterwards: code %d", code)
+	}
+}

@@ -1,0 +1,62 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package objects
+
+import (
+	"fmt"
+	"io"
+	"runtime"
+	"strings"
+	"testing"
+)
+
+// endless is a list that is made while it is read.
+func endless(items int) io.Reader {
+	reader, writer := io.Pipe()
+	go func() {
+		_, _ = io.WriteString(writer, `{"kind":"PodList","metadata":{"resourceVersion":"1"},"items":[`)
+		filling := strings.Repeat("x", 1000)
+		for i := range items {
+			if i > 0 {
+				_, _ = io.WriteString(writer, ",")
+			}
+			_, _ = fmt.Fprintf(writer, `{"metadata":{"name":"pod-%d","managedFields":[{"manager":"m"}]},"spec":{"note":%q}}`, i, filling)
+		}
+		_, _ = io.WriteString(writer, "]}")
+		_ = writer.Close()
+	}()
+	return reader
+}
+
+// TestALongListIsNotHeld: what 50,000 Pods take in memory is what one takes.
+func TestALongListIsNotHeld(t *testing.T) {
+	const pods, most = 50_000, 16 << 20
+	var stats runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&stats)
+	before, seen := stats.HeapAlloc, 0
+	page, err := ReadList(endless(pods), kind("", "v1", "pods", "Pod"), func(Object) error {
+		if seen++; seen%10_000 == 0 {
+			runtime.GC()
+			runtime.ReadMemStats(&stats)
+			if stats.HeapAlloc > before+most {
+				t.Errorf("after %d Pods %d MiB are held", seen, (stats.HeapAlloc-before)>>20)
+			}
+		}
+		return nil
+	})
+	if err != nil || seen != pods || *page.Total() != pods {
+		t.Errorf("%d Pods, %v", seen, err)
+	}
+}
+
+// TestAListThatIsCut is not a shorter list.
+func TestAListThatIsCut(t *testing.T) {
+	whole := `{"metadata":{},"items":[{"metadata":{"name":"a"}},{"metadata":{"name":"b"}}]}`
+	for i := range len(whole) {
+		if _, err := DecodeList([]byte(whole[:i]), kind("", "v1", "pods", "Pod")); err == nil {
+			t.Errorf("%q was taken for a list", whole[:i])
+		}
+	}
+}
