@@ -7,6 +7,7 @@ package cluster
 import (
 	"context"
 	"errors"
+	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -56,7 +57,9 @@ type Reconciler struct {
 	HostURL string
 	Clock   clock.PassiveClock
 
-	retries  retries
+	retries retries
+	// cleaned are the UIDs of the clusters from which everything was removed.
+	cleaned  sync.Map
 	statuses condition.Patcher
 }
 

@@ -31,6 +31,9 @@ const abandonAfter = 10 * time.Minute
 // finalize takes back what was placed on the cluster, unless it stays registered under another name. A cluster that cannot be reached is
 // tried again, for a while.
 func (r *Reconciler) finalize(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster) (ctrl.Result, error) {
+	if _, done := r.cleaned.Load(c.UID); done { // what was read is older than that
+		return ctrl.Result{}, nil
+	}
 	var left error
 	err := finalizer.Finish(ctx, r.Client, c, finalizerName, func(ctx context.Context) error {
 		left = r.clean(ctx, c)
@@ -46,6 +49,7 @@ func (r *Reconciler) finalize(ctx context.Context, c *kubevisionv1alpha1.KubeVis
 		return ctrl.Result{RequeueAfter: r.retries.next(c.UID, clusters.Revision{}, r.Clock.Now())}, r.reportLeft(ctx, c, left)
 	}
 	if err == nil {
+		r.cleaned.Store(c.UID, true)
 		r.retries.forget(c.UID)
 		r.Targets.Close(c.Name)
 	}
@@ -75,7 +79,8 @@ func (r *Reconciler) clean(ctx context.Context, c *kubevisionv1alpha1.KubeVision
 	if c.Status.ClusterID == "" || c.Status.ClusterID == r.Targets.Host().ID || r.registeredElsewhere(ctx, c, c.Status.ClusterID) {
 		return nil // nothing was placed for this registration
 	}
-	t, err := r.Targets.Get(c)
+	r.Targets.Retire(c)
+	t, err := r.Targets.Retired(c)
 	if err != nil {
 		secret, k, err := r.readKubeconfig(ctx, c)
 		if err != nil {
@@ -84,7 +89,7 @@ func (r *Reconciler) clean(ctx context.Context, c *kubevisionv1alpha1.KubeVision
 		if err := r.connect(ctx, c, clusters.RevisionOf(c, secret), k); err != nil {
 			return err
 		}
-		if t, err = r.Targets.Get(c); err != nil {
+		if t, err = r.Targets.Retired(c); err != nil {
 			return err
 		}
 	}

@@ -12,6 +12,8 @@ import (
 	"sync"
 
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -53,29 +55,65 @@ type Registry struct {
 
 	mu          sync.RWMutex
 	members     map[string]*member
+	retired     sets.Set[types.UID]
 	subscribers []func(client.Object)
 }
 
 // NewRegistry has the host and no member yet.
 func NewRegistry(host *Cluster, scheme *runtime.Scheme, reader client.Reader, policy dial.Policy) *Registry {
-	return &Registry{host: host, scheme: scheme, reader: reader, policy: policy, members: map[string]*member{}}
+	return &Registry{host: host, scheme: scheme, reader: reader, policy: policy, members: map[string]*member{}, retired: sets.New[types.UID]()}
 }
 
 // Host is the cluster in which KubeVision runs.
 func (r *Registry) Host() *Cluster { return r.host }
 
-// Get is the cluster behind a registration. It is clusters.ErrNotConnected where it cannot be reached.
+// Get is the cluster behind a registration. It is clusters.ErrNotConnected where it cannot be reached, or is being cleaned.
 func (r *Registry) Get(c *kubevisionv1alpha1.KubeVisionCluster) (*Cluster, error) {
 	if c.Spec.InCluster {
 		return r.host, nil
 	}
 	r.mu.RLock()
 	defer r.mu.RUnlock()
+	m, err := r.member(c)
+	if err != nil {
+		return nil, err
+	}
+	if r.retired.Has(c.UID) {
+		return nil, fmt.Errorf("%w: %s is being removed", clusters.ErrNotConnected, c.Name)
+	}
+	return r.representative(m.cluster), nil
+}
+
+// member is the connection to a cluster that can be reached. The caller holds the lock.
+func (r *Registry) member(c *kubevisionv1alpha1.KubeVisionCluster) (*member, error) {
 	m := r.members[c.Name]
 	if m == nil || m.cluster == nil || m.revision.Cluster != c.UID {
 		return nil, fmt.Errorf("%w: %s", clusters.ErrNotConnected, c.Name)
 	}
-	return r.representative(m.cluster), nil
+	return m, nil
+}
+
+// Retire is the beginning of the end of a registration: whatever is under way on the cluster ends, and nobody gets it from Get or All any more.
+// Otherwise a controller could put something there after all was removed.
+func (r *Registry) Retire(c *kubevisionv1alpha1.KubeVisionCluster) {
+	r.mu.Lock()
+	known := r.retired.Has(c.UID)
+	r.retired.Insert(c.UID) // for good: no registration has that UID again
+	r.mu.Unlock()
+	if !known {
+		r.Close(c.Name)
+	}
+}
+
+// Retired is the cluster behind a registration that was retired, for whoever cleans it.
+func (r *Registry) Retired(c *kubevisionv1alpha1.KubeVisionCluster) (*Cluster, error) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	m, err := r.member(c)
+	if err != nil {
+		return nil, err
+	}
+	return m.cluster, nil
 }
 
 // All are the clusters that can be reached: the host, and each member once, however often it is registered.
@@ -84,7 +122,7 @@ func (r *Registry) All() []*Cluster {
 	defer r.mu.RUnlock()
 	all := []*Cluster{r.host}
 	for _, m := range r.members {
-		if m.cluster == nil {
+		if m.cluster == nil || r.retired.Has(m.revision.Cluster) {
 			continue
 		}
 		if c := r.representative(m.cluster); !slices.Contains(all, c) {
@@ -102,7 +140,7 @@ func (r *Registry) representative(c *Cluster) *Cluster {
 	}
 	chosen, first := c, ""
 	for name, m := range r.members {
-		if m.cluster != nil && m.cluster.ID == c.ID && (first == "" || name < first) {
+		if m.cluster != nil && m.cluster.ID == c.ID && !r.retired.Has(m.revision.Cluster) && (first == "" || name < first) {
 			chosen, first = m.cluster, name
 		}
 	}

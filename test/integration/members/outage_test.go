@@ -16,6 +16,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
+	"github.com/kubevision-io/kubevision/hack/localcluster"
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/test/conformance/fixture"
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
@@ -102,7 +103,7 @@ func TestMemberRemoved(t *testing.T) {
 // nothingLeft fails where there is anything of KubeVision's on the cluster.
 func nothingLeft(t *testing.T, member *plane) {
 	t.Helper()
-	fixture.Eventually(t, "wait for everything to be removed", func(ctx context.Context) error {
+	if err := localcluster.Poll(t.Context(), collection, "wait for everything to be removed", func(ctx context.Context) error {
 		left, err := ofKubeVision(ctx, member)
 		if err != nil {
 			return err
@@ -111,7 +112,9 @@ func nothingLeft(t *testing.T, member *plane) {
 			return fmt.Errorf("left: %v", left)
 		}
 		return nil
-	})
+	}); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // TestMemberAbandoned: a cluster that is gone for good does not keep its registration.
