@@ -37,7 +37,8 @@ func TestALongListIsNotHeld(t *testing.T) {
 	runtime.ReadMemStats(&stats)
 	before, seen := stats.HeapAlloc, 0
 	page, err := ReadList(endless(pods), kind("", "v1", "pods", "Pod"), func(Object) error {
-		if seen++; seen%10_000 == 0 {
+		seen++
+		if seen%10_000 == 0 {
 			runtime.GC()
 			runtime.ReadMemStats(&stats)
 			if stats.HeapAlloc > before+most {

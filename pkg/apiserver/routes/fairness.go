@@ -52,7 +52,8 @@ func (f *fairness) enter(ctx context.Context) (leave func(), err error) {
 func (f *fairness) leave(name string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if f.inFlight[name]--; f.inFlight[name] == 0 {
+	f.inFlight[name]--
+	if f.inFlight[name] == 0 {
 		delete(f.inFlight, name)
 	}
 }
