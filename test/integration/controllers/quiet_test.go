@@ -5,6 +5,8 @@ package controllers
 
 import (
 	"bufio"
+	"context"
+	"fmt"
 	"maps"
 	"regexp"
 	"slices"
@@ -12,6 +14,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	corev1 "k8s.io/api/core/v1"
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
@@ -81,6 +85,7 @@ func TestNothingIsWrittenWhenAllIsWell(t *testing.T) {
 	awaitReady(t, u)
 	awaitNotReady(t, member, kubevisionv1alpha1.ReasonProbeFailed)
 
+	eventually(t, time.Minute, "wait for the end of the namespaces of other tests", noneEnding)
 	before := awaitQuiet(t)
 	time.Sleep(10 * time.Second)
 	const probe = "PATCH kubevision.io/kubevisionclusters/status"
@@ -94,4 +99,18 @@ func TestNothingIsWrittenWhenAllIsWell(t *testing.T) {
 			t.Errorf("%v times in 10 s: %s", more, what)
 		}
 	}
+}
+
+// noneEnding is an error while Kubernetes empties a namespace, which it does by deleting everything that may be there.
+func noneEnding(ctx context.Context) error {
+	var all corev1.NamespaceList
+	if err := env.Client.List(ctx, &all); err != nil {
+		return fmt.Errorf("listing namespaces: %w", err)
+	}
+	for i := range all.Items {
+		if !all.Items[i].DeletionTimestamp.IsZero() {
+			return fmt.Errorf("%s is ending", all.Items[i].Name)
+		}
+	}
+	return nil
 }
