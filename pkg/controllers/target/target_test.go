@@ -51,3 +51,26 @@ func TestIdentity(t *testing.T) {
 		t.Errorf("all are %v", all)
 	}
 }
+
+// TestRetired: what is being cleaned is for nobody but whoever cleans it, also when it is connected again for that, and stands for no twin.
+func TestRetired(t *testing.T) {
+	host, one, twin := &Cluster{ID: "host"}, &Cluster{ID: "1"}, &Cluster{ID: "1"}
+	r := NewRegistry(host, nil, nil, dial.Policy{})
+	going := &kubevisionv1alpha1.KubeVisionCluster{ObjectMeta: metav1.ObjectMeta{Name: "a", UID: "a"}}
+	staying := &kubevisionv1alpha1.KubeVisionCluster{ObjectMeta: metav1.ObjectMeta{Name: "b", UID: "b"}}
+	r.Retire(going)
+	r.members["a"] = &member{revision: clusters.Revision{Cluster: "a"}, cluster: one}
+	if all := r.All(); !slices.Equal(all, []*Cluster{host}) {
+		t.Errorf("all are %v", all)
+	}
+	if got, err := r.Get(going); !errors.Is(err, clusters.ErrNotConnected) {
+		t.Errorf("everybody gets %v (%v)", got, err)
+	}
+	if got, err := r.Retired(going); got != one || err != nil {
+		t.Errorf("whoever cleans gets %v (%v)", got, err)
+	}
+	r.members["b"] = &member{revision: clusters.Revision{Cluster: "b"}, cluster: twin}
+	if got, err := r.Get(staying); got != twin || err != nil {
+		t.Errorf("the other registration leads to %v (%v)", got, err)
+	}
+}
