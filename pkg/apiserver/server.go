@@ -130,6 +130,7 @@ func (c *Config) Complete(ctx context.Context) (CompletedConfig, error) {
 	generic.AddReadyzChecks(state.readyzChecks()...)
 	filters.RegisterMetrics()
 	audit.RegisterMetrics()
+	password.RegisterMetrics()
 	return CompletedConfig{&completedConfig{generic: generic.Complete(), config: c, state: state, table: table, codecs: codecs}}, nil
 }
 

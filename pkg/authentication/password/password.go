@@ -13,6 +13,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"golang.org/x/crypto/argon2"
 )
@@ -126,6 +127,8 @@ func (h *Hasher) derive(ctx context.Context, password string, salt []byte, p Par
 		return nil, err
 	}
 	defer func() { <-h.slots }()
+	begun := time.Now()
+	defer func() { hashes.Observe(time.Since(begun).Seconds()) }()
 	return argon2.IDKey([]byte(password), salt, p.Time, p.Memory, p.Threads, length), nil
 }
 

@@ -1,0 +1,18 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package password
+
+import (
+	"k8s.io/component-base/metrics"
+	"k8s.io/component-base/metrics/legacyregistry"
+)
+
+var hashes = metrics.NewHistogram(&metrics.HistogramOpts{
+	Namespace: "kubevision", Subsystem: "authentication", Name: "password_hash_duration_seconds", StabilityLevel: metrics.ALPHA,
+	Help:    "Time that hashing a password took, without the wait for a place.",
+	Buckets: []float64{0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5},
+})
+
+// RegisterMetrics makes the package's metrics show in /metrics.
+func RegisterMetrics() { legacyregistry.MustRegister(hashes) }
