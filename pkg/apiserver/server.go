@@ -173,7 +173,7 @@ func (c *Config) routes(ctx context.Context, s *state, clients *clientFinder) (*
 
 	readable := &union.Access{Access: access, Reader: s.cache}
 	resourceEndpoints := &resource.Endpoints{Access: readable, Fresh: authEndpoints.Fresh, Audit: log}
-	searchEndpoints := &search.Endpoints{Access: readable}
+	searchEndpoints := search.New(readable)
 	compareEndpoints := &compare.Endpoints{Access: access}
 
 	table := &routes.Table{PerUser: c.ExtraConfig.RequestsPerUser}

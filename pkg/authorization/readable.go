@@ -6,28 +6,24 @@ package authorization
 import (
 	"context"
 
-	"golang.org/x/sync/errgroup"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/kubevision-io/kubevision/pkg/clusters"
+	"github.com/kubevision-io/kubevision/pkg/fanout"
 )
 
 // Readable are those of the namespaces that the cluster lets the caller get. Where even the question is forbidden, the account that acts for
 // users may not act for this one yet, and nothing can be read.
 func Readable(ctx context.Context, caller *clusters.Caller, namespaces []string) ([]string, error) {
 	allowed := make([]bool, len(namespaces))
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(ReviewsAtOnce)
-	for i, namespace := range namespaces {
-		group.Go(func() (err error) {
-			allowed[i], err = MayRead(ctx, caller, namespace)
-			if apierrors.IsForbidden(err) {
-				return nil
-			}
-			return err
-		})
-	}
-	if err := group.Wait(); err != nil {
+	err := fanout.Each(ctx, len(namespaces), ReviewsAtOnce, func(ctx context.Context, i int) (err error) {
+		allowed[i], err = MayRead(ctx, caller, namespaces[i])
+		if apierrors.IsForbidden(err) {
+			return nil
+		}
+		return err
+	})
+	if err != nil {
 		return nil, err
 	}
 	var out []string

@@ -9,11 +9,11 @@ import (
 	"slices"
 	"strings"
 
-	"golang.org/x/sync/errgroup"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/fanout"
 )
 
 // ReviewsAtOnce bounds the access reviews of one request, on one cluster.
@@ -39,15 +39,11 @@ func (r *Reviewer) Usable(ctx context.Context, u user.Info, all []kubevisionv1al
 		return all, nil
 	}
 	allowed := make([]bool, len(all))
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(ReviewsAtOnce)
-	for i := range all {
-		group.Go(func() (err error) {
-			allowed[i], err = r.MayUseCluster(ctx, u, all[i].Name)
-			return err
-		})
-	}
-	if err := group.Wait(); err != nil {
+	err = fanout.Each(ctx, len(all), ReviewsAtOnce, func(ctx context.Context, i int) (err error) {
+		allowed[i], err = r.MayUseCluster(ctx, u, all[i].Name)
+		return err
+	})
+	if err != nil {
 		return nil, Unreviewed(err)
 	}
 	var out []kubevisionv1alpha1.KubeVisionCluster

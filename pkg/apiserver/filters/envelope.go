@@ -5,7 +5,9 @@ package filters
 
 import (
 	"errors"
+	"fmt"
 	"net/http"
+	"runtime/debug"
 	"slices"
 	"strconv"
 	"strings"
@@ -66,11 +68,27 @@ func serveEnveloped(next http.Handler, shared func(*http.Request) bool, w http.R
 		envelope.WriteError(ctx, ew, err)
 		return
 	}
-	next.ServeHTTP(responsewriter.WrapForHTTP1Or2(ew), canonical(r))
+	serveRecovered(next, ew, canonical(r))
 	if err := ew.unanswered(state, r.Method); err != nil {
 		ew.status = 0
 		envelope.WriteError(ctx, ew, err)
 	}
+}
+
+// serveRecovered makes a failed request of a panic. Where the answer has begun, only a connection that is cut can say that it is not whole.
+func serveRecovered(next http.Handler, w *writer, r *http.Request) {
+	defer func() {
+		p := recover()
+		if p == nil {
+			return
+		}
+		if p == http.ErrAbortHandler || w.status == http.StatusOK {
+			panic(p)
+		}
+		klog.FromContext(r.Context()).Error(nil, "Observed a panic", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+		w.status = http.StatusInternalServerError
+	}()
+	next.ServeHTTP(responsewriter.WrapForHTTP1Or2(w), r)
 }
 
 // refuse turns away what no route is ever asked.

@@ -110,6 +110,37 @@ func TestNoAnswerIsAnInternalError(t *testing.T) {
 	}
 }
 
+func TestAPanicIsAnInternalError(t *testing.T) {
+	for name, handler := range map[string]http.HandlerFunc{
+		"before an answer": func(http.ResponseWriter, *http.Request) { panic("secret") },
+		"after the chain's answer": func(w http.ResponseWriter, _ *http.Request) {
+			w.WriteHeader(http.StatusInternalServerError)
+			panic("secret")
+		},
+	} {
+		if got := send(t, handler, request(http.MethodGet, "/api/v1/x")); got.Code != 50000 || strings.Contains(got.Message, "secret") {
+			t.Errorf("%s: code %d, %q", name, got.Code, got.Message)
+		}
+	}
+}
+
+// TestAnAnswerThatHasBegunIsCut where it cannot go on, so that nobody takes it for whole.
+func TestAnAnswerThatHasBegunIsCut(t *testing.T) {
+	for name, handler := range map[string]http.HandlerFunc{
+		"a panic":    func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("{")); panic("x") },
+		"on purpose": func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			defer func() {
+				if recover() == nil {
+					t.Error("the connection would go on")
+				}
+			}()
+			WithEnvelope(handler, notShared).ServeHTTP(httptest.NewRecorder(), request(http.MethodGet, "/api/v1/x"))
+		})
+	}
+}
+
 func TestEnvelopesPassAsTheyAre(t *testing.T) {
 	got := send(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		envelope.WriteData(r.Context(), w, map[string]string{"a": "<b>"}, dashboardv1alpha1.Meta{})

@@ -8,12 +8,12 @@ import (
 	"errors"
 	"slices"
 
-	"golang.org/x/sync/errgroup"
 	ctrl "sigs.k8s.io/controller-runtime"
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/controllers/finalizer"
 	"github.com/kubevision-io/kubevision/pkg/controllers/target"
+	"github.com/kubevision-io/kubevision/pkg/fanout"
 )
 
 // parallelTargets are written to at once for one binding.
@@ -23,28 +23,24 @@ const parallelTargets = 8
 // member is noted with it and stops nothing elsewhere; the error is the host's.
 func (r *Reconciler) execute(ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan) error {
 	host := r.Targets.Host()
-	var group errgroup.Group
-	group.SetLimit(parallelTargets)
+	all := r.Targets.All()
 	var hostErr error
-	for _, t := range r.Targets.All() {
-		g := p.grantOn(t)
-		group.Go(func() error {
-			err := r.executeOn(ctx, b, t, g, p)
-			switch {
-			case t == host:
-				hostErr = err
-			case g != nil && err != nil:
-				g.err = err
-				ctrl.LoggerFrom(ctx).Info("The binding is not in force on a member", "clusterID", t.ID, "reason", err.Error())
-			case err != nil:
-				ctrl.LoggerFrom(ctx).Error(err, "Taking back what was granted on a member", "clusterID", t.ID)
-			}
-			return nil
-		})
-	}
-	_ = group.Wait() // every error is noted above
-	if hostErr != nil {
-		return hostErr
+	err := fanout.Each(ctx, len(all), parallelTargets, func(ctx context.Context, i int) error {
+		t, g := all[i], p.grantOn(all[i])
+		err := r.executeOn(ctx, b, t, g, p)
+		switch {
+		case t == host:
+			hostErr = err
+		case g != nil && err != nil:
+			g.err = err
+			ctrl.LoggerFrom(ctx).Info("The binding is not in force on a member", "clusterID", t.ID, "reason", err.Error())
+		case err != nil:
+			ctrl.LoggerFrom(ctx).Error(err, "Taking back what was granted on a member", "clusterID", t.ID)
+		}
+		return nil
+	})
+	if err := errors.Join(err, hostErr); err != nil {
+		return err
 	}
 	var errs []error
 	for _, o := range p.uses {

@@ -6,9 +6,9 @@
 package access
 
 import (
+	"context"
 	"net/http"
 	"slices"
-	"sync"
 
 	"k8s.io/apiserver/pkg/authentication/user"
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -18,6 +18,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
 	"github.com/kubevision-io/kubevision/pkg/authorization"
 	"github.com/kubevision-io/kubevision/pkg/bindings"
+	"github.com/kubevision-io/kubevision/pkg/fanout"
 )
 
 const queryCluster = "cluster"
@@ -84,11 +85,13 @@ func (e *Endpoints) clusters(r *routes.Request, u user.Info) ([]kubevisionv1alph
 // get asks all clusters at once, so that one that does not answer keeps nobody from the others.
 func (e *Endpoints) get(r *routes.Request, g *granted) (routes.Result, error) {
 	out := make([]dashboardv1alpha1.ClusterAccess, len(g.clusters))
-	var asked sync.WaitGroup
-	for i := range g.clusters {
-		asked.Go(func() { out[i] = e.ask(r.Context(), g, &g.clusters[i]) })
+	err := fanout.Each(r.Context(), len(out), -1, func(ctx context.Context, i int) error {
+		out[i] = e.ask(ctx, g, &g.clusters[i])
+		return nil
+	})
+	if err != nil {
+		return routes.Result{}, err
 	}
-	asked.Wait()
 	return routes.Result{
 		Data: dashboardv1alpha1.Access{Clusters: out}, Meta: dashboardv1alpha1.Meta{Total: new(int64(len(out)))},
 	}, nil

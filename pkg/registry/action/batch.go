@@ -11,6 +11,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
+	"github.com/kubevision-io/kubevision/pkg/fanout"
 	"github.com/kubevision-io/kubevision/pkg/registry/target"
 )
 
@@ -43,15 +44,16 @@ func batchDelete(r *routes.Request, caller *clusters.Caller) (routes.Result, err
 	}
 	out := make([]dashboardv1alpha1.BatchDeleteResult, len(items))
 	warnings := make([][]string, len(items))
-	each(len(items), func(i int) {
-		outcome := items[i].do(func(t target.Target) error {
-			answer, err := remove(r.Context(), caller, t)
+	err = fanout.Each(r.Context(), len(items), maxCalls, func(ctx context.Context, i int) error {
+		outcome := items[i].do(ctx, func(t target.Target) error {
+			answer, err := remove(ctx, caller, t)
 			warnings[i] = answer.Warnings
 			return err
 		})
 		out[i] = dashboardv1alpha1.BatchDeleteResult{BatchDeleteItem: named[i], BatchOutcome: outcome}
+		return nil
 	})
-	return results(out, warnings), nil
+	return results(out, warnings), err
 }
 
 func batchRestart(r *routes.Request, caller *clusters.Caller) (routes.Result, error) {
@@ -63,14 +65,15 @@ func batchRestart(r *routes.Request, caller *clusters.Caller) (routes.Result, er
 	}
 	out := make([]dashboardv1alpha1.BatchRestartResult, len(items))
 	warnings := make([][]string, len(items))
-	each(len(items), func(i int) {
-		outcome := items[i].do(func(t target.Target) (err error) {
-			warnings[i], err = restartTarget(r.Context(), caller, t)
+	err = fanout.Each(r.Context(), len(items), maxCalls, func(ctx context.Context, i int) error {
+		outcome := items[i].do(ctx, func(t target.Target) (err error) {
+			warnings[i], err = restartTarget(ctx, caller, t)
 			return err
 		})
 		out[i] = dashboardv1alpha1.BatchRestartResult{BatchRestartItem: named[i], BatchOutcome: outcome}
+		return nil
 	})
-	return results(out, warnings), nil
+	return results(out, warnings), err
 }
 
 func results[T any](out []T, warnings [][]string) routes.Result {
@@ -81,11 +84,11 @@ func results[T any](out []T, warnings [][]string) routes.Result {
 	return routes.Result{Data: out, Meta: meta}
 }
 
-// do does something with what an item is about.
-func (i *item) do(action func(target.Target) error) dashboardv1alpha1.BatchOutcome {
+// do does something with what an item is about. Whatever goes wrong is that item's outcome, and keeps nobody from the others'.
+func (i *item) do(ctx context.Context, action func(target.Target) error) dashboardv1alpha1.BatchOutcome {
 	err := i.err
 	if err == nil {
-		err = action(i.target)
+		err = fanout.Safely(ctx, func() error { return action(i.target) })
 	}
 	if err == nil {
 		return dashboardv1alpha1.BatchOutcome{Success: true}

@@ -10,7 +10,6 @@ import (
 	"net/http"
 	"net/url"
 
-	"golang.org/x/sync/errgroup"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/kubevision-io/kubevision/pkg/authorization"
@@ -68,16 +67,3 @@ func remove(ctx context.Context, caller *clusters.Caller, t target.Target) (clus
 
 // object is a JSON object.
 type object = map[string]any
-
-// each does something for each of a number of items, some at once.
-func each(count int, do func(int)) {
-	var group errgroup.Group
-	group.SetLimit(maxCalls)
-	for i := range count {
-		group.Go(func() error {
-			do(i)
-			return nil
-		})
-	}
-	_ = group.Wait()
-}

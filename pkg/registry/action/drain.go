@@ -64,7 +64,10 @@ func drain(r *routes.Request, caller *clusters.Caller) (routes.Result, error) {
 	if err != nil {
 		return routes.Result{}, err
 	}
-	left := d.evictAll(ctx, waiting)
+	left, err := d.evictAll(ctx, waiting)
+	if err != nil {
+		return routes.Result{}, err
+	}
 	data := d.data(node.Name, left == 0)
 	return routes.Result{Data: data, Meta: dashboardv1alpha1.Meta{Warnings: answer.Warnings}}, d.hopeless(waiting, data)
 }

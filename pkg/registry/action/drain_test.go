@@ -126,7 +126,8 @@ func TestNoTimeLeft(t *testing.T) {
 		t.Fatal(err)
 	}
 	d.results[1].Status, d.results[1].Reason = dashboardv1alpha1.DrainBlocked, "budget"
-	if left := d.evictAll(ctx, waiting); left != 2 || d.results[0].Status != dashboardv1alpha1.DrainBlocked || d.results[1].Reason != "budget" {
-		t.Errorf("%d left: %+v", left, d.results)
+	left, err := d.evictAll(ctx, waiting)
+	if err != nil || left != 2 || d.results[0].Status != dashboardv1alpha1.DrainBlocked || d.results[1].Reason != "budget" {
+		t.Errorf("%d left: %+v, %v", left, d.results, err)
 	}
 }

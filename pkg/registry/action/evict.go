@@ -19,6 +19,7 @@ import (
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
 	"github.com/kubevision-io/kubevision/pkg/authorization"
+	"github.com/kubevision-io/kubevision/pkg/fanout"
 	"github.com/kubevision-io/kubevision/pkg/registry/target"
 )
 
@@ -31,16 +32,22 @@ const (
 
 // evictAll tries each Pod, and those that were blocked again until time is up. It returns how many are left. Each Pod has a try before any has
 // another one, so that those that are blocked do not hold up the rest.
-func (d *draining) evictAll(ctx context.Context, waiting []int) (left int) {
+func (d *draining) evictAll(ctx context.Context, waiting []int) (left int, err error) {
 	blocked := waiting
 	for len(blocked) > 0 {
-		each(len(blocked), func(i int) { d.evict(ctx, blocked[i]) })
+		err := fanout.Each(ctx, len(blocked), maxCalls, func(ctx context.Context, i int) error {
+			d.evict(ctx, blocked[i])
+			return nil
+		})
+		if err != nil {
+			return 0, err
+		}
 		blocked = d.having(blocked, dashboardv1alpha1.DrainBlocked)
 		if d.options.DryRun || len(blocked) == 0 || !d.pause(ctx) {
 			break
 		}
 	}
-	return len(blocked) + len(d.having(waiting, dashboardv1alpha1.DrainFailed))
+	return len(blocked) + len(d.having(waiting, dashboardv1alpha1.DrainFailed)), nil
 }
 
 func (d *draining) having(pods []int, status string) []int {

@@ -8,7 +8,6 @@ import (
 	"context"
 	"net/http"
 
-	"golang.org/x/sync/errgroup"
 	"k8s.io/apiserver/pkg/authentication/user"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
@@ -17,6 +16,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authorization"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 	"github.com/kubevision-io/kubevision/pkg/difference"
+	"github.com/kubevision-io/kubevision/pkg/fanout"
 	"github.com/kubevision-io/kubevision/pkg/objects"
 	"github.com/kubevision-io/kubevision/pkg/registry/target"
 )
@@ -86,14 +86,11 @@ func pick(name, alias string, named, aliased *dashboardv1alpha1.ObjectReference)
 
 func compare(r *routes.Request, sides []side) (routes.Result, error) {
 	texts := make([]string, len(sides))
-	group, ctx := errgroup.WithContext(r.Context())
-	for i := range sides {
-		group.Go(func() (err error) {
-			texts[i], err = sides[i].read(ctx)
-			return err
-		})
-	}
-	if err := group.Wait(); err != nil {
+	err := fanout.Each(r.Context(), len(sides), len(sides), func(ctx context.Context, i int) (err error) {
+		texts[i], err = sides[i].read(ctx)
+		return err
+	})
+	if err != nil {
 		return routes.Result{}, err
 	}
 	source, other := sides[0].ref, sides[1].ref

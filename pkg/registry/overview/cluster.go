@@ -11,7 +11,6 @@ import (
 	"slices"
 	"sync/atomic"
 
-	"golang.org/x/sync/errgroup"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -19,6 +18,7 @@ import (
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
+	"github.com/kubevision-io/kubevision/pkg/fanout"
 	"github.com/kubevision-io/kubevision/pkg/registry/union"
 )
 
@@ -124,29 +124,24 @@ func countReadable(ctx context.Context, caller *union.Caller, out *dashboardv1al
 	}
 	r := clusters.Resource{GroupVersionResource: corev1.SchemeGroupVersion.WithResource("namespaces")}
 	var all, active atomic.Int64
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(union.CallsAtOnce)
-	for _, name := range names {
-		group.Go(func() error {
-			answer, err := caller.Do(ctx, clusters.Call{Resource: r, Name: name})
-			if apierrors.IsForbidden(err) || apierrors.IsNotFound(err) {
-				return nil
-			}
-			if err != nil {
-				return envelope.FromAPIError(err)
-			}
-			var namespace corev1.Namespace
-			if err := json.Unmarshal(answer.Body, &namespace); err != nil {
-				return fmt.Errorf("reading namespace %s: %w", name, err)
-			}
-			all.Add(1)
-			if namespace.Status.Phase == corev1.NamespaceActive {
-				active.Add(1)
-			}
+	err = fanout.Each(ctx, len(names), union.CallsAtOnce, func(ctx context.Context, i int) error {
+		answer, err := caller.Do(ctx, clusters.Call{Resource: r, Name: names[i]})
+		if apierrors.IsForbidden(err) || apierrors.IsNotFound(err) {
 			return nil
-		})
-	}
-	err = group.Wait()
+		}
+		if err != nil {
+			return envelope.FromAPIError(err)
+		}
+		var namespace corev1.Namespace
+		if err := json.Unmarshal(answer.Body, &namespace); err != nil {
+			return fmt.Errorf("reading namespace %s: %w", names[i], err)
+		}
+		all.Add(1)
+		if namespace.Status.Phase == corev1.NamespaceActive {
+			active.Add(1)
+		}
+		return nil
+	})
 	out.Namespaces, out.ActiveNamespaces = all.Load(), active.Load()
 	return err
 }

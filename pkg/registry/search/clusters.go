@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"slices"
-	"sync"
 	"time"
 
 	"k8s.io/apimachinery/pkg/util/sets"
@@ -20,6 +19,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
 	"github.com/kubevision-io/kubevision/pkg/authorization"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
+	"github.com/kubevision-io/kubevision/pkg/fanout"
 	"github.com/kubevision-io/kubevision/pkg/registry/union"
 )
 
@@ -57,7 +57,23 @@ func search(ctx context.Context, caller *union.Caller, w wanted, cluster string)
 	}
 	meta, err := caller.Survey(ctx, w.namespace, kinds)
 	meta.Warnings = append(meta.Warnings, unserved...)
-	return found, meta, err
+	return once(found), meta, err
+}
+
+// once leaves out what was found before: a kind may be named in two ways.
+func once(found [][]match) [][]match {
+	seen := sets.New[string]()
+	for i, matches := range found {
+		if len(matches) == 0 {
+			continue
+		}
+		if kind := matches[0].APIVersion + matches[0].Kind; seen.Has(kind) {
+			found[i] = nil
+		} else {
+			seen.Insert(kind)
+		}
+	}
+	return found
 }
 
 // missing warns of kinds that were named, and that the cluster does not serve.
@@ -78,15 +94,13 @@ func missing(ctx context.Context, caller *union.Caller, w wanted) ([]string, err
 	return warnings, nil
 }
 
-// results puts the matches of each kind together. A kind may be named in two ways; kinds without a match are left out.
+// results puts the matches of each kind together. Kinds without a match are left out.
 func results(w wanted, found [][]match) dashboardv1alpha1.SearchResults {
 	out := dashboardv1alpha1.SearchResults{Results: []dashboardv1alpha1.SearchGroup{}}
-	seen := sets.New[string]()
 	for _, matches := range found {
-		if len(matches) == 0 || seen.Has(matches[0].APIVersion+matches[0].Kind) {
+		if len(matches) == 0 {
 			continue
 		}
-		seen.Insert(matches[0].APIVersion + matches[0].Kind)
 		g := group(matches[0].ResourceType, matches, w.limit)
 		out.Results = append(out.Results, g)
 		out.Total += g.Total
@@ -102,7 +116,7 @@ type reach struct {
 
 // review finds the clusters to search: those that are named, all of which the caller must be allowed to use, or all that they may use.
 func (e *Endpoints) review(r *routes.Request, u user.Info) (*reach, error) {
-	ctx, reviewer := r.Context(), e.Access.Reviewer
+	ctx, reviewer := r.Context(), e.access.Reviewer
 	names := split(r.Query(queryClusters))
 	if len(names) > maxClusters {
 		return nil, envelope.Invalid(queryClusters, "name at most %d clusters", maxClusters)
@@ -115,7 +129,7 @@ func (e *Endpoints) review(r *routes.Request, u user.Info) (*reach, error) {
 			return nil, err
 		}
 	}
-	all, err := authorization.Clusters(ctx, e.Access.Reader)
+	all, err := authorization.Clusters(ctx, e.access.Reader)
 	if err != nil {
 		return nil, err
 	}
@@ -152,11 +166,12 @@ func (e *Endpoints) searchSeveral(r *routes.Request, reached *reach) (routes.Res
 		return routes.Result{}, err
 	}
 	all := make([]searched, len(reached.names))
-	var asked sync.WaitGroup
-	for i, name := range reached.names {
-		asked.Go(func() { all[i] = e.ask(r.Context(), reached, name, w) })
+	err = fanout.Each(r.Context(), len(all), clustersAtOnce, func(ctx context.Context, i int) error {
+		return e.inTurn(ctx, func() { all[i] = e.ask(ctx, reached, reached.names[i], w) })
+	})
+	if err != nil {
+		return routes.Result{}, err
 	}
-	asked.Wait()
 	merged := make([][]match, len(w.kinds))
 	meta := dashboardv1alpha1.Meta{Source: dashboardv1alpha1.SourceAPIServer}
 	clustersSearched := make([]dashboardv1alpha1.SearchedCluster, 0, len(all))
@@ -173,12 +188,24 @@ func (e *Endpoints) searchSeveral(r *routes.Request, reached *reach) (routes.Res
 	return routes.Result{Data: data, Meta: meta}, nil
 }
 
+// inTurn waits while the replica searches as many clusters as it may.
+func (e *Endpoints) inTurn(ctx context.Context, search func()) error {
+	select {
+	case e.slots <- struct{}{}:
+		defer func() { <-e.slots }()
+		search()
+		return nil
+	case <-ctx.Done():
+		return fmt.Errorf("waiting to search a cluster: %w", ctx.Err())
+	}
+}
+
 // ask searches one of several clusters. That it does not answer is an answer too, and so is that nobody may be acted for there.
 func (e *Endpoints) ask(ctx context.Context, u user.Info, name string, w wanted) searched {
 	ctx, cancel := context.WithTimeoutCause(ctx, clusterTimeout, clusters.ErrImpatient)
 	defer cancel()
 	out := searched{SearchedCluster: dashboardv1alpha1.SearchedCluster{ID: name, Name: name, Status: dashboardv1alpha1.AccessReachable}}
-	caller, err := e.Access.Named(ctx, u, name)
+	caller, err := e.access.Named(ctx, u, name)
 	var meta dashboardv1alpha1.Meta
 	if err == nil {
 		out.found, meta, err = search(ctx, caller, w, name)

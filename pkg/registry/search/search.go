@@ -35,7 +35,11 @@ const (
 	maxKinds = 40
 	// maxClusters bounds the clusters that one search names.
 	maxClusters = 100
-	maxText     = 253
+	// clustersAtOnce bounds the clusters that are searched for one request, and searchesAtOnce those for all: what is found is held until it is
+	// put together.
+	clustersAtOnce = 32
+	searchesAtOnce = 64
+	maxText        = 253
 )
 
 // defaultKinds are those that are searched where none is named.
@@ -49,7 +53,13 @@ func defaultKinds() []string {
 
 // Endpoints are the endpoints of this package.
 type Endpoints struct {
-	Access *union.Access
+	access *union.Access
+	slots  chan struct{}
+}
+
+// New makes the endpoints, which share one bound.
+func New(access *union.Access) *Endpoints {
+	return &Endpoints{access: access, slots: make(chan struct{}, searchesAtOnce)}
 }
 
 // Routes are the routes of the endpoints.
@@ -68,7 +78,7 @@ func (e *Endpoints) Routes() []routes.Route {
 		{
 			Method: http.MethodGet, Path: "/clusters/{cluster}/search", Operation: "searchCluster",
 			Doc: "find objects of a cluster by name or label", Returns: dashboardv1alpha1.SearchEnvelope{}, Parameters: one,
-			Endpoint: routes.Reviewed(e.Access.Cluster, e.searchOne),
+			Endpoint: routes.Reviewed(e.access.Cluster, e.searchOne),
 		},
 		{
 			Method: http.MethodGet, Path: "/search", Operation: "searchClusters",

@@ -9,13 +9,13 @@ import (
 	"maps"
 	"net/url"
 
-	"golang.org/x/sync/errgroup"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
 	"github.com/kubevision-io/kubevision/pkg/authorization"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
+	"github.com/kubevision-io/kubevision/pkg/fanout"
 	"github.com/kubevision-io/kubevision/pkg/objects"
 	"github.com/kubevision-io/kubevision/pkg/registry/target"
 )
@@ -121,21 +121,17 @@ func (c *Caller) everyNamespace(ctx context.Context, call clusters.Call) (Answer
 	call.Query.Del("limit")
 	call.Query.Del("continue")
 	bodies := make([][]byte, len(namespaces))
-	group, ctx := errgroup.WithContext(ctx)
-	group.SetLimit(CallsAtOnce)
-	for i, namespace := range namespaces {
-		group.Go(func() error {
-			one := call
-			one.Namespace = namespace
-			answer, err := c.Do(ctx, one)
-			if apierrors.IsForbidden(err) {
-				return nil
-			}
-			bodies[i] = answer.Body
-			return err
-		})
-	}
-	if err := group.Wait(); err != nil {
+	err = fanout.Each(ctx, len(namespaces), CallsAtOnce, func(ctx context.Context, i int) error {
+		one := call
+		one.Namespace = namespaces[i]
+		answer, err := c.Do(ctx, one)
+		if apierrors.IsForbidden(err) {
+			return nil
+		}
+		bodies[i] = answer.Body
+		return err
+	})
+	if err != nil {
 		return Answer{}, err
 	}
 	out := Answer{Partial: true}

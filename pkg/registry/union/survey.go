@@ -15,6 +15,7 @@ import (
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
+	"github.com/kubevision-io/kubevision/pkg/fanout"
 	"github.com/kubevision-io/kubevision/pkg/registry/target"
 )
 
@@ -40,11 +41,13 @@ type Kind struct {
 // for of which the caller may list none of the kinds.
 func (c *Caller) Survey(ctx context.Context, namespace string, kinds []Kind) (dashboardv1alpha1.Meta, error) {
 	s := &survey{namespaces: sets.New[string]()}
-	var asked sync.WaitGroup
-	for _, kind := range kinds {
-		asked.Go(func() { s.add(kind, c.look(ctx, s, namespace, kind)) })
+	err := fanout.Each(ctx, len(kinds), CallsAtOnce, func(ctx context.Context, i int) error {
+		s.add(kinds[i], c.look(ctx, s, namespace, kinds[i]))
+		return nil
+	})
+	if err != nil {
+		return dashboardv1alpha1.Meta{}, err
 	}
-	asked.Wait()
 	for _, failure := range s.failures {
 		klog.FromContext(ctx).Info("Some objects of a cluster could not be listed", "cluster", c.cluster, "err", failure)
 	}
