@@ -56,33 +56,17 @@ func unreachable(cause error) *Error {
 	return New(dashboardv1alpha1.CodeUnreachable, "%s", message).Because(cause)
 }
 
-// codeOf goes by the reason, and by the HTTP status where the reason is not one of Kubernetes' own.
+// codeOf goes by the HTTP status, which every answer has; of the reasons only AlreadyExists says more.
 func codeOf(s *metav1.Status) dashboardv1alpha1.Code {
-	switch s.Reason {
-	case metav1.StatusReasonForbidden:
-		return dashboardv1alpha1.CodeForbidden
-	case metav1.StatusReasonNotFound, metav1.StatusReasonMethodNotAllowed:
-		return dashboardv1alpha1.CodeNotFound
-	case metav1.StatusReasonAlreadyExists:
-		return dashboardv1alpha1.CodeConflict
-	case metav1.StatusReasonConflict:
-		return dashboardv1alpha1.CodeStale
-	case metav1.StatusReasonInvalid:
-		return dashboardv1alpha1.CodeRejected
-	case metav1.StatusReasonBadRequest, metav1.StatusReasonGone, metav1.StatusReasonExpired, metav1.StatusReasonNotAcceptable,
-		metav1.StatusReasonUnsupportedMediaType, metav1.StatusReasonRequestEntityTooLarge:
-		return dashboardv1alpha1.CodeInvalid
-	case metav1.StatusReasonUnauthorized, metav1.StatusReasonServerTimeout, metav1.StatusReasonStoreReadError, metav1.StatusReasonTimeout,
-		metav1.StatusReasonTooManyRequests, metav1.StatusReasonInternalError, metav1.StatusReasonServiceUnavailable:
-		return dashboardv1alpha1.CodeUnreachable
-	case metav1.StatusReasonUnknown:
-	}
 	switch s.Code {
 	case http.StatusForbidden:
 		return dashboardv1alpha1.CodeForbidden
 	case http.StatusNotFound, http.StatusMethodNotAllowed:
 		return dashboardv1alpha1.CodeNotFound
 	case http.StatusConflict:
+		if s.Reason == metav1.StatusReasonAlreadyExists {
+			return dashboardv1alpha1.CodeConflict
+		}
 		return dashboardv1alpha1.CodeStale
 	case http.StatusUnprocessableEntity:
 		return dashboardv1alpha1.CodeRejected
@@ -94,7 +78,7 @@ func codeOf(s *metav1.Status) dashboardv1alpha1.Code {
 }
 
 func fieldOf(s *metav1.Status) string {
-	if s.Reason == metav1.StatusReasonExpired || s.Reason == metav1.StatusReasonGone {
+	if s.Code == http.StatusGone {
 		return "continue"
 	}
 	if s.Details != nil && len(s.Details.Causes) > 0 {

@@ -81,10 +81,10 @@ func TestFromAPIErrorGolden(t *testing.T) {
 
 // A refusal of the policies that keep the last usable administrator is a conflict, and reads well; that of any other policy is not one.
 func TestLastAdminIsAConflict(t *testing.T) {
-	denied := func(policy string, reason metav1.StatusReason) error {
+	denied := func(policy string, code int32, reason metav1.StatusReason) error {
 		message := "ValidatingAdmissionPolicy '" + policy + "' with binding '" + policy + "' denied request: \"alice\" is the last"
 		return &apierrors.StatusError{ErrStatus: metav1.Status{
-			Code: http.StatusForbidden, Reason: reason, Message: "users \"alice\" is forbidden: " + message,
+			Code: code, Reason: reason, Message: "users \"alice\" is forbidden: " + message,
 			Details: &metav1.StatusDetails{Causes: []metav1.StatusCause{{Message: message}}},
 		}}
 	}
@@ -92,10 +92,10 @@ func TestLastAdminIsAConflict(t *testing.T) {
 		err  error
 		want dashboardv1alpha1.Code
 	}{
-		"of a user":                {denied("kubevision-last-admin", metav1.StatusReasonForbidden), 40900},
-		"of a binding":             {denied("kubevision-last-admin-binding", metav1.StatusReasonForbidden), 40900},
-		"another policy":           {denied("kubevision-role-bindings", metav1.StatusReasonForbidden), 40300},
-		"an expression that fails": {denied("kubevision-last-admin", metav1.StatusReasonInvalid), 42201},
+		"of a user":                {denied("kubevision-last-admin", http.StatusForbidden, metav1.StatusReasonForbidden), 40900},
+		"of a binding":             {denied("kubevision-last-admin-binding", http.StatusForbidden, metav1.StatusReasonForbidden), 40900},
+		"another policy":           {denied("kubevision-role-bindings", http.StatusForbidden, metav1.StatusReasonForbidden), 40300},
+		"an expression that fails": {denied("kubevision-last-admin", http.StatusUnprocessableEntity, metav1.StatusReasonInvalid), 42201},
 	} {
 		got := FromAPIError(fmt.Errorf("deleting: %w", tc.err))
 		if got.Code != tc.want {
@@ -103,6 +103,20 @@ func TestLastAdminIsAConflict(t *testing.T) {
 		}
 		if want := "\"alice\" is the last"; tc.want == 40900 && got.Message != want {
 			t.Errorf("%s: the message is %q, want %q", name, got.Message, want)
+		}
+	}
+}
+
+func TestTheFieldThatIsWrong(t *testing.T) {
+	named := apierrors.NewBadRequest("bad")
+	named.ErrStatus.Details = &metav1.StatusDetails{Causes: []metav1.StatusCause{{Field: "spec.replicas"}}}
+	for want, err := range map[string]error{
+		"continue":      apierrors.NewResourceExpired("old"),
+		"spec.replicas": named,
+		"":              apierrors.NewBadRequest("bad"),
+	} {
+		if got := FromAPIError(err).Field; got != want {
+			t.Errorf("%v: the field is %q, want %q", err, got, want)
 		}
 	}
 }
@@ -115,6 +129,9 @@ func TestUnreachableSaysNothingOfTheCause(t *testing.T) {
 	}
 	if want := "the cluster's API server cannot be reached"; e.Message != want {
 		t.Errorf("the message is %q, want %q", e.Message, want)
+	}
+	if late := FromAPIError(fmt.Errorf("listing: %w", context.DeadlineExceeded)); !strings.Contains(late.Message, "in time") {
+		t.Errorf("the message is %q, want one that says that time was up", late.Message)
 	}
 }
 
