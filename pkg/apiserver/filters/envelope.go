@@ -4,6 +4,7 @@
 package filters
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net/http"
@@ -68,7 +69,7 @@ func serveEnveloped(next http.Handler, shared func(*http.Request) bool, w http.R
 		envelope.WriteError(ctx, ew, err)
 		return
 	}
-	serveRecovered(next, ew, canonical(r))
+	serveRecovered(ctx, next, ew, canonical(r))
 	if err := ew.unanswered(state, r.Method); err != nil {
 		ew.status = 0
 		envelope.WriteError(ctx, ew, err)
@@ -76,16 +77,16 @@ func serveEnveloped(next http.Handler, shared func(*http.Request) bool, w http.R
 }
 
 // serveRecovered makes a failed request of a panic. Where the answer has begun, only a connection that is cut can say that it is not whole.
-func serveRecovered(next http.Handler, w *writer, r *http.Request) {
+func serveRecovered(ctx context.Context, next http.Handler, w *writer, r *http.Request) {
 	defer func() {
 		p := recover()
 		if p == nil {
 			return
 		}
-		if p == http.ErrAbortHandler || w.status == http.StatusOK {
+		if aborted, _ := p.(error); errors.Is(aborted, http.ErrAbortHandler) || w.status == http.StatusOK {
 			panic(p)
 		}
-		klog.FromContext(r.Context()).Error(nil, "Observed a panic", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
+		klog.FromContext(ctx).Error(nil, "Observed a panic", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
 		w.status = http.StatusInternalServerError
 	}()
 	next.ServeHTTP(responsewriter.WrapForHTTP1Or2(w), r)
