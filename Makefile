@@ -74,7 +74,7 @@ stop: ## Stop what "make run" started.
 # beforehand, and "make verify" vets.
 test: ## Run all tests: unit, integration and conformance.
 	@$(CHOOSE_RACE); \
-	go build $$race $(PKG) && go build $$race -o $(TEST_PROGRAMS)/ ./cmd/... && $(CONTROL_PLANE) && \
+	go build $$race ./... && go build $$race -o $(TEST_PROGRAMS)/ ./cmd/... && $(CONTROL_PLANE) && \
 	KUBEVISION_PROGRAMS=$(TEST_PROGRAMS) $(TEST_ENV) go test $$race -vet=off -p 3 -count 1 -timeout 30m $(TESTFLAGS) $(PKG)
 
 .PHONY: test-unit

@@ -15,8 +15,9 @@ import (
 
 // bystander is somebody who lists Pods again and again, whatever else goes on.
 type bystander struct {
-	client  *wire.Client
-	request wire.Request
+	client    *wire.Client
+	namespace string
+	request   wire.Request
 }
 
 // newBystander makes a user who may read one namespace, with a number of Pods in it.
@@ -32,7 +33,7 @@ func newBystander(b *testing.B, pods int) *bystander {
 		Role: "readonly", Subjects: fixture.KubeVisionUsers(u), Cluster: host, Namespaces: []string{namespace},
 	})
 	client := direct(b)
-	return &bystander{client: client, request: wire.Request{
+	return &bystander{client: client, namespace: namespace, request: wire.Request{
 		Path:   wire.DirectPath + "/clusters/" + host + "/namespaces/" + namespace + "/resources/pods",
 		Bearer: u.Login(b, client, wire.DirectPath).AccessToken,
 	}}

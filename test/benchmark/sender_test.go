@@ -14,12 +14,10 @@ import (
 	"os/exec"
 	"testing"
 	"time"
-
-	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
 const (
-	// senderVariable makes this program one that sends logins.
+	// senderVariable makes this program one that sends.
 	senderVariable = "KUBEVISION_BENCHMARK_SENDER"
 	// waveInterval is from the start of a wave to that of the next at least: without it, logins that are refused at once would come as
 	// fast as they can be sent.
@@ -34,7 +32,7 @@ type report struct {
 	Error string `json:",omitempty"`
 }
 
-// sender is a process of its own that sends waves, at the lowest priority: those who flood a server with logins are on other machines, and what
+// sender is a process of its own that sends waves, at the lowest priority: those who flood a server are on other machines, and what
 // it costs to be them must not slow down whoever is measured.
 type sender struct {
 	orders  *json.Encoder
@@ -101,11 +99,11 @@ func (s *sender) waves(_ context.Context, length time.Duration) error {
 	return nil
 }
 
-// report says how the logins were answered.
+// report says how the requests were answered.
 func (s *sender) report(b *testing.B) {
 	b.Helper()
-	for _, code := range []int{wire.Unauthenticated, wire.TooManyRequests} {
-		b.ReportMetric(float64(s.last.Codes[code])/float64(s.last.Sent), fmt.Sprintf("share-%d", code))
+	for code, count := range s.last.Codes {
+		b.ReportMetric(float64(count)/float64(s.last.Sent), fmt.Sprintf("share-%d", code))
 	}
 }
 

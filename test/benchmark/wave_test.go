@@ -23,16 +23,18 @@ import (
 )
 
 const (
-	// parallelLogins are under way at once in a wave.
-	parallelLogins = 500
-	// loginTimeout is how long a login may take before the benchmark fails. The server gives up long before.
-	loginTimeout = time.Minute
+	// parallel requests are under way at once in a wave.
+	parallel = 500
+	// patience is how long a request may take before the benchmark fails. The server gives up long before.
+	patience = time.Minute
 )
 
-// crowd is a kind of clients who log in with a wrong password.
+// crowd is a kind of clients who log in with a wrong password, or with Lists all read the same as one user.
 type crowd struct {
 	Endpoint     string
 	AuthorityPEM []byte
+	// Lists is a path, and Bearer whose token reads it.
+	Lists, Bearer string
 	// Username is that of all, or with Distinct what each one's begins with.
 	Username string
 	Distinct bool
@@ -59,7 +61,7 @@ func newFlood(c crowd) (*flood, error) {
 	}
 	transport := &http.Transport{
 		TLSClientConfig:     &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
-		MaxIdleConnsPerHost: parallelLogins, MaxConnsPerHost: parallelLogins, DisableKeepAlives: c.Reconnect,
+		MaxIdleConnsPerHost: parallel, MaxConnsPerHost: parallel, DisableKeepAlives: c.Reconnect,
 	}
 	var address atomic.Uint32
 	address.Store(0x7f_01_00_00) // 127.1.0.0
@@ -70,15 +72,15 @@ func newFlood(c crowd) (*flood, error) {
 		}
 		return dialer.DialContext(ctx, network, to)
 	}
-	return &flood{crowd: c, codes: map[int]int{}, client: &http.Client{Timeout: loginTimeout, Transport: transport}}, nil
+	return &flood{crowd: c, codes: map[int]int{}, client: &http.Client{Timeout: patience, Transport: transport}}, nil
 }
 
-// wave sends as many logins at once as there are clients, and waits until all are answered.
+// wave sends as many requests at once as there are clients, and waits until all are answered.
 func (f *flood) wave(ctx context.Context) error {
 	var group sync.WaitGroup
-	failures := make([]error, parallelLogins)
+	failures := make([]error, parallel)
 	for i := range failures {
-		group.Go(func() { failures[i] = f.login(ctx) })
+		group.Go(func() { failures[i] = f.send(ctx) })
 	}
 	group.Wait()
 	for _, err := range failures {
@@ -89,29 +91,45 @@ func (f *flood) wave(ctx context.Context) error {
 	return nil
 }
 
-func (f *flood) login(ctx context.Context) error {
-	name := f.Username
-	if n := f.sent.Add(1); f.Distinct {
-		name = fmt.Sprintf("%s-%d", name, n)
+// next is what the next of the crowd asks.
+func (f *flood) next() wire.Request {
+	n := f.sent.Add(1)
+	switch {
+	case f.Lists != "":
+		return wire.Request{Method: http.MethodGet, Path: f.Lists, Bearer: f.Bearer}
+	case f.Distinct:
+		return fixture.LoginRequest(wire.DirectPath, fmt.Sprintf("%s-%d", f.Username, n), "wrong")
+	default:
+		return fixture.LoginRequest(wire.DirectPath, f.Username, "wrong")
 	}
-	r := fixture.LoginRequest(wire.DirectPath, name, "wrong")
+}
+
+func (f *flood) send(ctx context.Context) error {
+	r := f.next()
 	request, err := http.NewRequestWithContext(ctx, r.Method, f.Endpoint+r.Path, strings.NewReader(r.Body))
 	if err != nil {
-		return fmt.Errorf("making a login: %w", err)
+		return fmt.Errorf("making a request: %w", err)
 	}
 	request.Header.Set("Content-Type", "application/json")
+	if r.Bearer != "" {
+		request.Header.Set("Authorization", "Bearer "+r.Bearer)
+	}
 	answer, err := f.client.Do(request)
 	if err != nil {
-		return fmt.Errorf("logging in: %w", err)
+		return fmt.Errorf("sending: %w", err)
 	}
 	body, err := io.ReadAll(answer.Body)
 	if err := errors.Join(err, answer.Body.Close()); err != nil {
-		return fmt.Errorf("reading the answer to a login: %w", err)
+		return fmt.Errorf("reading an answer: %w", err)
 	}
 	response := &wire.Response{Status: answer.StatusCode, Protocol: answer.Proto, Header: answer.Header, Body: body}
-	code, err := answered(response, wire.Unauthenticated, wire.TooManyRequests)
+	expected := wire.Unauthenticated
+	if f.Lists != "" {
+		expected = wire.OK
+	}
+	code, err := answered(response, expected, wire.TooManyRequests)
 	if err != nil {
-		return fmt.Errorf("a wrong login: %w", err)
+		return fmt.Errorf("one of a crowd: %w", err)
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
