@@ -69,6 +69,8 @@ type ExtraConfig struct {
 	RequestsPerUser int
 	// LoginFailuresPerAddress is how many logins may fail from one address before the next must wait.
 	LoginFailuresPerAddress int
+	// LoginFailureCounters is how many unknown names, and how many addresses, have the logins counted that failed.
+	LoginFailureCounters int
 	// TrustedProxies are the proxies whose X-Forwarded-For is believed.
 	TrustedProxies []netip.Prefix
 	// TwoFactorRoles are the roles whose holders must have a second factor.
@@ -158,6 +160,7 @@ func (c *Config) routes(ctx context.Context, s *state, clients *clientFinder) (*
 		Challenges: token.NewService(token.Challenge, s.keys, credentials.ChallengeTTL, clock.RealClock{}),
 		Throttle: &throttle.Throttle{
 			Cache: s.cache, Client: s.client, Clock: clock.RealClock{}, AddressFree: c.ExtraConfig.LoginFailuresPerAddress,
+			Strangers:  c.ExtraConfig.LoginFailureCounters,
 			NameSecret: func() ([]byte, error) { return s.keys.Secret("login throttle: unknown names") },
 		},
 	}

@@ -54,6 +54,8 @@ type Options struct {
 	RequestsPerUser int
 	// LoginFailuresPerAddress is how many logins may fail from one address before the next must wait.
 	LoginFailuresPerAddress int
+	// LoginFailureCounters is how many unknown names, and how many addresses, have the logins counted that failed.
+	LoginFailureCounters int
 	// TrustedProxies are the networks of the proxies whose X-Forwarded-For is believed.
 	TrustedProxies []string
 	// TwoFactorRoles are the roles whose holders must have a second factor.
@@ -79,6 +81,7 @@ func New() *Options {
 		AccessTokenTTL: 15 * time.Minute,
 
 		LoginFailuresPerAddress: 30,
+		LoginFailureCounters:    4096,
 		RequestsPerUser:         routes.DefaultPerUser,
 	}
 	o.SecureServing.BindPort = defaultPort
@@ -103,9 +106,11 @@ func (o *Options) AddFlags(fs *pflag.FlagSet) {
 	logsapi.AddFlags(o.Logs, fs)
 	fs.DurationVar(&o.AccessTokenTTL, "access-token-ttl", o.AccessTokenTTL, "Lifetime of an access token.")
 	fs.IntVar(&o.RequestsPerUser, "requests-per-user", o.RequestsPerUser,
-		"how many requests of one user may be in flight on this replica; further ones are asked to come back in a second")
+		"Number of requests of one user that may be in flight on this replica. Further ones are asked to come back in a second.")
 	fs.IntVar(&o.LoginFailuresPerAddress, "login-failures-per-address", o.LoginFailuresPerAddress,
 		"Number of logins that may fail from one address before the next must wait. One of them is forgiven every minute.")
+	fs.IntVar(&o.LoginFailureCounters, "login-failure-counters", o.LoginFailureCounters,
+		"Number of names that no user has, and of addresses, whose failed logins are counted. Where there are more, those with the fewest give way.")
 	fs.StringSliceVar(&o.TrustedProxies, "trusted-proxies", nil,
 		"Networks (CIDR) of the proxies whose X-Forwarded-For header says where a request comes from. Without any, it is where the connection comes from.")
 	fs.StringSliceVar(&o.TwoFactorRoles, "two-factor-roles", nil,
@@ -140,6 +145,9 @@ func (o *Options) Validate() error {
 	}
 	if o.LoginFailuresPerAddress < 1 {
 		errs = append(errs, errors.New("--login-failures-per-address must be at least 1"))
+	}
+	if o.LoginFailureCounters < 1 {
+		errs = append(errs, errors.New("--login-failure-counters must be at least 1"))
 	}
 	if _, err := dial.ParseNetworks(o.TrustedProxies); err != nil {
 		errs = append(errs, fmt.Errorf("--trusted-proxies: %w", err))
@@ -180,7 +188,8 @@ func (o *Options) Config(ctx context.Context) (apiserver.CompletedConfig, error)
 		GenericConfig: generic,
 		ExtraConfig: apiserver.ExtraConfig{
 			AccessTokenTTL: o.AccessTokenTTL, RequestsPerUser: o.RequestsPerUser, LoginFailuresPerAddress: o.LoginFailuresPerAddress,
-			TrustedProxies: proxies, TwoFactorRoles: o.TwoFactorRoles, ClusterAddresses: addresses,
+			LoginFailureCounters: o.LoginFailureCounters,
+			TrustedProxies:       proxies, TwoFactorRoles: o.TwoFactorRoles, ClusterAddresses: addresses,
 			// Half of the processors, so that a flood of logins leaves the others to everything else; and few, since each takes memory.
 			PasswordHashes: min(max(runtime.GOMAXPROCS(0)/2, 1), maxPasswordHashes),
 		},

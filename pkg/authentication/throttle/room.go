@@ -13,11 +13,8 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
-// maxStrangers is how many unknown names, and how many addresses, are counted at once. The users' and sessions' own counters are not among them: no flood
-// of names can make anybody's failures forgotten.
-const maxStrangers = 4096
-
-// makeRoom drops what matters least where a new counter would be one too many: the fewest failures, of those the oldest.
+// makeRoom drops what matters least where a new counter would be one too many: the fewest failures, of those the oldest. The users' and sessions'
+// own counters are not among them: no flood of names can make anybody's failures forgotten.
 func (t *Throttle) makeRoom(ctx context.Context, k key) error {
 	if k.spec.Target == kubevisionv1alpha1.ThrottleUser || k.spec.Target == kubevisionv1alpha1.ThrottleSession {
 		return nil
@@ -37,7 +34,7 @@ func (t *Throttle) makeRoom(ctx context.Context, k key) error {
 			least = i
 		}
 	}
-	if count < maxStrangers {
+	if count < t.Strangers {
 		return nil
 	}
 	if err := t.Client.Delete(ctx, all.Items[least].DeepCopy()); client.IgnoreNotFound(err) != nil {

@@ -48,6 +48,8 @@ type Throttle struct {
 	NameSecret func() ([]byte, error)
 	// AddressFree is how many failures an address is allowed at no cost. Many people may share one.
 	AddressFree int
+	// Strangers is how many unknown names, and how many addresses, are counted at once.
+	Strangers int
 
 	turns turns
 }

@@ -93,12 +93,7 @@ func TestReuseEndsTheSession(t *testing.T) {
 // TestRefreshRace has two replicas renew one session fifty times at once.
 func TestRefreshRace(t *testing.T) {
 	a := newActor(t, "")
-	second, err := env.KubeVision.StartAPIServer(t.Context(), 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = second.Stop() })
-	clients := []*wire.Client{direct(t), at(t, second.Endpoint())}
+	clients := pair(t)
 	var mu sync.Mutex
 	tokens := map[string]int{}
 	var group sync.WaitGroup

@@ -6,6 +6,7 @@ package apiserver_test
 import (
 	"context"
 	"fmt"
+	"sync"
 	"testing"
 
 	"github.com/kubevision-io/kubevision/hack/localcluster"
@@ -23,9 +24,22 @@ func newReplica(t *testing.T) *localcluster.APIServer {
 	return replica
 }
 
+// second is a further replica, for all tests that leave it as it is.
+var second = sync.OnceValues(func() (*localcluster.APIServer, error) { return env.KubeVision.StartAPIServer(context.Background(), 0) })
+
+// another makes a client of a further replica.
+func another(t *testing.T) *wire.Client {
+	t.Helper()
+	replica, err := second()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return at(t, replica.Endpoint())
+}
+
 // TestReplicasAgree: what one has handed out, another accepts at once, and what ends at one, ends at the other.
 func TestReplicasAgree(t *testing.T) {
-	first, second := direct(t), at(t, newReplica(t).Endpoint())
+	first, second := direct(t), another(t)
 	a := newActor(t, "")
 	for range 20 {
 		login := a.User.Login(t, first, wire.DirectPath)
@@ -43,7 +57,7 @@ func TestReplicasAgree(t *testing.T) {
 
 // TestANewUserOnAnotherReplica is not an error there, however young.
 func TestANewUserOnAnotherReplica(t *testing.T) {
-	first, second := direct(t), at(t, newReplica(t).Endpoint())
+	first, second := direct(t), another(t)
 	for range 5 {
 		u := set().User(t, "young")
 		login := u.Login(t, first, wire.DirectPath)

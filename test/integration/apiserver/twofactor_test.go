@@ -179,12 +179,7 @@ func TestTries(t *testing.T) {
 
 // TestOneCodeOneLogin uses one code fifty times at once, on two replicas.
 func TestOneCodeOneLogin(t *testing.T) {
-	second, err := env.KubeVision.StartAPIServer(t.Context(), 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = second.Stop() })
-	clients := []*wire.Client{direct(t), at(t, second.Endpoint())}
+	clients := pair(t)
 	race := func(t *testing.T, request func(i int) wire.Request) {
 		t.Helper()
 		var successes atomic.Int32
