@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -79,6 +80,39 @@ func TestLifecycle(t *testing.T) {
 	}
 	dev.get(t, web).Want(t, wire.NotFound)
 	dev.send(t, http.MethodDelete, web, "", "").Want(t, wire.NotFound)
+}
+
+// TestManyWriters of what they have all read: one wins, and the others are told to read again.
+func TestManyWriters(t *testing.T) {
+	const writers = 10
+	ns := set().Namespace(t, "writers")
+	dev := newPerson(t, "dev", ns)
+	dev.send(t, http.MethodPost, in(ns, "configmaps"), yamlType, "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: shared}\n").Want(t, wire.OK)
+	read := decoded(t, dev.get(t, in(ns, "configmaps", "shared")))
+	outcomes := make(chan int, writers)
+	for i := range writers {
+		read["data"] = object{"writer": strconv.Itoa(i)}
+		r := wire.Request{
+			Method: http.MethodPut, Path: wire.DirectPath + "/clusters/" + host + in(ns, "configmaps", "shared"), Bearer: dev.AccessToken,
+			Body: encoded(t, read), Header: http.Header{"Content-Type": {jsonType}},
+		}
+		go func() {
+			code := -1
+			if response, err := dev.client.Do(t.Context(), r); err == nil {
+				if e, err := response.Parse(); err == nil {
+					code = e.Code
+				}
+			}
+			outcomes <- code
+		}()
+	}
+	codes := map[int]int{}
+	for range writers {
+		codes[<-outcomes]++
+	}
+	if codes[wire.OK] != 1 || codes[wire.Stale] != writers-1 {
+		t.Errorf("the codes and how often each came: %v", codes)
+	}
 }
 
 // TestApplyConflict names the other manager and the fields, and is overcome only on request.
