@@ -23,7 +23,7 @@ const parallelTargets = 8
 // member is noted with it and stops nothing elsewhere; the error is the host's.
 func (r *Reconciler) execute(ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan) error {
 	host := r.Targets.Host()
-	all := r.Targets.All()
+	all := p.view.All()
 	var hostErr error
 	err := fanout.Each(ctx, len(all), parallelTargets, func(ctx context.Context, i int) error {
 		t, g := all[i], p.grantOn(all[i])

@@ -25,6 +25,8 @@ import (
 
 // plan is what a binding asks for now.
 type plan struct {
+	// view is what can be reached, for planning and for acting.
+	view *target.View
 	// missing are the KubeVisionUsers that do not exist.
 	missing []string
 	// clusters that the binding selects, by name.
@@ -82,14 +84,14 @@ func (r *Reconciler) plan(ctx context.Context, b *kubevisionv1alpha1.KubeVisionR
 	if err := r.Client.List(ctx, &users, client.UnsafeDisableDeepCopy); err != nil {
 		return nil, fmt.Errorf("listing users: %w", err)
 	}
-	p := &plan{}
+	p := &plan{view: r.Targets.View()}
 	subjects, missing := bindings.Subjects(b.Spec.Subjects, bindings.IndexUsers(users.Items))
 	p.missing = missing
 	if err := r.selectClusters(ctx, b, p); err != nil {
 		return nil, err
 	}
 	for i := range p.clusters {
-		t, err := r.Targets.Get(&p.clusters[i])
+		t, err := p.view.Get(&p.clusters[i])
 		if err != nil || p.grantOn(t) != nil {
 			continue // not connected, which its status says, or another name of the same cluster
 		}

@@ -76,11 +76,10 @@ func (r *Reconciler) clusterStatuses(b *kubevisionv1alpha1.KubeVisionRoleBinding
 	for i := range p.clusters {
 		s := kubevisionv1alpha1.RoleBindingClusterStatus{Name: p.clusters[i].Name, ClusterRole: bindings.ClusterRole(b.Spec.RoleRef)}
 		var v verdict
-		if t, missing := r.Targets.Get(&p.clusters[i]); missing != nil {
+		if t, missing := p.view.Get(&p.clusters[i]); missing != nil {
 			v = verdict{metav1.ConditionFalse, kubevisionv1alpha1.ReasonNotConnected, "the cluster is not connected"}
-		} else if g := p.grantOn(t); g == nil {
-			v = verdict{metav1.ConditionUnknown, kubevisionv1alpha1.ReasonNotConnected, "the cluster was not connected a moment ago"}
 		} else {
+			g := p.grantOn(t)
 			v = g.verdict(b, cmp.Or(g.err, err))
 			if g.namespaces != nil {
 				s.NamespaceCount = new(int32(min(len(g.namespaces), 1<<30)))

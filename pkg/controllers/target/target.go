@@ -5,7 +5,6 @@
 package target
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -67,22 +66,11 @@ func NewRegistry(host *Cluster, scheme *runtime.Scheme, reader client.Reader, po
 // Host is the cluster in which KubeVision runs.
 func (r *Registry) Host() *Cluster { return r.host }
 
-// Get is the cluster behind a registration. It is clusters.ErrNotConnected where it cannot be reached, or is being cleaned.
-func (r *Registry) Get(c *kubevisionv1alpha1.KubeVisionCluster) (*Cluster, error) {
-	if c.Spec.InCluster {
-		return r.host, nil
-	}
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	m, err := r.member(c)
-	if err != nil {
-		return nil, err
-	}
-	if r.retired.Has(c.UID) {
-		return nil, fmt.Errorf("%w: %s is being removed", clusters.ErrNotConnected, c.Name)
-	}
-	return r.representative(m.cluster), nil
-}
+// Get is View.Get of now.
+func (r *Registry) Get(c *kubevisionv1alpha1.KubeVisionCluster) (*Cluster, error) { return r.View().Get(c) }
+
+// All are View.All of now.
+func (r *Registry) All() []*Cluster { return r.View().All() }
 
 // member is the connection to a cluster that can be reached. The caller holds the lock.
 func (r *Registry) member(c *kubevisionv1alpha1.KubeVisionCluster) (*member, error) {
@@ -114,37 +102,6 @@ func (r *Registry) Retired(c *kubevisionv1alpha1.KubeVisionCluster) (*Cluster, e
 		return nil, err
 	}
 	return m.cluster, nil
-}
-
-// All are the clusters that can be reached: the host, and each member once, however often it is registered.
-func (r *Registry) All() []*Cluster {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	all := []*Cluster{r.host}
-	for _, m := range r.members {
-		if m.cluster == nil || r.retired.Has(m.revision.Cluster) {
-			continue
-		}
-		if c := r.representative(m.cluster); !slices.Contains(all, c) {
-			all = append(all, c)
-		}
-	}
-	slices.SortFunc(all[1:], func(a, b *Cluster) int { return cmp.Compare(a.ID, b.ID) })
-	return all
-}
-
-// representative is the one of several registrations of a cluster through which it is written to. The caller holds the lock.
-func (r *Registry) representative(c *Cluster) *Cluster {
-	if c.ID == r.host.ID {
-		return r.host
-	}
-	chosen, first := c, ""
-	for name, m := range r.members {
-		if m.cluster != nil && m.cluster.ID == c.ID && !r.retired.Has(m.revision.Cluster) && (first == "" || name < first) {
-			chosen, first = m.cluster, name
-		}
-	}
-	return chosen
 }
 
 // At is the revision that a cluster is open at, if it is.

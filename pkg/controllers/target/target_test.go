@@ -52,6 +52,28 @@ func TestIdentity(t *testing.T) {
 	}
 }
 
+// TestAViewStays as it was, whatever is connected or closed meanwhile: what is planned for a cluster is done there, and nothing is taken back from
+// one for which nothing was planned only because it could not be reached then.
+func TestAViewStays(t *testing.T) {
+	host, one, again, late := &Cluster{ID: "host"}, &Cluster{ID: "1"}, &Cluster{ID: "1"}, &Cluster{ID: "2"}
+	r := NewRegistry(host, nil, nil, dial.Policy{})
+	r.members["a"] = &member{revision: clusters.Revision{Cluster: "a"}, cluster: one}
+	v := r.View()
+	r.members["a"] = &member{revision: clusters.Revision{Cluster: "a"}, cluster: again}
+	r.members["b"] = &member{revision: clusters.Revision{Cluster: "b"}, cluster: late}
+	a := &kubevisionv1alpha1.KubeVisionCluster{ObjectMeta: metav1.ObjectMeta{Name: "a", UID: "a"}}
+	b := &kubevisionv1alpha1.KubeVisionCluster{ObjectMeta: metav1.ObjectMeta{Name: "b", UID: "b"}}
+	if got, err := v.Get(a); got != one || err != nil || !slices.Equal(v.All(), []*Cluster{host, one}) {
+		t.Errorf("the registration leads to %v (%v), and all are %v", got, err, v.All())
+	}
+	if got, err := v.Get(b); !errors.Is(err, clusters.ErrNotConnected) {
+		t.Errorf("what was connected later is %v (%v)", got, err)
+	}
+	if got, err := r.Get(a); got != again || err != nil {
+		t.Errorf("now the registration leads to %v (%v)", got, err)
+	}
+}
+
 // TestRetired: what is being cleaned is for nobody but whoever cleans it, also when it is connected again for that, and stands for no twin.
 func TestRetired(t *testing.T) {
 	host, one, twin := &Cluster{ID: "host"}, &Cluster{ID: "1"}, &Cluster{ID: "1"}
