@@ -67,7 +67,9 @@ func NewRegistry(host *Cluster, scheme *runtime.Scheme, reader client.Reader, po
 func (r *Registry) Host() *Cluster { return r.host }
 
 // Get is View.Get of now.
-func (r *Registry) Get(c *kubevisionv1alpha1.KubeVisionCluster) (*Cluster, error) { return r.View().Get(c) }
+func (r *Registry) Get(c *kubevisionv1alpha1.KubeVisionCluster) (*Cluster, error) {
+	return r.View().Get(c)
+}
 
 // All are View.All of now.
 func (r *Registry) All() []*Cluster { return r.View().All() }

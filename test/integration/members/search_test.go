@@ -19,7 +19,7 @@ func TestSearchOfASlowMember(t *testing.T) {
 	fault := faults()[slow]
 	a.fault.Store(&fault)
 	begun := time.Now()
-	e := p.client.Call(t, wire.Request{Path: wire.DirectPath + "/search?q=x&kinds=pods&clusters=" + c.Name, Bearer: p.token})
+	e := p.client.Call(t, wire.Request{Path: wire.DirectPath + "/search?q=x&kinds=pods&namespace=default&clusters=" + c.Name, Bearer: p.token})
 	took := time.Since(begun)
 	var got dashboardv1alpha1.SearchResults
 	e.Want(t, wire.OK).Into(t, &got)
