@@ -135,12 +135,12 @@ func (m manifestObject) values() []string {
 	return append(append(texts(m[fieldData]), texts(m[fieldStringData])...), texts(m.annotations()[corev1.LastAppliedConfigAnnotation])...)
 }
 
-// texts are all texts and numbers in a value, and what those are the base64 of.
+// texts are all texts and numbers in a value, their base64, and what they are the base64 of.
 func texts(value any) []string {
 	var out []string
 	switch v := value.(type) {
 	case string:
-		out = append(out, v)
+		out = append(out, v, base64.StdEncoding.EncodeToString([]byte(v)))
 		if decoded, err := base64.StdEncoding.DecodeString(v); err == nil && len(decoded) > 0 {
 			out = append(out, string(decoded))
 		}

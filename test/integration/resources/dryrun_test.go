@@ -169,7 +169,7 @@ func TestRejected(t *testing.T) {
 	}
 }
 
-// forbid makes an admission policy for a namespace, and waits until it is in force.
+// forbid makes an admission policy for a namespace, and waits until it is in force. It says what it refuses, as policies do.
 func forbid(tb testing.TB, ns string) {
 	tb.Helper()
 	name := fixture.Name("resources-test")
@@ -180,11 +180,12 @@ func forbid(tb testing.TB, ns string) {
 				NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: ns}},
 				ResourceRules: []admissionregistrationv1.NamedRuleWithOperations{{RuleWithOperations: admissionregistrationv1.RuleWithOperations{
 					Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Create, admissionregistrationv1.Update},
-					Rule:       admissionregistrationv1.Rule{APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"configmaps"}},
+					Rule:       admissionregistrationv1.Rule{APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"configmaps", "secrets"}},
 				}}},
 			},
 			Validations: []admissionregistrationv1.Validation{{
-				Expression: `!has(object.data) || !("forbidden" in object.data)`, Message: "nobody needs that key",
+				Expression:        `!has(object.data) || !("forbidden" in object.data)`,
+				MessageExpression: `"nobody needs that key, nor its value " + object.data.forbidden`,
 			}},
 		},
 	})

@@ -132,6 +132,7 @@ func TestNoErrorRepeatsASecret(t *testing.T) {
 	ns := set().Namespace(t, "repeats")
 	dev := newPerson(t, "dev", ns)
 	applied(t, ns, "app")
+	forbid(t, ns)
 	path, secrets := in(ns, "secrets", "app"), in(ns, "secrets")
 	sent := `{"apiVersion":"v1","kind":"Secret","metadata":{"name":"app"}`
 	for _, tc := range []struct{ method, path, contentType, body string }{
@@ -151,6 +152,8 @@ func TestNoErrorRepeatsASecret(t *testing.T) {
 		{http.MethodPost, secrets, jsonType, sent + `,"stringData":{"p":["` + password + `"]}}`},
 		{http.MethodPost, secrets, jsonType, sent + `,"type":"kubernetes.io/tls","stringData":{"p":"` + password + `"}}`},
 		{http.MethodPost, secrets, jsonType, sent + `,"type":"kubernetes.io/dockerconfigjson","stringData":{".dockerconfigjson":"` + password + `"}}`},
+		{http.MethodPost, secrets, jsonType, `{"apiVersion":"v1","kind":"Secret","metadata":{"name":"other"},"stringData":{"forbidden":"` + password + `"}}`},
+		{http.MethodPatch, path, mergeType, `{"data":{"forbidden":"` + b64(password) + `"}}`},
 		{http.MethodPost, secrets, yamlType, "data:\n  p: " + password + "\n q"},
 	} {
 		for _, way := range []string{"", "/dry-run"} {
