@@ -13,8 +13,9 @@ import (
 	"k8s.io/klog/v2"
 )
 
-// Each does something for each of a number of items, for at most limit of them at once. The first error ends the context of the others, and is
-// returned when all have ended. So is a panic, as Safely does: nothing else would keep one in a goroutine from ending the whole program.
+// Each does something for each of a number of items, for at most limit of them at once, or for all where it is negative. The first error ends
+// the context of the others, and is returned when all have ended. So is a panic, as Safely does: nothing else would keep one in a goroutine from
+// ending the whole program.
 func Each(ctx context.Context, count, limit int, do func(ctx context.Context, i int) error) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(limit)

@@ -13,6 +13,7 @@ import (
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -150,8 +151,10 @@ func TestRejected(t *testing.T) {
 	dev := newPerson(t, "dev", ns)
 	configMap(t, ns, "a")
 	forbid(t, ns)
+	noSecrets(t, ns)
 	for name, tc := range map[string]struct{ kind, body, reason string }{
 		"validation": {"deployments", strings.Replace(deployment, "matchLabels: {app: web}", "matchLabels: {app: other}", 1), "selector"},
+		"quota":      {"secrets", "apiVersion: v1\nkind: Secret\nmetadata: {name: b}\n", "quota"}, // which is said like a missing right
 		"admission":  {"configmaps", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: b}\ndata: {forbidden: x}\n", "nobody needs that key"},
 	} {
 		e := dev.send(t, http.MethodPost, in(ns, tc.kind)+"/dry-run", yamlType, tc.body).Want(t, wire.Rejected)
@@ -167,6 +170,22 @@ func TestRejected(t *testing.T) {
 	if d.Current == nil || at(d.Current.Raw, "data", "k") != "old" {
 		t.Errorf("what is there is %+v", d.Current)
 	}
+}
+
+// noSecrets makes a quota, and waits until it is in force.
+func noSecrets(tb testing.TB, ns string) {
+	tb.Helper()
+	set().Create(tb, &corev1.ResourceQuota{
+		ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "none"},
+		Spec:       corev1.ResourceQuotaSpec{Hard: corev1.ResourceList{corev1.ResourceSecrets: resource.MustParse("0")}},
+	})
+	fixture.Eventually(tb, "wait for the quota", func(ctx context.Context) error {
+		probe := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "probe"}}
+		if err := set().Client.Create(ctx, probe, client.DryRunAll); err == nil {
+			return errors.New("it is not in force")
+		}
+		return nil
+	})
 }
 
 // forbid makes an admission policy for a namespace, and waits until it is in force. It says what it refuses, as policies do.
