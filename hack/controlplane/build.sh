@@ -163,7 +163,7 @@ main() {
     trap 'exit 143' TERM HUP
     take_lock "$folder.lock"
     # Inside the cache folder: a rename is atomic only within one file system.
-    scratch="$(mktemp -d "$root/build.XXXXXX")"
+    scratch="$(mktemp -d -p "$root")"
     complete "$folder" || build_missing "$folder"
   fi
   printf '%s\n' "$folder"

@@ -28,7 +28,7 @@ const testTimeout = 30 * time.Second
 // takes seconds, so the parts share it.
 func TestCluster(t *testing.T) {
 	if testing.Short() {
-		t.Skip("starts a control plane")
+		t.Skip("-short was given, and this starts a control plane")
 	}
 	cluster, err := Start(t.Context(), Options{Log: t.Output()})
 	if err != nil {

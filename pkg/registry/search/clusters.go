@@ -26,6 +26,9 @@ import (
 // clusterTimeout is how long one of several clusters may take.
 const clusterTimeout = 5 * time.Second
 
+// retrySeconds is after what time a search may be tried again that did not have its turn.
+const retrySeconds = 5
+
 func (e *Endpoints) searchOne(r *routes.Request, caller *union.Caller) (routes.Result, error) {
 	w, err := read(r)
 	if err != nil {
@@ -159,7 +162,7 @@ type searched struct {
 	warnings []string
 }
 
-// searchSeveral asks all clusters at once, so that one that does not answer keeps nobody from the others.
+// searchSeveral asks many clusters at once, so that one that does not answer keeps nobody from the others.
 func (e *Endpoints) searchSeveral(r *routes.Request, reached *reach) (routes.Result, error) {
 	w, err := read(r)
 	if err != nil {
@@ -188,7 +191,7 @@ func (e *Endpoints) searchSeveral(r *routes.Request, reached *reach) (routes.Res
 	return routes.Result{Data: data, Meta: meta}, nil
 }
 
-// inTurn waits while the replica searches as many clusters as it may.
+// inTurn waits while the replica searches as many clusters as it may: 42900 where the request's time ends before its turn comes.
 func (e *Endpoints) inTurn(ctx context.Context, search func()) error {
 	select {
 	case e.slots <- struct{}{}:
@@ -196,7 +199,9 @@ func (e *Endpoints) inTurn(ctx context.Context, search func()) error {
 		search()
 		return nil
 	case <-ctx.Done():
-		return fmt.Errorf("waiting to search a cluster: %w", ctx.Err())
+		busy := envelope.New(dashboardv1alpha1.CodeTooManyRequests, "too many clusters are being searched: try again later")
+		busy.RetryAfterSeconds = retrySeconds
+		return busy.Because(ctx.Err())
 	}
 }
 

@@ -1,0 +1,31 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package search
+
+import (
+	"context"
+	"testing"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
+)
+
+// TestInTurn: where a replica searches as many clusters as it may, the next waits as long as its request lasts.
+func TestInTurn(t *testing.T) {
+	e := New(nil)
+	for range searchesAtOnce {
+		e.slots <- struct{}{}
+	}
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	err := e.inTurn(ended, func() { t.Error("it was searched out of turn") })
+	if got := envelope.As(err); got.Code != dashboardv1alpha1.CodeTooManyRequests || got.RetryAfterSeconds != retrySeconds {
+		t.Errorf("got %+v", got)
+	}
+	<-e.slots
+	searched := false
+	if err := e.inTurn(t.Context(), func() { searched = true }); err != nil || !searched || len(e.slots) != searchesAtOnce-1 {
+		t.Errorf("searched %t, %d places are taken: %v", searched, len(e.slots), err)
+	}
+}
