@@ -27,6 +27,16 @@ const (
 // Config has full rights in the cluster.
 func (c *Cluster) Config() *rest.Config { return c.certificateConfig(c.keys.admin) }
 
+// KubeVisionConfig is for KubeVision's own account, with full rights in the
+// cluster: admission lets nobody else write sessions, credentials and the like.
+func KubeVisionConfig(admin *rest.Config) *rest.Config {
+	config := rest.CopyConfig(admin)
+	config.Impersonate = rest.ImpersonationConfig{
+		UserName: "system:serviceaccount:" + Namespace + ":" + controllerManagerProgram, Groups: []string{adminGroup},
+	}
+	return config
+}
+
 // UserConfig is for a user who proves a name and groups by a client certificate.
 func (c *Cluster) UserConfig(name string, groups ...string) (*rest.Config, error) {
 	pair, err := c.keys.cluster.IssueClient(name, groups...)

@@ -18,6 +18,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 )
 
@@ -113,7 +114,10 @@ func (k *KubeVision) start(ctx context.Context) error {
 		return err
 	}
 	k.apiServer = server
-	return k.WaitAvailable(ctx)
+	if err := k.WaitAvailable(ctx); err != nil {
+		return err
+	}
+	return k.waitAdmission(ctx)
 }
 
 func (k *KubeVision) install(ctx context.Context) error {
@@ -125,11 +129,31 @@ func (k *KubeVision) install(ctx context.Context) error {
 	if err := writeOverlay(overlay, k.options.ConfigDir, k.port); err != nil {
 		return err
 	}
-	if err := k.cluster.Apply(ctx, overlay); err != nil {
+	// kube-apiserver looks for the kinds that admission policies refer to when it first needs them, and not again for 30 seconds.
+	if err := k.cluster.Apply(ctx, filepath.Join(k.options.ConfigDir, "crd")); err != nil {
 		return err
 	}
 	definitions := schema.GroupVersionResource{Group: "apiextensions.k8s.io", Version: "v1", Resource: "customresourcedefinitions"}
-	return k.cluster.WaitForCondition(ctx, servingTimeout, definitions, "Established")
+	if err := k.cluster.WaitForCondition(ctx, servingTimeout, definitions, "Established"); err != nil {
+		return err
+	}
+	return k.cluster.Apply(ctx, overlay)
+}
+
+// waitAdmission waits until kube-apiserver can evaluate the admission policies:
+// until then it refuses whatever they look at, such as a change of a namespace.
+func (k *KubeVision) waitAdmission(ctx context.Context) error {
+	begun := time.Now()
+	patch := []byte(`{"metadata":{"annotations":{"` + askedAnnotation + `":"` + begun.Format(time.RFC3339Nano) + `"}}}`)
+	err := Poll(ctx, servingTimeout, "wait for the admission policies", func(ctx context.Context) error {
+		_, err := k.client.CoreV1().Namespaces().Patch(ctx, Namespace, types.MergePatchType, patch, metav1.PatchOptions{DryRun: []string{metav1.DryRunAll}})
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	k.cluster.say("the admission policies are in force after %s", time.Since(begun).Round(pollInterval))
+	return nil
 }
 
 func (k *KubeVision) startControllerManager(ctx context.Context) error {

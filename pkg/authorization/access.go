@@ -107,7 +107,7 @@ func Outcome(ctx context.Context, caller *clusters.Caller, attributes authorizat
 	if err == nil {
 		return nil
 	}
-	if known := envelope.FromAPIError(err); known.Code != dashboardv1alpha1.CodeForbidden {
+	if known := envelope.FromAPIError(err); known.Code != dashboardv1alpha1.CodeForbidden || envelope.LacksRight(err) {
 		return known
 	}
 	allowed, reviewErr := caller.Allowed(ctx, attributes)

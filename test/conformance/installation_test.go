@@ -75,6 +75,9 @@ func connect(ctx context.Context) (*Target, error) {
 	if t.Admin, err = adminClient(config); err != nil {
 		return nil, err
 	}
+	if t.Programs, err = adminClient(localcluster.KubeVisionConfig(config)); err != nil {
+		return nil, err
+	}
 	if t.DirectCA, err = authority(ctx, t.Admin); err != nil {
 		return nil, err
 	}

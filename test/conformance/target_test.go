@@ -28,6 +28,8 @@ type Target struct {
 	DirectCA  []byte
 	// Admin may do everything in the cluster.
 	Admin client.Client
+	// Programs has the same rights and is KubeVision's own account.
+	Programs client.Client
 	// Anonymous reaches kube-apiserver without a credential; nil where it lets nobody pass who has none.
 	Anonymous *rest.Config
 	// Kubernetes is the credential of a user of kube-apiserver, who need not exist before.
@@ -52,12 +54,14 @@ func TestMain(m *testing.M) {
 	os.Exit(environment.Main(m, func(e *environment.Environment) {
 		target = Target{
 			DirectURL: e.KubeVision.Endpoint(), DirectCA: e.KubeVision.CAPEM(),
-			Admin: e.Client, Anonymous: e.Cluster.AnonymousConfig(), Kubernetes: e.Cluster.UserConfig, Host: "host", Ours: true,
+			Admin: e.Client, Programs: e.Programs, Anonymous: e.Cluster.AnonymousConfig(), Kubernetes: e.Cluster.UserConfig, Host: "host", Ours: true,
 		}
 	}))
 }
 
-func (target Target) set() fixture.Set { return fixture.Set{Client: target.Admin} }
+func (target Target) set() fixture.Set {
+	return fixture.Set{Client: target.Admin, Programs: target.Programs}
+}
 
 // forgive forgets the failed logins that were counted since the tests began.
 func (target Target) forgive(tb testing.TB) {

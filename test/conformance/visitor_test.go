@@ -113,7 +113,7 @@ func (v *visitor) expire() {
 	v.t.Helper()
 	s := &kubevisionv1alpha1.KubeVisionSession{ObjectMeta: metav1.ObjectMeta{Name: fixture.Take(v.t, v.login.AccessToken).Session()}}
 	patch := client.RawPatch(types.MergePatchType, []byte(`{"spec":{"expirationTime":"`+time.Now().Add(-time.Minute).UTC().Format(time.RFC3339)+`"}}`))
-	if err := target.Admin.Patch(v.t.Context(), s, patch); err != nil {
+	if err := target.Programs.Patch(v.t.Context(), s, patch); err != nil {
 		v.t.Fatal(err)
 	}
 }

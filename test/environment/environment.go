@@ -39,6 +39,8 @@ type Environment struct {
 	KubeVision *localcluster.KubeVision
 	// Client has the rights of a cluster administrator.
 	Client client.Client
+	// Programs has them, too, and is KubeVision's own account: it may write sessions, credentials and status.
+	Programs client.Client
 
 	dir    string
 	mu     sync.Mutex
@@ -162,5 +164,9 @@ func install(ctx context.Context, cluster *localcluster.Cluster, bin string) (*E
 	if err != nil {
 		return nil, fmt.Errorf("making a client: %w", err)
 	}
-	return &Environment{Cluster: cluster, KubeVision: kubevision, Client: admin}, nil
+	programs, err := client.New(localcluster.KubeVisionConfig(cluster.Config()), client.Options{Scheme: scheme})
+	if err != nil {
+		return nil, fmt.Errorf("making a client for the programs' account: %w", err)
+	}
+	return &Environment{Cluster: cluster, KubeVision: kubevision, Client: admin, Programs: programs}, nil
 }

@@ -21,6 +21,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
 // Every constructor of k8s.io/apimachinery/pkg/api/errors has its code.
@@ -104,6 +105,24 @@ func TestLastAdminIsAConflict(t *testing.T) {
 		if want := "\"alice\" is the last"; tc.want == 40900 && got.Message != want {
 			t.Errorf("%s: the message is %q, want %q", name, got.Message, want)
 		}
+	}
+}
+
+// Only a refusal by a policy of KubeVision that asks for a right is a missing right.
+func TestLacksRight(t *testing.T) {
+	for policy, want := range map[string]bool{
+		names.RoleBindingsPolicy: true, names.ClustersPolicy: true, names.ClusterCredentialsPolicy: true, names.UsersPolicy: true,
+		names.NamespacesPolicy: true, names.NewNamespacesPolicy: true,
+		"kubevision-own-objects": false, names.LastAdminPolicy: false, "kubevision-users-of-another": false,
+	} {
+		denied := apierrors.NewForbidden(schema.GroupResource{Resource: "users"}, "alice", errors.New("no"))
+		denied.ErrStatus.Details.Causes = []metav1.StatusCause{{Message: "ValidatingAdmissionPolicy '" + policy + "' with binding 'x' denied request: no"}}
+		if got := LacksRight(fmt.Errorf("creating: %w", denied)); got != want {
+			t.Errorf("%s: got %v", policy, got)
+		}
+	}
+	if LacksRight(errors.New("no")) || LacksRight(apierrors.NewForbidden(schema.GroupResource{}, "", nil)) {
+		t.Error("something else is taken for it")
 	}
 }
 

@@ -9,24 +9,55 @@ import (
 	"slices"
 	"strings"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// lastAdmin finds what the admission policies that keep the last usable administrator said. The reasons that a policy may give do not tell it
-// from other refusals; the beginning of the cause does, which kube-apiserver writes. An expression that fails has another reason, and is none.
-func lastAdmin(s *metav1.Status) (string, bool) {
+// policyRefusal returns the name of the admission policy that has refused a request, and its message. The reasons that a policy may give do not
+// tell it from RBAC; the beginning of the cause does, which kube-apiserver writes. An expression that fails has another reason and is none.
+func policyRefusal(s *metav1.Status) (policy, why string) {
 	if s.Reason != metav1.StatusReasonForbidden || s.Details == nil {
-		return "", false
+		return "", ""
 	}
 	for _, cause := range s.Details.Causes {
-		if strings.HasPrefix(cause.Message, "ValidatingAdmissionPolicy '"+names.LastAdminPolicy) {
-			_, why, found := strings.Cut(cause.Message, "denied request: ")
-			return why, found
+		rest, found := strings.CutPrefix(cause.Message, policyPrefix)
+		if !found {
+			continue
+		}
+		policy, rest, _ = strings.Cut(rest, "'")
+		if _, why, found = strings.Cut(rest, "denied request: "); found {
+			return policy, why
 		}
 	}
-	return "", false
+	return "", ""
+}
+
+const policyPrefix = "ValidatingAdmissionPolicy '"
+
+// lastAdmin returns the message of the admission policies that keep the last usable administrator.
+func lastAdmin(s *metav1.Status) (string, bool) {
+	policy, why := policyRefusal(s)
+	return why, strings.HasPrefix(policy, names.LastAdminPolicy)
+}
+
+// LacksRight reports whether an admission policy of KubeVision has refused a request for want of a right: to bind a role, or to read a Secret.
+// It is the same to the caller as a refusal by RBAC, although RBAC allows the request.
+func LacksRight(err error) bool {
+	var status apierrors.APIStatus
+	if !errors.As(err, &status) {
+		return false
+	}
+	s := status.Status()
+	policy, _ := policyRefusal(&s)
+	switch policy {
+	case names.RoleBindingsPolicy, names.ClustersPolicy, names.ClusterCredentialsPolicy, names.UsersPolicy,
+		names.NamespacesPolicy, names.NewNamespacesPolicy:
+		return true
+	default:
+		return false
+	}
 }
 
 // admission says whether a webhook or a policy has refused the object, whatever status it gave: many give none, and some one that says something
@@ -38,7 +69,7 @@ func admission(s *metav1.Status) bool {
 	if s.Reason == metav1.StatusReasonForbidden || s.Details == nil {
 		return false
 	}
-	return slices.ContainsFunc(s.Details.Causes, func(c metav1.StatusCause) bool { return strings.HasPrefix(c.Message, "ValidatingAdmissionPolicy '") })
+	return slices.ContainsFunc(s.Details.Causes, func(c metav1.StatusCause) bool { return strings.HasPrefix(c.Message, policyPrefix) })
 }
 
 // notTyped is what kube-apiserver says of a manifest to apply that does not fit the kind; the path of the field and the reason come before any

@@ -79,14 +79,14 @@ func (c *Caller) Find(ctx context.Context, name string, into client.Object, miss
 	}
 }
 
-// Refused is the outcome of a write that failed. What was forbidden although RBAC allows each of the actions that it takes, an admission plugin
-// has refused.
+// Refused returns the error of a write that failed, with its code. Where RBAC allows each of the actions, an admission plugin has refused the
+// write: 42201, unless it is an admission policy of KubeVision that asks for a right.
 func (c *Caller) Refused(ctx context.Context, err error, actions ...authorizationv1.ResourceAttributes) error {
 	if err == nil {
 		return nil
 	}
 	outcome := envelope.FromAPIError(err)
-	if outcome.Code != dashboardv1alpha1.CodeForbidden || len(actions) == 0 {
+	if outcome.Code != dashboardv1alpha1.CodeForbidden || envelope.LacksRight(err) || len(actions) == 0 {
 		return outcome
 	}
 	for i := range actions {

@@ -10,15 +10,12 @@ import (
 	"slices"
 	"strings"
 
-	authorizationv1 "k8s.io/api/authorization/v1"
-	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
-	"github.com/kubevision-io/kubevision/pkg/bindings"
 	"github.com/kubevision-io/kubevision/pkg/registry/manage"
 )
 
@@ -115,7 +112,7 @@ func create(r *routes.Request, a *manage.Caller) (routes.Result, error) {
 	b := &kubevisionv1alpha1.KubeVisionRoleBinding{Spec: spec(&body.RoleBindingSpec)}
 	b.Name = body.Name
 	if err := a.Create(r.Context(), b); err != nil {
-		return routes.Result{}, a.Refused(r.Context(), err, rights("create", "", b)...)
+		return routes.Result{}, a.Refused(r.Context(), err, manage.Action("create", kubevisionv1alpha1.ResourceRoleBindings, ""))
 	}
 	return routes.Result{Data: describe(b)}, nil
 }
@@ -139,7 +136,7 @@ func update(r *routes.Request, a *manage.Caller) (routes.Result, error) {
 	changed := b.DeepCopy()
 	changed.Spec = spec(&body.RoleBindingSpec)
 	if err := a.Patch(ctx, changed, manage.Change(b, body.ResourceVersion)); err != nil {
-		return routes.Result{}, a.Refused(ctx, err, rights("patch", b.Name, changed)...)
+		return routes.Result{}, a.Refused(ctx, err, manage.Action("patch", kubevisionv1alpha1.ResourceRoleBindings, b.Name))
 	}
 	return routes.Result{Data: describe(changed)}, nil
 }
@@ -152,12 +149,4 @@ func remove(r *routes.Request, a *manage.Caller) (routes.Result, error) {
 		return routes.Result{}, notFound(b.Name).Because(err)
 	}
 	return routes.Result{}, a.Refused(r.Context(), err, manage.Action("delete", kubevisionv1alpha1.ResourceRoleBindings, b.Name))
-}
-
-// rights are those that granting takes: to write role bindings, and to bind the role.
-func rights(verb, name string, b *kubevisionv1alpha1.KubeVisionRoleBinding) []authorizationv1.ResourceAttributes {
-	return []authorizationv1.ResourceAttributes{
-		manage.Action(verb, kubevisionv1alpha1.ResourceRoleBindings, name),
-		{Group: rbacv1.GroupName, Resource: "clusterroles", Verb: "bind", Name: bindings.ClusterRole(b.Spec.RoleRef)},
-	}
 }

@@ -7,8 +7,6 @@ import (
 	"context"
 	"slices"
 
-	authorizationv1 "k8s.io/api/authorization/v1"
-	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
@@ -17,7 +15,6 @@ import (
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
-	"github.com/kubevision-io/kubevision/pkg/bindings"
 	"github.com/kubevision-io/kubevision/pkg/names"
 	"github.com/kubevision-io/kubevision/pkg/registry/manage"
 )
@@ -83,7 +80,7 @@ func (a *administrator) findGrant(ctx context.Context, u *kubevisionv1alpha1.Kub
 // createGrant is the step that gives a user a role; the user may be made by a step before.
 func (a *administrator) createGrant(u *kubevisionv1alpha1.KubeVisionUser, role string) manage.Step {
 	return manage.Create("role binding "+names.UserGrant(u.Name), func() client.Object { return newGrant(u, role) },
-		func(ctx context.Context, err error) error { return a.grantRefused(ctx, err, "create", u, role) })
+		a.For(manage.Action("create", kubevisionv1alpha1.ResourceRoleBindings, "")))
 }
 
 // changeGrant is the step to another role, nil where there is nothing to do.
@@ -103,15 +100,8 @@ func (a *administrator) changeGrant(u *kubevisionv1alpha1.KubeVisionUser, b *kub
 		step.Do = func(ctx context.Context, c client.Client) error {
 			changed := b.DeepCopy()
 			changed.Spec = newGrant(u, role).Spec
-			return a.grantRefused(ctx, c.Patch(ctx, changed, client.MergeFrom(b)), "patch", u, role)
+			return a.Refused(ctx, c.Patch(ctx, changed, client.MergeFrom(b)), manage.Action("patch", kubevisionv1alpha1.ResourceRoleBindings, b.Name))
 		}
 	}
 	return &step
-}
-
-// grantRefused knows that it takes two rights to give a role.
-func (a *administrator) grantRefused(ctx context.Context, err error, verb string, u *kubevisionv1alpha1.KubeVisionUser, role string) error {
-	return a.Refused(ctx, err, manage.Action(verb, kubevisionv1alpha1.ResourceRoleBindings, names.UserGrant(u.Name)), authorizationv1.ResourceAttributes{
-		Group: rbacv1.GroupName, Resource: "clusterroles", Verb: "bind", Name: bindings.BuiltInClusterRole(builtIn(role)),
-	})
 }

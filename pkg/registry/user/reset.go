@@ -34,7 +34,7 @@ const (
 )
 
 // replacePassword writes the hash into the Secret that the user's password is taken from, as the caller. It returns the version of that
-// Secret. The user is changed first: nobody must log in with the new password who need not choose another one yet. Before that the Secret is
+// Secret. The user is changed first: nobody must log in with the new password who need not choose another one yet. Before that both are
 // written on trial, so that a caller who may do only one of the two has done neither.
 func (a *administrator) replacePassword(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, hash string, mustChange bool) (string, error) {
 	ref := u.Spec.PasswordSecretRef
@@ -42,12 +42,17 @@ func (a *administrator) replacePassword(ctx context.Context, u *kubevisionv1alph
 		ref = &kubevisionv1alpha1.SecretKeyReference{Name: passwordSecret(u.Name)}
 	}
 	key := cmp.Or(ref.Key, names.PasswordKey)
+	changed := u.DeepCopy()
+	changed.Spec.MustChangePassword = mustChange
+	whole := changed.DeepCopy()
+	whole.Spec.PasswordSecretRef = ref
 	trial := &administrator{&manage.Caller{Info: a.Info, Client: client.NewDryRunClient(a.Client)}}
 	if _, err := trial.writeSecret(ctx, u, ref.Name, key, hash); err != nil {
 		return "", err
 	}
-	changed := u.DeepCopy()
-	changed.Spec.MustChangePassword = mustChange
+	if err := trial.Patch(ctx, whole, client.MergeFrom(u)); err != nil {
+		return "", envelope.FromAPIError(err)
+	}
 	if err := a.Patch(ctx, changed, client.MergeFrom(u)); err != nil {
 		return "", envelope.FromAPIError(err)
 	}

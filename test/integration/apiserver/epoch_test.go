@@ -263,7 +263,7 @@ func TestASessionThatIsOver(t *testing.T) {
 	for _, a := range []actor{plain, enrolled} {
 		secret := storedCredentials(t, a.User)
 		secret.Data["epoch"], secret.Data["keptSession"] = []byte("another"), nil
-		if err := env.Client.Update(t.Context(), secret); err != nil {
+		if err := env.Programs.Update(t.Context(), secret); err != nil {
 			t.Fatal(err)
 		}
 	}

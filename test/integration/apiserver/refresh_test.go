@@ -39,7 +39,7 @@ func renewed(tb testing.TB, e wire.Envelope) fixture.Login {
 	return login
 }
 
-// changeSession changes the session of a refresh token, as time or an administrator would.
+// changeSession changes the session of a refresh token, as time would.
 func changeSession(tb testing.TB, token string, change func(*kubevisionv1alpha1.KubeVisionSession)) {
 	tb.Helper()
 	name, _, _ := strings.Cut(token, ".")
@@ -48,7 +48,7 @@ func changeSession(tb testing.TB, token string, change func(*kubevisionv1alpha1.
 		tb.Fatal(err)
 	}
 	change(s)
-	if err := env.Client.Update(tb.Context(), s); err != nil {
+	if err := env.Programs.Update(tb.Context(), s); err != nil {
 		tb.Fatal(err)
 	}
 }

@@ -218,7 +218,7 @@ func changeSecondFactor(t *testing.T, u fixture.User) {
 	}
 	_, after, _ = strings.Cut(after, ",")
 	secret.Data["secondFactor"] = []byte(before + after)
-	if err := env.Client.Update(t.Context(), secret); err != nil {
+	if err := env.Programs.Update(t.Context(), secret); err != nil {
 		t.Fatal(err)
 	}
 }

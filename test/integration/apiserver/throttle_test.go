@@ -82,7 +82,7 @@ func elapse(t *testing.T, name string, by time.Duration) {
 	if found.Spec.BlockedUntil != nil {
 		found.Spec.BlockedUntil = &metav1.Time{Time: found.Spec.BlockedUntil.Add(-by)}
 	}
-	if err := env.Client.Update(t.Context(), found); err != nil {
+	if err := env.Programs.Update(t.Context(), found); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -208,7 +208,7 @@ func TestStrangersAreFew(t *testing.T) {
 		if i == 3 {
 			o.Spec.Failures = 1
 		}
-		if err := env.Client.Create(t.Context(), o); err != nil {
+		if err := env.Programs.Create(t.Context(), o); err != nil {
 			t.Fatal(err)
 		}
 	}

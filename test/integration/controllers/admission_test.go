@@ -17,19 +17,11 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
-// granter may write role bindings, and bind some ClusterRoles.
-func granter(tb testing.TB, mayBind ...string) client.Client {
+// delegate is a user with some rights and no others.
+func delegate(tb testing.TB, rules ...rbacv1.PolicyRule) client.Client {
 	tb.Helper()
-	name := unique("granter")
-	role := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: name}, Rules: []rbacv1.PolicyRule{
-		{APIGroups: []string{kubevisionv1alpha1.GroupName}, Resources: []string{kubevisionv1alpha1.ResourceRoleBindings}, Verbs: []string{"*"}},
-	}}
-	if len(mayBind) > 0 {
-		role.Rules = append(role.Rules, rbacv1.PolicyRule{
-			APIGroups: []string{rbacv1.GroupName}, Resources: []string{"clusterroles"}, ResourceNames: mayBind, Verbs: []string{"bind"},
-		})
-	}
-	create(tb, role)
+	name := unique("delegate")
+	create(tb, &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: name}, Rules: rules})
 	create(tb, &rbacv1.ClusterRoleBinding{
 		ObjectMeta: metav1.ObjectMeta{Name: name}, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: name},
 		Subjects: []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: name}},
@@ -45,12 +37,20 @@ func granter(tb testing.TB, mayBind ...string) client.Client {
 	return made
 }
 
+func everything(group string, resources ...string) rbacv1.PolicyRule {
+	return rbacv1.PolicyRule{APIGroups: []string{group}, Resources: resources, Verbs: []string{"*"}}
+}
+
+func mayBind(roles ...string) rbacv1.PolicyRule {
+	return rbacv1.PolicyRule{APIGroups: []string{rbacv1.GroupName}, Resources: []string{"clusterroles"}, ResourceNames: roles, Verbs: []string{"bind"}}
+}
+
 // TestNobodyGrantsMoreThanTheyMay: the right to write role bindings is not the right to grant every role.
 func TestNobodyGrantsMoreThanTheyMay(t *testing.T) {
 	guard(t)
 	host(t)
 	u := newUser(t, "")
-	as := granter(t, "kubevision:dev", "custom-role")
+	as := delegate(t, everything(kubevisionv1alpha1.GroupName, kubevisionv1alpha1.ResourceRoleBindings), mayBind("kubevision:dev", "custom-role"))
 	binding := func(kind kubevisionv1alpha1.RoleKind, role string) *kubevisionv1alpha1.KubeVisionRoleBinding {
 		b := bindingObject(role, nil, toUser(u.Name))
 		b.Spec.RoleRef.Kind = kind

@@ -52,9 +52,9 @@ func withoutAdmin(tb testing.TB) {
 		defer cancel()
 		m := bootstrapMarker()
 		m.Data = map[string]string{"state": "begun"}
-		err := env.Client.Create(ctx, m)
+		err := env.Programs.Create(ctx, m)
 		if apierrors.IsAlreadyExists(err) {
-			err = env.Client.Update(ctx, m)
+			err = env.Programs.Update(ctx, m)
 		}
 		if err := errors.Join(err, env.KubeVision.ControllerManager().Restart(ctx)); err != nil {
 			tb.Errorf("making the first user again: %v", err)

@@ -39,7 +39,8 @@ func judge(t *testing.T, kind string, table map[string]verdict) {
 	for name, tc := range table {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			checkVerdict(t, env.Client.Create(t.Context(), kubevisionObject(kind, tc.name, tc.spec), client.DryRunAll), tc.want)
+			o := kubevisionObject(kind, tc.name, tc.spec)
+			checkVerdict(t, writer(o).Create(t.Context(), o, client.DryRunAll), tc.want)
 		})
 	}
 }
@@ -67,7 +68,7 @@ func judgeChange(tb testing.TB, kind string, before, after object, want string) 
 		}
 		changed := o.DeepCopy()
 		changed.Object["spec"] = after
-		err := env.Client.Update(ctx, changed, client.DryRunAll)
+		err := writer(changed).Update(ctx, changed, client.DryRunAll)
 		if apierrors.IsConflict(err) {
 			return err
 		}

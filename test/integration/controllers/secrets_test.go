@@ -200,7 +200,7 @@ func TestGarbageInsteadOfTheSigningKeys(t *testing.T) {
 		defer cancel()
 		s := ownSecret(names.SigningKeysSecret)
 		s.Data = before
-		if err := env.Client.Update(ctx, s); err != nil {
+		if err := env.Programs.Update(ctx, s); err != nil {
 			t.Errorf("putting the signing keys back: %v", err)
 		}
 	})

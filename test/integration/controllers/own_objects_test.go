@@ -1,0 +1,199 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"context"
+	"errors"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kubevision-io/kubevision/hack/localcluster"
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/names"
+)
+
+const ownObjectsPolicy = "kubevision-own-objects"
+
+// refusedBy is an error unless the admission policy has refused the request.
+func refusedBy(policy string, err error) error {
+	if !apierrors.IsForbidden(err) || !strings.Contains(err.Error(), "ValidatingAdmissionPolicy '"+policy+"'") {
+		return errors.Join(errors.New("want a refusal by "+policy), err)
+	}
+	return nil
+}
+
+// inSystem is an object of KubeVision's namespace.
+func inSystem(name string) metav1.ObjectMeta {
+	return metav1.ObjectMeta{Namespace: names.Namespace, Name: name}
+}
+
+func serviceAccountToken() *corev1.Secret {
+	s := &corev1.Secret{ObjectMeta: inSystem(unique("token")), Type: corev1.SecretTypeServiceAccountToken}
+	s.Annotations = map[string]string{corev1.ServiceAccountNameKey: "kubevision-controller-manager"}
+	return s
+}
+
+// writers are a cluster administrator, and somebody who may write KubeVision's objects and Secrets and nothing else.
+func writers(tb testing.TB) map[string]client.Client {
+	tb.Helper()
+	writer := delegate(tb, everything(kubevisionv1alpha1.GroupName, "*"), everything("", "secrets", "configmaps"))
+	eventually(tb, soon, "write a Secret", func(ctx context.Context) error {
+		return writer.Create(ctx, &corev1.Secret{ObjectMeta: inSystem(unique("any"))}, client.DryRunAll)
+	})
+	return map[string]client.Client{"the administrator": env.Client, "a writer": writer}
+}
+
+// TestOnlyKubeVisionMakesItsOwnObjects: a session that somebody else has written would be a login as anybody.
+func TestOnlyKubeVisionMakesItsOwnObjects(t *testing.T) {
+	generated := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: names.Namespace, GenerateName: "kubevision-credentials-"}}
+	for who, as := range writers(t) {
+		for what, o := range map[string]client.Object{
+			"a session":           kubevisionObject("KubeVisionSession", "", sessionSpec()),
+			"a throttle":          kubevisionObject("KubeVisionLoginThrottle", "", throttleSpec()),
+			"credentials":         credentialsOf(unique("nobody")),
+			"generated name":      generated.DeepCopy(),
+			"a service account's": serviceAccountToken(),
+		} {
+			if err := refusedBy(ownObjectsPolicy, as.Create(t.Context(), o, client.DryRunAll)); err != nil {
+				t.Errorf("%s makes %s: %v", who, what, err)
+			}
+		}
+		for what, o := range map[string]client.Object{
+			"credentials elsewhere": &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "kubevision-credentials-x"}},
+			"another Secret":        &corev1.Secret{ObjectMeta: inSystem(unique("any"))},
+			"another ConfigMap":     &corev1.ConfigMap{ObjectMeta: inSystem(unique("any"))},
+		} {
+			if err := as.Create(t.Context(), o, client.DryRunAll); err != nil {
+				t.Errorf("%s makes %s: %v", who, what, err)
+			}
+		}
+	}
+}
+
+// ownObjects are one of each kind that exist.
+func ownObjects(t *testing.T) map[string]*unstructured.Unstructured {
+	t.Helper()
+	u := newUser(t, newSource(t, newPassword()).Name)
+	awaitReady(t, u)
+	session := kubevisionObject("KubeVisionSession", "", sessionSpec()) // of nobody, so that it does not end
+	throttle := kubevisionObject("KubeVisionLoginThrottle", "", throttleSpec())
+	create(t, session)
+	create(t, throttle)
+	core := func(kind, name string) *unstructured.Unstructured {
+		o := &unstructured.Unstructured{}
+		o.SetAPIVersion("v1")
+		o.SetKind(kind)
+		o.SetNamespace(names.Namespace)
+		o.SetName(name)
+		return o
+	}
+	return map[string]*unstructured.Unstructured{
+		"session": session, "throttle": throttle, "credentials": core("Secret", names.CredentialsSecret(u.Name)),
+		"signing keys": core("Secret", names.SigningKeysSecret), "certificate": core("Secret", names.ServingCertSecret),
+		"bootstrap": core("ConfigMap", names.BootstrapConfigMap), "last admin": core("ConfigMap", names.LastAdminConfigMap),
+	}
+}
+
+// TestOnlyKubeVisionChangesItsOwnObjects, and others change of them what means nothing.
+func TestOnlyKubeVisionChangesItsOwnObjects(t *testing.T) {
+	guard(t)
+	objects := ownObjects(t)
+	for who, as := range writers(t) {
+		for what, o := range objects {
+			patch := func(body string) error {
+				return as.Patch(t.Context(), o.DeepCopy(), client.RawPatch("application/merge-patch+json", []byte(body)), client.DryRunAll)
+			}
+			content := map[string]string{
+				"Secret": `{"data":{"epoch":"eA=="}}`, "ConfigMap": `{"data":{"state":"begun"}}`,
+				"KubeVisionSession": `{"spec":{"refreshTokenHash":"` + strings.Repeat("b", 64) + `"}}`, "KubeVisionLoginThrottle": `{"spec":{"failures":1}}`,
+			}
+			for _, body := range []string{
+				content[o.GetKind()], `{"metadata":{"labels":{"kubevision.io/user":"mallory"}}}`, `{"metadata":{"labels":{"app.kubernetes.io/managed-by":null}}}`,
+				`{"metadata":{"annotations":{"kubevision.io/password-source":"x"}}}`,
+				`{"metadata":{"ownerReferences":[{"apiVersion":"v1","kind":"Node","name":"x","uid":"x","controller":true}]}}`,
+			} {
+				if strings.Contains(body, "managed-by") && (what == "session" || what == "throttle") {
+					continue // these have none
+				}
+				if err := refusedBy(ownObjectsPolicy, patch(body)); err != nil {
+					t.Errorf("%s patches %s with %s: %v", who, what, body, err)
+				}
+			}
+			for _, body := range []string{`{"metadata":{"labels":{"team":"web"}}}`, `{"metadata":{"finalizers":["example.com/f"]}}`} {
+				if err := patch(body); err != nil {
+					t.Errorf("%s patches %s with %s: %v", who, what, body, err)
+				}
+			}
+			applied := o.DeepCopy()
+			applied.SetResourceVersion("")
+			applied.SetManagedFields(nil)
+			applied.SetUID("")
+			if o.GetKind() == "Secret" {
+				applied.Object["stringData"] = object{"x": "y"}
+				err := as.Apply(t.Context(), client.ApplyConfigurationFromUnstructured(applied), client.FieldOwner("x"), client.ForceOwnership, client.DryRunAll)
+				if err := refusedBy(ownObjectsPolicy, err); err != nil {
+					t.Errorf("%s applies %s: %v", who, what, err)
+				}
+				if err := refusedBy(ownObjectsPolicy, patch(`{"immutable":true}`)); err != nil {
+					t.Errorf("%s makes %s immutable: %v", who, what, err)
+				}
+			}
+			if err := as.Delete(t.Context(), o.DeepCopy(), client.DryRunAll); err != nil {
+				t.Errorf("%s deletes %s: %v", who, what, err)
+			}
+		}
+	}
+}
+
+// TestOnlyKubeVisionWritesStatus, by which conditions, conflicts and the last login are told.
+func TestOnlyKubeVisionWritesStatus(t *testing.T) {
+	guard(t)
+	u := newUser(t, "")
+	b := newBinding(t, kubevisionv1alpha1.RoleDev, inNames("nowhere"), toUser(u.Name))
+	c := host(t)
+	status := client.RawPatch("application/merge-patch+json", []byte(`{"status":{"observedGeneration":42}}`))
+	for who, as := range writers(t) {
+		for _, o := range []client.Object{u.DeepCopy(), b.DeepCopy(), c.DeepCopy()} {
+			if err := refusedBy(ownObjectsPolicy, as.Status().Patch(t.Context(), o, status, client.DryRunAll)); err != nil {
+				t.Errorf("%s writes the status of %T: %v", who, o, err)
+			}
+		}
+	}
+}
+
+// TestOwnObjectsAreRestored as docs/install.md says.
+func TestOwnObjectsAreRestored(t *testing.T) {
+	guard(t)
+	policy := func() *admissionregistrationv1.ValidatingAdmissionPolicyBinding {
+		return &admissionregistrationv1.ValidatingAdmissionPolicyBinding{ObjectMeta: metav1.ObjectMeta{Name: ownObjectsPolicy}}
+	}
+	try := func(ctx context.Context) error {
+		return env.Client.Create(ctx, kubevisionObject("KubeVisionSession", "", sessionSpec()), client.DryRunAll)
+	}
+	if err := refusedBy(ownObjectsPolicy, try(t.Context())); err != nil {
+		t.Fatal(err)
+	}
+	if err := env.Client.Delete(t.Context(), policy()); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, soon, "restore a session", try)
+	root, err := localcluster.ModuleRoot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := env.Cluster.Apply(t.Context(), filepath.Join(root, "config", "admission")); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, 10*time.Second, "be refused again", func(ctx context.Context) error { return refusedBy(ownObjectsPolicy, try(ctx)) })
+}

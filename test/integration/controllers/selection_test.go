@@ -1,0 +1,289 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"context"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/bindings"
+	"github.com/kubevision-io/kubevision/pkg/names"
+)
+
+type labelSet = map[string]string
+
+// registrar may write clusters and their Secrets, users and namespaces, and bind some ClusterRoles.
+func registrar(tb testing.TB, roles ...string) client.Client {
+	tb.Helper()
+	rules := []string{kubevisionv1alpha1.ResourceClusters, kubevisionv1alpha1.ResourceUsers}
+	written := everything("", "secrets", "namespaces")
+	written.Verbs = []string{"create", "update", "patch", "delete"}
+	if len(roles) == 0 {
+		return delegate(tb, everything(kubevisionv1alpha1.GroupName, rules...), written)
+	}
+	return delegate(tb, everything(kubevisionv1alpha1.GroupName, rules...), written, mayBind(roles...))
+}
+
+func clusterObject(name string, labels labelSet) *kubevisionv1alpha1.KubeVisionCluster {
+	c := &kubevisionv1alpha1.KubeVisionCluster{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: labels}}
+	c.Spec.KubeconfigSecretRef = &kubevisionv1alpha1.SecretKeyReference{Name: name + "-kubeconfig"}
+	return c
+}
+
+// boundTo is a binding of clusters to a role, of which admission takes notice in a moment.
+func boundTo(tb testing.TB, role string, targets kubevisionv1alpha1.ClusterTargets) *kubevisionv1alpha1.KubeVisionRoleBinding {
+	tb.Helper()
+	b := bindingObject(role, inNames("nowhere"), toUser("nobody"))
+	b.Spec.Clusters = targets
+	create(tb, b)
+	return b
+}
+
+// becomesRefused waits until admission knows the bindings.
+func becomesRefused(tb testing.TB, policy string, try func(context.Context) error) {
+	tb.Helper()
+	eventually(tb, soon, "be refused by "+policy, func(ctx context.Context) error { return refusedBy(policy, try(ctx)) })
+}
+
+// mayOnlyWith checks that something is refused without the right to bind the role, with a message that names it, and allowed with it.
+func mayOnlyWith(t *testing.T, role, policy string, try func(context.Context, client.Client) error) {
+	t.Helper()
+	without, with := registrar(t, "kubevision:other"), registrar(t, role)
+	becomesRefused(t, policy, func(ctx context.Context) error { return try(ctx, without) })
+	if err := try(t.Context(), without); err == nil || !strings.Contains(err.Error(), `takes the verb "bind" on ClusterRole "`+role+`"`) {
+		t.Errorf("the message is %v", err)
+	}
+	eventually(t, soon, "do it with the right", func(ctx context.Context) error { return try(ctx, with) })
+}
+
+func merge(body string) client.Patch {
+	return client.RawPatch("application/merge-patch+json", []byte(body))
+}
+
+// TestNewClustersGrantNothing that their registrar may not bind.
+func TestNewClustersGrantNothing(t *testing.T) {
+	guard(t)
+	label, listed := unique("zone"), unique("listed")
+	boundTo(t, "admin", kubevisionv1alpha1.ClusterTargets{Selector: &metav1.LabelSelector{MatchLabels: labelSet{label: "sandbox"}}})
+	boundTo(t, "some-role", kubevisionv1alpha1.ClusterTargets{Names: []string{listed}})
+	boundTo(t, "ops", kubevisionv1alpha1.ClusterTargets{Selector: &metav1.LabelSelector{}})
+	for role, c := range map[string]*kubevisionv1alpha1.KubeVisionCluster{
+		"kubevision:admin": clusterObject(unique("c"), labelSet{label: "sandbox"}), "some-role": clusterObject(listed, nil),
+	} {
+		mayOnlyWith(t, role, names.ClustersPolicy, func(ctx context.Context, as client.Client) error {
+			return as.Create(ctx, c.DeepCopy(), client.DryRunAll)
+		})
+	}
+	if err := registrar(t).Create(t.Context(), clusterObject(unique("c"), labelSet{label: "other"}), client.DryRunAll); err != nil {
+		t.Errorf("a cluster that only a binding to every cluster selects: %v", err)
+	}
+}
+
+// TestRelabelledClustersGrantNothing, nor do clusters that get another connection.
+func TestRelabelledClustersGrantNothing(t *testing.T) {
+	guard(t)
+	label := unique("zone")
+	boundTo(t, "admin", kubevisionv1alpha1.ClusterTargets{Selector: &metav1.LabelSelector{MatchLabels: labelSet{label: "sandbox"}}})
+	local := host(t)
+	mine := clusterObject(unique("mine"), labelSet{label: "sandbox"})
+	create(t, mine)
+	for _, o := range []struct {
+		cluster *kubevisionv1alpha1.KubeVisionCluster
+		patch   string
+	}{{local, `{"metadata":{"labels":{"` + label + `":"sandbox"}}}`}, {mine, `{"spec":{"kubeconfigSecretRef":{"name":"another"}}}`}} {
+		mayOnlyWith(t, "kubevision:admin", names.ClustersPolicy, func(ctx context.Context, as client.Client) error {
+			return as.Patch(ctx, o.cluster.DeepCopy(), merge(o.patch), client.DryRunAll)
+		})
+	}
+	as := registrar(t)
+	for _, patch := range []string{
+		`{"spec":{"displayName":"x"}}`, `{"metadata":{"labels":{"team":"x"}}}`, `{"metadata":{"labels":{"` + label + `":null}}}`, `{"metadata":{"finalizers":null}}`,
+	} {
+		eventually(t, soon, "patch with "+patch, func(ctx context.Context) error { return as.Patch(ctx, mine.DeepCopy(), merge(patch), client.DryRunAll) })
+	}
+}
+
+// TestNoClusterBorrowsTheCredentialsOfAnother: it would be that cluster, with labels that its registrar chooses.
+func TestNoClusterBorrowsTheCredentialsOfAnother(t *testing.T) {
+	guard(t)
+	prod := clusterObject(unique("prod"), nil)
+	create(t, prod)
+	pretended := clusterObject(unique("false"), nil)
+	pretended.Spec.KubeconfigSecretRef.Name = prod.Spec.KubeconfigSecretRef.Name
+	as := registrar(t)
+	becomesRefused(t, names.ClusterCredentialsPolicy, func(ctx context.Context) error { return as.Create(ctx, pretended.DeepCopy(), client.DryRunAll) })
+	if err := env.Client.Create(t.Context(), pretended.DeepCopy(), client.DryRunAll); err != nil {
+		t.Errorf("who may read the Secret: %v", err)
+	}
+}
+
+// TestSelectorsAreReadAsKubernetesReadsThem: what a policy takes for selected is what the controllers do.
+func TestSelectorsAreReadAsKubernetesReadsThem(t *testing.T) {
+	guard(t)
+	a, b := unique("a"), unique("b")
+	sets := []labelSet{
+		{}, {a: ""}, {a: "x"}, {a: "y"}, {b: "x"}, {a: "x", b: "x"}, {a: "x", b: "y"}, {a: "y", b: "y"}, {a: "z", b: ""}, {"c": "x"},
+	}
+	need := func(key string, operator metav1.LabelSelectorOperator, values ...string) metav1.LabelSelectorRequirement {
+		return metav1.LabelSelectorRequirement{Key: key, Operator: operator, Values: values}
+	}
+	as := registrar(t)
+	for name, s := range map[string]*metav1.LabelSelector{
+		"labels":           {MatchLabels: labelSet{a: "x", b: "y"}},
+		"an empty value":   {MatchLabels: labelSet{a: ""}},
+		"In":               {MatchExpressions: []metav1.LabelSelectorRequirement{need(a, "In", "x", "z")}},
+		"Exists":           {MatchExpressions: []metav1.LabelSelectorRequirement{need(a, "Exists")}},
+		"NotIn and Exists": {MatchExpressions: []metav1.LabelSelectorRequirement{need(a, "NotIn", "x"), need(b, "Exists")}},
+		"and DoesNotExist": {MatchLabels: labelSet{a: "x"}, MatchExpressions: []metav1.LabelSelectorRequirement{need(b, "DoesNotExist")}},
+		"In twice":         {MatchExpressions: []metav1.LabelSelectorRequirement{need(a, "In", "x"), need(b, "In", "x", "y")}},
+		"NotIn":            {MatchExpressions: []metav1.LabelSelectorRequirement{need(a, "NotIn", "x")}},
+		"DoesNotExist":     {MatchExpressions: []metav1.LabelSelectorRequirement{need(a, "DoesNotExist")}},
+		"everything":       {},
+		"no values":        {MatchExpressions: []metav1.LabelSelectorRequirement{need(a, "In")}},
+		"no operator":      {MatchExpressions: []metav1.LabelSelectorRequirement{need(a, "Like", "x")}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			marker := unique("marker") // tells that admission knows the binding made before this one
+			targets := kubevisionv1alpha1.ClusterTargets{Selector: s}
+			boundTo(t, "admin", targets)
+			boundTo(t, "admin", kubevisionv1alpha1.ClusterTargets{Names: []string{marker}})
+			becomesRefused(t, names.ClustersPolicy, func(ctx context.Context) error { return as.Create(ctx, clusterObject(marker, nil), client.DryRunAll) })
+			free, _ := bindings.SelectsCluster(targets, "", nil)
+			for _, set := range sets {
+				selected, _ := bindings.SelectsCluster(targets, "", set)
+				err := as.Create(t.Context(), clusterObject(unique("c"), set), client.DryRunAll)
+				if selected && !free {
+					err = refusedBy(names.ClustersPolicy, err)
+				}
+				if err != nil {
+					t.Errorf("%v, which is selected %v: %v", set, selected, err)
+				}
+			}
+		})
+	}
+}
+
+// TestLabelsOfNamespacesGrantNothing that whoever sets them may not bind.
+func TestLabelsOfNamespacesGrantNothing(t *testing.T) {
+	guard(t)
+	team := unique("team")
+	newBinding(t, "some-role", labelled(labelSet{team: "shop"}), toUser("nobody"))
+	n := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: newNamespace(t, nil)}}
+	mayOnlyWith(t, "some-role", names.NamespacesPolicy, func(ctx context.Context, as client.Client) error {
+		return as.Patch(ctx, n.DeepCopy(), merge(`{"metadata":{"labels":{"`+team+`":"shop"}}}`), client.DryRunAll)
+	})
+	mayOnlyWith(t, "some-role", names.NewNamespacesPolicy, func(ctx context.Context, as client.Client) error {
+		return as.Create(ctx, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: unique("ns"), Labels: labelSet{team: "shop"}}}, client.DryRunAll)
+	})
+	as := registrar(t)
+	for _, patch := range []string{`{"metadata":{"labels":{"x":"y"}}}`, `{"metadata":{"annotations":{"x":"y"}}}`} {
+		eventually(t, soon, "patch with "+patch, func(ctx context.Context) error { return as.Patch(ctx, n.DeepCopy(), merge(patch), client.DryRunAll) })
+	}
+	for _, labels := range []labelSet{nil, {team: "other"}} {
+		if err := as.Create(t.Context(), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: unique("ns"), Labels: labels}}, client.DryRunAll); err != nil {
+			t.Errorf("a namespace with %v: %v", labels, err)
+		}
+	}
+}
+
+// TestSelectorsOfEveryNamespaceHoldNobodyUp, even where they leave some out.
+func TestSelectorsOfEveryNamespaceHoldNobodyUp(t *testing.T) {
+	guard(t)
+	everywhere := labelled(nil)
+	newBinding(t, "some-role", everywhere, toUser("nobody"))
+	but := labelled(nil)
+	but.Selector.MatchExpressions = []metav1.LabelSelectorRequirement{{Key: "x", Operator: metav1.LabelSelectorOpNotIn, Values: []string{"y"}}}
+	newBinding(t, "some-role", but, toUser("nobody"))
+	marker := unique("marker")
+	newBinding(t, "some-role", labelled(labelSet{marker: ""}), toUser("nobody"))
+	as := registrar(t)
+	namespace := func(labels labelSet) *corev1.Namespace {
+		return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: unique("ns"), Labels: labels}}
+	}
+	becomesRefused(t, names.NewNamespacesPolicy, func(ctx context.Context) error {
+		return as.Create(ctx, namespace(labelSet{marker: ""}), client.DryRunAll)
+	})
+	for _, labels := range []labelSet{nil, {"any": "label"}, {"x": "y"}} {
+		if err := as.Create(t.Context(), namespace(labels), client.DryRunAll); err != nil {
+			t.Errorf("a namespace with %v: %v", labels, err)
+		}
+	}
+}
+
+// TestProtectionIsNotTakenOff by somebody who may not bind what then holds there.
+func TestProtectionIsNotTakenOff(t *testing.T) {
+	guard(t)
+	newBinding(t, "dev", nil, toUser("nobody"))
+	const label = "kubevision.io/protected"
+	n := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: newNamespace(t, labelSet{label: "true"})}}
+	for _, value := range []string{`null`, `"false"`} {
+		mayOnlyWith(t, "kubevision:dev", names.NamespacesPolicy, func(ctx context.Context, as client.Client) error {
+			return as.Patch(ctx, n.DeepCopy(), merge(`{"metadata":{"labels":{"`+label+`":`+value+`}}}`), client.DryRunAll)
+		})
+	}
+	as := registrar(t)
+	eventually(t, soon, "keep the protection", func(ctx context.Context) error {
+		return as.Patch(ctx, n.DeepCopy(), merge(`{"metadata":{"labels":{"`+label+`":"yes"}}}`), client.DryRunAll)
+	})
+}
+
+// TestUsersInheritNothing that whoever makes them may not bind: neither a name that was somebody else's, nor a group.
+func TestUsersInheritNothing(t *testing.T) {
+	guard(t)
+	group, other := unique("group"), unique("other")
+	gone := userObject("")
+	newBinding(t, "admin", inNames("nowhere"), toUser(gone.Name))
+	newBinding(t, "some-role", inNames("nowhere"), toGroup(group))
+	member := userObject("")
+	member.Spec.Groups = []string{group}
+	u := newUser(t, "")
+	mayOnlyWith(t, "kubevision:admin", names.UsersPolicy, func(ctx context.Context, as client.Client) error {
+		return as.Create(ctx, gone.DeepCopy(), client.DryRunAll)
+	})
+	mayOnlyWith(t, "some-role", names.UsersPolicy, func(ctx context.Context, as client.Client) error {
+		return as.Create(ctx, member.DeepCopy(), client.DryRunAll)
+	})
+	mayOnlyWith(t, "some-role", names.UsersPolicy, func(ctx context.Context, as client.Client) error {
+		return as.Patch(ctx, u.DeepCopy(), merge(`{"spec":{"groups":["`+other+`","`+group+`"]}}`), client.DryRunAll)
+	})
+	as := registrar(t)
+	for _, patch := range []string{`{"spec":{"groups":["` + other + `"]}}`, `{"spec":{"disabled":true}}`, `{"spec":{"displayName":"x"}}`} {
+		eventually(t, soon, "patch with "+patch, func(ctx context.Context) error { return as.Patch(ctx, u.DeepCopy(), merge(patch), client.DryRunAll) })
+	}
+}
+
+// TestAccountsAreNotTakenOver by somebody who may not bind what they hold.
+func TestAccountsAreNotTakenOver(t *testing.T) {
+	guard(t)
+	group := unique("group")
+	named, member := userObject(""), userObject("")
+	member.Spec.Groups = []string{group}
+	for _, u := range []*kubevisionv1alpha1.KubeVisionUser{named, member} {
+		u.Spec.Disabled, u.Spec.TwoFactor = true, kubevisionv1alpha1.TwoFactorRequired
+		create(t, u)
+	}
+	newBinding(t, "some-role", inNames("nowhere"), toUser(named.Name), toGroup(group))
+	for _, u := range []*kubevisionv1alpha1.KubeVisionUser{named, member} {
+		for _, patch := range []string{
+			`{"spec":{"passwordSecretRef":{"name":"mine"}}}`, `{"spec":{"disabled":false}}`, `{"spec":{"twoFactor":"Optional"}}`,
+			`{"metadata":{"annotations":{"` + names.ResetTwoFactorAnnotation + `":""}}}`,
+		} {
+			mayOnlyWith(t, "some-role", names.UsersPolicy, func(ctx context.Context, as client.Client) error {
+				return as.Patch(ctx, u.DeepCopy(), merge(patch), client.DryRunAll)
+			})
+		}
+	}
+	as := registrar(t)
+	for _, patch := range []string{`{"spec":{"groups":[]}}`, `{"spec":{"email":"a@example.com"}}`, `{"spec":{"mustChangePassword":true}}`} {
+		eventually(t, soon, "patch with "+patch, func(ctx context.Context) error {
+			return as.Patch(ctx, member.DeepCopy(), merge(patch), client.DryRunAll)
+		})
+	}
+}
