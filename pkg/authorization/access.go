@@ -46,6 +46,9 @@ func (a *Access) Named(ctx context.Context, u user.Info, name string) (*clusters
 	switch {
 	case errors.Is(err, clusters.ErrNotRegistered):
 		return nil, NoCluster(name)
+	case errors.Is(err, clusters.ErrIdentityConflict):
+		return nil, envelope.New(dashboardv1alpha1.CodeUnreachable,
+			"cluster %q is not used: another registration claims to be the same cluster (IdentityConflict)", name).Because(err)
 	case errors.Is(err, clusters.ErrNotConnected):
 		return nil, envelope.New(dashboardv1alpha1.CodeUnreachable, "cluster %q is registered, but there is no connection to it", name).Because(err)
 	case err != nil:

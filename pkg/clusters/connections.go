@@ -35,6 +35,8 @@ var (
 	ErrNotRegistered = errors.New("cluster is not registered")
 	// ErrNotConnected is a registered cluster to which there is no connection.
 	ErrNotConnected = errors.New("cluster is not connected")
+	// ErrIdentityConflict is a registered cluster that claims to be one which another registration holds. It is ErrNotConnected, too.
+	ErrIdentityConflict = fmt.Errorf("%w: its identity is in conflict with that of another registration", ErrNotConnected)
 	// ErrImpatient is the cause of a context that ends before a cluster need have answered. It does not count against the cluster.
 	ErrImpatient = errors.New("the answer was not waited for")
 	// ErrNobodyToActAs is a user whom no binding names, and whom nobody may act for.
@@ -92,12 +94,26 @@ func (c *Connections) Get(ctx context.Context, name string) (*Connection, error)
 	switch {
 	case !cluster.DeletionTimestamp.IsZero():
 		return nil, fmt.Errorf("%w: %s is being removed", ErrNotConnected, name)
+	case IsRefused(cluster):
+		return nil, fmt.Errorf("%w: %s", ErrIdentityConflict, name)
 	case cluster.Spec.InCluster:
-		return c.host, nil
+		return c.hostBy(ctx, cluster)
 	case cluster.Spec.KubeconfigSecretRef == nil:
 		return nil, fmt.Errorf("%w: %s has no kubeconfig", ErrNotConnected, name)
 	}
 	return c.members.get(ctx, cluster)
+}
+
+// hostBy is the connection to the host by a registration of it, which must be the one that is in force.
+func (c *Connections) hostBy(ctx context.Context, registration *kubevisionv1alpha1.KubeVisionCluster) (*Connection, error) {
+	var all kubevisionv1alpha1.KubeVisionClusterList
+	if err := c.reader.List(ctx, &all, client.UnsafeDisableDeepCopy); err != nil {
+		return nil, fmt.Errorf("listing clusters: %w", err)
+	}
+	if inForce := HostRegistration(all.Items); inForce == nil || inForce.UID != registration.UID {
+		return nil, fmt.Errorf("%w: %s", ErrIdentityConflict, registration.Name)
+	}
+	return c.host, nil
 }
 
 // HostAs is a client for the host's KubeVision objects and Secrets that acts as the user, with exactly the rights that the host's RBAC gives

@@ -34,6 +34,9 @@ func (c *Connections) Examine(ctx context.Context, name string) (Examination, er
 	ctx, cancel := context.WithTimeout(ctx, examineTimeout)
 	defer cancel()
 	connection, err := c.Get(ctx, name)
+	if errors.Is(err, ErrIdentityConflict) {
+		return Examination{Message: "another registration claims to be the same cluster: kubectl describe kubevisioncluster " + name + " says which"}, nil
+	}
 	if errors.Is(err, ErrNotConnected) {
 		return Examination{Message: "there is no kubeconfig that may be used: kubectl describe kubevisioncluster " + name + " says why"}, nil
 	}

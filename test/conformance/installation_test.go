@@ -27,6 +27,7 @@ import (
 
 	"github.com/kubevision-io/kubevision/hack/localcluster"
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/clusters"
 	"github.com/kubevision-io/kubevision/test/conformance/fixture"
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
@@ -152,10 +153,8 @@ func hostName(ctx context.Context, admin client.Client) (string, error) {
 	if err := admin.List(ctx, &all); err != nil {
 		return "", fmt.Errorf("listing clusters: %w", err)
 	}
-	for i := range all.Items {
-		if all.Items[i].Spec.InCluster && all.Items[i].DeletionTimestamp == nil {
-			return all.Items[i].Name, nil
-		}
+	if host := clusters.HostRegistration(all.Items); host != nil {
+		return host.Name, nil
 	}
 	return fixture.Name(ownPrefix + "host"), nil
 }

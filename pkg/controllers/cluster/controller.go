@@ -7,6 +7,7 @@ package cluster
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 
@@ -28,6 +29,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/clusters"
 	"github.com/kubevision-io/kubevision/pkg/controllers/condition"
 	"github.com/kubevision-io/kubevision/pkg/controllers/finalizer"
 	"github.com/kubevision-io/kubevision/pkg/controllers/target"
@@ -96,9 +98,16 @@ func (r *Reconciler) hostsOfComponent(ctx context.Context, o client.Object) []re
 	return r.those(ctx, func(c *kubevisionv1alpha1.KubeVisionCluster) bool { return c.Spec.InCluster })
 }
 
-// members are to be looked at where something of theirs has changed that was not made for one binding.
+// members are the clusters to reconcile for a change on a member: all members where the object was not made for one binding, those that are
+// compared with another one where members were connected or closed, and the one whose identity is disputed.
 func (r *Reconciler) members(ctx context.Context, o client.Object) []reconcile.Request {
-	if o == nil || o.GetLabels()[names.ComponentLabel] == "" {
+	if o == nil {
+		return r.those(ctx, func(c *kubevisionv1alpha1.KubeVisionCluster) bool { return r.Targets.Waits(c.UID) })
+	}
+	if c, ok := o.(*kubevisionv1alpha1.KubeVisionCluster); ok {
+		return []reconcile.Request{{NamespacedName: client.ObjectKeyFromObject(c)}}
+	}
+	if o.GetLabels()[names.ComponentLabel] == "" {
 		return nil
 	}
 	return r.those(ctx, func(c *kubevisionv1alpha1.KubeVisionCluster) bool { return !c.Spec.InCluster })
@@ -109,15 +118,15 @@ func (r *Reconciler) all(ctx context.Context, _ client.Object) []reconcile.Reque
 }
 
 func (r *Reconciler) those(ctx context.Context, wanted func(*kubevisionv1alpha1.KubeVisionCluster) bool) []reconcile.Request {
-	var all kubevisionv1alpha1.KubeVisionClusterList
-	if err := r.Client.List(ctx, &all, client.UnsafeDisableDeepCopy); err != nil {
+	all, err := r.list(ctx)
+	if err != nil {
 		ctrl.LoggerFrom(ctx).Error(err, "Listing clusters")
 		return nil
 	}
 	var requests []reconcile.Request
-	for i := range all.Items {
-		if wanted(&all.Items[i]) {
-			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&all.Items[i])})
+	for i := range all {
+		if wanted(&all[i]) {
+			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&all[i])})
 		}
 	}
 	return requests
@@ -128,7 +137,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (resul
 	c := &kubevisionv1alpha1.KubeVisionCluster{}
 	if err := r.Client.Get(ctx, request.NamespacedName, c); err != nil {
 		if apierrors.IsNotFound(err) {
-			r.Targets.Close(request.Name)
+			r.Targets.ReleaseName(request.Name)
 		}
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
@@ -145,19 +154,45 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (resul
 	defer func() {
 		reterr = errors.Join(reterr, r.statuses.Patch(ctx, r.Client, r.Recorder, c, original, original.Status.Conditions, c.Status.Conditions))
 	}()
-	if !c.Spec.InCluster {
-		return r.reconcileRegistered(ctx, c)
+	if c.Spec.InCluster {
+		return r.reconcileHost(ctx, c)
 	}
-	if r.probeDue(c) {
+	return r.reconcileRegistered(ctx, c)
+}
+
+// reconcileHost makes the registration of the host true. Of several, the oldest one is in force.
+func (r *Reconciler) reconcileHost(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster) (ctrl.Result, error) {
+	all, err := r.list(ctx)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
+	after := ctrl.Result{RequeueAfter: wait.Jitter(probePeriod, probeJitter)}
+	if inForce := clusters.HostRegistration(all); inForce != nil && inForce.UID != c.UID {
 		c.Status.APIServer = r.HostURL
-		if err := r.probe(ctx, c, r.Host); err != nil {
+		reportConflict(c, r.Targets.DisputeHost(c, inForce))
+		return after, nil
+	}
+	r.Targets.Settle(c.UID)
+	if r.probeDue(c) {
+		c.Status.APIServer, c.Status.ClusterID = r.HostURL, r.Targets.Host().ID
+		if _, err := r.probe(ctx, c, r.Host); err != nil {
 			ctrl.LoggerFrom(ctx).Error(err, "The host does not answer")
 		}
 	}
-	err := r.place(ctx, c, r.Targets.Host())
+	err = r.place(ctx, c, r.Targets.Host())
+	r.reportRivals(c)
 	r.summarize(c)
 	c.Status.ObservedGeneration = c.Generation
-	return ctrl.Result{RequeueAfter: wait.Jitter(probePeriod, probeJitter)}, err
+	return after, err
+}
+
+// list returns all clusters of the cache. They are not to be changed.
+func (r *Reconciler) list(ctx context.Context) ([]kubevisionv1alpha1.KubeVisionCluster, error) {
+	var all kubevisionv1alpha1.KubeVisionClusterList
+	if err := r.Client.List(ctx, &all, client.UnsafeDisableDeepCopy); err != nil {
+		return nil, fmt.Errorf("listing clusters: %w", err)
+	}
+	return all.Items, nil
 }
 
 // probeDue lets a change of the cluster be seen at once, and keeps changes of users and bindings, which are many, from causing probes.

@@ -28,16 +28,20 @@ import (
 // abandonAfter a time that a cluster could not be reached, what is on it is left there.
 const abandonAfter = 10 * time.Minute
 
-// finalize takes back what was placed on the cluster, unless it stays registered under another name. A cluster that cannot be reached is
-// tried again, for a while.
+// errUnconfirmed is returned by clean where the identity of the cluster is not confirmed any more. Nothing is removed from it.
+var errUnconfirmed = errors.New("it is not proven that the kubeconfig leads to the cluster that was registered")
+
+// finalize takes back what was placed on the cluster, unless it is in use by another registration that is proven to lead there. A cluster that
+// cannot be reached is tried again, for a while.
 func (r *Reconciler) finalize(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster) (ctrl.Result, error) {
 	if _, done := r.cleaned.Load(c.UID); done { // what was read is older than that
 		return ctrl.Result{}, nil
 	}
+	r.Targets.Examined(c.UID) // nobody waits for its connection
 	var left error
 	err := finalizer.Finish(ctx, r.Client, c, finalizerName, func(ctx context.Context) error {
 		left = r.clean(ctx, c)
-		if left == nil || !r.abandoned(c) {
+		if left == nil || (!r.abandoned(c) && !errors.Is(left, errUnconfirmed)) {
 			return left
 		}
 		r.Recorder.Eventf(c, nil, corev1.EventTypeWarning, kubevisionv1alpha1.ReasonLeftBehind, "Delete",
@@ -51,7 +55,7 @@ func (r *Reconciler) finalize(ctx context.Context, c *kubevisionv1alpha1.KubeVis
 	if err == nil {
 		r.cleaned.Store(c.UID, true)
 		r.retries.forget(c.UID)
-		r.Targets.Close(c.Name)
+		r.Targets.Release(c.UID, c.Name)
 	}
 	return ctrl.Result{}, err
 }
@@ -68,44 +72,51 @@ func (r *Reconciler) reportLeft(ctx context.Context, c *kubevisionv1alpha1.KubeV
 	return r.statuses.Patch(ctx, r.Client, r.Recorder, c, original, original.Status.Conditions, c.Status.Conditions)
 }
 
-// clean removes everything that is KubeVision's from the cluster.
+// clean removes everything that is KubeVision's from the cluster. It removes nothing where another registration needs it.
 func (r *Reconciler) clean(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster) error {
+	all, err := r.list(ctx)
+	if err != nil {
+		return err
+	}
 	if c.Spec.InCluster {
-		if r.registeredElsewhere(ctx, c, r.Targets.Host().ID) {
+		if clusters.HostRegistration(all) != nil {
 			return nil
 		}
 		return errors.Join(removeRoles(ctx, r.Targets.Host()), r.Targets.Host().Impersonator.Remove(ctx))
 	}
-	if c.Status.ClusterID == "" || c.Status.ClusterID == r.Targets.Host().ID || r.registeredElsewhere(ctx, c, c.Status.ClusterID) {
-		return nil // nothing was placed for this registration
+	if c.Status.ClusterID == "" || c.Status.ClusterID == r.Targets.Host().ID || r.isInUse(c, all) {
+		return nil
 	}
 	r.Targets.Retire(c)
+	if t, err := r.Targets.Retired(c); err == nil && r.Targets.Holds(c, c.Status.ClusterID) {
+		return sweep(ctx, t)
+	}
+	secret, k, err := r.readKubeconfig(ctx, c)
+	if err != nil {
+		return err
+	}
+	if err := r.connect(ctx, c, clusters.RevisionOf(c, secret), k); err != nil {
+		if conflict, ok := errors.AsType[*target.ConflictError](err); ok {
+			return fmt.Errorf("%w: %w", errUnconfirmed, conflict)
+		}
+		return err
+	}
 	t, err := r.Targets.Retired(c)
 	if err != nil {
-		secret, k, err := r.readKubeconfig(ctx, c)
-		if err != nil {
-			return err
-		}
-		if err := r.connect(ctx, c, clusters.RevisionOf(c, secret), k); err != nil {
-			return err
-		}
-		if t, err = r.Targets.Retired(c); err != nil {
-			return err
-		}
+		return err
 	}
 	return sweep(ctx, t)
 }
 
-// registeredElsewhere says whether another registration leads to the same cluster.
-func (r *Reconciler) registeredElsewhere(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, id string) bool {
-	var all kubevisionv1alpha1.KubeVisionClusterList
-	if err := r.Client.List(ctx, &all, client.UnsafeDisableDeepCopy); err != nil {
-		return true // what cannot be known to be unused stays
-	}
-	for i := range all.Items {
-		other := &all.Items[i]
-		same := other.Status.ClusterID == id || (c.Spec.InCluster && other.Spec.InCluster)
-		if other.UID != c.UID && other.DeletionTimestamp.IsZero() && same {
+// isInUse says whether another registration is connected that is proven to lead to the same cluster. One that only claims to does not count.
+func (r *Reconciler) isInUse(c *kubevisionv1alpha1.KubeVisionCluster, all []kubevisionv1alpha1.KubeVisionCluster) bool {
+	view := r.Targets.View()
+	for i := range all {
+		other := &all[i]
+		if other.UID == c.UID || !other.DeletionTimestamp.IsZero() || other.Spec.InCluster {
+			continue
+		}
+		if t, err := view.Get(other); err == nil && t.ID == c.Status.ClusterID {
 			return true
 		}
 	}

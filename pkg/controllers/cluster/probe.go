@@ -24,7 +24,7 @@ const probeTimeout = 10 * time.Second
 
 // Finding is what a probe found.
 type Finding struct {
-	// ID is the UID of the namespace kube-system.
+	// ID is the UID of the namespace kube-system. The cluster claims it; that proves nothing.
 	ID      string
 	Version string
 	Nodes   kubevisionv1alpha1.NodeCount
@@ -74,15 +74,16 @@ func ready(n *corev1.Node) bool {
 	return false
 }
 
-// probe notes what a probe found. A cluster that cannot be reached is a finding: the error is for those who go on from here.
-func (r *Reconciler) probe(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, kube kubernetes.Interface) error {
+// probe notes the outcome of a probe, except the identity that the cluster claims. A cluster that cannot be reached is an outcome: the error is
+// for those who go on from here.
+func (r *Reconciler) probe(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, kube kubernetes.Interface) (Finding, error) {
 	found, err := Probe(ctx, kube)
 	c.Status.LastProbeTime = &metav1.Time{Time: r.Clock.Now().Truncate(time.Second)}
 	if err == nil {
-		c.Status.ClusterID, c.Status.Version, c.Status.Nodes = found.ID, found.Version, &found.Nodes
+		c.Status.Version, c.Status.Nodes = found.Version, &found.Nodes
 	}
 	reportProbe(c, err)
-	return err
+	return found, err
 }
 
 func reportProbe(c *kubevisionv1alpha1.KubeVisionCluster, err error) {

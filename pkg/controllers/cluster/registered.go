@@ -23,6 +23,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 	"github.com/kubevision-io/kubevision/pkg/clusters/kubeconfig"
 	"github.com/kubevision-io/kubevision/pkg/controllers/condition"
+	"github.com/kubevision-io/kubevision/pkg/controllers/target"
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
@@ -30,6 +31,8 @@ const (
 	// firstRetry is after the first probe that failed; it doubles up to maxRetry.
 	firstRetry = 5 * time.Second
 	maxRetry   = time.Minute
+	// undecidedRetry is after an attempt to compare a cluster with another one that is being connected.
+	undecidedRetry = time.Second
 	// expiryWarning is how long before the end of a credential it is warned of.
 	expiryWarning = 7 * 24 * time.Hour
 )
@@ -47,20 +50,21 @@ func (r *Reconciler) reconcileRegistered(ctx context.Context, c *kubevisionv1alp
 		return ctrl.Result{}, err
 	}
 	revision := clusters.RevisionOf(c, secret)
+	if r.isSettled(c, revision) {
+		return ctrl.Result{RequeueAfter: wait.Jitter(probePeriod, probeJitter)}, nil
+	}
 	if left := r.retries.left(c.UID, revision, r.Clock.Now()); left > 0 && c.Status.ObservedGeneration == c.Generation {
 		return ctrl.Result{RequeueAfter: left}, nil
 	}
 	before := meta.FindStatusCondition(c.Status.Conditions, kubevisionv1alpha1.ClusterCredentialsCondition)
 	warned := before != nil && before.Reason == kubevisionv1alpha1.ReasonExpiresSoon
+	status := c.Status.DeepCopy()
 	if err := r.connect(ctx, c, revision, k); err != nil {
-		r.Targets.Close(c.Name)
-		notPlaced(c)
-		r.summarize(c)
-		c.Status.ObservedGeneration = c.Generation
-		ctrl.LoggerFrom(ctx).Info("The cluster is not connected", "reason", err.Error())
-		return ctrl.Result{RequeueAfter: r.retries.next(c.UID, revision, r.Clock.Now())}, nil
+		return r.notConnected(ctx, c, status, revision, err), nil
 	}
+	r.Targets.Examined(c.UID)
 	r.retries.forget(c.UID)
+	r.reportRivals(c)
 	after := wait.Jitter(probePeriod, probeJitter)
 	t, err := r.Targets.Get(c)
 	if err == nil {
@@ -76,7 +80,42 @@ func (r *Reconciler) reconcileRegistered(ctx context.Context, c *kubevisionv1alp
 	return ctrl.Result{RequeueAfter: after}, nil
 }
 
-// connect probes the cluster where that is due, and connects to it.
+// isSettled says whether a conflict stands as it was found, so that changes of bindings and users, which are many, cause no comparison.
+func (r *Reconciler) isSettled(c *kubevisionv1alpha1.KubeVisionCluster, revision clusters.Revision) bool {
+	return clusters.IsRefused(c) && r.Targets.Conflict(c.UID, revision) != nil && !r.probeDue(c)
+}
+
+// notConnected reports why there is no connection, and says when the next attempt is due.
+func (r *Reconciler) notConnected(
+	ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, before *kubevisionv1alpha1.KubeVisionClusterStatus,
+	revision clusters.Revision, err error,
+) ctrl.Result {
+	if errors.Is(err, target.ErrUndecided) {
+		c.Status = *before
+		return ctrl.Result{RequeueAfter: undecidedRetry}
+	}
+	r.Targets.Close(c.Name)
+	r.Targets.Examined(c.UID)
+	notPlaced(c)
+	c.Status.ObservedGeneration = c.Generation
+	ctrl.LoggerFrom(ctx).Info("The cluster is not connected", "reason", err.Error())
+	if conflict, ok := errors.AsType[*target.ConflictError](err); ok {
+		r.retries.forget(c.UID)
+		reportConflict(c, conflict)
+		return ctrl.Result{RequeueAfter: wait.Jitter(probePeriod, probeJitter)}
+	}
+	if !isDisputed(c) || !clusters.IsRefused(c) { // one that does not answer any more is no more trusted than before
+		r.summarize(c)
+	}
+	return ctrl.Result{RequeueAfter: r.retries.next(c.UID, revision, r.Clock.Now())}
+}
+
+// isDisputed says whether the status has a conflict of identities.
+func isDisputed(c *kubevisionv1alpha1.KubeVisionCluster) bool {
+	return meta.IsStatusConditionTrue(c.Status.Conditions, kubevisionv1alpha1.ClusterIdentityConflictCondition)
+}
+
+// connect probes the cluster where that is due, and connects to it where its identity is confirmed.
 func (r *Reconciler) connect(
 	ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, revision clusters.Revision, k *kubeconfig.Kubeconfig,
 ) error {
@@ -91,21 +130,15 @@ func (r *Reconciler) connect(
 	if err != nil {
 		return err
 	}
-	before := c.Status.ClusterID
-	if err := r.probe(ctx, c, kube); err != nil {
+	found, err := r.probe(ctx, c, kube)
+	if err != nil {
 		return err
 	}
-	unreachable := func(reason, message string) error {
-		condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ClusterReachableCondition, metav1.ConditionFalse, reason, message)
-		return errors.New(message)
-	}
-	if before != "" && before != c.Status.ClusterID {
-		c.Status.ClusterID = before
-		return unreachable(kubevisionv1alpha1.ReasonClusterChanged,
-			"the kubeconfig leads to another cluster than before: register that one under a name of its own")
+	if err := r.confirm(ctx, c, found.ID); err != nil {
+		return err
 	}
 	if err := r.Targets.Connect(ctx, c.Name, c.Status.ClusterID); err != nil {
-		return unreachable(kubevisionv1alpha1.ReasonProbeFailed, err.Error())
+		return unreachable(c, kubevisionv1alpha1.ReasonProbeFailed, err.Error())
 	}
 	return nil
 }
@@ -142,6 +175,9 @@ func (r *Reconciler) readKubeconfig(ctx context.Context, c *kubevisionv1alpha1.K
 
 func (r *Reconciler) unusable(c *kubevisionv1alpha1.KubeVisionCluster, reason, message string) {
 	r.Targets.Close(c.Name)
+	r.Targets.Settle(c.UID)
+	r.Targets.Examined(c.UID)
+	meta.RemoveStatusCondition(&c.Status.Conditions, kubevisionv1alpha1.ClusterIdentityConflictCondition)
 	set := func(conditionType string, status metav1.ConditionStatus) {
 		condition.Set(&c.Status.Conditions, c.Generation, conditionType, status, reason, message)
 	}

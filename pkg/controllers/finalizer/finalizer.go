@@ -6,6 +6,7 @@ package finalizer
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"sigs.k8s.io/controller-runtime/pkg/client"
@@ -14,10 +15,7 @@ import (
 
 // Ensure adds the finalizer. It must be there before anything is made.
 func Ensure(ctx context.Context, c client.Client, object client.Object, name string) error {
-	if !controllerutil.AddFinalizer(object, name) {
-		return nil
-	}
-	if err := c.Update(ctx, object); err != nil {
+	if err := patch(ctx, c, object, func() bool { return controllerutil.AddFinalizer(object, name) }); err != nil {
 		return fmt.Errorf("adding the finalizer: %w", err)
 	}
 	return nil
@@ -31,9 +29,22 @@ func Finish(ctx context.Context, c client.Client, object client.Object, name str
 	if err := clean(ctx); err != nil {
 		return err
 	}
-	controllerutil.RemoveFinalizer(object, name)
-	if err := c.Update(ctx, object); client.IgnoreNotFound(err) != nil {
+	err := patch(ctx, c, object, func() bool { return controllerutil.RemoveFinalizer(object, name) })
+	if client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("removing the finalizer: %w", err)
 	}
 	return nil
+}
+
+// patch sends the list of finalizers and nothing else: an update would drop every field that this binary does not know. The
+// resource version keeps it from overwriting a finalizer that somebody else has added or removed meanwhile.
+func patch(ctx context.Context, c client.Client, object client.Object, change func() bool) error {
+	before, ok := object.DeepCopyObject().(client.Object)
+	if !ok {
+		return errors.New("the copy is not an object")
+	}
+	if !change() {
+		return nil
+	}
+	return c.Patch(ctx, object, client.MergeFromWithOptions(before, client.MergeFromWithOptimisticLock{}))
 }

@@ -25,6 +25,7 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/authentication/credentials"
 	"github.com/kubevision-io/kubevision/pkg/bindings"
+	"github.com/kubevision-io/kubevision/pkg/clusters"
 	"github.com/kubevision-io/kubevision/pkg/controllers/singleton"
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
@@ -112,13 +113,14 @@ func (r *Reconciler) grants(ctx context.Context) ([]grant, error) {
 	if err := r.Client.List(ctx, &all, client.UnsafeDisableDeepCopy); err != nil {
 		return nil, fmt.Errorf("listing role bindings: %w", err)
 	}
-	var clusters kubevisionv1alpha1.KubeVisionClusterList
-	if err := r.Client.List(ctx, &clusters, client.UnsafeDisableDeepCopy); err != nil {
+	var registered kubevisionv1alpha1.KubeVisionClusterList
+	if err := r.Client.List(ctx, &registered, client.UnsafeDisableDeepCopy); err != nil {
 		return nil, fmt.Errorf("listing clusters: %w", err)
 	}
+	host := clusters.HostRegistration(registered.Items)
 	var out []grant
 	for i := range all.Items {
-		if !administers(&all.Items[i], clusters.Items) {
+		if !administers(&all.Items[i], host) {
 			continue
 		}
 		out = append(out, grantsOf(&all.Items[i], users.Items)...)
@@ -157,7 +159,7 @@ func (r *Reconciler) hasPassword(ctx context.Context, u *kubevisionv1alpha1.Kube
 }
 
 // administers says whether a binding grants the built-in role admin in the whole of the host, or will as soon as the host is registered.
-func administers(b *kubevisionv1alpha1.KubeVisionRoleBinding, clusters []kubevisionv1alpha1.KubeVisionCluster) bool {
+func administers(b *kubevisionv1alpha1.KubeVisionRoleBinding, host *kubevisionv1alpha1.KubeVisionCluster) bool {
 	role, _ := bindings.BuiltInRole(b.Spec.RoleRef)
 	if role != kubevisionv1alpha1.RoleAdmin || b.Spec.Namespaces != nil || !b.DeletionTimestamp.IsZero() {
 		return false
@@ -165,11 +167,9 @@ func administers(b *kubevisionv1alpha1.KubeVisionRoleBinding, clusters []kubevis
 	if bindings.SelectsEveryCluster(b.Spec.Clusters) {
 		return true
 	}
-	for i := range clusters {
-		ok, err := bindings.SelectsCluster(b.Spec.Clusters, clusters[i].Name, clusters[i].Labels)
-		if err == nil && ok && clusters[i].Spec.InCluster {
-			return true
-		}
+	if host == nil {
+		return false
 	}
-	return false
+	ok, err := bindings.SelectsCluster(b.Spec.Clusters, host.Name, host.Labels)
+	return err == nil && ok
 }

@@ -44,7 +44,7 @@ func (w *Writer) Apply(ctx context.Context, desired client.Object) error {
 	switch {
 	case existing == nil:
 	case !ours(existing):
-		return fmt.Errorf("%s %w", describe(desired), ErrForeign)
+		return fmt.Errorf("%s %w", w.describe(desired), ErrForeign)
 	case matches(existing, desired):
 		return nil
 	case immutableDiffers(existing, desired):
@@ -68,7 +68,7 @@ func (w *Writer) DeleteUnchanged(ctx context.Context, object client.Object) erro
 	uid, version := object.GetUID(), object.GetResourceVersion()
 	err := w.Client.Delete(ctx, object, client.Preconditions{UID: &uid, ResourceVersion: &version})
 	if client.IgnoreNotFound(err) != nil && !apierrors.IsConflict(err) {
-		return fmt.Errorf("deleting %s: %w", describe(object), err)
+		return fmt.Errorf("deleting %s: %w", w.describe(object), err)
 	}
 	return nil
 }
@@ -76,7 +76,7 @@ func (w *Writer) DeleteUnchanged(ctx context.Context, object client.Object) erro
 func (w *Writer) delete(ctx context.Context, object client.Object) error {
 	uid := object.GetUID()
 	if err := w.Client.Delete(ctx, object, client.Preconditions{UID: &uid}); client.IgnoreNotFound(err) != nil {
-		return fmt.Errorf("deleting %s: %w", describe(object), err)
+		return fmt.Errorf("deleting %s: %w", w.describe(object), err)
 	}
 	return nil
 }
@@ -85,15 +85,15 @@ func (w *Writer) delete(ctx context.Context, object client.Object) error {
 func (w *Writer) find(ctx context.Context, desired client.Object) (client.Object, error) {
 	gvk, err := apiutil.GVKForObject(desired, w.Client.Scheme())
 	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", describe(desired), err)
+		return nil, fmt.Errorf("reading %s: %w", w.describe(desired), err)
 	}
 	empty, err := w.Client.Scheme().New(gvk) // not a copy: decoding into one would keep labels that are not there
 	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", describe(desired), err)
+		return nil, fmt.Errorf("reading %s: %w", w.describe(desired), err)
 	}
 	existing, ok := empty.(client.Object)
 	if !ok {
-		return nil, fmt.Errorf("%T is not an object", desired)
+		return nil, fmt.Errorf("%s is not an object", w.describe(desired))
 	}
 	key := client.ObjectKeyFromObject(desired)
 	err = w.Client.Get(ctx, key, existing)
@@ -104,7 +104,7 @@ func (w *Writer) find(ctx context.Context, desired client.Object) (client.Object
 		return nil, nil //nolint:nilnil // nothing of that name is an answer
 	}
 	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", describe(desired), err)
+		return nil, fmt.Errorf("reading %s: %w", w.describe(desired), err)
 	}
 	return existing, nil
 }
@@ -112,11 +112,11 @@ func (w *Writer) find(ctx context.Context, desired client.Object) (client.Object
 func (w *Writer) apply(ctx context.Context, desired client.Object) error {
 	gvk, err := apiutil.GVKForObject(desired, w.Client.Scheme())
 	if err != nil {
-		return fmt.Errorf("applying %s: %w", describe(desired), err)
+		return fmt.Errorf("applying %s: %w", w.describe(desired), err)
 	}
 	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(desired)
 	if err != nil {
-		return fmt.Errorf("applying %s: %w", describe(desired), err)
+		return fmt.Errorf("applying %s: %w", w.describe(desired), err)
 	}
 	u := &unstructured.Unstructured{Object: content}
 	u.SetGroupVersionKind(gvk)
@@ -130,7 +130,7 @@ func (w *Writer) apply(ctx context.Context, desired client.Object) error {
 	}
 	err = w.Client.Apply(ctx, client.ApplyConfigurationFromUnstructured(u), client.ForceOwnership, client.FieldOwner(names.FieldManager))
 	if err != nil {
-		return fmt.Errorf("applying %s: %w", describe(desired), err)
+		return fmt.Errorf("applying %s: %w", w.describe(desired), err)
 	}
 	return nil
 }
@@ -152,11 +152,16 @@ func ours(o client.Object) bool {
 		})
 }
 
-func describe(o client.Object) string {
-	if o.GetNamespace() != "" {
-		return fmt.Sprintf("%T %s/%s", o, o.GetNamespace(), o.GetName())
+// describe returns the kind and the name of an object as kubectl shows them. It ends up in conditions and events.
+func (w *Writer) describe(o client.Object) string {
+	kind := "object"
+	if gvk, err := apiutil.GVKForObject(o, w.Client.Scheme()); err == nil {
+		kind = gvk.Kind
 	}
-	return fmt.Sprintf("%T %s", o, o.GetName())
+	if o.GetNamespace() != "" {
+		return fmt.Sprintf("%s %s/%s", kind, o.GetNamespace(), o.GetName())
+	}
+	return kind + " " + o.GetName()
 }
 
 // matches compares what KubeVision decides, and leaves the rest to whoever owns it.

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	ctrl "sigs.k8s.io/controller-runtime"
 
@@ -16,8 +17,15 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/fanout"
 )
 
-// parallelTargets are written to at once for one binding.
-const parallelTargets = 8
+const (
+	// parallelTargets are written to at once for one binding.
+	parallelTargets = 8
+	// parallelRemovals bounds the clusters that something is taken away from at once. It is larger than parallelTargets because a cluster
+	// that does not answer keeps its place until removalTimeout.
+	parallelRemovals = 32
+	// removalTimeout bounds the time that one cluster has to take away what was made for a binding.
+	removalTimeout = 10 * time.Second
+)
 
 // execute takes away first what is no longer granted, and grants the use of clusters last, when the rest of it is in place. What fails on a
 // member is noted with it and stops nothing elsewhere; the error is the host's.
@@ -82,27 +90,35 @@ func (r *Reconciler) finalize(ctx context.Context, b *kubevisionv1alpha1.KubeVis
 // removeOrphans takes away what was made for a binding that is not there any more. What somebody has only put that binding's label on is being
 // repaired at the same time, and stays where that comes first.
 func (r *Reconciler) removeOrphans(ctx context.Context, binding string) error {
-	var errs []error
-	for _, t := range r.Targets.All() {
+	return removeFromEach(ctx, r.Targets.All(), func(ctx context.Context, t *target.Cluster) error {
 		found, err := made(ctx, t.Writer.Client, labelled(binding))
-		errs = append(errs, err)
+		errs := []error{err}
 		for _, o := range found {
 			errs = append(errs, t.Writer.DeleteUnchanged(ctx, o))
 		}
-	}
-	return errors.Join(errs...)
+		return errors.Join(errs...)
+	})
 }
 
 // removeFromMembers fails only where a member that could be reached did not do it.
 func (r *Reconciler) removeFromMembers(ctx context.Context, binding string) error {
-	var errs []error
-	for _, t := range r.Targets.All() {
-		if t == r.Targets.Host() {
-			continue
-		}
+	members := slices.DeleteFunc(slices.Clone(r.Targets.All()), func(t *target.Cluster) bool { return t == r.Targets.Host() })
+	return removeFromEach(ctx, members, func(ctx context.Context, t *target.Cluster) error {
 		if err := removeAll(ctx, t, binding); err != nil && slices.Contains(r.Targets.All(), t) {
-			errs = append(errs, err)
+			return err
 		}
-	}
-	return errors.Join(errs...)
+		return nil
+	})
+}
+
+// removeFromEach calls remove for several clusters at once, and gives each of them removalTimeout. An error on one stops nothing elsewhere.
+func removeFromEach(ctx context.Context, targets []*target.Cluster, remove func(context.Context, *target.Cluster) error) error {
+	errs := make([]error, len(targets))
+	err := fanout.Each(ctx, len(targets), parallelRemovals, func(ctx context.Context, i int) error {
+		ctx, cancel := context.WithTimeout(ctx, removalTimeout)
+		defer cancel()
+		errs[i] = remove(ctx, targets[i])
+		return nil
+	})
+	return errors.Join(append(errs, err)...)
 }

@@ -137,10 +137,11 @@ func watchOwn(ctx context.Context, c cache.Cache, tell func(client.Object)) erro
 		UpdateFunc: func(was, is any) { tellOf(was, tell); tellOf(is, tell) },
 		DeleteFunc: func(o any) { tellOf(o, tell) },
 	}
-	for _, kind := range []client.Object{
-		&corev1.ServiceAccount{}, &rbacv1.ClusterRole{}, &rbacv1.ClusterRoleBinding{}, &rbacv1.Role{}, &rbacv1.RoleBinding{},
+	for resource, kind := range map[string]client.Object{
+		"serviceaccounts": &corev1.ServiceAccount{}, "clusterroles": &rbacv1.ClusterRole{}, "clusterrolebindings": &rbacv1.ClusterRoleBinding{},
+		"roles": &rbacv1.Role{}, "rolebindings": &rbacv1.RoleBinding{},
 	} {
-		if err := watch(ctx, c, kind, handler); err != nil {
+		if err := watch(ctx, c, resource, kind, handler); err != nil {
 			return err
 		}
 	}
@@ -154,7 +155,7 @@ func watchOthers(ctx context.Context, c cache.Cache, tell func(client.Object)) e
 	} {
 		o := &metav1.PartialObjectMetadata{}
 		o.SetGroupVersionKind(gvk)
-		err := watch(ctx, c, o, toolscache.ResourceEventHandlerDetailedFuncs{
+		err := watch(ctx, c, "the metadata of "+gvk.Kind, o, toolscache.ResourceEventHandlerDetailedFuncs{
 			AddFunc: func(o any, first bool) {
 				if !first {
 					tellOf(o, tell)
@@ -176,13 +177,13 @@ func watchOthers(ctx context.Context, c cache.Cache, tell func(client.Object)) e
 	return nil
 }
 
-func watch(ctx context.Context, c cache.Cache, kind client.Object, handler toolscache.ResourceEventHandler) error {
+func watch(ctx context.Context, c cache.Cache, resource string, kind client.Object, handler toolscache.ResourceEventHandler) error {
 	informer, err := c.GetInformer(ctx, kind, cache.BlockUntilSynced(false))
 	if err == nil {
 		_, err = informer.AddEventHandler(handler)
 	}
 	if err != nil {
-		return fmt.Errorf("watching %T: %w", kind, err)
+		return fmt.Errorf("watching %s: %w", resource, err)
 	}
 	return nil
 }

@@ -29,7 +29,7 @@ import (
 
 // Cluster is a cluster that controllers write to.
 type Cluster struct {
-	// ID is the UID of its namespace kube-system. Two registrations of one cluster have one ID.
+	// ID is the UID of its namespace kube-system.
 	ID string
 	// Writer writes what KubeVision makes there.
 	Writer *owned.Writer
@@ -55,12 +55,16 @@ type Registry struct {
 	mu          sync.RWMutex
 	members     map[string]*member
 	retired     sets.Set[types.UID]
+	identities  identities
 	subscribers []func(client.Object)
 }
 
 // NewRegistry has the host and no member yet.
 func NewRegistry(host *Cluster, scheme *runtime.Scheme, reader client.Reader, policy dial.Policy) *Registry {
-	return &Registry{host: host, scheme: scheme, reader: reader, policy: policy, members: map[string]*member{}, retired: sets.New[types.UID]()}
+	return &Registry{
+		host: host, scheme: scheme, reader: reader, policy: policy,
+		members: map[string]*member{}, retired: sets.New[types.UID](), identities: newIdentities(),
+	}
 }
 
 // Host is the cluster in which KubeVision runs.
@@ -193,8 +197,8 @@ func (r *Registry) CloseAll() {
 	}
 }
 
-// Source makes requests of what changes on members: an object that is KubeVision's, a namespace, a ClusterRole, or, where the object is nil,
-// which of them can be reached.
+// Source makes requests of what changes on members: an object that is KubeVision's, a namespace or a ClusterRole. Where the object is nil,
+// another set of members can be reached. A KubeVisionCluster is one whose identity is disputed, or no longer.
 func (r *Registry) Source(requests func(context.Context, client.Object) []reconcile.Request) source.Source {
 	return source.Func(func(ctx context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
 		r.mu.Lock()

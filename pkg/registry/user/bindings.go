@@ -12,6 +12,7 @@ import (
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/bindings"
+	"github.com/kubevision-io/kubevision/pkg/clusters"
 )
 
 // The roles that dashboards know, from the most to the least. They show and hide buttons; they decide nothing.
@@ -42,8 +43,12 @@ func weight(b *kubevisionv1alpha1.KubeVisionRoleBinding, hosts []kubevisionv1alp
 	return slices.Index(rank(), displayed(b))
 }
 
-func hostsOf(clusters []kubevisionv1alpha1.KubeVisionCluster) []kubevisionv1alpha1.KubeVisionCluster {
-	return slices.DeleteFunc(slices.Clone(clusters), func(c kubevisionv1alpha1.KubeVisionCluster) bool { return !c.Spec.InCluster })
+// hostsOf returns the registration of the host that is in force, or nothing.
+func hostsOf(all []kubevisionv1alpha1.KubeVisionCluster) []kubevisionv1alpha1.KubeVisionCluster {
+	if host := clusters.HostRegistration(all); host != nil {
+		return []kubevisionv1alpha1.KubeVisionCluster{*host}
+	}
+	return nil
 }
 
 // displayed is what one binding amounts to. Whoever administers no more than namespaces has nothing to press on the pages for the

@@ -67,7 +67,7 @@ func TestDeletionOrders(t *testing.T) {
 	for seed := range uint64(5) {
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
 			guard(t)
-			host(t)
+			noHost(t)
 			value := newPassword()
 			n := namespaceObject(unique("ns"))
 			create(t, n)
@@ -95,6 +95,7 @@ func TestDeletionOrders(t *testing.T) {
 			eventuallyAbsent(t, credentialsOf(u.Name))
 			awaitMade(t, b)
 			eventually(t, soon, "look for what is left", func(ctx context.Context) error { return nothingLeft(ctx, n.Name) })
+			host(t)
 			awaitImpersonator(t)
 		})
 	}

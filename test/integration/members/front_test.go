@@ -83,6 +83,13 @@ func (f *front) state(c net.Conn, s http.ConnState) {
 	f.open[c] = true
 }
 
+// set sets how requests are handled from now on.
+func (f *front) set(instead func(next http.Handler, w http.ResponseWriter, r *http.Request)) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.instead = instead
+}
+
 // traffic is how many connections are open, and how many requests came so far.
 func (f *front) traffic() (connections, requests int) {
 	f.mu.Lock()

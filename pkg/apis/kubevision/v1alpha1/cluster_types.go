@@ -50,7 +50,8 @@ type KubeVisionClusterSpec struct {
 	// +kubebuilder:validation:MaxLength=256
 	DisplayName string `json:"displayName,omitempty"`
 
-	// inCluster registers the cluster in which KubeVision itself runs.
+	// inCluster registers the cluster in which KubeVision itself runs. Of
+	// several such registrations the oldest one is in force.
 	// +optional
 	InCluster bool `json:"inCluster,omitempty"`
 
@@ -63,8 +64,9 @@ type KubeVisionClusterSpec struct {
 
 // KubeVisionClusterStatus is what the last probe found.
 type KubeVisionClusterStatus struct {
-	// conditions of the cluster: Ready, Reachable, CredentialsValid and
-	// ImpersonationReady.
+	// conditions of the cluster: Ready, Reachable, CredentialsValid,
+	// ImpersonationReady and, where another registration claims to be the same
+	// cluster, IdentityConflict.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -79,8 +81,9 @@ type KubeVisionClusterStatus struct {
 	// +optional
 	Version string `json:"version,omitempty"`
 
-	// clusterID is the UID of the cluster's namespace kube-system, by which two
-	// registrations of one cluster are told from two clusters.
+	// clusterID is the UID of the cluster's namespace kube-system. It is set
+	// when the registration is the first one of that cluster, or is proven to
+	// lead to the same cluster as the first one.
 	// +optional
 	ClusterID string `json:"clusterID,omitempty"`
 

@@ -21,6 +21,9 @@ const (
 	ClusterCredentialsCondition = "CredentialsValid"
 	// ClusterImpersonationCondition says whether the account that acts for users is in place on the cluster.
 	ClusterImpersonationCondition = "ImpersonationReady"
+	// ClusterIdentityConflictCondition says that two registrations claim to be one cluster, without proof. The newer one is not Ready, with
+	// ReasonIdentityConflict, and not used. The condition is absent where there is no conflict.
+	ClusterIdentityConflictCondition = "IdentityConflict"
 )
 
 // Conditions of a KubeVisionRoleBinding.
@@ -47,6 +50,7 @@ const (
 	ReasonAddressRefused      = "AddressRefused"
 	ReasonExpiresSoon         = "ExpiresSoon"
 	ReasonClusterChanged      = "ClusterChanged"
+	ReasonIdentityConflict    = "IdentityConflict"
 	ReasonCleanupFailed       = "CleanupFailed"
 	ReasonLeftBehind          = "LeftBehind"
 	ReasonAccepted            = "CredentialsAccepted"

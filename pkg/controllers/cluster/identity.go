@@ -1,0 +1,103 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/controllers/condition"
+	"github.com/kubevision-io/kubevision/pkg/controllers/target"
+)
+
+const (
+	// maxIdentity is more than the length of a UID.
+	maxIdentity = 64
+	// maxRivals are named in a condition.
+	maxRivals = 10
+)
+
+// confirm notes the identity of the cluster in its status, once there is proof of it. It is written before anything is placed on the cluster, so
+// that whatever is placed there is removed with the registration.
+func (r *Reconciler) confirm(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, id string) error {
+	if id == "" || len(id) > maxIdentity {
+		return unreachable(c, kubevisionv1alpha1.ReasonProbeFailed, "namespace kube-system has no UID: the server is not an API server of Kubernetes")
+	}
+	if c.Status.ClusterID != "" && c.Status.ClusterID != id {
+		r.Targets.Settle(c.UID)
+		meta.RemoveStatusCondition(&c.Status.Conditions, kubevisionv1alpha1.ClusterIdentityConflictCondition)
+		return unreachable(c, kubevisionv1alpha1.ReasonClusterChanged,
+			"the kubeconfig leads to another cluster than before: register that one under a name of its own")
+	}
+	all, err := r.list(ctx)
+	if err != nil {
+		return err
+	}
+	if err := r.Targets.Confirm(ctx, c, id, all); err != nil {
+		return err
+	}
+	if c.Status.ClusterID == id {
+		return nil
+	}
+	patch, err := json.Marshal(map[string]any{
+		"metadata": map[string]any{"resourceVersion": c.ResourceVersion}, // not of another registration of that name
+		"status":   map[string]any{"clusterID": id},
+	})
+	if err != nil {
+		return fmt.Errorf("writing the identity: %w", err)
+	}
+	written := &kubevisionv1alpha1.KubeVisionCluster{ObjectMeta: metav1.ObjectMeta{Name: c.Name}}
+	if err := r.Client.Status().Patch(ctx, written, client.RawPatch(types.MergePatchType, patch)); err != nil {
+		return fmt.Errorf("%w: writing the identity: %w", target.ErrUndecided, err)
+	}
+	c.Status.ClusterID = id
+	return nil
+}
+
+func unreachable(c *kubevisionv1alpha1.KubeVisionCluster, reason, message string) error {
+	condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ClusterReachableCondition, metav1.ConditionFalse, reason, message)
+	return errors.New(message)
+}
+
+// reportConflict says that the cluster claims an identity which it is not proven to have. It is not used. The event is that of the condition Ready.
+func reportConflict(c *kubevisionv1alpha1.KubeVisionCluster, conflict *target.ConflictError) {
+	notPlaced(c)
+	condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ClusterIdentityConflictCondition, metav1.ConditionTrue,
+		kubevisionv1alpha1.ReasonIdentityConflict, conflict.Message)
+	condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ReadyCondition, metav1.ConditionFalse,
+		kubevisionv1alpha1.ReasonIdentityConflict, conflict.Message)
+	c.Status.ObservedGeneration = c.Generation
+}
+
+// reportRivals says which other clusters claim the identity of this one, with an event where that is news. This one stays in use.
+func (r *Reconciler) reportRivals(c *kubevisionv1alpha1.KubeVisionCluster) {
+	rivals := r.Targets.Rivals(c)
+	if len(rivals) == 0 {
+		meta.RemoveStatusCondition(&c.Status.Conditions, kubevisionv1alpha1.ClusterIdentityConflictCondition)
+		return
+	}
+	named := strings.Join(rivals[:min(len(rivals), maxRivals)], ", ")
+	if more := len(rivals) - maxRivals; more > 0 {
+		named += fmt.Sprintf(" and %d more", more)
+	}
+	message := "the identity of this cluster is claimed without proof by what is registered as " + named +
+		", which is not used: find out who has registered that, and delete it"
+	before := meta.FindStatusCondition(c.Status.Conditions, kubevisionv1alpha1.ClusterIdentityConflictCondition)
+	isKnown := before != nil && before.Status == metav1.ConditionTrue && before.Message == condition.Truncate(message)
+	condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ClusterIdentityConflictCondition, metav1.ConditionTrue,
+		kubevisionv1alpha1.ReasonIdentityConflict, message)
+	if !isKnown {
+		r.Recorder.Eventf(c, nil, corev1.EventTypeWarning, kubevisionv1alpha1.ReasonIdentityConflict, "Reconcile", "%s", message)
+	}
+}

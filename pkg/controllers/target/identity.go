@@ -1,0 +1,366 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package target
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/clusters"
+)
+
+// ErrUndecided is returned by Confirm when the holder of the identity is being connected. The next attempt will decide.
+var ErrUndecided = errors.New("the cluster that holds the identity is not connected yet")
+
+// ConflictError is returned by Confirm when a cluster claims an identity that another registration holds, and there is no proof that both
+// are one cluster.
+type ConflictError struct {
+	// Holder is the name of the other registration. It is empty where the identity is that of the host, and the host is not registered.
+	Holder string
+	// Message says what is wrong and what to do. Nothing that a server has answered is in it, except the identity.
+	Message string
+}
+
+// Error returns the message.
+func (e *ConflictError) Error() string { return e.Message }
+
+// identities says which registration holds which identity. A server chooses the identity that it shows: it proves nothing.
+type identities struct {
+	// holders are the registrations that hold an identity, by identity.
+	holders map[string]registration
+	// proofs are for registrations of clusters that another registration holds, by UID.
+	proofs map[types.UID]proof
+	// conflicts are the registrations that claim an identity which another one holds, by UID.
+	conflicts map[types.UID]conflict
+	// examined are the registrations that were connected, or could not be, since the program has started.
+	examined sets.Set[types.UID]
+	// ended are the registrations that hold nothing any more, whatever a cache still says.
+	ended sets.Set[types.UID]
+}
+
+type registration struct {
+	uid  types.UID
+	name string
+}
+
+// conflict is a claim without proof, and the revisions of the connections that were compared.
+type conflict struct {
+	id, name    string
+	own, holder clusters.Revision
+	err         *ConflictError
+}
+
+func newIdentities() identities {
+	return identities{
+		holders: map[string]registration{}, proofs: map[types.UID]proof{}, conflicts: map[types.UID]conflict{},
+		examined: sets.New[types.UID](), ended: sets.New[types.UID](),
+	}
+}
+
+// Confirm says whether the open connection to a cluster leads to the cluster that it claims to be. The first registration that claims an
+// identity holds it. Another one needs the proof that both lead to one cluster; without it, the error is a ConflictError, or ErrUndecided.
+func (r *Registry) Confirm(
+	ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, id string, all []kubevisionv1alpha1.KubeVisionCluster,
+) error {
+	if id == r.host.ID {
+		return r.dispute(c, id, clusters.Revision{}, &ConflictError{Holder: hostName(all), Message: fmt.Sprintf(
+			"the cluster claims to be the one that KubeVision runs in (%s): register that one with inCluster, and delete this registration", id)})
+	}
+	holder := r.claim(c, id, all)
+	if holder.uid == c.UID {
+		r.Settle(c.UID)
+		return nil
+	}
+	return r.prove(ctx, c, id, holder)
+}
+
+// hostName is the name of the host's registration that is in force.
+func hostName(all []kubevisionv1alpha1.KubeVisionCluster) string {
+	if host := clusters.HostRegistration(all); host != nil {
+		return host.Name
+	}
+	return ""
+}
+
+// claim returns the registration that holds an identity, which becomes c where there is none. After a restart, it is the oldest one whose
+// status has the identity.
+func (r *Registry) claim(
+	c *kubevisionv1alpha1.KubeVisionCluster, id string, all []kubevisionv1alpha1.KubeVisionCluster,
+) registration {
+	registered := sets.New(c.UID)
+	for i := range all {
+		registered.Insert(all[i].UID)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	isGone := func(uid types.UID) bool { return !registered.Has(uid) }
+	maps.DeleteFunc(r.identities.proofs, func(uid types.UID, _ proof) bool { return isGone(uid) })
+	maps.DeleteFunc(r.identities.conflicts, func(uid types.UID, _ conflict) bool { return isGone(uid) })
+	if holder, ok := r.identities.holders[id]; ok && !isGone(holder.uid) {
+		return holder
+	}
+	oldest := c
+	for i := range all {
+		other := &all[i]
+		confirmed := !other.Spec.InCluster && other.Status.ClusterID == id && !r.identities.ended.Has(other.UID)
+		if confirmed && (oldest.Status.ClusterID != id || clusters.Older(other, oldest)) {
+			oldest = other
+		}
+	}
+	holder := registration{uid: oldest.UID, name: oldest.Name}
+	r.identities.holders[id] = holder
+	return holder
+}
+
+// prove compares the connections of two registrations that claim one identity.
+func (r *Registry) prove(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, id string, holder registration) error {
+	r.mu.RLock()
+	own, other := r.members[c.Name], r.connected(holder, id)
+	isOpen := r.members[holder.name] != nil && r.members[holder.name].revision.Cluster == holder.uid
+	isExamined := r.identities.examined.Has(holder.uid)
+	known, isProven := r.identities.proofs[c.UID]
+	r.mu.RUnlock()
+	switch {
+	case own == nil || own.revision.Cluster != c.UID:
+		return fmt.Errorf("%w: %s was closed", clusters.ErrNotConnected, c.Name)
+	case isProven && known.own == own.revision && known.holder.Cluster == holder.uid && (other == nil || other.revision == known.holder):
+		r.Settle(c.UID)
+		return nil
+	case other == nil && (isOpen || !isExamined):
+		return ErrUndecided
+	}
+	refused := func(format string, arguments ...any) error {
+		e := &ConflictError{Holder: holder.name, Message: fmt.Sprintf(
+			"the cluster claims the identity of cluster %s (%s), without proof that both are one: ", holder.name, id) + fmt.Sprintf(format, arguments...)}
+		return r.dispute(c, id, revisionOf(other), e)
+	}
+	if other == nil {
+		return refused("they are compared as soon as cluster %s is connected", holder.name)
+	}
+	same, err := r.compare(ctx, other, own)
+	switch {
+	case err != nil:
+		ctrl.LoggerFrom(ctx).Error(err, "Comparing two registrations that claim one identity", "holder", holder.name)
+		return refused("they could not be compared, which takes the right to write and read Secrets in both; it will be tried again")
+	case !same:
+		return refused("a Secret that was written through one was not there through the other; delete the registration that is wrong")
+	}
+	r.mu.Lock()
+	r.identities.proofs[c.UID] = proof{own: own.revision, holder: other.revision}
+	r.mu.Unlock()
+	r.Settle(c.UID)
+	return nil
+}
+
+// compare makes sure of the namespace of the proof first, which is made with the account that acts for users.
+func (r *Registry) compare(ctx context.Context, holder, other *member) (bool, error) {
+	if err := holder.cluster.Impersonator.Ensure(ctx); err != nil {
+		return false, fmt.Errorf("preparing the comparison: %w", err)
+	}
+	return sameCluster(ctx, holder.kube, other.kube, nonceSecret(other.revision.Cluster))
+}
+
+// connected is the member of a registration that holds an identity, nil where it cannot be reached. The caller holds the lock.
+func (r *Registry) connected(holder registration, id string) *member {
+	m := r.members[holder.name]
+	if m == nil || m.cluster == nil || m.cluster.ID != id || m.revision.Cluster != holder.uid || r.retired.Has(holder.uid) {
+		return nil
+	}
+	return m
+}
+
+func revisionOf(m *member) clusters.Revision {
+	if m == nil {
+		return clusters.Revision{}
+	}
+	return m.revision
+}
+
+// dispute notes a conflict, and wakes the registration that holds the identity.
+func (r *Registry) dispute(
+	c *kubevisionv1alpha1.KubeVisionCluster, id string, holder clusters.Revision, e *ConflictError,
+) *ConflictError {
+	r.mu.Lock()
+	before, isKnown := r.identities.conflicts[c.UID]
+	delete(r.identities.proofs, c.UID)
+	r.identities.conflicts[c.UID] = conflict{id: id, name: c.Name, own: revisionOf(r.members[c.Name]), holder: holder, err: e}
+	r.mu.Unlock()
+	if !isKnown || before.err.Holder != e.Holder {
+		r.wake(e.Holder)
+	}
+	return e
+}
+
+// DisputeHost notes that a registration claims to be the host, which another one is.
+func (r *Registry) DisputeHost(c, inForce *kubevisionv1alpha1.KubeVisionCluster) *ConflictError {
+	return r.dispute(c, r.host.ID, clusters.Revision{}, &ConflictError{Holder: inForce.Name, Message: fmt.Sprintf(
+		"the cluster that KubeVision runs in is registered as %s already, and only once: delete one of the two", inForce.Name)})
+}
+
+// Settle ends the conflict of a registration, and wakes the one that holds the identity.
+func (r *Registry) Settle(uid types.UID) {
+	r.mu.Lock()
+	ended, isKnown := r.identities.conflicts[uid]
+	delete(r.identities.conflicts, uid)
+	r.mu.Unlock()
+	if isKnown {
+		r.wake(ended.err.Holder)
+	}
+}
+
+func (r *Registry) wake(name string) {
+	if name != "" {
+		r.notify(&kubevisionv1alpha1.KubeVisionCluster{ObjectMeta: metav1.ObjectMeta{Name: name}})
+	}
+}
+
+// Conflict returns the conflict of a registration whose connection would be made with that revision. It is nil where there is none, or where
+// something has changed since the connections were compared.
+func (r *Registry) Conflict(uid types.UID, own clusters.Revision) *ConflictError {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	known, ok := r.identities.conflicts[uid]
+	if !ok || known.own != own {
+		return nil
+	}
+	if known.id == r.host.ID {
+		return known.err
+	}
+	holder, ok := r.identities.holders[known.id]
+	if !ok || holder.name != known.err.Holder || revisionOf(r.connected(holder, known.id)) != known.holder {
+		return nil
+	}
+	return known.err
+}
+
+// Waits says whether a registration is to be looked at when another one is connected or closed.
+func (r *Registry) Waits(uid types.UID) bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	_, disputed := r.identities.conflicts[uid]
+	_, proven := r.identities.proofs[uid]
+	return disputed || proven
+}
+
+// Rivals are the names of the registrations that claim the identity of this one without proof.
+func (r *Registry) Rivals(c *kubevisionv1alpha1.KubeVisionCluster) []string {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	var out []string
+	for uid, found := range r.identities.conflicts {
+		isHolder := r.identities.holders[found.id].uid == c.UID || (c.Spec.InCluster && found.id == r.host.ID)
+		if isHolder && uid != c.UID {
+			out = append(out, found.name)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// Examined notes that a registration was connected, or could not be.
+func (r *Registry) Examined(uid types.UID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.identities.examined.Insert(uid)
+}
+
+// Holds says whether a registration holds that identity, or is proven to lead to the cluster of the registration that does.
+func (r *Registry) Holds(c *kubevisionv1alpha1.KubeVisionCluster, id string) bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	holder, ok := r.identities.holders[id]
+	if !ok {
+		return false
+	}
+	if holder.uid == c.UID {
+		return true
+	}
+	m := r.members[c.Name]
+	return m != nil && m.cluster != nil && m.revision.Cluster == c.UID && r.isProven(m, holder)
+}
+
+// isProven says whether a member is proven to be the cluster of a registration, as it is connected now. The caller holds the lock.
+func (r *Registry) isProven(m *member, holder registration) bool {
+	p, ok := r.identities.proofs[m.revision.Cluster]
+	other := r.connected(holder, m.cluster.ID)
+	return ok && p.own == m.revision && p.holder.Cluster == holder.uid && (other == nil || other.revision == p.holder)
+}
+
+// Release ends what a registration holds, and closes its connection. Where another one is proven to lead to the same cluster, that one holds the
+// identity from now on.
+func (r *Registry) Release(uid types.UID, name string) {
+	r.mu.Lock()
+	r.identities.ended.Insert(uid)
+	r.identities.examined.Delete(uid)
+	for id, holder := range r.identities.holders {
+		if holder.uid == uid {
+			r.handOver(id, holder)
+		}
+	}
+	delete(r.identities.proofs, uid)
+	r.mu.Unlock()
+	r.Settle(uid)
+	r.Close(name)
+	r.notify(nil)
+}
+
+// handOver is called with the lock held.
+func (r *Registry) handOver(id string, holder registration) {
+	delete(r.identities.holders, id)
+	for _, name := range slices.Sorted(maps.Keys(r.members)) {
+		m := r.members[name]
+		uid := m.revision.Cluster
+		if m.cluster == nil || m.cluster.ID != id || uid == holder.uid || r.retired.Has(uid) || !r.isProven(m, holder) {
+			continue
+		}
+		r.identities.holders[id] = registration{uid: uid, name: name}
+		delete(r.identities.proofs, uid)
+		return
+	}
+}
+
+// ReleaseName is Release for a registration of which only the name is known.
+func (r *Registry) ReleaseName(name string) {
+	r.mu.RLock()
+	uids := sets.New[types.UID]()
+	for _, holder := range r.identities.holders {
+		if holder.name == name {
+			uids.Insert(holder.uid)
+		}
+	}
+	for uid, found := range r.identities.conflicts {
+		if found.name == name {
+			uids.Insert(uid)
+		}
+	}
+	if m := r.members[name]; m != nil {
+		uids.Insert(m.revision.Cluster)
+	}
+	r.mu.RUnlock()
+	for uid := range uids {
+		r.Release(uid, name)
+	}
+}
+
+// hostRegistration is the UID of the host's registration that is in force.
+func (r *Registry) hostRegistration() types.UID {
+	var all kubevisionv1alpha1.KubeVisionClusterList
+	if err := r.reader.List(context.Background(), &all, client.UnsafeDisableDeepCopy); err != nil {
+		return "" // which a cache does only when it is stopped
+	}
+	if host := clusters.HostRegistration(all.Items); host != nil {
+		return host.UID
+	}
+	return ""
+}
