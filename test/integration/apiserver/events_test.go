@@ -117,6 +117,21 @@ func TestEvents(t *testing.T) {
 			t.Errorf("%s is of type %s", reason, e.Type)
 		}
 	}
+	for reason, events := range found {
+		for _, e := range events {
+			if e.Namespace != system {
+				t.Errorf("%s is told in the namespace %s", reason, e.Namespace)
+			}
+			for _, hidden := range []string{"127.0.0.1", "::1", "the password is wrong", "expired or used", "pwd", "30s", "from "} {
+				if strings.Contains(e.Message, hidden) {
+					t.Errorf("%s tells of %q: %s", reason, hidden, e.Message)
+				}
+			}
+		}
+	}
+	if failed := found["LoginFailed"][0]; failed.Message != "a login failed" {
+		t.Errorf("the event of a login that failed says %q", failed.Message)
+	}
 	if message := found["PasswordReset"][0].Message; !strings.Contains(message, manager.Name) {
 		t.Errorf("the reset does not say by whom: %s", message)
 	}

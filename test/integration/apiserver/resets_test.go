@@ -36,7 +36,12 @@ func management(t *testing.T, token, user string) map[string]wire.Request {
 }
 
 func withCode(code string, r wire.Request) wire.Request {
-	r.Header = http.Header{codeHeader: {code}}
+	header := r.Header.Clone()
+	if header == nil {
+		header = http.Header{}
+	}
+	header.Set(codeHeader, code)
+	r.Header = header
 	return r
 }
 
