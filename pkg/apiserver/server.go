@@ -166,7 +166,7 @@ func (c *Config) routes(ctx context.Context, s *state, clients *clientFinder) (*
 	}
 	authEndpoints := &auth.Endpoints{Logins: logins, Reader: s.cache, Client: clients.find}
 	reviewer := authorization.NewReviewer(kube.AuthorizationV1())
-	host := &manage.Host{As: authorization.HostAs(connections), Fresh: authEndpoints.Fresh, Reviewer: reviewer}
+	host := &manage.Host{As: authorization.HostAs(connections), Reviewer: reviewer}
 	userEndpoints := &user.Endpoints{Reader: s.cache, Live: s.client, Host: host, Hash: logins.HashPassword, Audit: log, Client: clients.find}
 	clusterEndpoints := &cluster.Endpoints{Reader: s.cache, Host: host, Examine: connections.Examine}
 	bindingEndpoints := &rolebinding.Endpoints{Host: host}
@@ -175,11 +175,11 @@ func (c *Config) routes(ctx context.Context, s *state, clients *clientFinder) (*
 	accessEndpoints := &accessregistry.Endpoints{Reader: s.cache, Access: access}
 
 	readable := &union.Access{Access: access, Reader: s.cache}
-	resourceEndpoints := &resource.Endpoints{Access: readable, Fresh: authEndpoints.Fresh, Audit: log}
+	resourceEndpoints := &resource.Endpoints{Access: readable, Audit: log}
 	searchEndpoints := search.New(readable)
 	compareEndpoints := &compare.Endpoints{Access: access}
 
-	table := &routes.Table{PerUser: c.ExtraConfig.RequestsPerUser}
+	table := &routes.Table{PerUser: c.ExtraConfig.RequestsPerUser, Prove: authEndpoints.Prove}
 	for _, family := range [][]routes.Route{
 		authEndpoints.Routes(),     //nolint:contextcheck // handlers take the context of their request
 		userEndpoints.Routes(),     //nolint:contextcheck // as above

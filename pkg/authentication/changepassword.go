@@ -22,7 +22,7 @@ var ErrSamePassword = errors.New("the new password is the old one")
 // ChangePassword replaces the user's own password. It is a password.WeakError or ErrSamePassword for a new one that will not do,
 // ErrInvalidCredentials for a wrong old one, and a throttle.BlockedError after too many of those. The user's other sessions end.
 func (l *Logins) ChangePassword(ctx context.Context, p *Principal, old, replacement string, from Client) error {
-	if err := l.confirmPassword(ctx, p, old, from); err != nil {
+	if err := l.confirmPassword(ctx, p, old, from, audit.PasswordChangeRefused); err != nil {
 		return err
 	}
 	u := p.User
@@ -51,9 +51,9 @@ func (l *Logins) ChangePassword(ctx context.Context, p *Principal, old, replacem
 		l.endOthers(ctx, p))
 }
 
-// confirmPassword compares the password of somebody who is logged in. A wrong one counts, but by session: whoever keeps the user from
-// logging in must not keep them from this.
-func (l *Logins) confirmPassword(ctx context.Context, p *Principal, old string, from Client) error {
+// confirmPassword compares the password of somebody who is logged in; refused is the event of a wrong one. It counts by session: whoever keeps
+// the user from logging in must not keep them from this.
+func (l *Logins) confirmPassword(ctx context.Context, p *Principal, pass string, from Client, refused audit.Reason) error {
 	attempt, err := l.Throttle.BeginSession(ctx, p.Session)
 	if err != nil {
 		return busy(err)
@@ -67,14 +67,14 @@ func (l *Logins) confirmPassword(ctx context.Context, p *Principal, old string, 
 	if err != nil {
 		return err
 	}
-	right, err := l.compare(ctx, old, hash, known)
+	right, err := l.compare(ctx, pass, hash, known)
 	switch {
 	case err != nil:
 		return err
 	case right:
 		return attempt.Succeeded(ctx)
 	}
-	l.Audit.Record(ctx, p.event(audit.PasswordChangeRefused, from))
+	l.Audit.Record(ctx, p.event(refused, from))
 	blocked, err := attempt.Failed(ctx)
 	if err != nil {
 		return err // what is not counted is not answered

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -15,13 +16,15 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authentication/audit"
 	"github.com/kubevision-io/kubevision/pkg/authentication/credentials"
 	"github.com/kubevision-io/kubevision/pkg/authentication/recoverycode"
-	"github.com/kubevision-io/kubevision/pkg/authentication/throttle"
 	"github.com/kubevision-io/kubevision/pkg/authentication/totp"
 )
 
+// recently is how long ago a login may be for a second factor to be set up without the password.
+const recently = 5 * time.Minute
+
 var (
-	// ErrPasswordRequired means that a second factor is in force, and only the password lets it be replaced.
-	ErrPasswordRequired = errors.New("the password is needed to replace a second factor")
+	// ErrPasswordRequired is returned when only the password lets a second factor be set up: one is in force, or the login was a while ago.
+	ErrPasswordRequired = errors.New("the password is needed to set up a second factor")
 	// ErrPolicy means that the user must keep a second factor.
 	ErrPolicy = errors.New("the user must have a second factor")
 )
@@ -34,8 +37,22 @@ type Enrolment struct {
 	RecoveryCodes []string
 }
 
-// Setup makes a second factor that waits for Enable. One that is in force stays so until then, and asks for the password.
+// Setup makes a second factor that waits for Enable, in the same session. One that is in force stays so until then, and takes the password to
+// replace. The first one takes the password, or a login within the last five minutes: an access token alone is not enough. A wrong password is a
+// CodeError, and a throttle.BlockedError after too many.
 func (l *Logins) Setup(ctx context.Context, p *Principal, pass string, from Client) (*Enrolment, error) {
+	if pass == "" && !l.mayEnrol(p) {
+		return nil, ErrPasswordRequired
+	}
+	if pass != "" {
+		err := l.confirmPassword(ctx, p, pass, from, audit.SecondFactorSetUpRefused)
+		if errors.Is(err, ErrInvalidCredentials) { // which would send dashboards to their login
+			return nil, &CodeError{reason: "the password is wrong"}
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
 	made, err := totp.Enrol(p.User.Name)
 	if err != nil {
 		return nil, fmt.Errorf("making a second factor: %w", err)
@@ -44,20 +61,13 @@ func (l *Logins) Setup(ctx context.Context, p *Principal, pass string, from Clie
 	if err != nil {
 		return nil, err
 	}
-	right, err := l.mayReplace(ctx, p, pass)
-	if err != nil {
-		return nil, err
-	}
 	err = l.changeSecondFactor(ctx, p, func(f *credentials.SecondFactor) (bool, error) {
-		if f.Enabled() {
-			if pass == "" {
-				return false, ErrPasswordRequired
-			}
-			if err := l.check(f, func() bool { return right }); err != nil {
-				return true, err
-			}
+		if f.Enabled() && pass == "" {
+			return false, ErrPasswordRequired
 		}
-		f.Pending = &credentials.PendingFactor{TOTPSecret: made.Secret, RecoveryCodes: hashes}
+		f.Pending = &credentials.PendingFactor{
+			Session: p.Session, Expires: l.Clock.Now().Add(credentials.PendingTTL), TOTPSecret: made.Secret, RecoveryCodes: hashes,
+		}
 		return true, nil
 	})
 	if err != nil {
@@ -67,24 +77,10 @@ func (l *Logins) Setup(ctx context.Context, p *Principal, pass string, from Clie
 	return &Enrolment{Enrolment: made, RecoveryCodes: codes}, nil
 }
 
-// mayReplace compares the password where there is a second factor to replace, and where it may be looked at.
-func (l *Logins) mayReplace(ctx context.Context, p *Principal, pass string) (bool, error) {
-	secret, err := l.ownCredentials(ctx, p)
-	if err != nil {
-		return false, err
-	}
-	factor, err := credentials.ReadSecondFactor(secret)
-	if err != nil || !factor.Enabled() || pass == "" {
-		return false, err
-	}
-	if pause := codePolicy().Wait(throttle.Counter{Failures: factor.Failures, Last: factor.LastFailure}, l.Clock.Now()); pause > 0 {
-		return false, &CodeError{RetryAfter: pause, reason: "too many were wrong"}
-	}
-	hash, known, err := credentials.PasswordHash(secret)
-	if err != nil {
-		return false, err
-	}
-	return l.compare(ctx, pass, hash, known)
+// mayEnrol returns whether the login was recent enough to set up the first second factor.
+func (l *Logins) mayEnrol(p *Principal) bool {
+	age := l.Clock.Since(p.AuthTime)
+	return !p.AuthTime.IsZero() && age <= recently
 }
 
 // ownCredentials are those of somebody who is logged in, ErrRevoked where the session is over.
@@ -101,23 +97,28 @@ func (l *Logins) ownCredentials(ctx context.Context, p *Principal) (*corev1.Secr
 
 // Enable puts the pending second factor into force, proved by its first code. The user's other sessions end: they were begun without it.
 func (l *Logins) Enable(ctx context.Context, p *Principal, code string, from Client) error {
-	err := l.changeFactor(ctx, p, from, func(f *credentials.SecondFactor) (changed bool, err error) {
-		if f.Pending == nil {
-			return false, ErrNoSecondFactor
-		}
-		var step int64
-		err = l.check(f, func() (ok bool) {
-			step, ok = totp.Check(code, f.Pending.TOTPSecret, 0, l.Clock.Now())
-			return ok
+	err := l.changeOwn(ctx, p, func(secret *corev1.Secret) (bool, error) {
+		return change(secret, func(f *credentials.SecondFactor) (bool, error) {
+			pending := f.PendingIn(p.Session, l.Clock.Now())
+			if pending == nil {
+				return false, ErrNoSecondFactor
+			}
+			var step int64
+			err := l.checkInSession(p, f, func() (ok bool) {
+				step, ok = totp.Check(code, pending.TOTPSecret, 0, l.Clock.Now())
+				return ok
+			})
+			if err == nil {
+				f.TOTPSecret, f.RecoveryCodes, f.LastStep = pending.TOTPSecret, pending.RecoveryCodes, step
+				f.Pending, f.Challenges = nil, nil
+				f.Failures, f.LastFailure = 0, time.Time{} // they were codes of another secret
+				credentials.BeginEpoch(secret, p.Session)
+			}
+			return true, err
 		})
-		if err == nil {
-			f.TOTPSecret, f.RecoveryCodes, f.LastStep = f.Pending.TOTPSecret, f.Pending.RecoveryCodes, step
-			f.Pending, f.Challenges = nil, nil
-		}
-		return true, err
 	})
 	if err != nil {
-		return err
+		return l.refusedInSession(ctx, p, from, err)
 	}
 	l.Audit.Record(ctx, p.event(audit.SecondFactorEnabled, from))
 	return errors.Join(l.changeSession(ctx, p.Session, func(s *kubevisionv1alpha1.KubeVisionSessionSpec) {
@@ -136,16 +137,10 @@ func (l *Logins) Disable(ctx context.Context, p *Principal, code string, from Cl
 	if required {
 		return ErrPolicy
 	}
-	err = l.changeFactor(ctx, p, from, func(f *credentials.SecondFactor) (bool, error) {
-		if !f.Enabled() {
-			return false, ErrNoSecondFactor
-		}
-		err := l.checkTOTP(f, code)
-		if err == nil {
-			// The last step stays: the code must not be good again if the same secret ever were.
-			f.TOTPSecret, f.RecoveryCodes, f.Pending, f.Challenges = "", nil, nil, nil
-		}
-		return true, err
+	err = l.changeByCode(ctx, p, code, from, func(secret *corev1.Secret, f *credentials.SecondFactor) {
+		// The last step stays: the code must not be good again if the same secret ever were.
+		f.TOTPSecret, f.RecoveryCodes, f.Pending, f.Challenges = "", nil, nil, nil
+		credentials.BeginEpoch(secret, p.Session)
 	})
 	if err != nil {
 		return err
@@ -156,37 +151,14 @@ func (l *Logins) Disable(ctx context.Context, p *Principal, code string, from Cl
 	}), l.endOthers(ctx, p))
 }
 
-// changeFactor is changeSecondFactor for a change that ends the user's other sessions where it succeeds.
-func (l *Logins) changeFactor(ctx context.Context, p *Principal, from Client, edit func(*credentials.SecondFactor) (bool, error)) error {
-	err := l.changeOwn(ctx, p, func(secret *corev1.Secret) (bool, error) {
-		write, err := change(secret, edit)
-		if err == nil {
-			credentials.BeginEpoch(secret, p.Session)
-		}
-		return write, err
-	})
-	l.codeRefused(ctx, p.User, from, err)
-	return err
-}
-
 // RenewRecoveryCodes replaces the recovery codes, with a code of the second factor.
 func (l *Logins) RenewRecoveryCodes(ctx context.Context, p *Principal, code string, from Client) ([]string, error) {
 	codes, hashes, err := recoverycode.New(string(p.User.UID))
 	if err != nil {
 		return nil, err
 	}
-	err = l.changeSecondFactor(ctx, p, func(f *credentials.SecondFactor) (bool, error) {
-		if !f.Enabled() {
-			return false, ErrNoSecondFactor
-		}
-		err := l.checkTOTP(f, code)
-		if err == nil {
-			f.RecoveryCodes = hashes
-		}
-		return true, err
-	})
+	err = l.changeByCode(ctx, p, code, from, func(_ *corev1.Secret, f *credentials.SecondFactor) { f.RecoveryCodes = hashes })
 	if err != nil {
-		l.codeRefused(ctx, p.User, from, err)
 		return nil, err
 	}
 	l.Audit.Record(ctx, p.event(audit.RecoveryCodesRenewed, from))

@@ -6,16 +6,23 @@ package authentication
 import (
 	"context"
 	"errors"
+	"fmt"
+	"time"
 
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/authentication/audit"
 	"github.com/kubevision-io/kubevision/pkg/authentication/credentials"
 )
 
-// ErrFreshCodeRequired means that somebody with a second factor must give one of its codes with this very request.
+// ErrFreshCodeRequired is returned when somebody with a second factor gives no code for a sensitive operation.
 var ErrFreshCodeRequired = errors.New("a fresh code is needed")
 
-// Fresh accepts a code for one sensitive operation, once. Users without a second factor need none. It is ErrFreshCodeRequired without a code,
-// and a CodeError for a wrong one.
+// Fresh accepts a code for one sensitive operation, once. Users without a second factor need none. It returns ErrFreshCodeRequired without a
+// code, and a CodeError for a wrong one.
 func (l *Logins) Fresh(ctx context.Context, p *Principal, code string, from Client) error {
 	needed := false
 	err := l.changeSecondFactor(ctx, p, func(f *credentials.SecondFactor) (bool, error) {
@@ -25,15 +32,80 @@ func (l *Logins) Fresh(ctx context.Context, p *Principal, code string, from Clie
 		case code == "":
 			return false, ErrFreshCodeRequired
 		default:
-			return true, l.checkTOTP(f, code)
+			return true, l.checkInSession(p, f, func() bool { return l.spend(f, code) })
 		}
 	})
 	if err != nil {
-		l.codeRefused(ctx, p.User, from, err)
-		return err
+		return l.refusedInSession(ctx, p, from, err)
 	}
 	if needed {
 		l.Audit.Record(ctx, p.event(audit.SecondFactorVerified, from))
+	}
+	return nil
+}
+
+// checkInSession is check for somebody who is logged in. A wrong code counts by session and not against logins: whoever holds an access token
+// must not keep its owner out.
+func (l *Logins) checkInSession(p *Principal, f *credentials.SecondFactor, verify func() bool) error {
+	now := l.Clock.Now()
+	if f.InSessions.Exhausted(p.Session, now) {
+		return &CodeError{reason: "too many were wrong in this session", over: true}
+	}
+	if pause := f.InSessions.Wait(p.Session, now); pause > 0 {
+		return &CodeError{RetryAfter: pause, reason: "too many were wrong"}
+	}
+	if verify() {
+		return nil
+	}
+	f.InSessions.Add(p.Session, now)
+	return &CodeError{
+		RetryAfter: f.InSessions.Wait(p.Session, now), reason: "wrong, expired or used before", over: f.InSessions.Exhausted(p.Session, now),
+	}
+}
+
+// refusedInSession tells of a wrong code, and ends the session if there were too many. It returns the error.
+func (l *Logins) refusedInSession(ctx context.Context, p *Principal, from Client, err error) error {
+	e, ok := errors.AsType[*CodeError](err)
+	if !ok {
+		return err
+	}
+	failed := p.event(audit.FreshCodeFailed, from)
+	failed.Detail = e.reason
+	l.Audit.Record(ctx, failed)
+	if e.RetryAfter > 0 && !e.over {
+		blocked := p.event(audit.FreshCodeBlocked, from)
+		blocked.Detail = "for " + e.RetryAfter.Round(time.Second).String()
+		l.Audit.Record(ctx, blocked)
+	}
+	if !e.over {
+		return err
+	}
+	session := &kubevisionv1alpha1.KubeVisionSession{ObjectMeta: metav1.ObjectMeta{Name: p.Session}}
+	if deleteErr := l.Client.Delete(ctx, session); client.IgnoreNotFound(deleteErr) != nil {
+		return errors.Join(err, fmt.Errorf("ending the session: %w", deleteErr)) // it can do nothing with codes, and the next try ends it
+	}
+	ended := p.event(audit.SessionEnded, from)
+	ended.Detail = "too many wrong codes"
+	l.Audit.Record(ctx, ended)
+	return err
+}
+
+// changeByCode is changeSecondFactor for a change that takes a code of the second factor in force.
+func (l *Logins) changeByCode(ctx context.Context, p *Principal, code string, from Client, edit func(*corev1.Secret, *credentials.SecondFactor)) error {
+	err := l.changeOwn(ctx, p, func(secret *corev1.Secret) (bool, error) {
+		return change(secret, func(f *credentials.SecondFactor) (bool, error) {
+			if !f.Enabled() {
+				return false, ErrNoSecondFactor
+			}
+			err := l.checkInSession(p, f, func() bool { return l.spend(f, code) })
+			if err == nil {
+				edit(secret, f)
+			}
+			return true, err
+		})
+	})
+	if err != nil {
+		return l.refusedInSession(ctx, p, from, err)
 	}
 	return nil
 }

@@ -86,7 +86,7 @@ func (l *Logins) renew(ctx context.Context, presented refreshToken) (*Session, e
 	case next.hash() != session.Spec.RefreshTokenHash || session.Spec.RotationTime == nil || now.Sub(session.Spec.RotationTime.Time) > reuseGrace:
 		return nil, l.end(ctx, u, session)
 	}
-	return l.issue(ctx, u, session, next)
+	return l.issue(ctx, u, session, next, session.CreationTimestamp.Time) // a session is made by a login and by nothing else
 }
 
 // inForce is ErrRevoked for a session from before the credentials were changed, which has only not been ended yet.

@@ -43,6 +43,8 @@ type CodeError struct {
 	RetryAfter time.Duration
 
 	reason string
+	// over means that the session in which it was given has ended.
+	over bool
 }
 
 // Error implements error.
@@ -126,7 +128,7 @@ func ownedBy(secret *corev1.Secret, uid types.UID) bool {
 	return owner != nil && owner.UID == uid
 }
 
-// check looks at one code and counts it when it is wrong; what is written must be written before anything is granted.
+// check looks at one code of a login and counts it when it is wrong; what is written must be written before anything is granted.
 func (l *Logins) check(factor *credentials.SecondFactor, verify func() bool) error {
 	now := l.Clock.Now()
 	counter := throttle.Counter{Failures: factor.Failures, Last: factor.LastFailure}
@@ -142,15 +144,18 @@ func (l *Logins) check(factor *credentials.SecondFactor, verify func() bool) err
 	return &CodeError{RetryAfter: codePolicy().Wait(counter, now), reason: "wrong, expired or used before"}
 }
 
-// checkTOTP accepts a code of the secret in force, once.
+// checkTOTP accepts a code of the secret in force for a login, once.
 func (l *Logins) checkTOTP(factor *credentials.SecondFactor, code string) error {
-	return l.check(factor, func() bool {
-		step, ok := totp.Check(code, factor.TOTPSecret, factor.LastStep, l.Clock.Now())
-		if ok {
-			factor.LastStep = step
-		}
-		return ok
-	})
+	return l.check(factor, func() bool { return l.spend(factor, code) })
+}
+
+// spend returns whether a code of the secret in force is right. It is not right again: neither for a login nor for anything else.
+func (l *Logins) spend(factor *credentials.SecondFactor, code string) bool {
+	step, ok := totp.Check(code, factor.TOTPSecret, factor.LastStep, l.Clock.Now())
+	if ok {
+		factor.LastStep = step
+	}
+	return ok
 }
 
 // checkRecovery accepts a recovery code, once.

@@ -79,7 +79,7 @@ func (l *Logins) start(
 			PasswordChangeRequired: u.Spec.MustChangePassword && !credentials.PasswordChosen(secret),
 		},
 	}
-	issued, err := l.issue(ctx, u, session, refresh)
+	issued, err := l.issue(ctx, u, session, refresh, now)
 	if err != nil {
 		return nil, err
 	}
@@ -111,16 +111,19 @@ func (l *Logins) confirm(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUs
 	return ErrRevoked
 }
 
-// issue makes the tokens of a session.
+// issue makes the tokens of a session, which began with a login at that time.
 func (l *Logins) issue(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, session *kubevisionv1alpha1.KubeVisionSession, refresh refreshToken,
+	began time.Time,
 ) (*Session, error) {
 	methods := session.Spec.AuthenticationMethods
 	setup, err := l.Policy.SetupRequired(ctx, u, methods)
 	if err != nil {
 		return nil, err
 	}
-	access, err := l.Tokens.Sign(token.Claims{Subject: u.Name, UserUID: string(u.UID), Session: session.Name, Methods: methods})
+	access, err := l.Tokens.Sign(token.Claims{
+		Subject: u.Name, UserUID: string(u.UID), Session: session.Name, Methods: methods, AuthTime: began,
+	})
 	if err != nil {
 		return nil, fmt.Errorf("signing an access token: %w", err)
 	}

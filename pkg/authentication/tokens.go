@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
@@ -33,6 +34,8 @@ type Principal struct {
 	Session string
 	// Epoch is that of the credentials in which the session began.
 	Epoch string
+	// AuthTime is when the user logged in, zero if the token does not tell.
+	AuthTime time.Time
 	// Methods are how the user authenticated.
 	Methods []string
 	// SetupRequired means that the user must set up a second factor before anything else.
@@ -83,7 +86,11 @@ func (t *Tokens) Authenticate(ctx context.Context, raw string) (*Principal, erro
 		}
 		p, err = t.principal(ctx, u, s)
 	}
-	return p, err
+	if err != nil {
+		return nil, err
+	}
+	p.AuthTime = claims.AuthTime
+	return p, nil
 }
 
 func (t *Tokens) principal(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, s *kubevisionv1alpha1.KubeVisionSession) (*Principal, error) {

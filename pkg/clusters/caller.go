@@ -29,13 +29,13 @@ type Caller struct {
 	resources *resources
 }
 
-// newCaller sets the identity in a round tripper, behind everything that a request could bring along.
+// newCaller sets the identity in a round tripper, behind everything that a request could bring along, and asks for a fresh code in front of it.
 func newCaller(c *Connection, name string, groups []string) (*Caller, error) {
 	if name == "" {
 		return nil, errors.New("there is no client without a user")
 	}
 	asUser := transport.NewImpersonatingRoundTripper(transport.ImpersonationConfig{UserName: name, Groups: groups}, c.transport)
-	httpClient := &http.Client{Transport: asUser, Timeout: callTimeout, CheckRedirect: refuseRedirect}
+	httpClient := &http.Client{Transport: &sensitive{next: asUser}, Timeout: callTimeout, CheckRedirect: refuseRedirect}
 	restClient, err := rest.UnversionedRESTClientForConfigAndClient(c.config, httpClient)
 	if err != nil {
 		return nil, fmt.Errorf("making a client for the cluster: %w", err)

@@ -15,9 +15,12 @@ import (
 	"time"
 
 	"github.com/emicklei/go-restful/v3"
+	"k8s.io/apiserver/pkg/authentication/user"
+	genericapirequest "k8s.io/apiserver/pkg/endpoints/request"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
+	"github.com/kubevision-io/kubevision/pkg/stepup"
 )
 
 // Route is one endpoint: a method, a path below the API's root, and what documents it in OpenAPI.
@@ -48,6 +51,8 @@ type Route struct {
 type Table struct {
 	// PerUser is how many requests of one user may be in flight; DefaultPerUser where it is 0.
 	PerUser int
+	// Prove checks the fresh code that came with a request. It returns nil for callers without a second factor.
+	Prove func(*http.Request, user.Info) error
 
 	routes []Route
 }
@@ -98,7 +103,7 @@ func (t *Table) DuringPasswordChange(method, path string) bool {
 func (t *Table) Install(ws *restful.WebService) {
 	fair := &fairness{limit: cmp.Or(t.PerUser, DefaultPerUser)}
 	for _, r := range t.routes {
-		b := ws.Method(r.Method).Path(r.Path).To(r.serve(fair)).Operation(r.Operation).Doc(r.Doc).
+		b := ws.Method(r.Method).Path(r.Path).To(r.serve(fair, t.Prove)).Operation(r.Operation).Doc(r.Doc).
 			Produces("application/json").Consumes("*/*").
 			Returns(http.StatusOK, "An envelope; its code says what happened.", r.Returns)
 		if stronger := t.stronger(r); len(stronger) > 0 {
@@ -123,10 +128,14 @@ func (t *Table) Install(ws *restful.WebService) {
 // handlerTimeout ends a handler before the library would end the request, which it could not do with an envelope.
 const handlerTimeout = 55 * time.Second
 
-func (r Route) serve(fair *fairness) restful.RouteFunction {
+func (r Route) serve(fair *fairness, prove func(*http.Request, user.Info) error) restful.RouteFunction {
 	return func(req *restful.Request, resp *restful.Response) {
 		ctx, cancel := context.WithTimeout(req.Request.Context(), handlerTimeout)
 		defer cancel()
+		if u, ok := genericapirequest.UserFrom(ctx); ok && prove != nil {
+			inbound := req.Request.WithContext(ctx)
+			ctx = stepup.WithProof(ctx, func() error { return prove(inbound, u) })
+		}
 		if s := envelope.StateFrom(ctx); s != nil {
 			s.SetRoute(r.Path)
 		}

@@ -2,12 +2,12 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package audit tells what happens around authentication, to those who run KubeVision: as a line in the log, an event on the user, an
-// annotation of the API server's own audit event, and a metric. It says why, which the response to the client does not.
+// annotation of the API server's own audit event, and a metric. The log tells the address and the reason, which neither the response to the
+// client nor the event does.
 package audit
 
 import (
 	"context"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -16,6 +16,7 @@ import (
 	"k8s.io/klog/v2"
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
 // Reason is what has happened. It is the reason of the event on the user.
@@ -23,15 +24,20 @@ type Reason string
 
 // The reasons.
 const (
-	LoggedIn              Reason = "LoggedIn"
-	LoginFailed           Reason = "LoginFailed"
-	LoginBlocked          Reason = "LoginBlocked"
-	AccountLocked         Reason = "AccountLocked"
-	AddressBlocked        Reason = "AddressBlocked"
-	SecondFactorDue       Reason = "SecondFactorDue"
-	SecondFactorFailed    Reason = "SecondFactorFailed"
-	SecondFactorBlocked   Reason = "SecondFactorBlocked"
-	SecondFactorSetUp     Reason = "SecondFactorSetUp"
+	LoggedIn            Reason = "LoggedIn"
+	LoginFailed         Reason = "LoginFailed"
+	LoginBlocked        Reason = "LoginBlocked"
+	AccountLocked       Reason = "AccountLocked"
+	AddressBlocked      Reason = "AddressBlocked"
+	SecondFactorDue     Reason = "SecondFactorDue"
+	SecondFactorFailed  Reason = "SecondFactorFailed"
+	SecondFactorBlocked Reason = "SecondFactorBlocked"
+	SecondFactorSetUp   Reason = "SecondFactorSetUp"
+	// SecondFactorSetUpRefused is a wrong password for setting up a second factor.
+	SecondFactorSetUpRefused Reason = "SecondFactorSetUpRefused"
+	// FreshCodeFailed and FreshCodeBlocked are about codes of users who are logged in.
+	FreshCodeFailed       Reason = "FreshCodeFailed"
+	FreshCodeBlocked      Reason = "FreshCodeBlocked"
 	SecondFactorEnabled   Reason = "SecondFactorEnabled"
 	SecondFactorDisabled  Reason = "SecondFactorDisabled"
 	SecondFactorVerified  Reason = "SecondFactorVerified"
@@ -90,7 +96,7 @@ func (l *Log) Record(ctx context.Context, e Event) {
 	}
 	klog.FromContext(ctx).WithName("audit").Info("Security event", fields...)
 	if e.User != nil && worthAnEvent(e.Reason) {
-		l.Recorder.Eventf(reference(e.User), nil, severity(e.Reason), string(e.Reason), action, "%s", note(e))
+		l.Recorder.Eventf(Reference(e.User), nil, severity(e.Reason), string(e.Reason), action, "%s", note(e))
 	}
 }
 
@@ -101,10 +107,11 @@ func userName(u *kubevisionv1alpha1.KubeVisionUser) string {
 	return u.Name
 }
 
-// reference has no resource version, with which no two events would be about the same.
-func reference(u *kubevisionv1alpha1.KubeVisionUser) runtime.Object {
+// Reference returns what events on a user regard. Its namespace is that of the event: KubeVision's own, since the events of objects without a
+// namespace lie in the namespace default, where many may read them. It has no resource version, so that events that repeat become one.
+func Reference(u *kubevisionv1alpha1.KubeVisionUser) runtime.Object {
 	return &corev1.ObjectReference{
-		APIVersion: kubevisionv1alpha1.SchemeGroupVersion.String(), Kind: "KubeVisionUser", Name: u.Name, UID: u.UID,
+		APIVersion: kubevisionv1alpha1.SchemeGroupVersion.String(), Kind: "KubeVisionUser", Namespace: names.Namespace, Name: u.Name, UID: u.UID,
 	}
 }
 
@@ -112,46 +119,40 @@ func worthAnEvent(r Reason) bool { return r != SecondFactorDue && r != SecondFac
 
 func severity(r Reason) string {
 	switch r {
-	case LoginFailed, AccountLocked, SecondFactorFailed, SecondFactorBlocked, RefreshTokenReused, PasswordChangeRefused,
-		PasswordChangeBlocked:
+	case LoginFailed, AccountLocked, SecondFactorFailed, SecondFactorBlocked, SecondFactorSetUpRefused, FreshCodeFailed, FreshCodeBlocked,
+		RefreshTokenReused, PasswordChangeRefused, PasswordChangeBlocked:
 		return corev1.EventTypeWarning
 	default:
 		return corev1.EventTypeNormal
 	}
 }
 
+// note says neither from where nor why: whoever reads events need not know what the answer to a login hides.
 func note(e Event) string {
 	out := map[Reason]string{ //nolint:gosec // sentences about credentials, not credentials
-		LoggedIn:              "logged in",
-		LoginFailed:           "a login failed",
-		AccountLocked:         "too many logins failed: further ones must wait",
-		SecondFactorFailed:    "the password was right, the second factor was not",
-		SecondFactorBlocked:   "too many codes were wrong: further ones must wait",
-		SecondFactorEnabled:   "a second factor is in force",
-		SecondFactorDisabled:  "the second factor was taken away",
-		SecondFactorVerified:  "a fresh code was given for a sensitive operation",
-		RecoveryCodeUsed:      "a recovery code was used",
-		RecoveryCodesRenewed:  "the recovery codes were replaced",
-		PasswordChanged:       "the password was changed",
-		PasswordChangeRefused: "the password was to be changed, with a wrong old one",
-		PasswordChangeBlocked: "too many old passwords were wrong: the session must wait",
-		PasswordReset:         "the password was reset",
-		SecondFactorReset:     "the second factor was reset",
-		RefreshTokenReused:    "a spent refresh token was used again: the session has ended",
-		SessionEnded:          "a session was ended",
+		LoggedIn:                 "logged in",
+		LoginFailed:              "a login failed",
+		AccountLocked:            "too many logins failed: further ones must wait",
+		SecondFactorFailed:       "a code of the second factor was not accepted",
+		SecondFactorBlocked:      "too many codes were wrong: further ones must wait",
+		SecondFactorSetUpRefused: "a second factor was to be set up, with a wrong password",
+		FreshCodeFailed:          "a code for a sensitive operation was not accepted",
+		FreshCodeBlocked:         "too many codes were wrong: the session must wait",
+		SecondFactorEnabled:      "a second factor is in force",
+		SecondFactorDisabled:     "the second factor was taken away",
+		SecondFactorVerified:     "a fresh code was given for a sensitive operation",
+		RecoveryCodeUsed:         "a recovery code was used",
+		RecoveryCodesRenewed:     "the recovery codes were replaced",
+		PasswordChanged:          "the password was changed",
+		PasswordChangeRefused:    "the password was to be changed, with a wrong old one",
+		PasswordChangeBlocked:    "too many passwords were wrong: the session must wait",
+		PasswordReset:            "the password was reset",
+		SecondFactorReset:        "the second factor was reset",
+		RefreshTokenReused:       "a spent refresh token was used again: the session has ended",
+		SessionEnded:             "a session was ended",
 	}[e.Reason]
-	var rest []string
-	if e.Address != "" {
-		rest = append(rest, "from "+e.Address)
-	}
 	if e.Actor != "" {
-		rest = append(rest, "by "+e.Actor)
-	}
-	if e.Detail != "" {
-		rest = append(rest, e.Detail)
-	}
-	if len(rest) > 0 {
-		out += " (" + strings.Join(rest, ", ") + ")"
+		out += " (by " + e.Actor + ")"
 	}
 	return out
 }

@@ -34,16 +34,24 @@ type SecondFactor struct {
 	Pending *PendingFactor `json:"pending,omitempty"`
 	// Challenges are the logins that wait for a code.
 	Challenges []Challenge `json:"challenges,omitempty"`
-	// Failures counts the wrong codes since the last right one. A right password does not reset it.
+	// Failures counts the wrong codes of logins since the last right one. A right password does not reset it.
 	Failures int `json:"failures,omitempty"`
-	// LastFailure is the time of the last wrong code.
+	// LastFailure is the time of the last wrong code of a login.
 	LastFailure time.Time `json:"lastFailure,omitzero"`
+	// InSessions counts the wrong codes that users gave who were logged in. They do not count against logins.
+	InSessions SessionFailures `json:"inSessions,omitzero"`
 }
+
+// PendingTTL is the time from the set-up of a second factor to its first code.
+const PendingTTL = 10 * time.Minute
 
 // PendingFactor waits for the first code that proves that the user's device has the secret.
 type PendingFactor struct {
-	TOTPSecret    string   `json:"totpSecret"`
-	RecoveryCodes []string `json:"recoveryCodes"`
+	// Session is the session that has set it up, and the only one that can put it into force.
+	Session       string    `json:"session"`
+	Expires       time.Time `json:"expires"`
+	TOTPSecret    string    `json:"totpSecret"`
+	RecoveryCodes []string  `json:"recoveryCodes"`
 }
 
 // Challenge is a login whose password was right.
@@ -81,6 +89,14 @@ func (f *SecondFactor) Write(s *corev1.Secret) error {
 
 // Enabled says whether a second factor is in force.
 func (f *SecondFactor) Enabled() bool { return f.TOTPSecret != "" }
+
+// PendingIn returns the second factor that was set up in a session, nil if there is none or its time is up.
+func (f *SecondFactor) PendingIn(session string, now time.Time) *PendingFactor {
+	if f.Pending == nil || f.Pending.Session != session || !now.Before(f.Pending.Expires) {
+		return nil
+	}
+	return f.Pending
+}
 
 // Open adds a challenge.
 func (f *SecondFactor) Open(id string, now time.Time) {

@@ -52,6 +52,8 @@ type Claims struct {
 	Session string
 	// Methods are how the user authenticated (amr, RFC 8176).
 	Methods []string
+	// AuthTime is when the user logged in (auth_time, OpenID Connect Core 1.0, section 2). It is zero in tokens that do not tell.
+	AuthTime time.Time
 	// Expires is when the token ends.
 	Expires time.Time
 }
@@ -60,6 +62,8 @@ type privateClaims struct {
 	UserUID string   `json:"uid"`
 	Session string   `json:"sid"`
 	Methods []string `json:"amr"`
+	// AuthTime is a pointer so that tokens that do not tell have none.
+	AuthTime *jwt.NumericDate `json:"auth_time,omitempty"`
 }
 
 // Service signs and verifies one kind of tokens, with keys that may change while it runs.
@@ -106,7 +110,11 @@ func (s *Service) Sign(c Claims) (string, error) {
 		NotBefore: jwt.NewNumericDate(now),
 		Expiry:    jwt.NewNumericDate(now.Add(s.ttl)),
 	}
-	raw, err := jwt.Signed(signer).Claims(standard).Claims(privateClaims{UserUID: c.UserUID, Session: c.Session, Methods: c.Methods}).Serialize()
+	private := privateClaims{UserUID: c.UserUID, Session: c.Session, Methods: c.Methods}
+	if !c.AuthTime.IsZero() {
+		private.AuthTime = jwt.NewNumericDate(c.AuthTime)
+	}
+	raw, err := jwt.Signed(signer).Claims(standard).Claims(private).Serialize()
 	if err != nil {
 		return "", fmt.Errorf("signing a token: %w", err)
 	}
@@ -141,9 +149,13 @@ func (s *Service) Verify(raw string) (Claims, error) {
 	if err := s.validate(standard, private); err != nil {
 		return Claims{}, err
 	}
-	return Claims{
+	claims := Claims{
 		Subject: standard.Subject, UserUID: private.UserUID, Session: private.Session, Methods: private.Methods, Expires: standard.Expiry.Time(),
-	}, nil
+	}
+	if private.AuthTime != nil {
+		claims.AuthTime = private.AuthTime.Time()
+	}
+	return claims, nil
 }
 
 // validate demands every claim: the library skips those that are absent. Age is looked at last, so that only a token that is

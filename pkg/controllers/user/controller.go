@@ -46,6 +46,7 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager) err
 	if r.Client == nil || r.Live == nil || r.Recorder == nil || r.Hasher == nil || r.Clock == nil {
 		return errors.New("the user controller lacks a dependency")
 	}
+	r.Recorder = recorder{r.Recorder}
 	indexer := mgr.GetFieldIndexer()
 	if err := indexer.IndexField(ctx, &kubevisionv1alpha1.KubeVisionUser{}, passwordSecretIndex, func(o client.Object) []string {
 		if u, ok := o.(*kubevisionv1alpha1.KubeVisionUser); ok && u.Spec.PasswordSecretRef != nil {

@@ -6,6 +6,7 @@ package action
 import (
 	"context"
 	"fmt"
+	"net/http"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
@@ -42,6 +43,9 @@ func batchDelete(r *routes.Request, caller *clusters.Caller) (routes.Result, err
 	if err != nil {
 		return routes.Result{}, err
 	}
+	if err := prove(r.Context(), caller, items, func(target.Target) string { return http.MethodDelete }); err != nil {
+		return routes.Result{}, err
+	}
 	out := make([]dashboardv1alpha1.BatchDeleteResult, len(items))
 	warnings := make([][]string, len(items))
 	err = fanout.Each(r.Context(), len(items), maxCalls, func(ctx context.Context, i int) error {
@@ -63,6 +67,9 @@ func batchRestart(r *routes.Request, caller *clusters.Caller) (routes.Result, er
 	if err != nil {
 		return routes.Result{}, err
 	}
+	if err := prove(r.Context(), caller, items, restartMethod); err != nil {
+		return routes.Result{}, err
+	}
 	out := make([]dashboardv1alpha1.BatchRestartResult, len(items))
 	warnings := make([][]string, len(items))
 	err = fanout.Each(r.Context(), len(items), maxCalls, func(ctx context.Context, i int) error {
@@ -74,6 +81,19 @@ func batchRestart(r *routes.Request, caller *clusters.Caller) (routes.Result, er
 		return nil
 	})
 	return results(out, warnings), err
+}
+
+// prove asks for a fresh code before anything is done, if one of the items needs it.
+func prove(ctx context.Context, caller *clusters.Caller, items []item, method func(target.Target) string) error {
+	for i := range items {
+		if items[i].err != nil {
+			continue
+		}
+		if err := caller.Prove(ctx, items[i].target.Call(method(items[i].target))); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 func results[T any](out []T, warnings [][]string) routes.Result {

@@ -6,6 +6,7 @@ package action
 import (
 	"context"
 	"fmt"
+	"net/http"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -61,6 +62,14 @@ func checkRestart(t target.Target) error {
 		return nil
 	}
 	return envelope.Invalid(target.Resource, "%s cannot be restarted: deployments, statefulsets, daemonsets and pods can", plural(t))
+}
+
+// restartMethod is the method by which restartTarget changes a target.
+func restartMethod(t target.Target) string {
+	if isPod(t) {
+		return http.MethodDelete
+	}
+	return http.MethodPatch
 }
 
 // restartTarget restarts what passed checkRestart. It returns warnings.

@@ -4,6 +4,8 @@
 package auth
 
 import (
+	"net/http"
+
 	"k8s.io/apiserver/pkg/authentication/user"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
@@ -32,14 +34,13 @@ func (e *Endpoints) changePassword(r *routes.Request, u user.Info) (routes.Resul
 	return routes.Result{}, refusal.Of(err)
 }
 
-// Fresh lets a sensitive operation go on: for somebody with a second factor, with a code of it in a header. It is asked before anything else
-// is done.
-func (e *Endpoints) Fresh(r *routes.Request, u user.Info) error {
+// Prove checks the fresh code in the header of a request. Callers whom kube-apiserver has authenticated have no second factor here.
+func (e *Endpoints) Prove(r *http.Request, u user.Info) error {
 	p, ok := u.(*authentication.Principal)
-	if !ok { // kube-apiserver has authenticated somebody who has no second factor here
+	if !ok {
 		return nil
 	}
-	return refusal.Of(e.Logins.Fresh(r.Context(), p, r.Header.Get(dashboardv1alpha1.CodeHeader), e.Client(r.Request)))
+	return refusal.Of(e.Logins.Fresh(r.Context(), p, r.Header.Get(dashboardv1alpha1.CodeHeader), e.Client(r)))
 }
 
 // principal is the caller where it is a KubeVisionUser: nobody else has a password or a second factor here.

@@ -104,7 +104,7 @@ func (e *Endpoints) setUp(r *routes.Request, u user.Info) (routes.Result, error)
 		return routes.Result{}, err
 	}
 	var body dashboardv1alpha1.SetupRequest
-	if err := r.ReadJSON(&body); err != nil && r.ContentLength != 0 { // nothing need be said the first time
+	if err := r.ReadJSON(&body); err != nil && r.ContentLength != 0 { // nothing need be said shortly after a login
 		return routes.Result{}, err
 	}
 	made, err := e.Logins.Setup(r.Context(), p, body.Password, e.Client(r.Request))

@@ -97,12 +97,12 @@ func (e *Endpoints) known(r *routes.Request, u user.Info) (*view, error) {
 	return &view{operator: operator}, nil
 }
 
-// manager acts as a caller who may know of the cluster, with a fresh code.
+// manager acts as a caller who may know of the cluster.
 func (e *Endpoints) manager(r *routes.Request, u user.Info) (*manage.Caller, error) {
 	if _, err := e.known(r, u); err != nil {
 		return nil, err
 	}
-	return e.Host.ConnectFresh(r, u)
+	return e.Host.Connect(r, u)
 }
 
 func (e *Endpoints) show(r *routes.Request, v *view) (routes.Result, error) {

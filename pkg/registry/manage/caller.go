@@ -25,8 +25,6 @@ import (
 type Host struct {
 	// As makes a client that acts as somebody.
 	As func(context.Context, user.Info) (client.Client, error)
-	// Fresh asks for a fresh code of the caller's second factor.
-	Fresh func(*routes.Request, user.Info) error
 	// Reviewer says what RBAC allows.
 	Reviewer *authorization.Reviewer
 }
@@ -46,14 +44,6 @@ func (h *Host) Connect(r *routes.Request, u user.Info) (*Caller, error) {
 		return nil, err
 	}
 	return &Caller{Info: u, Client: c, reviewer: h.Reviewer}, nil
-}
-
-// ConnectFresh asks for a fresh code first, where the caller has a second factor.
-func (h *Host) ConnectFresh(r *routes.Request, u user.Info) (*Caller, error) {
-	if err := h.Fresh(r, u); err != nil {
-		return nil, err
-	}
-	return h.Connect(r, u)
 }
 
 // Named is connect for routes with the name of an object in their path.

@@ -54,7 +54,9 @@ func ofSentinel(err error) error {
 	case errors.Is(err, authentication.ErrPolicy):
 		return envelope.New(dashboardv1alpha1.CodeConflict, "you must have a second factor: whoever runs KubeVision demands it")
 	case errors.Is(err, authentication.ErrPasswordRequired):
-		return reverify("send your password to replace the second factor")
+		e := reverify("send your password: a second factor is in force, or you logged in more than five minutes ago")
+		e.Field = "password"
+		return e
 	case errors.Is(err, authentication.ErrFreshCodeRequired):
 		return reverify("send a fresh code of your second factor in the header " + dashboardv1alpha1.CodeHeader)
 	case errors.Is(err, authentication.ErrSamePassword):
@@ -66,7 +68,7 @@ func ofSentinel(err error) error {
 	}
 }
 
-func reverify(message string) error {
+func reverify(message string) *envelope.Error {
 	e := envelope.New(dashboardv1alpha1.CodeTwoFactorRequired, "%s", message)
 	e.Data = dashboardv1alpha1.TwoFactorChallenge{Reverify: true}
 	return e

@@ -10,8 +10,6 @@ import (
 	"slices"
 	"strings"
 
-	"k8s.io/apiserver/pkg/authentication/user"
-
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
@@ -23,9 +21,7 @@ import (
 // Endpoints serve objects.
 type Endpoints struct {
 	Access *union.Access
-	// Fresh asks for a fresh code of the caller's second factor.
-	Fresh func(*routes.Request, user.Info) error
-	Audit *audit.Log
+	Audit  *audit.Log
 }
 
 const (

@@ -15,16 +15,17 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/registry/podmetrics"
 	"github.com/kubevision-io/kubevision/pkg/registry/target"
 	"github.com/kubevision-io/kubevision/pkg/registry/union"
+	"github.com/kubevision-io/kubevision/pkg/stepup"
 )
 
-// reading is the review of somebody who gets one object. Whoever wants the values of a Secret and has a second factor sends a fresh code.
+// reading is the review of somebody who gets one object. The values of a Secret take a fresh code.
 func (e *Endpoints) reading(r *routes.Request, u user.Info) (*union.Caller, error) {
 	reveal, err := flag(r, queryReveal)
 	if err != nil {
 		return nil, err
 	}
 	if reveal {
-		if err := e.Fresh(r, u); err != nil {
+		if err := stepup.Require(r.Context()); err != nil {
 			return nil, err
 		}
 	}

@@ -43,7 +43,7 @@ func (e *Endpoints) Routes() []routes.Route {
 			Method: http.MethodPost, Path: "/role-bindings", Operation: "createRoleBinding",
 			Doc:   "grant a role",
 			Reads: dashboardv1alpha1.CreateRoleBindingRequest{}, Returns: dashboardv1alpha1.RoleBindingEnvelope{},
-			Endpoint: routes.AsCaller(e.Host.ConnectFresh, create),
+			Endpoint: routes.AsCaller(e.Host.Connect, create),
 		},
 		{
 			Method: http.MethodGet, Path: "/role-bindings/{binding}", Operation: "getRoleBinding", Parameters: parameters,
@@ -54,12 +54,12 @@ func (e *Endpoints) Routes() []routes.Route {
 			Method: http.MethodPut, Path: "/role-bindings/{binding}", Operation: "updateRoleBinding", Parameters: parameters,
 			Doc:   "replace all of what a role binding grants",
 			Reads: dashboardv1alpha1.UpdateRoleBindingRequest{}, Returns: dashboardv1alpha1.RoleBindingEnvelope{},
-			Endpoint: routes.AsCaller(manage.Named(paramBinding, e.Host.ConnectFresh), update),
+			Endpoint: routes.AsCaller(manage.Named(paramBinding, e.Host.Connect), update),
 		},
 		{
 			Method: http.MethodDelete, Path: "/role-bindings/{binding}", Operation: "deleteRoleBinding", Parameters: parameters,
 			Doc: "take back what a role binding grants", Returns: dashboardv1alpha1.Envelope{},
-			Endpoint: routes.AsCaller(manage.Named(paramBinding, e.Host.ConnectFresh), remove),
+			Endpoint: routes.AsCaller(manage.Named(paramBinding, e.Host.Connect), remove),
 		},
 	}
 }

@@ -61,7 +61,7 @@ func (e *Endpoints) Routes() []routes.Route {
 		{
 			Method: http.MethodDelete, Path: "/sessions/{session}", Operation: "endSession", Parameters: parameters,
 			Doc: "end a session", Returns: dashboardv1alpha1.Envelope{},
-			Endpoint: routes.AsCaller(manage.Named(paramSession, e.Host.ConnectFresh), e.end),
+			Endpoint: routes.AsCaller(manage.Named(paramSession, e.Host.Connect), e.end),
 		},
 	}
 }

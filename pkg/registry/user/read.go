@@ -26,7 +26,6 @@ func (e *Endpoints) readRoutes() []routes.Route {
 		c, err := e.Host.Connect(r, u)
 		return &administrator{c}, err
 	}
-	one := func(r *routes.Request, u user.Info) (*administrator, error) { return named(r, u, e.Host.Connect) }
 	return []routes.Route{
 		{
 			Method: http.MethodGet, Path: "/users", Operation: "listUsers",
@@ -36,7 +35,7 @@ func (e *Endpoints) readRoutes() []routes.Route {
 		{
 			Method: http.MethodGet, Path: "/users/{user}", Operation: "getUser", Parameters: map[string]string{paramUser: "the name of the user"},
 			Doc: "show a user", Returns: dashboardv1alpha1.UserEnvelope{},
-			Endpoint: routes.AsCaller(one, func(r *routes.Request, a *administrator) (routes.Result, error) {
+			Endpoint: routes.AsCaller(e.administrator, func(r *routes.Request, a *administrator) (routes.Result, error) {
 				return e.show(r.Context(), a, r.Path(paramUser))
 			}),
 		},

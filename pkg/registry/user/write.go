@@ -12,11 +12,11 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
 )
 
-// writeRoutes let those make, change and delete users whom the host's RBAC lets. Each may give or take roles, and so takes a fresh code.
+// writeRoutes let those make, change and delete users whom the host's RBAC lets.
 func (e *Endpoints) writeRoutes() []routes.Route {
 	parameters := map[string]string{paramUser: "the name of the user"}
-	fresh := func(r *routes.Request, u user.Info) (*administrator, error) {
-		c, err := e.Host.ConnectFresh(r, u)
+	connect := func(r *routes.Request, u user.Info) (*administrator, error) {
+		c, err := e.Host.Connect(r, u)
 		return &administrator{c}, err
 	}
 	return []routes.Route{
@@ -24,7 +24,7 @@ func (e *Endpoints) writeRoutes() []routes.Route {
 			Method: http.MethodPost, Path: "/users", Operation: "createUser",
 			Doc:   "make a user with a password and, perhaps, a role on every cluster",
 			Reads: dashboardv1alpha1.CreateUserRequest{}, Returns: dashboardv1alpha1.UserEnvelope{},
-			Endpoint: routes.AsCaller(fresh, e.create),
+			Endpoint: routes.AsCaller(connect, e.create),
 		},
 		{
 			Method: http.MethodPut, Path: "/users/{user}", Operation: "updateUser", Parameters: parameters,

@@ -117,6 +117,21 @@ func TestEvents(t *testing.T) {
 			t.Errorf("%s is of type %s", reason, e.Type)
 		}
 	}
+	for reason, events := range found {
+		for _, e := range events {
+			if e.Namespace != system {
+				t.Errorf("%s is told in the namespace %s", reason, e.Namespace)
+			}
+			for _, hidden := range []string{"127.0.0.1", "::1", "the password is wrong", "expired or used", "pwd", "30s", "from "} {
+				if strings.Contains(e.Message, hidden) {
+					t.Errorf("%s tells of %q: %s", reason, hidden, e.Message)
+				}
+			}
+		}
+	}
+	if failed := found["LoginFailed"][0]; failed.Message != "a login failed" {
+		t.Errorf("the event of a login that failed says %q", failed.Message)
+	}
 	if message := found["PasswordReset"][0].Message; !strings.Contains(message, manager.Name) {
 		t.Errorf("the reset does not say by whom: %s", message)
 	}
@@ -181,7 +196,7 @@ func TestManyFailuresAreFewEvents(t *testing.T) {
 // TestNothingTypedIsTold: neither passwords, nor codes, nor tokens, nor the names that are nobody's, which may be passwords.
 func TestNothingTypedIsTold(t *testing.T) {
 	c, manager := direct(t), newActor(t, "admin")
-	a := newActor(t, "")
+	a := newActor(t, "admin")
 	secrets := canaries(t, a)
 	typed := map[string]string{
 		"wrong password": "wrong-4711-canary", "new password": "canary lamp orbit walnut", "weak password": "canaryweak", "reset password": "canary tundra velvet fig",
@@ -202,7 +217,7 @@ func TestNothingTypedIsTold(t *testing.T) {
 	token := challenge(t, a.User)
 	c.Call(t, verify(t, token, typed["code"])).Want(t, twoFactorFailed)
 	c.Call(t, recovery(t, token, typed["code"])).Want(t, twoFactorFailed)
-	c.Call(t, withCode(typed["header code"], management(t, a.AccessToken, "admin")["reset-2fa"])).Want(t, twoFactorFailed)
+	c.Call(t, withCode(typed["header code"], management(t, a.AccessToken, manager.Name)["reset-2fa"])).Want(t, twoFactorFailed)
 	c.Call(t, changePassword(t, a.AccessToken, a.Password, typed["new password"])).Want(t, wire.OK)
 	reset := put(t, "/users/"+a.Name+"/reset-password", map[string]string{"newPassword": typed["reset password"]})
 	c.Call(t, as(manager.AccessToken, reset)).Want(t, wire.OK)

@@ -7,7 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -155,22 +154,6 @@ func TestManagementIsForManagers(t *testing.T) {
 		}
 	}
 	c.Call(t, whoami(victim.AccessToken)).Want(t, wire.OK)
-}
-
-// TestManagementTakesAFreshCode of whoever has a second factor.
-func TestManagementTakesAFreshCode(t *testing.T) {
-	c, a := direct(t), newActor(t, "admin")
-	made := enrol(t, a)
-	for name, r := range writes(t, a.Name, host, "nothing", "nothing") {
-		if name == "POST clusters" { // as dashboards in the field send it
-			continue
-		}
-		if e := c.Call(t, as(a.AccessToken, r)).Want(t, wire.TwoFactorRequired); !strings.Contains(string(e.Data), `"reverify":true`) {
-			t.Errorf("%s does not say what is missing: %s", name, e.Data)
-		}
-	}
-	r := as(a.AccessToken, remove("/role-bindings/"+fixture.Name("nothing")))
-	c.Call(t, withCode(code(t, made.Secret, 0), r)).Want(t, wire.NotFound)
 }
 
 // TestNamesInPaths are none, or stand for something else.

@@ -96,11 +96,11 @@ func TestRightsOfThePrograms(t *testing.T) {
 		},
 		"kubevision-apiserver": {
 			"everywhere: ClusterRole system:auth-delegator",
-			"everywhere: create,patch events.k8s.io/events",
 			"everywhere: get,list,watch kubevision.io/kubevisionusers,kubevisionclusters,kubevisionrolebindings",
 			"everywhere: get,list,watch,create,update,delete kubevision.io/kubevisionsessions,kubevisionloginthrottles",
 			"in kube-system: Role extension-apiserver-authentication-reader",
 			"in kubevision-system: create /serviceaccounts/token kubevision-impersonator",
+			"in kubevision-system: create,patch events.k8s.io/events",
 			"in kubevision-system: get,list,watch,update /secrets",
 		},
 	} {

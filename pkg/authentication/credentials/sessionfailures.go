@@ -1,0 +1,93 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package credentials
+
+import (
+	"slices"
+	"time"
+
+	"github.com/kubevision-io/kubevision/pkg/authentication/throttle"
+)
+
+const (
+	// MaxSessionFailures is the number of wrong codes that end a session.
+	MaxSessionFailures = 10
+
+	// freeInSession and freeInAll are how many wrong codes cost no waiting, in one session and in all sessions of a user. The sum allows for
+	// three sessions in the hands of others before it delays the user.
+	freeInSession = 5
+	freeInAll     = 3 * MaxSessionFailures
+	// forgiveCode is the time that takes one wrong code away. A right code takes none away: whoever holds a stolen access token could go on
+	// each time that the user gives one.
+	forgiveCode = time.Hour
+	// maxSessions is how many sessions are counted. The one whose last wrong code is the oldest gives way; it still counts in the sum.
+	maxSessions = 32
+)
+
+// SessionFailures counts the wrong codes of users who are logged in: by session, and in all sessions of the user, so that neither one stolen
+// access token nor several are a way to try all codes.
+type SessionFailures struct {
+	// Sum is the count of all sessions.
+	Sum Failures `json:"sum"`
+	// Sessions are the counts by the name of the session.
+	Sessions []NamedFailures `json:"sessions,omitempty"`
+}
+
+// Failures is a number of wrong codes and the time of the last one.
+type Failures struct {
+	Number int       `json:"number"`
+	Last   time.Time `json:"last"`
+}
+
+// NamedFailures are the failures of a session.
+type NamedFailures struct {
+	Failures `json:",inline"`
+
+	Name string `json:"name"`
+}
+
+func sessionPolicy() throttle.Policy {
+	return throttle.Policy{Free: freeInSession, Forgive: forgiveCode}
+}
+func sumPolicy() throttle.Policy { return throttle.Policy{Free: freeInAll, Forgive: forgiveCode} }
+
+func (f Failures) counter() throttle.Counter {
+	return throttle.Counter{Failures: f.Number, Last: f.Last}
+}
+
+func (f Failures) add(p throttle.Policy, now time.Time) Failures {
+	counter := p.Add(f.counter(), now)
+	return Failures{Number: counter.Failures, Last: counter.Last}
+}
+
+func (s *SessionFailures) of(session string) Failures {
+	if i := slices.IndexFunc(s.Sessions, func(n NamedFailures) bool { return n.Name == session }); i >= 0 {
+		return s.Sessions[i].Failures
+	}
+	return Failures{}
+}
+
+// Wait returns how long the session must wait before a code is looked at.
+func (s *SessionFailures) Wait(session string, now time.Time) time.Duration {
+	return max(sessionPolicy().Wait(s.of(session).counter(), now), sumPolicy().Wait(s.Sum.counter(), now))
+}
+
+// Exhausted returns whether the session has given too many wrong codes to go on.
+func (s *SessionFailures) Exhausted(session string, now time.Time) bool {
+	return sessionPolicy().At(s.of(session).counter(), now).Failures >= MaxSessionFailures
+}
+
+// Add counts a wrong code.
+func (s *SessionFailures) Add(session string, now time.Time) {
+	counted := NamedFailures{Name: session, Failures: s.of(session).add(sessionPolicy(), now)}
+	s.Sum = s.Sum.add(sumPolicy(), now)
+	s.Sessions = slices.DeleteFunc(s.Sessions, func(n NamedFailures) bool {
+		return n.Name == session || sessionPolicy().At(n.counter(), now).Failures == 0
+	})
+	if len(s.Sessions) >= maxSessions {
+		slices.SortFunc(s.Sessions, func(a, b NamedFailures) int { return a.Last.Compare(b.Last) })
+		s.Sessions = s.Sessions[len(s.Sessions)-maxSessions+1:]
+	}
+	s.Sessions = append(s.Sessions, counted)
+}

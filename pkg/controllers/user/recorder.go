@@ -1,0 +1,25 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package user
+
+import (
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/client-go/tools/events"
+
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/authentication/audit"
+)
+
+// recorder writes the events of users where those about their logins are.
+type recorder struct {
+	events.EventRecorder
+}
+
+// Eventf writes an event.
+func (r recorder) Eventf(regarding, related runtime.Object, eventType, reason, action, note string, args ...any) {
+	if u, ok := regarding.(*kubevisionv1alpha1.KubeVisionUser); ok {
+		regarding = audit.Reference(u)
+	}
+	r.EventRecorder.Eventf(regarding, related, eventType, reason, action, note, args...)
+}

@@ -1,0 +1,104 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package stepup
+
+import (
+	"fmt"
+	"io"
+	"net/http"
+	"path"
+	"slices"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/apiserver/pkg/endpoints/request"
+	kjson "sigs.k8s.io/json"
+)
+
+// Request is a request to a cluster's API server.
+type Request struct {
+	// Method is the HTTP method.
+	Method string
+	// Group, Resource and Subresource name the kind of objects.
+	Group, Resource, Subresource string
+	// Namespace is empty for objects without a namespace.
+	Namespace string
+	// DryRun is true if the API server persists nothing.
+	DryRun bool
+	// Body is the body of a write to Secrets.
+	Body []byte
+}
+
+// reads is true for methods that change nothing.
+func (r Request) reads() bool {
+	return r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodOptions
+}
+
+// Sensitive returns whether an HTTP request takes a fresh code. A write whose path, query or body is not understood does.
+func Sensitive(r *http.Request) bool {
+	parsed, ok := parse(r)
+	if !ok {
+		return !Request{Method: r.Method}.reads()
+	}
+	return parsed.Sensitive()
+}
+
+// parse reads a request the way kube-apiserver does. It returns false for a path that kube-apiserver could read otherwise.
+func parse(r *http.Request) (Request, bool) {
+	if r.URL.RawPath != "" || r.URL.Opaque != "" || path.Clean(r.URL.Path) != strings.TrimSuffix(r.URL.Path, "/") {
+		return Request{}, false
+	}
+	factory := request.RequestInfoFactory{APIPrefixes: sets.NewString("api", "apis"), GrouplessAPIPrefixes: sets.NewString("api")}
+	info, err := factory.NewRequestInfo(r)
+	if err != nil || !info.IsResourceRequest {
+		return Request{}, false
+	}
+	out := Request{
+		Method: r.Method, Group: info.APIGroup, Resource: info.Resource, Subresource: info.Subresource, Namespace: info.Namespace,
+	}
+	if !out.reads() && (info.Verb == "proxy" || info.Verb == "watch") { // verbs in the path, which no client of ours uses
+		return Request{}, false
+	}
+	if r.Method == http.MethodDelete || (out.isSecret() && !out.reads()) {
+		if out.Body, err = body(r); err != nil {
+			return Request{}, false
+		}
+	}
+	out.DryRun = dryRun(r, out.Body)
+	return out, true
+}
+
+// body reads the body and leaves it for others to read.
+func body(r *http.Request) ([]byte, error) {
+	if r.Body == nil || r.Body == http.NoBody {
+		return nil, nil
+	}
+	if r.GetBody == nil {
+		return nil, fmt.Errorf("the body of %s %s can be read once only", r.Method, r.URL.Path)
+	}
+	unread, err := r.GetBody()
+	if err != nil {
+		return nil, fmt.Errorf("copying the body: %w", err)
+	}
+	defer unread.Close() //nolint:errcheck // nothing was written
+	read, err := io.ReadAll(unread)
+	if err != nil {
+		return nil, fmt.Errorf("reading the body: %w", err)
+	}
+	return read, nil
+}
+
+// dryRun returns whether the API server takes the request for a dry run. It ignores the query of a deletion that has a body.
+func dryRun(r *http.Request, body []byte) bool {
+	all := []string{metav1.DryRunAll}
+	if r.Method != http.MethodDelete || len(body) == 0 {
+		return slices.Equal(r.URL.Query()["dryRun"], all)
+	}
+	var options metav1.DeleteOptions
+	if err := kjson.UnmarshalCaseSensitivePreserveInts(body, &options); err != nil {
+		return false
+	}
+	return slices.Equal(options.DryRun, all)
+}

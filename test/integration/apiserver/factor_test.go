@@ -1,0 +1,173 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package apiserver_test
+
+import (
+	"encoding/json"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/kubevision-io/kubevision/test/conformance/fixture"
+	"github.com/kubevision-io/kubevision/test/conformance/wire"
+)
+
+func setup(t *testing.T, token, password string) wire.Request {
+	t.Helper()
+	body := map[string]string{}
+	if password != "" {
+		body["password"] = password
+	}
+	return as(token, post(t, "/auth/2fa/setup", body))
+}
+
+// since is an access token of a login so long ago; it does not tell for a negative time.
+func since(t *testing.T, raw string, ago time.Duration) string {
+	t.Helper()
+	token := fixture.Take(t, raw)
+	claims := map[string]any{"auth_time": time.Now().Add(-ago).Unix()}
+	if ago < 0 {
+		claims["auth_time"] = nil
+	}
+	return token.With(claims).Sign(t, set().SigningKey(t, token.Header["kid"]))
+}
+
+// TestATokenAloneEnrolsNothing: a stolen access token is no way to a second factor, whatever the owner does meanwhile.
+func TestATokenAloneEnrolsNothing(t *testing.T) {
+	c := direct(t)
+	refused := func(t *testing.T, token string) {
+		t.Helper()
+		e := c.Call(t, setup(t, token, "")).Want(t, wire.TwoFactorRequired)
+		if e.Meta.Field != "password" || !strings.Contains(string(e.Data), `"reverify":true`) {
+			t.Errorf("the answer does not say what is missing: %+v %s", e.Meta, e.Data)
+		}
+	}
+	t.Run("the first one", func(t *testing.T) {
+		a := newActor(t, "")
+		if _, ok := fixture.Take(t, a.AccessToken).Claims["auth_time"].(float64); !ok {
+			t.Error("the access token does not tell when the login was")
+		}
+		for _, ago := range []time.Duration{5*time.Minute + 2*time.Second, time.Hour, -1} {
+			refused(t, since(t, a.AccessToken, ago))
+		}
+		old := since(t, a.AccessToken, time.Hour)
+		c.Call(t, as(old, post(t, "/auth/2fa/enable", map[string]string{"code": "000000"}))).Want(t, wire.Conflict)
+		c.Call(t, setup(t, old, "wrong")).Want(t, twoFactorFailed)
+		c.Call(t, setup(t, old, a.Password)).Want(t, wire.OK)
+		c.Call(t, setup(t, since(t, a.AccessToken, 4*time.Minute), "")).Want(t, wire.OK)
+	})
+	t.Run("after a refresh", func(t *testing.T) {
+		a := newActor(t, "")
+		time.Sleep(1100 * time.Millisecond)
+		renewed := renewed(t, c.Call(t, refresh(t, a.RefreshToken)))
+		before, after := fixture.Take(t, a.AccessToken).Claims["auth_time"], fixture.Take(t, renewed.AccessToken).Claims["auth_time"]
+		if late, ok := after.(float64); !ok || late > before.(float64)+1 {
+			t.Errorf("auth_time was %v and is %v", before, after)
+		}
+	})
+	t.Run("one that is required", func(t *testing.T) {
+		a := newActor(t, "")
+		if _, stderr, err := kubectl(t, "", "patch", "kvu", a.Name, "--type=merge", "-p", `{"spec":{"twoFactor":"Required"}}`); err != nil {
+			t.Fatalf("%v: %s", err, stderr)
+		}
+		soon(t, c, wire.TwoFactorRequired, whoami(a.AccessToken))
+		refused(t, since(t, a.AccessToken, time.Hour))
+	})
+	t.Run("one in force", func(t *testing.T) {
+		a := newActor(t, "")
+		enrol(t, a)
+		refused(t, a.AccessToken)
+		c.Call(t, as(a.AccessToken, post(t, "/auth/2fa/enable", map[string]string{"code": "000000"}))).Want(t, wire.Conflict)
+	})
+	t.Run("another session's", func(t *testing.T) {
+		a := newActor(t, "")
+		other := a.User.Login(t, c, wire.DirectPath)
+		var made enrolment
+		c.Call(t, setup(t, other.AccessToken, "")).Want(t, wire.OK).Into(t, &made)
+		right := map[string]string{"code": code(t, made.Secret, 0)}
+		c.Call(t, as(a.AccessToken, post(t, "/auth/2fa/enable", right))).Want(t, wire.Conflict)
+		c.Call(t, as(other.AccessToken, post(t, "/auth/2fa/enable", right))).Want(t, wire.OK)
+	})
+	t.Run("wrong passwords", func(t *testing.T) {
+		a := newActor(t, "")
+		other := a.User.Login(t, c, wire.DirectPath)
+		for range freeFailures {
+			c.Call(t, setup(t, a.AccessToken, "wrong")).Want(t, twoFactorFailed)
+		}
+		c.Call(t, setup(t, a.AccessToken, a.Password)).Want(t, wire.TooManyRequests)
+		c.Call(t, changePassword(t, a.AccessToken, a.Password, anotherPassword)).Want(t, wire.TooManyRequests) // they are counted together
+		c.Call(t, right(a.User)).Want(t, wire.OK)
+		c.Call(t, setup(t, other.AccessToken, a.Password)).Want(t, wire.OK)
+	})
+}
+
+// TestWrongFreshCodesKeepNobodyOut: they count by session, end the session that gives too many, and leave logins and other sessions alone.
+func TestWrongFreshCodesKeepNobodyOut(t *testing.T) {
+	c, a := direct(t), newActor(t, "admin")
+	made := enrol(t, a)
+	wrongs := []func() wire.Request{
+		func() wire.Request { return withCode("000000", as(a.AccessToken, remove("/users/"+a.Name))) },
+		func() wire.Request {
+			return as(a.AccessToken, post(t, "/auth/2fa/disable", map[string]string{"code": "000000"}))
+		},
+		func() wire.Request {
+			return as(a.AccessToken, post(t, "/auth/2fa/recovery-codes", map[string]string{"code": "000000"}))
+		},
+	}
+	for i := range freeFailures {
+		e := c.Call(t, wrongs[i%len(wrongs)]()).Want(t, twoFactorFailed)
+		if waits := e.Meta.RetryAfterSeconds > 0; waits != (i == freeFailures-1) {
+			t.Errorf("after %d wrong codes the next waits for %d s", i+1, e.Meta.RetryAfterSeconds)
+		}
+	}
+	right := code(t, made.Secret, 0)
+	c.Call(t, withCode(right, as(a.AccessToken, remove("/users/"+fixture.Name("nobody"))))).Want(t, wire.UserNotFound) // no code is looked at
+	e := c.Call(t, as(a.AccessToken, post(t, "/auth/2fa/recovery-codes", map[string]string{"code": right}))).Want(t, twoFactorFailed)
+	if e.Meta.RetryAfterSeconds < 1 {
+		t.Error("the right code need not wait after five wrong ones")
+	}
+	login := renewed(t, c.Call(t, verify(t, challenge(t, a.User), right))) // the owner gets in, with the code that was not looked at
+	c.Call(t, as(login.AccessToken, post(t, "/auth/2fa/recovery-codes", map[string]string{"code": right}))).Want(t, twoFactorFailed)
+	c.Call(t, as(login.AccessToken, post(t, "/auth/2fa/recovery-codes", map[string]string{"code": code(t, made.Secret, 1)}))).Want(t, wire.OK)
+
+	for range 5 { // each time after the wait
+		secret := storedCredentials(t, a.User)
+		secret.Data["secondFactor"] = earlier(t, secret.Data["secondFactor"], 16*time.Minute)
+		if err := env.Client.Update(t.Context(), secret); err != nil {
+			t.Fatal(err)
+		}
+		c.Call(t, wrongs[0]()).Want(t, twoFactorFailed)
+	}
+	dead(t, a.Login, c)
+	c.Call(t, whoami(login.AccessToken)).Want(t, wire.OK)
+	found := tells(t, a.User, "FreshCodeFailed", "FreshCodeBlocked", "SessionEnded")
+	if len(found["SecondFactorFailed"]) > 0 {
+		t.Error("the events tell of a login that failed")
+	}
+}
+
+// earlier moves the times of all wrong codes back, so that the waits are over.
+func earlier(t *testing.T, text []byte, ago time.Duration) []byte {
+	t.Helper()
+	var factor map[string]any
+	if err := json.Unmarshal(text, &factor); err != nil {
+		t.Fatal("the second factor is not JSON")
+	}
+	counts, ok := factor["inSessions"].(map[string]any)
+	if !ok {
+		t.Fatal("no wrong code was counted")
+	}
+	last := time.Now().Add(-ago).UTC().Format(time.RFC3339)
+	sessions, _ := counts["sessions"].([]any)
+	for _, count := range append([]any{counts["sum"]}, sessions...) {
+		if fields, ok := count.(map[string]any); ok {
+			fields["last"] = last
+		}
+	}
+	out, err := json.Marshal(factor)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
