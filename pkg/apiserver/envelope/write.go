@@ -8,16 +8,24 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"k8s.io/apiserver/pkg/audit"
 	"k8s.io/klog/v2"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/redact"
 )
 
 // Raw is data that is JSON already and is sent as it is.
 type Raw []byte
+
+// The largest parts of an envelope that repeat what a client or a cluster has sent.
+const (
+	maxField    = 1 << 10
+	maxWarnings = 64
+)
 
 const auditAnnotationPrefix = dashboardv1alpha1.GroupName + "/"
 
@@ -36,17 +44,29 @@ func WriteError(ctx context.Context, w http.ResponseWriter, err error) {
 	e := As(err)
 	logger := klog.FromContext(ctx)
 	if e.Code >= dashboardv1alpha1.CodeInternal {
-		logger.Error(err, "Request failed", "code", e.Code)
+		logger.Error(nil, "Request failed", "code", e.Code, "err", redact.Cut(err.Error()))
 	} else {
-		logger.V(3).Info("Request refused", "code", e.Code, "reason", err.Error())
+		logger.V(3).Info("Request refused", "code", e.Code, "reason", redact.Cut(err.Error()))
 	}
 	body, err := encode(e.Data)
 	if err != nil {
 		logger.Error(err, "Encoding the data of an error")
 		body = []byte("null")
 	}
-	meta := dashboardv1alpha1.Meta{Field: e.Field, RetryAfterSeconds: e.RetryAfterSeconds}
+	meta := dashboardv1alpha1.Meta{Field: redact.CutTo(e.Field, maxField), RetryAfterSeconds: e.RetryAfterSeconds}
 	write(ctx, w, dashboardv1alpha1.Header{Code: e.Code, Message: e.Message}, body, meta)
+}
+
+// cutAll bounds texts that clusters have written.
+func cutAll(texts []string) []string {
+	if len(texts) > maxWarnings {
+		texts = append(slices.Clone(texts[:maxWarnings]), fmt.Sprintf("and %d more", len(texts)-maxWarnings))
+	}
+	out := make([]string, 0, len(texts))
+	for _, text := range texts {
+		out = append(out, redact.Cut(text))
+	}
+	return out
 }
 
 func encode(data any) ([]byte, error) {
@@ -68,11 +88,12 @@ func write(ctx context.Context, w http.ResponseWriter, header dashboardv1alpha1.
 	}
 	audit.AddAuditAnnotations(ctx, auditAnnotationPrefix+"code", strconv.Itoa(int(header.Code)), auditAnnotationPrefix+"request-id", meta.RequestID)
 
-	message, err := json.Marshal(header.Message)
+	message, err := json.Marshal(redact.Cut(header.Message))
 	if err != nil { // cannot happen: a string is always JSON
 		logger.Error(err, "Encoding the message")
 		message = []byte(`""`)
 	}
+	meta.Warnings = cutAll(meta.Warnings)
 	metaJSON, err := json.Marshal(meta)
 	if err != nil { // cannot happen: strings and numbers only
 		logger.Error(err, "Encoding the meta")
