@@ -22,15 +22,28 @@ var (
 // Budget is a number of bytes that holders share. One may have as many as are left: alone half of all, beside n others who have as many a share
 // of one in n+2. So something is left for whoever comes next, and nobody waits for anybody.
 type Budget struct {
-	total int64
+	Options
 
 	mu   sync.Mutex
 	used int64
 	held map[string]int64
 }
 
+// Options are the numbers of a budget.
+type Options struct {
+	// Total is the number of bytes.
+	Total int64
+	// Share is the largest number that one holder may have; 0 is no limit beside the part of what is left.
+	Share int64
+	// Step is the number of bytes that accounts take at a time, so that few bytes do not cost a turn at the budget each.
+	Step int64
+}
+
 // New makes a budget of so many bytes.
-func New(total int64) *Budget { return &Budget{total: total, held: map[string]int64{}} }
+func New(total int64) *Budget { return NewShared(Options{Total: total, Step: step}) }
+
+// NewShared makes a budget.
+func NewShared(o Options) *Budget { return &Budget{Options: o, held: map[string]int64{}} }
 
 // Used is the number of bytes that are held.
 func (b *Budget) Used() int64 {
@@ -44,10 +57,13 @@ func (b *Budget) Account(holder string, limit int64) *Account {
 	return &Account{budget: b, holder: holder, limit: limit}
 }
 
+func (b *Budget) rounded(n int64) int64 { return n / b.Step * b.Step }
+
 func (b *Budget) take(holder string, n int64) error {
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	if b.held[holder]+n > b.total-b.used {
+	held := b.held[holder] + n
+	if held > b.Total-b.used || (b.Share > 0 && held > b.Share) {
 		return errShare
 	}
 	b.used += n
@@ -76,7 +92,7 @@ type Account struct {
 	closed bool
 }
 
-// step is the number of bytes that an account takes at a time, so that few bytes do not cost a turn at the budget each.
+// step is the Step of budgets that do not say.
 const step = 64 << 10
 
 // Take asks for n more bytes. It returns ErrExceeded where the holder may not have them, and after Close.
@@ -94,7 +110,7 @@ func (a *Account) Take(n int64) error {
 		return nil
 	}
 	wanted := n - a.spare
-	rounded := (wanted + step - 1) / step * step
+	rounded := a.budget.rounded(wanted + a.budget.Step - 1)
 	if a.limit > 0 && a.taken+wanted > a.limit {
 		return errLimit
 	}
@@ -117,7 +133,7 @@ func (a *Account) Give(n int64) {
 		return
 	}
 	a.spare += n
-	if whole := a.spare / step * step; whole > 0 {
+	if whole := a.budget.rounded(a.spare); whole > 0 {
 		a.spare -= whole
 		a.taken -= whole
 		a.budget.give(a.holder, whole)

@@ -166,7 +166,9 @@ func standsIn(text, value string) bool {
 	}
 }
 
-func inWord(r rune) bool { return r == '_' || (r != utf8.RuneError && (unicode.IsLetter(r) || unicode.IsDigit(r))) }
+func inWord(r rune) bool {
+	return r == '_' || (r != utf8.RuneError && (unicode.IsLetter(r) || unicode.IsDigit(r)))
+}
 
 // Cut is a text of at most MaxText bytes that ends between two characters.
 func Cut(text string) string { return CutTo(text, MaxText) }

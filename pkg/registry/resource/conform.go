@@ -6,7 +6,6 @@ package resource
 import (
 	"context"
 	"errors"
-	"io"
 	"regexp"
 	"strings"
 
@@ -42,9 +41,9 @@ func (m manifestObject) metadata() manifestObject {
 
 // readManifest reads the body, and the target that both the URL and the body are about.
 func readManifest(r *routes.Request, caller *clusters.Caller, verb string) (target.Target, manifestObject, error) {
-	body, err := io.ReadAll(r.Body)
+	body, err := r.ReadBody()
 	if err != nil {
-		return target.Target{}, nil, envelope.Invalid("body", "the body could not be read").Because(err)
+		return target.Target{}, nil, err
 	}
 	t, err := target.Read(r, caller, verb)
 	if err != nil {
