@@ -31,6 +31,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authentication/throttle"
 	"github.com/kubevision-io/kubevision/pkg/authentication/token"
 	"github.com/kubevision-io/kubevision/pkg/authorization"
+	"github.com/kubevision-io/kubevision/pkg/budget"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 	"github.com/kubevision-io/kubevision/pkg/clusters/dial"
 	accessregistry "github.com/kubevision-io/kubevision/pkg/registry/access"
@@ -168,8 +169,10 @@ func (c *Config) routes(ctx context.Context, s *state, clients *clientFinder) (*
 	if err != nil {
 		return nil, nil, err
 	}
+	memory := budget.New(c.ExtraConfig.ResponseBytesInFlight)
 	connections, err := clusters.NewConnections(ctx, clusters.Options{
 		Config: s.config, Cache: s.cache, Secrets: s.secrets, Live: s.client, Bound: s.bound, Policy: c.ExtraConfig.ClusterAddresses,
+		Memory: memory,
 	})
 	if err != nil {
 		return nil, nil, err
@@ -201,7 +204,7 @@ func (c *Config) routes(ctx context.Context, s *state, clients *clientFinder) (*
 	searchEndpoints := search.New(readable)
 	compareEndpoints := &compare.Endpoints{Access: access}
 
-	table := &routes.Table{PerUser: c.ExtraConfig.RequestsPerUser}
+	table := &routes.Table{PerUser: c.ExtraConfig.RequestsPerUser, Memory: memory}
 	for _, family := range [][]routes.Route{
 		authEndpoints.Routes(),     //nolint:contextcheck // handlers take the context of their request
 		userEndpoints.Routes(),     //nolint:contextcheck // as above

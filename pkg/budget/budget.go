@@ -53,7 +53,11 @@ func (b *Budget) Used() int64 {
 }
 
 // Account is an account of a holder, for one request, that may take at most limit bytes; 0 is no limit of its own. It must be closed.
+// A nil budget has nil accounts.
 func (b *Budget) Account(holder string, limit int64) *Account {
+	if b == nil {
+		return nil
+	}
 	return &Account{budget: b, holder: holder, limit: limit}
 }
 

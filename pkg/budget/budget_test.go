@@ -101,7 +101,7 @@ func TestConcurrentHolders(t *testing.T) {
 
 func TestReader(t *testing.T) {
 	a := New(total).Account("holder", step)
-	read, err := io.ReadAll(Reader(io.NopCloser(strings.NewReader(strings.Repeat("x", 4*step))), a))
+	read, err := io.ReadAll(Reader(io.NopCloser(strings.NewReader(strings.Repeat("x", 4*step))), a, Buffered))
 	if !errors.Is(err, ErrExceeded) || len(read) > step {
 		t.Errorf("%d bytes were read: %v", len(read), err)
 	}

@@ -18,6 +18,7 @@ import (
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
+	"github.com/kubevision-io/kubevision/pkg/budget"
 )
 
 // Route is one endpoint: a method, a path below the API's root, and what documents it in OpenAPI.
@@ -48,6 +49,8 @@ type Route struct {
 type Table struct {
 	// PerUser is how many requests of one user may be in flight; DefaultPerUser where it is 0.
 	PerUser int
+	// Memory is what requests may hold of clusters' answers; nil is no bound.
+	Memory *budget.Budget
 
 	routes []Route
 }
@@ -98,7 +101,7 @@ func (t *Table) DuringPasswordChange(method, path string) bool {
 func (t *Table) Install(ws *restful.WebService) {
 	fair := &fairness{limit: cmp.Or(t.PerUser, DefaultPerUser)}
 	for _, r := range t.routes {
-		b := ws.Method(r.Method).Path(r.Path).To(r.serve(fair)).Operation(r.Operation).Doc(r.Doc).
+		b := ws.Method(r.Method).Path(r.Path).To(r.serve(fair, t.Memory)).Operation(r.Operation).Doc(r.Doc).
 			Produces("application/json").Consumes("*/*").
 			Returns(http.StatusOK, "An envelope; its code says what happened.", r.Returns)
 		if stronger := t.stronger(r); len(stronger) > 0 {
@@ -123,7 +126,7 @@ func (t *Table) Install(ws *restful.WebService) {
 // handlerTimeout ends a handler before the library would end the request, which it could not do with an envelope.
 const handlerTimeout = 55 * time.Second
 
-func (r Route) serve(fair *fairness) restful.RouteFunction {
+func (r Route) serve(fair *fairness, memory *budget.Budget) restful.RouteFunction {
 	return func(req *restful.Request, resp *restful.Response) {
 		ctx, cancel := context.WithTimeout(req.Request.Context(), handlerTimeout)
 		defer cancel()
@@ -136,6 +139,9 @@ func (r Route) serve(fair *fairness) restful.RouteFunction {
 			return
 		}
 		defer leave()
+		account := memory.Account(holder(ctx), 0)
+		defer account.Close()
+		ctx = budget.With(ctx, account)
 		data, meta, err := r.Endpoint.serve(&Request{Request: req.Request.WithContext(ctx), path: req.PathParameters()})
 		if err != nil {
 			envelope.WriteError(ctx, resp.ResponseWriter, err)
