@@ -18,6 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	genericapiserver "k8s.io/apiserver/pkg/server"
+	genericfilters "k8s.io/apiserver/pkg/server/filters"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/utils/clock"
 
@@ -30,6 +31,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authentication/throttle"
 	"github.com/kubevision-io/kubevision/pkg/authentication/token"
 	"github.com/kubevision-io/kubevision/pkg/authorization"
+	"github.com/kubevision-io/kubevision/pkg/budget"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 	"github.com/kubevision-io/kubevision/pkg/clusters/dial"
 	accessregistry "github.com/kubevision-io/kubevision/pkg/registry/access"
@@ -65,6 +67,10 @@ type ExtraConfig struct {
 	AccessTokenTTL time.Duration
 	// PasswordHashes is how many passwords are hashed at once; each holds 19 MiB.
 	PasswordHashes int
+	// BodyBytesInFlight is how many bytes of bodies may be in memory.
+	BodyBytesInFlight int64
+	// ResponseBytesInFlight is how many bytes of what clusters have answered may be in memory.
+	ResponseBytesInFlight int64
 	// RequestsPerUser is how many requests of one user may be in flight.
 	RequestsPerUser int
 	// LoginFailuresPerAddress is how many logins may fail from one address before the next must wait.
@@ -123,8 +129,9 @@ func (c *Config) Complete(ctx context.Context) (CompletedConfig, error) {
 		tokens: tokens, frontProxy: frontProxy, delegated: generic.Authentication.Authenticator, table: table,
 	}
 	generic.Authorization.Authorizer = requestAuthorizer{generic.Authorization.Authorizer}
+	bodies := filters.NewBodies(c.ExtraConfig.BodyBytesInFlight, func(r *http.Request) string { return clients.address(r).String() })
 	generic.BuildHandlerChainFunc = func(handler http.Handler, c *genericapiserver.Config) http.Handler {
-		return filters.WithEnvelope(genericapiserver.DefaultBuildHandlerChain(handler, c), clients.isKubeAPIServer)
+		return filters.WithEnvelope(chains(handler, c, bodies), clients.isKubeAPIServer)
 	}
 	// Nothing here calls the server over its loopback, so that nobody needs to be let in by that token.
 	generic.LoopbackClientConfig.BearerToken = ""
@@ -134,6 +141,22 @@ func (c *Config) Complete(ctx context.Context) (CompletedConfig, error) {
 	audit.RegisterMetrics()
 	password.RegisterMetrics()
 	return CompletedConfig{&completedConfig{generic: generic.Complete(), config: c, state: state, table: table, codecs: codecs}}, nil
+}
+
+// chains is the library's chain twice: as it is, and for what is enveloped with the limit of requests in progress behind the reading of the body.
+func chains(handler http.Handler, c *genericapiserver.Config, bodies *filters.Bodies) http.Handler {
+	inFlight := genericfilters.WithMaxInFlightLimit(handler, c.MaxRequestsInFlight, c.MaxMutatingRequestsInFlight, c.LongRunningFunc)
+	own := *c
+	own.MaxRequestsInFlight, own.MaxMutatingRequestsInFlight = 0, 0
+	enveloped := genericapiserver.DefaultBuildHandlerChain(filters.WithBody(inFlight, bodies), &own)
+	others := genericapiserver.DefaultBuildHandlerChain(handler, c)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if filters.UnderAPI(r.URL.Path) {
+			enveloped.ServeHTTP(w, r)
+			return
+		}
+		others.ServeHTTP(w, r)
+	})
 }
 
 // routes puts the endpoints together.
@@ -146,8 +169,10 @@ func (c *Config) routes(ctx context.Context, s *state, clients *clientFinder) (*
 	if err != nil {
 		return nil, nil, err
 	}
+	memory := budget.New(c.ExtraConfig.ResponseBytesInFlight)
 	connections, err := clusters.NewConnections(ctx, clusters.Options{
 		Config: s.config, Cache: s.cache, Secrets: s.secrets, Live: s.client, Bound: s.bound, Policy: c.ExtraConfig.ClusterAddresses,
+		Memory: memory,
 	})
 	if err != nil {
 		return nil, nil, err
@@ -179,7 +204,7 @@ func (c *Config) routes(ctx context.Context, s *state, clients *clientFinder) (*
 	searchEndpoints := search.New(readable)
 	compareEndpoints := &compare.Endpoints{Access: access}
 
-	table := &routes.Table{PerUser: c.ExtraConfig.RequestsPerUser, Prove: authEndpoints.Prove}
+	table := &routes.Table{PerUser: c.ExtraConfig.RequestsPerUser, Prove: authEndpoints.Prove, Memory: memory}
 	for _, family := range [][]routes.Route{
 		authEndpoints.Routes(),     //nolint:contextcheck // handlers take the context of their request
 		userEndpoints.Routes(),     //nolint:contextcheck // as above

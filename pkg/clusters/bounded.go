@@ -15,6 +15,13 @@ import (
 const (
 	// maxResponseBytes is the largest response of a cluster that is read: seven times a list of 5,000 Pods.
 	maxResponseBytes = 256 << 20
+	// maxErrorBytes is the largest response that says that something failed: all of it is held, and some of it repeated.
+	maxErrorBytes = 256 << 10
+	// maxDiscoveryBytes is the largest document of discovery: that of two thousand CustomResourceDefinitions has 2 MiB.
+	maxDiscoveryBytes = 8 << 20
+	// maxUnreadBytes is how much of a response may arrive before it is read, on an HTTP/2 connection with maxAtOnce of them.
+	maxUnreadBytes = 256 << 10
+
 	// maxRetryAfter is the longest that a cluster may ask to be left alone for before a call is made again. Who is asked to come back later
 	// than that fails now.
 	maxRetryAfter = 5 * time.Second
@@ -47,8 +54,20 @@ func (b *bounded) RoundTrip(r *http.Request) (*http.Response, error) {
 	if seconds, err := strconv.Atoi(response.Header.Get(retryAfterHeader)); err != nil || seconds > int(maxRetryAfter.Seconds()) {
 		response.Header.Del(retryAfterHeader)
 	}
-	response.Body = &boundedBody{ReadCloser: response.Body, left: b.bytes, done: cancel}
+	left := b.bytes
+	if response.StatusCode >= http.StatusBadRequest {
+		left = min(left, maxErrorBytes)
+	}
+	response.Body = &boundedBody{ReadCloser: response.Body, left: left, done: cancel}
 	return response, nil
+}
+
+// windows bounds what is received before it is read, so that responses that wait for their turn are not in memory.
+func windows() http.HTTP2Config {
+	return http.HTTP2Config{
+		SendPingTimeout: pingAfter, PingTimeout: pingTimeout,
+		MaxReceiveBufferPerStream: maxUnreadBytes, MaxReceiveBufferPerConnection: maxAtOnce * maxUnreadBytes,
+	}
 }
 
 func isWatch(r *http.Request) bool {

@@ -60,7 +60,7 @@ func (c *Caller) Do(ctx context.Context, call Call) (Answer, error) {
 
 // Stream is Do for an answer that is read while it comes. The reader must be closed.
 func (c *Caller) Stream(ctx context.Context, call Call) (io.ReadCloser, error) {
-	return c.request(call).Stream(ctx)
+	return c.request(call).Stream(streamed(ctx))
 }
 
 func (c *Caller) request(call Call) *rest.Request {

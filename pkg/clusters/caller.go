@@ -19,6 +19,7 @@ import (
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/authorization/review"
+	"github.com/kubevision-io/kubevision/pkg/budget"
 )
 
 // Caller acts on one cluster as one user.
@@ -34,7 +35,8 @@ func newCaller(c *Connection, name string, groups []string) (*Caller, error) {
 	if name == "" {
 		return nil, errors.New("there is no client without a user")
 	}
-	asUser := transport.NewImpersonatingRoundTripper(transport.ImpersonationConfig{UserName: name, Groups: groups}, c.transport)
+	asUser := transport.NewImpersonatingRoundTripper(transport.ImpersonationConfig{UserName: name, Groups: groups},
+		&charged{next: c.transport, each: budget.Buffered})
 	httpClient := &http.Client{Transport: &sensitive{next: asUser}, Timeout: callTimeout, CheckRedirect: refuseRedirect}
 	restClient, err := rest.UnversionedRESTClientForConfigAndClient(c.config, httpClient)
 	if err != nil {

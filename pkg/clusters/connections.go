@@ -9,11 +9,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
+	utilnet "k8s.io/apimachinery/pkg/util/net"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/kubernetes"
@@ -24,11 +26,14 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/budget"
 	"github.com/kubevision-io/kubevision/pkg/clusters/dial"
 )
 
 // callTimeout ends a call to a cluster that does not answer.
 const callTimeout = 30 * time.Second
+
+const hostKeepAlive = 30 * time.Second
 
 var (
 	// ErrNotRegistered is a cluster that there is no KubeVisionCluster for.
@@ -62,6 +67,8 @@ type Options struct {
 	Bound *Bound
 	// Policy says which addresses may be dialled.
 	Policy dial.Policy
+	// Memory is what discoveries may hold; nil is no bound.
+	Memory *budget.Budget
 }
 
 // NewConnections connects to the host, and to the other clusters when they are asked for.
@@ -70,11 +77,11 @@ func NewConnections(ctx context.Context, o Options) (*Connections, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making a client for the host: %w", err)
 	}
-	host, err := connect(o.Config, newTokenSource(kube.CoreV1()), o.Bound)
+	host, err := connect(o, newTokenSource(kube.CoreV1()))
 	if err != nil {
 		return nil, fmt.Errorf("connecting to the host: %w", err)
 	}
-	m := &members{secrets: o.Secrets, live: o.Live, policy: o.Policy, bound: o.Bound, open: map[string]*openMember{}}
+	m := &members{secrets: o.Secrets, live: o.Live, policy: o.Policy, bound: o.Bound, memory: o.Memory, open: map[string]*openMember{}}
 	if err := m.watch(ctx, o.Cache, o.Secrets); err != nil {
 		return nil, err
 	}
@@ -138,15 +145,39 @@ type Connection struct {
 }
 
 // connect makes a connection to the host.
-func connect(config *rest.Config, tokens *tokenSource, bound *Bound) (*Connection, error) {
-	anonymous := rest.AnonymousClientConfig(config)
+func connect(o Options, tokens *tokenSource) (*Connection, error) {
+	anonymous := rest.AnonymousClientConfig(o.Config)
 	anonymous.Timeout = callTimeout
-	anonymous.QPS = -1 // the cluster's own flow control is fairer to many users than one queue in front of it
+	anonymous.QPS = -1         // the cluster's own flow control is fairer to many users than one queue in front of it
+	if anonymous.Dial == nil { // another one than the program's other clients have, so that the transport is another, too
+		anonymous.Dial = (&net.Dialer{Timeout: callTimeout, KeepAlive: hostKeepAlive}).DialContext
+	}
+	anonymous.Wrap(func(next http.RoundTripper) http.RoundTripper {
+		if t := innermost(next); t != nil {
+			http2 := windows()
+			t.HTTP2 = &http2
+		}
+		return &bounded{next: next, timeout: callTimeout, bytes: maxResponseBytes}
+	})
 	base, err := rest.TransportFor(anonymous)
 	if err != nil {
 		return nil, fmt.Errorf("making a transport: %w", err)
 	}
-	return newConnection(anonymous, authenticated(base, tokens), tokens, bound)
+	return newConnection(anonymous, authenticated(base, tokens), tokens, o.Bound, o.Memory)
+}
+
+// innermost is the transport in wrappers of the library, nil where there is none.
+func innermost(rt http.RoundTripper) *http.Transport {
+	for {
+		switch t := rt.(type) {
+		case *http.Transport:
+			return t
+		case utilnet.RoundTripperWrapper:
+			rt = t.WrappedRoundTripper()
+		default:
+			return nil
+		}
+	}
 }
 
 // authenticated authenticates with tokens of the impersonating account and with nothing else.
@@ -155,16 +186,21 @@ func authenticated(base http.RoundTripper, tokens *tokenSource) http.RoundTrippe
 }
 
 // newConnection makes a connection of a transport that is authenticated.
-func newConnection(anonymous *rest.Config, authenticated http.RoundTripper, tokens *tokenSource, bound *Bound) (*Connection, error) {
+func newConnection(
+	anonymous *rest.Config, authenticated http.RoundTripper, tokens *tokenSource, bound *Bound, memory *budget.Budget,
+) (*Connection, error) {
 	anonymous = rest.CopyConfig(anonymous)
 	anonymous.NegotiatedSerializer = scheme.Codecs.WithoutConversion()
-	robot := &http.Client{Transport: authenticated, Timeout: callTimeout, CheckRedirect: refuseRedirect}
+	small := &bounded{next: &charged{next: authenticated, each: decodedDiscovery}, timeout: callTimeout, bytes: maxDiscoveryBytes}
+	robot := &http.Client{Transport: small, Timeout: callTimeout, CheckRedirect: refuseRedirect}
 	discoveryClient, err := discovery.NewDiscoveryClientForConfigAndClient(anonymous, robot)
 	if err != nil {
 		return nil, fmt.Errorf("making a discovery client: %w", err)
 	}
+	account := func() *budget.Account { return memory.Account("discovery of "+anonymous.Host, 0) }
 	return &Connection{
-		config: anonymous, transport: authenticated, resources: newResources(discoveryClient), bound: bound, tokens: tokens, robot: discoveryClient,
+		config: anonymous, transport: authenticated, resources: newResources(discoveryClient, account), bound: bound, tokens: tokens,
+		robot: discoveryClient,
 	}, nil
 }
 

@@ -14,6 +14,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/discovery"
+
+	"github.com/kubevision-io/kubevision/pkg/budget"
 )
 
 const (
@@ -24,6 +26,11 @@ const (
 	discoveryMinAge = 2 * time.Second
 	// absenceTTL is how long it is believed that a cluster does not serve what few clusters lack.
 	absenceTTL = time.Minute
+
+	// maxKinds is the number of kinds from which on a cluster is not believed.
+	maxKinds = 20_000
+	// decodedDiscovery is how many quarters of a byte each byte of a discovery document takes, with what is made of it.
+	decodedDiscovery budget.Quarters = 24
 )
 
 // Resource is a kind of objects that a cluster serves.
@@ -42,7 +49,9 @@ type Resource struct {
 // resources knows what a cluster serves, and finds it by the names that people use.
 type resources struct {
 	client discovery.DiscoveryInterfaceWithContext
-	flight singleflight.Group
+	// account is what a look at the cluster may hold.
+	account func() *budget.Account
+	flight  singleflight.Group
 
 	mu      sync.RWMutex
 	fetched time.Time
@@ -51,8 +60,8 @@ type resources struct {
 	byPlural map[string][]Resource
 }
 
-func newResources(client discovery.DiscoveryInterfaceWithContext) *resources {
-	return &resources{client: client}
+func newResources(client discovery.DiscoveryInterfaceWithContext, account func() *budget.Account) *resources {
+	return &resources{client: client, account: account}
 }
 
 // find resolves plural, plural.group or plural.version.group. It is false where the cluster serves nothing of that name, which is believed for a time.
@@ -112,12 +121,17 @@ func (r *resources) list() ([]Resource, time.Duration) {
 // plurals would mean kinds of other groups.
 func (r *resources) refresh(ctx context.Context) error {
 	done := r.flight.DoChan("refresh", func() (any, error) {
-		groups, lists, err := r.client.ServerGroupsAndResourcesWithContext(context.WithoutCancel(ctx))
+		account := r.account() // not that of whoever asked first
+		defer account.Close()
+		groups, lists, err := r.client.ServerGroupsAndResourcesWithContext(budget.With(context.WithoutCancel(ctx), account))
 		if err != nil && (!discovery.IsGroupDiscoveryFailedError(err) || len(lists) == 0) {
 			return nil, fmt.Errorf("discovering the cluster's resources: %w", err)
 		}
 		known, _ := r.list()
 		ordered := inOrder(groups, lists, known)
+		if len(ordered) > maxKinds {
+			return nil, fmt.Errorf("discovering the cluster's resources: there are more than %d", maxKinds)
+		}
 		byPlural := map[string][]Resource{}
 		for _, found := range ordered {
 			plural := found.GroupVersionResource.Resource

@@ -64,9 +64,10 @@ func (m *Member) transport(config *rest.Config) (http.RoundTripper, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making a TLS configuration: %w", err)
 	}
+	http2 := windows()
 	t := &http.Transport{
 		DialContext: m.dialer.dial, TLSClientConfig: tlsConfig, TLSHandshakeTimeout: handshakeTimeout, ForceAttemptHTTP2: true,
-		IdleConnTimeout: idleTimeout, HTTP2: &http.HTTP2Config{SendPingTimeout: pingAfter, PingTimeout: pingTimeout},
+		IdleConnTimeout: idleTimeout, HTTP2: &http2,
 		Proxy: nil, // what is dialled is the cluster itself, or the policy could not see it
 	}
 	m.closers = append(m.closers, t.CloseIdleConnections)

@@ -18,6 +18,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/budget"
 	"github.com/kubevision-io/kubevision/pkg/clusters/dial"
 	"github.com/kubevision-io/kubevision/pkg/clusters/kubeconfig"
 	"github.com/kubevision-io/kubevision/pkg/names"
@@ -70,6 +71,7 @@ type members struct {
 	live    client.Reader
 	policy  dial.Policy
 	bound   *Bound
+	memory  *budget.Budget
 
 	flight singleflight.Group
 	mu     sync.Mutex
@@ -147,7 +149,7 @@ func (m *members) connect(ctx context.Context, c *kubevisionv1alpha1.KubeVisionC
 		return nil, fmt.Errorf("making a client: %w", err)
 	}
 	tokens := newTokenSource(accounts)
-	connection, err := newConnection(member.Config, guarded(authenticated(member.anonymous, tokens)), tokens, m.bound)
+	connection, err := newConnection(member.Config, guarded(authenticated(member.anonymous, tokens)), tokens, m.bound, m.memory)
 	if err != nil {
 		return nil, err
 	}

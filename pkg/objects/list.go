@@ -36,7 +36,8 @@ func (p Page) Total() *int64 {
 // ReadList reads a list of the cluster's API server, one object after the other, so that never more than one is held: a list may be much larger
 // than what is made of it.
 func ReadList(from io.Reader, r clusters.Resource, visit func(Object) error) (Page, error) {
-	l := list{decoder: json.NewDecoder(from), resource: r, visit: visit}
+	bounded := &objectReader{from: from}
+	l := list{decoder: json.NewDecoder(bounded), bounded: bounded, resource: r, visit: visit}
 	if err := l.read(); err != nil {
 		return Page{}, err
 	}
@@ -46,8 +47,32 @@ func ReadList(from io.Reader, r clusters.Resource, visit func(Object) error) (Pa
 	return l.page, nil
 }
 
+// maxObjectBytes is the largest object of a list that is read. kube-apiserver stores none beyond 1.5 MiB; other API servers might.
+const maxObjectBytes = 8 << 20
+
+var errTooLarge = fmt.Errorf("a part of the list is larger than %d bytes", maxObjectBytes)
+
+// objectReader ends the reading where a decoder would have to hold more than one object may have.
+type objectReader struct {
+	from io.Reader
+	read int64
+	// consumed is how far the decoder has come with the last object.
+	consumed int64
+}
+
+// Read is an error where one object is too large.
+func (r *objectReader) Read(p []byte) (int, error) {
+	if r.read-r.consumed > maxObjectBytes {
+		return 0, errTooLarge
+	}
+	n, err := r.from.Read(p)
+	r.read += int64(n)
+	return n, err //nolint:wrapcheck // the decoder must know io.EOF
+}
+
 type list struct {
 	decoder  *json.Decoder
+	bounded  *objectReader
 	resource clusters.Resource
 	visit    func(Object) error
 	page     Page
@@ -112,6 +137,7 @@ func (l *list) readItems() error {
 		if err := l.decoder.Decode(&o); err != nil {
 			return unreadable(err)
 		}
+		l.bounded.consumed = l.decoder.InputOffset()
 		if err := o.present(l.resource, IsSecret(l.resource)); err != nil {
 			return err
 		}

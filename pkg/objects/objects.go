@@ -14,6 +14,7 @@ import (
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
+	"github.com/kubevision-io/kubevision/pkg/budget"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 )
 
@@ -61,6 +62,9 @@ func decode(body []byte, r clusters.Resource, masking bool) (Object, error) {
 
 // unreadable is an answer that no API server gives. Its content stays out of the error.
 func unreadable(err error) error {
+	if errors.Is(err, budget.ErrExceeded) {
+		return err
+	}
 	return envelope.New(dashboardv1alpha1.CodeUnreachable, "the cluster's API server gave an answer that cannot be read").Because(err)
 }
 

@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/budget"
 )
 
 // FromAPIError is the outcome of a call to a cluster's API server that failed. It is the one place where Kubernetes' errors become
@@ -20,6 +21,9 @@ import (
 func FromAPIError(err error) *Error {
 	if known, ok := errors.AsType[*Error](err); ok {
 		return known
+	}
+	if errors.Is(err, budget.ErrExceeded) {
+		return TooMuch(err)
 	}
 	var status apierrors.APIStatus
 	if !errors.As(err, &status) {
@@ -46,6 +50,17 @@ func FromAPIError(err error) *Error {
 	default:
 		return New(code, "%s", s.Message).Because(err)
 	}
+}
+
+// memoryRetrySeconds is after what time somebody may try again who held too much.
+const memoryRetrySeconds = 2
+
+// TooMuch is the answer where more would have to be held than the caller may have now.
+func TooMuch(cause error) *Error {
+	e := New(dashboardv1alpha1.CodeTooManyRequests,
+		"your requests under way hold as much as they may: wait for some of them, or ask for less, such as pages with limit").Because(cause)
+	e.RetryAfterSeconds = memoryRetrySeconds
+	return e
 }
 
 func unreachable(cause error) *Error {

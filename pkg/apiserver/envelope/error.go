@@ -10,6 +10,7 @@ import (
 	"fmt"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/budget"
 )
 
 // Error is an outcome other than success. Its message is for the caller to read and safe to send; its cause is for the log.
@@ -77,6 +78,9 @@ func Internal(cause error) *Error {
 func As(err error) *Error {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e
+	}
+	if errors.Is(err, budget.ErrExceeded) {
+		return TooMuch(err)
 	}
 	return Internal(err)
 }

@@ -4,20 +4,33 @@
 package envelope
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
+	"slices"
 	"strconv"
 
 	"k8s.io/apiserver/pkg/audit"
 	"k8s.io/klog/v2"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/redact"
 )
 
-// Raw is data that is JSON already and is sent as it is.
-type Raw []byte
+// Raw is data that is JSON already and is sent as it is. Pieces is the same in several parts.
+type (
+	Raw    []byte
+	Pieces [][]byte
+)
+
+// The largest parts of an envelope that repeat what a client or a cluster has sent.
+const (
+	maxField    = 1 << 10
+	maxWarnings = 64
+)
 
 const auditAnnotationPrefix = dashboardv1alpha1.GroupName + "/"
 
@@ -36,31 +49,46 @@ func WriteError(ctx context.Context, w http.ResponseWriter, err error) {
 	e := As(err)
 	logger := klog.FromContext(ctx)
 	if e.Code >= dashboardv1alpha1.CodeInternal {
-		logger.Error(err, "Request failed", "code", e.Code)
+		logger.Error(nil, "Request failed", "code", e.Code, "err", redact.Cut(err.Error()))
 	} else {
-		logger.V(3).Info("Request refused", "code", e.Code, "reason", err.Error())
+		logger.V(3).Info("Request refused", "code", e.Code, "reason", redact.Cut(err.Error()))
 	}
 	body, err := encode(e.Data)
 	if err != nil {
 		logger.Error(err, "Encoding the data of an error")
-		body = []byte("null")
+		body = Pieces{[]byte("null")}
 	}
-	meta := dashboardv1alpha1.Meta{Field: e.Field, RetryAfterSeconds: e.RetryAfterSeconds}
+	meta := dashboardv1alpha1.Meta{Field: redact.CutTo(e.Field, maxField), RetryAfterSeconds: e.RetryAfterSeconds}
 	write(ctx, w, dashboardv1alpha1.Header{Code: e.Code, Message: e.Message}, body, meta)
 }
 
-func encode(data any) ([]byte, error) {
+// cutAll bounds texts that clusters have written.
+func cutAll(texts []string) []string {
+	if len(texts) > maxWarnings {
+		texts = append(slices.Clone(texts[:maxWarnings]), fmt.Sprintf("and %d more", len(texts)-maxWarnings))
+	}
+	out := make([]string, 0, len(texts))
+	for _, text := range texts {
+		out = append(out, redact.Cut(text))
+	}
+	return out
+}
+
+func encode(data any) (Pieces, error) {
 	switch d := data.(type) {
 	case nil:
-		return []byte("null"), nil
+		return Pieces{[]byte("null")}, nil
 	case Raw:
+		return Pieces{d}, nil
+	case Pieces:
 		return d, nil
 	default:
-		return json.Marshal(d)
+		encoded, err := json.Marshal(d)
+		return Pieces{encoded}, err
 	}
 }
 
-func write(ctx context.Context, w http.ResponseWriter, header dashboardv1alpha1.Header, data []byte, meta dashboardv1alpha1.Meta) {
+func write(ctx context.Context, w http.ResponseWriter, header dashboardv1alpha1.Header, data Pieces, meta dashboardv1alpha1.Meta) {
 	logger := klog.FromContext(ctx)
 	if s := StateFrom(ctx); s != nil {
 		meta.RequestID = s.RequestID
@@ -68,11 +96,12 @@ func write(ctx context.Context, w http.ResponseWriter, header dashboardv1alpha1.
 	}
 	audit.AddAuditAnnotations(ctx, auditAnnotationPrefix+"code", strconv.Itoa(int(header.Code)), auditAnnotationPrefix+"request-id", meta.RequestID)
 
-	message, err := json.Marshal(header.Message)
+	message, err := json.Marshal(redact.Cut(header.Message))
 	if err != nil { // cannot happen: a string is always JSON
 		logger.Error(err, "Encoding the message")
 		message = []byte(`""`)
 	}
+	meta.Warnings = cutAll(meta.Warnings)
 	metaJSON, err := json.Marshal(meta)
 	if err != nil { // cannot happen: strings and numbers only
 		logger.Error(err, "Encoding the meta")
@@ -87,12 +116,31 @@ func write(ctx context.Context, w http.ResponseWriter, header dashboardv1alpha1.
 	tail := append(append([]byte(`,"meta":`), metaJSON...), "}\n"...)
 
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	w.Header().Set("Content-Length", strconv.Itoa(len(head)+len(data)+len(tail)))
+	w.Header().Set("Content-Length", strconv.Itoa(len(head)+data.size()+len(tail)))
 	w.WriteHeader(http.StatusOK)
-	for _, part := range [][]byte{head, data, tail} {
-		if _, err := w.Write(part); err != nil {
-			logger.V(3).Info("Client went away", "error", err.Error())
-			return
+	if err := send(w, head, data, tail); err != nil {
+		logger.V(3).Info("Client went away", "error", err.Error())
+	}
+}
+
+// send puts small pieces together, and large ones through as they are.
+func send(w io.Writer, head []byte, data Pieces, tail []byte) error {
+	const together = 16 << 10
+	buffered := bufio.NewWriterSize(w, together)
+	for _, pieces := range [][][]byte{{head}, data, {tail}} {
+		for _, piece := range pieces {
+			if _, err := buffered.Write(piece); err != nil {
+				return err //nolint:wrapcheck // it says that the client went away, and no more
+			}
 		}
 	}
+	return buffered.Flush() //nolint:wrapcheck // as above
+}
+
+func (p Pieces) size() int {
+	n := 0
+	for _, piece := range p {
+		n += len(piece)
+	}
+	return n
 }

@@ -4,56 +4,177 @@
 package filters
 
 import (
-	"bytes"
+	"context"
 	"errors"
 	"io"
 	"net/http"
+	"strings"
 	"time"
+
+	genericapirequest "k8s.io/apiserver/pkg/endpoints/request"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
+	"github.com/kubevision-io/kubevision/pkg/budget"
 )
 
 const (
-	// MaxBodyBytes is the largest request body, the same as kube-apiserver's.
+	// MaxBodyBytes is the largest body of a write of somebody who is authenticated, the same as kube-apiserver's.
 	MaxBodyBytes = 3 << 20
-	// MaxAnonymousBodyBytes is the largest body of a request without any credential: a login.
-	MaxAnonymousBodyBytes = 64 << 10
+	// MaxSmallBodyBytes is the largest body of anything else: of a login, and of a read, which has no use for one.
+	MaxSmallBodyBytes = 64 << 10
 	// bodyTimeout is how long a body may take to arrive.
 	bodyTimeout = 10 * time.Second
+	// bodyRetrySeconds is after what time somebody may try again for whose body there was no room.
+	bodyRetrySeconds = 1
+
+	// strangersPart is the part of the bytes that those have together who are not authenticated.
+	strangersPart = 4
+	// maxBytesPerAddress is the largest number of bytes that the bodies of strangers from one address hold.
+	maxBytesPerAddress = 2 << 20
+	// firstBytes is what is made room for before anything has arrived.
+	firstBytes = 4 << 10
+	// userStep is the least that a body of a user counts for, so that users have a bounded number of bodies under way, too.
+	userStep = 64 << 10
 )
 
-// readBody reads all of the body before anything else is done, so that a client that sends it slowly takes none of the places that requests
-// in progress have.
-func readBody(w http.ResponseWriter, r *http.Request) error {
-	if r.Body == nil || r.Body == http.NoBody || r.ContentLength == 0 {
-		return nil
+// Bodies bounds the bodies of requests: each by who sends it, and the bytes of all that are under way.
+type Bodies struct {
+	strangers, users *budget.Budget
+	address          func(*http.Request) string
+}
+
+// NewBodies makes a bound of so many bytes in all. Strangers share a part of them; address says where a request of theirs comes from.
+func NewBodies(total int64, address func(*http.Request) string) *Bodies {
+	strangers := total / strangersPart
+	return &Bodies{
+		strangers: budget.NewShared(budget.Options{Total: strangers, Share: maxBytesPerAddress, Step: firstBytes}),
+		users:     budget.NewShared(budget.Options{Total: total - strangers, Step: userStep}),
+		address:   address,
 	}
-	connection := http.NewResponseController(w)
-	if err := connection.SetReadDeadline(time.Now().Add(bodyTimeout)); err != nil && !errors.Is(err, http.ErrNotSupported) {
-		return envelope.Internal(err)
+}
+
+// WithBody reads the whole body before the next handler is called, so that a client that sends it slowly takes none of the places that requests
+// in progress have. It stands behind authentication: the limit depends on who the client is.
+func WithBody(next http.Handler, bodies *Bodies) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		account, err := bodies.read(r)
+		if err != nil {
+			envelope.WriteError(r.Context(), w, err)
+			return
+		}
+		defer account.Close()
+		next.ServeHTTP(w, r)
+	})
+}
+
+// read replaces the body by one that is in memory. The account holds its bytes; it is nil where there are none.
+func (b *Bodies) read(r *http.Request) (*budget.Account, error) {
+	if !hasBody(r) {
+		return nil, nil //nolint:nilnil // nothing is held
 	}
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, limit(r)))
+	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
+		return nil, envelope.Invalid("Content-Encoding", "send the body as it is: an encoding is not accepted")
+	}
+	limit, account := b.limit(r)
+	body, err := readAll(r.Body, r.ContentLength, limit, account)
 	if err != nil {
-		return unreadable(err)
+		account.Close()
+		return nil, err
 	}
-	if err := connection.SetReadDeadline(time.Time{}); err != nil && !errors.Is(err, http.ErrNotSupported) {
-		return envelope.Internal(err)
+	if arrived, ok := r.Context().Value(arrivalKey{}).(*arrival); ok {
+		arrived.done()
 	}
-	r.Body, r.ContentLength, r.TransferEncoding = io.NopCloser(bytes.NewReader(body)), int64(len(body)), nil
-	return nil
+	r.Body, r.ContentLength, r.TransferEncoding = routes.NewBody(body), int64(len(body)), nil
+	return account, nil
 }
 
-func limit(r *http.Request) int64 {
-	if r.Header.Get("Authorization") == "" && r.Header.Get(dashboardv1alpha1.TokenHeader) == "" && (r.TLS == nil || len(r.TLS.PeerCertificates) == 0) {
-		return MaxAnonymousBodyBytes
+func (b *Bodies) limit(r *http.Request) (int64, *budget.Account) {
+	u, ok := genericapirequest.UserFrom(r.Context())
+	switch {
+	case !ok || routes.Anonymous(u):
+		return MaxSmallBodyBytes, b.strangers.Account(b.address(r), 0)
+	case r.Method == http.MethodGet, r.Method == http.MethodHead:
+		return MaxSmallBodyBytes, b.users.Account(u.GetName(), 0)
+	default:
+		return MaxBodyBytes, b.users.Account(u.GetName(), 0)
 	}
-	return MaxBodyBytes
 }
 
-func unreadable(err error) error {
-	if tooLarge, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return envelope.Invalid("body", "the body is larger than %d bytes", tooLarge.Limit)
+// readAll reads a body of at most limit bytes. What the client says of its length is believed only where it is too much.
+func readAll(from io.Reader, length, limit int64, account *budget.Account) ([]byte, error) {
+	if length > limit {
+		return nil, tooLarge(limit)
 	}
-	return envelope.Invalid("body", "the body did not arrive whole, or not within %s", bodyTimeout).Because(err)
+	if err := account.Take(firstBytes); err != nil {
+		return nil, noRoom(err)
+	}
+	body := make([]byte, 0, firstBytes)
+	for {
+		if len(body) == cap(body) {
+			grown := min(2*int64(cap(body)), limit+1)
+			if err := account.Take(grown - int64(cap(body))); err != nil {
+				return nil, noRoom(err)
+			}
+			body = append(make([]byte, 0, grown), body...)
+		}
+		n, err := from.Read(body[len(body):cap(body)])
+		body = body[:len(body)+n]
+		switch {
+		case int64(len(body)) > limit:
+			return nil, tooLarge(limit)
+		case errors.Is(err, io.EOF):
+			return body, nil
+		case err != nil:
+			return nil, envelope.Invalid("body", "the body did not arrive whole, or not within %s", bodyTimeout).Because(err)
+		}
+	}
 }
+
+func tooLarge(limit int64) error {
+	return envelope.Invalid("body", "the body is larger than %d bytes", limit)
+}
+
+func noRoom(err error) error {
+	e := envelope.New(dashboardv1alpha1.CodeTooManyRequests, "too many bodies are under way: try again in a second").Because(err)
+	e.RetryAfterSeconds = bodyRetrySeconds
+	return e
+}
+
+func hasBody(r *http.Request) bool {
+	return r.Body != nil && r.Body != http.NoBody && r.ContentLength != 0
+}
+
+// arrival is a body that is on its way. It has a time to arrive in, whoever sends it and whether or not anybody reads it.
+type arrival struct {
+	connection *http.ResponseController
+	arrived    bool
+}
+
+type arrivalKey struct{}
+
+// expectBody bounds the time in which the body of a request may arrive. It is nil where there is no body.
+func expectBody(w http.ResponseWriter, r *http.Request) (*arrival, error) {
+	if !hasBody(r) {
+		return nil, nil //nolint:nilnil // nothing is expected
+	}
+	a := &arrival{connection: http.NewResponseController(w)}
+	if err := a.connection.SetReadDeadline(time.Now().Add(bodyTimeout)); err != nil && !errors.Is(err, http.ErrNotSupported) {
+		return nil, envelope.Internal(err)
+	}
+	return a, nil
+}
+
+func withArrival(ctx context.Context, a *arrival) context.Context {
+	return context.WithValue(ctx, arrivalKey{}, a)
+}
+
+// done lets the connection go on: whoever waits for the next request has another time limit.
+func (a *arrival) done() {
+	a.arrived = true
+	_ = a.connection.SetReadDeadline(time.Time{}) // it was set before, and a connection that has ended shows soon
+}
+
+// pending says whether some of the body may still be to come.
+func (a *arrival) pending() bool { return a != nil && !a.arrived }

@@ -64,10 +64,14 @@ func serveEnveloped(next http.Handler, shared func(*http.Request) bool, w http.R
 		envelope.WriteError(ctx, ew, err)
 		return
 	}
-	if err := readBody(ew, r); err != nil {
-		w.Header().Set("Connection", "close") // the rest of the body is still to come
+	expected, err := expectBody(w, r)
+	if err != nil {
 		envelope.WriteError(ctx, ew, err)
 		return
+	}
+	if expected != nil {
+		ew.arrival = expected
+		r = r.WithContext(withArrival(ctx, expected))
 	}
 	serveRecovered(ctx, next, ew, canonical(r))
 	if err := ew.unanswered(state, r.Method); err != nil {
@@ -137,6 +141,7 @@ type writer struct {
 	http.ResponseWriter
 	requestID string
 	shared    func() bool
+	arrival   *arrival
 	status    int
 }
 
@@ -153,6 +158,9 @@ func (w *writer) WriteHeader(status int) {
 		return
 	}
 	h := w.Header()
+	if w.arrival.pending() {
+		h.Set("Connection", "close") // nobody reads the rest of the body
+	}
 	if h.Get("Connection") != "" && w.shared() {
 		h.Del("Connection")
 	}

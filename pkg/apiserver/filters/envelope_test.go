@@ -228,38 +228,6 @@ func TestImpersonationHeadersReachNobody(t *testing.T) {
 	}
 }
 
-func TestTheBodyIsBounded(t *testing.T) {
-	for name, tc := range map[string]struct {
-		size   int
-		bearer string
-		want   int
-	}{
-		"anonymous":            {MaxAnonymousBodyBytes, "", 0},
-		"anonymous, too large": {MaxAnonymousBodyBytes + 1, "", 40002},
-		"large":                {MaxBodyBytes, "Bearer x", 0},
-		"too large":            {MaxBodyBytes + 1, "Bearer x", 40002},
-	} {
-		t.Run(name, func(t *testing.T) {
-			r := httptest.NewRequestWithContext(t.Context(), http.MethodPost, "/api/v1/x", strings.NewReader(strings.Repeat("x", tc.size)))
-			if tc.bearer != "" {
-				r.Header.Set("Authorization", tc.bearer)
-			}
-			read := -1
-			got := send(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				body, err := io.ReadAll(r.Body)
-				if err != nil {
-					t.Error(err)
-				}
-				read = len(body)
-				envelope.WriteData(r.Context(), w, nil, dashboardv1alpha1.Meta{})
-			}), r)
-			if got.Code != tc.want || (tc.want == 0 && read != tc.size) || (tc.want != 0 && read != -1) {
-				t.Errorf("code %d, want %d; the handler read %d of %d bytes", got.Code, tc.want, read, tc.size)
-			}
-		})
-	}
-}
-
 func FuzzMalformed(f *testing.F) {
 	f.Add("/api/v1/clusters/a")
 	f.Add("/api/v1/%2e%2e/x")

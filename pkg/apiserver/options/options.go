@@ -32,6 +32,9 @@ const (
 	// maxPasswordHashes at once are about 200 logins a second.
 	maxPasswordHashes = 4
 
+	// minBytesInFlight has room for the largest body of one user, who may have half of three quarters.
+	minBytesInFlight = 16 << 20
+
 	minTokenTTL = time.Minute
 	maxTokenTTL = time.Hour
 )
@@ -52,6 +55,8 @@ type Options struct {
 	AccessTokenTTL time.Duration
 	// RequestsPerUser is how many requests of one user may be in flight.
 	RequestsPerUser int
+	// BodyBytesInFlight is how many bytes of bodies may be in memory, ResponseBytesInFlight how many of what clusters have answered.
+	BodyBytesInFlight, ResponseBytesInFlight int64
 	// LoginFailuresPerAddress is how many logins may fail from one address before the next must wait.
 	LoginFailuresPerAddress int
 	// LoginFailureCounters is how many unknown names, and how many addresses, have the logins counted that failed.
@@ -83,10 +88,12 @@ func New() *Options {
 		LoginFailuresPerAddress: 30,
 		LoginFailureCounters:    4096,
 		RequestsPerUser:         routes.DefaultPerUser,
+		BodyBytesInFlight:       32 << 20,
+		ResponseBytesInFlight:   192 << 20,
 	}
 	o.SecureServing.BindPort = defaultPort
-	// kube-apiserver sends the requests of all its clients over few connections.
-	o.SecureServing.HTTP2MaxStreamsPerConnection = 1000
+	// Each stream may hold 256 KiB that nobody has read yet. kube-apiserver opens another connection when all are taken.
+	o.SecureServing.HTTP2MaxStreamsPerConnection = 100
 	o.Features.EnableProfiling = false
 	// Priority and fairness would queue by the objects of the host, which say nothing of our routes.
 	o.Features.EnablePriorityAndFairness = false
@@ -107,6 +114,10 @@ func (o *Options) AddFlags(fs *pflag.FlagSet) {
 	fs.DurationVar(&o.AccessTokenTTL, "access-token-ttl", o.AccessTokenTTL, "Lifetime of an access token.")
 	fs.IntVar(&o.RequestsPerUser, "requests-per-user", o.RequestsPerUser,
 		"Number of requests of one user that may be in flight on this replica. Further ones are asked to come back in a second.")
+	fs.Int64Var(&o.BodyBytesInFlight, "body-bytes-in-flight", o.BodyBytesInFlight,
+		"Number of bytes of requests' bodies that may be in memory on this replica. Those who are not logged in have a quarter of them.")
+	fs.Int64Var(&o.ResponseBytesInFlight, "response-bytes-in-flight", o.ResponseBytesInFlight,
+		"Number of bytes of clusters' answers that may be in memory on this replica. One user may have half of what is left.")
 	fs.IntVar(&o.LoginFailuresPerAddress, "login-failures-per-address", o.LoginFailuresPerAddress,
 		"Number of logins that may fail from one address before the next must wait. One of them is forgiven every minute.")
 	fs.IntVar(&o.LoginFailureCounters, "login-failure-counters", o.LoginFailureCounters,
@@ -142,6 +153,9 @@ func (o *Options) Validate() error {
 	}
 	if o.RequestsPerUser < 1 {
 		errs = append(errs, errors.New("--requests-per-user must be at least 1"))
+	}
+	if o.BodyBytesInFlight < minBytesInFlight || o.ResponseBytesInFlight < minBytesInFlight {
+		errs = append(errs, fmt.Errorf("--body-bytes-in-flight and --response-bytes-in-flight must be at least %d", minBytesInFlight))
 	}
 	if o.LoginFailuresPerAddress < 1 {
 		errs = append(errs, errors.New("--login-failures-per-address must be at least 1"))
@@ -188,8 +202,9 @@ func (o *Options) Config(ctx context.Context) (apiserver.CompletedConfig, error)
 		GenericConfig: generic,
 		ExtraConfig: apiserver.ExtraConfig{
 			AccessTokenTTL: o.AccessTokenTTL, RequestsPerUser: o.RequestsPerUser, LoginFailuresPerAddress: o.LoginFailuresPerAddress,
-			LoginFailureCounters: o.LoginFailureCounters,
-			TrustedProxies:       proxies, TwoFactorRoles: o.TwoFactorRoles, ClusterAddresses: addresses,
+			LoginFailureCounters: o.LoginFailureCounters, BodyBytesInFlight: o.BodyBytesInFlight,
+			ResponseBytesInFlight: o.ResponseBytesInFlight,
+			TrustedProxies:        proxies, TwoFactorRoles: o.TwoFactorRoles, ClusterAddresses: addresses,
 			// Half of the processors, so that a flood of logins leaves the others to everything else; and few, since each takes memory.
 			PasswordHashes: min(max(runtime.GOMAXPROCS(0)/2, 1), maxPasswordHashes),
 		},

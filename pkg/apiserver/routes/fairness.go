@@ -49,6 +49,14 @@ func (f *fairness) enter(ctx context.Context) (leave func(), err error) {
 	return func() { f.leave(name) }, nil
 }
 
+// holder is the name under which the memory of a request counts: that of its user, and one for all who have none.
+func holder(ctx context.Context) string {
+	if u, ok := genericapirequest.UserFrom(ctx); ok {
+		return u.GetName()
+	}
+	return ""
+}
+
 func (f *fairness) leave(name string) {
 	f.mu.Lock()
 	defer f.mu.Unlock()

@@ -4,6 +4,7 @@
 package routes
 
 import (
+	"bytes"
 	"errors"
 	"io"
 	"mime"
@@ -61,12 +62,37 @@ func (r *Request) ReadJSON(into any) error {
 			return envelope.Invalid("Content-Type", "send the body as application/json")
 		}
 	}
-	body, err := io.ReadAll(r.Body)
+	body, err := r.ReadBody()
 	if err != nil {
-		return envelope.Invalid("body", "the body could not be read").Because(err)
+		return err
 	}
 	return DecodeJSON(body, into)
 }
+
+// ReadBody is the whole body. It must not be changed.
+func (r *Request) ReadBody() ([]byte, error) {
+	if b, ok := r.Body.(*body); ok {
+		return b.all, nil
+	}
+	read, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, envelope.Invalid("body", "the body could not be read").Because(err)
+	}
+	return read, nil
+}
+
+// body is one that is in memory.
+type body struct {
+	*bytes.Reader
+
+	all []byte
+}
+
+// NewBody is a body that ReadBody does not copy.
+func NewBody(all []byte) io.ReadCloser { return &body{Reader: bytes.NewReader(all), all: all} }
+
+// Close does nothing: what is in memory needs no end.
+func (*body) Close() error { return nil }
 
 // DecodeJSON is ReadJSON for bytes that were read already. The cause of an error never holds the bytes: they may be a password.
 func DecodeJSON(body []byte, into any) error {

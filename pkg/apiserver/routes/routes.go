@@ -20,6 +20,7 @@ import (
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
+	"github.com/kubevision-io/kubevision/pkg/budget"
 	"github.com/kubevision-io/kubevision/pkg/stepup"
 )
 
@@ -53,6 +54,8 @@ type Table struct {
 	PerUser int
 	// Prove checks the fresh code that came with a request. It returns nil for callers without a second factor.
 	Prove func(*http.Request, user.Info) error
+	// Memory is what requests may hold of clusters' answers; nil is no bound.
+	Memory *budget.Budget
 
 	routes []Route
 }
@@ -103,7 +106,7 @@ func (t *Table) DuringPasswordChange(method, path string) bool {
 func (t *Table) Install(ws *restful.WebService) {
 	fair := &fairness{limit: cmp.Or(t.PerUser, DefaultPerUser)}
 	for _, r := range t.routes {
-		b := ws.Method(r.Method).Path(r.Path).To(r.serve(fair, t.Prove)).Operation(r.Operation).Doc(r.Doc).
+		b := ws.Method(r.Method).Path(r.Path).To(t.serve(r, fair)).Operation(r.Operation).Doc(r.Doc).
 			Produces("application/json").Consumes("*/*").
 			Returns(http.StatusOK, "An envelope; its code says what happened.", r.Returns)
 		if stronger := t.stronger(r); len(stronger) > 0 {
@@ -128,13 +131,13 @@ func (t *Table) Install(ws *restful.WebService) {
 // handlerTimeout ends a handler before the library would end the request, which it could not do with an envelope.
 const handlerTimeout = 55 * time.Second
 
-func (r Route) serve(fair *fairness, prove func(*http.Request, user.Info) error) restful.RouteFunction {
+func (t *Table) serve(r Route, fair *fairness) restful.RouteFunction {
 	return func(req *restful.Request, resp *restful.Response) {
 		ctx, cancel := context.WithTimeout(req.Request.Context(), handlerTimeout)
 		defer cancel()
-		if u, ok := genericapirequest.UserFrom(ctx); ok && prove != nil {
+		if u, ok := genericapirequest.UserFrom(ctx); ok && t.Prove != nil {
 			inbound := req.Request.WithContext(ctx)
-			ctx = stepup.WithProof(ctx, func() error { return prove(inbound, u) })
+			ctx = stepup.WithProof(ctx, func() error { return t.Prove(inbound, u) })
 		}
 		if s := envelope.StateFrom(ctx); s != nil {
 			s.SetRoute(r.Path)
@@ -145,6 +148,9 @@ func (r Route) serve(fair *fairness, prove func(*http.Request, user.Info) error)
 			return
 		}
 		defer leave()
+		account := t.Memory.Account(holder(ctx), 0)
+		defer account.Close()
+		ctx = budget.With(ctx, account)
 		data, meta, err := r.Endpoint.serve(&Request{Request: req.Request.WithContext(ctx), path: req.PathParameters()})
 		if err != nil {
 			envelope.WriteError(ctx, resp.ResponseWriter, err)

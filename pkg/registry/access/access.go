@@ -21,7 +21,12 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/fanout"
 )
 
-const queryCluster = "cluster"
+const (
+	queryCluster = "cluster"
+
+	// clustersAtOnce bounds the clusters that one request asks at a time.
+	clustersAtOnce = 32
+)
 
 // Endpoints are the endpoints of this package.
 type Endpoints struct {
@@ -82,10 +87,10 @@ func (e *Endpoints) clusters(r *routes.Request, u user.Info) ([]kubevisionv1alph
 	return all[i : i+1], nil
 }
 
-// get asks all clusters at once, so that one that does not answer keeps nobody from the others.
+// get asks many clusters at once, so that one that does not answer keeps nobody from the others.
 func (e *Endpoints) get(r *routes.Request, g *granted) (routes.Result, error) {
 	out := make([]dashboardv1alpha1.ClusterAccess, len(g.clusters))
-	err := fanout.Each(r.Context(), len(out), -1, func(ctx context.Context, i int) error {
+	err := fanout.Each(r.Context(), len(out), clustersAtOnce, func(ctx context.Context, i int) error {
 		out[i] = e.ask(ctx, g, &g.clusters[i])
 		return nil
 	})

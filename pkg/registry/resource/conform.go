@@ -6,7 +6,6 @@ package resource
 import (
 	"context"
 	"errors"
-	"io"
 	"regexp"
 	"strings"
 
@@ -15,6 +14,7 @@ import (
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
+	"github.com/kubevision-io/kubevision/pkg/budget"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 	"github.com/kubevision-io/kubevision/pkg/manifest"
 	"github.com/kubevision-io/kubevision/pkg/registry/target"
@@ -40,16 +40,24 @@ func (m manifestObject) metadata() manifestObject {
 	return metadata
 }
 
+// parsedBytes is how many bytes of memory a byte of YAML takes while it is parsed.
+const parsedBytes = 20
+
 // readManifest reads the body, and the target that both the URL and the body are about.
 func readManifest(r *routes.Request, caller *clusters.Caller, verb string) (target.Target, manifestObject, error) {
-	body, err := io.ReadAll(r.Body)
+	body, err := r.ReadBody()
 	if err != nil {
-		return target.Target{}, nil, envelope.Invalid("body", "the body could not be read").Because(err)
+		return target.Target{}, nil, err
 	}
 	t, err := target.Read(r, caller, verb)
 	if err != nil {
 		return target.Target{}, nil, err
 	}
+	account, size := budget.From(r.Context()), int64(len(body))*parsedBytes
+	if err := account.Take(size); err != nil {
+		return target.Target{}, nil, envelope.TooMuch(err)
+	}
+	defer account.Give(size)
 	parsed, err := manifest.Parse(r.Header.Get("Content-Type"), body)
 	if err != nil {
 		return target.Target{}, nil, err

@@ -17,6 +17,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 	"github.com/kubevision-io/kubevision/pkg/difference"
 	"github.com/kubevision-io/kubevision/pkg/objects"
+	"github.com/kubevision-io/kubevision/pkg/redact"
 	"github.com/kubevision-io/kubevision/pkg/registry/union"
 )
 
@@ -92,24 +93,28 @@ func described(body []byte, r clusters.Resource) (*dashboardv1alpha1.DryRunObjec
 	}, err
 }
 
+// maxReasons is the number of reasons that a dry run gives at most.
+const maxReasons = 64
+
 // reasons are the API server's, one by one where it says them so.
 func (w *write) reasons(refused *envelope.Error) []string {
 	var status apierrors.APIStatus
 	if len(w.confidential) == 0 && errors.As(error(refused), &status) && status.Status().Details != nil {
 		causes := status.Status().Details.Causes
+		causes = causes[:min(len(causes), maxReasons)]
 		reasons := make([]string, 0, len(causes))
 		for _, cause := range causes {
 			reason := cause.Message
 			if cause.Field != "" {
 				reason = cause.Field + ": " + reason
 			}
-			reasons = append(reasons, reason)
+			reasons = append(reasons, redact.Cut(reason))
 		}
 		if len(reasons) > 0 {
 			return reasons
 		}
 	}
-	return []string{refused.Message}
+	return []string{redact.Cut(refused.Message)}
 }
 
 // compare shows the difference of what is shown. Which fields differ is found in what is there: that a value of a Secret changes is worth

@@ -15,8 +15,8 @@ import (
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
+	"github.com/kubevision-io/kubevision/pkg/budget"
 	"github.com/kubevision-io/kubevision/pkg/objects"
-	"github.com/kubevision-io/kubevision/pkg/registry/podmetrics"
 	"github.com/kubevision-io/kubevision/pkg/registry/target"
 	"github.com/kubevision-io/kubevision/pkg/registry/union"
 )
@@ -43,61 +43,69 @@ func list(r *routes.Request, caller *union.Caller) (routes.Result, error) {
 	}
 	defer listing.Close()
 	meta := listing.Meta()
+	var data envelope.Pieces
 	if o.view.whole() || listing.Partial || (o.metrics && isPods(t)) {
-		data, err := o.collect(r.Context(), caller, t, listing, &meta)
-		return routes.Result{Data: data, Meta: meta}, err
+		data, err = o.collect(r.Context(), caller, t, listing, &meta)
+	} else {
+		data, err = o.pass(r.Context(), listing, &meta)
 	}
-	data, err := o.pass(listing, &meta)
 	return routes.Result{Data: data, Meta: meta}, err
 }
 
-// firstBytes is what is made room for before anything is known of a list.
-const firstBytes = 64 << 10
-
 // pass writes each object as soon as it is read: a list of all there is must not be held twice.
-func (o *listOptions) pass(listing *union.Listing, meta *dashboardv1alpha1.Meta) (envelope.Raw, error) {
-	out := append(make([]byte, 0, firstBytes), '[')
+func (o *listOptions) pass(ctx context.Context, listing *union.Listing, meta *dashboardv1alpha1.Meta) (envelope.Pieces, error) {
+	out := envelope.NewBuffer(budget.From(ctx))
+	separator := []byte{'['}
+	write := func(parts ...[]byte) error {
+		for _, part := range parts {
+			if _, err := out.Write(part); err != nil {
+				return err //nolint:wrapcheck // it has its code as it is
+			}
+		}
+		return nil
+	}
 	page, err := listing.Each(func(item objects.Object) error {
 		encoded, err := objects.Encode(item)
-		if len(out) > 1 {
-			out = append(out, ',')
+		if err != nil {
+			return err
 		}
-		out = append(out, encoded...)
+		err = write(separator, encoded)
+		separator = []byte{','}
 		return err
 	})
 	if err != nil {
 		return nil, err
 	}
 	o.count(page, meta)
-	return append(out, ']'), nil
+	if separator[0] == '[' {
+		err = write(separator)
+	}
+	return out.Pieces(), errors.Join(err, write([]byte{']'}))
 }
 
-// collect holds all objects, for what must see them together.
+// collect holds the objects of the page, for what must see all objects before it knows the first.
 func (o *listOptions) collect(
 	ctx context.Context, caller *union.Caller, t target.Target, listing *union.Listing, meta *dashboardv1alpha1.Meta,
-) (envelope.Raw, error) {
-	found := objects.List{Items: []objects.Object{}}
-	var err error
-	found.Page, err = listing.Each(func(item objects.Object) error {
-		found.Items = append(found.Items, item)
-		return nil
-	})
+) (envelope.Pieces, error) {
+	viewed := o.view.whole() || listing.Partial
+	if !viewed { // the cluster has made the page
+		o.view.limit = 0
+	}
+	kept := &selection{view: o.view, account: budget.From(ctx)}
+	page, err := listing.Each(kept.add)
 	if err != nil {
 		return nil, err
 	}
-	if o.view.whole() || listing.Partial {
-		if err := o.view.apply(&found, meta); err != nil {
-			return nil, err
-		}
+	if viewed {
+		err = kept.page(meta)
 	} else {
-		o.count(found.Page, meta)
+		kept.sort()
+		o.count(page, meta)
 	}
-	if o.metrics && isPods(t) {
-		if err := podmetrics.Add(ctx, caller, t, found.Items); err != nil {
-			return nil, err
-		}
+	if err == nil && o.metrics && isPods(t) {
+		err = kept.addMetrics(ctx, caller, t)
 	}
-	return objects.Encode(found.Items)
+	return kept.pieces(), err
 }
 
 func (o *listOptions) count(page objects.Page, meta *dashboardv1alpha1.Meta) {

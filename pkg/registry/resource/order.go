@@ -7,7 +7,6 @@ import (
 	"cmp"
 	"encoding/json"
 	"regexp"
-	"slices"
 	"strings"
 
 	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
@@ -60,31 +59,19 @@ const (
 	classMissing
 )
 
-func (o order) sort(items []objects.Object) {
+// compare is negative where a comes before b, and 0 where the order does not say.
+func (o order) compare(a, b sortKey) int {
 	if o.path == nil {
-		return
+		return 0
 	}
-	type keyed struct {
-		key    sortKey
-		object objects.Object
+	if a.class != b.class {
+		return cmp.Compare(a.class, b.class)
 	}
-	all := make([]keyed, len(items))
-	for i, item := range items {
-		all[i] = keyed{o.key(item), item}
+	c := cmp.Or(cmp.Compare(a.number, b.number), strings.Compare(a.text, b.text))
+	if o.descending {
+		return -c
 	}
-	slices.SortStableFunc(all, func(a, b keyed) int {
-		if a.key.class != b.key.class {
-			return cmp.Compare(a.key.class, b.key.class)
-		}
-		c := cmp.Or(cmp.Compare(a.key.number, b.key.number), strings.Compare(a.key.text, b.key.text))
-		if o.descending {
-			c = -c
-		}
-		return c
-	})
-	for i := range all {
-		items[i] = all[i].object
-	}
+	return c
 }
 
 func (o order) key(item objects.Object) sortKey {

@@ -5,7 +5,6 @@ package resource
 
 import (
 	"encoding/json"
-	"io"
 	"mime"
 	"net/http"
 	"slices"
@@ -75,9 +74,9 @@ func prepareChange(r *routes.Request, caller *clusters.Caller, kind types.PatchT
 	if err != nil {
 		return nil, err
 	}
-	body, err := io.ReadAll(r.Body)
+	body, err := r.ReadBody()
 	if err != nil {
-		return nil, envelope.Invalid("body", "the body could not be read").Because(err)
+		return nil, err
 	}
 	w := &write{Target: t, call: t.Call(http.MethodPatch), verbs: []string{"patch"}}
 	if kind == types.JSONPatchType {

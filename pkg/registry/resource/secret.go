@@ -11,8 +11,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strconv"
-	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -21,6 +19,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authorization"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 	"github.com/kubevision-io/kubevision/pkg/objects"
+	"github.com/kubevision-io/kubevision/pkg/redact"
 	"github.com/kubevision-io/kubevision/pkg/registry/target"
 )
 
@@ -159,30 +158,49 @@ func texts(value any) []string {
 	return out
 }
 
-// shortest is the least length of a value that is looked for in messages: shorter ones are in any text.
-const shortest = 3
+// redactor makes what takes confidential values out of messages: nil where there are none.
+func redactor(ctx context.Context, confidential []string) (*redact.Redactor, error) {
+	if len(confidential) == 0 {
+		return nil, nil //nolint:nilnil // there is nothing to take out
+	}
+	r, ok := redact.New(confidential, ctx.Err)
+	if !ok {
+		return nil, fmt.Errorf("looking for values of the Secret: %w", context.Cause(ctx))
+	}
+	return r, nil
+}
 
 // withhold takes values out of what a cluster's API server has said, and all of its words out of the log.
-func withhold(err error, confidential []string) error {
+func withhold(ctx context.Context, err error, confidential []string) error {
 	e, ok := errors.AsType[*envelope.Error](err)
 	if !ok || len(confidential) == 0 {
 		return err
 	}
 	out := *e
-	out.Message, out.Field = without(e.Message, confidential), without(e.Field, confidential)
+	r, failed := redactor(ctx, confidential)
+	if failed != nil {
+		out.Message, out.Field = redact.General, ""
+		return out.Because(failed)
+	}
+	out.Message, out.Field = r.Text(e.Message, ctx.Err), r.Text(e.Field, ctx.Err)
+	if out.Field == redact.General {
+		out.Field = ""
+	}
 	return out.Because(errors.New("withheld, since it is about a Secret"))
 }
 
-// without is a text without the values, as they are and as Go quotes them.
-func without(text string, confidential []string) string {
-	for _, value := range slices.SortedFunc(slices.Values(confidential), func(a, b string) int { return len(b) - len(a) }) {
-		if len(value) < shortest {
-			continue
-		}
-		text = strings.ReplaceAll(text, value, objects.Masked)
-		if quoted := strconv.Quote(value); quoted != `"`+value+`"` {
-			text = strings.ReplaceAll(text, strings.Trim(quoted, `"`), objects.Masked)
-		}
+// withholdWarnings takes values out of warnings.
+func withholdWarnings(ctx context.Context, warnings, confidential []string) ([]string, error) {
+	if len(warnings) == 0 {
+		return warnings, nil
 	}
-	return text
+	r, err := redactor(ctx, confidential)
+	if r == nil || err != nil {
+		return warnings, err
+	}
+	out := make([]string, 0, len(warnings))
+	for _, warning := range warnings {
+		out = append(out, r.Text(warning, ctx.Err))
+	}
+	return out, nil
 }

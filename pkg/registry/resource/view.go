@@ -11,7 +11,6 @@ import (
 	"strconv"
 	"strings"
 
-	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
 	"github.com/kubevision-io/kubevision/pkg/objects"
@@ -69,35 +68,13 @@ func decodePageToken(text string) (pageToken, bool) {
 // whole says whether the page is of something that must be made of the whole list.
 func (v view) whole() bool { return v.search != "" || v.order.path != nil || v.offset > 0 }
 
-// apply searches, sorts and cuts. What is counted is what was found.
-func (v view) apply(found *objects.List, meta *dashboardv1alpha1.Meta) error {
-	if v.search != "" {
-		matching := make([]objects.Object, 0, len(found.Items))
-		for _, o := range found.Items {
-			ok, err := v.matches(o)
-			if err != nil {
-				return err
-			}
-			if ok {
-				matching = append(matching, o)
-			}
-		}
-		found.Items = matching
+// next is the token of the page that begins at an offset.
+func (v view) next(offset int) (string, error) {
+	token, err := json.Marshal(pageToken{Version: pageTokenVersion, Offset: offset, Of: v.of})
+	if err != nil {
+		return "", fmt.Errorf("encoding a page token: %w", err)
 	}
-	v.order.sort(found.Items)
-	total := len(found.Items)
-	meta.Total = new(int64(total))
-	begin, end := min(v.offset, total), total
-	if v.limit > 0 && total-begin > v.limit {
-		end = begin + v.limit
-		token, err := json.Marshal(pageToken{Version: pageTokenVersion, Offset: end, Of: v.of})
-		if err != nil {
-			return fmt.Errorf("encoding a page token: %w", err)
-		}
-		meta.Continue = base64.RawURLEncoding.EncodeToString(token)
-	}
-	found.Items = found.Items[begin:end]
-	return nil
+	return base64.RawURLEncoding.EncodeToString(token), nil
 }
 
 // matches looks at names and labels, and at nothing that might be secret.

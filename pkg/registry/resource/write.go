@@ -66,10 +66,8 @@ func (e *Endpoints) writing(prepared prepare) routes.Endpoint {
 func (w *write) do(ctx context.Context, caller *clusters.Caller) (clusters.Answer, error) {
 	answer, err := caller.Do(ctx, w.call)
 	if err == nil {
-		for i, warning := range answer.Warnings {
-			answer.Warnings[i] = without(warning, w.confidential)
-		}
-		return answer, nil
+		answer.Warnings, err = withholdWarnings(ctx, answer.Warnings, w.confidential)
+		return answer, err
 	}
 	outcome := err
 	for _, verb := range w.verbs {
@@ -78,7 +76,7 @@ func (w *write) do(ctx context.Context, caller *clusters.Caller) (clusters.Answe
 			break // otherwise RBAC allows this verb, and the next may be what it does not allow
 		}
 	}
-	return clusters.Answer{}, named(withhold(outcome, w.confidential))
+	return clusters.Answer{}, named(withhold(ctx, outcome, w.confidential))
 }
 
 // result is the object as it is now; nothing where it is gone.
@@ -109,6 +107,10 @@ func prepareCreate(r *routes.Request, caller *clusters.Caller) (*write, error) {
 	}
 	if err := object.requireName(); err != nil {
 		return nil, err
+	}
+	if version, ok := object.metadata()["resourceVersion"]; ok && version != "" && version != nil {
+		const field = "metadata.resourceVersion"
+		return nil, envelope.Invalid(field, "%s must be left out of an object that is to be created", field)
 	}
 	if objects.IsSecret(t.Resource) {
 		if err := object.refusePlaceholders(); err != nil {

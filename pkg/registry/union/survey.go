@@ -14,6 +14,7 @@ import (
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
+	"github.com/kubevision-io/kubevision/pkg/budget"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 	"github.com/kubevision-io/kubevision/pkg/fanout"
 	"github.com/kubevision-io/kubevision/pkg/registry/target"
@@ -92,7 +93,28 @@ func (c *Caller) look(ctx context.Context, s *survey, namespace string, kind Kin
 	if len(answer.Bodies) == 0 {
 		return nil
 	}
+	release, err := decoding(ctx, answer)
+	if err != nil {
+		return envelope.FromAPIError(err)
+	}
+	defer release()
 	return kind.Read(resource, answer)
+}
+
+// decodedBytes is how many bytes of memory a byte of a list takes while it is decoded, beside the list.
+const decodedBytes = 2
+
+// decoding takes what the decoding of an answer holds for a time.
+func decoding(ctx context.Context, a Answer) (release func(), err error) {
+	account := budget.From(ctx)
+	var size int64
+	for _, body := range a.Bodies {
+		size += int64(len(body)) * decodedBytes
+	}
+	if err := account.Take(size); err != nil {
+		return nil, fmt.Errorf("decoding a list: %w", err)
+	}
+	return func() { account.Give(size) }, nil
 }
 
 func (s *survey) saw(t *target.Target, a Answer) {

@@ -1,0 +1,108 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package budget
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+	"sync"
+	"testing"
+)
+
+const total = 100 * step
+
+func fill(a *Account) int {
+	taken := 0
+	for a.Take(step) == nil {
+		taken++
+	}
+	return taken
+}
+
+// One holder has half, however many requests it makes; whoever comes next has half of the rest.
+func TestShares(t *testing.T) {
+	b := New(total)
+	first, again := b.Account("greedy", 0), b.Account("greedy", 0)
+	if got := fill(first) + fill(again); got != 50 {
+		t.Errorf("one holder has %d of 100", got)
+	}
+	next := b.Account("next", 0)
+	if got := fill(next); got != 25 {
+		t.Errorf("the next one has %d of the 50 that are left", got)
+	}
+	if err := first.Take(1); !errors.Is(err, ErrExceeded) {
+		t.Errorf("a full account: %v", err)
+	}
+	first.Close()
+	first.Close()
+	if err := first.Take(1); !errors.Is(err, ErrExceeded) {
+		t.Errorf("a closed account: %v", err)
+	}
+	again.Close()
+	next.Close()
+	if b.Used() != 0 || len(b.held) != 0 {
+		t.Errorf("%d bytes are held by %v", b.Used(), b.held)
+	}
+}
+
+func TestTheLimitOfARequest(t *testing.T) {
+	a := New(total).Account("holder", 3*step)
+	if got := fill(a); got != 3 {
+		t.Errorf("it took %d of 3", got)
+	}
+	a.Give(step)
+	if got := fill(a); got != 1 {
+		t.Errorf("it took %d after it gave 1", got)
+	}
+}
+
+func TestNobodyCounts(t *testing.T) {
+	var a *Account
+	if err := a.Take(1 << 40); err != nil {
+		t.Error(err)
+	}
+	a.Give(1)
+	a.Close()
+	if From(t.Context()) != nil {
+		t.Error("there is an account")
+	}
+	if From(With(t.Context(), New(1).Account("x", 0))) == nil {
+		t.Error("the account is not found")
+	}
+}
+
+func TestConcurrentHolders(t *testing.T) {
+	b := New(total)
+	var all sync.WaitGroup
+	for i := range 50 {
+		all.Go(func() {
+			for range 200 {
+				a := b.Account(fmt.Sprint(i%5), 0)
+				for range 5 {
+					if a.Take(3*step/2) == nil && i%2 == 0 {
+						a.Give(step)
+					}
+				}
+				if used := b.Used(); used > total {
+					t.Errorf("%d of %d are used", used, total)
+				}
+				a.Close()
+			}
+		})
+	}
+	all.Wait()
+	if b.Used() != 0 || len(b.held) != 0 {
+		t.Errorf("%d bytes are held by %v", b.Used(), b.held)
+	}
+}
+
+func TestReader(t *testing.T) {
+	a := New(total).Account("holder", step)
+	read, err := io.ReadAll(Reader(io.NopCloser(strings.NewReader(strings.Repeat("x", 4*step))), a, Buffered))
+	if !errors.Is(err, ErrExceeded) || len(read) > step {
+		t.Errorf("%d bytes were read: %v", len(read), err)
+	}
+}

@@ -1,0 +1,35 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package budget
+
+import "io"
+
+// Quarters is how many quarters of a byte count for each byte that is read.
+type Quarters int64
+
+// Buffered is for bytes that are read into one buffer, which grows by a quarter at a time.
+const Buffered Quarters = 5
+
+// Reader reads what somebody will hold, and takes the bytes from an account. A nil account reads as before.
+func Reader(from io.ReadCloser, a *Account, each Quarters) io.ReadCloser {
+	if a == nil {
+		return from
+	}
+	return &reader{ReadCloser: from, account: a, each: each}
+}
+
+type reader struct {
+	io.ReadCloser
+	account *Account
+	each    Quarters
+}
+
+// Read is ErrExceeded where the bytes may not be held.
+func (r *reader) Read(p []byte) (int, error) {
+	n, err := r.ReadCloser.Read(p)
+	if taken := r.account.Take((int64(n)*int64(r.each) + 3) / 4); taken != nil {
+		return 0, taken
+	}
+	return n, err
+}
