@@ -22,6 +22,7 @@ import (
 
 	"github.com/kubevision-io/kubevision/pkg/apiserver"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
+	"github.com/kubevision-io/kubevision/pkg/authentication/sessions"
 	"github.com/kubevision-io/kubevision/pkg/clusters/dial"
 )
 
@@ -56,6 +57,10 @@ type Options struct {
 	LoginFailuresPerAddress int
 	// LoginFailureCounters is how many unknown names, and how many addresses, have the logins counted that failed.
 	LoginFailureCounters int
+	// TrustedLoginNetworks are the networks whose logins have places of their own.
+	TrustedLoginNetworks []string
+	// SessionLimits are how many sessions there may be.
+	SessionLimits sessions.Limits
 	// TrustedProxies are the networks of the proxies whose X-Forwarded-For is believed.
 	TrustedProxies []string
 	// TwoFactorRoles are the roles whose holders must have a second factor.
@@ -83,6 +88,7 @@ func New() *Options {
 		LoginFailuresPerAddress: 30,
 		LoginFailureCounters:    4096,
 		RequestsPerUser:         routes.DefaultPerUser,
+		SessionLimits:           sessions.Limits{PerUser: sessions.DefaultPerUser, Total: sessions.DefaultTotal},
 	}
 	o.SecureServing.BindPort = defaultPort
 	// kube-apiserver sends the requests of all its clients over few connections.
@@ -111,6 +117,9 @@ func (o *Options) AddFlags(fs *pflag.FlagSet) {
 		"Number of logins that may fail from one address before the next must wait. One of them is forgiven every minute.")
 	fs.IntVar(&o.LoginFailureCounters, "login-failure-counters", o.LoginFailureCounters,
 		"Number of names that no user has, and of addresses, whose failed logins are counted. Where there are more, those with the fewest give way.")
+	fs.StringSliceVar(&o.TrustedLoginNetworks, "trusted-login-networks", nil,
+		"Networks (CIDR) whose logins have places of their own, so that no flood of logins from elsewhere keeps them waiting.")
+	o.SessionLimits.AddFlags(fs)
 	fs.StringSliceVar(&o.TrustedProxies, "trusted-proxies", nil,
 		"Networks (CIDR) of the proxies whose X-Forwarded-For header says where a request comes from. Without any, it is where the connection comes from.")
 	fs.StringSliceVar(&o.TwoFactorRoles, "two-factor-roles", nil,
@@ -149,6 +158,12 @@ func (o *Options) Validate() error {
 	if o.LoginFailureCounters < 1 {
 		errs = append(errs, errors.New("--login-failure-counters must be at least 1"))
 	}
+	if err := o.SessionLimits.Validate(); err != nil {
+		errs = append(errs, err)
+	}
+	if _, err := dial.ParseNetworks(o.TrustedLoginNetworks); err != nil {
+		errs = append(errs, fmt.Errorf("--trusted-login-networks: %w", err))
+	}
 	if _, err := dial.ParseNetworks(o.TrustedProxies); err != nil {
 		errs = append(errs, fmt.Errorf("--trusted-proxies: %w", err))
 	}
@@ -180,6 +195,10 @@ func (o *Options) Config(ctx context.Context) (apiserver.CompletedConfig, error)
 	if err != nil {
 		return apiserver.CompletedConfig{}, err
 	}
+	trusted, err := dial.ParseNetworks(o.TrustedLoginNetworks)
+	if err != nil {
+		return apiserver.CompletedConfig{}, err
+	}
 	addresses, err := o.ClusterAddresses.Policy()
 	if err != nil {
 		return apiserver.CompletedConfig{}, err
@@ -188,8 +207,8 @@ func (o *Options) Config(ctx context.Context) (apiserver.CompletedConfig, error)
 		GenericConfig: generic,
 		ExtraConfig: apiserver.ExtraConfig{
 			AccessTokenTTL: o.AccessTokenTTL, RequestsPerUser: o.RequestsPerUser, LoginFailuresPerAddress: o.LoginFailuresPerAddress,
-			LoginFailureCounters: o.LoginFailureCounters,
-			TrustedProxies:       proxies, TwoFactorRoles: o.TwoFactorRoles, ClusterAddresses: addresses,
+			LoginFailureCounters: o.LoginFailureCounters, TrustedLoginNetworks: trusted, SessionLimits: o.SessionLimits,
+			TrustedProxies: proxies, TwoFactorRoles: o.TwoFactorRoles, ClusterAddresses: addresses,
 			// Half of the processors, so that a flood of logins leaves the others to everything else; and few, since each takes memory.
 			PasswordHashes: min(max(runtime.GOMAXPROCS(0)/2, 1), maxPasswordHashes),
 		},

@@ -44,6 +44,7 @@ const (
 	SecondFactorReset     Reason = "SecondFactorReset"
 	RefreshTokenReused    Reason = "RefreshTokenReused"
 	SessionEnded          Reason = "SessionEnded"
+	SessionDisplaced      Reason = "SessionDisplaced"
 	SecretRevealed        Reason = "SecretRevealed"
 )
 
@@ -139,6 +140,7 @@ func note(e Event) string {
 		SecondFactorReset:     "the second factor was reset",
 		RefreshTokenReused:    "a spent refresh token was used again: the session has ended",
 		SessionEnded:          "a session was ended",
+		SessionDisplaced:      "there were too many sessions: the one that was not used for longest has ended",
 	}[e.Reason]
 	var rest []string
 	if e.Address != "" {
