@@ -85,7 +85,9 @@ func (t refreshToken) sign(mac *token.MAC) (string, error) {
 }
 
 // signed says whether the token has a code of ours.
-func (t refreshToken) signed(mac *token.MAC) bool { return t.mac != nil && mac.Verify([]byte(t.text()), t.mac) }
+func (t refreshToken) signed(mac *token.MAC) bool {
+	return t.mac != nil && mac.Verify([]byte(t.text()), t.mac)
+}
 
 // text is the token without its code.
 func (t refreshToken) text() string {

@@ -133,10 +133,10 @@ func TestANewcomerIsServed(t *testing.T) {
 		account   func(n int) string
 		within    time.Duration
 	}{
-		"an address each":          {60, func(n int) string { return "203." + octets(n) }, unique, 4 * time.Second},
-		"one /48 of IPv6":          {400, func(n int) string { return "2001:db8:bad:" + strconv.FormatInt(int64(n%65536), 16) + "::1" }, unique, time.Second},
-		"one /24 of IPv4":          {400, func(n int) string { return "203.0.113." + strconv.Itoa(n%256) }, unique, time.Second},
-		"many networks, again":     {400, func(n int) string { return "203.0." + strconv.Itoa(n%40) + ".7" }, unique, 4 * time.Second},
+		"an address each":           {60, func(n int) string { return "203." + octets(n) }, unique, 4 * time.Second},
+		"one /48 of IPv6":           {400, func(n int) string { return "2001:db8:bad:" + strconv.FormatInt(int64(n%65536), 16) + "::1" }, unique, time.Second},
+		"one /24 of IPv4":           {400, func(n int) string { return "203.0.113." + strconv.Itoa(n%256) }, unique, time.Second},
+		"many networks, again":      {400, func(n int) string { return "203.0." + strconv.Itoa(n%40) + ".7" }, unique, 4 * time.Second},
 		"an address each, one name": {400, func(n int) string { return "203." + octets(n) }, func(int) string { return "victim" }, time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
