@@ -20,6 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
+	"github.com/kubevision-io/kubevision/pkg/authentication/sessions"
 	"github.com/kubevision-io/kubevision/pkg/clusters/dial"
 	"github.com/kubevision-io/kubevision/pkg/controllers"
 	"github.com/kubevision-io/kubevision/pkg/logs"
@@ -46,6 +47,7 @@ func main() {
 
 func newCommand() *cobra.Command {
 	o := &options{logs: logsapi.NewLoggingConfiguration()}
+	o.controllers.SessionLimits = sessions.Limits{PerUser: sessions.DefaultPerUser, Total: sessions.DefaultTotal}
 	cmd := &cobra.Command{
 		Use:          "kubevision-controller-manager",
 		Short:        "Make KubeVision's custom resources true",
@@ -72,6 +74,7 @@ func newCommand() *cobra.Command {
 		"Let the first user keep the random password, rather than having to choose another one before anything else.")
 	fs.StringSliceVar(&o.controllers.ServingCertExtraHosts, "serving-cert-extra-names", nil,
 		"DNS names and IP addresses that the certificate of kubevision-apiserver is good for, beside those of its Service.")
+	o.controllers.SessionLimits.AddFlags(fs)
 	o.addresses.AddFlags(fs)
 	cmd.SetContext(ctrl.SetupSignalHandler())
 	return cmd
@@ -80,6 +83,9 @@ func newCommand() *cobra.Command {
 func (o *options) run(ctx context.Context) error {
 	if o.controllers.SigningKeyPeriod < minSigningKeyPeriod {
 		return fmt.Errorf("--signing-key-rotation-period must be at least %s", minSigningKeyPeriod)
+	}
+	if err := o.controllers.SessionLimits.Validate(); err != nil {
+		return err
 	}
 	addresses, err := o.addresses.Policy()
 	if err != nil {

@@ -13,25 +13,31 @@ import (
 	"k8s.io/apiserver/pkg/authentication/authenticatorfactory"
 	"k8s.io/apiserver/pkg/authentication/request/x509"
 
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/authentication"
 )
 
 // clientFinder says where requests come from. What proxies say is believed of those proxies only that were named, and of kube-apiserver.
 type clientFinder struct {
-	proxies    []netip.Prefix
+	proxies []netip.Prefix
+	// trusted are the networks whose logins have places of their own.
+	trusted    []netip.Prefix
 	frontProxy authenticator.Request
 }
 
-func newClientFinder(proxies []netip.Prefix, c *authenticatorfactory.RequestHeaderConfig) *clientFinder {
+func newClientFinder(proxies, trusted []netip.Prefix, c *authenticatorfactory.RequestHeaderConfig) *clientFinder {
 	proven := authenticator.RequestFunc(func(*http.Request) (*authenticator.Response, bool, error) {
 		return &authenticator.Response{}, true, nil
 	})
-	return &clientFinder{proxies: proxies, frontProxy: x509.NewDynamicCAVerifier(c.CAContentProvider.VerifyOptions, proven, c.AllowedClientNames)}
+	return &clientFinder{proxies: proxies, trusted: trusted, frontProxy: x509.NewDynamicCAVerifier(c.CAContentProvider.VerifyOptions, proven, c.AllowedClientNames)}
 }
 
 // find is the client of a request.
 func (f *clientFinder) find(r *http.Request) authentication.Client {
-	return authentication.Client{Address: f.address(r), UserAgent: r.UserAgent()}
+	address := f.address(r)
+	return authentication.Client{
+		Address: address, UserAgent: r.UserAgent(), DeviceToken: r.Header.Get(dashboardv1alpha1.DeviceHeader), Trusted: contains(f.trusted, address),
+	}
 }
 
 // address follows X-Forwarded-For from its end, where each proxy adds whom it got the request from, to the first that is no proxy of ours.
@@ -64,5 +70,9 @@ func (f *clientFinder) isKubeAPIServer(r *http.Request) bool {
 }
 
 func (f *clientFinder) isProxy(address netip.Addr) bool {
-	return slices.ContainsFunc(f.proxies, func(p netip.Prefix) bool { return p.Contains(address) })
+	return contains(f.proxies, address)
+}
+
+func contains(networks []netip.Prefix, address netip.Addr) bool {
+	return slices.ContainsFunc(networks, func(p netip.Prefix) bool { return p.Contains(address) })
 }

@@ -41,7 +41,7 @@ func newFinder(t *testing.T, proxies ...string) (*clientFinder, localcluster.Key
 	for _, p := range proxies {
 		networks = append(networks, netip.MustParsePrefix(p))
 	}
-	return newClientFinder(networks, &authenticatorfactory.RequestHeaderConfig{
+	return newClientFinder(networks, nil, &authenticatorfactory.RequestHeaderConfig{
 		CAContentProvider: content, AllowedClientNames: headerrequest.StaticStringSlice{localcluster.FrontProxyName},
 	}), authority
 }

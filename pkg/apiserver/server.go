@@ -28,6 +28,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authentication/audit"
 	"github.com/kubevision-io/kubevision/pkg/authentication/credentials"
 	"github.com/kubevision-io/kubevision/pkg/authentication/password"
+	"github.com/kubevision-io/kubevision/pkg/authentication/sessions"
 	"github.com/kubevision-io/kubevision/pkg/authentication/throttle"
 	"github.com/kubevision-io/kubevision/pkg/authentication/token"
 	"github.com/kubevision-io/kubevision/pkg/authorization"
@@ -77,6 +78,10 @@ type ExtraConfig struct {
 	LoginFailuresPerAddress int
 	// LoginFailureCounters is how many unknown names, and how many addresses, have the logins counted that failed.
 	LoginFailureCounters int
+	// TrustedLoginNetworks are those whose logins have places of their own.
+	TrustedLoginNetworks []netip.Prefix
+	// SessionLimits are how many sessions there may be.
+	SessionLimits sessions.Limits
 	// TrustedProxies are the proxies whose X-Forwarded-For is believed.
 	TrustedProxies []netip.Prefix
 	// TwoFactorRoles are the roles whose holders must have a second factor.
@@ -117,7 +122,7 @@ func (c *Config) Complete(ctx context.Context) (CompletedConfig, error) {
 	if err != nil {
 		return CompletedConfig{}, err
 	}
-	clients := newClientFinder(c.ExtraConfig.TrustedProxies, generic.Authentication.RequestHeaderConfig)
+	clients := newClientFinder(c.ExtraConfig.TrustedProxies, c.ExtraConfig.TrustedLoginNetworks, generic.Authentication.RequestHeaderConfig)
 	table, tokens, err := c.routes(ctx, state, clients)
 	if err != nil {
 		return CompletedConfig{}, err
@@ -179,13 +184,17 @@ func (c *Config) routes(ctx context.Context, s *state, clients *clientFinder) (*
 	}
 	policy := &authentication.TwoFactorPolicy{Reader: s.cache, Roles: c.ExtraConfig.TwoFactorRoles}
 	service := token.NewService(token.Access, s.keys, c.ExtraConfig.AccessTokenTTL, clock.RealClock{})
-	log := &audit.Log{Recorder: s.recorder}
+	log, gone := &audit.Log{Recorder: s.recorder}, authentication.NewGone()
 	logins := &authentication.Logins{
 		Cache: s.cache, Client: s.client, Hasher: hasher, Policy: policy, Tokens: service, Audit: log, Clock: clock.RealClock{},
 		Challenges: token.NewService(token.Challenge, s.keys, credentials.ChallengeTTL, clock.RealClock{}),
+		RefreshMAC: token.NewMAC(s.keys, "refresh tokens"), Rates: authentication.NewRates(gone),
+		Devices:  &authentication.Devices{MAC: token.NewMAC(s.keys, "device tokens"), Clock: clock.RealClock{}},
+		Sessions: s.sessions, Limits: c.ExtraConfig.SessionLimits,
 		Throttle: &throttle.Throttle{
 			Cache: s.cache, Client: s.client, Clock: clock.RealClock{}, AddressFree: c.ExtraConfig.LoginFailuresPerAddress,
-			Strangers:  c.ExtraConfig.LoginFailureCounters,
+			// One more than hash: it reads and writes meanwhile.
+			Strangers: c.ExtraConfig.LoginFailureCounters, Places: c.ExtraConfig.PasswordHashes + 1,
 			NameSecret: func() ([]byte, error) { return s.keys.Secret("login throttle: unknown names") },
 		},
 	}
@@ -225,7 +234,7 @@ func (c *Config) routes(ctx context.Context, s *state, clients *clientFinder) (*
 			return nil, nil, fmt.Errorf("registering routes: %w", err)
 		}
 	}
-	return table, &authentication.Tokens{Service: service, Cache: s.cache, Live: s.client, Policy: policy, Clock: clock.RealClock{}}, nil
+	return table, &authentication.Tokens{Service: service, Cache: s.cache, Live: s.client, Gone: gone, Policy: policy, Clock: clock.RealClock{}}, nil
 }
 
 // Server is the dashboard's API server.

@@ -26,6 +26,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/authentication/sessions"
 	"github.com/kubevision-io/kubevision/pkg/authentication/token"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 	"github.com/kubevision-io/kubevision/pkg/names"
@@ -47,6 +48,8 @@ type state struct {
 	client  client.Client
 	keys    *token.KeySet
 	bound   *clusters.Bound
+	// sessions counts the sessions in the cache.
+	sessions *sessions.Index
 
 	// recorder writes events on users.
 	recorder    events.EventRecorder
@@ -89,7 +92,8 @@ func newState(ctx context.Context, config *rest.Config) (*state, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making a client for events: %w", err)
 	}
-	s := &state{config: config, cache: cached, secrets: secrets, client: live, keys: token.NewKeySet(clock.RealClock{}), stopped: make(chan struct{})}
+	s := &state{config: config, cache: cached, secrets: secrets, client: live, keys: token.NewKeySet(clock.RealClock{}),
+		sessions: &sessions.Index{}, stopped: make(chan struct{})}
 	s.broadcaster = events.NewBroadcaster(&events.EventSinkImpl{Interface: kube.EventsV1()})
 	s.recorder = s.broadcaster.NewRecorder(scheme, component)
 	if err := s.watch(ctx); err != nil {
@@ -106,6 +110,13 @@ func (s *state) watch(ctx context.Context) error {
 		if _, err := s.cache.GetInformer(ctx, kind, cache.BlockUntilSynced(false)); err != nil {
 			return fmt.Errorf("watching %T: %w", kind, err)
 		}
+	}
+	began, err := s.cache.GetInformer(ctx, &kubevisionv1alpha1.KubeVisionSession{}, cache.BlockUntilSynced(false))
+	if err == nil {
+		_, err = began.AddEventHandler(s.sessions.Handler())
+	}
+	if err != nil {
+		return fmt.Errorf("counting sessions: %w", err)
 	}
 	secrets, err := s.cache.GetInformer(ctx, &corev1.Secret{}, cache.BlockUntilSynced(false))
 	if err != nil {

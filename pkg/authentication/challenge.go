@@ -73,6 +73,9 @@ func (l *Logins) answer(
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrRevoked, err)
 	}
+	if err := l.shown(claims.Session); err != nil {
+		return nil, err
+	}
 	u := &kubevisionv1alpha1.KubeVisionUser{}
 	if err := l.liveUser(ctx, claims.Subject, types.UID(claims.UserUID), u); err != nil {
 		return nil, err

@@ -22,6 +22,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authentication/audit"
 	"github.com/kubevision-io/kubevision/pkg/authentication/credentials"
 	"github.com/kubevision-io/kubevision/pkg/authentication/password"
+	"github.com/kubevision-io/kubevision/pkg/authentication/sessions"
 	"github.com/kubevision-io/kubevision/pkg/authentication/throttle"
 	"github.com/kubevision-io/kubevision/pkg/authentication/token"
 	"github.com/kubevision-io/kubevision/pkg/names"
@@ -43,6 +44,10 @@ type Client struct {
 	Address netip.Addr
 	// UserAgent is what the client calls itself.
 	UserAgent string
+	// DeviceToken is what the client got with an earlier login, where it has kept that.
+	DeviceToken string
+	// Trusted means that the address is in a network that the administrator trusts.
+	Trusted bool
 }
 
 func (c Client) address() string {
@@ -68,6 +73,15 @@ type Logins struct {
 	Tokens *token.Service
 	// Challenges signs and verifies challenge tokens.
 	Challenges *token.Service
+	// RefreshMAC authenticates refresh tokens.
+	RefreshMAC *token.MAC
+	// Devices recognises the devices that have logged in before.
+	Devices *Devices
+	// Sessions counts the sessions that there are, and Limits bound them.
+	Sessions *sessions.Index
+	Limits   sessions.Limits
+	// Rates bound what is done for tokens that are not genuine, or are shown too often.
+	Rates *Rates
 	// Audit is told of everything.
 	Audit *audit.Log
 	// Clock is the time by which sessions end.
@@ -88,12 +102,13 @@ func (l *Logins) Password(ctx context.Context, username, pass string, from Clien
 	if err != nil {
 		return nil, err
 	}
-	attempt, err := l.begin(ctx, u, username, from)
+	known := l.device(u, from)
+	attempt, err := l.begin(ctx, u, username, known, from)
 	if err != nil {
 		return nil, err
 	}
 	defer attempt.Release()
-	session, err := l.password(ctx, u, username, pass, from)
+	session, err := l.password(ctx, u, credential{username: username, password: pass, device: known}, attempt, from)
 	if errors.Is(err, ErrInvalidCredentials) {
 		if countErr := l.failed(ctx, attempt, u, from, err); countErr != nil {
 			return nil, countErr // what is not counted is not answered
@@ -114,11 +129,37 @@ func (l *Logins) Password(ctx context.Context, username, pass string, from Clien
 	return session, nil
 }
 
+// device is the device of the user that a login comes from, nil for an unknown one.
+func (l *Logins) device(u *kubevisionv1alpha1.KubeVisionUser, from Client) *device {
+	if u == nil {
+		return l.Devices.find(from.DeviceToken, "")
+	}
+	return l.Devices.find(from.DeviceToken, u.UID)
+}
+
+// class says how well a client is known. It does not depend on whether there is a user.
+func (l *Logins) class(known *device, from Client) throttle.Class {
+	switch {
+	case known != nil:
+		return throttle.KnownDevice
+	case from.Trusted:
+		return throttle.TrustedNetwork
+	case l.Sessions.Begun(from.Address):
+		return throttle.KnownAddress
+	default:
+		return throttle.Stranger
+	}
+}
+
 // begin asks the throttle whether a password may be looked at.
-func (l *Logins) begin(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, username string, from Client) (*throttle.Attempt, error) {
+func (l *Logins) begin(
+	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, username string, known *device, from Client,
+) (*throttle.Attempt, error) {
 	ctx, cancel := context.WithTimeout(ctx, queueTime)
 	defer cancel()
-	attempt, err := l.Throttle.Begin(ctx, u, username, from.Address)
+	attempt, err := l.Throttle.Begin(ctx, throttle.Login{
+		User: u, Name: username, Address: from.Address, Device: known.name(), Class: l.class(known, from),
+	})
 	if _, blocked := errors.AsType[*throttle.BlockedError](err); blocked {
 		l.Audit.Record(ctx, audit.Event{Reason: audit.LoginBlocked, User: u, Address: from.address()})
 	}
@@ -142,20 +183,33 @@ func (l *Logins) failed(ctx context.Context, attempt *throttle.Attempt, u *kubev
 	return err
 }
 
+// credential is what somebody gives to log in.
+type credential struct {
+	username, password string
+	device             *device
+}
+
 // password compares, and goes on to the session or the second factor.
-func (l *Logins) password(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, username, pass string, from Client) (*Session, error) {
-	secret, err := l.credentials(ctx, username)
+func (l *Logins) password(
+	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, given credential, attempt *throttle.Attempt, from Client,
+) (*Session, error) {
+	secret, err := l.credentials(ctx, given.username)
 	if err != nil {
 		return nil, err
 	}
 	if u == nil || !ownedBy(secret, u.UID) {
 		secret = &corev1.Secret{} // nobody's, or somebody else's
 	}
+	if given.device != nil && !given.device.in(credentials.Epoch(secret)) { // it has logged in with credentials that are over
+		if err := attempt.Disown(ctx); err != nil {
+			return nil, err
+		}
+	}
 	hash, known, err := credentials.PasswordHash(secret)
 	if err != nil {
 		return nil, err
 	}
-	right, err := l.compare(ctx, pass, hash, known)
+	right, err := l.compare(ctx, given.password, hash, known)
 	switch {
 	case err != nil:
 		return nil, err
@@ -175,7 +229,7 @@ func (l *Logins) password(ctx context.Context, u *kubevisionv1alpha1.KubeVisionU
 		return nil, err
 	}
 	if hash.Outdated() {
-		l.upgrade(ctx, u, pass, hash)
+		l.upgrade(ctx, u, given.password, hash)
 	}
 	if factor.Enabled() {
 		return nil, l.challenge(ctx, u, credentials.Epoch(secret))

@@ -34,25 +34,30 @@ const (
 var ErrExpired = errors.New("the session has expired")
 
 // Refresh renews a session with its refresh token, which is thereby spent. It is ErrExpired for a genuine one that comes too late, and
-// ErrRevoked for one that is worth nothing.
-func (l *Logins) Refresh(ctx context.Context, text string) (*Session, error) {
+// ErrRevoked for one that is worth nothing. Nothing is asked of the API server for a token that is not genuine; where there are too many of
+// these, or of a session's own, it is a throttle.BlockedError.
+func (l *Logins) Refresh(ctx context.Context, text string, from Client) (*Session, error) {
 	presented, err := parseRefreshToken(text)
 	if err != nil {
-		return nil, fmt.Errorf("%w: %w", ErrRevoked, err)
+		return nil, l.refused(ctx, from, err)
+	}
+	if err := l.admit(ctx, presented, from); err != nil {
+		return nil, err
 	}
 	var renewed *Session
 	// Of several replicas that renew at once, one writes; the others find its work and hand out the same token.
 	err = retry.RetryOnConflict(contention(), func() error {
-		renewed, err = l.renew(ctx, presented)
+		renewed, err = l.renew(ctx, presented, from)
 		return err
 	})
 	return renewed, err
 }
 
-func (l *Logins) renew(ctx context.Context, presented refreshToken) (*Session, error) {
+func (l *Logins) renew(ctx context.Context, presented refreshToken, from Client) (*Session, error) {
 	session := &kubevisionv1alpha1.KubeVisionSession{}
 	err := l.Client.Get(ctx, types.NamespacedName{Name: presented.session}, session)
 	if apierrors.IsNotFound(err) {
+		l.Rates.gone.add(presented.session)
 		return nil, ErrRevoked
 	}
 	if err != nil {
@@ -74,7 +79,8 @@ func (l *Logins) renew(ctx context.Context, presented refreshToken) (*Session, e
 	if err := l.liveUser(ctx, session.Spec.UserName, session.Spec.UserUID, u); err != nil {
 		return nil, err
 	}
-	if err := l.inForce(ctx, u, session); err != nil {
+	epoch, err := l.inForce(ctx, u, session)
+	if err != nil {
 		return nil, err
 	}
 	next := presented.successor(session.Spec.RotationSalt)
@@ -86,19 +92,22 @@ func (l *Logins) renew(ctx context.Context, presented refreshToken) (*Session, e
 	case next.hash() != session.Spec.RefreshTokenHash || session.Spec.RotationTime == nil || now.Sub(session.Spec.RotationTime.Time) > reuseGrace:
 		return nil, l.end(ctx, u, session)
 	}
-	return l.issue(ctx, u, session, next, session.CreationTimestamp.Time) // a session is made by a login and by nothing else
+	return l.issue(ctx, u, session, next, epoch, from)
 }
 
-// inForce is ErrRevoked for a session from before the credentials were changed, which has only not been ended yet.
-func (l *Logins) inForce(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, session *kubevisionv1alpha1.KubeVisionSession) error {
+// inForce returns the epoch of the credentials. It is ErrRevoked for a session from before they were changed, which has only not been ended
+// yet.
+func (l *Logins) inForce(
+	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, session *kubevisionv1alpha1.KubeVisionSession,
+) (epoch string, err error) {
 	secret, err := l.credentials(ctx, u.Name)
 	if err != nil {
-		return err
+		return "", err
 	}
 	if !ownedBy(secret, u.UID) || !credentials.InForce(secret, session.Name, session.Spec.CredentialsEpoch) {
-		return ErrRevoked
+		return "", ErrRevoked
 	}
-	return nil
+	return credentials.Epoch(secret), nil
 }
 
 // liveUser reads a user as the API server knows them now: a copy that lags behind must not renew what was taken away. It is ErrRevoked for

@@ -37,7 +37,9 @@ type Session struct {
 	User         *kubevisionv1alpha1.KubeVisionUser
 	AccessToken  string
 	RefreshToken string
-	ExpiresIn    time.Duration
+	// DeviceToken tells the client from strangers at its next login.
+	DeviceToken string
+	ExpiresIn   time.Duration
 	// SetupRequired means that the session is good for nothing but setting up a second factor.
 	SetupRequired bool
 	// PasswordChangeRequired means that it is good for nothing but choosing another password.
@@ -79,12 +81,12 @@ func (l *Logins) start(
 			PasswordChangeRequired: u.Spec.MustChangePassword && !credentials.PasswordChosen(secret),
 		},
 	}
-	issued, err := l.issue(ctx, u, session, refresh, now)
+	issued, err := l.issue(ctx, u, session, refresh, session.Spec.CredentialsEpoch, from)
 	if err != nil {
 		return nil, err
 	}
-	if err := l.Client.Create(ctx, session); err != nil {
-		return nil, fmt.Errorf("creating the session: %w", err)
+	if err := l.store(ctx, u, session); err != nil {
+		return nil, err
 	}
 	if err := l.confirm(ctx, u, session); err != nil {
 		return nil, err
@@ -111,10 +113,10 @@ func (l *Logins) confirm(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUs
 	return ErrRevoked
 }
 
-// issue makes the tokens of a session, which began with a login at that time.
+// issue makes the tokens of a session.
 func (l *Logins) issue(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, session *kubevisionv1alpha1.KubeVisionSession, refresh refreshToken,
-	began time.Time,
+	epoch string, from Client,
 ) (*Session, error) {
 	methods := session.Spec.AuthenticationMethods
 	setup, err := l.Policy.SetupRequired(ctx, u, methods)
@@ -122,15 +124,31 @@ func (l *Logins) issue(
 		return nil, err
 	}
 	access, err := l.Tokens.Sign(token.Claims{
-		Subject: u.Name, UserUID: string(u.UID), Session: session.Name, Methods: methods, AuthTime: began,
+		Subject: u.Name, UserUID: string(u.UID), Session: session.Name, Methods: methods, AuthTime: l.loginTime(session),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("signing an access token: %w", err)
 	}
+	text, err := refresh.sign(l.RefreshMAC)
+	if err != nil {
+		return nil, err
+	}
+	known, err := l.Devices.issue(l.Devices.find(from.DeviceToken, u.UID), u.UID, epoch)
+	if err != nil {
+		return nil, err
+	}
 	return &Session{
-		User: u, AccessToken: access, RefreshToken: refresh.String(), ExpiresIn: l.Tokens.TTL(),
+		User: u, AccessToken: access, RefreshToken: text, DeviceToken: known, ExpiresIn: l.Tokens.TTL(),
 		SetupRequired: setup, PasswordChangeRequired: session.Spec.PasswordChangeRequired,
 	}, nil
+}
+
+// loginTime returns the time of the login that began the session. Only a login makes a session, and it makes the session last.
+func (l *Logins) loginTime(session *kubevisionv1alpha1.KubeVisionSession) time.Time {
+	if session.CreationTimestamp.IsZero() {
+		return l.Clock.Now()
+	}
+	return session.CreationTimestamp.Time
 }
 
 // changeSession changes the session of a request.

@@ -52,6 +52,8 @@ type Tokens struct {
 	Cache client.Reader
 	// Live reads what the cache does not know yet: the session of a login that was a moment ago.
 	Live client.Reader
+	// Gone remembers what Live does not know either.
+	Gone *Gone
 	// Policy says who must have a second factor.
 	Policy *TwoFactorPolicy
 	// Clock is the time by which sessions end.
@@ -66,14 +68,14 @@ func (t *Tokens) Authenticate(ctx context.Context, raw string) (*Principal, erro
 		return nil, err
 	}
 	u := &kubevisionv1alpha1.KubeVisionUser{}
-	if err := t.get(ctx, claims.Subject, u); err != nil {
+	if err := t.get(ctx, claims.Subject, claims.UserUID, u); err != nil {
 		return nil, err
 	}
 	if string(u.UID) != claims.UserUID || u.Spec.Disabled || !u.DeletionTimestamp.IsZero() {
 		return nil, ErrRevoked
 	}
 	s := &kubevisionv1alpha1.KubeVisionSession{}
-	if err := t.get(ctx, claims.Session, s); err != nil {
+	if err := t.get(ctx, claims.Session, claims.Session, s); err != nil {
 		return nil, err
 	}
 	if s.Spec.UserUID != u.UID || !s.DeletionTimestamp.IsZero() || !t.Clock.Now().Before(s.Spec.ExpirationTime.Time) {
@@ -116,14 +118,19 @@ func NewPrincipal(u *kubevisionv1alpha1.KubeVisionUser) *Principal {
 	}
 }
 
-// get asks the API server only about what a genuine token names and the cache lacks, so that nobody can cause calls with invented names.
-func (t *Tokens) get(ctx context.Context, name string, into client.Object) error {
+// get asks the API server only about the names in a genuine token that the cache lacks, and once about those that are no more, so that nobody
+// can cause calls with invented names, nor with a token that has outlived its session.
+func (t *Tokens) get(ctx context.Context, name, identity string, into client.Object) error {
 	key := types.NamespacedName{Name: name}
 	err := t.Cache.Get(ctx, key, into)
 	if apierrors.IsNotFound(err) {
+		if t.Gone.has(identity) {
+			return ErrRevoked
+		}
 		err = t.Live.Get(ctx, key, into)
 	}
 	if apierrors.IsNotFound(err) {
+		t.Gone.add(identity)
 		return ErrRevoked
 	}
 	if err != nil {

@@ -24,7 +24,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/manager"
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/authentication/audit"
 	"github.com/kubevision-io/kubevision/pkg/authentication/password"
+	"github.com/kubevision-io/kubevision/pkg/authentication/sessions"
 	"github.com/kubevision-io/kubevision/pkg/clusters/dial"
 	"github.com/kubevision-io/kubevision/pkg/controllers/bootstrap"
 	"github.com/kubevision-io/kubevision/pkg/controllers/cluster"
@@ -118,6 +120,8 @@ type Options struct {
 	SigningKeyPeriod time.Duration
 	// AdminKeepsPassword lets the first user keep the random password.
 	AdminKeepsPassword bool
+	// SessionLimits are how many sessions there may be.
+	SessionLimits sessions.Limits
 	// ClusterAddresses are where clusters may be.
 	ClusterAddresses dial.Policy
 }
@@ -132,6 +136,10 @@ func Setup(ctx context.Context, mgr ctrl.Manager, o Options) error {
 	users := &user.Reconciler{Client: c, Live: live, Recorder: recorder, Hasher: hasher, Clock: clock.RealClock{}}
 	if err := users.SetupWithManager(ctx, mgr); err != nil {
 		return fmt.Errorf("setting up the user controller: %w", err)
+	}
+	kept := &session.Reconciler{Client: c, Clock: clock.RealClock{}, Limits: o.SessionLimits, Audit: &audit.Log{Recorder: recorder}}
+	if err := kept.SetupWithManager(ctx, mgr); err != nil {
+		return fmt.Errorf("setting up the session controller: %w", err)
 	}
 	roles, err := newRoleCache(mgr)
 	if err != nil {
@@ -148,7 +156,6 @@ func Setup(ctx context.Context, mgr ctrl.Manager, o Options) error {
 	for name, controller := range map[string]interface {
 		SetupWithManager(mgr ctrl.Manager) error
 	}{
-		"session":        &session.Reconciler{Client: c, Clock: clock.RealClock{}},
 		"last admin":     &lastadmin.Reconciler{Client: c},
 		"login throttle": &loginthrottle.Reconciler{Client: c, Clock: clock.RealClock{}},
 		"cluster": &cluster.Reconciler{

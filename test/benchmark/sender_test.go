@@ -5,6 +5,7 @@ package benchmark_test
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -42,7 +43,7 @@ type sender struct {
 
 func newSender(b *testing.B, c crowd) *sender {
 	b.Helper()
-	c.Endpoint, c.AuthorityPEM = env.KubeVision.Endpoint(), env.KubeVision.CAPEM()
+	c.Endpoint, c.AuthorityPEM = cmp.Or(c.Endpoint, env.KubeVision.Endpoint()), env.KubeVision.CAPEM()
 	program, err := os.Executable()
 	if err != nil {
 		b.Fatal(err)

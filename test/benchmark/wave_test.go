@@ -4,6 +4,7 @@
 package benchmark_test
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
@@ -23,7 +24,7 @@ import (
 )
 
 const (
-	// parallel requests are under way at once in a wave.
+	// parallel requests are under way at once in a wave, where nothing else is said.
 	parallel = 500
 	// patience is how long a request may take before the benchmark fails. The server gives up long before.
 	patience = time.Minute
@@ -33,6 +34,10 @@ const (
 type crowd struct {
 	Endpoint     string
 	AuthorityPEM []byte
+	// Size is how many there are; 0 for parallel.
+	Size int
+	// Forwarded clients come from another address with each request, by the word of a proxy.
+	Forwarded bool
 	// Lists is a path, and Bearer whose token reads it.
 	Lists, Bearer string
 	// Username is that of all, or with Distinct what each one's begins with.
@@ -78,7 +83,7 @@ func newFlood(c crowd) (*flood, error) {
 // wave sends as many requests at once as there are clients, and waits until all are answered.
 func (f *flood) wave(ctx context.Context) error {
 	var group sync.WaitGroup
-	failures := make([]error, parallel)
+	failures := make([]error, cmp.Or(f.Size, parallel))
 	for i := range failures {
 		group.Go(func() { failures[i] = f.send(ctx) })
 	}
@@ -111,6 +116,9 @@ func (f *flood) send(ctx context.Context) error {
 		return fmt.Errorf("making a request: %w", err)
 	}
 	request.Header.Set("Content-Type", "application/json")
+	if f.Forwarded {
+		request.Header.Set("X-Forwarded-For", anywhere())
+	}
 	if r.Bearer != "" {
 		request.Header.Set("Authorization", "Bearer "+r.Bearer)
 	}

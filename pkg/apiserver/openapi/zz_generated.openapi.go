@@ -2814,6 +2814,13 @@ func schema_pkg_apis_dashboard_v1alpha1_Login(ref common.ReferenceCallback) comm
 							Format:      "int64",
 						},
 					},
+					"deviceToken": {
+						SchemaProps: spec.SchemaProps{
+							Description: "deviceToken is to be kept after the logout too, and sent with the next login. It lets nobody in.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
 					"user": {
 						SchemaProps: spec.SchemaProps{
 							Description: "user is who has logged in.",
@@ -2908,6 +2915,13 @@ func schema_pkg_apis_dashboard_v1alpha1_LoginRequest(ref common.ReferenceCallbac
 					"provider": {
 						SchemaProps: spec.SchemaProps{
 							Description: "provider is the directory that knows the user. Only \"local\" is served.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"deviceToken": {
+						SchemaProps: spec.SchemaProps{
+							Description: "deviceToken is that of the last login from this client, which tells it from strangers where many of them try to log in. The header X-KubeVision-Device is another place for it, here and in all calls that answer with one.",
 							Type:        []string{"string"},
 							Format:      "",
 						},

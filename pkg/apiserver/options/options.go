@@ -22,6 +22,7 @@ import (
 
 	"github.com/kubevision-io/kubevision/pkg/apiserver"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
+	"github.com/kubevision-io/kubevision/pkg/authentication/sessions"
 	"github.com/kubevision-io/kubevision/pkg/clusters/dial"
 )
 
@@ -61,6 +62,10 @@ type Options struct {
 	LoginFailuresPerAddress int
 	// LoginFailureCounters is how many unknown names, and how many addresses, have the logins counted that failed.
 	LoginFailureCounters int
+	// TrustedLoginNetworks are the networks whose logins have places of their own.
+	TrustedLoginNetworks []string
+	// SessionLimits are how many sessions there may be.
+	SessionLimits sessions.Limits
 	// TrustedProxies are the networks of the proxies whose X-Forwarded-For is believed.
 	TrustedProxies []string
 	// TwoFactorRoles are the roles whose holders must have a second factor.
@@ -90,6 +95,7 @@ func New() *Options {
 		RequestsPerUser:         routes.DefaultPerUser,
 		BodyBytesInFlight:       32 << 20,
 		ResponseBytesInFlight:   192 << 20,
+		SessionLimits:           sessions.Limits{PerUser: sessions.DefaultPerUser, Total: sessions.DefaultTotal},
 	}
 	o.SecureServing.BindPort = defaultPort
 	// Each stream may hold 256 KiB that nobody has read yet. kube-apiserver opens another connection when all are taken.
@@ -122,6 +128,9 @@ func (o *Options) AddFlags(fs *pflag.FlagSet) {
 		"Number of logins that may fail from one address before the next must wait. One of them is forgiven every minute.")
 	fs.IntVar(&o.LoginFailureCounters, "login-failure-counters", o.LoginFailureCounters,
 		"Number of names that no user has, and of addresses, whose failed logins are counted. Where there are more, those with the fewest give way.")
+	fs.StringSliceVar(&o.TrustedLoginNetworks, "trusted-login-networks", nil,
+		"Networks (CIDR) whose logins have places of their own, so that no flood of logins from elsewhere keeps them waiting.")
+	o.SessionLimits.AddFlags(fs)
 	fs.StringSliceVar(&o.TrustedProxies, "trusted-proxies", nil,
 		"Networks (CIDR) of the proxies whose X-Forwarded-For header says where a request comes from. Without any, it is where the connection comes from.")
 	fs.StringSliceVar(&o.TwoFactorRoles, "two-factor-roles", nil,
@@ -163,6 +172,12 @@ func (o *Options) Validate() error {
 	if o.LoginFailureCounters < 1 {
 		errs = append(errs, errors.New("--login-failure-counters must be at least 1"))
 	}
+	if err := o.SessionLimits.Validate(); err != nil {
+		errs = append(errs, err)
+	}
+	if _, err := dial.ParseNetworks(o.TrustedLoginNetworks); err != nil {
+		errs = append(errs, fmt.Errorf("--trusted-login-networks: %w", err))
+	}
 	if _, err := dial.ParseNetworks(o.TrustedProxies); err != nil {
 		errs = append(errs, fmt.Errorf("--trusted-proxies: %w", err))
 	}
@@ -194,6 +209,10 @@ func (o *Options) Config(ctx context.Context) (apiserver.CompletedConfig, error)
 	if err != nil {
 		return apiserver.CompletedConfig{}, err
 	}
+	trusted, err := dial.ParseNetworks(o.TrustedLoginNetworks)
+	if err != nil {
+		return apiserver.CompletedConfig{}, err
+	}
 	addresses, err := o.ClusterAddresses.Policy()
 	if err != nil {
 		return apiserver.CompletedConfig{}, err
@@ -203,8 +222,8 @@ func (o *Options) Config(ctx context.Context) (apiserver.CompletedConfig, error)
 		ExtraConfig: apiserver.ExtraConfig{
 			AccessTokenTTL: o.AccessTokenTTL, RequestsPerUser: o.RequestsPerUser, LoginFailuresPerAddress: o.LoginFailuresPerAddress,
 			LoginFailureCounters: o.LoginFailureCounters, BodyBytesInFlight: o.BodyBytesInFlight,
-			ResponseBytesInFlight: o.ResponseBytesInFlight,
-			TrustedProxies:        proxies, TwoFactorRoles: o.TwoFactorRoles, ClusterAddresses: addresses,
+			ResponseBytesInFlight: o.ResponseBytesInFlight, TrustedLoginNetworks: trusted, SessionLimits: o.SessionLimits,
+			TrustedProxies: proxies, TwoFactorRoles: o.TwoFactorRoles, ClusterAddresses: addresses,
 			// Half of the processors, so that a flood of logins leaves the others to everything else; and few, since each takes memory.
 			PasswordHashes: min(max(runtime.GOMAXPROCS(0)/2, 1), maxPasswordHashes),
 		},

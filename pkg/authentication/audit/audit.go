@@ -50,6 +50,7 @@ const (
 	SecondFactorReset     Reason = "SecondFactorReset"
 	RefreshTokenReused    Reason = "RefreshTokenReused"
 	SessionEnded          Reason = "SessionEnded"
+	SessionDisplaced      Reason = "SessionDisplaced"
 	SecretRevealed        Reason = "SecretRevealed"
 )
 
@@ -150,6 +151,7 @@ func note(e Event) string {
 		SecondFactorReset:        "the second factor was reset",
 		RefreshTokenReused:       "a spent refresh token was used again: the session has ended",
 		SessionEnded:             "a session was ended",
+		SessionDisplaced:         "there were too many sessions: the session that was idle for longest has ended",
 	}[e.Reason]
 	if e.Actor != "" {
 		out += " (by " + e.Actor + ")"

@@ -7,6 +7,7 @@ import (
 	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
+	"fmt"
 	"net/netip"
 	"strings"
 	"time"
@@ -27,8 +28,8 @@ const (
 
 	// nameBytes is how much of an unknown name's hash is kept.
 	nameBytes = 16
-	// networkBits is what one customer has of IPv6.
-	networkBits = 64
+	// devicesPerUser is how many known devices of a user have their failures counted.
+	devicesPerUser = 20
 )
 
 // key is something whose failures are counted.
@@ -40,7 +41,10 @@ type key struct {
 	spec   kubevisionv1alpha1.KubeVisionLoginThrottleSpec
 }
 
-func addressPolicy(free int) Policy { return Policy{Free: free, Forgive: addressForgive} }
+// addressPolicy allows a network as much as so many clients.
+func addressPolicy(free, clients int) Policy {
+	return Policy{Free: free * clients, Forgive: addressForgive / time.Duration(clients)}
+}
 
 func accountPolicy() Policy { return Policy{Free: accountFree, Forgive: accountForgive} }
 
@@ -49,15 +53,19 @@ func NameOfUser(user string) string { return "user-" + user }
 
 // Forgiven is when a throttle counts nothing any more.
 func Forgiven(t *kubevisionv1alpha1.KubeVisionLoginThrottle) time.Time {
-	policy := accountPolicy()
-	if t.Spec.Target == kubevisionv1alpha1.ThrottleAddress {
-		policy = addressPolicy(0)
-	}
-	forgiven := policy.Forgiven(counterOf(t))
+	forgiven := policyOf(t).Forgiven(counterOf(t))
 	if until := t.Spec.BlockedUntil; until != nil && until.After(forgiven) {
 		return until.Time
 	}
 	return forgiven
+}
+
+// policyOf is how the failures of a throttle are forgiven. It does not say how many are free.
+func policyOf(t *kubevisionv1alpha1.KubeVisionLoginThrottle) Policy {
+	if t.Spec.Target == kubevisionv1alpha1.ThrottleAddress {
+		return addressPolicy(0, clientsOf(t.Spec.Address))
+	}
+	return accountPolicy()
 }
 
 // userKey counts the failures of a KubeVisionUser.
@@ -91,18 +99,53 @@ func sessionKey(session string) key {
 	}
 }
 
-// addressKey counts the failures of a client address.
-func addressKey(address netip.Addr, free int) key {
-	address = address.Unmap().WithZone("")
-	shown, name := address.String(), address.String()
-	if address.Is6() {
-		network := netip.PrefixFrom(address, networkBits).Masked()
-		shown = network.String()
-		// The first four groups, written out: a name may not end in a colon's stand-in.
-		name = strings.ReplaceAll(network.Addr().StringExpanded()[:len("0000:0000:0000:0000")], ":", "-")
+// deviceKey counts the wrong passwords that a known device of a user gave.
+func deviceKey(u *kubevisionv1alpha1.KubeVisionUser, device string) key {
+	k := userKey(u)
+	k.name = "device-" + device
+	k.spec = kubevisionv1alpha1.KubeVisionLoginThrottleSpec{Target: kubevisionv1alpha1.ThrottleDevice, Device: device}
+	return k
+}
+
+// addressKeys count the failures of a client address, and of the networks that it belongs to.
+func addressKeys(address netip.Addr, free int) []key {
+	var keys []key
+	for _, n := range counted(address) {
+		shown := n.prefix.String()
+		if n.prefix.Addr().Is4() {
+			shown = n.prefix.Addr().String()
+		}
+		keys = append(keys, key{
+			name: "address-" + nameOf(n.prefix), policy: addressPolicy(free, n.clients),
+			spec: kubevisionv1alpha1.KubeVisionLoginThrottleSpec{Target: kubevisionv1alpha1.ThrottleAddress, Address: shown},
+		})
 	}
-	return key{
-		name: "address-" + name, policy: addressPolicy(free),
-		spec: kubevisionv1alpha1.KubeVisionLoginThrottleSpec{Target: kubevisionv1alpha1.ThrottleAddress, Address: shown},
+	return keys
+}
+
+// nameOf is a network in the name of an object: of IPv6 the first four groups, written out, since a name may not end in a colon's stand-in,
+// and the length of a larger network.
+func nameOf(prefix netip.Prefix) string {
+	if prefix.Addr().Is4() {
+		return prefix.Addr().String()
 	}
+	name := strings.ReplaceAll(prefix.Addr().StringExpanded()[:len("0000:0000:0000:0000")], ":", "-")
+	if prefix.Bits() != clientBits6 {
+		name += fmt.Sprintf("-%d", prefix.Bits())
+	}
+	return name
+}
+
+// clientsOf is for how many clients a network counts, from the text of addressKeys.
+func clientsOf(shown string) int {
+	prefix, err := netip.ParsePrefix(shown)
+	if err != nil {
+		return clientsOfClient
+	}
+	for _, n := range counted(prefix.Addr()) {
+		if n.prefix.Bits() == prefix.Bits() {
+			return n.clients
+		}
+	}
+	return clientsOfClient
 }

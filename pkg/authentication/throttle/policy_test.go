@@ -95,7 +95,7 @@ func TestPatienceDoesNotPay(t *testing.T) {
 	if n := guesses(accountPolicy(), time.Hour); n > 24 {
 		t.Errorf("one every hour: %d guesses at an account in a day", n)
 	}
-	if n := guesses(addressPolicy(30), 0); n > 30+5+24*60 {
+	if n := guesses(addressPolicy(30, 1), 0); n > 30+5+24*60 {
 		t.Errorf("%d guesses from an address in a day", n)
 	}
 }
@@ -127,25 +127,38 @@ func TestForgiven(t *testing.T) {
 	}
 }
 
-// TestAddresses that are one client's count together, and others do not.
+// TestAddresses that are one client's count together, and others do not. Of IPv6 the networks count that one customer may have, each for four
+// of the smaller ones.
 func TestAddresses(t *testing.T) {
-	for address, want := range map[string]struct{ name, shown string }{
-		"203.0.113.7":                {"address-203.0.113.7", "203.0.113.7"},
-		"::ffff:203.0.113.7":         {"address-203.0.113.7", "203.0.113.7"},
-		"2001:db8:1:2::1":            {"address-2001-0db8-0001-0002", "2001:db8:1:2::/64"},
-		"2001:db8:1:2:ffff:ff:f:abc": {"address-2001-0db8-0001-0002", "2001:db8:1:2::/64"},
-		"2001:db8:1:3::1":            {"address-2001-0db8-0001-0003", "2001:db8:1:3::/64"},
-		"fe80::1%eth0":               {"address-fe80-0000-0000-0000", "fe80::/64"},
-		"::1":                        {"address-0000-0000-0000-0000", "::/64"},
-		"::":                         {"address-0000-0000-0000-0000", "::/64"},
+	for address, want := range map[string][]string{
+		"203.0.113.7":                {"203.0.113.7 203.0.113.7"},
+		"::ffff:203.0.113.7":         {"203.0.113.7 203.0.113.7"},
+		"2001:db8:1:2::1":            {"2001-0db8-0001-0002 2001:db8:1:2::/64", "2001-0db8-0001-0000-56 2001:db8:1::/56", "2001-0db8-0001-0000-48 2001:db8:1::/48"},
+		"2001:db8:1:2:ffff:ff:f:abc": {"2001-0db8-0001-0002 2001:db8:1:2::/64", "2001-0db8-0001-0000-56 2001:db8:1::/56", "2001-0db8-0001-0000-48 2001:db8:1::/48"},
+		"2001:db8:1:af03::1":         {"2001-0db8-0001-af03 2001:db8:1:af03::/64", "2001-0db8-0001-af00-56 2001:db8:1:af00::/56", "2001-0db8-0001-0000-48 2001:db8:1::/48"},
+		"fe80::1%eth0":               {"fe80-0000-0000-0000 fe80::/64", "fe80-0000-0000-0000-56 fe80::/56", "fe80-0000-0000-0000-48 fe80::/48"},
+		"::1":                        {"0000-0000-0000-0000 ::/64", "0000-0000-0000-0000-56 ::/56", "0000-0000-0000-0000-48 ::/48"},
 	} {
-		k := addressKey(netip.MustParseAddr(address), 1)
-		if k.name != want.name || k.spec.Address != want.shown || k.spec.Target != kubevisionv1alpha1.ThrottleAddress {
-			t.Errorf("%s is counted as %s (%s), want %s (%s)", address, k.name, k.spec.Address, want.name, want.shown)
+		clients := 1
+		keys := addressKeys(netip.MustParseAddr(address), 30)
+		if len(keys) != len(want) {
+			t.Fatalf("%s is counted as %v", address, keys)
 		}
-		if problems := utilvalidation.IsDNS1123Subdomain(k.name); len(problems) > 0 {
-			t.Errorf("%s: no object can have the name %s: %v", address, k.name, problems)
+		for i, k := range keys {
+			if got := strings.TrimPrefix(k.name, "address-") + " " + k.spec.Address; got != want[i] || k.spec.Target != kubevisionv1alpha1.ThrottleAddress {
+				t.Errorf("%s is counted as %s, want %s", address, got, want[i])
+			}
+			if problems := utilvalidation.IsDNS1123Subdomain(k.name); len(problems) > 0 {
+				t.Errorf("%s: no object can have the name %s: %v", address, k.name, problems)
+			}
+			if k.policy != addressPolicy(30, clients) || clientsOf(k.spec.Address) != clients {
+				t.Errorf("%s counts for %d clients, with %+v", k.spec.Address, clientsOf(k.spec.Address), k.policy)
+			}
+			clients *= 4
 		}
+	}
+	if keys := addressKeys(netip.Addr{}, 30); len(keys) != 0 {
+		t.Errorf("no address is counted as %v", keys)
 	}
 }
 

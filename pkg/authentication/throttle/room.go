@@ -13,14 +13,20 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
-// makeRoom drops what matters least where a new counter would be one too many: the fewest failures, of those the oldest. The users' and sessions'
-// own counters are not among them: no flood of names can make anybody's failures forgotten.
+// makeRoom drops the least important counter where a new one would be one too many: that with the fewest failures, of those the oldest. The
+// counters of users and sessions are not among them: no flood of names makes anybody's failures forgotten. Those of a user's known devices give
+// way only to one another.
 func (t *Throttle) makeRoom(ctx context.Context, k key) error {
-	if k.spec.Target == kubevisionv1alpha1.ThrottleUser || k.spec.Target == kubevisionv1alpha1.ThrottleSession {
+	most := t.Strangers
+	var only client.MatchingLabels
+	switch k.spec.Target {
+	case kubevisionv1alpha1.ThrottleUser, kubevisionv1alpha1.ThrottleSession:
 		return nil
+	case kubevisionv1alpha1.ThrottleDevice:
+		most, only = devicesPerUser, k.labels
 	}
 	var all kubevisionv1alpha1.KubeVisionLoginThrottleList
-	if err := t.Cache.List(ctx, &all, client.UnsafeDisableDeepCopy); err != nil {
+	if err := t.Cache.List(ctx, &all, client.UnsafeDisableDeepCopy, only); err != nil {
 		return fmt.Errorf("listing failed logins: %w", err)
 	}
 	least, count := -1, 0
@@ -30,11 +36,11 @@ func (t *Throttle) makeRoom(ctx context.Context, k key) error {
 			continue
 		}
 		count++
-		if least < 0 || lessImportant(k.policy, &all.Items[i], &all.Items[least], now) {
+		if least < 0 || lessImportant(&all.Items[i], &all.Items[least], now) {
 			least = i
 		}
 	}
-	if count < t.Strangers {
+	if count < most {
 		return nil
 	}
 	if err := t.Client.Delete(ctx, all.Items[least].DeepCopy()); client.IgnoreNotFound(err) != nil {
@@ -43,8 +49,8 @@ func (t *Throttle) makeRoom(ctx context.Context, k key) error {
 	return nil
 }
 
-func lessImportant(p Policy, a, b *kubevisionv1alpha1.KubeVisionLoginThrottle, now time.Time) bool {
-	x, y := p.At(counterOf(a), now), p.At(counterOf(b), now)
+func lessImportant(a, b *kubevisionv1alpha1.KubeVisionLoginThrottle, now time.Time) bool {
+	x, y := policyOf(a).At(counterOf(a), now), policyOf(b).At(counterOf(b), now)
 	if x.Failures != y.Failures {
 		return x.Failures < y.Failures
 	}

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"maps"
 	"net/netip"
+	"sync"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -48,54 +49,86 @@ type Throttle struct {
 	NameSecret func() ([]byte, error)
 	// AddressFree is how many failures an address is allowed at no cost. Many people may share one.
 	AddressFree int
-	// Strangers is how many unknown names, and how many addresses, are counted at once.
+	// Strangers is how many unknown names, and how many addresses and networks, are counted at once.
 	Strangers int
+	// Places is how many attempts of strangers, and how many of all others, are under way together.
+	Places int
 
+	once  sync.Once
 	turns turns
+}
+
+// Login is an attempt to log in.
+type Login struct {
+	// User is nil where there is none of the name.
+	User *kubevisionv1alpha1.KubeVisionUser
+	// Name is the name that was given.
+	Name string
+	// Address is where the attempt comes from. It may be invalid.
+	Address netip.Addr
+	// Device is the id of a device of the user that is known, or empty.
+	Device string
+	// Class says which places the attempt may take.
+	Class Class
 }
 
 // Attempt is one that may be looked at. It must be ended.
 type Attempt struct {
 	throttle *Throttle
-	account  key
-	address  *key
-	// failures and fromAddress are what has been counted, as it was last read; nil is nothing.
-	failures, fromAddress *kubevisionv1alpha1.KubeVisionLoginThrottle
-	turn                  *turn
+	login    Login
+	// account, networks and device are what failures are counted for. Without a known device, device is nil.
+	account  tally
+	networks []tally
+	device   *tally
+	turn     *turn
 }
 
-// Begin asks whether an attempt may be looked at: on a user, or a name where there is no user, from an address. It is a BlockedError where
-// there were too many failures. Attempts on one account take turns on a replica, so that many at once are no way around the count.
-func (t *Throttle) Begin(ctx context.Context, user *kubevisionv1alpha1.KubeVisionUser, name string, address netip.Addr) (*Attempt, error) {
+// Begin asks whether an attempt may be looked at. It is a BlockedError where there were too many failures: of the account, or of the address
+// or its networks; of the device, where it is a known one. It is a BusyError where others come first. Attempts on one account take turns on a
+// replica, so that many at once are no way around the count.
+func (t *Throttle) Begin(ctx context.Context, login Login) (*Attempt, error) {
 	secret, err := t.NameSecret()
 	if err != nil {
 		return nil, fmt.Errorf("counting failed logins: %w", err)
 	}
-	a := &Attempt{throttle: t, account: nameKey(name, secret)}
-	if user != nil {
-		a.account = userKey(user)
+	a := &Attempt{throttle: t, login: login, account: tally{key: nameKey(login.Name, secret)}}
+	if login.User != nil {
+		a.account.key = userKey(login.User)
 	}
-	if address.IsValid() {
-		k := addressKey(address, t.AddressFree)
-		a.address = &k
+	for _, k := range addressKeys(login.Address, t.AddressFree) {
+		a.networks = append(a.networks, tally{key: k})
+	}
+	if login.User != nil && login.Device != "" {
+		a.device = &tally{key: deviceKey(login.User, login.Device)}
 	}
 	return a.enter(ctx)
 }
 
 // BeginSession is Begin for a password that somebody logged in gives once more.
 func (t *Throttle) BeginSession(ctx context.Context, session string) (*Attempt, error) {
-	a := &Attempt{throttle: t, account: sessionKey(session)}
+	a := &Attempt{throttle: t, login: Login{Class: KnownDevice}, account: tally{key: sessionKey(session)}}
 	return a.enter(ctx)
+}
+
+// Blocked is a BlockedError where too many attempts from an address have failed.
+func (t *Throttle) Blocked(ctx context.Context, address netip.Addr) error {
+	a := &Attempt{throttle: t}
+	for _, k := range addressKeys(address, t.AddressFree) {
+		a.networks = append(a.networks, tally{key: k})
+	}
+	pause, err := a.waitOfNetworks(ctx)
+	return blocked(pause, err)
 }
 
 func (a *Attempt) enter(ctx context.Context) (*Attempt, error) {
 	t := a.throttle
+	t.once.Do(func() { t.turns.places = t.Places })
 	if err := a.admit(ctx, t.Cache); err != nil { // what the copies refuse costs neither a call nor a place in the queue
 		return nil, err
 	}
-	turn, err := t.turns.enter(ctx, a.account.name)
+	turn, err := t.turns.enter(ctx, a.login.Class, a.judge().name, a.flows())
 	if err != nil {
-		return nil, fmt.Errorf("waiting for other logins of the account: %w", err)
+		return nil, fmt.Errorf("waiting for other logins: %w", err)
 	}
 	a.turn = turn
 	if err := a.admit(ctx, t.Client); err != nil {
@@ -105,24 +138,80 @@ func (a *Attempt) enter(ctx context.Context) (*Attempt, error) {
 	return a, nil
 }
 
-// admit looks at the account where the reader says, and at the address always in the copies: a few failures more or less do not matter there.
+// judge is what decides, beside the address, whether the attempt must wait. Failures with the name of the account do not keep its known
+// devices out, which have a count of their own.
+func (a *Attempt) judge() *tally {
+	if a.device != nil {
+		return a.device
+	}
+	return &a.account
+}
+
+// flows are what the attempt shares the turns with.
+func (a *Attempt) flows() []flow {
+	flows := []flow{{a.judge().name, 1}}
+	for _, n := range queued(a.login.Address) {
+		flows = append(flows, flow{n.prefix.String(), 1 / float64(n.clients)})
+	}
+	return flows
+}
+
+// admit looks at the account or the device where the reader says, and at the address always in the copies: a few failures more or less do not
+// matter there.
 func (a *Attempt) admit(ctx context.Context, accounts client.Reader) error {
-	t := a.throttle
-	var err error
-	if a.failures, err = read(ctx, accounts, a.account); err != nil {
+	pause, err := a.judge().wait(ctx, accounts, a.throttle.Clock.Now())
+	if err != nil {
 		return err
 	}
-	pause := a.account.policy.Wait(counterOf(a.failures), t.Clock.Now())
-	if a.address != nil {
-		if a.fromAddress, err = read(ctx, t.Cache, *a.address); err != nil {
-			return err
+	ofNetworks, err := a.waitOfNetworks(ctx)
+	if a.device != nil { // whose neighbours do not keep it out either
+		ofNetworks = 0
+	}
+	return blocked(max(pause, ofNetworks), err)
+}
+
+func (a *Attempt) waitOfNetworks(ctx context.Context) (pause time.Duration, err error) {
+	for i := range a.networks {
+		of, err := a.networks[i].wait(ctx, a.throttle.Cache, a.throttle.Clock.Now())
+		if err != nil {
+			return 0, err
 		}
-		pause = max(pause, a.address.policy.Wait(counterOf(a.fromAddress), t.Clock.Now()))
+		pause = max(pause, of)
+	}
+	return pause, nil
+}
+
+func blocked(pause time.Duration, err error) error {
+	if err != nil {
+		return err
 	}
 	if pause > 0 {
 		return &BlockedError{RetryAfter: pause}
 	}
 	return nil
+}
+
+// Disown makes the attempt one of a device that is not known after all. It is a BlockedError where there were too many failures.
+func (a *Attempt) Disown(ctx context.Context) error {
+	if a.device == nil {
+		return nil
+	}
+	a.device = nil
+	return a.admit(ctx, a.throttle.Client)
+}
+
+// tally is a key with what has been counted for it, as it was last read; nil is nothing.
+type tally struct {
+	key
+
+	failures *kubevisionv1alpha1.KubeVisionLoginThrottle
+}
+
+// wait reads how long the next attempt must wait.
+func (c *tally) wait(ctx context.Context, reader client.Reader, now time.Time) (time.Duration, error) {
+	var err error
+	c.failures, err = read(ctx, reader, c.key)
+	return c.policy.Wait(counterOf(c.failures), now), err
 }
 
 // read is nil where nothing is counted.
@@ -155,14 +244,15 @@ func (a *Attempt) end(failed bool) {
 	}
 }
 
-// Succeeded forgets the failures of the account. Those of the address stay: whoever has an account of their own could otherwise go on
-// guessing at others for ever.
+// Succeeded forgets the failures of the account, or of the known device alone: its owner's logins must not give those who guess at the
+// account more tries. Those of the address stay: whoever has an account of their own could otherwise go on guessing at others for ever.
 func (a *Attempt) Succeeded(ctx context.Context) error {
 	defer a.Release()
-	if a.failures == nil {
+	judge := a.judge()
+	if judge.failures == nil {
 		return nil
 	}
-	o := &kubevisionv1alpha1.KubeVisionLoginThrottle{ObjectMeta: metav1.ObjectMeta{Name: a.account.name}}
+	o := &kubevisionv1alpha1.KubeVisionLoginThrottle{ObjectMeta: metav1.ObjectMeta{Name: judge.name}}
 	if err := a.throttle.Client.Delete(ctx, o); client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("forgetting failed logins: %w", err)
 	}
@@ -174,26 +264,33 @@ type Blocked struct {
 	Account, Address time.Duration
 }
 
-// Failed counts a failure.
+// Failed counts a failure: for the account, the address and its networks, and the known device.
 func (a *Attempt) Failed(ctx context.Context) (blocked Blocked, err error) {
 	defer a.end(true)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)
 	defer cancel()
-	var errs [2]error
-	blocked.Account, errs[0] = a.throttle.record(ctx, a.account, a.failures)
-	if a.address != nil {
-		blocked.Address, errs[1] = a.throttle.record(ctx, *a.address, a.fromAddress)
+	var errs []error
+	blocked.Account, err = a.throttle.record(ctx, a.account)
+	errs = append(errs, err)
+	if a.device != nil {
+		_, err = a.throttle.record(ctx, *a.device)
+		errs = append(errs, err)
 	}
-	return blocked, errors.Join(errs[:]...)
+	for _, n := range a.networks {
+		pause, err := a.throttle.record(ctx, n)
+		blocked.Address = max(blocked.Address, pause)
+		errs = append(errs, err)
+	}
+	return blocked, errors.Join(errs...)
 }
 
 // record is a compare-and-swap, so that no failure is lost to another replica.
-func (t *Throttle) record(ctx context.Context, k key, known *kubevisionv1alpha1.KubeVisionLoginThrottle) (pause time.Duration, err error) {
-	stale := false
+func (t *Throttle) record(ctx context.Context, counted tally) (pause time.Duration, err error) {
+	k, stale := counted.key, false
 	err = retry.OnError(contention(), func(err error) bool {
 		return apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) || apierrors.IsNotFound(err)
 	}, func() error {
-		found := known
+		found := counted.failures.DeepCopy()
 		if stale {
 			if found, err = read(ctx, t.Client, k); err != nil {
 				return err

@@ -6,6 +6,7 @@ package throttle
 import (
 	"context"
 	"errors"
+	"net/netip"
 	"strconv"
 	"sync"
 	"sync/atomic"
@@ -14,16 +15,25 @@ import (
 	"time"
 )
 
-// TestTurns lets one in at a time, each account by itself, and remembers nothing of those who have left.
+// shares are the flows of an account alone.
+func shares(account string) []flow { return []flow{{account, 1}} }
+
+// flowsFrom are the flows of an attempt on an account from an address.
+func flowsFrom(address, account string) []flow {
+	a := &Attempt{login: Login{Address: netip.MustParseAddr(address)}, account: tally{key: key{name: account}}}
+	return a.flows()
+}
+
+// TestTurns lets one in at a time on one account, and remembers nothing of those who have left.
 func TestTurns(t *testing.T) {
 	var (
 		turns  turns
 		group  sync.WaitGroup
 		inside atomic.Int32
 	)
-	for range maxWaiting {
+	for range Stranger.maxWaiting() {
 		group.Go(func() {
-			turn, err := turns.enter(t.Context(), "a")
+			turn, err := turns.enter(t.Context(), Stranger, "a", shares("a"))
 			if err != nil {
 				t.Error(err)
 				return
@@ -36,74 +46,151 @@ func TestTurns(t *testing.T) {
 		})
 	}
 	group.Wait()
-	if len(turns.queues) != 0 {
-		t.Errorf("%d queues are left", len(turns.queues))
-	}
-
-	turn, err := turns.enter(t.Context(), "a")
+	turn, err := turns.enter(t.Context(), Stranger, "a", shares("a"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Millisecond)
 	defer cancel()
-	if _, err := turns.enter(ctx, "a"); !errors.Is(err, context.DeadlineExceeded) {
+	if _, err := turns.enter(ctx, Stranger, "a", shares("a")); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("where somebody else's turn does not end: %v", err)
 	}
-	other, err := turns.enter(ctx, "b")
-	if err != nil && ctx.Err() == nil {
-		t.Errorf("another account waits: %v", err)
+	other, err := turns.enter(t.Context(), Stranger, "b", shares("b"))
+	if err != nil {
+		t.Fatalf("another account: %v", err)
 	}
-	if err == nil {
-		other.end(false)
-	}
+	other.end(false)
 	turn.end(false)
-	if len(turns.queues) != 0 {
-		t.Errorf("%d queues are left", len(turns.queues))
+	if len(turns.busy) != 0 || turns.strangers.free != defaultPlaces || turns.strangers.waiting() != 0 {
+		t.Errorf("left behind: %v, %d free places, %d waiting", turns.busy, turns.strangers.free, turns.strangers.waiting())
 	}
 }
 
-// TestTurnsAreFew: those beyond the bound are refused at once, and two at most are let in at a time.
-func TestTurnsAreFew(t *testing.T) {
-	var (
-		turns  turns
-		inside []*turn
-		group  sync.WaitGroup
-	)
-	for i := range maxActive {
-		turn, err := turns.enter(t.Context(), strconv.Itoa(i))
+// fill takes all places of strangers for good.
+func fill(t *testing.T, turns *turns) (inside []*turn) {
+	t.Helper()
+	for i := range defaultPlaces {
+		turn, err := turns.enter(t.Context(), Stranger, strconv.Itoa(i), nil)
 		if err != nil {
 			t.Fatal(err)
 		}
 		inside = append(inside, turn)
 	}
-	ctx, cancel := context.WithCancel(t.Context())
-	for i := range maxWaiting {
-		group.Go(func() {
-			if _, err := turns.enter(ctx, "waiting-"+strconv.Itoa(i)); !errors.Is(err, context.Canceled) {
-				t.Errorf("one too many was let in: %v", err)
+	return inside
+}
+
+// TestStrangersAreBounded: those beyond the bound are refused at once, and told when to come back; those who are known have places of
+// their own, and are let in at once.
+func TestStrangersAreBounded(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var turns turns
+		inside := fill(t, &turns)
+		var waited atomic.Int32
+		ctx, cancel := context.WithCancel(t.Context())
+		for i := range 3 * Stranger.maxWaiting() {
+			go func() {
+				name := strconv.Itoa(1000 + i)
+				_, err := turns.enter(ctx, Stranger, name, shares(name))
+				if errors.Is(err, context.Canceled) {
+					waited.Add(1)
+					return
+				}
+				busy, ok := errors.AsType[*BusyError](err)
+				if !ok || !errors.Is(err, ErrBusy) || busy.RetryAfter < time.Second {
+					t.Errorf("refused with %v", err)
+				}
+			}()
+		}
+		synctest.Wait()
+		for class := KnownAddress; class < classes; class++ {
+			begun := time.Now()
+			known, err := turns.enter(ctx, class, "known", shares("known"))
+			if err != nil || time.Since(begun) > 0 {
+				t.Fatalf("class %d waits for %s: %v", class, time.Since(begun), err)
 			}
+			known.end(false)
+		}
+		cancel()
+		synctest.Wait()
+		if n := waited.Load(); n != int32(Stranger.maxWaiting()) { //nolint:gosec // small
+			t.Errorf("%d waited", n)
+		}
+		for _, turn := range inside {
+			turn.end(false)
+		}
+		if turns.strangers.waiting() != 0 || turns.strangers.free != defaultPlaces || len(turns.busy) != 0 {
+			t.Errorf("left behind: %d waiting, %d free, %v", turns.strangers.waiting(), turns.strangers.free, turns.busy)
+		}
+	})
+}
+
+// TestANewcomerIsServed in time, whatever the many do: come from networks that they share, from an address each, or for one account.
+func TestANewcomerIsServed(t *testing.T) {
+	const hash = 40 * time.Millisecond
+	for name, tc := range map[string]struct {
+		attackers int
+		address   func(n int) string
+		account   func(n int) string
+		within    time.Duration
+	}{
+		"an address each":           {60, func(n int) string { return "203." + octets(n) }, unique, 4 * time.Second},
+		"one /48 of IPv6":           {400, func(n int) string { return "2001:db8:bad:" + strconv.FormatInt(int64(n%65536), 16) + "::1" }, unique, time.Second},
+		"one /24 of IPv4":           {400, func(n int) string { return "203.0.113." + strconv.Itoa(n%256) }, unique, time.Second},
+		"many networks, again":      {400, func(n int) string { return "203.0." + strconv.Itoa(n%40) + ".7" }, unique, 4 * time.Second},
+		"an address each, one name": {400, func(n int) string { return "203." + octets(n) }, func(int) string { return "victim" }, time.Second},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				var turns turns
+				ctx, cancel := context.WithCancel(t.Context())
+				var sent atomic.Int32
+				for range tc.attackers {
+					go func() {
+						for ctx.Err() == nil {
+							n := int(sent.Add(1))
+							patient, done := context.WithTimeout(ctx, patience)
+							turn, err := turns.enter(patient, Stranger, tc.account(n), flowsFrom(tc.address(n), tc.account(n)))
+							if err == nil {
+								time.Sleep(hash)
+								turn.end(true)
+							} else {
+								time.Sleep(10 * time.Millisecond) // the way to the client and back
+							}
+							done()
+						}
+					}()
+				}
+				time.Sleep(20 * time.Second)
+				for i := range 10 {
+					begun := time.Now()
+					name := "newcomer-" + strconv.Itoa(i)
+					turn, err := turns.enter(ctx, Stranger, name, flowsFrom("198.51."+strconv.Itoa(i)+".7", name))
+					if err != nil {
+						t.Errorf("refused: %v", err)
+						continue
+					}
+					time.Sleep(hash)
+					turn.end(false)
+					if took := time.Since(begun); took > tc.within {
+						t.Errorf("a newcomer waits for %s", took)
+					}
+				}
+				for class := range classes {
+					if n := len(turns.lines[class].finish); n > finishFactor*class.maxWaiting() {
+						t.Errorf("%d flows are remembered", n)
+					}
+				}
+				cancel()
+				time.Sleep(time.Minute)
+			})
 		})
 	}
-	for { // until all of them wait
-		turns.mu.Lock()
-		n := turns.waiting
-		turns.mu.Unlock()
-		if n == maxActive+maxWaiting {
-			break
-		}
-		time.Sleep(time.Millisecond)
-	}
-	if _, err := turns.enter(t.Context(), "one more"); !errors.Is(err, ErrBusy) {
-		t.Errorf("one more than may wait: %v", err)
-	}
-	cancel()
-	group.Wait()
-	for _, turn := range inside {
-		turn.end(false)
-	}
-	if turns.waiting != 0 || len(turns.queues) != 0 || len(turns.active) != 0 {
-		t.Errorf("left behind: %d waiting, %d queues, %d active", turns.waiting, len(turns.queues), len(turns.active))
-	}
+}
+
+func unique(n int) string { return "account-" + strconv.Itoa(n) }
+
+func octets(n int) string {
+	return strconv.Itoa(n>>16&255) + "." + strconv.Itoa(n>>8&255) + "." + strconv.Itoa(n&255)
 }
 
 // TestTurnsRest: the place of an attempt that failed stays empty for a while, but its account may queue again; that of any other is free at
@@ -113,20 +200,13 @@ func TestTurnsRest(t *testing.T) {
 		var turns turns
 		const took = 50 * time.Millisecond
 		for _, failed := range []bool{false, true} {
-			var inside []*turn
-			for i := range maxActive {
-				turn, err := turns.enter(t.Context(), strconv.Itoa(i))
-				if err != nil {
-					t.Fatal(err)
-				}
-				inside = append(inside, turn)
-			}
+			inside := fill(t, &turns)
 			time.Sleep(took)
 			for _, turn := range inside {
 				turn.end(failed)
 			}
 			ended := time.Now()
-			turn, err := turns.enter(t.Context(), "0")
+			turn, err := turns.enter(t.Context(), Stranger, "0", nil)
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -139,9 +219,9 @@ func TestTurnsRest(t *testing.T) {
 			}
 			turn.end(false)
 		}
-		synctest.Wait()
-		if len(turns.active) != 0 {
-			t.Errorf("%d places are still taken", len(turns.active))
+		time.Sleep(time.Second)
+		if turns.strangers.free != defaultPlaces {
+			t.Errorf("%d places are free", turns.strangers.free)
 		}
 	})
 }

@@ -6,9 +6,7 @@ package token
 import (
 	"crypto/ecdsa"
 	"crypto/elliptic"
-	"crypto/hkdf"
 	"crypto/rand"
-	"crypto/sha256"
 	"crypto/x509"
 	"encoding/pem"
 	"errors"
@@ -136,19 +134,20 @@ func (s *KeySet) Secret(purpose string) ([]byte, error) {
 	if err != nil {
 		return nil, err
 	}
-	raw, err := k.Private.Bytes()
-	if err != nil {
-		return nil, fmt.Errorf("encoding a signing key: %w", err)
-	}
-	return hkdf.Key(sha256.New, raw, nil, purpose, sha256.Size)
+	return k.derive(purpose)
 }
 
-// Find is the key of that id.
+// Find returns the key of that id, unless its successor has signed for longer than any token lives.
 func (s *KeySet) Find(id string) (Key, bool) {
-	for _, k := range s.all() {
-		if k.ID == id {
-			return k, true
+	keys := s.all()
+	for i, k := range keys {
+		if k.ID != id {
+			continue
 		}
+		if i+1 < len(keys) && s.clock.Since(keys[i+1].Created) >= propagation+verification {
+			return Key{}, false
+		}
+		return k, true
 	}
 	return Key{}, false
 }

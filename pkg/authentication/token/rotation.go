@@ -8,19 +8,24 @@ import (
 	"time"
 )
 
-// retention is how long a key goes on verifying after its successor has begun to sign: longer than any token lives.
-const retention = 2 * time.Hour
+const (
+	// verification is how long a key verifies signatures after its successor has begun to sign: longer than any signed token lives.
+	verification = 2 * time.Hour
+	// maxRetention is how long a key is kept after that for the codes that were made with it: as long as a device is known.
+	maxRetention = 30 * 24 * time.Hour
+	// retainedPeriods bounds the number of keys where they change often.
+	retainedPeriods = 4
+)
 
-// Rotate says what a Secret's data should be: with another key where the newest is older than the period, and without those keys that sign
-// nothing any more and have signed nothing that is still valid. It returns the data themselves where nothing is to be done, and when something
-// will be.
+// Rotate returns the data that a Secret should have: with another key where the newest is older than the period, and without the keys that
+// have authenticated nothing that is still valid. It returns the same data where there is nothing to do, and the time of the next change.
 func Rotate(data map[string][]byte, now time.Time, period time.Duration) (rotated map[string][]byte, changed bool, next time.Time, err error) {
 	keys, err := ParseKeys(data)
 	if err != nil {
 		return nil, false, time.Time{}, err
 	}
 	rotated = maps.Clone(data)
-	for len(keys) > 1 && !now.Before(retired(keys[1])) {
+	for len(keys) > 1 && !now.Before(retired(keys[1], period)) {
 		delete(rotated, keys[0].ID+keySuffix)
 		keys, changed = keys[1:], true
 	}
@@ -33,14 +38,21 @@ func Rotate(data map[string][]byte, now time.Time, period time.Duration) (rotate
 			rotated = map[string][]byte{}
 		}
 		rotated[name] = value
-		return rotated, true, now.Add(min(period, propagation+retention)), nil
+		return rotated, true, now.Add(min(period, propagation+retention(period))), nil
 	}
 	next = keys[len(keys)-1].Created.Add(period)
-	if len(keys) > 1 && retired(keys[1]).Before(next) {
-		next = retired(keys[1])
+	if len(keys) > 1 && retired(keys[1], period).Before(next) {
+		next = retired(keys[1], period)
 	}
 	return rotated, changed, next, nil
 }
 
+// retention is how long a key is kept after its successor has begun to sign.
+func retention(period time.Duration) time.Duration {
+	return max(verification, min(maxRetention, retainedPeriods*period))
+}
+
 // retired is when the key before this one is of no use any more.
-func retired(successor Key) time.Time { return successor.Created.Add(propagation + retention) }
+func retired(successor Key, period time.Duration) time.Time {
+	return successor.Created.Add(propagation + retention(period))
+}

@@ -31,7 +31,8 @@ func keysOf(t *testing.T, ages ...time.Duration) (data map[string][]byte, named 
 }
 
 func TestRotate(t *testing.T) {
-	const kept = propagation + retention
+	kept := propagation + retention(month)
+	const signs = month - propagation
 	for name, tc := range map[string]struct {
 		ages    []time.Duration
 		period  time.Duration
@@ -39,20 +40,20 @@ func TestRotate(t *testing.T) {
 		made    bool
 		nextDue time.Duration
 	}{
-		"no key":                              {nil, month, nil, true, kept},
+		"no key":                              {nil, month, nil, true, month},
 		"a new key":                           {[]time.Duration{0}, month, nil, false, month},
 		"a key of a day":                      {[]time.Duration{24 * time.Hour}, month, nil, false, month - 24*time.Hour},
 		"a moment before its time":            {[]time.Duration{month - time.Millisecond}, month, nil, false, time.Millisecond},
-		"at its time":                         {[]time.Duration{month}, month, nil, true, kept},
-		"long after its time":                 {[]time.Duration{12 * month}, month, nil, true, kept},
-		"its successor has just been made":    {[]time.Duration{month, 0}, month, nil, false, kept},
-		"its successor signs":                 {[]time.Duration{month, propagation}, month, nil, false, retention},
-		"a moment before it can be forgotten": {[]time.Duration{month, kept - time.Millisecond}, month, nil, false, time.Millisecond},
-		"it can be forgotten":                 {[]time.Duration{month + kept, kept}, month, []int{0}, false, month - kept},
-		"several can be forgotten":            {[]time.Duration{4 * month, 3 * month, 2 * month, 24 * time.Hour}, month, []int{0, 1, 2}, false, month - 24*time.Hour},
-		"several after a long rest":           {[]time.Duration{4 * month, 3 * month, 2 * month}, month, []int{0, 1}, true, kept},
+		"at its time":                         {[]time.Duration{month}, month, nil, true, month},
+		"long after its time":                 {[]time.Duration{12 * month}, month, nil, true, month},
+		"its successor has just been made":    {[]time.Duration{month, 0}, month, nil, false, month},
+		"its successor signs":                 {[]time.Duration{month, propagation}, month, nil, false, signs},
+		"a moment before it can be forgotten": {[]time.Duration{2 * month, kept - time.Millisecond, kept - month}, month, nil, false, time.Millisecond},
+		"it can be forgotten":                 {[]time.Duration{2 * month, kept, kept - month}, month, []int{0}, false, 2*month - kept},
+		"several can be forgotten":            {[]time.Duration{4 * month, 3 * month, 2 * month, 24 * time.Hour}, month, []int{0, 1}, false, month - 24*time.Hour},
+		"several after a long rest":           {[]time.Duration{4 * month, 3 * month, 2 * month}, month, []int{0, 1}, true, month},
 		"from the future":                     {[]time.Duration{-time.Hour}, month, nil, false, month + time.Hour},
-		"the successor is from the future":    {[]time.Duration{2 * month, -time.Hour}, month, nil, false, kept + time.Hour},
+		"the successor is from the future":    {[]time.Duration{2 * month, -time.Hour}, month, nil, false, month + time.Hour},
 		"a short period":                      {[]time.Duration{10 * time.Minute}, 10 * time.Minute, nil, true, 10 * time.Minute},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -152,7 +153,7 @@ func TestNoTokenDiesOfARotation(t *testing.T) {
 				ids[key.ID] = true
 				outlives(t, raw, data, now, longest, period)
 			}
-			if len(ids) < 10 || most > int((retention+propagation)/period)+3 {
+			if len(ids) < 10 || most > int((retention(period)+propagation)/period)+3 {
 				t.Errorf("%d keys have signed, and there were up to %d at once", len(ids), most)
 			}
 		})

@@ -5,6 +5,7 @@
 package auth
 
 import (
+	"cmp"
 	"net/http"
 	"slices"
 
@@ -68,7 +69,9 @@ func (e *Endpoints) login(r *routes.Request) (routes.Result, error) {
 	case body.Provider != "" && body.Provider != localProvider:
 		return routes.Result{}, envelope.Invalid("provider", "provider must be %q", localProvider)
 	}
-	session, err := e.Logins.Password(r.Context(), body.Username, body.Password, e.Client(r.Request))
+	from := e.Client(r.Request)
+	from.DeviceToken = cmp.Or(body.DeviceToken, from.DeviceToken)
+	session, err := e.Logins.Password(r.Context(), body.Username, body.Password, from)
 	return e.begun(r, session, err)
 }
 
@@ -80,7 +83,7 @@ func (e *Endpoints) refresh(r *routes.Request) (routes.Result, error) {
 	if body.RefreshToken == "" {
 		return routes.Result{}, envelope.Required("refreshToken")
 	}
-	session, err := e.Logins.Refresh(r.Context(), body.RefreshToken)
+	session, err := e.Logins.Refresh(r.Context(), body.RefreshToken, e.Client(r.Request))
 	return e.begun(r, session, err)
 }
 
@@ -101,7 +104,7 @@ func (e *Endpoints) begun(r *routes.Request, session *authentication.Session, er
 		return routes.Result{}, err
 	}
 	return routes.Result{Data: dashboardv1alpha1.Login{
-		AccessToken: session.AccessToken, RefreshToken: session.RefreshToken, ExpiresIn: int64(session.ExpiresIn.Seconds()), User: current.User,
-		PasswordChangeRequired: session.PasswordChangeRequired,
+		AccessToken: session.AccessToken, RefreshToken: session.RefreshToken, ExpiresIn: int64(session.ExpiresIn.Seconds()),
+		DeviceToken: session.DeviceToken, User: current.User, PasswordChangeRequired: session.PasswordChangeRequired,
 	}}, nil
 }

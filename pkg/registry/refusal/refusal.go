@@ -20,6 +20,8 @@ import (
 // newPassword is the field of the body with a password to come.
 const newPassword = "newPassword"
 
+const busy = "too many logins at once: try again shortly"
+
 // Of is the outcome for the client. What it does not know it returns as it is.
 func Of(err error) error {
 	if e, ok := errors.AsType[*authentication.ChallengeError](err); ok {
@@ -34,6 +36,9 @@ func Of(err error) error {
 	}
 	if e, ok := errors.AsType[*throttle.BlockedError](err); ok {
 		return tooMany("too many attempts have failed: try again later", e.RetryAfter)
+	}
+	if e, ok := errors.AsType[*throttle.BusyError](err); ok {
+		return tooMany(busy, e.RetryAfter)
 	}
 	if e, ok := errors.AsType[*password.WeakError](err); ok {
 		return envelope.Invalid(newPassword, "%s", e.Error())
@@ -62,7 +67,7 @@ func ofSentinel(err error) error {
 	case errors.Is(err, authentication.ErrSamePassword):
 		return envelope.Invalid(newPassword, "the new password is the old one")
 	case errors.Is(err, authentication.ErrBusy):
-		return tooMany("too many logins at once: try again shortly", time.Second)
+		return tooMany(busy, time.Second)
 	default:
 		return err
 	}

@@ -12,6 +12,12 @@ type LoginRequest struct {
 	// provider is the directory that knows the user. Only "local" is served.
 	// +optional
 	Provider string `json:"provider,omitempty"`
+	// deviceToken is that of the last login from this client, which tells it
+	// from strangers where many of them try to log in. The header
+	// X-KubeVision-Device is another place for it, here and in all calls that
+	// answer with one.
+	// +optional
+	DeviceToken string `json:"deviceToken,omitempty"`
 }
 
 // RefreshRequest is the body of POST /auth/refresh.
@@ -28,6 +34,10 @@ type Login struct {
 	RefreshToken string `json:"refreshToken"`
 	// expiresIn is the lifetime of the access token in seconds.
 	ExpiresIn int64 `json:"expiresIn"`
+	// deviceToken is to be kept after the logout too, and sent with the next
+	// login. It lets nobody in.
+	// +optional
+	DeviceToken string `json:"deviceToken,omitempty"`
 	// user is who has logged in.
 	User User `json:"user"`
 	// passwordChangeRequired is true when the session is good for nothing but

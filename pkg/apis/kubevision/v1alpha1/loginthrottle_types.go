@@ -7,7 +7,7 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 // ThrottleTarget says whose failed logins are counted.
 //
-// +kubebuilder:validation:Enum=User;UnknownName;Address;Session
+// +kubebuilder:validation:Enum=User;UnknownName;Address;Session;Device
 type ThrottleTarget string
 
 // The targets.
@@ -17,10 +17,14 @@ const (
 	// ThrottleUnknownName counts the failures of a name that is nobody's, so
 	// that it is answered as if it were somebody's.
 	ThrottleUnknownName ThrottleTarget = "UnknownName"
-	// ThrottleAddress counts the failures of one client address.
+	// ThrottleAddress counts the failures of one client address, or of a network
+	// of IPv6 that may be one client's.
 	ThrottleAddress ThrottleTarget = "Address"
 	// ThrottleSession counts the wrong passwords that somebody logged in gave.
 	ThrottleSession ThrottleTarget = "Session"
+	// ThrottleDevice counts the failures of a device that has logged in to the
+	// account before. They alone keep it out.
+	ThrottleDevice ThrottleTarget = "Device"
 )
 
 // KubeVisionLoginThrottle counts the failed logins of a user, of a name that
@@ -53,6 +57,7 @@ type KubeVisionLoginThrottle struct {
 // +kubebuilder:validation:XValidation:rule="has(self.userName) == (self.target == 'User')",message="userName is given for the target User only"
 // +kubebuilder:validation:XValidation:rule="has(self.address) == (self.target == 'Address')",message="address is given for the target Address only"
 // +kubebuilder:validation:XValidation:rule="has(self.session) == (self.target == 'Session')",message="session is given for the target Session only"
+// +kubebuilder:validation:XValidation:rule="has(self.device) == (self.target == 'Device')",message="device is given for the target Device only"
 // +kubebuilder:validation:XValidation:rule="self.target == oldSelf.target && (!has(self.userName) || self.userName == oldSelf.userName)",message="a throttle cannot change its target"
 type KubeVisionLoginThrottleSpec struct {
 	// target says whose failures are counted.
@@ -70,8 +75,13 @@ type KubeVisionLoginThrottleSpec struct {
 	// +kubebuilder:validation:MaxLength=63
 	Session string `json:"session,omitempty"`
 
+	// device is the id of the device, where the target is one.
+	// +optional
+	// +kubebuilder:validation:MaxLength=63
+	Device string `json:"device,omitempty"`
+
 	// address is the client address, where the target is one; of IPv6, the
-	// network of 64 bits.
+	// network of 64, 56 or 48 bits.
 	// +optional
 	// +kubebuilder:validation:MaxLength=64
 	Address string `json:"address,omitempty"`

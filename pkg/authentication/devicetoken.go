@@ -1,0 +1,107 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package authentication
+
+import (
+	"bytes"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/utils/clock"
+
+	"github.com/kubevision-io/kubevision/pkg/authentication/token"
+)
+
+const (
+	// DeviceTTL is how long a device is known after a login or a renewal.
+	DeviceTTL = 30 * 24 * time.Hour
+
+	deviceVersion     = 1
+	deviceIDBytes     = 16
+	deviceEpochBytes  = 8
+	deviceIssuedBytes = 8
+	deviceBytes       = 1 + deviceIDBytes + deviceIssuedBytes + deviceEpochBytes
+)
+
+// device is a client that has logged in to an account before.
+type device struct {
+	id    [deviceIDBytes]byte
+	epoch [deviceEpochBytes]byte
+}
+
+// name is the device's id as text, empty for no device.
+func (d *device) name() string {
+	if d == nil {
+		return ""
+	}
+	return hex.EncodeToString(d.id[:])
+}
+
+// in says whether the device has logged in with the credentials of an epoch.
+func (d *device) in(epoch string) bool { return d.epoch == epochDigest(epoch) }
+
+func epochDigest(epoch string) (digest [deviceEpochBytes]byte) {
+	sum := sha256.Sum256([]byte(epoch))
+	copy(digest[:], sum[:])
+	return digest
+}
+
+// Devices recognises the devices that have logged in to an account before. The token of a device is no credential: it lets its holder be
+// refused for its own failures alone, and not for those of strangers.
+type Devices struct {
+	// MAC authenticates the tokens.
+	MAC *token.MAC
+	// Clock is the time by which they end.
+	Clock clock.PassiveClock
+}
+
+// issue makes the token of a device, or of a new one without one.
+func (d *Devices) issue(known *device, user types.UID, epoch string) (string, error) {
+	made := device{epoch: epochDigest(epoch)}
+	if known != nil {
+		made.id = known.id
+	} else if _, err := rand.Read(made.id[:]); err != nil {
+		return "", fmt.Errorf("reading randomness for a device: %w", err)
+	}
+	raw := make([]byte, 0, deviceBytes+token.MACLength)
+	raw = append(raw, deviceVersion)
+	raw = append(raw, made.id[:]...)
+	raw = binary.BigEndian.AppendUint64(raw, uint64(d.Clock.Now().Unix())) //nolint:gosec // after 1970
+	raw = append(raw, made.epoch[:]...)
+	mac, err := d.MAC.Sum(append(bytes.Clone(raw), user...))
+	if err != nil {
+		return "", fmt.Errorf("authenticating a device token: %w", err)
+	}
+	return base64.RawURLEncoding.EncodeToString(append(raw, mac...)), nil
+}
+
+// find returns the device of a token that was issued to a user, nil where it is none or too old.
+func (d *Devices) find(text string, user types.UID) *device {
+	if len(text) != base64.RawURLEncoding.EncodedLen(deviceBytes+token.MACLength) {
+		return nil
+	}
+	raw, err := base64.RawURLEncoding.Strict().DecodeString(text)
+	if err != nil || len(raw) != deviceBytes+token.MACLength || raw[0] != deviceVersion {
+		return nil
+	}
+	value, mac := raw[:deviceBytes], raw[deviceBytes:]
+	if !d.MAC.Verify(append(bytes.Clone(value), user...), mac) {
+		return nil
+	}
+	found := &device{}
+	rest := value[1:]
+	rest = rest[copy(found.id[:], rest):]
+	issued := time.Unix(int64(binary.BigEndian.Uint64(rest)), 0) //nolint:gosec // from a token of ours
+	copy(found.epoch[:], rest[deviceIssuedBytes:])
+	if d.Clock.Since(issued) > DeviceTTL {
+		return nil
+	}
+	return found
+}

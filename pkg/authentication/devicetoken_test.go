@@ -1,0 +1,59 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package authentication
+
+import (
+	"encoding/base64"
+	"testing"
+	"time"
+
+	clocktesting "k8s.io/utils/clock/testing"
+)
+
+// TestDeviceTokens are good for one user, for a while, and keep their device apart from others.
+func TestDeviceTokens(t *testing.T) {
+	_, mac, other := newMACs(t)
+	now := clocktesting.NewFakePassiveClock(time.Now())
+	devices := &Devices{MAC: mac, Clock: now}
+	text, err := devices.issue(nil, "uid-1", "epoch")
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := devices.find(text, "uid-1")
+	if known == nil || !known.in("epoch") || known.in("") || known.in("another") || len(known.name()) != 2*deviceIDBytes {
+		t.Fatalf("the token of a device is read as %+v", known)
+	}
+	again, err := devices.issue(known, "uid-1", "another")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if next := devices.find(again, "uid-1"); next.name() != known.name() || !next.in("another") {
+		t.Errorf("the next token is that of another device: %+v", next)
+	}
+	fresh, err := devices.issue(nil, "uid-1", "epoch")
+	if err != nil || devices.find(fresh, "uid-1").name() == known.name() {
+		t.Errorf("two devices have one name (%v)", err)
+	}
+	changed, err := base64.RawURLEncoding.DecodeString(text)
+	if err != nil {
+		t.Fatal(err)
+	}
+	changed[1] ^= 1
+	for name, found := range map[string]*device{
+		"of another user":    devices.find(text, "uid-2"),
+		"of nobody":          devices.find(text, ""),
+		"of another purpose": (&Devices{MAC: other, Clock: now}).find(text, "uid-1"),
+		"changed":            devices.find(base64.RawURLEncoding.EncodeToString(changed), "uid-1"),
+		"shortened":          devices.find(text[1:], "uid-1"),
+		"empty":              devices.find("", ""),
+	} {
+		if found != nil || found.name() != "" {
+			t.Errorf("a token %s is accepted", name)
+		}
+	}
+	now.SetTime(now.Now().Add(DeviceTTL + time.Second))
+	if devices.find(text, "uid-1") != nil {
+		t.Error("the token does not end")
+	}
+}

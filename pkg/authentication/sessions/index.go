@@ -1,0 +1,164 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package sessions keeps count of the KubeVisionSessions: of how many a user has, and where they were begun.
+package sessions
+
+import (
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+	toolscache "k8s.io/client-go/tools/cache"
+
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/authentication/throttle"
+)
+
+// Limits are how many sessions there may be. Those that have expired count until they are removed.
+type Limits struct {
+	// PerUser is the number of sessions of one user.
+	PerUser int
+	// Total is the number of sessions of all users.
+	Total int
+}
+
+// Defaults of Limits.
+const (
+	DefaultPerUser = 20
+	DefaultTotal   = 20_000
+)
+
+// Session is what the index knows of one.
+type Session struct {
+	Name            string
+	UID             types.UID
+	ResourceVersion string
+	UserName        string
+	UserUID         types.UID
+	// LastUsed is when the session was begun or last renewed.
+	LastUsed time.Time
+
+	network netip.Prefix
+}
+
+// Index knows all sessions. Its zero value is ready for use; it may be used from several goroutines.
+type Index struct {
+	mu       sync.RWMutex
+	names    map[string]types.UID
+	users    map[types.UID]map[string]Session
+	networks map[netip.Prefix]int
+}
+
+// Handler keeps the index current with the events of an informer.
+func (i *Index) Handler() toolscache.ResourceEventHandler {
+	observe := func(object any) {
+		if s, ok := object.(*kubevisionv1alpha1.KubeVisionSession); ok {
+			i.Observe(s)
+		}
+	}
+	return toolscache.ResourceEventHandlerFuncs{
+		AddFunc:    observe,
+		UpdateFunc: func(_, updated any) { observe(updated) },
+		DeleteFunc: func(object any) {
+			if unknown, ok := object.(toolscache.DeletedFinalStateUnknown); ok {
+				object = unknown.Obj
+			}
+			if s, ok := object.(*kubevisionv1alpha1.KubeVisionSession); ok {
+				i.mu.Lock()
+				defer i.mu.Unlock()
+				i.remove(s.Name)
+			}
+		},
+	}
+}
+
+// Observe takes a session in as it is now.
+func (i *Index) Observe(s *kubevisionv1alpha1.KubeVisionSession) {
+	seen := Session{
+		Name: s.Name, UID: s.UID, ResourceVersion: s.ResourceVersion, UserName: s.Spec.UserName, UserUID: s.Spec.UserUID,
+		LastUsed: s.CreationTimestamp.Time,
+	}
+	if s.Spec.RotationTime != nil {
+		seen.LastUsed = s.Spec.RotationTime.Time
+	}
+	if address, err := netip.ParseAddr(s.Spec.Client.Address); err == nil {
+		seen.network = throttle.Client(address)
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.remove(s.Name)
+	if i.names == nil {
+		i.names, i.users, i.networks = map[string]types.UID{}, map[types.UID]map[string]Session{}, map[netip.Prefix]int{}
+	}
+	i.names[s.Name] = seen.UserUID
+	if i.users[seen.UserUID] == nil {
+		i.users[seen.UserUID] = map[string]Session{}
+	}
+	i.users[seen.UserUID][s.Name] = seen
+	if seen.network.IsValid() {
+		i.networks[seen.network]++
+	}
+}
+
+func (i *Index) remove(name string) {
+	uid, ok := i.names[name]
+	if !ok {
+		return
+	}
+	network := i.users[uid][name].network
+	delete(i.names, name)
+	delete(i.users[uid], name)
+	if len(i.users[uid]) == 0 {
+		delete(i.users, uid)
+	}
+	if i.networks[network]--; i.networks[network] <= 0 {
+		delete(i.networks, network)
+	}
+}
+
+// Has says whether a session of that name is known.
+func (i *Index) Has(name string) bool {
+	i.mu.RLock()
+	defer i.mu.RUnlock()
+	_, ok := i.names[name]
+	return ok
+}
+
+// Begun says whether a session was begun at the address, or in its network of 64 bits of IPv6.
+func (i *Index) Begun(address netip.Addr) bool {
+	i.mu.RLock()
+	defer i.mu.RUnlock()
+	return i.networks[throttle.Client(address)] > 0
+}
+
+// Excess returns the sessions that must end for a user to have so many more: the user's own beyond the limit of one user, those first that have
+// not been used for longest, and where there are too many in all, one of the user with the most.
+func (i *Index) Excess(user types.UID, more int, limits Limits) []Session {
+	i.mu.RLock()
+	defer i.mu.RUnlock()
+	if n := len(i.users[user]) + more - limits.PerUser; n > 0 {
+		return i.oldest(user, n)
+	}
+	if len(i.names)+more <= limits.Total {
+		return nil
+	}
+	most := user
+	for uid, sessions := range i.users {
+		if len(sessions) > len(i.users[most]) {
+			most = uid
+		}
+	}
+	return i.oldest(most, 1)
+}
+
+func (i *Index) oldest(user types.UID, n int) []Session {
+	all := make([]Session, 0, len(i.users[user]))
+	for _, s := range i.users[user] {
+		all = append(all, s)
+	}
+	slices.SortFunc(all, func(a, b Session) int { return a.LastUsed.Compare(b.LastUsed) })
+	return all[:min(n, len(all))]
+}

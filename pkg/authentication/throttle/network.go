@@ -1,0 +1,62 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package throttle
+
+import "net/netip"
+
+// network is one that an address belongs to. It is counted as so many clients.
+type network struct {
+	prefix  netip.Prefix
+	clients int
+}
+
+// The sizes of networks. A customer has a /64 of IPv6 at least, and often a /56 or a /48: each stands for four of the next smaller ones.
+const (
+	clientBits6, siteBits6, providerBits6 = 64, 56, 48
+	clientBits4, providerBits4            = 32, 24
+
+	clientsOfClient, clientsOfSite, clientsOfProvider = 1, 4, 16
+)
+
+// clean returns the address without its zone, and as IPv4 where it is one.
+func clean(address netip.Addr) netip.Addr { return address.Unmap().WithZone("") }
+
+// Client returns the network of one client: the address itself, or 64 bits of IPv6. It is invalid where the address is.
+func Client(address netip.Addr) netip.Prefix {
+	address = clean(address)
+	bits := clientBits4
+	if address.Is6() {
+		bits = clientBits6
+	}
+	prefix, err := address.Prefix(bits)
+	if err != nil {
+		return netip.Prefix{}
+	}
+	return prefix
+}
+
+// counted are the networks whose failures are counted: of IPv6 those that one customer may have.
+func counted(address netip.Addr) []network {
+	address = clean(address)
+	if !address.IsValid() {
+		return nil
+	}
+	if address.Is4() {
+		return []network{{Client(address), clientsOfClient}}
+	}
+	return []network{
+		{Client(address), clientsOfClient},
+		{netip.PrefixFrom(address, siteBits6).Masked(), clientsOfSite},
+		{netip.PrefixFrom(address, providerBits6).Masked(), clientsOfProvider},
+	}
+}
+
+// queued are the networks that take turns: those that are counted, and the neighbours of IPv4.
+func queued(address netip.Addr) []network {
+	networks := counted(address)
+	if address = clean(address); address.Is4() {
+		networks = append(networks, network{netip.PrefixFrom(address, providerBits4).Masked(), clientsOfSite})
+	}
+	return networks
+}

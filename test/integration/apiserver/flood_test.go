@@ -1,0 +1,139 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package apiserver_test
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/kubevision-io/kubevision/test/conformance/fixture"
+	"github.com/kubevision-io/kubevision/test/conformance/wire"
+)
+
+const (
+	// behindProxy lets a test come from any address.
+	behindProxy = "--trusted-proxies=127.0.0.0/8,::1/128"
+	// inTime is how long a login may take beside a flood.
+	inTime = 5 * time.Second
+)
+
+// anywhere is an address of IPv4 that nobody else has.
+func anywhere() string {
+	return fmt.Sprintf("%d.%d.%d.%d", 20+rand.IntN(80), rand.IntN(256), rand.IntN(256), rand.IntN(256))
+}
+
+// somewhere is an address in a /64 of its own of one /48.
+func somewhere() string { return fmt.Sprintf("2001:db8:bad:%x::1", rand.IntN(65536)) }
+
+// flood has many clients log in wrongly, again and again, until the function that it returns is called.
+func flood(t *testing.T, c *wire.Client, clients int, request func() wire.Request) (stop func()) {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	var group sync.WaitGroup
+	for range clients {
+		group.Go(func() {
+			for ctx.Err() == nil {
+				response, err := c.Do(ctx, request())
+				if err != nil {
+					return
+				}
+				if e, err := response.Parse(); err != nil || (e.Code != wire.Unauthenticated && e.Code != wire.TooManyRequests) {
+					t.Errorf("a wrong login: code %d (%s), %v", e.Code, e.Message, err)
+				}
+			}
+		})
+	}
+	return func() { cancel(); group.Wait() }
+}
+
+// TestStrangersDoNotCloseTheLogin: beside many who log in wrongly from changing addresses, nine of ten right logins succeed in time, also
+// those from an address that nobody knows; those from a known device or address, or from a trusted network, all do.
+func TestStrangersDoNotCloseTheLogin(t *testing.T) {
+	const people, strangers = 10, 60
+	forgiveAfterwards(t)
+	c := at(t, replicaWith(t, behindProxy, "--trusted-login-networks=198.51.100.0/24").Endpoint())
+	users := make([]fixture.User, people)
+	devices, addresses := make([]string, people), make([]string, people)
+	for i := range users {
+		users[i] = set().User(t, "person")
+		addresses[i] = anywhere()
+		becomes(t, c, wire.OK, from(addresses[i], right(users[i])))
+		devices[i] = deviceOf(t, c.Call(t, from("192.0.2.77", right(users[i]))))
+	}
+	for name, tc := range map[string]struct {
+		attack, login func(i int) wire.Request
+		least         int
+	}{
+		"strangers, changing addresses": {
+			func(int) wire.Request { return from(anywhere(), wrong(fixture.Name("x"))) },
+			func(i int) wire.Request { return from(anywhere(), right(users[i])) }, people * 9 / 10,
+		},
+		"strangers, one /48": {
+			func(int) wire.Request { return from(somewhere(), wrong(fixture.Name("x"))) },
+			func(i int) wire.Request { return from(anywhere(), right(users[i])) }, people * 9 / 10,
+		},
+		"known devices": {
+			func(i int) wire.Request { return from(anywhere(), wrong(users[i%people].Name)) },
+			func(i int) wire.Request {
+				return from(anywhere(), withDevice(t, users[i], users[i].Password, devices[i]))
+			}, people,
+		},
+		"known addresses": {
+			func(int) wire.Request { return from(anywhere(), wrong(fixture.Name("x"))) },
+			func(i int) wire.Request { return from(addresses[i], right(users[i])) }, people,
+		},
+		"trusted network": {
+			func(int) wire.Request { return from(anywhere(), wrong(fixture.Name("x"))) },
+			func(i int) wire.Request { return from(fmt.Sprintf("198.51.100.%d", i), right(users[i])) }, people,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			set().Forgive(t)
+			stop := flood(t, c, strangers, func() wire.Request { return tc.attack(rand.IntN(people)) })
+			defer stop()
+			time.Sleep(4 * time.Second)
+			good := 0
+			var longest time.Duration
+			for i := range people {
+				begun := time.Now()
+				e := c.Call(t, tc.login(i))
+				took := time.Since(begun)
+				longest = max(longest, took)
+				if e.Code == wire.OK && took <= inTime {
+					good++
+				} else {
+					t.Logf("login %d: code %d (%s) after %s", i, e.Code, e.Message, took.Round(time.Millisecond))
+				}
+			}
+			t.Logf("%d of %d, the longest took %s", good, people, longest.Round(time.Millisecond))
+			if good < tc.least {
+				t.Errorf("%d of %d right logins succeeded in %s, want %d", good, people, inTime, tc.least)
+			}
+		})
+	}
+}
+
+// TestNetworksOfIPv6 count together with the smaller ones that one customer may have.
+func TestNetworksOfIPv6(t *testing.T) {
+	forgiveAfterwards(t)
+	u := set().User(t, "customer")
+	c := at(t, replicaWith(t, behindProxy, "--login-failures-per-address=2").Endpoint())
+	becomes(t, c, wire.OK, from("2001:db8:aaaa::1", right(u)))
+	for site := range 4 {
+		for client := range 4 {
+			address := fmt.Sprintf("2001:db8:bbbb:%x%02x::1", site, client)
+			for range 2 {
+				c.Call(t, from(address, wrong(fixture.Name("x")))).Want(t, wire.Unauthenticated)
+			}
+			soon(t, c, wire.TooManyRequests, from(address, right(u)))
+		}
+		soon(t, c, wire.TooManyRequests, from(fmt.Sprintf("2001:db8:bbbb:%xff::1", site), right(u)))
+	}
+	soon(t, c, wire.TooManyRequests, from("2001:db8:bbbb:ffff::1", right(u)))
+	c.Call(t, from("2001:db8:bbbc::1", right(u))).Want(t, wire.OK)
+}

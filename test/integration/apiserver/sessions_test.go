@@ -1,0 +1,121 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package apiserver_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/test/conformance/fixture"
+	"github.com/kubevision-io/kubevision/test/conformance/wire"
+)
+
+func sessionsOf(ctx context.Context, options ...client.ListOption) ([]kubevisionv1alpha1.KubeVisionSession, error) {
+	var all kubevisionv1alpha1.KubeVisionSessionList
+	err := env.Client.List(ctx, &all, options...)
+	return all.Items, err
+}
+
+func of(u fixture.User) client.ListOption { return client.MatchingLabels{"kubevision.io/user": u.Name} }
+
+// haveSessions waits until there are no more sessions than a number.
+func haveSessions(t *testing.T, most int, options ...client.ListOption) {
+	t.Helper()
+	fixture.Eventually(t, "see few sessions", func(ctx context.Context) error {
+		found, err := sessionsOf(ctx, options...)
+		if err != nil {
+			return err
+		}
+		if len(found) > most {
+			return fmt.Errorf("there are %d, want %d at most", len(found), most)
+		}
+		return nil
+	})
+}
+
+// TestSessionsOfAUserAreFew: a login ends the session that was not used for longest, and tells of it. Others keep theirs.
+func TestSessionsOfAUserAreFew(t *testing.T) {
+	const most = 3
+	c := at(t, replicaWith(t, fmt.Sprintf("--sessions-per-user=%d", most)).Endpoint())
+	neighbour, u := newActor(t, ""), set().User(t, "busy")
+	var logins []fixture.Login
+	logins = append(logins, u.Login(t, c, wire.DirectPath))
+	for range 2 * most {
+		becomes(t, c, wire.OK, whoami(logins[0].AccessToken)) // the replica knows the sessions
+		logins[0] = renewed(t, c.Call(t, refresh(t, logins[0].RefreshToken)))
+		logins = append(logins, u.Login(t, c, wire.DirectPath))
+		haveSessions(t, most, of(u))
+	}
+	for _, i := range []int{0, len(logins) - 1} { // the one that is used, and the last
+		c.Call(t, whoami(logins[i].AccessToken)).Want(t, wire.OK)
+	}
+	dead(t, logins[1], c)
+	c.Call(t, whoami(neighbour.AccessToken)).Want(t, wire.OK)
+	fixture.Eventually(t, "see the event", func(ctx context.Context) error {
+		stdout, stderr, err := kubectl(t, "", "get", "events.events.k8s.io", "-A", "--field-selector=reason=SessionDisplaced", "-o", "yaml")
+		if err != nil || !strings.Contains(stdout, u.Name) {
+			return fmt.Errorf("%w: %s%s", err, stdout, stderr)
+		}
+		return nil
+	})
+}
+
+// TestLoginsAtOnceLeaveFewSessions: what replicas do not see of one another, the controller ends.
+func TestLoginsAtOnceLeaveFewSessions(t *testing.T) {
+	const most = 20 // the default
+	c, u := at(t, replicaWith(t, "--sessions-per-user=1000").Endpoint()), set().User(t, "hasty")
+	for range most + 4 {
+		u.Login(t, c, wire.DirectPath)
+	}
+	haveSessions(t, most, of(u))
+	if found, err := sessionsOf(t.Context(), of(u)); err != nil || len(found) != most {
+		t.Errorf("%d sessions are left, want %d (%v)", len(found), most, err)
+	}
+}
+
+// TestSessionsAreFew in all: at the bound there are no more after a login than before.
+func TestSessionsAreFew(t *testing.T) {
+	u := set().User(t, "last")
+	c := at(t, replicaWith(t, "--sessions=1").Endpoint())
+	newActor(t, "")
+	before, err := sessionsOf(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		l := u.Login(t, c, wire.DirectPath)
+		c.Call(t, whoami(l.AccessToken)).Want(t, wire.OK)
+		haveSessions(t, max(len(before), 1))
+	}
+}
+
+// TestASessionIsSmall, whatever the client calls itself.
+func TestASessionIsSmall(t *testing.T) {
+	const most = 4 << 10
+	c, u := direct(t), set().User(t, "talkative")
+	u.Login(t, c, wire.DirectPath)
+	request := right(u)
+	request.Header = http.Header{"User-Agent": {strings.Repeat("é", 10_000)}}
+	l := renewed(t, c.Call(t, request))
+	for range 20 {
+		l = renewed(t, c.Call(t, refresh(t, l.RefreshToken)))
+	}
+	found, err := sessionsOf(t.Context(), of(u))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range found {
+		found[i].ManagedFields = nil
+		if raw, err := json.Marshal(found[i]); err != nil || len(raw) > most {
+			t.Errorf("a session has %d bytes (%v)", len(raw), err)
+		}
+	}
+}
