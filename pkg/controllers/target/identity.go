@@ -74,8 +74,7 @@ func (r *Registry) Confirm(
 	ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, id string, all []kubevisionv1alpha1.KubeVisionCluster,
 ) error {
 	if id == r.host.ID {
-		return r.dispute(c, id, clusters.Revision{}, &ConflictError{Holder: hostName(all), Message: fmt.Sprintf(
-			"the cluster claims to be the one that KubeVision runs in (%s): register that one with inCluster, and delete this registration", id)})
+		return r.dispute(c, id, clusters.Revision{}, claimsHost(id, clusters.HostRegistration(all)))
 	}
 	holder := r.claim(c, id, all)
 	if holder.uid == c.UID {
@@ -85,12 +84,15 @@ func (r *Registry) Confirm(
 	return r.prove(ctx, c, id, holder)
 }
 
-// hostName is the name of the host's registration that is in force.
-func hostName(all []kubevisionv1alpha1.KubeVisionCluster) string {
-	if host := clusters.HostRegistration(all); host != nil {
-		return host.Name
+func claimsHost(id string, inForce *kubevisionv1alpha1.KubeVisionCluster) *ConflictError {
+	e := &ConflictError{Message: fmt.Sprintf("the cluster claims to be the one that KubeVision runs in (%s): ", id)}
+	if inForce == nil {
+		e.Message += "register that one with inCluster, and delete this registration"
+		return e
 	}
-	return ""
+	e.Holder = inForce.Name
+	e.Message += fmt.Sprintf("that one is registered with inCluster, as %s; delete this registration", inForce.Name)
+	return e
 }
 
 // claim returns the registration that holds an identity, which becomes c where there is none. After a restart, it is the oldest one whose

@@ -71,6 +71,11 @@ func newImpostor(t *testing.T, behind *plane, claims string) *impostor {
 
 func (i *impostor) config() *rest.Config { return i.front.config(i.token) }
 
+// stop lets it answer nothing any more.
+func (i *impostor) stop() {
+	i.set(func(http.Handler, http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
+}
+
 // written is what was written through it.
 func (i *impostor) written() []string {
 	i.mu.Lock()
@@ -206,8 +211,8 @@ func TestHostIsNotClaimed(t *testing.T) {
 	sandbox := map[string]string{"environment": fixture.Name("sandbox")}
 	p := login(t, "registrar")
 	b := bindSelected(t, kubevisionv1alpha1.RoleAdmin, sandbox, p)
-	false1 := newImpostor(t, theOther(t), identityOf(t, env.Client))
-	c := register(t, false1.config(), sandbox)
+	falsified := newImpostor(t, theOther(t), identityOf(t, env.Client))
+	c := register(t, falsified.config(), sandbox)
 	disputed(t, c, host)
 	if c.Status.ClusterID != "" {
 		t.Errorf("the status says that it is cluster %s", c.Status.ClusterID)
@@ -229,7 +234,7 @@ func TestHostIsNotClaimed(t *testing.T) {
 	if code := p.code(t, c.Name, "/resources/pods"); code != wire.Unreachable {
 		t.Errorf("code %d of the registration", code)
 	}
-	if got := false1.written(); len(got) > 0 {
+	if got := falsified.written(); len(got) > 0 {
 		t.Errorf("the false server was sent %v", got)
 	}
 	// The host by its own kubeconfig is not its registration either.
@@ -268,14 +273,14 @@ func TestHostIsRegisteredOnce(t *testing.T) {
 func TestMemberIsNotClaimed(t *testing.T) {
 	member := theOther(t)
 	production := map[string]string{"environment": fixture.Name("production")}
+	falsified := newImpostor(t, theHost(), identityOf(t, member.admin))
 	prod := register(t, member.Config(), production)
 	ready(t, prod)
 	p := login(t, "operator")
 	b := bindSelected(t, kubevisionv1alpha1.RoleOps, production, p)
 	p.becomes(t, fixture.Patience, prod.Name, "/resources/pods", wire.OK)
 
-	false1 := newImpostor(t, theHost(), prod.Status.ClusterID)
-	c := registerAs(t, fixture.Name("a-member"), false1.config(), production)
+	c := registerAs(t, fixture.Name("a-member"), falsified.config(), production)
 	disputed(t, c, prod)
 	if code := p.code(t, c.Name, "/resources/pods"); code != wire.Unreachable {
 		t.Errorf("code %d of the false server", code)
@@ -294,13 +299,14 @@ func TestMemberIsNotClaimed(t *testing.T) {
 	if code := p.code(t, prod.Name, "/resources/pods"); code != wire.OK {
 		t.Errorf("after the end of the false server: code %d", code)
 	}
-	c = registerAs(t, fixture.Name("a-member"), false1.config(), production)
+	c = registerAs(t, fixture.Name("a-member"), falsified.config(), production)
 	disputed(t, c, prod)
-	unregister(t, prod)
-	nothingLeft(t, member)
-	if got := false1.written(); len(got) > 0 {
+	if got := falsified.written(); len(got) > 0 {
 		t.Errorf("the false server was sent %v", got)
 	}
+	falsified.stop() // or it would be the only one with that identity
+	unregister(t, prod)
+	nothingLeft(t, member)
 }
 
 // TestTwinNeedsProof: a registration of a member by another kubeconfig is the same target, also after a change of either kubeconfig, and is none
@@ -308,11 +314,12 @@ func TestMemberIsNotClaimed(t *testing.T) {
 func TestTwinNeedsProof(t *testing.T) {
 	member := theOther(t)
 	f := newFront(t, member)
-	token := member.token(t)
+	tokens := []string{member.token(t), member.token(t), member.token(t)} // before the registrations, which need them at their end
+	falsified := newImpostor(t, theHost(), identityOf(t, member.admin))
 	prod := register(t, member.Config(), nil)
 	ready(t, prod)
 	selected := map[string]string{"team": fixture.Name("team")}
-	twin := registerAs(t, fixture.Name("a-twin"), f.config(token), selected)
+	twin := registerAs(t, fixture.Name("a-twin"), f.config(tokens[0]), selected)
 	ready(t, twin)
 	if twin.Status.ClusterID != prod.Status.ClusterID {
 		t.Errorf("they are %s and %s", prod.Status.ClusterID, twin.Status.ClusterID)
@@ -321,8 +328,8 @@ func TestTwinNeedsProof(t *testing.T) {
 	b := bindSelected(t, kubevisionv1alpha1.RoleReadonly, selected, p)
 	p.becomes(t, fixture.Patience, twin.Name, "/resources/pods", wire.OK)
 
-	leadTo(t, twin, f.config(member.token(t)))
-	leadTo(t, prod, f.config(member.token(t)))
+	leadTo(t, twin, f.config(tokens[1]))
+	leadTo(t, prod, f.config(tokens[2]))
 	for _, c := range []*kubevisionv1alpha1.KubeVisionCluster{prod, twin} {
 		ready(t, c)
 		undisputed(t, c)
@@ -331,23 +338,24 @@ func TestTwinNeedsProof(t *testing.T) {
 	member.granted(t, b, true)
 	noNonces(t, member)
 
-	false1 := newImpostor(t, theHost(), prod.Status.ClusterID)
-	leadTo(t, twin, false1.config())
+	leadTo(t, twin, falsified.config())
 	disputed(t, twin, prod)
 	p.becomes(t, fixture.Patience, twin.Name, "/resources/pods", wire.Unreachable)
 	member.granted(t, b, false) // nothing leads there any more that the binding selects
-	leadTo(t, twin, f.config(token))
+	leadTo(t, twin, f.config(tokens[0]))
 	ready(t, twin)
 	undisputed(t, twin)
 	undisputed(t, prod)
 	p.becomes(t, fixture.Patience, twin.Name, "/resources/pods", wire.OK)
 
 	unregister(t, twin)
-	again := registerAs(t, twin.Name, false1.config(), selected)
+	again := registerAs(t, twin.Name, falsified.config(), selected)
 	disputed(t, again, prod)
 	member.granted(t, b, false)
 	noNonces(t, member)
-	if got := false1.written(); len(got) > 0 {
+	unregister(t, again)
+	undisputed(t, prod)
+	if got := falsified.written(); len(got) > 0 {
 		t.Errorf("the false server was sent %v", got)
 	}
 }
