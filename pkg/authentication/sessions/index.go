@@ -85,7 +85,7 @@ func (i *Index) Observe(s *kubevisionv1alpha1.KubeVisionSession) {
 		seen.LastUsed = s.Spec.RotationTime.Time
 	}
 	if address, err := netip.ParseAddr(s.Spec.Client.Address); err == nil {
-		seen.network = throttle.Client(address)
+		seen.network = throttle.NetworkOf(address)
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -131,7 +131,7 @@ func (i *Index) Has(name string) bool {
 func (i *Index) Begun(address netip.Addr) bool {
 	i.mu.RLock()
 	defer i.mu.RUnlock()
-	return i.networks[throttle.Client(address)] > 0
+	return i.networks[throttle.NetworkOf(address)] > 0
 }
 
 // Excess returns the sessions that must end for a user to have so many more: the user's own beyond the limit of one user, those first that have

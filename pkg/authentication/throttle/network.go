@@ -22,8 +22,8 @@ const (
 // clean returns the address without its zone, and as IPv4 where it is one.
 func clean(address netip.Addr) netip.Addr { return address.Unmap().WithZone("") }
 
-// Client returns the network of one client: the address itself, or 64 bits of IPv6. It is invalid where the address is.
-func Client(address netip.Addr) netip.Prefix {
+// NetworkOf returns the network of one client: the address itself, or 64 bits of IPv6. It is invalid where the address is.
+func NetworkOf(address netip.Addr) netip.Prefix {
 	address = clean(address)
 	bits := clientBits4
 	if address.Is6() {
@@ -43,10 +43,10 @@ func counted(address netip.Addr) []network {
 		return nil
 	}
 	if address.Is4() {
-		return []network{{Client(address), clientsOfClient}}
+		return []network{{NetworkOf(address), clientsOfClient}}
 	}
 	return []network{
-		{Client(address), clientsOfClient},
+		{NetworkOf(address), clientsOfClient},
 		{netip.PrefixFrom(address, siteBits6).Masked(), clientsOfSite},
 		{netip.PrefixFrom(address, providerBits6).Masked(), clientsOfProvider},
 	}

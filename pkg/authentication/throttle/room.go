@@ -24,6 +24,7 @@ func (t *Throttle) makeRoom(ctx context.Context, k key) error {
 		return nil
 	case kubevisionv1alpha1.ThrottleDevice:
 		most, only = devicesPerUser, k.labels
+	default:
 	}
 	var all kubevisionv1alpha1.KubeVisionLoginThrottleList
 	if err := t.Cache.List(ctx, &all, client.UnsafeDisableDeepCopy, only); err != nil {
