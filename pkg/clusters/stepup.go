@@ -38,7 +38,7 @@ func (s *sensitive) RoundTrip(r *http.Request) (*http.Response, error) {
 // for the cluster's answer: it stays as text.
 func refuse(r *http.Request, err error) error {
 	if r.Body != nil {
-		_ = r.Body.Close() //nolint:errcheck // nothing was read
+		_ = r.Body.Close()
 	}
 	refusal := *envelope.As(err)
 	if cause := refusal.Unwrap(); cause != nil {

@@ -87,7 +87,7 @@ func body(r *http.Request) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("copying the body: %w", err)
 	}
-	defer unread.Close() //nolint:errcheck // nothing was written
+	defer func() { _ = unread.Close() }()
 	read, err := io.ReadAll(unread)
 	if err != nil {
 		return nil, fmt.Errorf("reading the body: %w", err)

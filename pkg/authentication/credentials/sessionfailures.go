@@ -43,7 +43,7 @@ type Failures struct {
 
 // NamedFailures are the failures of a session.
 type NamedFailures struct {
-	Failures `json:",inline"`
+	Failures
 
 	Name string `json:"name"`
 }
