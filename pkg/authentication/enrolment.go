@@ -23,7 +23,8 @@ import (
 const recently = 5 * time.Minute
 
 var (
-	// ErrPasswordRequired is returned when only the password lets a second factor be set up: one is in force, or the login was a while ago.
+	// ErrPasswordRequired is returned when only the password lets a second factor be set up: one is in force, or the login
+	// was a while ago.
 	ErrPasswordRequired = errors.New("the password is needed to set up a second factor")
 	// ErrPolicy means that the user must keep a second factor.
 	ErrPolicy = errors.New("the user must have a second factor")
@@ -37,9 +38,9 @@ type Enrolment struct {
 	RecoveryCodes []string
 }
 
-// Setup makes a second factor that waits for Enable, in the same session. One that is in force stays so until then, and takes the password to
-// replace. The first one takes the password, or a login within the last five minutes: an access token alone is not enough. A wrong password is a
-// CodeError, and a throttle.BlockedError after too many.
+// Setup makes a second factor that waits for Enable, in the same session. One that is in force stays so until then, and
+// takes the password to replace. The first one takes the password, or a login within the last five minutes: an access
+// token alone is not enough. A wrong password is a CodeError, and a throttle.BlockedError after too many.
 func (l *Logins) Setup(ctx context.Context, p *Principal, pass string, from Client) (*Enrolment, error) {
 	if pass == "" && !l.mayEnrol(p) {
 		return nil, ErrPasswordRequired
@@ -66,7 +67,8 @@ func (l *Logins) Setup(ctx context.Context, p *Principal, pass string, from Clie
 			return false, ErrPasswordRequired
 		}
 		f.Pending = &credentials.PendingFactor{
-			Session: p.Session, Expires: l.Clock.Now().Add(credentials.PendingTTL), TOTPSecret: made.Secret, RecoveryCodes: hashes,
+			Session: p.Session, Expires: l.Clock.Now().Add(credentials.PendingTTL),
+			TOTPSecret: made.Secret, RecoveryCodes: hashes,
 		}
 		return true, nil
 	})
@@ -95,7 +97,8 @@ func (l *Logins) ownCredentials(ctx context.Context, p *Principal) (*corev1.Secr
 	return secret, nil
 }
 
-// Enable puts the pending second factor into force, proved by its first code. The user's other sessions end: they were begun without it.
+// Enable puts the pending second factor into force, proved by its first code. The user's other sessions end: they were
+// begun without it.
 func (l *Logins) Enable(ctx context.Context, p *Principal, code string, from Client) error {
 	err := l.changeOwn(ctx, p, func(secret *corev1.Secret) (bool, error) {
 		return change(secret, func(f *credentials.SecondFactor) (bool, error) {
@@ -128,7 +131,8 @@ func (l *Logins) Enable(ctx context.Context, p *Principal, code string, from Cli
 	}), l.endOthers(ctx, p))
 }
 
-// Disable takes the second factor away, with one of its codes, unless the user must have one. The user's other sessions end.
+// Disable takes the second factor away, with one of its codes, unless the user must have one. The user's other sessions
+// end.
 func (l *Logins) Disable(ctx context.Context, p *Principal, code string, from Client) error {
 	required, err := l.Policy.Required(ctx, p.User)
 	if err != nil {
@@ -157,7 +161,9 @@ func (l *Logins) RenewRecoveryCodes(ctx context.Context, p *Principal, code stri
 	if err != nil {
 		return nil, err
 	}
-	err = l.changeByCode(ctx, p, code, from, func(_ *corev1.Secret, f *credentials.SecondFactor) { f.RecoveryCodes = hashes })
+	err = l.changeByCode(ctx, p, code, from, func(_ *corev1.Secret, f *credentials.SecondFactor) {
+		f.RecoveryCodes = hashes
+	})
 	if err != nil {
 		return nil, err
 	}

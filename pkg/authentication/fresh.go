@@ -21,8 +21,8 @@ import (
 // ErrFreshCodeRequired is returned when somebody with a second factor gives no code for a sensitive operation.
 var ErrFreshCodeRequired = errors.New("a fresh code is needed")
 
-// Fresh accepts a code for one sensitive operation, once. Users without a second factor need none. It returns ErrFreshCodeRequired without a
-// code, and a CodeError for a wrong one.
+// Fresh accepts a code for one sensitive operation, once. Users without a second factor need none. It returns
+// ErrFreshCodeRequired without a code, and a CodeError for a wrong one.
 func (l *Logins) Fresh(ctx context.Context, p *Principal, code string, from Client) error {
 	needed := false
 	err := l.changeSecondFactor(ctx, p, func(f *credentials.SecondFactor) (bool, error) {
@@ -44,8 +44,8 @@ func (l *Logins) Fresh(ctx context.Context, p *Principal, code string, from Clie
 	return nil
 }
 
-// checkInSession is check for somebody who is logged in. A wrong code counts by session and not against logins: whoever holds an access token
-// must not keep its owner out.
+// checkInSession is check for somebody who is logged in. A wrong code counts by session and not against logins: whoever
+// holds an access token must not keep its owner out.
 func (l *Logins) checkInSession(p *Principal, f *credentials.SecondFactor, verify func() bool) error {
 	now := l.Clock.Now()
 	if f.InSessions.Exhausted(p.Session, now) {
@@ -59,7 +59,8 @@ func (l *Logins) checkInSession(p *Principal, f *credentials.SecondFactor, verif
 	}
 	f.InSessions.Add(p.Session, now)
 	return &CodeError{
-		RetryAfter: f.InSessions.Wait(p.Session, now), reason: "wrong, expired or used before", over: f.InSessions.Exhausted(p.Session, now),
+		RetryAfter: f.InSessions.Wait(p.Session, now), reason: "wrong, expired or used before",
+		over: f.InSessions.Exhausted(p.Session, now),
 	}
 }
 
@@ -82,7 +83,8 @@ func (l *Logins) refusedInSession(ctx context.Context, p *Principal, from Client
 	}
 	session := &kubevisionv1alpha1.KubeVisionSession{ObjectMeta: metav1.ObjectMeta{Name: p.Session}}
 	if deleteErr := l.Client.Delete(ctx, session); client.IgnoreNotFound(deleteErr) != nil {
-		return errors.Join(err, fmt.Errorf("ending the session: %w", deleteErr)) // it can do nothing with codes, and the next try ends it
+		// The session can do nothing with codes, and the next try ends it.
+		return errors.Join(err, fmt.Errorf("ending the session: %w", deleteErr))
 	}
 	ended := p.event(audit.SessionEnded, from)
 	ended.Detail = "too many wrong codes"
@@ -91,7 +93,9 @@ func (l *Logins) refusedInSession(ctx context.Context, p *Principal, from Client
 }
 
 // changeByCode is changeSecondFactor for a change that takes a code of the second factor in force.
-func (l *Logins) changeByCode(ctx context.Context, p *Principal, code string, from Client, edit func(*corev1.Secret, *credentials.SecondFactor)) error {
+func (l *Logins) changeByCode(
+	ctx context.Context, p *Principal, code string, from Client, edit func(*corev1.Secret, *credentials.SecondFactor),
+) error {
 	err := l.changeOwn(ctx, p, func(secret *corev1.Secret) (bool, error) {
 		return change(secret, func(f *credentials.SecondFactor) (bool, error) {
 			if !f.Enabled() {

@@ -18,8 +18,8 @@ type sensitive struct {
 	next http.RoundTripper
 }
 
-// RoundTrip returns an *envelope.Error if a fresh code is needed and was not proved. It refuses headers of the client that would replace the
-// identity of the caller.
+// RoundTrip returns an *envelope.Error if a fresh code is needed and was not proved. It refuses headers of the client
+// that would replace the identity of the caller.
 func (s *sensitive) RoundTrip(r *http.Request) (*http.Response, error) {
 	for header := range r.Header {
 		if strings.HasPrefix(header, "Impersonate-") {
@@ -34,11 +34,11 @@ func (s *sensitive) RoundTrip(r *http.Request) (*http.Response, error) {
 	return s.next.RoundTrip(r)
 }
 
-// refuse closes the body, as a round tripper must. Whoever called the cluster must not take the cause of the refusal for the cluster's answer:
-// it stays as text.
+// refuse closes the body, as a round tripper must. Whoever called the cluster must not take the cause of the refusal
+// for the cluster's answer: it stays as text.
 func refuse(r *http.Request, err error) error {
 	if r.Body != nil {
-		_ = r.Body.Close() //nolint:errcheck // nothing was read
+		_ = r.Body.Close()
 	}
 	refusal := *envelope.As(err)
 	if cause := refusal.Unwrap(); cause != nil {

@@ -36,7 +36,8 @@ func (r Request) reads() bool {
 	return r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodOptions
 }
 
-// Sensitive returns whether an HTTP request takes a fresh code. A write whose path, query or body is not understood does.
+// Sensitive returns whether an HTTP request takes a fresh code. A write whose path, query or body is not understood
+// does.
 func Sensitive(r *http.Request) bool {
 	parsed, ok := parse(r)
 	if !ok {
@@ -45,18 +46,22 @@ func Sensitive(r *http.Request) bool {
 	return parsed.Sensitive()
 }
 
-// parse reads a request the way kube-apiserver does. It returns false for a path that kube-apiserver could read otherwise.
+// parse reads a request the way kube-apiserver does. It returns false for a path that kube-apiserver could read
+// otherwise.
 func parse(r *http.Request) (Request, bool) {
 	if r.URL.RawPath != "" || r.URL.Opaque != "" || path.Clean(r.URL.Path) != strings.TrimSuffix(r.URL.Path, "/") {
 		return Request{}, false
 	}
-	factory := request.RequestInfoFactory{APIPrefixes: sets.NewString("api", "apis"), GrouplessAPIPrefixes: sets.NewString("api")}
+	factory := request.RequestInfoFactory{
+		APIPrefixes: sets.NewString("api", "apis"), GrouplessAPIPrefixes: sets.NewString("api"),
+	}
 	info, err := factory.NewRequestInfo(r)
 	if err != nil || !info.IsResourceRequest {
 		return Request{}, false
 	}
 	out := Request{
-		Method: r.Method, Group: info.APIGroup, Resource: info.Resource, Subresource: info.Subresource, Namespace: info.Namespace,
+		Method: r.Method, Group: info.APIGroup, Resource: info.Resource, Subresource: info.Subresource,
+		Namespace: info.Namespace,
 	}
 	if !out.reads() && (info.Verb == "proxy" || info.Verb == "watch") { // verbs in the path, which no client of ours uses
 		return Request{}, false
@@ -82,7 +87,7 @@ func body(r *http.Request) ([]byte, error) {
 	if err != nil {
 		return nil, fmt.Errorf("copying the body: %w", err)
 	}
-	defer unread.Close() //nolint:errcheck // nothing was written
+	defer func() { _ = unread.Close() }()
 	read, err := io.ReadAll(unread)
 	if err != nil {
 		return nil, fmt.Errorf("reading the body: %w", err)
@@ -90,7 +95,8 @@ func body(r *http.Request) ([]byte, error) {
 	return read, nil
 }
 
-// dryRun returns whether the API server takes the request for a dry run. It ignores the query of a deletion that has a body.
+// dryRun returns whether the API server takes the request for a dry run. It ignores the query of a deletion that has a
+// body.
 func dryRun(r *http.Request, body []byte) bool {
 	all := []string{metav1.DryRunAll}
 	if r.Method != http.MethodDelete || len(body) == 0 {

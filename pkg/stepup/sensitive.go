@@ -24,7 +24,8 @@ import (
 const (
 	apiRegistrationGroup = "apiregistration.k8s.io"
 	apiExtensionsGroup   = "apiextensions.k8s.io"
-	// dashboardGroup is the API that this program serves itself. Through kube-apiserver the caller would come back without a second factor.
+	// dashboardGroup is the API that this program serves itself. Through kube-apiserver the caller would come back without
+	// a second factor.
 	dashboardGroup = "dashboard.kubevision.io"
 
 	all = "*"
@@ -92,8 +93,9 @@ func (rule Rule) matches(r Request) bool {
 		(rule.Namespace == "" || rule.Namespace == r.Namespace)
 }
 
-// namesServiceAccount returns whether a Secret or a patch of one mentions what makes Kubernetes put a token of a ServiceAccount into it: the
-// type kubernetes.io/service-account-token, or the annotations that name the account. What is not JSON is taken for that.
+// namesServiceAccount returns whether a Secret or a patch of one mentions what makes Kubernetes put a token of a
+// ServiceAccount into it: the type kubernetes.io/service-account-token, or the annotations that name the account. What
+// is not JSON is taken for that.
 func namesServiceAccount(body []byte) bool {
 	decoder := json.NewDecoder(bytes.NewReader(body))
 	decoder.UseNumber()

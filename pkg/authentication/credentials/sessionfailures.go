@@ -14,19 +14,20 @@ const (
 	// MaxSessionFailures is the number of wrong codes that end a session.
 	MaxSessionFailures = 10
 
-	// freeInSession and freeInAll are how many wrong codes cost no waiting, in one session and in all sessions of a user. The sum allows for
-	// three sessions in the hands of others before it delays the user.
+	// freeInSession and freeInAll are how many wrong codes cost no waiting, in one session and in all sessions of a user.
+	// The sum allows for three sessions in the hands of others before it delays the user.
 	freeInSession = 5
 	freeInAll     = 3 * MaxSessionFailures
-	// forgiveCode is the time that takes one wrong code away. A right code takes none away: whoever holds a stolen access token could go on
-	// each time that the user gives one.
+	// forgiveCode is the time that takes one wrong code away. A right code takes none away: whoever holds a stolen access
+	// token could go on each time that the user gives one.
 	forgiveCode = time.Hour
-	// maxSessions is how many sessions are counted. The one whose last wrong code is the oldest gives way; it still counts in the sum.
+	// maxSessions is how many sessions are counted. The one whose last wrong code is the oldest gives way; it still counts
+	// in the sum.
 	maxSessions = 32
 )
 
-// SessionFailures counts the wrong codes of users who are logged in: by session, and in all sessions of the user, so that neither one stolen
-// access token nor several are a way to try all codes.
+// SessionFailures counts the wrong codes of users who are logged in: by session, and in all sessions of the user, so
+// that neither one stolen access token nor several are a way to try all codes.
 type SessionFailures struct {
 	// Sum is the count of all sessions.
 	Sum Failures `json:"sum"`
@@ -42,7 +43,7 @@ type Failures struct {
 
 // NamedFailures are the failures of a session.
 type NamedFailures struct {
-	Failures `json:",inline"`
+	Failures
 
 	Name string `json:"name"`
 }

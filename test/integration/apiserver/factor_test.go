@@ -102,7 +102,8 @@ func TestATokenAloneEnrolsNothing(t *testing.T) {
 	})
 }
 
-// TestWrongFreshCodesKeepNobodyOut: they count by session, end the session that gives too many, and leave logins and other sessions alone.
+// TestWrongFreshCodesKeepNobodyOut: they count by session, end the session that gives too many, and leave logins and
+// other sessions alone.
 func TestWrongFreshCodesKeepNobodyOut(t *testing.T) {
 	c, a := direct(t), newActor(t, "admin")
 	made := enrol(t, a)

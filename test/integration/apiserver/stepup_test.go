@@ -54,8 +54,8 @@ func harmless() map[string]string {
 	return out
 }
 
-// TestEveryDoorAsksForACode walks all operations that write, with the access token of an administrator who has a second factor. Without a code
-// nothing that gives rights is changed through any of them; with one it is, once.
+// TestEveryDoorAsksForACode walks all operations that write, with the access token of an administrator who has a second
+// factor. Without a code nothing that gives rights is changed through any of them; with one it is, once.
 func TestEveryDoorAsksForACode(t *testing.T) {
 	c, manager := direct(t), newActor(t, "admin")
 	made := enrol(t, manager)

@@ -1,0 +1,46 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package credentials
+
+import (
+	"strconv"
+	"testing"
+	"time"
+)
+
+// TestSessionFailures bounds the tries of one session and of many, and lets one delay no other.
+func TestSessionFailures(t *testing.T) {
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	var f SessionFailures
+	for range freeInSession {
+		if wait := f.Wait("stolen", now); wait != 0 {
+			t.Fatalf("a free try waits for %s", wait)
+		}
+		f.Add("stolen", now)
+	}
+	if f.Wait("stolen", now) == 0 || f.Wait("other", now) != 0 {
+		t.Errorf("the stolen session waits for %s, another for %s", f.Wait("stolen", now), f.Wait("other", now))
+	}
+	for range MaxSessionFailures - freeInSession {
+		f.Add("stolen", now)
+	}
+	if !f.Exhausted("stolen", now) || f.Exhausted("other", now) || f.Wait("other", now) != 0 {
+		t.Error("the session that gave too many is not over, or another is")
+	}
+	if f.Exhausted("stolen", now.Add(forgiveCode)) {
+		t.Error("nothing is forgiven with time")
+	}
+	for i := range 2 * MaxSessionFailures {
+		f.Add("more-"+strconv.Itoa(i%2), now)
+	}
+	if f.Wait("other", now) == 0 {
+		t.Error("many sessions together have tries without end")
+	}
+	for i := range 10 * maxSessions {
+		f.Add("session-"+strconv.Itoa(i), now)
+	}
+	if n := len(f.Sessions); n != maxSessions {
+		t.Errorf("%d sessions are kept, want %d", n, maxSessions)
+	}
+}
