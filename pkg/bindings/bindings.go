@@ -77,30 +77,6 @@ func Names(subjects []rbacv1.Subject, user string, groups []string) bool {
 	})
 }
 
-// builtIn are the roles that KubeVision places on every cluster.
-func builtIn() []string {
-	return []string{kubevisionv1alpha1.RoleAdmin, kubevisionv1alpha1.RoleOps, kubevisionv1alpha1.RoleDev, kubevisionv1alpha1.RoleReadonly}
-}
-
-// BuiltInRole is the name of the built-in role that a reference means, and whether it means one.
-func BuiltInRole(ref kubevisionv1alpha1.RoleReference) (string, bool) {
-	if ref.Kind == kubevisionv1alpha1.RoleClusterRole || !slices.Contains(builtIn(), ref.Name) {
-		return "", false
-	}
-	return ref.Name, true
-}
-
-// ClusterRole is the name of the ClusterRole that a reference means on the target cluster.
-func ClusterRole(ref kubevisionv1alpha1.RoleReference) string {
-	if role, ok := BuiltInRole(ref); ok {
-		return BuiltInClusterRole(role)
-	}
-	return ref.Name
-}
-
-// BuiltInClusterRole is the name of the ClusterRole behind a built-in role.
-func BuiltInClusterRole(role string) string { return "kubevision:" + role }
-
 // SelectsCluster says whether the targets include a cluster of that name and labels. A selector that cannot be read is an error, and
 // selects nothing.
 func SelectsCluster(t kubevisionv1alpha1.ClusterTargets, name string, clusterLabels map[string]string) (bool, error) {

@@ -85,7 +85,14 @@ func TestNames(t *testing.T) {
 }
 
 func TestImpersonation(t *testing.T) {
-	i := ImpersonationOf(everyKind(), users())
+	var people []kubevisionv1alpha1.KubeVisionUser
+	for _, u := range users() {
+		people = append(people, *u)
+	}
+	i, left := ImpersonationOf(bindingsOf(everyKind()), people, ImpersonationBudget)
+	if left.Len() > 0 {
+		t.Errorf("left out are %v", left)
+	}
 	for name, tc := range map[string]struct {
 		user       string
 		groups     []string
