@@ -88,12 +88,17 @@ func SelectsEveryCluster(t kubevisionv1alpha1.ClusterTargets) bool {
 	return t.Selector != nil && len(t.Selector.MatchLabels) == 0 && len(t.Selector.MatchExpressions) == 0
 }
 
-// SelectsNamespace says whether the targets include a namespace of that name and labels. No targets are the whole cluster.
-func SelectsNamespace(t *kubevisionv1alpha1.NamespaceTargets, name string, namespaceLabels map[string]string) (bool, error) {
-	if t == nil {
-		return true, nil
+// NamespaceSelection returns a function that says whether the targets include a namespace of that name and labels. It reads the
+// selector once, for many namespaces.
+func NamespaceSelection(t *kubevisionv1alpha1.NamespaceTargets) (func(name string, namespaceLabels labels.Set) bool, error) {
+	if t.Selector == nil {
+		return func(name string, _ labels.Set) bool { return slices.Contains(t.Names, name) }, nil
 	}
-	return selects(t.Names, t.Selector, name, namespaceLabels)
+	s, err := metav1.LabelSelectorAsSelector(t.Selector)
+	if err != nil {
+		return nil, fmt.Errorf("invalid label selector: %w", err)
+	}
+	return func(_ string, namespaceLabels labels.Set) bool { return s.Matches(namespaceLabels) }, nil
 }
 
 func selects(names []string, selector *metav1.LabelSelector, name string, objectLabels map[string]string) (bool, error) {

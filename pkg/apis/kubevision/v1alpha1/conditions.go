@@ -62,4 +62,8 @@ const (
 	ReasonSubjectsResolved    = "SubjectsResolved"
 	ReasonSubjectNotFound     = "SubjectNotFound"
 	ReasonDependencyNotReady  = "DependencyNotReady"
+	ReasonApplying            = "Applying"
+	ReasonTooLarge            = "TooLarge"
+	ReasonRevocationFailed    = "RevocationFailed"
+	ReasonNamespaceProtected  = "NamespaceProtected"
 )
