@@ -4,12 +4,12 @@
 package rolebinding
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -36,15 +36,7 @@ func (r *Reconciler) takeAway(
 		return fmt.Errorf("%w: %w", errRevocation, err)
 	}
 	wanted := wantedObjects(p, g, t == r.Targets.Host())
-	var inCluster, inNamespaces []client.Object
-	for _, o := range existing {
-		if o.GetNamespace() == "" {
-			inCluster = append(inCluster, o)
-		} else {
-			inNamespaces = append(inNamespaces, o)
-		}
-	}
-	slices.SortFunc(inCluster, func(a, b client.Object) int { return strings.Compare(kindOf(a), kindOf(b)) }) // bindings before roles
+	inCluster, inNamespaces := byScope(existing)
 	var mu sync.Mutex
 	failed := newFailures()
 	narrow := func(ctx context.Context, o client.Object) {
@@ -139,11 +131,36 @@ func removeAll(ctx context.Context, t *target.Cluster, binding string) error {
 		}
 		maps.Copy(found, objects)
 	}
-	var errs []error
-	for _, o := range found {
-		errs = append(errs, t.Writer.Delete(ctx, o))
+	inCluster, inNamespaces := byScope(found)
+	failed := newFailures()
+	for _, o := range inCluster {
+		failed.add(t.Writer.Delete(ctx, o))
 	}
-	return errors.Join(errs...)
+	failed.add(fanout.Each(ctx, len(inNamespaces), parallelWrites, func(ctx context.Context, i int) error {
+		failed.add(t.Writer.Delete(ctx, inNamespaces[i]))
+		return nil
+	}))
+	return failed.join()
+}
+
+// byScope separates the objects that hold in the whole cluster, bindings before roles, from the others.
+func byScope(objects map[objectKey]client.Object) (inCluster, inNamespaces []client.Object) {
+	for _, o := range objects {
+		if o.GetNamespace() == "" {
+			inCluster = append(inCluster, o)
+		} else {
+			inNamespaces = append(inNamespaces, o)
+		}
+	}
+	slices.SortFunc(inCluster, func(a, b client.Object) int { return cmp.Compare(scopeOrder(a), scopeOrder(b)) })
+	return inCluster, inNamespaces
+}
+
+func scopeOrder(o client.Object) int {
+	if _, ok := o.(*rbacv1.ClusterRoleBinding); ok {
+		return 0
+	}
+	return 1
 }
 
 func labelled(binding string) client.ListOption {
