@@ -145,10 +145,12 @@ func (r *Reconciler) orphaned(ctx context.Context) []reconcile.Request {
 	return found.UnsortedList()
 }
 
-// inNamespaces are the bindings that are made true with RoleBindings.
-func (r *Reconciler) inNamespaces(ctx context.Context, _ client.Object) []reconcile.Request {
+// inNamespaces are the bindings that are made true with RoleBindings, and those of ServiceAccounts in the namespace, for which the
+// impersonating account has a Role there.
+func (r *Reconciler) inNamespaces(ctx context.Context, namespace client.Object) []reconcile.Request {
 	return r.those(ctx, func(b *kubevisionv1alpha1.KubeVisionRoleBinding) bool {
-		return b.Spec.Namespaces != nil || bindings.SparesProtected(b.Spec.RoleRef)
+		return b.Spec.Namespaces != nil || bindings.SparesProtected(b.Spec.RoleRef) ||
+			slices.ContainsFunc(b.Spec.Subjects, func(s kubevisionv1alpha1.Subject) bool { return s.Namespace == namespace.GetName() })
 	})
 }
 
