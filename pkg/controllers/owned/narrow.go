@@ -39,6 +39,15 @@ func (w *Writer) Narrow(ctx context.Context, existing, desired client.Object) (c
 	}
 }
 
+// Narrows returns true if Narrow would take something away.
+func Narrows(existing, desired client.Object) bool {
+	if desired == nil {
+		return true
+	}
+	_, changed := narrow(existing, desired)
+	return changed
+}
+
 // Remove deletes the object of that name, unless there is none or somebody else has made it.
 func (w *Writer) Remove(ctx context.Context, object client.Object) error {
 	existing, err := w.find(ctx, object)

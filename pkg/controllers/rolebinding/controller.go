@@ -42,7 +42,7 @@ const (
 	// failedPeriod is after what a member refused, or did not answer, and while a budget is spent.
 	failedPeriod = 15 * time.Second
 	// nextTurn is the pause before the next turn of a binding with objects left, in which the cache learns of the last ones.
-	nextTurn = 20 * time.Millisecond
+	nextTurn = 50 * time.Millisecond
 	// concurrency lets bindings on clusters that answer slowly be waited for while others are looked at.
 	concurrency = 8
 )
@@ -59,6 +59,7 @@ type Reconciler struct {
 	statuses    condition.Patcher
 	budgets     *budgets
 	revocations *revocations
+	revoking    revoking
 }
 
 // SetupWithManager watches bindings, what they name, and what was made for them.

@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"sync/atomic"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -22,8 +23,9 @@ import (
 const (
 	// parallelTargets are given to at once for one binding.
 	parallelTargets = 8
-	// parallelWrites are made at once on one cluster for one binding.
-	parallelWrites = 8
+	// parallelDeletes and parallelWrites are made at once on one cluster for one binding: more, where rights are taken away.
+	parallelDeletes = 8
+	parallelWrites  = 4
 	// turn is how many objects are written on one cluster before other bindings have their turn.
 	turn = 64
 )
@@ -101,14 +103,20 @@ func (r *Reconciler) give(ctx context.Context, g *grant) error {
 			inNamespaces = append(inNamespaces, o)
 		}
 	}
+	var left atomic.Int64
 	failed := newFailures()
 	err := fanout.Each(ctx, len(inNamespaces), parallelWrites, func(ctx context.Context, i int) error {
+		if r.revoking.on(g.target.ID) {
+			left.Add(1)
+			return nil
+		}
 		err := g.target.Writer.Apply(ctx, inNamespaces[i])
 		if !apierrors.IsNotFound(err) && !apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
 			failed.add(err) // the namespace is there still
 		}
 		return nil
 	})
+	g.waiting += int(left.Load())
 	g.err = errors.Join(err, failed.join(), g.err)
 	return nil
 }
@@ -117,7 +125,7 @@ func (r *Reconciler) give(ctx context.Context, g *grant) error {
 // them nobody gets there, and what is left on one is taken away as soon as it can be reached.
 func (r *Reconciler) finalize(ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding) error {
 	return finalizer.Finish(ctx, r.Client, b, finalizerName, func(ctx context.Context) error {
-		err := errors.Join(removeAll(ctx, r.Targets.Host(), b.Name), r.removeFromMembers(ctx, b.Name))
+		err := errors.Join(r.removeAll(ctx, r.Targets.Host(), b.Name), r.removeFromMembers(ctx, b.Name))
 		r.revocations.note(r.Recorder, b, err)
 		return err
 	})
@@ -145,7 +153,7 @@ func (r *Reconciler) removeFromMembers(ctx context.Context, binding string) erro
 		if t == r.Targets.Host() {
 			continue
 		}
-		if err := removeAll(ctx, t, binding); err != nil && slices.Contains(r.Targets.All(), t) {
+		if err := r.removeAll(ctx, t, binding); err != nil && slices.Contains(r.Targets.All(), t) {
 			errs = append(errs, err)
 		}
 	}

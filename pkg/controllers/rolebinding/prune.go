@@ -36,15 +36,27 @@ func (r *Reconciler) takeAway(
 		return fmt.Errorf("%w: %w", errRevocation, err)
 	}
 	wanted := wantedObjects(p, g, t == r.Targets.Host())
-	inCluster, inNamespaces := byScope(existing)
+	excess := map[objectKey]client.Object{}
+	desired := func(o client.Object) client.Object {
+		d := wanted[keyOf(o)]
+		if d == nil && g != nil && g.unread != nil {
+			d = g.keep(b, p, o)
+		}
+		return d
+	}
+	for key, o := range existing {
+		if owned.Narrows(o, desired(o)) {
+			excess[key] = o
+		}
+	}
+	if len(excess) > 0 {
+		defer r.revoking.begin(t.ID)()
+	}
+	inCluster, inNamespaces := byScope(excess)
 	var mu sync.Mutex
 	failed := newFailures()
 	narrow := func(ctx context.Context, o client.Object) {
-		desired := wanted[keyOf(o)]
-		if desired == nil && g != nil && g.unread != nil {
-			desired = g.keep(b, p, o)
-		}
-		left, err := t.Writer.Narrow(ctx, o, desired)
+		left, err := t.Writer.Narrow(ctx, o, desired(o))
 		failed.add(err)
 		mu.Lock()
 		defer mu.Unlock()
@@ -57,7 +69,7 @@ func (r *Reconciler) takeAway(
 	for _, o := range inCluster {
 		narrow(ctx, o)
 	}
-	failed.add(fanout.Each(ctx, len(inNamespaces), parallelWrites, func(ctx context.Context, i int) error {
+	failed.add(fanout.Each(ctx, len(inNamespaces), parallelDeletes, func(ctx context.Context, i int) error {
 		narrow(ctx, inNamespaces[i])
 		return nil
 	}))
@@ -118,7 +130,7 @@ func (r *Reconciler) existing(
 
 // removeAll removes everything that was made for the binding. It looks for labels and for names, since somebody may have taken the labels
 // off: access must end all the same.
-func removeAll(ctx context.Context, t *target.Cluster, binding string) error {
+func (r *Reconciler) removeAll(ctx context.Context, t *target.Cluster, binding string) error {
 	found := map[objectKey]client.Object{}
 	for _, selection := range []client.ListOption{
 		labelled(binding),
@@ -131,12 +143,15 @@ func removeAll(ctx context.Context, t *target.Cluster, binding string) error {
 		}
 		maps.Copy(found, objects)
 	}
+	if len(found) > 0 {
+		defer r.revoking.begin(t.ID)()
+	}
 	inCluster, inNamespaces := byScope(found)
 	failed := newFailures()
 	for _, o := range inCluster {
 		failed.add(t.Writer.Delete(ctx, o))
 	}
-	failed.add(fanout.Each(ctx, len(inNamespaces), parallelWrites, func(ctx context.Context, i int) error {
+	failed.add(fanout.Each(ctx, len(inNamespaces), parallelDeletes, func(ctx context.Context, i int) error {
 		failed.add(t.Writer.Delete(ctx, inNamespaces[i]))
 		return nil
 	}))
