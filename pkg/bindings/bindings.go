@@ -77,30 +77,6 @@ func Names(subjects []rbacv1.Subject, user string, groups []string) bool {
 	})
 }
 
-// builtIn are the roles that KubeVision places on every cluster.
-func builtIn() []string {
-	return []string{kubevisionv1alpha1.RoleAdmin, kubevisionv1alpha1.RoleOps, kubevisionv1alpha1.RoleDev, kubevisionv1alpha1.RoleReadonly}
-}
-
-// BuiltInRole is the name of the built-in role that a reference means, and whether it means one.
-func BuiltInRole(ref kubevisionv1alpha1.RoleReference) (string, bool) {
-	if ref.Kind == kubevisionv1alpha1.RoleClusterRole || !slices.Contains(builtIn(), ref.Name) {
-		return "", false
-	}
-	return ref.Name, true
-}
-
-// ClusterRole is the name of the ClusterRole that a reference means on the target cluster.
-func ClusterRole(ref kubevisionv1alpha1.RoleReference) string {
-	if role, ok := BuiltInRole(ref); ok {
-		return BuiltInClusterRole(role)
-	}
-	return ref.Name
-}
-
-// BuiltInClusterRole is the name of the ClusterRole behind a built-in role.
-func BuiltInClusterRole(role string) string { return "kubevision:" + role }
-
 // SelectsCluster says whether the targets include a cluster of that name and labels. A selector that cannot be read is an error, and
 // selects nothing.
 func SelectsCluster(t kubevisionv1alpha1.ClusterTargets, name string, clusterLabels map[string]string) (bool, error) {
@@ -112,12 +88,17 @@ func SelectsEveryCluster(t kubevisionv1alpha1.ClusterTargets) bool {
 	return t.Selector != nil && len(t.Selector.MatchLabels) == 0 && len(t.Selector.MatchExpressions) == 0
 }
 
-// SelectsNamespace says whether the targets include a namespace of that name and labels. No targets are the whole cluster.
-func SelectsNamespace(t *kubevisionv1alpha1.NamespaceTargets, name string, namespaceLabels map[string]string) (bool, error) {
-	if t == nil {
-		return true, nil
+// NamespaceSelection returns a function that says whether the targets include a namespace of that name and labels. It reads the
+// selector once, for many namespaces.
+func NamespaceSelection(t *kubevisionv1alpha1.NamespaceTargets) (func(name string, namespaceLabels labels.Set) bool, error) {
+	if t.Selector == nil {
+		return func(name string, _ labels.Set) bool { return slices.Contains(t.Names, name) }, nil
 	}
-	return selects(t.Names, t.Selector, name, namespaceLabels)
+	s, err := metav1.LabelSelectorAsSelector(t.Selector)
+	if err != nil {
+		return nil, fmt.Errorf("invalid label selector: %w", err)
+	}
+	return func(_ string, namespaceLabels labels.Set) bool { return s.Matches(namespaceLabels) }, nil
 }
 
 func selects(names []string, selector *metav1.LabelSelector, name string, objectLabels map[string]string) (bool, error) {

@@ -85,7 +85,14 @@ func TestNames(t *testing.T) {
 }
 
 func TestImpersonation(t *testing.T) {
-	i := ImpersonationOf(everyKind(), users())
+	var people []kubevisionv1alpha1.KubeVisionUser
+	for _, u := range users() {
+		people = append(people, *u)
+	}
+	i, left := ImpersonationOf(bindingsOf(everyKind()), people, ImpersonationBudget)
+	if left.Len() > 0 {
+		t.Errorf("left out are %v", left)
+	}
 	for name, tc := range map[string]struct {
 		user       string
 		groups     []string
@@ -157,7 +164,12 @@ func TestSelects(t *testing.T) {
 			t.Errorf("%s: selects every cluster: %v", name, every)
 		}
 	}
-	if ok, err := SelectsNamespace(nil, "any", nil); !ok || err != nil {
-		t.Errorf("no targets are the whole cluster: %v, %v", ok, err)
+	byLabel, err := NamespaceSelection(&kubevisionv1alpha1.NamespaceTargets{Selector: &metav1.LabelSelector{MatchLabels: dev}})
+	if err != nil || !byLabel("a", dev) || byLabel("a", nil) {
+		t.Errorf("a selector of namespaces selects otherwise: %v", err)
+	}
+	byName, err := NamespaceSelection(&kubevisionv1alpha1.NamespaceTargets{Names: []string{"a"}})
+	if err != nil || !byName("a", nil) || byName("b", nil) {
+		t.Errorf("names of namespaces select otherwise: %v", err)
 	}
 }

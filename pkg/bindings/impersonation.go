@@ -4,6 +4,7 @@
 package bindings
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 
@@ -28,38 +29,42 @@ type Impersonation struct {
 	ServiceAccounts sets.Set[types.NamespacedName]
 }
 
-// ImpersonationOf collects whom the subjects name. A KubeVision group stands for the KubeVisionUsers in it; a Kubernetes group, whose
-// members are not known here, for identity.GroupMember.
-func ImpersonationOf(subjects []kubevisionv1alpha1.Subject, users Users) Impersonation {
-	out := Impersonation{Users: sets.New[string](), Groups: sets.New[string](), ServiceAccounts: sets.New[types.NamespacedName]()}
-	for _, s := range subjects {
-		switch s.Kind {
-		case kubevisionv1alpha1.SubjectKubeVisionUser:
-			if u, ok := users[s.Name]; ok {
-				out.add(u)
-			}
-		case kubevisionv1alpha1.SubjectKubeVisionGroup:
-			out.Groups.Insert(identity.GroupName(s.Name))
-			for _, u := range users {
-				if slices.Contains(u.Spec.Groups, s.Name) {
-					out.add(u)
-				}
-			}
-		case kubevisionv1alpha1.SubjectUser:
-			out.Users.Insert(s.Name)
-		case kubevisionv1alpha1.SubjectGroup:
-			out.Groups.Insert(s.Name)
-			out.Users.Insert(identity.GroupMember)
-		case kubevisionv1alpha1.SubjectServiceAccount:
-			out.ServiceAccounts.Insert(types.NamespacedName{Namespace: s.Namespace, Name: s.Name})
+// ImpersonationBudget bounds the names in an Impersonation, in bytes. At 20 characters a name it is about 600,000 users.
+const ImpersonationBudget = 16 << 20
+
+const (
+	// nameOverhead is what a name takes beside its characters.
+	nameOverhead = 8
+	// accountNamespaceBytes is what the Role and RoleBinding for the ServiceAccounts of a namespace take without names.
+	accountNamespaceBytes = 2 << 10
+)
+
+// ImpersonationOf collects the names in the subjects of bindings. A KubeVision group stands for the KubeVisionUsers in it; a
+// Kubernetes group, whose members are not known here, for identity.GroupMember. Bindings spend the budget in the order of their
+// creation; ImpersonationOf leaves out those whose names do not fit any more, and returns their UIDs.
+func ImpersonationOf(
+	all []kubevisionv1alpha1.KubeVisionRoleBinding, users []kubevisionv1alpha1.KubeVisionUser, budget int,
+) (Impersonation, sets.Set[types.UID]) {
+	c := newCollector(all, users, budget)
+	left := sets.New[types.UID]()
+	for _, b := range ByCreation(all) {
+		if b.DeletionTimestamp.IsZero() && !c.collect(b.Spec.Subjects) {
+			left.Insert(b.UID)
 		}
 	}
-	return out
+	return c.out, left
 }
 
-func (i Impersonation) add(u *kubevisionv1alpha1.KubeVisionUser) {
-	i.Users.Insert(identity.UserName(u.Name))
-	i.Groups.Insert(identity.Groups(u.Spec.Groups)...)
+// ByCreation returns the bindings from the oldest to the newest.
+func ByCreation(all []kubevisionv1alpha1.KubeVisionRoleBinding) []*kubevisionv1alpha1.KubeVisionRoleBinding {
+	out := make([]*kubevisionv1alpha1.KubeVisionRoleBinding, 0, len(all))
+	for i := range all {
+		out = append(out, &all[i])
+	}
+	slices.SortFunc(out, func(a, b *kubevisionv1alpha1.KubeVisionRoleBinding) int {
+		return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), strings.Compare(a.Name, b.Name))
+	})
+	return out
 }
 
 // As is the identity under which a cluster sees a user of this name and these groups: the groups that bindings name, and the name where

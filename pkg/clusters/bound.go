@@ -64,7 +64,7 @@ func (b *Bound) Impersonation(ctx context.Context) (bindings.Impersonation, erro
 	return current, nil
 }
 
-// ReadImpersonation collects whom all role bindings name.
+// ReadImpersonation collects the names in the subjects of all role bindings.
 func ReadImpersonation(ctx context.Context, reader client.Reader) (bindings.Impersonation, error) {
 	var users kubevisionv1alpha1.KubeVisionUserList
 	if err := reader.List(ctx, &users, client.UnsafeDisableDeepCopy); err != nil {
@@ -74,11 +74,6 @@ func ReadImpersonation(ctx context.Context, reader client.Reader) (bindings.Impe
 	if err := reader.List(ctx, &all, client.UnsafeDisableDeepCopy); err != nil {
 		return bindings.Impersonation{}, fmt.Errorf("listing role bindings: %w", err)
 	}
-	var subjects []kubevisionv1alpha1.Subject
-	for i := range all.Items {
-		if all.Items[i].DeletionTimestamp.IsZero() {
-			subjects = append(subjects, all.Items[i].Spec.Subjects...)
-		}
-	}
-	return bindings.ImpersonationOf(subjects, bindings.IndexUsers(users.Items)), nil
+	named, _ := bindings.ImpersonationOf(all.Items, users.Items, bindings.ImpersonationBudget)
+	return named, nil
 }

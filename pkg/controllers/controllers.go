@@ -67,7 +67,7 @@ func CacheOptions() cache.Options {
 			&rbacv1.ClusterRole{}:        managed,
 			&rbacv1.ClusterRoleBinding{}: managed,
 			&rbacv1.Role{}:               managed,
-			&rbacv1.RoleBinding{}:        managed,
+			&rbacv1.RoleBinding{}:        {Label: managed.Label, Transform: owned.ShareParts()},
 			&corev1.Secret{}:             own,
 			&corev1.ServiceAccount{}:     own,
 			&corev1.ConfigMap{}: {
@@ -97,11 +97,15 @@ func newTargets(ctx context.Context, mgr ctrl.Manager, host kubernetes.Interface
 	if err != nil {
 		return nil, fmt.Errorf("asking the host who it is: %w", err)
 	}
+	if err := owned.IndexBindings(ctx, mgr.GetFieldIndexer()); err != nil {
+		return nil, err
+	}
 	writer := &owned.Writer{Client: mgr.GetClient(), Live: mgr.GetAPIReader()}
+	named := impersonation.NewSource(mgr.GetClient())
 	targets := target.NewRegistry(&target.Cluster{
 		ID: string(system.UID), Writer: writer, Metadata: target.Metadata{Namespaces: mgr.GetClient(), ClusterRoles: roles},
-		Impersonator: &impersonation.Keeper{Reader: mgr.GetClient(), Writer: writer},
-	}, mgr.GetScheme(), mgr.GetClient(), policy)
+		Impersonator: &impersonation.Keeper{Source: named, Writer: writer},
+	}, mgr.GetScheme(), named, policy)
 	if err := mgr.Add(manager.RunnableFunc(func(ctx context.Context) error {
 		<-ctx.Done()
 		targets.CloseAll()

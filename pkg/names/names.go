@@ -51,7 +51,7 @@ const (
 	FieldManager = "kubevision-controller-manager"
 )
 
-// Labels on everything that KubeVision makes.
+// Labels that KubeVision sets or reads.
 const (
 	// ManagedByLabel is the recommended label that names the tool an object is managed by.
 	ManagedByLabel = "app.kubernetes.io/managed-by"
@@ -61,6 +61,9 @@ const (
 	RoleBindingLabel = "kubevision.io/role-binding"
 	// UserLabel names the KubeVisionUser that an object was made for.
 	UserLabel = "kubevision.io/user"
+	// ProtectedLabel on a Namespace, with any value but "false", keeps the built-in roles dev and ops from going beyond
+	// readonly there.
+	ProtectedLabel = "kubevision.io/protected"
 	// ComponentLabel says which part of KubeVision an object belongs to, where it is made for no one binding or user.
 	ComponentLabel = "kubevision.io/component"
 )

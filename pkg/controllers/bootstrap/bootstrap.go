@@ -19,6 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/controllers/owned"
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
@@ -78,7 +79,11 @@ func (a *Admin) ensure(ctx context.Context) error {
 		}
 	}
 	for _, o := range a.objects() {
-		if err := a.Client.Create(ctx, o); err != nil && !apierrors.IsAlreadyExists(err) {
+		err := a.Client.Create(ctx, o)
+		if apierrors.IsAlreadyExists(err) {
+			err = a.checkOwn(ctx, o)
+		}
+		if err != nil {
 			return fmt.Errorf("creating %T %s: %w", o, o.GetName(), err)
 		}
 	}
@@ -86,6 +91,18 @@ func (a *Admin) ensure(ctx context.Context) error {
 }
 
 // objects are the password, the user and the binding. The password comes first: a user never waits for it.
+// checkOwn fails unless an object that is there already was made by an earlier attempt. The user must not get somebody else's
+// password, nor somebody else's user the binding.
+func (a *Admin) checkOwn(ctx context.Context, o client.Object) error {
+	if err := a.Live.Get(ctx, client.ObjectKeyFromObject(o), o); err != nil {
+		return fmt.Errorf("reading what exists already: %w", err)
+	}
+	if o.GetLabels()[names.ManagedByLabel] != names.ManagedBy {
+		return owned.ErrForeign
+	}
+	return nil
+}
+
 func (a *Admin) objects() []client.Object {
 	labels := map[string]string{names.ManagedByLabel: names.ManagedBy}
 	return []client.Object{

@@ -8,6 +8,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -24,6 +25,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/builder"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 	"sigs.k8s.io/controller-runtime/pkg/controller"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
@@ -79,7 +81,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		WithOptions(controller.Options{MaxConcurrentReconciles: concurrency}).
 		For(&kubevisionv1alpha1.KubeVisionCluster{}, changed).
 		Watches(&kubevisionv1alpha1.KubeVisionRoleBinding{}, all, specChanged).
-		Watches(&kubevisionv1alpha1.KubeVisionUser{}, all, specChanged).
+		Watches(&kubevisionv1alpha1.KubeVisionUser{}, all, builder.WithPredicates(membershipChanged())).
 		Watches(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(r.clustersOfSecret)).
 		Watches(&corev1.ServiceAccount{}, component).
 		Watches(&rbacv1.ClusterRole{}, component).
@@ -88,6 +90,16 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Watches(&rbacv1.RoleBinding{}, component).
 		WatchesRawSource(r.Targets.Source(r.members)).
 		Complete(r)
+}
+
+// membershipChanged lets through the changes of users that may change the names to impersonate.
+func membershipChanged() predicate.Predicate {
+	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+		before, ok := e.ObjectOld.(*kubevisionv1alpha1.KubeVisionUser)
+		after, ok2 := e.ObjectNew.(*kubevisionv1alpha1.KubeVisionUser)
+		return !ok || !ok2 || before.UID != after.UID || !slices.Equal(before.Spec.Groups, after.Spec.Groups) ||
+			before.DeletionTimestamp.IsZero() != after.DeletionTimestamp.IsZero()
+	}}
 }
 
 // hostsOfComponent is asked about both sides of a change, so that an object is missed as soon as its label is taken off.

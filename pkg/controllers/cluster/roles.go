@@ -23,11 +23,17 @@ const (
 	kubernetesAggregate = "rbac.authorization.k8s.io/aggregate-to-"
 	kubevisionAggregate = "kubevision.io/aggregate-to-"
 
+	// devCluster and opsCluster are what dev and ops are in the whole cluster.
+	devCluster = kubevisionv1alpha1.RoleDev + "-cluster"
+	opsCluster = kubevisionv1alpha1.RoleOps + "-cluster"
+
 	rolesComponent = "roles"
 )
 
-// builtInRoles are the ClusterRoles behind the built-in roles. All but admin are put together by the cluster itself from its own
-// view, edit and admin rules, which CustomResourceDefinitions extend, and from what is labelled kubevision.io/aggregate-to-<role>.
+// builtInRoles returns the ClusterRoles behind the built-in roles. The cluster itself aggregates all but admin from its own
+// view, edit and admin rules, which CustomResourceDefinitions extend, and from ClusterRoles with the label
+// kubevision.io/aggregate-to-<role>. The roles dev-cluster and ops-cluster hold in protected namespaces too, and therefore have
+// view rules and rules for resources without a namespace only.
 func builtInRoles() []*rbacv1.ClusterRole {
 	readNodes := rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"nodes", "persistentvolumes", "namespaces"}, Verbs: reading()}
 	return []*rbacv1.ClusterRole{
@@ -37,13 +43,17 @@ func builtInRoles() []*rbacv1.ClusterRole {
 		aggregated(kubevisionv1alpha1.RoleOps, "admin"),
 		aggregated(kubevisionv1alpha1.RoleDev, "edit"),
 		aggregated(kubevisionv1alpha1.RoleReadonly, "view"),
-		// What belongs to no namespace is not in the cluster's own view, edit and admin rules, and is seen only by those whose role
-		// holds in the whole cluster.
+		aggregated(devCluster, "view"),
+		aggregated(opsCluster, "view"),
+		// The cluster's own view, edit and admin rules leave out resources without a namespace. These rules show them to
+		// subjects whose role holds in the whole cluster; in a RoleBinding they have no effect.
 		clusterRole("kubevision:aggregate-cluster-view",
 			map[string]string{
 				kubevisionAggregate + kubevisionv1alpha1.RoleReadonly: "true",
 				kubevisionAggregate + kubevisionv1alpha1.RoleDev:      "true",
 				kubevisionAggregate + kubevisionv1alpha1.RoleOps:      "true",
+				kubevisionAggregate + devCluster:                      "true",
+				kubevisionAggregate + opsCluster:                      "true",
 			},
 			readNodes,
 			rbacv1.PolicyRule{APIGroups: []string{"storage.k8s.io"}, Resources: []string{"storageclasses", "volumeattachments", "csidrivers", "csinodes"}, Verbs: reading()},
@@ -52,7 +62,7 @@ func builtInRoles() []*rbacv1.ClusterRole {
 			rbacv1.PolicyRule{APIGroups: []string{"scheduling.k8s.io"}, Resources: []string{"priorityclasses"}, Verbs: reading()},
 			rbacv1.PolicyRule{APIGroups: []string{"metrics.k8s.io"}, Resources: []string{"nodes", "pods"}, Verbs: reading()}),
 		clusterRole("kubevision:aggregate-operate-nodes",
-			map[string]string{kubevisionAggregate + kubevisionv1alpha1.RoleOps: "true"},
+			map[string]string{kubevisionAggregate + kubevisionv1alpha1.RoleOps: "true", kubevisionAggregate + opsCluster: "true"},
 			rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"nodes"}, Verbs: []string{"patch", "update"}},
 			rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"pods/eviction"}, Verbs: []string{"create"}}),
 	}

@@ -2,28 +2,22 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package impersonation keeps, on a cluster, the account that acts there for users: a ServiceAccount that may do nothing but
-// impersonate, and nobody but the users and groups that role bindings name.
+// impersonate the users and groups that role bindings name.
 package impersonation
 
 import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
-	"strings"
 	"sync"
 
 	corev1 "k8s.io/api/core/v1"
-	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
-	"k8s.io/apimachinery/pkg/util/sets"
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/kubevision-io/kubevision/pkg/bindings"
-	"github.com/kubevision-io/kubevision/pkg/clusters"
 	"github.com/kubevision-io/kubevision/pkg/controllers/owned"
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
@@ -35,8 +29,8 @@ const (
 
 // Keeper keeps the account.
 type Keeper struct {
-	// Reader holds the KubeVision objects.
-	Reader client.Reader
+	// Source reads the names that the account may impersonate.
+	Source *Source
 	// Writer writes to the cluster.
 	Writer *owned.Writer
 	// MakesNamespace says that the account's namespace is made, and removed, with it. On the host it is KubeVision's own.
@@ -55,8 +49,9 @@ type pass struct {
 	err  error
 }
 
-// Ensure makes the account what the role bindings ask for now. Of many who ask at once, one does it for all. A role of somebody else's in one
-// namespace keeps the account from acting for the ServiceAccounts there, and from nothing else; it is logged, and no error.
+// Ensure lets the account impersonate the names in role bindings: it takes away before it gives. Of many callers at once, one
+// does it for all. A Role of somebody else in a namespace keeps the account from acting for the ServiceAccounts there, and from
+// nothing else; Ensure logs it and returns no error.
 func (k *Keeper) Ensure(ctx context.Context) error {
 	p, mine := k.join()
 	if !mine {
@@ -87,43 +82,84 @@ func (k *Keeper) join() (p *pass, mine bool) {
 	return k.next, true
 }
 
-func (k *Keeper) ensure(ctx context.Context) error {
-	allowed, err := clusters.ReadImpersonation(ctx, k.Reader)
+// Narrow takes away from the account the names that are in no role binding any more, and gives nothing.
+func (k *Keeper) Narrow(ctx context.Context) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	desired, err := k.Source.Read(ctx)
 	if err != nil {
 		return err
 	}
+	return k.narrow(ctx, desired)
+}
+
+func (k *Keeper) ensure(ctx context.Context) error {
+	desired, err := k.Source.Read(ctx)
+	if err != nil {
+		return err
+	}
+	if err := k.narrow(ctx, desired); err != nil {
+		return err
+	}
+	if err := k.ensureAccount(ctx); err != nil {
+		return err
+	}
+	var errs []error
+	for _, s := range desired.cluster {
+		errs = append(errs, k.give(ctx, s.clusterRole(), s.clusterRoleBinding()))
+	}
+	for _, s := range desired.accounts {
+		errs = append(errs, k.giveIn(ctx, s))
+	}
+	// A name may have moved from one role to another: it leaves the old one when the new one is there.
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	return k.prune(ctx, desired)
+}
+
+// give binds the role to the account once it is the one that KubeVision has made.
+func (k *Keeper) give(ctx context.Context, role, binding client.Object) error {
+	if err := k.Writer.Apply(ctx, role); err != nil {
+		if errors.Is(err, owned.ErrForeign) {
+			return errors.Join(err, k.Writer.Remove(ctx, binding))
+		}
+		return err
+	}
+	return k.Writer.Apply(ctx, binding)
+}
+
+// giveIn leaves out a namespace that does not exist yet, that soon exists no more, or in which the role is somebody else's.
+func (k *Keeper) giveIn(ctx context.Context, s *shard) error {
+	err := k.give(ctx, s.role(), s.roleBinding())
+	switch {
+	case apierrors.IsNotFound(err), apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
+		return nil
+	case errors.Is(err, owned.ErrForeign):
+		ctrl.LoggerFrom(ctx).Error(err, "Nobody can act for the ServiceAccounts of a namespace", "namespace", s.namespace)
+		return nil
+	}
+	return err
+}
+
+// ensureAccount makes the ServiceAccount. One that somebody else has made must not be able to impersonate anybody: its owner may
+// hold tokens of it.
+func (k *Keeper) ensureAccount(ctx context.Context) error {
 	if err := k.ensureNamespace(ctx); err != nil {
 		return err
 	}
-	objects := append([]client.Object{
-		&corev1.ServiceAccount{ObjectMeta: metadata("")},
-		&rbacv1.ClusterRole{ObjectMeta: metadata(""), Rules: clusterRules(allowed)},
-		&rbacv1.ClusterRoleBinding{ObjectMeta: metadata(""), RoleRef: roleRef("ClusterRole"), Subjects: subjects()},
-	}, serviceAccountRoles(allowed.ServiceAccounts)...)
-	objects[0].SetNamespace(names.Namespace)
-	logger := ctrl.LoggerFrom(ctx)
-	var errs []error
-	for _, o := range objects {
-		err := k.Writer.Apply(ctx, o)
-		if o.GetNamespace() != "" && o.GetNamespace() != names.Namespace {
-			switch {
-			case apierrors.IsNotFound(err), apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
-				continue // a ServiceAccount's namespace that does not exist yet, or soon no more
-			case errors.Is(err, owned.ErrForeign):
-				logger.Error(err, "Nobody can act for the ServiceAccounts of a namespace", "namespace", o.GetNamespace())
-				continue
-			}
-		}
-		errs = append(errs, err)
+	err := k.Writer.Apply(ctx, &corev1.ServiceAccount{ObjectMeta: metadata(names.Namespace, names.Impersonator)})
+	if errors.Is(err, owned.ErrForeign) {
+		return errors.Join(err, k.removeBindings(ctx))
 	}
-	return errors.Join(append(errs, k.prune(ctx, allowed.ServiceAccounts))...)
+	return err
 }
 
 func (k *Keeper) ensureNamespace(ctx context.Context) error {
 	if !k.MakesNamespace {
 		return nil
 	}
-	account := &corev1.ServiceAccount{ObjectMeta: metadata(names.Namespace)}
+	account := &corev1.ServiceAccount{ObjectMeta: metadata(names.Namespace, names.Impersonator)}
 	if err := k.Writer.Client.Get(ctx, client.ObjectKeyFromObject(account), account); err == nil {
 		return nil // and so is its namespace
 	}
@@ -149,103 +185,21 @@ func (k *Keeper) removeNamespace(ctx context.Context) error {
 	return nil
 }
 
-func metadata(namespace string) metav1.ObjectMeta {
-	return metav1.ObjectMeta{Namespace: namespace, Name: names.Impersonator, Labels: map[string]string{names.ComponentLabel: component}}
-}
-
-func roleRef(kind string) rbacv1.RoleRef {
-	return rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: kind, Name: names.Impersonator}
-}
-
-func subjects() []rbacv1.Subject {
-	return []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: names.Namespace, Name: names.Impersonator}}
-}
-
-// clusterRules are without wildcards: a rule with no names would name everybody, so that there is none where there are no names.
-func clusterRules(allowed bindings.Impersonation) []rbacv1.PolicyRule {
-	var rules []rbacv1.PolicyRule
-	for _, r := range []struct {
-		resource string
-		names    sets.Set[string]
-	}{{"users", allowed.Users}, {"groups", allowed.Groups}} {
-		if r.names.Len() > 0 {
-			rules = append(rules, rule(r.resource, sets.List(r.names)))
-		}
-	}
-	return rules
-}
-
-func rule(resource string, resourceNames []string) rbacv1.PolicyRule {
-	return rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{resource}, ResourceNames: resourceNames, Verbs: []string{verb}}
-}
-
-// serviceAccountRoles are in the namespaces of the ServiceAccounts: a cluster-wide rule would name those of all namespaces.
-func serviceAccountRoles(accounts sets.Set[types.NamespacedName]) []client.Object {
-	byNamespace := map[string][]string{}
-	for a := range accounts {
-		byNamespace[a.Namespace] = append(byNamespace[a.Namespace], a.Name)
-	}
-	out := make([]client.Object, 0, 2*len(byNamespace))
-	for namespace, accountNames := range byNamespace {
-		slices.Sort(accountNames)
-		out = append(out,
-			&rbacv1.Role{ObjectMeta: metadata(namespace), Rules: []rbacv1.PolicyRule{rule("serviceaccounts", accountNames)}},
-			&rbacv1.RoleBinding{ObjectMeta: metadata(namespace), RoleRef: roleRef("Role"), Subjects: subjects()})
-	}
-	slices.SortFunc(out, func(a, b client.Object) int { return strings.Compare(a.GetNamespace(), b.GetNamespace()) })
-	return out
-}
-
-// prune removes the roles of namespaces none of whose ServiceAccounts are named any more.
-func (k *Keeper) prune(ctx context.Context, accounts sets.Set[types.NamespacedName]) error {
-	wanted := sets.New[string]()
-	for a := range accounts {
-		wanted.Insert(a.Namespace)
-	}
-	var objects []client.Object
-	selector := client.MatchingLabels{names.ManagedByLabel: names.ManagedBy, names.ComponentLabel: component}
-	var roleBindings rbacv1.RoleBindingList
-	if err := k.Writer.Client.List(ctx, &roleBindings, selector); err != nil {
-		return fmt.Errorf("listing role bindings: %w", err)
-	}
-	for i := range roleBindings.Items {
-		objects = append(objects, &roleBindings.Items[i])
-	}
-	var roles rbacv1.RoleList
-	if err := k.Writer.Client.List(ctx, &roles, selector); err != nil {
-		return fmt.Errorf("listing roles: %w", err)
-	}
-	for i := range roles.Items {
-		objects = append(objects, &roles.Items[i])
-	}
-	var errs []error
-	for _, o := range objects {
-		if o.GetName() == names.Impersonator && !wanted.Has(o.GetNamespace()) {
-			errs = append(errs, k.Writer.Delete(ctx, o))
-		}
-	}
-	return errors.Join(errs...)
-}
-
 // Remove takes the account away.
 func (k *Keeper) Remove(ctx context.Context) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	var errs []error
-	for _, o := range []client.Object{&rbacv1.ClusterRoleBinding{}, &rbacv1.ClusterRole{}, &corev1.ServiceAccount{}} {
-		key := types.NamespacedName{Name: names.Impersonator}
-		if _, ok := o.(*corev1.ServiceAccount); ok {
-			key.Namespace = names.Namespace
-		}
-		err := k.Writer.Client.Get(ctx, key, o)
-		if err == nil {
-			err = k.Writer.Delete(ctx, o)
-		}
-		errs = append(errs, client.IgnoreNotFound(err))
+	errs := []error{
+		k.removeBindings(ctx),
+		k.prune(ctx, &Desired{}),
+		k.Writer.Remove(ctx, &corev1.ServiceAccount{ObjectMeta: metadata(names.Namespace, names.Impersonator)}),
 	}
-	errs = append(errs, k.prune(ctx, nil))
 	if k.MakesNamespace {
 		errs = append(errs, k.removeNamespace(ctx))
 	}
 	return errors.Join(errs...)
+}
+
+func metadata(namespace, name string) metav1.ObjectMeta {
+	return metav1.ObjectMeta{Namespace: namespace, Name: name, Labels: map[string]string{names.ComponentLabel: component}}
 }

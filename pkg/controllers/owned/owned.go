@@ -34,17 +34,25 @@ type Writer struct {
 	Live client.Reader
 }
 
-// Apply makes the object what is desired. It makes no call when it is that already.
+// Apply makes the object equal to the desired one. It makes no call if it is already.
 func (w *Writer) Apply(ctx context.Context, desired client.Object) error {
 	label(desired)
-	existing, err := w.find(ctx, desired)
+	existing, err := w.cached(ctx, desired)
 	if err != nil {
 		return err
+	}
+	if existing == nil {
+		if err := w.create(ctx, desired); !apierrors.IsAlreadyExists(err) {
+			return err
+		}
+		if existing, err = w.find(ctx, desired); err != nil {
+			return err
+		}
 	}
 	switch {
 	case existing == nil:
 	case !ours(existing):
-		return fmt.Errorf("%s %w", w.describe(desired), ErrForeign)
+		return w.foreign(desired)
 	case matches(existing, desired):
 		return nil
 	case immutableDiffers(existing, desired):
@@ -53,6 +61,18 @@ func (w *Writer) Apply(ctx context.Context, desired client.Object) error {
 		}
 	}
 	return w.apply(ctx, desired)
+}
+
+// create fails if there is an object of that name, whoever has made it: applying would take over somebody else's.
+func (w *Writer) create(ctx context.Context, desired client.Object) error {
+	o, ok := desired.DeepCopyObject().(client.Object) // the answer is decoded into it
+	if !ok {
+		return fmt.Errorf("%T is not an object", desired)
+	}
+	if err := w.Client.Create(ctx, o, client.FieldOwner(names.FieldManager)); err != nil {
+		return fmt.Errorf("creating %s: %w", w.describe(desired), err)
+	}
+	return nil
 }
 
 // Delete removes the object, unless somebody else has made it.
@@ -81,25 +101,18 @@ func (w *Writer) delete(ctx context.Context, object client.Object) error {
 	return nil
 }
 
-// find asks the cluster only about what the cache lacks, or holds without the label: who has applied an object, only the cluster knows.
+// find asks the cluster only about objects that the cache lacks, or holds without the label: who has applied an object, only
+// the cluster knows.
 func (w *Writer) find(ctx context.Context, desired client.Object) (client.Object, error) {
-	gvk, err := apiutil.GVKForObject(desired, w.Client.Scheme())
+	existing, err := w.cached(ctx, desired)
+	if err != nil || existing != nil {
+		return existing, err
+	}
+	existing, err = w.emptyLike(desired)
 	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", w.describe(desired), err)
+		return nil, err
 	}
-	empty, err := w.Client.Scheme().New(gvk) // not a copy: decoding into one would keep labels that are not there
-	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", w.describe(desired), err)
-	}
-	existing, ok := empty.(client.Object)
-	if !ok {
-		return nil, fmt.Errorf("%s is not an object", w.describe(desired))
-	}
-	key := client.ObjectKeyFromObject(desired)
-	err = w.Client.Get(ctx, key, existing)
-	if apierrors.IsNotFound(err) || (err == nil && !ours(existing)) {
-		err = w.Live.Get(ctx, key, existing)
-	}
+	err = w.Live.Get(ctx, client.ObjectKeyFromObject(desired), existing)
 	if apierrors.IsNotFound(err) {
 		return nil, nil //nolint:nilnil // nothing of that name is an answer
 	}
@@ -107,6 +120,39 @@ func (w *Writer) find(ctx context.Context, desired client.Object) (client.Object
 		return nil, fmt.Errorf("reading %s: %w", w.describe(desired), err)
 	}
 	return existing, nil
+}
+
+// cached returns the object as the cache holds it, or nil if it holds none of KubeVision's.
+func (w *Writer) cached(ctx context.Context, desired client.Object) (client.Object, error) {
+	existing, err := w.emptyLike(desired)
+	if err != nil {
+		return nil, err
+	}
+	err = w.Client.Get(ctx, client.ObjectKeyFromObject(desired), existing, client.UnsafeDisableDeepCopy)
+	if apierrors.IsNotFound(err) || (err == nil && !ours(existing)) {
+		return nil, nil //nolint:nilnil // nothing of that name is an answer
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", w.describe(desired), err)
+	}
+	return existing, nil
+}
+
+// emptyLike returns an object of the kind of another. A copy would not do: decoding into one keeps labels that are not there.
+func (w *Writer) emptyLike(desired client.Object) (client.Object, error) {
+	gvk, err := apiutil.GVKForObject(desired, w.Client.Scheme())
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", w.describe(desired), err)
+	}
+	empty, err := w.Client.Scheme().New(gvk)
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", w.describe(desired), err)
+	}
+	o, ok := empty.(client.Object)
+	if !ok {
+		return nil, fmt.Errorf("%T is not an object", desired)
+	}
+	return o, nil
 }
 
 func (w *Writer) apply(ctx context.Context, desired client.Object) error {
@@ -135,6 +181,10 @@ func (w *Writer) apply(ctx context.Context, desired client.Object) error {
 	return nil
 }
 
+func (w *Writer) foreign(o client.Object) error {
+	return fmt.Errorf("%s %w", w.describe(o), ErrForeign)
+}
+
 func label(o client.Object) {
 	labels := o.GetLabels()
 	if labels == nil {
@@ -144,11 +194,12 @@ func label(o client.Object) {
 	o.SetLabels(labels)
 }
 
-// ours goes by the label and, where somebody has taken that off, by who has applied the object. What the cache holds has the label.
+// ours returns true if the object has the label or, where somebody has taken that off, if KubeVision's field manager has written
+// it. Objects in the cache have the label.
 func ours(o client.Object) bool {
 	return o.GetLabels()[names.ManagedByLabel] == names.ManagedBy ||
 		slices.ContainsFunc(o.GetManagedFields(), func(e metav1.ManagedFieldsEntry) bool {
-			return e.Manager == names.FieldManager && e.Operation == metav1.ManagedFieldsOperationApply
+			return e.Manager == names.FieldManager
 		})
 }
 
@@ -175,16 +226,16 @@ func matches(existing, desired client.Object) bool {
 	switch d := desired.(type) {
 	case *rbacv1.ClusterRole:
 		e, ok := existing.(*rbacv1.ClusterRole)
-		return ok && equal(e.AggregationRule, d.AggregationRule) && (d.AggregationRule != nil || equal(e.Rules, d.Rules))
+		return ok && equal(e.AggregationRule, d.AggregationRule) && (d.AggregationRule != nil || equalRules(e.Rules, d.Rules))
 	case *rbacv1.Role:
 		e, ok := existing.(*rbacv1.Role)
-		return ok && equal(e.Rules, d.Rules)
+		return ok && equalRules(e.Rules, d.Rules)
 	case *rbacv1.ClusterRoleBinding:
 		e, ok := existing.(*rbacv1.ClusterRoleBinding)
-		return ok && equal(e.Subjects, d.Subjects) && e.RoleRef == d.RoleRef
+		return ok && slices.Equal(e.Subjects, d.Subjects) && e.RoleRef == d.RoleRef
 	case *rbacv1.RoleBinding:
 		e, ok := existing.(*rbacv1.RoleBinding)
-		return ok && equal(e.Subjects, d.Subjects) && e.RoleRef == d.RoleRef
+		return ok && slices.Equal(e.Subjects, d.Subjects) && e.RoleRef == d.RoleRef
 	default: // a ServiceAccount has nothing but its name
 		return true
 	}

@@ -5,11 +5,11 @@ package rolebinding
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
 
-	corev1 "k8s.io/api/core/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -19,6 +19,7 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/authorization"
 	"github.com/kubevision-io/kubevision/pkg/bindings"
+	"github.com/kubevision-io/kubevision/pkg/controllers/owned"
 	"github.com/kubevision-io/kubevision/pkg/controllers/target"
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
@@ -27,6 +28,8 @@ import (
 type plan struct {
 	// view is what can be reached, for planning and for acting.
 	view *target.View
+	// subjects of the role.
+	subjects []rbacv1.Subject
 	// missing are the KubeVisionUsers that do not exist.
 	missing []string
 	// clusters that the binding selects, by name.
@@ -35,8 +38,12 @@ type plan struct {
 	unknown []string
 	// invalid says what is wrong with a selector; it selects nothing then.
 	invalid error
-	// uses are the objects on the host that let the subjects use the clusters.
+	// uses are the objects on the host that let the subjects use the clusters: a ClusterRole and its binding.
 	uses []client.Object
+	// usesErr says why the uses are not made.
+	usesErr error
+	// leftOut says that the names of the subjects exceed the budget of the impersonating account.
+	leftOut bool
 	// grants are for those of the clusters that can be reached.
 	grants []*grant
 }
@@ -46,14 +53,38 @@ type grant struct {
 	target *target.Cluster
 	// objects in the order in which they are applied.
 	objects []client.Object
-	// namespaces that get a RoleBinding, by name; nil where the role holds in the whole cluster.
-	namespaces []string
+	// namespaces that get a RoleBinding.
+	namespaces []namespace
 	// absent are namespace names in the spec that do not exist.
 	absent []string
 	// roleMissing says that the ClusterRole does not exist.
 	roleMissing bool
-	// err is why it could not be made true.
+	// roles are the built-in ClusterRoles that the objects bind, and whether they are there.
+	roles map[string]bool
+	// unread is why the namespaces could not be read. RoleBindings that are there stay as far as the subjects and the role allow.
+	unread error
+	// excess says why the budget does not allow the objects.
+	excess string
+	// existing are the objects on the cluster, after what is not granted was taken away.
+	existing map[objectKey]client.Object
+	// waiting counts the objects that are left for the next turn.
+	waiting int
+	// err is why the grant could not be made true.
 	err error
+}
+
+// mayGive returns true unless a budget forbids to give anything on the cluster.
+func (p *plan) mayGive(g *grant) bool { return !p.leftOut && g.excess == "" }
+
+// exceeds returns true if the budget of a cluster forbids to give anything there.
+func (p *plan) exceeds(t *target.Cluster) bool {
+	g := p.grantOn(t)
+	return g != nil && g.excess != ""
+}
+
+// waiting returns true if objects are left for the next turn.
+func (p *plan) waiting() bool {
+	return slices.ContainsFunc(p.grants, func(g *grant) bool { return g.waiting > 0 })
 }
 
 // grantOn is nil where the binding grants nothing on that cluster.
@@ -69,25 +100,35 @@ func (p *plan) grantOn(t *target.Cluster) *grant {
 type objectKey struct{ kind, namespace, name string }
 
 func keyOf(o client.Object) objectKey {
-	return objectKey{kind: fmt.Sprintf("%T", o), namespace: o.GetNamespace(), name: o.GetName()}
+	return objectKey{kind: kindOf(o), namespace: o.GetNamespace(), name: o.GetName()}
 }
 
-func addKeys(keys map[objectKey]bool, objects []client.Object) {
-	for _, o := range objects {
-		keys[keyOf(o)] = true
+func kindOf(o client.Object) string {
+	switch o.(type) {
+	case *rbacv1.RoleBinding:
+		return "RoleBinding"
+	case *rbacv1.ClusterRoleBinding:
+		return "ClusterRoleBinding"
+	default:
+		return fmt.Sprintf("%T", o)
 	}
 }
 
-// plan reads what the binding names and says which RBAC objects that makes.
+// plan reads what the binding names and says which RBAC objects that makes. Where a part cannot be read, the rest is planned.
 func (r *Reconciler) plan(ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding) (*plan, error) {
-	var users kubevisionv1alpha1.KubeVisionUserList
-	if err := r.Client.List(ctx, &users, client.UnsafeDisableDeepCopy); err != nil {
-		return nil, fmt.Errorf("listing users: %w", err)
+	users, err := r.named(ctx, b)
+	if err != nil {
+		return nil, err
 	}
 	p := &plan{view: r.Targets.View()}
-	subjects, missing := bindings.Subjects(b.Spec.Subjects, bindings.IndexUsers(users.Items))
-	p.missing = missing
-	if err := r.selectClusters(ctx, b, p); err != nil {
+	p.subjects, p.missing = bindings.Subjects(b.Spec.Subjects, users)
+	named, err := r.Targets.Host().Impersonator.Source.Read(ctx)
+	if err != nil {
+		return nil, err
+	}
+	p.leftOut = named.LeftOut(b.UID)
+	registered, err := r.selectClusters(ctx, b, p)
+	if err != nil {
 		return nil, err
 	}
 	for i := range p.clusters {
@@ -97,32 +138,70 @@ func (r *Reconciler) plan(ctx context.Context, b *kubevisionv1alpha1.KubeVisionR
 		}
 		g := &grant{target: t}
 		p.grants = append(p.grants, g)
-		if err := r.planGrant(ctx, b, p, g); err != nil && t == r.Targets.Host() {
-			return nil, err
-		} else if err != nil {
-			g.err = err
-		}
-		if len(subjects) > 0 {
-			g.objects = grants(b, g.namespaces, subjects)
-		}
+		r.planGrant(ctx, b, p, g, registered)
 	}
-	if len(subjects) > 0 {
-		p.uses = uses(b, p, subjects)
+	if len(p.subjects) > 0 {
+		r.planUses(ctx, b, p)
 	}
 	return p, nil
 }
 
-func (r *Reconciler) planGrant(ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan, g *grant) error {
-	if err := selectNamespaces(ctx, b, p, g); err != nil {
-		return err
+// named returns the KubeVisionUsers that are subjects of the binding.
+func (r *Reconciler) named(ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding) (bindings.Users, error) {
+	users := bindings.Users{}
+	for _, s := range b.Spec.Subjects {
+		if s.Kind != kubevisionv1alpha1.SubjectKubeVisionUser {
+			continue
+		}
+		u := &kubevisionv1alpha1.KubeVisionUser{}
+		err := r.Client.Get(ctx, types.NamespacedName{Name: s.Name}, u, client.UnsafeDisableDeepCopy)
+		if apierrors.IsNotFound(err) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("reading user %s: %w", s.Name, err)
+		}
+		users[s.Name] = u
 	}
-	return findRole(ctx, b, g)
+	return users, nil
 }
 
-func (r *Reconciler) selectClusters(ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan) error {
+func (r *Reconciler) planGrant(
+	ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan, g *grant,
+	registered []kubevisionv1alpha1.KubeVisionCluster,
+) {
+	if err := findRole(ctx, b, g); err != nil {
+		g.err = err
+	}
+	all, err := r.listNamespaces(ctx, g.target)
+	if err != nil {
+		g.unread, g.err = err, err
+	} else {
+		if g.namespaces, err = all.selectIn(b); err != nil {
+			p.invalid = fmt.Errorf("spec.namespaces: %w", err)
+		}
+		g.absent = all.absent(b.Spec.Namespaces)
+	}
+	if len(p.subjects) == 0 {
+		g.unread = nil // nobody keeps anything
+		return
+	}
+	g.objects = grants(b, g.namespaces, p.subjects)
+	if g.unread == nil && !p.leftOut {
+		g.excess, err = r.budgets.admit(ctx, r.Client, p.view, g.target, b, registered, all)
+		if err != nil {
+			g.err = err
+		}
+	}
+}
+
+// selectClusters returns all clusters that are registered.
+func (r *Reconciler) selectClusters(
+	ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan,
+) ([]kubevisionv1alpha1.KubeVisionCluster, error) {
 	var all kubevisionv1alpha1.KubeVisionClusterList
-	if err := r.Client.List(ctx, &all); err != nil {
-		return fmt.Errorf("listing clusters: %w", err)
+	if err := r.Client.List(ctx, &all, client.UnsafeDisableDeepCopy); err != nil {
+		return nil, fmt.Errorf("listing clusters: %w", err)
 	}
 	known := map[string]bool{}
 	for i := range all.Items {
@@ -145,48 +224,28 @@ func (r *Reconciler) selectClusters(ctx context.Context, b *kubevisionv1alpha1.K
 			p.unknown = append(p.unknown, name)
 		}
 	}
-	return nil
+	return all.Items, nil
 }
 
-func selectNamespaces(ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan, g *grant) error {
-	if b.Spec.Namespaces == nil {
-		return nil
-	}
-	g.namespaces = []string{}
-	all := &metav1.PartialObjectMetadataList{}
-	all.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("NamespaceList"))
-	if err := g.target.Metadata.Namespaces.List(ctx, all, client.UnsafeDisableDeepCopy); err != nil {
-		return fmt.Errorf("listing namespaces: %w", err)
-	}
-	known := map[string]bool{}
-	for i := range all.Items {
-		n := &all.Items[i]
-		if !n.DeletionTimestamp.IsZero() {
-			continue
-		}
-		known[n.Name] = true
-		selected, err := bindings.SelectsNamespace(b.Spec.Namespaces, n.Name, n.Labels)
-		if err != nil {
-			p.invalid = fmt.Errorf("spec.namespaces: %w", err)
-		}
-		if selected {
-			g.namespaces = append(g.namespaces, n.Name)
-		}
-	}
-	slices.Sort(g.namespaces)
-	for _, name := range b.Spec.Namespaces.Names {
-		if !known[name] {
-			g.absent = append(g.absent, name)
-		}
-	}
-	return nil
-}
-
-// findRole looks whether the role exists. A grant of a role that does not exist yet is
-// made all the same, as Kubernetes allows it, and comes into force with the role.
+// findRole looks for the roles that the binding binds. A grant of another role than the built-in ones is made before that role
+// exists, as Kubernetes allows it, and comes into force with the role. A built-in role must be there and KubeVision's own: a
+// grant of somebody else's role of that name would give what nobody has asked for.
 func findRole(ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, g *grant) error {
 	if _, ok := bindings.BuiltInRole(b.Spec.RoleRef); ok {
-		return nil
+		g.roles = map[string]bool{}
+		var errs []error
+		for _, name := range bindings.ClusterRoles(b.Spec.RoleRef) {
+			found, err := g.target.Writer.Find(ctx, &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: name}})
+			if errors.Is(err, owned.ErrForeign) {
+				errs = append(errs, err)
+				continue
+			}
+			if err != nil {
+				errs = append(errs, err)
+			}
+			g.roles[name] = found
+		}
+		return errors.Join(errs...)
 	}
 	err := g.target.Metadata.ClusterRoles.Get(ctx, types.NamespacedName{Name: b.Spec.RoleRef.Name}, clusterRoleMetadata())
 	if apierrors.IsNotFound(err) {
@@ -199,27 +258,74 @@ func findRole(ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, 
 	return nil
 }
 
-// grants bind the subjects to the role: in the whole cluster, or in each namespace.
-func grants(b *kubevisionv1alpha1.KubeVisionRoleBinding, namespaces []string, subjects []rbacv1.Subject) []client.Object {
-	ref := rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: bindings.ClusterRole(b.Spec.RoleRef)}
-	if namespaces == nil {
-		return []client.Object{&rbacv1.ClusterRoleBinding{ObjectMeta: metadata(b, "", names.GrantedRole(b.Name)), RoleRef: ref, Subjects: subjects}}
-	}
-	out := make([]client.Object, 0, len(namespaces))
-	for _, n := range namespaces {
-		out = append(out, &rbacv1.RoleBinding{ObjectMeta: metadata(b, n, names.GrantedRole(b.Name)), RoleRef: ref, Subjects: subjects})
+// bindable returns true if the role may be bound on the cluster, now or, where it is a built-in role that is not there yet, later.
+func (g *grant) bindable(role string) bool {
+	_, known := g.roles[role]
+	return g.roles == nil || known
+}
+
+// ready returns true if the role can be bound on the cluster now.
+func (g *grant) ready(role string) bool { return g.roles == nil || g.roles[role] }
+
+// unready returns the names of the roles that cannot be bound yet.
+func (g *grant) unready() []string {
+	var out []string
+	for _, o := range g.objects {
+		if role := boundRole(o); g.bindable(role) && !g.ready(role) && !slices.Contains(out, role) {
+			out = append(out, role)
+		}
 	}
 	return out
 }
 
-// uses let the subjects use the clusters. Whoever is bound on every cluster may use any name, and so learns which are not registered.
-func uses(b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan, subjects []rbacv1.Subject) []client.Object {
+func boundRole(o client.Object) string {
+	switch o := o.(type) {
+	case *rbacv1.ClusterRoleBinding:
+		return o.RoleRef.Name
+	case *rbacv1.RoleBinding:
+		return o.RoleRef.Name
+	default:
+		return ""
+	}
+}
+
+// grants bind the subjects: in the whole cluster, unless the binding names namespaces, and in each of the namespaces.
+func grants(b *kubevisionv1alpha1.KubeVisionRoleBinding, namespaces []namespace, subjects []rbacv1.Subject) []client.Object {
+	out := make([]client.Object, 0, len(namespaces)+1)
+	if b.Spec.Namespaces == nil {
+		out = append(out, &rbacv1.ClusterRoleBinding{
+			ObjectMeta: metadata(b, "", names.GrantedRole(b.Name)),
+			RoleRef:    clusterRoleRef(bindings.WholeClusterRole(b.Spec.RoleRef)), Subjects: subjects,
+		})
+	}
+	for _, n := range namespaces {
+		out = append(out, roleBinding(b, n.name, bindings.NamespaceRole(b.Spec.RoleRef, n.protected), subjects))
+	}
+	return out
+}
+
+func roleBinding(
+	b *kubevisionv1alpha1.KubeVisionRoleBinding, namespace, role string, subjects []rbacv1.Subject,
+) *rbacv1.RoleBinding {
+	return &rbacv1.RoleBinding{
+		ObjectMeta: metadata(b, namespace, names.GrantedRole(b.Name)), RoleRef: clusterRoleRef(role), Subjects: subjects,
+	}
+}
+
+func clusterRoleRef(name string) rbacv1.RoleRef {
+	return rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: name}
+}
+
+// planUses plans the objects that let the subjects use the clusters, unless their role is somebody else's. Subjects that are bound
+// on every cluster may use any name, and so learn which are not registered.
+func (r *Reconciler) planUses(ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan) {
 	every := bindings.SelectsEveryCluster(b.Spec.Clusters)
 	if len(p.clusters) == 0 && !every {
-		return nil
+		return
 	}
 	rule := rbacv1.PolicyRule{
-		APIGroups: []string{kubevisionv1alpha1.GroupName}, Resources: []string{kubevisionv1alpha1.ResourceClusters}, Verbs: []string{authorization.VerbUse},
+		APIGroups: []string{kubevisionv1alpha1.GroupName}, Resources: []string{kubevisionv1alpha1.ResourceClusters},
+		Verbs: []string{authorization.VerbUse},
 	}
 	if !every {
 		for i := range p.clusters {
@@ -227,11 +333,12 @@ func uses(b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan, subjects []rbacv
 		}
 	}
 	name := names.ClusterUse(b.Name)
-	return []client.Object{
-		&rbacv1.ClusterRole{ObjectMeta: metadata(b, "", name), Rules: []rbacv1.PolicyRule{rule}},
-		&rbacv1.ClusterRoleBinding{
-			ObjectMeta: metadata(b, "", name), RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: name}, Subjects: subjects,
-		},
+	role := &rbacv1.ClusterRole{ObjectMeta: metadata(b, "", name), Rules: []rbacv1.PolicyRule{rule}}
+	if _, p.usesErr = r.Targets.Host().Writer.Find(ctx, role); p.usesErr != nil {
+		return
+	}
+	p.uses = []client.Object{
+		role, &rbacv1.ClusterRoleBinding{ObjectMeta: metadata(b, "", name), RoleRef: clusterRoleRef(name), Subjects: p.subjects},
 	}
 }
 

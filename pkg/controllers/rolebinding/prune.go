@@ -4,41 +4,133 @@
 package rolebinding
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
+	"sync"
 
 	rbacv1 "k8s.io/api/rbac/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/bindings"
+	"github.com/kubevision-io/kubevision/pkg/controllers/owned"
 	"github.com/kubevision-io/kubevision/pkg/controllers/target"
+	"github.com/kubevision-io/kubevision/pkg/fanout"
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// prune removes what is labelled with the binding's name and not wanted any more. After a change of the spec it asks the cluster: what was
-// made a moment ago must not be overlooked. Otherwise the cache knows.
-func (r *Reconciler) prune(ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, t *target.Cluster, wanted map[objectKey]bool) error {
-	var reader client.Reader = t.Writer.Client
-	if b.Status.ObservedGeneration != b.Generation && b.Status.ObservedGeneration != 0 {
-		reader = t.Writer.Live
-	}
-	found, err := made(ctx, reader, labelled(b.Name))
+// errRevocation marks a failure to take something away.
+var errRevocation = errors.New("what the binding does not grant any more could not be taken away")
+
+// takeAway takes from a cluster what the binding does not grant there any more, and gives nothing: it deletes objects that are not
+// wanted or bind another role, and narrows the others. What holds in the whole cluster goes first, and a failure stops nothing.
+func (r *Reconciler) takeAway(
+	ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan, t *target.Cluster, g *grant,
+) error {
+	existing, err := r.existing(ctx, b, t)
 	if err != nil {
-		return err
+		return fmt.Errorf("%w: %w", errRevocation, err)
 	}
-	var errs []error
-	for _, o := range found {
-		if !wanted[keyOf(o)] {
-			errs = append(errs, t.Writer.Delete(ctx, o))
+	wanted := wantedObjects(p, g, t == r.Targets.Host())
+	excess := map[objectKey]client.Object{}
+	desired := func(o client.Object) client.Object {
+		d := wanted[keyOf(o)]
+		if d == nil && g != nil && g.unread != nil {
+			d = g.keep(b, p, o)
+		}
+		return d
+	}
+	for key, o := range existing {
+		if owned.Narrows(o, desired(o)) {
+			excess[key] = o
 		}
 	}
-	return errors.Join(errs...)
+	if len(excess) > 0 {
+		defer r.revoking.begin(t.ID)()
+	}
+	inCluster, inNamespaces := byScope(excess)
+	var mu sync.Mutex
+	failed := newFailures()
+	narrow := func(ctx context.Context, o client.Object) {
+		left, err := t.Writer.Narrow(ctx, o, desired(o))
+		failed.add(err)
+		mu.Lock()
+		defer mu.Unlock()
+		if left == nil {
+			delete(existing, keyOf(o))
+		} else {
+			existing[keyOf(o)] = left
+		}
+	}
+	for _, o := range inCluster {
+		narrow(ctx, o)
+	}
+	failed.add(fanout.Each(ctx, len(inNamespaces), parallelDeletes, func(ctx context.Context, i int) error {
+		narrow(ctx, inNamespaces[i])
+		return nil
+	}))
+	failed.add(t.Impersonator.Narrow(ctx))
+	if err := failed.join(); err != nil {
+		return fmt.Errorf("%w: %w", errRevocation, err)
+	}
+	r.budgets.settle(t, b, g != nil && p.mayGive(g), existing)
+	if g != nil {
+		g.existing = existing
+	}
+	return nil
+}
+
+// wantedObjects are the objects that may be on a cluster. Objects that bind somebody else's role are not among them.
+func wantedObjects(p *plan, g *grant, onHost bool) map[objectKey]client.Object {
+	wanted := map[objectKey]client.Object{}
+	if onHost {
+		for _, o := range p.uses {
+			wanted[keyOf(o)] = o
+		}
+	}
+	if g != nil {
+		for _, o := range g.objects {
+			if g.bindable(boundRole(o)) {
+				wanted[keyOf(o)] = o
+			}
+		}
+	}
+	return wanted
+}
+
+// keep returns how a RoleBinding may stay although it is not known whether its namespace is selected still.
+func (g *grant) keep(b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan, o client.Object) client.Object {
+	existing, ok := o.(*rbacv1.RoleBinding)
+	if !ok || (b.Spec.Namespaces == nil && !bindings.SparesProtected(b.Spec.RoleRef)) {
+		return nil
+	}
+	protected := bindings.Protected(existing.Namespace, nil) ||
+		existing.RoleRef.Name == bindings.NamespaceRole(b.Spec.RoleRef, true)
+	role := bindings.NamespaceRole(b.Spec.RoleRef, protected)
+	if !g.bindable(role) {
+		return nil
+	}
+	return roleBinding(b, existing.Namespace, role, p.subjects)
+}
+
+// existing reads the objects with the binding's label. After a change of the spec it asks the cluster: objects that were made a
+// moment ago must not be overlooked. Otherwise the cache knows.
+func (r *Reconciler) existing(
+	ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, t *target.Cluster,
+) (map[objectKey]client.Object, error) {
+	if b.Status.ObservedGeneration != b.Generation && b.Status.ObservedGeneration != 0 {
+		return made(ctx, t.Writer.Live, labelled(b.Name))
+	}
+	return made(ctx, t.Writer.Client, indexed(b.Name))
 }
 
 // removeAll removes everything that was made for the binding. It looks for labels and for names, since somebody may have taken the labels
 // off: access must end all the same.
-func removeAll(ctx context.Context, t *target.Cluster, binding string) error {
+func (r *Reconciler) removeAll(ctx context.Context, t *target.Cluster, binding string) error {
 	found := map[objectKey]client.Object{}
 	for _, selection := range []client.ListOption{
 		labelled(binding),
@@ -49,39 +141,70 @@ func removeAll(ctx context.Context, t *target.Cluster, binding string) error {
 		if err != nil {
 			return err
 		}
-		for _, o := range objects {
-			found[keyOf(o)] = o
+		maps.Copy(found, objects)
+	}
+	if len(found) > 0 {
+		defer r.revoking.begin(t.ID)()
+	}
+	inCluster, inNamespaces := byScope(found)
+	failed := newFailures()
+	for _, o := range inCluster {
+		failed.add(t.Writer.Delete(ctx, o))
+	}
+	failed.add(fanout.Each(ctx, len(inNamespaces), parallelDeletes, func(ctx context.Context, i int) error {
+		failed.add(t.Writer.Delete(ctx, inNamespaces[i]))
+		return nil
+	}))
+	return failed.join()
+}
+
+// byScope separates the objects that hold in the whole cluster, bindings before roles, from the others.
+func byScope(objects map[objectKey]client.Object) (inCluster, inNamespaces []client.Object) {
+	for _, o := range objects {
+		if o.GetNamespace() == "" {
+			inCluster = append(inCluster, o)
+		} else {
+			inNamespaces = append(inNamespaces, o)
 		}
 	}
-	var errs []error
-	for _, o := range found {
-		errs = append(errs, t.Writer.Delete(ctx, o))
+	slices.SortFunc(inCluster, func(a, b client.Object) int { return cmp.Compare(scopeOrder(a), scopeOrder(b)) })
+	return inCluster, inNamespaces
+}
+
+func scopeOrder(o client.Object) int {
+	if _, ok := o.(*rbacv1.ClusterRoleBinding); ok {
+		return 0
 	}
-	return errors.Join(errs...)
+	return 1
 }
 
 func labelled(binding string) client.ListOption {
 	return client.MatchingLabels{names.RoleBindingLabel: binding, names.ManagedByLabel: names.ManagedBy}
 }
 
-func made(ctx context.Context, reader client.Reader, selection client.ListOption) ([]client.Object, error) {
+func indexed(binding string) client.ListOption {
+	return client.MatchingFields{owned.BindingIndex: binding}
+}
+
+// made lists RBAC objects. They must not be changed.
+func made(ctx context.Context, reader client.Reader, selection client.ListOption) (map[objectKey]client.Object, error) {
 	var clusterRoles rbacv1.ClusterRoleList
 	var clusterRoleBindings rbacv1.ClusterRoleBindingList
 	var roleBindings rbacv1.RoleBindingList
 	for _, list := range []client.ObjectList{&clusterRoles, &clusterRoleBindings, &roleBindings} {
-		if err := reader.List(ctx, list, selection); err != nil {
+		if err := reader.List(ctx, list, selection, client.UnsafeDisableDeepCopy); err != nil {
 			return nil, fmt.Errorf("listing what was made for the binding: %w", err)
 		}
 	}
-	var found []client.Object
+	found := make(map[objectKey]client.Object, len(roleBindings.Items)+len(clusterRoleBindings.Items)+len(clusterRoles.Items))
 	for i := range clusterRoleBindings.Items {
-		found = append(found, &clusterRoleBindings.Items[i])
+		found[keyOf(&clusterRoleBindings.Items[i])] = &clusterRoleBindings.Items[i]
 	}
 	for i := range roleBindings.Items {
-		found = append(found, &roleBindings.Items[i])
+		found[keyOf(&roleBindings.Items[i])] = &roleBindings.Items[i]
 	}
 	for i := range clusterRoles.Items {
-		found = append(found, &clusterRoles.Items[i])
+		found[keyOf(&clusterRoles.Items[i])] = &clusterRoles.Items[i]
 	}
 	return found, nil
 }

@@ -52,10 +52,8 @@ func (r *Reconciler) report(b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan
 
 func appliedVerdict(p *plan, clusters []kubevisionv1alpha1.RoleBindingClusterStatus, err error) verdict {
 	switch {
-	case errors.Is(err, owned.ErrForeign):
-		return verdict{metav1.ConditionFalse, kubevisionv1alpha1.ReasonNameConflict, err.Error() + "; rename the binding, or remove that object"}
 	case err != nil:
-		return verdict{metav1.ConditionFalse, kubevisionv1alpha1.ReasonApplyFailed, err.Error()}
+		return failed(err)
 	case p.invalid != nil:
 		return verdict{metav1.ConditionFalse, kubevisionv1alpha1.ReasonInvalidSelector, p.invalid.Error()}
 	case len(p.unknown) > 0:
@@ -74,17 +72,14 @@ func appliedVerdict(p *plan, clusters []kubevisionv1alpha1.RoleBindingClusterSta
 func (r *Reconciler) clusterStatuses(b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan, err error) []kubevisionv1alpha1.RoleBindingClusterStatus {
 	out := make([]kubevisionv1alpha1.RoleBindingClusterStatus, 0, len(p.clusters))
 	for i := range p.clusters {
-		s := kubevisionv1alpha1.RoleBindingClusterStatus{Name: p.clusters[i].Name, ClusterRole: bindings.ClusterRole(b.Spec.RoleRef)}
+		s := kubevisionv1alpha1.RoleBindingClusterStatus{Name: p.clusters[i].Name, ClusterRole: roleIn(b)}
 		var v verdict
 		if t, missing := p.view.Get(&p.clusters[i]); missing != nil {
 			v = verdict{metav1.ConditionFalse, kubevisionv1alpha1.ReasonNotConnected, "the cluster is not connected"}
 		} else {
 			g := p.grantOn(t)
-			v = g.verdict(b, cmp.Or(g.err, err))
-			if g.namespaces != nil {
-				s.NamespaceCount = new(int32(min(len(g.namespaces), 1<<30)))
-				s.Namespaces = g.namespaces[:min(len(g.namespaces), maxNamespaces)]
-			}
+			v = g.verdict(b, p.leftOut, cmp.Or(g.err, err))
+			g.describe(b, &s)
 		}
 		s.Status, s.Reason, s.Message = v.status, v.reason, condition.Truncate(v.message)
 		out = append(out, s)
@@ -92,18 +87,82 @@ func (r *Reconciler) clusterStatuses(b *kubevisionv1alpha1.KubeVisionRoleBinding
 	return out
 }
 
-func (g *grant) verdict(b *kubevisionv1alpha1.KubeVisionRoleBinding, err error) verdict {
+func (g *grant) verdict(b *kubevisionv1alpha1.KubeVisionRoleBinding, leftOut bool, err error) verdict {
 	switch {
-	case errors.Is(err, owned.ErrForeign):
-		return verdict{metav1.ConditionFalse, kubevisionv1alpha1.ReasonNameConflict, err.Error() + "; rename the binding, or remove that object"}
 	case err != nil:
-		return verdict{metav1.ConditionFalse, kubevisionv1alpha1.ReasonApplyFailed, err.Error()}
+		return failed(err)
+	case leftOut:
+		return verdict{
+			metav1.ConditionFalse, kubevisionv1alpha1.ReasonTooLarge, fmt.Sprintf("KubeVision may act for names of %d MiB in all, and "+
+				"those of this binding, which is one of the newest, exceed that: bind Kubernetes groups instead of users",
+				bindings.ImpersonationBudget>>20),
+		}
+	case g.excess != "":
+		return verdict{metav1.ConditionFalse, kubevisionv1alpha1.ReasonTooLarge, g.excess}
+	case len(g.unready()) > 0:
+		return verdict{
+			metav1.ConditionFalse, kubevisionv1alpha1.ReasonDependencyNotReady,
+			"there is no ClusterRole " + strings.Join(g.unready(), ", ") + " yet",
+		}
+	case g.waiting > 0:
+		return verdict{metav1.ConditionFalse, kubevisionv1alpha1.ReasonApplying, "the RoleBindings in its namespaces are being made"}
 	case g.roleMissing:
 		return verdict{metav1.ConditionFalse, kubevisionv1alpha1.ReasonRoleNotFound, "there is no ClusterRole " + b.Spec.RoleRef.Name}
 	case len(g.absent) > 0:
 		return verdict{metav1.ConditionFalse, kubevisionv1alpha1.ReasonNamespaceNotFound, "there is no namespace " + strings.Join(g.absent, ", ")}
 	default:
+		return g.applied(b)
+	}
+}
+
+// applied says of a role that spares protected namespaces which ones it has spared, where the binding selects them.
+func (g *grant) applied(b *kubevisionv1alpha1.KubeVisionRoleBinding) verdict {
+	var protected []string
+	for _, n := range g.namespaces {
+		if n.protected {
+			protected = append(protected, n.name)
+		}
+	}
+	if len(protected) == 0 || !bindings.SparesProtected(b.Spec.RoleRef) {
 		return verdict{metav1.ConditionTrue, kubevisionv1alpha1.ReasonApplied, ""}
+	}
+	return verdict{metav1.ConditionTrue, kubevisionv1alpha1.ReasonNamespaceProtected, fmt.Sprintf(
+		"the role is readonly in %d protected namespaces: %s", len(protected), strings.Join(protected, ", "))}
+}
+
+func failed(err error) verdict {
+	switch {
+	case errors.Is(err, errRevocation):
+		return verdict{metav1.ConditionFalse, kubevisionv1alpha1.ReasonRevocationFailed, err.Error()}
+	case errors.Is(err, owned.ErrForeign):
+		return verdict{
+			metav1.ConditionFalse, kubevisionv1alpha1.ReasonNameConflict, err.Error() + "; rename the binding, or remove that object",
+		}
+	default:
+		return verdict{metav1.ConditionFalse, kubevisionv1alpha1.ReasonApplyFailed, err.Error()}
+	}
+}
+
+// roleIn is the ClusterRole that the binding means: where it holds in the whole cluster, that of the ClusterRoleBinding.
+func roleIn(b *kubevisionv1alpha1.KubeVisionRoleBinding) string {
+	if b.Spec.Namespaces == nil {
+		return bindings.WholeClusterRole(b.Spec.RoleRef)
+	}
+	return bindings.ClusterRole(b.Spec.RoleRef)
+}
+
+// describe counts the namespaces with a RoleBinding. It names those that the binding selects; a binding of the whole cluster has
+// one in nearly all.
+func (g *grant) describe(b *kubevisionv1alpha1.KubeVisionRoleBinding, s *kubevisionv1alpha1.RoleBindingClusterStatus) {
+	if b.Spec.Namespaces == nil && !bindings.SparesProtected(b.Spec.RoleRef) {
+		return
+	}
+	s.NamespaceCount = new(int32(min(len(g.namespaces), 1<<30)))
+	if b.Spec.Namespaces == nil {
+		return
+	}
+	for _, n := range g.namespaces[:min(len(g.namespaces), maxNamespaces)] {
+		s.Namespaces = append(s.Namespaces, n.name)
 	}
 }
 

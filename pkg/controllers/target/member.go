@@ -70,7 +70,7 @@ func (m *member) close() {
 // connect fills the caches, and tells of what changes in them afterwards. What is labelled as KubeVision's is told of from the start: it may
 // have been made for a binding that is not there any more.
 func (m *member) connect(
-	ctx context.Context, scheme *runtime.Scheme, reader client.Reader, id string, tell func(client.Object),
+	ctx context.Context, scheme *runtime.Scheme, named *impersonation.Source, id string, tell func(client.Object),
 ) (*Cluster, error) {
 	mapper := restMapper()
 	own, err := cluster.New(m.way.Config, func(o *cluster.Options) {
@@ -86,6 +86,9 @@ func (m *member) connect(
 	if err != nil {
 		return nil, fmt.Errorf("making a cache: %w", err)
 	}
+	if err := owned.IndexBindings(ctx, own.GetFieldIndexer()); err != nil {
+		return nil, err
+	}
 	if err := errors.Join(watchOwn(ctx, own.GetCache(), tell), watchOthers(ctx, others, tell)); err != nil {
 		return nil, err
 	}
@@ -100,7 +103,7 @@ func (m *member) connect(
 	writer := &owned.Writer{Client: own.GetClient(), Live: own.GetAPIReader()}
 	return &Cluster{
 		ID: id, Writer: writer, Metadata: Metadata{Namespaces: others, ClusterRoles: others},
-		Impersonator: &impersonation.Keeper{Reader: reader, Writer: writer, MakesNamespace: true},
+		Impersonator: &impersonation.Keeper{Source: named, Writer: writer, MakesNamespace: true},
 	}, nil
 }
 
@@ -111,6 +114,7 @@ func cacheOptions() cache.Options {
 		DefaultLabelSelector: managed,
 		ByObject: map[client.Object]cache.ByObject{
 			&corev1.ServiceAccount{}: {Namespaces: map[string]cache.Config{names.Namespace: {}}, Label: managed},
+			&rbacv1.RoleBinding{}:    {Label: managed, Transform: owned.ShareParts()},
 		},
 	}
 }

@@ -49,8 +49,8 @@ type Registry struct {
 	host   *Cluster
 	scheme *runtime.Scheme
 	policy dial.Policy
-	// reader holds the KubeVision objects.
-	reader client.Reader
+	// named reads the names to impersonate, for all members.
+	named *impersonation.Source
 
 	mu          sync.RWMutex
 	members     map[string]*member
@@ -60,9 +60,9 @@ type Registry struct {
 }
 
 // NewRegistry has the host and no member yet.
-func NewRegistry(host *Cluster, scheme *runtime.Scheme, reader client.Reader, policy dial.Policy) *Registry {
+func NewRegistry(host *Cluster, scheme *runtime.Scheme, named *impersonation.Source, policy dial.Policy) *Registry {
 	return &Registry{
-		host: host, scheme: scheme, reader: reader, policy: policy,
+		host: host, scheme: scheme, named: named, policy: policy,
 		members: map[string]*member{}, retired: sets.New[types.UID](), identities: newIdentities(),
 	}
 }
@@ -150,7 +150,7 @@ func (r *Registry) Connect(ctx context.Context, name, id string) error {
 	if m.cluster != nil {
 		return nil
 	}
-	made, err := m.connect(ctx, r.scheme, r.reader, id, r.notify)
+	made, err := m.connect(ctx, r.scheme, r.named, id, r.notify)
 	if err != nil {
 		r.Close(name)
 		return err

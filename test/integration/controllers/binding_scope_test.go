@@ -12,7 +12,10 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
-const dev = "kubevision:dev"
+const (
+	dev      = "kubevision:dev"
+	readonly = "kubevision:readonly"
+)
 
 func TestNamespacesByName(t *testing.T) {
 	guard(t)
@@ -89,16 +92,16 @@ func TestWholeClusterAndBack(t *testing.T) {
 	host(t)
 	n := newNamespace(t, nil)
 	u := newUser(t, "")
-	b := newBinding(t, kubevisionv1alpha1.RoleDev, inNames(n), toUser(u.Name))
-	awaitMade(t, b, inNamespaces(b, dev, user(u.Name), n), using(b, hostName, user(u.Name)))
+	b := newBinding(t, kubevisionv1alpha1.RoleReadonly, inNames(n), toUser(u.Name))
+	awaitMade(t, b, inNamespaces(b, readonly, user(u.Name), n), using(b, hostName, user(u.Name)))
 	change(t, b, func(b *kubevisionv1alpha1.KubeVisionRoleBinding) { b.Spec.Namespaces = nil })
-	awaitMade(t, b, inWholeCluster(b, dev, user(u.Name)), using(b, hostName, user(u.Name)))
+	awaitMade(t, b, inWholeCluster(b, readonly, user(u.Name)), using(b, hostName, user(u.Name)))
 	awaitReady(t, b)
 	if got := b.Status.Clusters; len(got) != 1 || got[0].NamespaceCount != nil {
 		t.Errorf("the status of the clusters is %+v", got)
 	}
 	change(t, b, func(b *kubevisionv1alpha1.KubeVisionRoleBinding) { b.Spec.Namespaces = inNames(n) })
-	awaitMade(t, b, inNamespaces(b, dev, user(u.Name), n), using(b, hostName, user(u.Name)))
+	awaitMade(t, b, inNamespaces(b, readonly, user(u.Name), n), using(b, hostName, user(u.Name)))
 	awaitReady(t, b)
 }
 
@@ -109,7 +112,7 @@ func TestChangeOfTheRole(t *testing.T) {
 	u := newUser(t, "")
 	for name, namespaces := range map[string]*kubevisionv1alpha1.NamespaceTargets{"cluster": nil, "namespace": inNames(n)} {
 		t.Run(name, func(t *testing.T) {
-			b := newBinding(t, kubevisionv1alpha1.RoleDev, namespaces, toUser(u.Name))
+			b := newBinding(t, kubevisionv1alpha1.RoleAdmin, namespaces, toUser(u.Name))
 			awaitReady(t, b)
 			change(t, b, func(b *kubevisionv1alpha1.KubeVisionRoleBinding) {
 				b.Spec.RoleRef.Name = kubevisionv1alpha1.RoleReadonly
@@ -129,7 +132,7 @@ func TestChangeOfTheSubjects(t *testing.T) {
 	host(t)
 	n := newNamespace(t, nil)
 	one, two := newUser(t, ""), newUser(t, "")
-	b := newBinding(t, kubevisionv1alpha1.RoleDev, nil, toUser(one.Name))
+	b := newBinding(t, kubevisionv1alpha1.RoleReadonly, nil, toUser(one.Name))
 	awaitReady(t, b)
 	change(t, b, func(b *kubevisionv1alpha1.KubeVisionRoleBinding) {
 		b.Spec.Subjects = []kubevisionv1alpha1.Subject{
@@ -139,6 +142,6 @@ func TestChangeOfTheSubjects(t *testing.T) {
 		}
 	})
 	everybody := []string{user(two.Name), group("web"), "User jane@example.com", "Group oidc:ops", "ServiceAccount " + n + "/ci"}
-	awaitMade(t, b, inWholeCluster(b, dev, everybody...), using(b, hostName, everybody...))
+	awaitMade(t, b, inWholeCluster(b, readonly, everybody...), using(b, hostName, everybody...))
 	awaitReady(t, b)
 }

@@ -18,7 +18,7 @@ func TestUserThatAppearsLater(t *testing.T) {
 	guard(t)
 	host(t)
 	u := userObject("")
-	b := newBinding(t, kubevisionv1alpha1.RoleDev, nil, toUser(u.Name))
+	b := newBinding(t, kubevisionv1alpha1.RoleReadonly, nil, toUser(u.Name))
 	c := awaitNotReady(t, b, kubevisionv1alpha1.ReasonSubjectNotFound)
 	if !strings.Contains(c.Message, u.Name) {
 		t.Errorf("message %q does not name the user", c.Message)
@@ -28,7 +28,7 @@ func TestUserThatAppearsLater(t *testing.T) {
 	staysNotReady(t, b, kubevisionv1alpha1.ReasonSubjectNotFound)
 	create(t, u)
 	awaitReady(t, b)
-	awaitMade(t, b, inWholeCluster(b, dev, user(u.Name)), using(b, hostName, user(u.Name)))
+	awaitMade(t, b, inWholeCluster(b, readonly, user(u.Name)), using(b, hostName, user(u.Name)))
 }
 
 func TestClusterThatAppearsLater(t *testing.T) {
@@ -36,14 +36,14 @@ func TestClusterThatAppearsLater(t *testing.T) {
 	noHost(t)
 	u := newUser(t, "")
 	c := hostObject(unique("later"))
-	b := bindingObject(kubevisionv1alpha1.RoleDev, nil, toUser(u.Name))
+	b := bindingObject(kubevisionv1alpha1.RoleReadonly, nil, toUser(u.Name))
 	b.Spec.Clusters.Names = []string{c.Name}
 	create(t, b)
 	staysNotReady(t, b, kubevisionv1alpha1.ReasonClusterNotFound)
 	awaitMade(t, b)
 	create(t, c)
 	awaitReady(t, b)
-	awaitMade(t, b, inWholeCluster(b, dev, user(u.Name)), using(b, c.Name, user(u.Name)))
+	awaitMade(t, b, inWholeCluster(b, readonly, user(u.Name)), using(b, c.Name, user(u.Name)))
 	remove(t, c)
 	awaitNotReady(t, b, kubevisionv1alpha1.ReasonClusterNotFound)
 	awaitMade(t, b)
@@ -54,7 +54,7 @@ func TestClustersByLabel(t *testing.T) {
 	noHost(t)
 	u := newUser(t, "")
 	label := map[string]string{unique("region"): "eu"}
-	b := bindingObject(kubevisionv1alpha1.RoleDev, nil, toUser(u.Name))
+	b := bindingObject(kubevisionv1alpha1.RoleReadonly, nil, toUser(u.Name))
 	b.Spec.Clusters = kubevisionv1alpha1.ClusterTargets{Selector: &metav1.LabelSelector{MatchLabels: label}}
 	create(t, b)
 	staysNotReady(t, b, kubevisionv1alpha1.ReasonNoClusterMatches)
@@ -66,7 +66,7 @@ func TestClustersByLabel(t *testing.T) {
 	awaitReady(t, b)
 	create(t, two)
 	both := strings.Join(sorted(one.Name, two.Name), ",")
-	awaitMade(t, b, inWholeCluster(b, dev, user(u.Name)), using(b, both, user(u.Name)))
+	awaitMade(t, b, inWholeCluster(b, readonly, user(u.Name)), using(b, both, user(u.Name)))
 	change(t, one, func(c *kubevisionv1alpha1.KubeVisionCluster) { c.Labels = nil })
 	awaitMade(t, b, using(b, two.Name, user(u.Name)))
 }
@@ -75,11 +75,11 @@ func TestEveryClusterIsTheOnlyUseWithoutNames(t *testing.T) {
 	guard(t)
 	host(t)
 	u := newUser(t, "")
-	b := bindingObject(kubevisionv1alpha1.RoleDev, nil, toUser(u.Name))
+	b := bindingObject(kubevisionv1alpha1.RoleReadonly, nil, toUser(u.Name))
 	b.Spec.Clusters = kubevisionv1alpha1.ClusterTargets{Selector: &metav1.LabelSelector{}}
 	create(t, b)
 	awaitReady(t, b)
-	awaitMade(t, b, inWholeCluster(b, dev, user(u.Name)), using(b, "*", user(u.Name)))
+	awaitMade(t, b, inWholeCluster(b, readonly, user(u.Name)), using(b, "*", user(u.Name)))
 
 	var roles rbacv1.ClusterRoleList
 	if err := env.Client.List(t.Context(), &roles); err != nil {
@@ -101,7 +101,7 @@ func TestClusterWithoutConnection(t *testing.T) {
 	u := newUser(t, "")
 	member := kubeconfigCluster(t)
 	create(t, member)
-	b := bindingObject(kubevisionv1alpha1.RoleDev, nil, toUser(u.Name))
+	b := bindingObject(kubevisionv1alpha1.RoleReadonly, nil, toUser(u.Name))
 	b.Spec.Clusters.Names = []string{member.Name}
 	create(t, b)
 	awaitNotReady(t, b, kubevisionv1alpha1.ReasonNotConnected)
@@ -110,7 +110,7 @@ func TestClusterWithoutConnection(t *testing.T) {
 	change(t, b, func(b *kubevisionv1alpha1.KubeVisionRoleBinding) {
 		b.Spec.Clusters.Names = []string{member.Name, hostName}
 	})
-	awaitMade(t, b, inWholeCluster(b, dev, user(u.Name)), using(b, strings.Join(sorted(member.Name, hostName), ","), user(u.Name)))
+	awaitMade(t, b, inWholeCluster(b, readonly, user(u.Name)), using(b, strings.Join(sorted(member.Name, hostName), ","), user(u.Name)))
 	awaitNotReady(t, b, kubevisionv1alpha1.ReasonNotConnected)
 }
 

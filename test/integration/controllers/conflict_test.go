@@ -65,7 +65,7 @@ func TestForeignObjectOutlivesTheBinding(t *testing.T) {
 	guard(t)
 	host(t)
 	u := newUser(t, "")
-	b := bindingObject(kubevisionv1alpha1.RoleDev, nil, toUser(u.Name))
+	b := bindingObject(kubevisionv1alpha1.RoleReadonly, nil, toUser(u.Name))
 	foreign := &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: "kubevision:binding:" + b.Name}, RoleRef: foreignRef()}
 	create(t, foreign)
 	create(t, b)
@@ -85,8 +85,8 @@ func TestForeignRoleInOneNamespaceHarmsNoOtherBinding(t *testing.T) {
 	newBinding(t, kubevisionv1alpha1.RoleDev, inNames(n),
 		kubevisionv1alpha1.Subject{Kind: kubevisionv1alpha1.SubjectServiceAccount, Namespace: n, Name: "robot"})
 	u := newUser(t, "")
-	other := newBinding(t, kubevisionv1alpha1.RoleDev, nil, toUser(u.Name))
-	awaitMade(t, other, inWholeCluster(other, dev, user(u.Name)), using(other, hostName, user(u.Name)))
+	other := newBinding(t, kubevisionv1alpha1.RoleReadonly, nil, toUser(u.Name))
+	awaitMade(t, other, inWholeCluster(other, readonly, user(u.Name)), using(other, hostName, user(u.Name)))
 	awaitReady(t, other)
 	awaitReady(t, host(t))
 }

@@ -47,7 +47,7 @@ func TestShortNamesAndColumns(t *testing.T) {
 	value := newPassword()
 	u := newUser(t, newSource(t, value).Name)
 	awaitReady(t, u)
-	awaitReady(t, newBinding(t, kubevisionv1alpha1.RoleDev, nil, toUser(u.Name)))
+	awaitReady(t, newBinding(t, kubevisionv1alpha1.RoleReadonly, nil, toUser(u.Name)))
 	awaitLogin(t, u.Name, value, dashboardv1alpha1.CodeOK)
 	for short, want := range map[string]string{
 		"kvu":  "NAME DISPLAY NAME READY REASON 2FA LAST LOGIN LOCKED UNTIL AGE",

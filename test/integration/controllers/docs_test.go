@@ -95,7 +95,7 @@ func TestPageOnAccess(t *testing.T) {
 			t.Errorf("a block begins with %q", first)
 		}
 	}
-	if seen["apiVersion:"] != 5 || seen["$"] < 5 {
+	if seen["apiVersion:"] != 7 || seen["$"] < 5 {
 		t.Errorf("the page has %s", fmt.Sprint(seen))
 	}
 }

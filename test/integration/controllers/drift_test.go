@@ -166,7 +166,7 @@ func TestDriftOfABindingIsRepaired(t *testing.T) {
 	host(t)
 	n := newNamespace(t, nil)
 	u := newUser(t, "")
-	whole, inOne := newBinding(t, kubevisionv1alpha1.RoleDev, nil, toUser(u.Name)), newBinding(t, kubevisionv1alpha1.RoleDev, inNames(n), toUser(u.Name))
+	whole, inOne := newBinding(t, kubevisionv1alpha1.RoleReadonly, nil, toUser(u.Name)), newBinding(t, kubevisionv1alpha1.RoleDev, inNames(n), toUser(u.Name))
 	awaitReady(t, whole)
 	awaitReady(t, inOne)
 	for name, o := range map[string]client.Object{
@@ -200,7 +200,7 @@ func TestDriftOfWhatIsPlacedIsRepaired(t *testing.T) {
 	guard(t)
 	host(t)
 	n := newNamespace(t, nil)
-	awaitReady(t, newBinding(t, kubevisionv1alpha1.RoleDev, nil,
+	awaitReady(t, newBinding(t, kubevisionv1alpha1.RoleReadonly, nil,
 		kubevisionv1alpha1.Subject{Kind: kubevisionv1alpha1.SubjectServiceAccount, Namespace: n, Name: "robot"}))
 	impersonator := metav1.ObjectMeta{Name: names.Impersonator}
 	for name, o := range map[string]client.Object{

@@ -103,7 +103,7 @@ func TestImpersonatorNamesExactlyTheBound(t *testing.T) {
 	create(t, two)
 	create(t, outsider)
 	awaitImpersonator(t)
-	b := newBinding(t, kubevisionv1alpha1.RoleDev, nil, toUser(two.Name), toGroup(team),
+	b := newBinding(t, kubevisionv1alpha1.RoleReadonly, nil, toUser(two.Name), toGroup(team),
 		kubevisionv1alpha1.Subject{Kind: kubevisionv1alpha1.SubjectUser, Name: unique("jane") + "@example.com"},
 		kubevisionv1alpha1.Subject{Kind: kubevisionv1alpha1.SubjectGroup, Name: unique("oidc:team")})
 	awaitReady(t, b)
@@ -151,7 +151,7 @@ func TestServiceAccountsAreImpersonatedInTheirNamespaceOnly(t *testing.T) {
 	account := func(namespace, name string) kubevisionv1alpha1.Subject {
 		return kubevisionv1alpha1.Subject{Kind: kubevisionv1alpha1.SubjectServiceAccount, Namespace: namespace, Name: name}
 	}
-	b := newBinding(t, kubevisionv1alpha1.RoleDev, nil, account(one, "b"), account(one, "a"), account(two, "c"))
+	b := newBinding(t, kubevisionv1alpha1.RoleReadonly, nil, account(one, "b"), account(one, "a"), account(two, "c"))
 	awaitReady(t, b)
 	for namespace, want := range map[string][]string{one: {"a", "b"}, two: {"c"}} {
 		role := read(t, &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: names.Impersonator}})
@@ -175,7 +175,7 @@ func TestNamespaceOfAServiceAccountThatAppearsLater(t *testing.T) {
 	guard(t)
 	c := host(t)
 	n := &metav1.ObjectMeta{Name: unique("ns")}
-	b := newBinding(t, kubevisionv1alpha1.RoleDev, nil,
+	b := newBinding(t, kubevisionv1alpha1.RoleReadonly, nil,
 		kubevisionv1alpha1.Subject{Kind: kubevisionv1alpha1.SubjectServiceAccount, Namespace: n.Name, Name: "robot"})
 	awaitReady(t, b)
 	awaitReady(t, c)

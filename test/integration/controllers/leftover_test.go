@@ -45,11 +45,11 @@ func TestUnlabelledGrantDoesNotOutliveTheBinding(t *testing.T) {
 			guard(t)
 			host(t)
 			u := newUser(t, "")
-			b := newBinding(t, kubevisionv1alpha1.RoleDev, nil, toUser(u.Name))
+			b := newBinding(t, kubevisionv1alpha1.RoleReadonly, nil, toUser(u.Name))
 			awaitReady(t, b)
 			o := &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: "kubevision:binding:" + b.Name}}
 			t.Cleanup(func() { remove(t, o) })
-			holds(t, settling, "before the change", isMade(b, inWholeCluster(b, dev, user(u.Name)), using(b, hostName, user(u.Name))))
+			holds(t, settling, "before the change", isMade(b, inWholeCluster(b, readonly, user(u.Name)), using(b, hostName, user(u.Name))))
 			change(t, o, func(o *rbacv1.ClusterRoleBinding) { delete(o.Labels, label) })
 			remove(t, b)
 			eventuallyGone(t, o)

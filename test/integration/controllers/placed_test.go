@@ -72,7 +72,7 @@ func arePlaced(want ...string) func(context.Context) error {
 // onEveryHost is what the registration of the host places there.
 func onEveryHost() []string {
 	return sorted(
-		"*v1.ClusterRole /kubevision:admin", "*v1.ClusterRole /kubevision:ops", "*v1.ClusterRole /kubevision:dev", "*v1.ClusterRole /kubevision:readonly",
+		"*v1.ClusterRole /kubevision:admin", "*v1.ClusterRole /kubevision:ops", "*v1.ClusterRole /kubevision:ops-cluster", "*v1.ClusterRole /kubevision:dev", "*v1.ClusterRole /kubevision:dev-cluster", "*v1.ClusterRole /kubevision:readonly",
 		"*v1.ClusterRole /kubevision:aggregate-cluster-view", "*v1.ClusterRole /kubevision:aggregate-operate-nodes",
 		"*v1.ClusterRole /kubevision-impersonator", "*v1.ClusterRoleBinding /kubevision-impersonator",
 		"*v1.ServiceAccount kubevision-system/kubevision-impersonator")

@@ -72,7 +72,7 @@ func TestNothingIsWrittenWhenAllIsWell(t *testing.T) {
 	member := kubeconfigCluster(t)
 	create(t, member)
 	account := kubevisionv1alpha1.Subject{Kind: kubevisionv1alpha1.SubjectServiceAccount, Namespace: n, Name: "robot"}
-	awaitReady(t, newBinding(t, kubevisionv1alpha1.RoleDev, nil, toUser(u.Name), toGroup("x"), account))
+	awaitReady(t, newBinding(t, kubevisionv1alpha1.RoleReadonly, nil, toUser(u.Name), toGroup("x"), account))
 	awaitReady(t, newBinding(t, kubevisionv1alpha1.RoleOps, inNames(n), toUser(u.Name), account))
 	longNames := make([]kubevisionv1alpha1.Subject, 0, 3)
 	for range 3 {

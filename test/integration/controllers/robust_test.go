@@ -44,7 +44,7 @@ func TestStuckNamespaceHarmsNoOtherBinding(t *testing.T) {
 	guard(t)
 	host(t)
 	n := newNamespace(t, nil)
-	b := newBinding(t, kubevisionv1alpha1.RoleDev, nil,
+	b := newBinding(t, kubevisionv1alpha1.RoleReadonly, nil,
 		kubevisionv1alpha1.Subject{Kind: kubevisionv1alpha1.SubjectServiceAccount, Namespace: n, Name: "robot"})
 	awaitReady(t, b)
 	role := &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: n, Name: "kubevision-impersonator"}}
@@ -53,8 +53,8 @@ func TestStuckNamespaceHarmsNoOtherBinding(t *testing.T) {
 	eventuallyAbsent(t, role)
 
 	u := newUser(t, "")
-	other := newBinding(t, kubevisionv1alpha1.RoleDev, nil, toUser(u.Name))
-	awaitMade(t, other, inWholeCluster(other, dev, user(u.Name)), using(other, hostName, user(u.Name)))
+	other := newBinding(t, kubevisionv1alpha1.RoleReadonly, nil, toUser(u.Name))
+	awaitMade(t, other, inWholeCluster(other, readonly, user(u.Name)), using(other, hostName, user(u.Name)))
 	awaitReady(t, other)
 	awaitReady(t, host(t))
 }
@@ -82,10 +82,10 @@ func TestBadSelectorEndsTheGrant(t *testing.T) {
 			host(t)
 			n := newNamespace(t, nil)
 			u := newUser(t, "")
-			ofClusters, ofNamespaces := newBinding(t, kubevisionv1alpha1.RoleDev, nil, toUser(u.Name)), newBinding(t, kubevisionv1alpha1.RoleDev, inNames(n), toUser(u.Name))
+			ofClusters, ofNamespaces := newBinding(t, kubevisionv1alpha1.RoleReadonly, nil, toUser(u.Name)), newBinding(t, kubevisionv1alpha1.RoleDev, inNames(n), toUser(u.Name))
 			awaitReady(t, ofClusters)
 			awaitReady(t, ofNamespaces)
-			holds(t, settling, "before the change", isMade(ofClusters, inWholeCluster(ofClusters, dev, user(u.Name)), using(ofClusters, hostName, user(u.Name))))
+			holds(t, settling, "before the change", isMade(ofClusters, inWholeCluster(ofClusters, readonly, user(u.Name)), using(ofClusters, hostName, user(u.Name))))
 			for _, b := range []*kubevisionv1alpha1.KubeVisionRoleBinding{ofClusters, ofNamespaces} {
 				if !badSelector(t, b, func() {
 					if b == ofClusters {
@@ -134,7 +134,7 @@ func TestBadSelectorLocksNobodyOut(t *testing.T) {
 	value := newPassword()
 	u := newUser(t, newSource(t, value).Name)
 	awaitReady(t, u)
-	b := bindingObject(kubevisionv1alpha1.RoleDev, nil, toUser(u.Name))
+	b := bindingObject(kubevisionv1alpha1.RoleReadonly, nil, toUser(u.Name))
 	b.Spec.Clusters = kubevisionv1alpha1.ClusterTargets{Selector: badSelectors()["unknown operator"]}
 	if err := env.Client.Create(t.Context(), b); err != nil {
 		t.Skipf("the API server refuses such a selector: %v", err)

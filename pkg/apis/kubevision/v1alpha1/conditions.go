@@ -66,4 +66,8 @@ const (
 	ReasonSubjectsResolved    = "SubjectsResolved"
 	ReasonSubjectNotFound     = "SubjectNotFound"
 	ReasonDependencyNotReady  = "DependencyNotReady"
+	ReasonApplying            = "Applying"
+	ReasonTooLarge            = "TooLarge"
+	ReasonRevocationFailed    = "RevocationFailed"
+	ReasonNamespaceProtected  = "NamespaceProtected"
 )

@@ -42,9 +42,13 @@ const (
 const (
 	// RoleAdmin may do everything.
 	RoleAdmin = "admin"
-	// RoleOps has the rules of the cluster's admin role, and operates nodes.
+	// RoleOps has the rules of the cluster's admin role in namespaces that are
+	// not protected. In the whole cluster it also has the rules of the cluster's
+	// view role everywhere, and operates nodes.
 	RoleOps = "ops"
-	// RoleDev has the rules of the cluster's edit role.
+	// RoleDev has the rules of the cluster's edit role in namespaces that are
+	// not protected. In the whole cluster it also has the rules of the cluster's
+	// view role everywhere.
 	RoleDev = "dev"
 	// RoleReadonly has the rules of the cluster's view role, which leaves
 	// Secrets out.
@@ -250,11 +254,11 @@ type RoleBindingClusterStatus struct {
 	// +optional
 	ClusterRole string `json:"clusterRole,omitempty"`
 	// namespaceCount is the number of namespaces with a RoleBinding; absent
-	// where a ClusterRoleBinding holds in all.
+	// where a ClusterRoleBinding alone holds in all.
 	// +optional
 	NamespaceCount *int32 `json:"namespaceCount,omitempty"`
-	// namespaces are those with a RoleBinding, in alphabetical order; the first
-	// 256 where there are more.
+	// namespaces are those with a RoleBinding that spec.namespaces selects, in
+	// alphabetical order; the first 256 where there are more.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=256

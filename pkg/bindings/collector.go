@@ -1,0 +1,143 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package bindings
+
+import (
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
+
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/identity"
+)
+
+// collector collects an Impersonation, one binding at a time.
+type collector struct {
+	users   Users
+	members map[string][]*kubevisionv1alpha1.KubeVisionUser
+	out     Impersonation
+	// known are the KubeVisionUsers in out.
+	known sets.Set[*kubevisionv1alpha1.KubeVisionUser]
+	// expanded are the KubeVision groups whose members are in out.
+	expanded sets.Set[string]
+	// accounts counts the ServiceAccounts of each namespace in out.
+	accounts map[string]int
+	left     int
+	// undo takes back what the current binding has added.
+	undo []func()
+}
+
+// newCollector indexes the users once: a look at all of them for each subject would cost seconds of CPU at some thousands.
+func newCollector(
+	all []kubevisionv1alpha1.KubeVisionRoleBinding, users []kubevisionv1alpha1.KubeVisionUser, budget int,
+) *collector {
+	c := &collector{
+		users:    IndexUsers(users),
+		members:  map[string][]*kubevisionv1alpha1.KubeVisionUser{},
+		out:      Impersonation{Users: sets.New[string](), Groups: sets.New[string](), ServiceAccounts: sets.New[types.NamespacedName]()},
+		known:    sets.New[*kubevisionv1alpha1.KubeVisionUser](),
+		expanded: sets.New[string](),
+		accounts: map[string]int{},
+		left:     budget,
+	}
+	for i := range all {
+		for _, s := range all[i].Spec.Subjects {
+			if s.Kind == kubevisionv1alpha1.SubjectKubeVisionGroup {
+				c.members[s.Name] = nil
+			}
+		}
+	}
+	for i := range users {
+		for _, g := range users[i].Spec.Groups {
+			if found, named := c.members[g]; named {
+				c.members[g] = append(found, &users[i])
+			}
+		}
+	}
+	return c
+}
+
+// collect adds all names in the subjects or, where they exceed the budget, none and returns false.
+func (c *collector) collect(subjects []kubevisionv1alpha1.Subject) bool {
+	c.undo = c.undo[:0]
+	for _, s := range subjects {
+		switch s.Kind {
+		case kubevisionv1alpha1.SubjectKubeVisionUser:
+			if u, ok := c.users[s.Name]; ok {
+				c.user(u)
+			}
+		case kubevisionv1alpha1.SubjectKubeVisionGroup:
+			c.group(s.Name)
+		case kubevisionv1alpha1.SubjectUser:
+			c.name(c.out.Users, s.Name)
+		case kubevisionv1alpha1.SubjectGroup:
+			c.name(c.out.Groups, s.Name)
+			c.name(c.out.Users, identity.GroupMember)
+		case kubevisionv1alpha1.SubjectServiceAccount:
+			c.account(types.NamespacedName{Namespace: s.Namespace, Name: s.Name})
+		}
+		if c.left < 0 {
+			for i := len(c.undo) - 1; i >= 0; i-- {
+				c.undo[i]()
+			}
+			return false
+		}
+	}
+	return true
+}
+
+func (c *collector) user(u *kubevisionv1alpha1.KubeVisionUser) {
+	if c.known.Has(u) {
+		return
+	}
+	c.known.Insert(u)
+	c.undo = append(c.undo, func() { c.known.Delete(u) })
+	c.name(c.out.Users, identity.UserName(u.Name))
+	for _, g := range identity.Groups(u.Spec.Groups) {
+		c.name(c.out.Groups, g)
+	}
+}
+
+func (c *collector) group(name string) {
+	if c.expanded.Has(name) {
+		return
+	}
+	c.expanded.Insert(name)
+	c.undo = append(c.undo, func() { c.expanded.Delete(name) })
+	c.name(c.out.Groups, identity.GroupName(name))
+	for _, u := range c.members[name] {
+		c.user(u)
+	}
+}
+
+func (c *collector) name(into sets.Set[string], name string) {
+	if into.Has(name) {
+		return
+	}
+	into.Insert(name)
+	c.spend(len(name)+nameOverhead, func() { into.Delete(name) })
+}
+
+func (c *collector) account(a types.NamespacedName) {
+	if c.out.ServiceAccounts.Has(a) {
+		return
+	}
+	bytes := len(a.Name) + nameOverhead
+	if c.accounts[a.Namespace] == 0 {
+		bytes += accountNamespaceBytes
+	}
+	c.accounts[a.Namespace]++
+	c.out.ServiceAccounts.Insert(a)
+	c.spend(bytes, func() {
+		c.accounts[a.Namespace]--
+		c.out.ServiceAccounts.Delete(a)
+	})
+}
+
+func (c *collector) spend(bytes int, undo func()) {
+	c.left -= bytes
+	c.undo = append(c.undo, func() {
+		c.left += bytes
+		undo()
+	})
+}

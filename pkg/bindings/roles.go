@@ -1,0 +1,80 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package bindings
+
+import (
+	"slices"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/names"
+)
+
+// builtIn are the roles that KubeVision places on every cluster.
+func builtIn() []string {
+	return []string{kubevisionv1alpha1.RoleAdmin, kubevisionv1alpha1.RoleOps, kubevisionv1alpha1.RoleDev, kubevisionv1alpha1.RoleReadonly}
+}
+
+// BuiltInRole is the name of the built-in role that a reference means, and whether it means one.
+func BuiltInRole(ref kubevisionv1alpha1.RoleReference) (string, bool) {
+	if ref.Kind == kubevisionv1alpha1.RoleClusterRole || !slices.Contains(builtIn(), ref.Name) {
+		return "", false
+	}
+	return ref.Name, true
+}
+
+// ClusterRole is the name of the ClusterRole that a reference means on the target cluster.
+func ClusterRole(ref kubevisionv1alpha1.RoleReference) string {
+	if role, ok := BuiltInRole(ref); ok {
+		return BuiltInClusterRole(role)
+	}
+	return ref.Name
+}
+
+// BuiltInClusterRole is the name of the ClusterRole behind a built-in role.
+func BuiltInClusterRole(role string) string { return "kubevision:" + role }
+
+// clusterSuffix ends the names of the ClusterRoles that hold in the whole cluster, protected namespaces included.
+const clusterSuffix = "-cluster"
+
+// SparesProtected returns true if the role goes beyond readonly only in namespaces that are not protected.
+func SparesProtected(ref kubevisionv1alpha1.RoleReference) bool {
+	role, ok := BuiltInRole(ref)
+	return ok && (role == kubevisionv1alpha1.RoleDev || role == kubevisionv1alpha1.RoleOps)
+}
+
+// WholeClusterRole returns the name of the ClusterRole that a ClusterRoleBinding for the reference binds.
+func WholeClusterRole(ref kubevisionv1alpha1.RoleReference) string {
+	if SparesProtected(ref) {
+		return ClusterRole(ref) + clusterSuffix
+	}
+	return ClusterRole(ref)
+}
+
+// NamespaceRole returns the name of the ClusterRole that a RoleBinding for the reference binds in a namespace.
+func NamespaceRole(ref kubevisionv1alpha1.RoleReference, protected bool) string {
+	if protected && SparesProtected(ref) {
+		return BuiltInClusterRole(kubevisionv1alpha1.RoleReadonly)
+	}
+	return ClusterRole(ref)
+}
+
+// ClusterRoles returns the names of all ClusterRoles that a binding of the reference may bind.
+func ClusterRoles(ref kubevisionv1alpha1.RoleReference) []string {
+	if !SparesProtected(ref) {
+		return []string{ClusterRole(ref)}
+	}
+	return []string{ClusterRole(ref), WholeClusterRole(ref), NamespaceRole(ref, true)}
+}
+
+// Protected returns true if a namespace of that name and these labels is protected: kube-system, KubeVision's own, and
+// whichever is labelled so.
+func Protected(name string, namespaceLabels map[string]string) bool {
+	if name == metav1.NamespaceSystem || name == names.Namespace {
+		return true
+	}
+	value, labelled := namespaceLabels[names.ProtectedLabel]
+	return labelled && value != "false"
+}

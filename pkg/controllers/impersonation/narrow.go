@@ -1,0 +1,151 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package impersonation
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kubevision-io/kubevision/pkg/names"
+)
+
+// placed are the account's roles and their bindings on the cluster.
+type placed struct {
+	clusterRoles        rbacv1.ClusterRoleList
+	clusterRoleBindings rbacv1.ClusterRoleBindingList
+	roles               rbacv1.RoleList
+	roleBindings        rbacv1.RoleBindingList
+}
+
+func (k *Keeper) read(ctx context.Context) (*placed, error) {
+	p := &placed{}
+	for _, list := range []client.ObjectList{&p.clusterRoles, &p.clusterRoleBindings, &p.roles, &p.roleBindings} {
+		err := k.Writer.Client.List(ctx, list, client.UnsafeDisableDeepCopy,
+			client.MatchingLabels{names.ManagedByLabel: names.ManagedBy, names.ComponentLabel: component})
+		if err != nil {
+			return nil, fmt.Errorf("listing the impersonating account's roles: %w", err)
+		}
+	}
+	return p, nil
+}
+
+// bindings come before the roles that they bind.
+func (p *placed) bindings() []client.Object {
+	var out []client.Object
+	for i := range p.clusterRoleBindings.Items {
+		out = append(out, &p.clusterRoleBindings.Items[i])
+	}
+	for i := range p.roleBindings.Items {
+		out = append(out, &p.roleBindings.Items[i])
+	}
+	return out
+}
+
+func (p *placed) all() []client.Object {
+	out := p.bindings()
+	for i := range p.clusterRoles.Items {
+		out = append(out, &p.clusterRoles.Items[i])
+	}
+	for i := range p.roles.Items {
+		out = append(out, &p.roles.Items[i])
+	}
+	return out
+}
+
+// narrow removes from each role the names that are not desired in any role. It leaves names in a role that does not desire them
+// any more but another one does, so that a user whose name moves is not refused meanwhile.
+func (k *Keeper) narrow(ctx context.Context, desired *Desired) error {
+	found, err := k.read(ctx)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for i := range found.clusterRoles.Items {
+		r := &found.clusterRoles.Items[i]
+		errs = append(errs, k.narrowRole(ctx, desired, r, r.Rules))
+	}
+	for i := range found.roles.Items {
+		r := &found.roles.Items[i]
+		errs = append(errs, k.narrowRole(ctx, desired, r, r.Rules))
+	}
+	for i := range found.clusterRoleBindings.Items {
+		b := &found.clusterRoleBindings.Items[i]
+		errs = append(errs, k.narrowObject(ctx, b, &rbacv1.ClusterRoleBinding{
+			ObjectMeta: metadata("", b.Name), RoleRef: roleRef("ClusterRole", b.Name), Subjects: subjects(),
+		}))
+	}
+	for i := range found.roleBindings.Items {
+		b := &found.roleBindings.Items[i]
+		errs = append(errs, k.narrowObject(ctx, b, &rbacv1.RoleBinding{
+			ObjectMeta: metadata(b.Namespace, b.Name), RoleRef: roleRef("Role", b.Name), Subjects: subjects(),
+		}))
+	}
+	return errors.Join(errs...)
+}
+
+func (k *Keeper) narrowRole(ctx context.Context, desired *Desired, existing client.Object, rules []rbacv1.PolicyRule) error {
+	kept := make([]rbacv1.PolicyRule, 0, len(rules))
+	for _, r := range rules {
+		if len(r.Resources) != 1 {
+			continue
+		}
+		resource := r.Resources[0]
+		unwanted := func(name string) bool { return !desired.allows(resource, existing.GetNamespace(), name) }
+		named := r.ResourceNames
+		if slices.ContainsFunc(named, unwanted) {
+			named = slices.DeleteFunc(slices.Clone(named), unwanted)
+		}
+		if len(named) > 0 {
+			kept = append(kept, rule(resource, named))
+		}
+	}
+	meta := metadata(existing.GetNamespace(), existing.GetName())
+	if meta.Namespace == "" {
+		return k.narrowObject(ctx, existing, &rbacv1.ClusterRole{ObjectMeta: meta, Rules: kept})
+	}
+	return k.narrowObject(ctx, existing, &rbacv1.Role{ObjectMeta: meta, Rules: kept})
+}
+
+func (k *Keeper) narrowObject(ctx context.Context, existing, desired client.Object) error {
+	_, err := k.Writer.Narrow(ctx, existing, desired)
+	return err
+}
+
+// prune removes the roles that hold no desired names any more, and their bindings first.
+func (k *Keeper) prune(ctx context.Context, desired *Desired) error {
+	found, err := k.read(ctx)
+	if err != nil {
+		return err
+	}
+	wanted := map[types.NamespacedName]bool{}
+	for _, s := range slices.Concat(desired.cluster, desired.accounts) {
+		wanted[types.NamespacedName{Namespace: s.namespace, Name: s.roleName()}] = true
+	}
+	var errs []error
+	for _, o := range found.all() {
+		if !wanted[client.ObjectKeyFromObject(o)] {
+			errs = append(errs, k.Writer.Delete(ctx, o))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+// removeBindings takes every right from the account.
+func (k *Keeper) removeBindings(ctx context.Context) error {
+	found, err := k.read(ctx)
+	if err != nil {
+		return err
+	}
+	var errs []error
+	for _, o := range found.bindings() {
+		errs = append(errs, k.Writer.Delete(ctx, o))
+	}
+	return errors.Join(errs...)
+}

@@ -1,0 +1,136 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package impersonation
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/binary"
+	"slices"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+
+	"github.com/kubevision-io/kubevision/pkg/names"
+)
+
+const (
+	usersResource    = "users"
+	groupsResource   = "groups"
+	accountsResource = "serviceaccounts"
+
+	// shardBytes bounds the names in one role. etcd refuses a request of more than 1.5 MiB.
+	shardBytes = 256 << 10
+	// hashBits are how often a shard can be halved.
+	hashBits = 64
+	// entryOverhead is what a name takes beside its characters.
+	entryOverhead = 8
+)
+
+// entry is a name that the account may impersonate.
+type entry struct {
+	resource, name string
+	hash           uint64
+}
+
+func newEntry(resource, name string) entry {
+	sum := sha256.Sum256([]byte(resource + "/" + name))
+	return entry{resource: resource, name: name, hash: binary.BigEndian.Uint64(sum[:])}
+}
+
+// shard is a role with a part of the names.
+type shard struct {
+	namespace string
+	// bits are the first bits of the hashes of all names in it, as zeros and ones.
+	bits    string
+	entries []entry
+}
+
+// split distributes names over as many shards as they need. A shard that is full is halved by the next bit of the names' hashes:
+// a name stays where it is while others come and go, and nobody can choose names that all fall into one shard for good.
+func split(entries []entry, namespace string) []*shard {
+	slices.SortFunc(entries, func(a, b entry) int { return cmp.Or(cmp.Compare(a.resource, b.resource), cmp.Compare(a.name, b.name)) })
+	return halve(&shard{namespace: namespace, entries: entries})
+}
+
+func halve(s *shard) []*shard {
+	bytes := 0
+	for _, e := range s.entries {
+		bytes += len(e.name) + entryOverhead
+	}
+	depth := len(s.bits)
+	if bytes <= shardBytes || depth >= hashBits {
+		return []*shard{s}
+	}
+	zeros, ones := &shard{namespace: s.namespace, bits: s.bits + "0"}, &shard{namespace: s.namespace, bits: s.bits + "1"}
+	for _, e := range s.entries {
+		half := zeros
+		if e.hash>>(hashBits-1-depth)&1 == 1 {
+			half = ones
+		}
+		half.entries = append(half.entries, e)
+	}
+	var out []*shard
+	for _, half := range []*shard{zeros, ones} {
+		if len(half.entries) > 0 {
+			out = append(out, halve(half)...)
+		}
+	}
+	return out
+}
+
+func (s *shard) roleName() string {
+	if s.bits == "" {
+		return names.Impersonator
+	}
+	return names.Impersonator + "-" + s.bits
+}
+
+// rules are without wildcards. A rule without names would allow all names: a resource without names has no rule.
+func (s *shard) rules() []rbacv1.PolicyRule {
+	var rules []rbacv1.PolicyRule
+	for _, resource := range []string{usersResource, groupsResource, accountsResource} {
+		var named []string
+		for _, e := range s.entries {
+			if e.resource == resource {
+				named = append(named, e.name)
+			}
+		}
+		if len(named) > 0 {
+			rules = append(rules, rule(resource, named))
+		}
+	}
+	return rules
+}
+
+func rule(resource string, resourceNames []string) rbacv1.PolicyRule {
+	return rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{resource}, ResourceNames: resourceNames, Verbs: []string{verb}}
+}
+
+func (s *shard) clusterRole() *rbacv1.ClusterRole {
+	return &rbacv1.ClusterRole{ObjectMeta: metadata("", s.roleName()), Rules: s.rules()}
+}
+
+func (s *shard) clusterRoleBinding() *rbacv1.ClusterRoleBinding {
+	return &rbacv1.ClusterRoleBinding{
+		ObjectMeta: metadata("", s.roleName()), RoleRef: roleRef("ClusterRole", s.roleName()), Subjects: subjects(),
+	}
+}
+
+func (s *shard) role() *rbacv1.Role {
+	return &rbacv1.Role{ObjectMeta: metadata(s.namespace, s.roleName()), Rules: s.rules()}
+}
+
+func (s *shard) roleBinding() *rbacv1.RoleBinding {
+	return &rbacv1.RoleBinding{
+		ObjectMeta: metadata(s.namespace, s.roleName()), RoleRef: roleRef("Role", s.roleName()), Subjects: subjects(),
+	}
+}
+
+func roleRef(kind, name string) rbacv1.RoleRef {
+	return rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: kind, Name: name}
+}
+
+func subjects() []rbacv1.Subject {
+	return []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: names.Namespace, Name: names.Impersonator}}
+}

@@ -1,0 +1,124 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package impersonation
+
+import (
+	"context"
+	"encoding/binary"
+	"fmt"
+	"hash/maphash"
+	"sync"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/bindings"
+)
+
+// Source reads the names that role bindings let the account impersonate. It computes them once for each change of bindings or
+// users, for all clusters.
+type Source struct {
+	// Reader holds the KubeVision objects.
+	Reader client.Reader
+
+	mu          sync.Mutex
+	seed        maphash.Seed
+	fingerprint uint64
+	current     *Desired
+}
+
+// Desired is the wanted state of the account's roles. It must not be changed.
+type Desired struct {
+	names    bindings.Impersonation
+	left     sets.Set[types.UID]
+	cluster  []*shard
+	accounts []*shard
+}
+
+// LeftOut returns true if the names of a binding exceed the budget.
+func (d *Desired) LeftOut(binding types.UID) bool { return d.left.Has(binding) }
+
+// NewSource returns a Source that has read nothing yet.
+func NewSource(reader client.Reader) *Source {
+	return &Source{Reader: reader, seed: maphash.MakeSeed()}
+}
+
+// Read returns the wanted state as of now. It reads the objects anew and compares what identifies them: an event handler that
+// marks a change could run later than the caller's own.
+func (s *Source) Read(ctx context.Context) (*Desired, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var users kubevisionv1alpha1.KubeVisionUserList
+	if err := s.Reader.List(ctx, &users, client.UnsafeDisableDeepCopy); err != nil {
+		return nil, fmt.Errorf("listing users: %w", err)
+	}
+	var all kubevisionv1alpha1.KubeVisionRoleBindingList
+	if err := s.Reader.List(ctx, &all, client.UnsafeDisableDeepCopy); err != nil {
+		return nil, fmt.Errorf("listing role bindings: %w", err)
+	}
+	var sum uint64 // of a set: the order of a list is none
+	for i := range users.Items {
+		sum += s.identify(&users.Items[i].ObjectMeta)
+	}
+	for i := range all.Items {
+		sum += s.identify(&all.Items[i].ObjectMeta)
+	}
+	if s.current == nil || sum != s.fingerprint {
+		s.current, s.fingerprint = newDesired(all.Items, users.Items, bindings.ImpersonationBudget), sum
+	}
+	return s.current, nil
+}
+
+// identify returns a number for the state of an object's spec.
+func (s *Source) identify(o *metav1.ObjectMeta) uint64 {
+	var h maphash.Hash
+	h.SetSeed(s.seed)
+	_, _ = h.WriteString(string(o.UID))
+	state := o.Generation << 1
+	if o.DeletionTimestamp != nil {
+		state |= 1
+	}
+	var number [8]byte
+	binary.LittleEndian.PutUint64(number[:], uint64(state)) //nolint:gosec // any number will do
+	_, _ = h.Write(number[:])
+	return h.Sum64()
+}
+
+func newDesired(all []kubevisionv1alpha1.KubeVisionRoleBinding, users []kubevisionv1alpha1.KubeVisionUser, budget int) *Desired {
+	d := &Desired{}
+	d.names, d.left = bindings.ImpersonationOf(all, users, budget)
+	var entries []entry
+	for name := range d.names.Users {
+		entries = append(entries, newEntry(usersResource, name))
+	}
+	for name := range d.names.Groups {
+		entries = append(entries, newEntry(groupsResource, name))
+	}
+	d.cluster = split(entries, "")
+	byNamespace := map[string][]entry{}
+	for a := range d.names.ServiceAccounts {
+		byNamespace[a.Namespace] = append(byNamespace[a.Namespace], newEntry(accountsResource, a.Name))
+	}
+	for namespace, entries := range byNamespace {
+		d.accounts = append(d.accounts, split(entries, namespace)...)
+	}
+	return d
+}
+
+// allows returns true if the account may impersonate the name.
+func (d *Desired) allows(resource, namespace, name string) bool {
+	switch resource {
+	case usersResource:
+		return namespace == "" && d.names.Users.Has(name)
+	case groupsResource:
+		return namespace == "" && d.names.Groups.Has(name)
+	case accountsResource:
+		return d.names.ServiceAccounts.Has(types.NamespacedName{Namespace: namespace, Name: name})
+	default:
+		return false
+	}
+}

@@ -1,0 +1,228 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package rolebinding
+
+import (
+	"context"
+	"fmt"
+	"hash/maphash"
+	"sync"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/bindings"
+	"github.com/kubevision-io/kubevision/pkg/controllers/owned"
+	"github.com/kubevision-io/kubevision/pkg/controllers/target"
+)
+
+const (
+	// clusterBudget bounds what the objects of all bindings on one cluster take in etcd, in bytes. 50 bindings in 1,000 namespaces
+	// take 56 MiB.
+	clusterBudget = 128 << 20
+	// bindingBudget bounds what the objects of one binding take on one cluster. They are written anew with each change of the
+	// subjects, and etcd keeps what was there before for some minutes.
+	bindingBudget = 16 << 20
+
+	// objectBytes is what a RoleBinding takes beside its subjects.
+	objectBytes = 1 << 10
+	// subjectBytes is what a subject takes beside its name and namespace.
+	subjectBytes = 40
+)
+
+// budgets are the budgets of all clusters.
+type budgets struct {
+	seed maphash.Seed
+
+	mu sync.Mutex
+	// charged is what bindings may hold on each cluster, by the cluster's ID.
+	charged map[string]map[types.UID]*charge
+}
+
+// charge is what one binding takes on one cluster.
+type charge struct {
+	// wanted is what its spec asks for, computed for these fingerprints.
+	wanted      int64
+	generation  int64
+	fingerprint uint64
+	// held is what it was given, or was there before; negative where that is not known yet.
+	held int64
+}
+
+func newBudgets() *budgets {
+	return &budgets{seed: maphash.MakeSeed(), charged: map[string]map[types.UID]*charge{}}
+}
+
+// admit returns an empty string if the budget of the cluster allows what the binding asks for, or else the reason. Bindings are
+// served in the order of their creation, and each keeps what it holds already: a binding that grows takes nothing from others.
+func (l *budgets) admit(
+	ctx context.Context, reader client.Reader, view *target.View, t *target.Cluster, b *kubevisionv1alpha1.KubeVisionRoleBinding,
+	registered []kubevisionv1alpha1.KubeVisionCluster, namespaces namespaceList,
+) (string, error) {
+	var all kubevisionv1alpha1.KubeVisionRoleBindingList
+	if err := reader.List(ctx, &all, client.UnsafeDisableDeepCopy); err != nil {
+		return "", fmt.Errorf("listing role bindings: %w", err)
+	}
+	leading := leadingTo(view, t, registered)
+	fingerprint := namespaces.fingerprint
+	for _, c := range leading {
+		fingerprint += maphash.String(l.seed, c.Name+fmt.Sprint(c.Labels))
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	charges := l.refresh(t, all.Items, func(o *kubevisionv1alpha1.KubeVisionRoleBinding) int64 {
+		return wantedOn(o, leading, namespaces)
+	}, fingerprint)
+	own := charges[b.UID]
+	if own == nil || own.wanted > bindingBudget {
+		return fmt.Sprintf("its objects would take more than %d MiB, the budget of one binding on one cluster: bind groups "+
+			"instead of users, or fewer namespaces", bindingBudget>>20), nil
+	}
+	if sum(charges) <= clusterBudget {
+		own.held = max(own.held, own.wanted)
+		return "", nil
+	}
+	if err := hold(ctx, t, all.Items, charges); err != nil {
+		return "", err
+	}
+	serve(bindings.ByCreation(all.Items), charges)
+	if own.held < own.wanted {
+		return fmt.Sprintf("the objects of all bindings would take more than %d MiB, the budget of a cluster, and this binding is one "+
+			"of the newest: bind groups instead of users, or fewer namespaces", clusterBudget>>20), nil
+	}
+	return "", nil
+}
+
+// refresh drops the charges of bindings that are gone, and computes what the others ask for where that may have changed.
+func (l *budgets) refresh(
+	t *target.Cluster, all []kubevisionv1alpha1.KubeVisionRoleBinding,
+	wanted func(*kubevisionv1alpha1.KubeVisionRoleBinding) int64, fingerprint uint64,
+) map[types.UID]*charge {
+	before := l.charged[t.ID]
+	charges := make(map[types.UID]*charge, len(all))
+	for i := range all {
+		b := &all[i]
+		c := before[b.UID]
+		if c == nil {
+			c = &charge{held: -1, generation: -1}
+		}
+		if c.generation != b.Generation || c.fingerprint != fingerprint {
+			c.wanted, c.generation, c.fingerprint = wanted(b), b.Generation, fingerprint
+		}
+		charges[b.UID] = c
+	}
+	l.charged[t.ID] = charges
+	return charges
+}
+
+// settle notes what a binding holds after everything was taken away from it that it does not ask for any more.
+func (l *budgets) settle(t *target.Cluster, b *kubevisionv1alpha1.KubeVisionRoleBinding, admitted bool, existing map[objectKey]client.Object) {
+	held := bytesOf(existing)
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if c := l.charged[t.ID][b.UID]; c != nil {
+		c.held = held
+		if admitted {
+			c.held = max(held, c.wanted)
+		}
+	}
+}
+
+// sum is the most that all bindings may take if each is given what it asks for.
+func sum(charges map[types.UID]*charge) int64 {
+	var total int64
+	for _, c := range charges {
+		total += max(c.held, min(c.wanted, bindingBudget))
+	}
+	return total
+}
+
+// hold finds out what the bindings hold of which that is not known.
+func hold(ctx context.Context, t *target.Cluster, all []kubevisionv1alpha1.KubeVisionRoleBinding, charges map[types.UID]*charge) error {
+	for i := range all {
+		c := charges[all[i].UID]
+		if c.held >= 0 {
+			continue
+		}
+		found, err := made(ctx, t.Writer.Client, client.MatchingFields{owned.BindingIndex: all[i].Name})
+		if err != nil {
+			return err
+		}
+		c.held = bytesOf(found)
+	}
+	return nil
+}
+
+// serve gives to each binding in turn what it asks for, as long as the budget lasts.
+func serve(ordered []*kubevisionv1alpha1.KubeVisionRoleBinding, charges map[types.UID]*charge) {
+	var total int64
+	for _, c := range charges {
+		total += c.held
+	}
+	for _, b := range ordered {
+		c := charges[b.UID]
+		if more := c.wanted - c.held; more > 0 && c.wanted <= bindingBudget && total+more <= clusterBudget {
+			total += more
+			c.held = c.wanted
+		}
+	}
+}
+
+// leadingTo returns the registrations that lead to a cluster.
+func leadingTo(
+	view *target.View, t *target.Cluster, registered []kubevisionv1alpha1.KubeVisionCluster,
+) []*kubevisionv1alpha1.KubeVisionCluster {
+	var out []*kubevisionv1alpha1.KubeVisionCluster
+	for i := range registered {
+		if found, err := view.Get(&registered[i]); err == nil && found == t && registered[i].DeletionTimestamp.IsZero() {
+			out = append(out, &registered[i])
+		}
+	}
+	return out
+}
+
+// wantedOn is what the objects take for which a binding asks on a cluster. Users that do not exist count: they may come.
+func wantedOn(
+	b *kubevisionv1alpha1.KubeVisionRoleBinding, leading []*kubevisionv1alpha1.KubeVisionCluster, namespaces namespaceList,
+) int64 {
+	selected := false
+	for _, c := range leading {
+		if ok, err := bindings.SelectsCluster(b.Spec.Clusters, c.Name, c.Labels); ok && err == nil {
+			selected = true
+		}
+	}
+	if !selected || !b.DeletionTimestamp.IsZero() {
+		return 0
+	}
+	in, err := namespaces.selectIn(b)
+	if err != nil {
+		return 0
+	}
+	objects := int64(len(in) + 2) // in the whole cluster, and the use
+	each := int64(objectBytes)
+	for _, s := range b.Spec.Subjects {
+		each += int64(subjectBytes + len(s.Name) + len(s.Namespace))
+	}
+	return objects * each
+}
+
+func bytesOf(objects map[objectKey]client.Object) int64 {
+	var total int64
+	for _, o := range objects {
+		var subjects []rbacv1.Subject
+		switch o := o.(type) {
+		case *rbacv1.ClusterRoleBinding:
+			subjects = o.Subjects
+		case *rbacv1.RoleBinding:
+			subjects = o.Subjects
+		}
+		total += objectBytes
+		for _, s := range subjects {
+			total += int64(subjectBytes + len(s.Name) + len(s.Namespace))
+		}
+	}
+	return total
+}

@@ -1,0 +1,89 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package rolebinding
+
+import (
+	"fmt"
+	"testing"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+)
+
+const mib = 1 << 20
+
+// served returns whether each binding, the oldest first, is given what it wants. An entry is what it wants and what it holds, in MiB.
+func served(entries [][2]int64) ([]bool, int64) {
+	charges := map[types.UID]*charge{}
+	var ordered []*kubevisionv1alpha1.KubeVisionRoleBinding
+	for i, e := range entries {
+		uid := types.UID(fmt.Sprint(i))
+		charges[uid] = &charge{wanted: e[0] * mib, held: e[1] * mib}
+		ordered = append(ordered, &kubevisionv1alpha1.KubeVisionRoleBinding{ObjectMeta: metav1.ObjectMeta{UID: uid}})
+	}
+	serve(ordered, charges)
+	var total int64
+	out := make([]bool, len(entries))
+	for i := range entries {
+		c := charges[types.UID(fmt.Sprint(i))]
+		out[i] = c.held >= c.wanted
+		total += c.held
+	}
+	return out, total
+}
+
+func TestBudgetIsSpentInTheOrderOfCreation(t *testing.T) {
+	full := [][2]int64{}
+	for range 8 {
+		full = append(full, [2]int64{16, 16})
+	}
+	for name, tc := range map[string]struct {
+		entries [][2]int64
+		want    []bool
+	}{
+		"the newest is left out":          {append(full[:8:8], [2]int64{1, 0}), []bool{true, true, true, true, true, true, true, true, false}},
+		"nothing is there yet":            {[][2]int64{{16, 0}, {16, 0}, {16, 0}, {16, 0}, {16, 0}, {16, 0}, {16, 0}, {10, 0}, {10, 0}, {6, 0}}, []bool{true, true, true, true, true, true, true, true, false, true}},
+		"what others hold stays":          {append([][2]int64{{16, 1}}, full[:8:8]...), []bool{false, true, true, true, true, true, true, true, true}},
+		"one binding is too large":        {[][2]int64{{17, 0}, {1, 0}}, []bool{false, true}},
+		"one that shrinks is not refused": {append(full[:7:7], [2]int64{2, 16}), []bool{true, true, true, true, true, true, true, true}},
+	} {
+		got, total := served(tc.entries)
+		if fmt.Sprint(got) != fmt.Sprint(tc.want) {
+			t.Errorf("%s: %v, want %v", name, got, tc.want)
+		}
+		if total > clusterBudget+16*mib {
+			t.Errorf("%s: %d bytes in all", name, total)
+		}
+	}
+}
+
+// A binding with the most and longest subjects takes what the budget says, and no more in more namespaces.
+func TestWantedOn(t *testing.T) {
+	b := &kubevisionv1alpha1.KubeVisionRoleBinding{}
+	b.Spec.RoleRef.Name = kubevisionv1alpha1.RoleDev
+	b.Spec.Clusters.Names = []string{"local"}
+	for range 256 {
+		b.Spec.Subjects = append(b.Spec.Subjects, kubevisionv1alpha1.Subject{
+			Kind: kubevisionv1alpha1.SubjectUser, Name: fmt.Sprintf("%0253d", 1),
+		})
+	}
+	var all namespaceList
+	for i := range 1000 {
+		all.items = append(all.items, namespace{name: fmt.Sprint(i), protected: i < 10})
+	}
+	leading := []*kubevisionv1alpha1.KubeVisionCluster{{ObjectMeta: metav1.ObjectMeta{Name: "local"}}}
+	const each = objectBytes + 256*(subjectBytes+253)
+	if got := wantedOn(b, leading, all); got != 992*each || got < bindingBudget {
+		t.Errorf("dev in the whole cluster takes %d bytes, want %d", got, 992*each)
+	}
+	b.Spec.RoleRef.Name = kubevisionv1alpha1.RoleReadonly
+	if got := wantedOn(b, leading, all); got != 2*each {
+		t.Errorf("readonly in the whole cluster takes %d bytes, want %d", got, 2*each)
+	}
+	if got := wantedOn(b, nil, all); got != 0 {
+		t.Errorf("on another cluster it takes %d bytes", got)
+	}
+}

@@ -1,0 +1,181 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package rolebinding
+
+import (
+	"context"
+	"slices"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/client-go/util/workqueue"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/controller/priorityqueue"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/handler"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
+	"sigs.k8s.io/controller-runtime/pkg/source"
+
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/bindings"
+	"github.com/kubevision-io/kubevision/pkg/names"
+)
+
+type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
+
+// background enqueues requests behind those of changed bindings, users, clusters and namespaces, which may take rights away: events
+// of the objects that the controller makes itself come by the thousand.
+type background struct{ queue }
+
+// Add enqueues a request with low priority.
+func (q background) Add(request reconcile.Request) {
+	if p, ok := q.queue.(priorityqueue.PriorityQueue[reconcile.Request]); ok {
+		p.AddWithOpts(priorityqueue.AddOpts{Priority: new(handler.LowPriority)}, request)
+		return
+	}
+	q.queue.Add(request)
+}
+
+// inBackground lowers the priority of the requests of a source.
+func inBackground(s source.Source) source.Source {
+	return source.Func(func(ctx context.Context, q queue) error { return s.Start(ctx, background{q}) })
+}
+
+// madeObjects enqueues the binding for which an object was made. It looks at both sides of a change, so that an object is missed as
+// soon as its label is taken off.
+func madeObjects() handler.EventHandler {
+	add := func(q queue, objects ...client.Object) {
+		for _, o := range objects {
+			for _, request := range labelledBinding(o) {
+				background{q}.Add(request)
+			}
+		}
+	}
+	return handler.Funcs{
+		CreateFunc: func(_ context.Context, e event.CreateEvent, q queue) { add(q, e.Object) },
+		UpdateFunc: func(_ context.Context, e event.UpdateEvent, q queue) { add(q, e.ObjectOld, e.ObjectNew) },
+		DeleteFunc: func(_ context.Context, e event.DeleteEvent, q queue) { add(q, e.Object) },
+	}
+}
+
+func labelledBinding(o client.Object) []reconcile.Request {
+	if o.GetLabels()[names.RoleBindingLabel] == "" {
+		return nil
+	}
+	return []reconcile.Request{{NamespacedName: client.ObjectKey{Name: o.GetLabels()[names.RoleBindingLabel]}}}
+}
+
+// users enqueues the bindings that name a user whose existence or groups have changed, or one of the groups.
+func (r *Reconciler) users() handler.EventHandler {
+	add := func(ctx context.Context, q queue, user string, groups sets.Set[string]) {
+		for _, request := range r.those(ctx, func(b *kubevisionv1alpha1.KubeVisionRoleBinding) bool {
+			return slices.ContainsFunc(b.Spec.Subjects, func(s kubevisionv1alpha1.Subject) bool {
+				return s.Kind == kubevisionv1alpha1.SubjectKubeVisionUser && s.Name == user ||
+					s.Kind == kubevisionv1alpha1.SubjectKubeVisionGroup && groups.Has(s.Name)
+			})
+		}) {
+			q.Add(request)
+		}
+	}
+	return handler.Funcs{
+		CreateFunc: func(ctx context.Context, e event.CreateEvent, q queue) {
+			add(ctx, q, e.Object.GetName(), groupsOf(e.Object))
+		},
+		DeleteFunc: func(ctx context.Context, e event.DeleteEvent, q queue) {
+			add(ctx, q, e.Object.GetName(), groupsOf(e.Object))
+		},
+		UpdateFunc: func(ctx context.Context, e event.UpdateEvent, q queue) {
+			before, after := groupsOf(e.ObjectOld), groupsOf(e.ObjectNew)
+			ends := e.ObjectOld.GetDeletionTimestamp().IsZero() != e.ObjectNew.GetDeletionTimestamp().IsZero()
+			switch {
+			case ends || e.ObjectOld.GetUID() != e.ObjectNew.GetUID():
+				add(ctx, q, e.ObjectNew.GetName(), before.Union(after))
+			case !before.Equal(after):
+				add(ctx, q, e.ObjectNew.GetName(), before.SymmetricDifference(after))
+			}
+		},
+	}
+}
+
+func groupsOf(o client.Object) sets.Set[string] {
+	u, ok := o.(*kubevisionv1alpha1.KubeVisionUser)
+	if !ok {
+		return nil
+	}
+	return sets.New(u.Spec.Groups...)
+}
+
+// onMember enqueues the bindings that a change on a member concerns: all, if it can be reached now and could not before, or the
+// reverse.
+func (r *Reconciler) onMember(ctx context.Context, o client.Object) []reconcile.Request {
+	m, isMetadata := o.(*metav1.PartialObjectMetadata)
+	switch {
+	case o == nil:
+		return append(r.all(ctx, nil), r.orphaned(ctx)...)
+	case !isMetadata:
+		return nil
+	case m.Kind == "Namespace":
+		return r.inNamespaces(ctx, o)
+	default:
+		return r.boundToRole(ctx, m)
+	}
+}
+
+func onMadeObject(_ context.Context, o client.Object) []reconcile.Request {
+	if _, isMetadata := o.(*metav1.PartialObjectMetadata); o == nil || isMetadata {
+		return nil
+	}
+	return labelledBinding(o)
+}
+
+// orphaned are the bindings, there or not, for which there is something on the members that can be reached.
+func (r *Reconciler) orphaned(ctx context.Context) []reconcile.Request {
+	found := sets.New[reconcile.Request]()
+	for _, t := range r.Targets.All()[1:] { // without the host
+		objects, err := made(ctx, t.Writer.Client, client.MatchingLabels{names.ManagedByLabel: names.ManagedBy})
+		if err != nil {
+			ctrl.LoggerFrom(ctx).Error(err, "Listing what was made on a member", "clusterID", t.ID)
+		}
+		for _, o := range objects {
+			found.Insert(labelledBinding(o)...)
+		}
+	}
+	return found.UnsortedList()
+}
+
+// inNamespaces are the bindings that are made true with RoleBindings, and those of ServiceAccounts in the namespace, for which the
+// impersonating account has a Role there.
+func (r *Reconciler) inNamespaces(ctx context.Context, namespace client.Object) []reconcile.Request {
+	return r.those(ctx, func(b *kubevisionv1alpha1.KubeVisionRoleBinding) bool {
+		return b.Spec.Namespaces != nil || bindings.SparesProtected(b.Spec.RoleRef) ||
+			slices.ContainsFunc(b.Spec.Subjects, func(s kubevisionv1alpha1.Subject) bool { return s.Namespace == namespace.GetName() })
+	})
+}
+
+// boundToRole are the bindings of a ClusterRole that has appeared or gone.
+func (r *Reconciler) boundToRole(ctx context.Context, role *metav1.PartialObjectMetadata) []reconcile.Request {
+	return r.those(ctx, func(b *kubevisionv1alpha1.KubeVisionRoleBinding) bool {
+		return slices.Contains(bindings.ClusterRoles(b.Spec.RoleRef), role.Name)
+	})
+}
+
+func (r *Reconciler) all(ctx context.Context, _ client.Object) []reconcile.Request {
+	return r.those(ctx, func(*kubevisionv1alpha1.KubeVisionRoleBinding) bool { return true })
+}
+
+func (r *Reconciler) those(ctx context.Context, wanted func(*kubevisionv1alpha1.KubeVisionRoleBinding) bool) []reconcile.Request {
+	var list kubevisionv1alpha1.KubeVisionRoleBindingList
+	if err := r.Client.List(ctx, &list, client.UnsafeDisableDeepCopy); err != nil {
+		ctrl.LoggerFrom(ctx).Error(err, "Listing role bindings")
+		return nil
+	}
+	var requests []reconcile.Request
+	for i := range list.Items {
+		if wanted(&list.Items[i]) {
+			requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKeyFromObject(&list.Items[i])})
+		}
+	}
+	return requests
+}

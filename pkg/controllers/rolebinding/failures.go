@@ -1,0 +1,44 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package rolebinding
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+)
+
+// shownFailures are joined to one error; a thousand namespaces may fail for one reason.
+const shownFailures = 4
+
+// failures collects errors of what is done at once.
+type failures struct {
+	mu    sync.Mutex
+	first []error
+	more  int
+}
+
+func newFailures() *failures { return &failures{} }
+
+func (f *failures) add(err error) {
+	if err == nil {
+		return
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if len(f.first) < shownFailures {
+		f.first = append(f.first, err)
+		return
+	}
+	f.more++
+}
+
+func (f *failures) join() error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.more == 0 {
+		return errors.Join(f.first...)
+	}
+	return fmt.Errorf("%w\nand %d more", errors.Join(f.first...), f.more)
+}

@@ -1,0 +1,37 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package rolebinding
+
+import "sync"
+
+// revoking knows on which clusters rights are being taken away. Grants of other bindings there, which may be thousands of writes,
+// wait meanwhile.
+type revoking struct {
+	mu    sync.Mutex
+	count map[string]int
+}
+
+// begin notes the begin of a revocation on a cluster. The caller calls the returned function at its end.
+func (r *revoking) begin(cluster string) (end func()) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.count == nil {
+		r.count = map[string]int{}
+	}
+	r.count[cluster]++
+	return func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		if r.count[cluster]--; r.count[cluster] == 0 {
+			delete(r.count, cluster)
+		}
+	}
+}
+
+// on returns true if rights are being taken away on a cluster.
+func (r *revoking) on(cluster string) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.count[cluster] > 0
+}

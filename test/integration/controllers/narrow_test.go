@@ -1,0 +1,208 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
+	authorizationv1 "k8s.io/api/authorization/v1"
+	eventsv1 "k8s.io/api/events/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/names"
+)
+
+// refuse has the API server refuse writes of RBAC objects for which an expression is false, for the time of the test.
+func refuse(tb testing.TB, resource, condition, expression string, operations ...admissionregistrationv1.OperationType) {
+	tb.Helper()
+	name := unique("refuse")
+	create(tb, &admissionregistrationv1.ValidatingAdmissionPolicy{
+		ObjectMeta: metav1.ObjectMeta{Name: name},
+		Spec: admissionregistrationv1.ValidatingAdmissionPolicySpec{
+			MatchConstraints: &admissionregistrationv1.MatchResources{ResourceRules: []admissionregistrationv1.NamedRuleWithOperations{{
+				RuleWithOperations: admissionregistrationv1.RuleWithOperations{Operations: operations, Rule: admissionregistrationv1.Rule{
+					APIGroups: []string{rbacv1.GroupName}, APIVersions: []string{"*"}, Resources: []string{resource},
+				}},
+			}}},
+			MatchConditions: []admissionregistrationv1.MatchCondition{{Name: "ours", Expression: condition}},
+			Validations:     []admissionregistrationv1.Validation{{Expression: expression, Message: "refused by the test"}},
+		},
+	})
+	create(tb, &admissionregistrationv1.ValidatingAdmissionPolicyBinding{
+		ObjectMeta: metav1.ObjectMeta{Name: name},
+		Spec: admissionregistrationv1.ValidatingAdmissionPolicyBindingSpec{
+			PolicyName: name, ValidationActions: []admissionregistrationv1.ValidationAction{admissionregistrationv1.Deny},
+		},
+	})
+}
+
+// A role of the impersonating account that cannot grow keeps nobody's rights from being taken away.
+func TestNothingIsTakenAwayLaterThanItIsGiven(t *testing.T) {
+	guard(t)
+	host(t)
+	one, two, boss := newUser(t, ""), newUser(t, ""), newUser(t, "")
+	n := newNamespace(t, nil)
+	both := newBinding(t, kubevisionv1alpha1.RoleAdmin, nil, toUser(one.Name), toUser(two.Name))
+	role := newBinding(t, kubevisionv1alpha1.RoleAdmin, nil, toUser(boss.Name))
+	inOne := newBinding(t, kubevisionv1alpha1.RoleDev, inNames(n), toUser(one.Name), toUser(two.Name))
+	for _, b := range []*kubevisionv1alpha1.KubeVisionRoleBinding{both, role, inOne} {
+		awaitReady(t, b)
+	}
+	refuse(t, "clusterroles", `object.metadata.name.startsWith("`+names.Impersonator+`")`,
+		`oldObject != null && object.rules.map(r, size(r.resourceNames)).sum() <= oldObject.rules.map(r, size(r.resourceNames)).sum()`,
+		admissionregistrationv1.Create, admissionregistrationv1.Update)
+	eventually(t, soon, "wait for the policy", func(ctx context.Context) error {
+		r := clusterRole(names.Impersonator)
+		if err := env.Client.Get(ctx, client.ObjectKeyFromObject(r), r); err != nil {
+			return err
+		}
+		r.Rules = append(r.Rules, impersonate("users", "x", "y"))
+		if env.Client.Update(ctx, r, client.DryRunAll) == nil {
+			return errors.New("the role can grow")
+		}
+		return nil
+	})
+	newcomer := newUser(t, "")
+	refused := newBinding(t, kubevisionv1alpha1.RoleReadonly, nil, toUser(newcomer.Name))
+	awaitNotReady(t, refused, kubevisionv1alpha1.ReasonApplyFailed)
+
+	// Each of these gives something to the newcomer, which is refused, and takes something from another.
+	change(t, both, func(b *kubevisionv1alpha1.KubeVisionRoleBinding) {
+		b.Spec.Subjects = []kubevisionv1alpha1.Subject{toUser(one.Name), toUser(newcomer.Name)}
+	})
+	change(t, inOne, func(b *kubevisionv1alpha1.KubeVisionRoleBinding) {
+		b.Spec.Subjects = []kubevisionv1alpha1.Subject{toUser(one.Name), toUser(newcomer.Name)}
+	})
+	change(t, role, func(b *kubevisionv1alpha1.KubeVisionRoleBinding) {
+		b.Spec.RoleRef.Name = kubevisionv1alpha1.RoleReadonly
+		b.Spec.Subjects = append(b.Spec.Subjects, toUser(newcomer.Name))
+	})
+	deletes := authorizationv1.ResourceAttributes{Verb: "delete", Resource: "secrets", Namespace: n}
+	uses := authorizationv1.ResourceAttributes{Verb: "use", Group: "kubevision.io", Resource: "kubevisionclusters", Name: hostName}
+	eventually(t, soon, "a removed subject has lost the role", may("kubevision:"+two.Name, deletes, false))
+	eventually(t, soon, "a removed subject has lost the use", may("kubevision:"+two.Name, uses, false))
+	eventually(t, soon, "who was made readonly deletes nothing", may("kubevision:"+boss.Name, deletes, false))
+	if err := may("kubevision:"+one.Name, deletes, true)(t.Context()); err != nil {
+		t.Errorf("who has kept the role: %v", err)
+	}
+	account := "system:serviceaccount:" + names.Namespace + ":" + names.Impersonator
+	eventually(t, soon, "the account acts for a removed subject no more",
+		may(account, impersonateAttributes("users", "kubevision:"+two.Name), false))
+}
+
+// Rights that cannot be taken away are an alarm on the binding.
+func TestRevocationThatFails(t *testing.T) {
+	guard(t)
+	host(t)
+	one, two := newUser(t, ""), newUser(t, "")
+	b := newBinding(t, kubevisionv1alpha1.RoleAdmin, nil, toUser(one.Name), toUser(two.Name))
+	awaitReady(t, b)
+	name := "kubevision:binding:" + b.Name
+	refuse(t, "clusterrolebindings", `object != null && object.metadata.name == "`+name+`"`, "false", admissionregistrationv1.Update)
+	eventually(t, soon, "wait for the policy", func(ctx context.Context) error {
+		o := &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: name}}
+		if err := env.Client.Get(ctx, client.ObjectKeyFromObject(o), o); err != nil {
+			return err
+		}
+		o.Annotations = map[string]string{"x": "y"}
+		if env.Client.Update(ctx, o, client.DryRunAll) == nil {
+			return errors.New("it can be written")
+		}
+		return nil
+	})
+	change(t, b, func(b *kubevisionv1alpha1.KubeVisionRoleBinding) { b.Spec.Subjects = b.Spec.Subjects[:1] })
+	awaitNotReady(t, b, kubevisionv1alpha1.ReasonRevocationFailed)
+	// What does not depend on it is taken away all the same.
+	uses := authorizationv1.ResourceAttributes{Verb: "use", Group: "kubevision.io", Resource: "kubevisionclusters", Name: hostName}
+	eventually(t, soon, "the use is gone", may("kubevision:"+two.Name, uses, false))
+	eventually(t, soon, "wait for the event", func(ctx context.Context) error {
+		var all eventsv1.EventList
+		if err := env.Client.List(ctx, &all); err != nil {
+			return err
+		}
+		for _, e := range all.Items {
+			if e.Regarding.Name == b.Name && e.Reason == kubevisionv1alpha1.ReasonRevocationFailed && e.Type == "Warning" && e.Action == "Revoke" {
+				return nil
+			}
+		}
+		return errors.New("there is none")
+	})
+}
+
+// The names to impersonate do not fit into one role that etcd takes: bindings with as many and as long subjects as may be, by
+// somebody who may bind readonly only.
+func TestMoreNamesThanOneRoleHolds(t *testing.T) {
+	guard(t)
+	host(t)
+	one, two := newUser(t, ""), newUser(t, "")
+	b := newBinding(t, kubevisionv1alpha1.RoleAdmin, nil, toUser(one.Name), toUser(two.Name))
+	awaitReady(t, b)
+	const bindings = 26
+	many := make([]*kubevisionv1alpha1.KubeVisionRoleBinding, bindings)
+	for i := range many {
+		var subjects []kubevisionv1alpha1.Subject
+		for s := range 256 {
+			name := fmt.Sprintf("%d-%d-", i, s)
+			subjects = append(subjects, kubevisionv1alpha1.Subject{
+				Kind: kubevisionv1alpha1.SubjectUser, Name: name + strings.Repeat("x", 253-len(name)),
+			})
+		}
+		many[i] = newBinding(t, kubevisionv1alpha1.RoleReadonly, nil, subjects...)
+	}
+	for _, m := range many {
+		eventually(t, 3*time.Minute, "wait for binding "+m.Name, func(ctx context.Context) error {
+			if err := env.Client.Get(ctx, client.ObjectKeyFromObject(m), m); err != nil {
+				return err
+			}
+			if !meta.IsStatusConditionTrue(m.Status.Conditions, kubevisionv1alpha1.ReadyCondition) {
+				return fmt.Errorf("it is not ready: %.300v", m.Status.Conditions)
+			}
+			return nil
+		})
+	}
+	awaitReady(t, host(t))
+	var roles rbacv1.ClusterRoleList
+	if err := env.Client.List(t.Context(), &roles, client.MatchingLabels{names.ComponentLabel: "impersonator"}); err != nil {
+		t.Fatal(err)
+	}
+	if len(roles.Items) < 4 {
+		t.Errorf("the names are in %d roles", len(roles.Items))
+	}
+	account := "system:serviceaccount:" + names.Namespace + ":" + names.Impersonator
+	for _, name := range []string{many[0].Spec.Subjects[0].Name, many[bindings-1].Spec.Subjects[255].Name, "kubevision:" + two.Name} {
+		if err := may(account, impersonateAttributes("users", name), true)(t.Context()); err != nil {
+			t.Errorf("%.20s: %v", name, err)
+		}
+	}
+	change(t, b, func(b *kubevisionv1alpha1.KubeVisionRoleBinding) { b.Spec.Subjects = b.Spec.Subjects[:1] })
+	deletes := authorizationv1.ResourceAttributes{Verb: "delete", Resource: "secrets"}
+	eventually(t, soon, "a removed subject has lost the role", may("kubevision:"+two.Name, deletes, false))
+	eventually(t, soon, "the account acts for them no more", may(account, impersonateAttributes("users", "kubevision:"+two.Name), false))
+	change(t, b, func(b *kubevisionv1alpha1.KubeVisionRoleBinding) {
+		b.Spec.RoleRef.Name = kubevisionv1alpha1.RoleReadonly
+	})
+	eventually(t, soon, "who was made readonly deletes nothing", may("kubevision:"+one.Name, deletes, false))
+	for _, m := range many {
+		remove(t, m)
+	}
+	eventually(t, time.Minute, "the names are in one role again", func(ctx context.Context) error {
+		if err := env.Client.List(ctx, &roles, client.MatchingLabels{names.ComponentLabel: "impersonator"}); err != nil {
+			return err
+		}
+		if len(roles.Items) != 1 {
+			return fmt.Errorf("they are in %d", len(roles.Items))
+		}
+		return nil
+	})
+}
