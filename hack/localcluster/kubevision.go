@@ -129,7 +129,8 @@ func (k *KubeVision) install(ctx context.Context) error {
 	if err := writeOverlay(overlay, k.options.ConfigDir, k.port); err != nil {
 		return err
 	}
-	// kube-apiserver looks for the kinds that admission policies refer to when it first needs them, and not again for 30 seconds.
+	// kube-apiserver looks for the kinds that admission policies refer to when it first needs them, and not again for
+	// 30 seconds.
 	if err := k.cluster.Apply(ctx, filepath.Join(k.options.ConfigDir, "crd")); err != nil {
 		return err
 	}
@@ -146,7 +147,8 @@ func (k *KubeVision) waitAdmission(ctx context.Context) error {
 	begun := time.Now()
 	patch := []byte(`{"metadata":{"annotations":{"` + askedAnnotation + `":"` + begun.Format(time.RFC3339Nano) + `"}}}`)
 	err := Poll(ctx, servingTimeout, "wait for the admission policies", func(ctx context.Context) error {
-		_, err := k.client.CoreV1().Namespaces().Patch(ctx, Namespace, types.MergePatchType, patch, metav1.PatchOptions{DryRun: []string{metav1.DryRunAll}})
+		options := metav1.PatchOptions{DryRun: []string{metav1.DryRunAll}}
+		_, err := k.client.CoreV1().Namespaces().Patch(ctx, Namespace, types.MergePatchType, patch, options)
 		return err
 	})
 	if err != nil {

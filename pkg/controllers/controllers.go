@@ -105,7 +105,7 @@ func newTargets(ctx context.Context, mgr ctrl.Manager, host kubernetes.Interface
 	targets := target.NewRegistry(&target.Cluster{
 		ID: string(system.UID), Writer: writer, Metadata: target.Metadata{Namespaces: mgr.GetClient(), ClusterRoles: roles},
 		Impersonator: &impersonation.Keeper{Source: named, Writer: writer},
-	}, mgr.GetScheme(), named, policy)
+	}, mgr.GetScheme(), mgr.GetClient(), named, policy)
 	if err := mgr.Add(manager.RunnableFunc(func(ctx context.Context) error {
 		<-ctx.Done()
 		targets.CloseAll()

@@ -38,8 +38,9 @@ const (
 	LastAdminConfigMap = "kubevision-last-admin"
 	// LastAdminPolicy begins the names of the admission policies that keep the last usable administrator.
 	LastAdminPolicy = "kubevision-last-admin"
-	// RoleBindingsPolicy, ClustersPolicy, ClusterCredentialsPolicy, UsersPolicy, NamespacesPolicy and NewNamespacesPolicy are the admission
-	// policies that ask whoever changes what is granted for a right beyond that to write the object.
+	// RoleBindingsPolicy, ClustersPolicy, ClusterCredentialsPolicy, UsersPolicy, NamespacesPolicy and
+	// NewNamespacesPolicy are the admission policies that ask whoever changes what is granted for a right beyond that
+	// to write the object.
 	RoleBindingsPolicy       = "kubevision-role-bindings"
 	ClustersPolicy           = "kubevision-clusters"
 	ClusterCredentialsPolicy = "kubevision-cluster-credentials" //nolint:gosec // a name, not a credential

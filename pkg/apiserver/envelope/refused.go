@@ -15,8 +15,9 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// policyRefusal returns the name of the admission policy that has refused a request, and its message. The reasons that a policy may give do not
-// tell it from RBAC; the beginning of the cause does, which kube-apiserver writes. An expression that fails has another reason and is none.
+// policyRefusal returns the name of the admission policy that has refused a request, and its message. The reasons
+// that a policy may give do not tell it from RBAC; the beginning of the cause does, which kube-apiserver writes. An
+// expression that fails has another reason and is none.
 func policyRefusal(s *metav1.Status) (policy, why string) {
 	if s.Reason != metav1.StatusReasonForbidden || s.Details == nil {
 		return "", ""
@@ -42,8 +43,8 @@ func lastAdmin(s *metav1.Status) (string, bool) {
 	return why, strings.HasPrefix(policy, names.LastAdminPolicy)
 }
 
-// LacksRight reports whether an admission policy of KubeVision has refused a request for want of a right: to bind a role, or to read a Secret.
-// It is the same to the caller as a refusal by RBAC, although RBAC allows the request.
+// LacksRight reports whether an admission policy of KubeVision has refused a request for want of a right: to bind a
+// role, or to read a Secret. It is the same to the caller as a refusal by RBAC, although RBAC allows the request.
 func LacksRight(err error) bool {
 	var status apierrors.APIStatus
 	if !errors.As(err, &status) {

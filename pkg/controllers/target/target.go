@@ -49,6 +49,8 @@ type Registry struct {
 	host   *Cluster
 	scheme *runtime.Scheme
 	policy dial.Policy
+	// reader holds the KubeVision objects.
+	reader client.Reader
 	// named reads the names to impersonate, for all members.
 	named *impersonation.Source
 
@@ -60,9 +62,11 @@ type Registry struct {
 }
 
 // NewRegistry has the host and no member yet.
-func NewRegistry(host *Cluster, scheme *runtime.Scheme, named *impersonation.Source, policy dial.Policy) *Registry {
+func NewRegistry(
+	host *Cluster, scheme *runtime.Scheme, reader client.Reader, named *impersonation.Source, policy dial.Policy,
+) *Registry {
 	return &Registry{
-		host: host, scheme: scheme, named: named, policy: policy,
+		host: host, scheme: scheme, reader: reader, named: named, policy: policy,
 		members: map[string]*member{}, retired: sets.New[types.UID](), identities: newIdentities(),
 	}
 }

@@ -37,7 +37,7 @@ func newTestRegistry(t *testing.T, host *Cluster, all ...*kubevisionv1alpha1.Kub
 	for _, c := range all {
 		builder = builder.WithObjects(c)
 	}
-	return NewRegistry(host, scheme, builder.Build(), dial.Policy{})
+	return NewRegistry(host, scheme, builder.Build(), nil, dial.Policy{})
 }
 
 // connectAt connects a registration at a version of its kubeconfig.

@@ -69,8 +69,9 @@ func (c *Caller) Find(ctx context.Context, name string, into client.Object, miss
 	}
 }
 
-// Refused returns the error of a write that failed, with its code. Where RBAC allows each of the actions, an admission plugin has refused the
-// write: 42201, unless it is an admission policy of KubeVision that asks for a right.
+// Refused returns the error of a write that failed, with its code. Where RBAC allows each of the actions, an
+// admission plugin has refused the write: 42201, unless it is an admission policy of KubeVision that asks for a
+// right.
 func (c *Caller) Refused(ctx context.Context, err error, actions ...authorizationv1.ResourceAttributes) error {
 	if err == nil {
 		return nil

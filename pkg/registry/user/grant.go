@@ -100,7 +100,8 @@ func (a *administrator) changeGrant(u *kubevisionv1alpha1.KubeVisionUser, b *kub
 		step.Do = func(ctx context.Context, c client.Client) error {
 			changed := b.DeepCopy()
 			changed.Spec = newGrant(u, role).Spec
-			return a.Refused(ctx, c.Patch(ctx, changed, client.MergeFrom(b)), manage.Action("patch", kubevisionv1alpha1.ResourceRoleBindings, b.Name))
+			err := c.Patch(ctx, changed, client.MergeFrom(b))
+			return a.Refused(ctx, err, manage.Action("patch", kubevisionv1alpha1.ResourceRoleBindings, b.Name))
 		}
 	}
 	return &step

@@ -33,9 +33,10 @@ const (
 	interval = 50 * time.Millisecond
 )
 
-// replacePassword writes the hash into the Secret that the user's password is taken from, as the caller. It returns the version of that
-// Secret. The user is changed first: nobody must log in with the new password who need not choose another one yet. Before that both are
-// written on trial, so that a caller who may do only one of the two has done neither.
+// replacePassword writes the hash into the Secret that the user's password is taken from, as the caller. It returns
+// the version of that Secret. The user is changed first: nobody must log in with the new password who need not choose
+// another one yet. Before that both are written on trial, so that a caller who may do only one of the two has done
+// neither.
 func (a *administrator) replacePassword(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, hash string, mustChange bool) (string, error) {
 	ref := u.Spec.PasswordSecretRef
 	if ref == nil {

@@ -42,7 +42,9 @@ func everything(group string, resources ...string) rbacv1.PolicyRule {
 }
 
 func mayBind(roles ...string) rbacv1.PolicyRule {
-	return rbacv1.PolicyRule{APIGroups: []string{rbacv1.GroupName}, Resources: []string{"clusterroles"}, ResourceNames: roles, Verbs: []string{"bind"}}
+	rule := everything(rbacv1.GroupName, "clusterroles")
+	rule.ResourceNames, rule.Verbs = roles, []string{"bind"}
+	return rule
 }
 
 // TestNobodyGrantsMoreThanTheyMay: the right to write role bindings is not the right to grant every role.
@@ -50,7 +52,8 @@ func TestNobodyGrantsMoreThanTheyMay(t *testing.T) {
 	guard(t)
 	host(t)
 	u := newUser(t, "")
-	as := delegate(t, everything(kubevisionv1alpha1.GroupName, kubevisionv1alpha1.ResourceRoleBindings), mayBind("kubevision:dev", "custom-role"))
+	write := everything(kubevisionv1alpha1.GroupName, kubevisionv1alpha1.ResourceRoleBindings)
+	as := delegate(t, write, mayBind("kubevision:dev", "custom-role"))
 	binding := func(kind kubevisionv1alpha1.RoleKind, role string) *kubevisionv1alpha1.KubeVisionRoleBinding {
 		b := bindingObject(role, nil, toUser(u.Name))
 		b.Spec.RoleRef.Kind = kind

@@ -48,7 +48,16 @@ func TestNamespacesOutliveAnInstallation(t *testing.T) {
 		if err := cluster.Apply(t.Context(), folder("default")); err != nil {
 			t.Fatal(err)
 		}
-		eventually(t, time.Minute, "write namespaces beside the installation", namespaces) // kube-apiserver must find the kinds
+		// kube-apiserver takes the policies up after a second, and must then find the kinds.
+		eventually(t, 2*time.Minute, "write namespaces beside the installation", func(ctx context.Context) error {
+			for range 5 {
+				if err := namespaces(ctx); err != nil {
+					return err
+				}
+				time.Sleep(time.Second)
+			}
+			return nil
+		})
 		for _, name := range removed {
 			if _, err := cluster.Kubectl(t.Context(), "delete", "--ignore-not-found", "--wait=false", "-k", folder(name)); err != nil {
 				t.Fatal(err)
