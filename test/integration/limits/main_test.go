@@ -131,7 +131,7 @@ func client(t *testing.T) *http.Client {
 	return &http.Client{Transport: transport, Timeout: time.Minute}
 }
 
-// flood sends requests again and again, so many at a time, and counts the codes of the answers; 0 is no answer.
+// flood sends requests again and again, so many at a time, and counts the codes of the answers.
 func flood(t *testing.T, c *http.Client, atOnce int, request func(ctx context.Context) (*http.Request, error)) map[int]int {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), *duration)
@@ -159,22 +159,25 @@ func flood(t *testing.T, c *http.Client, atOnce int, request func(ctx context.Co
 	return codes
 }
 
+// noAnswer is counted where a request ended without one.
+const noAnswer = -1
+
 var codeOf = regexp.MustCompile(`^\{"code":(\d+)`)
 
 func code(c *http.Client, r *http.Request) int {
 	response, err := c.Do(r)
 	if err != nil {
-		return 0
+		return noAnswer
 	}
 	defer func() { _ = response.Body.Close() }()
 	head := make([]byte, 32)
 	n, _ := io.ReadFull(response.Body, head)
 	if _, err := io.Copy(io.Discard, response.Body); err != nil {
-		return 0
+		return noAnswer
 	}
 	found := codeOf.FindSubmatch(head[:n])
 	if found == nil {
-		return 0
+		return noAnswer
 	}
 	got, _ := strconv.Atoi(string(found[1]))
 	return got
@@ -202,4 +205,3 @@ func get(endpoint, path, bearer string) func(context.Context) (*http.Request, er
 		return r, nil
 	}
 }
-
