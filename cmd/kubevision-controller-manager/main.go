@@ -91,11 +91,11 @@ func (o *options) run(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	o.controllers.ClusterAddresses = addresses
 	config, err := clientcmd.BuildConfigFromFlags("", o.kubeconfig)
 	if err != nil {
 		return fmt.Errorf("reading the kubeconfig: %w", err)
 	}
+	o.controllers.ClusterAddresses = addresses.WithHost(config.Host)
 	config.QPS = -1 // the host's own flow control is what queues our calls
 	scheme, err := controllers.NewScheme()
 	if err != nil {

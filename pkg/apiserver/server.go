@@ -175,8 +175,9 @@ func (c *Config) routes(ctx context.Context, s *state, clients *clientFinder) (*
 		return nil, nil, err
 	}
 	memory := budget.New(c.ExtraConfig.ResponseBytesInFlight)
+	addresses := c.ExtraConfig.ClusterAddresses.WithHost(s.config.Host)
 	connections, err := clusters.NewConnections(ctx, clusters.Options{
-		Config: s.config, Cache: s.cache, Secrets: s.secrets, Live: s.client, Bound: s.bound, Policy: c.ExtraConfig.ClusterAddresses,
+		Config: s.config, Cache: s.cache, Secrets: s.secrets, Live: s.client, Bound: s.bound, Policy: addresses,
 		Memory: memory,
 	})
 	if err != nil {
@@ -202,7 +203,7 @@ func (c *Config) routes(ctx context.Context, s *state, clients *clientFinder) (*
 	reviewer := authorization.NewReviewer(kube.AuthorizationV1())
 	host := &manage.Host{As: authorization.HostAs(connections), Reviewer: reviewer}
 	userEndpoints := &user.Endpoints{Reader: s.cache, Live: s.client, Host: host, Hash: logins.HashPassword, Audit: log, Client: clients.find}
-	clusterEndpoints := &cluster.Endpoints{Reader: s.cache, Host: host, Examine: connections.Examine}
+	clusterEndpoints := &cluster.Endpoints{Reader: s.cache, Host: host, Examine: connections.Examine, Policy: addresses}
 	bindingEndpoints := &rolebinding.Endpoints{Host: host}
 	sessionEndpoints := &session.Endpoints{Host: host, Audit: log, Client: clients.find}
 	access := &authorization.Access{Reviewer: reviewer, Connections: connections}

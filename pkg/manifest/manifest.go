@@ -6,6 +6,7 @@ package manifest
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,6 +19,7 @@ import (
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
+	"github.com/kubevision-io/kubevision/pkg/lossless"
 )
 
 const (
@@ -103,6 +105,9 @@ func decode(body []byte, isJSON bool) (map[string]any, error) {
 	}
 	if routes.Deeper(body, maxDepth) {
 		return nil, unparseable("the manifest is nested deeper than %d levels", maxDepth)
+	}
+	if problem := lossless.JSON(body); problem != nil {
+		return nil, unparseable("%s %s", cmp.Or(problem.Path, "the manifest"), problem.Reason)
 	}
 	var object map[string]any
 	strict, err := kjson.UnmarshalStrict(body, &object)

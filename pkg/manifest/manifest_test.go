@@ -163,3 +163,40 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+// TestNothingIsChangedSilently: what cannot stay as it is, is refused with its place.
+func TestNothingIsChangedSilently(t *testing.T) {
+	for name, tc := range map[string]struct{ contentType, body, place string }{
+		"a number and its text":        {YAML, "data:\n  1: a\n  \"1\": b\n", `"1" in line 3`},
+		"yes and true":                 {YAML, "yes: a\n\"true\": b\n", `"true" in line 2`},
+		"yes and on":                   {YAML, "yes: a\non: b\n", `"true" in line 2`},
+		"octal and decimal":            {YAML, "010: a\n8: b\n", `"8" in line 2`},
+		"a tag":                        {YAML, "!!str 1: a\n1: b\n", `"1" in line 2`},
+		"an alias as a key":            {YAML, "x: &a yes\n*a : a\n\"true\": b\n", `"true" in line 3`},
+		"keys of a flow":               {YAML, "a: {1: x, '1': y}\n", `"1" in line 1`},
+		"a large integer":              {YAML, "spec:\n  replicas: 9223372036854775808\n", "spec.replicas in line 2"},
+		"a large integer, grouped":     {YAML, "a: 18_446_744_073_709_551_616\n", "a in line 1"},
+		"a long float":                 {YAML, "a: 0.12345678901234567890\n", "a in line 1"},
+		"binary":                       {YAML, "a: !!binary /w==\n", "a in line 1"},
+		"half a pair in YAML":          {YAML, "a: \"\\ud800\"\n", "line"},
+		"a large integer in JSON":      {JSON, `{"spec":{"replicas":9223372036854775808}}`, "spec.replicas"},
+		"a long float in JSON":         {JSON, `{"a":[0.12345678901234567890]}`, "a[0]"},
+		"half a pair in JSON":          {JSON, `{"a":{"b":"\ud800"}}`, "a.b"},
+		"bytes that are no text":       {JSON, "{\"a\":\"\xff\"}", "a "},
+		"a large integer in the text":  {JSON, `{"manifest":"a: 9223372036854775808"}`, "a in line 1"},
+		"bytes that are no text, YAML": {YAML, "a: \xff\n", "line"},
+	} {
+		_, err := Parse(tc.contentType, []byte(tc.body))
+		if err == nil || envelope.As(err).Code != 42200 || !strings.Contains(envelope.As(err).Message, tc.place) {
+			t.Errorf("%s: %v, want 42200 at %s", name, err, tc.place)
+		}
+	}
+	for name, body := range map[string]string{
+		"all different": "1: a\n2: b\nyes: c\nno: d\n'x': e\n", "a merge": "a: &a {b: 1, c: 2}\nd:\n  <<: *a\n  e: 3\n", "int64": "a: 9223372036854775807\n",
+		"a float": "a: 0.1\nb: 1e3\nc: 1.50\n", "a large number as text": "a: '18446744073709551616'\n", "octal": "mode: 0644\n", "a version": "v: 1.2.3\n",
+	} {
+		if _, err := Parse(YAML, []byte(body)); err != nil {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
+}

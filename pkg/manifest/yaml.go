@@ -37,7 +37,7 @@ func check(body []byte) error {
 	case e.size > maxBytes:
 		return unparseable("with its aliases resolved the manifest is larger than %d bytes", maxBytes)
 	}
-	return nil
+	return (&lossy{keys: map[string]string{}}).check(&document)
 }
 
 func empty(document *yaml.Node) bool {

@@ -5,6 +5,7 @@ package routes
 
 import (
 	"bytes"
+	"cmp"
 	"errors"
 	"io"
 	"mime"
@@ -15,6 +16,7 @@ import (
 	kjson "sigs.k8s.io/json"
 
 	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
+	"github.com/kubevision-io/kubevision/pkg/lossless"
 )
 
 // maxDepth is how deep arrays and objects of a body may be nested. Kubernetes objects stay far below it.
@@ -101,6 +103,10 @@ func DecodeJSON(body []byte, into any) error {
 	}
 	if Deeper(body, maxDepth) {
 		return envelope.Invalid("body", "the body is nested deeper than %d levels", maxDepth)
+	}
+	if problem := lossless.JSON(body); problem != nil {
+		field := cmp.Or(problem.Path, "body")
+		return envelope.Invalid(field, "%s %s", field, problem.Reason)
 	}
 	strict, err := kjson.UnmarshalStrict(body, into)
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"net"
 	"net/netip"
+	"os"
 	"slices"
 	"strings"
 	"syscall"
@@ -32,24 +33,37 @@ var ErrRefused = errors.New("the address may not be dialled")
 // Policy is which addresses may be dialled: those that are not denied, and those that are allowed in spite of that.
 type Policy struct {
 	Denied, Allowed []netip.Prefix
+	// Self denies the addresses of the program's own network interfaces.
+	Self bool
+	// Host denies the API server of the cluster that the program runs in, which is registered by inCluster.
+	Host bool
+
+	hosts []endpoint
 }
 
-// defaultDenied are addresses of the machine itself and of what is there for it alone, such as a cloud's metadata service, and addresses that
-// are no host's.
+// These stand for addresses that no network in CIDR notation names.
+const (
+	self = "self"
+	host = "host"
+)
+
+// defaultDenied are addresses of the machine itself and of what is there for it alone, such as a cloud's metadata service, the API server of the
+// host, and addresses that are no host's.
 func defaultDenied() []string {
 	return []string{
-		"0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "240.0.0.0/4", "100.100.100.200/32",
+		self, host, "0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "240.0.0.0/4", "100.100.100.200/32",
 		"::/128", "::1/128", "fe80::/10", "ff00::/8", "fd00:ec2::254/128",
 	}
 }
 
-// translated are networks of IPv6 addresses in which there is an IPv4 address, and where it begins: NAT64 (RFC 6052, RFC 8215) and 6to4
-// (RFC 3056). What such an address leads to is decided by the one inside.
+// translated are networks of IPv6 addresses in which there is an IPv4 address, and where it begins: NAT64 (RFC 6052, RFC 8215), 6to4
+// (RFC 3056) and an old form. What such an address leads to is decided by the one inside.
 func translated() map[netip.Prefix]int {
 	return map[netip.Prefix]int{
 		netip.MustParsePrefix("64:ff9b::/96"):   12,
 		netip.MustParsePrefix("64:ff9b:1::/48"): 12,
 		netip.MustParsePrefix("2002::/16"):      2,
+		netip.MustParsePrefix("::/96"):          12, // IPv4-compatible (RFC 4291)
 	}
 }
 
@@ -61,14 +75,16 @@ type Flags struct {
 // AddFlags adds the flags of a policy.
 func (f *Flags) AddFlags(fs *pflag.FlagSet) {
 	fs.StringSliceVar(&f.denied, "cluster-addresses-denied", defaultDenied(),
-		"Networks (CIDR) in which no cluster may be registered, beside those of the host. Add the ranges of Pods and Services that are nobody's business.")
+		"Networks (CIDR) in which no cluster may be registered. \"self\" stands for the addresses of the program's own network interfaces, \"host\" for "+
+			"the API server of the cluster that it runs in. Add the ranges of Pods and Services that are nobody's business.")
 	fs.StringSliceVar(&f.allowed, "cluster-addresses-allowed", nil,
 		"Networks (CIDR) in which clusters may be registered in spite of --cluster-addresses-denied.")
 }
 
 // Policy is what the flags mean.
 func (f *Flags) Policy() (Policy, error) {
-	denied, err := ParseNetworks(f.denied)
+	named := func(value string) bool { return value == self || value == host }
+	denied, err := ParseNetworks(slices.DeleteFunc(slices.Clone(f.denied), named))
 	if err != nil {
 		return Policy{}, fmt.Errorf("--cluster-addresses-denied: %w", err)
 	}
@@ -76,7 +92,8 @@ func (f *Flags) Policy() (Policy, error) {
 	if err != nil {
 		return Policy{}, fmt.Errorf("--cluster-addresses-allowed: %w", err)
 	}
-	return Policy{Denied: denied, Allowed: allowed}, nil
+	p := Policy{Denied: denied, Allowed: allowed, Self: slices.Contains(f.denied, self), Host: slices.Contains(f.denied, host)}
+	return p.withService(os.Getenv("KUBERNETES_SERVICE_HOST")), nil
 }
 
 // ParseNetworks reads networks in CIDR notation.
@@ -92,35 +109,70 @@ func ParseNetworks(values []string) ([]netip.Prefix, error) {
 	return out, nil
 }
 
-// Check is ErrRefused where the address may not be dialled.
+// Check is ErrRefused where the address may not be dialled, whatever the port.
 func (p Policy) Check(address netip.Addr) error {
-	address = address.Unmap().WithZone("")
-	for network, at := range translated() {
-		if network.Contains(address) {
-			inside := address.As16()
-			address = netip.AddrFrom4([4]byte(inside[at : at+4]))
-			break
+	return p.check(netip.AddrPortFrom(address, 0), nil)
+}
+
+func (p Policy) check(to netip.AddrPort, looked []netip.AddrPort) error {
+	refused := false
+	for _, address := range meanings(to.Addr()) {
+		contains := func(n netip.Prefix) bool { return n.Contains(address) }
+		if slices.ContainsFunc(p.Allowed, contains) {
+			continue
 		}
+		refused = refused || slices.ContainsFunc(p.Denied, contains) || p.isHost(address, to.Port(), looked) || (p.Self && own(address))
 	}
-	contains := func(n netip.Prefix) bool { return n.Contains(address) }
-	if slices.ContainsFunc(p.Denied, contains) && !slices.ContainsFunc(p.Allowed, contains) {
+	if refused {
 		return ErrRefused
 	}
 	return nil
 }
 
+// meanings are the addresses that an address may lead to: itself, or the IPv4 address in it, which translators find at one of several places.
+func meanings(address netip.Addr) []netip.Addr {
+	address = address.Unmap().WithZone("")
+	for network, at := range translated() {
+		if network.Contains(address) && !address.IsLoopback() && !address.IsUnspecified() {
+			inside := address.As16()
+			out := []netip.Addr{netip.AddrFrom4([4]byte(inside[at : at+4]))}
+			if network.Bits() == 48 { // RFC 6052 leaves out the eighth byte
+				out = append(out, netip.AddrFrom4([4]byte{inside[6], inside[7], inside[9], inside[10]}))
+			}
+			return out
+		}
+	}
+	return []netip.Addr{address}
+}
+
+// own says whether an address is one of the program's own network interfaces. Where they cannot be listed, each is.
+func own(address netip.Addr) bool {
+	interfaces, err := net.InterfaceAddrs()
+	if err != nil {
+		return true
+	}
+	return slices.ContainsFunc(interfaces, func(a net.Addr) bool {
+		network, err := netip.ParsePrefix(a.String())
+		return err == nil && network.Addr().Unmap().WithZone("") == address
+	})
+}
+
 // Dial makes a connection. The policy is asked about the address that is dialled, after its name was looked up: a name that means another
 // address now than when it was checked gains nothing.
 func (p Policy) Dial(ctx context.Context, network, address string) (net.Conn, error) {
+	if !strings.HasPrefix(network, "tcp") {
+		return nil, ErrRefused
+	}
+	if err := p.CheckServer(address); err != nil {
+		return nil, err
+	}
+	looked := p.lookUp(ctx)
 	d := &net.Dialer{Timeout: timeout, KeepAlive: keepAlive, Control: func(_, to string, _ syscall.RawConn) error {
 		parsed, err := netip.ParseAddrPort(to)
 		if err != nil {
 			return ErrRefused
 		}
-		return p.Check(parsed.Addr())
+		return p.check(parsed, looked)
 	}}
-	if !strings.HasPrefix(network, "tcp") {
-		return nil, ErrRefused
-	}
 	return d.DialContext(ctx, network, address)
 }

@@ -85,3 +85,52 @@ func TestDial(t *testing.T) {
 		t.Errorf("a socket: %v, want it to be refused", err)
 	}
 }
+
+// TestCheckServer: what needs no resolver is refused before anything is dialled, in every spelling.
+func TestCheckServer(t *testing.T) {
+	t.Setenv("KUBERNETES_SERVICE_HOST", "10.96.0.1")
+	p := policy(t).WithHost("https://192.0.2.10:6443").WithHost("https://API.host.example/x")
+	for _, refused := range []string{
+		"127.0.0.1", "127.1", "127.0.1", "0x7f.1", "0x7f000001", "2130706433", "0177.0.0.1", "017700000001", "127.1.", "[::1]", "[::ffff:127.0.0.1]",
+		"[64:ff9b::7f00:1]", "[64:ff9b:1:7f00:0:100::]", "[::127.0.0.1]", "0", "0.0", "0xa9fea9fe", "169.254.169.254:80", "localhost", "LOCALHOST.",
+		"a.localhost:6443", "localhost.localdomain", "10.96.0.1", "10.96.0.1:6443", "[::ffff:10.96.0.1]", "0x0a600001", "192.0.2.10:6443",
+		"kubernetes.default.svc", "kubernetes:443", "api.host.example", "api.host.example.:443", "224.0.0.1",
+	} {
+		if err := p.CheckServer(refused); !errors.Is(err, ErrRefused) {
+			t.Errorf("%s: %v, want it to be refused", refused, err)
+		}
+	}
+	for _, allowed := range []string{
+		"192.0.2.10:7443", "10.96.0.2", "api.host.example:6443", "member.example", "kubernetes.example", "[2001:db8::1]:6443", "127.example", "1.2.3.4.5",
+	} {
+		if err := p.CheckServer(allowed); err != nil {
+			t.Errorf("%s: %v", allowed, err)
+		}
+	}
+	excepted := policy(t, "--cluster-addresses-allowed=10.96.0.1/32,127.0.0.0/8")
+	for _, allowed := range []string{"10.96.0.1", "localhost", "127.1"} {
+		if err := excepted.CheckServer(allowed); err != nil {
+			t.Errorf("%s, which is allowed: %v", allowed, err)
+		}
+	}
+}
+
+// TestOwnAddresses are refused, whatever network they are in, unless the list of what is denied leaves them out.
+func TestOwnAddresses(t *testing.T) {
+	interfaces, err := net.InterfaceAddrs()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, i := range interfaces {
+		own, err := netip.ParsePrefix(i.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := policy(t, "--cluster-addresses-denied=self").Check(own.Addr()); !errors.Is(err, ErrRefused) {
+			t.Errorf("%s: %v, want it to be refused", own, err)
+		}
+		if err := policy(t, "--cluster-addresses-denied=203.0.113.0/24").Check(own.Addr()); err != nil {
+			t.Errorf("%s, which is not denied: %v", own, err)
+		}
+	}
+}

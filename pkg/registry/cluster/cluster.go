@@ -20,6 +20,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
 	"github.com/kubevision-io/kubevision/pkg/authorization"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
+	"github.com/kubevision-io/kubevision/pkg/clusters/dial"
 	"github.com/kubevision-io/kubevision/pkg/registry/manage"
 )
 
@@ -33,6 +34,8 @@ type Endpoints struct {
 	Host *manage.Host
 	// Examine looks at a cluster.
 	Examine func(ctx context.Context, name string) (clusters.Examination, error)
+	// Policy says where clusters may be.
+	Policy dial.Policy
 }
 
 // Routes are the routes of the endpoints.

@@ -5,6 +5,7 @@ package cluster
 
 import (
 	"errors"
+	"net/url"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -26,12 +27,12 @@ const (
 )
 
 // create registers a cluster, and makes the Secret with its kubeconfig, or neither.
-func (*Endpoints) create(r *routes.Request, a *manage.Caller) (routes.Result, error) {
+func (e *Endpoints) create(r *routes.Request, a *manage.Caller) (routes.Result, error) {
 	var body dashboardv1alpha1.CreateClusterRequest
 	if err := r.ReadJSON(&body); err != nil {
 		return routes.Result{}, err
 	}
-	if err := checkNew(&body); err != nil {
+	if err := e.checkNew(&body); err != nil {
 		return routes.Result{}, err
 	}
 	c := &kubevisionv1alpha1.KubeVisionCluster{}
@@ -51,7 +52,7 @@ func (*Endpoints) create(r *routes.Request, a *manage.Caller) (routes.Result, er
 	return routes.Result{Data: describe(c, true)}, nil
 }
 
-func checkNew(body *dashboardv1alpha1.CreateClusterRequest) error {
+func (e *Endpoints) checkNew(body *dashboardv1alpha1.CreateClusterRequest) error {
 	if err := routes.CheckSubdomain("name", body.Name); err != nil {
 		return err
 	}
@@ -65,19 +66,28 @@ func checkNew(body *dashboardv1alpha1.CreateClusterRequest) error {
 	case body.AuthType == dashboardv1alpha1.AuthTypeInCluster:
 		return nil
 	case body.AuthType == dashboardv1alpha1.AuthTypeKubeconfig:
-		return checkKubeconfig(body.Kubeconfig)
+		return e.checkKubeconfig(body.Kubeconfig)
 	default:
 		return envelope.Invalid("authType", "authType must be %s or %s", dashboardv1alpha1.AuthTypeKubeconfig, dashboardv1alpha1.AuthTypeInCluster)
 	}
 }
 
 // checkKubeconfig names the fields that are refused, and never what is in them.
-func checkKubeconfig(text string) error {
+func (e *Endpoints) checkKubeconfig(text string) error {
 	if text == "" {
 		return envelope.Required(field)
 	}
-	if _, err := kubeconfig.Parse([]byte(text)); err != nil {
+	k, err := kubeconfig.Parse([]byte(text))
+	if err != nil {
 		return envelope.Invalid(field, "%s", err.Error()).Because(errors.New("kubeconfig refused"))
+	}
+	server, err := url.Parse(k.Server)
+	if err == nil {
+		err = e.Policy.CheckServer(server.Host)
+	}
+	if err != nil {
+		return envelope.Invalid(field, "clusters[].cluster.server is at an address that KubeVision may not connect to; "+
+			"an operator can allow it with --cluster-addresses-allowed").Because(err)
 	}
 	return nil
 }

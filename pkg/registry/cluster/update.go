@@ -21,13 +21,13 @@ import (
 )
 
 // update changes what is given of the registration, and the kubeconfig, or nothing.
-func (*Endpoints) update(r *routes.Request, a *manage.Caller) (routes.Result, error) {
+func (e *Endpoints) update(r *routes.Request, a *manage.Caller) (routes.Result, error) {
 	var body dashboardv1alpha1.UpdateClusterRequest
 	if err := r.ReadJSON(&body); err != nil {
 		return routes.Result{}, err
 	}
 	if body.Kubeconfig != nil {
-		if err := checkKubeconfig(*body.Kubeconfig); err != nil {
+		if err := e.checkKubeconfig(*body.Kubeconfig); err != nil {
 			return routes.Result{}, err
 		}
 	}

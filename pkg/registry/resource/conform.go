@@ -41,7 +41,7 @@ func (m manifestObject) metadata() manifestObject {
 }
 
 // parsedBytes is how many bytes of memory a byte of YAML takes while it is parsed.
-const parsedBytes = 20
+const parsedBytes = 48
 
 // readManifest reads the body, and the target that both the URL and the body are about.
 func readManifest(r *routes.Request, caller *clusters.Caller, verb string) (target.Target, manifestObject, error) {

@@ -4,8 +4,10 @@
 package members
 
 import (
+	"compress/gzip"
 	"context"
 	"errors"
+	"io"
 	"maps"
 	"net/http"
 	"slices"
@@ -144,6 +146,17 @@ func TestHostileMember(t *testing.T) {
 		}, wire.Unreachable},
 		"unauthorized": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) }, wire.Unreachable},
 		"cut":          {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, wire.Unreachable},
+		"one large object": {func(w http.ResponseWriter, _ *http.Request) {
+			pour(w, `{"items":[{"metadata":{"name":"x`, "x", `"}}]}`, 64<<20)
+		}, wire.Unreachable},
+		"an endless list": {func(w http.ResponseWriter, _ *http.Request) {
+			pour(w, `{"items":[{"metadata":{}}`, `,{"metadata":{}}`, `]}`, 512<<20)
+		}, wire.TooManyRequests},
+		"a large error": {func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			w.WriteHeader(http.StatusUnprocessableEntity)
+			pour(w, `{"kind":"Status","apiVersion":"v1","message":"`, "x", `"}`, 64<<20)
+		}, wire.Unreachable},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s.answer(podsPath, test.answer)
@@ -157,6 +170,19 @@ func TestHostileMember(t *testing.T) {
 		t.Errorf("%d requests followed a redirect", n)
 	}
 	p.becomes(t, fixture.Patience, c.Name, path, wire.OK)
+}
+
+// pour answers with a text in which one part stands again and again, so many bytes of it, compressed as it would be on the way from far away.
+func pour(w http.ResponseWriter, begin, again, end string, size int) {
+	w.Header().Set("Content-Encoding", "gzip")
+	compressed := gzip.NewWriter(w)
+	defer func() { _ = compressed.Close() }()
+	const piece = 1 << 20
+	_, err := io.WriteString(compressed, begin)
+	for written := 0; written < size && err == nil; written += piece {
+		_, err = io.WriteString(compressed, strings.Repeat(again, piece/len(again)))
+	}
+	_, _ = io.WriteString(compressed, end)
 }
 
 // TestRefusedAddress: where a policy does not allow it, nothing is dialled, by whichever name.

@@ -1,0 +1,144 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package manifest
+
+import (
+	"encoding/json"
+	"errors"
+	"regexp"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+	sigsyaml "sigs.k8s.io/yaml"
+
+	"github.com/kubevision-io/kubevision/pkg/lossless"
+)
+
+const (
+	binaryTag = "!!binary"
+	mergeKey  = "<<"
+	// maxKeyShown is the longest key that an error names.
+	maxKeyShown = 64
+)
+
+var (
+	// yamlInteger and yamlFloat are numbers in decimal notation, as YAML 1.1 writes them.
+	yamlInteger = regexp.MustCompile(`^[-+]?(0|[1-9][0-9_]*)$`)
+	yamlFloat   = regexp.MustCompile(`^[-+]?(\.[0-9]+|[0-9][0-9_]*(\.[0-9_]*)?)([eE][-+]?[0-9]+)?$`)
+	// perhapsTyped are keys that need not be strings: numbers, and what YAML 1.1 takes for true, false and nothing.
+	perhapsTyped = regexp.MustCompile(`^([-+.0-9~].*|[yY]|[nN]|(?i:yes|no|on|off|true|false|null))$`)
+)
+
+// lossy refuses what would be changed without a word: keys that become the same key of JSON, numbers that lose digits, and bytes that are no text.
+// It looks at the tree before aliases are resolved.
+type lossy struct {
+	keys map[string]string
+	path []string
+}
+
+func (l *lossy) check(n *yaml.Node) error {
+	switch n.Kind {
+	case yaml.MappingNode:
+		return l.checkMapping(n)
+	case yaml.ScalarNode:
+		return l.checkScalar(n)
+	case yaml.DocumentNode, yaml.SequenceNode:
+		for _, child := range n.Content {
+			if err := l.check(child); err != nil {
+				return err
+			}
+		}
+	case yaml.AliasNode: // what it stands for is looked at where it is
+	}
+	return nil
+}
+
+func (l *lossy) checkMapping(n *yaml.Node) error {
+	lines := make(map[string]int, len(n.Content)/2)
+	for i := 0; i+1 < len(n.Content); i += 2 {
+		key, value := n.Content[i], n.Content[i+1]
+		name, err := l.name(key)
+		if err != nil {
+			return unparseable("the manifest is not valid YAML: error near line %d", key.Line)
+		}
+		first, twice := lines[name]
+		merged := name == mergeKey && key.Tag == "!!merge"
+		if twice && !merged {
+			return unparseable("the manifest is not valid YAML: key %q in line %d is the same as in line %d", shown(name), key.Line, first)
+		}
+		lines[name] = key.Line
+		l.path = append(l.path, name)
+		if err := l.check(value); err != nil {
+			return err
+		}
+		l.path = l.path[:len(l.path)-1]
+	}
+	return nil
+}
+
+func (l *lossy) checkScalar(n *yaml.Node) error {
+	reason := ""
+	switch text := strings.ReplaceAll(n.Value, "_", ""); {
+	case n.ShortTag() == binaryTag:
+		reason = "is binary, which JSON has no form for: send it as base64 text"
+	case n.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) != 0 && n.Style&yaml.TaggedStyle == 0:
+	case yamlInteger.MatchString(n.Value):
+		reason = lossless.Number(text)
+	case yamlFloat.MatchString(n.Value) && strings.ContainsAny(n.Value, ".eE"):
+		reason = lossless.Number(text)
+	}
+	if reason != "" {
+		return unparseable("%s in line %d %s", shown(strings.Join(l.path, ".")), n.Line, reason)
+	}
+	return nil
+}
+
+func shown(name string) string { return name[:min(len(name), maxKeyShown)] }
+
+// name is the key of JSON that a key becomes.
+func (l *lossy) name(key *yaml.Node) (string, error) {
+	if key.Kind == yaml.AliasNode && key.Alias != nil {
+		key = key.Alias
+	}
+	quoted := key.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) != 0
+	tagged := key.Style&yaml.TaggedStyle != 0
+	switch {
+	case key.Kind != yaml.ScalarNode:
+		return "", errors.New("a key is no scalar")
+	case tagged:
+		return l.converted(key.Tag + " " + quote(key.Value))
+	case quoted || !perhapsTyped.MatchString(key.Value):
+		return key.Value, nil
+	default:
+		return l.converted(key.Value)
+	}
+}
+
+func quote(text string) string {
+	encoded, err := json.Marshal(text)
+	if err != nil { // a string is always JSON
+		return `""`
+	}
+	return string(encoded)
+}
+
+// converted asks the library, which reads YAML as kubectl does.
+func (l *lossy) converted(key string) (string, error) {
+	if name, ok := l.keys[key]; ok {
+		return name, nil
+	}
+	converted, err := sigsyaml.YAMLToJSON([]byte(key + ": 0\n"))
+	if err != nil {
+		return "", errors.New("a key has no form in JSON")
+	}
+	var object map[string]json.RawMessage
+	if err := json.Unmarshal(converted, &object); err != nil || len(object) != 1 {
+		return "", errors.New("a key has no form in JSON")
+	}
+	for name := range object {
+		l.keys[key] = name
+		return name, nil
+	}
+	return "", nil
+}

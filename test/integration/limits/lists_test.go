@@ -1,0 +1,86 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package limits
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	"golang.org/x/sync/errgroup"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kubevision-io/kubevision/test/conformance/wire"
+)
+
+const (
+	large = 700 << 10
+	// mostMiB is what the server may hold under any of these floods: half of its limit, and what the kernel takes late.
+	mostMiB = 640
+)
+
+// stored makes ConfigMaps of a size.
+func stored(t *testing.T, prefix string, count, size int) string {
+	t.Helper()
+	ns := set().Namespace(t, prefix)
+	value := strings.Repeat("0123456789abcdef", size/16)
+	var all errgroup.Group
+	all.SetLimit(8)
+	for n := range count {
+		all.Go(func() error {
+			return env.Client.Create(t.Context(), &corev1.ConfigMap{
+				ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: fmt.Sprintf("large-%d", n)}, Data: map[string]string{"value": value},
+			})
+		})
+	}
+	if err := all.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	return ns
+}
+
+// TestManyLargeLists of one user at once fail for that user, and for nobody else.
+func TestManyLargeLists(t *testing.T) {
+	ns := stored(t, "lists", 43, large) // 30 MB
+	for name, tc := range map[string]struct {
+		query  string
+		atOnce int
+	}{
+		"lists": {"", 24}, "sorted": {"?sortBy=age", 24}, "sorted pages": {"?sortBy=name&limit=5", 48}, "searched": {"?q=large", 48},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := replica(t)
+			greedy, other := token(t, r, "dev", ns), token(t, r, "dev", ns)
+			path := "/clusters/" + host + "/namespaces/" + ns + "/resources/configmaps"
+			done := make(chan map[int]int)
+			go func() {
+				done <- flood(t, client(t), 1, get(r.Endpoint(), path+"?limit=3", other))
+			}()
+			codes := flood(t, client(t), tc.atOnce, get(r.Endpoint(), path+tc.query, greedy))
+			beside := <-done
+			survives(t, r, mostMiB)
+			if codes[wire.OK] == 0 {
+				t.Error("no list of the greedy user was answered")
+			}
+			if beside[wire.OK] == 0 || beside[wire.TooManyRequests] > 0 {
+				t.Errorf("the other user's lists: %v", beside)
+			}
+		})
+	}
+}
+
+// TestManySmallObjects are a list of many objects, of which each has its own cost.
+func TestManySmallObjects(t *testing.T) {
+	ns := stored(t, "small", 1500, 6<<10)
+	r := replica(t)
+	path := "/clusters/" + host + "/namespaces/" + ns + "/resources/configmaps"
+	for _, query := range []string{"", "?sortBy=age"} {
+		codes := flood(t, client(t), 48, get(r.Endpoint(), path+query, token(t, r, "dev", ns)))
+		if codes[wire.OK] == 0 {
+			t.Errorf("%q: no list was answered", query)
+		}
+	}
+	survives(t, r, mostMiB)
+}
