@@ -59,7 +59,7 @@ func TestListErrorKeepsTheFinalizer(t *testing.T) {
 			r := &Reconciler{
 				Client: host, Recorder: events.NewFakeRecorder(10), Clock: clock.RealClock{},
 				Targets: target.NewRegistry(&target.Cluster{
-					ID: "host", Writer: writer, Impersonator: &impersonation.Keeper{Reader: host, Writer: writer},
+					ID: "host", Writer: writer, Impersonator: &impersonation.Keeper{Source: impersonation.NewSource(host), Writer: writer},
 				}, scheme, host, dial.Policy{}),
 			}
 			result, err := r.Reconcile(t.Context(), ctrl.Request{NamespacedName: client.ObjectKeyFromObject(c)})
