@@ -56,11 +56,12 @@ func TestListErrorKeepsTheFinalizer(t *testing.T) {
 					},
 				}).Build()
 			writer := &owned.Writer{Client: host, Live: host}
+			named := impersonation.NewSource(host)
 			r := &Reconciler{
 				Client: host, Recorder: events.NewFakeRecorder(10), Clock: clock.RealClock{},
 				Targets: target.NewRegistry(&target.Cluster{
-					ID: "host", Writer: writer, Impersonator: &impersonation.Keeper{Source: impersonation.NewSource(host), Writer: writer},
-				}, scheme, host, dial.Policy{}),
+					ID: "host", Writer: writer, Impersonator: &impersonation.Keeper{Source: named, Writer: writer},
+				}, scheme, host, named, dial.Policy{}),
 			}
 			result, err := r.Reconcile(t.Context(), ctrl.Request{NamespacedName: client.ObjectKeyFromObject(c)})
 			if err != nil || result.RequeueAfter == 0 {
