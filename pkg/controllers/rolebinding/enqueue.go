@@ -7,6 +7,7 @@ import (
 	"context"
 	"slices"
 
+	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/client-go/util/workqueue"
@@ -115,12 +116,33 @@ func (r *Reconciler) onMember(ctx context.Context, o client.Object) []reconcile.
 	case o == nil:
 		return append(r.all(ctx, nil), r.orphaned(ctx)...)
 	case !isMetadata:
-		return nil
+		return r.boundToOwnRole(ctx, o)
 	case m.Kind == "Namespace":
 		return r.inNamespaces(ctx, o)
 	default:
 		return r.boundToRole(ctx, m)
 	}
+}
+
+// ownRoles enqueues the bindings of a built-in role that has appeared, is gone, or is somebody else's from now on. The cache of what
+// is KubeVision's loses one that has changed its owner.
+func (r *Reconciler) ownRoles() handler.EventHandler {
+	add := func(ctx context.Context, q queue, o client.Object) {
+		for _, request := range r.boundToOwnRole(ctx, o) {
+			q.Add(request)
+		}
+	}
+	return handler.Funcs{
+		CreateFunc: func(ctx context.Context, e event.CreateEvent, q queue) { add(ctx, q, e.Object) },
+		DeleteFunc: func(ctx context.Context, e event.DeleteEvent, q queue) { add(ctx, q, e.Object) },
+	}
+}
+
+func (r *Reconciler) boundToOwnRole(ctx context.Context, o client.Object) []reconcile.Request {
+	if _, ok := o.(*rbacv1.ClusterRole); !ok || o.GetLabels()[names.ComponentLabel] == "" {
+		return nil
+	}
+	return r.boundToRole(ctx, o)
 }
 
 func onMadeObject(_ context.Context, o client.Object) []reconcile.Request {
@@ -155,9 +177,9 @@ func (r *Reconciler) inNamespaces(ctx context.Context, namespace client.Object) 
 }
 
 // boundToRole are the bindings of a ClusterRole that has appeared or gone.
-func (r *Reconciler) boundToRole(ctx context.Context, role *metav1.PartialObjectMetadata) []reconcile.Request {
+func (r *Reconciler) boundToRole(ctx context.Context, role client.Object) []reconcile.Request {
 	return r.those(ctx, func(b *kubevisionv1alpha1.KubeVisionRoleBinding) bool {
-		return slices.Contains(bindings.ClusterRoles(b.Spec.RoleRef), role.Name)
+		return slices.Contains(bindings.ClusterRoles(b.Spec.RoleRef), role.GetName())
 	})
 }
 
