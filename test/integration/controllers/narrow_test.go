@@ -106,7 +106,7 @@ func TestRevocationThatFails(t *testing.T) {
 	guard(t)
 	host(t)
 	one, two := newUser(t, ""), newUser(t, "")
-	b := newBinding(t, kubevisionv1alpha1.RoleAdmin, nil, toUser(one.Name), toUser(two.Name))
+	b := newBinding(t, kubevisionv1alpha1.RoleReadonly, nil, toUser(one.Name), toUser(two.Name))
 	awaitReady(t, b)
 	name := "kubevision:binding:" + b.Name
 	refuse(t, "clusterrolebindings", `object != null && object.metadata.name == "`+name+`"`, "false", admissionregistrationv1.Update)
