@@ -42,7 +42,8 @@ const (
 	unwatchedPeriod = 5 * time.Second
 	// failedPeriod is after what a member refused, or did not answer, and while a budget is spent.
 	failedPeriod = 15 * time.Second
-	// nextTurn is the pause before the next turn of a binding with objects left, in which the cache learns of the last ones.
+	// nextTurn is the pause before the next turn of a binding with objects left, in which the cache learns of the last
+	// ones.
 	nextTurn = 50 * time.Millisecond
 	// concurrency lets bindings on clusters that answer slowly be waited for while others are looked at.
 	concurrency = 8

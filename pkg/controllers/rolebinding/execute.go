@@ -23,16 +23,17 @@ import (
 const (
 	// parallelTargets are given to at once for one binding.
 	parallelTargets = 8
-	// parallelDeletes and parallelWrites are made at once on one cluster for one binding: more, where rights are taken away.
+	// parallelDeletes and parallelWrites are made at once on one cluster for one binding: more, where rights are taken
+	// away.
 	parallelDeletes = 8
 	parallelWrites  = 4
 	// turn is how many objects are written on one cluster before other bindings have their turn.
 	turn = 64
 )
 
-// execute takes away from every cluster what is no longer granted, and gives afterwards: on no cluster does the former wait for
-// the latter. It lets the subjects use the clusters last. A failure on a member is noted in its grant and stops nothing elsewhere;
-// the error is the host's.
+// execute takes away from every cluster what is no longer granted, and gives afterwards: on no cluster does the former
+// wait for the latter. It lets the subjects use the clusters last. A failure on a member is noted in its grant and
+// stops nothing elsewhere; the error is the host's.
 func (r *Reconciler) execute(ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan) error {
 	host := r.Targets.Host()
 	all := p.view.All()
@@ -82,8 +83,9 @@ func (r *Reconciler) execute(ctx context.Context, b *kubevisionv1alpha1.KubeVisi
 	return nil
 }
 
-// give makes a cluster what the plan says, for one turn. RoleBindings do not stand on each other, and what fails in a namespace,
-// where others than administrators may have made an object of that name, does not keep the subjects from the rest.
+// give makes a cluster what the plan says, for one turn. RoleBindings do not stand on each other, and what fails in a
+// namespace, where others than administrators may have made an object of that name, does not keep the subjects from the
+// rest.
 func (r *Reconciler) give(ctx context.Context, g *grant) error {
 	if err := g.target.Impersonator.Ensure(ctx); err != nil {
 		return err

@@ -140,8 +140,8 @@ func TestRevocationThatFails(t *testing.T) {
 	})
 }
 
-// The names to impersonate do not fit into one role that etcd takes: bindings with as many and as long subjects as may be, by
-// somebody who may bind readonly only.
+// The names to impersonate do not fit into one role that etcd takes: bindings with as many and as long subjects as may
+// be, by somebody who may bind readonly only.
 func TestMoreNamesThanOneRoleHolds(t *testing.T) {
 	guard(t)
 	host(t)
