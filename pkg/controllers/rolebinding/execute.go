@@ -99,22 +99,23 @@ func (r *Reconciler) give(ctx context.Context, g *grant) error {
 			if err := g.target.Writer.Apply(ctx, o); err != nil {
 				return err
 			}
-		case len(inNamespaces) == turn:
-			g.waiting++
 		default:
 			inNamespaces = append(inNamespaces, o)
 		}
 	}
-	var left atomic.Int64
+	var left, written atomic.Int64 // what fails takes no part of the turn, or it would keep others from theirs for good
 	failed := newFailures()
 	err := fanout.Each(ctx, len(inNamespaces), parallelWrites, func(ctx context.Context, i int) error {
-		if r.revoking.on(g.target.ID) {
+		if written.Load() >= turn || r.revoking.on(g.target.ID) {
 			left.Add(1)
 			return nil
 		}
 		err := g.target.Writer.Apply(ctx, inNamespaces[i])
 		if !apierrors.IsNotFound(err) && !apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
 			failed.add(err) // the namespace is there still
+		}
+		if err == nil {
+			written.Add(1)
 		}
 		return nil
 	})
