@@ -88,8 +88,8 @@ func SelectsEveryCluster(t kubevisionv1alpha1.ClusterTargets) bool {
 	return t.Selector != nil && len(t.Selector.MatchLabels) == 0 && len(t.Selector.MatchExpressions) == 0
 }
 
-// NamespaceSelection returns a function that says whether the targets include a namespace of that name and labels. It reads the
-// selector once, for many namespaces.
+// NamespaceSelection returns a function that says whether the targets include a namespace of that name and labels. It
+// reads the selector once, for many namespaces.
 func NamespaceSelection(t *kubevisionv1alpha1.NamespaceTargets) (func(name string, namespaceLabels labels.Set) bool, error) {
 	if t.Selector == nil {
 		return func(name string, _ labels.Set) bool { return slices.Contains(t.Names, name) }, nil

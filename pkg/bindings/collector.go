@@ -27,7 +27,8 @@ type collector struct {
 	undo []func()
 }
 
-// newCollector indexes the users once: a look at all of them for each subject would cost seconds of CPU at some thousands.
+// newCollector indexes the users once: a look at all of them for each subject would cost seconds of CPU at some
+// thousands.
 func newCollector(
 	all []kubevisionv1alpha1.KubeVisionRoleBinding, users []kubevisionv1alpha1.KubeVisionUser, budget int,
 ) *collector {

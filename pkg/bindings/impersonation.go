@@ -29,7 +29,8 @@ type Impersonation struct {
 	ServiceAccounts sets.Set[types.NamespacedName]
 }
 
-// ImpersonationBudget bounds the names in an Impersonation, in bytes. At 20 characters a name it is about 600,000 users.
+// ImpersonationBudget bounds the names in an Impersonation, in bytes. At 20 characters a name it is about 600,000
+// users.
 const ImpersonationBudget = 16 << 20
 
 const (
@@ -39,9 +40,9 @@ const (
 	accountNamespaceBytes = 2 << 10
 )
 
-// ImpersonationOf collects the names in the subjects of bindings. A KubeVision group stands for the KubeVisionUsers in it; a
-// Kubernetes group, whose members are not known here, for identity.GroupMember. Bindings spend the budget in the order of their
-// creation; ImpersonationOf leaves out those whose names do not fit any more, and returns their UIDs.
+// ImpersonationOf collects the names in the subjects of bindings. A KubeVision group stands for the KubeVisionUsers in
+// it; a Kubernetes group, whose members are not known here, for identity.GroupMember. Bindings spend the budget in the
+// order of their creation; ImpersonationOf leaves out those whose names do not fit any more, and returns their UIDs.
 func ImpersonationOf(
 	all []kubevisionv1alpha1.KubeVisionRoleBinding, users []kubevisionv1alpha1.KubeVisionUser, budget int,
 ) (Impersonation, sets.Set[types.UID]) {

@@ -39,7 +39,8 @@ func longUsers(prefix string, count int) []kubevisionv1alpha1.Subject {
 	return out
 }
 
-// A binding whose names do not fit is left out as a whole, whatever comes first in the list; a younger one that fits is not.
+// A binding whose names do not fit is left out as a whole, whatever comes first in the list; a younger one that fits is
+// not.
 func TestImpersonationBudget(t *testing.T) {
 	account := []kubevisionv1alpha1.Subject{{Kind: kubevisionv1alpha1.SubjectServiceAccount, Namespace: "ci", Name: "bot"}}
 	all := bindingsOf(longUsers("first", 10), longUsers("second", 11), longUsers("third", 5), longUsers("first", 10), account)

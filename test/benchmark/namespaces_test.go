@@ -28,8 +28,8 @@ const (
 	wholeClusterBindings = 50
 )
 
-// BenchmarkWholeClusterBindings binds dev in the whole cluster many times, with many namespaces, and measures what that takes: a
-// RoleBinding for each binding in each namespace.
+// BenchmarkWholeClusterBindings binds dev in the whole cluster many times, with many namespaces, and measures what that
+// takes: a RoleBinding for each binding in each namespace.
 func BenchmarkWholeClusterBindings(b *testing.B) {
 	set().HostCluster(b, host)
 	pid := env.KubeVision.ControllerManager().PID()

@@ -90,8 +90,8 @@ func (a *Admin) ensure(ctx context.Context) error {
 	return a.setState(ctx, done)
 }
 
-// objects are the password, the user and the binding. The password comes first: a user never waits for it.
-// checkOwn fails unless an object that is there already was made by an earlier attempt. The user must not get somebody else's
+// objects are the password, the user and the binding. The password comes first: a user never waits for it. checkOwn
+// fails unless an object that is there already was made by an earlier attempt. The user must not get somebody else's
 // password, nor somebody else's user the binding.
 func (a *Admin) checkOwn(ctx context.Context, o client.Object) error {
 	if err := a.Live.Get(ctx, client.ObjectKeyFromObject(o), o); err != nil {

@@ -30,10 +30,10 @@ const (
 	rolesComponent = "roles"
 )
 
-// builtInRoles returns the ClusterRoles behind the built-in roles. The cluster itself aggregates all but admin from its own
-// view, edit and admin rules, which CustomResourceDefinitions extend, and from ClusterRoles with the label
-// kubevision.io/aggregate-to-<role>. The roles dev-cluster and ops-cluster hold in protected namespaces too, and therefore have
-// view rules and rules for resources without a namespace only.
+// builtInRoles returns the ClusterRoles behind the built-in roles. The cluster itself aggregates all but admin from its
+// own view, edit and admin rules, which CustomResourceDefinitions extend, and from ClusterRoles with the label
+// kubevision.io/aggregate-to-<role>. The roles dev-cluster and ops-cluster hold in protected namespaces too, and
+// therefore have view rules and rules for resources without a namespace only.
 func builtInRoles() []*rbacv1.ClusterRole {
 	readNodes := rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"nodes", "persistentvolumes", "namespaces"}, Verbs: reading()}
 	return []*rbacv1.ClusterRole{
@@ -45,8 +45,8 @@ func builtInRoles() []*rbacv1.ClusterRole {
 		aggregated(kubevisionv1alpha1.RoleReadonly, "view"),
 		aggregated(devCluster, "view"),
 		aggregated(opsCluster, "view"),
-		// The cluster's own view, edit and admin rules leave out resources without a namespace. These rules show them to
-		// subjects whose role holds in the whole cluster; in a RoleBinding they have no effect.
+		// The cluster's own view, edit and admin rules leave out resources without a namespace. These rules show them
+		// to subjects whose role holds in the whole cluster; in a RoleBinding they have no effect.
 		clusterRole("kubevision:aggregate-cluster-view",
 			map[string]string{
 				kubevisionAggregate + kubevisionv1alpha1.RoleReadonly: "true",

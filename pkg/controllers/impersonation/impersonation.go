@@ -49,9 +49,9 @@ type pass struct {
 	err  error
 }
 
-// Ensure lets the account impersonate the names in role bindings: it takes away before it gives. Of many callers at once, one
-// does it for all. A Role of somebody else in a namespace keeps the account from acting for the ServiceAccounts there, and from
-// nothing else; Ensure logs it and returns no error.
+// Ensure lets the account impersonate the names in role bindings: it takes away before it gives. Of many callers at
+// once, one does it for all. A Role of somebody else in a namespace keeps the account from acting for the
+// ServiceAccounts there, and from nothing else; Ensure logs it and returns no error.
 func (k *Keeper) Ensure(ctx context.Context) error {
 	p, mine := k.join()
 	if !mine {
@@ -129,7 +129,8 @@ func (k *Keeper) give(ctx context.Context, role, binding client.Object) error {
 	return k.Writer.Apply(ctx, binding)
 }
 
-// giveIn leaves out a namespace that does not exist yet, that soon exists no more, or in which the role is somebody else's.
+// giveIn leaves out a namespace that does not exist yet, that soon exists no more, or in which the role is somebody
+// else's.
 func (k *Keeper) giveIn(ctx context.Context, s *shard) error {
 	err := k.give(ctx, s.role(), s.roleBinding())
 	switch {
@@ -142,8 +143,8 @@ func (k *Keeper) giveIn(ctx context.Context, s *shard) error {
 	return err
 }
 
-// ensureAccount makes the ServiceAccount. One that somebody else has made must not be able to impersonate anybody: its owner may
-// hold tokens of it.
+// ensureAccount makes the ServiceAccount. One that somebody else has made must not be able to impersonate anybody: its
+// owner may hold tokens of it.
 func (k *Keeper) ensureAccount(ctx context.Context) error {
 	if err := k.ensureNamespace(ctx); err != nil {
 		return err

@@ -59,8 +59,8 @@ func (p *placed) all() []client.Object {
 	return out
 }
 
-// narrow removes from each role the names that are not desired in any role. It leaves names in a role that does not desire them
-// any more but another one does, so that a user whose name moves is not refused meanwhile.
+// narrow removes from each role the names that are not desired in any role. It leaves names in a role that does not
+// desire them any more but another one does, so that a user whose name moves is not refused meanwhile.
 func (k *Keeper) narrow(ctx context.Context, desired *Desired) error {
 	found, err := k.read(ctx)
 	if err != nil {

@@ -46,8 +46,9 @@ type shard struct {
 	entries []entry
 }
 
-// split distributes names over as many shards as they need. A shard that is full is halved by the next bit of the names' hashes:
-// a name stays where it is while others come and go, and nobody can choose names that all fall into one shard for good.
+// split distributes names over as many shards as they need. A shard that is full is halved by the next bit of the
+// names' hashes: a name stays where it is while others come and go, and nobody can choose names that all fall into one
+// shard for good.
 func split(entries []entry, namespace string) []*shard {
 	slices.SortFunc(entries, func(a, b entry) int { return cmp.Or(cmp.Compare(a.resource, b.resource), cmp.Compare(a.name, b.name)) })
 	return halve(&shard{namespace: namespace, entries: entries})

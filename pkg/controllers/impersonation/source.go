@@ -19,8 +19,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/bindings"
 )
 
-// Source reads the names that role bindings let the account impersonate. It computes them once for each change of bindings or
-// users, for all clusters.
+// Source reads the names that role bindings let the account impersonate. It computes them once for each change of
+// bindings or users, for all clusters.
 type Source struct {
 	// Reader holds the KubeVision objects.
 	Reader client.Reader
@@ -47,8 +47,8 @@ func NewSource(reader client.Reader) *Source {
 	return &Source{Reader: reader, seed: maphash.MakeSeed()}
 }
 
-// Read returns the wanted state as of now. It reads the objects anew and compares what identifies them: an event handler that
-// marks a change could run later than the caller's own.
+// Read returns the wanted state as of now. It reads the objects anew and compares what identifies them: an event
+// handler that marks a change could run later than the caller's own.
 func (s *Source) Read(ctx context.Context) (*Desired, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

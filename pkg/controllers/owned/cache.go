@@ -20,7 +20,8 @@ import (
 // BindingIndex finds RBAC objects in a cache by the KubeVisionRoleBinding that they were made for.
 const BindingIndex = "kubevision.io/role-binding"
 
-// IndexBindings adds BindingIndex to a cache. Without it, each look for the objects of one binding would be one at all objects.
+// IndexBindings adds BindingIndex to a cache. Without it, each look for the objects of one binding would be one at all
+// objects.
 func IndexBindings(ctx context.Context, indexer client.FieldIndexer) error {
 	for _, kind := range []client.Object{&rbacv1.ClusterRole{}, &rbacv1.ClusterRoleBinding{}, &rbacv1.RoleBinding{}} {
 		err := indexer.IndexField(ctx, kind, BindingIndex, func(o client.Object) []string {
@@ -39,8 +40,8 @@ func IndexBindings(ctx context.Context, indexer client.FieldIndexer) error {
 // sharedParts bounds how many different lists of subjects and sets of labels are shared.
 const sharedParts = 1024
 
-// ShareParts returns a transform of RoleBindings for a cache. The RoleBindings of a KubeVisionRoleBinding have the same labels,
-// subjects and names in thousands of namespaces: the cache holds these once.
+// ShareParts returns a transform of RoleBindings for a cache. The RoleBindings of a KubeVisionRoleBinding have the same
+// labels, subjects and names in thousands of namespaces: the cache holds these once.
 func ShareParts() toolscache.TransformFunc {
 	var mu sync.Mutex
 	last := map[string]*rbacv1.RoleBinding{}

@@ -17,9 +17,9 @@ func Matches(existing, desired client.Object) bool {
 	return matches(existing, desired)
 }
 
-// Narrow takes away from an existing RBAC object the rights that the desired one does not give, and gives none. It deletes an
-// object that is not desired at all (nil), that binds another role, or that has no subject left. It returns the object as it is
-// then, or nil.
+// Narrow takes away from an existing RBAC object the rights that the desired one does not give, and gives none. It
+// deletes an object that is not desired at all (nil), that binds another role, or that has no subject left. It returns
+// the object as it is then, or nil.
 func (w *Writer) Narrow(ctx context.Context, existing, desired client.Object) (client.Object, error) {
 	if !ours(existing) {
 		return existing, nil
@@ -69,8 +69,8 @@ func (w *Writer) Find(ctx context.Context, object client.Object) (bool, error) {
 	return true, nil
 }
 
-// narrow returns the desired object without what the existing one lacks, or nil for none, and whether it differs from the
-// existing one.
+// narrow returns the desired object without what the existing one lacks, or nil for none, and whether it differs from
+// the existing one.
 func narrow(existing, desired client.Object) (client.Object, bool) {
 	switch d := desired.(type) {
 	case *rbacv1.ClusterRoleBinding:
@@ -135,8 +135,8 @@ func narrowBinding(sameRole bool, existing, desired []rbacv1.Subject) ([]rbacv1.
 	return kept, len(kept) < len(existing)
 }
 
-// narrowRules returns the rules that give what both the existing and the desired rules give, for rules that differ in their
-// resourceNames only: KubeVision's own have one rule for each resource.
+// narrowRules returns the rules that give what both the existing and the desired rules give, for rules that differ in
+// their resourceNames only: KubeVision's own have one rule for each resource.
 func narrowRules(existing, desired []rbacv1.PolicyRule) ([]rbacv1.PolicyRule, bool) {
 	var kept []rbacv1.PolicyRule
 	changed := false
@@ -159,7 +159,8 @@ func narrowRules(existing, desired []rbacv1.PolicyRule) ([]rbacv1.PolicyRule, bo
 	return kept, changed
 }
 
-// narrowNames returns the names in both lists, where an empty list stands for all names, and whether they are all names.
+// narrowNames returns the names in both lists, where an empty list stands for all names, and whether they are all
+// names.
 func narrowNames(existing, desired []string) (names []string, all bool) {
 	switch {
 	case len(desired) == 0:

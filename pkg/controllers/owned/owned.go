@@ -101,8 +101,8 @@ func (w *Writer) delete(ctx context.Context, object client.Object) error {
 	return nil
 }
 
-// find asks the cluster only about objects that the cache lacks, or holds without the label: who has applied an object, only
-// the cluster knows.
+// find asks the cluster only about objects that the cache lacks, or holds without the label: who has applied an object,
+// only the cluster knows.
 func (w *Writer) find(ctx context.Context, desired client.Object) (client.Object, error) {
 	existing, err := w.cached(ctx, desired)
 	if err != nil || existing != nil {
@@ -138,7 +138,8 @@ func (w *Writer) cached(ctx context.Context, desired client.Object) (client.Obje
 	return existing, nil
 }
 
-// emptyLike returns an object of the kind of another. A copy would not do: decoding into one keeps labels that are not there.
+// emptyLike returns an object of the kind of another. A copy would not do: decoding into one keeps labels that are not
+// there.
 func (w *Writer) emptyLike(desired client.Object) (client.Object, error) {
 	gvk, err := apiutil.GVKForObject(desired, w.Client.Scheme())
 	if err != nil {
@@ -194,8 +195,8 @@ func label(o client.Object) {
 	o.SetLabels(labels)
 }
 
-// ours returns true if the object has the label or, where somebody has taken that off, if KubeVision's field manager has written
-// it. Objects in the cache have the label.
+// ours returns true if the object has the label or, where somebody has taken that off, if KubeVision's field manager
+// has written it. Objects in the cache have the label.
 func ours(o client.Object) bool {
 	return o.GetLabels()[names.ManagedByLabel] == names.ManagedBy ||
 		slices.ContainsFunc(o.GetManagedFields(), func(e metav1.ManagedFieldsEntry) bool {

@@ -20,11 +20,11 @@ import (
 )
 
 const (
-	// clusterBudget bounds what the objects of all bindings on one cluster take in etcd, in bytes. 50 bindings in 1,000 namespaces
-	// take 56 MiB.
+	// clusterBudget bounds what the objects of all bindings on one cluster take in etcd, in bytes. 50 bindings in 1,000
+	// namespaces take 56 MiB.
 	clusterBudget = 128 << 20
-	// bindingBudget bounds what the objects of one binding take on one cluster. They are written anew with each change of the
-	// subjects, and etcd keeps what was there before for some minutes.
+	// bindingBudget bounds what the objects of one binding take on one cluster. They are written anew with each change
+	// of the subjects, and etcd keeps what was there before for some minutes.
 	bindingBudget = 16 << 20
 
 	// objectBytes is what a RoleBinding takes beside its subjects.
@@ -56,8 +56,9 @@ func newBudgets() *budgets {
 	return &budgets{seed: maphash.MakeSeed(), charged: map[string]map[types.UID]*charge{}}
 }
 
-// admit returns an empty string if the budget of the cluster allows what the binding asks for, or else the reason. Bindings are
-// served in the order of their creation, and each keeps what it holds already: a binding that grows takes nothing from others.
+// admit returns an empty string if the budget of the cluster allows what the binding asks for, or else the reason.
+// Bindings are served in the order of their creation, and each keeps what it holds already: a binding that grows takes
+// nothing from others.
 func (l *budgets) admit(
 	ctx context.Context, reader client.Reader, view *target.View, t *target.Cluster, b *kubevisionv1alpha1.KubeVisionRoleBinding,
 	registered []kubevisionv1alpha1.KubeVisionCluster, namespaces namespaceList,
@@ -96,7 +97,8 @@ func (l *budgets) admit(
 	return "", nil
 }
 
-// refresh drops the charges of bindings that are gone, and computes what the others ask for where that may have changed.
+// refresh drops the charges of bindings that are gone, and computes what the others ask for where that may have
+// changed.
 func (l *budgets) refresh(
 	t *target.Cluster, all []kubevisionv1alpha1.KubeVisionRoleBinding,
 	wanted func(*kubevisionv1alpha1.KubeVisionRoleBinding) int64, fingerprint uint64,
@@ -184,7 +186,8 @@ func leadingTo(
 	return out
 }
 
-// wantedOn is what the objects take for which a binding asks on a cluster. Users that do not exist count: they may come.
+// wantedOn is what the objects take for which a binding asks on a cluster. Users that do not exist count: they may
+// come.
 func wantedOn(
 	b *kubevisionv1alpha1.KubeVisionRoleBinding, leading []*kubevisionv1alpha1.KubeVisionCluster, namespaces namespaceList,
 ) int64 {

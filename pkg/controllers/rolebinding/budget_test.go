@@ -15,7 +15,8 @@ import (
 
 const mib = 1 << 20
 
-// served returns whether each binding, the oldest first, is given what it wants. An entry is what it wants and what it holds, in MiB.
+// served returns whether each binding, the oldest first, is given what it wants. An entry is what it wants and what it
+// holds, in MiB.
 func served(entries [][2]int64) ([]bool, int64) {
 	charges := map[types.UID]*charge{}
 	var ordered []*kubevisionv1alpha1.KubeVisionRoleBinding

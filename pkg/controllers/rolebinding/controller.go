@@ -24,6 +24,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
+	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
@@ -41,7 +42,8 @@ const (
 	unwatchedPeriod = 5 * time.Second
 	// failedPeriod is after what a member refused, or did not answer, and while a budget is spent.
 	failedPeriod = 15 * time.Second
-	// nextTurn is the pause before the next turn of a binding with objects left, in which the cache learns of the last ones.
+	// nextTurn is the pause before the next turn of a binding with objects left, in which the cache learns of the last
+	// ones.
 	nextTurn = 50 * time.Millisecond
 	// concurrency lets bindings on clusters that answer slowly be waited for while others are looked at.
 	concurrency = 8
@@ -85,13 +87,18 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Watches(&kubevisionv1alpha1.KubeVisionCluster{}, all, specChanged).
 		WatchesMetadata(namespace, handler.EnqueueRequestsFromMapFunc(r.inNamespaces), builder.WithPredicates(predicate.LabelChangedPredicate{})).
 		Watches(&rbacv1.ClusterRole{}, madeObjects()).
+		Watches(&rbacv1.ClusterRole{}, r.ownRoles()).
 		Watches(&rbacv1.ClusterRoleBinding{}, madeObjects()).
 		Watches(&rbacv1.RoleBinding{}, madeObjects()).
-		WatchesRawSource(source.Kind(r.Roles, clusterRoleMetadata(), handler.TypedEnqueueRequestsFromMapFunc(r.boundToRole),
+		WatchesRawSource(source.Kind(r.Roles, clusterRoleMetadata(), handler.TypedEnqueueRequestsFromMapFunc(r.boundToMetadata),
 			predicate.TypedFuncs[*metav1.PartialObjectMetadata]{UpdateFunc: func(event.TypedUpdateEvent[*metav1.PartialObjectMetadata]) bool { return false }})).
 		WatchesRawSource(r.Targets.Source(r.onMember)).
 		WatchesRawSource(inBackground(r.Targets.Source(onMadeObject))).
 		Complete(r)
+}
+
+func (r *Reconciler) boundToMetadata(ctx context.Context, role *metav1.PartialObjectMetadata) []reconcile.Request {
+	return r.boundToRole(ctx, role)
 }
 
 func clusterRoleMetadata() *metav1.PartialObjectMetadata {

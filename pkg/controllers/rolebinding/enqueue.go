@@ -7,6 +7,7 @@ import (
 	"context"
 	"slices"
 
+	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/client-go/util/workqueue"
@@ -25,8 +26,8 @@ import (
 
 type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 
-// background enqueues requests behind those of changed bindings, users, clusters and namespaces, which may take rights away: events
-// of the objects that the controller makes itself come by the thousand.
+// background enqueues requests behind those of changed bindings, users, clusters and namespaces, which may take rights
+// away: events of the objects that the controller makes itself come by the thousand.
 type background struct{ queue }
 
 // Add enqueues a request with low priority.
@@ -43,8 +44,8 @@ func inBackground(s source.Source) source.Source {
 	return source.Func(func(ctx context.Context, q queue) error { return s.Start(ctx, background{q}) })
 }
 
-// madeObjects enqueues the binding for which an object was made. It looks at both sides of a change, so that an object is missed as
-// soon as its label is taken off.
+// madeObjects enqueues the binding for which an object was made. It looks at both sides of a change, so that an object
+// is missed as soon as its label is taken off.
 func madeObjects() handler.EventHandler {
 	add := func(q queue, objects ...client.Object) {
 		for _, o := range objects {
@@ -107,20 +108,41 @@ func groupsOf(o client.Object) sets.Set[string] {
 	return sets.New(u.Spec.Groups...)
 }
 
-// onMember enqueues the bindings that a change on a member concerns: all, if it can be reached now and could not before, or the
-// reverse.
+// onMember enqueues the bindings that a change on a member concerns: all, if it can be reached now and could not
+// before, or the reverse.
 func (r *Reconciler) onMember(ctx context.Context, o client.Object) []reconcile.Request {
 	m, isMetadata := o.(*metav1.PartialObjectMetadata)
 	switch {
 	case o == nil:
 		return append(r.all(ctx, nil), r.orphaned(ctx)...)
 	case !isMetadata:
-		return nil
+		return r.boundToOwnRole(ctx, o)
 	case m.Kind == "Namespace":
 		return r.inNamespaces(ctx, o)
 	default:
 		return r.boundToRole(ctx, m)
 	}
+}
+
+// ownRoles enqueues the bindings of a built-in role that has appeared, is gone, or is somebody else's from now on. The
+// cache of what is KubeVision's loses one that has changed its owner.
+func (r *Reconciler) ownRoles() handler.EventHandler {
+	add := func(ctx context.Context, q queue, o client.Object) {
+		for _, request := range r.boundToOwnRole(ctx, o) {
+			q.Add(request)
+		}
+	}
+	return handler.Funcs{
+		CreateFunc: func(ctx context.Context, e event.CreateEvent, q queue) { add(ctx, q, e.Object) },
+		DeleteFunc: func(ctx context.Context, e event.DeleteEvent, q queue) { add(ctx, q, e.Object) },
+	}
+}
+
+func (r *Reconciler) boundToOwnRole(ctx context.Context, o client.Object) []reconcile.Request {
+	if _, ok := o.(*rbacv1.ClusterRole); !ok || o.GetLabels()[names.ComponentLabel] == "" {
+		return nil
+	}
+	return r.boundToRole(ctx, o)
 }
 
 func onMadeObject(_ context.Context, o client.Object) []reconcile.Request {
@@ -145,8 +167,8 @@ func (r *Reconciler) orphaned(ctx context.Context) []reconcile.Request {
 	return found.UnsortedList()
 }
 
-// inNamespaces are the bindings that are made true with RoleBindings, and those of ServiceAccounts in the namespace, for which the
-// impersonating account has a Role there.
+// inNamespaces are the bindings that are made true with RoleBindings, and those of ServiceAccounts in the namespace,
+// for which the impersonating account has a Role there.
 func (r *Reconciler) inNamespaces(ctx context.Context, namespace client.Object) []reconcile.Request {
 	return r.those(ctx, func(b *kubevisionv1alpha1.KubeVisionRoleBinding) bool {
 		return b.Spec.Namespaces != nil || bindings.SparesProtected(b.Spec.RoleRef) ||
@@ -155,9 +177,9 @@ func (r *Reconciler) inNamespaces(ctx context.Context, namespace client.Object) 
 }
 
 // boundToRole are the bindings of a ClusterRole that has appeared or gone.
-func (r *Reconciler) boundToRole(ctx context.Context, role *metav1.PartialObjectMetadata) []reconcile.Request {
+func (r *Reconciler) boundToRole(ctx context.Context, role client.Object) []reconcile.Request {
 	return r.those(ctx, func(b *kubevisionv1alpha1.KubeVisionRoleBinding) bool {
-		return slices.Contains(bindings.ClusterRoles(b.Spec.RoleRef), role.Name)
+		return slices.Contains(bindings.ClusterRoles(b.Spec.RoleRef), role.GetName())
 	})
 }
 

@@ -37,9 +37,9 @@ const (
 	turn = 64
 )
 
-// execute takes away from every cluster what is no longer granted, and gives afterwards: on no cluster does the former wait for
-// the latter. It lets the subjects use the clusters last. A failure on a member is noted in its grant and stops nothing elsewhere;
-// the error is the host's.
+// execute takes away from every cluster what is no longer granted, and gives afterwards: on no cluster does the former
+// wait for the latter. It lets the subjects use the clusters last. A failure on a member is noted in its grant and
+// stops nothing elsewhere; the error is the host's.
 func (r *Reconciler) execute(ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan) error {
 	host := r.Targets.Host()
 	all := p.view.All()
@@ -89,8 +89,9 @@ func (r *Reconciler) execute(ctx context.Context, b *kubevisionv1alpha1.KubeVisi
 	return nil
 }
 
-// give makes a cluster what the plan says, for one turn. RoleBindings do not stand on each other, and what fails in a namespace,
-// where others than administrators may have made an object of that name, does not keep the subjects from the rest.
+// give makes a cluster what the plan says, for one turn. RoleBindings do not stand on each other, and what fails in a
+// namespace, where others than administrators may have made an object of that name, does not keep the subjects from the
+// rest.
 func (r *Reconciler) give(ctx context.Context, g *grant) error {
 	if err := g.target.Impersonator.Ensure(ctx); err != nil {
 		return err
@@ -104,22 +105,23 @@ func (r *Reconciler) give(ctx context.Context, g *grant) error {
 			if err := g.target.Writer.Apply(ctx, o); err != nil {
 				return err
 			}
-		case len(inNamespaces) == turn:
-			g.waiting++
 		default:
 			inNamespaces = append(inNamespaces, o)
 		}
 	}
-	var left atomic.Int64
+	var left, written atomic.Int64 // what fails takes no part of the turn, or it would keep others from theirs for good
 	failed := newFailures()
 	err := fanout.Each(ctx, len(inNamespaces), parallelWrites, func(ctx context.Context, i int) error {
-		if r.revoking.on(g.target.ID) {
+		if written.Load() >= turn || r.revoking.on(g.target.ID) {
 			left.Add(1)
 			return nil
 		}
 		err := g.target.Writer.Apply(ctx, inNamespaces[i])
 		if !apierrors.IsNotFound(err) && !apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
 			failed.add(err) // the namespace is there still
+		}
+		if err == nil {
+			written.Add(1)
 		}
 		return nil
 	})

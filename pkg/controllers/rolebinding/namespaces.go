@@ -53,8 +53,8 @@ func (r *Reconciler) listNamespaces(ctx context.Context, t *target.Cluster) (nam
 	return out, nil
 }
 
-// selectIn returns the namespaces in which a binding is made true with a RoleBinding. A role that spares protected namespaces
-// has one in each other namespace if it is bound in the whole cluster.
+// selectIn returns the namespaces in which a binding is made true with a RoleBinding. A role that spares protected
+// namespaces has one in each other namespace if it is bound in the whole cluster.
 func (l namespaceList) selectIn(b *kubevisionv1alpha1.KubeVisionRoleBinding) ([]namespace, error) {
 	targets := b.Spec.Namespaces
 	var out []namespace

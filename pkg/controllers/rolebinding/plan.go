@@ -61,7 +61,8 @@ type grant struct {
 	roleMissing bool
 	// roles are the built-in ClusterRoles that the objects bind, and whether they are there.
 	roles map[string]bool
-	// unread is why the namespaces could not be read. RoleBindings that are there stay as far as the subjects and the role allow.
+	// unread is why the namespaces could not be read. RoleBindings that are there stay as far as the subjects and the
+	// role allow.
 	unread error
 	// excess says why the budget does not allow the objects.
 	excess string
@@ -114,7 +115,8 @@ func kindOf(o client.Object) string {
 	}
 }
 
-// plan reads what the binding names and says which RBAC objects that makes. Where a part cannot be read, the rest is planned.
+// plan reads what the binding names and says which RBAC objects that makes. Where a part cannot be read, the rest is
+// planned.
 func (r *Reconciler) plan(ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding) (*plan, error) {
 	users, err := r.named(ctx, b)
 	if err != nil {
@@ -227,9 +229,9 @@ func (r *Reconciler) selectClusters(
 	return all.Items, nil
 }
 
-// findRole looks for the roles that the binding binds. A grant of another role than the built-in ones is made before that role
-// exists, as Kubernetes allows it, and comes into force with the role. A built-in role must be there and KubeVision's own: a
-// grant of somebody else's role of that name would give what nobody has asked for.
+// findRole looks for the roles that the binding binds. A grant of another role than the built-in ones is made before
+// that role exists, as Kubernetes allows it, and comes into force with the role. A built-in role must be there and
+// KubeVision's own: a grant of somebody else's role of that name would give what nobody has asked for.
 func findRole(ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, g *grant) error {
 	if _, ok := bindings.BuiltInRole(b.Spec.RoleRef); ok {
 		g.roles = map[string]bool{}
@@ -258,7 +260,8 @@ func findRole(ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, 
 	return nil
 }
 
-// bindable returns true if the role may be bound on the cluster, now or, where it is a built-in role that is not there yet, later.
+// bindable returns true if the role may be bound on the cluster, now or, where it is a built-in role that is not there
+// yet, later.
 func (g *grant) bindable(role string) bool {
 	_, known := g.roles[role]
 	return g.roles == nil || known
@@ -316,8 +319,8 @@ func clusterRoleRef(name string) rbacv1.RoleRef {
 	return rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: name}
 }
 
-// planUses plans the objects that let the subjects use the clusters, unless their role is somebody else's. Subjects that are bound
-// on every cluster may use any name, and so learn which are not registered.
+// planUses plans the objects that let the subjects use the clusters, unless their role is somebody else's. Subjects
+// that are bound on every cluster may use any name, and so learn which are not registered.
 func (r *Reconciler) planUses(ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan) {
 	every := bindings.SelectsEveryCluster(b.Spec.Clusters)
 	if len(p.clusters) == 0 && !every {

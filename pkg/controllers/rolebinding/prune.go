@@ -26,8 +26,9 @@ import (
 // errRevocation marks a failure to take something away.
 var errRevocation = errors.New("what the binding does not grant any more could not be taken away")
 
-// takeAway takes from a cluster what the binding does not grant there any more, and gives nothing: it deletes objects that are not
-// wanted or bind another role, and narrows the others. What holds in the whole cluster goes first, and a failure stops nothing.
+// takeAway takes from a cluster what the binding does not grant there any more, and gives nothing: it deletes objects
+// that are not wanted or bind another role, and narrows the others. What holds in the whole cluster goes first, and a
+// failure stops nothing.
 func (r *Reconciler) takeAway(
 	ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan, t *target.Cluster, g *grant,
 ) error {
@@ -117,8 +118,8 @@ func (g *grant) keep(b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan, o cli
 	return roleBinding(b, existing.Namespace, role, p.subjects)
 }
 
-// existing reads the objects with the binding's label. After a change of the spec it asks the cluster: objects that were made a
-// moment ago must not be overlooked. Otherwise the cache knows.
+// existing reads the objects with the binding's label. After a change of the spec it asks the cluster: objects that
+// were made a moment ago must not be overlooked. Otherwise the cache knows.
 func (r *Reconciler) existing(
 	ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, t *target.Cluster,
 ) (map[objectKey]client.Object, error) {

@@ -5,8 +5,8 @@ package rolebinding
 
 import "sync"
 
-// revoking knows on which clusters rights are being taken away. Grants of other bindings there, which may be thousands of writes,
-// wait meanwhile.
+// revoking knows on which clusters rights are being taken away. Grants of other bindings there, which may be thousands
+// of writes, wait meanwhile.
 type revoking struct {
 	mu    sync.Mutex
 	count map[string]int

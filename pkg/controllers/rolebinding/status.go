@@ -143,7 +143,8 @@ func failed(err error) verdict {
 	}
 }
 
-// roleIn is the ClusterRole that the binding means: where it holds in the whole cluster, that of the ClusterRoleBinding.
+// roleIn is the ClusterRole that the binding means: where it holds in the whole cluster, that of the
+// ClusterRoleBinding.
 func roleIn(b *kubevisionv1alpha1.KubeVisionRoleBinding) string {
 	if b.Spec.Namespaces == nil {
 		return bindings.WholeClusterRole(b.Spec.RoleRef)
@@ -151,8 +152,8 @@ func roleIn(b *kubevisionv1alpha1.KubeVisionRoleBinding) string {
 	return bindings.ClusterRole(b.Spec.RoleRef)
 }
 
-// describe counts the namespaces with a RoleBinding. It names those that the binding selects; a binding of the whole cluster has
-// one in nearly all.
+// describe counts the namespaces with a RoleBinding. It names those that the binding selects; a binding of the whole
+// cluster has one in nearly all.
 func (g *grant) describe(b *kubevisionv1alpha1.KubeVisionRoleBinding, s *kubevisionv1alpha1.RoleBindingClusterStatus) {
 	if b.Spec.Namespaces == nil && !bindings.SparesProtected(b.Spec.RoleRef) {
 		return

@@ -27,7 +27,8 @@ func listSecrets(namespace string) authorizationv1.ResourceAttributes {
 	return authorizationv1.ResourceAttributes{Verb: "list", Resource: "secrets", Namespace: namespace}
 }
 
-// takeOver makes a ClusterRole of KubeVision's somebody else's, in one write: without the label, and written by another.
+// takeOver makes a ClusterRole of KubeVision's somebody else's, in one write: without the label, and written by
+// another.
 func takeOver(tb testing.TB, name string) {
 	tb.Helper()
 	err := retry.RetryOnConflict(retry.DefaultBackoff, func() error {

@@ -106,7 +106,7 @@ func TestRevocationThatFails(t *testing.T) {
 	guard(t)
 	host(t)
 	one, two := newUser(t, ""), newUser(t, "")
-	b := newBinding(t, kubevisionv1alpha1.RoleAdmin, nil, toUser(one.Name), toUser(two.Name))
+	b := newBinding(t, kubevisionv1alpha1.RoleReadonly, nil, toUser(one.Name), toUser(two.Name))
 	awaitReady(t, b)
 	name := "kubevision:binding:" + b.Name
 	refuse(t, "clusterrolebindings", `object != null && object.metadata.name == "`+name+`"`, "false", admissionregistrationv1.Update)
@@ -140,8 +140,8 @@ func TestRevocationThatFails(t *testing.T) {
 	})
 }
 
-// The names to impersonate do not fit into one role that etcd takes: bindings with as many and as long subjects as may be, by
-// somebody who may bind readonly only.
+// The names to impersonate do not fit into one role that etcd takes: bindings with as many and as long subjects as may
+// be, by somebody who may bind readonly only.
 func TestMoreNamesThanOneRoleHolds(t *testing.T) {
 	guard(t)
 	host(t)

@@ -18,7 +18,8 @@ import (
 
 const system = names.Namespace
 
-// beyondView are rights that lead to more than a role gives, in a namespace in which KubeVision or Kubernetes keeps its accounts.
+// beyondView are rights that lead to more than a role gives, in a namespace in which KubeVision or Kubernetes keeps its
+// accounts.
 func beyondView(namespace string) []authorizationv1.ResourceAttributes {
 	return []authorizationv1.ResourceAttributes{
 		{Verb: "get", Resource: "secrets", Name: names.SigningKeysSecret, Namespace: namespace},

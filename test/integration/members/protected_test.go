@@ -68,8 +68,8 @@ func kubectl(tb testing.TB, config *rest.Config, user string) kubernetes.Interfa
 	return c
 }
 
-// TestEditorStaysOutOfProtectedNamespaces: who is dev on all clusters works in namespaces of every age, and in those of KubeVision and
-// Kubernetes sees what is no secret, on the host and on a member, through the API and without it.
+// TestEditorStaysOutOfProtectedNamespaces: who is dev on all clusters works in namespaces of every age, and in those of
+// KubeVision and Kubernetes sees what is no secret, on the host and on a member, through the API and without it.
 func TestEditorStaysOutOfProtectedNamespaces(t *testing.T) {
 	member := theOther(t)
 	c := register(t, member.Config(), nil)
