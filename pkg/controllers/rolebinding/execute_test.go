@@ -1,0 +1,38 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package rolebinding
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/kubevision-io/kubevision/pkg/controllers/target"
+)
+
+// TestRemovalIsParallel: a cluster that does not answer delays no other one, and is given up after a time.
+func TestRemovalIsParallel(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		silent, good := &target.Cluster{ID: "0"}, &target.Cluster{ID: "1"}
+		begun := time.Now()
+		err := removeFromEach(t.Context(), []*target.Cluster{silent, good}, func(ctx context.Context, c *target.Cluster) error {
+			if c == silent {
+				<-ctx.Done()
+				return ctx.Err()
+			}
+			if took := time.Since(begun); took > 0 {
+				t.Errorf("the other cluster waited for %s", took)
+			}
+			return nil
+		})
+		if !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("the error is %v", err)
+		}
+		if took := time.Since(begun); took != removalTimeout {
+			t.Errorf("it took %s", took)
+		}
+	})
+}
