@@ -141,6 +141,10 @@ func (r Route) serve(fair *fairness, memory *budget.Budget) restful.RouteFunctio
 		defer leave()
 		account := memory.Account(holder(ctx), 0)
 		defer account.Close()
+		if err := account.Take(1); err != nil { // before a cluster is asked for what could not be held
+			envelope.WriteError(ctx, resp.ResponseWriter, envelope.TooMuch(err))
+			return
+		}
 		ctx = budget.With(ctx, account)
 		data, meta, err := r.Endpoint.serve(&Request{Request: req.Request.WithContext(ctx), path: req.PathParameters()})
 		if err != nil {
