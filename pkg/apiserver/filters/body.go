@@ -9,6 +9,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	genericapirequest "k8s.io/apiserver/pkg/endpoints/request"
@@ -149,7 +150,7 @@ func hasBody(r *http.Request) bool {
 // arrival is a body that is on its way. It has a time to arrive in, whoever sends it and whether or not anybody reads it.
 type arrival struct {
 	connection *http.ResponseController
-	arrived    bool
+	arrived    atomic.Bool
 }
 
 type arrivalKey struct{}
@@ -166,15 +167,31 @@ func expectBody(w http.ResponseWriter, r *http.Request) (*arrival, error) {
 	return a, nil
 }
 
-func withArrival(ctx context.Context, a *arrival) context.Context {
-	return context.WithValue(ctx, arrivalKey{}, a)
+// answerTime is the time to answer in where a body did not arrive.
+const answerTime = time.Second
+
+// withArrival is a context in which the arrival is found. A body that does not arrive ends the context of its connection, in which nothing could be
+// answered any more: this one ends a little later.
+func withArrival(ctx context.Context, a *arrival) (context.Context, context.CancelFunc) {
+	later, cancel := context.WithCancel(context.WithValue(context.WithoutCancel(ctx), arrivalKey{}, a))
+	stop := context.AfterFunc(ctx, func() {
+		if a.pending() {
+			time.AfterFunc(answerTime, cancel)
+			return
+		}
+		cancel()
+	})
+	return later, func() {
+		stop()
+		cancel()
+	}
 }
 
 // done lets the connection go on: whoever waits for the next request has another time limit.
 func (a *arrival) done() {
-	a.arrived = true
+	a.arrived.Store(true)
 	_ = a.connection.SetReadDeadline(time.Time{}) // it was set before, and a connection that has ended shows soon
 }
 
 // pending says whether some of the body may still be to come.
-func (a *arrival) pending() bool { return a != nil && !a.arrived }
+func (a *arrival) pending() bool { return a != nil && !a.arrived.Load() }

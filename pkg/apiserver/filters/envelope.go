@@ -71,7 +71,9 @@ func serveEnveloped(next http.Handler, shared func(*http.Request) bool, w http.R
 	}
 	if expected != nil {
 		ew.arrival = expected
-		r = r.WithContext(withArrival(ctx, expected))
+		arriving, cancel := withArrival(ctx, expected)
+		defer cancel()
+		r = r.WithContext(arriving)
 	}
 	serveRecovered(ctx, next, ew, canonical(r))
 	if err := ew.unanswered(state, r.Method); err != nil {

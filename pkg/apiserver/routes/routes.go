@@ -150,6 +150,10 @@ func (t *Table) serve(r Route, fair *fairness) restful.RouteFunction {
 		defer leave()
 		account := t.Memory.Account(holder(ctx), 0)
 		defer account.Close()
+		if err := account.Take(1); err != nil { // before a cluster is asked for what could not be held
+			envelope.WriteError(ctx, resp.ResponseWriter, envelope.TooMuch(err))
+			return
+		}
 		ctx = budget.With(ctx, account)
 		data, meta, err := r.Endpoint.serve(&Request{Request: req.Request.WithContext(ctx), path: req.PathParameters()})
 		if err != nil {

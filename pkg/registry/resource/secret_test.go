@@ -7,12 +7,14 @@ import (
 	"bytes"
 	"encoding/base64"
 	"errors"
+	"strconv"
 	"strings"
 	"testing"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
 	"github.com/kubevision-io/kubevision/pkg/objects"
+	"github.com/kubevision-io/kubevision/pkg/redact"
 )
 
 // A value need not be text: as stringData it would be stored as another.
@@ -57,5 +59,18 @@ func TestWithhold(t *testing.T) {
 		if strings.Contains(got.Error(), value) {
 			t.Errorf("%q is in %q", value, got.Error())
 		}
+	}
+}
+
+// A message must not grow by the values that are taken out of it, also where those are parts of what stands for them.
+func TestWithholdingDoesNotMakeAMessageGrow(t *testing.T) {
+	values := map[string]any{"a": "access"}
+	for n := range 20 {
+		values["k"+strconv.Itoa(n)] = "***"
+	}
+	said := envelope.New(dashboardv1alpha1.CodeNamespaceForbidden, "you have no access to namespace %q", "other")
+	got := envelope.As(withhold(t.Context(), said, manifestObject{fieldStringData: values}.values()))
+	if len(got.Message) > redact.MaxText || strings.Contains(got.Message, "access") {
+		t.Errorf("the message has %d bytes: %.200s", len(got.Message), got.Message)
 	}
 }
