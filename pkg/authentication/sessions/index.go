@@ -5,8 +5,10 @@
 package sessions
 
 import (
+	"cmp"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 
@@ -154,11 +156,12 @@ func (i *Index) Excess(user types.UID, more int, limits Limits) []Session {
 	return i.oldest(most, 1)
 }
 
+// oldest breaks ties by name, which tells the time of the login, so that all programs choose the same sessions.
 func (i *Index) oldest(user types.UID, n int) []Session {
 	all := make([]Session, 0, len(i.users[user]))
 	for _, s := range i.users[user] {
 		all = append(all, s)
 	}
-	slices.SortFunc(all, func(a, b Session) int { return a.LastUsed.Compare(b.LastUsed) })
+	slices.SortFunc(all, func(a, b Session) int { return cmp.Or(a.LastUsed.Compare(b.LastUsed), strings.Compare(a.Name, b.Name)) })
 	return all[:min(n, len(all))]
 }
