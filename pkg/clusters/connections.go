@@ -79,6 +79,11 @@ func NewConnections(ctx context.Context, o Options) (*Connections, error) {
 	return &Connections{reader: o.Cache, host: host, members: m}, nil
 }
 
+// Close ends the connections to the members, and whatever is under way there. No request must come afterwards.
+func (c *Connections) Close() {
+	c.members.forget(func(string, Revision) bool { return true })
+}
+
 // Get is the connection to a registered cluster. It is ErrNotRegistered or ErrNotConnected where there is none.
 func (c *Connections) Get(ctx context.Context, name string) (*Connection, error) {
 	cluster := &kubevisionv1alpha1.KubeVisionCluster{}
