@@ -24,6 +24,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/clusters/answer"
 	"github.com/kubevision-io/kubevision/pkg/clusters/dial"
 )
 
@@ -135,7 +136,7 @@ func connect(config *rest.Config, tokens *tokenSource, bound *Bound) (*Connectio
 	if err != nil {
 		return nil, fmt.Errorf("making a transport: %w", err)
 	}
-	return newConnection(anonymous, authenticated(base, tokens), tokens, bound)
+	return newConnection(anonymous, authenticated(&answer.Transport{Next: base}, tokens), tokens, bound)
 }
 
 // authenticated authenticates with tokens of the impersonating account and with nothing else.

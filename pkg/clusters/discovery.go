@@ -14,6 +14,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/discovery"
+
+	"github.com/kubevision-io/kubevision/pkg/clusters/answer"
 )
 
 const (
@@ -114,7 +116,7 @@ func (r *resources) refresh(ctx context.Context) error {
 	done := r.flight.DoChan("refresh", func() (any, error) {
 		groups, lists, err := r.client.ServerGroupsAndResourcesWithContext(context.WithoutCancel(ctx))
 		if err != nil && (!discovery.IsGroupDiscoveryFailedError(err) || len(lists) == 0) {
-			return nil, fmt.Errorf("discovering the cluster's resources: %w", err)
+			return nil, fmt.Errorf("discovering the cluster's resources: %w", answer.Error(ctx, err))
 		}
 		known, _ := r.list()
 		ordered := inOrder(groups, lists, known)

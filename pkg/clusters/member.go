@@ -12,6 +12,7 @@ import (
 	"k8s.io/client-go/transport"
 	"k8s.io/utils/clock"
 
+	"github.com/kubevision-io/kubevision/pkg/clusters/answer"
 	"github.com/kubevision-io/kubevision/pkg/clusters/dial"
 	"github.com/kubevision-io/kubevision/pkg/clusters/kubeconfig"
 )
@@ -71,7 +72,7 @@ func (m *Member) transport(config *rest.Config) (http.RoundTripper, error) {
 	}
 	m.closers = append(m.closers, t.CloseIdleConnections)
 	named := transport.NewUserAgentRoundTripper(rest.DefaultKubernetesUserAgent(), t) // for the cluster's audit log
-	return &bounded{next: named, timeout: callTimeout, bytes: maxResponseBytes}, nil
+	return &bounded{next: &answer.Transport{Next: named}, timeout: callTimeout, bytes: maxResponseBytes}, nil
 }
 
 // guarded lets nobody wait in vain for long, nor too many at a time. It stands before everything that asks the cluster, for a token too.

@@ -26,6 +26,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/cluster"
 
 	"github.com/kubevision-io/kubevision/pkg/clusters"
+	"github.com/kubevision-io/kubevision/pkg/clusters/answer"
 	"github.com/kubevision-io/kubevision/pkg/clusters/dial"
 	"github.com/kubevision-io/kubevision/pkg/clusters/kubeconfig"
 	"github.com/kubevision-io/kubevision/pkg/controllers/impersonation"
@@ -97,7 +98,7 @@ func (m *member) connect(
 	if !own.GetCache().WaitForCacheSync(filling) || !others.WaitForCacheSync(filling) {
 		return nil, errNotFilled
 	}
-	writer := &owned.Writer{Client: own.GetClient(), Live: own.GetAPIReader()}
+	writer := &owned.Writer{Client: answer.NewClient(own.GetClient()), Live: answer.NewReader(own.GetAPIReader())}
 	return &Cluster{
 		ID: id, Writer: writer, Metadata: Metadata{Namespaces: others, ClusterRoles: others},
 		Impersonator: &impersonation.Keeper{Reader: reader, Writer: writer, MakesNamespace: true},
