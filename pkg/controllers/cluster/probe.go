@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
@@ -41,7 +40,7 @@ type stepError struct {
 func (e *stepError) Error() string { return e.step + ": " + e.err.Error() }
 func (e *stepError) Unwrap() error { return e.err }
 
-// Probe asks a cluster who it is, and for its version and nodes. The nodes may be a little old: they come from the API server's own cache.
+// Probe asks a cluster who it is, and for its version and nodes.
 func Probe(ctx context.Context, kube kubernetes.Interface) (Finding, error) {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
@@ -57,27 +56,11 @@ func Probe(ctx context.Context, kube kubernetes.Interface) (Finding, error) {
 	if err != nil {
 		return Finding{}, &stepError{"reading namespace " + metav1.NamespaceSystem, err}
 	}
-	nodes, err := kube.CoreV1().Nodes().List(ctx, metav1.ListOptions{ResourceVersion: "0"})
+	nodes, err := countNodes(ctx, kube.CoreV1().RESTClient())
 	if err != nil {
-		return Finding{}, &stepError{"listing nodes", answer.Error(ctx, err)}
+		return Finding{}, &stepError{"listing nodes", err}
 	}
-	found := Finding{ID: id, Version: version}
-	for i := range nodes.Items {
-		found.Nodes.Total++
-		if ready(&nodes.Items[i]) {
-			found.Nodes.Ready++
-		}
-	}
-	return found, nil
-}
-
-func ready(n *corev1.Node) bool {
-	for _, c := range n.Status.Conditions {
-		if c.Type == corev1.NodeReady {
-			return c.Status == corev1.ConditionTrue
-		}
-	}
-	return false
+	return Finding{ID: id, Version: version, Nodes: nodes}, nil
 }
 
 // probe notes what a probe found. A cluster that cannot be reached is a finding: the error is for those who go on from here.

@@ -87,17 +87,17 @@ func (r *Reconciler) connect(
 	if _, err := r.Targets.Get(c); err == nil && !r.probeDue(c) && r.Targets.At(c.Name) == revision {
 		return nil
 	}
+	unreachable := func(reason, message string) error {
+		condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ClusterReachableCondition, metav1.ConditionFalse, reason, message)
+		return errors.New(message)
+	}
 	kube, err := r.Targets.Open(c.Name, revision, k)
 	if err != nil {
-		return err
+		return unreachable(kubevisionv1alpha1.ReasonProbeFailed, err.Error())
 	}
 	before := c.Status.ClusterID
 	if err := r.probe(ctx, c, kube); err != nil {
 		return err
-	}
-	unreachable := func(reason, message string) error {
-		condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ClusterReachableCondition, metav1.ConditionFalse, reason, message)
-		return errors.New(message)
 	}
 	if before != "" && before != c.Status.ClusterID {
 		c.Status.ClusterID = before
