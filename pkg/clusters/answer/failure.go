@@ -10,6 +10,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"net/http"
 	"net/url"
 	"syscall"
 
@@ -103,7 +104,11 @@ func Error(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
 	}
-	if status, ok := statusOf(err); ok {
+	status, ok := statusOf(err)
+	if ok && status.Code < http.StatusBadRequest { // a failure with a status of success is no answer of an API server
+		return &apierrors.StatusError{ErrStatus: *untypedStatus(http.StatusBadGateway, "")}
+	}
+	if ok {
 		return &apierrors.StatusError{ErrStatus: *cleanStatus(&status, int(status.Code))}
 	}
 	_, failed := errors.AsType[*Failure](err)

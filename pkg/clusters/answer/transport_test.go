@@ -197,6 +197,10 @@ func TestError(t *testing.T) {
 	if err := Error(t.Context(), fmt.Errorf("wrapped: %w", status)); err.Error() != "a b" || !apierrors.IsForbidden(err) {
 		t.Errorf("%q", err)
 	}
+	status.ErrStatus.Code = http.StatusOK
+	if err := Error(t.Context(), status); IsTyped(err) {
+		t.Errorf("%q is typed", err)
+	}
 	if err := Error(t.Context(), nil); err != nil {
 		t.Error(err)
 	}
