@@ -33,7 +33,6 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authentication/token"
 	"github.com/kubevision-io/kubevision/pkg/authorization"
 	"github.com/kubevision-io/kubevision/pkg/budget"
-	"github.com/kubevision-io/kubevision/pkg/clusters"
 	"github.com/kubevision-io/kubevision/pkg/clusters/dial"
 	accessregistry "github.com/kubevision-io/kubevision/pkg/registry/access"
 	"github.com/kubevision-io/kubevision/pkg/registry/action"
@@ -98,7 +97,6 @@ type Config struct {
 
 type completedConfig struct {
 	generic genericapiserver.CompletedConfig
-	config  *Config
 	state   *state
 	table   *routes.Table
 	codecs  serializer.CodecFactory
@@ -111,13 +109,18 @@ type CompletedConfig struct {
 
 // Complete connects the parts: it makes the routes, puts our authenticator and authorizer in front of the library's, and our filter
 // around its chain.
-func (c *Config) Complete(ctx context.Context) (CompletedConfig, error) {
+func (c *Config) Complete(ctx context.Context) (completed CompletedConfig, err error) {
 	generic := c.GenericConfig
 	scheme, codecs := NewCodecs()
-	state, err := newState(ctx, generic.ClientConfig)
+	state, err := newState(ctx, generic.ClientConfig, c.ExtraConfig.ClusterAddresses, budget.New(c.ExtraConfig.ResponseBytesInFlight))
 	if err != nil {
 		return CompletedConfig{}, err
 	}
+	defer func() {
+		if err != nil {
+			state.stop()
+		}
+	}()
 	frontProxy, err := newFrontProxy(generic.Authentication.RequestHeaderConfig)
 	if err != nil {
 		return CompletedConfig{}, err
@@ -145,7 +148,7 @@ func (c *Config) Complete(ctx context.Context) (CompletedConfig, error) {
 	filters.RegisterMetrics()
 	audit.RegisterMetrics()
 	password.RegisterMetrics()
-	return CompletedConfig{&completedConfig{generic: generic.Complete(), config: c, state: state, table: table, codecs: codecs}}, nil
+	return CompletedConfig{&completedConfig{generic: generic.Complete(), state: state, table: table, codecs: codecs}}, nil
 }
 
 // chains is the library's chain twice: as it is, and for what is enveloped with the limit of requests in progress behind the reading of the body.
@@ -174,15 +177,6 @@ func (c *Config) routes(ctx context.Context, s *state, clients *clientFinder) (*
 	if err != nil {
 		return nil, nil, err
 	}
-	memory := budget.New(c.ExtraConfig.ResponseBytesInFlight)
-	addresses := c.ExtraConfig.ClusterAddresses.WithHost(s.config.Host)
-	connections, err := clusters.NewConnections(ctx, clusters.Options{
-		Config: s.config, Cache: s.cache, Secrets: s.secrets, Live: s.client, Bound: s.bound, Policy: addresses,
-		Memory: memory,
-	})
-	if err != nil {
-		return nil, nil, err
-	}
 	policy := &authentication.TwoFactorPolicy{Reader: s.cache, Roles: c.ExtraConfig.TwoFactorRoles}
 	service := token.NewService(token.Access, s.keys, c.ExtraConfig.AccessTokenTTL, clock.RealClock{})
 	log, gone := &audit.Log{Recorder: s.recorder}, authentication.NewGone()
@@ -201,12 +195,12 @@ func (c *Config) routes(ctx context.Context, s *state, clients *clientFinder) (*
 	}
 	authEndpoints := &auth.Endpoints{Logins: logins, Reader: s.cache, Client: clients.find}
 	reviewer := authorization.NewReviewer(kube.AuthorizationV1())
-	host := &manage.Host{As: authorization.HostAs(connections), Reviewer: reviewer}
+	host := &manage.Host{As: authorization.HostAs(s.connections), Reviewer: reviewer}
 	userEndpoints := &user.Endpoints{Reader: s.cache, Live: s.client, Host: host, Hash: logins.HashPassword, Audit: log, Client: clients.find}
-	clusterEndpoints := &cluster.Endpoints{Reader: s.cache, Host: host, Examine: connections.Examine, Policy: addresses}
+	clusterEndpoints := &cluster.Endpoints{Reader: s.cache, Host: host, Examine: s.connections.Examine, Policy: s.policy}
 	bindingEndpoints := &rolebinding.Endpoints{Host: host}
 	sessionEndpoints := &session.Endpoints{Host: host, Audit: log, Client: clients.find}
-	access := &authorization.Access{Reviewer: reviewer, Connections: connections}
+	access := &authorization.Access{Reviewer: reviewer, Connections: s.connections}
 	accessEndpoints := &accessregistry.Endpoints{Reader: s.cache, Access: access}
 
 	readable := &union.Access{Access: access, Reader: s.cache}
@@ -214,7 +208,7 @@ func (c *Config) routes(ctx context.Context, s *state, clients *clientFinder) (*
 	searchEndpoints := search.New(readable)
 	compareEndpoints := &compare.Endpoints{Access: access}
 
-	table := &routes.Table{PerUser: c.ExtraConfig.RequestsPerUser, Prove: authEndpoints.Prove, Memory: memory}
+	table := &routes.Table{PerUser: c.ExtraConfig.RequestsPerUser, Prove: authEndpoints.Prove, Memory: s.memory}
 	for _, family := range [][]routes.Route{
 		authEndpoints.Routes(),     //nolint:contextcheck // handlers take the context of their request
 		userEndpoints.Routes(),     //nolint:contextcheck // as above
@@ -241,27 +235,33 @@ func (c *Config) routes(ctx context.Context, s *state, clients *clientFinder) (*
 // Server is the dashboard's API server.
 type Server struct {
 	GenericAPIServer *genericapiserver.GenericAPIServer
+	state            *state
 	table            *routes.Table
 }
 
-// New makes the server. Its caches start with it and are waited for when it stops.
+// New makes the server.
 func (c CompletedConfig) New() (*Server, error) {
 	s, err := c.generic.New("kubevision-apiserver", genericapiserver.NewEmptyDelegate())
 	if err != nil {
+		c.state.stop()
 		return nil, fmt.Errorf("making the generic API server: %w", err)
 	}
 	if err := install(s, c.codecs, c.table); err != nil {
+		c.state.stop()
 		return nil, err
 	}
-	s.AddPostStartHookOrDie("kubevision-caches", c.state.start)
-	s.AddPreShutdownHookOrDie("kubevision-caches", c.state.stop)
-	return &Server{GenericAPIServer: s, table: c.table}, nil
+	return &Server{GenericAPIServer: s, state: c.state, table: c.table}, nil
 }
 
 // Routes are the endpoints that the server serves.
 func (s *Server) Routes() []routes.Route { return s.table.Routes() }
 
-// Run serves until the context ends and what was begun is finished.
+// Run serves until the context ends and what was begun is finished. The caches begin before the first request and end after the last one: the
+// library's hooks would end them at the signal to stop, while requests still come.
 func (s *Server) Run(ctx context.Context) error {
+	if err := s.state.start(ctx); err != nil {
+		return err
+	}
+	defer s.state.stop()
 	return s.GenericAPIServer.PrepareRun().RunWithContext(ctx)
 }

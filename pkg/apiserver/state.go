@@ -14,7 +14,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime"
-	genericapiserver "k8s.io/apiserver/pkg/server"
 	"k8s.io/apiserver/pkg/server/healthz"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
@@ -28,18 +27,24 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/authentication/sessions"
 	"github.com/kubevision-io/kubevision/pkg/authentication/token"
+	"github.com/kubevision-io/kubevision/pkg/budget"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
+	"github.com/kubevision-io/kubevision/pkg/clusters/dial"
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
 // component is the name of the program in events.
 const component = "kubevision-apiserver"
 
-// cacheSyncPatience is how long a readiness probe waits for the caches.
-const cacheSyncPatience = 100 * time.Millisecond
+const (
+	// cacheSyncPatience is how long a readiness probe waits for the caches.
+	cacheSyncPatience = 100 * time.Millisecond
+	// stopPatience is how long the end of the server waits for its watches to end.
+	stopPatience = 5 * time.Second
+)
 
-// state is what the server knows of the host cluster: copies that watches keep current. There is no state of its own, so that any
-// replica can answer any request.
+// state is what the server knows of the host cluster, in copies that watches keep current, and its connections. There is no state of its own,
+// so that any replica can answer any request.
 type state struct {
 	config *rest.Config
 	cache  cache.Cache
@@ -50,16 +55,23 @@ type state struct {
 	bound   *clusters.Bound
 	// sessions counts the sessions in the cache.
 	sessions *sessions.Index
+	// policy says which addresses may be dialled.
+	policy dial.Policy
+	// memory bounds what requests hold of the answers of clusters.
+	memory *budget.Budget
+	// connections lead to the clusters.
+	connections *clusters.Connections
 
 	// recorder writes events on users.
 	recorder    events.EventRecorder
 	broadcaster events.EventBroadcaster
 
+	// running lasts from start to stop.
+	running sync.WaitGroup
 	cancel  context.CancelFunc
-	stopped chan struct{}
 }
 
-func newState(ctx context.Context, config *rest.Config) (*state, error) {
+func newState(ctx context.Context, config *rest.Config, policy dial.Policy, memory *budget.Budget) (*state, error) {
 	config = rest.CopyConfig(config)
 	config.QPS = -1 // each request asks the host about permissions; its own flow control is what queues them
 	scheme := runtime.NewScheme()
@@ -93,12 +105,18 @@ func newState(ctx context.Context, config *rest.Config) (*state, error) {
 		return nil, fmt.Errorf("making a client for events: %w", err)
 	}
 	s := &state{config: config, cache: cached, secrets: secrets, client: live, keys: token.NewKeySet(clock.RealClock{}),
-		sessions: &sessions.Index{}, stopped: make(chan struct{})}
-	s.broadcaster = events.NewBroadcaster(&events.EventSinkImpl{Interface: kube.EventsV1()})
-	s.recorder = s.broadcaster.NewRecorder(scheme, component)
+		sessions: &sessions.Index{}, policy: policy.WithHost(config.Host), memory: memory}
 	if err := s.watch(ctx); err != nil {
 		return nil, err
 	}
+	s.connections, err = clusters.NewConnections(ctx, clusters.Options{
+		Config: config, Cache: cached, Secrets: secrets, Live: live, Bound: s.bound, Policy: s.policy, Memory: memory,
+	})
+	if err != nil {
+		return nil, err
+	}
+	s.broadcaster = events.NewBroadcaster(&events.EventSinkImpl{Interface: kube.EventsV1()})
+	s.recorder = s.broadcaster.NewRecorder(scheme, component)
 	return s, nil
 }
 
@@ -145,35 +163,41 @@ func (s *state) loadKeys(object any) {
 	klog.Background().Info("Signing keys loaded", "secret", klog.KObj(secret), "keys", len(secret.Data))
 }
 
-func (s *state) start(hook genericapiserver.PostStartHookContext) error {
-	ctx, cancel := context.WithCancel(hook)
-	s.cancel = cancel
+// start begins to watch the host and to record events. Both go on until stop, whatever the context: requests are served after the signal to
+// stop, and must not be judged by copies that no watch keeps current.
+func (s *state) start(ctx context.Context) error {
+	ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	if err := s.broadcaster.StartRecordingToSinkWithContext(ctx); err != nil {
-		cancel()
+		s.stop()
 		return fmt.Errorf("recording events: %w", err)
 	}
-	var group sync.WaitGroup
 	for _, c := range []cache.Cache{s.cache, s.secrets} {
-		group.Go(func() {
+		s.running.Go(func() {
 			if err := c.Start(ctx); err != nil {
 				klog.FromContext(ctx).Error(err, "A cache has stopped")
 			}
 		})
 	}
-	go func() {
-		defer close(s.stopped)
-		group.Wait()
-	}()
 	return nil
 }
 
-func (s *state) stop() error {
+// stop ends what newState and start have begun. It waits for the watches to end, for a bounded time.
+func (s *state) stop() {
+	s.broadcaster.Shutdown()
 	if s.cancel != nil {
 		s.cancel()
-		<-s.stopped
 	}
-	s.broadcaster.Shutdown()
-	return nil
+	s.connections.Close()
+	stopped := make(chan struct{})
+	go func() {
+		defer close(stopped)
+		s.running.Wait()
+	}()
+	select {
+	case <-stopped:
+	case <-time.After(stopPatience):
+		klog.Background().Info("The caches have not stopped in time", "timeout", stopPatience)
+	}
 }
 
 // readyzChecks keep traffic away until requests can be answered.

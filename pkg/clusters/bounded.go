@@ -5,11 +5,12 @@ package clusters
 
 import (
 	"context"
-	"errors"
 	"io"
 	"net/http"
 	"strconv"
 	"time"
+
+	"github.com/kubevision-io/kubevision/pkg/clusters/answer"
 )
 
 const (
@@ -29,7 +30,7 @@ const (
 	retryAfterHeader = "Retry-After"
 )
 
-var errTooLarge = errors.New("the response is too large")
+var errTooLarge error = answer.NewFailure("the response is too large", nil)
 
 // bounded bounds how long a response may take and how large it may be, whatever the cluster sends. A watch may take as long as it likes.
 type bounded struct {

@@ -49,13 +49,13 @@ func (c *Caller) Do(ctx context.Context, call Call) (Answer, error) {
 	if err := result.Error(); err != nil { // Raw alone would leave out what the API server said
 		return Answer{}, err
 	}
-	answer := Answer{}
+	out := Answer{}
 	for _, w := range result.Warnings() {
-		answer.Warnings = append(answer.Warnings, w.Text)
+		out.Warnings = append(out.Warnings, w.Text)
 	}
 	var err error
-	answer.Body, err = result.Raw()
-	return answer, err
+	out.Body, err = result.Raw()
+	return out, err
 }
 
 // Stream is Do for an answer that is read while it comes. The reader must be closed.

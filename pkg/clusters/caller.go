@@ -20,6 +20,7 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/authorization/review"
 	"github.com/kubevision-io/kubevision/pkg/budget"
+	"github.com/kubevision-io/kubevision/pkg/clusters/answer"
 )
 
 // Caller acts on one cluster as one user.
@@ -88,10 +89,10 @@ func (c *Caller) Allowed(ctx context.Context, attributes authorizationv1.Resourc
 	question := &authorizationv1.SelfSubjectAccessReview{}
 	question.APIVersion, question.Kind = authorizationv1.SchemeGroupVersion.String(), "SelfSubjectAccessReview"
 	question.Spec.ResourceAttributes = &attributes
-	answer := &authorizationv1.SelfSubjectAccessReview{}
-	err := c.rest.Post().AbsPath("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews").Body(question).MaxRetries(maxRetries).Do(ctx).Into(answer)
+	reviewed := &authorizationv1.SelfSubjectAccessReview{}
+	err := c.rest.Post().AbsPath("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews").Body(question).MaxRetries(maxRetries).Do(ctx).Into(reviewed)
 	if err != nil {
-		return false, fmt.Errorf("reviewing access to %s: %w", attributes.Resource, err)
+		return false, fmt.Errorf("reviewing access to %s: %w", attributes.Resource, answer.Error(ctx, err))
 	}
-	return review.Allows(answer.Status)
+	return review.Allows(reviewed.Status)
 }

@@ -27,6 +27,7 @@ import (
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/budget"
+	"github.com/kubevision-io/kubevision/pkg/clusters/answer"
 	"github.com/kubevision-io/kubevision/pkg/clusters/dial"
 )
 
@@ -86,6 +87,11 @@ func NewConnections(ctx context.Context, o Options) (*Connections, error) {
 		return nil, err
 	}
 	return &Connections{reader: o.Cache, host: host, members: m}, nil
+}
+
+// Close ends the connections to the members, and whatever is under way there. No request must come afterwards.
+func (c *Connections) Close() {
+	c.members.forget(func(string, Revision) bool { return true })
 }
 
 // Get is the connection to a registered cluster. It is ErrNotRegistered or ErrNotConnected where there is none.
@@ -163,7 +169,7 @@ func connect(o Options, tokens *tokenSource) (*Connection, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making a transport: %w", err)
 	}
-	return newConnection(anonymous, authenticated(base, tokens), tokens, o.Bound, o.Memory)
+	return newConnection(anonymous, authenticated(&answer.Transport{Next: base}, tokens), tokens, o.Bound, o.Memory)
 }
 
 // innermost is the transport in wrappers of the library, nil where there is none.

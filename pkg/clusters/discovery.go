@@ -16,6 +16,7 @@ import (
 	"k8s.io/client-go/discovery"
 
 	"github.com/kubevision-io/kubevision/pkg/budget"
+	"github.com/kubevision-io/kubevision/pkg/clusters/answer"
 )
 
 const (
@@ -125,7 +126,7 @@ func (r *resources) refresh(ctx context.Context) error {
 		defer account.Close()
 		groups, lists, err := r.client.ServerGroupsAndResourcesWithContext(budget.With(context.WithoutCancel(ctx), account))
 		if err != nil && (!discovery.IsGroupDiscoveryFailedError(err) || len(lists) == 0) {
-			return nil, fmt.Errorf("discovering the cluster's resources: %w", err)
+			return nil, fmt.Errorf("discovering the cluster's resources: %w", answer.Error(ctx, err))
 		}
 		known, _ := r.list()
 		ordered := inOrder(groups, lists, known)

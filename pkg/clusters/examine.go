@@ -12,6 +12,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
+	"github.com/kubevision-io/kubevision/pkg/clusters/answer"
 	"github.com/kubevision-io/kubevision/pkg/clusters/dial"
 )
 
@@ -50,26 +51,35 @@ func (c *Connection) examine(ctx context.Context) Examination {
 	if _, err := c.tokens.token(ctx); err != nil {
 		return diagnose(err)
 	}
-	found := Examination{Reachable: true, CredentialsValid: true, ImpersonationReady: true}
-	version, err := c.robot.ServerVersionWithContext(ctx)
-	if err != nil {
-		found.ImpersonationReady = false
-		found.Message = "a token of the account that acts for users is not accepted: try again shortly"
-		return found
+	// The version is asked for with the token, so that the answer is evidence for both.
+	version, err := ServerVersion(ctx, c.robot)
+	if answer.IsTyped(err) {
+		return Examination{
+			Reachable: true, CredentialsValid: true, Message: "a token of the account that acts for users is not accepted: try again shortly",
+		}
 	}
-	found.Version = version.GitVersion
-	return found
+	if err != nil {
+		return diagnose(err)
+	}
+	return Examination{Reachable: true, CredentialsValid: true, ImpersonationReady: true, Version: version}
 }
 
+// diagnose returns what an error says of a cluster. Of the answers, only that of an API server is evidence.
 func diagnose(err error) Examination {
 	var status apierrors.APIStatus
+	answered := errors.As(err, &status)
 	switch {
 	case errors.Is(err, dial.ErrRefused):
 		return Examination{Message: "KubeVision may not connect to this address; an operator can allow it with --cluster-addresses-allowed"}
 	case errors.Is(err, context.DeadlineExceeded):
 		return Examination{Message: "the API server did not answer in time"}
-	case !errors.As(err, &status):
+	case errors.Is(err, ErrNoAPIServer):
+		return Examination{Message: "the server does not answer as the API server of a Kubernetes cluster does"}
+	case !answered:
 		return Examination{Message: "the API server cannot be reached, or its certificate is not one that the kubeconfig trusts"}
+	case !answer.IsTyped(err):
+		return Examination{Message: fmt.Sprintf("the server does not answer as the API server of a Kubernetes cluster does: "+
+			"the answer had the HTTP status %d", status.Status().Code)}
 	case apierrors.IsUnauthorized(err):
 		return Examination{Reachable: true, Message: "the API server does not accept the credentials of the kubeconfig"}
 	case apierrors.IsForbidden(err):

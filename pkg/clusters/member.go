@@ -5,6 +5,7 @@ package clusters
 
 import (
 	"fmt"
+	"math"
 	"net/http"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"k8s.io/client-go/transport"
 	"k8s.io/utils/clock"
 
+	"github.com/kubevision-io/kubevision/pkg/clusters/answer"
 	"github.com/kubevision-io/kubevision/pkg/clusters/dial"
 	"github.com/kubevision-io/kubevision/pkg/clusters/kubeconfig"
 )
@@ -22,6 +24,8 @@ const (
 	pingAfter   = 10 * time.Second
 	pingTimeout = 5 * time.Second
 	idleTimeout = 90 * time.Second
+	// maxHeaderBytes bounds the headers of a response. API servers send at most 4 KiB of warnings.
+	maxHeaderBytes = 64 << 10
 )
 
 // Member is the way to a cluster that is registered by kubeconfig. It dials nothing until it is used, and only where the policy allows it.
@@ -34,12 +38,14 @@ type Member struct {
 	anonymous http.RoundTripper
 	closers   []func()
 	dialer    *dialer
+	limits    Limits
+	exceeded  func()
 }
 
-// NewMember prepares the way to the cluster.
-func NewMember(k *kubeconfig.Kubeconfig, policy dial.Policy) (*Member, error) {
+// NewMember prepares the way to the cluster. Where a member has sent more than may be kept, exceeded is called, and nothing more is read.
+func NewMember(k *kubeconfig.Kubeconfig, policy dial.Policy, limits Limits, exceeded func()) (*Member, error) {
 	full := k.Config()
-	m := &Member{Config: rest.AnonymousClientConfig(full), dialer: newDialer(policy)}
+	m := &Member{Config: rest.AnonymousClientConfig(full), dialer: newDialer(policy), limits: limits, exceeded: exceeded}
 	m.Config.QPS = -1 // the cluster's own flow control is fairer than a queue here
 	m.Config.Timeout = callTimeout
 	var err error
@@ -67,12 +73,17 @@ func (m *Member) transport(config *rest.Config) (http.RoundTripper, error) {
 	http2 := windows()
 	t := &http.Transport{
 		DialContext: m.dialer.dial, TLSClientConfig: tlsConfig, TLSHandshakeTimeout: handshakeTimeout, ForceAttemptHTTP2: true,
-		IdleConnTimeout: idleTimeout, HTTP2: &http2,
+		IdleConnTimeout: idleTimeout, MaxResponseHeaderBytes: maxHeaderBytes, HTTP2: &http2,
 		Proxy: nil, // what is dialled is the cluster itself, or the policy could not see it
 	}
 	m.closers = append(m.closers, t.CloseIdleConnections)
 	named := transport.NewUserAgentRoundTripper(rest.DefaultKubernetesUserAgent(), t) // for the cluster's audit log
-	return &bounded{next: named, timeout: callTimeout, bytes: maxResponseBytes}, nil
+	safe := http.RoundTripper(&answer.Transport{Next: named})
+	if m.limits.Kept == 0 {
+		return &bounded{next: safe, timeout: callTimeout, bytes: m.limits.Response}, nil
+	}
+	// A watch has no end, and its events are bounded by the meter.
+	return &bounded{next: &meter{next: safe, limits: m.limits, exceeded: m.exceeded}, timeout: callTimeout, bytes: math.MaxInt64 - 1}, nil
 }
 
 // guarded lets nobody wait in vain for long, nor too many at a time. It stands before everything that asks the cluster, for a token too.

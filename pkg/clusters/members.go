@@ -140,7 +140,7 @@ func (m *members) connect(ctx context.Context, c *kubevisionv1alpha1.KubeVisionC
 	if err != nil {
 		return nil, err
 	}
-	member, err := NewMember(k, m.policy)
+	member, err := NewMember(k, m.policy, ServerLimits(), nil)
 	if err != nil {
 		return nil, err
 	}

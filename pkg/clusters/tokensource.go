@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"regexp"
 	"time"
 
 	"golang.org/x/oauth2"
@@ -15,6 +16,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 
+	"github.com/kubevision-io/kubevision/pkg/clusters/answer"
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
@@ -24,7 +26,12 @@ const (
 	renewBefore   = time.Minute
 	// tokenTimeout bounds the request for a token.
 	tokenTimeout = 10 * time.Second
+	// maxTokenBytes is several times what an API server issues. The token goes with every request.
+	maxTokenBytes = 8 << 10
 )
+
+// tokenPattern is a bearer token (RFC 6750).
+var tokenPattern = regexp.MustCompile(`^[A-Za-z0-9._~+/-]+=*$`)
 
 // tokenSource gets short-lived tokens of the ServiceAccount that may do nothing but impersonate.
 type tokenSource struct {
@@ -38,8 +45,8 @@ func newTokenSource(accounts corev1client.ServiceAccountsGetter) *tokenSource {
 // Token asks the cluster for a new token.
 func (s *tokenSource) Token() (*oauth2.Token, error) {
 	token, err := s.token(context.Background())
-	var answer apierrors.APIStatus
-	if errors.As(err, &answer) {
+	var status apierrors.APIStatus
+	if errors.As(err, &status) {
 		return nil, &noTokenError{text: err.Error()}
 	}
 	return token, err
@@ -61,9 +68,13 @@ func (s *tokenSource) token(ctx context.Context) (*oauth2.Token, error) {
 	defer cancel()
 	request := &authenticationv1.TokenRequest{}
 	request.Spec.ExpirationSeconds = new(int64(tokenLifetime.Seconds()))
-	answer, err := s.accounts.ServiceAccounts(names.Namespace).CreateToken(ctx, names.Impersonator, request, metav1.CreateOptions{})
+	granted, err := s.accounts.ServiceAccounts(names.Namespace).CreateToken(ctx, names.Impersonator, request, metav1.CreateOptions{})
 	if err != nil {
-		return nil, fmt.Errorf("requesting a token of %s/%s: %w", names.Namespace, names.Impersonator, err)
+		return nil, fmt.Errorf("requesting a token of %s/%s: %w", names.Namespace, names.Impersonator, answer.Error(ctx, err))
 	}
-	return &oauth2.Token{AccessToken: answer.Status.Token, TokenType: "Bearer", Expiry: answer.Status.ExpirationTimestamp.Add(-renewBefore)}, nil
+	token, expires := granted.Status.Token, granted.Status.ExpirationTimestamp
+	if len(token) > maxTokenBytes || !tokenPattern.MatchString(token) || expires.IsZero() {
+		return nil, fmt.Errorf("requesting a token of %s/%s: %w", names.Namespace, names.Impersonator, ErrNoAPIServer)
+	}
+	return &oauth2.Token{AccessToken: token, TokenType: "Bearer", Expiry: expires.Add(-renewBefore)}, nil
 }

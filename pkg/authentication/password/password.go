@@ -39,15 +39,19 @@ type Parameters struct {
 // recommended is the cost of new hashes: the OWASP Password Storage Cheat Sheet's configuration of 19 MiB and two passes.
 func recommended() Parameters { return Parameters{Memory: 19 * 1024, Time: 2, Threads: 1} }
 
-// limits of what a PHC string from elsewhere may ask for, so that one cannot exhaust memory.
+// The limits of a PHC string from elsewhere: the largest cost that is a common default of other programs, 64 MiB and four passes. Whoever may write
+// a password Secret must not be able to hold a place for long, or much memory, with each login.
 const (
-	maxMemory  = 256 * 1024
+	maxMemory  = 64 * 1024
 	maxTime    = 16
-	maxThreads = 8
-	minKey     = 16
-	maxKey     = 64
-	minSalt    = 8
-	maxSalt    = 64
+	maxThreads = 4
+	// maxWork bounds the memory times the passes, and so the time.
+	maxWork = 4 * maxMemory
+
+	minKey  = 16
+	maxKey  = 64
+	minSalt = 8
+	maxSalt = 64
 )
 
 var (
@@ -168,7 +172,7 @@ func (h Hash) Outdated() bool {
 // IsHash says whether a value means to be a PHC string rather than a password in clear.
 func IsHash(value string) bool { return strings.HasPrefix(value, "$argon2") }
 
-// Parse reads a PHC string. Only argon2id of version 19 is accepted, at a cost that is neither absurd nor ruinous.
+// Parse reads a PHC string. Only argon2id of version 19 is accepted, at a bounded cost.
 func Parse(value string) (Hash, error) {
 	parts := strings.Split(value, "$")
 	if strings.ContainsAny(value, "\r\n") { // which the base64 decoder would pass over
@@ -214,6 +218,9 @@ func parseParameters(value string) (Parameters, error) {
 	}
 	if memory < 8*threads {
 		return Parameters{}, errors.New("m must be at least 8 times p")
+	}
+	if memory*passes > maxWork {
+		return Parameters{}, fmt.Errorf("m times t must be at most %d", maxWork)
 	}
 	return Parameters{Memory: memory, Time: passes, Threads: uint8(threads)}, nil //nolint:gosec // parameter bounds it by maxThreads
 }

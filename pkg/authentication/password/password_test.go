@@ -74,6 +74,9 @@ func TestParseRefuses(t *testing.T) {
 		"argon2d":            {"argon2id", "argon2d"},
 		"old version":        {"v=19", "v=16"},
 		"ruinous memory":     {"m=19456", "m=4194304"},
+		"much memory":        {"m=19456", "m=65537"},
+		"much work":          {"m=19456,t=2", "m=65536,t=5"},
+		"slow and large":     {"m=19456,t=2", "m=262144,t=16"},
 		"ruinous passes":     {"t=2", "t=1000"},
 		"no passes":          {"t=2", "t=0"},
 		"ruinous threads":    {"p=1", "p=255"},
@@ -126,7 +129,7 @@ func FuzzParse(f *testing.F) {
 		if hash.String() != value {
 			t.Errorf("%q is read as %q", value, hash.String())
 		}
-		if p := hash.params; p.Memory > maxMemory || p.Time > maxTime || p.Threads > maxThreads || p.Time == 0 || p.Threads == 0 {
+		if p := hash.params; p.Memory > maxMemory || p.Time > maxTime || p.Threads > maxThreads || p.Time == 0 || p.Threads == 0 || p.Memory*p.Time > maxWork {
 			t.Errorf("%q asks for %+v", value, p)
 		}
 	})

@@ -9,12 +9,13 @@ import (
 	"fmt"
 	"time"
 
-	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/clusters"
+	"github.com/kubevision-io/kubevision/pkg/clusters/answer"
 	"github.com/kubevision-io/kubevision/pkg/clusters/dial"
 	"github.com/kubevision-io/kubevision/pkg/controllers/condition"
 )
@@ -30,7 +31,7 @@ type Finding struct {
 	Nodes   kubevisionv1alpha1.NodeCount
 }
 
-// stepError says at which step a probe failed. What a server that is perhaps none of Kubernetes' has answered is in the error, and not to be shown.
+// stepError says at which step a probe failed.
 type stepError struct {
 	step string
 	err  error
@@ -39,39 +40,27 @@ type stepError struct {
 func (e *stepError) Error() string { return e.step + ": " + e.err.Error() }
 func (e *stepError) Unwrap() error { return e.err }
 
-// Probe asks a cluster who it is, and for its version and nodes. The nodes may be a little old: they come from the API server's own cache.
+// Probe asks a cluster who it is, and for its version and nodes.
 func Probe(ctx context.Context, kube kubernetes.Interface) (Finding, error) {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
-	version, err := kube.Discovery().ServerVersionWithContext(ctx)
+	version, err := clusters.ServerVersion(ctx, kube.Discovery())
 	if err != nil {
 		return Finding{}, &stepError{"asking for the version", err}
 	}
 	system, err := kube.CoreV1().Namespaces().Get(ctx, metav1.NamespaceSystem, metav1.GetOptions{ResourceVersion: "0"})
 	if err != nil {
+		return Finding{}, &stepError{"reading namespace " + metav1.NamespaceSystem, answer.Error(ctx, err)}
+	}
+	id, err := clusters.ID(system)
+	if err != nil {
 		return Finding{}, &stepError{"reading namespace " + metav1.NamespaceSystem, err}
 	}
-	nodes, err := kube.CoreV1().Nodes().List(ctx, metav1.ListOptions{ResourceVersion: "0"})
+	nodes, err := countNodes(ctx, kube.CoreV1().RESTClient())
 	if err != nil {
 		return Finding{}, &stepError{"listing nodes", err}
 	}
-	found := Finding{ID: string(system.UID), Version: version.GitVersion}
-	for i := range nodes.Items {
-		found.Nodes.Total++
-		if ready(&nodes.Items[i]) {
-			found.Nodes.Ready++
-		}
-	}
-	return found, nil
-}
-
-func ready(n *corev1.Node) bool {
-	for _, c := range n.Status.Conditions {
-		if c.Type == corev1.NodeReady {
-			return c.Status == corev1.ConditionTrue
-		}
-	}
-	return false
+	return Finding{ID: id, Version: version, Nodes: nodes}, nil
 }
 
 // probe notes the outcome of a probe, except the identity that the cluster claims. A cluster that cannot be reached is an outcome: the error is
@@ -93,16 +82,16 @@ func reportProbe(c *kubevisionv1alpha1.KubeVisionCluster, err error) {
 	reachable := func() {
 		set(kubevisionv1alpha1.ClusterReachableCondition, metav1.ConditionTrue, kubevisionv1alpha1.ReasonProbeSucceeded, "the API server answers")
 	}
-	var answer apierrors.APIStatus
-	switch {
+	var status apierrors.APIStatus
+	switch typed := answer.IsTyped(err); {
 	case err == nil:
 		reachable()
 		set(kubevisionv1alpha1.ClusterCredentialsCondition, metav1.ConditionTrue, kubevisionv1alpha1.ReasonAccepted, "the API server accepts the credentials")
-	case apierrors.IsUnauthorized(err):
+	case typed && apierrors.IsUnauthorized(err):
 		reachable()
 		set(kubevisionv1alpha1.ClusterCredentialsCondition, metav1.ConditionFalse, kubevisionv1alpha1.ReasonUnauthorized,
 			"the API server does not accept the credentials: put a kubeconfig with valid ones into the Secret")
-	case apierrors.IsForbidden(err):
+	case typed && apierrors.IsForbidden(err):
 		reachable()
 		set(kubevisionv1alpha1.ClusterCredentialsCondition, metav1.ConditionFalse, kubevisionv1alpha1.ReasonForbidden,
 			"the credentials do not allow "+step(err)+": they need the rights of a cluster administrator")
@@ -112,8 +101,8 @@ func reportProbe(c *kubevisionv1alpha1.KubeVisionCluster, err error) {
 		set(kubevisionv1alpha1.ClusterCredentialsCondition, metav1.ConditionUnknown, kubevisionv1alpha1.ReasonAddressRefused, "the API server was not asked")
 	default:
 		message := err.Error()
-		if errors.As(err, &answer) {
-			message = fmt.Sprintf("%s: the answer was HTTP status %d", step(err), answer.Status().Code)
+		if errors.As(err, &status) { // what a server says of itself that is perhaps no API server is not shown
+			message = fmt.Sprintf("%s: the answer was HTTP status %d", step(err), status.Status().Code)
 		}
 		set(kubevisionv1alpha1.ClusterReachableCondition, metav1.ConditionFalse, kubevisionv1alpha1.ReasonProbeFailed, message)
 		set(kubevisionv1alpha1.ClusterCredentialsCondition, metav1.ConditionUnknown, kubevisionv1alpha1.ReasonProbeFailed, "the API server could not be asked")

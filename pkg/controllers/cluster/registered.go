@@ -128,7 +128,7 @@ func (r *Reconciler) connect(
 	}
 	kube, err := r.Targets.Open(c.Name, revision, k)
 	if err != nil {
-		return err
+		return unreachable(c, kubevisionv1alpha1.ReasonProbeFailed, err.Error())
 	}
 	found, err := r.probe(ctx, c, kube)
 	if err != nil {

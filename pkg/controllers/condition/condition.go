@@ -9,6 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/clusters/answer"
 )
 
 // maxMessage keeps a message readable in a terminal. The API's own limit is 32768.
@@ -24,10 +25,5 @@ func Set(conditions *[]metav1.Condition, generation int64, conditionType string,
 	})
 }
 
-// Truncate shortens a message that would not fit.
-func Truncate(message string) string {
-	if len(message) <= maxMessage {
-		return message
-	}
-	return message[:maxMessage-3] + "..."
-}
+// Truncate returns a message in one line that fits.
+func Truncate(message string) string { return answer.Text(message, maxMessage) }

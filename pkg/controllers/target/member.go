@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -26,6 +27,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/cluster"
 
 	"github.com/kubevision-io/kubevision/pkg/clusters"
+	"github.com/kubevision-io/kubevision/pkg/clusters/answer"
 	"github.com/kubevision-io/kubevision/pkg/clusters/dial"
 	"github.com/kubevision-io/kubevision/pkg/clusters/kubeconfig"
 	"github.com/kubevision-io/kubevision/pkg/controllers/impersonation"
@@ -36,7 +38,10 @@ import (
 // fillTimeout is how long the caches of a cluster may take to fill.
 const fillTimeout = 15 * time.Second
 
-var errNotFilled = errors.New("the cluster's RBAC objects and namespaces could not be read in time")
+var (
+	errNotFilled = errors.New("the cluster's RBAC objects and namespaces could not be read in time")
+	errExceeded  = errors.New("the cluster sends more than is kept of one: too many or too large RBAC objects or namespaces")
+)
 
 // member is an open connection. It has a cluster once its caches are filled.
 type member struct {
@@ -47,10 +52,16 @@ type member struct {
 	// running lasts until the connection is closed.
 	running context.Context //nolint:containedctx // it is the connection's life, not a request's
 	stop    context.CancelFunc
+	// exceeded says that the cluster has sent more than is kept of one.
+	exceeded atomic.Bool
 }
 
-func newMember(revision clusters.Revision, k *kubeconfig.Kubeconfig, policy dial.Policy) (*member, error) {
-	way, err := clusters.NewMember(k, policy)
+func newMember(revision clusters.Revision, k *kubeconfig.Kubeconfig, policy dial.Policy, exceeded func(*member)) (*member, error) {
+	m := &member{revision: revision}
+	way, err := clusters.NewMember(k, policy, clusters.ControllerLimits(), func() {
+		m.exceeded.Store(true)
+		exceeded(m)
+	})
 	if err != nil {
 		return nil, fmt.Errorf("preparing a connection: %w", err)
 	}
@@ -58,8 +69,9 @@ func newMember(revision clusters.Revision, k *kubeconfig.Kubeconfig, policy dial
 	if err != nil {
 		return nil, fmt.Errorf("making a client: %w", err)
 	}
-	running, stop := context.WithCancel(context.Background())
-	return &member{revision: revision, way: way, kube: kube, running: running, stop: stop}, nil
+	m.way, m.kube = way, kube
+	m.running, m.stop = context.WithCancel(context.Background())
+	return m, nil
 }
 
 func (m *member) close() {
@@ -97,10 +109,14 @@ func (m *member) connect(
 	}
 	filling, cancel := context.WithTimeout(ctx, fillTimeout)
 	defer cancel()
+	defer context.AfterFunc(m.running, cancel)()
 	if !own.GetCache().WaitForCacheSync(filling) || !others.WaitForCacheSync(filling) {
+		if m.exceeded.Load() {
+			return nil, errExceeded
+		}
 		return nil, errNotFilled
 	}
-	writer := &owned.Writer{Client: own.GetClient(), Live: own.GetAPIReader()}
+	writer := &owned.Writer{Client: answer.NewClient(own.GetClient()), Live: &pagedReader{answer.NewReader(own.GetAPIReader())}}
 	return &Cluster{
 		ID: id, Writer: writer, Metadata: Metadata{Namespaces: others, ClusterRoles: others},
 		Impersonator: &impersonation.Keeper{Source: named, Writer: writer, MakesNamespace: true},

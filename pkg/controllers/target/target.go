@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"slices"
 	"sync"
+	"time"
 
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
@@ -58,6 +59,7 @@ type Registry struct {
 	members     map[string]*member
 	retired     sets.Set[types.UID]
 	identities  identities
+	penalties   map[clusters.Revision]time.Time
 	subscribers []func(client.Object)
 }
 
@@ -68,6 +70,7 @@ func NewRegistry(
 	return &Registry{
 		host: host, scheme: scheme, reader: reader, named: named, policy: policy,
 		members: map[string]*member{}, retired: sets.New[types.UID](), identities: newIdentities(),
+		penalties: map[clusters.Revision]time.Time{},
 	}
 }
 
@@ -133,7 +136,13 @@ func (r *Registry) Open(name string, revision clusters.Revision, k *kubeconfig.K
 		return m.kube, nil
 	}
 	r.Close(name)
-	m, err := newMember(revision, k, r.policy)
+	if r.penalized(revision) {
+		return nil, errExceeded
+	}
+	m, err := newMember(revision, k, r.policy, func(m *member) {
+		r.penalize(revision)
+		r.close(name, m)
+	})
 	if err != nil {
 		return nil, err
 	}
@@ -174,11 +183,23 @@ func (r *Registry) Connect(ctx context.Context, name, id string) error {
 
 // Close ends the connection to a cluster, its watches, and whatever is under way there.
 func (r *Registry) Close(name string) {
-	r.mu.Lock()
+	r.mu.RLock()
 	m := r.members[name]
-	delete(r.members, name)
+	r.mu.RUnlock()
+	if m != nil {
+		r.close(name, m)
+	}
+}
+
+// close ends a connection, and leaves one alone that has taken its place.
+func (r *Registry) close(name string, m *member) {
+	r.mu.Lock()
+	current := r.members[name] == m
+	if current {
+		delete(r.members, name)
+	}
 	r.mu.Unlock()
-	if m == nil {
+	if !current {
 		return
 	}
 	connected := m.cluster != nil

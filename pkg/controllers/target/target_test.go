@@ -42,7 +42,7 @@ func newTestRegistry(t *testing.T, host *Cluster, all ...*kubevisionv1alpha1.Kub
 
 // connectAt connects a registration at a version of its kubeconfig.
 func (r *Registry) connectAt(name, version string, c *Cluster) {
-	m, err := newMember(clusters.Revision{Cluster: types.UID(name), Version: version}, &kubeconfig.Kubeconfig{Server: "https://192.0.2.1"}, dial.Policy{})
+	m, err := newMember(clusters.Revision{Cluster: types.UID(name), Version: version}, &kubeconfig.Kubeconfig{Server: "https://192.0.2.1"}, dial.Policy{}, func(*member) {})
 	if err != nil {
 		panic(err)
 	}

@@ -85,10 +85,16 @@ func (r *Reconciler) takeOver(ctx context.Context, u *kubevisionv1alpha1.KubeVis
 		return outcome{}, fmt.Errorf("reading secret %s: %w", ref.Name, err)
 	}
 	version := fmt.Sprintf("%s/%s/%s", source.UID, source.ResourceVersion, passwordKey(ref))
-	if stored == nil || stored.Annotations[credentials.PasswordSourceAnnotation] != version {
+	if stored == nil || stored.Annotations[credentials.PasswordSourceAnnotation] != version || !readable(stored) {
 		return r.adopt(ctx, u, stored, source, version)
 	}
 	return outcome{metav1.ConditionTrue, kubevisionv1alpha1.ReasonPasswordSet, "the password is that of Secret " + ref.Name + ", or one that the user has chosen since"}, nil
+}
+
+// readable says whether a login can compare a password with the stored hash. One that was taken over by an earlier version may cost too much.
+func readable(stored *corev1.Secret) bool {
+	_, _, err := credentials.PasswordHash(stored)
+	return err == nil
 }
 
 // noteSecondFactor shows in the status what the credentials say.
@@ -152,7 +158,7 @@ func (r *Reconciler) warnOfWeakness(u *kubevisionv1alpha1.KubeVisionUser, value 
 
 // adopted says whether the value is the one that was last taken over.
 func (r *Reconciler) adopted(ctx context.Context, stored *corev1.Secret, value string) (bool, error) {
-	if stored == nil || len(stored.Data[credentials.PasswordSourceHashKey]) == 0 {
+	if stored == nil || len(stored.Data[credentials.PasswordSourceHashKey]) == 0 || !readable(stored) {
 		return false, nil
 	}
 	last := string(stored.Data[credentials.PasswordSourceHashKey])

@@ -74,6 +74,7 @@ func TestBadSecretIsReportedAndItsCorrectionSeen(t *testing.T) {
 		"empty":         {map[string][]byte{names.PasswordKey: nil}, "missing or empty"},
 		"invalid hash":  {map[string][]byte{names.PasswordKey: []byte(okHash + "\n")}, "not a valid hash"},
 		"ruinous hash":  {map[string][]byte{names.PasswordKey: []byte(strings.Replace(okHash, "m=19456", "m=4194304", 1))}, "not a valid hash"},
+		"slow hash":     {map[string][]byte{names.PasswordKey: []byte(strings.Replace(okHash, "m=19456,t=2", "m=262144,t=16", 1))}, "not a valid hash"},
 		"far too long":  {map[string][]byte{names.PasswordKey: []byte(canary + strings.Repeat("x", password.MaxLength))}, "longer than 1024 bytes"},
 		"no data":       {nil, "missing or empty"},
 		"another kind":  {map[string][]byte{names.PasswordKey: []byte(strings.Replace(okHash, "argon2id", "argon2i", 1))}, "not a valid hash"},
@@ -101,6 +102,25 @@ func TestBadSecretIsReportedAndItsCorrectionSeen(t *testing.T) {
 			awaitLogin(t, u.Name, value, dashboardv1alpha1.CodeOK)
 		})
 	}
+}
+
+// TestHashThatWasTakenOverAndCostsTooMuch: the bound holds for what was taken over when there was none, too.
+func TestHashThatWasTakenOverAndCostsTooMuch(t *testing.T) {
+	guard(t)
+	const slow = "$argon2id$v=19$m=262144,t=16,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc"
+	source := newSource(t, "a password in clear")
+	u := newUser(t, source.Name)
+	awaitReady(t, u)
+	credentials := credentialsOf(u.Name)
+	change(t, credentials, func(s *corev1.Secret) {
+		s.Data["passwordHash"], s.Data["passwordSourceHash"] = []byte(slow), []byte(slow)
+	})
+	change(t, source, func(s *corev1.Secret) { s.Data = map[string][]byte{names.PasswordKey: []byte(slow)} })
+	awaitNotReady(t, u, kubevisionv1alpha1.ReasonSecretInvalid)
+	value := newPassword()
+	change(t, source, func(s *corev1.Secret) { s.Data = map[string][]byte{names.PasswordKey: []byte(value)} })
+	awaitReady(t, u)
+	awaitLogin(t, u.Name, value, dashboardv1alpha1.CodeOK)
 }
 
 func TestMissingSecretIsReportedAndItsAppearanceSeen(t *testing.T) {

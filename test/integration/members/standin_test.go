@@ -50,10 +50,16 @@ func (s *standin) answer(path string, how http.HandlerFunc) {
 	s.answers[path] = how
 }
 
+// everything has each request answered in one way.
+func (s *standin) everything(how http.HandlerFunc) { s.answer("", how) }
+
 func (s *standin) serve(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	s.requests = append(s.requests, r.Clone(r.Context()))
 	answer := s.answers[r.URL.Path]
+	if all := s.answers[""]; all != nil {
+		answer = all
+	}
 	s.mu.Unlock()
 	group := metav1.APIResourceList{GroupVersion: "v1", APIResources: []metav1.APIResource{
 		{Name: "pods", Namespaced: true, Kind: "Pod", Verbs: metav1.Verbs{"get", "list"}},

@@ -1,0 +1,123 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package answer
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"mime"
+	"net/http"
+	"regexp"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+const (
+	mediaTypeJSON     = runtime.ContentTypeJSON
+	mediaTypeProtobuf = runtime.ContentTypeProtobuf
+	// protobufPrefix begins what Kubernetes encodes as protobuf.
+	protobufPrefix = "k8s\x00"
+
+	// maxMessage bounds the message of a Status, maxCause that of each of maxCauses, maxName what is named in it.
+	maxMessage = 4096
+	maxCause   = 2048
+	maxCauses  = 32
+	maxName    = 256
+	// maxContinue bounds the token with which a list can be continued.
+	maxContinue = 4096
+	// maxRetrySeconds is the longest time that a cluster may ask to be left alone for.
+	maxRetrySeconds = 3600
+)
+
+var (
+	reasonPattern   = regexp.MustCompile(`^[A-Za-z]{1,64}$`)
+	continuePattern = regexp.MustCompile(`^[A-Za-z0-9_=-]+$`)
+)
+
+// parseStatus reads the Status that an API server answers with where it fails. It is false for anything else.
+func parseStatus(contentType string, body []byte) (*metav1.Status, bool) {
+	mediaType, _, err := mime.ParseMediaType(contentType)
+	if err != nil {
+		return nil, false
+	}
+	s := &metav1.Status{}
+	switch mediaType {
+	case mediaTypeJSON:
+		if err := json.Unmarshal(body, s); err != nil {
+			return nil, false
+		}
+	case mediaTypeProtobuf:
+		raw, found := bytes.CutPrefix(body, []byte(protobufPrefix))
+		unknown := &runtime.Unknown{}
+		if !found || unknown.Unmarshal(raw) != nil || s.Unmarshal(unknown.Raw) != nil {
+			return nil, false
+		}
+		s.TypeMeta = metav1.TypeMeta{APIVersion: unknown.APIVersion, Kind: unknown.Kind}
+	default:
+		return nil, false
+	}
+	return s, s.Kind == "Status" && s.APIVersion == "v1" && s.Status == metav1.StatusFailure
+}
+
+// cleanStatus returns the parts of a Status that may be shown. The code is that of the HTTP answer.
+func cleanStatus(s *metav1.Status, code int) *metav1.Status {
+	out := &metav1.Status{
+		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}, Status: metav1.StatusFailure, Code: int32(code), //nolint:gosec // three digits
+		Message: Text(s.Message, maxMessage),
+	}
+	if reasonPattern.MatchString(string(s.Reason)) {
+		out.Reason = s.Reason
+	}
+	if len(s.Continue) <= maxContinue && continuePattern.MatchString(s.Continue) {
+		out.Continue = s.Continue
+	}
+	if out.Message == "" {
+		out.Message = withoutMessage(code)
+	}
+	d := s.Details
+	if d == nil {
+		return out
+	}
+	out.Details = &metav1.StatusDetails{
+		Name: Text(d.Name, maxName), Group: Text(d.Group, maxName), Kind: Text(d.Kind, maxName), UID: types.UID(Text(string(d.UID), maxName)),
+		RetryAfterSeconds: min(max(d.RetryAfterSeconds, 0), maxRetrySeconds),
+	}
+	for _, c := range d.Causes[:min(len(d.Causes), maxCauses)] {
+		out.Details.Causes = append(out.Details.Causes, metav1.StatusCause{
+			Type: metav1.CauseType(Text(string(c.Type), maxName)), Message: Text(c.Message, maxCause), Field: Text(c.Field, maxName),
+		})
+	}
+	return out
+}
+
+// untypedStatus stands for an answer that is none of an API server. It says nothing of it but the code, and IsTyped is false for it.
+func untypedStatus(code int, method string) *metav1.Status {
+	s := apierrors.NewGenericServerResponse(code, method, schema.GroupResource{}, "", "", 0, true).ErrStatus
+	s.TypeMeta = metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}
+	if s.Message == "" || code >= http.StatusInternalServerError {
+		s.Message = withoutMessage(code)
+	}
+	return &s
+}
+
+func withoutMessage(code int) string {
+	return fmt.Sprintf("the cluster answered with the HTTP status %d and said no more", code)
+}
+
+// IsTyped says whether an error is the answer of an API server. A server that is none may answer with any HTTP status.
+func IsTyped(err error) bool {
+	status, ok := statusOf(err)
+	return ok && !apierrors.IsUnexpectedServerError(&apierrors.StatusError{ErrStatus: status})
+}
+
+// isConfidential says whether a cluster's answer may have a credential or a Secret in it, or what was sent of one.
+func isConfidential(path string) bool {
+	return strings.Contains(path, "/secrets") || strings.HasSuffix(path, "/token")
+}

@@ -1,0 +1,43 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package clusters
+
+import (
+	"context"
+	"errors"
+	"regexp"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/discovery"
+
+	"github.com/kubevision-io/kubevision/pkg/clusters/answer"
+)
+
+// ErrNoAPIServer is returned where a server answers with success, and not as the API server of a Kubernetes cluster does.
+var ErrNoAPIServer = errors.New("the server does not answer as the API server of a Kubernetes cluster does")
+
+var (
+	versionPattern = regexp.MustCompile(`^v[0-9]+\.[0-9]+[0-9A-Za-z.+-]{0,100}$`)
+	uidPattern     = regexp.MustCompile(`^[0-9A-Za-z-]{1,64}$`)
+)
+
+// ServerVersion asks a cluster for its version.
+func ServerVersion(ctx context.Context, client discovery.ServerVersionInterfaceWithContext) (string, error) {
+	found, err := client.ServerVersionWithContext(ctx)
+	if err != nil {
+		return "", answer.Error(ctx, err)
+	}
+	if !versionPattern.MatchString(found.GitVersion) {
+		return "", ErrNoAPIServer
+	}
+	return found.GitVersion, nil
+}
+
+// ID returns what identifies a cluster: the UID of its namespace kube-system.
+func ID(system metav1.Object) (string, error) {
+	if system.GetName() != metav1.NamespaceSystem || !uidPattern.MatchString(string(system.GetUID())) {
+		return "", ErrNoAPIServer
+	}
+	return string(system.GetUID()), nil
+}

@@ -1,0 +1,84 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package clusters
+
+const (
+	// costOfObject is about what an object with a name takes in a cache, costOfElement an element of a list in one, costOfMember an entry of a map or
+	// a field.
+	costOfObject  = 512
+	costOfElement = 128
+	costOfMember  = 48
+	// bytesOfCost is how many bytes of text cost one: field names and managed fields are not kept.
+	bytesOfCost = 2
+
+	// keptDepth is that of the deepest value which is decoded: a verb of a rule of a role in a list. Below it are managed fields, which are text.
+	keptDepth = 6
+	// maxDepth is several times that of an object.
+	maxDepth = 200
+)
+
+// scanner estimates the memory that JSON takes when it is decoded. A few bytes of it may become a large struct.
+type scanner struct {
+	// limit bounds the bytes of each value.
+	limit int64
+
+	arrays           []bool // of each value that has begun, whether it is an array
+	quoted, escaped  bool
+	bytes, remaining int64
+}
+
+// scan returns the cost of a piece of text. It is false where a value is too large or too deep.
+func (s *scanner) scan(text []byte) (int64, bool) {
+	cost := int64(0)
+	for _, b := range text {
+		if s.bytes++; s.bytes > s.limit {
+			return cost, false
+		}
+		if s.remaining++; s.remaining == bytesOfCost {
+			cost, s.remaining = cost+1, 0
+		}
+		switch {
+		case s.escaped:
+			s.escaped = false
+		case s.quoted:
+			s.escaped, s.quoted = b == '\\', b != '"'
+		case b == '"':
+			s.quoted = true
+		case b == '{', b == '[':
+			s.arrays = append(s.arrays, b == '[')
+			switch depth := len(s.arrays); {
+			case depth == 1: // an event, or a list
+				cost += costOfObject
+			case depth > maxDepth:
+				return cost, false
+			default:
+				cost += s.each()
+			}
+		case b == ',':
+			cost += s.each()
+		case b == '}', b == ']':
+			if s.arrays = s.arrays[:max(len(s.arrays)-1, 0)]; len(s.arrays) == 0 {
+				s.bytes = 0
+			}
+		}
+	}
+	return cost, true
+}
+
+// each is the cost of what comes next in the value that has begun.
+func (s *scanner) each() int64 {
+	depth := len(s.arrays)
+	switch {
+	case depth > keptDepth:
+		return 0
+	case depth == 0:
+		return costOfMember
+	case s.arrays[depth-1] && depth == 2: // the items of a list
+		return costOfObject
+	case s.arrays[depth-1]:
+		return costOfElement
+	default:
+		return costOfMember
+	}
+}

@@ -1,0 +1,118 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package cluster
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"slices"
+	"strconv"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
+
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/clusters"
+	"github.com/kubevision-io/kubevision/pkg/clusters/answer"
+)
+
+const (
+	// nodesPerPage are read at once, in a page of at most maxNodePage bytes: several times what a row of the table has.
+	nodesPerPage = 500
+	maxNodePage  = 1 << 20
+	// maxNodePages is more than the nodes of any cluster.
+	maxNodePages = 40
+
+	// maxContinue bounds what is sent back for the next page.
+	maxContinue = 4096
+
+	acceptTable = "application/json;as=Table;v=v1;g=meta.k8s.io"
+)
+
+// errNodes is returned where the answer is no table of nodes, or one that is too large.
+var errNodes = errors.New("the answer is no table of nodes, or is too large")
+
+// nodeTable is what is read of a table of nodes.
+type nodeTable struct {
+	Kind     string `json:"kind"`
+	Metadata struct {
+		Continue string `json:"continue"`
+	} `json:"metadata"`
+	ColumnDefinitions []struct {
+		Name string `json:"name"`
+	} `json:"columnDefinitions"`
+	Rows []struct {
+		Cells []json.RawMessage `json:"cells"`
+	} `json:"rows"`
+}
+
+// countNodes counts the nodes of a cluster, and those that are ready, by the table that kubectl shows: it has a line for each, while a Node names
+// every image on it.
+func countNodes(ctx context.Context, client rest.Interface) (kubevisionv1alpha1.NodeCount, error) {
+	var count kubevisionv1alpha1.NodeCount
+	next := ""
+	for range maxNodePages {
+		table, err := readNodes(ctx, client, next)
+		if err != nil {
+			return count, err
+		}
+		if err := table.addTo(&count); err != nil {
+			return count, err
+		}
+		if next = table.Metadata.Continue; next == "" {
+			return count, nil
+		}
+	}
+	return count, errNodes
+}
+
+func readNodes(ctx context.Context, client rest.Interface, next string) (*nodeTable, error) {
+	ctx, drop := clusters.Lend(ctx)
+	defer drop()
+	request := client.Get().AbsPath("/api/v1/nodes").SetHeader("Accept", acceptTable).
+		Param("limit", strconv.Itoa(nodesPerPage)).Param("includeObject", string(metav1.IncludeNone))
+	if next != "" {
+		request = request.Param("continue", next)
+	}
+	stream, err := request.Stream(ctx)
+	if err != nil {
+		return nil, answer.Error(ctx, err)
+	}
+	defer func() { _ = stream.Close() }()
+	body, err := io.ReadAll(io.LimitReader(stream, maxNodePage+1))
+	if err != nil {
+		return nil, answer.Error(ctx, err)
+	}
+	table := &nodeTable{}
+	if len(body) > maxNodePage || json.Unmarshal(body, table) != nil || table.Kind != "Table" || len(table.Metadata.Continue) > maxContinue {
+		return nil, errNodes
+	}
+	return table, nil
+}
+
+// addTo counts the rows. The status of a node begins with Ready where it is.
+func (t *nodeTable) addTo(count *kubevisionv1alpha1.NodeCount) error {
+	column := -1
+	for i := range t.ColumnDefinitions {
+		if t.ColumnDefinitions[i].Name == "Status" {
+			column = i
+			break
+		}
+	}
+	for i := range t.Rows {
+		var status string
+		if column < 0 || column >= len(t.Rows[i].Cells) || json.Unmarshal(t.Rows[i].Cells[column], &status) != nil {
+			return errNodes
+		}
+		count.Total++
+		if slices.Contains(strings.Split(status, ","), string(corev1.NodeReady)) {
+			count.Ready++
+		}
+	}
+	return nil
+}

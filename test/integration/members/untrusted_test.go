@@ -1,0 +1,279 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package members
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	eventsv1 "k8s.io/api/events/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/test/conformance/fixture"
+	"github.com/kubevision-io/kubevision/test/conformance/wire"
+)
+
+// everyRequest is one of each kind that goes to a member: reads, writes, batches, dry runs, searches.
+func everyRequest(cluster string) []wire.Request {
+	base := wire.DirectPath + "/clusters/" + cluster
+	const pod = `{"apiVersion":"v1","kind":"Pod","metadata":{"name":"one","namespace":"default"}}`
+	return append(podRequests(cluster),
+		wire.Request{Method: http.MethodPost, Path: base + "/namespaces/default/resources/pods/dry-run", Body: pod},
+		wire.Request{Method: http.MethodPost, Path: base + "/resources/batch-delete", Body: `[{"resource":"pods","namespace":"default","name":"one"}]`},
+		wire.Request{Path: base + "/search?q=one&kinds=pods&namespace=default"},
+	)
+}
+
+// TestUntypedAnswers: what a member says is no message of KubeVision's, unless it is the Status of an API server. The code is that of the HTTP
+// status.
+func TestUntypedAnswers(t *testing.T) {
+	typed := func(code int, kind, version string) string {
+		return fmt.Sprintf(`{"kind":%q,"apiVersion":%q,"status":"Failure","message":%q,"reason":"Forbidden","code":%d}`, kind, version, leak, code)
+	}
+	a := newAiling(t)
+	p, c := onStandin(t, a.standin)
+	for status, want := range map[int]int{
+		http.StatusForbidden: wire.Forbidden, http.StatusNotAcceptable: wire.Invalid, http.StatusUnsupportedMediaType: wire.Invalid,
+		http.StatusConflict: wire.Stale, http.StatusUnprocessableEntity: wire.Rejected, http.StatusNotFound: wire.NotFound,
+		http.StatusBadRequest: wire.Invalid, http.StatusInternalServerError: wire.Unreachable, http.StatusFound: wire.Unreachable,
+	} {
+		for name, fault := range map[string]http.HandlerFunc{
+			"text":         answering(status, "text/plain", leak, "Location", "https://192.0.2.1/"+leak, "Warning", `299 - "`+leak+`"`),
+			"HTML":         answering(status, "text/html", "<b>"+leak+"</b>", "Location", "%zz"+leak),
+			"JSON":         answering(status, "application/json", `{"message":"`+leak+`"}`),
+			"another kind": answering(status, "application/json", typed(status, "Pod", "v1")),
+			"as text":      answering(status, "text/plain", typed(status, "Status", "v1")),
+		} {
+			t.Run(fmt.Sprint(status, " ", name), func(t *testing.T) {
+				a.fault.Store(&fault)
+				for _, r := range everyRequest(c.Name) {
+					r.Bearer = p.token
+					response := p.client.Send(t, r)
+					said := fmt.Sprint(response.Header) + string(response.Body)
+					for _, part := range []string{leak, "192.0.2.1"} {
+						if strings.Contains(said, part) {
+							t.Errorf("%s %s says %q: %s", r.Method, r.Path, part, said)
+						}
+					}
+					if e := response.Envelope(t); r.Method == http.MethodGet && strings.HasSuffix(r.Path, "/one") && e.Code != want && status != http.StatusForbidden {
+						t.Errorf("%s %s: code %d (%s), want %d", r.Method, r.Path, e.Code, e.Message, want)
+					}
+				}
+			})
+		}
+	}
+}
+
+// TestTypedAnswers: the message of an API server passes in one line of bounded length, and so do warnings.
+func TestTypedAnswers(t *testing.T) {
+	const dirty, clean = "first\nsecond\x1b[31m\u202ethird\u200b", "first second[31mthird"
+	a := newAiling(t)
+	p, c := onStandin(t, a.standin)
+	body, err := json.Marshal(metav1.Status{
+		TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"}, Status: metav1.StatusFailure, Code: http.StatusUnprocessableEntity,
+		Reason: metav1.StatusReasonInvalid, Message: dirty + strings.Repeat("x", 100_000),
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	a.fault.Store(new(answering(http.StatusUnprocessableEntity, "application/json", string(body))))
+	for _, r := range everyRequest(c.Name) {
+		r.Bearer = p.token
+		response := p.client.Send(t, r)
+		said := string(response.Body)
+		for _, part := range []string{"\u202e", "\u200b", `\n`, `\u001b`, `\u202e`, strings.Repeat("x", 10_000)} {
+			if strings.Contains(said, part) {
+				t.Errorf("%s %s has %+q: %.200s", r.Method, r.Path, part, said)
+			}
+		}
+		if r.Method == http.MethodPost && !strings.Contains(said, clean) {
+			t.Errorf("%s %s does not say %q: %.500s", r.Method, r.Path, clean, said)
+		}
+	}
+	a.fault.Store(new(answering(http.StatusCreated, "application/json", podRequests(c.Name)[2].Body,
+		"Warning", `299 - "be`+"\u202e"+`ware", 299 - "`+strings.Repeat("x", 10_000)+`"`)))
+	create := podRequests(c.Name)[2]
+	create.Bearer = p.token
+	var created struct{ Meta struct{ Warnings []string } }
+	if err := json.Unmarshal(p.client.Call(t, create).Want(t, wire.OK).Raw, &created); err != nil {
+		t.Fatal(err)
+	}
+	if w := created.Meta.Warnings; len(w) != 2 || w[0] != "beware" || len(w[1]) > 2000 {
+		t.Errorf("the warnings are %.300q", w)
+	}
+}
+
+// TestNoAPIServer: a server that answers everything alike is no API server, whatever it answers.
+func TestNoAPIServer(t *testing.T) {
+	for name, answer := range map[string]http.HandlerFunc{
+		"an empty object":   answering(http.StatusOK, "application/json", `{}`),
+		"a created object":  answering(http.StatusCreated, "application/json", `{"gitVersion":"`+leak+`","kind":"`+leak+`"}`),
+		"HTML":              answering(http.StatusOK, "text/html", "<html>"+leak+"</html>"),
+		"nothing":           answering(http.StatusOK, "application/json", ""),
+		"not found":         answering(http.StatusNotFound, "text/plain", leak),
+		"unauthorized":      answering(http.StatusUnauthorized, "text/html", leak),
+		"forbidden":         answering(http.StatusForbidden, "text/plain", leak),
+		"an error":          answering(http.StatusInternalServerError, "text/plain", leak),
+		"a redirect":        answering(http.StatusFound, "text/html", leak, "Location", "https://192.0.2.1/"+leak),
+		"a failure with OK": answering(http.StatusOK, "application/json", status(http.StatusOK, "")),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newStandin(t)
+			s.everything(answer)
+			c := register(t, s.config(registeredToken), nil)
+			condition(t, c, fixture.Patience, kubevisionv1alpha1.ClusterReachableCondition, metav1.ConditionFalse, "")
+			condition(t, c, fixture.Patience, kubevisionv1alpha1.ReadyCondition, metav1.ConditionFalse, "")
+			if found := meta.FindStatusCondition(c.Status.Conditions, kubevisionv1alpha1.ClusterCredentialsCondition); found == nil || found.Status == metav1.ConditionTrue {
+				t.Errorf("the credentials are %+v", found)
+			}
+			p := login(t, "examiner")
+			set().Bind(t, "examiner", fixture.Grant{
+				Role: kubevisionv1alpha1.RoleReadonly, Subjects: fixture.KubeVisionUsers(p.User), Cluster: c.Name, Hopeless: true,
+			})
+			p.becomes(t, fixture.Patience, c.Name, "/namespaces/default/resources/pods", wire.Unreachable)
+			e := p.client.Call(t, wire.Request{Method: http.MethodPost, Path: wire.DirectPath + "/clusters/" + c.Name + "/test", Bearer: p.token}).Want(t, wire.OK)
+			var got dashboardv1alpha1.ClusterTest
+			e.Into(t, &got)
+			if got.Message == "" || got.Reachable || got.CredentialsValid || got.ImpersonationReady || got.Version != "" {
+				t.Errorf("the test says %+v", got)
+			}
+			silent(t, c, c, string(e.Raw), got.Message)
+		})
+	}
+}
+
+// silent wants that neither the status nor the events of an object, nor other texts, hold what a member has said.
+func silent(t *testing.T, o client.Object, status any, texts ...string) {
+	t.Helper()
+	raw, err := json.Marshal(status)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all eventsv1.EventList
+	if err := env.Client.List(t.Context(), &all); err != nil {
+		t.Fatal(err)
+	}
+	texts = append(texts, string(raw))
+	for i := range all.Items {
+		if all.Items[i].Regarding.Name == o.GetName() {
+			texts = append(texts, all.Items[i].Note)
+		}
+	}
+	for _, text := range texts {
+		if strings.Contains(text, leak) || strings.Contains(text, "192.0.2.1") {
+			t.Errorf("it says %s", text)
+		}
+	}
+}
+
+// falseServer is a proxy before a control plane that answers some requests otherwise.
+type falseServer struct {
+	*standin
+
+	fault atomic.Pointer[func(*http.Request) http.HandlerFunc]
+}
+
+func newFalseServer(t *testing.T, genuine *rest.Config) *falseServer {
+	t.Helper()
+	target, err := url.Parse(genuine.Host)
+	if err != nil {
+		t.Fatal(err)
+	}
+	registered, err := rest.TransportFor(genuine)
+	if err != nil {
+		t.Fatal(err)
+	}
+	others, err := rest.TransportFor(rest.AnonymousClientConfig(genuine))
+	if err != nil {
+		t.Fatal(err)
+	}
+	proxyTo := func(next http.RoundTripper, registered bool) *httputil.ReverseProxy {
+		return &httputil.ReverseProxy{Transport: next, FlushInterval: -1, Rewrite: func(r *httputil.ProxyRequest) {
+			r.SetURL(target)
+			if registered {
+				r.Out.Header.Del("Authorization")
+			}
+		}}
+	}
+	asRegistered, asOthers := proxyTo(registered, true), proxyTo(others, false)
+	f := &falseServer{standin: &standin{}}
+	f.Server = httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if fault := f.fault.Load(); fault != nil {
+			if how := (*fault)(r); how != nil {
+				how(w, r)
+				return
+			}
+		}
+		if r.Header.Get("Authorization") == "Bearer "+registeredToken {
+			asRegistered.ServeHTTP(w, r)
+			return
+		}
+		asOthers.ServeHTTP(w, r)
+	}))
+	f.EnableHTTP2 = true
+	f.StartTLS()
+	t.Cleanup(func() {
+		f.CloseClientConnections()
+		f.Close()
+	})
+	return f
+}
+
+// TestControllersOfUntypedAnswers: neither the conditions nor the events of clusters and bindings hold what a member has said.
+func TestControllersOfUntypedAnswers(t *testing.T) {
+	member := theOther(t)
+	f := newFalseServer(t, member.Config())
+	c := register(t, f.config(registeredToken), nil)
+	ready(t, c)
+	p := login(t, "bound")
+	for name, answer := range map[string]http.HandlerFunc{
+		"forbidden": answering(http.StatusForbidden, "text/plain", leak),
+		"media":     answering(http.StatusUnsupportedMediaType, "text/html", leak),
+		"an error":  answering(http.StatusInternalServerError, "text/plain", leak),
+		"redirect":  answering(http.StatusPermanentRedirect, "text/plain", leak, "Location", "https://192.0.2.1/"+leak),
+	} {
+		t.Run(name, func(t *testing.T) {
+			f.fault.Store(new(func(r *http.Request) http.HandlerFunc {
+				if r.Method == http.MethodPatch {
+					return answer
+				}
+				return nil
+			}))
+			defer f.fault.Store(nil)
+			b := set().Bind(t, "bound", fixture.Grant{
+				Role: kubevisionv1alpha1.RoleReadonly, Subjects: fixture.KubeVisionUsers(p.User), Cluster: c.Name, Namespaces: []string{"default"}, Hopeless: true,
+			})
+			fixture.Eventually(t, "wait for the failure to be in the status", func(ctx context.Context) error {
+				if err := env.Client.Get(ctx, client.ObjectKeyFromObject(b), b); err != nil {
+					return err
+				}
+				found := meta.FindStatusCondition(b.Status.Conditions, kubevisionv1alpha1.RoleBindingAppliedCondition)
+				if found == nil || found.Reason != kubevisionv1alpha1.ReasonApplyFailed {
+					return errors.New("not yet")
+				}
+				return nil
+			})
+			silent(t, b, b)
+			if err := env.Client.Get(t.Context(), client.ObjectKeyFromObject(c), c); err != nil {
+				t.Fatal(err)
+			}
+			silent(t, c, c)
+		})
+	}
+}
