@@ -57,7 +57,7 @@ func (c *Connection) examine(ctx context.Context) Examination {
 		found.Message = "a token of the account that acts for users is not accepted: try again shortly"
 		return found
 	}
-	found.Version = version.GitVersion
+	found.Version = Version(version)
 	return found
 }
 

@@ -15,6 +15,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/clusters"
 	"github.com/kubevision-io/kubevision/pkg/clusters/dial"
 	"github.com/kubevision-io/kubevision/pkg/controllers/condition"
 )
@@ -55,7 +56,7 @@ func Probe(ctx context.Context, kube kubernetes.Interface) (Finding, error) {
 	if err != nil {
 		return Finding{}, &stepError{"listing nodes", err}
 	}
-	found := Finding{ID: string(system.UID), Version: version.GitVersion}
+	found := Finding{ID: string(system.UID), Version: clusters.Version(version)}
 	for i := range nodes.Items {
 		found.Nodes.Total++
 		if ready(&nodes.Items[i]) {
