@@ -5,6 +5,7 @@ package bindings
 
 import (
 	"slices"
+	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -17,12 +18,14 @@ func builtIn() []string {
 	return []string{kubevisionv1alpha1.RoleAdmin, kubevisionv1alpha1.RoleOps, kubevisionv1alpha1.RoleDev, kubevisionv1alpha1.RoleReadonly}
 }
 
-// BuiltInRole is the name of the built-in role that a reference means, and whether it means one.
+// BuiltInRole returns the name of the built-in role that a reference means, and whether it means one. The ClusterRole
+// behind a built-in role means that role: otherwise the right to bind it would be more than the right to grant the role.
 func BuiltInRole(ref kubevisionv1alpha1.RoleReference) (string, bool) {
-	if ref.Kind == kubevisionv1alpha1.RoleClusterRole || !slices.Contains(builtIn(), ref.Name) {
+	role, ok := strings.CutPrefix(ref.Name, builtInPrefix)
+	if !ok && ref.Kind == kubevisionv1alpha1.RoleClusterRole || !slices.Contains(builtIn(), role) {
 		return "", false
 	}
-	return ref.Name, true
+	return role, true
 }
 
 // ClusterRole is the name of the ClusterRole that a reference means on the target cluster.
@@ -34,7 +37,9 @@ func ClusterRole(ref kubevisionv1alpha1.RoleReference) string {
 }
 
 // BuiltInClusterRole is the name of the ClusterRole behind a built-in role.
-func BuiltInClusterRole(role string) string { return "kubevision:" + role }
+func BuiltInClusterRole(role string) string { return builtInPrefix + role }
+
+const builtInPrefix = "kubevision:"
 
 // clusterSuffix ends the names of the ClusterRoles that hold in the whole cluster, protected namespaces included.
 const clusterSuffix = "-cluster"

@@ -45,6 +45,15 @@ func TestRolesInProtectedNamespaces(t *testing.T) {
 			"kubevision:ops-cluster", "kubevision:ops", "kubevision:readonly",
 		},
 		{kubevisionv1alpha1.RoleReference{Kind: kubevisionv1alpha1.RoleClusterRole, Name: "dev"}, "dev", "dev", "dev"},
+		{
+			kubevisionv1alpha1.RoleReference{Name: "kubevision:dev"},
+			"kubevision:dev-cluster", "kubevision:dev", "kubevision:readonly",
+		},
+		{
+			kubevisionv1alpha1.RoleReference{Kind: kubevisionv1alpha1.RoleClusterRole, Name: "kubevision:ops"},
+			"kubevision:ops-cluster", "kubevision:ops", "kubevision:readonly",
+		},
+		{kubevisionv1alpha1.RoleReference{Name: "kubevision:other"}, "kubevision:other", "kubevision:other", "kubevision:other"},
 		{kubevisionv1alpha1.RoleReference{Name: "pod-reader"}, "pod-reader", "pod-reader", "pod-reader"},
 	} {
 		if got := WholeClusterRole(tc.ref); got != tc.whole {

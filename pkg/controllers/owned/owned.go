@@ -85,6 +85,9 @@ func (w *Writer) Delete(ctx context.Context, object client.Object) error {
 
 // DeleteUnchanged removes the object as it was read. One that has changed meanwhile stays.
 func (w *Writer) DeleteUnchanged(ctx context.Context, object client.Object) error {
+	if emptied, err := w.empty(ctx, object, object.GetResourceVersion()); emptied || err != nil {
+		return err // it has changed, and is looked at again
+	}
 	uid, version := object.GetUID(), object.GetResourceVersion()
 	err := w.Client.Delete(ctx, object, client.Preconditions{UID: &uid, ResourceVersion: &version})
 	if client.IgnoreNotFound(err) != nil && !apierrors.IsConflict(err) {
@@ -94,6 +97,9 @@ func (w *Writer) DeleteUnchanged(ctx context.Context, object client.Object) erro
 }
 
 func (w *Writer) delete(ctx context.Context, object client.Object) error {
+	if _, err := w.empty(ctx, object, ""); err != nil {
+		return err
+	}
 	uid := object.GetUID()
 	if err := w.Client.Delete(ctx, object, client.Preconditions{UID: &uid}); client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("deleting %s: %w", w.describe(object), err)

@@ -24,7 +24,7 @@ type labelSet = map[string]string
 func registrar(tb testing.TB, roles ...string) client.Client {
 	tb.Helper()
 	rules := []string{kubevisionv1alpha1.ResourceClusters, kubevisionv1alpha1.ResourceUsers}
-	written := everything("", "secrets", "namespaces")
+	written := everything("", "secrets", "namespaces", "namespaces/status")
 	written.Verbs = []string{"create", "update", "patch", "delete"}
 	if len(roles) == 0 {
 		return delegate(tb, everything(kubevisionv1alpha1.GroupName, rules...), written)
@@ -93,6 +93,17 @@ func patching(o client.Object, body string) attempt {
 			return errors.New("not an object")
 		}
 		return as.Patch(ctx, object, merge(body), client.DryRunAll)
+	}
+}
+
+// patchingStatus is a write to the status, by which labels of Kubernetes' own kinds change, too.
+func patchingStatus(o client.Object, body string) attempt {
+	return func(ctx context.Context, as client.Client) error {
+		object, ok := o.DeepCopyObject().(client.Object)
+		if !ok {
+			return errors.New("not an object")
+		}
+		return as.Status().Patch(ctx, object, merge(body), client.DryRunAll)
 	}
 }
 
@@ -219,6 +230,7 @@ func TestLabelsOfNamespacesGrantNothing(t *testing.T) {
 	n := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: newNamespace(t, nil)}}
 	mayOnlyWith(t, "some-role", names.NamespacesPolicy, patching(n, `{"metadata":{"labels":{"`+team+`":"shop"}}}`))
 	mayOnlyWith(t, "some-role", names.NewNamespacesPolicy, creating(namespaceWith(labelSet{team: "shop"})))
+	mayOnlyWith(t, "some-role", names.NamespacesPolicy, patchingStatus(n, `{"metadata":{"labels":{"`+team+`":"shop"}}}`))
 	as := registrar(t)
 	mayPatch(t, as, n,
 		`{"metadata":{"labels":{"x":"y"}}}`,

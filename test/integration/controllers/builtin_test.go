@@ -1,0 +1,43 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"testing"
+
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/names"
+)
+
+// The ClusterRoles behind the built-in roles are no way around the protection of namespaces: the right to bind one is the
+// right to grant the role, and no more.
+func TestClusterRolesOfBuiltInRolesSpareProtectedNamespaces(t *testing.T) {
+	guard(t)
+	host(t)
+	for name, tc := range map[string]struct {
+		kind       kubevisionv1alpha1.RoleKind
+		role       string
+		namespaces *kubevisionv1alpha1.NamespaceTargets
+	}{
+		"the whole cluster":     {"", dev, nil},
+		"named as ClusterRole":  {kubevisionv1alpha1.RoleClusterRole, "kubevision:ops", nil},
+		"protected namespaces":  {"", dev, inNames(system, "kube-system")},
+		"every namespace there": {kubevisionv1alpha1.RoleClusterRole, dev, labelled(nil)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			u := newUser(t, "")
+			b := bindingObject(tc.role, tc.namespaces, toUser(u.Name))
+			b.Spec.RoleRef.Kind = tc.kind
+			create(t, b)
+			awaitReady(t, b)
+			for _, n := range []string{names.Namespace, "kube-system"} {
+				for _, q := range beyondView(n) {
+					if err := may("kubevision:"+u.Name, q, false)(t.Context()); err != nil {
+						t.Errorf("%+v: %v", q, err)
+					}
+				}
+			}
+		})
+	}
+}
