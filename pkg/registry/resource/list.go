@@ -77,10 +77,12 @@ func (o *listOptions) pass(ctx context.Context, listing *union.Listing, meta *da
 		return nil, err
 	}
 	o.count(page, meta)
-	if separator[0] == '[' {
-		err = write(separator)
+	end := []byte{']'}
+	if separator[0] == '[' { // nothing was written yet
+		end = []byte("[]")
 	}
-	return out.Pieces(), errors.Join(err, write([]byte{']'}))
+	err = write(end)
+	return out.Pieces(), err
 }
 
 // collect holds the objects of the page, for what must see all objects before it knows the first.

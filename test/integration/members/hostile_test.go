@@ -156,7 +156,7 @@ func TestHostileMember(t *testing.T) {
 			w.Header().Set("Content-Type", "application/json")
 			w.WriteHeader(http.StatusUnprocessableEntity)
 			pour(w, `{"kind":"Status","apiVersion":"v1","message":"`, "x", `"}`, 64<<20)
-		}, wire.Unreachable},
+		}, wire.Rejected},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s.answer(podsPath, test.answer)
