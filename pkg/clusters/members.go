@@ -32,16 +32,16 @@ const (
 	openTimeout = 5 * time.Second
 )
 
-// Revision is which kubeconfig a connection was made with. A cluster that was removed and registered again under the same name has nothing of the
-// old one.
+// Revision is which kubeconfig a connection was made with. A cluster that was removed and registered again under the
+// same name has nothing of the old one.
 type Revision struct {
 	Cluster, Secret types.UID
 	Version         string
 	Key             string
 }
 
-// replaces says whether a connection with this revision is to take the place of one with another revision. Of one key of one Secret, versions go one
-// way: the copy of a watch that lags behind is older than what was read.
+// replaces says whether a connection with this revision is to take the place of one with another revision. Of one key
+// of one Secret, versions go one way: the copy of a watch that lags behind is older than what was read.
 func (r Revision) replaces(old Revision) bool {
 	same := Revision{Cluster: r.Cluster, Secret: r.Secret, Version: old.Version, Key: r.Key} == old
 	if !same {
@@ -104,8 +104,9 @@ type openMember struct {
 	outdated, tried time.Time
 }
 
-// get is the connection to the cluster. It waits for the host where there is no connection yet, and never for the cluster. Where the kubeconfig is
-// new, the old connection serves until the cluster has answered by the new one, or for a while.
+// get is the connection to the cluster. It waits for the host where there is no connection yet, and never for the
+// cluster. Where the kubeconfig is new, the old connection serves until the cluster has answered by the new one, or for
+// a while.
 func (m *members) get(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster) (*Connection, error) {
 	if err := CheckReference(c); err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", ErrNotConnected, c.Name, err)
@@ -194,7 +195,9 @@ func (m *members) connect(ctx context.Context, c *kubevisionv1alpha1.KubeVisionC
 		return nil, err
 	}
 	revision := RevisionOf(c, secret)
-	return &openMember{revision: revision, digest: sha256.Sum256(secret.Data[revision.Key]), member: member, connection: connection}, nil
+	return &openMember{
+		revision: revision, digest: sha256.Sum256(secret.Data[revision.Key]), member: member, connection: connection,
+	}, nil
 }
 
 // close ends the connection to a cluster, and whatever is under way there. The caller holds the lock.

@@ -29,7 +29,8 @@ func TestOwnSecret(t *testing.T) {
 	}
 }
 
-// TestRevisions: a connection is good for its registration, and serves another kubeconfig until that one has answered. Versions go one way.
+// TestRevisions: a connection is good for its registration, and serves another kubeconfig until that one has answered.
+// Versions go one way.
 func TestRevisions(t *testing.T) {
 	made := Revision{Cluster: "c", Secret: "s", Version: "10", Key: "kubeconfig"}
 	for what, test := range map[string]struct {
@@ -64,7 +65,8 @@ func TestRevisions(t *testing.T) {
 	}
 }
 
-// TestRetired: what a removed registration or Secret leaves behind ends at once, also where another connection has taken its place.
+// TestRetired: what a removed registration or Secret leaves behind ends at once, also where another connection has
+// taken its place.
 func TestRetired(t *testing.T) {
 	opened := func(version string) *openMember {
 		return &openMember{revision: Revision{Cluster: "c", Secret: "s", Version: version}, member: &Member{dialer: newDialer(dial.Policy{})}}

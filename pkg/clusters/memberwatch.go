@@ -36,7 +36,10 @@ func (m *members) watchClusters(ctx context.Context, clusters cache.Cache) error
 		UpdateFunc: func(was, is any) {
 			before, ok := object(was)
 			after, ok2 := object(is)
-			if ok && ok2 && (before.GetUID() != after.GetUID() || after.GetDeletionTimestamp() != nil || !hasKubeconfig(is)) {
+			if !ok || !ok2 {
+				return
+			}
+			if before.GetUID() != after.GetUID() || after.GetDeletionTimestamp() != nil || !hasKubeconfig(is) {
 				clusterGone(is)
 			}
 		},

@@ -17,7 +17,8 @@ import (
 )
 
 const (
-	// renewPatience is how long the old kubeconfig of a cluster serves while the cluster does not answer by the new one.
+	// renewPatience is how long the old kubeconfig of a cluster serves while the cluster does not answer by the new
+	// one.
 	renewPatience = time.Minute
 	// renewPause is the time between two tries of a new kubeconfig.
 	renewPause = 2 * time.Second
@@ -27,8 +28,11 @@ const (
 	maxRetired = 4
 )
 
-// renew connects by the kubeconfig that is there now, and puts that connection in the place of the old one as soon as the cluster has answered.
-func (m *members) renew(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, key types.NamespacedName, old *openMember) {
+// renew connects by the kubeconfig that is there now, and puts that connection in the place of the old one as soon as
+// the cluster has answered.
+func (m *members) renew(
+	ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, key types.NamespacedName, old *openMember,
+) {
 	o, err := m.connect(ctx, c, key)
 	if err == nil && o.digest != old.digest {
 		err = o.connection.answers(ctx)
@@ -56,7 +60,8 @@ func (m *members) renew(ctx context.Context, c *kubevisionv1alpha1.KubeVisionClu
 	}
 }
 
-// answers asks the cluster for a token, and for its version with it. Any answer to the second will do: a connection is tried, and not the cluster.
+// answers asks the cluster for a token, and for its version with it. Any answer to the second will do: a connection is
+// tried, and not the cluster.
 func (c *Connection) answers(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, examineTimeout)
 	defer cancel()

@@ -88,7 +88,8 @@ func (r *Reconciler) connect(
 		return nil
 	}
 	unreachable := func(reason, message string) error {
-		condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ClusterReachableCondition, metav1.ConditionFalse, reason, message)
+		condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ClusterReachableCondition,
+			metav1.ConditionFalse, reason, message)
 		return errors.New(message)
 	}
 	kube, err := r.Targets.Open(c.Name, revision, k)

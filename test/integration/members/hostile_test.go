@@ -93,8 +93,8 @@ func TestUpstreamHeaders(t *testing.T) {
 	}
 }
 
-// TestRotatedKubeconfig: requests go with a changed Secret as soon as its kubeconfig has been answered once. A request that is under way with the old
-// one is answered, and the old connection is not used again.
+// TestRotatedKubeconfig: requests go with a changed Secret as soon as its kubeconfig has been answered once. A request
+// that is under way with the old one is answered, and the old connection is not used again.
 func TestRotatedKubeconfig(t *testing.T) {
 	before, after := newStandin(t), newStandin(t)
 	p, c := onStandin(t, before)

@@ -68,7 +68,8 @@ func pour(w http.ResponseWriter, compressed bool, begin, piece string) {
 	}
 }
 
-// TestMemoryOfControllers: whatever a member sends, it costs its own condition, and not the memory of the program for all.
+// TestMemoryOfControllers: whatever a member sends, it costs its own condition, and not the memory of the program for
+// all.
 func TestMemoryOfControllers(t *testing.T) {
 	member := theOther(t)
 	set().HostCluster(t, "host")

@@ -16,8 +16,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestRotationUnderLoad: no request fails while a kubeconfig is replaced again and again, and each replacement costs few handshakes. What is not the
-// kubeconfig costs none.
+// TestRotationUnderLoad: no request fails while a kubeconfig is replaced again and again, and each replacement costs
+// few handshakes. What is not the kubeconfig costs none.
 func TestRotationUnderLoad(t *testing.T) {
 	const rotations, path = 20, "/namespaces/default/resources/pods"
 	s := newStandin(t)
