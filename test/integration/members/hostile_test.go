@@ -159,15 +159,15 @@ func TestHostileMember(t *testing.T) {
 		"unauthorized": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) }, wire.Unreachable},
 		"cut":          {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, wire.Unreachable},
 		"one large object": {func(w http.ResponseWriter, _ *http.Request) {
-			pour(w, `{"items":[{"metadata":{"name":"x`, "x", `"}}]}`, 64<<20)
+			inflate(w, `{"items":[{"metadata":{"name":"x`, "x", `"}}]}`, 64<<20)
 		}, wire.Unreachable},
 		"an endless list": {func(w http.ResponseWriter, _ *http.Request) {
-			pour(w, `{"items":[{"metadata":{}}`, `,{"metadata":{}}`, `]}`, 512<<20)
+			inflate(w, `{"items":[{"metadata":{}}`, `,{"metadata":{}}`, `]}`, 512<<20)
 		}, wire.TooManyRequests},
 		"a large error": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "application/json")
 			w.WriteHeader(http.StatusUnprocessableEntity)
-			pour(w, `{"kind":"Status","apiVersion":"v1","message":"`, "x", `"}`, 64<<20)
+			inflate(w, `{"kind":"Status","apiVersion":"v1","message":"`, "x", `"}`, 64<<20)
 		}, wire.Rejected},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -185,7 +185,7 @@ func TestHostileMember(t *testing.T) {
 }
 
 // pour answers with a text in which one part stands again and again, so many bytes of it, compressed as it would be on the way from far away.
-func pour(w http.ResponseWriter, begin, again, end string, size int) {
+func inflate(w http.ResponseWriter, begin, again, end string, size int) {
 	w.Header().Set("Content-Encoding", "gzip")
 	compressed := gzip.NewWriter(w)
 	defer func() { _ = compressed.Close() }()
