@@ -148,7 +148,9 @@ func (c *Config) Complete(ctx context.Context) (completed CompletedConfig, err e
 	filters.RegisterMetrics()
 	audit.RegisterMetrics()
 	password.RegisterMetrics()
-	return CompletedConfig{&completedConfig{generic: generic.Complete(), state: state, table: table, codecs: codecs}}, nil
+	return CompletedConfig{&completedConfig{
+		generic: generic.Complete(), state: state, table: table, codecs: codecs,
+	}}, nil
 }
 
 // chains is the library's chain twice: as it is, and for what is enveloped with the limit of requests in progress behind the reading of the body.
@@ -256,8 +258,8 @@ func (c CompletedConfig) New() (*Server, error) {
 // Routes are the endpoints that the server serves.
 func (s *Server) Routes() []routes.Route { return s.table.Routes() }
 
-// Run serves until the context ends and what was begun is finished. The caches begin before the first request and end after the last one: the
-// library's hooks would end them at the signal to stop, while requests still come.
+// Run serves until the context ends and what was begun is finished. The caches begin before the first request and end
+// after the last one: the library's hooks would end them at the signal to stop, while requests still come.
 func (s *Server) Run(ctx context.Context) error {
 	if err := s.state.start(ctx); err != nil {
 		return err

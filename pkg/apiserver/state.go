@@ -43,8 +43,8 @@ const (
 	stopPatience = 5 * time.Second
 )
 
-// state is what the server knows of the host cluster, in copies that watches keep current, and its connections. There is no state of its own,
-// so that any replica can answer any request.
+// state is what the server knows of the host cluster, in copies that watches keep current, and its connections. There
+// is no state of its own, so that any replica can answer any request.
 type state struct {
 	config *rest.Config
 	cache  cache.Cache
@@ -163,8 +163,8 @@ func (s *state) loadKeys(object any) {
 	klog.Background().Info("Signing keys loaded", "secret", klog.KObj(secret), "keys", len(secret.Data))
 }
 
-// start begins to watch the host and to record events. Both go on until stop, whatever the context: requests are served after the signal to
-// stop, and must not be judged by copies that no watch keeps current.
+// start begins to watch the host and to record events. Both go on until stop, whatever the context: requests are served
+// after the signal to stop, and must not be judged by copies that no watch keeps current.
 func (s *state) start(ctx context.Context) error {
 	ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	if err := s.broadcaster.StartRecordingToSinkWithContext(ctx); err != nil {

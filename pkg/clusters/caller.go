@@ -90,7 +90,8 @@ func (c *Caller) Allowed(ctx context.Context, attributes authorizationv1.Resourc
 	question.APIVersion, question.Kind = authorizationv1.SchemeGroupVersion.String(), "SelfSubjectAccessReview"
 	question.Spec.ResourceAttributes = &attributes
 	reviewed := &authorizationv1.SelfSubjectAccessReview{}
-	err := c.rest.Post().AbsPath("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews").Body(question).MaxRetries(maxRetries).Do(ctx).Into(reviewed)
+	err := c.rest.Post().AbsPath("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews").Body(question).
+		MaxRetries(maxRetries).Do(ctx).Into(reviewed)
 	if err != nil {
 		return false, fmt.Errorf("reviewing access to %s: %w", attributes.Resource, answer.Error(ctx, err))
 	}

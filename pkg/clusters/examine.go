@@ -55,7 +55,8 @@ func (c *Connection) examine(ctx context.Context) Examination {
 	version, err := ServerVersion(ctx, c.robot)
 	if answer.IsTyped(err) {
 		return Examination{
-			Reachable: true, CredentialsValid: true, Message: "a token of the account that acts for users is not accepted: try again shortly",
+			Reachable: true, CredentialsValid: true,
+			Message: "a token of the account that acts for users is not accepted: try again shortly",
 		}
 	}
 	if err != nil {
@@ -74,12 +75,11 @@ func diagnose(err error) Examination {
 	case errors.Is(err, context.DeadlineExceeded):
 		return Examination{Message: "the API server did not answer in time"}
 	case errors.Is(err, ErrNoAPIServer):
-		return Examination{Message: "the server does not answer as the API server of a Kubernetes cluster does"}
+		return Examination{Message: ErrNoAPIServer.Error()}
 	case !answered:
 		return Examination{Message: "the API server cannot be reached, or its certificate is not one that the kubeconfig trusts"}
 	case !answer.IsTyped(err):
-		return Examination{Message: fmt.Sprintf("the server does not answer as the API server of a Kubernetes cluster does: "+
-			"the answer had the HTTP status %d", status.Status().Code)}
+		return Examination{Message: fmt.Sprintf("%v: the answer had the HTTP status %d", ErrNoAPIServer, status.Status().Code)}
 	case apierrors.IsUnauthorized(err):
 		return Examination{Reachable: true, Message: "the API server does not accept the credentials of the kubeconfig"}
 	case apierrors.IsForbidden(err):

@@ -14,7 +14,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters/answer"
 )
 
-// ErrNoAPIServer is returned where a server answers with success, and not as the API server of a Kubernetes cluster does.
+// ErrNoAPIServer is returned where a server answers with success, and not as the API server of a Kubernetes cluster
+// does.
 var ErrNoAPIServer = errors.New("the server does not answer as the API server of a Kubernetes cluster does")
 
 var (

@@ -42,10 +42,13 @@ type Member struct {
 	exceeded  func()
 }
 
-// NewMember prepares the way to the cluster. Where a member has sent more than may be kept, exceeded is called, and nothing more is read.
+// NewMember prepares the way to the cluster. Where a member has sent more than may be kept, exceeded is called, and
+// nothing more is read.
 func NewMember(k *kubeconfig.Kubeconfig, policy dial.Policy, limits Limits, exceeded func()) (*Member, error) {
 	full := k.Config()
-	m := &Member{Config: rest.AnonymousClientConfig(full), dialer: newDialer(policy), limits: limits, exceeded: exceeded}
+	m := &Member{
+		Config: rest.AnonymousClientConfig(full), dialer: newDialer(policy), limits: limits, exceeded: exceeded,
+	}
 	m.Config.QPS = -1 // the cluster's own flow control is fairer than a queue here
 	m.Config.Timeout = callTimeout
 	var err error
@@ -83,7 +86,8 @@ func (m *Member) transport(config *rest.Config) (http.RoundTripper, error) {
 		return &bounded{next: safe, timeout: callTimeout, bytes: m.limits.Response}, nil
 	}
 	// A watch has no end, and its events are bounded by the meter.
-	return &bounded{next: &meter{next: safe, limits: m.limits, exceeded: m.exceeded}, timeout: callTimeout, bytes: math.MaxInt64 - 1}, nil
+	counted := &meter{next: safe, limits: m.limits, exceeded: m.exceeded}
+	return &bounded{next: counted, timeout: callTimeout, bytes: math.MaxInt64 - 1}, nil
 }
 
 // guarded lets nobody wait in vain for long, nor too many at a time. It stands before everything that asks the cluster, for a token too.

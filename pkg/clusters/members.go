@@ -6,7 +6,9 @@ package clusters
 import (
 	"cmp"
 	"context"
+	"crypto/sha256"
 	"fmt"
+	"strconv"
 	"sync"
 	"time"
 
@@ -31,12 +33,27 @@ const (
 	openTimeout = 5 * time.Second
 )
 
-// Revision is which kubeconfig a connection was made with. Another one, of whichever part, is another connection: a cluster that was removed
-// and registered again under the same name has nothing of the old one.
+// Revision is which kubeconfig a connection was made with. A cluster that was removed and registered again under the
+// same name has nothing of the old one.
 type Revision struct {
 	Cluster, Secret types.UID
 	Version         string
 	Key             string
+}
+
+// replaces says whether a connection with this revision is to take the place of one with another revision. Of one key
+// of one Secret, versions go one way: the copy of a watch that lags behind is older than what was read.
+func (r Revision) replaces(old Revision) bool {
+	same := Revision{Cluster: r.Cluster, Secret: r.Secret, Version: old.Version, Key: r.Key} == old
+	if !same {
+		return true
+	}
+	is, err := strconv.ParseUint(r.Version, 10, 64)
+	was, err2 := strconv.ParseUint(old.Version, 10, 64)
+	if err != nil || err2 != nil {
+		return r.Version != old.Version
+	}
+	return is > was
 }
 
 // RevisionOf is the revision that a cluster and its Secret are at.
@@ -76,15 +93,22 @@ type members struct {
 	flight singleflight.Group
 	mu     sync.Mutex
 	open   map[string]*openMember
+	// retired are connections in whose place another one is, until the requests have ended that are under way there.
+	retired map[string][]*openMember
 }
 
 type openMember struct {
 	revision   Revision
+	digest     [sha256.Size]byte
 	member     *Member
 	connection *Connection
+	// outdated is when it was first known that there is another kubeconfig, and tried when that one was tried last.
+	outdated, tried time.Time
 }
 
-// get is the connection to the cluster. It waits for the host where the kubeconfig is new, and never for the cluster.
+// get is the connection to the cluster. It waits for the host where there is no connection yet, and never for the
+// cluster. Where the kubeconfig is new, the old connection serves until the cluster has answered by the new one, or for
+// a while.
 func (m *members) get(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster) (*Connection, error) {
 	if err := CheckReference(c); err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", ErrNotConnected, c.Name, err)
@@ -95,11 +119,15 @@ func (m *members) get(ctx context.Context, c *kubevisionv1alpha1.KubeVisionClust
 		return nil, fmt.Errorf("%w: %s: %w", ErrNotConnected, c.Name, err)
 	}
 	wanted := RevisionOf(c, secret)
-	if o := m.at(c.Name, wanted); o != nil {
-		return o.connection, nil
+	serving, renew := m.at(c.Name, wanted)
+	if renew {
+		go m.renew(context.WithoutCancel(ctx), c, key, serving)
+	}
+	if serving != nil {
+		return serving.connection, nil
 	}
 	opened, err, _ := m.flight.Do(fmt.Sprint(c.Name, wanted), func() (any, error) {
-		if o := m.at(c.Name, wanted); o != nil {
+		if o, _ := m.at(c.Name, wanted); o != nil {
 			return o, nil
 		}
 		o, err := m.connect(context.WithoutCancel(ctx), c, key) // whoever asked first may go away
@@ -119,14 +147,29 @@ func (m *members) get(ctx context.Context, c *kubevisionv1alpha1.KubeVisionClust
 	return o.connection, nil
 }
 
-// at is the connection to a cluster that was made with that revision, nil where there is none.
-func (m *members) at(name string, r Revision) *openMember {
+// at is the connection that serves a cluster for now, nil where there is none; and whether the caller is to renew it.
+func (m *members) at(name string, wanted Revision) (serving *openMember, renew bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	if o := m.open[name]; o != nil && o.revision == r {
-		return o
+	o := m.open[name]
+	switch {
+	case o == nil || o.revision.Cluster != wanted.Cluster:
+		return nil, false
+	case !wanted.replaces(o.revision):
+		return o, false
 	}
-	return nil
+	now := time.Now()
+	if o.outdated.IsZero() {
+		o.outdated = now
+	}
+	if now.Sub(o.outdated) > renewPatience {
+		return nil, false
+	}
+	if now.Sub(o.tried) < renewPause {
+		return o, false
+	}
+	o.tried = now
+	return o, true
 }
 
 func (m *members) connect(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, key types.NamespacedName) (*openMember, error) {
@@ -153,15 +196,21 @@ func (m *members) connect(ctx context.Context, c *kubevisionv1alpha1.KubeVisionC
 	if err != nil {
 		return nil, err
 	}
-	return &openMember{revision: RevisionOf(c, secret), member: member, connection: connection}, nil
+	revision := RevisionOf(c, secret)
+	return &openMember{
+		revision: revision, digest: sha256.Sum256(secret.Data[revision.Key]), member: member, connection: connection,
+	}, nil
 }
 
 // close ends the connection to a cluster, and whatever is under way there. The caller holds the lock.
 func (m *members) close(name string) {
-	if o := m.open[name]; o != nil {
-		o.member.Close()
-		delete(m.open, name)
+	for _, o := range append(m.retired[name], m.open[name]) {
+		if o != nil {
+			o.member.Close()
+		}
 	}
+	delete(m.retired, name)
+	delete(m.open, name)
 }
 
 // forget closes connections that were made with what is not there any more, without waiting for the next request.
@@ -173,4 +222,5 @@ func (m *members) forget(gone func(name string, r Revision) bool) {
 			m.close(name)
 		}
 	}
+	m.forgetRetired(gone)
 }

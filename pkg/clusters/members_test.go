@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/netip"
 	"testing"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -28,26 +29,72 @@ func TestOwnSecret(t *testing.T) {
 	}
 }
 
-// TestRevisions: a connection is good for the kubeconfig and the registration that it was made with, and for nothing else.
+// TestRevisions: a connection is good for its registration, and serves another kubeconfig until that one has answered.
+// Versions go one way.
 func TestRevisions(t *testing.T) {
-	made := Revision{Cluster: "c", Secret: "s", Version: "1", Key: "kubeconfig"}
-	m := &members{open: map[string]*openMember{"c": {revision: made, member: &Member{dialer: newDialer(dial.Policy{})}}}}
-	if m.at("c", made) == nil {
-		t.Error("it is not good for its own")
-	}
-	for what, r := range map[string]Revision{
-		"another registration": {"other", "s", "1", "kubeconfig"},
-		"another Secret":       {"c", "other", "1", "kubeconfig"},
-		"another version":      {"c", "s", "2", "kubeconfig"},
-		"another key":          {"c", "s", "1", "other"},
+	made := Revision{Cluster: "c", Secret: "s", Version: "10", Key: "kubeconfig"}
+	for what, test := range map[string]struct {
+		wanted        Revision
+		serves, renew bool
+	}{
+		"its own":              {made, true, false},
+		"another registration": {Revision{"other", "s", "10", "kubeconfig"}, false, false},
+		"another Secret":       {Revision{"c", "other", "9", "kubeconfig"}, true, true},
+		"a newer version":      {Revision{"c", "s", "11", "kubeconfig"}, true, true},
+		"an older version":     {Revision{"c", "s", "9", "kubeconfig"}, true, false},
+		"another key":          {Revision{"c", "s", "10", "other"}, true, true},
 	} {
-		if m.at("c", r) != nil {
-			t.Errorf("it is taken for %s", what)
+		o := &openMember{revision: made, member: &Member{dialer: newDialer(dial.Policy{})}}
+		m := &members{open: map[string]*openMember{"c": o}}
+		serving, renew := m.at("c", test.wanted)
+		if (serving != nil) != test.serves || renew != test.renew {
+			t.Errorf("%s: serves %v, renew %v", what, serving != nil, renew)
+		}
+		if _, again := m.at("c", test.wanted); again {
+			t.Errorf("%s: it is renewed twice at once", what)
+		}
+		if o.outdated = time.Now().Add(-2 * renewPatience); test.renew {
+			if serving, _ := m.at("c", test.wanted); serving != nil {
+				t.Errorf("%s: it serves for ever", what)
+			}
+		}
+		m.forget(func(string, Revision) bool { return true })
+		if serving, _ := m.at("c", made); serving != nil {
+			t.Errorf("%s: it is not forgotten", what)
 		}
 	}
-	m.forget(func(string, Revision) bool { return true })
-	if m.at("c", made) != nil {
-		t.Error("it is not forgotten")
+}
+
+// TestRetired: what a removed registration or Secret leaves behind ends at once, also where another connection has
+// taken its place.
+func TestRetired(t *testing.T) {
+	opened := func(version string) *openMember {
+		return &openMember{revision: Revision{Cluster: "c", Secret: "s", Version: version}, member: &Member{dialer: newDialer(dial.Policy{})}}
+	}
+	for what, gone := range map[string]func(string, Revision) bool{
+		"the registration": func(name string, _ Revision) bool { return name == "c" },
+		"the Secret":       func(_ string, r Revision) bool { return r.Secret == "s" },
+	} {
+		current := opened("100")
+		m := &members{open: map[string]*openMember{"c": current}}
+		all := []*openMember{current}
+		for range maxRetired + 1 {
+			o := opened("1")
+			m.retire("c", o)
+			all = append(all, o)
+		}
+		if !all[1].member.dialer.isClosed() || all[2].member.dialer.isClosed() || len(m.retired["c"]) != maxRetired {
+			t.Errorf("%d are retired, want %d", len(m.retired["c"]), maxRetired)
+		}
+		m.forget(gone)
+		for i, o := range all {
+			if !o.member.dialer.isClosed() {
+				t.Errorf("connection %d outlives %s", i, what)
+			}
+		}
+		if len(m.open) != 0 || len(m.retired) != 0 {
+			t.Errorf("%d are open and %d retired without %s", len(m.open), len(m.retired), what)
+		}
 	}
 }
 

@@ -16,7 +16,7 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
-// watch closes connections as soon as their cluster or their kubeconfig has changed.
+// watch closes connections as soon as their cluster or their Secret is gone.
 func (m *members) watch(ctx context.Context, clusters, secrets cache.Cache) error {
 	return errors.Join(m.watchClusters(ctx, clusters), m.watchSecrets(ctx, secrets))
 }
@@ -36,7 +36,10 @@ func (m *members) watchClusters(ctx context.Context, clusters cache.Cache) error
 		UpdateFunc: func(was, is any) {
 			before, ok := object(was)
 			after, ok2 := object(is)
-			if ok && ok2 && (before.GetUID() != after.GetUID() || before.GetGeneration() != after.GetGeneration() || after.GetDeletionTimestamp() != nil) {
+			if !ok || !ok2 {
+				return
+			}
+			if before.GetUID() != after.GetUID() || after.GetDeletionTimestamp() != nil || !hasKubeconfig(is) {
 				clusterGone(is)
 			}
 		},
@@ -51,22 +54,30 @@ func (m *members) watchSecrets(ctx context.Context, secrets cache.Cache) error {
 	if err != nil {
 		return fmt.Errorf("watching secrets: %w", err)
 	}
-	superseded := func(o any, current string) {
+	gone := func(o any) {
 		if s, ok := object(o); ok {
-			m.forget(func(_ string, r Revision) bool { return r.Secret == s.GetUID() && r.Version != current })
+			m.forget(func(_ string, r Revision) bool { return r.Secret == s.GetUID() })
 		}
 	}
 	if _, err := informer.AddEventHandler(toolscache.ResourceEventHandlerFuncs{
-		DeleteFunc: func(was any) { superseded(was, "") },
+		DeleteFunc: gone,
 		UpdateFunc: func(was, is any) {
-			if after, ok := object(is); ok {
-				superseded(was, after.GetResourceVersion())
+			before, ok := object(was)
+			after, ok2 := object(is)
+			if ok && ok2 && before.GetUID() != after.GetUID() {
+				gone(was)
 			}
 		},
 	}); err != nil {
 		return fmt.Errorf("watching secrets: %w", err)
 	}
 	return nil
+}
+
+// hasKubeconfig says whether a cluster is registered by kubeconfig.
+func hasKubeconfig(o any) bool {
+	c, ok := o.(*kubevisionv1alpha1.KubeVisionCluster)
+	return ok && c.Spec.KubeconfigSecretRef != nil
 }
 
 func object(o any) (metav1.Object, bool) {

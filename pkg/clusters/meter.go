@@ -17,23 +17,26 @@ import (
 
 // Limits bound what is read of a member. A member may answer whatever it likes.
 type Limits struct {
-	// Response is the largest response in bytes, after decompression. Where Kept is given, it is the largest event of a watch, too.
+	// Response is the largest response in bytes, after decompression. Where Kept is given, it is the largest event of a
+	// watch, too.
 	Response int64
-	// Kept bounds the memory that objects may take which are read of the member until the connection is closed, in bytes. Without it, nothing that
-	// is read may be kept.
+	// Kept bounds the memory that objects may take which are read of the member until the connection is closed, in
+	// bytes. Without it, nothing that is read may be kept.
 	Kept int64
 }
 
 // ServerLimits are for requests of users, whose answers are passed on as they come.
 func ServerLimits() Limits { return Limits{Response: maxResponseBytes} }
 
-// ControllerLimits are for controllers, which hold what is theirs on a member: 50,000 RoleBindings are about 136 MiB as they are counted.
+// ControllerLimits are for controllers, which hold what is theirs on a member: 50,000 RoleBindings are about 136 MiB as
+// they are counted.
 func ControllerLimits() Limits { return Limits{Response: 16 << 20, Kept: 144 << 20} }
 
 // errKept is a member that has sent more than is kept of one.
 var errKept error = answer.NewFailure("the cluster sends more than is kept of one", nil)
 
-// meter counts the memory that objects may take which a member sends, and ends a connection by which too much has come. It reads JSON only.
+// meter counts the memory that objects may take which a member sends, and ends a connection by which too much has come.
+// It reads JSON only.
 type meter struct {
 	next   http.RoundTripper
 	limits Limits
@@ -53,16 +56,20 @@ func (m *meter) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil || response.StatusCode >= http.StatusMultipleChoices { // which the transport before this one has made
 		return response, err
 	}
-	if mediaType, _, err := mime.ParseMediaType(response.Header.Get("Content-Type")); err != nil || mediaType != mediaTypeJSON {
+	mediaType, _, err := mime.ParseMediaType(response.Header.Get("Content-Type"))
+	if err != nil || mediaType != mediaTypeJSON {
 		_ = response.Body.Close()
 		return nil, answer.NewFailure("the answer of the cluster is not JSON", err)
 	}
 	l, _ := r.Context().Value(loanKey{}).(*loan)
-	response.Body = &meteredBody{ReadCloser: response.Body, meter: m, loan: l, scanner: scanner{limit: m.limits.Response}}
+	response.Body = &meteredBody{
+		ReadCloser: response.Body, meter: m, loan: l, scanner: scanner{limit: m.limits.Response},
+	}
 	return response, nil
 }
 
-// metered asks for what can be counted: JSON; and lists in pages, which API servers do not give where a list may be old.
+// metered asks for what can be counted: JSON; and lists in pages, which API servers do not give where a list may be
+// old.
 func metered(r *http.Request) *http.Request {
 	r = r.Clone(r.Context())
 	var accept []string
@@ -132,7 +139,8 @@ func (l *loan) add(m *meter, n int64) {
 	l.spent += n
 }
 
-// Lend returns a context for calls to one member, and a function that says that nothing of their answers is kept any more.
+// Lend returns a context for calls to one member, and a function that says that nothing of their answers is kept any
+// more.
 func Lend(ctx context.Context) (context.Context, func()) {
 	l := &loan{}
 	return context.WithValue(ctx, loanKey{}, l), func() {

@@ -4,15 +4,16 @@
 package clusters
 
 const (
-	// costOfObject is about what an object with a name takes in a cache, costOfElement an element of a list in one, costOfMember an entry of a map or
-	// a field.
+	// costOfObject is about what an object with a name takes in a cache, costOfElement an element of a list in one,
+	// costOfMember an entry of a map or a field.
 	costOfObject  = 512
 	costOfElement = 128
 	costOfMember  = 48
 	// bytesOfCost is how many bytes of text cost one: field names and managed fields are not kept.
 	bytesOfCost = 2
 
-	// keptDepth is that of the deepest value which is decoded: a verb of a rule of a role in a list. Below it are managed fields, which are text.
+	// keptDepth is that of the deepest value which is decoded: a verb of a rule of a role in a list. Below it are
+	// managed fields, which are text.
 	keptDepth = 6
 	// maxDepth is several times that of an object.
 	maxDepth = 200

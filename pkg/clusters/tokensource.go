@@ -68,7 +68,8 @@ func (s *tokenSource) token(ctx context.Context) (*oauth2.Token, error) {
 	defer cancel()
 	request := &authenticationv1.TokenRequest{}
 	request.Spec.ExpirationSeconds = new(int64(tokenLifetime.Seconds()))
-	granted, err := s.accounts.ServiceAccounts(names.Namespace).CreateToken(ctx, names.Impersonator, request, metav1.CreateOptions{})
+	accounts := s.accounts.ServiceAccounts(names.Namespace)
+	granted, err := accounts.CreateToken(ctx, names.Impersonator, request, metav1.CreateOptions{})
 	if err != nil {
 		return nil, fmt.Errorf("requesting a token of %s/%s: %w", names.Namespace, names.Impersonator, answer.Error(ctx, err))
 	}

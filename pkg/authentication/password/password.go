@@ -39,8 +39,9 @@ type Parameters struct {
 // recommended is the cost of new hashes: the OWASP Password Storage Cheat Sheet's configuration of 19 MiB and two passes.
 func recommended() Parameters { return Parameters{Memory: 19 * 1024, Time: 2, Threads: 1} }
 
-// The limits of a PHC string from elsewhere: the largest cost that is a common default of other programs, 64 MiB and four passes. Whoever may write
-// a password Secret must not be able to hold a place for long, or much memory, with each login.
+// The limits of a PHC string from elsewhere: the largest cost that is a common default of other programs, 64 MiB and
+// four passes. Whoever may write a password Secret must not be able to hold a place for long, or much memory, with each
+// login.
 const (
 	maxMemory  = 64 * 1024
 	maxTime    = 16

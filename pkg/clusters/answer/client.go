@@ -21,7 +21,9 @@ type errorClient struct {
 }
 
 // Get is client.Reader's.
-func (c *errorClient) Get(ctx context.Context, key client.ObjectKey, o client.Object, options ...client.GetOption) error {
+func (c *errorClient) Get(
+	ctx context.Context, key client.ObjectKey, o client.Object, options ...client.GetOption,
+) error {
 	return Error(ctx, c.Client.Get(ctx, key, o, options...))
 }
 
@@ -56,7 +58,9 @@ func (c *errorClient) Update(ctx context.Context, o client.Object, options ...cl
 }
 
 // Patch is client.Writer's.
-func (c *errorClient) Patch(ctx context.Context, o client.Object, patch client.Patch, options ...client.PatchOption) error {
+func (c *errorClient) Patch(
+	ctx context.Context, o client.Object, patch client.Patch, options ...client.PatchOption,
+) error {
 	return Error(ctx, c.Client.Patch(ctx, o, patch, options...))
 }
 
@@ -65,7 +69,9 @@ type errorReader struct {
 }
 
 // Get is client.Reader's.
-func (r *errorReader) Get(ctx context.Context, key client.ObjectKey, o client.Object, options ...client.GetOption) error {
+func (r *errorReader) Get(
+	ctx context.Context, key client.ObjectKey, o client.Object, options ...client.GetOption,
+) error {
 	return Error(ctx, r.Reader.Get(ctx, key, o, options...))
 }
 

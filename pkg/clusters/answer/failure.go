@@ -27,7 +27,8 @@ type Failure struct {
 	cause error
 }
 
-// NewFailure returns a failure with a text that may be shown. The cause, which may be nil, is for errors.Is and errors.As.
+// NewFailure returns a failure with a text that may be shown. The cause, which may be nil, is for errors.Is and
+// errors.As.
 func NewFailure(text string, cause error) *Failure { return &Failure{text: text, cause: cause} }
 
 // Error returns the text.
@@ -36,8 +37,8 @@ func (f *Failure) Error() string { return f.text }
 // Unwrap returns the cause, whose own text must not be shown.
 func (f *Failure) Unwrap() error { return f.cause }
 
-// connectionFailure hides the text of an error of a connection, which may quote what the other side has sent: its certificate, the first line of an
-// answer, the reason for which it has closed an HTTP/2 connection.
+// connectionFailure hides the text of an error of a connection, which may quote what the other side has sent: its
+// certificate, the first line of an answer, the reason for which it has closed an HTTP/2 connection.
 func connectionFailure(err error) error {
 	if errors.Is(err, context.Canceled) {
 		return err
@@ -67,7 +68,8 @@ func describe(err error) string {
 	if text := describeTLS(err); text != "" {
 		return text
 	}
-	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() || errors.Is(err, context.DeadlineExceeded) {
+	timeout, ok := errors.AsType[net.Error](err)
+	if ok && timeout.Timeout() || errors.Is(err, context.DeadlineExceeded) {
 		return "there was no answer in time"
 	}
 	if _, ok := errors.AsType[*net.DNSError](err); ok {
@@ -98,8 +100,8 @@ func describeTLS(err error) string {
 	return ""
 }
 
-// Error returns the error of a call to a cluster with a text that may be shown. An error that Transport has not made, such as one of a decoder, may
-// quote the answer: its text goes to the log.
+// Error returns the error of a call to a cluster with a text that may be shown. An error that Transport has not made,
+// such as one of a decoder, may quote the answer: its text goes to the log.
 func Error(ctx context.Context, err error) error {
 	if err == nil {
 		return nil

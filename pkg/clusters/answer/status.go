@@ -69,7 +69,8 @@ func parseStatus(contentType string, body []byte) (*metav1.Status, bool) {
 // cleanStatus returns the parts of a Status that may be shown. The code is that of the HTTP answer.
 func cleanStatus(s *metav1.Status, code int) *metav1.Status {
 	out := &metav1.Status{
-		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}, Status: metav1.StatusFailure, Code: int32(code), //nolint:gosec // three digits
+		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}, Status: metav1.StatusFailure,
+		Code:    int32(code), //nolint:gosec // three digits
 		Message: Text(s.Message, maxMessage),
 	}
 	if reasonPattern.MatchString(string(s.Reason)) {
@@ -86,18 +87,21 @@ func cleanStatus(s *metav1.Status, code int) *metav1.Status {
 		return out
 	}
 	out.Details = &metav1.StatusDetails{
-		Name: Text(d.Name, maxName), Group: Text(d.Group, maxName), Kind: Text(d.Kind, maxName), UID: types.UID(Text(string(d.UID), maxName)),
+		Name: Text(d.Name, maxName), Group: Text(d.Group, maxName), Kind: Text(d.Kind, maxName),
+		UID:               types.UID(Text(string(d.UID), maxName)),
 		RetryAfterSeconds: min(max(d.RetryAfterSeconds, 0), maxRetrySeconds),
 	}
 	for _, c := range d.Causes[:min(len(d.Causes), maxCauses)] {
 		out.Details.Causes = append(out.Details.Causes, metav1.StatusCause{
-			Type: metav1.CauseType(Text(string(c.Type), maxName)), Message: Text(c.Message, maxCause), Field: Text(c.Field, maxName),
+			Type:    metav1.CauseType(Text(string(c.Type), maxName)),
+			Message: Text(c.Message, maxCause), Field: Text(c.Field, maxName),
 		})
 	}
 	return out
 }
 
-// untypedStatus stands for an answer that is none of an API server. It says nothing of it but the code, and IsTyped is false for it.
+// untypedStatus stands for an answer that is none of an API server. It says nothing of it but the code, and IsTyped is
+// false for it.
 func untypedStatus(code int, method string) *metav1.Status {
 	s := apierrors.NewGenericServerResponse(code, method, schema.GroupResource{}, "", "", 0, true).ErrStatus
 	s.TypeMeta = metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}

@@ -1,8 +1,9 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package answer makes safe what member clusters answer. A member is not trusted: what it says reaches a response, a condition or an event only as
-// the message of a Kubernetes Status, which is bounded and cleaned, and everything else only the log.
+// Package answer makes safe what member clusters answer. A member is not trusted: what it says reaches a response, a
+// condition or an event only as the message of a Kubernetes Status, which is bounded and cleaned, and everything else
+// only the log.
 package answer
 
 import (
@@ -18,8 +19,9 @@ const (
 	maxCleaned = 1 << 20
 )
 
-// Text returns a text in one line of at most some bytes of valid UTF-8: without control characters and characters that cannot be seen, and with one
-// space for each run of white space. A longer text loses its middle, since API servers name the object first and the reason last.
+// Text returns a text in one line of at most some bytes of valid UTF-8: without control characters and characters that
+// cannot be seen, and with one space for each run of white space. A longer text loses its middle, since API servers
+// name the object first and the reason last.
 func Text(s string, limit int) string {
 	if len(s) > maxCleaned {
 		s = s[:maxCleaned/2] + ellipsis + s[len(s)-maxCleaned/2:]
@@ -49,10 +51,12 @@ func clean(s string) string {
 	return b.String()
 }
 
-// visible says whether a character shows on a screen by itself. Format characters, which reverse the direction of a text for one, do not.
+// visible says whether a character shows on a screen by itself. Format characters, which reverse the direction of a
+// text for one, do not.
 func visible(r rune) bool {
 	const blankBraille = '\u2800'
-	return unicode.IsPrint(r) && r != blankBraille && !unicode.In(r, unicode.Variation_Selector, unicode.Other_Default_Ignorable_Code_Point)
+	return unicode.IsPrint(r) && r != blankBraille &&
+		!unicode.In(r, unicode.Variation_Selector, unicode.Other_Default_Ignorable_Code_Point)
 }
 
 // shorten cuts the middle out of a text, between two characters.

@@ -33,8 +33,8 @@ const (
 	warningHeader = "Warning"
 )
 
-// Transport makes safe what a cluster answers: an error is a Status of the API server, bounded and cleaned, or one that says nothing but the HTTP
-// status; a redirect is an error; the errors of connections quote nothing.
+// Transport makes safe what a cluster answers: an error is a Status of the API server, bounded and cleaned, or one that
+// says nothing but the HTTP status; a redirect is an error; the errors of connections quote nothing.
 type Transport struct {
 	Next http.RoundTripper
 }
@@ -43,7 +43,8 @@ type Transport struct {
 func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	response, err := t.Next.RoundTrip(r)
 	if err != nil {
-		klog.FromContext(r.Context()).V(2).Info("No answer of a cluster", "host", r.URL.Host, "error", redact(r, err.Error()))
+		klog.FromContext(r.Context()).V(2).Info("No answer of a cluster",
+			"host", r.URL.Host, "error", redact(r, err.Error()))
 		return nil, connectionFailure(err)
 	}
 	response.Header = cleanHeader(response.Header)
@@ -72,8 +73,8 @@ func failed(r *http.Request, response *http.Response) (*http.Response, error) {
 	} else {
 		status = untypedStatus(response.StatusCode, r.Method)
 		if !isConfidential(r.URL.Path) {
-			klog.FromContext(r.Context()).Info("A cluster answered with an error that is none of an API server", "host", r.URL.Host,
-				"status", response.StatusCode, "body", redact(r, string(raw)))
+			klog.FromContext(r.Context()).Info("A cluster answered with an error that is none of an API server",
+				"host", r.URL.Host, "status", response.StatusCode, "body", redact(r, string(raw)))
 		}
 	}
 	text, err := json.Marshal(status)
@@ -122,11 +123,13 @@ func (b *body) Read(p []byte) (int, error) {
 	if err == nil || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		return n, err //nolint:wrapcheck // io.EOF must not be wrapped
 	}
-	klog.FromContext(b.request.Context()).V(2).Info("The answer of a cluster has ended early", "host", b.request.URL.Host, "error", redact(b.request, err.Error()))
+	klog.FromContext(b.request.Context()).V(2).Info("The answer of a cluster has ended early",
+		"host", b.request.URL.Host, "error", redact(b.request, err.Error()))
 	return n, connectionFailure(err)
 }
 
-// redact quotes the beginning of what a cluster has sent for the log, without the credential, which a cluster may repeat.
+// redact quotes the beginning of what a cluster has sent for the log, without the credential, which a cluster may
+// repeat.
 func redact(r *http.Request, text string) string {
 	if _, token, ok := strings.Cut(r.Header.Get("Authorization"), " "); ok && token != "" {
 		text = strings.ReplaceAll(text, token, "<token>")

@@ -51,8 +51,8 @@ type nodeTable struct {
 	} `json:"rows"`
 }
 
-// countNodes counts the nodes of a cluster, and those that are ready, by the table that kubectl shows: it has a line for each, while a Node names
-// every image on it.
+// countNodes counts the nodes of a cluster, and those that are ready, by the table that kubectl shows: it has a line
+// for each, while a Node names every image on it.
 func countNodes(ctx context.Context, client rest.Interface) (kubevisionv1alpha1.NodeCount, error) {
 	var count kubevisionv1alpha1.NodeCount
 	next := ""
@@ -89,7 +89,10 @@ func readNodes(ctx context.Context, client rest.Interface, next string) (*nodeTa
 		return nil, answer.Error(ctx, err)
 	}
 	table := &nodeTable{}
-	if len(body) > maxNodePage || json.Unmarshal(body, table) != nil || table.Kind != "Table" || len(table.Metadata.Continue) > maxContinue {
+	if len(body) > maxNodePage || json.Unmarshal(body, table) != nil {
+		return nil, errNodes
+	}
+	if table.Kind != "Table" || len(table.Metadata.Continue) > maxContinue {
 		return nil, errNodes
 	}
 	return table, nil

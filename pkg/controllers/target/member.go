@@ -40,7 +40,7 @@ const fillTimeout = 15 * time.Second
 
 var (
 	errNotFilled = errors.New("the cluster's RBAC objects and namespaces could not be read in time")
-	errExceeded  = errors.New("the cluster sends more than is kept of one: too many or too large RBAC objects or namespaces")
+	errExceeded  = errors.New("the cluster sends more RBAC objects or namespaces, or larger ones, than are kept")
 )
 
 // member is an open connection. It has a cluster once its caches are filled.
@@ -56,7 +56,9 @@ type member struct {
 	exceeded atomic.Bool
 }
 
-func newMember(revision clusters.Revision, k *kubeconfig.Kubeconfig, policy dial.Policy, exceeded func(*member)) (*member, error) {
+func newMember(
+	revision clusters.Revision, k *kubeconfig.Kubeconfig, policy dial.Policy, exceeded func(*member),
+) (*member, error) {
 	m := &member{revision: revision}
 	way, err := clusters.NewMember(k, policy, clusters.ControllerLimits(), func() {
 		m.exceeded.Store(true)
@@ -116,7 +118,8 @@ func (m *member) connect(
 		}
 		return nil, errNotFilled
 	}
-	writer := &owned.Writer{Client: answer.NewClient(own.GetClient()), Live: &pagedReader{answer.NewReader(own.GetAPIReader())}}
+	live := &pagedReader{answer.NewReader(own.GetAPIReader())}
+	writer := &owned.Writer{Client: answer.NewClient(own.GetClient()), Live: live}
 	return &Cluster{
 		ID: id, Writer: writer, Metadata: Metadata{Namespaces: others, ClusterRoles: others},
 		Impersonator: &impersonation.Keeper{Source: named, Writer: writer, MakesNamespace: true},

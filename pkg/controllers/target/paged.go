@@ -6,6 +6,7 @@ package target
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -32,7 +33,8 @@ func (r *pagedReader) List(ctx context.Context, list client.ObjectList, options 
 		if !ok {
 			return fmt.Errorf("%T is no list", list)
 		}
-		if err := r.Reader.List(ctx, page, append(options, client.Limit(pageSize), client.Continue(list.GetContinue()))...); err != nil {
+		paged := append(slices.Clone(options), client.Limit(pageSize), client.Continue(list.GetContinue()))
+		if err := r.Reader.List(ctx, page, paged...); err != nil {
 			return err
 		}
 		items, err := meta.ExtractList(page)

@@ -95,7 +95,8 @@ func (r *Reconciler) takeOver(ctx context.Context, u *kubevisionv1alpha1.KubeVis
 	return outcome{metav1.ConditionTrue, kubevisionv1alpha1.ReasonPasswordSet, "the password is that of Secret " + ref.Name + ", or one that the user has chosen since"}, nil
 }
 
-// readable says whether a login can compare a password with the stored hash. One that was taken over by an earlier version may cost too much.
+// readable says whether a login can compare a password with the stored hash. One that was taken over by an earlier
+// version may cost too much.
 func readable(stored *corev1.Secret) bool {
 	_, _, err := credentials.PasswordHash(stored)
 	return err == nil

@@ -60,8 +60,8 @@ type tally struct {
 	accepted, refused int
 }
 
-// hammer sends reads and writes with a token by turns until the context ends. It counts the answers to those that were sent after the moment
-// that since returns.
+// hammer sends reads and writes with a token by turns until the context ends. It counts the answers to those that were
+// sent after the moment that since returns.
 func hammer(ctx context.Context, c *wire.Client, bearer, namespace string, since func() time.Time) (tally, error) {
 	var out tally
 	for i := 0; ctx.Err() == nil; i++ {

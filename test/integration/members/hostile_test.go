@@ -12,8 +12,10 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
@@ -93,20 +95,26 @@ func TestUpstreamHeaders(t *testing.T) {
 	}
 }
 
-// TestRotatedKubeconfig: the next request after a change of the Secret goes with what is in it then; what is under way with the old one ends, and the
-// old connection is not used again.
+// TestRotatedKubeconfig: requests go with a changed Secret as soon as its kubeconfig has been answered once. A request
+// that is under way with the old one is answered, and the old connection is not used again.
 func TestRotatedKubeconfig(t *testing.T) {
 	before, after := newStandin(t), newStandin(t)
 	p, c := onStandin(t, before)
 	arrived, release := make(chan struct{}), make(chan struct{})
-	before.answer(podsPath, holding(arrived, release))
-	defer close(release)
+	var held atomic.Bool
+	before.answer(podsPath, func(w http.ResponseWriter, r *http.Request) {
+		if held.CompareAndSwap(false, true) {
+			close(arrived)
+			select {
+			case <-release:
+			case <-r.Context().Done():
+			}
+		}
+		write(w, corev1.PodList{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "PodList"}, Items: []corev1.Pod{}})
+	})
 	underWay := p.inBackground(t, c.Name, "/namespaces/default/resources/pods")
 	receive(t, fixture.Patience, "wait for a request", arrived)
 	leadTo(t, c, after.config("another-token"))
-	if got := receive(t, endTime, "wait for the end of what goes on with the old one", underWay); got.code != wire.Unreachable {
-		t.Errorf("code %d (%v), want %d", got.code, got.err, wire.Unreachable)
-	}
 	fixture.Eventually(t, "wait for the new server to be asked", func(ctx context.Context) error {
 		if _, err := p.get(ctx, c.Name, "/namespaces/default/resources/pods"); err != nil {
 			return err
@@ -124,6 +132,10 @@ func TestRotatedKubeconfig(t *testing.T) {
 	}
 	if len(before.of(podsPath)) != asked {
 		t.Error("the old server was asked again")
+	}
+	close(release)
+	if got := receive(t, endTime, "wait for the answer by the old one", underWay); got.code != wire.OK {
+		t.Errorf("code %d (%v), want %d", got.code, got.err, wire.OK)
 	}
 	for _, r := range after.of("/token") {
 		if got := r.Header.Get("Authorization"); got != "Bearer another-token" {
@@ -147,15 +159,15 @@ func TestHostileMember(t *testing.T) {
 		"unauthorized": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) }, wire.Unreachable},
 		"cut":          {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, wire.Unreachable},
 		"one large object": {func(w http.ResponseWriter, _ *http.Request) {
-			pour(w, `{"items":[{"metadata":{"name":"x`, "x", `"}}]}`, 64<<20)
+			inflate(w, `{"items":[{"metadata":{"name":"x`, "x", `"}}]}`, 64<<20)
 		}, wire.Unreachable},
 		"an endless list": {func(w http.ResponseWriter, _ *http.Request) {
-			pour(w, `{"items":[{"metadata":{}}`, `,{"metadata":{}}`, `]}`, 512<<20)
+			inflate(w, `{"items":[{"metadata":{}}`, `,{"metadata":{}}`, `]}`, 512<<20)
 		}, wire.TooManyRequests},
 		"a large error": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "application/json")
 			w.WriteHeader(http.StatusUnprocessableEntity)
-			pour(w, `{"kind":"Status","apiVersion":"v1","message":"`, "x", `"}`, 64<<20)
+			inflate(w, `{"kind":"Status","apiVersion":"v1","message":"`, "x", `"}`, 64<<20)
 		}, wire.Rejected},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -173,7 +185,7 @@ func TestHostileMember(t *testing.T) {
 }
 
 // pour answers with a text in which one part stands again and again, so many bytes of it, compressed as it would be on the way from far away.
-func pour(w http.ResponseWriter, begin, again, end string, size int) {
+func inflate(w http.ResponseWriter, begin, again, end string, size int) {
 	w.Header().Set("Content-Encoding", "gzip")
 	compressed := gzip.NewWriter(w)
 	defer func() { _ = compressed.Close() }()

@@ -39,8 +39,8 @@ func everyRequest(cluster string) []wire.Request {
 	)
 }
 
-// TestUntypedAnswers: what a member says is no message of KubeVision's, unless it is the Status of an API server. The code is that of the HTTP
-// status.
+// TestUntypedAnswers: what a member says is no message of KubeVision's, unless it is the Status of an API server. The
+// code is that of the HTTP status.
 func TestUntypedAnswers(t *testing.T) {
 	typed := func(code int, kind, version string) string {
 		return fmt.Sprintf(`{"kind":%q,"apiVersion":%q,"status":"Failure","message":%q,"reason":"Forbidden","code":%d}`, kind, version, leak, code)
@@ -235,7 +235,8 @@ func newFalseServer(t *testing.T, genuine *rest.Config) *falseServer {
 	return f
 }
 
-// TestControllersOfUntypedAnswers: neither the conditions nor the events of clusters and bindings hold what a member has said.
+// TestControllersOfUntypedAnswers: neither the conditions nor the events of clusters and bindings hold what a member
+// has said.
 func TestControllersOfUntypedAnswers(t *testing.T) {
 	member := theOther(t)
 	f := newFalseServer(t, member.Config())

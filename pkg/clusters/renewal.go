@@ -1,0 +1,112 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package clusters
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/klog/v2"
+
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+)
+
+const (
+	// renewPatience is how long the old kubeconfig of a cluster serves while the cluster does not answer by the new
+	// one.
+	renewPatience = time.Minute
+	// renewPause is the time between two tries of a new kubeconfig.
+	renewPause = 2 * time.Second
+	// retireAfter is how long requests may go on that have begun on the old connection: as long as any request takes.
+	retireAfter = time.Minute
+	// maxRetired are kept of one cluster.
+	maxRetired = 4
+)
+
+// renew connects by the kubeconfig that is there now, and puts that connection in the place of the old one as soon as
+// the cluster has answered.
+func (m *members) renew(
+	ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, key types.NamespacedName, old *openMember,
+) {
+	o, err := m.connect(ctx, c, key)
+	if err == nil && o.digest != old.digest {
+		err = o.connection.answers(ctx)
+	}
+	logger := klog.FromContext(ctx).WithValues("cluster", c.Name)
+	if err != nil {
+		logger.Info("The cluster does not answer by the new kubeconfig yet", "reason", err.Error())
+		if o != nil {
+			o.member.Close()
+		}
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	switch {
+	case m.open[c.Name] != old: // which was closed meanwhile
+		o.member.Close()
+	case o.digest == old.digest: // other labels, for one
+		o.member.Close()
+		old.revision, old.outdated = o.revision, time.Time{}
+	default:
+		m.open[c.Name] = o
+		m.retire(c.Name, old)
+		logger.Info("Connected by another kubeconfig")
+	}
+}
+
+// answers asks the cluster for a token, and for its version with it. Any answer to the second will do: a connection is
+// tried, and not the cluster.
+func (c *Connection) answers(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, examineTimeout)
+	defer cancel()
+	_, err := ServerVersion(ctx, c.robot)
+	var status apierrors.APIStatus
+	if errors.As(err, &status) && !apierrors.IsUnauthorized(err) || errors.Is(err, ErrNoAPIServer) {
+		return nil
+	}
+	return err
+}
+
+// retire lets the requests end that are under way on a connection. The caller holds the lock.
+func (m *members) retire(name string, o *openMember) {
+	if m.retired == nil {
+		m.retired = map[string][]*openMember{}
+	}
+	m.retired[name] = append(m.retired[name], o)
+	if all := m.retired[name]; len(all) > maxRetired {
+		all[0].member.Close()
+		m.retired[name] = slices.Clone(all[1:])
+	}
+	time.AfterFunc(retireAfter, func() {
+		m.mu.Lock()
+		defer m.mu.Unlock()
+		o.member.Close()
+		m.drop(name, func(other *openMember) bool { return other == o })
+	})
+}
+
+// forgetRetired is forget for connections that have been replaced. The caller holds the lock.
+func (m *members) forgetRetired(gone func(name string, r Revision) bool) {
+	for name := range m.retired {
+		m.drop(name, func(o *openMember) bool {
+			if !gone(name, o.revision) {
+				return false
+			}
+			o.member.Close()
+			return true
+		})
+	}
+}
+
+// drop removes retired connections of a cluster. The caller holds the lock.
+func (m *members) drop(name string, which func(*openMember) bool) {
+	if m.retired[name] = slices.DeleteFunc(m.retired[name], which); len(m.retired[name]) == 0 {
+		delete(m.retired, name)
+	}
+}

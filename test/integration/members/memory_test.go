@@ -1,0 +1,151 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package members
+
+import (
+	"bytes"
+	"compress/gzip"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/test/conformance/fixture"
+)
+
+const (
+	// memoryLimit is that of the controller manager's container in MiB.
+	memoryLimit = 512
+	// attackTime is how long a hostile member goes on.
+	attackTime = 5 * time.Second
+)
+
+// peak returns the largest resident memory of a process since the last call, in MiB.
+func peak(t *testing.T, pid int) int {
+	t.Helper()
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(text), "VmHWM:")
+	number, _, _ := strings.Cut(strings.TrimSpace(rest), " ")
+	kilobytes, err := strconv.Atoi(number)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(fmt.Sprintf("/proc/%d/clear_refs", pid), []byte("5"), 0); err != nil {
+		t.Fatal(err)
+	}
+	return kilobytes >> 10
+}
+
+// pour writes a text, and a piece again and again until the other side has had enough, or a gigabyte.
+func pour(w http.ResponseWriter, compressed bool, begin, piece string) {
+	w.Header().Set("Content-Type", "application/json")
+	to := io.Writer(w)
+	if compressed {
+		w.Header().Set("Content-Encoding", "gzip")
+		z := gzip.NewWriter(w)
+		defer func() { _ = z.Close() }()
+		to = z
+	}
+	if _, err := io.WriteString(to, begin); err != nil {
+		return
+	}
+	many := bytes.Repeat([]byte(piece), 1+(1<<20)/len(piece))
+	for range 1 << 10 {
+		if _, err := to.Write(many); err != nil {
+			return
+		}
+	}
+}
+
+// TestMemoryOfControllers: whatever a member sends, it costs its own condition, and not the memory of the program for
+// all.
+func TestMemoryOfControllers(t *testing.T) {
+	member := theOther(t)
+	set().HostCluster(t, "host")
+	p := login(t, "elsewhere")
+	pid := env.KubeVision.ControllerManager().PID()
+	t.Logf("%d MiB before", peak(t, pid))
+	watching := func(r *http.Request) bool { return r.URL.Query().Get("watch") != "" }
+	const roles = "/apis/rbac.authorization.k8s.io/v1/clusterroles"
+	item, event := `{"metadata":{"name":"a"}},`, `{"type":"ADDED","object":{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":{"name":"%d","resourceVersion":"1"}}}`
+	for name, test := range map[string]struct {
+		matches func(*http.Request) bool
+		answer  http.HandlerFunc
+	}{
+		"nodes": {func(r *http.Request) bool { return r.URL.Path == "/api/v1/nodes" }, func(w http.ResponseWriter, _ *http.Request) {
+			pour(w, false, `{"kind":"NodeList","apiVersion":"v1","items":[`, item)
+		}},
+		"compressed nodes": {func(r *http.Request) bool { return r.URL.Path == "/api/v1/nodes" }, func(w http.ResponseWriter, _ *http.Request) {
+			pour(w, true, `{"kind":"Table","apiVersion":"meta.k8s.io/v1","rows":[`, `{"cells":["`+strings.Repeat("x", 1000)+`"]},`)
+		}},
+		"version": {func(r *http.Request) bool { return r.URL.Path == "/version" }, func(w http.ResponseWriter, _ *http.Request) {
+			pour(w, true, `{"gitVersion":"v1.36.3`, "x")
+		}},
+		"namespace": {func(r *http.Request) bool { return strings.HasSuffix(r.URL.Path, "/kube-system") }, func(w http.ResponseWriter, _ *http.Request) {
+			pour(w, true, `{"kind":"Namespace","apiVersion":"v1","metadata":{"finalizers":[`, `"",`)
+		}},
+		"one list": {func(r *http.Request) bool { return r.URL.Path == roles }, func(w http.ResponseWriter, r *http.Request) {
+			if watching(r) {
+				answering(http.StatusUnprocessableEntity, "application/json", status(http.StatusUnprocessableEntity, metav1.StatusReasonInvalid))(w, r)
+				return
+			}
+			pour(w, true, `{"kind":"ClusterRoleList","apiVersion":"rbac.authorization.k8s.io/v1","metadata":{"resourceVersion":"1"},"items":[`, "{},")
+		}},
+		"endless pages": {func(r *http.Request) bool { return r.URL.Path == roles }, func(w http.ResponseWriter, r *http.Request) {
+			if watching(r) {
+				answering(http.StatusUnprocessableEntity, "application/json", status(http.StatusUnprocessableEntity, metav1.StatusReasonInvalid))(w, r)
+				return
+			}
+			w.Header().Set("Content-Type", "application/json")
+			_, _ = io.WriteString(w, `{"kind":"ClusterRoleList","apiVersion":"rbac.authorization.k8s.io/v1","metadata":{"resourceVersion":"1","continue":"next"},"items":[`+
+				strings.Repeat(item, 10_000)+`{}]}`)
+		}},
+		"endless events": {func(r *http.Request) bool { return r.URL.Path == roles && watching(r) }, func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("Content-Type", "application/json")
+			for i := range 10_000_000 {
+				if _, err := fmt.Fprintf(w, event, i); err != nil {
+					return
+				}
+			}
+		}},
+		"one event": {func(r *http.Request) bool { return r.URL.Path == roles && watching(r) }, func(w http.ResponseWriter, _ *http.Request) {
+			pour(w, true, `{"type":"ADDED","object":{"metadata":{"name":"a","finalizers":[`, `"",`)
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := newFalseServer(t, member.Config())
+			f.fault.Store(new(func(r *http.Request) http.HandlerFunc {
+				if test.matches(r) {
+					return test.answer
+				}
+				return nil
+			}))
+			c := register(t, f.config(registeredToken), nil)
+			condition(t, c, fixture.Patience, kubevisionv1alpha1.ClusterReachableCondition, metav1.ConditionFalse, "")
+			for end := time.Now().Add(attackTime); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+				if now := env.KubeVision.ControllerManager().PID(); now != pid {
+					t.Fatalf("the controller manager has ended")
+				}
+			}
+			if got := peak(t, pid); got >= memoryLimit {
+				t.Errorf("the controller manager has taken %d MiB, want less than %d", got, memoryLimit)
+			} else {
+				t.Logf("%d MiB", got)
+			}
+			f.fault.Store(nil)
+			ready(t, c) // the member is well again
+			set().Bind(t, "elsewhere", fixture.Grant{Role: kubevisionv1alpha1.RoleReadonly, Subjects: fixture.KubeVisionUsers(p.User), Cluster: "host"})
+		})
+	}
+}
