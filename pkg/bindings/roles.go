@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
@@ -74,10 +75,11 @@ func ClusterRoles(ref kubevisionv1alpha1.RoleReference) []string {
 	return []string{ClusterRole(ref), WholeClusterRole(ref), NamespaceRole(ref, true)}
 }
 
-// Protected returns true if a namespace of that name and these labels is protected: kube-system, KubeVision's own, and
-// whichever is labelled so.
+// Protected returns true if a namespace of that name and these labels is protected: KubeVision's own, those of Kubernetes
+// except default, and whichever is labelled so. Whoever writes Leases in kube-node-lease decides which nodes count as alive.
 func Protected(name string, namespaceLabels map[string]string) bool {
-	if name == metav1.NamespaceSystem || name == names.Namespace {
+	switch name {
+	case names.Namespace, metav1.NamespaceSystem, metav1.NamespacePublic, corev1.NamespaceNodeLease:
 		return true
 	}
 	value, labelled := namespaceLabels[names.ProtectedLabel]

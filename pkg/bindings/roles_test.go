@@ -18,6 +18,8 @@ func TestProtected(t *testing.T) {
 	}{
 		"kube-system":                      {"kube-system", nil, true},
 		"kube-system, labelled otherwise":  {"kube-system", map[string]string{names.ProtectedLabel: "false"}, true},
+		"Leases of nodes":                  {"kube-node-lease", nil, true},
+		"Kubernetes' public one":           {"kube-public", map[string]string{names.ProtectedLabel: "false"}, true},
 		"KubeVision's own":                 {"kubevision-system", nil, true},
 		"KubeVision's, labelled otherwise": {"kubevision-system", map[string]string{names.ProtectedLabel: "false"}, true},
 		"ordinary":                         {"shop", map[string]string{"team": "shop"}, false},

@@ -49,9 +49,9 @@ type pass struct {
 	err  error
 }
 
-// Ensure lets the account impersonate the names in role bindings: it takes away before it gives. Of many callers at
-// once, one does it for all. A Role of somebody else in a namespace keeps the account from acting for the
-// ServiceAccounts there, and from nothing else; Ensure logs it and returns no error.
+// Ensure lets the account impersonate the names in role bindings: it takes away before it gives. Of many callers at once, one
+// does it for all. A namespace that refuses the Role or its binding, or in which they are somebody else's, keeps the account
+// from acting for the ServiceAccounts there, and from nothing else; Ensure logs it and returns no error.
 func (k *Keeper) Ensure(ctx context.Context) error {
 	p, mine := k.join()
 	if !mine {
@@ -129,14 +129,14 @@ func (k *Keeper) give(ctx context.Context, role, binding client.Object) error {
 	return k.Writer.Apply(ctx, binding)
 }
 
-// giveIn leaves out a namespace that does not exist yet, that soon exists no more, or in which the role is somebody
-// else's.
+// giveIn leaves out a namespace that does not exist yet, that soon exists no more, in which the role is somebody else's, or
+// that refuses it: whoever administers one namespace may make a quota, or keep an object of that name with a finalizer.
 func (k *Keeper) giveIn(ctx context.Context, s *shard) error {
 	err := k.give(ctx, s.role(), s.roleBinding())
 	switch {
 	case apierrors.IsNotFound(err), apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
 		return nil
-	case errors.Is(err, owned.ErrForeign):
+	case errors.Is(err, owned.ErrForeign), apierrors.IsForbidden(err), apierrors.IsInvalid(err):
 		ctrl.LoggerFrom(ctx).Error(err, "Nobody can act for the ServiceAccounts of a namespace", "namespace", s.namespace)
 		return nil
 	}

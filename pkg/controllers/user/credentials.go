@@ -84,6 +84,10 @@ func (r *Reconciler) takeOver(ctx context.Context, u *kubevisionv1alpha1.KubeVis
 	if err != nil {
 		return outcome{}, fmt.Errorf("reading secret %s: %w", ref.Name, err)
 	}
+	if credentials.OfAnother(source, u.Name) {
+		return outcome{metav1.ConditionFalse, kubevisionv1alpha1.ReasonSecretInvalid,
+			"Secret " + ref.Name + " holds the password of another user; make one for this user and name that"}, nil
+	}
 	version := fmt.Sprintf("%s/%s/%s", source.UID, source.ResourceVersion, passwordKey(ref))
 	if stored == nil || stored.Annotations[credentials.PasswordSourceAnnotation] != version || !readable(stored) {
 		return r.adopt(ctx, u, stored, source, version)

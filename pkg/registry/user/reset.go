@@ -81,6 +81,8 @@ func (a *administrator) writeSecret(ctx context.Context, u *kubevisionv1alpha1.K
 	case err != nil:
 	case u.Spec.PasswordSecretRef == nil:
 		return nil, envelope.New(dashboardv1alpha1.CodeConflict, "there is a Secret %s already, which is not the user's: name one in spec.passwordSecretRef", name)
+	case credentials.OfAnother(secret, u.Name):
+		return nil, envelope.New(dashboardv1alpha1.CodeConflict, "the Secret %s holds the password of another user: name another one in spec.passwordSecretRef", name)
 	case len(secret.Data[key]) == 0: // what was no user's password does not become one by this
 		return nil, envelope.New(dashboardv1alpha1.CodeConflict, "the Secret %s has no key %s: mend it, or name another one in spec.passwordSecretRef", name, key)
 	default:

@@ -74,7 +74,7 @@ func TestRolesInTheWholeClusterSpareProtectedNamespaces(t *testing.T) {
 			}
 			check("view", []authorizationv1.ResourceAttributes{{Verb: "list", Resource: "nodes"}, {Verb: "list", Resource: "pods"}}, true)
 			check("work", work(before), true)
-			for _, n := range []string{guarded, system, "kube-system", ""} {
+			for _, n := range []string{guarded, system, "kube-system", "kube-public", "kube-node-lease", ""} {
 				check("beyond view in "+n, beyondView(n), false)
 			}
 			after := newNamespace(t, nil)

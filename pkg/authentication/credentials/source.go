@@ -1,0 +1,22 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package credentials
+
+import (
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kubevision-io/kubevision/pkg/names"
+)
+
+// OfAnother returns true if a Secret with a password says that it was made for another user than the one of that name, by its
+// label or its owner. Whoever makes users must not have the password of another one compared or replaced.
+func OfAnother(secret *corev1.Secret, user string) bool {
+	owner, labelled := secret.Labels[names.UserLabel]
+	return (labelled && owner != user) || slices.ContainsFunc(secret.OwnerReferences, func(r metav1.OwnerReference) bool {
+		return r.Kind == "KubeVisionUser" && r.Name != user
+	})
+}

@@ -1,0 +1,59 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"fmt"
+	"strings"
+	"testing"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+)
+
+// Policies evaluate the selectors of all role bindings with each change of a label: whoever may bind readonly only must not
+// make every such change time out.
+func TestSelectorsAreBounded(t *testing.T) {
+	guard(t)
+	as := delegate(t, everything(kubevisionv1alpha1.GroupName, kubevisionv1alpha1.ResourceRoleBindings), mayBind("kubevision:readonly"))
+	for name, tc := range map[string]struct {
+		labels, expressions, values int
+		allowed                     bool
+	}{
+		"small":       {32, 32, 128, true},
+		"labels":      {33, 0, 0, false},
+		"expressions": {0, 33, 1, false},
+		"values":      {0, 1, 129, false},
+		"huge":        {0, 25000, 0, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := &metav1.LabelSelector{MatchLabels: labelSet{}}
+			for i := range tc.labels {
+				s.MatchLabels[fmt.Sprintf("l%d", i)] = ""
+			}
+			for i := range tc.expressions {
+				e := metav1.LabelSelectorRequirement{Key: fmt.Sprintf("k%d", i), Operator: metav1.LabelSelectorOpDoesNotExist}
+				for v := range tc.values {
+					e.Operator = metav1.LabelSelectorOpIn
+					e.Values = append(e.Values, fmt.Sprintf("v%d", v))
+				}
+				s.MatchExpressions = append(s.MatchExpressions, e)
+			}
+			inNamespaces := bindingObject("readonly", &kubevisionv1alpha1.NamespaceTargets{Selector: s}, toUser("nobody"))
+			inClusters := bindingObject("readonly", nil, toUser("nobody"))
+			inClusters.Spec.Clusters = kubevisionv1alpha1.ClusterTargets{Selector: s}
+			for _, b := range []*kubevisionv1alpha1.KubeVisionRoleBinding{inNamespaces, inClusters} {
+				err := as.Create(t.Context(), b, client.DryRunAll)
+				if tc.allowed && err != nil {
+					t.Error(err)
+				}
+				if !tc.allowed && (err == nil || !strings.Contains(err.Error(), "a selector has at most")) {
+					t.Errorf("it is not refused: %v", err)
+				}
+			}
+		})
+	}
+}
