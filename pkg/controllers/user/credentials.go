@@ -89,8 +89,12 @@ func (r *Reconciler) takeOver(ctx context.Context, u *kubevisionv1alpha1.KubeVis
 			"Secret " + ref.Name + " holds the password of another user; make one for this user and name that"}, nil
 	}
 	version := fmt.Sprintf("%s/%s/%s", source.UID, source.ResourceVersion, passwordKey(ref))
-	if stored == nil || stored.Annotations[credentials.PasswordSourceAnnotation] != version || !readable(stored) {
+	if stored == nil || stored.Annotations[credentials.PasswordSourceAnnotation] != version {
 		return r.adopt(ctx, u, stored, source, version)
+	}
+	if !readable(stored) { // the Secret may hold an older password than the one that the user has chosen since
+		return outcome{metav1.ConditionFalse, kubevisionv1alpha1.ReasonSecretInvalid,
+			"the stored hash cannot be read, or costs too much: put another password into Secret " + ref.Name}, nil
 	}
 	return outcome{metav1.ConditionTrue, kubevisionv1alpha1.ReasonPasswordSet, "the password is that of Secret " + ref.Name + ", or one that the user has chosen since"}, nil
 }
