@@ -49,6 +49,9 @@ FAST_HASHES = -gcflags='golang.org/x/crypto/argon2=-race=false -d=checkptr=0'
 # The programs under test, for all packages of tests.
 TEST_PROGRAMS = $(CURDIR)/bin/test
 
+# The tests that load the programs to their limits run alone: beside them, others would wait too long.
+FLOODS = /test/integration/limits
+
 # Builds what is missing of the local control plane and tells the tests where it is.
 CONTROL_PLANE = KUBEBUILDER_ASSETS="$$(hack/controlplane/build.sh)" && export KUBEBUILDER_ASSETS
 
@@ -78,7 +81,10 @@ stop: ## Stop what "make run" started.
 test: ## Run all tests: unit, integration and conformance.
 	@$(CHOOSE_RACE); \
 	go build $$race ./... && go build $$race $(FAST_HASHES) -o $(TEST_PROGRAMS)/ ./cmd/... && $(CONTROL_PLANE) && \
-	KUBEVISION_PROGRAMS=$(TEST_PROGRAMS) $(TEST_ENV) go test $$race -vet=off -p 3 -count 1 -timeout 30m $(TESTFLAGS) $(PKG)
+	packages=$$(go list $(PKG)) && quiet=$$(echo "$$packages" | grep -v $(FLOODS) || true) && floods=$$(echo "$$packages" | grep $(FLOODS) || true) && \
+	export KUBEVISION_PROGRAMS=$(TEST_PROGRAMS) $(TEST_ENV) && \
+	{ [ -z "$$quiet" ] || go test $$race -vet=off -p 3 -count 1 -timeout 30m $(TESTFLAGS) $$quiet; } && \
+	{ [ -z "$$floods" ] || go test $$race -vet=off -count 1 -timeout 30m $(TESTFLAGS) $$floods; }
 
 .PHONY: test-unit
 test-unit: ## Run the tests that need no control plane.
