@@ -210,19 +210,11 @@ func (l *Logins) password(
 		return nil, err
 	}
 	right, err := l.compare(ctx, given.password, hash, known)
-	switch {
-	case err != nil:
+	if err != nil {
 		return nil, err
-	case u == nil:
-		return nil, &refusal{"there is no such user"}
-	case !known:
-		return nil, &refusal{"the user has no password"}
-	case !right:
-		return nil, &refusal{"the password is wrong"}
-	case u.Spec.Disabled:
-		return nil, &refusal{"the user is disabled"}
-	case !u.DeletionTimestamp.IsZero():
-		return nil, &refusal{"the user is being deleted"}
+	}
+	if err := refused(u, known, right); err != nil {
+		return nil, err
 	}
 	factor, err := credentials.ReadSecondFactor(secret)
 	if err != nil {
@@ -235,6 +227,24 @@ func (l *Logins) password(
 		return nil, l.challenge(ctx, u, credentials.Epoch(secret))
 	}
 	return l.start(ctx, u, secret, []string{methodPassword}, from)
+}
+
+// refused returns the reason to refuse a login whose password was compared, nil where there is none.
+func refused(u *kubevisionv1alpha1.KubeVisionUser, known, right bool) error {
+	switch {
+	case u == nil:
+		return &refusal{"there is no such user"}
+	case !known:
+		return &refusal{"the user has no password"}
+	case !right:
+		return &refusal{"the password is wrong"}
+	case u.Spec.Disabled:
+		return &refusal{"the user is disabled"}
+	case !u.DeletionTimestamp.IsZero():
+		return &refusal{"the user is being deleted"}
+	default:
+		return nil
+	}
 }
 
 // compare does the same work where there is nothing to compare with.

@@ -77,7 +77,12 @@ func (r *Reconciler) execute(ctx context.Context, b *kubevisionv1alpha1.KubeVisi
 	if hostErr != nil || p.waiting() || p.leftOut || p.exceeds(host) {
 		return hostErr
 	}
-	// The binding stands on the role.
+	return allowUse(ctx, p, host)
+}
+
+// allowUse lets the subjects use the clusters, and returns what failed on the host besides. The ClusterRoleBinding
+// stands on the ClusterRole: it is not made where that one fails.
+func allowUse(ctx context.Context, p *plan, host *target.Cluster) error {
 	for _, o := range p.uses {
 		if err := host.Writer.Apply(ctx, o); err != nil {
 			return err
@@ -175,5 +180,5 @@ func removeFromEach(ctx context.Context, targets []*target.Cluster, remove func(
 		errs[i] = remove(ctx, targets[i])
 		return nil
 	})
-	return errors.Join(append(errs, err)...)
+	return errors.Join(err, errors.Join(errs...))
 }

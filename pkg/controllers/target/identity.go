@@ -355,14 +355,17 @@ func (r *Registry) ReleaseName(name string) {
 	}
 }
 
-// hostRegistration is the UID of the host's registration that is in force.
-func (r *Registry) hostRegistration() types.UID {
-	var all kubevisionv1alpha1.KubeVisionClusterList
-	if err := r.reader.List(context.Background(), &all, client.UnsafeDisableDeepCopy); err != nil {
-		return "" // which a cache does only when it is stopped
+// hostRegistration returns a function that finds the UID of the registration of the host that is in force, or an empty
+// one. The reader is a cache, which answers at once.
+func hostRegistration(reader client.Reader) func() types.UID {
+	return func() types.UID {
+		var all kubevisionv1alpha1.KubeVisionClusterList
+		if err := reader.List(context.Background(), &all, client.UnsafeDisableDeepCopy); err != nil {
+			return "" // a cache fails only when it is stopped
+		}
+		if host := clusters.HostRegistration(all.Items); host != nil {
+			return host.UID
+		}
+		return ""
 	}
-	if host := clusters.HostRegistration(all.Items); host != nil {
-		return host.UID
-	}
-	return ""
 }

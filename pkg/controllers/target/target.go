@@ -50,8 +50,8 @@ type Registry struct {
 	host   *Cluster
 	scheme *runtime.Scheme
 	policy dial.Policy
-	// reader holds the KubeVision objects.
-	reader client.Reader
+	// hostRegistration finds the registration of the host that is in force.
+	hostRegistration func() types.UID
 	// named reads the names to impersonate, for all members.
 	named *impersonation.Source
 
@@ -68,7 +68,7 @@ func NewRegistry(
 	host *Cluster, scheme *runtime.Scheme, reader client.Reader, named *impersonation.Source, policy dial.Policy,
 ) *Registry {
 	return &Registry{
-		host: host, scheme: scheme, reader: reader, named: named, policy: policy,
+		host: host, scheme: scheme, hostRegistration: hostRegistration(reader), named: named, policy: policy,
 		members: map[string]*member{}, retired: sets.New[types.UID](), identities: newIdentities(),
 		penalties: map[clusters.Revision]time.Time{},
 	}

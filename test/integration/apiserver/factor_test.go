@@ -135,7 +135,7 @@ func TestWrongFreshCodesKeepNobodyOut(t *testing.T) {
 	for range 5 { // each time after the wait
 		secret := storedCredentials(t, a.User)
 		secret.Data["secondFactor"] = earlier(t, secret.Data["secondFactor"], 16*time.Minute)
-		if err := env.Client.Update(t.Context(), secret); err != nil {
+		if err := env.Programs.Update(t.Context(), secret); err != nil {
 			t.Fatal(err)
 		}
 		c.Call(t, wrongs[0]()).Want(t, twoFactorFailed)

@@ -71,7 +71,11 @@ func TestInventedRefreshTokens(t *testing.T) {
 			if codes[wire.Unauthenticated] < 30 || codes[wire.TooManyRequests] < 10 || len(codes) != 2 {
 				t.Errorf("codes %v", codes)
 			}
-			e := c.Call(t, from(address, refresh(t, invent()))).Want(t, wire.TooManyRequests)
+			last := c.Call(t, from(address, refresh(t, invent())))
+			for n := 0; n < each && last.Code == wire.Unauthenticated; n++ { // a slow machine is allowed some more
+				last = c.Call(t, from(address, refresh(t, invent())))
+			}
+			e := last.Want(t, wire.TooManyRequests)
 			if e.Meta.RetryAfterSeconds < 1 {
 				t.Errorf("retryAfterSeconds is %d", e.Meta.RetryAfterSeconds)
 			}

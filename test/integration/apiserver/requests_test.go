@@ -144,7 +144,7 @@ func TestBodies(t *testing.T) {
 		"the same key, escaped":         {nil, `{"username":"x","\u0075sername":"y","password":"x"}`, wire.Invalid},
 		"not UTF-8":                     {nil, "{\"username\":\"\xff\",\"password\":\"x\"}", 0},
 		"NUL in a string":               {nil, `{"username":"a\u0000b","password":"x\u0000"}`, wire.Unauthenticated},
-		"a lone surrogate":              {nil, `{"username":"\ud800","password":"x"}`, wire.Unauthenticated},
+		"a lone surrogate":              {nil, `{"username":"\ud800","password":"x"}`, wire.Invalid},
 		"a password of 2 MiB":           {nil, `{"username":"x","password":"` + strings.Repeat("x", 2<<20) + `"}`, wire.Invalid},
 	} {
 		t.Run(name, func(t *testing.T) {
