@@ -49,8 +49,8 @@ FAST_HASHES = -gcflags='golang.org/x/crypto/argon2=-race=false -d=checkptr=0'
 # The programs under test, for all packages of tests.
 TEST_PROGRAMS = $(CURDIR)/bin/test
 
-# The tests that load the programs to their limits run alone: beside them, others would wait too long.
-FLOODS = /test/integration/limits
+# The tests that load the programs to their limits; make test leaves them to make test-limits.
+LIMITS = /test/integration/limits
 
 # Builds what is missing of the local control plane and tells the tests where it is.
 CONTROL_PLANE = KUBEBUILDER_ASSETS="$$(hack/controlplane/build.sh)" && export KUBEBUILDER_ASSETS
@@ -81,10 +81,16 @@ stop: ## Stop what "make run" started.
 test: ## Run all tests: unit, integration and conformance.
 	@$(CHOOSE_RACE); \
 	go build $$race ./... && go build $$race $(FAST_HASHES) -o $(TEST_PROGRAMS)/ ./cmd/... && $(CONTROL_PLANE) && \
-	packages=$$(go list $(PKG)) && quiet=$$(echo "$$packages" | grep -v $(FLOODS) || true) && floods=$$(echo "$$packages" | grep $(FLOODS) || true) && \
-	export KUBEVISION_PROGRAMS=$(TEST_PROGRAMS) $(TEST_ENV) && \
-	{ [ -z "$$quiet" ] || go test $$race -vet=off -p 3 -count 1 -timeout 30m $(TESTFLAGS) $$quiet; } && \
-	{ [ -z "$$floods" ] || go test $$race -vet=off -count 1 -timeout 30m $(TESTFLAGS) $$floods; }
+	packages=$$(go list $(PKG) | grep -v $(LIMITS)) && \
+	KUBEVISION_PROGRAMS=$(TEST_PROGRAMS) $(TEST_ENV) go test $$race -vet=off -p 3 -count 1 -timeout 30m $(TESTFLAGS) $$packages
+
+.PHONY: test-limits
+# Alone, since other tests would wait too long beside the floods, and without the race detector, which takes several times the memory.
+test-limits: ## Load the programs to the limits of config/ and measure their memory.
+	@export CGO_ENABLED=0 && go build -o $(TEST_PROGRAMS)/plain/ ./cmd/... && $(CONTROL_PLANE) && \
+	export KUBEVISION_PROGRAMS=$(TEST_PROGRAMS)/plain $(TEST_ENV) && \
+	go test -vet=off -count 1 -timeout 30m $(TESTFLAGS) .$(LIMITS) && \
+	go test -vet=off -count 1 -timeout 30m -run TestMemory ./test/integration/members
 
 .PHONY: test-unit
 test-unit: ## Run the tests that need no control plane.

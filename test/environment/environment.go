@@ -136,7 +136,7 @@ func build(ctx context.Context, bin string) error {
 		return err
 	}
 	args := []string{"build", "-o", bin + string(filepath.Separator)}
-	if raceEnabled {
+	if RaceEnabled {
 		args = append(args, "-race")
 	}
 	cmd := exec.CommandContext(ctx, "go", append(args, "./cmd/...")...)

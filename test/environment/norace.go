@@ -5,4 +5,5 @@
 
 package environment
 
-const raceEnabled = false
+// RaceEnabled says whether the programs are built with the race detector, which takes several times the memory.
+const RaceEnabled = false

@@ -186,7 +186,7 @@ func rotateDuringShutdown(ctx context.Context, t *testing.T, c *wire.Client, a a
 		if err != nil {
 			return err
 		}
-		return env.Client.Patch(ctx, keys.DeepCopy(), client.RawPatch("application/merge-patch+json", body))
+		return env.Programs.Patch(ctx, keys.DeepCopy(), client.RawPatch("application/merge-patch+json", body))
 	}
 	if err := patch(ctx, value); err != nil {
 		t.Errorf("adding a key: %v", err)

@@ -19,6 +19,7 @@ import (
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/test/conformance/fixture"
+	"github.com/kubevision-io/kubevision/test/environment"
 )
 
 const (
@@ -71,6 +72,9 @@ func pour(w http.ResponseWriter, compressed bool, begin, piece string) {
 // TestMemoryOfControllers: whatever a member sends, it costs its own condition, and not the memory of the program for
 // all.
 func TestMemoryOfControllers(t *testing.T) {
+	if environment.RaceEnabled {
+		t.Skip("the race detector takes several times the memory; make test-limits runs this test without it")
+	}
 	member := theOther(t)
 	set().HostCluster(t, "host")
 	p := login(t, "elsewhere")
