@@ -4,6 +4,8 @@
 package bindings
 
 import (
+	"slices"
+
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/sets"
 
@@ -78,8 +80,8 @@ func (c *collector) collect(subjects []kubevisionv1alpha1.Subject) bool {
 			c.account(types.NamespacedName{Namespace: s.Namespace, Name: s.Name})
 		}
 		if c.left < 0 {
-			for i := len(c.undo) - 1; i >= 0; i-- {
-				c.undo[i]()
+			for _, undo := range slices.Backward(c.undo) {
+				undo()
 			}
 			return false
 		}

@@ -5,8 +5,8 @@ package budget
 
 import (
 	"errors"
-	"fmt"
 	"io"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -80,7 +80,7 @@ func TestConcurrentHolders(t *testing.T) {
 	for i := range 50 {
 		all.Go(func() {
 			for range 200 {
-				a := b.Account(fmt.Sprint(i%5), 0)
+				a := b.Account(strconv.Itoa(i%5), 0)
 				for range 5 {
 					if a.Take(3*step/2) == nil && i%2 == 0 {
 						a.Give(step)

@@ -19,7 +19,7 @@ import (
 var ErrNoAPIServer = errors.New("the server does not answer as the API server of a Kubernetes cluster does")
 
 var (
-	versionPattern = regexp.MustCompile(`^v[0-9]+\.[0-9]+[0-9A-Za-z.+-]{0,100}$`)
+	versionPattern = regexp.MustCompile(`^v\d+\.\d+[0-9A-Za-z.+-]{0,100}$`)
 	uidPattern     = regexp.MustCompile(`^[0-9A-Za-z-]{1,64}$`)
 )
 

@@ -69,7 +69,7 @@ func roleBinding() *rbacv1.RoleBinding {
 			Labels: map[string]string{"app.kubernetes.io/managed-by": "kubevision", "kubevision.io/role-binding": "team-of-the-web-shop-1234"},
 			ManagedFields: []metav1.ManagedFieldsEntry{{
 				Manager: "kubevision-controller-manager", Operation: "Apply", APIVersion: "rbac.authorization.k8s.io/v1", FieldsType: "FieldsV1",
-				FieldsV1: &metav1.FieldsV1{Raw: []byte(`{"f:metadata":{"f:labels":{"f:app.kubernetes.io/managed-by":{},"f:kubevision.io/role-binding":{}}},"f:roleRef":{},"f:subjects":{}}`)},
+				FieldsV1: metav1.NewFieldsV1(`{"f:metadata":{"f:labels":{"f:app.kubernetes.io/managed-by":{},"f:kubevision.io/role-binding":{}}},"f:roleRef":{},"f:subjects":{}}`),
 			}},
 		},
 		Subjects: []rbacv1.Subject{{APIGroup: "rbac.authorization.k8s.io", Kind: "User", Name: "kubevision:alice"}, {APIGroup: "rbac.authorization.k8s.io", Kind: "Group", Name: "kubevision:group:web-team"}},

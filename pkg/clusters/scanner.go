@@ -33,10 +33,12 @@ type scanner struct {
 func (s *scanner) scan(text []byte) (int64, bool) {
 	cost := int64(0)
 	for _, b := range text {
-		if s.bytes++; s.bytes > s.limit {
+		s.bytes++
+		if s.bytes > s.limit {
 			return cost, false
 		}
-		if s.remaining++; s.remaining == bytesOfCost {
+		s.remaining++
+		if s.remaining == bytesOfCost {
 			cost, s.remaining = cost+1, 0
 		}
 		switch {

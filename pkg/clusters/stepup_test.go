@@ -118,7 +118,7 @@ func TestRetriesSpendOneCode(t *testing.T) {
 func TestNobodyBringsAnIdentity(t *testing.T) {
 	for _, header := range []string{"Impersonate-User", "Impersonate-Group", "Impersonate-Extra-x"} {
 		cluster := &busy{}
-		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://cluster.example/api/v1/pods", nil)
+		r, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "https://cluster.example/api/v1/pods", http.NoBody)
 		if err != nil {
 			t.Fatal(err)
 		}

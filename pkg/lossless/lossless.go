@@ -60,10 +60,10 @@ func decimal(text string) digits {
 	var d digits
 	text, d.negative = strings.CutPrefix(text, "-")
 	text = strings.TrimPrefix(text, "+")
-	mantissa, exponent := text, ""
+	mantissa := text
 	if i := strings.IndexAny(text, "eE"); i >= 0 {
-		mantissa, exponent = text[:i], text[i+1:]
-		d.exponent, _ = strconv.Atoi(exponent) // what is out of range is so as a number, too
+		mantissa = text[:i]
+		d.exponent, _ = strconv.Atoi(text[i+1:]) // what is out of range is so as a number, too
 	}
 	whole, fraction, _ := strings.Cut(mantissa, ".")
 	d.exponent -= len(fraction)
@@ -195,7 +195,7 @@ func escaped(text []byte, at int) (rune, bool) {
 		return 0, false
 	}
 	n, err := strconv.ParseUint(string(text[at:at+4]), 16, 32)
-	return rune(n), err == nil
+	return rune(n), err == nil //nolint:gosec // four hexadecimal digits
 }
 
 // maxPath is the longest path that is said.

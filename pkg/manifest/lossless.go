@@ -25,7 +25,7 @@ const (
 var (
 	// yamlInteger and yamlFloat are numbers in decimal notation, as YAML 1.1 writes them.
 	yamlInteger = regexp.MustCompile(`^[-+]?(0|[1-9][0-9_]*)$`)
-	yamlFloat   = regexp.MustCompile(`^[-+]?(\.[0-9]+|[0-9][0-9_]*(\.[0-9_]*)?)([eE][-+]?[0-9]+)?$`)
+	yamlFloat   = regexp.MustCompile(`^[-+]?(\.\d+|\d[0-9_]*(\.[0-9_]*)?)([eE][-+]?\d+)?$`)
 	// perhapsTyped are keys that need not be strings: numbers, and what YAML 1.1 takes for true, false and nothing.
 	perhapsTyped = regexp.MustCompile(`^([-+.0-9~].*|[yY]|[nN]|(?i:yes|no|on|off|true|false|null))$`)
 )

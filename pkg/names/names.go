@@ -38,15 +38,19 @@ const (
 	LastAdminConfigMap = "kubevision-last-admin"
 	// LastAdminPolicy begins the names of the admission policies that keep the last usable administrator.
 	LastAdminPolicy = "kubevision-last-admin"
-	// RoleBindingsPolicy, ClustersPolicy, ClusterCredentialsPolicy, UsersPolicy, NamespacesPolicy and
-	// NewNamespacesPolicy are the admission policies that ask whoever changes what is granted for a right beyond that
-	// to write the object.
-	RoleBindingsPolicy       = "kubevision-role-bindings"
-	ClustersPolicy           = "kubevision-clusters"
-	ClusterCredentialsPolicy = "kubevision-cluster-credentials" //nolint:gosec // a name, not a credential
-	UsersPolicy              = "kubevision-users"
-	NamespacesPolicy         = "kubevision-namespaces"
-	NewNamespacesPolicy      = "kubevision-new-namespaces"
+	// RoleBindingsPolicy is, as the next five, an admission policy that asks whoever changes what is granted for a
+	// right beyond that to write the object. This one is for role bindings.
+	RoleBindingsPolicy = "kubevision-role-bindings"
+	// ClustersPolicy is the one for clusters.
+	ClustersPolicy = "kubevision-clusters"
+	// ClusterCredentialsPolicy is the one for the credentials of clusters.
+	ClusterCredentialsPolicy = "kubevision-cluster-credentials"
+	// UsersPolicy is the one for users.
+	UsersPolicy = "kubevision-users"
+	// NamespacesPolicy is the one for namespaces.
+	NamespacesPolicy = "kubevision-namespaces"
+	// NewNamespacesPolicy is the one for namespaces that are created.
+	NewNamespacesPolicy = "kubevision-new-namespaces"
 
 	// FieldManager owns the fields that the controllers apply.
 	FieldManager = "kubevision-controller-manager"

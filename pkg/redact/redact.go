@@ -159,7 +159,7 @@ func standsIn(text, value string) bool {
 		first, _ := utf8.DecodeRuneInString(value)
 		last, _ := utf8.DecodeLastRuneInString(value)
 		after, _ := utf8.DecodeRuneInString(text[end:])
-		if !(inWord(before) && inWord(first)) && !(inWord(last) && inWord(after)) {
+		if (!inWord(before) || !inWord(first)) && (!inWord(last) || !inWord(after)) {
 			return true
 		}
 		from = begin + 1

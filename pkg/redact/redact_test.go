@@ -15,11 +15,11 @@ import (
 
 func goesOn() error { return nil }
 
-func redacted(t testing.TB, text string, values ...string) string {
-	t.Helper()
+func redacted(tb testing.TB, text string, values ...string) string {
+	tb.Helper()
 	r, ok := New(values, goesOn)
 	if !ok {
-		t.Fatal("the redactor was not made")
+		tb.Fatal("the redactor was not made")
 	}
 	return r.Text(text, goesOn)
 }

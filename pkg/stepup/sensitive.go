@@ -42,7 +42,7 @@ type Rule struct {
 
 // Rules returns all rules but the one about the content of Secrets, see namesServiceAccount.
 func Rules() []Rule {
-	rules := []Rule{
+	rules := append(make([]Rule, 0, 20), []Rule{
 		// Users, clusters, bindings, sessions: they say who may do what.
 		{Group: kubevisionv1alpha1.GroupName},
 		{Group: dashboardGroup, DryRuns: true},
@@ -57,7 +57,7 @@ func Rules() []Rule {
 		{Resource: "namespaces"},
 		// A way into every Pod of the node, those of the system included.
 		{Resource: "nodes", Subresource: "proxy", Reads: true, DryRuns: true},
-	}
+	}...)
 	for _, namespace := range []string{names.Namespace, metav1.NamespaceSystem} {
 		rules = append(rules, Rule{Group: all, Namespace: namespace})
 		for _, way := range []string{"exec", "attach", "portforward", "proxy"} {

@@ -4,7 +4,6 @@
 package stepup
 
 import (
-	"context"
 	"errors"
 	"net/http"
 	"strings"
@@ -147,7 +146,7 @@ func TestRequire(t *testing.T) {
 	wrong := errors.New("wrong")
 	for _, want := range []error{nil, wrong} {
 		asked.Store(0)
-		ctx := WithProof(context.Background(), func() error {
+		ctx := WithProof(t.Context(), func() error {
 			asked.Add(1)
 			return want
 		})

@@ -16,7 +16,7 @@ import (
 
 // TestBuffer holds every byte once, in its order, and no more than its account may.
 func TestBuffer(t *testing.T) {
-	account := budget.New(8 << 20).Account("holder", 0)
+	account := budget.New(8<<20).Account("holder", 0)
 	b := NewBuffer(account)
 	var want bytes.Buffer
 	for n := range 200 {

@@ -20,9 +20,10 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/redact"
 )
 
-// Raw is data that is JSON already and is sent as it is. Pieces is the same in several parts.
 type (
-	Raw    []byte
+	// Raw is data that is JSON already and is sent as it is.
+	Raw []byte
+	// Pieces is Raw in several parts.
 	Pieces [][]byte
 )
 

@@ -130,7 +130,7 @@ func severity(r Reason) string {
 
 // note says neither from where nor why: whoever reads events need not know what the answer to a login hides.
 func note(e Event) string {
-	out := map[Reason]string{ //nolint:gosec // sentences about credentials, not credentials
+	out := map[Reason]string{
 		LoggedIn:                 "logged in",
 		LoginFailed:              "a login failed",
 		AccountLocked:            "too many logins failed: further ones must wait",

@@ -116,7 +116,8 @@ func (i *Index) remove(name string) {
 	if len(i.users[uid]) == 0 {
 		delete(i.users, uid)
 	}
-	if i.networks[network]--; i.networks[network] <= 0 {
+	i.networks[network]--
+	if i.networks[network] <= 0 {
 		delete(i.networks, network)
 	}
 }

@@ -109,8 +109,9 @@ func deviceKey(u *kubevisionv1alpha1.KubeVisionUser, device string) key {
 
 // addressKeys count the failures of a client address, and of the networks that it belongs to.
 func addressKeys(address netip.Addr, free int) []key {
-	var keys []key
-	for _, n := range counted(address) {
+	networks := counted(address)
+	keys := make([]key, 0, len(networks))
+	for _, n := range networks {
 		shown := n.prefix.String()
 		if n.prefix.Addr().Is4() {
 			shown = n.prefix.Addr().String()

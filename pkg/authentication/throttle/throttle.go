@@ -149,8 +149,10 @@ func (a *Attempt) judge() *tally {
 
 // flows are what the attempt shares the turns with.
 func (a *Attempt) flows() []flow {
-	flows := []flow{{a.judge().name, 1}}
-	for _, n := range queued(a.login.Address) {
+	networks := queued(a.login.Address)
+	flows := make([]flow, 0, 1+len(networks))
+	flows = append(flows, flow{a.judge().name, 1})
+	for _, n := range networks {
 		flows = append(flows, flow{n.prefix.String(), 1 / float64(n.clients)})
 	}
 	return flows

@@ -22,7 +22,7 @@ import (
 )
 
 // Failure is an error of a connection to a cluster whose text says nothing that the other side has sent.
-type Failure struct {
+type Failure struct { //nolint:errname // it is the failure of a call, not a sentinel
 	text  string
 	cause error
 }

@@ -29,7 +29,7 @@ func get(t *testing.T, handler http.HandlerFunc, accept string) rest.Result {
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
 	config := &rest.Config{Host: server.URL, ContentConfig: rest.ContentConfig{NegotiatedSerializer: scheme.Codecs.WithoutConversion()}}
-	client, err := rest.UnversionedRESTClientForConfigAndClient(config, &http.Client{Transport: &Transport{Next: http.DefaultTransport}})
+	client, err := rest.UnversionedRESTClientForConfigAndClient(config, &http.Client{Transport: &Transport{Next: server.Client().Transport}})
 	if err != nil {
 		t.Fatal(err)
 	}

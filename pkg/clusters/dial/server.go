@@ -101,7 +101,7 @@ func parse(text string) (netip.Addr, bool) {
 		}
 		value = value<<bits | n
 	}
-	return netip.AddrFrom4([4]byte{byte(value >> 24), byte(value >> 16), byte(value >> 8), byte(value)}), true //nolint:gosec // one byte each
+	return netip.AddrFrom4([4]byte{byte(value >> 24), byte(value >> 16), byte(value >> 8), byte(value)}), true
 }
 
 // lookUp finds the addresses that the names of the host's API server have now.

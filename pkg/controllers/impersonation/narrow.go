@@ -38,7 +38,7 @@ func (k *Keeper) read(ctx context.Context) (*placed, error) {
 
 // bindings come before the roles that they bind.
 func (p *placed) bindings() []client.Object {
-	var out []client.Object
+	out := make([]client.Object, 0, len(p.clusterRoleBindings.Items)+len(p.roleBindings.Items))
 	for i := range p.clusterRoleBindings.Items {
 		out = append(out, &p.clusterRoleBindings.Items[i])
 	}

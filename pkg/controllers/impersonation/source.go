@@ -91,7 +91,7 @@ func (s *Source) identify(o *metav1.ObjectMeta) uint64 {
 func newDesired(all []kubevisionv1alpha1.KubeVisionRoleBinding, users []kubevisionv1alpha1.KubeVisionUser, budget int) *Desired {
 	d := &Desired{}
 	d.names, d.left = bindings.ImpersonationOf(all, users, budget)
-	var entries []entry
+	entries := make([]entry, 0, len(d.names.Users)+len(d.names.Groups))
 	for name := range d.names.Users {
 		entries = append(entries, newEntry(usersResource, name))
 	}

@@ -5,6 +5,7 @@ package rolebinding
 
 import (
 	"fmt"
+	"strconv"
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -21,7 +22,7 @@ func served(entries [][2]int64) ([]bool, int64) {
 	charges := map[types.UID]*charge{}
 	var ordered []*kubevisionv1alpha1.KubeVisionRoleBinding
 	for i, e := range entries {
-		uid := types.UID(fmt.Sprint(i))
+		uid := types.UID(strconv.Itoa(i))
 		charges[uid] = &charge{wanted: e[0] * mib, held: e[1] * mib}
 		ordered = append(ordered, &kubevisionv1alpha1.KubeVisionRoleBinding{ObjectMeta: metav1.ObjectMeta{UID: uid}})
 	}
@@ -29,7 +30,7 @@ func served(entries [][2]int64) ([]bool, int64) {
 	var total int64
 	out := make([]bool, len(entries))
 	for i := range entries {
-		c := charges[types.UID(fmt.Sprint(i))]
+		c := charges[types.UID(strconv.Itoa(i))]
 		out[i] = c.held >= c.wanted
 		total += c.held
 	}
@@ -73,7 +74,7 @@ func TestWantedOn(t *testing.T) {
 	}
 	var all namespaceList
 	for i := range 1000 {
-		all.items = append(all.items, namespace{name: fmt.Sprint(i), protected: i < 10})
+		all.items = append(all.items, namespace{name: strconv.Itoa(i), protected: i < 10})
 	}
 	leading := []*kubevisionv1alpha1.KubeVisionCluster{{ObjectMeta: metav1.ObjectMeta{Name: "local"}}}
 	const each = objectBytes + 256*(subjectBytes+253)

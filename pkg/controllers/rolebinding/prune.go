@@ -51,7 +51,8 @@ func (r *Reconciler) takeAway(
 		}
 	}
 	if len(excess) > 0 {
-		defer r.revoking.begin(t.ID)()
+		end := r.revoking.begin(t.ID)
+		defer end()
 	}
 	inCluster, inNamespaces := byScope(excess)
 	var mu sync.Mutex
@@ -145,7 +146,8 @@ func (r *Reconciler) removeAll(ctx context.Context, t *target.Cluster, binding s
 		maps.Copy(found, objects)
 	}
 	if len(found) > 0 {
-		defer r.revoking.begin(t.ID)()
+		end := r.revoking.begin(t.ID)
+		defer end()
 	}
 	inCluster, inNamespaces := byScope(found)
 	failed := newFailures()

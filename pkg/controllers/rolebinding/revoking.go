@@ -23,7 +23,8 @@ func (r *revoking) begin(cluster string) (end func()) {
 	return func() {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		if r.count[cluster]--; r.count[cluster] == 0 {
+		r.count[cluster]--
+		if r.count[cluster] == 0 {
 			delete(r.count, cluster)
 		}
 	}

@@ -67,7 +67,7 @@ func TestManagersGrantNothing(t *testing.T) {
 	} {
 		lacksBind(t, what, powerful, c.Call(t, as(a.AccessToken, r)))
 	}
-	gone, secret := registration(registered["name"].(string)) //nolint:forcetypeassert // made above
+	gone, secret := registration(registered["name"].(string)) //nolint:errcheck,forcetypeassert // made above
 	absent(t, gone)
 	absent(t, secret)
 	_, password := registration(off.Name)

@@ -29,7 +29,8 @@ func TestRotationUnderLoad(t *testing.T) {
 		group.Go(func() {
 			for !stop.Load() {
 				e, err := p.get(t.Context(), c.Name, path)
-				if sent.Add(1); err != nil || e.Code != wire.OK {
+				sent.Add(1)
+				if err != nil || e.Code != wire.OK {
 					failed.Add(1)
 					t.Logf("code %d: %s (%v)", e.Code, e.Message, err)
 				}

@@ -18,7 +18,7 @@ func TestValuesDoNotMakeAMessageGrow(t *testing.T) {
 	dev := newPerson(t, "dev", ns)
 	values, operations := []string{`"a":"access"`}, []string{`{"op":"add","path":"/stringData/a","value":"access"}`}
 	for n := range 18 { // twice as long with each
-		values = append(values, fmt.Sprintf(`"k%d":"%s"`, n, strings.Repeat("*", 3+n%2)))
+		values = append(values, fmt.Sprintf(`"k%d":%q`, n, strings.Repeat("*", 3+n%2)))
 		operations = append(operations, fmt.Sprintf(`{"op":"add","path":"/stringData/k%d","value":"***"}`, n))
 	}
 	secret := `{"apiVersion":"v1","kind":"Secret","metadata":{"name":"x"},"stringData":{` + strings.Join(values, ",") + `}}`
