@@ -14,6 +14,7 @@ import (
 	"k8s.io/klog/v2"
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/budget"
 )
 
 const (
@@ -33,6 +34,7 @@ const (
 func (m *members) renew(
 	ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, key types.NamespacedName, old *openMember,
 ) {
+	ctx = budget.With(ctx, nil) // the request that noticed the change has an account that ends with it
 	o, err := m.connect(ctx, c, key)
 	if err == nil && o.digest != old.digest {
 		err = o.connection.answers(ctx)

@@ -102,7 +102,7 @@ func newTargets(ctx context.Context, mgr ctrl.Manager, host kubernetes.Interface
 	}
 	writer := &owned.Writer{Client: mgr.GetClient(), Live: mgr.GetAPIReader()}
 	named := impersonation.NewSource(mgr.GetClient())
-	targets := target.NewRegistry(&target.Cluster{
+	targets := target.NewRegistry(&target.Cluster{ //nolint:contextcheck // it reads a cache, which answers at once
 		ID: string(system.UID), Writer: writer, Metadata: target.Metadata{Namespaces: mgr.GetClient(), ClusterRoles: roles},
 		Impersonator: &impersonation.Keeper{Source: named, Writer: writer},
 	}, mgr.GetScheme(), mgr.GetClient(), named, policy)

@@ -111,7 +111,8 @@ func (m *member) connect(
 	}
 	filling, cancel := context.WithTimeout(ctx, fillTimeout)
 	defer cancel()
-	defer context.AfterFunc(m.running, cancel)()
+	unlink := context.AfterFunc(m.running, cancel)
+	defer unlink()
 	if !own.GetCache().WaitForCacheSync(filling) || !others.WaitForCacheSync(filling) {
 		if m.exceeded.Load() {
 			return nil, errExceeded
