@@ -111,7 +111,7 @@ func (m *member) connect(
 	}
 	filling, cancel := context.WithTimeout(ctx, fillTimeout)
 	defer cancel()
-	unlink := context.AfterFunc(m.running, cancel)
+	unlink := context.AfterFunc(m.running, cancel) //nolint:contextcheck // the member ends the call, too
 	defer unlink()
 	if !own.GetCache().WaitForCacheSync(filling) || !others.WaitForCacheSync(filling) {
 		if m.exceeded.Load() {
