@@ -82,7 +82,7 @@ test: ## Run all tests: unit, integration and conformance.
 	@$(CHOOSE_RACE); \
 	go build $$race ./... && go build $$race $(FAST_HASHES) -o $(TEST_PROGRAMS)/ ./cmd/... && $(CONTROL_PLANE) && \
 	packages=$$(go list $(PKG) | grep -v $(LIMITS)) && \
-	KUBEVISION_PROGRAMS=$(TEST_PROGRAMS) $(TEST_ENV) go test $$race -vet=off -p 3 -count 1 -timeout 30m $(TESTFLAGS) $$packages
+	KUBEVISION_PROGRAMS=$(TEST_PROGRAMS) $(TEST_ENV) go test $$race -vet=off -p 3 -count 1 -timeout 45m $(TESTFLAGS) $$packages
 
 .PHONY: test-limits
 # Alone, since other tests would wait too long beside the floods, and without the race detector, which takes several times the memory.
