@@ -7,12 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"maps"
-	"net/http"
-	"net/http/httptest"
-	"slices"
 	"strings"
-	"sync"
 	"testing"
 
 	corev1 "k8s.io/api/core/v1"
@@ -34,54 +29,6 @@ const (
 	systemPath = "/api/v1/namespaces/kube-system"
 	grantName  = "kubevision:binding:"
 )
-
-// impostor is a front that shows another identity than that of the cluster behind it. It notes what is written through it.
-type impostor struct {
-	*front
-
-	token string
-
-	mu     sync.Mutex
-	writes []string
-}
-
-func newImpostor(t *testing.T, behind *plane, claims string) *impostor {
-	t.Helper()
-	i := &impostor{front: newFront(t, behind), token: behind.token(t)}
-	own := identityOf(t, behind.admin)
-	i.instead = func(next http.Handler, w http.ResponseWriter, r *http.Request) {
-		if r.Method != http.MethodGet {
-			i.mu.Lock()
-			i.writes = append(i.writes, r.Method+" "+r.URL.Path)
-			i.mu.Unlock()
-		}
-		if r.URL.Path != systemPath {
-			next.ServeHTTP(w, r)
-			return
-		}
-		recorded := httptest.NewRecorder()
-		next.ServeHTTP(recorded, r)
-		maps.Copy(w.Header(), recorded.Header())
-		w.Header().Del("Content-Length")
-		w.WriteHeader(recorded.Code)
-		_, _ = w.Write([]byte(strings.ReplaceAll(recorded.Body.String(), own, claims)))
-	}
-	return i
-}
-
-func (i *impostor) config() *rest.Config { return i.front.config(i.token) }
-
-// stop lets it answer nothing any more.
-func (i *impostor) stop() {
-	i.set(func(http.Handler, http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
-}
-
-// written is what was written through it.
-func (i *impostor) written() []string {
-	i.mu.Lock()
-	defer i.mu.Unlock()
-	return slices.Clone(i.writes)
-}
 
 // identityOf is the UID of a cluster's namespace kube-system.
 func identityOf(t *testing.T, c client.Client) string {
