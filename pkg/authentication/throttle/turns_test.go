@@ -222,6 +222,8 @@ func TestTurnsRest(t *testing.T) {
 			turn.end(false)
 		}
 		time.Sleep(time.Second)
+		turns.mu.Lock()
+		defer turns.mu.Unlock()
 		if turns.strangers.free != defaultPlaces {
 			t.Errorf("%d places are free", turns.strangers.free)
 		}
