@@ -24,7 +24,10 @@ type collector struct {
 	expanded sets.Set[string]
 	// accounts counts the ServiceAccounts of each namespace in out.
 	accounts map[string]int
-	left     int
+	// left is what is left of the budget, and leftOf what is left of it for each role.
+	left   int
+	share  int
+	leftOf map[string]int
 	// undo takes back what the current binding has added.
 	undo []func()
 }
@@ -42,6 +45,8 @@ func newCollector(
 		expanded: sets.New[string](),
 		accounts: map[string]int{},
 		left:     budget,
+		share:    RoleShare(budget),
+		leftOf:   map[string]int{},
 	}
 	for i := range all {
 		for _, s := range all[i].Spec.Subjects {
@@ -60,9 +65,14 @@ func newCollector(
 	return c
 }
 
-// collect adds all names in the subjects or, where they exceed the budget, none and returns false.
-func (c *collector) collect(subjects []kubevisionv1alpha1.Subject) bool {
+// collect adds all names in the subjects of a binding of the role or, where they exceed the budget, none and returns false.
+func (c *collector) collect(role string, subjects []kubevisionv1alpha1.Subject) bool {
 	c.undo = c.undo[:0]
+	ofRole, known := c.leftOf[role]
+	if !known {
+		ofRole = c.share
+	}
+	before := c.left
 	for _, s := range subjects {
 		switch s.Kind {
 		case kubevisionv1alpha1.SubjectKubeVisionUser:
@@ -79,13 +89,14 @@ func (c *collector) collect(subjects []kubevisionv1alpha1.Subject) bool {
 		case kubevisionv1alpha1.SubjectServiceAccount:
 			c.account(types.NamespacedName{Namespace: s.Namespace, Name: s.Name})
 		}
-		if c.left < 0 {
+		if spent := before - c.left; c.left < 0 || spent > ofRole {
 			for _, undo := range slices.Backward(c.undo) {
 				undo()
 			}
 			return false
 		}
 	}
+	c.leftOf[role] = ofRole - (before - c.left)
 	return true
 }
 

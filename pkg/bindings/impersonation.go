@@ -42,14 +42,15 @@ const (
 
 // ImpersonationOf collects the names in the subjects of bindings. A KubeVision group stands for the KubeVisionUsers in
 // it; a Kubernetes group, whose members are not known here, for identity.GroupMember. Bindings spend the budget in the
-// order of their creation; ImpersonationOf leaves out those whose names do not fit any more, and returns their UIDs.
+// order of their creation, and those of one role spend at most RoleShare of it. ImpersonationOf leaves out those whose
+// names do not fit any more, and returns their UIDs.
 func ImpersonationOf(
 	all []kubevisionv1alpha1.KubeVisionRoleBinding, users []kubevisionv1alpha1.KubeVisionUser, budget int,
 ) (Impersonation, sets.Set[types.UID]) {
 	c := newCollector(all, users, budget)
 	left := sets.New[types.UID]()
 	for _, b := range ByCreation(all) {
-		if b.DeletionTimestamp.IsZero() && !c.collect(b.Spec.Subjects) {
+		if b.DeletionTimestamp.IsZero() && !c.collect(ClusterRole(b.Spec.RoleRef), b.Spec.Subjects) {
 			left.Insert(b.UID)
 		}
 	}

@@ -57,6 +57,16 @@ func TestImpersonationBudget(t *testing.T) {
 	}
 }
 
+// The bindings of one role leave room for those of others.
+func TestImpersonationShares(t *testing.T) {
+	all := bindingsOf(longUsers("first", 10), longUsers("second", 5), longUsers("third", 5), longUsers("fourth", 4), longUsers("fifth", 1))
+	all[3].Spec.RoleRef.Name, all[4].Spec.RoleRef.Name = kubevisionv1alpha1.RoleAdmin, kubevisionv1alpha1.RoleAdmin
+	_, left := ImpersonationOf(all, nil, 2000)
+	if diff := cmp.Diff(sets.New[types.UID]("u2"), left); diff != "" {
+		t.Errorf("left out (-want +got):\n%s", diff)
+	}
+}
+
 func TestImpersonationLeavesOutBindingsThatEnd(t *testing.T) {
 	all := bindingsOf(everyKind())
 	all[0].DeletionTimestamp = &metav1.Time{Time: time.Unix(1, 0)}

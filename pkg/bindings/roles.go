@@ -45,6 +45,10 @@ const builtInPrefix = "kubevision:"
 // clusterSuffix ends the names of the ClusterRoles that hold in the whole cluster, protected namespaces included.
 const clusterSuffix = "-cluster"
 
+// RoleShare returns the part of a budget that bindings of one role may spend: three quarters. Whoever may bind one role
+// only cannot spend the whole budget.
+func RoleShare[T int | int64](budget T) T { return budget / 4 * 3 }
+
 // SparesProtected returns true if the role goes beyond readonly only in namespaces that are not protected.
 func SparesProtected(ref kubevisionv1alpha1.RoleReference) bool {
 	role, ok := BuiltInRole(ref)

@@ -46,6 +46,7 @@ type budgets struct {
 type charge struct {
 	// wanted is what its spec asks for, computed for these fingerprints.
 	wanted      int64
+	role        string
 	generation  int64
 	fingerprint uint64
 	// held is what it was given, or was there before; negative where that is not known yet.
@@ -58,7 +59,7 @@ func newBudgets() *budgets {
 
 // admit returns an empty string if the budget of the cluster allows what the binding asks for, or else the reason.
 // Bindings are served in the order of their creation, and each keeps what it holds already: a binding that grows takes
-// nothing from others.
+// nothing from others. Those of one role have at most bindings.RoleShare of the budget.
 func (l *budgets) admit(
 	ctx context.Context, reader client.Reader, view *target.View, t *target.Cluster, b *kubevisionv1alpha1.KubeVisionRoleBinding,
 	registered []kubevisionv1alpha1.KubeVisionCluster, namespaces namespaceList,
@@ -82,7 +83,7 @@ func (l *budgets) admit(
 		return fmt.Sprintf("its objects would take more than %d MiB, the budget of one binding on one cluster: bind groups "+
 			"instead of users, or fewer namespaces", bindingBudget>>20), nil
 	}
-	if sum(charges) <= clusterBudget {
+	if fits(charges) {
 		own.held = max(own.held, own.wanted)
 		return "", nil
 	}
@@ -91,8 +92,9 @@ func (l *budgets) admit(
 	}
 	serve(bindings.ByCreation(all.Items), charges)
 	if own.held < own.wanted {
-		return fmt.Sprintf("the objects of all bindings would take more than %d MiB, the budget of a cluster, and this binding is one "+
-			"of the newest: bind groups instead of users, or fewer namespaces", clusterBudget>>20), nil
+		return fmt.Sprintf("the objects of all bindings would take more than %d MiB, the budget of a cluster, or those of this role "+
+			"more than %d MiB, and this binding is one of the newest: bind groups instead of users, or fewer namespaces",
+			clusterBudget>>20, bindings.RoleShare(clusterBudget)>>20), nil
 	}
 	return "", nil
 }
@@ -113,6 +115,7 @@ func (l *budgets) refresh(
 		}
 		if c.generation != b.Generation || c.fingerprint != fingerprint {
 			c.wanted, c.generation, c.fingerprint = wanted(b), b.Generation, fingerprint
+			c.role = bindings.ClusterRole(b.Spec.RoleRef)
 		}
 		charges[b.UID] = c
 	}
@@ -133,13 +136,34 @@ func (l *budgets) settle(t *target.Cluster, b *kubevisionv1alpha1.KubeVisionRole
 	}
 }
 
-// sum is the most that all bindings may take if each is given what it asks for.
-func sum(charges map[types.UID]*charge) int64 {
-	var total int64
+// fits returns true if the budget allows to give each binding what it asks for.
+func fits(charges map[types.UID]*charge) bool {
+	s := newSpending()
 	for _, c := range charges {
-		total += max(c.held, min(c.wanted, bindingBudget))
+		most := max(c.held, min(c.wanted, bindingBudget))
+		if !s.allows(c.role, most) {
+			return false
+		}
+		s.add(c.role, most)
 	}
-	return total
+	return true
+}
+
+// spending is what bindings take of the budget of one cluster, in bytes.
+type spending struct {
+	total  int64
+	ofRole map[string]int64
+}
+
+func newSpending() *spending { return &spending{ofRole: map[string]int64{}} }
+
+func (s *spending) allows(role string, more int64) bool {
+	return s.total+more <= clusterBudget && s.ofRole[role]+more <= bindings.RoleShare[int64](clusterBudget)
+}
+
+func (s *spending) add(role string, more int64) {
+	s.total += more
+	s.ofRole[role] += more
 }
 
 // hold finds out what the bindings hold of which that is not known.
@@ -158,16 +182,16 @@ func hold(ctx context.Context, t *target.Cluster, all []kubevisionv1alpha1.KubeV
 	return nil
 }
 
-// serve gives to each binding in turn what it asks for, as long as the budget lasts.
+// serve gives to each binding in turn what it asks for, as long as the budget and the share of its role last.
 func serve(ordered []*kubevisionv1alpha1.KubeVisionRoleBinding, charges map[types.UID]*charge) {
-	var total int64
+	s := newSpending()
 	for _, c := range charges {
-		total += c.held
+		s.add(c.role, c.held)
 	}
 	for _, b := range ordered {
 		c := charges[b.UID]
-		if more := c.wanted - c.held; more > 0 && c.wanted <= bindingBudget && total+more <= clusterBudget {
-			total += more
+		if more := c.wanted - c.held; more > 0 && c.wanted <= bindingBudget && s.allows(c.role, more) {
+			s.add(c.role, more)
 			c.held = c.wanted
 		}
 	}

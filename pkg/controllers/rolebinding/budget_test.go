@@ -17,13 +17,13 @@ import (
 const mib = 1 << 20
 
 // served returns whether each binding, the oldest first, is given what it wants. An entry is what it wants and what it
-// holds, in MiB.
+// holds, in MiB; the roles are many.
 func served(entries [][2]int64) ([]bool, int64) {
 	charges := map[types.UID]*charge{}
 	var ordered []*kubevisionv1alpha1.KubeVisionRoleBinding
 	for i, e := range entries {
 		uid := types.UID(strconv.Itoa(i))
-		charges[uid] = &charge{wanted: e[0] * mib, held: e[1] * mib}
+		charges[uid] = &charge{wanted: e[0] * mib, held: e[1] * mib, role: strconv.Itoa(i)}
 		ordered = append(ordered, &kubevisionv1alpha1.KubeVisionRoleBinding{ObjectMeta: metav1.ObjectMeta{UID: uid}})
 	}
 	serve(ordered, charges)
@@ -58,6 +58,27 @@ func TestBudgetIsSpentInTheOrderOfCreation(t *testing.T) {
 		}
 		if total > clusterBudget+16*mib {
 			t.Errorf("%s: %d bytes in all", name, total)
+		}
+	}
+}
+
+// The bindings of one role leave room for those of others, which may be of an administrator who repairs what somebody
+// who may bind one role has done.
+func TestOneRoleLeavesRoomForOthers(t *testing.T) {
+	charges := map[types.UID]*charge{}
+	var ordered []*kubevisionv1alpha1.KubeVisionRoleBinding
+	for i := range 9 {
+		uid := types.UID(strconv.Itoa(i))
+		charges[uid] = &charge{wanted: 16 * mib, role: "one"}
+		ordered = append(ordered, &kubevisionv1alpha1.KubeVisionRoleBinding{ObjectMeta: metav1.ObjectMeta{UID: uid}})
+	}
+	if charges["8"].role = "other"; fits(charges) {
+		t.Error("all fit")
+	}
+	serve(ordered, charges)
+	for uid, c := range charges {
+		if given, want := c.held == c.wanted, uid <= "5" || uid == "8"; given != want {
+			t.Errorf("binding %s of role %s is given its objects: %t, want %t", uid, c.role, given, want)
 		}
 	}
 }
