@@ -29,6 +29,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/budget"
 	"github.com/kubevision-io/kubevision/pkg/clusters/answer"
 	"github.com/kubevision-io/kubevision/pkg/clusters/dial"
+	"github.com/kubevision-io/kubevision/pkg/identity"
 )
 
 // callTimeout ends a call to a cluster that does not answer.
@@ -148,6 +149,8 @@ type Connection struct {
 	// tokens and robot are for the account that acts for users, when it acts for nobody.
 	tokens *tokenSource
 	robot  discovery.DiscoveryInterfaceWithContext
+	// member is true unless the cluster is the host.
+	member bool
 }
 
 // connect makes a connection to the host.
@@ -229,6 +232,12 @@ func (c *Connection) As(ctx context.Context, u user.Info) (*Caller, error) {
 	name, groups, ok := allowed.As(u.GetName(), u.GetGroups())
 	if !ok {
 		return nil, fmt.Errorf("%w: %q", ErrNobodyToActAs, u.GetName())
+	}
+	if c.member {
+		name = identity.OnMember(name)
+		for i := range groups {
+			groups[i] = identity.OnMember(groups[i])
+		}
 	}
 	return newCaller(c, name, groups)
 }

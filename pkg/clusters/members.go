@@ -196,6 +196,7 @@ func (m *members) connect(ctx context.Context, c *kubevisionv1alpha1.KubeVisionC
 	if err != nil {
 		return nil, err
 	}
+	connection.member = true
 	revision := RevisionOf(c, secret)
 	return &openMember{
 		revision: revision, digest: sha256.Sum256(secret.Data[revision.Key]), member: member, connection: connection,

@@ -2,8 +2,11 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package identity says how the users of KubeVision appear to Kubernetes: alice is the Kubernetes user "kubevision:alice" in the
-// group "kubevision:users" and in "kubevision:group:<g>" for each of her groups, on every cluster.
+// group "kubevision:users" and in "kubevision:group:<g>" for each of her groups, on every cluster. Other users of the host have the same
+// name on every cluster, unless OnMember says otherwise.
 package identity
+
+import "strings"
 
 const (
 	// UserPrefix begins the Kubernetes user name of every KubeVisionUser.
@@ -16,7 +19,22 @@ const (
 	// account that may impersonate any user name would be able to impersonate anybody. Its two colons keep it apart from every
 	// KubeVisionUser.
 	GroupMember = "kubevision::group-member"
+	// HostPrefix begins the name under which a member cluster sees a user or a group whose name on the host begins with
+	// "system:".
+	HostPrefix = "kubevision:host:"
+
+	// systemPrefix begins the names that each cluster gives to parties of its own: ServiceAccounts, nodes, components.
+	systemPrefix = "system:"
 )
+
+// OnMember returns the name under which a member cluster sees a Kubernetes user or group of the host. Names that begin
+// with "system:" mean another party on each cluster, and the member's own RBAC may give rights to them.
+func OnMember(name string) string {
+	if strings.HasPrefix(name, systemPrefix) {
+		return HostPrefix + name
+	}
+	return name
+}
 
 // UserName is the Kubernetes user name of the KubeVisionUser of that name.
 func UserName(name string) string { return UserPrefix + name }

@@ -33,8 +33,9 @@ type Keeper struct {
 	Source *Source
 	// Writer writes to the cluster.
 	Writer *owned.Writer
-	// MakesNamespace says that the account's namespace is made, and removed, with it. On the host it is KubeVision's own.
-	MakesNamespace bool
+	// Member is true unless the cluster is the host. The account's namespace is made and removed with it there, and names
+	// are those of bindings.Impersonation.OnMember.
+	Member bool
 
 	// mu lets one reader of the bindings finish writing before the next one reads, so that nothing older overwrites anything newer.
 	mu sync.Mutex
@@ -90,14 +91,15 @@ func (k *Keeper) Narrow(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	return k.narrow(ctx, desired)
+	return k.narrow(ctx, desired.on(k))
 }
 
 func (k *Keeper) ensure(ctx context.Context) error {
-	desired, err := k.Source.Read(ctx)
+	read, err := k.Source.Read(ctx)
 	if err != nil {
 		return err
 	}
+	desired := read.on(k)
 	if err := k.narrow(ctx, desired); err != nil {
 		return err
 	}
@@ -157,7 +159,7 @@ func (k *Keeper) ensureAccount(ctx context.Context) error {
 }
 
 func (k *Keeper) ensureNamespace(ctx context.Context) error {
-	if !k.MakesNamespace {
+	if !k.Member {
 		return nil
 	}
 	account := &corev1.ServiceAccount{ObjectMeta: metadata(names.Namespace, names.Impersonator)}
@@ -192,10 +194,10 @@ func (k *Keeper) Remove(ctx context.Context) error {
 	defer k.mu.Unlock()
 	errs := []error{
 		k.removeBindings(ctx),
-		k.prune(ctx, &Desired{}),
+		k.prune(ctx, &roles{}),
 		k.Writer.Remove(ctx, &corev1.ServiceAccount{ObjectMeta: metadata(names.Namespace, names.Impersonator)}),
 	}
-	if k.MakesNamespace {
+	if k.Member {
 		errs = append(errs, k.removeNamespace(ctx))
 	}
 	return errors.Join(errs...)

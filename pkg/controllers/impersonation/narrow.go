@@ -61,7 +61,7 @@ func (p *placed) all() []client.Object {
 
 // narrow removes from each role the names that are not desired in any role. It leaves names in a role that does not
 // desire them any more but another one does, so that a user whose name moves is not refused meanwhile.
-func (k *Keeper) narrow(ctx context.Context, desired *Desired) error {
+func (k *Keeper) narrow(ctx context.Context, desired *roles) error {
 	found, err := k.read(ctx)
 	if err != nil {
 		return err
@@ -90,7 +90,7 @@ func (k *Keeper) narrow(ctx context.Context, desired *Desired) error {
 	return errors.Join(errs...)
 }
 
-func (k *Keeper) narrowRole(ctx context.Context, desired *Desired, existing client.Object, rules []rbacv1.PolicyRule) error {
+func (k *Keeper) narrowRole(ctx context.Context, desired *roles, existing client.Object, rules []rbacv1.PolicyRule) error {
 	kept := make([]rbacv1.PolicyRule, 0, len(rules))
 	for _, r := range rules {
 		if len(r.Resources) != 1 {
@@ -119,7 +119,7 @@ func (k *Keeper) narrowObject(ctx context.Context, existing, desired client.Obje
 }
 
 // prune removes the roles that hold no desired names any more, and their bindings first.
-func (k *Keeper) prune(ctx context.Context, desired *Desired) error {
+func (k *Keeper) prune(ctx context.Context, desired *roles) error {
 	found, err := k.read(ctx)
 	if err != nil {
 		return err

@@ -33,10 +33,23 @@ type Source struct {
 
 // Desired is the wanted state of the account's roles. It must not be changed.
 type Desired struct {
+	left         sets.Set[types.UID]
+	host, member *roles
+}
+
+// roles are the wanted roles on a cluster.
+type roles struct {
 	names    bindings.Impersonation
-	left     sets.Set[types.UID]
 	cluster  []*shard
 	accounts []*shard
+}
+
+// on returns the wanted roles on the cluster of a Keeper.
+func (d *Desired) on(k *Keeper) *roles {
+	if k.Member {
+		return d.member
+	}
+	return d.host
 }
 
 // LeftOut returns true if the names of a binding exceed the budget.
@@ -89,35 +102,39 @@ func (s *Source) identify(o *metav1.ObjectMeta) uint64 {
 }
 
 func newDesired(all []kubevisionv1alpha1.KubeVisionRoleBinding, users []kubevisionv1alpha1.KubeVisionUser, budget int) *Desired {
-	d := &Desired{}
-	d.names, d.left = bindings.ImpersonationOf(all, users, budget)
-	entries := make([]entry, 0, len(d.names.Users)+len(d.names.Groups))
-	for name := range d.names.Users {
+	named, left := bindings.ImpersonationOf(all, users, budget)
+	return &Desired{left: left, host: newRoles(named), member: newRoles(named.OnMember())}
+}
+
+func newRoles(named bindings.Impersonation) *roles {
+	r := &roles{names: named}
+	entries := make([]entry, 0, len(named.Users)+len(named.Groups))
+	for name := range named.Users {
 		entries = append(entries, newEntry(usersResource, name))
 	}
-	for name := range d.names.Groups {
+	for name := range named.Groups {
 		entries = append(entries, newEntry(groupsResource, name))
 	}
-	d.cluster = split(entries, "")
+	r.cluster = split(entries, "")
 	byNamespace := map[string][]entry{}
-	for a := range d.names.ServiceAccounts {
+	for a := range named.ServiceAccounts {
 		byNamespace[a.Namespace] = append(byNamespace[a.Namespace], newEntry(accountsResource, a.Name))
 	}
 	for namespace, entries := range byNamespace {
-		d.accounts = append(d.accounts, split(entries, namespace)...)
+		r.accounts = append(r.accounts, split(entries, namespace)...)
 	}
-	return d
+	return r
 }
 
 // allows returns true if the account may impersonate the name.
-func (d *Desired) allows(resource, namespace, name string) bool {
+func (r *roles) allows(resource, namespace, name string) bool {
 	switch resource {
 	case usersResource:
-		return namespace == "" && d.names.Users.Has(name)
+		return namespace == "" && r.names.Users.Has(name)
 	case groupsResource:
-		return namespace == "" && d.names.Groups.Has(name)
+		return namespace == "" && r.names.Groups.Has(name)
 	case accountsResource:
-		return d.names.ServiceAccounts.Has(types.NamespacedName{Namespace: namespace, Name: name})
+		return r.names.ServiceAccounts.Has(types.NamespacedName{Namespace: namespace, Name: name})
 	default:
 		return false
 	}

@@ -28,7 +28,7 @@ import (
 type plan struct {
 	// view is what can be reached, for planning and for acting.
 	view *target.View
-	// subjects of the role.
+	// subjects of the role, as the host knows them.
 	subjects []rbacv1.Subject
 	// missing are the KubeVisionUsers that do not exist.
 	missing []string
@@ -51,6 +51,8 @@ type plan struct {
 // grant is what a binding asks for on one cluster.
 type grant struct {
 	target *target.Cluster
+	// subjects of the role, as the cluster knows them.
+	subjects []rbacv1.Subject
 	// objects in the order in which they are applied.
 	objects []client.Object
 	// namespaces that get a RoleBinding.
@@ -138,7 +140,7 @@ func (r *Reconciler) plan(ctx context.Context, b *kubevisionv1alpha1.KubeVisionR
 		if err != nil || p.grantOn(t) != nil {
 			continue // not connected, which its status says, or another name of the same cluster
 		}
-		g := &grant{target: t}
+		g := &grant{target: t, subjects: r.subjectsOn(t, p)}
 		p.grants = append(p.grants, g)
 		r.planGrant(ctx, b, p, g, registered)
 	}
@@ -146,6 +148,13 @@ func (r *Reconciler) plan(ctx context.Context, b *kubevisionv1alpha1.KubeVisionR
 		r.planUses(ctx, b, p)
 	}
 	return p, nil
+}
+
+func (r *Reconciler) subjectsOn(t *target.Cluster, p *plan) []rbacv1.Subject {
+	if t == r.Targets.Host() {
+		return p.subjects
+	}
+	return bindings.OnMember(p.subjects)
 }
 
 // named returns the KubeVisionUsers that are subjects of the binding.
@@ -188,7 +197,7 @@ func (r *Reconciler) planGrant(
 		g.unread = nil // nobody keeps anything
 		return
 	}
-	g.objects = grants(b, g.namespaces, p.subjects)
+	g.objects = grants(b, g.namespaces, g.subjects)
 	if g.unread == nil && !p.leftOut {
 		g.excess, err = r.budgets.admit(ctx, r.Client, p.view, g.target, b, registered, all)
 		if err != nil {

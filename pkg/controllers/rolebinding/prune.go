@@ -41,7 +41,7 @@ func (r *Reconciler) takeAway(
 	desired := func(o client.Object) client.Object {
 		d := wanted[keyOf(o)]
 		if d == nil && g != nil && g.unread != nil {
-			d = g.keep(b, p, o)
+			d = g.keep(b, o)
 		}
 		return d
 	}
@@ -105,7 +105,7 @@ func wantedObjects(p *plan, g *grant, onHost bool) map[objectKey]client.Object {
 }
 
 // keep returns how a RoleBinding may stay although it is not known whether its namespace is selected still.
-func (g *grant) keep(b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan, o client.Object) client.Object {
+func (g *grant) keep(b *kubevisionv1alpha1.KubeVisionRoleBinding, o client.Object) client.Object {
 	existing, ok := o.(*rbacv1.RoleBinding)
 	if !ok || (b.Spec.Namespaces == nil && !bindings.SparesProtected(b.Spec.RoleRef)) {
 		return nil
@@ -116,7 +116,7 @@ func (g *grant) keep(b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan, o cli
 	if !g.bindable(role) {
 		return nil
 	}
-	return roleBinding(b, existing.Namespace, role, p.subjects)
+	return roleBinding(b, existing.Namespace, role, g.subjects)
 }
 
 // existing reads the objects with the binding's label. After a change of the spec it asks the cluster: objects that

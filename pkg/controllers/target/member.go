@@ -123,7 +123,7 @@ func (m *member) connect(
 	writer := &owned.Writer{Client: answer.NewClient(own.GetClient()), Live: live}
 	return &Cluster{
 		ID: id, Writer: writer, Metadata: Metadata{Namespaces: others, ClusterRoles: others},
-		Impersonator: &impersonation.Keeper{Source: named, Writer: writer, MakesNamespace: true},
+		Impersonator: &impersonation.Keeper{Source: named, Writer: writer, Member: true},
 	}, nil
 }
 

@@ -113,13 +113,20 @@ func (p *plane) token(tb testing.TB) string {
 		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "cluster-admin"},
 		Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: account.Namespace, Name: account.Name}},
 	})
-	kube, err := kubernetes.NewForConfig(p.Config())
+	return tokenOf(tb, p.Config(), account)
+}
+
+// tokenOf returns a token of the account. It is good for an hour.
+func tokenOf(tb testing.TB, config *rest.Config, account *corev1.ServiceAccount) string {
+	tb.Helper()
+	kube, err := kubernetes.NewForConfig(config)
 	if err != nil {
 		tb.Fatal(err)
 	}
 	var answer *authenticationv1.TokenRequest
 	fixture.Eventually(tb, "get a token of "+account.Name, func(ctx context.Context) (err error) {
-		answer, err = kube.CoreV1().ServiceAccounts(account.Namespace).CreateToken(ctx, account.Name, &authenticationv1.TokenRequest{}, metav1.CreateOptions{})
+		answer, err = kube.CoreV1().ServiceAccounts(account.Namespace).CreateToken(
+			ctx, account.Name, &authenticationv1.TokenRequest{}, metav1.CreateOptions{})
 		return err
 	})
 	return answer.Status.Token

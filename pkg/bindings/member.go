@@ -1,0 +1,58 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package bindings
+
+import (
+	"slices"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/util/sets"
+
+	"github.com/kubevision-io/kubevision/pkg/identity"
+)
+
+// OnMember returns the subjects under the names by which a member cluster knows subjects of the host. A ServiceAccount
+// of the host is a user there: a ServiceAccount of the same name on the member is another party.
+func OnMember(subjects []rbacv1.Subject) []rbacv1.Subject {
+	out := slices.Clone(subjects)
+	for i, s := range out {
+		switch s.Kind {
+		case rbacv1.ServiceAccountKind:
+			out[i] = rbacUser(identity.OnMember(serviceAccountUser(s.Namespace, s.Name)))
+		default:
+			out[i].Name = identity.OnMember(s.Name)
+		}
+	}
+	return out
+}
+
+// OnMember returns the names that may be impersonated on a member cluster.
+func (i Impersonation) OnMember() Impersonation {
+	out := Impersonation{Users: onMember(i.Users), Groups: onMember(i.Groups)}
+	if len(i.ServiceAccounts) > 0 {
+		out.Users = out.Users.Clone()
+		for a := range i.ServiceAccounts {
+			out.Users.Insert(identity.OnMember(serviceAccountUser(a.Namespace, a.Name)))
+		}
+	}
+	return out
+}
+
+// onMember returns the set itself if all names are the same on a member: there may be 600,000.
+func onMember(named sets.Set[string]) sets.Set[string] {
+	var differing []string
+	for n := range named {
+		if identity.OnMember(n) != n {
+			differing = append(differing, n)
+		}
+	}
+	if len(differing) == 0 {
+		return named
+	}
+	out := named.Clone().Delete(differing...)
+	for _, n := range differing {
+		out.Insert(identity.OnMember(n))
+	}
+	return out
+}
