@@ -106,7 +106,8 @@ func ownObjects(t *testing.T) map[string]*unstructured.Unstructured {
 	}
 }
 
-// TestOnlyKubeVisionChangesItsOwnObjects, and others change of them what means nothing.
+// TestOnlyKubeVisionChangesItsOwnObjects, and others change of them what means nothing. Whoever may bind no role does not
+// delete credentials, which would take the second factor away.
 func TestOnlyKubeVisionChangesItsOwnObjects(t *testing.T) {
 	guard(t)
 	objects := ownObjects(t)
@@ -140,7 +141,11 @@ func TestOnlyKubeVisionChangesItsOwnObjects(t *testing.T) {
 					t.Errorf("%s applies %s, or makes it immutable: %v", who, what, err)
 				}
 			}
-			if err := as.Delete(t.Context(), o.DeepCopy(), client.DryRunAll); err != nil {
+			err := as.Delete(t.Context(), o.DeepCopy(), client.DryRunAll)
+			if who == "a writer" && o.GetNamespace() != "" {
+				err = refusedBy(ownObjectsPolicy+"-deletion", err)
+			}
+			if err != nil {
 				t.Errorf("%s deletes %s: %v", who, what, err)
 			}
 		}
