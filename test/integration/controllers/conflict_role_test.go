@@ -28,11 +28,11 @@ func listSecrets(namespace string) authorizationv1.ResourceAttributes {
 }
 
 // takeOver makes a ClusterRole of KubeVision's somebody else's, in one write: without the label, and written by
-// another.
-func takeOver(tb testing.TB, name string) {
+// another. It returns the role: KubeVision may make another one as soon as that one is removed.
+func takeOver(tb testing.TB, name string) *rbacv1.ClusterRole {
 	tb.Helper()
+	role := clusterRole(name)
 	err := retry.RetryOnConflict(retry.DefaultBackoff, func() error {
-		role := clusterRole(name)
 		if err := env.Client.Get(tb.Context(), client.ObjectKeyFromObject(role), role); err != nil {
 			return err
 		}
@@ -44,7 +44,7 @@ func takeOver(tb testing.TB, name string) {
 		tb.Fatal(err)
 	}
 	tb.Cleanup(func() {
-		remove(tb, clusterRole(name))
+		remove(tb, role)
 		ctx, cancel := later(tb)
 		defer cancel()
 		c := hostObject(hostName) // the host is looked at again
@@ -54,6 +54,7 @@ func takeOver(tb testing.TB, name string) {
 			tb.Error(err)
 		}
 	})
+	return role
 }
 
 func noBinding(name, namespace string) func(context.Context) error {
@@ -105,8 +106,7 @@ func TestForeignBuiltInRoleIsNotBound(t *testing.T) {
 	inOne := newBinding(t, kubevisionv1alpha1.RoleDev, inNames(n), toUser(u.Name))
 	awaitReady(t, earlier)
 	awaitReady(t, inOne)
-	takeOver(t, "kubevision:dev-cluster")
-	takeOver(t, dev)
+	foreign := []*rbacv1.ClusterRole{takeOver(t, "kubevision:dev-cluster"), takeOver(t, dev)}
 	eventually(t, soon, "the ClusterRoleBinding goes", noBinding("kubevision:binding:"+earlier.Name, ""))
 	eventually(t, soon, "the RoleBinding goes", noBinding("kubevision:binding:"+earlier.Name, n))
 	eventually(t, soon, "the RoleBinding of the namespace goes", noBinding("kubevision:binding:"+inOne.Name, n))
@@ -118,8 +118,8 @@ func TestForeignBuiltInRoleIsNotBound(t *testing.T) {
 			holds(t, settling, "no rights of the role", may("kubevision:"+user, listSecrets(namespace), false))
 		}
 	}
-	for _, name := range []string{dev, "kubevision:dev-cluster"} {
-		remove(t, clusterRole(name))
+	for _, role := range foreign {
+		remove(t, role)
 	}
 	change(t, host(t), func(c *kubevisionv1alpha1.KubeVisionCluster) {
 		c.Annotations = map[string]string{"test": unique("again")}
