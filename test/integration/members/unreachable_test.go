@@ -195,11 +195,14 @@ func issued(t *testing.T, good tls.Certificate, end time.Time) *tls.Certificate 
 // podRequests are requests of every kind about the pods of a cluster.
 func podRequests(cluster string) []wire.Request {
 	path := wire.DirectPath + "/clusters/" + cluster + "/namespaces/default/resources/pods"
-	const pod = `{"apiVersion":"v1","kind":"Pod","metadata":{"name":"one","resourceVersion":"1"}}`
+	const (
+		created = `{"apiVersion":"v1","kind":"Pod","metadata":{"name":"one"}}`
+		pod     = `{"apiVersion":"v1","kind":"Pod","metadata":{"name":"one","resourceVersion":"1"}}`
+	)
 	return []wire.Request{
 		{Method: http.MethodGet, Path: path},
 		{Method: http.MethodGet, Path: path + "/one"},
-		{Method: http.MethodPost, Path: path, Body: pod},
+		{Method: http.MethodPost, Path: path, Body: created},
 		{Method: http.MethodPut, Path: path + "/one", Body: pod},
 		{Method: http.MethodPatch, Path: path + "/one", Body: `{}`, Header: http.Header{"Content-Type": {"application/merge-patch+json"}}},
 		{Method: http.MethodDelete, Path: path + "/one"},
