@@ -6,6 +6,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"time"
@@ -21,6 +22,7 @@ import (
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
 	"github.com/kubevision-io/kubevision/pkg/authentication/sessions"
+	"github.com/kubevision-io/kubevision/pkg/clusters"
 	"github.com/kubevision-io/kubevision/pkg/clusters/dial"
 	"github.com/kubevision-io/kubevision/pkg/controllers"
 	"github.com/kubevision-io/kubevision/pkg/logs"
@@ -74,6 +76,9 @@ func newCommand() *cobra.Command {
 		"Let the first user keep the random password, rather than having to choose another one before anything else.")
 	fs.StringSliceVar(&o.controllers.ServingCertExtraHosts, "serving-cert-extra-names", nil,
 		"DNS names and IP addresses that the certificate of kubevision-apiserver is good for, beside those of its Service.")
+	fs.Int64Var(&o.controllers.MemberCacheBytes, "member-cache-bytes", clusters.DefaultMemberCacheBytes,
+		"Memory that RBAC objects and namespaces may take which are read of all member clusters, in bytes. Of one member at most 144 MiB are kept. "+
+			"Clusters that were registered last give way.")
 	o.controllers.SessionLimits.AddFlags(fs)
 	o.addresses.AddFlags(fs)
 	cmd.SetContext(ctrl.SetupSignalHandler())
@@ -83,6 +88,9 @@ func newCommand() *cobra.Command {
 func (o *options) run(ctx context.Context) error {
 	if o.controllers.SigningKeyPeriod < minSigningKeyPeriod {
 		return fmt.Errorf("--signing-key-rotation-period must be at least %s", minSigningKeyPeriod)
+	}
+	if o.controllers.MemberCacheBytes <= 0 {
+		return errors.New("--member-cache-bytes must be more than 0")
 	}
 	if err := o.controllers.SessionLimits.Validate(); err != nil {
 		return err

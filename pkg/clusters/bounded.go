@@ -30,7 +30,8 @@ const (
 	retryAfterHeader = "Retry-After"
 )
 
-var errTooLarge error = answer.NewFailure("the response is too large", nil)
+// ErrTooLarge is returned where a response is larger than it may be.
+var ErrTooLarge error = answer.NewFailure("the response is too large", nil)
 
 // bounded bounds how long a response may take and how large it may be, whatever the cluster sends. A watch may take as long as it likes.
 type bounded struct {
@@ -85,7 +86,7 @@ type boundedBody struct {
 // Read is an error where there is more than may be.
 func (b *boundedBody) Read(p []byte) (int, error) {
 	if b.left < 0 {
-		return 0, errTooLarge
+		return 0, ErrTooLarge
 	}
 	if int64(len(p)) > b.left+1 {
 		p = p[:b.left+1]
@@ -93,7 +94,7 @@ func (b *boundedBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	b.left -= int64(n)
 	if b.left < 0 {
-		return 0, errTooLarge
+		return 0, ErrTooLarge
 	}
 	return n, err
 }

@@ -149,7 +149,7 @@ func TestBounded(t *testing.T) {
 		}
 		return &http.Response{Body: io.NopCloser(strings.NewReader(strings.Repeat("x", size)))}, nil
 	})}
-	for target, want := range map[string]error{"/": nil, "/large": errTooLarge, "/slow": context.DeadlineExceeded, "/watch?watch=true": nil} {
+	for target, want := range map[string]error{"/": nil, "/large": ErrTooLarge, "/slow": context.DeadlineExceeded, "/watch?watch=true": nil} {
 		response, err := b.RoundTrip(httptest.NewRequestWithContext(t.Context(), http.MethodGet, target, nil))
 		if err == nil {
 			_, err = io.ReadAll(response.Body)

@@ -110,6 +110,8 @@ func (c *Connections) Get(ctx context.Context, name string) (*Connection, error)
 		return nil, fmt.Errorf("%w: %s is being removed", ErrNotConnected, name)
 	case IsRefused(cluster):
 		return nil, fmt.Errorf("%w: %s", ErrIdentityConflict, name)
+	case IsOverLimit(cluster):
+		return nil, fmt.Errorf("%w: %s sends more than the controllers keep (LimitExceeded)", ErrNotConnected, name)
 	case cluster.Spec.InCluster:
 		return c.hostBy(ctx, cluster)
 	case cluster.Spec.KubeconfigSecretRef == nil:

@@ -39,33 +39,45 @@ type Member struct {
 	closers   []func()
 	dialer    *dialer
 	limits    Limits
-	exceeded  func()
+	// share is nil where nothing may be kept.
+	share *share
 }
 
-// NewMember prepares the way to the cluster. Where a member has sent more than may be kept, exceeded is called, and
-// nothing more is read.
+// NewMember prepares the way to the cluster. Where a member has sent more than may be kept, or gives way to others,
+// exceeded is called, and nothing more is read.
 func NewMember(k *kubeconfig.Kubeconfig, policy dial.Policy, limits Limits, exceeded func()) (*Member, error) {
 	full := k.Config()
 	m := &Member{
-		Config: rest.AnonymousClientConfig(full), dialer: newDialer(policy), limits: limits, exceeded: exceeded,
+		Config: rest.AnonymousClientConfig(full), dialer: newDialer(policy), limits: limits,
+	}
+	if limits.Kept > 0 {
+		m.share = limits.Pool.join(limits.Kept, limits.Registered, exceeded)
 	}
 	m.Config.QPS = -1 // the cluster's own flow control is fairer than a queue here
 	m.Config.Timeout = callTimeout
+	if err := m.prepare(full); err != nil {
+		m.Close()
+		return nil, err
+	}
+	return m, nil
+}
+
+func (m *Member) prepare(full *rest.Config) error {
 	var err error
 	if m.anonymous, err = m.transport(m.Config); err != nil {
-		return nil, err
+		return err
 	}
 	// A client certificate belongs to a connection: what acts for users must not share one with it.
 	registered, err := m.transport(full)
 	if err != nil {
-		return nil, err
+		return err
 	}
 	authenticated, err := rest.HTTPWrappersForConfig(&rest.Config{BearerToken: full.BearerToken}, guarded(registered))
 	if err != nil {
-		return nil, fmt.Errorf("making a transport: %w", err)
+		return fmt.Errorf("making a transport: %w", err)
 	}
 	m.Registered = &http.Client{Transport: authenticated, CheckRedirect: refuseRedirect}
-	return m, nil
+	return nil
 }
 
 func (m *Member) transport(config *rest.Config) (http.RoundTripper, error) {
@@ -82,11 +94,11 @@ func (m *Member) transport(config *rest.Config) (http.RoundTripper, error) {
 	m.closers = append(m.closers, t.CloseIdleConnections)
 	named := transport.NewUserAgentRoundTripper(rest.DefaultKubernetesUserAgent(), t) // for the cluster's audit log
 	safe := http.RoundTripper(&answer.Transport{Next: named})
-	if m.limits.Kept == 0 {
+	if m.share == nil {
 		return &bounded{next: safe, timeout: callTimeout, bytes: m.limits.Response}, nil
 	}
 	// A watch has no end, and its events are bounded by the meter.
-	counted := &meter{next: safe, limits: m.limits, exceeded: m.exceeded}
+	counted := &meter{next: safe, response: m.limits.Response, share: m.share}
 	return &bounded{next: counted, timeout: callTimeout, bytes: math.MaxInt64 - 1}, nil
 }
 
@@ -95,8 +107,18 @@ func guarded(next http.RoundTripper) http.RoundTripper {
 	return newLimited(maxAtOnce, &breaker{clock: clock.RealClock{}, next: next})
 }
 
+// Filled says that all objects were read that are to be kept: what is read from now on are changes.
+func (m *Member) Filled() {
+	if m.share != nil {
+		m.share.fill()
+	}
+}
+
 // Close ends every connection, and with it whatever is still under way. There are no more afterwards.
 func (m *Member) Close() {
+	if m.share != nil {
+		m.share.leave()
+	}
 	m.dialer.close()
 	for _, c := range m.closers {
 		c()

@@ -10,7 +10,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
-	"sync/atomic"
+	"time"
 
 	"github.com/kubevision-io/kubevision/pkg/clusters/answer"
 )
@@ -23,33 +23,42 @@ type Limits struct {
 	// Kept bounds the memory that objects may take which are read of the member until the connection is closed, in
 	// bytes. Without it, nothing that is read may be kept.
 	Kept int64
+	// Pool bounds the same for all members together. It is required with Kept.
+	Pool *Pool
+	// Registered is when the member was registered. The Pool takes from younger members first.
+	Registered time.Time
 }
 
 // ServerLimits are for requests of users, whose answers are passed on as they come.
 func ServerLimits() Limits { return Limits{Response: maxResponseBytes} }
 
-// ControllerLimits are for controllers, which hold what is theirs on a member: 50,000 RoleBindings are about 136 MiB as
-// they are counted.
-func ControllerLimits() Limits { return Limits{Response: 16 << 20, Kept: 144 << 20} }
+// ControllerLimits returns the limits for controllers, which hold what is theirs on a member: 50,000 RoleBindings are
+// about 136 MiB as they are counted.
+func ControllerLimits(pool *Pool, registered time.Time) Limits {
+	return Limits{Response: 16 << 20, Kept: maxKept, Pool: pool, Registered: registered}
+}
 
-// errKept is a member that has sent more than is kept of one.
-var errKept error = answer.NewFailure("the cluster sends more than is kept of one", nil)
+const (
+	// maxKept is what objects of one member may take, in bytes.
+	maxKept = 144 << 20
+	// DefaultMemberCacheBytes is what objects of all members may take together unless something else is said.
+	DefaultMemberCacheBytes = 256 << 20
+)
+
+// errKept is returned where a member has sent more than is kept of one, or gives way to others.
+var errKept error = answer.NewFailure("the cluster sends more than is kept of one, or clusters together more than is kept of all", nil)
 
 // meter counts the memory that objects may take which a member sends, and ends a connection by which too much has come.
 // It reads JSON only.
 type meter struct {
-	next   http.RoundTripper
-	limits Limits
-
-	spent     atomic.Int64
-	exceeding sync.Once
-	// exceeded is called once.
-	exceeded func()
+	next     http.RoundTripper
+	response int64
+	share    *share
 }
 
 // RoundTrip sends a request.
 func (m *meter) RoundTrip(r *http.Request) (*http.Response, error) {
-	if m.spent.Load() > m.limits.Kept {
+	if m.share.isOver() {
 		return nil, errKept
 	}
 	response, err := m.next.RoundTrip(metered(r))
@@ -63,7 +72,7 @@ func (m *meter) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	l, _ := r.Context().Value(loanKey{}).(*loan)
 	response.Body = &meteredBody{
-		ReadCloser: response.Body, meter: m, loan: l, scanner: scanner{limit: m.limits.Response},
+		ReadCloser: response.Body, meter: m, loan: l, scanner: scanner{limit: m.response},
 	}
 	return response, nil
 }
@@ -93,13 +102,9 @@ func metered(r *http.Request) *http.Request {
 // spend counts, and is false where it is too much.
 func (m *meter) spend(n int64, l *loan) bool {
 	if l != nil {
-		l.add(m, n)
+		l.add(m.share, n)
 	}
-	if m.spent.Add(n) <= m.limits.Kept {
-		return true
-	}
-	m.exceeding.Do(func() { go m.exceeded() })
-	return false
+	return m.share.spend(n)
 }
 
 type meteredBody struct {
@@ -115,7 +120,7 @@ func (b *meteredBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	cost, fits := b.scanner.scan(p[:n])
 	if !fits {
-		return 0, errTooLarge
+		return 0, ErrTooLarge
 	}
 	if !b.meter.spend(cost, b.loan) {
 		return 0, errKept
@@ -128,14 +133,14 @@ type loanKey struct{}
 // loan is what was spent on objects that are soon dropped.
 type loan struct {
 	mu    sync.Mutex
-	meter *meter
+	share *share
 	spent int64
 }
 
-func (l *loan) add(m *meter, n int64) {
+func (l *loan) add(s *share, n int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	l.meter = m
+	l.share = s
 	l.spent += n
 }
 
@@ -146,8 +151,8 @@ func Lend(ctx context.Context) (context.Context, func()) {
 	return context.WithValue(ctx, loanKey{}, l), func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
-		if l.meter != nil {
-			l.meter.spent.Add(-l.spent)
+		if l.share != nil {
+			l.share.spend(-l.spent)
 		}
 		l.spent = 0
 	}

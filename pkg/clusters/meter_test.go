@@ -20,7 +20,7 @@ import (
 
 // TestScanner: what decodes into much costs much, and 50,000 RoleBindings of ours fit.
 func TestScanner(t *testing.T) {
-	limits := ControllerLimits()
+	limits := ControllerLimits(NewPool(DefaultMemberCacheBytes), time.Time{})
 	for name, test := range map[string]struct {
 		event string
 		times int64
@@ -85,7 +85,9 @@ func TestMeter(t *testing.T) {
 	}
 	exceeded := make(chan struct{})
 	contentType := mediaTypeJSON
-	m := &meter{limits: Limits{Response: 1 << 20, Kept: 100_000}, exceeded: func() { close(exceeded) }, next: answering(func(r *http.Request) (*http.Response, error) {
+	pool := NewPool(DefaultMemberCacheBytes)
+	spent := pool.join(100_000, time.Time{}, func() { close(exceeded) })
+	m := &meter{response: 1 << 20, share: spent, next: answering(func(r *http.Request) (*http.Response, error) {
 		if got := r.Header.Get("Accept"); got != "application/json;as=Table,application/json" {
 			t.Errorf("it asks for %q", got)
 		}
@@ -111,8 +113,8 @@ func TestMeter(t *testing.T) {
 		}
 		drop()
 	}
-	if m.spent.Load() != 0 {
-		t.Errorf("%d are spent", m.spent.Load())
+	if spent.spent != 0 || pool.spent != 0 {
+		t.Errorf("%d are spent, %d of the pool", spent.spent, pool.spent)
 	}
 	contentType = "application/vnd.kubernetes.protobuf"
 	if err := send(request); err == nil {

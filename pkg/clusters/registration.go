@@ -30,6 +30,13 @@ func Older(a, b *kubevisionv1alpha1.KubeVisionCluster) bool {
 	return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), cmp.Compare(a.UID, b.UID)) < 0
 }
 
+// IsOverLimit returns true if the controllers do not read the cluster any more, because it sends too much. They cannot
+// take rights away there, so that nobody may use the cluster.
+func IsOverLimit(c *kubevisionv1alpha1.KubeVisionCluster) bool {
+	reachable := meta.FindStatusCondition(c.Status.Conditions, kubevisionv1alpha1.ClusterReachableCondition)
+	return reachable != nil && reachable.Reason == kubevisionv1alpha1.ReasonLimitExceeded
+}
+
 // IsRefused says whether the cluster is not used because it claims to be one that another registration holds. The condition IdentityConflict alone
 // does not say that: the registration that holds the identity has it, too.
 func IsRefused(c *kubevisionv1alpha1.KubeVisionCluster) bool {

@@ -27,6 +27,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authentication/audit"
 	"github.com/kubevision-io/kubevision/pkg/authentication/password"
 	"github.com/kubevision-io/kubevision/pkg/authentication/sessions"
+	"github.com/kubevision-io/kubevision/pkg/clusters"
 	"github.com/kubevision-io/kubevision/pkg/clusters/dial"
 	"github.com/kubevision-io/kubevision/pkg/controllers/bootstrap"
 	"github.com/kubevision-io/kubevision/pkg/controllers/cluster"
@@ -92,7 +93,9 @@ func newRoleCache(mgr ctrl.Manager) (cache.Cache, error) {
 }
 
 // newTargets has the host, and ends the connections to members with the manager.
-func newTargets(ctx context.Context, mgr ctrl.Manager, host kubernetes.Interface, roles cache.Cache, policy dial.Policy) (*target.Registry, error) {
+func newTargets(
+	ctx context.Context, mgr ctrl.Manager, host kubernetes.Interface, roles cache.Cache, o Options,
+) (*target.Registry, error) {
 	system, err := host.CoreV1().Namespaces().Get(ctx, metav1.NamespaceSystem, metav1.GetOptions{})
 	if err != nil {
 		return nil, fmt.Errorf("asking the host who it is: %w", err)
@@ -105,7 +108,7 @@ func newTargets(ctx context.Context, mgr ctrl.Manager, host kubernetes.Interface
 	targets := target.NewRegistry(&target.Cluster{ //nolint:contextcheck // it reads a cache, which answers at once
 		ID: string(system.UID), Writer: writer, Metadata: target.Metadata{Namespaces: mgr.GetClient(), ClusterRoles: roles},
 		Impersonator: &impersonation.Keeper{Source: named, Writer: writer},
-	}, mgr.GetScheme(), mgr.GetClient(), named, policy)
+	}, mgr.GetScheme(), mgr.GetClient(), named, o.ClusterAddresses, clusters.NewPool(o.MemberCacheBytes))
 	if err := mgr.Add(manager.RunnableFunc(func(ctx context.Context) error {
 		<-ctx.Done()
 		targets.CloseAll()
@@ -128,6 +131,8 @@ type Options struct {
 	SessionLimits sessions.Limits
 	// ClusterAddresses are where clusters may be.
 	ClusterAddresses dial.Policy
+	// MemberCacheBytes bounds what objects may take that are read of all members.
+	MemberCacheBytes int64
 }
 
 // Setup adds every controller to the manager.
@@ -153,7 +158,7 @@ func Setup(ctx context.Context, mgr ctrl.Manager, o Options) error {
 	if err != nil {
 		return fmt.Errorf("making a client for the host: %w", err)
 	}
-	targets, err := newTargets(ctx, mgr, host, roles, o.ClusterAddresses)
+	targets, err := newTargets(ctx, mgr, host, roles, o)
 	if err != nil {
 		return err
 	}

@@ -111,7 +111,7 @@ func (r *Reconciler) hostsOfComponent(ctx context.Context, o client.Object) []re
 }
 
 // members are the clusters to reconcile for a change on a member: all members where the object was not made for one binding, those that are
-// compared with another one where members were connected or closed, and the one whose identity is disputed.
+// compared with another one where members were connected or closed, and the one whose identity is disputed or that has sent too much.
 func (r *Reconciler) members(ctx context.Context, o client.Object) []reconcile.Request {
 	if o == nil {
 		return r.those(ctx, func(c *kubevisionv1alpha1.KubeVisionCluster) bool { return r.Targets.Waits(c.UID) })

@@ -127,7 +127,7 @@ func (r *Reconciler) isInUse(c *kubevisionv1alpha1.KubeVisionCluster, all []kube
 func sweep(ctx context.Context, t *target.Cluster) error {
 	var errs []error
 	for _, list := range []client.ObjectList{
-		&rbacv1.ClusterRoleBindingList{}, &rbacv1.RoleBindingList{}, &rbacv1.ClusterRoleList{}, &rbacv1.RoleList{}, &corev1.ServiceAccountList{},
+		&rbacv1.ClusterRoleBindingList{}, &rbacv1.RoleBindingList{}, &rbacv1.ClusterRoleList{}, &corev1.ServiceAccountList{},
 	} {
 		selection := []client.ListOption{client.MatchingLabels{names.ManagedByLabel: names.ManagedBy}}
 		if _, ok := list.(*corev1.ServiceAccountList); ok {

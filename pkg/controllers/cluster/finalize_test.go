@@ -21,6 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/interceptor"
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/clusters"
 	"github.com/kubevision-io/kubevision/pkg/clusters/dial"
 	"github.com/kubevision-io/kubevision/pkg/controllers/impersonation"
 	"github.com/kubevision-io/kubevision/pkg/controllers/owned"
@@ -61,7 +62,7 @@ func TestListErrorKeepsTheFinalizer(t *testing.T) {
 				Client: host, Recorder: events.NewFakeRecorder(10), Clock: clock.RealClock{},
 				Targets: target.NewRegistry(&target.Cluster{
 					ID: "host", Writer: writer, Impersonator: &impersonation.Keeper{Source: named, Writer: writer},
-				}, scheme, host, named, dial.Policy{}),
+				}, scheme, host, named, dial.Policy{}, clusters.NewPool(clusters.DefaultMemberCacheBytes)),
 			}
 			result, err := r.Reconcile(t.Context(), ctrl.Request{NamespacedName: client.ObjectKeyFromObject(c)})
 			if err != nil || result.RequeueAfter == 0 {

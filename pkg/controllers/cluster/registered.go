@@ -126,9 +126,9 @@ func (r *Reconciler) connect(
 	if _, err := r.Targets.Get(c); err == nil && !r.probeDue(c) && r.Targets.At(c.Name) == revision {
 		return nil
 	}
-	kube, err := r.Targets.Open(c.Name, revision, k)
+	kube, err := r.Targets.Open(c, revision, k)
 	if err != nil {
-		return unreachable(c, kubevisionv1alpha1.ReasonProbeFailed, err.Error())
+		return unreachable(c, reasonOf(err), err.Error())
 	}
 	found, err := r.probe(ctx, c, kube)
 	if err != nil {
@@ -138,9 +138,16 @@ func (r *Reconciler) connect(
 		return err
 	}
 	if err := r.Targets.Connect(ctx, c.Name, c.Status.ClusterID); err != nil {
-		return unreachable(c, kubevisionv1alpha1.ReasonProbeFailed, err.Error())
+		return unreachable(c, reasonOf(err), err.Error())
 	}
 	return nil
+}
+
+func reasonOf(err error) string {
+	if errors.Is(err, target.ErrLimitExceeded) {
+		return kubevisionv1alpha1.ReasonLimitExceeded
+	}
+	return kubevisionv1alpha1.ReasonProbeFailed
 }
 
 // notPlaced says that nothing is known of what is on a cluster that cannot be reached.

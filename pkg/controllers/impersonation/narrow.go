@@ -26,7 +26,11 @@ type placed struct {
 
 func (k *Keeper) read(ctx context.Context) (*placed, error) {
 	p := &placed{}
-	for _, list := range []client.ObjectList{&p.clusterRoles, &p.clusterRoleBindings, &p.roles, &p.roleBindings} {
+	lists := []client.ObjectList{&p.clusterRoles, &p.clusterRoleBindings}
+	if !k.Member { // on a member, ServiceAccounts of the host are users
+		lists = append(lists, &p.roles, &p.roleBindings)
+	}
+	for _, list := range lists {
 		err := k.Writer.Client.List(ctx, list, client.UnsafeDisableDeepCopy,
 			client.MatchingLabels{names.ManagedByLabel: names.ManagedBy, names.ComponentLabel: component})
 		if err != nil {

@@ -38,10 +38,12 @@ import (
 // fillTimeout is how long the caches of a cluster may take to fill.
 const fillTimeout = 15 * time.Second
 
-var (
-	errNotFilled = errors.New("the cluster's RBAC objects and namespaces could not be read in time")
-	errExceeded  = errors.New("the cluster sends more RBAC objects or namespaces, or larger ones, than are kept")
-)
+var errNotFilled = errors.New("the cluster's RBAC objects and namespaces could not be read in time")
+
+// ErrLimitExceeded is returned where a cluster is not read because it has sent too much.
+var ErrLimitExceeded = errors.New("the cluster sends more RBAC objects or namespaces, or larger ones, than are kept of one cluster, " +
+	"or all clusters together send more than are kept: remove what does not belong to KubeVision and is labelled " +
+	names.ManagedByLabel + "=" + names.ManagedBy + ", or raise --member-cache-bytes")
 
 // member is an open connection. It has a cluster once its caches are filled.
 type member struct {
@@ -52,15 +54,16 @@ type member struct {
 	// running lasts until the connection is closed.
 	running context.Context //nolint:containedctx // it is the connection's life, not a request's
 	stop    context.CancelFunc
+	opened  time.Time
 	// exceeded says that the cluster has sent more than is kept of one.
 	exceeded atomic.Bool
 }
 
 func newMember(
-	revision clusters.Revision, k *kubeconfig.Kubeconfig, policy dial.Policy, exceeded func(*member),
+	revision clusters.Revision, k *kubeconfig.Kubeconfig, policy dial.Policy, limits clusters.Limits, exceeded func(*member),
 ) (*member, error) {
-	m := &member{revision: revision}
-	way, err := clusters.NewMember(k, policy, clusters.ControllerLimits(), func() {
+	m := &member{revision: revision, opened: time.Now()}
+	way, err := clusters.NewMember(k, policy, limits, func() {
 		m.exceeded.Store(true)
 		exceeded(m)
 	})
@@ -115,10 +118,11 @@ func (m *member) connect(
 	defer unlink()
 	if !own.GetCache().WaitForCacheSync(filling) || !others.WaitForCacheSync(filling) {
 		if m.exceeded.Load() {
-			return nil, errExceeded
+			return nil, ErrLimitExceeded
 		}
 		return nil, errNotFilled
 	}
+	m.way.Filled()
 	live := &pagedReader{answer.NewReader(own.GetAPIReader())}
 	writer := &owned.Writer{Client: answer.NewClient(own.GetClient()), Live: live}
 	return &Cluster{
@@ -163,7 +167,7 @@ func watchOwn(ctx context.Context, c cache.Cache, tell func(client.Object)) erro
 	}
 	for resource, kind := range map[string]client.Object{
 		"serviceaccounts": &corev1.ServiceAccount{}, "clusterroles": &rbacv1.ClusterRole{}, "clusterrolebindings": &rbacv1.ClusterRoleBinding{},
-		"roles": &rbacv1.Role{}, "rolebindings": &rbacv1.RoleBinding{},
+		"rolebindings": &rbacv1.RoleBinding{},
 	} {
 		if err := watch(ctx, c, resource, kind, handler); err != nil {
 			return err

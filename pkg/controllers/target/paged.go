@@ -5,6 +5,7 @@ package target
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -15,8 +16,12 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 )
 
-// pageSize is the size of the pages in which lists are read, so that none is too large a response.
-const pageSize = 500
+const (
+	// pageSize is the number of objects in the pages in which lists are read.
+	pageSize = 500
+	// pageDivisor makes pages smaller that are too large a response. A page of one object never is.
+	pageDivisor = 8
+)
 
 // pagedReader reads lists in pages. What it has read counts against the member while it reads.
 type pagedReader struct {
@@ -28,13 +33,19 @@ func (r *pagedReader) List(ctx context.Context, list client.ObjectList, options 
 	ctx, drop := clusters.Lend(ctx)
 	defer drop()
 	var all []runtime.Object
+	size := int64(pageSize)
 	for {
 		page, ok := list.DeepCopyObject().(client.ObjectList)
 		if !ok {
 			return fmt.Errorf("%T is no list", list)
 		}
-		paged := append(slices.Clone(options), client.Limit(pageSize), client.Continue(list.GetContinue()))
-		if err := r.Reader.List(ctx, page, paged...); err != nil {
+		paged := append(slices.Clone(options), client.Limit(size), client.Continue(list.GetContinue()))
+		err := r.Reader.List(ctx, page, paged...)
+		if errors.Is(err, clusters.ErrTooLarge) && size > 1 {
+			size = max(1, size/pageDivisor)
+			continue
+		}
+		if err != nil {
 			return err
 		}
 		items, err := meta.ExtractList(page)

@@ -10,16 +10,25 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 )
 
-// penalty is how long nothing is read of a cluster that has sent more than is kept of one.
+// penalty is how long nothing is read of a cluster that has sent more than is kept of one, or gives way to
+// others.
 const penalty = 30 * time.Second
 
-func (r *Registry) penalize(revision clusters.Revision) {
+// penalize keeps a cluster from being read again at once, unless it took long until it had sent too much: the changes of
+// a busy cluster add up.
+func (r *Registry) penalize(m *member) {
+	if time.Since(m.opened) > patience {
+		return
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	now := time.Now()
 	maps.DeleteFunc(r.penalties, func(_ clusters.Revision, until time.Time) bool { return until.Before(now) })
-	r.penalties[revision] = now.Add(penalty)
+	r.penalties[m.revision] = now.Add(penalty)
 }
+
+// patience is the time within which a cluster must not send too much.
+const patience = 10 * time.Minute
 
 func (r *Registry) penalized(revision clusters.Revision) bool {
 	r.mu.RLock()

@@ -11,6 +11,7 @@ import (
 	"sync"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/sets"
@@ -54,6 +55,8 @@ type Registry struct {
 	hostRegistration func() types.UID
 	// named reads the names to impersonate, for all members.
 	named *impersonation.Source
+	// kept bounds what objects may take that are read of members.
+	kept *clusters.Pool
 
 	mu          sync.RWMutex
 	members     map[string]*member
@@ -66,9 +69,11 @@ type Registry struct {
 // NewRegistry has the host and no member yet.
 func NewRegistry(
 	host *Cluster, scheme *runtime.Scheme, reader client.Reader, named *impersonation.Source, policy dial.Policy,
+	kept *clusters.Pool,
 ) *Registry {
 	return &Registry{
 		host: host, scheme: scheme, hostRegistration: hostRegistration(reader), named: named, policy: policy,
+		kept:    kept,
 		members: map[string]*member{}, retired: sets.New[types.UID](), identities: newIdentities(),
 		penalties: map[clusters.Revision]time.Time{},
 	}
@@ -128,7 +133,10 @@ func (r *Registry) At(name string) clusters.Revision {
 }
 
 // Open is a client for a cluster that acts with its registered credential. It dials nothing. What was open under another revision is closed.
-func (r *Registry) Open(name string, revision clusters.Revision, k *kubeconfig.Kubeconfig) (kubernetes.Interface, error) {
+func (r *Registry) Open(
+	c *kubevisionv1alpha1.KubeVisionCluster, revision clusters.Revision, k *kubeconfig.Kubeconfig,
+) (kubernetes.Interface, error) {
+	name := c.Name
 	r.mu.RLock()
 	m := r.members[name]
 	r.mu.RUnlock()
@@ -137,11 +145,13 @@ func (r *Registry) Open(name string, revision clusters.Revision, k *kubeconfig.K
 	}
 	r.Close(name)
 	if r.penalized(revision) {
-		return nil, errExceeded
+		return nil, ErrLimitExceeded
 	}
-	m, err := newMember(revision, k, r.policy, func(m *member) {
-		r.penalize(revision)
+	limits := clusters.ControllerLimits(r.kept, c.CreationTimestamp.Time)
+	m, err := newMember(revision, k, r.policy, limits, func(m *member) {
+		r.penalize(m)
 		r.close(name, m)
+		r.notify(&kubevisionv1alpha1.KubeVisionCluster{ObjectMeta: metav1.ObjectMeta{Name: name}})
 	})
 	if err != nil {
 		return nil, err
@@ -223,7 +233,7 @@ func (r *Registry) CloseAll() {
 }
 
 // Source makes requests of what changes on members: an object that is KubeVision's, a namespace or a ClusterRole. Where the object is nil,
-// another set of members can be reached. A KubeVisionCluster is one whose identity is disputed, or no longer.
+// another set of members can be reached. A KubeVisionCluster is one whose identity is disputed, or no longer, or that has sent too much.
 func (r *Registry) Source(requests func(context.Context, client.Object) []reconcile.Request) source.Source {
 	return source.Func(func(ctx context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
 		r.mu.Lock()

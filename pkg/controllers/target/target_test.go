@@ -7,6 +7,7 @@ import (
 	"errors"
 	"slices"
 	"testing"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -37,12 +38,14 @@ func newTestRegistry(t *testing.T, host *Cluster, all ...*kubevisionv1alpha1.Kub
 	for _, c := range all {
 		builder = builder.WithObjects(c)
 	}
-	return NewRegistry(host, scheme, builder.Build(), nil, dial.Policy{})
+	return NewRegistry(host, scheme, builder.Build(), nil, dial.Policy{}, clusters.NewPool(clusters.DefaultMemberCacheBytes))
 }
 
 // connectAt connects a registration at a version of its kubeconfig.
 func (r *Registry) connectAt(name, version string, c *Cluster) {
-	m, err := newMember(clusters.Revision{Cluster: types.UID(name), Version: version}, &kubeconfig.Kubeconfig{Server: "https://192.0.2.1"}, dial.Policy{}, func(*member) {})
+	revision := clusters.Revision{Cluster: types.UID(name), Version: version}
+	limits := clusters.ControllerLimits(r.kept, time.Time{})
+	m, err := newMember(revision, &kubeconfig.Kubeconfig{Server: "https://192.0.2.1"}, dial.Policy{}, limits, func(*member) {})
 	if err != nil {
 		panic(err)
 	}

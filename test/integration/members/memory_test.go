@@ -15,7 +15,9 @@ import (
 	"testing"
 	"time"
 
+	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/test/conformance/fixture"
@@ -152,4 +154,57 @@ func TestMemoryOfControllers(t *testing.T) {
 			set().Bind(t, "elsewhere", fixture.Grant{Role: kubevisionv1alpha1.RoleReadonly, Subjects: fixture.KubeVisionUsers(p.User), Cluster: "host"})
 		})
 	}
+}
+
+// TestMemoryOfManyMembers: members that each send less than is kept of one take no more together than is kept of all.
+func TestMemoryOfManyMembers(t *testing.T) {
+	if environment.RaceEnabled {
+		t.Skip("the race detector takes several times the memory; make test-limits runs this test without it")
+	}
+	member := theOther(t)
+	pid := env.KubeVision.ControllerManager().PID()
+	t.Logf("%d MiB before", peak(t, pid))
+	well := register(t, member.Config(), nil)
+	ready(t, well)
+	for range 6 {
+		f := newFalseServer(t, member.Config())
+		f.fault.Store(new(func(r *http.Request) http.HandlerFunc {
+			if strings.HasSuffix(r.URL.Path, "/clusterroles") && r.URL.Query().Get("watch") != "" &&
+				strings.Contains(r.Header.Get("Accept"), "PartialObjectMetadata") {
+				return manyRoles
+			}
+			return nil
+		}))
+		register(t, f.config(registeredToken), nil)
+	}
+	for end := time.Now().Add(4 * attackTime); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+		if now := env.KubeVision.ControllerManager().PID(); now != pid {
+			t.Fatal("the controller manager has ended")
+		}
+		if err := env.Client.Get(t.Context(), client.ObjectKeyFromObject(well), well); err != nil {
+			t.Fatal(err)
+		}
+		if !meta.IsStatusConditionTrue(well.Status.Conditions, kubevisionv1alpha1.ReadyCondition) {
+			t.Fatalf("an older member has lost its connection: %+v", well.Status.Conditions)
+		}
+	}
+	if got := peak(t, pid); got >= memoryLimit {
+		t.Errorf("the controller manager has taken %d MiB, want less than %d", got, memoryLimit)
+	} else {
+		t.Logf("%d MiB", got)
+	}
+}
+
+// manyRoles sends the metadata of ClusterRoles that take some 110 MiB as they are counted, and no changes.
+func manyRoles(w http.ResponseWriter, r *http.Request) {
+	w.Header().Set("Content-Type", "application/json")
+	const object = `{"type":"%s","object":{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":{%s"resourceVersion":"1"}}}`
+	for i := range 130_000 {
+		if _, err := fmt.Fprintf(w, object, "ADDED", fmt.Sprintf(`"name":"role-%d",`, i)); err != nil {
+			return
+		}
+	}
+	_, _ = fmt.Fprintf(w, object, "BOOKMARK", `"annotations":{"k8s.io/initial-events-end":"true"},`)
+	_ = http.NewResponseController(w).Flush()
+	<-r.Context().Done()
 }

@@ -48,6 +48,7 @@ const (
 	ReasonUnauthorized        = "Unauthorized"
 	ReasonForbidden           = "Forbidden"
 	ReasonAddressRefused      = "AddressRefused"
+	ReasonLimitExceeded       = "LimitExceeded"
 	ReasonExpiresSoon         = "ExpiresSoon"
 	ReasonClusterChanged      = "ClusterChanged"
 	ReasonIdentityConflict    = "IdentityConflict"
