@@ -42,7 +42,7 @@ const (
 	// maxKept is what objects of one member may take, in bytes.
 	maxKept = 144 << 20
 	// DefaultMemberCacheBytes is what objects of all members may take together unless something else is said.
-	DefaultMemberCacheBytes = 256 << 20
+	DefaultMemberCacheBytes = 192 << 20
 )
 
 // errKept is returned where a member has sent more than is kept of one, or gives way to others.

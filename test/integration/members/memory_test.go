@@ -195,12 +195,18 @@ func TestMemoryOfManyMembers(t *testing.T) {
 	}
 }
 
-// manyRoles sends the metadata of ClusterRoles that take some 110 MiB as they are counted, and no changes.
+// manyRoles sends the metadata of ClusterRoles that take some 110 MiB as they are counted, and no changes. Labels take
+// more memory than what else there is of objects.
 func manyRoles(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	const object = `{"type":"%s","object":{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":{%s"resourceVersion":"1"}}}`
-	for i := range 130_000 {
-		if _, err := fmt.Fprintf(w, object, "ADDED", fmt.Sprintf(`"name":"role-%d",`, i)); err != nil {
+	var labels strings.Builder
+	for i := range 500 {
+		fmt.Fprintf(&labels, `"l%d":"v",`, i)
+	}
+	for i := range 4_300 {
+		fields := fmt.Sprintf(`"name":"role-%d","labels":{%s"last":"v"},`, i, &labels)
+		if _, err := fmt.Fprintf(w, object, "ADDED", fields); err != nil {
 			return
 		}
 	}
