@@ -120,8 +120,8 @@ type reach struct {
 // review finds the clusters to search: those that are named, all of which the caller must be allowed to use, or all that they may use.
 func (e *Endpoints) review(r *routes.Request, u user.Info) (*reach, error) {
 	ctx, reviewer := r.Context(), e.access.Reviewer
-	names := split(r.Query(queryClusters))
-	if len(names) > maxClusters {
+	names, fits := split(r.Query(queryClusters), maxClusters)
+	if !fits {
 		return nil, envelope.Invalid(queryClusters, "name at most %d clusters", maxClusters)
 	}
 	for _, name := range names {
