@@ -52,8 +52,8 @@ func search(ctx context.Context, caller *union.Caller, w wanted, cluster string)
 	found := make([][]match, len(w.kinds))
 	kinds := make([]union.Kind, 0, len(w.kinds))
 	for i, name := range w.kinds {
-		kinds = append(kinds, union.Kind{Resource: name, Accept: union.MetadataOnly, Read: func(r clusters.Resource, a union.Answer) error {
-			all, err := union.Items[object](a)
+		kinds = append(kinds, union.Kind{Resource: name, Accept: union.MetadataOnly, Read: func(ctx context.Context, r clusters.Resource, a union.Answer) error {
+			all, err := union.Items[object](ctx, a)
 			found[i] = matching(all, r, cluster, w.text)
 			return err
 		}})
