@@ -134,6 +134,7 @@ func cacheOptions() cache.Options {
 		DefaultLabelSelector: managed,
 		ByObject: map[client.Object]cache.ByObject{
 			&corev1.ServiceAccount{}: {Namespaces: map[string]cache.Config{names.Namespace: {}}, Label: managed},
+			&rbacv1.Role{}:           {Label: managed, Transform: owned.Trim()},
 			&rbacv1.RoleBinding{}:    {Label: managed, Transform: owned.ShareParts()},
 		},
 	}
