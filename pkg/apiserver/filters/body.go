@@ -107,16 +107,24 @@ func (b *Bodies) limit(r *http.Request) (int64, *budget.Account) {
 	u, ok := genericapirequest.UserFrom(r.Context())
 	switch {
 	case !ok || routes.Anonymous(u):
-		from := b.origin(r)
-		if from.Known {
-			return MaxSmallBodyBytes, b.known.Account(from.Network, 0)
-		}
-		return MaxSmallBodyBytes, b.strangers.Account(from.Network, 0)
+		return MaxSmallBodyBytes, b.unauthenticated(b.origin(r))
 	case r.Method == http.MethodGet, r.Method == http.MethodHead:
 		return MaxSmallBodyBytes, b.users.Account(u.GetName(), 0)
 	default:
 		return MaxBodyBytes, b.users.Account(u.GetName(), 0)
 	}
+}
+
+// unauthenticated is an account of the room for known networks, while there is some, for those who come from one.
+func (b *Bodies) unauthenticated(from Origin) *budget.Account {
+	if from.Known {
+		account := b.known.Account(from.Network, 0)
+		if account.Take(firstBytes) == nil {
+			account.Give(firstBytes)
+			return account
+		}
+	}
+	return b.strangers.Account(from.Network, 0)
 }
 
 // readAll reads a body of at most limit bytes. What the client says of its length is believed only where it is too much.

@@ -119,6 +119,14 @@ func TestBytesOfBodiesAreBounded(t *testing.T) {
 	if err := hold("", "203.0.113.1", 100); err != nil {
 		t.Errorf("a login from a known network beside all strangers: %v", err)
 	}
+	known := func(i int) string { return fmt.Sprintf("203.0.113.%d", i) }
+	if got := fill("", known, MaxSmallBodyBytes-1); got > testBytesInFlight/knownPart {
+		t.Errorf("known networks hold %d bytes", got)
+	}
+	b.strangers = newTestBodies().strangers
+	if err := hold("", "203.0.113.200", 100); err != nil {
+		t.Errorf("a login from a known network beside all known ones: %v", err)
+	}
 	if got := fill("greedy", func(int) string { return "" }, 1<<20); got > testBytesInFlight/2 {
 		t.Errorf("one user holds %d bytes", got)
 	}
