@@ -67,8 +67,9 @@ func Kept[T any](account *budget.Account) error {
 	return nil
 }
 
+// elements returns how many elements an object has at most. A null is one, too.
 func elements(raw []byte) int64 {
-	return int64(bytes.Count(raw, []byte("{")) + bytes.Count(raw, []byte("[")))
+	return int64(bytes.Count(raw, []byte("{")) + bytes.Count(raw, []byte(",")) + 1)
 }
 
 // eachItem calls read at the beginning of each item of a list.

@@ -68,20 +68,23 @@ func TestEachProtobuf(t *testing.T) {
 
 // TestElementsAreCharged: a few bytes of an answer may be a large element, wherever it is.
 func TestElementsAreCharged(t *testing.T) {
-	const bytes = 1 << 20
+	const bytes = 256 << 10
 	nothing := func(*corev1.Pod) error { return nil }
 	flat := `{"items":[{}` + strings.Repeat(",{}", bytes/3) + `]}`
 	nested := `{"items":[{"spec":{"containers":[{}` + strings.Repeat(",{}", bytes/3) + `]}}]}`
 	if err := Each([]byte(flat), accountOf(1<<20), nothing); err != nil {
 		t.Errorf("small objects that are not kept: %v", err)
 	}
-	if err := Each([]byte(nested), accountOf(64<<20), nothing); !errors.Is(err, budget.ErrExceeded) {
-		t.Errorf("a large object: %v", err)
+	nulls := `{"items":[{"spec":{"containers":[null` + strings.Repeat(",null", bytes/5) + `]}}]}`
+	for name, list := range map[string]string{"objects": nested, "nulls": nulls} {
+		if err := Each([]byte(list), accountOf(16<<20), nothing); !errors.Is(err, budget.ErrExceeded) {
+			t.Errorf("a large object of %s: %v", name, err)
+		}
 	}
-	if _, err := Items[struct{ Spec [64]int64 }]([]byte(flat), accountOf(64<<20)); !errors.Is(err, budget.ErrExceeded) {
+	if _, err := Items[struct{ Spec [64]int64 }]([]byte(flat), accountOf(16<<20)); !errors.Is(err, budget.ErrExceeded) {
 		t.Errorf("many objects that are kept: %v", err)
 	}
-	account := accountOf(64 << 20)
+	account := accountOf(16 << 20)
 	if err := Each([]byte(flat), account, func(*corev1.Pod) error { return Kept[corev1.Pod](account) }); !errors.Is(err, budget.ErrExceeded) {
 		t.Errorf("many Pods that are kept: %v", err)
 	}
@@ -92,7 +95,7 @@ func TestElementsAreCharged(t *testing.T) {
 		t.Fatalf("%d containers: %v", len(pod.Spec.Containers), err)
 	}
 	list := append([]byte{0x12}, append(varint(len(item)), item...)...)
-	if err := EachProtobuf(list, accountOf(64<<20), func([]byte) error { return nil }); !errors.Is(err, budget.ErrExceeded) {
+	if err := EachProtobuf(list, accountOf(16<<20), func([]byte) error { return nil }); !errors.Is(err, budget.ErrExceeded) {
 		t.Errorf("a large object in protobuf: %v", err)
 	}
 	large := `{"items":[{"metadata":{"name":"` + strings.Repeat("x", 4<<20) + `"}}]}`

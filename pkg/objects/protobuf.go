@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/kubevision-io/kubevision/pkg/budget"
+	"github.com/kubevision-io/kubevision/pkg/protobuf"
 )
 
 const (
@@ -65,33 +66,11 @@ func EachProtobuf(list []byte, account *budget.Account, visit func(item []byte) 
 func visitCharged(item []byte, account *budget.Account, visit func(item []byte) error) error {
 	count := int64(len(item))/shortest + 1
 	if len(item) > smallItem {
-		count = 1 + messages(item, messageDepth)
+		count = 1 + protobuf.Elements(item, messageDepth)
 	}
 	if err := account.Take(count * ElementBytes); err != nil {
 		return fmt.Errorf("reading an object of a list: %w", err)
 	}
 	defer account.Give(count * ElementBytes)
 	return visit(item)
-}
-
-// messages counts what may be messages in a message. Texts are looked at, too: what they are, only the type knows.
-func messages(message []byte, depth int) (count int64) {
-	for len(message) > 0 {
-		number, kind, n := protowire.ConsumeTag(message)
-		if n < 0 {
-			return count
-		}
-		message = message[n:]
-		if n = protowire.ConsumeFieldValue(number, kind, message); n < 0 {
-			return count
-		}
-		if kind == protowire.BytesType {
-			count++
-			if inner, m := protowire.ConsumeBytes(message[:n]); m > 0 && depth > 0 {
-				count += messages(inner, depth-1)
-			}
-		}
-		message = message[n:]
-	}
-	return count
 }

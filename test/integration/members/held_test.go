@@ -18,22 +18,25 @@ import (
 func TestMemoryOfTheServer(t *testing.T) {
 	const most = 640
 	for name, tc := range map[string]struct {
+		method     string
 		path, kind string
 		begin      string
 		piece      string
 		size       int
 		atOnce     int
 	}{
-		"a list with a large object": {"/namespaces/default/resources/pods", podsPath,
+		"a list with a large object": {"GET", "/namespaces/default/resources/pods", podsPath,
 			`{"kind":"PodList","apiVersion":"v1","metadata":{},"items":[{"metadata":{"name":"`, "x", 7 << 20, 60},
-		"an object": {"/namespaces/default/resources/pods/x", podsPath + "/x",
+		"an object": {"GET", "/namespaces/default/resources/pods/x", podsPath + "/x",
 			`{"kind":"Pod","apiVersion":"v1","metadata":{"name":"`, "x", 60 << 20, 8},
-		"an object of many fields": {"/namespaces/default/resources/pods/x", podsPath + "/x",
+		"an object of many fields": {"GET", "/namespaces/default/resources/pods/x", podsPath + "/x",
 			`{"kind":"Pod","apiVersion":"v1","metadata":{"name":"x"},"a":[{}`, ",{}", 30 << 20, 8},
-		"endless": {"/namespaces/default/resources/pods", podsPath,
+		"endless": {"GET", "/namespaces/default/resources/pods", podsPath,
 			`{"kind":"PodList","apiVersion":"v1","metadata":{},"items":[{"metadata":{"name":"x"}}`, `,{"metadata":{"name":"x"}}`, 512 << 20, 8},
-		"a list of nothings": {"/overview", "/api/v1/pods",
+		"a list of nothings": {"GET", "/overview", "/api/v1/pods",
 			`{"kind":"PodList","apiVersion":"v1","metadata":{},"items":[{}`, ",{}", 1 << 20, 1},
+		"a token": {"POST", "/test", tokenPath,
+			`{"kind":"TokenRequest","apiVersion":"authentication.k8s.io/v1","status":{"token":"`, "x", 120 << 20, 4},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newStandin(t)
@@ -66,7 +69,7 @@ func TestMemoryOfTheServer(t *testing.T) {
 			var all sync.WaitGroup
 			for range tc.atOnce {
 				all.Go(func() {
-					response, err := p.client.Do(t.Context(), wire.Request{Path: wire.DirectPath + "/clusters/" + c.Name + tc.path, Bearer: p.token})
+					response, err := p.client.Do(t.Context(), wire.Request{Method: tc.method, Path: wire.DirectPath + "/clusters/" + c.Name + tc.path, Bearer: p.token})
 					code := -1
 					if err == nil {
 						if e, err := response.Parse(); err == nil {
