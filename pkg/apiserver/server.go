@@ -135,6 +135,7 @@ func (c *Config) Complete(ctx context.Context) (completed CompletedConfig, err e
 	}
 	generic.Authentication.Authenticator = &requestAuthenticator{
 		tokens: tokens, frontProxy: frontProxy, delegated: generic.Authentication.Authenticator, table: table,
+		failures: authentication.NewFailures(), address: clients.address,
 	}
 	generic.Authorization.Authorizer = requestAuthorizer{generic.Authorization.Authorizer}
 	bodies := filters.NewBodies(c.ExtraConfig.BodyBytesInFlight, func(r *http.Request) filters.Origin {
