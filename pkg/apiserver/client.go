@@ -4,6 +4,7 @@
 package apiserver
 
 import (
+	"iter"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -48,19 +49,35 @@ func (f *clientFinder) address(r *http.Request) netip.Addr {
 	}
 	address := peer.Addr().Unmap().WithZone("")
 	trusted := f.isProxy(address) || f.isKubeAPIServer(r)
-	hops := strings.Split(strings.Join(r.Header.Values("X-Forwarded-For"), ","), ",")
-	for _, hop := range slices.Backward(hops) {
-		if !trusted {
-			break
-		}
+	if !trusted {
+		return address
+	}
+	for hop := range hops(r.Header.Values("X-Forwarded-For")) {
 		before, err := netip.ParseAddr(strings.TrimSpace(hop))
 		if err != nil {
 			break
 		}
 		address = before.Unmap().WithZone("")
-		trusted = f.isProxy(address)
+		if !f.isProxy(address) {
+			break
+		}
 	}
 	return address
+}
+
+// hops yields the entries of X-Forwarded-For, the last one first.
+func hops(values []string) iter.Seq[string] {
+	return func(yield func(string) bool) {
+		for _, value := range slices.Backward(values) {
+			for more := true; more; {
+				comma := strings.LastIndexByte(value, ',')
+				if !yield(value[comma+1:]) {
+					return
+				}
+				value, more = value[:max(comma, 0)], comma >= 0
+			}
+		}
+	}
 }
 
 // isKubeAPIServer says whether the request comes over a connection of kube-apiserver, proved by its certificate.

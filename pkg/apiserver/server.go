@@ -135,9 +135,15 @@ func (c *Config) Complete(ctx context.Context) (completed CompletedConfig, err e
 	}
 	generic.Authentication.Authenticator = &requestAuthenticator{
 		tokens: tokens, frontProxy: frontProxy, delegated: generic.Authentication.Authenticator, table: table,
+		failures: authentication.NewFailures(), address: clients.address,
 	}
 	generic.Authorization.Authorizer = requestAuthorizer{generic.Authorization.Authorizer}
-	bodies := filters.NewBodies(c.ExtraConfig.BodyBytesInFlight, func(r *http.Request) string { return clients.address(r).String() })
+	bodies := filters.NewBodies(c.ExtraConfig.BodyBytesInFlight, func(r *http.Request) filters.Origin {
+		from := clients.find(r)
+		return filters.Origin{
+			Network: throttle.NetworkOf(from.Address).String(), Known: from.Trusted || state.sessions.Begun(from.Address),
+		}
+	})
 	generic.BuildHandlerChainFunc = func(handler http.Handler, c *genericapiserver.Config) http.Handler {
 		return filters.WithEnvelope(chains(handler, c, bodies), clients.isKubeAPIServer)
 	}

@@ -5,7 +5,6 @@ package authentication
 
 import (
 	"bytes"
-	"crypto/rand"
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/binary"
@@ -47,6 +46,13 @@ func (d *device) name() string {
 // in says whether the device has logged in with the credentials of an epoch.
 func (d *device) in(epoch string) bool { return d.epoch == epochDigest(epoch) }
 
+// deviceOf returns the id of the device that begins a session. The name of a session is used once.
+func deviceOf(session string) (id [deviceIDBytes]byte) {
+	sum := sha256.Sum256([]byte("device of session " + session))
+	copy(id[:], sum[:])
+	return id
+}
+
 func epochDigest(epoch string) (digest [deviceEpochBytes]byte) {
 	sum := sha256.Sum256([]byte(epoch))
 	copy(digest[:], sum[:])
@@ -62,13 +68,12 @@ type Devices struct {
 	Clock clock.PassiveClock
 }
 
-// issue makes the token of a device, or of a new one without one.
-func (d *Devices) issue(known *device, user types.UID, epoch string) (string, error) {
-	made := device{epoch: epochDigest(epoch)}
+// issue makes the token of a device. Without a known one, it is that of the session: however often a session is renewed, its
+// holder is one device, with as many tries as one has.
+func (d *Devices) issue(known *device, session string, user types.UID, epoch string) (string, error) {
+	made := device{id: deviceOf(session), epoch: epochDigest(epoch)}
 	if known != nil {
 		made.id = known.id
-	} else if _, err := rand.Read(made.id[:]); err != nil {
-		return "", fmt.Errorf("reading randomness for a device: %w", err)
 	}
 	raw := make([]byte, 0, deviceBytes+token.MACLength)
 	raw = append(raw, deviceVersion)

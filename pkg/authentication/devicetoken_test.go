@@ -16,7 +16,7 @@ func TestDeviceTokens(t *testing.T) {
 	_, mac, other := newMACs(t)
 	now := clocktesting.NewFakePassiveClock(time.Now())
 	devices := &Devices{MAC: mac, Clock: now}
-	text, err := devices.issue(nil, "uid-1", "epoch")
+	text, err := devices.issue(nil, "session-1", "uid-1", "epoch")
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -24,16 +24,20 @@ func TestDeviceTokens(t *testing.T) {
 	if known == nil || !known.in("epoch") || known.in("") || known.in("another") || len(known.name()) != 2*deviceIDBytes {
 		t.Fatalf("the token of a device is read as %+v", known)
 	}
-	again, err := devices.issue(known, "uid-1", "another")
+	again, err := devices.issue(known, "session-2", "uid-1", "another")
 	if err != nil {
 		t.Fatal(err)
 	}
 	if next := devices.find(again, "uid-1"); next.name() != known.name() || !next.in("another") {
 		t.Errorf("the next token is that of another device: %+v", next)
 	}
-	fresh, err := devices.issue(nil, "uid-1", "epoch")
+	fresh, err := devices.issue(nil, "session-2", "uid-1", "epoch")
 	if err != nil || devices.find(fresh, "uid-1").name() == known.name() {
 		t.Errorf("two devices have one name (%v)", err)
+	}
+	renewed, err := devices.issue(nil, "session-1", "uid-1", "epoch")
+	if err != nil || devices.find(renewed, "uid-1").name() != known.name() {
+		t.Errorf("a renewal without a token is another device (%v)", err)
 	}
 	changed, err := base64.RawURLEncoding.DecodeString(text)
 	if err != nil {

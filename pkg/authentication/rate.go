@@ -4,11 +4,14 @@
 package authentication
 
 import (
+	"net/netip"
 	"sync"
 	"time"
 
 	"golang.org/x/time/rate"
 	"k8s.io/utils/lru"
+
+	"github.com/kubevision-io/kubevision/pkg/authentication/throttle"
 )
 
 // rateKeys is how many clients, and how many names, a rate limit remembers. The one that was not seen for longest is forgotten.
@@ -31,11 +34,40 @@ func newRates(interval time.Duration, burst int) *rates {
 func (r *rates) allow(key string, now time.Time) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	found, ok := r.limiters.Get(key)
-	limiter, isLimiter := found.(*rate.Limiter)
-	if !ok || !isLimiter {
+	return r.limiter(key).AllowN(now, 1)
+}
+
+// exhausted says whether one more would not be allowed, and counts none.
+func (r *rates) exhausted(key string, now time.Time) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.limiter(key).TokensAt(now) < 1
+}
+
+// limiter is called with the lock held.
+func (r *rates) limiter(key string) *rate.Limiter {
+	found, _ := r.limiters.Get(key)
+	limiter, ok := found.(*rate.Limiter)
+	if !ok {
 		limiter = rate.NewLimiter(rate.Every(r.interval), r.burst)
 		r.limiters.Add(key, limiter)
 	}
-	return limiter.AllowN(now, 1)
+	return limiter
+}
+
+// Failures bound how often the host is asked about tokens that turn out to be worth nothing, for each network. They are those
+// of one replica.
+type Failures struct{ rates *rates }
+
+// NewFailures allows as many failures as there may be refresh tokens that are not genuine.
+func NewFailures() *Failures { return &Failures{newRates(inventedInterval, inventedBurst)} }
+
+// Exhausted says whether there were too many from the network of an address.
+func (f *Failures) Exhausted(address netip.Addr, now time.Time) bool {
+	return f.rates.exhausted(throttle.NetworkOf(address).String(), now)
+}
+
+// Add counts one.
+func (f *Failures) Add(address netip.Addr, now time.Time) {
+	f.rates.allow(throttle.NetworkOf(address).String(), now)
 }

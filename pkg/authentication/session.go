@@ -133,7 +133,7 @@ func (l *Logins) issue(
 	if err != nil {
 		return nil, err
 	}
-	known, err := l.Devices.issue(l.Devices.find(from.DeviceToken, u.UID), u.UID, epoch)
+	known, err := l.Devices.issue(l.Devices.find(from.DeviceToken, u.UID), session.Name, u.UID, epoch)
 	if err != nil {
 		return nil, err
 	}

@@ -18,6 +18,8 @@ const (
 	maxResponseBytes = 256 << 20
 	// maxErrorBytes is the largest response that says that something failed: all of it is held, and some of it repeated.
 	maxErrorBytes = 256 << 10
+	// maxTokenResponseBytes is the largest answer to a request for a token: several times the largest token.
+	maxTokenResponseBytes = 64 << 10
 	// maxDiscoveryBytes is the largest document of discovery: that of two thousand CustomResourceDefinitions has 2 MiB.
 	maxDiscoveryBytes = 8 << 20
 	// maxUnreadBytes is how much of a response may arrive before it is read, on an HTTP/2 connection with maxAtOnce of them.

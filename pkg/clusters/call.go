@@ -45,6 +45,9 @@ type Answer struct {
 
 // Do makes a call as the user. Errors are those of the API server, or say that it was not reached.
 func (c *Caller) Do(ctx context.Context, call Call) (Answer, error) {
+	if call.Name != "" || (call.Method != "" && call.Method != http.MethodGet) {
+		ctx = ofObject(ctx)
+	}
 	result := c.request(call).Do(ctx)
 	if err := result.Error(); err != nil { // Raw alone would leave out what the API server said
 		return Answer{}, err

@@ -22,9 +22,24 @@ func (c *charged) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil || isStreamed(r.Context()) {
 		return response, err
 	}
-	response.Body = budget.Reader(response.Body, budget.From(r.Context()), c.each)
+	each := c.each
+	if isObject(r.Context()) {
+		each = max(each, decodedObject)
+	}
+	response.Body = budget.Reader(response.Body, budget.From(r.Context()), each)
 	return response, nil
 }
+
+// decodedObject is how many quarters of a byte each byte of one object takes, with what is made of it: its fields, and its
+// text once more.
+const decodedObject budget.Quarters = 24
+
+type objectKey struct{}
+
+// ofObject marks a call whose answer is one object, which is decoded and encoded as a whole.
+func ofObject(ctx context.Context) context.Context { return context.WithValue(ctx, objectKey{}, true) }
+
+func isObject(ctx context.Context) bool { return ctx.Value(objectKey{}) != nil }
 
 type streamedKey struct{}
 

@@ -67,7 +67,7 @@ func CacheOptions() cache.Options {
 		ByObject: map[client.Object]cache.ByObject{
 			&rbacv1.ClusterRole{}:        managed,
 			&rbacv1.ClusterRoleBinding{}: managed,
-			&rbacv1.Role{}:               managed,
+			&rbacv1.Role{}:               {Label: managed.Label, Transform: owned.Trim()},
 			&rbacv1.RoleBinding{}:        {Label: managed.Label, Transform: owned.ShareParts()},
 			&corev1.Secret{}:             own,
 			&corev1.ServiceAccount{}:     own,

@@ -23,8 +23,8 @@ import (
 )
 
 const (
-	// maxBytes is the largest manifest, as text and decoded: etcd's own limit of what it stores.
-	maxBytes = 1536 << 10
+	// MaxBytes is the largest manifest, as text and decoded: etcd's own limit of what it stores.
+	MaxBytes = 1536 << 10
 	// maxDepth is how deep a manifest may be nested.
 	maxDepth = 100
 )
@@ -94,8 +94,8 @@ func decode(body []byte, isJSON bool) (map[string]any, error) {
 	if len(bytes.TrimSpace(body)) == 0 {
 		return nil, envelope.Required("body")
 	}
-	if len(body) > maxBytes {
-		return nil, unparseable("the manifest is larger than %d bytes", maxBytes)
+	if len(body) > MaxBytes {
+		return nil, unparseable("the manifest is larger than %d bytes", MaxBytes)
 	}
 	if !isJSON {
 		var err error

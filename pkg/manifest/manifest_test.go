@@ -78,8 +78,8 @@ func TestParseRefuses(t *testing.T) {
 		"too deep, YAML":            {YAML, "a: " + strings.Repeat("[", 5000) + strings.Repeat("]", 5000), 42200},
 		"deeper than any parser":    {YAML, strings.Repeat("[", 100_000), 42200},
 		"too deep by aliases":       {YAML, chain(200), 42200},
-		"larger than etcd stores":   {JSON, `{"a":"` + strings.Repeat("x", maxBytes) + `"}`, 42200},
-		"larger than that, as YAML": {YAML, "a: " + strings.Repeat("x", maxBytes), 42200},
+		"larger than etcd stores":   {JSON, `{"a":"` + strings.Repeat("x", MaxBytes) + `"}`, 42200},
+		"larger than that, as YAML": {YAML, "a: " + strings.Repeat("x", MaxBytes), 42200},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Parse(tc.contentType, []byte(tc.body))

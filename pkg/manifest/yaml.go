@@ -34,8 +34,8 @@ func check(body []byte) error {
 	switch e := measure(&document, map[*yaml.Node]extent{}); {
 	case e.height > maxDepth+1: // the document is a level of its own
 		return unparseable("the manifest is nested deeper than %d levels", maxDepth)
-	case e.size > maxBytes:
-		return unparseable("with its aliases resolved the manifest is larger than %d bytes", maxBytes)
+	case e.size > MaxBytes:
+		return unparseable("with its aliases resolved the manifest is larger than %d bytes", MaxBytes)
 	}
 	return (&lossy{keys: map[string]string{}}).check(&document)
 }
@@ -52,14 +52,14 @@ func measure(n *yaml.Node, known map[*yaml.Node]extent) extent {
 	if e, ok := known[n]; ok {
 		return e
 	}
-	known[n] = extent{size: maxBytes + 1} // what contains itself is endless
+	known[n] = extent{size: MaxBytes + 1} // what contains itself is endless
 	e := extent{size: len(n.Value) + 1}
 	if n.Kind == yaml.AliasNode {
 		e = measure(n.Alias, known)
 	}
 	for _, child := range n.Content {
 		c := measure(child, known)
-		e.size, e.height = min(e.size+c.size, maxBytes+1), max(e.height, c.height+1)
+		e.size, e.height = min(e.size+c.size, MaxBytes+1), max(e.height, c.height+1)
 	}
 	known[n] = e
 	return e

@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/kubevision-io/kubevision/pkg/budget"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 )
 
@@ -35,8 +36,10 @@ func (p Page) Total() *int64 {
 
 // ReadList reads a list of the cluster's API server, one object after the other, so that never more than one is held: a list may be much larger
 // than what is made of it.
-func ReadList(from io.Reader, r clusters.Resource, visit func(Object) error) (Page, error) {
-	bounded := &objectReader{from: from}
+// The account holds what it takes to read the object that is read.
+func ReadList(from io.Reader, r clusters.Resource, account *budget.Account, visit func(Object) error) (Page, error) {
+	bounded := &objectReader{from: from, account: account}
+	defer bounded.release()
 	l := list{decoder: json.NewDecoder(bounded), bounded: bounded, resource: r, visit: visit}
 	if err := l.read(); err != nil {
 		return Page{}, err
@@ -52,22 +55,53 @@ const maxObjectBytes = 8 << 20
 
 var errTooLarge = fmt.Errorf("a part of the list is larger than %d bytes", maxObjectBytes)
 
-// objectReader ends the reading where a decoder would have to hold more than one object may have.
+const (
+	// readBytes is how many bytes of memory a byte of an object takes while it is read and encoded again.
+	readBytes = 6
+	// freeBytes is what an object may have before it is charged: most have less, and one of them costs nobody anything.
+	freeBytes = 32 << 10
+)
+
+// objectReader ends the reading where a decoder would have to hold more than one object may have, or than the account has.
 type objectReader struct {
-	from io.Reader
-	read int64
+	from    io.Reader
+	account *budget.Account
+	read    int64
 	// consumed is how far the decoder has come with the last object.
 	consumed int64
+	charged  int64
 }
 
 // Read is an error where one object is too large.
 func (r *objectReader) Read(p []byte) (int, error) {
-	if r.read-r.consumed > maxObjectBytes {
+	pending := r.read - r.consumed
+	if pending > maxObjectBytes {
 		return 0, errTooLarge
+	}
+	if pending > freeBytes {
+		if err := r.charge(pending * readBytes); err != nil {
+			return 0, err
+		}
 	}
 	n, err := r.from.Read(p)
 	r.read += int64(n)
 	return n, err //nolint:wrapcheck // the decoder must know io.EOF
+}
+
+func (r *objectReader) charge(bytes int64) error {
+	if bytes <= r.charged {
+		return nil
+	}
+	if err := r.account.Take(bytes - r.charged); err != nil {
+		return fmt.Errorf("reading an object of a list: %w", err)
+	}
+	r.charged = bytes
+	return nil
+}
+
+func (r *objectReader) release() {
+	r.account.Give(r.charged)
+	r.charged = 0
 }
 
 type list struct {
@@ -144,6 +178,7 @@ func (l *list) readItems() error {
 		if err := l.visit(o); err != nil {
 			return err
 		}
+		l.bounded.release()
 		l.page.count++
 	}
 	l.complete = true

@@ -36,7 +36,7 @@ func TestALongListIsNotHeld(t *testing.T) {
 	runtime.GC()
 	runtime.ReadMemStats(&stats)
 	before, seen := stats.HeapAlloc, 0
-	page, err := ReadList(endless(pods), kind("", "v1", "pods", "Pod"), func(Object) error {
+	page, err := ReadList(endless(pods), kind("", "v1", "pods", "Pod"), nil, func(Object) error {
 		seen++
 		if seen%10_000 == 0 {
 			runtime.GC()

@@ -31,7 +31,7 @@ type List struct {
 // DecodeList reads a list of the cluster's API server.
 func DecodeList(body []byte, r clusters.Resource) (List, error) {
 	list := List{Items: []Object{}}
-	page, err := ReadList(bytes.NewReader(body), r, func(o Object) error {
+	page, err := ReadList(bytes.NewReader(body), r, nil, func(o Object) error {
 		list.Items = append(list.Items, o)
 		return nil
 	})

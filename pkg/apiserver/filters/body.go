@@ -30,10 +30,12 @@ const (
 	// bodyRetrySeconds is after what time somebody may try again for whose body there was no room.
 	bodyRetrySeconds = 1
 
-	// strangersPart is the part of the bytes that those have together who are not authenticated.
-	strangersPart = 4
-	// maxBytesPerAddress is the largest number of bytes that the bodies of strangers from one address hold.
-	maxBytesPerAddress = 2 << 20
+	// strangersPart and knownPart are the parts of the bytes that those have together who are not authenticated: in all
+	// networks, and in networks that are known.
+	strangersPart, knownPart = 4, 8
+	// maxBytesPerNetwork is the largest number of bytes that the bodies of strangers from one network hold, a quarter of
+	// their part by default; maxBytesPerKnown is the same for a network that is known.
+	maxBytesPerNetwork, maxBytesPerKnown = 2 << 20, 1 << 20
 	// firstBytes is what is made room for before anything has arrived.
 	firstBytes = 4 << 10
 	// userStep is the least that a body of a user counts for, so that users have a bounded number of bodies under way, too.
@@ -42,17 +44,27 @@ const (
 
 // Bodies bounds the bodies of requests: each by who sends it, and the bytes of all that are under way.
 type Bodies struct {
-	strangers, users *budget.Budget
-	address          func(*http.Request) string
+	strangers, known, users *budget.Budget
+	origin                  func(*http.Request) Origin
 }
 
-// NewBodies makes a bound of so many bytes in all. Strangers share a part of them; address says where a request of theirs comes from.
-func NewBodies(total int64, address func(*http.Request) string) *Bodies {
-	strangers := total / strangersPart
+// Origin is where a request of somebody comes from who is not authenticated.
+type Origin struct {
+	// Network is the network of one client. Whoever has it has all of its addresses.
+	Network string
+	// Known is true for networks that somebody is logged in from, or that the administrator trusts. Strangers do not
+	// take their room.
+	Known bool
+}
+
+// NewBodies makes a bound of so many bytes in all. Those who are not authenticated share parts of them, by their origin.
+func NewBodies(total int64, origin func(*http.Request) Origin) *Bodies {
+	strangers, known := total/strangersPart, total/knownPart
 	return &Bodies{
-		strangers: budget.NewShared(budget.Options{Total: strangers, Share: maxBytesPerAddress, Step: firstBytes}),
-		users:     budget.NewShared(budget.Options{Total: total - strangers, Step: userStep}),
-		address:   address,
+		strangers: budget.NewShared(budget.Options{Total: strangers, Share: maxBytesPerNetwork, Step: firstBytes}),
+		known:     budget.NewShared(budget.Options{Total: known, Share: maxBytesPerKnown, Step: firstBytes}),
+		users:     budget.NewShared(budget.Options{Total: total - strangers - known, Step: userStep}),
+		origin:    origin,
 	}
 }
 
@@ -95,12 +107,24 @@ func (b *Bodies) limit(r *http.Request) (int64, *budget.Account) {
 	u, ok := genericapirequest.UserFrom(r.Context())
 	switch {
 	case !ok || routes.Anonymous(u):
-		return MaxSmallBodyBytes, b.strangers.Account(b.address(r), 0)
+		return MaxSmallBodyBytes, b.unauthenticated(b.origin(r))
 	case r.Method == http.MethodGet, r.Method == http.MethodHead:
 		return MaxSmallBodyBytes, b.users.Account(u.GetName(), 0)
 	default:
 		return MaxBodyBytes, b.users.Account(u.GetName(), 0)
 	}
+}
+
+// unauthenticated is an account of the room for known networks, while there is some, for those who come from one.
+func (b *Bodies) unauthenticated(from Origin) *budget.Account {
+	if from.Known {
+		account := b.known.Account(from.Network, 0)
+		if account.Take(firstBytes) == nil {
+			account.Give(firstBytes)
+			return account
+		}
+	}
+	return b.strangers.Account(from.Network, 0)
 }
 
 // readAll reads a body of at most limit bytes. What the client says of its length is believed only where it is too much.

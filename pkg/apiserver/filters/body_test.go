@@ -21,7 +21,9 @@ import (
 const testBytesInFlight = 32 << 20
 
 func newTestBodies() *Bodies {
-	return NewBodies(testBytesInFlight, func(r *http.Request) string { return r.RemoteAddr })
+	return NewBodies(testBytesInFlight, func(r *http.Request) Origin {
+		return Origin{Network: r.RemoteAddr, Known: strings.HasPrefix(r.RemoteAddr, "203.0.113.")}
+	})
 }
 
 // as is a request of a user, or of nobody where the name is empty.
@@ -75,7 +77,7 @@ func TestTheBodyIsBounded(t *testing.T) {
 			if got.Code != tc.want || (tc.want == 0 && read != tc.size) || (tc.want != 0 && read != -1) || got.Meta.Field != tc.field {
 				t.Errorf("code %d at %q, want %d at %q; the handler read %d of %d bytes", got.Code, got.Meta.Field, tc.want, tc.field, read, tc.size)
 			}
-			if used := bodies.users.Used() + bodies.strangers.Used(); used != 0 {
+			if used := bodies.users.Used() + bodies.known.Used() + bodies.strangers.Used(); used != 0 {
 				t.Errorf("%d bytes are held afterwards", used)
 			}
 		})
@@ -104,8 +106,8 @@ func TestBytesOfBodiesAreBounded(t *testing.T) {
 		t.Fatalf("%q holds %d bytes without a bound", name, bytes)
 		return 0
 	}
-	if got := fill("", func(int) string { return "192.0.2.1" }, MaxSmallBodyBytes-1); got > maxBytesPerAddress {
-		t.Errorf("one address holds %d bytes", got)
+	if got := fill("", func(int) string { return "192.0.2.1" }, MaxSmallBodyBytes-1); got > maxBytesPerNetwork {
+		t.Errorf("one network holds %d bytes", got)
 	}
 	if err := hold("", "192.0.2.2", 100); err != nil {
 		t.Errorf("a login from another address: %v", err)
@@ -113,6 +115,17 @@ func TestBytesOfBodiesAreBounded(t *testing.T) {
 	all := fill("", func(i int) string { return fmt.Sprintf("198.51.100.%d", i) }, MaxSmallBodyBytes-1)
 	if all > testBytesInFlight/strangersPart {
 		t.Errorf("strangers hold %d bytes", all)
+	}
+	if err := hold("", "203.0.113.1", 100); err != nil {
+		t.Errorf("a login from a known network beside all strangers: %v", err)
+	}
+	known := func(i int) string { return fmt.Sprintf("203.0.113.%d", i) }
+	if got := fill("", known, MaxSmallBodyBytes-1); got > testBytesInFlight/knownPart {
+		t.Errorf("known networks hold %d bytes", got)
+	}
+	b.strangers = newTestBodies().strangers
+	if err := hold("", "203.0.113.200", 100); err != nil {
+		t.Errorf("a login from a known network beside all known ones: %v", err)
 	}
 	if got := fill("greedy", func(int) string { return "" }, 1<<20); got > testBytesInFlight/2 {
 		t.Errorf("one user holds %d bytes", got)

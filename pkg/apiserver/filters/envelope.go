@@ -30,6 +30,10 @@ import (
 func WithEnvelope(next http.Handler, shared func(*http.Request) bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !UnderAPI(r.URL.Path) {
+			if what, status := oversized(r); what != "" {
+				http.Error(w, what, status)
+				return
+			}
 			if header := impersonationHeader(r.Header); header != "" {
 				http.Error(w, "the header "+header+" is not accepted here", http.StatusBadRequest)
 				return
@@ -100,6 +104,11 @@ func serveRecovered(ctx context.Context, next http.Handler, w *writer, r *http.R
 
 // refuse turns away what no route is ever asked.
 func refuse(r *http.Request) error {
+	if what, status := oversized(r); status == http.StatusRequestURITooLong {
+		return envelope.Invalid("url", "%s", what)
+	} else if what != "" {
+		return envelope.Invalid("header", "%s", what)
+	}
 	if header := impersonationHeader(r.Header); header != "" {
 		return envelope.Invalid(header, "the header %s is not accepted: permissions are those of the caller", header)
 	}

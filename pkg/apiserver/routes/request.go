@@ -16,6 +16,7 @@ import (
 	kjson "sigs.k8s.io/json"
 
 	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
+	"github.com/kubevision-io/kubevision/pkg/budget"
 	"github.com/kubevision-io/kubevision/pkg/lossless"
 )
 
@@ -68,7 +69,32 @@ func (r *Request) ReadJSON(into any) error {
 	if err != nil {
 		return err
 	}
+	release, err := r.Hold(len(body))
+	if err != nil {
+		return err
+	}
+	defer release()
 	return DecodeJSON(body, into)
+}
+
+const (
+	// maxDecoded is the largest body that is decoded: etcd's own limit of what it stores.
+	maxDecoded = 1536 << 10
+	// decodedBytes is how many bytes of memory a byte of JSON or YAML takes while it is decoded: two of them may be an
+	// element of a list.
+	decodedBytes = 48
+)
+
+// Hold takes from the account of the request what it takes to decode a body of so many bytes, until release is called.
+func (r *Request) Hold(bytes int) (release func(), err error) {
+	if bytes > maxDecoded {
+		return nil, envelope.Invalid("body", "the body is larger than %d bytes", maxDecoded)
+	}
+	account, size := budget.From(r.Context()), int64(bytes)*decodedBytes
+	if err := account.Take(size); err != nil {
+		return nil, envelope.TooMuch(err)
+	}
+	return func() { account.Give(size) }, nil
 }
 
 // ReadBody is the whole body. It must not be changed.

@@ -17,6 +17,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/kubevision-io/kubevision/pkg/protobuf"
 )
 
 const (
@@ -32,6 +34,10 @@ const (
 	maxName    = 256
 	// maxContinue bounds the token with which a list can be continued.
 	maxContinue = 4096
+	// maxElements bounds the elements of a Status, which are looked for down to statusDepth: a cause may have two bytes, and
+	// takes 48.
+	maxElements = 20_000
+	statusDepth = 2
 	// maxRetrySeconds is the longest time that a cluster may ask to be left alone for.
 	maxRetrySeconds = 3600
 )
@@ -50,13 +56,17 @@ func parseStatus(contentType string, body []byte) (*metav1.Status, bool) {
 	s := &metav1.Status{}
 	switch mediaType {
 	case mediaTypeJSON:
+		if elements(body) > maxElements {
+			return nil, false
+		}
 		if err := json.Unmarshal(body, s); err != nil {
 			return nil, false
 		}
 	case mediaTypeProtobuf:
 		raw, found := bytes.CutPrefix(body, []byte(protobufPrefix))
 		unknown := &runtime.Unknown{}
-		if !found || unknown.Unmarshal(raw) != nil || s.Unmarshal(unknown.Raw) != nil {
+		if !found || unknown.Unmarshal(raw) != nil || protobuf.Elements(unknown.Raw, statusDepth) > maxElements ||
+			s.Unmarshal(unknown.Raw) != nil {
 			return nil, false
 		}
 		s.TypeMeta = metav1.TypeMeta{APIVersion: unknown.APIVersion, Kind: unknown.Kind}
@@ -64,6 +74,22 @@ func parseStatus(contentType string, body []byte) (*metav1.Status, bool) {
 		return nil, false
 	}
 	return s, s.Kind == "Status" && s.APIVersion == "v1" && s.Status == metav1.StatusFailure
+}
+
+// elements returns how many elements a text in JSON has at most. What is in strings does not count: a patch may be quoted.
+func elements(text []byte) (count int) {
+	inString := false
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case inString && c == '\\':
+			i++
+		case c == '"':
+			inString = !inString
+		case !inString && (c == ',' || c == '{'):
+			count++
+		}
+	}
+	return count
 }
 
 // cleanStatus returns the parts of a Status that may be shown. The code is that of the HTTP answer.

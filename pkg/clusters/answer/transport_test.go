@@ -128,6 +128,38 @@ func TestTyped(t *testing.T) {
 	}
 }
 
+// TestElementsOfAStatus: a Status of many causes is none, and one that quotes a large patch is.
+func TestElementsOfAStatus(t *testing.T) {
+	status := func(rest string) []byte {
+		return []byte(`{"kind":"Status","apiVersion":"v1","status":"Failure","code":400` + rest + "}")
+	}
+	const many = 100_000
+	for name, tc := range map[string]struct {
+		rest string
+		want bool
+	}{
+		"objects": {`,"details":{"causes":[{}` + strings.Repeat(",{}", many) + "]}", false},
+		"nulls":   {`,"details":{"causes":[null` + strings.Repeat(",null", many) + "]}", false},
+		"a quote": {`,"message":"` + strings.Repeat(`{\"a\":1},`, many/2) + `"`, true},
+	} {
+		if _, ok := parseStatus(mediaTypeJSON, status(tc.rest)); ok != tc.want {
+			t.Errorf("%s: %t", name, ok)
+		}
+	}
+	causes := metav1.Status{Status: metav1.StatusFailure, Details: &metav1.StatusDetails{Causes: make([]metav1.StatusCause, many)}}
+	raw, err := causes.Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := (&runtime.Unknown{TypeMeta: runtime.TypeMeta{APIVersion: "v1", Kind: "Status"}, Raw: raw}).Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, ok := parseStatus(mediaTypeProtobuf, append([]byte(protobufPrefix), body...)); ok {
+		t.Error("causes in protobuf")
+	}
+}
+
 // TestWarnings are text of a cluster too.
 func TestWarnings(t *testing.T) {
 	header := []string{

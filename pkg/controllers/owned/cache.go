@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -50,7 +51,7 @@ func ShareParts() toolscache.TransformFunc {
 		if !ok {
 			return o, nil
 		}
-		b.ManagedFields, b.Annotations = nil, nil
+		trim(b)
 		mu.Lock()
 		defer mu.Unlock()
 		like := last[b.Name]
@@ -72,4 +73,91 @@ func ShareParts() toolscache.TransformFunc {
 		last[b.Name] = b
 		return b, nil
 	}
+}
+
+// Trim returns a transform for a cache of RBAC objects that are labelled as KubeVision's. Whoever may write such objects in
+// one namespace may label theirs, too, and make them as large as etcd takes: the cache holds no more of an object than
+// KubeVision could have written.
+func Trim() toolscache.TransformFunc {
+	return func(o any) (any, error) {
+		if object, ok := o.(client.Object); ok {
+			trim(object)
+		}
+		return o, nil
+	}
+}
+
+const (
+	// maxFinalizers is how many finalizers of an object are kept. One is enough to know that there are any.
+	maxFinalizers = 4
+	// maxPartBytes bounds the rules or subjects that are kept: several times what KubeVision writes into one object.
+	maxPartBytes = 1 << 20
+	// perString and perRule are what a string and a rule take beside their text.
+	perString, perRule = 16, 120
+)
+
+// trim leaves an empty rule or subject of what is not kept: that the object gives something must be known where it is deleted,
+// and that it differs from what KubeVision writes.
+func trim(o client.Object) {
+	o.SetManagedFields(nil)
+	o.SetAnnotations(nil)
+	o.SetOwnerReferences(nil)
+	if all := o.GetFinalizers(); len(all) > maxFinalizers {
+		o.SetFinalizers(slices.Clone(all[:maxFinalizers]))
+	}
+	known := map[string]string{}
+	for key, value := range o.GetLabels() {
+		if isOwnLabel(key) {
+			known[key] = value
+		}
+	}
+	o.SetLabels(known)
+	switch o := o.(type) {
+	case *rbacv1.Role:
+		if !isOwnName(o.Name) || ruleBytes(o.Rules) > maxPartBytes {
+			o.Rules = slices.Clone(o.Rules[:min(len(o.Rules), 1)])
+			for i := range o.Rules {
+				o.Rules[i] = rbacv1.PolicyRule{}
+			}
+		}
+	case *rbacv1.RoleBinding:
+		if !isOwnName(o.Name) || len(o.RoleRef.Name)+subjectBytes(o.Subjects) > maxPartBytes {
+			o.RoleRef = rbacv1.RoleRef{}
+			o.Subjects = slices.Clone(o.Subjects[:min(len(o.Subjects), 1)])
+			for i := range o.Subjects {
+				o.Subjects[i] = rbacv1.Subject{}
+			}
+		}
+	}
+}
+
+func isOwnLabel(key string) bool {
+	return key == names.ManagedByLabel || key == names.RoleBindingLabel || key == names.ComponentLabel
+}
+
+// isOwnName returns true for names that KubeVision gives to objects in a namespace.
+func isOwnName(name string) bool {
+	return strings.HasPrefix(name, names.Impersonator) || strings.HasPrefix(name, names.GrantedRole(""))
+}
+
+func ruleBytes(rules []rbacv1.PolicyRule) int {
+	size := 0
+	for i := range rules {
+		r := &rules[i]
+		size += perRule
+		for _, list := range [][]string{r.Verbs, r.APIGroups, r.Resources, r.ResourceNames, r.NonResourceURLs} {
+			for _, text := range list {
+				size += len(text) + perString
+			}
+		}
+	}
+	return size
+}
+
+func subjectBytes(subjects []rbacv1.Subject) int {
+	size := 0
+	for _, s := range subjects {
+		size += len(s.Kind) + len(s.APIGroup) + len(s.Name) + len(s.Namespace) + 4*perString
+	}
+	return size
 }

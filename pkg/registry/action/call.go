@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/kubevision-io/kubevision/pkg/authorization"
+	"github.com/kubevision-io/kubevision/pkg/budget"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 	"github.com/kubevision-io/kubevision/pkg/objects"
 	"github.com/kubevision-io/kubevision/pkg/registry/target"
@@ -21,17 +22,28 @@ import (
 // maxCalls is how many calls of one request are on their way at once.
 const maxCalls = 8
 
-// read reads the target, or the list that it is.
+// read reads the target.
 func read(ctx context.Context, caller *clusters.Caller, t target.Target, query url.Values, into any) error {
-	verb := "get"
-	if t.Name == "" {
-		verb = "list"
-	}
 	body, err := caller.Get(ctx, t.Resource, t.Namespace, t.Name, query)
-	if err := authorization.Outcome(ctx, caller, t.Attributes(verb), err); err != nil {
+	if err := authorization.Outcome(ctx, caller, t.Attributes("get"), err); err != nil {
 		return err
 	}
 	return objects.Read(body, into)
+}
+
+// list reads the objects of a list. The account of the request holds them.
+func list[T any](ctx context.Context, caller *clusters.Caller, t target.Target, query url.Values) ([]T, error) {
+	body, err := caller.Get(ctx, t.Resource, t.Namespace, "", query)
+	if err := authorization.Outcome(ctx, caller, t.Attributes("list"), err); err != nil {
+		return nil, err
+	}
+	account := budget.From(ctx)
+	var out []T
+	err = objects.Each(body, account, func(o *T) error {
+		out = append(out, *o)
+		return objects.Kept[T](account)
+	})
+	return out, err
 }
 
 // change is a patch.

@@ -93,11 +93,11 @@ func drainOptions(r *routes.Request) (dashboardv1alpha1.DrainRequest, error) {
 }
 
 func (d *draining) list(ctx context.Context, node string) error {
-	var list corev1.PodList
-	if err := read(ctx, d.caller, d.pods, url.Values{"fieldSelector": {"spec.nodeName=" + node}}, &list); err != nil {
+	var err error
+	d.found, err = list[corev1.Pod](ctx, d.caller, d.pods, url.Values{"fieldSelector": {"spec.nodeName=" + node}})
+	if err != nil {
 		return err
 	}
-	d.found = list.Items
 	slices.SortFunc(d.found, func(a, b corev1.Pod) int {
 		return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name))
 	})

@@ -98,11 +98,7 @@ func readRecords(ctx context.Context, caller *clusters.Caller, t target.Target, 
 	if err != nil {
 		return nil, err
 	}
-	var list struct {
-		Items []record `json:"items"`
-	}
-	err = read(ctx, caller, records, url.Values{"labelSelector": {metav1.FormatLabelSelector(w.Spec.Selector)}}, &list)
-	return list.Items, err
+	return list[record](ctx, caller, records, url.Values{"labelSelector": {metav1.FormatLabelSelector(w.Spec.Selector)}})
 }
 
 // revision is false for a ReplicaSet that the controller has not numbered yet.

@@ -25,31 +25,30 @@ import (
 // recentEvents is how many events are shown.
 const recentEvents = 10
 
+// manyEvents is how many are held before the older ones are dropped.
+const manyEvents = 100 * recentEvents
+
 // surroundings are what workloads live in.
 func surroundings(out *dashboardv1alpha1.Overview) []union.Kind {
 	return []union.Kind{
 		counted("services", &out.Services),
 		counted("ingresses.networking.k8s.io", &out.Ingresses),
-		typed("namespaces", func(l corev1.NamespaceList) {
-			out.Namespaces = int64(len(l.Items))
-			for i := range l.Items {
-				count(&out.ActiveNamespaces, l.Items[i].Status.Phase == corev1.NamespaceActive)
-			}
+		typed("namespaces", func(n *corev1.Namespace) {
+			out.Namespaces++
+			count(&out.ActiveNamespaces, n.Status.Phase == corev1.NamespaceActive)
 		}),
-		typed("nodes", func(l corev1.NodeList) {
-			out.Nodes = int64(len(l.Items))
-			for i := range l.Items {
-				count(&out.ReadyNodes, ready(&l.Items[i]))
-				has := amountOf(l.Items[i].Status.Allocatable)
-				out.Resources.CPU.Allocatable += has.cpu
-				out.Resources.Memory.Allocatable += has.memory
-			}
+		typed("nodes", func(n *corev1.Node) {
+			out.Nodes++
+			count(&out.ReadyNodes, ready(n))
+			has := amountOf(n.Status.Allocatable)
+			out.Resources.CPU.Allocatable += has.cpu
+			out.Resources.Memory.Allocatable += has.memory
 		}),
-		typed("events.v1.", func(l corev1.EventList) {
-			for i := range l.Items {
-				out.RecentEvents = append(out.RecentEvents, describe(&l.Items[i]))
+		typed("events.v1.", func(e *corev1.Event) {
+			out.RecentEvents = append(out.RecentEvents, describe(e))
+			if len(out.RecentEvents) >= manyEvents {
+				out.RecentEvents = newest(out.RecentEvents)
 			}
-			out.RecentEvents = newest(out.RecentEvents)
 		}),
 	}
 }
@@ -86,28 +85,23 @@ func newest(all []dashboardv1alpha1.OverviewEvent) []dashboardv1alpha1.OverviewE
 // storage are volumes and claims.
 func storage(out *dashboardv1alpha1.Overview) []union.Kind {
 	return []union.Kind{
-		typed("persistentvolumes", func(l corev1.PersistentVolumeList) {
-			out.PersistentVolumes = int64(len(l.Items))
-			for i := range l.Items {
-				v, bytes := &l.Items[i], l.Items[i].Spec.Capacity.Storage().Value()
-				out.TotalStorageBytes += bytes
-				count(&out.AvailablePVs, v.Status.Phase == corev1.VolumeAvailable)
-				count(&out.ReleasedPVs, v.Status.Phase == corev1.VolumeReleased)
-				if v.Status.Phase == corev1.VolumeBound {
-					out.BoundPVs++
-					out.AllocatedStorageBytes += bytes
-				}
+		typed("persistentvolumes", func(v *corev1.PersistentVolume) {
+			bytes := v.Spec.Capacity.Storage().Value()
+			out.PersistentVolumes++
+			out.TotalStorageBytes += bytes
+			count(&out.AvailablePVs, v.Status.Phase == corev1.VolumeAvailable)
+			count(&out.ReleasedPVs, v.Status.Phase == corev1.VolumeReleased)
+			if v.Status.Phase == corev1.VolumeBound {
+				out.BoundPVs++
+				out.AllocatedStorageBytes += bytes
 			}
 		}),
-		typed("persistentvolumeclaims", func(l corev1.PersistentVolumeClaimList) {
-			out.PersistentVolumeClaims += int64(len(l.Items))
-			for i := range l.Items {
-				c := &l.Items[i]
-				count(&out.PendingPVCs, c.Status.Phase == corev1.ClaimPending)
-				if c.Status.Phase == corev1.ClaimBound {
-					out.BoundPVCs++
-					out.UsedStorageBytes += c.Spec.Resources.Requests.Storage().Value()
-				}
+		typed("persistentvolumeclaims", func(c *corev1.PersistentVolumeClaim) {
+			out.PersistentVolumeClaims++
+			count(&out.PendingPVCs, c.Status.Phase == corev1.ClaimPending)
+			if c.Status.Phase == corev1.ClaimBound {
+				out.BoundPVCs++
+				out.UsedStorageBytes += c.Spec.Resources.Requests.Storage().Value()
 			}
 		}),
 	}

@@ -5,17 +5,17 @@
 package overview
 
 import (
+	"context"
 	"net/http"
 	"slices"
-
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/client-go/kubernetes/scheme"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
 	"github.com/kubevision-io/kubevision/pkg/authorization"
+	"github.com/kubevision-io/kubevision/pkg/budget"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
+	"github.com/kubevision-io/kubevision/pkg/objects"
 	"github.com/kubevision-io/kubevision/pkg/registry/union"
 )
 
@@ -47,32 +47,53 @@ func get(r *routes.Request, caller *union.Caller) (routes.Result, error) {
 		_, _ = caller.Survey(r.Context(), "", []union.Kind{use.ofPods()})
 	}
 	use.report(&data.Resources)
+	data.RecentEvents = newest(data.RecentEvents)
 	return routes.Result{Data: data, Meta: meta}, nil
 }
 
 // counted is a kind of which only the number is asked for.
 func counted(resource string, n *int64) union.Kind {
-	return union.Kind{Resource: resource, Accept: union.MetadataOnly, Read: func(_ clusters.Resource, a union.Answer) error {
-		items, err := union.Items[struct{}](a)
+	return union.Kind{Resource: resource, Accept: union.MetadataOnly, Read: func(ctx context.Context, _ clusters.Resource, a union.Answer) error {
+		items, err := union.Items[struct{}](ctx, a)
 		*n = int64(len(items))
 		return err
 	}}
 }
 
-// typed is one of Kubernetes' own kinds, of which each list is looked at.
-func typed[L any, P interface {
-	*L
-	runtime.Object
-}](resource string, look func(L),
+// typed is one of Kubernetes' own kinds, of which each object is looked at and none is kept.
+func typed[T any, P interface {
+	*T
+	Unmarshal(data []byte) error
+}](resource string, look func(P),
 ) union.Kind {
-	return union.Kind{Resource: resource, Accept: union.Protobuf, Read: func(_ clusters.Resource, a union.Answer) error {
+	return union.Kind{Resource: resource, Accept: union.Protobuf, Read: func(ctx context.Context, _ clusters.Resource, a union.Answer) error {
 		for _, body := range a.Bodies {
-			list := P(new(L))
-			if _, _, err := scheme.Codecs.UniversalDeserializer().Decode(body, nil, list); err != nil {
-				return envelope.New(dashboardv1alpha1.CodeUnreachable, "the cluster's API server gave an answer that cannot be read").Because(err)
+			if err := each(body, budget.From(ctx), look); err != nil {
+				return err
 			}
-			look(*list)
 		}
 		return nil
 	}}
+}
+
+func each[T any, P interface {
+	*T
+	Unmarshal(data []byte) error
+}](body []byte, account *budget.Account, look func(P),
+) error {
+	list, ok := objects.Protobuf(body)
+	if !ok {
+		return objects.Each(body, account, func(o *T) error {
+			look(o)
+			return nil
+		})
+	}
+	return objects.EachProtobuf(list, account, func(item []byte) error {
+		o := P(new(T))
+		if err := o.Unmarshal(item); err != nil {
+			return envelope.New(dashboardv1alpha1.CodeUnreachable, "the cluster's API server gave an answer that cannot be read").Because(err)
+		}
+		look(o)
+		return nil
+	})
 }

@@ -4,6 +4,8 @@
 package overview
 
 import (
+	"context"
+
 	corev1 "k8s.io/api/core/v1"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
@@ -82,10 +84,10 @@ type usage struct {
 
 // ofNodes is the usage of the nodes.
 func (u *usage) ofNodes() union.Kind {
-	return union.Kind{Resource: "nodes.metrics.k8s.io", Read: func(_ clusters.Resource, a union.Answer) error {
+	return union.Kind{Resource: "nodes.metrics.k8s.io", Read: func(ctx context.Context, _ clusters.Resource, a union.Answer) error {
 		items, err := union.Items[struct {
 			Usage corev1.ResourceList `json:"usage"`
-		}](a)
+		}](ctx, a)
 		for i := range items {
 			u.amount = u.plus(amountOf(items[i].Usage))
 		}
@@ -96,8 +98,8 @@ func (u *usage) ofNodes() union.Kind {
 
 // ofPods is the usage of the Pods, for callers who may not see that of the nodes.
 func (u *usage) ofPods() union.Kind {
-	return union.Kind{Resource: podmetrics.Resource, Read: func(_ clusters.Resource, a union.Answer) error {
-		items, err := union.Items[podmetrics.Measured](a)
+	return union.Kind{Resource: podmetrics.Resource, Read: func(ctx context.Context, _ clusters.Resource, a union.Answer) error {
+		items, err := union.Items[podmetrics.Measured](ctx, a)
 		for i := range items {
 			for _, c := range items[i].Containers {
 				u.amount = u.plus(amountOf(c.Usage))

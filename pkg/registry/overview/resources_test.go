@@ -46,7 +46,7 @@ func TestWhatAPodAsksFor(t *testing.T) {
 func TestWhatHasEndedAsksForNothing(t *testing.T) {
 	var out dashboardv1alpha1.Overview
 	for _, phase := range []corev1.PodPhase{corev1.PodRunning, corev1.PodPending, corev1.PodSucceeded, corev1.PodFailed, corev1.PodUnknown, ""} {
-		countPods([]corev1.Pod{{Spec: corev1.PodSpec{Containers: []corev1.Container{{Resources: needs("1")}}}, Status: corev1.PodStatus{Phase: phase}}}, &out)
+		countPod(&corev1.Pod{Spec: corev1.PodSpec{Containers: []corev1.Container{{Resources: needs("1")}}}, Status: corev1.PodStatus{Phase: phase}}, &out)
 	}
 	want := dashboardv1alpha1.PodPhases{Running: 1, Pending: 1, Succeeded: 1, Failed: 1, Unknown: 2}
 	if out.Pods != 6 || out.RunningPods != 1 || out.PodStatusDistribution != want || out.Resources.CPU.Requests != 4000 {

@@ -15,37 +15,27 @@ import (
 // workloads are the kinds that run Pods.
 func workloads(out *dashboardv1alpha1.Overview) []union.Kind {
 	return []union.Kind{
-		typed("pods", func(l corev1.PodList) { countPods(l.Items, out) }),
-		typed("deployments.v1.apps", func(l appsv1.DeploymentList) {
-			out.Deployments += int64(len(l.Items))
-			for i := range l.Items {
-				count(&out.ReadyDeployments, l.Items[i].Status.ReadyReplicas >= wantedReplicas(l.Items[i].Spec.Replicas))
-			}
+		typed("pods", func(pod *corev1.Pod) { countPod(pod, out) }),
+		typed("deployments.v1.apps", func(d *appsv1.Deployment) {
+			out.Deployments++
+			count(&out.ReadyDeployments, d.Status.ReadyReplicas >= wantedReplicas(d.Spec.Replicas))
 		}),
-		typed("statefulsets.v1.apps", func(l appsv1.StatefulSetList) {
-			out.StatefulSets += int64(len(l.Items))
-			for i := range l.Items {
-				count(&out.ReadyStatefulSets, l.Items[i].Status.ReadyReplicas >= wantedReplicas(l.Items[i].Spec.Replicas))
-			}
+		typed("statefulsets.v1.apps", func(s *appsv1.StatefulSet) {
+			out.StatefulSets++
+			count(&out.ReadyStatefulSets, s.Status.ReadyReplicas >= wantedReplicas(s.Spec.Replicas))
 		}),
-		typed("daemonsets.v1.apps", func(l appsv1.DaemonSetList) {
-			out.DaemonSets += int64(len(l.Items))
-			for i := range l.Items {
-				count(&out.ReadyDaemonSets, l.Items[i].Status.NumberReady >= l.Items[i].Status.DesiredNumberScheduled)
-			}
+		typed("daemonsets.v1.apps", func(d *appsv1.DaemonSet) {
+			out.DaemonSets++
+			count(&out.ReadyDaemonSets, d.Status.NumberReady >= d.Status.DesiredNumberScheduled)
 		}),
-		typed("jobs.v1.batch", func(l batchv1.JobList) {
-			out.Jobs += int64(len(l.Items))
-			for i := range l.Items {
-				count(&out.SucceededJobs, jobIs(&l.Items[i], batchv1.JobComplete))
-				count(&out.FailedJobs, jobIs(&l.Items[i], batchv1.JobFailed))
-			}
+		typed("jobs.v1.batch", func(j *batchv1.Job) {
+			out.Jobs++
+			count(&out.SucceededJobs, jobIs(j, batchv1.JobComplete))
+			count(&out.FailedJobs, jobIs(j, batchv1.JobFailed))
 		}),
-		typed("cronjobs.v1.batch", func(l batchv1.CronJobList) {
-			out.CronJobs += int64(len(l.Items))
-			for i := range l.Items {
-				count(&out.ActiveCronJobs, l.Items[i].Spec.Suspend == nil || !*l.Items[i].Spec.Suspend)
-			}
+		typed("cronjobs.v1.batch", func(c *batchv1.CronJob) {
+			out.CronJobs++
+			count(&out.ActiveCronJobs, c.Spec.Suspend == nil || !*c.Spec.Suspend)
 		}),
 	}
 }
@@ -72,28 +62,26 @@ func jobIs(j *batchv1.Job, condition batchv1.JobConditionType) bool {
 	return false
 }
 
-func countPods(pods []corev1.Pod, out *dashboardv1alpha1.Overview) {
+// countPod counts a Pod by its phase. What it wants counts unless it has ended.
+func countPod(pod *corev1.Pod, out *dashboardv1alpha1.Overview) {
 	phases := &out.PodStatusDistribution
-	out.Pods += int64(len(pods))
-	for i := range pods {
-		pod := &pods[i]
-		switch pod.Status.Phase {
-		case corev1.PodRunning:
-			phases.Running++
-		case corev1.PodPending:
-			phases.Pending++
-		case corev1.PodSucceeded:
-			phases.Succeeded++
-			continue
-		case corev1.PodFailed:
-			phases.Failed++
-			continue
-		case corev1.PodUnknown:
-			phases.Unknown++
-		default:
-			phases.Unknown++
-		}
-		addWanted(&pod.Spec, &out.Resources)
+	out.Pods++
+	switch pod.Status.Phase {
+	case corev1.PodRunning:
+		phases.Running++
+		out.RunningPods++
+	case corev1.PodPending:
+		phases.Pending++
+	case corev1.PodSucceeded:
+		phases.Succeeded++
+		return
+	case corev1.PodFailed:
+		phases.Failed++
+		return
+	case corev1.PodUnknown:
+		phases.Unknown++
+	default:
+		phases.Unknown++
 	}
-	out.RunningPods = phases.Running
+	addWanted(&pod.Spec, &out.Resources)
 }

@@ -130,7 +130,7 @@ func read(ctx context.Context, caller *union.Caller, t target.Target) (map[[2]st
 	if len(answer.Bodies) == 0 {
 		return nil, fmt.Errorf("the caller may not list %s", Resource)
 	}
-	items, err := union.Items[Measured](answer)
+	items, err := union.Items[Measured](ctx, answer)
 	if err != nil {
 		return nil, err
 	}

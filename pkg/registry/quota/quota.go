@@ -52,7 +52,7 @@ func get(r *routes.Request, caller *union.Caller) (routes.Result, error) {
 	if err != nil {
 		return routes.Result{}, err
 	}
-	items, err := union.Items[resourceQuota](answer)
+	items, err := union.Items[resourceQuota](r.Context(), answer)
 	if err != nil {
 		return routes.Result{}, err
 	}

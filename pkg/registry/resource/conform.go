@@ -14,7 +14,6 @@ import (
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
-	"github.com/kubevision-io/kubevision/pkg/budget"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 	"github.com/kubevision-io/kubevision/pkg/manifest"
 	"github.com/kubevision-io/kubevision/pkg/registry/target"
@@ -40,9 +39,6 @@ func (m manifestObject) metadata() manifestObject {
 	return metadata
 }
 
-// parsedBytes is how many bytes of memory a byte of YAML takes while it is parsed.
-const parsedBytes = 48
-
 // readManifest reads the body, and the target that both the URL and the body are about.
 func readManifest(r *routes.Request, caller *clusters.Caller, verb string) (target.Target, manifestObject, error) {
 	body, err := r.ReadBody()
@@ -53,12 +49,7 @@ func readManifest(r *routes.Request, caller *clusters.Caller, verb string) (targ
 	if err != nil {
 		return target.Target{}, nil, err
 	}
-	account, size := budget.From(r.Context()), int64(len(body))*parsedBytes
-	if err := account.Take(size); err != nil {
-		return target.Target{}, nil, envelope.TooMuch(err)
-	}
-	defer account.Give(size)
-	parsed, err := manifest.Parse(r.Header.Get("Content-Type"), body)
+	parsed, err := parse(r, body)
 	if err != nil {
 		return target.Target{}, nil, err
 	}
@@ -70,6 +61,18 @@ func readManifest(r *routes.Request, caller *clusters.Caller, verb string) (targ
 		return target.Target{}, nil, err
 	}
 	return t, object, nil
+}
+
+func parse(r *routes.Request, body []byte) (map[string]any, error) {
+	if len(body) > manifest.MaxBytes {
+		return manifest.Parse(r.Header.Get("Content-Type"), body) // which says so
+	}
+	release, err := r.Hold(len(body))
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	return manifest.Parse(r.Header.Get("Content-Type"), body)
 }
 
 // resource is the kind of the manifest. Where the URL leaves the version open, or the group, the manifest says which it is.

@@ -78,6 +78,11 @@ func prepareChange(r *routes.Request, caller *clusters.Caller, kind types.PatchT
 	if err != nil {
 		return nil, err
 	}
+	release, err := r.Hold(len(body))
+	if err != nil {
+		return nil, err
+	}
+	defer release()
 	w := &write{Target: t, call: t.Call(http.MethodPatch), verbs: []string{"patch"}}
 	if kind == types.JSONPatchType {
 		w.call.Body, w.confidential, err = checkOperations(body, objects.IsSecret(t.Resource))

@@ -52,8 +52,8 @@ func search(ctx context.Context, caller *union.Caller, w wanted, cluster string)
 	found := make([][]match, len(w.kinds))
 	kinds := make([]union.Kind, 0, len(w.kinds))
 	for i, name := range w.kinds {
-		kinds = append(kinds, union.Kind{Resource: name, Accept: union.MetadataOnly, Read: func(r clusters.Resource, a union.Answer) error {
-			all, err := union.Items[object](a)
+		kinds = append(kinds, union.Kind{Resource: name, Accept: union.MetadataOnly, Read: func(ctx context.Context, r clusters.Resource, a union.Answer) error {
+			all, err := union.Items[object](ctx, a)
 			found[i] = matching(all, r, cluster, w.text)
 			return err
 		}})
@@ -120,8 +120,8 @@ type reach struct {
 // review finds the clusters to search: those that are named, all of which the caller must be allowed to use, or all that they may use.
 func (e *Endpoints) review(r *routes.Request, u user.Info) (*reach, error) {
 	ctx, reviewer := r.Context(), e.access.Reviewer
-	names := split(r.Query(queryClusters))
-	if len(names) > maxClusters {
+	names, fits := split(r.Query(queryClusters), maxClusters)
+	if !fits {
 		return nil, envelope.Invalid(queryClusters, "name at most %d clusters", maxClusters)
 	}
 	for _, name := range names {

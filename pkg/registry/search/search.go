@@ -133,8 +133,8 @@ func readKinds(r *routes.Request) (kinds []string, named bool, err error) {
 	if value == "" {
 		return defaultKinds(), false, nil
 	}
-	kinds = split(value)
-	if len(kinds) > maxKinds {
+	kinds, fits := split(value, maxKinds)
+	if !fits {
 		return nil, false, envelope.Invalid(field, "%s names at most %d kinds", field, maxKinds)
 	}
 	for _, kind := range kinds {
@@ -145,13 +145,17 @@ func readKinds(r *routes.Request) (kinds []string, named bool, err error) {
 	return kinds, true, nil
 }
 
-// split takes a list apart, and leaves out what is empty or there already.
-func split(list string) []string {
+// split returns the distinct names of a list, and false where there are more than so many.
+func split(list string, most int) ([]string, bool) {
 	var out []string
 	for name := range strings.SplitSeq(list, ",") {
-		if name = strings.TrimSpace(name); name != "" && !slices.Contains(out, name) {
-			out = append(out, name)
+		if name = strings.TrimSpace(name); name == "" || slices.Contains(out, name) {
+			continue
 		}
+		if len(out) == most {
+			return nil, false
+		}
+		out = append(out, name)
 	}
-	return out
+	return out, true
 }

@@ -83,7 +83,7 @@ func list(r *routes.Request, caller *union.Caller, prepare func() error) (routes
 	if err := authorization.Outcome(ctx, caller.Caller, t.Attributes("list"), err); err != nil {
 		return routes.Result{}, err
 	}
-	items, err := union.Items[definition](union.Answer{Bodies: [][]byte{answer.Body}})
+	items, err := union.Items[definition](ctx, union.Answer{Bodies: [][]byte{answer.Body}})
 	if err != nil {
 		return routes.Result{}, err
 	}

@@ -6,6 +6,7 @@ package topology
 
 import (
 	"cmp"
+	"context"
 	"net/http"
 	"slices"
 
@@ -47,8 +48,8 @@ func get(r *routes.Request, caller *union.Caller) (routes.Result, error) {
 	found := make([][]object, len(names))
 	kinds := make([]union.Kind, 0, len(names))
 	for i, name := range names {
-		kinds = append(kinds, union.Kind{Resource: name, Read: func(kind clusters.Resource, a union.Answer) error {
-			items, err := union.Items[object](a)
+		kinds = append(kinds, union.Kind{Resource: name, Read: func(ctx context.Context, kind clusters.Resource, a union.Answer) error {
+			items, err := union.Items[object](ctx, a)
 			for j := range items {
 				items[j].plural = kind.GroupVersionResource.Resource
 			}

@@ -5,7 +5,6 @@ package union
 
 import (
 	"context"
-	"encoding/json"
 	"maps"
 	"net/url"
 
@@ -14,6 +13,7 @@ import (
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
 	"github.com/kubevision-io/kubevision/pkg/authorization"
+	"github.com/kubevision-io/kubevision/pkg/budget"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 	"github.com/kubevision-io/kubevision/pkg/fanout"
 	"github.com/kubevision-io/kubevision/pkg/objects"
@@ -51,17 +51,19 @@ func (a Answer) Objects(r clusters.Resource) (objects.List, error) {
 	return all, nil
 }
 
-// Items reads of the objects of all bodies what a type has fields for.
-func Items[T any](a Answer) ([]T, error) {
+// Items reads of the objects of all bodies what a small type has fields for.
+func Items[T any](ctx context.Context, a Answer) ([]T, error) {
 	var all []T
 	for _, body := range a.Bodies {
-		var list struct {
-			Items []T `json:"items"`
+		items, err := objects.Items[T](body, budget.From(ctx))
+		if err != nil {
+			return nil, err
 		}
-		if err := json.Unmarshal(body, &list); err != nil {
-			return nil, envelope.New(dashboardv1alpha1.CodeUnreachable, "the cluster's API server gave an answer that cannot be read").Because(err)
+		if all == nil {
+			all = items
+		} else {
+			all = append(all, items...)
 		}
-		all = append(all, list.Items...)
 	}
 	return all, nil
 }

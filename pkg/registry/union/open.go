@@ -10,6 +10,7 @@ import (
 	"net/url"
 
 	"github.com/kubevision-io/kubevision/pkg/authorization"
+	"github.com/kubevision-io/kubevision/pkg/budget"
 	"github.com/kubevision-io/kubevision/pkg/objects"
 	"github.com/kubevision-io/kubevision/pkg/registry/target"
 )
@@ -18,8 +19,9 @@ import (
 type Listing struct {
 	Answer
 
-	target target.Target
-	stream io.ReadCloser
+	target  target.Target
+	account *budget.Account
+	stream  io.ReadCloser
 }
 
 // Open is List for objects that are looked at one by one.
@@ -28,22 +30,22 @@ func (c *Caller) Open(ctx context.Context, t target.Target, query url.Values) (*
 	call.Query = query
 	stream, err := c.Stream(ctx, call)
 	if err == nil {
-		return &Listing{target: t, stream: stream}, nil
+		return &Listing{target: t, account: budget.From(ctx), stream: stream}, nil
 	}
 	answer, err := c.instead(ctx, call, err)
 	if err != nil {
 		return nil, authorization.Outcome(ctx, c.Caller, t.Attributes("list"), err)
 	}
-	return &Listing{Answer: answer, target: t}, nil
+	return &Listing{Answer: answer, target: t, account: budget.From(ctx)}, nil
 }
 
 // Each visits the objects, of one namespace after the other where the answer is partial. The page is that of the only list there is otherwise.
 func (l *Listing) Each(visit func(objects.Object) error) (objects.Page, error) {
 	if l.stream != nil {
-		return objects.ReadList(l.stream, l.target.Resource, visit)
+		return objects.ReadList(l.stream, l.target.Resource, l.account, visit)
 	}
 	for _, body := range l.Bodies {
-		if _, err := objects.ReadList(bytes.NewReader(body), l.target.Resource, visit); err != nil {
+		if _, err := objects.ReadList(bytes.NewReader(body), l.target.Resource, l.account, visit); err != nil {
 			return objects.Page{}, err
 		}
 	}

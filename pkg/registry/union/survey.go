@@ -34,7 +34,7 @@ type Kind struct {
 	// Accept is the media type of its lists.
 	Accept string
 	// Read is called with the lists, at the same time as those of other kinds, and not where there are none.
-	Read func(r clusters.Resource, a Answer) error
+	Read func(ctx context.Context, r clusters.Resource, a Answer) error
 }
 
 // Survey lists several kinds at once, of one namespace or of all. What the cluster does not serve, and what the caller may not list, is left out.
@@ -98,7 +98,10 @@ func (c *Caller) look(ctx context.Context, s *survey, namespace string, kind Kin
 		return envelope.FromAPIError(err)
 	}
 	defer release()
-	return kind.Read(resource, answer)
+	if err := kind.Read(ctx, resource, answer); err != nil {
+		return envelope.FromAPIError(err)
+	}
+	return nil
 }
 
 // decodedBytes is how many bytes of memory a byte of a list takes while it is decoded, beside the list.

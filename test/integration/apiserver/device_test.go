@@ -101,3 +101,24 @@ func TestADeviceIsForgotten(t *testing.T) {
 	kept := c.Call(t, refresh(t, a.RefreshToken)) // the session that changed the password goes on, and its device
 	c.Call(t, withDevice(t, a.User, anotherPassword, deviceOf(t, kept))).Want(t, wire.OK)
 }
+
+// TestRenewalsMakeNoDevices: a session is one device, however often it is renewed without a token of one. Otherwise, whoever
+// has its refresh token could guess at the password without end.
+func TestRenewalsMakeNoDevices(t *testing.T) {
+	c, a := direct(t), newActor(t, "")
+	forgiveAfterwards(t)
+	guesses := 0
+	for range 4 {
+		e := c.Call(t, refresh(t, a.RefreshToken))
+		a.Login = renewed(t, e)
+		device := deviceOf(t, e)
+		for range freeFailures {
+			if c.Call(t, withDevice(t, a.User, "wrong", device)).Code == wire.Unauthenticated {
+				guesses++
+			}
+		}
+	}
+	if guesses > freeFailures {
+		t.Errorf("%d guesses at the password were looked at, want %d at most", guesses, freeFailures)
+	}
+}

@@ -1,0 +1,46 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package filters
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+)
+
+// TestOversizedRequests are refused before anything reads their URL or headers, below the API's prefixes and elsewhere.
+func TestOversizedRequests(t *testing.T) {
+	for name, tc := range map[string]struct {
+		target, header string
+		field          string
+		status         int
+	}{
+		"a path":           {"/api/v1/" + strings.Repeat("a/", MaxURLBytes/2) + "a", "", "url", http.StatusRequestURITooLong},
+		"a query":          {"/api/v1/x?q=" + strings.Repeat("a,", MaxURLBytes/2), "", "url", http.StatusRequestURITooLong},
+		"an escaped path":  {"/api/v1/" + strings.Repeat("%20", MaxURLBytes), "", "url", http.StatusRequestURITooLong},
+		"a header":         {"/api/v1/x", strings.Repeat(",", MaxHeaderBytes), "header", http.StatusRequestHeaderFieldsTooLarge},
+		"an allowed query": {"/api/v1/x?q=" + strings.Repeat("a", MaxURLBytes-100), strings.Repeat(",", MaxHeaderBytes-100), "", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := request(http.MethodGet, tc.target)
+			r.Header.Set("X-Forwarded-For", tc.header)
+			called := false
+			got := send(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				called = true
+				w.WriteHeader(http.StatusNotFound)
+			}), r)
+			if tc.field != "" && (got.Code != 40002 || got.Meta.Field != tc.field || called) || tc.field == "" && !called {
+				t.Errorf("code %d at %q, called %t", got.Code, got.Meta.Field, called)
+			}
+			elsewhere := request(http.MethodGet, strings.Replace(tc.target, "/api/v1/", "/other/", 1))
+			elsewhere.Header = r.Header
+			recorder := httptest.NewRecorder()
+			WithEnvelope(http.NotFoundHandler(), notShared).ServeHTTP(recorder, elsewhere)
+			if want := max(tc.status, http.StatusNotFound); recorder.Code != want {
+				t.Errorf("elsewhere: HTTP status %d, want %d", recorder.Code, want)
+			}
+		})
+	}
+}

@@ -1,0 +1,113 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package objects
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"unsafe"
+
+	"github.com/kubevision-io/kubevision/pkg/budget"
+)
+
+const (
+	// ElementBytes is how many bytes of memory an element of one of Kubernetes' own types may take: a Pod or a Container
+	// without any field set.
+	ElementBytes = 1 << 10
+	// growth is how many times the memory of its elements a list takes while it grows.
+	growth = 3
+)
+
+// Items reads of the objects of a list what a small type has fields for. The account holds the list.
+func Items[T any](body []byte, account *budget.Account) ([]T, error) {
+	var out []T
+	err := eachItem(body, func(decoder *json.Decoder) error {
+		if err := account.Take(growth * int64(unsafe.Sizeof(*new(T)))); err != nil {
+			return fmt.Errorf("reading a list: %w", err)
+		}
+		var item T
+		if err := decoder.Decode(&item); err != nil {
+			return unreadable(err)
+		}
+		out = append(out, item)
+		return nil
+	})
+	return out, err
+}
+
+// Each reads the objects of a list one by one into a type of any size. The account holds the one that is read: two bytes of
+// it may be a large element.
+func Each[T any](body []byte, account *budget.Account, visit func(*T) error) error {
+	return eachItem(body, func(decoder *json.Decoder) error {
+		var raw json.RawMessage
+		if err := decoder.Decode(&raw); err != nil {
+			return unreadable(err)
+		}
+		size := elements(raw) * ElementBytes
+		if err := account.Take(size); err != nil {
+			return fmt.Errorf("reading an object of a list: %w", err)
+		}
+		defer account.Give(size)
+		var item T
+		if err := json.Unmarshal(raw, &item); err != nil {
+			return unreadable(err)
+		}
+		return visit(&item)
+	})
+}
+
+// Kept takes from the account what an object takes that is kept of a list.
+func Kept[T any](account *budget.Account) error {
+	if err := account.Take(growth * int64(unsafe.Sizeof(*new(T)))); err != nil {
+		return fmt.Errorf("keeping an object of a list: %w", err)
+	}
+	return nil
+}
+
+// elements returns how many elements an object has at most. A null is one, too.
+func elements(raw []byte) int64 {
+	return int64(bytes.Count(raw, []byte("{")) + bytes.Count(raw, []byte(",")) + 1)
+}
+
+// eachItem calls read at the beginning of each item of a list.
+func eachItem(body []byte, read func(*json.Decoder) error) error {
+	l := list{decoder: json.NewDecoder(bytes.NewReader(body))}
+	if err := l.expect(json.Delim('{')); err != nil {
+		return err
+	}
+	for l.decoder.More() {
+		field, err := l.decoder.Token()
+		if err != nil {
+			return unreadable(err)
+		}
+		if field == "items" {
+			err = l.eachOf(read)
+		} else if err = l.decoder.Decode(new(json.RawMessage)); err != nil {
+			err = unreadable(err)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return l.expect(json.Delim('}'))
+}
+
+func (l *list) eachOf(read func(*json.Decoder) error) error {
+	switch begin, err := l.decoder.Token(); {
+	case err != nil:
+		return unreadable(err)
+	case begin == nil: // null is an empty list
+		return nil
+	case begin != json.Delim('['):
+		return unreadable(errors.New("the items are no list"))
+	}
+	for l.decoder.More() {
+		if err := read(l.decoder); err != nil {
+			return err
+		}
+	}
+	return l.expect(json.Delim(']'))
+}

@@ -1,0 +1,113 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package objects
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/kubevision-io/kubevision/pkg/budget"
+)
+
+func accountOf(bytes int64) *budget.Account { return budget.New(2*bytes).Account("holder", bytes) }
+
+func pods(t *testing.T, count int) []byte {
+	t.Helper()
+	var list corev1.PodList
+	for i := range count {
+		list.Items = append(list.Items, corev1.Pod{
+			ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprint(i), Labels: map[string]string{"app": "web"}},
+			Spec:       corev1.PodSpec{Containers: make([]corev1.Container, 3)},
+		})
+	}
+	raw, err := list.Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	body, err := (&runtime.Unknown{Raw: raw}).Marshal()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return append([]byte(protobufPrefix), body...)
+}
+
+// TestEachProtobuf reads what Kubernetes has encoded.
+func TestEachProtobuf(t *testing.T) {
+	const count = 1000
+	list, ok := Protobuf(pods(t, count))
+	if !ok {
+		t.Fatal("it is not taken for protobuf")
+	}
+	account := accountOf(4 << 20)
+	read := 0
+	err := EachProtobuf(list, account, func(item []byte) error {
+		var pod corev1.Pod
+		if err := pod.Unmarshal(item); err != nil || pod.Name != fmt.Sprint(read) || len(pod.Spec.Containers) != 3 {
+			t.Errorf("pod %q: %v", pod.Name, err)
+		}
+		read++
+		return nil
+	})
+	if err != nil || read != count {
+		t.Errorf("%d of %d were read: %v", read, count, err)
+	}
+	if _, ok := Protobuf([]byte(`{"items":[]}`)); ok {
+		t.Error("JSON is taken for protobuf")
+	}
+	if err := EachProtobuf(list[:len(list)-1], account, func([]byte) error { return nil }); err == nil {
+		t.Error("half a list is read")
+	}
+}
+
+// TestElementsAreCharged: a few bytes of an answer may be a large element, wherever it is.
+func TestElementsAreCharged(t *testing.T) {
+	const bytes = 256 << 10
+	nothing := func(*corev1.Pod) error { return nil }
+	flat := `{"items":[{}` + strings.Repeat(",{}", bytes/3) + `]}`
+	nested := `{"items":[{"spec":{"containers":[{}` + strings.Repeat(",{}", bytes/3) + `]}}]}`
+	if err := Each([]byte(flat), accountOf(1<<20), nothing); err != nil {
+		t.Errorf("small objects that are not kept: %v", err)
+	}
+	nulls := `{"items":[{"spec":{"containers":[null` + strings.Repeat(",null", bytes/5) + `]}}]}`
+	for name, list := range map[string]string{"objects": nested, "nulls": nulls} {
+		if err := Each([]byte(list), accountOf(16<<20), nothing); !errors.Is(err, budget.ErrExceeded) {
+			t.Errorf("a large object of %s: %v", name, err)
+		}
+	}
+	if _, err := Items[struct{ Spec [64]int64 }]([]byte(flat), accountOf(16<<20)); !errors.Is(err, budget.ErrExceeded) {
+		t.Errorf("many objects that are kept: %v", err)
+	}
+	account := accountOf(16 << 20)
+	if err := Each([]byte(flat), account, func(*corev1.Pod) error { return Kept[corev1.Pod](account) }); !errors.Is(err, budget.ErrExceeded) {
+		t.Errorf("many Pods that are kept: %v", err)
+	}
+	containers := []byte(strings.Repeat("\x12\x00", bytes/2)) // field 2 of the spec, which is field 2 of the Pod
+	pod := corev1.Pod{}
+	item := append([]byte{0x12}, append(varint(len(containers)), containers...)...)
+	if err := pod.Unmarshal(item); err != nil || len(pod.Spec.Containers) != bytes/2 {
+		t.Fatalf("%d containers: %v", len(pod.Spec.Containers), err)
+	}
+	list := append([]byte{0x12}, append(varint(len(item)), item...)...)
+	if err := EachProtobuf(list, accountOf(16<<20), func([]byte) error { return nil }); !errors.Is(err, budget.ErrExceeded) {
+		t.Errorf("a large object in protobuf: %v", err)
+	}
+	large := `{"items":[{"metadata":{"name":"` + strings.Repeat("x", 4<<20) + `"}}]}`
+	_, err := ReadList(strings.NewReader(large), kind("", "v1", "pods", "Pod"), accountOf(8<<20), func(Object) error { return nil })
+	if !errors.Is(err, budget.ErrExceeded) {
+		t.Errorf("a large object of a list that is passed on: %v", err)
+	}
+}
+
+func varint(n int) (out []byte) {
+	for ; n >= 0x80; n >>= 7 {
+		out = append(out, byte(n)|0x80) //nolint:gosec // the low seven bits
+	}
+	return append(out, byte(n)) //nolint:gosec // less than 128
+}

@@ -1,0 +1,76 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package objects
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+
+	"google.golang.org/protobuf/encoding/protowire"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/kubevision-io/kubevision/pkg/budget"
+	"github.com/kubevision-io/kubevision/pkg/protobuf"
+)
+
+const (
+	// protobufPrefix begins what Kubernetes encodes as protobuf.
+	protobufPrefix = "k8s\x00"
+	// itemsField is the number of the field of each of Kubernetes' own lists that holds its objects.
+	itemsField = 2
+	// smallItem is the size up to which the elements of an object are not counted, and messageDepth how deep they are.
+	smallItem, messageDepth = 4 << 10, 8
+	// shortest is the length of the shortest element in bytes: a tag and a length of zero.
+	shortest = 2
+)
+
+// Protobuf returns the list in a body that Kubernetes has encoded as protobuf, and whether it is one.
+func Protobuf(body []byte) ([]byte, bool) {
+	raw, ok := bytes.CutPrefix(body, []byte(protobufPrefix))
+	unknown := &runtime.Unknown{}
+	if !ok || unknown.Unmarshal(raw) != nil {
+		return nil, false
+	}
+	return unknown.Raw, true
+}
+
+// EachProtobuf is Each for a list that is encoded as protobuf.
+func EachProtobuf(list []byte, account *budget.Account, visit func(item []byte) error) error {
+	for len(list) > 0 {
+		number, kind, n := protowire.ConsumeTag(list)
+		if n < 0 {
+			return unreadable(protowire.ParseError(n))
+		}
+		list = list[n:]
+		value := list
+		if n = protowire.ConsumeFieldValue(number, kind, list); n < 0 {
+			return unreadable(protowire.ParseError(n))
+		}
+		list = list[n:]
+		if number != itemsField {
+			continue
+		}
+		item, m := protowire.ConsumeBytes(value[:n])
+		if kind != protowire.BytesType || m < 0 {
+			return unreadable(errors.New("an object of a list is no message"))
+		}
+		if err := visitCharged(item, account, visit); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func visitCharged(item []byte, account *budget.Account, visit func(item []byte) error) error {
+	count := int64(len(item))/shortest + 1
+	if len(item) > smallItem {
+		count = 1 + protobuf.Elements(item, messageDepth)
+	}
+	if err := account.Take(count * ElementBytes); err != nil {
+		return fmt.Errorf("reading an object of a list: %w", err)
+	}
+	defer account.Give(count * ElementBytes)
+	return visit(item)
+}

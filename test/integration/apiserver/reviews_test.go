@@ -1,0 +1,57 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package apiserver_test
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/kubevision-io/kubevision/test/conformance/wire"
+)
+
+// reviews is how many tokens the host was asked about.
+func reviews(t *testing.T) int {
+	t.Helper()
+	total := 0
+	text := string(configured(t, env.Cluster.Config()).Send(t, wire.Request{Path: "/metrics"}).Body)
+	for line := range strings.Lines(text) {
+		if !strings.HasPrefix(line, "apiserver_request_total{") || !strings.Contains(line, `resource="tokenreviews"`) {
+			continue
+		}
+		var n float64
+		if _, err := fmt.Sscan(line[strings.LastIndex(line, " ")+1:], &n); err != nil {
+			t.Fatalf("%q: %v", line, err)
+		}
+		total += int(n)
+	}
+	return total
+}
+
+// TestInventedTokensElsewhere: outside of the API's prefixes, too, invented tokens cause a bounded number of calls of the
+// host, and hold up nobody elsewhere.
+func TestInventedTokensElsewhere(t *testing.T) {
+	const tokens, most = 400, 150
+	c := at(t, replicaWith(t, behindProxy).Endpoint())
+	before := reviews(t)
+	for n := range tokens {
+		path := []string{"/livez", "/metrics", "/openapi/v2", "/nothing"}[n%4]
+		response := c.Send(t, from(fmt.Sprintf("2001:db8:bad:2::%x", n+1), wire.Request{Path: path, Bearer: fmt.Sprintf("made-up-%d", n)}))
+		if response.Status != http.StatusUnauthorized {
+			t.Errorf("%s: HTTP status %d", path, response.Status)
+		}
+	}
+	if n := reviews(t) - before; n > most {
+		t.Errorf("the host was asked about %d of %d invented tokens", n, tokens)
+	}
+	if response := c.Send(t, from("2001:db8:bad:2::1", wire.Request{Path: "/livez"})); response.Status != http.StatusOK {
+		t.Errorf("a probe without a token: HTTP status %d", response.Status)
+	}
+	before = reviews(t)
+	c.Send(t, from("198.51.100.9", wire.Request{Path: "/metrics", Bearer: "made-up-by-another"}))
+	if reviews(t) == before {
+		t.Error("nobody was asked about a token from elsewhere")
+	}
+}

@@ -1,0 +1,104 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package limits
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/kubevision-io/kubevision/test/conformance/wire"
+)
+
+// distinct returns a list of distinct short names of about so many bytes.
+func distinct(bytes int) string {
+	const letters = "abcdefghijklmnopqrstuvwxyz0123456789"
+	var out strings.Builder
+	for i := 0; out.Len() < bytes; i++ {
+		n := i
+		for range 4 {
+			out.WriteByte(letters[n%len(letters)])
+			n /= len(letters)
+		}
+		out.WriteByte(',')
+	}
+	return out.String()
+}
+
+func method(verb string, request func(context.Context) (*http.Request, error)) func(context.Context) (*http.Request, error) {
+	return func(ctx context.Context) (*http.Request, error) {
+		r, err := request(ctx)
+		if err == nil {
+			r.Method = verb
+		}
+		return r, err
+	}
+}
+
+// TestLongURLs cost no more than other requests, whoever sends them.
+func TestLongURLs(t *testing.T) {
+	const long = 900 << 10
+	ns := set().Namespace(t, "urls")
+	path := "/clusters/" + host + "/namespaces/" + ns + "/resources/configmaps"
+	for name, tc := range map[string]struct{ path, bearer string }{
+		"clusters":       {path: "/search?q=a&clusters=" + distinct(long)},
+		"kinds":          {path: "/clusters/" + host + "/search?q=a&kinds=" + distinct(long)},
+		"label selector": {path: path + "?labelSelector=" + strings.Repeat("a,", long/2) + "a"},
+		"field selector": {path: path + "?fieldSelector=" + strings.Repeat("a=b,", long/4) + "a=b"},
+		"parameters":     {path: path + "?a" + strings.Repeat("&a", long/2)},
+		"segments":       {path: strings.Repeat("/a", long/2)},
+		"of strangers":   {path: strings.Repeat("/a", long/2), bearer: "made-up"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := replica(t)
+			bearer, other := token(t, r, "dev", ns), token(t, r, "dev", ns)
+			if tc.bearer != "" {
+				bearer = tc.bearer
+			}
+			flood(t, client(t), 48, get(r.Endpoint(), tc.path, bearer))
+			begun := time.Now()
+			answered(t, get(r.Endpoint(), path, other))
+			if took := time.Since(begun); took > 2*time.Second {
+				t.Errorf("a list after the flood took %s", took.Round(time.Millisecond))
+			}
+			survives(t, r, mostMiB/2)
+		})
+	}
+}
+
+// TestLongHeaders of strangers are not made into more than they are.
+func TestLongHeaders(t *testing.T) {
+	r := replica(t)
+	for name, value := range map[string]string{"X-Forwarded-For": strings.Repeat(",", 900<<10), "Authorization": "Bearer " + strings.Repeat(".", 900<<10)} {
+		flood(t, client(t), 48, func(ctx context.Context) (*http.Request, error) {
+			request, err := http.NewRequestWithContext(ctx, http.MethodPost, r.Endpoint()+wire.DirectPath+"/auth/login", strings.NewReader("{}"))
+			if err != nil {
+				return nil, fmt.Errorf("making a request: %w", err)
+			}
+			request.Header.Set(name, value)
+			return request, nil
+		})
+		survives(t, r, mostMiB/2)
+	}
+}
+
+// TestLargePatches of one user, made of as many parts as may be.
+func TestLargePatches(t *testing.T) {
+	ns := stored(t, "patches", 1, 16)
+	path := "/clusters/" + host + "/namespaces/" + ns + "/resources/configmaps/large-0"
+	for name, tc := range map[string]struct{ contentType, body string }{
+		"JSON patch":  {"application/json-patch+json", "[" + strings.Repeat("{},", bodyBytes/3-100) + "{}]"},
+		"merge patch": {"application/merge-patch+json", `{"a":[` + strings.Repeat("{},", bodyBytes/3-100) + "{}]}"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := replica(t)
+			bearer := token(t, r, "dev", ns)
+			flood(t, client(t), 48, method(http.MethodPatch, post(r.Endpoint(), path, tc.contentType, bearer, tc.body)))
+			survives(t, r, mostMiB)
+		})
+	}
+}

@@ -1,0 +1,92 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package members
+
+import (
+	"io"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/kubevision-io/kubevision/test/conformance/wire"
+)
+
+// TestMemoryOfTheServer: what a member sends is counted as what it becomes, also within one object.
+func TestMemoryOfTheServer(t *testing.T) {
+	const most = 640
+	for name, tc := range map[string]struct {
+		method     string
+		path, kind string
+		begin      string
+		piece      string
+		size       int
+		atOnce     int
+	}{
+		"a list with a large object": {"GET", "/namespaces/default/resources/pods", podsPath,
+			`{"kind":"PodList","apiVersion":"v1","metadata":{},"items":[{"metadata":{"name":"`, "x", 7 << 20, 60},
+		"an object": {"GET", "/namespaces/default/resources/pods/x", podsPath + "/x",
+			`{"kind":"Pod","apiVersion":"v1","metadata":{"name":"`, "x", 60 << 20, 8},
+		"an object of many fields": {"GET", "/namespaces/default/resources/pods/x", podsPath + "/x",
+			`{"kind":"Pod","apiVersion":"v1","metadata":{"name":"x"},"a":[{}`, ",{}", 30 << 20, 8},
+		"endless": {"GET", "/namespaces/default/resources/pods", podsPath,
+			`{"kind":"PodList","apiVersion":"v1","metadata":{},"items":[{"metadata":{"name":"x"}}`, `,{"metadata":{"name":"x"}}`, 512 << 20, 8},
+		"a list of nothings": {"GET", "/overview", "/api/v1/pods",
+			`{"kind":"PodList","apiVersion":"v1","metadata":{},"items":[{}`, ",{}", 1 << 20, 1},
+		"a token": {"POST", "/test", tokenPath,
+			`{"kind":"TokenRequest","apiVersion":"authentication.k8s.io/v1","status":{"token":"`, "x", 120 << 20, 4},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStandin(t)
+			p, c := onStandin(t, s)
+			s.answer(tc.kind, func(w http.ResponseWriter, r *http.Request) {
+				w.Header().Set("Content-Type", "application/json")
+				_, _ = io.WriteString(w, tc.begin)
+				piece := strings.Repeat(tc.piece, 64<<10/len(tc.piece))
+				for sent := 0; sent < tc.size; sent += len(piece) {
+					if _, err := io.WriteString(w, piece); err != nil {
+						return
+					}
+				}
+				if tc.atOnce == 1 {
+					_, _ = io.WriteString(w, "]}")
+					return
+				}
+				if f, ok := w.(http.Flusher); ok {
+					f.Flush()
+				}
+				select {
+				case <-r.Context().Done():
+				case <-time.After(5 * time.Second):
+				}
+			})
+			pid := env.KubeVision.APIServer().PID()
+			before := peak(t, pid)
+			var mu sync.Mutex
+			codes := map[int]int{}
+			var all sync.WaitGroup
+			for range tc.atOnce {
+				all.Go(func() {
+					response, err := p.client.Do(t.Context(), wire.Request{Method: tc.method, Path: wire.DirectPath + "/clusters/" + c.Name + tc.path, Bearer: p.token})
+					code := -1
+					if err == nil {
+						if e, err := response.Parse(); err == nil {
+							code = e.Code
+						}
+					}
+					mu.Lock()
+					codes[code]++
+					mu.Unlock()
+				})
+			}
+			all.Wait()
+			got := peak(t, pid)
+			t.Logf("%d MiB, %d before: codes %v", got, before, codes)
+			if got > most {
+				t.Errorf("the server held %d MiB, want at most %d", got, most)
+			}
+		})
+	}
+}
