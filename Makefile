@@ -11,6 +11,8 @@ PKG ?= ./...
 # authority of that address, by default the one of the installation's Secret; $KUBECONFIG is an administrator's of its cluster.
 URL ?=
 CA ?=
+# How long "make test-limits" keeps up each flood and each attack of a member; a minute for the record.
+FLOOD ?= 10s
 # How long "make fuzz" runs each fuzz target.
 FUZZTIME ?= 10s
 # The name of the image that "make image" builds.
@@ -89,8 +91,8 @@ test: ## Run all tests: unit, integration and conformance.
 test-limits: ## Load the programs to the limits of config/ and measure their memory.
 	@export CGO_ENABLED=0 && go build -o $(TEST_PROGRAMS)/plain/ ./cmd/... && $(CONTROL_PLANE) && \
 	export KUBEVISION_PROGRAMS=$(TEST_PROGRAMS)/plain $(TEST_ENV) && \
-	go test -vet=off -count 1 -timeout 30m $(TESTFLAGS) .$(LIMITS) && \
-	go test -vet=off -count 1 -timeout 30m -run TestMemory ./test/integration/members
+	go test -vet=off -count 1 -timeout 60m $(TESTFLAGS) .$(LIMITS) -flood=$(FLOOD) && \
+	go test -vet=off -count 1 -timeout 60m -run TestMemory $(TESTFLAGS) ./test/integration/members -flood=$(FLOOD)
 
 .PHONY: test-unit
 test-unit: ## Run the tests that need no control plane.

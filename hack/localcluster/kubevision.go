@@ -48,6 +48,10 @@ type KubeVisionOptions struct {
 	// APIServerArgs and ControllerManagerArgs are added to the programs' own.
 	APIServerArgs         []string
 	ControllerManagerArgs []string
+	// ConfineMemory runs the programs under the memory limits of their
+	// Deployments: with their GOMEMLIMIT, and ended by the kernel where they
+	// hold more than their container may. It works on Linux only.
+	ConfineMemory bool
 }
 
 // KubeVision is an installation whose programs run beside the cluster, each as
@@ -177,6 +181,9 @@ func (k *KubeVision) startControllerManager(ctx context.Context) error {
 	}, k.options.ControllerManagerArgs...)
 	ready := probePlain("http://" + address(healthPort) + "/readyz")
 	k.controllerManager = k.cluster.newProgram(controllerManagerProgram, k.binary(controllerManagerProgram), ready, args)
+	if err := k.confine(k.controllerManager, "controller-manager"); err != nil {
+		return err
+	}
 	if err := k.controllerManager.Start(ctx); err != nil {
 		return err
 	}

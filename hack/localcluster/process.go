@@ -21,6 +21,10 @@ type Program struct {
 	path    string
 	args    []string
 	logFile string
+	// env is added to the environment.
+	env []string
+	// memory is what the process may hold; nothing is unlimited.
+	memory MemoryLimit
 	// ready is asked again and again after a start until it gives no error.
 	ready func(context.Context) error
 	// startTimeout and stopTimeout bound the two waits.
@@ -130,6 +134,7 @@ func (p *Program) launch(ctx context.Context) (*run, error) {
 	// The context bounds the start only: the process must outlive it.
 	cmd := exec.CommandContext(context.WithoutCancel(ctx), p.path, p.args...) //nolint:gosec // the caller chooses the program on purpose
 	cmd.Stdout, cmd.Stderr = log, log
+	cmd.Env = append(os.Environ(), p.env...)
 	cmd.SysProcAttr = childAttributes()
 	started := &run{cmd: cmd, done: make(chan struct{})}
 	result := make(chan error)
@@ -147,6 +152,11 @@ func (p *Program) supervise(started *run, log *os.File, result chan<- error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
 	err := started.cmd.Start()
+	if err == nil && p.memory.Bytes > 0 {
+		if err = limitMemory(started.cmd.Process.Pid, p.memory.Bytes); err != nil {
+			err = errors.Join(err, started.cmd.Process.Kill(), started.cmd.Wait())
+		}
+	}
 	if err != nil {
 		result <- errors.Join(err, log.Close())
 		return

@@ -48,6 +48,9 @@ func (k *KubeVision) StartAPIServer(ctx context.Context, port int, extra ...stri
 		clustersOnLoopback,
 	}, slices.Concat(k.options.APIServerArgs, extra)...)
 	server := k.addReplica(port, ready, args)
+	if err := k.confine(server.Program, "apiserver"); err != nil {
+		return nil, err
+	}
 	if err := server.Start(ctx); err != nil {
 		return nil, err
 	}

@@ -54,7 +54,7 @@ func (l *Logins) ChangePassword(ctx context.Context, p *Principal, old, replacem
 // confirmPassword compares the password of somebody who is logged in; refused is the event of a wrong one. It counts by session: whoever keeps
 // the user from logging in must not keep them from this.
 func (l *Logins) confirmPassword(ctx context.Context, p *Principal, pass string, from Client, refused audit.Reason) error {
-	attempt, err := l.Throttle.BeginSession(ctx, p.Session)
+	attempt, err := l.Throttle.BeginSession(ctx, p.User, p.Session)
 	if err != nil {
 		return busy(err)
 	}

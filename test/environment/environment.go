@@ -75,7 +75,17 @@ const programsVariable = "KUBEVISION_PROGRAMS"
 // run: these tests need a control plane.
 //
 // It returns the exit code.
-func Main(m *testing.M, use func(*Environment)) (code int) {
+func Main(m *testing.M, use func(*Environment)) int {
+	return run(m, localcluster.KubeVisionOptions{}, use)
+}
+
+// MainConfined is Main with the programs under the memory limits of config/. With the race detector, which takes several
+// times the memory, they are not.
+func MainConfined(m *testing.M, use func(*Environment)) int {
+	return run(m, localcluster.KubeVisionOptions{ConfineMemory: !RaceEnabled}, use)
+}
+
+func run(m *testing.M, options localcluster.KubeVisionOptions, use func(*Environment)) (code int) {
 	flag.Parse()
 	if testing.Short() {
 		fmt.Fprintln(os.Stderr, "skipped: these tests need a control plane, and -short was given")
@@ -110,7 +120,8 @@ func Main(m *testing.M, use func(*Environment)) (code int) {
 			code = max(code, failed(err))
 		}
 	}()
-	e, err := install(ctx, cluster, programs)
+	options.BinDir = programs
+	e, err := install(ctx, cluster, options)
 	if err != nil {
 		return failed(err)
 	}
@@ -147,12 +158,12 @@ func build(ctx context.Context, bin string) error {
 	return nil
 }
 
-func install(ctx context.Context, cluster *localcluster.Cluster, bin string) (*Environment, error) {
-	kubevision, err := cluster.StartKubeVision(ctx, localcluster.KubeVisionOptions{
-		BinDir: bin,
-		// All tests come from one address; those of the throttle start a replica of their own.
-		APIServerArgs: []string{"--login-failures-per-address=1000000"},
-	})
+func install(
+	ctx context.Context, cluster *localcluster.Cluster, options localcluster.KubeVisionOptions,
+) (*Environment, error) {
+	// All tests come from one address; those of the throttle start a replica of their own.
+	options.APIServerArgs = []string{"--login-failures-per-address=1000000"}
+	kubevision, err := cluster.StartKubeVision(ctx, options)
 	if err != nil {
 		return nil, fmt.Errorf("starting KubeVision: %w", err)
 	}

@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/emicklei/go-restful/v3"
 	"k8s.io/apiserver/pkg/authentication/user"
@@ -66,4 +68,34 @@ func TestOneUserDoesNotTakeAllPlaces(t *testing.T) {
 	if code := <-done; code != dashboardv1alpha1.CodeOK {
 		t.Errorf("afterwards: code %d", code)
 	}
+}
+
+// TestHandlersEnd before the library would end the request without an envelope.
+func TestHandlersEnd(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		table := &Table{}
+		if err := table.Add(route(func(r *Route) {
+			r.Path, r.Parameters = "/things", nil
+			r.Endpoint = Self(func(r *Request, _ user.Info) (Result, error) {
+				<-r.Context().Done()
+				return Result{}, envelope.FromAPIError(r.Context().Err())
+			})
+		})); err != nil {
+			t.Fatal(err)
+		}
+		ws := new(restful.WebService)
+		table.Install(ws)
+		container := restful.NewContainer()
+		container.Add(ws)
+		state := envelope.NewState()
+		ctx := envelope.WithState(genericapirequest.WithUser(t.Context(), &user.DefaultInfo{Name: "patient"}), state)
+		begun := time.Now()
+		container.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, http.MethodGet, "/things", http.NoBody))
+		if took := time.Since(begun); took != handlerTimeout {
+			t.Errorf("it ended after %s", took)
+		}
+		if _, code := state.Outcome(); code != dashboardv1alpha1.CodeUnreachable {
+			t.Errorf("code %d", code)
+		}
+	})
 }

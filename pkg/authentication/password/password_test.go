@@ -111,6 +111,12 @@ func TestHashingWaitsForItsTurn(t *testing.T) {
 	if _, err := h.Hash(ctx, "x"); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("with every place taken: got %v, want the deadline", err)
 	}
+	for range maxWaiting {
+		h.waiting <- struct{}{}
+	}
+	if _, err := h.Hash(t.Context(), "x"); !errors.Is(err, ErrBusy) {
+		t.Errorf("with every place to wait taken: got %v, want ErrBusy", err)
+	}
 	<-h.slots
 	if _, err := h.Hash(t.Context(), "x"); err != nil {
 		t.Errorf("with a place free: %v", err)

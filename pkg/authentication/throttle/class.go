@@ -21,11 +21,17 @@ const (
 	classes
 )
 
-// maxWaiting attempts of a class wait at most. All together are fewer than the writing requests that the server takes at a time, so that a
-// full queue does not refuse the others.
+// These attempts wait at most: of strangers, and of each other class. All together are fewer than the writing requests
+// that the server takes at a time, so that a full queue does not refuse the others.
+const (
+	waitingStrangers = 80
+	waitingKnown     = 24
+)
+
+// maxWaiting is how many attempts of a class wait at most.
 func (c Class) maxWaiting() int {
 	if c == Stranger {
-		return 80
+		return waitingStrangers
 	}
-	return 24
+	return waitingKnown
 }

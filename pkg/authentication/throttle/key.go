@@ -28,8 +28,8 @@ const (
 
 	// nameBytes is how much of an unknown name's hash is kept.
 	nameBytes = 16
-	// devicesPerUser is how many known devices of a user have their failures counted.
-	devicesPerUser = 20
+	// countersPerUser is how many known devices, and how many sessions, of a user have their failures counted.
+	countersPerUser = 20
 )
 
 // key is something whose failures are counted.
@@ -91,12 +91,12 @@ func nameKey(name string, secret []byte) key {
 	}
 }
 
-// sessionKey counts the wrong passwords that somebody logged in gave.
-func sessionKey(session string) key {
-	return key{
-		name: "session-" + session, policy: accountPolicy(),
-		spec: kubevisionv1alpha1.KubeVisionLoginThrottleSpec{Target: kubevisionv1alpha1.ThrottleSession, Session: session},
-	}
+// sessionKey counts the wrong passwords that a user gave in a session.
+func sessionKey(u *kubevisionv1alpha1.KubeVisionUser, session string) key {
+	k := userKey(u)
+	k.name = "session-" + session
+	k.spec = kubevisionv1alpha1.KubeVisionLoginThrottleSpec{Target: kubevisionv1alpha1.ThrottleSession, Session: session}
+	return k
 }
 
 // deviceKey counts the wrong passwords that a known device of a user gave.

@@ -13,17 +13,17 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
-// makeRoom drops the least important counter where a new one would be one too many: that with the fewest failures, of those the oldest. The
-// counters of users and sessions are not among them: no flood of names makes anybody's failures forgotten. Those of a user's known devices give
-// way only to one another.
+// makeRoom drops the least important counter where a new one would be one too many: that with the fewest failures, of
+// those the oldest. The counters of users are not among them: no flood of names makes anybody's failures forgotten.
+// Those of a user's known devices give way only to one another, and so do those of a user's sessions.
 func (t *Throttle) makeRoom(ctx context.Context, k key) error {
 	most := t.Strangers
 	var only client.MatchingLabels
 	switch k.spec.Target {
-	case kubevisionv1alpha1.ThrottleUser, kubevisionv1alpha1.ThrottleSession:
+	case kubevisionv1alpha1.ThrottleUser:
 		return nil
-	case kubevisionv1alpha1.ThrottleDevice:
-		most, only = devicesPerUser, k.labels
+	case kubevisionv1alpha1.ThrottleDevice, kubevisionv1alpha1.ThrottleSession:
+		most, only = countersPerUser, k.labels
 	default:
 	}
 	var all kubevisionv1alpha1.KubeVisionLoginThrottleList

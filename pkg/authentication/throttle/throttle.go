@@ -104,9 +104,11 @@ func (t *Throttle) Begin(ctx context.Context, login Login) (*Attempt, error) {
 	return a.enter(ctx)
 }
 
-// BeginSession is Begin for a password that somebody logged in gives once more.
-func (t *Throttle) BeginSession(ctx context.Context, session string) (*Attempt, error) {
-	a := &Attempt{throttle: t, login: Login{Class: KnownDevice}, account: tally{key: sessionKey(session)}}
+// BeginSession is Begin for a password that a user gives once more in a session.
+func (t *Throttle) BeginSession(
+	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, session string,
+) (*Attempt, error) {
+	a := &Attempt{throttle: t, login: Login{Class: KnownDevice}, account: tally{key: sessionKey(u, session)}}
 	return a.enter(ctx)
 }
 

@@ -229,3 +229,16 @@ func TestTurnsRest(t *testing.T) {
 		}
 	})
 }
+
+// TestFlowsAreForgotten that may go on at once, and all where there are too many others.
+func TestFlowsAreForgotten(t *testing.T) {
+	l := &line{limit: 4}
+	for i := range 100 * finishFactor {
+		waiting := &ticket{flows: shares(strconv.Itoa(i)), start: float64(i % 7)}
+		l.join(waiting)
+		l.leave(waiting)
+		if n := len(l.finish); n > finishFactor*l.limit+len(waiting.flows) {
+			t.Fatalf("%d flows are remembered", n)
+		}
+	}
+}

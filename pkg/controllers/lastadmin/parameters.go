@@ -22,8 +22,11 @@ const (
 	bindingKey = "binding"
 	// bindingSubjectsKey are the subjects, as <kind>/<name>, of which that binding must keep one.
 	bindingSubjectsKey = "bindingSubjects"
-	// adminsKey are all usable administrators, for people to read.
+	// adminsKey are the usable administrators, for people to read: the first maxAdmins, with an ellipsis where there are
+	// more.
 	adminsKey = "admins"
+	maxAdmins = 256
+	ellipsis  = "..."
 
 	// separator is in no name of a user or group.
 	separator = ","
@@ -75,7 +78,7 @@ func parameters(grants []grant) map[string]string {
 			byName = true
 		}
 	}
-	out := map[string]string{adminsKey: join(users)}
+	out := map[string]string{adminsKey: first(sets.List(users))}
 	if users.Len() == 1 {
 		out[userKey] = join(users)
 		if !byName {
@@ -89,3 +92,10 @@ func parameters(grants []grant) map[string]string {
 }
 
 func join(s sets.Set[string]) string { return strings.Join(sets.List(s), separator) }
+
+func first(admins []string) string {
+	if len(admins) > maxAdmins {
+		admins = append(admins[:maxAdmins], ellipsis)
+	}
+	return strings.Join(admins, separator)
+}

@@ -4,6 +4,8 @@
 package lastadmin
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -53,5 +55,25 @@ func TestParameters(t *testing.T) {
 				t.Errorf("(-want +got):\n%s", diff)
 			}
 		})
+	}
+}
+
+// TestManyAdministrators fit into a ConfigMap.
+func TestManyAdministrators(t *testing.T) {
+	const many = 20_000
+	grants := make([]grant, many)
+	for i := range grants {
+		u := &kubevisionv1alpha1.KubeVisionUser{}
+		u.Name = fmt.Sprintf("%063d", i)
+		subject := kubevisionv1alpha1.Subject{Kind: kubevisionv1alpha1.SubjectKubeVisionGroup, Name: "admins"}
+		grants[i] = grant{user: u, binding: "a", subject: subject}
+	}
+	got := parameters(grants)
+	size := 0
+	for key, value := range got {
+		size += len(key) + len(value)
+	}
+	if size > 64<<10 || !strings.HasSuffix(got[adminsKey], separator+ellipsis) || got[bindingKey] != "a" {
+		t.Errorf("%d administrators take %d bytes", many, size)
 	}
 }

@@ -13,6 +13,7 @@ import (
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/bindings"
+	"github.com/kubevision-io/kubevision/pkg/clusters/answer"
 	"github.com/kubevision-io/kubevision/pkg/controllers/condition"
 	"github.com/kubevision-io/kubevision/pkg/controllers/owned"
 )
@@ -84,7 +85,23 @@ func (r *Reconciler) clusterStatuses(b *kubevisionv1alpha1.KubeVisionRoleBinding
 		s.Status, s.Reason, s.Message = v.status, v.reason, condition.Truncate(v.message)
 		out = append(out, s)
 	}
+	fit(out)
 	return out
+}
+
+// fit cuts the names of namespaces and the messages, so that the status of many clusters can be stored. Clusters share
+// the room equally.
+func fit(clusters []kubevisionv1alpha1.RoleBindingClusterStatus) {
+	for i := range clusters {
+		s, room := &clusters[i], maxNamesBytes/len(clusters)
+		s.Message = answer.Text(s.Message, maxMessageBytes/len(clusters))
+		for n, name := range s.Namespaces {
+			if room -= len(name); room < 0 {
+				s.Namespaces = s.Namespaces[:n]
+				break
+			}
+		}
+	}
 }
 
 func (g *grant) verdict(b *kubevisionv1alpha1.KubeVisionRoleBinding, leftOut bool, err error) verdict {
@@ -169,8 +186,14 @@ func (g *grant) describe(b *kubevisionv1alpha1.KubeVisionRoleBinding, s *kubevis
 
 const maxSummary = 60
 
-// maxNamespaces are named in the status of a cluster: as many as the schema allows.
-const maxNamespaces = 256
+const (
+	// maxNamespaces are named in the status of a cluster: as many as the schema allows.
+	maxNamespaces = 256
+	// maxNamesBytes and maxMessageBytes are what the names of namespaces and the messages of all clusters take in the
+	// status of a binding. etcd refuses an object of more than 1.5 MiB, and managed fields name each namespace again.
+	maxNamesBytes   = 256 << 10
+	maxMessageBytes = 256 << 10
+)
 
 // summary is the spec for a table.
 func summary(b *kubevisionv1alpha1.KubeVisionRoleBinding) *kubevisionv1alpha1.RoleBindingSummary {

@@ -229,6 +229,46 @@ func TestStrangersAreFew(t *testing.T) {
 	}
 }
 
+// TestCountersOfAUserAreFew: those of a user's sessions give way only to one another, and so do those of known devices.
+func TestCountersOfAUserAreFew(t *testing.T) {
+	const most = 20
+	forgiveAfterwards(t)
+	c, a := direct(t), newActor(t, "")
+	device := deviceOf(t, c.Call(t, right(a.User)))
+	of := map[string]string{"kubevision.io/user": a.Name}
+	for i := range most {
+		for prefix, spec := range map[string]kubevisionv1alpha1.KubeVisionLoginThrottleSpec{
+			"session-few-": {Target: kubevisionv1alpha1.ThrottleSession, Session: fmt.Sprintf("few-%02d", i)},
+			"device-few-":  {Target: kubevisionv1alpha1.ThrottleDevice, Device: fmt.Sprintf("few-%02d", i)},
+		} {
+			o := mustNotMind(fmt.Sprintf("%s%02d", prefix, i))
+			o.Labels, o.Spec = of, spec
+			o.Spec.Failures, o.Spec.LastFailureTime = 2, metav1.NowMicro()
+			if i == 3 {
+				o.Spec.Failures = 1
+			}
+			if err := env.Programs.Create(t.Context(), o); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	time.Sleep(promptly) // the server must have seen them all
+	c.Call(t, changePassword(t, a.AccessToken, "wrong", anotherPassword)).Want(t, wire.Unauthenticated)
+	c.Call(t, withDevice(t, a.User, "wrong", device)).Want(t, wire.Unauthenticated)
+	for _, gone := range []string{"session-few-03", "device-few-03"} {
+		if _, err := throttleOf(t.Context(), gone); err == nil {
+			t.Errorf("%s, which has the fewest failures, is still there", gone)
+		}
+	}
+	count := map[kubevisionv1alpha1.ThrottleTarget]int{}
+	for _, found := range throttlesOf(t, a.User) {
+		count[found.Spec.Target]++
+	}
+	if count[kubevisionv1alpha1.ThrottleSession] != most || count[kubevisionv1alpha1.ThrottleDevice] != most {
+		t.Errorf("there are %v", count)
+	}
+}
+
 // TestALockOutlivesARestart of the replica that has counted.
 func TestALockOutlivesARestart(t *testing.T) {
 	replica, u := newReplica(t), set().User(t, "restarted")

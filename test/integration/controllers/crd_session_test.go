@@ -4,9 +4,15 @@
 package controllers
 
 import (
+	"context"
 	"strings"
 	"testing"
 	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
 func sessionSpec() object {
@@ -47,4 +53,28 @@ func TestSessionCannotChangeHands(t *testing.T) {
 			judgeChange(t, "KubeVisionSession", before, with(before, tc.changes), tc.want)
 		})
 	}
+}
+
+// TestAnExpiredSessionGoes a day after its end, whether or not its user is there.
+func TestAnExpiredSessionGoes(t *testing.T) {
+	guard(t)
+	session := func(name string, expired time.Time) *kubevisionv1alpha1.KubeVisionSession {
+		made := &kubevisionv1alpha1.KubeVisionSession{
+			ObjectMeta: metav1.ObjectMeta{Name: name},
+			Spec: kubevisionv1alpha1.KubeVisionSessionSpec{
+				UserName: "nobody", UserUID: "6f1d", ExpirationTime: metav1.NewTime(expired), RefreshTokenHash: strings.Repeat("a", 64),
+			},
+		}
+		create(t, made)
+		return made
+	}
+	const day = 24 * time.Hour
+	fresh := session("expired-a-moment-ago", time.Now().Add(-time.Minute))
+	old := session("expired-long-ago", time.Now().Add(-day-time.Minute))
+	almost := session("expired-a-day-ago", time.Now().Add(-day+2*time.Second))
+	eventuallyAbsent(t, old)
+	eventuallyAbsent(t, almost)
+	holds(t, time.Second, "for a day", func(ctx context.Context) error {
+		return env.Client.Get(ctx, client.ObjectKeyFromObject(fresh), fresh.DeepCopy())
+	})
 }

@@ -30,12 +30,12 @@ func post(endpoint, path, contentType, bearer, body string) func(context.Context
 // TestLargeBodiesOfStrangers cost next to nothing, whatever header they have, on one connection or on several.
 func TestLargeBodiesOfStrangers(t *testing.T) {
 	r := replica(t)
-	before := peak(t, r.PID())
+	before := peak(t, r)
 	codes := flood(t, client(t), 300, post(r.Endpoint(), "/auth/login", "application/json", "made-up", strings.Repeat(" ", bodyBytes)))
 	if codes[wire.OK] > 0 {
 		t.Errorf("codes %v", codes)
 	}
-	if got := peak(t, r.PID()); got > before+128 {
+	if got := peak(t, r); got > before+128 {
 		t.Errorf("the program held %.0f MiB, %.0f before", got, before)
 	}
 	survives(t, r, mostMiB)

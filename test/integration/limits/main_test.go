@@ -13,10 +13,8 @@ import (
 	"io"
 	"net/http"
 	"os"
-	"path/filepath"
 	"regexp"
 	"strconv"
-	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -37,50 +35,10 @@ var (
 )
 
 func TestMain(m *testing.M) {
-	for name, value := range map[string]string{"GOMEMLIMIT": memoryLimit(), "GOGC": "100"} {
-		if err := os.Setenv(name, value); err != nil {
-			panic(err)
-		}
-	}
-	os.Exit(environment.Main(m, func(e *environment.Environment) { env = e }))
+	os.Exit(environment.MainConfined(m, func(e *environment.Environment) { env = e }))
 }
 
 func set() fixture.Set { return fixture.Set{Client: env.Client} }
-
-func manifest() string {
-	root, err := localcluster.ModuleRoot()
-	if err != nil {
-		panic(err)
-	}
-	text, err := os.ReadFile(filepath.Join(root, "config", "apiserver", "deployment.yaml"))
-	if err != nil {
-		panic(err)
-	}
-	return string(text)
-}
-
-// memoryLimit is GOMEMLIMIT as config/ sets it.
-func memoryLimit() string {
-	found := regexp.MustCompile(`name: GOMEMLIMIT\n\s+value: (\S+)`).FindStringSubmatch(manifest())
-	if found == nil {
-		panic("config/ sets no GOMEMLIMIT")
-	}
-	return found[1]
-}
-
-// containerLimit is what the container may hold, in MiB.
-func containerLimit(t *testing.T) float64 {
-	t.Helper()
-	found := regexp.MustCompile(`limits:\n\s+memory: (\d+)Gi`).FindStringSubmatch(manifest())
-	if found == nil {
-		t.Fatal("config/ sets no limit")
-	}
-	n, err := strconv.ParseFloat(found[1], 64)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return n * 1024
-}
 
 // replica is an API server of a test's own, with flags as they are by default.
 func replica(t *testing.T) *localcluster.APIServer {
@@ -93,28 +51,28 @@ func replica(t *testing.T) *localcluster.APIServer {
 	return r
 }
 
-// peak is the most that a process has held, in MiB.
-func peak(t *testing.T, pid int) float64 {
+const mebibyte = 1 << 20
+
+// peak is the most that a program has held, in MiB.
+func peak(t *testing.T, r *localcluster.APIServer) float64 {
 	t.Helper()
-	text, err := os.ReadFile("/proc/" + strconv.Itoa(pid) + "/status")
+	memory, err := localcluster.ReadMemory(r.PID())
 	if err != nil {
 		t.Fatalf("the program has ended: %v", err)
 	}
-	_, rest, _ := strings.Cut(string(text), "\nVmHWM:")
-	line, _, _ := strings.Cut(rest, "\n")
-	kibibytes, err := strconv.ParseFloat(strings.TrimSpace(strings.TrimSuffix(line, "kB")), 64)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return kibibytes / 1024
+	return float64(memory.Peak) / mebibyte
 }
 
 // survives fails where the program holds more than a part of its limit, or has ended.
 func survives(t *testing.T, r *localcluster.APIServer, most float64) {
 	t.Helper()
-	got := peak(t, r.PID())
-	t.Logf("the largest resident memory was %.0f MiB of %.0f", got, containerLimit(t))
-	if got > most {
+	limit := float64(r.MemoryLimit().Bytes) / mebibyte
+	if limit == 0 {
+		t.Error("the program runs without a limit")
+	}
+	got := peak(t, r)
+	t.Logf("the largest resident memory was %.0f MiB of %.0f", got, limit)
+	if got > min(most, limit) {
 		t.Errorf("the program held %.0f MiB, want at most %.0f", got, most)
 	}
 }
@@ -131,18 +89,17 @@ func client(t *testing.T) *http.Client {
 	return &http.Client{Transport: transport, Timeout: time.Minute}
 }
 
-// flood sends requests again and again, so many at a time, and counts the codes of the answers.
+// flood sends requests again and again for a time, so many at once, waits for the last answers, and counts the codes.
 func flood(t *testing.T, c *http.Client, atOnce int, request func(ctx context.Context) (*http.Request, error)) map[int]int {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), *duration)
-	defer cancel()
+	end := time.Now().Add(*duration)
 	codes := map[int]int{}
 	var mu sync.Mutex
 	var all sync.WaitGroup
 	for range atOnce {
 		all.Go(func() {
-			for ctx.Err() == nil {
-				r, err := request(ctx)
+			for first := true; first || time.Now().Before(end); first = false {
+				r, err := request(t.Context())
 				if err != nil {
 					t.Error(err)
 					return

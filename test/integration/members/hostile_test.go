@@ -157,7 +157,10 @@ func TestHostileMember(t *testing.T) {
 			http.Redirect(w, r, elsewhere.URL+podsPath, http.StatusTemporaryRedirect)
 		}, wire.Unreachable},
 		"unauthorized": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) }, wire.Unreachable},
-		"cut":          {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, wire.Unreachable},
+		"long headers": {func(w http.ResponseWriter, _ *http.Request) {
+			w.Header().Set("X-Long", strings.Repeat("x", 65<<10))
+		}, wire.Unreachable},
+		"cut": {func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) }, wire.Unreachable},
 		"one large object": {func(w http.ResponseWriter, _ *http.Request) {
 			inflate(w, `{"items":[{"metadata":{"name":"x`, "x", `"}}]}`, 64<<20)
 		}, wire.Unreachable},

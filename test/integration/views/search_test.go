@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"net"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -65,6 +66,15 @@ func TestSearchFindsWhatMayBeListed(t *testing.T) {
 	}
 }
 
+// numbered is as many different names.
+func numbered(count int) string {
+	out := make([]string, count)
+	for i := range out {
+		out[i] = fmt.Sprintf("n%d", i)
+	}
+	return strings.Join(out, ",")
+}
+
 func TestSearchReadsItsParameters(t *testing.T) {
 	w := newWorld(t)
 	limited, all := newViewer(t, "dev", w.mine), newViewer(t, "admin")
@@ -83,6 +93,7 @@ func TestSearchReadsItsParameters(t *testing.T) {
 	for query, code := range map[string]int{
 		"": wire.Required, "?q=": wire.Required, "?q=%20": wire.Required, "?q=a&limit=-1": wire.Invalid, "?q=a&limit=x": wire.Invalid,
 		"?q=a&namespace=A%2fB": wire.Invalid, "?q=a&types=..%2fx": wire.Invalid, "?q=a&limit=999999999": wire.OK,
+		"?q=" + strings.Repeat("a", 254): wire.Invalid, "?q=a&kinds=" + numbered(41): wire.Invalid,
 	} {
 		all.get(t, onHost+"/search"+query).Want(t, code)
 	}
@@ -120,6 +131,7 @@ func TestSearchOfSeveralClusters(t *testing.T) {
 	}
 	limited.get(t, "/search?q=a&clusters="+host+",other").Want(t, wire.ClusterForbidden)
 	limited.get(t, "/search?q=a&clusters=A%2fB").Want(t, wire.Invalid)
+	limited.get(t, "/search?q=a&clusters="+numbered(101)).Want(t, wire.Invalid)
 	limited.get(t, "/search").Want(t, wire.Required)
 }
 

@@ -258,7 +258,8 @@ type RoleBindingClusterStatus struct {
 	// +optional
 	NamespaceCount *int32 `json:"namespaceCount,omitempty"`
 	// namespaces are those with a RoleBinding that spec.namespaces selects, in
-	// alphabetical order; the first 256 where there are more.
+	// alphabetical order; the first ones where there are more than 256, or
+	// where many clusters share the room that one status has.
 	// +optional
 	// +listType=set
 	// +kubebuilder:validation:MaxItems=256

@@ -1,0 +1,32 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package credentials
+
+import (
+	"strconv"
+	"testing"
+	"time"
+)
+
+// TestChallengesAreFew: the oldest gives way, and none outlives its time or its tries.
+func TestChallengesAreFew(t *testing.T) {
+	f, now := &SecondFactor{}, time.Now()
+	for i := range 3 * maxChallenges {
+		f.Open(strconv.Itoa(i), now)
+	}
+	if n := len(f.Challenges); n != maxChallenges {
+		t.Errorf("%d logins wait for a code", n)
+	}
+	last := strconv.Itoa(3*maxChallenges - 1)
+	if f.Challenge("0", now) != nil || f.Challenge(last, now) == nil {
+		t.Error("it is not the oldest that gave way")
+	}
+	f.Challenge(last, now).Tries = ChallengeTries
+	if f.Challenge(last, now) != nil {
+		t.Error("a challenge has more tries than it may")
+	}
+	if f.Open("next", now.Add(ChallengeTTL)); len(f.Challenges) != 1 {
+		t.Errorf("%d challenges are left after their time", len(f.Challenges))
+	}
+}
