@@ -6,9 +6,6 @@ package controllers
 import (
 	"context"
 	"fmt"
-	"os"
-	"strconv"
-	"strings"
 	"testing"
 	"time"
 
@@ -16,24 +13,19 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/kubevision-io/kubevision/hack/localcluster"
 	"github.com/kubevision-io/kubevision/test/conformance/fixture"
 	"github.com/kubevision-io/kubevision/test/environment"
 )
 
 // resident returns the resident memory of a process in MiB.
-func resident(t *testing.T, pid int) int {
+func resident(t *testing.T, pid int) uint64 {
 	t.Helper()
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	memory, err := localcluster.ReadMemory(pid)
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, rest, _ := strings.Cut(string(text), "\nVmRSS:")
-	number, _, _ := strings.Cut(strings.TrimSpace(rest), " ")
-	kilobytes, err := strconv.Atoi(number)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return kilobytes >> 10
+	return memory.Resident >> 20
 }
 
 // TestLabelledObjectsOfOthers: whoever may write Roles in one namespace may label them as KubeVision's, and make them as
@@ -65,7 +57,7 @@ func TestLabelledObjectsOfOthers(t *testing.T) {
 	if err := all.Wait(); err != nil {
 		t.Fatal(err)
 	}
-	after := 0
+	after := uint64(0)
 	for range 10 { // what is read is dropped in time
 		time.Sleep(2 * time.Second)
 		if after = resident(t, pid); after < before+most {
