@@ -12,10 +12,14 @@ import (
 	"time"
 
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
+	"github.com/kubevision-io/kubevision/test/environment"
 )
 
 // TestMemoryOfTheServer: what a member sends is counted as what it becomes, also within one object.
 func TestMemoryOfTheServer(t *testing.T) {
+	if environment.RaceEnabled {
+		t.Skip("the race detector takes several times the memory; make test-limits runs this test without it")
+	}
 	const most = 640
 	for name, tc := range map[string]struct {
 		method     string
