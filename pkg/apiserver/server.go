@@ -22,6 +22,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/utils/clock"
 
+	"github.com/kubevision-io/kubevision/pkg/apiserver/connections"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/filters"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
 	"github.com/kubevision-io/kubevision/pkg/authentication"
@@ -61,6 +62,9 @@ func NewCodecs() (*runtime.Scheme, serializer.CodecFactory) {
 	return scheme, serializer.NewCodecFactory(scheme)
 }
 
+// publicMemory is what requests to public endpoints may hold, in bytes: ten of the largest at once.
+const publicMemory = 64 << 20
+
 // ExtraConfig is what the dashboard's API needs beside a generic API server.
 type ExtraConfig struct {
 	// AccessTokenTTL is the lifetime of an access token.
@@ -71,6 +75,8 @@ type ExtraConfig struct {
 	BodyBytesInFlight int64
 	// ResponseBytesInFlight is how many bytes of what clusters have answered may be in memory.
 	ResponseBytesInFlight int64
+	// ConnectionBytes is what connections of clients may take.
+	ConnectionBytes int64
 	// RequestsPerUser is how many requests of one user may be in flight.
 	RequestsPerUser int
 	// LoginFailuresPerAddress is how many logins may fail from one address before the next must wait.
@@ -144,6 +150,12 @@ func (c *Config) Complete(ctx context.Context) (completed CompletedConfig, err e
 			Network: throttle.NetworkOf(from.Address).String(), Known: from.Trusted || state.sessions.Begun(from.Address),
 		}
 	})
+	generic.SecureServing.Listener = connections.Limit(generic.SecureServing.Listener, connections.Options{
+		Bytes: c.ExtraConfig.ConnectionBytes, Network: throttle.NetworkOf,
+		Known: func(a netip.Addr) bool {
+			return clients.isProxy(a) || contains(clients.trusted, a) || state.sessions.Begun(a)
+		},
+	})
 	generic.BuildHandlerChainFunc = func(handler http.Handler, c *genericapiserver.Config) http.Handler {
 		return filters.WithEnvelope(chains(handler, c, bodies), clients.isKubeAPIServer)
 	}
@@ -216,7 +228,7 @@ func (c *Config) routes(ctx context.Context, s *state, clients *clientFinder) (*
 	searchEndpoints := search.New(readable)
 	compareEndpoints := &compare.Endpoints{Access: access}
 
-	table := &routes.Table{PerUser: c.ExtraConfig.RequestsPerUser, Prove: authEndpoints.Prove, Memory: s.memory}
+	table := &routes.Table{PerUser: c.ExtraConfig.RequestsPerUser, Prove: authEndpoints.Prove, Memory: s.memory, PublicMemory: budget.New(publicMemory)}
 	for _, family := range [][]routes.Route{
 		authEndpoints.Routes(),     //nolint:contextcheck // handlers take the context of their request
 		userEndpoints.Routes(),     //nolint:contextcheck // as above

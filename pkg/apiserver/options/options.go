@@ -58,6 +58,8 @@ type Options struct {
 	RequestsPerUser int
 	// BodyBytesInFlight is how many bytes of bodies may be in memory, ResponseBytesInFlight how many of what clusters have answered.
 	BodyBytesInFlight, ResponseBytesInFlight int64
+	// ConnectionBytes is what connections of clients may take.
+	ConnectionBytes int64
 	// LoginFailuresPerAddress is how many logins may fail from one address before the next must wait.
 	LoginFailuresPerAddress int
 	// LoginFailureCounters is how many unknown names, and how many addresses, have the logins counted that failed.
@@ -95,6 +97,7 @@ func New() *Options {
 		RequestsPerUser:         routes.DefaultPerUser,
 		BodyBytesInFlight:       32 << 20,
 		ResponseBytesInFlight:   192 << 20,
+		ConnectionBytes:         192 << 20,
 		SessionLimits:           sessions.Limits{PerUser: sessions.DefaultPerUser, Total: sessions.DefaultTotal},
 	}
 	o.SecureServing.BindPort = defaultPort
@@ -125,6 +128,9 @@ func (o *Options) AddFlags(fs *pflag.FlagSet) {
 			"and an eighth in networks from which somebody is logged in.")
 	fs.Int64Var(&o.ResponseBytesInFlight, "response-bytes-in-flight", o.ResponseBytesInFlight,
 		"Number of bytes of clusters' answers that may be in memory on this replica. One user may have half of what is left.")
+	fs.Int64Var(&o.ConnectionBytes, "connection-bytes", o.ConnectionBytes,
+		"Number of bytes that connections of clients may take on this replica: 64 KiB each, and three times what has arrived of requests "+
+			"that are not complete. Where it is more, connections of the network that takes most are closed.")
 	fs.IntVar(&o.LoginFailuresPerAddress, "login-failures-per-address", o.LoginFailuresPerAddress,
 		"Number of logins that may fail from one address before the next must wait. One of them is forgiven every minute.")
 	fs.IntVar(&o.LoginFailureCounters, "login-failure-counters", o.LoginFailureCounters,
@@ -164,8 +170,8 @@ func (o *Options) Validate() error {
 	if o.RequestsPerUser < 1 {
 		errs = append(errs, errors.New("--requests-per-user must be at least 1"))
 	}
-	if o.BodyBytesInFlight < minBytesInFlight || o.ResponseBytesInFlight < minBytesInFlight {
-		errs = append(errs, fmt.Errorf("--body-bytes-in-flight and --response-bytes-in-flight must be at least %d", minBytesInFlight))
+	if min(o.BodyBytesInFlight, o.ResponseBytesInFlight, o.ConnectionBytes) < minBytesInFlight {
+		errs = append(errs, fmt.Errorf("--body-bytes-in-flight, --response-bytes-in-flight and --connection-bytes must be at least %d", minBytesInFlight))
 	}
 	if o.LoginFailuresPerAddress < 1 {
 		errs = append(errs, errors.New("--login-failures-per-address must be at least 1"))
@@ -223,7 +229,8 @@ func (o *Options) Config(ctx context.Context) (apiserver.CompletedConfig, error)
 		ExtraConfig: apiserver.ExtraConfig{
 			AccessTokenTTL: o.AccessTokenTTL, RequestsPerUser: o.RequestsPerUser, LoginFailuresPerAddress: o.LoginFailuresPerAddress,
 			LoginFailureCounters: o.LoginFailureCounters, BodyBytesInFlight: o.BodyBytesInFlight,
-			ResponseBytesInFlight: o.ResponseBytesInFlight, TrustedLoginNetworks: trusted, SessionLimits: o.SessionLimits,
+			ResponseBytesInFlight: o.ResponseBytesInFlight, ConnectionBytes: o.ConnectionBytes,
+			TrustedLoginNetworks: trusted, SessionLimits: o.SessionLimits,
 			TrustedProxies: proxies, TwoFactorRoles: o.TwoFactorRoles, ClusterAddresses: addresses,
 			// Half of the processors, so that a flood of logins leaves the others to everything else; and few, since each takes memory.
 			PasswordHashes: min(max(runtime.GOMAXPROCS(0)/2, 1), maxPasswordHashes),

@@ -56,6 +56,8 @@ type Table struct {
 	Prove func(*http.Request, user.Info) error
 	// Memory is what requests may hold of clusters' answers; nil is no bound.
 	Memory *budget.Budget
+	// PublicMemory is what requests of nobody may hold, so that users leave room for logins; nil is no bound.
+	PublicMemory *budget.Budget
 
 	routes []Route
 }
@@ -148,7 +150,7 @@ func (t *Table) serve(r Route, fair *fairness) restful.RouteFunction {
 			return
 		}
 		defer leave()
-		account := t.Memory.Account(holder(ctx), 0)
+		account := t.account(ctx)
 		defer account.Close()
 		if err := account.Take(1); err != nil { // before a cluster is asked for what could not be held
 			envelope.WriteError(ctx, resp.ResponseWriter, envelope.TooMuch(err))
@@ -162,6 +164,13 @@ func (t *Table) serve(r Route, fair *fairness) restful.RouteFunction {
 		}
 		envelope.WriteData(ctx, resp.ResponseWriter, data, meta)
 	}
+}
+
+func (t *Table) account(ctx context.Context) *budget.Account {
+	if name := holder(ctx); name != "" {
+		return t.Memory.Account(name, 0)
+	}
+	return t.PublicMemory.Account("", 0)
 }
 
 // BelowRoot is the part of a URL path below the API's root, as routes are registered with, and whether it is there at all.
