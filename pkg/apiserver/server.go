@@ -140,9 +140,8 @@ func (c *Config) Complete(ctx context.Context) (completed CompletedConfig, err e
 	generic.Authorization.Authorizer = requestAuthorizer{generic.Authorization.Authorizer}
 	bodies := filters.NewBodies(c.ExtraConfig.BodyBytesInFlight, func(r *http.Request) filters.Origin {
 		from := clients.find(r)
-		return filters.Origin{
-			Network: throttle.NetworkOf(from.Address).String(), Known: from.Trusted || state.sessions.Begun(from.Address),
-		}
+		known := from.Trusted || state.sessions.Begun(from.Address)
+		return filters.Origin{Network: throttle.NetworkOf(from.Address).String(), Known: known}
 	})
 	generic.BuildHandlerChainFunc = func(handler http.Handler, c *genericapiserver.Config) http.Handler {
 		return filters.WithEnvelope(chains(handler, c, bodies), clients.isKubeAPIServer)

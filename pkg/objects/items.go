@@ -14,8 +14,8 @@ import (
 )
 
 const (
-	// ElementBytes is how many bytes of memory an element of one of Kubernetes' own types may take: a Pod or a Container
-	// without any field set.
+	// ElementBytes is how many bytes of memory an element of one of Kubernetes' own types may take: a Pod or a
+	// Container without any field set.
 	ElementBytes = 1 << 10
 	// growth is how many times the memory of its elements a list takes while it grows.
 	growth = 3
@@ -38,8 +38,8 @@ func Items[T any](body []byte, account *budget.Account) ([]T, error) {
 	return out, err
 }
 
-// Each reads the objects of a list one by one into a type of any size. The account holds the one that is read: two bytes of
-// it may be a large element.
+// Each reads the objects of a list one by one into a type of any size. The account holds the one that is read: two
+// bytes of it may be a large element.
 func Each[T any](body []byte, account *budget.Account, visit func(*T) error) error {
 	return eachItem(body, func(decoder *json.Decoder) error {
 		var raw json.RawMessage
@@ -52,8 +52,8 @@ func Each[T any](body []byte, account *budget.Account, visit func(*T) error) err
 		}
 		defer account.Give(size)
 		var item T
-		if err := json.Unmarshal(raw, &item); err != nil {
-			return unreadable(err)
+		if err := Read(raw, &item); err != nil {
+			return err
 		}
 		return visit(&item)
 	})

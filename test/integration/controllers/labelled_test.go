@@ -36,8 +36,8 @@ func resident(t *testing.T, pid int) int {
 	return kilobytes >> 10
 }
 
-// TestLabelledObjectsOfOthers: whoever may write Roles in one namespace may label them as KubeVision's, and make them as
-// large as etcd takes. They take no room in the program that revokes everybody's rights.
+// TestLabelledObjectsOfOthers: whoever may write Roles in one namespace may label them as KubeVision's, and make them
+// as large as etcd takes. They take no room in the program that revokes everybody's rights.
 func TestLabelledObjectsOfOthers(t *testing.T) {
 	if environment.RaceEnabled {
 		t.Skip("the race detector takes several times the memory")
@@ -56,7 +56,8 @@ func TestLabelledObjectsOfOthers(t *testing.T) {
 		all.Go(func() error {
 			return env.Client.Create(context.WithoutCancel(t.Context()), &rbacv1.Role{
 				ObjectMeta: metav1.ObjectMeta{
-					Namespace: ns, Name: fmt.Sprintf("large-%d", n), Labels: map[string]string{"app.kubernetes.io/managed-by": "kubevision"},
+					Namespace: ns, Name: fmt.Sprintf("large-%d", n),
+					Labels: map[string]string{"app.kubernetes.io/managed-by": "kubevision"},
 				},
 				Rules: rules,
 			})
