@@ -32,7 +32,8 @@ type requestAuthenticator struct {
 	tokens     *authentication.Tokens
 	frontProxy authenticator.Request
 	delegated  authenticator.Request
-	// failures bound what the host is asked about tokens outside of the API's prefixes; address says where they come from.
+	// failures bound what the host is asked about tokens outside of the API's prefixes; address says where they come
+	// from.
 	failures *authentication.Failures
 	address  func(*http.Request) netip.Addr
 	// table says which routes nobody in particular may call, or somebody who has something to do before anything else.

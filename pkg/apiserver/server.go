@@ -146,9 +146,8 @@ func (c *Config) Complete(ctx context.Context) (completed CompletedConfig, err e
 	generic.Authorization.Authorizer = requestAuthorizer{generic.Authorization.Authorizer}
 	bodies := filters.NewBodies(c.ExtraConfig.BodyBytesInFlight, func(r *http.Request) filters.Origin {
 		from := clients.find(r)
-		return filters.Origin{
-			Network: throttle.NetworkOf(from.Address).String(), Known: from.Trusted || state.sessions.Begun(from.Address),
-		}
+		known := from.Trusted || state.sessions.Begun(from.Address)
+		return filters.Origin{Network: throttle.NetworkOf(from.Address).String(), Known: known}
 	})
 	generic.SecureServing.Listener = connections.Limit(generic.SecureServing.Listener, connections.Options{
 		Bytes: c.ExtraConfig.ConnectionBytes, Network: throttle.NetworkOf,

@@ -68,8 +68,8 @@ type Devices struct {
 	Clock clock.PassiveClock
 }
 
-// issue makes the token of a device. Without a known one, it is that of the session: however often a session is renewed, its
-// holder is one device, with as many tries as one has.
+// issue makes the token of a device. Without a known one, it is that of the session: however often a session is
+// renewed, its holder is one device, with as many tries as one has.
 func (d *Devices) issue(known *device, session string, user types.UID, epoch string) (string, error) {
 	made := device{id: deviceOf(session), epoch: epochDigest(epoch)}
 	if known != nil {

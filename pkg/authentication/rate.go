@@ -55,8 +55,8 @@ func (r *rates) limiter(key string) *rate.Limiter {
 	return limiter
 }
 
-// Failures bound how often the host is asked about tokens that turn out to be worth nothing, for each network. They are those
-// of one replica.
+// Failures bound how often the host is asked about tokens that turn out to be worth nothing, for each network. They
+// are those of one replica.
 type Failures struct{ rates *rates }
 
 // NewFailures allows as many failures as there may be refresh tokens that are not genuine.

@@ -30,8 +30,8 @@ func (c *charged) RoundTrip(r *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
-// decodedObject is how many quarters of a byte each byte of one object takes, with what is made of it: its fields, and its
-// text once more.
+// decodedObject is how many quarters of a byte each byte of one object takes, with what is made of it: its fields,
+// and its text once more.
 const decodedObject budget.Quarters = 24
 
 type objectKey struct{}

@@ -188,7 +188,9 @@ func (m *members) connect(ctx context.Context, c *kubevisionv1alpha1.KubeVisionC
 		return nil, err
 	}
 	// Nothing but tokens is asked for with the registered credential, and nobody's account holds the answer.
-	member.Registered.Transport = &bounded{next: member.Registered.Transport, timeout: callTimeout, bytes: maxTokenResponseBytes}
+	member.Registered.Transport = &bounded{
+		next: member.Registered.Transport, timeout: callTimeout, bytes: maxTokenResponseBytes,
+	}
 	accounts, err := corev1client.NewForConfigAndClient(member.Config, member.Registered)
 	if err != nil {
 		return nil, fmt.Errorf("making a client: %w", err)

@@ -14,9 +14,11 @@ import (
 )
 
 const (
-	// ElementBytes is how many bytes of memory an element of one of Kubernetes' own types may take: a Pod or a Container
-	// without any field set.
+	// ElementBytes is how many bytes of memory an element of one of Kubernetes' own types may take: a Pod or a
+	// Container without any field set.
 	ElementBytes = 1 << 10
+	// smallItem is the size up to which an object is read without being charged: it is there for microseconds.
+	smallItem = 4 << 10
 	// growth is how many times the memory of its elements a list takes while it grows.
 	growth = 3
 )
@@ -38,22 +40,24 @@ func Items[T any](body []byte, account *budget.Account) ([]T, error) {
 	return out, err
 }
 
-// Each reads the objects of a list one by one into a type of any size. The account holds the one that is read: two bytes of
-// it may be a large element.
+// Each reads the objects of a list one by one into a type of any size. The account holds the one that is read: two
+// bytes of it may be a large element.
 func Each[T any](body []byte, account *budget.Account, visit func(*T) error) error {
 	return eachItem(body, func(decoder *json.Decoder) error {
 		var raw json.RawMessage
 		if err := decoder.Decode(&raw); err != nil {
 			return unreadable(err)
 		}
-		size := elements(raw) * ElementBytes
-		if err := account.Take(size); err != nil {
-			return fmt.Errorf("reading an object of a list: %w", err)
+		if len(raw) > smallItem {
+			size := elements(raw) * ElementBytes
+			if err := account.Take(size); err != nil {
+				return fmt.Errorf("reading an object of a list: %w", err)
+			}
+			defer account.Give(size)
 		}
-		defer account.Give(size)
 		var item T
-		if err := json.Unmarshal(raw, &item); err != nil {
-			return unreadable(err)
+		if err := Read(raw, &item); err != nil {
+			return err
 		}
 		return visit(&item)
 	})

@@ -66,6 +66,28 @@ func TestEachProtobuf(t *testing.T) {
 	}
 }
 
+// TestEach keeps whole numbers whole, and takes null for an empty list.
+func TestEach(t *testing.T) {
+	var got []any
+	visit := func(o *map[string]any) error {
+		got = append(got, (*o)["n"])
+		return nil
+	}
+	for _, body := range []string{`{"items":null}`, `{"kind":"List","items":[{"n":1},{"n":1.5}],"metadata":{}}`} {
+		if err := Each([]byte(body), nil, visit); err != nil {
+			t.Errorf("%s: %v", body, err)
+		}
+	}
+	if len(got) != 2 || got[0] != int64(1) || got[1] != 1.5 {
+		t.Errorf("got %v", got)
+	}
+	for _, body := range []string{"", "[]", `{"items":{}}`, `{"items":[{}`, `{"items":[{"n":}]}`} {
+		if err := Each([]byte(body), nil, visit); err == nil {
+			t.Errorf("%q is read", body)
+		}
+	}
+}
+
 // TestElementsAreCharged: a few bytes of an answer may be a large element, wherever it is.
 func TestElementsAreCharged(t *testing.T) {
 	const bytes = 256 << 10

@@ -62,7 +62,8 @@ const (
 	freeBytes = 32 << 10
 )
 
-// objectReader ends the reading where a decoder would have to hold more than one object may have, or than the account has.
+// objectReader ends the reading where a decoder would have to hold more than one object may have, or than the account
+// has.
 type objectReader struct {
 	from    io.Reader
 	account *budget.Account

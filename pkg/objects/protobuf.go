@@ -20,10 +20,8 @@ const (
 	protobufPrefix = "k8s\x00"
 	// itemsField is the number of the field of each of Kubernetes' own lists that holds its objects.
 	itemsField = 2
-	// smallItem is the size up to which the elements of an object are not counted, and messageDepth how deep they are.
-	smallItem, messageDepth = 4 << 10, 8
-	// shortest is the length of the shortest element in bytes: a tag and a length of zero.
-	shortest = 2
+	// messageDepth is how deep the elements of an object are counted.
+	messageDepth = 8
 )
 
 // Protobuf returns the list in a body that Kubernetes has encoded as protobuf, and whether it is one.
@@ -64,13 +62,13 @@ func EachProtobuf(list []byte, account *budget.Account, visit func(item []byte) 
 }
 
 func visitCharged(item []byte, account *budget.Account, visit func(item []byte) error) error {
-	count := int64(len(item))/shortest + 1
-	if len(item) > smallItem {
-		count = 1 + protobuf.Elements(item, messageDepth)
+	if len(item) <= smallItem {
+		return visit(item)
 	}
-	if err := account.Take(count * ElementBytes); err != nil {
+	size := (1 + protobuf.Elements(item, messageDepth)) * ElementBytes
+	if err := account.Take(size); err != nil {
 		return fmt.Errorf("reading an object of a list: %w", err)
 	}
-	defer account.Give(count * ElementBytes)
+	defer account.Give(size)
 	return visit(item)
 }

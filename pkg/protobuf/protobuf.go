@@ -6,7 +6,8 @@ package protobuf
 
 import "google.golang.org/protobuf/encoding/protowire"
 
-// Elements returns how many elements a message has at most, down to a depth. Texts are looked at, too: what they are, only the type knows.
+// Elements returns how many elements a message has at most, down to a depth. Texts are looked at, too: what they are,
+// only the type knows.
 func Elements(message []byte, depth int) (count int64) {
 	for len(message) > 0 {
 		number, kind, n := protowire.ConsumeTag(message)

@@ -33,8 +33,8 @@ const (
 	// strangersPart and knownPart are the parts of the bytes that those have together who are not authenticated: in all
 	// networks, and in networks that are known.
 	strangersPart, knownPart = 4, 8
-	// maxBytesPerNetwork is the largest number of bytes that the bodies of strangers from one network hold, a quarter of
-	// their part by default; maxBytesPerKnown is the same for a network that is known.
+	// maxBytesPerNetwork is the largest number of bytes that the bodies of strangers from one network hold, a quarter
+	// of their part by default; maxBytesPerKnown is the same for a network that is known.
 	maxBytesPerNetwork, maxBytesPerKnown = 2 << 20, 1 << 20
 	// firstBytes is what is made room for before anything has arrived.
 	firstBytes = 4 << 10
@@ -57,7 +57,8 @@ type Origin struct {
 	Known bool
 }
 
-// NewBodies makes a bound of so many bytes in all. Those who are not authenticated share parts of them, by their origin.
+// NewBodies makes a bound of so many bytes in all. Those who are not authenticated share parts of them, by their
+// origin.
 func NewBodies(total int64, origin func(*http.Request) Origin) *Bodies {
 	strangers, known := total/strangersPart, total/knownPart
 	return &Bodies{

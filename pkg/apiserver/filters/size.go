@@ -28,7 +28,8 @@ func oversized(r *http.Request) (what string, status int) {
 		}
 	}
 	if size > MaxHeaderBytes {
-		return fmt.Sprintf("the headers are larger than %d bytes", MaxHeaderBytes), http.StatusRequestHeaderFieldsTooLarge
+		what = fmt.Sprintf("the headers are larger than %d bytes", MaxHeaderBytes)
+		return what, http.StatusRequestHeaderFieldsTooLarge
 	}
 	return "", 0
 }

@@ -124,8 +124,8 @@ func (o *Options) AddFlags(fs *pflag.FlagSet) {
 	fs.IntVar(&o.RequestsPerUser, "requests-per-user", o.RequestsPerUser,
 		"Number of requests of one user that may be in flight on this replica. Further ones are asked to come back in a second.")
 	fs.Int64Var(&o.BodyBytesInFlight, "body-bytes-in-flight", o.BodyBytesInFlight,
-		"Number of bytes of requests' bodies that may be in memory on this replica. Those who are not logged in have a quarter of them, "+
-			"and an eighth in networks from which somebody is logged in.")
+		"Number of bytes of requests' bodies that may be in memory on this replica. "+
+			"Those who are not logged in have a quarter of them, and an eighth in networks from which somebody is logged in.")
 	fs.Int64Var(&o.ResponseBytesInFlight, "response-bytes-in-flight", o.ResponseBytesInFlight,
 		"Number of bytes of clusters' answers that may be in memory on this replica. One user may have half of what is left.")
 	fs.Int64Var(&o.ConnectionBytes, "connection-bytes", o.ConnectionBytes,

@@ -34,8 +34,8 @@ const (
 	maxName    = 256
 	// maxContinue bounds the token with which a list can be continued.
 	maxContinue = 4096
-	// maxElements bounds the elements of a Status, which are looked for down to statusDepth: a cause may have two bytes, and
-	// takes 48.
+	// maxElements bounds the elements of a Status, which are looked for down to statusDepth: a cause may have two
+	// bytes, and takes 48.
 	maxElements = 20_000
 	statusDepth = 2
 	// maxRetrySeconds is the longest time that a cluster may ask to be left alone for.
@@ -76,7 +76,8 @@ func parseStatus(contentType string, body []byte) (*metav1.Status, bool) {
 	return s, s.Kind == "Status" && s.APIVersion == "v1" && s.Status == metav1.StatusFailure
 }
 
-// elements returns how many elements a text in JSON has at most. What is in strings does not count: a patch may be quoted.
+// elements returns how many elements a text in JSON has at most. What is in strings does not count: a patch may be
+// quoted.
 func elements(text []byte) (count int) {
 	inString := false
 	for i := 0; i < len(text); i++ {

@@ -75,9 +75,9 @@ func ShareParts() toolscache.TransformFunc {
 	}
 }
 
-// Trim returns a transform for a cache of RBAC objects that are labelled as KubeVision's. Whoever may write such objects in
-// one namespace may label theirs, too, and make them as large as etcd takes: the cache holds no more of an object than
-// KubeVision could have written.
+// Trim returns a transform for a cache of RBAC objects that are labelled as KubeVision's. Whoever may write such
+// objects in one namespace may label theirs, too, and make them as large as etcd takes: the cache holds no more of an
+// object than KubeVision could have written.
 func Trim() toolscache.TransformFunc {
 	return func(o any) (any, error) {
 		if object, ok := o.(client.Object); ok {
@@ -96,8 +96,8 @@ const (
 	perString, perRule = 16, 120
 )
 
-// trim leaves an empty rule or subject of what is not kept: that the object gives something must be known where it is deleted,
-// and that it differs from what KubeVision writes.
+// trim leaves an empty rule or subject of what is not kept: that the object gives something must be known where it is
+// deleted, and that it differs from what KubeVision writes.
 func trim(o client.Object) {
 	o.SetManagedFields(nil)
 	o.SetAnnotations(nil)

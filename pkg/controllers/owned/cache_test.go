@@ -20,7 +20,9 @@ import (
 func large(name string) metav1.ObjectMeta {
 	meta := metav1.ObjectMeta{
 		Namespace: "team", Name: name, Annotations: map[string]string{"a": strings.Repeat("x", 200<<10)},
-		Labels: map[string]string{names.ManagedByLabel: names.ManagedBy, names.ComponentLabel: "c", names.RoleBindingLabel: "b"},
+		Labels: map[string]string{
+			names.ManagedByLabel: names.ManagedBy, names.ComponentLabel: "c", names.RoleBindingLabel: "b",
+		},
 	}
 	for i := range 10_000 {
 		meta.Labels[fmt.Sprintf("l%d", i)] = "x"
@@ -30,8 +32,8 @@ func large(name string) metav1.ObjectMeta {
 	return meta
 }
 
-// TestTrim: an object that somebody has labelled as KubeVision's takes little room in a cache, whatever is in it, and is
-// still known to give something.
+// TestTrim: an object that somebody has labelled as KubeVision's takes little room in a cache, whatever is in it, and
+// is still known to give something.
 func TestTrim(t *testing.T) {
 	const kept = 2 << 10
 	rules := make([]rbacv1.PolicyRule, 20_000)
@@ -43,11 +45,13 @@ func TestTrim(t *testing.T) {
 		subjects[i] = rbacv1.Subject{Kind: rbacv1.UserKind, APIGroup: rbacv1.GroupName, Name: fmt.Sprint("user", i)}
 	}
 	for name, object := range map[string]client.Object{
-		"a role":                                &rbacv1.Role{ObjectMeta: large("x"), Rules: rules},
-		"a role of the impersonator's name":     &rbacv1.Role{ObjectMeta: large(names.Impersonator), Rules: rules},
-		"a binding":                             &rbacv1.RoleBinding{ObjectMeta: large("x"), Subjects: subjects[:10]},
-		"a binding of the name of one of ours":  &rbacv1.RoleBinding{ObjectMeta: large(names.GrantedRole("x")), Subjects: subjects},
-		"a binding of a role with a large name": &rbacv1.RoleBinding{ObjectMeta: large("x"), RoleRef: rbacv1.RoleRef{Name: strings.Repeat("x", 1<<20)}, Subjects: subjects[:1]},
+		"a role":                               &rbacv1.Role{ObjectMeta: large("x"), Rules: rules},
+		"a role of the impersonator's name":    &rbacv1.Role{ObjectMeta: large(names.Impersonator), Rules: rules},
+		"a binding":                            &rbacv1.RoleBinding{ObjectMeta: large("x"), Subjects: subjects[:10]},
+		"a binding of the name of one of ours": &rbacv1.RoleBinding{ObjectMeta: large(names.GrantedRole("x")), Subjects: subjects},
+		"a binding of a role with a large name": &rbacv1.RoleBinding{
+			ObjectMeta: large("x"), RoleRef: rbacv1.RoleRef{Name: strings.Repeat("x", 1<<20)}, Subjects: subjects[:1],
+		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			transform := Trim()
@@ -78,7 +82,9 @@ func TestTrimOwn(t *testing.T) {
 	for i := range accounts {
 		accounts[i] = strings.Repeat("a", 253)
 	}
-	role := &rbacv1.Role{ObjectMeta: meta, Rules: []rbacv1.PolicyRule{{Verbs: []string{"impersonate"}, Resources: []string{"serviceaccounts"}, ResourceNames: accounts}}}
+	role := &rbacv1.Role{ObjectMeta: meta, Rules: []rbacv1.PolicyRule{{
+		Verbs: []string{"impersonate"}, Resources: []string{"serviceaccounts"}, ResourceNames: accounts,
+	}}}
 	want := role.DeepCopy()
 	if _, err := Trim()(role); err != nil || !reflect.DeepEqual(role, want) {
 		t.Errorf("a role has changed (%v)", err)

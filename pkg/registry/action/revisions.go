@@ -98,7 +98,8 @@ func readRecords(ctx context.Context, caller *clusters.Caller, t target.Target, 
 	if err != nil {
 		return nil, err
 	}
-	return list[record](ctx, caller, records, url.Values{"labelSelector": {metav1.FormatLabelSelector(w.Spec.Selector)}})
+	selector := metav1.FormatLabelSelector(w.Spec.Selector)
+	return list[record](ctx, caller, records, url.Values{"labelSelector": {selector}})
 }
 
 // revision is false for a ReplicaSet that the controller has not numbered yet.

@@ -53,11 +53,12 @@ func get(r *routes.Request, caller *union.Caller) (routes.Result, error) {
 
 // counted is a kind of which only the number is asked for.
 func counted(resource string, n *int64) union.Kind {
-	return union.Kind{Resource: resource, Accept: union.MetadataOnly, Read: func(ctx context.Context, _ clusters.Resource, a union.Answer) error {
+	read := func(ctx context.Context, _ clusters.Resource, a union.Answer) error {
 		items, err := union.Items[struct{}](ctx, a)
 		*n = int64(len(items))
 		return err
-	}}
+	}
+	return union.Kind{Resource: resource, Accept: union.MetadataOnly, Read: read}
 }
 
 // typed is one of Kubernetes' own kinds, of which each object is looked at and none is kept.
@@ -66,14 +67,15 @@ func typed[T any, P interface {
 	Unmarshal(data []byte) error
 }](resource string, look func(P),
 ) union.Kind {
-	return union.Kind{Resource: resource, Accept: union.Protobuf, Read: func(ctx context.Context, _ clusters.Resource, a union.Answer) error {
+	read := func(ctx context.Context, _ clusters.Resource, a union.Answer) error {
 		for _, body := range a.Bodies {
 			if err := each(body, budget.From(ctx), look); err != nil {
 				return err
 			}
 		}
 		return nil
-	}}
+	}
+	return union.Kind{Resource: resource, Accept: union.Protobuf, Read: read}
 }
 
 func each[T any, P interface {
@@ -91,7 +93,8 @@ func each[T any, P interface {
 	return objects.EachProtobuf(list, account, func(item []byte) error {
 		o := P(new(T))
 		if err := o.Unmarshal(item); err != nil {
-			return envelope.New(dashboardv1alpha1.CodeUnreachable, "the cluster's API server gave an answer that cannot be read").Because(err)
+			unreadable := "the cluster's API server gave an answer that cannot be read"
+			return envelope.New(dashboardv1alpha1.CodeUnreachable, "%s", unreadable).Because(err)
 		}
 		look(o)
 		return nil

@@ -23,8 +23,8 @@ func slowly(t *testing.T, c *wire.Client, address string, size int) {
 	}
 }
 
-// TestSlowBodiesDoNotCloseTheLogin: whoever has one network of IPv6 leaves room for everybody else, and whoever has many
-// leaves room for those who are known.
+// TestSlowBodiesDoNotCloseTheLogin: whoever has one network of IPv6 leaves room for everybody else, and whoever has
+// many leaves room for those who are known.
 func TestSlowBodiesDoNotCloseTheLogin(t *testing.T) {
 	forgiveAfterwards(t)
 	c := at(t, replicaWith(t, behindProxy).Endpoint())

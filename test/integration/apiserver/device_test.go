@@ -102,8 +102,8 @@ func TestADeviceIsForgotten(t *testing.T) {
 	c.Call(t, withDevice(t, a.User, anotherPassword, deviceOf(t, kept))).Want(t, wire.OK)
 }
 
-// TestRenewalsMakeNoDevices: a session is one device, however often it is renewed without a token of one. Otherwise, whoever
-// has its refresh token could guess at the password without end.
+// TestRenewalsMakeNoDevices: a session is one device, however often it is renewed without a token of one. Otherwise,
+// whoever has its refresh token could guess at the password without end.
 func TestRenewalsMakeNoDevices(t *testing.T) {
 	c, a := direct(t), newActor(t, "")
 	forgiveAfterwards(t)

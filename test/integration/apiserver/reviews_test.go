@@ -30,15 +30,16 @@ func reviews(t *testing.T) int {
 	return total
 }
 
-// TestInventedTokensElsewhere: outside of the API's prefixes, too, invented tokens cause a bounded number of calls of the
-// host, and hold up nobody elsewhere.
+// TestInventedTokensElsewhere: outside of the API's prefixes, too, invented tokens cause a bounded number of calls of
+// the host, and hold up nobody elsewhere.
 func TestInventedTokensElsewhere(t *testing.T) {
 	const tokens, most = 400, 150
 	c := at(t, replicaWith(t, behindProxy).Endpoint())
 	before := reviews(t)
 	for n := range tokens {
 		path := []string{"/livez", "/metrics", "/openapi/v2", "/nothing"}[n%4]
-		response := c.Send(t, from(fmt.Sprintf("2001:db8:bad:2::%x", n+1), wire.Request{Path: path, Bearer: fmt.Sprintf("made-up-%d", n)}))
+		invented := wire.Request{Path: path, Bearer: fmt.Sprintf("made-up-%d", n)}
+		response := c.Send(t, from(fmt.Sprintf("2001:db8:bad:2::%x", n+1), invented))
 		if response.Status != http.StatusUnauthorized {
 			t.Errorf("%s: HTTP status %d", path, response.Status)
 		}

@@ -5,13 +5,10 @@ package limits
 
 import (
 	"context"
-	"fmt"
 	"net/http"
 	"strings"
 	"testing"
 	"time"
-
-	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
 // distinct returns a list of distinct short names of about so many bytes.
@@ -29,7 +26,9 @@ func distinct(bytes int) string {
 	return out.String()
 }
 
-func method(verb string, request func(context.Context) (*http.Request, error)) func(context.Context) (*http.Request, error) {
+type maker = func(context.Context) (*http.Request, error)
+
+func method(verb string, request maker) maker {
 	return func(ctx context.Context) (*http.Request, error) {
 		r, err := request(ctx)
 		if err == nil {
@@ -73,11 +72,13 @@ func TestLongURLs(t *testing.T) {
 // TestLongHeaders of strangers are not made into more than they are.
 func TestLongHeaders(t *testing.T) {
 	r := replica(t)
-	for name, value := range map[string]string{"X-Forwarded-For": strings.Repeat(",", 900<<10), "Authorization": "Bearer " + strings.Repeat(".", 900<<10)} {
+	for name, value := range map[string]string{
+		"X-Forwarded-For": strings.Repeat(",", 900<<10), "Authorization": "Bearer " + strings.Repeat(".", 900<<10),
+	} {
 		flood(t, client(t), 48, func(ctx context.Context) (*http.Request, error) {
-			request, err := http.NewRequestWithContext(ctx, http.MethodPost, r.Endpoint()+wire.DirectPath+"/auth/login", strings.NewReader("{}"))
+			request, err := post(r.Endpoint(), "/auth/login", "application/json", "", "{}")(ctx)
 			if err != nil {
-				return nil, fmt.Errorf("making a request: %w", err)
+				return nil, err
 			}
 			request.Header.Set(name, value)
 			return request, nil

@@ -73,7 +73,8 @@ func TestMemoryOfTheServer(t *testing.T) {
 			var all sync.WaitGroup
 			for range tc.atOnce {
 				all.Go(func() {
-					response, err := p.client.Do(t.Context(), wire.Request{Method: tc.method, Path: wire.DirectPath + "/clusters/" + c.Name + tc.path, Bearer: p.token})
+					path := wire.DirectPath + "/clusters/" + c.Name + tc.path
+					response, err := p.client.Do(t.Context(), wire.Request{Method: tc.method, Path: path, Bearer: p.token})
 					code := -1
 					if err == nil {
 						if e, err := response.Parse(); err == nil {
