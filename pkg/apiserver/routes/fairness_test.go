@@ -16,6 +16,7 @@ import (
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
+	"github.com/kubevision-io/kubevision/pkg/budget"
 )
 
 // TestOneUserDoesNotTakeAllPlaces: those who have too much under way are asked to come back, and nobody else notices.
@@ -67,6 +68,38 @@ func TestOneUserDoesNotTakeAllPlaces(t *testing.T) {
 	<-entered
 	if code := <-done; code != dashboardv1alpha1.CodeOK {
 		t.Errorf("afterwards: code %d", code)
+	}
+}
+
+// TestUsersLeaveMemoryForLogins: users who hold all of what requests may hold do not close public endpoints.
+func TestUsersLeaveMemoryForLogins(t *testing.T) {
+	table := &Table{Memory: budget.New(1 << 20), PublicMemory: budget.New(1 << 20)}
+	for _, name := range []string{"one", "two", "three", "four", "five"} {
+		held := table.Memory.Account(name, 0)
+		for held.Take(64<<10) == nil {
+		}
+	}
+	answer := func(*Request) (Result, error) { return Result{}, nil }
+	for path, endpoint := range map[string]Endpoint{
+		"/public": Public(answer), "/own": Self(func(r *Request, _ user.Info) (Result, error) { return answer(r) }),
+	} {
+		if err := table.Add(route(func(r *Route) { r.Path, r.Parameters, r.Endpoint, r.Operation = path, nil, endpoint, path[1:] })); err != nil {
+			t.Fatal(err)
+		}
+	}
+	ws := new(restful.WebService)
+	table.Install(ws)
+	container := restful.NewContainer()
+	container.Add(ws)
+	for path, want := range map[string]dashboardv1alpha1.Code{
+		"/public": dashboardv1alpha1.CodeOK, "/own": dashboardv1alpha1.CodeTooManyRequests,
+	} {
+		state := envelope.NewState()
+		ctx := envelope.WithState(genericapirequest.WithUser(t.Context(), &user.DefaultInfo{Name: "six"}), state)
+		container.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, http.MethodGet, path, http.NoBody))
+		if _, code := state.Outcome(); code != want {
+			t.Errorf("%s: code %d, want %d", path, code, want)
+		}
 	}
 }
 

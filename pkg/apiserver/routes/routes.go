@@ -56,7 +56,7 @@ type Table struct {
 	Prove func(*http.Request, user.Info) error
 	// Memory is what requests may hold of clusters' answers; nil is no bound.
 	Memory *budget.Budget
-	// PublicMemory is what requests of nobody may hold, so that users leave room for logins; nil is no bound.
+	// PublicMemory is what requests to public endpoints may hold, so that users leave room for logins; nil is no bound.
 	PublicMemory *budget.Budget
 
 	routes []Route
@@ -150,7 +150,7 @@ func (t *Table) serve(r Route, fair *fairness) restful.RouteFunction {
 			return
 		}
 		defer leave()
-		account := t.account(ctx)
+		account := t.account(ctx, r.Endpoint.rule)
 		defer account.Close()
 		if err := account.Take(1); err != nil { // before a cluster is asked for what could not be held
 			envelope.WriteError(ctx, resp.ResponseWriter, envelope.TooMuch(err))
@@ -166,11 +166,11 @@ func (t *Table) serve(r Route, fair *fairness) restful.RouteFunction {
 	}
 }
 
-func (t *Table) account(ctx context.Context) *budget.Account {
-	if name := holder(ctx); name != "" {
-		return t.Memory.Account(name, 0)
+func (t *Table) account(ctx context.Context, rule Rule) *budget.Account {
+	if rule == RulePublic {
+		return t.PublicMemory.Account(holder(ctx), 0)
 	}
-	return t.PublicMemory.Account("", 0)
+	return t.Memory.Account(holder(ctx), 0)
 }
 
 // BelowRoot is the part of a URL path below the API's root, as routes are registered with, and whether it is there at all.
