@@ -61,6 +61,7 @@ type KubeVision struct {
 	client            kubernetes.Interface
 	options           KubeVisionOptions
 	port              int
+	metricsPort       int
 	controllerManager *Program
 	apiServer         *APIServer
 
@@ -167,6 +168,9 @@ func (k *KubeVision) startControllerManager(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if k.metricsPort, err = FreePort(ctx); err != nil {
+		return err
+	}
 	kubeconfig, err := k.kubeconfig(ctx, controllerManagerProgram)
 	if err != nil {
 		return err
@@ -175,7 +179,7 @@ func (k *KubeVision) startControllerManager(ctx context.Context) error {
 	args := append([]string{
 		"--kubeconfig=" + kubeconfig,
 		"--health-probe-bind-address=" + address(healthPort),
-		"--metrics-bind-address=0",
+		"--metrics-bind-address=" + address(k.metricsPort),
 		"--serving-cert-extra-names=localhost," + loopback,
 		clustersOnLoopback,
 	}, k.options.ControllerManagerArgs...)
@@ -245,6 +249,9 @@ func (k *KubeVision) Stop() error {
 
 // Endpoint is the address of the first kubevision-apiserver.
 func (k *KubeVision) Endpoint() string { return endpoint(k.port) }
+
+// MetricsEndpoint is where kubevision-controller-manager serves its metrics.
+func (k *KubeVision) MetricsEndpoint() string { return endpoint(k.metricsPort) }
 
 // CAFile holds the authority that signed kubevision-apiserver's certificate.
 func (k *KubeVision) CAFile() string { return filepath.Join(k.cluster.dir, apiServerProgram+"-ca.crt") }

@@ -14,6 +14,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -64,7 +65,7 @@ func standInControllerManager() error {
 	names := flag.String("serving-cert-extra-names", "", "")
 	flag.String("cluster-addresses-denied", "", "")
 	flag.Parse()
-	if *metrics != "0" || *names != "localhost,127.0.0.1" {
+	if !strings.HasPrefix(*metrics, "127.0.0.1:") || *names != "localhost,127.0.0.1" {
 		return fmt.Errorf("flags: metrics %q, names %q", *metrics, *names)
 	}
 	client, err := clientOf(*kubeconfig)

@@ -117,6 +117,35 @@ func TestResetPasswordOfAUserWithoutOne(t *testing.T) {
 	set().Gone(t, source)
 }
 
+// TestResetPasswordInTheSecretOfAnother writes nothing: whoever makes users could name the Secret of another user, and
+// choose that user's password.
+func TestResetPasswordInTheSecretOfAnother(t *testing.T) {
+	const theirs = "the password of the victim"
+	c, manager, victim := direct(t), newActor(t, "admin"), set().User(t, "victim")
+	for what, secret := range map[string]*corev1.Secret{
+		"by its label": {ObjectMeta: metav1.ObjectMeta{Labels: map[string]string{"kubevision.io/user": victim.Name}}},
+		"by its owner": {ObjectMeta: metav1.ObjectMeta{OwnerReferences: []metav1.OwnerReference{{
+			APIVersion: kubevisionv1alpha1.SchemeGroupVersion.String(), Kind: "KubeVisionUser",
+			Name: victim.Name, UID: victim.Object.UID,
+		}}}},
+	} {
+		t.Run(what, func(t *testing.T) {
+			secret.Namespace, secret.Name = system, fixture.Name("password")
+			secret.Data = map[string][]byte{"password": []byte(theirs)}
+			set().Create(t, secret)
+			u := &kubevisionv1alpha1.KubeVisionUser{ObjectMeta: metav1.ObjectMeta{Name: fixture.Name("thief")}}
+			u.Spec.PasswordSecretRef = &kubevisionv1alpha1.SecretKeyReference{Name: secret.Name}
+			set().Create(t, u)
+			c.Call(t, management(t, manager.AccessToken, u.Name)["reset-password"]).Want(t, wire.Conflict)
+			present(t, secret)
+			present(t, u)
+			if string(secret.Data["password"]) != theirs || u.Spec.MustChangePassword {
+				t.Errorf("something was written: %+v", u.Spec)
+			}
+		})
+	}
+}
+
 func TestRevokeSessions(t *testing.T) {
 	c := direct(t)
 	manager, victim := newActor(t, "admin"), newActor(t, "")

@@ -5,6 +5,7 @@ package apiserver_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"testing"
 
@@ -132,10 +133,19 @@ func creationAttacks(t *testing.T) []attack {
 func changeAttacks(t *testing.T) []attack {
 	t.Helper()
 	user, password := somebody(t), existing(t, secretOf(corev1.SecretTypeOpaque, system, fixture.Name("password")))
-	settled := set().User(t, "replaced").Object
-	if err := env.Client.Get(t.Context(), client.ObjectKeyFromObject(settled), settled); err != nil {
-		t.Fatal(err)
-	}
+	// A user without a password: the status of others is written more than once.
+	settled := existing(t, &kubevisionv1alpha1.KubeVisionUser{
+		ObjectMeta: metav1.ObjectMeta{Name: fixture.Name("replaced")},
+	})
+	fixture.Eventually(t, "wait for the status of the user", func(ctx context.Context) error {
+		if err := env.Client.Get(ctx, client.ObjectKeyFromObject(settled), settled); err != nil {
+			return fmt.Errorf("reading the user: %w", err)
+		}
+		if settled.Status.ObservedGeneration != settled.Generation {
+			return errors.New("there is none")
+		}
+		return nil
+	})
 	replaced := settled.DeepCopy()
 	replaced.TypeMeta = metav1.TypeMeta{APIVersion: "kubevision.io/v1alpha1", Kind: "KubeVisionUser"}
 	replaced.Spec.Groups = []string{"system-admins"}

@@ -59,8 +59,10 @@ func TestNothingIsTakenAwayLaterThanItIsGiven(t *testing.T) {
 	for _, b := range []*kubevisionv1alpha1.KubeVisionRoleBinding{both, role, inOne} {
 		awaitReady(t, b)
 	}
+	// No name comes in, not even in the place of another one that goes.
 	refuse(t, "clusterroles", `object.metadata.name.startsWith("`+names.Impersonator+`")`,
-		`oldObject != null && object.rules.map(r, size(r.resourceNames)).sum() <= oldObject.rules.map(r, size(r.resourceNames)).sum()`,
+		`oldObject != null && object.rules.all(r, r.resourceNames.all(n,
+			oldObject.rules.exists(o, n in o.resourceNames)))`,
 		admissionregistrationv1.Create, admissionregistrationv1.Update)
 	eventually(t, soon, "wait for the policy", func(ctx context.Context) error {
 		r := clusterRole(names.Impersonator)
@@ -101,10 +103,20 @@ func TestNothingIsTakenAwayLaterThanItIsGiven(t *testing.T) {
 		may(account, impersonateAttributes("users", "kubevision:"+two.Name), false))
 }
 
-// Rights that cannot be taken away are an alarm on the binding.
+// Rights that cannot be taken away are an alarm: an event on the binding, and a metric until they are taken away.
 func TestRevocationThatFails(t *testing.T) {
+	const (
+		failures = "kubevision_rolebinding_revocation_failures_total"
+		pending  = "kubevision_rolebinding_pending_revocations"
+	)
 	guard(t)
 	host(t)
+	metrics := newMetrics(t)
+	eventually(t, soon, "no revocation is pending", metrics.is(pending, 0))
+	before, err := metrics.read(t.Context(), failures)
+	if err != nil {
+		t.Fatal(err)
+	}
 	one, two := newUser(t, ""), newUser(t, "")
 	b := newBinding(t, kubevisionv1alpha1.RoleReadonly, nil, toUser(one.Name), toUser(two.Name))
 	awaitReady(t, b)
@@ -138,6 +150,16 @@ func TestRevocationThatFails(t *testing.T) {
 		}
 		return errors.New("there is none")
 	})
+	if err := metrics.is(pending, 1)(t.Context()); err != nil {
+		t.Error(err)
+	}
+	if after, err := metrics.read(t.Context(), failures); err != nil || after <= before {
+		t.Errorf("%s was %g and is %g (%v)", failures, before, after, err)
+	}
+	change(t, b, func(b *kubevisionv1alpha1.KubeVisionRoleBinding) {
+		b.Spec.Subjects = append(b.Spec.Subjects, toUser(two.Name))
+	})
+	eventually(t, soon, "no revocation is pending any more", metrics.is(pending, 0))
 }
 
 // The names to impersonate do not fit into one role that etcd takes: bindings with as many and as long subjects as may
