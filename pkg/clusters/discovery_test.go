@@ -49,7 +49,7 @@ func TestDiscoveryIsBounded(t *testing.T) {
 			}))
 			defer server.Close()
 			memory := budget.New(tc.memory)
-			c, err := newConnection(&rest.Config{Host: server.URL}, http.DefaultTransport, nil, nil, memory)
+			c, err := newConnection(&rest.Config{Host: server.URL}, server.Client().Transport, nil, nil, memory)
 			if err != nil {
 				t.Fatal(err)
 			}

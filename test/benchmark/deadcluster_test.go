@@ -121,6 +121,12 @@ func registerAt(b *testing.B, address string) string {
 	b.Helper()
 	config := rest.CopyConfig(env.Cluster.Config())
 	config.Host = address
+	return registerBy(b, config)
+}
+
+// registerBy registers a cluster by a client configuration.
+func registerBy(b *testing.B, config *rest.Config) string {
+	b.Helper()
 	text, err := localcluster.Kubeconfig(config)
 	if err != nil {
 		b.Fatal(err)

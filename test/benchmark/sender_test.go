@@ -44,17 +44,29 @@ type sender struct {
 func newSender(b *testing.B, c crowd) *sender {
 	b.Helper()
 	c.Endpoint, c.AuthorityPEM = cmp.Or(c.Endpoint, env.KubeVision.Endpoint()), env.KubeVision.CAPEM()
+	in, out := aside(b, senderVariable)
+	s := &sender{orders: json.NewEncoder(in), reports: json.NewDecoder(bufio.NewReader(out))}
+	if err := s.orders.Encode(c); err != nil {
+		b.Fatal(err)
+	}
+	return s
+}
+
+// aside starts this program once more, at the lowest priority, with a variable that says what it is. It ends when its
+// input does, with the benchmark.
+func aside(b *testing.B, variable string) (in io.Writer, out io.Reader) {
+	b.Helper()
 	program, err := os.Executable()
 	if err != nil {
 		b.Fatal(err)
 	}
 	cmd := exec.Command("nice", "-n", "19", program) //nolint:noctx // it ends when its input does
-	cmd.Env, cmd.Stderr = append(os.Environ(), senderVariable+"=1"), os.Stderr
-	in, err := cmd.StdinPipe()
+	cmd.Env, cmd.Stderr = append(os.Environ(), variable+"=1"), os.Stderr
+	input, err := cmd.StdinPipe()
 	if err != nil {
 		b.Fatal(err)
 	}
-	out, err := cmd.StdoutPipe()
+	output, err := cmd.StdoutPipe()
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -62,15 +74,11 @@ func newSender(b *testing.B, c crowd) *sender {
 		b.Fatal(err)
 	}
 	b.Cleanup(func() {
-		if err := errors.Join(in.Close(), cmd.Wait()); err != nil {
-			b.Errorf("the sender: %v", err)
+		if err := errors.Join(input.Close(), cmd.Wait()); err != nil {
+			b.Errorf("a program beside the benchmark: %v", err)
 		}
 	})
-	s := &sender{orders: json.NewEncoder(in), reports: json.NewDecoder(bufio.NewReader(out))}
-	if err := s.orders.Encode(c); err != nil {
-		b.Fatal(err)
-	}
-	return s
+	return input, output
 }
 
 // wave has one sent, and waits until all of it is answered.
@@ -89,8 +97,15 @@ func (s *sender) wave() error {
 }
 
 // waves has one sent after the other for a time: each when the one before has been answered and is an interval old.
-func (s *sender) waves(_ context.Context, length time.Duration) error {
-	for begun := time.Now(); time.Since(begun) < length; {
+func (s *sender) waves(ctx context.Context, length time.Duration) error {
+	ctx, cancel := context.WithTimeout(ctx, length)
+	defer cancel()
+	return s.until(ctx)
+}
+
+// until is waves until the context ends.
+func (s *sender) until(ctx context.Context) error {
+	for ctx.Err() == nil {
 		next := time.After(waveInterval)
 		if err := s.wave(); err != nil {
 			return err
