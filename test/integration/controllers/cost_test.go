@@ -23,10 +23,11 @@ func TestSelectorsAreBounded(t *testing.T) {
 		labels, expressions, values int
 		allowed                     bool
 	}{
-		"small":       {32, 32, 128, true},
+		"small":       {32, 32, 8, true},
 		"labels":      {33, 0, 0, false},
 		"expressions": {0, 33, 1, false},
-		"values":      {0, 1, 129, false},
+		"values":      {0, 1, 257, false},
+		"many values": {0, 32, 9, false},
 		"huge":        {0, 25000, 0, false},
 	} {
 		t.Run(name, func(t *testing.T) {
