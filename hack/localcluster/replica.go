@@ -26,6 +26,16 @@ func (a *APIServer) Endpoint() string { return endpoint(a.port) }
 // and waits until it is ready. The extra arguments come after all others, and
 // so decide where a flag is given twice.
 func (k *KubeVision) StartAPIServer(ctx context.Context, port int, extra ...string) (*APIServer, error) {
+	return k.startAPIServer(ctx, k.binary(apiServerProgram), port, extra...)
+}
+
+// StartAPIServerOf starts one more kubevision-apiserver on a free port, of
+// another version: program is its path.
+func (k *KubeVision) StartAPIServerOf(ctx context.Context, program string) (*APIServer, error) {
+	return k.startAPIServer(ctx, program, 0)
+}
+
+func (k *KubeVision) startAPIServer(ctx context.Context, program string, port int, extra ...string) (*APIServer, error) {
 	port, err := pickPort(ctx, port)
 	if err != nil {
 		return nil, fmt.Errorf("choose the port of %s: %w", apiServerProgram, err)
@@ -47,7 +57,7 @@ func (k *KubeVision) StartAPIServer(ctx context.Context, port int, extra ...stri
 		"--tls-private-key-file=" + filepath.Join(k.cluster.dir, apiServerProgram+".key"),
 		clustersOnLoopback,
 	}, slices.Concat(k.options.APIServerArgs, extra)...)
-	server := k.addReplica(port, ready, args)
+	server := k.addReplica(program, port, ready, args)
 	if err := k.confine(server.Program, "apiserver"); err != nil {
 		return nil, err
 	}
@@ -59,7 +69,7 @@ func (k *KubeVision) StartAPIServer(ctx context.Context, port int, extra ...stri
 }
 
 // addReplica gives each process a log file of its own.
-func (k *KubeVision) addReplica(port int, ready func(context.Context) error, args []string) *APIServer {
+func (k *KubeVision) addReplica(program string, port int, ready func(context.Context) error, args []string) *APIServer {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	name := apiServerProgram
@@ -67,7 +77,7 @@ func (k *KubeVision) addReplica(port int, ready func(context.Context) error, arg
 		name += "-" + strconv.Itoa(count+1)
 	}
 	server := &APIServer{
-		Program: k.cluster.newProgram(name, k.binary(apiServerProgram), ready, args),
+		Program: k.cluster.newProgram(name, program, ready, args),
 		port:    port,
 	}
 	k.replicas = append(k.replicas, server)

@@ -48,6 +48,7 @@ func listing(b *testing.B, path, theirPath string) {
 	pid := env.KubeVision.APIServer().PID()
 	var mine, theirs durations
 	var size int
+	other := newSeries(b, request)
 	succeeded(b, ours.Send(b, request))
 	resident := readMemory(b, pid).resident
 	forgetPeak(b, pid)
@@ -57,8 +58,10 @@ func listing(b *testing.B, path, theirPath string) {
 		succeeded(b, response)
 		size = len(response.Body)
 		theirs = append(theirs, timed(func() { response = kube.Send(b, wire.Request{Path: theirPath}) }))
+		other.send(b, request)
 	}
 	compareLoops(b, "ours", mine, "kube", theirs)
+	other.report(b, mine)
 	b.ReportMetric(readMemory(b, pid).peak-resident, "peak-MiB")
 	b.ReportMetric(float64(size)/(1<<20), "answer-MiB")
 }
