@@ -49,14 +49,14 @@ func BenchmarkFloods(b *testing.B) {
 		const atOnce = 16
 		cluster := newEndlessMember(b)
 		others.measure(b, crowd{
-			Lists: podsOf(cluster, "default"), Bearer: others.token(b, cluster, "default"), Size: atOnce,
+			Lists: podsOf(cluster, "default"), Bearer: tokenFor(b, cluster, "default"), Size: atOnce,
 			Codes: []int{wire.OK, wire.TooManyRequests, wire.Unreachable},
 		})
 	})
 	b.Run("lists", func(b *testing.B) { // the last one: others would list among so many Pods
 		const atOnce = 48
 		ns := manyAreThere(b)
-		others.measure(b, crowd{Lists: podsOf(host, ns), Bearer: others.token(b, host, ns), Size: atOnce})
+		others.measure(b, crowd{Lists: podsOf(host, ns), Bearer: tokenFor(b, host, ns), Size: atOnce})
 	})
 }
 
@@ -85,16 +85,17 @@ func newTeam(b *testing.B) *team {
 	return t
 }
 
-// token is that of somebody else, who may read a namespace of a cluster.
-func (t *team) token(b *testing.B, cluster, namespace string) string {
+// tokenFor is that of somebody else, who may read a namespace of a cluster.
+func tokenFor(b *testing.B, cluster, namespace string) string {
 	b.Helper()
 	u := set().User(b, "greedy")
 	set().Bind(b, "greedy", fixture.Grant{
 		Role: "readonly", Subjects: fixture.KubeVisionUsers(u), Cluster: cluster, Namespaces: []string{namespace}, Hopeless: cluster != host,
 	})
-	bearer := u.Login(b, t.lists[0].client, wire.DirectPath).AccessToken
+	client := direct(b)
+	bearer := u.Login(b, client, wire.DirectPath).AccessToken
 	fixture.Eventually(b, "be let in", func(ctx context.Context) error {
-		response, err := t.lists[0].client.Do(ctx, wire.Request{Path: podsOf(cluster, namespace), Bearer: bearer})
+		response, err := client.Do(ctx, wire.Request{Path: podsOf(cluster, namespace), Bearer: bearer})
 		if err != nil {
 			return err
 		}
