@@ -11,7 +11,7 @@ PKG ?= ./...
 # authority of that address, by default the one of the installation's Secret; $KUBECONFIG is an administrator's of its cluster.
 URL ?=
 CA ?=
-# How long "make test-limits" keeps up each flood and each attack of a member; a minute for the record.
+# How long "make test-limits" and "make bench" keep up each flood, and each attack of a member; a minute for the record.
 FLOOD ?= 10s
 # How long "make fuzz" runs each fuzz target.
 FUZZTIME ?= 10s
@@ -108,7 +108,7 @@ conformance: ## Run the conformance tests only; URL= and CA= point them at an in
 .PHONY: bench
 bench: ## Run the benchmarks.
 	@$(CONTROL_PLANE) && \
-	go test -p 1 -run '^$$' -bench . -benchmem -timeout 60m $(TESTFLAGS) ./test/benchmark/...
+	go test -p 1 -run '^$$' -bench . -benchmem -timeout 60m $(TESTFLAGS) ./test/benchmark/... -flood=$(FLOOD)
 
 .PHONY: fuzz
 fuzz: ## Run every fuzz target for FUZZTIME each.

@@ -27,7 +27,11 @@ const thinkTime = 200 * time.Millisecond
 func BenchmarkFloods(b *testing.B) {
 	others := newTeam(b)
 	b.Run("bodies", func(b *testing.B) {
-		others.measure(b, crowd{Body: 3 << 20, Size: 300, Shared: true, Codes: []int{wire.Invalid, wire.Unauthenticated, wire.TooManyRequests}})
+		const atOnce, each = 300, 20 // whoever is not answered at once holds up the wave, and not the others
+		others.measure(b, crowd{
+			Body: 3 << 20, Size: atOnce, Repeat: each, Shared: true,
+			Codes: []int{wire.Invalid, wire.Unauthenticated, wire.TooManyRequests},
+		})
 	})
 	b.Run("logins", func(b *testing.B) {
 		others.measure(b, crowd{Username: fixture.Name("nobody"), Distinct: true, Size: guessers, Forwarded: true})
@@ -45,14 +49,14 @@ func BenchmarkFloods(b *testing.B) {
 		const atOnce = 16
 		cluster := newEndlessMember(b)
 		others.measure(b, crowd{
-			Lists: podsOf(cluster, "default"), Bearer: others.token(b, cluster, "default"), Size: atOnce,
+			Lists: podsOf(cluster, "default"), Bearer: tokenFor(b, cluster, "default"), Size: atOnce,
 			Codes: []int{wire.OK, wire.TooManyRequests, wire.Unreachable},
 		})
 	})
 	b.Run("lists", func(b *testing.B) { // the last one: others would list among so many Pods
 		const atOnce = 48
 		ns := manyAreThere(b)
-		others.measure(b, crowd{Lists: podsOf(host, ns), Bearer: others.token(b, host, ns), Size: atOnce})
+		others.measure(b, crowd{Lists: podsOf(host, ns), Bearer: tokenFor(b, host, ns), Size: atOnce})
 	})
 }
 
@@ -81,16 +85,17 @@ func newTeam(b *testing.B) *team {
 	return t
 }
 
-// token is that of somebody else, who may read a namespace of a cluster.
-func (t *team) token(b *testing.B, cluster, namespace string) string {
+// tokenFor is that of somebody else, who may read a namespace of a cluster.
+func tokenFor(b *testing.B, cluster, namespace string) string {
 	b.Helper()
 	u := set().User(b, "greedy")
 	set().Bind(b, "greedy", fixture.Grant{
 		Role: "readonly", Subjects: fixture.KubeVisionUsers(u), Cluster: cluster, Namespaces: []string{namespace}, Hopeless: cluster != host,
 	})
-	bearer := u.Login(b, t.lists[0].client, wire.DirectPath).AccessToken
+	client := direct(b)
+	bearer := u.Login(b, client, wire.DirectPath).AccessToken
 	fixture.Eventually(b, "be let in", func(ctx context.Context) error {
-		response, err := t.lists[0].client.Do(ctx, wire.Request{Path: podsOf(cluster, namespace), Bearer: bearer})
+		response, err := client.Do(ctx, wire.Request{Path: podsOf(cluster, namespace), Bearer: bearer})
 		if err != nil {
 			return err
 		}

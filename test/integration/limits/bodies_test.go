@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
@@ -31,7 +32,9 @@ func post(endpoint, path, contentType, bearer, body string) func(context.Context
 func TestLargeBodiesOfStrangers(t *testing.T) {
 	r := replica(t)
 	before := peak(t, r)
-	codes := flood(t, client(t), 300, post(r.Endpoint(), "/auth/login", "application/json", "made-up", strings.Repeat(" ", bodyBytes)))
+	c := client(t)
+	c.Timeout = 5 * time.Second // the server ends the connection, and not all of its requests have an answer
+	codes := flood(t, c, 300, post(r.Endpoint(), "/auth/login", "application/json", "made-up", strings.Repeat(" ", bodyBytes)))
 	if codes[wire.OK] > 0 {
 		t.Errorf("codes %v", codes)
 	}
