@@ -56,7 +56,7 @@ func checkSession(tb testing.TB, block string) {
 	tb.Helper()
 	for entry := range strings.SplitSeq(strings.TrimPrefix(block, "$ "), "\n$ ") {
 		command, want, _ := strings.Cut(entry, "\n")
-		args := strings.Fields(command)[1:]
+		args := strings.Fields(strings.ReplaceAll(command, "'", ""))[1:] // the page quotes for the shell
 		eventually(tb, soon, command, func(ctx context.Context) error {
 			got, err := env.Cluster.Kubectl(ctx, args...)
 			if err != nil && strings.TrimSpace(got) != "no" { // with which it ends in an error
