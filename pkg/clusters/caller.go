@@ -37,7 +37,7 @@ func newCaller(c *Connection, name string, groups []string) (*Caller, error) {
 		return nil, errors.New("there is no client without a user")
 	}
 	asUser := transport.NewImpersonatingRoundTripper(transport.ImpersonationConfig{UserName: name, Groups: groups},
-		&charged{next: c.transport, each: budget.Buffered})
+		&paced{next: &charged{next: c.transport, each: budget.Buffered}, turns: c.turns, large: c.large, whole: c.whole, user: name})
 	httpClient := &http.Client{Transport: &sensitive{next: asUser}, Timeout: callTimeout, CheckRedirect: refuseRedirect}
 	restClient, err := rest.UnversionedRESTClientForConfigAndClient(c.config, httpClient)
 	if err != nil {

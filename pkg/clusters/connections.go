@@ -83,7 +83,9 @@ func NewConnections(ctx context.Context, o Options) (*Connections, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connecting to the host: %w", err)
 	}
-	m := &members{secrets: o.Secrets, live: o.Live, policy: o.Policy, bound: o.Bound, memory: o.Memory, open: map[string]*openMember{}}
+	m := &members{
+		secrets: o.Secrets, live: o.Live, policy: o.Policy, bound: o.Bound, memory: o.Memory, turns: host.turns, open: map[string]*openMember{},
+	}
 	if err := m.watch(ctx, o.Cache, o.Secrets); err != nil {
 		return nil, err
 	}
@@ -153,6 +155,8 @@ type Connection struct {
 	robot  discovery.DiscoveryInterfaceWithContext
 	// member is true unless the cluster is the host.
 	member bool
+	// turns are those of all clusters, large and whole are for this one.
+	turns, large, whole *gates
 }
 
 // connect makes a connection to the host.
@@ -211,7 +215,7 @@ func newConnection(
 	account := func() *budget.Account { return memory.Account("discovery of "+anonymous.Host, 0) }
 	return &Connection{
 		config: anonymous, transport: authenticated, resources: newResources(discoveryClient, account), bound: bound, tokens: tokens,
-		robot: discoveryClient,
+		robot: discoveryClient, turns: newTurns(), large: newLarge(), whole: newWhole(),
 	}, nil
 }
 

@@ -89,6 +89,7 @@ type members struct {
 	policy  dial.Policy
 	bound   *Bound
 	memory  *budget.Budget
+	turns   *gates
 
 	flight singleflight.Group
 	mu     sync.Mutex
@@ -200,7 +201,7 @@ func (m *members) connect(ctx context.Context, c *kubevisionv1alpha1.KubeVisionC
 	if err != nil {
 		return nil, err
 	}
-	connection.member = true
+	connection.member, connection.turns = true, m.turns
 	revision := RevisionOf(c, secret)
 	return &openMember{
 		revision: revision, digest: sha256.Sum256(secret.Data[revision.Key]), member: member, connection: connection,

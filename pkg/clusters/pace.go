@@ -1,0 +1,200 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package clusters
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"runtime"
+	"sync"
+	"time"
+
+	"github.com/kubevision-io/kubevision/pkg/budget"
+)
+
+const (
+	// unpacedBytes is what is read of each response without a turn: the pages and objects of a dashboard are smaller.
+	unpacedBytes = 512 << 10
+	// maxTurnWait bounds the wait for a turn. Reading goes on after it.
+	maxTurnWait = 5 * time.Second
+	// maxLargeWait bounds the wait of a large response, or of a whole list, until another one of its user has ended. It
+	// fails after it.
+	maxLargeWait = 10 * time.Second
+	// wholePerLarge is how many whole lists are asked for at once for each large response that may be read.
+	wholePerLarge = 2
+	// minLarge is how many large responses of a cluster to one user are read at once where there are few processors.
+	minLarge = 2
+)
+
+var errLarge = fmt.Errorf("%w: the user has too many large lists under way", budget.ErrExceeded)
+
+// gates bound what is done at once for each user.
+type gates struct {
+	atOnce int
+
+	mu    sync.Mutex
+	users map[string]*gate
+}
+
+// gate is for one user.
+type gate struct {
+	places chan struct{}
+	// responses counts those that are open.
+	responses int
+}
+
+// newTurns returns gates for the work on responses, so that one user's large lists take half of the processors at most.
+func newTurns() *gates { return newGates(max(1, runtime.GOMAXPROCS(0)/2)) }
+
+// newLarge returns gates for the large responses of one cluster that are read at once.
+func newLarge() *gates { return newGates(max(minLarge, runtime.GOMAXPROCS(0))) }
+
+// newWhole returns gates for the whole lists of one cluster that are asked for at once: a cluster begins to make each,
+// however large, before any of it is read.
+func newWhole() *gates { return newGates(wholePerLarge * newLarge().atOnce) }
+
+func newGates(atOnce int) *gates { return &gates{atOnce: atOnce, users: map[string]*gate{}} }
+
+func (g *gates) join(user string) *gate {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	u := g.users[user]
+	if u == nil {
+		u = &gate{places: make(chan struct{}, g.atOnce)}
+		g.users[user] = u
+	}
+	u.responses++
+	return u
+}
+
+func (g *gates) leave(user string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	u := g.users[user]
+	if u.responses--; u.responses == 0 {
+		delete(g.users, user)
+	}
+}
+
+// enter returns true if there is a place in time.
+func (g *gate) enter(ctx context.Context, wait time.Duration) bool {
+	select {
+	case g.places <- struct{}{}:
+		return true
+	default:
+	}
+	timer := time.NewTimer(wait)
+	defer timer.Stop()
+	select {
+	case g.places <- struct{}{}:
+		return true
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+	return false
+}
+
+// paced reads the responses of one cluster to one user.
+type paced struct {
+	next http.RoundTripper
+	// turns are for all clusters, large and whole for this one: a cluster that sends slowly holds up no other.
+	turns, large, whole *gates
+	user                string
+}
+
+// RoundTrip sends the request. Of whole lists only some are sent at once.
+func (p *paced) RoundTrip(r *http.Request) (*http.Response, error) {
+	body := &pacedBody{context: r.Context(), paced: p}
+	if isWhole(r) {
+		body.whole = p.whole.join(p.user)
+		if !body.whole.enter(r.Context(), maxLargeWait) {
+			p.whole.leave(p.user)
+			return nil, errLarge
+		}
+	}
+	response, err := p.next.RoundTrip(r)
+	if err != nil {
+		body.leaveWhole()
+		return nil, err
+	}
+	body.ReadCloser = response.Body
+	response.Body = body
+	return response, nil
+}
+
+// isWhole returns true for a request for a list without a limit. The caller has marked it as one that is streamed.
+func isWhole(r *http.Request) bool {
+	return isStreamed(r.Context()) && r.Method == http.MethodGet && !isWatch(r) && !r.URL.Query().Has("limit")
+}
+
+// pacedBody has a place among the large responses once much was read of it, and a turn from the return of one Read to
+// the call of the next one.
+type pacedBody struct {
+	io.ReadCloser
+
+	context context.Context //nolint:containedctx // it is that of the request
+	paced   *paced
+	read    int64
+
+	// turn and large are nil before much was read.
+	turn, large *gate
+	inTurn      bool
+	// whole is nil unless the response is to a request for a whole list.
+	whole *gate
+}
+
+// Read reads, and waits once much was read.
+func (b *pacedBody) Read(p []byte) (int, error) {
+	b.endTurn()
+	n, err := b.ReadCloser.Read(p)
+	b.read += int64(n)
+	if err != nil || b.read <= unpacedBytes {
+		return n, err //nolint:wrapcheck // io.EOF must not be wrapped
+	}
+	if b.large == nil && !b.becomeLarge() {
+		return 0, errLarge
+	}
+	b.inTurn = b.turn.enter(b.context, maxTurnWait)
+	return n, nil
+}
+
+func (b *pacedBody) becomeLarge() bool {
+	large := b.paced.large.join(b.paced.user)
+	if !large.enter(b.context, maxLargeWait) {
+		b.paced.large.leave(b.paced.user)
+		return false
+	}
+	b.large, b.turn = large, b.paced.turns.join(b.paced.user)
+	return true
+}
+
+func (b *pacedBody) endTurn() {
+	if b.inTurn {
+		<-b.turn.places
+		b.inTurn = false
+	}
+}
+
+// Close gives up the turn and the place.
+func (b *pacedBody) Close() error {
+	b.endTurn()
+	if b.large != nil {
+		<-b.large.places
+		b.paced.large.leave(b.paced.user)
+		b.paced.turns.leave(b.paced.user)
+		b.large, b.turn = nil, nil
+	}
+	b.leaveWhole()
+	return b.ReadCloser.Close() //nolint:wrapcheck // as it is
+}
+
+func (b *pacedBody) leaveWhole() {
+	if b.whole != nil {
+		<-b.whole.places
+		b.paced.whole.leave(b.paced.user)
+		b.whole = nil
+	}
+}

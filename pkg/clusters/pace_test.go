@@ -1,0 +1,151 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package clusters
+
+import (
+	"context"
+	"errors"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/kubevision-io/kubevision/pkg/budget"
+)
+
+// opened returns a large response to a user, of which so much was read that the next Read waits for a turn.
+func opened(ctx context.Context, t *testing.T, turns, large *gates, user string) io.ReadCloser {
+	t.Helper()
+	transport := &paced{turns: turns, large: large, user: user, next: answering(func(*http.Request) (*http.Response, error) {
+		return &http.Response{Body: io.NopCloser(strings.NewReader(strings.Repeat("x", 2*unpacedBytes)))}, nil
+	})}
+	response, err := transport.RoundTrip(httptest.NewRequestWithContext(ctx, http.MethodGet, "/", http.NoBody))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.ReadFull(response.Body, make([]byte, unpacedBytes)); err != nil {
+		t.Fatal(err)
+	}
+	return response.Body
+}
+
+func waited(t *testing.T, body io.Reader) time.Duration {
+	t.Helper()
+	begun := time.Now()
+	if _, err := body.Read(make([]byte, 1)); err != nil {
+		t.Error(err)
+	}
+	return time.Since(begun)
+}
+
+// TestTurns: of one user's large responses one is worked on at a time; other users do not wait, nor does anybody for
+// ever.
+func TestTurns(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		turns, large := newGates(1), newGates(10)
+		first, second := opened(t.Context(), t, turns, large, "greedy"), opened(t.Context(), t, turns, large, "greedy")
+		other := opened(t.Context(), t, turns, large, "modest")
+		if got := waited(t, first) + waited(t, other); got != 0 {
+			t.Errorf("the first ones wait for %s", got)
+		}
+		if got := waited(t, second); got != maxTurnWait {
+			t.Errorf("the second one of a user waits for %s, want %s", got, maxTurnWait)
+		}
+		time.AfterFunc(time.Second, func() { _ = first.Close() })
+		if got := waited(t, second); got != time.Second {
+			t.Errorf("it waits for %s while the first one is worked on", got)
+		}
+		ctx, cancel := context.WithCancelCause(t.Context())
+		third := opened(ctx, t, turns, large, "greedy")
+		cancel(errors.New("the client has gone"))
+		if got := waited(t, third); got != 0 {
+			t.Errorf("one that has ended waits for %s", got)
+		}
+		for _, body := range []io.Closer{second, third, other} {
+			if err := body.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+		if len(turns.users)+len(large.users) != 0 {
+			t.Errorf("left behind: %v, %v", turns.users, large.users)
+		}
+	})
+}
+
+// TestWholeLists: few of one user are asked for at once. Pages and objects do not wait.
+func TestWholeLists(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		sent := 0
+		whole := newGates(1)
+		transport := &paced{turns: newGates(1), large: newGates(1), whole: whole, user: "greedy", next: answering(func(*http.Request) (*http.Response, error) {
+			if sent++; sent == 3 {
+				return nil, errors.New("no connection")
+			}
+			return &http.Response{Body: io.NopCloser(strings.NewReader("x"))}, nil
+		})}
+		send := func(ctx context.Context, url string) (io.ReadCloser, time.Duration, error) {
+			begun := time.Now()
+			response, err := transport.RoundTrip(httptest.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody))
+			if err != nil {
+				return nil, time.Since(begun), err
+			}
+			return response.Body, time.Since(begun), nil
+		}
+		list := streamed(t.Context())
+		first, _, err := send(list, "/pods")
+		if err != nil {
+			t.Fatal(err)
+		}
+		page, waited, err := send(list, "/pods?limit=100")
+		if err != nil || waited != 0 {
+			t.Errorf("a page waits for %s: %v", waited, err)
+		}
+		if _, waited, err := send(list, "/pods"); !errors.Is(err, budget.ErrExceeded) || waited != maxLargeWait {
+			t.Errorf("another list ends after %s: %v", waited, err)
+		}
+		time.AfterFunc(time.Second, func() { _ = first.Close() })
+		if _, waited, err := send(list, "/pods"); err == nil || errors.Is(err, budget.ErrExceeded) || waited != time.Second {
+			t.Errorf("the list after it ends after %s: %v", waited, err)
+		}
+		last, waited, err := send(list, "/pods")
+		if err != nil || waited != 0 {
+			t.Errorf("the last list waits for %s: %v", waited, err)
+		}
+		if err := errors.Join(page.Close(), last.Close()); err != nil || len(whole.users) != 0 {
+			t.Errorf("left behind: %v (%v)", whole.users, err)
+		}
+	})
+}
+
+// TestLargeResponses: few of one user are read at once, and others are refused after a time.
+func TestLargeResponses(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		turns, large := newGates(10), newGates(1)
+		first, second := opened(t.Context(), t, turns, large, "greedy"), opened(t.Context(), t, turns, large, "greedy")
+		other := opened(t.Context(), t, turns, large, "modest")
+		if got := waited(t, first) + waited(t, other); got != 0 {
+			t.Errorf("the first ones wait for %s", got)
+		}
+		begun := time.Now()
+		if _, err := second.Read(make([]byte, 1)); !errors.Is(err, budget.ErrExceeded) || time.Since(begun) != maxLargeWait {
+			t.Errorf("the second one of a user ends after %s: %v", time.Since(begun), err)
+		}
+		third := opened(t.Context(), t, turns, large, "greedy")
+		time.AfterFunc(time.Second, func() { _ = first.Close() })
+		if got := waited(t, third); got != time.Second {
+			t.Errorf("the third one waits for %s", got)
+		}
+		for _, body := range []io.Closer{second, third, other} {
+			if err := body.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+		if len(turns.users)+len(large.users) != 0 {
+			t.Errorf("left behind: %v, %v", turns.users, large.users)
+		}
+	})
+}
