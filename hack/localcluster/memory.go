@@ -32,7 +32,7 @@ type MemoryLimit struct {
 
 // readMemoryLimit reads the limit of the first container of the Deployment in a manifest.
 func readMemoryLimit(path string) (MemoryLimit, error) {
-	file, err := os.Open(path)
+	file, err := os.Open(path) //nolint:gosec // a manifest of config/
 	if err != nil {
 		return MemoryLimit{}, fmt.Errorf("read a memory limit: %w", err)
 	}
@@ -119,4 +119,4 @@ func ForgetPeak(pid int) error {
 	return nil
 }
 
-func processFile(pid int, name string) string { return filepath.Join("/proc", strconv.Itoa(pid), name) }
+func processFile(pid int, name string) string { return fmt.Sprintf("/proc/%d/%s", pid, name) }

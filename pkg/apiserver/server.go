@@ -239,7 +239,7 @@ func (c *Config) routes(ctx context.Context, s *state, clients *clientFinder) (*
 		action.Routes(access),      //nolint:contextcheck // as above
 		overview.Routes(readable),  //nolint:contextcheck // as above
 		quota.Routes(readable),
-		topology.Routes(readable),
+		topology.Routes(readable), //nolint:contextcheck // as above
 		served.Routes(readable),
 		searchEndpoints.Routes(),  //nolint:contextcheck // as above
 		compareEndpoints.Routes(), //nolint:contextcheck // as above

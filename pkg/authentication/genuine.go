@@ -18,12 +18,12 @@ import (
 )
 
 const (
-	// An address may show so many refresh tokens at once that are not genuine, and one more every inventedInterval.
-	inventedBurst    = 60
-	inventedInterval = time.Second
-	// A session may be renewed, and a challenge answered, so often at once, and once more every shownInterval: each asks the API server.
-	shownBurst    = 60
-	shownInterval = time.Second
+	// rateInterval is the time after which one more is allowed.
+	rateInterval = time.Second
+	// inventedBurst is how many refresh tokens that are not genuine an address may show at once.
+	inventedBurst = 60
+	// shownBurst is how often a session may be renewed, and a challenge answered, at once: each asks the API server.
+	shownBurst = 60
 )
 
 // Rates bound what is done for tokens that are not genuine, or are shown too often. They are those of one replica.
@@ -34,7 +34,7 @@ type Rates struct {
 
 // NewRates returns rates that remember which sessions are no more.
 func NewRates(gone *Gone) *Rates {
-	return &Rates{invented: newRates(inventedInterval, inventedBurst), shown: newRates(shownInterval, shownBurst), gone: gone}
+	return &Rates{invented: newRates(inventedBurst), shown: newRates(shownBurst), gone: gone}
 }
 
 // admit lets a refresh token pass that is worth a call. It is ErrRevoked for one that is not genuine or whose session is no more, and a
@@ -77,7 +77,7 @@ func (l *Logins) invented(ctx context.Context, from Client) error {
 		return err
 	}
 	if !l.Rates.invented.allow(throttle.NetworkOf(from.Address).String(), l.Clock.Now()) {
-		return &throttle.BlockedError{RetryAfter: inventedInterval}
+		return &throttle.BlockedError{RetryAfter: rateInterval}
 	}
 	return ErrRevoked
 }
@@ -85,7 +85,7 @@ func (l *Logins) invented(ctx context.Context, from Client) error {
 // shown counts a genuine token.
 func (l *Logins) shown(key string) error {
 	if !l.Rates.shown.allow(key, l.Clock.Now()) {
-		return &throttle.BlockedError{RetryAfter: shownInterval}
+		return &throttle.BlockedError{RetryAfter: rateInterval}
 	}
 	return nil
 }

@@ -19,15 +19,14 @@ const rateKeys = 4096
 
 // rates limit how often something is done for each of many keys.
 type rates struct {
-	interval time.Duration
-	burst    int
+	burst int
 
 	mu       sync.Mutex
 	limiters *lru.Cache
 }
 
-func newRates(interval time.Duration, burst int) *rates {
-	return &rates{interval: interval, burst: burst, limiters: lru.New(rateKeys)}
+func newRates(burst int) *rates {
+	return &rates{burst: burst, limiters: lru.New(rateKeys)}
 }
 
 // allow counts one, and says whether it may be done.
@@ -49,7 +48,7 @@ func (r *rates) limiter(key string) *rate.Limiter {
 	found, _ := r.limiters.Get(key)
 	limiter, ok := found.(*rate.Limiter)
 	if !ok {
-		limiter = rate.NewLimiter(rate.Every(r.interval), r.burst)
+		limiter = rate.NewLimiter(rate.Every(rateInterval), r.burst)
 		r.limiters.Add(key, limiter)
 	}
 	return limiter
@@ -60,7 +59,7 @@ func (r *rates) limiter(key string) *rate.Limiter {
 type Failures struct{ rates *rates }
 
 // NewFailures allows as many failures as there may be refresh tokens that are not genuine.
-func NewFailures() *Failures { return &Failures{newRates(inventedInterval, inventedBurst)} }
+func NewFailures() *Failures { return &Failures{newRates(inventedBurst)} }
 
 // Exhausted says whether there were too many from the network of an address.
 func (f *Failures) Exhausted(address netip.Addr, now time.Time) bool {

@@ -12,7 +12,7 @@ import (
 // TestRates: each key has its own, and only so many keys are remembered.
 func TestRates(t *testing.T) {
 	const burst = 3
-	r, now := newRates(time.Second, burst), time.Now()
+	r, now := newRates(burst), time.Now()
 	for range burst {
 		if !r.allow("busy", now) {
 			t.Fatal("the first ones are refused")

@@ -81,7 +81,8 @@ func TestPoolOfManyMembers(t *testing.T) {
 	for i := range int64(1000) {
 		newPoolMember(p, i+1).spend(60)
 	}
-	if old.wantsEnd(t, "the oldest", false); !old.spend(1) || p.spent > 200 {
+	old.wantsEnd(t, "the oldest", false)
+	if !old.spend(1) || p.spent > 200 {
 		t.Errorf("the oldest is refused, or %d are spent", p.spent)
 	}
 }

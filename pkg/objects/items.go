@@ -27,7 +27,7 @@ const (
 func Items[T any](body []byte, account *budget.Account) ([]T, error) {
 	var out []T
 	err := eachItem(body, func(decoder *json.Decoder) error {
-		if err := account.Take(growth * int64(unsafe.Sizeof(*new(T)))); err != nil {
+		if err := account.Take(sizeOf[T]()); err != nil {
 			return fmt.Errorf("reading a list: %w", err)
 		}
 		var item T
@@ -63,9 +63,14 @@ func Each[T any](body []byte, account *budget.Account, visit func(*T) error) err
 	})
 }
 
+// sizeOf returns what an object of a list takes in a slice that grows.
+func sizeOf[T any]() int64 {
+	return growth * int64(unsafe.Sizeof(*new(T))) //nolint:gosec // a size of a type is small
+}
+
 // Kept takes from the account what an object takes that is kept of a list.
 func Kept[T any](account *budget.Account) error {
-	if err := account.Take(growth * int64(unsafe.Sizeof(*new(T)))); err != nil {
+	if err := account.Take(sizeOf[T]()); err != nil {
 		return fmt.Errorf("keeping an object of a list: %w", err)
 	}
 	return nil

@@ -5,7 +5,7 @@ package objects
 
 import (
 	"errors"
-	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -23,7 +23,7 @@ func pods(t *testing.T, count int) []byte {
 	var list corev1.PodList
 	for i := range count {
 		list.Items = append(list.Items, corev1.Pod{
-			ObjectMeta: metav1.ObjectMeta{Name: fmt.Sprint(i), Labels: map[string]string{"app": "web"}},
+			ObjectMeta: metav1.ObjectMeta{Name: strconv.Itoa(i), Labels: map[string]string{"app": "web"}},
 			Spec:       corev1.PodSpec{Containers: make([]corev1.Container, 3)},
 		})
 	}
@@ -49,7 +49,7 @@ func TestEachProtobuf(t *testing.T) {
 	read := 0
 	err := EachProtobuf(list, account, func(item []byte) error {
 		var pod corev1.Pod
-		if err := pod.Unmarshal(item); err != nil || pod.Name != fmt.Sprint(read) || len(pod.Spec.Containers) != 3 {
+		if err := pod.Unmarshal(item); err != nil || pod.Name != strconv.Itoa(read) || len(pod.Spec.Containers) != 3 {
 			t.Errorf("pod %q: %v", pod.Name, err)
 		}
 		read++
@@ -129,7 +129,7 @@ func TestElementsAreCharged(t *testing.T) {
 
 func varint(n int) (out []byte) {
 	for ; n >= 0x80; n >>= 7 {
-		out = append(out, byte(n)|0x80) //nolint:gosec // the low seven bits
+		out = append(out, byte(n)|0x80)
 	}
 	return append(out, byte(n)) //nolint:gosec // less than 128
 }

@@ -16,6 +16,7 @@ import (
 
 	authenticationv1 "k8s.io/api/authentication/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/rest"
 )
 
@@ -59,18 +60,18 @@ func serveEndlessly(in io.Reader, out io.Writer) error {
 // answerEndlessly gives a token and a short discovery; anything else is a list without an end.
 func answerEndlessly(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
-	encode := func(body any) { _ = json.NewEncoder(w).Encode(body) }
+	encode := func(body runtime.Object) { _ = json.NewEncoder(w).Encode(body) } //nolint:errchkjson // the client may be gone
 	switch {
 	case strings.HasSuffix(r.URL.Path, "/token"):
-		encode(authenticationv1.TokenRequest{Status: authenticationv1.TokenRequestStatus{
+		encode(&authenticationv1.TokenRequest{Status: authenticationv1.TokenRequestStatus{
 			Token: "short-lived", ExpirationTimestamp: metav1.NewTime(time.Now().Add(time.Hour)),
 		}})
 	case r.URL.Path == "/api":
-		encode(metav1.APIVersions{Versions: []string{"v1"}})
+		encode(&metav1.APIVersions{Versions: []string{"v1"}})
 	case r.URL.Path == "/apis":
-		encode(metav1.APIGroupList{})
+		encode(&metav1.APIGroupList{})
 	case r.URL.Path == "/api/v1":
-		encode(metav1.APIResourceList{GroupVersion: "v1", APIResources: []metav1.APIResource{
+		encode(&metav1.APIResourceList{GroupVersion: "v1", APIResources: []metav1.APIResource{
 			{Name: "pods", Namespaced: true, Kind: "Pod", Verbs: metav1.Verbs{"get", "list"}},
 		}})
 	default:

@@ -76,7 +76,7 @@ func TestLimits(t *testing.T) {
 			}
 		}
 		for _, cell := range r.tests {
-			if m := testName.FindStringSubmatch(cell); m == nil || !c.functions[m[1]] {
+			if m := testName.FindStringSubmatch(cell); len(m) != 2 || !c.functions[m[1]] {
 				t.Errorf("%s: there is no test %s", r.grows, cell)
 			}
 		}

@@ -26,7 +26,8 @@ func TestChallengesAreFew(t *testing.T) {
 	if f.Challenge(last, now) != nil {
 		t.Error("a challenge has more tries than it may")
 	}
-	if f.Open("next", now.Add(ChallengeTTL)); len(f.Challenges) != 1 {
+	f.Open("next", now.Add(ChallengeTTL))
+	if len(f.Challenges) != 1 {
 		t.Errorf("%d challenges are left after their time", len(f.Challenges))
 	}
 }
