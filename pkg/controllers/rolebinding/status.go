@@ -143,8 +143,8 @@ func (g *grant) applied(b *kubevisionv1alpha1.KubeVisionRoleBinding) verdict {
 	if len(protected) == 0 || !bindings.SparesProtected(b.Spec.RoleRef) {
 		return verdict{metav1.ConditionTrue, kubevisionv1alpha1.ReasonApplied, ""}
 	}
-	return verdict{metav1.ConditionTrue, kubevisionv1alpha1.ReasonNamespaceProtected, fmt.Sprintf(
-		"the role is readonly in %d protected namespaces: %s", len(protected), strings.Join(protected, ", "))}
+	return verdict{metav1.ConditionTrue, kubevisionv1alpha1.ReasonNamespaceProtected,
+		"the role is readonly in protected namespaces: " + strings.Join(protected, ", ")}
 }
 
 func failed(err error) verdict {

@@ -30,7 +30,8 @@ func Of(err error) error {
 		return due
 	}
 	if e, ok := errors.AsType[*authentication.CodeError](err); ok {
-		failed := envelope.New(dashboardv1alpha1.CodeTwoFactorFailed, "the code is wrong, expired or was used before, or there were too many tries")
+		failed := envelope.New(dashboardv1alpha1.CodeTwoFactorFailed,
+			"the code or the password is wrong, the code has expired or was used before, or there were too many tries")
 		failed.RetryAfterSeconds = seconds(e.RetryAfter)
 		return failed
 	}
