@@ -74,7 +74,8 @@ func (g *gates) leave(user string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	u := g.users[user]
-	if u.responses--; u.responses == 0 {
+	u.responses--
+	if u.responses == 0 {
 		delete(g.users, user)
 	}
 }

@@ -82,7 +82,8 @@ func TestWholeLists(t *testing.T) {
 		sent := 0
 		whole := newGates(1)
 		transport := &paced{turns: newGates(1), large: newGates(1), whole: whole, user: "greedy", next: answering(func(*http.Request) (*http.Response, error) {
-			if sent++; sent == 3 {
+			sent++
+			if sent == 3 {
 				return nil, errors.New("no connection")
 			}
 			return &http.Response{Body: io.NopCloser(strings.NewReader("x"))}, nil

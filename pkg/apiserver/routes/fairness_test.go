@@ -76,7 +76,8 @@ func TestUsersLeaveMemoryForLogins(t *testing.T) {
 	table := &Table{Memory: budget.New(1 << 20), PublicMemory: budget.New(1 << 20)}
 	for _, name := range []string{"one", "two", "three", "four", "five"} {
 		held := table.Memory.Account(name, 0)
-		for held.Take(64<<10) == nil {
+		for err := error(nil); err == nil; err = held.Take(64 << 10) {
+			continue
 		}
 	}
 	answer := func(*Request) (Result, error) { return Result{}, nil }

@@ -5,6 +5,7 @@ package controllers
 
 import (
 	"fmt"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -34,7 +35,7 @@ func TestMetadataIsBounded(t *testing.T) {
 		"17 owners": {func(o *metav1.ObjectMeta) {
 			for i := range 17 {
 				o.OwnerReferences = append(o.OwnerReferences, metav1.OwnerReference{
-					APIVersion: "v1", Kind: "Node", Name: fmt.Sprint(i), UID: "x",
+					APIVersion: "v1", Kind: "Node", Name: strconv.Itoa(i), UID: "x",
 				})
 			}
 		}, false},
