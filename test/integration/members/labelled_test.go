@@ -19,6 +19,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 	"github.com/kubevision-io/kubevision/test/conformance/fixture"
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
+	"github.com/kubevision-io/kubevision/test/environment"
 )
 
 // fill makes RoleBindings of 1.25 MiB that look as if KubeVision had made them for a role binding, and which nobody can
@@ -84,6 +85,9 @@ func TestLabelledObjectsKeepNoRights(t *testing.T) {
 // TestLimitExceeded: nobody uses a member that sends more than the controllers keep, since they cannot take rights away
 // there.
 func TestLimitExceeded(t *testing.T) {
+	if environment.RaceEnabled {
+		t.Skip("the race detector makes hundreds of large objects take minutes; make test-limits runs this test without it")
+	}
 	member := theOther(t)
 	c := register(t, member.Config(), nil)
 	ready(t, c)
