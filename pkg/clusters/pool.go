@@ -36,8 +36,8 @@ type share struct {
 	// filled is what was spent on the objects that were there when the member was connected. What is spent after that
 	// is for changes, most of which replace objects.
 	filled int64
-	// over is true once the member may spend nothing any more.
-	over bool
+	// over is true once the member may spend nothing any more, gone once nothing of it is counted.
+	over, gone bool
 	// exceeded is called once, when the member is over its limit or gives way to others.
 	exceeded func()
 }
@@ -55,8 +55,8 @@ func (s *share) spend(n int64) bool {
 	p := s.pool
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if s.over {
-		return false
+	if s.over || s.gone {
+		return !s.over
 	}
 	s.spent += n
 	p.spent += n
@@ -124,10 +124,10 @@ func (s *share) isOver() bool {
 	return s.over
 }
 
-// leave gives everything back. The member may spend nothing any more.
+// leave gives everything back, and counts nothing any more: the connection is closed.
 func (s *share) leave() {
 	s.pool.mu.Lock()
 	defer s.pool.mu.Unlock()
-	s.over = true
+	s.gone = true
 	s.pool.drop(s)
 }

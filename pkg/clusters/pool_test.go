@@ -51,7 +51,7 @@ func TestPool(t *testing.T) {
 		t.Errorf("more than one may have is spent, or %d are spent", p.spent)
 	}
 	small.leave()
-	if p.spent != 0 || len(p.shares) != 0 || small.spend(1) {
+	if !small.spend(1) || p.spent != 0 || len(p.shares) != 0 {
 		t.Errorf("%d are spent by %d", p.spent, len(p.shares))
 	}
 }

@@ -317,7 +317,8 @@ func (r *Registry) Release(uid types.UID, name string) {
 	r.notify(nil)
 }
 
-// handOver is called with the lock held.
+// handOver lets one hold the identity that is proven to lead to the same cluster. Others that are proven by the same
+// connection of the old holder are proven to lead to that of the new one. The caller holds the lock.
 func (r *Registry) handOver(id string, holder registration) {
 	delete(r.identities.holders, id)
 	for _, name := range slices.Sorted(maps.Keys(r.members)) {
@@ -327,7 +328,13 @@ func (r *Registry) handOver(id string, holder registration) {
 			continue
 		}
 		r.identities.holders[id] = registration{uid: uid, name: name}
+		with := r.identities.proofs[uid].holder
 		delete(r.identities.proofs, uid)
+		for other, p := range r.identities.proofs {
+			if p.holder == with {
+				r.identities.proofs[other] = proof{own: p.own, holder: m.revision}
+			}
+		}
 		return
 	}
 }

@@ -170,9 +170,13 @@ func TestReleaseHandsOver(t *testing.T) {
 	r.connectAt("a", "1", false1)
 	r.connectAt("b", "1", holder)
 	r.connectAt("c", "1", twin)
+	r.connectAt("d", "1", &Cluster{ID: "1"})
+	r.connectAt("e", "1", &Cluster{ID: "1"})
 	r.proven("c", "b")
+	r.proven("d", "b")
+	r.identities.proofs["e"] = proof{own: r.members["e"].revision, holder: clusters.Revision{Cluster: "b", Version: "0"}}
 	r.Release("b", "b")
-	r.wants(t, "after the end of the holder", map[string]*Cluster{"a": nil, "b": nil, "c": twin})
+	r.wants(t, "after the end of the holder", map[string]*Cluster{"a": nil, "b": nil, "c": twin, "d": twin, "e": nil})
 }
 
 // TestAViewStays as it was, whatever is connected or closed meanwhile: what is planned for a cluster is done there, and nothing is taken back from

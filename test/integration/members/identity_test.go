@@ -346,10 +346,11 @@ func TestTwinWithoutTheHolder(t *testing.T) {
 		ready(t, c)
 		undisputed(t, c)
 	}
+	p.becomes(t, fixture.Patience, twin.Name, "/resources/pods", wire.OK) // after the proof by another connection
 	// The holder goes. One that is proven to be the same cluster holds the identity next, and nothing is taken away there.
 	unregister(t, prod)
-	if code := p.code(t, twin.Name, "/resources/pods"); code != wire.OK {
-		t.Errorf("after the end of the first registration: code %d", code)
+	if e, err := p.get(t.Context(), twin.Name, "/resources/pods"); err != nil || e.Code != wire.OK {
+		t.Errorf("after the end of the first registration: code %d: %s (%v)", e.Code, e.Message, err)
 	}
 	ready(t, late)
 	unregister(t, late)

@@ -59,9 +59,17 @@ func (p *plane) unfill(tb testing.TB, namespace string, count int) {
 	}
 }
 
+func skipRace(t *testing.T) {
+	t.Helper()
+	if environment.RaceEnabled {
+		t.Skip("the race detector makes many large objects take minutes; make test-limits runs this test without it")
+	}
+}
+
 // TestLabelledObjectsKeepNoRights: large objects on a member that look like KubeVision's do not keep rights from being
 // taken away.
 func TestLabelledObjectsKeepNoRights(t *testing.T) {
+	skipRace(t)
 	member := theOther(t)
 	c := register(t, member.Config(), nil)
 	ready(t, c)
@@ -72,7 +80,7 @@ func TestLabelledObjectsKeepNoRights(t *testing.T) {
 	})
 	path := "/namespaces/" + n + "/resources/configmaps"
 	p.becomes(t, fixture.Patience, c.Name, path, wire.OK)
-	member.fill(t, n, b.Name, 30)
+	member.fill(t, n, b.Name, 16)
 	other := member.set().Namespace(t, "other")
 	before := b.DeepCopy()
 	b.Spec.Namespaces.Names = []string{other}
@@ -85,9 +93,7 @@ func TestLabelledObjectsKeepNoRights(t *testing.T) {
 // TestLimitExceeded: nobody uses a member that sends more than the controllers keep, since they cannot take rights away
 // there.
 func TestLimitExceeded(t *testing.T) {
-	if environment.RaceEnabled {
-		t.Skip("the race detector makes hundreds of large objects take minutes; make test-limits runs this test without it")
-	}
+	skipRace(t)
 	member := theOther(t)
 	c := register(t, member.Config(), nil)
 	ready(t, c)
