@@ -77,8 +77,8 @@ func newCommand() *cobra.Command {
 	fs.StringSliceVar(&o.controllers.ServingCertExtraHosts, "serving-cert-extra-names", nil,
 		"DNS names and IP addresses that the certificate of kubevision-apiserver is good for, beside those of its Service.")
 	fs.Int64Var(&o.controllers.MemberCacheBytes, "member-cache-bytes", clusters.DefaultMemberCacheBytes,
-		"Memory that RBAC objects and namespaces may take which are read of all member clusters, in bytes. Of one member at most 144 MiB are kept. "+
-			"Clusters that were registered last give way.")
+		"Memory that RBAC objects and namespaces may take which are read of all member clusters, in bytes. "+
+			"Of one member at most 144 MiB are kept. Clusters that were registered last give way.")
 	o.controllers.SessionLimits.AddFlags(fs)
 	o.addresses.AddFlags(fs)
 	cmd.SetContext(ctrl.SetupSignalHandler())

@@ -42,6 +42,19 @@ func waited(t *testing.T, body io.Reader) time.Duration {
 	return time.Since(begun)
 }
 
+// endAll closes responses, and wants that nothing of them is left.
+func endAll(t *testing.T, turns, large *gates, bodies ...io.Closer) {
+	t.Helper()
+	for _, body := range bodies {
+		if err := body.Close(); err != nil {
+			t.Error(err)
+		}
+	}
+	if len(turns.users)+len(large.users) != 0 {
+		t.Errorf("left behind: %v, %v", turns.users, large.users)
+	}
+}
+
 // TestTurns: of one user's large responses one is worked on at a time; other users do not wait, nor does anybody for
 // ever.
 func TestTurns(t *testing.T) {
@@ -65,14 +78,7 @@ func TestTurns(t *testing.T) {
 		if got := waited(t, third); got != 0 {
 			t.Errorf("one that has ended waits for %s", got)
 		}
-		for _, body := range []io.Closer{second, third, other} {
-			if err := body.Close(); err != nil {
-				t.Error(err)
-			}
-		}
-		if len(turns.users)+len(large.users) != 0 {
-			t.Errorf("left behind: %v, %v", turns.users, large.users)
-		}
+		endAll(t, turns, large, second, third, other)
 	})
 }
 
@@ -140,13 +146,6 @@ func TestLargeResponses(t *testing.T) {
 		if got := waited(t, third); got != time.Second {
 			t.Errorf("the third one waits for %s", got)
 		}
-		for _, body := range []io.Closer{second, third, other} {
-			if err := body.Close(); err != nil {
-				t.Error(err)
-			}
-		}
-		if len(turns.users)+len(large.users) != 0 {
-			t.Errorf("left behind: %v, %v", turns.users, large.users)
-		}
+		endAll(t, turns, large, second, third, other)
 	})
 }

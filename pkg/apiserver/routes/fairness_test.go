@@ -19,6 +19,14 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/budget"
 )
 
+func install(table *Table) *restful.Container {
+	ws := new(restful.WebService)
+	table.Install(ws)
+	container := restful.NewContainer()
+	container.Add(ws)
+	return container
+}
+
 // TestOneUserDoesNotTakeAllPlaces: those who have too much under way are asked to come back, and nobody else notices.
 func TestOneUserDoesNotTakeAllPlaces(t *testing.T) {
 	const limit = 3
@@ -36,10 +44,7 @@ func TestOneUserDoesNotTakeAllPlaces(t *testing.T) {
 	})); err != nil {
 		t.Fatal(err)
 	}
-	ws := new(restful.WebService)
-	table.Install(ws)
-	container := restful.NewContainer()
-	container.Add(ws)
+	container := install(table)
 	ask := func(name string) dashboardv1alpha1.Code {
 		state := envelope.NewState()
 		ctx := envelope.WithState(genericapirequest.WithUser(t.Context(), &user.DefaultInfo{Name: name}), state)
@@ -88,10 +93,7 @@ func TestUsersLeaveMemoryForLogins(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	ws := new(restful.WebService)
-	table.Install(ws)
-	container := restful.NewContainer()
-	container.Add(ws)
+	container := install(table)
 	for path, want := range map[string]dashboardv1alpha1.Code{
 		"/public": dashboardv1alpha1.CodeOK, "/own": dashboardv1alpha1.CodeTooManyRequests,
 	} {
