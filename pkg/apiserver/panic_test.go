@@ -42,7 +42,7 @@ func TestAPanicEndsOneRequest(t *testing.T) {
 	}
 	_, codecs := NewCodecs()
 	handler := genericapiserver.NewAPIServerHandler("test", codecs, func(h http.Handler) http.Handler {
-		return filters.WithEnvelope(h, func(*http.Request) bool { return false })
+		return filters.WithEnvelope(h, func(*http.Request) bool { return false }, nil)
 	}, http.NotFoundHandler())
 	ws := new(restful.WebService)
 	ws.Path(dashboardv1alpha1.RootPath)

@@ -156,7 +156,7 @@ func (c *Config) Complete(ctx context.Context) (completed CompletedConfig, err e
 		},
 	})
 	generic.BuildHandlerChainFunc = func(handler http.Handler, c *genericapiserver.Config) http.Handler {
-		return filters.WithEnvelope(chains(handler, c, bodies), clients.isKubeAPIServer)
+		return filters.WithEnvelope(chains(handler, c, bodies), clients.isKubeAPIServer, filters.NewRefusals())
 	}
 	// Nothing here calls the server over its loopback, so that nobody needs to be let in by that token.
 	generic.LoopbackClientConfig.BearerToken = ""

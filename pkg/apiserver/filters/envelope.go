@@ -27,7 +27,9 @@ import (
 //
 // The library closes the connection of whoever is not authenticated. shared says whose connections must stay open all the same: those that
 // carry the requests of many clients, which would fail with it.
-func WithEnvelope(next http.Handler, shared func(*http.Request) bool) http.Handler {
+//
+// Answers to clients that are not authenticated wait for their turn in refusals; nil is no wait.
+func WithEnvelope(next http.Handler, shared func(*http.Request) bool, refusals *Refusals) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !UnderAPI(r.URL.Path) {
 			if what, status := oversized(r); what != "" {
@@ -41,11 +43,13 @@ func WithEnvelope(next http.Handler, shared func(*http.Request) bool) http.Handl
 			next.ServeHTTP(w, r)
 			return
 		}
-		serveEnveloped(next, shared, w, r)
+		serveEnveloped(next, shared, refusals, w, r)
 	})
 }
 
-func serveEnveloped(next http.Handler, shared func(*http.Request) bool, w http.ResponseWriter, r *http.Request) {
+func serveEnveloped(
+	next http.Handler, shared func(*http.Request) bool, refusals *Refusals, w http.ResponseWriter, r *http.Request,
+) {
 	start := time.Now()
 	state := envelope.NewState()
 	ctx := klog.NewContext(envelope.WithState(r.Context(), state), klog.FromContext(r.Context()).WithValues("requestID", state.RequestID))
@@ -81,6 +85,9 @@ func serveEnveloped(next http.Handler, shared func(*http.Request) bool, w http.R
 	}
 	serveRecovered(ctx, next, ew, canonical(r))
 	if err := ew.unanswered(state, r.Method); err != nil {
+		if refusals != nil && envelope.As(err).Code == dashboardv1alpha1.CodeUnauthenticated {
+			refusals.Wait(ctx)
+		}
 		ew.status = 0
 		envelope.WriteError(ctx, ew, err)
 	}

@@ -37,7 +37,7 @@ func notShared(*http.Request) bool { return false }
 func send(t *testing.T, handler http.Handler, r *http.Request) response {
 	t.Helper()
 	recorder := httptest.NewRecorder()
-	WithEnvelope(handler, notShared).ServeHTTP(recorder, r)
+	WithEnvelope(handler, notShared, nil).ServeHTTP(recorder, r)
 	result := recorder.Result()
 	defer result.Body.Close()
 	var got response
@@ -136,7 +136,7 @@ func TestAnAnswerThatHasBegunIsCut(t *testing.T) {
 					t.Error("the connection would go on")
 				}
 			}()
-			WithEnvelope(handler, notShared).ServeHTTP(httptest.NewRecorder(), request(http.MethodGet, "/api/v1/x"))
+			WithEnvelope(handler, notShared, nil).ServeHTTP(httptest.NewRecorder(), request(http.MethodGet, "/api/v1/x"))
 		})
 	}
 }
@@ -176,7 +176,7 @@ func TestWhatLiesOutsideIsLeftAlone(t *testing.T) {
 		recorder := httptest.NewRecorder()
 		WithEnvelope(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.WriteHeader(http.StatusTeapot)
-		}), notShared).ServeHTTP(recorder, request(http.MethodGet, target))
+		}), notShared, nil).ServeHTTP(recorder, request(http.MethodGet, target))
 		if recorder.Code != http.StatusTeapot {
 			t.Errorf("%s: status %d, want the handler's own", target, recorder.Code)
 		}
@@ -221,7 +221,7 @@ func TestImpersonationHeadersReachNobody(t *testing.T) {
 		r := request(http.MethodGet, "/metrics")
 		r.Header[header] = []string{"admin"}
 		recorder := httptest.NewRecorder()
-		WithEnvelope(http.NotFoundHandler(), notShared).ServeHTTP(recorder, r)
+		WithEnvelope(http.NotFoundHandler(), notShared, nil).ServeHTTP(recorder, r)
 		if recorder.Code != http.StatusBadRequest {
 			t.Errorf("%s at /metrics: status %d, want 400", header, recorder.Code)
 		}
@@ -257,7 +257,7 @@ func TestASharedConnectionStaysOpen(t *testing.T) {
 	for _, shared := range []bool{false, true} {
 		recorder := httptest.NewRecorder()
 		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, dashboardv1alpha1.RootPath+"/users/me", http.NoBody)
-		WithEnvelope(closing, func(*http.Request) bool { return shared }).ServeHTTP(recorder, r)
+		WithEnvelope(closing, func(*http.Request) bool { return shared }, nil).ServeHTTP(recorder, r)
 		if closed := recorder.Header().Get("Connection") == "close"; closed == shared {
 			t.Errorf("shared %t: the header Connection is %q", shared, recorder.Header().Get("Connection"))
 		}

@@ -159,11 +159,23 @@ func (t *Table) serve(r Route, fair *fairness) restful.RouteFunction {
 		ctx = budget.With(ctx, account)
 		data, meta, err := r.Endpoint.serve(&Request{Request: req.Request.WithContext(ctx), path: req.PathParameters()})
 		if err != nil {
-			envelope.WriteError(ctx, resp.ResponseWriter, err)
+			writeFailure(ctx, resp.ResponseWriter, r.Endpoint.rule, err)
 			return
 		}
 		envelope.WriteData(ctx, resp.ResponseWriter, data, meta)
 	}
+}
+
+// writeFailure answers with an error. The refusal of a stranger is left to the outermost filter, which paces refusals
+// when the request has left all limits.
+func writeFailure(ctx context.Context, w http.ResponseWriter, rule Rule, err error) {
+	refusal, state := envelope.As(err), envelope.StateFrom(ctx)
+	if rule != RulePublic || refusal.Code != dashboardv1alpha1.CodeUnauthenticated || state == nil {
+		envelope.WriteError(ctx, w, err)
+		return
+	}
+	state.SetFailure(refusal)
+	w.WriteHeader(http.StatusUnauthorized)
 }
 
 func (t *Table) account(ctx context.Context, rule Rule) *budget.Account {

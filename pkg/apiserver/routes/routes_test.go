@@ -183,3 +183,23 @@ func FuzzDecodeJSON(f *testing.F) {
 		}
 	})
 }
+
+// The outermost filter can pace a refusal only while nothing of it has been sent.
+func TestRefusalsOfStrangersAreLeftToTheFilter(t *testing.T) {
+	forbidden := envelope.New(dashboardv1alpha1.CodeForbidden, "you may not do this")
+	for _, c := range []struct {
+		rule   Rule
+		err    *envelope.Error
+		status int
+	}{
+		{RulePublic, envelope.Unauthenticated(), http.StatusUnauthorized},
+		{RulePublic, forbidden, http.StatusOK},
+		{RuleSelf, envelope.Unauthenticated(), http.StatusOK},
+	} {
+		state, recorder := envelope.NewState(), httptest.NewRecorder()
+		writeFailure(envelope.WithState(t.Context(), state), recorder, c.rule, c.err)
+		if left := state.Failure() == c.err; recorder.Code != c.status || left != (recorder.Body.Len() == 0) {
+			t.Errorf("%s, %v: HTTP %d and %q, left to the filter: %t", c.rule, c.err, recorder.Code, recorder.Body, left)
+		}
+	}
+}

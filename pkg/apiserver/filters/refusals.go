@@ -1,0 +1,42 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package filters
+
+import (
+	"context"
+
+	"golang.org/x/time/rate"
+)
+
+const (
+	// refusalsPerSecond is the rate of the refusals of all strangers, and refusalBurst how many are sent at once.
+	refusalsPerSecond = 100
+	refusalBurst      = 100
+	// waitingRefusals bounds the refusals that wait. The others are sent at once.
+	waitingRefusals = 256
+)
+
+// Refusals paces the answers to clients that are not authenticated (40100). Such an answer costs its sender nothing but
+// a request: clients that try invented tokens one after the other would otherwise keep the processors busy and slow
+// down users. A refusal waits after the request has left all other limits.
+type Refusals struct {
+	limiter *rate.Limiter
+	waiting chan struct{}
+}
+
+// NewRefusals returns the pace of one replica.
+func NewRefusals() *Refusals {
+	return &Refusals{rate.NewLimiter(refusalsPerSecond, refusalBurst), make(chan struct{}, waitingRefusals)}
+}
+
+// Wait returns when the next refusal may be sent, when too many wait, or when the context ends.
+func (r *Refusals) Wait(ctx context.Context) {
+	select {
+	case r.waiting <- struct{}{}:
+	default:
+		return
+	}
+	defer func() { <-r.waiting }()
+	_ = r.limiter.Wait(ctx) // whatever ends the wait, the refusal is sent
+}
