@@ -96,6 +96,8 @@ func (a *requestAuthenticator) byToken(r *http.Request, raw string) (*authentica
 	switch {
 	case errors.Is(err, token.ErrExpired):
 		failure = envelope.TokenExpired().Because(err)
+	case errors.Is(err, authentication.ErrSessionEnded):
+		failure = envelope.SessionEnded().Because(err)
 	case errors.Is(err, authentication.ErrUnavailable):
 		failure = envelope.Internal(err)
 	case err != nil:

@@ -85,14 +85,14 @@ func (l *Logins) mayEnrol(p *Principal) bool {
 	return !p.AuthTime.IsZero() && age <= recently
 }
 
-// ownCredentials are those of somebody who is logged in, ErrRevoked where the session is over.
+// ownCredentials returns the credentials of somebody who is logged in, and ErrSessionEnded if the session is over.
 func (l *Logins) ownCredentials(ctx context.Context, p *Principal) (*corev1.Secret, error) {
 	secret, err := l.credentials(ctx, p.User.Name)
 	if err != nil {
 		return nil, err
 	}
 	if !ownedBy(secret, p.User.UID) || !credentials.InForce(secret, p.Session, p.Epoch) {
-		return nil, ErrRevoked
+		return nil, ErrSessionEnded
 	}
 	return secret, nil
 }

@@ -21,8 +21,14 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/identity"
 )
 
-// ErrRevoked is a genuine token whose user or session is no more.
-var ErrRevoked = errors.New("the session of the token has ended")
+var (
+	// ErrSessionEnded is returned for an access token that was issued for a session that has ended, or whose user may not
+	// log in any more.
+	ErrSessionEnded = errors.New("the session of the token has ended")
+	// ErrRevoked is returned for a refresh token or a challenge that is worth nothing any more, and for an access token
+	// that names a session of another user.
+	ErrRevoked = errors.New("the token is not valid any more")
+)
 
 // Principal is a KubeVisionUser who is logged in, as Kubernetes sees them.
 type Principal struct {
@@ -60,26 +66,30 @@ type Tokens struct {
 	Clock clock.PassiveClock
 }
 
-// Authenticate says who holds the token. It is token.ErrExpired for a genuine one that is too old, ErrRevoked or another error for one
-// that is worth nothing.
+// Authenticate returns the user who holds the token. It returns token.ErrExpired for a genuine one that is too old,
+// ErrSessionEnded for one whose session has ended, and another error for one that is worth nothing. A session that is
+// not there has ended: its name was signed here, and it is deleted at its end.
 func (t *Tokens) Authenticate(ctx context.Context, raw string) (*Principal, error) {
 	claims, err := t.Service.Verify(raw)
 	if err != nil {
 		return nil, err
 	}
-	u := &kubevisionv1alpha1.KubeVisionUser{}
-	if err := t.get(ctx, claims.Subject, claims.UserUID, u); err != nil {
-		return nil, err
-	}
-	if string(u.UID) != claims.UserUID || u.Spec.Disabled || !u.DeletionTimestamp.IsZero() {
-		return nil, ErrRevoked
-	}
 	s := &kubevisionv1alpha1.KubeVisionSession{}
 	if err := t.get(ctx, claims.Session, claims.Session, s); err != nil {
 		return nil, err
 	}
-	if s.Spec.UserUID != u.UID || !s.DeletionTimestamp.IsZero() || !t.Clock.Now().Before(s.Spec.ExpirationTime.Time) {
+	if string(s.Spec.UserUID) != claims.UserUID || s.Spec.UserName != claims.Subject {
 		return nil, ErrRevoked
+	}
+	if !s.DeletionTimestamp.IsZero() || !t.Clock.Now().Before(s.Spec.ExpirationTime.Time) {
+		return nil, ErrSessionEnded
+	}
+	u := &kubevisionv1alpha1.KubeVisionUser{}
+	if err := t.get(ctx, claims.Subject, claims.UserUID, u); err != nil {
+		return nil, err
+	}
+	if u.UID != s.Spec.UserUID || u.Spec.Disabled || !u.DeletionTimestamp.IsZero() {
+		return nil, ErrSessionEnded
 	}
 	p, err := t.principal(ctx, u, s)
 	if err == nil && (p.SetupRequired || p.PasswordChangeRequired) { // perhaps it was done a moment ago, and the copy does not know
@@ -125,13 +135,13 @@ func (t *Tokens) get(ctx context.Context, name, identity string, into client.Obj
 	err := t.Cache.Get(ctx, key, into)
 	if apierrors.IsNotFound(err) {
 		if t.Gone.has(identity) {
-			return ErrRevoked
+			return ErrSessionEnded
 		}
 		err = t.Live.Get(ctx, key, into)
 	}
 	if apierrors.IsNotFound(err) {
 		t.Gone.add(identity)
-		return ErrRevoked
+		return ErrSessionEnded
 	}
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)

@@ -99,7 +99,8 @@ func authSessions(t *testing.T, d door) {
 	v.post(wire.Unauthenticated, "/auth/refresh", body{"refreshToken": other.login.RefreshToken})
 	v.own(wire.OK, post, "/auth/logout", nil)
 	fixture.Eventually(t, "wait until the session has ended", ended(v))
-	v.own(wire.Unauthenticated, post, "/auth/logout", nil)
+	v.own(wire.TokenExpired, post, "/auth/logout", nil)
+	v.post(wire.Unauthenticated, "/auth/refresh", body{"refreshToken": v.login.RefreshToken})
 }
 
 func authSetup(t *testing.T, d door) {

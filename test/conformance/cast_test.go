@@ -135,7 +135,17 @@ func (c *cast) forge(t *testing.T, s fixture.Set) {
 	login := c.logins[operator]
 	token := fixture.Take(t, login.AccessToken)
 	key, own := s.SigningKey(t, token.Header["kid"]), fixture.OwnKey(t)
+	ended := c.users[operator].Login(t, target.direct(t), wire.DirectPath)
+	s.Delete(t, &kubevisionv1alpha1.KubeVisionSession{
+		ObjectMeta: metav1.ObjectMeta{Name: fixture.Take(t, ended.AccessToken).Session()},
+	})
+	fixture.Eventually(t, "wait until the server knows of the end of a session", func(ctx context.Context) error {
+		return target.direct(t).Answers(ctx, wire.TokenExpired, wire.Request{
+			Path: wire.DirectPath + "/users/me", Bearer: ended.AccessToken,
+		})
+	})
 	c.expired = map[string]string{
+		"with its session": ended.AccessToken,
 		"a minute ago": token.Aged(time.Minute).Sign(t, key),
 		"a year ago":   token.Aged(365*24*time.Hour).Sign(t, key),
 	}
@@ -152,10 +162,11 @@ func (c *cast) forge(t *testing.T, s fixture.Set) {
 		"from another issuer":           token.With(map[string]any{"iss": "elsewhere"}).Sign(t, key),
 		"not valid yet":                 token.With(map[string]any{"nbf": time.Now().Add(time.Hour).Unix()}).Sign(t, key),
 		"without an end":                token.With(map[string]any{"exp": nil}).Sign(t, key),
-		"of a session that never was":   token.With(map[string]any{"sid": "01arz3ndektsv4rrffq69g5fav"}).Sign(t, key),
 		"of a user with another UID":    token.With(map[string]any{"uid": "00000000-0000-0000-0000-000000000000"}).Sign(t, key),
 		"of another user's session":     token.With(map[string]any{"sub": c.users[member].Name, "uid": string(c.users[member].Object.UID)}).Sign(t, key),
 		"of a user who does not exist":  token.With(map[string]any{"sub": "nobody"}).Sign(t, key),
+		"of an ended session, not ours": fixture.Take(t, ended.AccessToken).Sign(t, own),
+		"of an ended session, changed":  fixture.Take(t, ended.AccessToken).With(map[string]any{"aud": "elsewhere"}).Sign(t, key),
 		"with more than three segments": login.AccessToken + ".x",
 	}
 	for name, raw := range map[string]string{"good": token.Sign(t, key)} {

@@ -119,7 +119,7 @@ func (v *visitor) expire() {
 }
 
 // ended says whether the visitor's access token is good no more.
-func ended(v *visitor) func(context.Context) error { return v.answered(wire.Unauthenticated) }
+func ended(v *visitor) func(context.Context) error { return v.answered(wire.TokenExpired) }
 
 // setupRequired says whether the visitor must set up a second factor.
 func setupRequired(v *visitor) func(context.Context) error { return v.answered(wire.TwoFactorRequired) }

@@ -69,6 +69,12 @@ func TokenExpired() *Error {
 	return New(dashboardv1alpha1.CodeTokenExpired, "the token has expired: refresh it or log in again")
 }
 
+// SessionEnded returns the answer to an access token whose session has ended. It has the code of a token that is too old:
+// a dashboard tries to refresh then, is refused, and goes to its login.
+func SessionEnded() *Error {
+	return New(dashboardv1alpha1.CodeTokenExpired, "the session has ended: log in again")
+}
+
 // Internal hides a cause that nobody foresaw behind a message that says nothing of it.
 func Internal(cause error) *Error {
 	return New(dashboardv1alpha1.CodeInternal, "internal server error: give the request id to whoever runs KubeVision").Because(cause)

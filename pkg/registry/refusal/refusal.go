@@ -53,6 +53,8 @@ func ofSentinel(err error) error {
 		return envelope.New(dashboardv1alpha1.CodeUnauthenticated, "wrong user name or password")
 	case errors.Is(err, token.ErrExpired), errors.Is(err, authentication.ErrExpired):
 		return envelope.TokenExpired().Because(err)
+	case errors.Is(err, authentication.ErrSessionEnded):
+		return envelope.SessionEnded().Because(err)
 	case errors.Is(err, authentication.ErrRevoked):
 		return envelope.New(dashboardv1alpha1.CodeUnauthenticated, "the token is not valid: log in again").Because(err)
 	case errors.Is(err, authentication.ErrNoSecondFactor):

@@ -240,7 +240,7 @@ func TestAResetIsNotUndone(t *testing.T) {
 		close(stop)
 		group.Wait()
 		c.Call(t, fixture.LoginRequest(wire.DirectPath, a.Name, reset)).Want(t, wire.OK)
-		c.Call(t, whoami(a.AccessToken)).Want(t, wire.Unauthenticated)
+		c.Call(t, whoami(a.AccessToken)).Want(t, wire.TokenExpired)
 	}
 }
 
@@ -269,20 +269,21 @@ func TestASessionThatIsOver(t *testing.T) {
 	}
 	for _, tc := range []struct { // what would begin an epoch comes last
 		name    string
+		want    int
 		request wire.Request
 	}{
-		{"refresh", refresh(t, plain.RefreshToken)},
-		{"recovery codes", as(enrolled.AccessToken, post(t, "/auth/2fa/recovery-codes", map[string]string{"code": code(t, made.Secret, 0)}))},
-		{"password", changePassword(t, plain.AccessToken, plain.Password, anotherPassword)},
-		{"enable", as(plain.AccessToken, post(t, "/auth/2fa/enable", map[string]string{"code": code(t, pending.Secret, 0)}))},
-		{"disable", as(enrolled.AccessToken, post(t, "/auth/2fa/disable", map[string]string{"code": code(t, made.Secret, 1)}))},
+		{"refresh", wire.Unauthenticated, refresh(t, plain.RefreshToken)},
+		{"recovery codes", wire.TokenExpired, as(enrolled.AccessToken, post(t, "/auth/2fa/recovery-codes", map[string]string{"code": code(t, made.Secret, 0)}))},
+		{"password", wire.TokenExpired, changePassword(t, plain.AccessToken, plain.Password, anotherPassword)},
+		{"enable", wire.TokenExpired, as(plain.AccessToken, post(t, "/auth/2fa/enable", map[string]string{"code": code(t, pending.Secret, 0)}))},
+		{"disable", wire.TokenExpired, as(enrolled.AccessToken, post(t, "/auth/2fa/disable", map[string]string{"code": code(t, made.Secret, 1)}))},
 	} {
-		if e := c.Call(t, tc.request); e.Code != wire.Unauthenticated {
-			t.Errorf("%s: code %d (%s), want %d", tc.name, e.Code, e.Message, wire.Unauthenticated)
+		if e := c.Call(t, tc.request); e.Code != tc.want {
+			t.Errorf("%s: code %d (%s), want %d", tc.name, e.Code, e.Message, tc.want)
 		}
 	}
 	restart()
 	for _, a := range []actor{plain, enrolled} {
-		becomes(t, c, wire.Unauthenticated, whoami(a.AccessToken))
+		becomes(t, c, wire.TokenExpired, whoami(a.AccessToken))
 	}
 }

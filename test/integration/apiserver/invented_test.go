@@ -98,10 +98,10 @@ func TestDeadTokens(t *testing.T) {
 	const often = 100
 	c, a := direct(t), newActor(t, "")
 	set().Delete(t, &kubevisionv1alpha1.KubeVisionSession{ObjectMeta: metav1.ObjectMeta{Name: fixture.Take(t, a.AccessToken).Session()}})
-	soon(t, c, wire.Unauthenticated, whoami(a.AccessToken))
+	soon(t, c, wire.TokenExpired, whoami(a.AccessToken))
 	before := reads(t, "kubevisionsessions")
 	for range often {
-		c.Call(t, whoami(a.AccessToken)).Want(t, wire.Unauthenticated)
+		c.Call(t, whoami(a.AccessToken)).Want(t, wire.TokenExpired)
 		c.Call(t, refresh(t, a.RefreshToken)).Want(t, wire.Unauthenticated)
 	}
 	if n := reads(t, "kubevisionsessions") - before; n > 20 {

@@ -47,7 +47,7 @@ func whoami(token string) wire.Request {
 func dead(t *testing.T, l fixture.Login, clients ...*wire.Client) {
 	t.Helper()
 	for _, c := range clients {
-		soon(t, c, wire.Unauthenticated, whoami(l.AccessToken))
+		soon(t, c, wire.TokenExpired, whoami(l.AccessToken))
 		soon(t, c, wire.Unauthenticated, refresh(t, l.RefreshToken))
 	}
 }

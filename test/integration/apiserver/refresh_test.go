@@ -85,7 +85,7 @@ func TestReuseEndsTheSession(t *testing.T) {
 			})
 			c.Call(t, refresh(t, a.RefreshToken)).Want(t, wire.Unauthenticated)
 			c.Call(t, refresh(t, next.RefreshToken)).Want(t, wire.Unauthenticated)
-			soon(t, c, wire.Unauthenticated, wire.Request{Path: wire.DirectPath + me, Bearer: next.AccessToken})
+			soon(t, c, wire.TokenExpired, wire.Request{Path: wire.DirectPath + me, Bearer: next.AccessToken})
 		})
 	}
 }
@@ -174,10 +174,10 @@ func TestOwnSessions(t *testing.T) {
 	}
 	own := fixture.Take(t, second.AccessToken).Session()
 	c.Call(t, wire.Request{Method: "DELETE", Path: wire.DirectPath + me + "/sessions/" + own, Bearer: a.AccessToken}).Want(t, wire.OK)
-	soon(t, c, wire.Unauthenticated, wire.Request{Path: wire.DirectPath + me, Bearer: second.AccessToken})
+	soon(t, c, wire.TokenExpired, wire.Request{Path: wire.DirectPath + me, Bearer: second.AccessToken})
 	c.Call(t, refresh(t, second.RefreshToken)).Want(t, wire.Unauthenticated)
 	c.Call(t, wire.Request{Method: "POST", Path: wire.DirectPath + "/auth/logout", Bearer: a.AccessToken}).Want(t, wire.OK)
-	soon(t, c, wire.Unauthenticated, wire.Request{Path: wire.DirectPath + me, Bearer: a.AccessToken})
+	soon(t, c, wire.TokenExpired, wire.Request{Path: wire.DirectPath + me, Bearer: a.AccessToken})
 	c.Call(t, refresh(t, a.RefreshToken)).Want(t, wire.Unauthenticated)
 	if got := list(other.AccessToken); len(got) != 1 {
 		t.Errorf("somebody else's sessions: %d, want 1", len(got))

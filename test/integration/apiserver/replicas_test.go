@@ -49,8 +49,8 @@ func TestReplicasAgree(t *testing.T) {
 	}
 	disable(t, a.User, true)
 	request := wire.Request{Path: wire.DirectPath + me, Bearer: a.AccessToken}
-	soon(t, first, wire.Unauthenticated, request)
-	soon(t, second, wire.Unauthenticated, request)
+	soon(t, first, wire.TokenExpired, request)
+	soon(t, second, wire.TokenExpired, request)
 	first.Call(t, fixture.LoginRequest(wire.DirectPath, a.Name, a.Password)).Want(t, wire.Unauthenticated)
 	second.Call(t, fixture.LoginRequest(wire.DirectPath, a.Name, a.Password)).Want(t, wire.Unauthenticated)
 }

@@ -59,11 +59,11 @@ func TestRevocation(t *testing.T) {
 			r := wire.Request{Path: wire.DirectPath + me, Bearer: a.AccessToken}
 			direct(t).Call(t, r).Want(t, wire.OK)
 			revoke(t, a)
-			soon(t, direct(t), wire.Unauthenticated, r)
+			soon(t, direct(t), wire.TokenExpired, r)
 			for range 20 { // and it stays so
-				direct(t).Call(t, r).Want(t, wire.Unauthenticated)
+				direct(t).Call(t, r).Want(t, wire.TokenExpired)
 			}
-			kube(t, "porter").Call(t, wire.Request{Path: wire.GroupPath + me, Token: a.AccessToken}).Want(t, wire.Unauthenticated)
+			kube(t, "porter").Call(t, wire.Request{Path: wire.GroupPath + me, Token: a.AccessToken}).Want(t, wire.TokenExpired)
 		})
 	}
 }
@@ -77,7 +77,7 @@ func TestASessionDoesNotComeBack(t *testing.T) {
 	set().Gone(t, session)
 	disable(t, a.User, false)
 	becomes(t, direct(t), wire.OK, fixture.LoginRequest(wire.DirectPath, a.Name, a.Password))
-	direct(t).Call(t, r).Want(t, wire.Unauthenticated)
+	direct(t).Call(t, r).Want(t, wire.TokenExpired)
 }
 
 // TestAPasswordDiesWithItsUser: somebody who is made again under an old name is another person, for whom the old password is wrong, also

@@ -97,7 +97,7 @@ func TestTwoFactor(t *testing.T) {
 	if len(made.RecoveryCodes) != 10 || !strings.HasPrefix(made.QRCode, "data:image/png;base64,") || !strings.Contains(made.OTPAuthURL, made.Secret) {
 		t.Errorf("the enrolment lacks something: %d recovery codes, URL %s", len(made.RecoveryCodes), made.OTPAuthURL)
 	}
-	soon(t, c, wire.Unauthenticated, wire.Request{Path: wire.DirectPath + me, Bearer: other.AccessToken})
+	soon(t, c, wire.TokenExpired, wire.Request{Path: wire.DirectPath + me, Bearer: other.AccessToken})
 	c.Call(t, wire.Request{Path: wire.DirectPath + me, Bearer: a.AccessToken}).Want(t, wire.OK)
 
 	token := challenge(t, a.User)

@@ -58,7 +58,7 @@ func TestDisablingEndsSessions(t *testing.T) {
 	awaitSessions(t, u.UID, 1)
 	change(t, u, func(u *kubevisionv1alpha1.KubeVisionUser) { u.Spec.Disabled = true })
 	awaitSessions(t, u.UID, 0)
-	awaitToken(t, login.AccessToken, dashboardv1alpha1.CodeUnauthenticated)
+	awaitToken(t, login.AccessToken, dashboardv1alpha1.CodeTokenExpired)
 	awaitCondition(t, u, kubevisionv1alpha1.ReadyCondition, metav1.ConditionTrue, kubevisionv1alpha1.ReasonUserDisabled)
 	awaitLogin(t, u.Name, value, dashboardv1alpha1.CodeUnauthenticated)
 	awaitSessions(t, u.UID, 0)
@@ -66,7 +66,7 @@ func TestDisablingEndsSessions(t *testing.T) {
 	change(t, u, func(u *kubevisionv1alpha1.KubeVisionUser) { u.Spec.Disabled = false })
 	awaitReady(t, u)
 	awaitLogin(t, u.Name, value, dashboardv1alpha1.CodeOK)
-	if code, err := whoami(t.Context(), login.AccessToken); err != nil || code != dashboardv1alpha1.CodeUnauthenticated {
+	if code, err := whoami(t.Context(), login.AccessToken); err != nil || code != dashboardv1alpha1.CodeTokenExpired {
 		t.Errorf("a token from before the user was disabled is answered %d (%v)", code, err)
 	}
 }
@@ -110,7 +110,7 @@ func TestUserTakesEverythingAlong(t *testing.T) {
 	awaitSessions(t, u.UID, 0)
 	awaitMade(t, b, inWholeCluster(b, readonly, user(other.Name)), using(b, hostName, user(other.Name)))
 	awaitNotReady(t, b, kubevisionv1alpha1.ReasonSubjectNotFound)
-	awaitToken(t, login.AccessToken, dashboardv1alpha1.CodeUnauthenticated)
+	awaitToken(t, login.AccessToken, dashboardv1alpha1.CodeTokenExpired)
 }
 
 // again makes the user again under the same name, as another person.
@@ -130,7 +130,7 @@ func TestUserMadeAgainIsAnotherPerson(t *testing.T) {
 	login := awaitLogin(t, u.Name, oldValue, dashboardv1alpha1.CodeOK)
 	remove(t, u)
 	next := again(t, u, newSource(t, newValue).Name)
-	if code, err := whoami(t.Context(), login.AccessToken); err != nil || code != dashboardv1alpha1.CodeUnauthenticated {
+	if code, err := whoami(t.Context(), login.AccessToken); err != nil || code != dashboardv1alpha1.CodeTokenExpired {
 		t.Errorf("the token of the user before is answered %d (%v)", code, err)
 	}
 	if _, err := tryLogin(t.Context(), u.Name, oldValue, dashboardv1alpha1.CodeUnauthenticated); err != nil {
@@ -138,7 +138,7 @@ func TestUserMadeAgainIsAnotherPerson(t *testing.T) {
 	}
 	awaitReady(t, next)
 	awaitLogin(t, next.Name, newValue, dashboardv1alpha1.CodeOK)
-	if code, err := whoami(t.Context(), login.AccessToken); err != nil || code != dashboardv1alpha1.CodeUnauthenticated {
+	if code, err := whoami(t.Context(), login.AccessToken); err != nil || code != dashboardv1alpha1.CodeTokenExpired {
 		t.Errorf("the token of the user before is answered %d (%v)", code, err)
 	}
 	if _, err := tryLogin(t.Context(), u.Name, oldValue, dashboardv1alpha1.CodeUnauthenticated); err != nil {

@@ -14,9 +14,9 @@ const (
 	CodeRequired Code = 40001
 	// CodeInvalid is a value of the wrong type or form; meta.field names it.
 	CodeInvalid Code = 40002
-	// CodeUnauthenticated is no credential, or one that is not valid for any other reason than age.
+	// CodeUnauthenticated is no credential, or one that is not valid for any other reason than its end.
 	CodeUnauthenticated Code = 40100
-	// CodeTokenExpired is a genuine token that has expired.
+	// CodeTokenExpired is a genuine token that has expired, or a genuine access token whose session has ended.
 	CodeTokenExpired Code = 40101
 	// CodeTwoFactorRequired asks for a second factor.
 	CodeTwoFactorRequired Code = 40102
