@@ -18,6 +18,9 @@ const (
 	Masked = "******"
 	// MaskedBase64 stands for a value of data, where clients expect base64.
 	MaskedBase64 = "KioqKioq"
+	// Differs and DiffersBase64 stand for a value that differs from the one beside which it is shown.
+	Differs       = "****** (differs)"
+	DiffersBase64 = "KioqKioqIChkaWZmZXJzKQ=="
 )
 
 // IsSecret says whether objects of a kind have values that nobody sees without asking for them.
@@ -25,27 +28,66 @@ func IsSecret(r clusters.Resource) bool {
 	return r.Group == "" && r.GroupVersionResource.Resource == "secrets"
 }
 
-// mask hides the values of a Secret, and leaves its keys. kubectl apply keeps a copy of what it was given in an annotation.
-func mask(o, metadata Object) error {
-	for field, placeholder := range map[string]string{"data": MaskedBase64, "stringData": Masked} {
+// values are those of a Secret that masks stand for, by field and key.
+type values map[string]map[string]any
+
+// valuesOf reads the values of a Secret. Its errors hold none of them.
+func valuesOf(body []byte) (values, error) {
+	var secret struct {
+		Data     map[string]any `json:"data"`
+		Metadata struct {
+			Annotations map[string]any `json:"annotations"`
+		} `json:"metadata"`
+	}
+	if err := json.Unmarshal(body, &secret); err != nil {
+		return nil, unreadable(errors.New("a secret cannot be read"))
+	}
+	return values{fieldData: secret.Data, fieldAnnotations: secret.Metadata.Annotations}, nil
+}
+
+const (
+	fieldData        = "data"
+	fieldStringData  = "stringData"
+	fieldAnnotations = "annotations"
+)
+
+// differ returns whether there is a value beside, and it is another one.
+func (v values) differ(field, key string, value any) bool {
+	other, ok := v[field][key]
+	return ok && fmt.Sprint(other) != fmt.Sprint(value)
+}
+
+// mask hides the values of a Secret, and leaves its keys. kubectl apply keeps a copy of what it was given in an
+// annotation. A value that differs from the one beside has another mask.
+func mask(o, metadata Object, beside values) error {
+	for field, masks := range map[string][2]string{
+		fieldData: {MaskedBase64, DiffersBase64}, fieldStringData: {Masked, Differs},
+	} {
 		raw, ok := o[field]
 		if !ok {
 			continue
 		}
-		var values map[string]any
-		if err := json.Unmarshal(raw, &values); err != nil {
+		var shown map[string]any
+		if err := json.Unmarshal(raw, &shown); err != nil {
 			return unreadable(fmt.Errorf("the %s of a secret is not an object", field))
 		}
-		for key := range values {
-			values[key] = placeholder
+		for key, value := range shown {
+			shown[key] = masks[0]
+			if beside.differ(field, key, value) {
+				shown[key] = masks[1]
+			}
 		}
-		encoded, err := Encode(values)
+		encoded, err := Encode(shown)
 		if err != nil {
 			return err
 		}
 		o[field] = json.RawMessage(encoded)
 	}
-	raw, ok := metadata["annotations"]
+	return maskAnnotation(metadata, beside)
+}
+
+func maskAnnotation(metadata Object, beside values) error {
+	raw, ok := metadata[fieldAnnotations]
 	if !ok {
 		return nil
 	}
@@ -53,10 +95,13 @@ func mask(o, metadata Object) error {
 	if err := json.Unmarshal(raw, &annotations); err != nil {
 		return unreadable(errors.New("the annotations of a secret are not strings"))
 	}
-	if _, ok := annotations[corev1.LastAppliedConfigAnnotation]; ok {
+	if applied, ok := annotations[corev1.LastAppliedConfigAnnotation]; ok {
 		annotations[corev1.LastAppliedConfigAnnotation] = Masked
+		if beside.differ(fieldAnnotations, corev1.LastAppliedConfigAnnotation, applied) {
+			annotations[corev1.LastAppliedConfigAnnotation] = Differs
+		}
 	}
 	encoded, err := Encode(annotations)
-	metadata["annotations"] = json.RawMessage(encoded)
+	metadata[fieldAnnotations] = json.RawMessage(encoded)
 	return err
 }

@@ -41,20 +41,33 @@ func DecodeList(body []byte, r clusters.Resource) (List, error) {
 
 // Decode reads an object of the cluster's API server.
 func Decode(body []byte, r clusters.Resource) (Object, error) {
-	return decode(body, r, IsSecret(r))
+	return decode(body, r, IsSecret(r), nil)
 }
 
 // DecodeRevealed is Decode for those who may see the values of this very Secret.
 func DecodeRevealed(body []byte, r clusters.Resource) (Object, error) {
-	return decode(body, r, false)
+	return decode(body, r, false, nil)
 }
 
-func decode(body []byte, r clusters.Resource, masking bool) (Object, error) {
+// DecodeBeside is Decode for an object that is compared with another one of its kind. In a Secret, a value that differs
+// from the other one's has another mask, so that the comparison shows it.
+func DecodeBeside(body, other []byte, r clusters.Resource) (Object, error) {
+	if !IsSecret(r) || other == nil {
+		return Decode(body, r)
+	}
+	beside, err := valuesOf(other)
+	if err != nil {
+		return nil, err
+	}
+	return decode(body, r, true, beside)
+}
+
+func decode(body []byte, r clusters.Resource, masking bool, beside values) (Object, error) {
 	var o Object
 	if err := json.Unmarshal(body, &o); err != nil {
 		return nil, unreadable(err)
 	}
-	if err := o.present(r, masking); err != nil {
+	if err := o.present(r, masking, beside); err != nil {
 		return nil, err
 	}
 	return o, nil
@@ -68,9 +81,9 @@ func unreadable(err error) error {
 	return envelope.New(dashboardv1alpha1.CodeUnreachable, "the cluster's API server gave an answer that cannot be read").Because(err)
 }
 
-// present makes an object what a caller sees: with its kind, which the items of a list lack, without managedFields, and without the
-// values of a Secret where those are to be masked.
-func (o Object) present(r clusters.Resource, masking bool) error {
+// present makes an object what a caller sees: with its kind, which the items of a list lack, without managedFields, and
+// without the values of a Secret where those are to be masked.
+func (o Object) present(r clusters.Resource, masking bool, beside values) error {
 	if o == nil {
 		return unreadable(fmt.Errorf("an object of %s is null", r.GroupVersionResource.Resource))
 	}
@@ -87,7 +100,7 @@ func (o Object) present(r clusters.Resource, masking bool) error {
 	}
 	delete(metadata, "managedFields")
 	if masking {
-		if err := mask(o, metadata); err != nil {
+		if err := mask(o, metadata, beside); err != nil {
 			return err
 		}
 	}

@@ -7,6 +7,8 @@ package compare
 import (
 	"context"
 	"net/http"
+	"slices"
+	"strings"
 
 	"k8s.io/apiserver/pkg/authentication/user"
 
@@ -41,6 +43,9 @@ type side struct {
 	field  string
 	ref    dashboardv1alpha1.ObjectReference
 	caller *clusters.Caller
+
+	resource clusters.Resource
+	body     []byte
 }
 
 // review reads which objects are meant: the clusters that the caller must be allowed to use are in the body.
@@ -85,42 +90,52 @@ func pick(name, alias string, named, aliased *dashboardv1alpha1.ObjectReference)
 }
 
 func compare(r *routes.Request, sides []side) (routes.Result, error) {
-	texts := make([]string, len(sides))
-	err := fanout.Each(r.Context(), len(sides), len(sides), func(ctx context.Context, i int) (err error) {
-		texts[i], err = sides[i].read(ctx)
-		return err
+	err := fanout.Each(r.Context(), len(sides), len(sides), func(ctx context.Context, i int) error {
+		return sides[i].read(ctx)
 	})
 	if err != nil {
 		return routes.Result{}, err
 	}
-	source, other := sides[0].ref, sides[1].ref
+	source, other := sides[0], sides[1]
+	sourceYaml, err := source.text(nil)
+	if err != nil {
+		return routes.Result{}, err
+	}
+	otherYaml, err := other.text(&source)
+	if err != nil {
+		return routes.Result{}, err
+	}
 	return routes.Result{
 		Data: dashboardv1alpha1.Comparison{
-			SourceYaml: texts[0], TargetYaml: texts[1], SourceRef: source, TargetRef: other,
-			LeftYaml: texts[0], RightYaml: texts[1], LeftRef: source, RightRef: other,
+			SourceYaml: sourceYaml, TargetYaml: otherYaml, LeftYaml: sourceYaml, RightYaml: otherYaml,
+			SourceRef: joined(source.ref), TargetRef: joined(other.ref), LeftRef: joined(source.ref), RightRef: joined(other.ref),
+			Source: source.ref, Target: other.ref, Left: source.ref, Right: other.ref,
 		},
 		Meta: dashboardv1alpha1.Meta{Source: dashboardv1alpha1.SourceAPIServer},
 	}, nil
 }
 
-// read gets the object as the caller, with a Secret's values masked.
-func (s *side) read(ctx context.Context) (string, error) {
+// joined is a reference in one word: local/demo/deployments/web.
+func joined(ref dashboardv1alpha1.ObjectReference) string {
+	parts := []string{ref.Cluster, ref.Namespace, ref.Resource, ref.Name}
+	return strings.Join(slices.DeleteFunc(parts, func(part string) bool { return part == "" }), "/")
+}
+
+// read gets the object as the caller.
+func (s *side) read(ctx context.Context) error {
 	t, err := target.Find(ctx, s.caller, "get", s.ref.Resource, s.ref.Namespace, s.ref.Name)
 	if err == nil {
 		err = t.CheckNamespaced()
 	}
 	if err != nil {
-		return "", s.locate(err)
+		return s.locate(err)
 	}
 	body, err := s.caller.Get(ctx, t.Resource, t.Namespace, t.Name, nil)
 	if err := authorization.Outcome(ctx, s.caller, t.Attributes("get"), err); err != nil {
-		return "", err
+		return err
 	}
-	object, err := objects.Decode(body, t.Resource)
-	if err != nil {
-		return "", err
-	}
-	return text(object)
+	s.resource, s.body, s.ref.Namespace = t.Resource, body, t.Namespace
+	return nil
 }
 
 // locate says of which side a field is.
@@ -132,9 +147,18 @@ func (s *side) locate(err error) error {
 	return e
 }
 
-// text is the object as YAML, without what is different of any two objects and says nothing.
-func text(o objects.Object) (string, error) {
-	body, err := objects.Encode(o)
+// text is the object as YAML, without what is different of any two objects and says nothing. The values of a Secret are
+// masked, with another mask where they differ from those of the other side.
+func (s *side) text(other *side) (string, error) {
+	var beside []byte
+	if other != nil && objects.IsSecret(other.resource) {
+		beside = other.body
+	}
+	object, err := objects.DecodeBeside(s.body, beside, s.resource)
+	if err != nil {
+		return "", err
+	}
+	body, err := objects.Encode(object)
 	if err != nil {
 		return "", err
 	}

@@ -40,7 +40,7 @@ func (e *Endpoints) trying(prepared prepare) routes.Endpoint {
 		if err != nil {
 			return routes.Result{}, err
 		}
-		if data.Current, err = described(current, w.Resource); err != nil {
+		if data.Current, err = described(current, nil, w.Resource); err != nil {
 			return routes.Result{}, err
 		}
 		if isRefused {
@@ -48,7 +48,7 @@ func (e *Endpoints) trying(prepared prepare) routes.Endpoint {
 			refused.Data = data
 			return routes.Result{}, refused
 		}
-		if data.Proposed, err = described(answer.Body, w.Resource); err != nil {
+		if data.Proposed, err = described(answer.Body, current, w.Resource); err != nil {
 			return routes.Result{}, err
 		}
 		if current != nil {
@@ -74,11 +74,12 @@ func (w *write) current(ctx context.Context, caller *clusters.Caller) ([]byte, e
 	}
 }
 
-func described(body []byte, r clusters.Resource) (*dashboardv1alpha1.DryRunObject, error) {
+// described shows an object, beside another one that it is compared with if that is not nil.
+func described(body, beside []byte, r clusters.Resource) (*dashboardv1alpha1.DryRunObject, error) {
 	if body == nil {
 		return nil, nil //nolint:nilnil // there is nothing to describe
 	}
-	o, err := objects.Decode(body, r)
+	o, err := objects.DecodeBeside(body, beside, r)
 	if err != nil {
 		return nil, err
 	}
@@ -117,8 +118,8 @@ func (w *write) reasons(refused *envelope.Error) []string {
 	return []string{redact.Cut(refused.Message)}
 }
 
-// compare shows the difference of what is shown. Which fields differ is found in what is there: that a value of a Secret changes is worth
-// knowing, and no value.
+// compare shows the difference of what is shown. Which fields differ is found in what is there: in a Secret, that a value
+// changes is shown, and no value.
 func compare(current, proposed []byte, shown dashboardv1alpha1.DryRun) (*dashboardv1alpha1.Diff, error) {
 	paths, err := difference.Paths(current, proposed)
 	if err != nil {

@@ -174,7 +174,7 @@ func (o operation) values() ([]string, error) {
 		return nil, envelope.Invalid("value", "the value of an operation is not JSON")
 	}
 	found := texts(value)
-	if slices.ContainsFunc(found, func(text string) bool { return isPlaceholder(text) }) {
+	if slices.ContainsFunc(found, func(text string) bool { return isPlaceholder(text) || isDifference(text) }) {
 		return nil, envelope.Invalid("body", "a masked value cannot be written: leave it out of the patch")
 	}
 	return found, nil

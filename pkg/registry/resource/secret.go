@@ -28,7 +28,31 @@ const (
 	fieldStringData = "stringData"
 )
 
-func isPlaceholder(value any) bool { return value == objects.Masked || value == objects.MaskedBase64 }
+// isPlaceholder returns whether a value is the mask of the value that is there.
+func isPlaceholder(value any) bool {
+	return value == objects.Masked || value == objects.MaskedBase64
+}
+
+// isDifference returns whether a value is the mask of a value that is nowhere: it was tried, or is another Secret's.
+func isDifference(value any) bool {
+	return value == objects.Differs || value == objects.DiffersBase64
+}
+
+// refuseDifferences returns an error if a client has sent back the mask of a value that is nowhere.
+func (m manifestObject) refuseDifferences() error {
+	for _, field := range []string{fieldData, fieldStringData} {
+		values, _ := m[field].(map[string]any)
+		for _, key := range slices.Sorted(maps.Keys(values)) {
+			if isDifference(values[key]) {
+				return placeholderError(field, key)
+			}
+		}
+	}
+	if isDifference(m.annotations()[corev1.LastAppliedConfigAnnotation]) {
+		return placeholderError("metadata.annotations", corev1.LastAppliedConfigAnnotation)
+	}
+	return nil
+}
 
 // placeholders are the keys of a field whose values are what is shown instead of them.
 func (m manifestObject) placeholders(field string) []string {
@@ -43,6 +67,9 @@ func (m manifestObject) annotations() map[string]any {
 
 // refusePlaceholders is for an object that is to be new: there is nothing that they could stand for.
 func (m manifestObject) refusePlaceholders() error {
+	if err := m.refuseDifferences(); err != nil {
+		return err
+	}
 	for _, field := range []string{fieldData, fieldStringData} {
 		for _, key := range m.placeholders(field) {
 			return placeholderError(field, key)
@@ -60,6 +87,9 @@ func placeholderError(field, key string) error {
 // dropPlaceholders leaves them out of a patch, which then does not change those values, unless it says that the others are to go.
 func (m manifestObject) dropPlaceholders() error {
 	const directive = "$patch" // of a strategic merge patch
+	if err := m.refuseDifferences(); err != nil {
+		return err
+	}
 	for _, field := range []string{fieldData, fieldStringData} {
 		values, _ := m[field].(map[string]any)
 		for _, key := range m.placeholders(field) {
@@ -82,6 +112,9 @@ func (m manifestObject) dropAnnotation() {
 // restore puts the values of a Secret where a client has sent back what it was shown instead of them. They are read as the caller, and the
 // write is about the version that they were read of.
 func (m manifestObject) restore(ctx context.Context, caller *clusters.Caller, t target.Target) error {
+	if err := m.refuseDifferences(); err != nil {
+		return err
+	}
 	inData, inStringData := m.placeholders(fieldData), m.placeholders(fieldStringData)
 	masked := isPlaceholder(m.annotations()[corev1.LastAppliedConfigAnnotation])
 	if len(inData) == 0 && len(inStringData) == 0 && !masked {

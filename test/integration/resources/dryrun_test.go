@@ -136,8 +136,16 @@ func TestDryRunOfASecret(t *testing.T) {
 		}
 		e := dev.send(t, method, path+query, way.contentType, way.body).Want(t, wire.OK)
 		hides(t, e)
-		if d := tried(t, e); d.Diff == nil || !slices.Equal(d.Diff.Paths, []string{".data.user"}) {
+		d := tried(t, e)
+		if d.Diff == nil || !slices.Equal(d.Diff.Paths, []string{".data.user"}) {
 			t.Errorf("%s: the difference is %+v", way.contentType, d.Diff)
+		}
+		if d.Diff == nil || !strings.Contains(d.Diff.Unified, "-  user: "+maskedB64+"\n+  user: "+differsB64+"\n") {
+			t.Errorf("%s: the text of the difference is %+v", way.contentType, d.Diff)
+		}
+		if at(d.Current.Raw, "data", "user") != maskedB64 || at(d.Proposed.Raw, "data", "user") != differsB64 ||
+			at(d.Proposed.Raw, "data", "password") == differsB64 && way.contentType != jsonPatchType {
+			t.Errorf("%s: the values are shown as %v and %v", way.contentType, d.Current.Raw["data"], d.Proposed.Raw["data"])
 		}
 	}
 	if now := stored(t, s); now.ResourceVersion != s.ResourceVersion {

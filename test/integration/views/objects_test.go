@@ -115,14 +115,32 @@ func TestCompare(t *testing.T) {
 		var got dashboardv1alpha1.Comparison
 		e.Into(t, &got)
 		if !strings.Contains(got.SourceYaml, "name: "+w.mark) || !strings.Contains(got.TargetYaml, w.hidden) || got.LeftYaml != got.SourceYaml ||
-			got.RightYaml != got.TargetYaml || got.SourceRef.Name != w.mark || got.RightRef != got.TargetRef || !strings.Contains(got.SourceYaml, "kind: Secret") {
+			got.RightYaml != got.TargetYaml || got.Source.Name != w.mark || got.Right != got.Target || got.Left != got.Source || !strings.Contains(got.SourceYaml, "kind: Secret") {
 			t.Errorf("got %+v", got)
+		}
+		if want := host + "/" + w.mine + "/secrets/" + w.mark; got.SourceRef != want || got.LeftRef != want ||
+			got.TargetRef != host+"/"+w.theirs+"/secrets/"+w.mark+"-"+w.hidden || got.RightRef != got.TargetRef {
+			t.Errorf("the references are %s and %s", got.SourceRef, got.TargetRef)
 		}
 		for _, noise := range []string{"resourceVersion", "uid", "creationTimestamp", "generation", "managedFields", canary, canaryBase64} {
 			if strings.Contains(string(e.Raw), noise) {
 				t.Errorf("%s is in %s", noise, e.Raw)
 			}
 		}
+	}
+	apart := all.post(t, "/compare", `{"source":`+ours+`,"target":`+theirs+`}`).Want(t, wire.OK)
+	differing := set().Namespace(t, "differing")
+	set().Create(t, &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{Namespace: differing, Name: w.mark}, StringData: map[string]string{"p": canary + "!"},
+	})
+	other := all.post(t, "/compare", `{"source":`+ours+`,"target":`+ref(differing, "secrets", w.mark)+`}`).Want(t, wire.OK)
+	for e, want := range map[*wire.Envelope]string{&apart: "  p: KioqKioq\n", &other: "  p: KioqKioqIChkaWZmZXJzKQ==\n"} {
+		var got dashboardv1alpha1.Comparison
+		e.Into(t, &got)
+		if !strings.Contains(got.SourceYaml, "  p: KioqKioq\n") || !strings.Contains(got.TargetYaml, want) {
+			t.Errorf("want %q in\n%s\nbeside\n%s", want, got.TargetYaml, got.SourceYaml)
+		}
+		w.keeps(t, "the comparison of Secrets", wire.Envelope{Raw: []byte(strings.ReplaceAll(string(e.Raw), w.hidden, ""))})
 	}
 	w.keeps(t, "the comparison", limited.post(t, "/compare", `{"source":`+ours+`,"target":`+ours+`}`).Want(t, wire.OK))
 	limited.post(t, "/compare", `{"source":`+ours+`,"target":`+theirs+`}`).Want(t, wire.NamespaceForbidden)

@@ -39,18 +39,27 @@ type Comparison struct {
 	SourceYaml string `json:"sourceYaml"`
 	// targetYaml is the other object.
 	TargetYaml string `json:"targetYaml"`
-	// sourceRef says which object sourceYaml is.
-	SourceRef ObjectReference `json:"sourceRef"`
-	// targetRef says which object targetYaml is.
-	TargetRef ObjectReference `json:"targetRef"`
+	// sourceRef says in one word which object sourceYaml is: the cluster, the
+	// namespace if there is one, the resource and the name, joined by slashes.
+	SourceRef string `json:"sourceRef"`
+	// targetRef says in one word which object targetYaml is.
+	TargetRef string `json:"targetRef"`
+	// source says which object sourceYaml is.
+	Source ObjectReference `json:"source"`
+	// target says which object targetYaml is.
+	Target ObjectReference `json:"target"`
 	// leftYaml is sourceYaml.
 	LeftYaml string `json:"leftYaml"`
 	// rightYaml is targetYaml.
 	RightYaml string `json:"rightYaml"`
 	// leftRef is sourceRef.
-	LeftRef ObjectReference `json:"leftRef"`
+	LeftRef string `json:"leftRef"`
 	// rightRef is targetRef.
-	RightRef ObjectReference `json:"rightRef"`
+	RightRef string `json:"rightRef"`
+	// left is source.
+	Left ObjectReference `json:"left"`
+	// right is target.
+	Right ObjectReference `json:"right"`
 }
 
 // CompareEnvelope is the answer to POST /compare.
