@@ -5,20 +5,14 @@ package overview
 
 import (
 	"cmp"
-	"context"
-	"encoding/json"
-	"fmt"
 	"slices"
-	"sync/atomic"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
-	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
-	"github.com/kubevision-io/kubevision/pkg/clusters"
-	"github.com/kubevision-io/kubevision/pkg/fanout"
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/registry/union"
 )
 
@@ -45,12 +39,21 @@ func surroundings(out *dashboardv1alpha1.Overview) []union.Kind {
 			out.Resources.Memory.Allocatable += has.memory
 		}),
 		typed("events.v1.", func(e *corev1.Event) {
+			if isOwn(e) {
+				return
+			}
 			out.RecentEvents = append(out.RecentEvents, describe(e))
 			if len(out.RecentEvents) >= manyEvents {
 				out.RecentEvents = newest(out.RecentEvents)
 			}
 		}),
 	}
+}
+
+// isOwn returns whether an event is about an object of KubeVision: a login, a binding, a cluster. There are many of them,
+// and they say nothing of what runs on the cluster.
+func isOwn(e *corev1.Event) bool {
+	return strings.HasPrefix(e.InvolvedObject.APIVersion, kubevisionv1alpha1.GroupName+"/")
 }
 
 func ready(n *corev1.Node) bool {
@@ -105,37 +108,4 @@ func storage(out *dashboardv1alpha1.Overview) []union.Kind {
 			}
 		}),
 	}
-}
-
-// countReadable counts the namespaces of a caller who may not list them, by getting each.
-func countReadable(ctx context.Context, caller *union.Caller, out *dashboardv1alpha1.Overview) error {
-	if out.Namespaces > 0 {
-		return nil
-	}
-	names, err := caller.Namespaces(ctx)
-	if err != nil || len(names) == 0 {
-		return err
-	}
-	r := clusters.Resource{GroupVersionResource: corev1.SchemeGroupVersion.WithResource("namespaces")}
-	var all, active atomic.Int64
-	err = fanout.Each(ctx, len(names), union.CallsAtOnce, func(ctx context.Context, i int) error {
-		answer, err := caller.Do(ctx, clusters.Call{Resource: r, Name: names[i]})
-		if apierrors.IsForbidden(err) || apierrors.IsNotFound(err) {
-			return nil
-		}
-		if err != nil {
-			return envelope.FromAPIError(err)
-		}
-		var namespace corev1.Namespace
-		if err := json.Unmarshal(answer.Body, &namespace); err != nil {
-			return fmt.Errorf("reading namespace %s: %w", names[i], err)
-		}
-		all.Add(1)
-		if namespace.Status.Phase == corev1.NamespaceActive {
-			active.Add(1)
-		}
-		return nil
-	})
-	out.Namespaces, out.ActiveNamespaces = all.Load(), active.Load()
-	return err
 }

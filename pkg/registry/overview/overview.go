@@ -37,11 +37,6 @@ func get(r *routes.Request, caller *union.Caller) (routes.Result, error) {
 	if err != nil {
 		return routes.Result{}, err
 	}
-	if meta.Partial {
-		if err := countReadable(r.Context(), caller, &data); err != nil {
-			return routes.Result{}, err
-		}
-	}
 	if meta.Partial && !use.known {
 		// Without metrics there is the rest.
 		_, _ = caller.Survey(r.Context(), "", []union.Kind{use.ofPods()})

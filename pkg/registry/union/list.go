@@ -68,9 +68,10 @@ func Items[T any](ctx context.Context, a Answer) ([]T, error) {
 	return all, nil
 }
 
-// List lists a collection as the caller: in one call where the target has a namespace, its kind is in none, or the caller may list it everywhere.
-// Otherwise it lists the namespaces that the caller may read, whole: limit and continue are of one list, and do not count there. A caller who may
-// list the kind nowhere gets the error that the first call ended with, which has its code.
+// List lists a collection as the caller: in one call if the target has a namespace, its kind is in none, or the caller
+// may list it everywhere. Otherwise it lists the namespaces that the caller may read, whole: limit and continue are of
+// one list, and do not count there. Of Namespaces it gives those that the caller may read. A caller who may list the
+// kind nowhere gets the error that the first call ended with, which has its code.
 func (c *Caller) List(ctx context.Context, t target.Target, query url.Values) (Answer, error) {
 	answer, err := c.list(ctx, t, query, "")
 	return answer, authorization.Outcome(ctx, c.Caller, t.Attributes("list"), err)
@@ -98,12 +99,19 @@ func (c *Caller) list(ctx context.Context, t target.Target, query url.Values, ac
 	return c.instead(ctx, call, err)
 }
 
-// instead lists the namespaces that the caller may read, where that is why a list has failed.
+// instead lists the namespaces that the caller may read, if a list of all namespaces was forbidden. A list of Namespaces
+// gives these namespaces themselves.
 func (c *Caller) instead(ctx context.Context, call clusters.Call, err error) (Answer, error) {
-	if !apierrors.IsForbidden(err) || !call.Resource.Namespaced || call.Namespace != "" {
+	list := c.everyNamespace
+	switch {
+	case !apierrors.IsForbidden(err) || call.Namespace != "":
+		return Answer{}, err
+	case isNamespaces(call.Resource):
+		list = c.ownNamespaces
+	case !call.Resource.Namespaced:
 		return Answer{}, err
 	}
-	found, nested := c.everyNamespace(ctx, call)
+	found, nested := list(ctx, call)
 	if nested != nil {
 		return Answer{}, nested
 	}
@@ -136,11 +144,5 @@ func (c *Caller) everyNamespace(ctx context.Context, call clusters.Call) (Answer
 	if err != nil {
 		return Answer{}, err
 	}
-	out := Answer{Partial: true}
-	for i, body := range bodies {
-		if body != nil {
-			out.Bodies, out.Namespaces = append(out.Bodies, body), append(out.Namespaces, namespaces[i])
-		}
-	}
-	return out, nil
+	return partial(namespaces, bodies), nil
 }

@@ -6,6 +6,7 @@ package views_test
 import (
 	"fmt"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -23,6 +24,30 @@ func event(tb testing.TB, namespace, name string, at time.Time) {
 		InvolvedObject: corev1.ObjectReference{Kind: "Pod", Namespace: namespace, Name: name},
 		Type:           "Warning", Reason: "Test", Message: "of " + name, LastTimestamp: metav1.NewTime(at),
 	})
+}
+
+// TestOverviewLeavesOwnEventsOut: logins and bindings are no news of what runs on the cluster, and there are many of them.
+func TestOverviewLeavesOwnEventsOut(t *testing.T) {
+	ns := set().Namespace(t, "news")
+	all := newViewer(t, "admin")
+	now := time.Now().Add(3 * time.Hour).Truncate(time.Second)
+	event(t, ns, "workload", now)
+	for i := range 12 {
+		set().Create(t, &corev1.Event{
+			ObjectMeta:     metav1.ObjectMeta{Namespace: ns, Name: fmt.Sprintf("own-%02d", i)},
+			InvolvedObject: corev1.ObjectReference{APIVersion: "kubevision.io/v1alpha1", Kind: "KubeVisionUser", Namespace: ns, Name: "alice"},
+			Type:           "Warning", Reason: "LoginFailed", Message: "from 192.0.2.1", LastTimestamp: metav1.NewTime(now.Add(time.Duration(i+1) * time.Minute)),
+		})
+	}
+	got, _ := read[dashboardv1alpha1.Overview](t, all, onHost+"/overview")
+	if len(got.RecentEvents) == 0 || got.RecentEvents[0].ObjectName != "workload" {
+		t.Errorf("the newest events are %+v", got.RecentEvents)
+	}
+	for _, e := range got.RecentEvents {
+		if strings.HasPrefix(e.ObjectKind, "KubeVision") {
+			t.Errorf("an own event is shown: %+v", e)
+		}
+	}
 }
 
 func TestOverviewCountsWhatMayBeListed(t *testing.T) {
