@@ -35,9 +35,10 @@ func displayRole(all []kubevisionv1alpha1.KubeVisionRoleBinding, hosts []kubevis
 	return rank()[best]
 }
 
-// weight is the place in the rank of what one binding amounts to on the host.
+// weight is the place in the rank of what one binding amounts to on the host. A binding of every cluster counts also
+// while no host is registered: the role that is shown must not be smaller than what this API has granted.
 func weight(b *kubevisionv1alpha1.KubeVisionRoleBinding, hosts []kubevisionv1alpha1.KubeVisionCluster) int {
-	if len(selected(b, hosts)) == 0 {
+	if !bindings.SelectsEveryCluster(b.Spec.Clusters) && len(selected(b, hosts)) == 0 {
 		return 0
 	}
 	return slices.Index(rank(), displayed(b))

@@ -24,6 +24,7 @@ type directory struct {
 
 // grant is what one binding amounts to on the host, and for whom.
 type grant struct {
+	binding  string
 	subjects []rbacv1.Subject
 	weight   int
 }
@@ -34,38 +35,58 @@ func newDirectory(
 	index, hosts := bindings.IndexUsers(users), hostsOf(clusters)
 	d := &directory{}
 	for i := range all {
-		if w := weight(&all[i], hosts); w > 0 && all[i].DeletionTimestamp.IsZero() {
+		if all[i].DeletionTimestamp.IsZero() {
 			subjects, _ := bindings.Subjects(all[i].Spec.Subjects, index)
-			d.grants = append(d.grants, grant{subjects: subjects, weight: w})
+			d.grants = append(d.grants, grant{binding: all[i].Name, subjects: subjects, weight: weight(&all[i], hosts)})
 		}
 	}
 	return d
 }
 
-// role is the display role of a user.
-func (d *directory) role(u *kubevisionv1alpha1.KubeVisionUser) string {
-	p, best := authentication.NewPrincipal(u), 0
+// naming returns the grants that name a user.
+func (d *directory) naming(u *kubevisionv1alpha1.KubeVisionUser) []grant {
+	p := authentication.NewPrincipal(u)
+	var out []grant
 	for _, g := range d.grants {
-		if g.weight > best && bindings.Names(g.subjects, p.GetName(), p.GetGroups()) {
-			best = g.weight
+		if bindings.Names(g.subjects, p.GetName(), p.GetGroups()) {
+			out = append(out, g)
 		}
+	}
+	return out
+}
+
+// role returns the display role of a user.
+func (d *directory) role(u *kubevisionv1alpha1.KubeVisionUser) string {
+	best := 0
+	for _, g := range d.naming(u) {
+		best = max(best, g.weight)
 	}
 	return rank()[best]
 }
 
 // directory is what the caller may know of the roles of users: nothing, where the caller may not list role bindings.
 func (e *Endpoints) directory(ctx context.Context, a *administrator, users []kubevisionv1alpha1.KubeVisionUser) (*directory, error) {
-	var all kubevisionv1alpha1.KubeVisionRoleBindingList
-	err := a.List(ctx, &all)
+	d, err := e.readDirectory(ctx, a, users)
 	if apierrors.IsForbidden(err) {
 		return nil, nil //nolint:nilnil // no directory is what the caller may know
 	}
 	if err != nil {
 		return nil, envelope.FromAPIError(err)
 	}
+	return d, nil
+}
+
+// readDirectory lists the role bindings as the caller. Its error is the API server's.
+func (e *Endpoints) readDirectory(
+	ctx context.Context, a *administrator, users []kubevisionv1alpha1.KubeVisionUser,
+) (*directory, error) {
+	var all kubevisionv1alpha1.KubeVisionRoleBindingList
+	if err := a.List(ctx, &all); err != nil {
+		return nil, fmt.Errorf("listing role bindings: %w", err)
+	}
 	var clusters kubevisionv1alpha1.KubeVisionClusterList
 	if err := e.Reader.List(ctx, &clusters, client.UnsafeDisableDeepCopy); err != nil {
-		return nil, fmt.Errorf("listing clusters: %w", err)
+		return nil, envelope.Internal(fmt.Errorf("listing clusters: %w", err))
 	}
 	return newDirectory(users, all.Items, clusters.Items), nil
 }

@@ -51,4 +51,12 @@ func TestDirectory(t *testing.T) {
 			t.Errorf("%s is %s, want %s", users[i].Name, got, want[users[i].Name])
 		}
 	}
+	// What is granted on every cluster is shown while no host is registered, too.
+	want["alice"] = roleViewer
+	d = newDirectory(users, bindings, clusters[1:])
+	for i := range users {
+		if got := d.role(&users[i]); got != want[users[i].Name] {
+			t.Errorf("without a host %s is %s, want %s", users[i].Name, got, want[users[i].Name])
+		}
+	}
 }

@@ -5,7 +5,9 @@ package user
 
 import (
 	"context"
+	"fmt"
 	"slices"
+	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -75,6 +77,54 @@ func (a *administrator) findGrant(ctx context.Context, u *kubevisionv1alpha1.Kub
 	default:
 		return b, nil
 	}
+}
+
+// changeRole returns the step that makes the role of a user another one, nil if it is shown already. It changes nothing
+// but the binding that this API makes, on every cluster: if other bindings name the user, it makes none beside them, and
+// changes it only if the role is shown then. Otherwise it returns a conflict that names those bindings.
+func (e *Endpoints) changeRole(
+	ctx context.Context, a *administrator, u *kubevisionv1alpha1.KubeVisionUser, role string,
+) (*manage.Step, error) {
+	d, err := e.readDirectory(ctx, a, []kubevisionv1alpha1.KubeVisionUser{*u})
+	if err != nil {
+		return nil, envelope.FromAPIError(err)
+	}
+	if d.role(u) == role {
+		return nil, nil //nolint:nilnil // there is nothing to do
+	}
+	made, err := a.findGrant(ctx, u)
+	if err != nil {
+		return nil, err
+	}
+	if others := d.deciding(u, role, made != nil); len(others) > 0 {
+		return nil, envelope.New(dashboardv1alpha1.CodeConflict,
+			"other role bindings decide what user %q may do: %s; change these, or the groups of the user", u.Name, listed(others))
+	}
+	return a.changeGrant(u, made, role), nil
+}
+
+// deciding returns the names of the bindings that decide what a user is instead of a role: all others if this API has
+// made none for the user, and otherwise those that give more.
+func (d *directory) deciding(u *kubevisionv1alpha1.KubeVisionUser, role string, made bool) []string {
+	own, asked := names.UserGrant(u.Name), slices.Index(rank(), role)
+	var out []string
+	for _, g := range d.naming(u) {
+		if g.binding != own && (!made || g.weight > asked) {
+			out = append(out, g.binding)
+		}
+	}
+	return out
+}
+
+// maxListed is the number of names that a message lists at most.
+const maxListed = 10
+
+func listed(all []string) string {
+	slices.Sort(all)
+	if len(all) > maxListed {
+		return strings.Join(all[:maxListed], ", ") + fmt.Sprintf(" and %d more", len(all)-maxListed)
+	}
+	return strings.Join(all, ", ")
 }
 
 // createGrant is the step that gives a user a role; the user may be made by a step before.

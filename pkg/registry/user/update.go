@@ -6,7 +6,6 @@ package user
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
@@ -33,23 +32,14 @@ func (e *Endpoints) update(r *routes.Request, a *administrator) (routes.Result, 
 	}
 	changed := u.DeepCopy()
 	apply(&changed.Spec, &body)
-	steps, err := a.changes(ctx, u, changed, &body)
+	steps, err := e.changes(ctx, a, u, changed, &body)
 	if err != nil {
 		return routes.Result{}, err
 	}
 	if err := a.Apply(ctx, steps...); err != nil {
 		return routes.Result{}, err
 	}
-	return e.shown(ctx, a, u.Name, body.Role)
-}
-
-// shown warns where other bindings make more of the user than was asked for.
-func (e *Endpoints) shown(ctx context.Context, a *administrator, name string, role *string) (routes.Result, error) {
-	result, err := e.show(ctx, a, name)
-	if u, ok := result.Data.(dashboardv1alpha1.ManagedUser); ok && role != nil && u.Role != "" && u.Role != *role {
-		result.Meta.Warnings = []string{fmt.Sprintf("other role bindings, which were left alone, make the user %s", u.Role)}
-	}
-	return result, err
+	return e.show(ctx, a, u.Name)
 }
 
 func checkChange(body *dashboardv1alpha1.UpdateUserRequest) error {
@@ -63,20 +53,21 @@ func checkChange(body *dashboardv1alpha1.UpdateUserRequest) error {
 	return errors.Join(errs...)
 }
 
-// changes are the steps of an update. The user is changed also where only the role is another, so that it takes the right to do that.
-func (a *administrator) changes(
-	ctx context.Context, u, changed *kubevisionv1alpha1.KubeVisionUser, body *dashboardv1alpha1.UpdateUserRequest,
+// changes returns the steps of an update. The user is changed also if only the role is another, so that it takes the
+// right to do that.
+func (e *Endpoints) changes(
+	ctx context.Context, a *administrator, u, changed *kubevisionv1alpha1.KubeVisionUser, body *dashboardv1alpha1.UpdateUserRequest,
 ) ([]manage.Step, error) {
 	patch := a.For(manage.Action("patch", kubevisionv1alpha1.ResourceUsers, u.Name))
 	steps := []manage.Step{manage.Patch("user "+u.Name, u, changed, body.ResourceVersion, patch)}
 	if body.Role == nil {
 		return steps, nil
 	}
-	b, err := a.findGrant(ctx, u)
+	step, err := e.changeRole(ctx, a, changed, *body.Role)
 	if err != nil {
 		return nil, err
 	}
-	if step := a.changeGrant(u, b, *body.Role); step != nil {
+	if step != nil {
 		steps = append(steps, *step)
 	}
 	return steps, nil

@@ -224,6 +224,82 @@ func TestForeignObjectsOfAUser(t *testing.T) {
 	}
 }
 
+// TestOtherBindingsDecide what a user is: a role from a form makes no binding of every cluster beside them.
+func TestOtherBindingsDecide(t *testing.T) {
+	c, a := direct(t), newActor(t, "admin")
+	team := fixture.Name("team")
+	grouped := func(u *kubevisionv1alpha1.KubeVisionUser) { u.Spec.Groups = []string{team} }
+	placed, member, made := set().User(t, "placed"), set().User(t, "member", grouped), set().User(t, "made")
+	powerless := role(t, rule("", "configmaps", "get"))
+	bound := func(role string, subjects []kubevisionv1alpha1.Subject) string {
+		return set().Bind(t, "decides", fixture.Grant{Role: role, Subjects: subjects, Cluster: host, Namespaces: []string{"default"}}).Name
+	}
+	inOne := bound("dev", fixture.KubeVisionUsers(placed))
+	ofTeam := bound(powerless, subject(kubevisionv1alpha1.SubjectKubeVisionGroup, team))
+	update := func(u fixture.User, want int, body fields) (wire.Envelope, shownUser) {
+		t.Helper()
+		var shown shownUser
+		e := c.Call(t, as(a.AccessToken, put(t, "/users/"+u.Name, body))).Want(t, want)
+		if e.Code == wire.OK {
+			e.Into(t, &shown)
+		}
+		return e, shown
+	}
+	for name, tc := range map[string]struct {
+		user    fixture.User
+		binding string
+		roles   []string
+	}{
+		"in one namespace":                {placed, inOne, []string{"viewer", "admin", "super-admin", "custom"}},
+		"a role of one's own, by a group": {member, ofTeam, []string{"viewer", "editor"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, _, grant := madeFor(tc.user.Name)
+			for _, role := range tc.roles {
+				e, _ := update(tc.user, wire.Conflict, fields{"role": role, "email": "x@example.com"})
+				if !strings.Contains(e.Message, tc.binding) {
+					t.Errorf("%s: the message does not name the binding: %s", role, e.Message)
+				}
+			}
+			absent(t, grant)
+			present(t, tc.user.Object)
+			if tc.user.Object.Spec.Email != "" {
+				t.Error("half of the change was made")
+			}
+		})
+	}
+	t.Run("the role that is shown", func(t *testing.T) {
+		for u, role := range map[string]string{placed.Name: "editor", member.Name: "custom"} {
+			_, _, grant := madeFor(u)
+			_, shown := update(fixture.User{Name: u}, wire.OK, fields{"role": role, "isActive": true})
+			if shown.Role != role {
+				t.Errorf("%s is shown as %s", u, shown.Role)
+			}
+			absent(t, grant)
+		}
+	})
+	t.Run("a binding that this API has made", func(t *testing.T) {
+		_, _, grant := madeFor(made.Name)
+		update(made, wire.OK, fields{"role": "viewer"})
+		editor := bound("dev", fixture.KubeVisionUsers(made))
+		e, _ := update(made, wire.Conflict, fields{"role": "custom"})
+		if !strings.Contains(e.Message, editor) || strings.Contains(e.Message, grant.Name) {
+			t.Errorf("the message is %s", e.Message)
+		}
+		present(t, grant)
+		for _, role := range []string{"super-admin", "editor"} {
+			if _, shown := update(made, wire.OK, fields{"role": role}); shown.Role != role {
+				t.Errorf("after a change to %s: %+v", role, shown)
+			}
+		}
+	})
+	t.Run("who may not know of them", func(t *testing.T) {
+		blind := newActor(t, role(t, rule("kubevision.io", "kubevisionusers", "*"), rule("kubevision.io", "kubevisionrolebindings", "create", "get")))
+		c.Call(t, as(blind.AccessToken, put(t, "/users/"+placed.Name, fields{"role": "viewer"}))).Want(t, wire.Forbidden)
+		c.Call(t, as(blind.AccessToken, put(t, "/users/"+placed.Name, fields{"displayName": "Placed"}))).Want(t, wire.OK)
+	})
+}
+
 // TestUsersWithoutTheirBindings shows no roles to those who may read users and no role bindings.
 func TestUsersWithoutTheirBindings(t *testing.T) {
 	a := newActor(t, role(t, rule("kubevision.io", "kubevisionusers", "get", "list")))
