@@ -23,6 +23,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
 	"github.com/kubevision-io/kubevision/pkg/authentication"
 	"github.com/kubevision-io/kubevision/pkg/authentication/token"
+	"github.com/kubevision-io/kubevision/pkg/registry/refusal"
 )
 
 // requestAuthenticator says who makes a request. Below the API's prefixes there are two ways to be somebody, an access token and the
@@ -103,11 +104,9 @@ func (a *requestAuthenticator) byToken(r *http.Request, raw string) (*authentica
 	case err != nil:
 		failure = envelope.Unauthenticated().Because(err)
 	case principal.SetupRequired && !a.table.DuringSetup(r.Method, path):
-		failure = envelope.New(dashboardv1alpha1.CodeTwoFactorRequired, "you must set up a second factor before anything else")
-		failure.Data = dashboardv1alpha1.TwoFactorChallenge{SetupRequired: true}
+		failure = refusal.SetupRequired(a.table.SetupCode(r.Method, path))
 	case principal.PasswordChangeRequired && !a.table.DuringPasswordChange(r.Method, path):
-		failure = envelope.New(dashboardv1alpha1.CodeForbidden, "you must choose another password before anything else: PUT /users/me/password")
-		failure.Data = dashboardv1alpha1.PasswordChangeRequired{PasswordChangeRequired: true}
+		failure = refusal.PasswordChangeRequired()
 	default:
 		return &authenticator.Response{User: principal}, true, nil
 	}

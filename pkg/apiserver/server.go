@@ -91,6 +91,10 @@ type ExtraConfig struct {
 	TrustedProxies []netip.Prefix
 	// TwoFactorRoles are the roles whose holders must have a second factor.
 	TwoFactorRoles []string
+	// LoginCodeTTL is how long the one-time code of a login stands for fresh codes in its session; 0 if it does not.
+	LoginCodeTTL time.Duration
+	// RefusedDryRunsAsData answers pages of this origin with code 0 if a dry run was refused.
+	RefusedDryRunsAsData bool
 	// ClusterAddresses are where clusters may be.
 	ClusterAddresses dial.Policy
 }
@@ -202,9 +206,10 @@ func (c *Config) routes(ctx context.Context, s *state, clients *clientFinder) (*
 	logins := &authentication.Logins{
 		Cache: s.cache, Client: s.client, Hasher: hasher, Policy: policy, Tokens: service, Audit: log, Clock: clock.RealClock{},
 		Challenges: token.NewService(token.Challenge, s.keys, credentials.ChallengeTTL, clock.RealClock{}),
+		Setups:     token.NewService(token.Setup, s.keys, credentials.ChallengeTTL, clock.RealClock{}),
 		RefreshMAC: token.NewMAC(s.keys, "refresh tokens"), Rates: authentication.NewRates(gone),
 		Devices:  &authentication.Devices{MAC: token.NewMAC(s.keys, "device tokens"), Clock: clock.RealClock{}},
-		Sessions: s.sessions, Limits: c.ExtraConfig.SessionLimits,
+		Sessions: s.sessions, Limits: c.ExtraConfig.SessionLimits, LoginCodeTTL: c.ExtraConfig.LoginCodeTTL,
 		Throttle: &throttle.Throttle{
 			Cache: s.cache, Client: s.client, Clock: clock.RealClock{}, AddressFree: c.ExtraConfig.LoginFailuresPerAddress,
 			// One more than hash: it reads and writes meanwhile.
@@ -223,7 +228,9 @@ func (c *Config) routes(ctx context.Context, s *state, clients *clientFinder) (*
 	accessEndpoints := &accessregistry.Endpoints{Reader: s.cache, Access: access}
 
 	readable := &union.Access{Access: access, Reader: s.cache}
-	resourceEndpoints := &resource.Endpoints{Access: readable, Audit: log}
+	resourceEndpoints := &resource.Endpoints{
+		Access: readable, Audit: log, RefusedDryRunsAsData: c.ExtraConfig.RefusedDryRunsAsData,
+	}
 	searchEndpoints := search.New(readable)
 	compareEndpoints := &compare.Endpoints{Access: access}
 

@@ -50,13 +50,20 @@ func (l *Logins) challenge(ctx context.Context, u *kubevisionv1alpha1.KubeVision
 	return &ChallengeError{Token: raw}
 }
 
-// AnswerTOTP ends a login with a one-time code.
+// AnswerTOTP ends a login with a one-time code. A login that waits for the set-up of a second factor has no code yet: it
+// ends with a session that is good for nothing but the set-up.
 func (l *Logins) AnswerTOTP(ctx context.Context, challenge, code string, from Client) (*Session, error) {
+	if session, err := l.answerSetup(ctx, challenge, from); !errors.Is(err, errNoSetupToken) {
+		return session, err
+	}
 	return l.answer(ctx, challenge, methodOTP, from, func(f *credentials.SecondFactor, _ types.UID) error { return l.checkTOTP(f, code) })
 }
 
-// AnswerRecovery ends a login with a recovery code.
+// AnswerRecovery ends a login with a recovery code, as AnswerTOTP does with a one-time code.
 func (l *Logins) AnswerRecovery(ctx context.Context, challenge, code string, from Client) (*Session, error) {
+	if session, err := l.answerSetup(ctx, challenge, from); !errors.Is(err, errNoSetupToken) {
+		return session, err
+	}
 	return l.answer(ctx, challenge, methodRecovery, from, func(f *credentials.SecondFactor, uid types.UID) error {
 		return l.checkRecovery(f, uid, code)
 	})
@@ -80,6 +87,10 @@ func (l *Logins) answer(
 	if err := l.liveUser(ctx, claims.Subject, types.UID(claims.UserUID), u); err != nil {
 		return nil, err
 	}
+	name, err := l.sessionName()
+	if err != nil {
+		return nil, err
+	}
 	var answered *corev1.Secret
 	err = l.changeCredentials(ctx, u.Name, u.UID, func(secret *corev1.Secret) (bool, error) {
 		answered = secret
@@ -93,6 +104,9 @@ func (l *Logins) answer(
 			if err == nil {
 				f.Close(claims.Session)
 			}
+			if err == nil && method == methodOTP && l.LoginCodeTTL > 0 {
+				f.Verify(name, l.Clock.Now(), l.LoginCodeTTL)
+			}
 			return true, err
 		})
 	})
@@ -103,7 +117,7 @@ func (l *Logins) answer(
 	if method == methodRecovery {
 		l.Audit.Record(ctx, audit.Event{Reason: audit.RecoveryCodeUsed, User: u, Address: from.address()})
 	}
-	return l.start(ctx, u, answered, []string{methodPassword, method}, from)
+	return l.startNamed(ctx, name, u, answered, []string{methodPassword, method}, from)
 }
 
 // codeRefused tells of a wrong code.

@@ -113,7 +113,7 @@ func (l *Logins) Enable(ctx context.Context, p *Principal, code string, from Cli
 			})
 			if err == nil {
 				f.TOTPSecret, f.RecoveryCodes, f.LastStep = pending.TOTPSecret, pending.RecoveryCodes, step
-				f.Pending, f.Challenges = nil, nil
+				f.Pending, f.Challenges, f.Verified = nil, nil, nil
 				f.Failures, f.LastFailure = 0, time.Time{} // they were codes of another secret
 				credentials.BeginEpoch(secret, p.Session)
 			}
@@ -143,7 +143,7 @@ func (l *Logins) Disable(ctx context.Context, p *Principal, code string, from Cl
 	}
 	err = l.changeByCode(ctx, p, code, from, func(secret *corev1.Secret, f *credentials.SecondFactor) {
 		// The last step stays: the code must not be good again if the same secret ever were.
-		f.TOTPSecret, f.RecoveryCodes, f.Pending, f.Challenges = "", nil, nil, nil
+		f.TOTPSecret, f.RecoveryCodes, f.Pending, f.Challenges, f.Verified = "", nil, nil, nil, nil
 		credentials.BeginEpoch(secret, p.Session)
 	})
 	if err != nil {

@@ -21,26 +21,44 @@ import (
 // ErrFreshCodeRequired is returned when somebody with a second factor gives no code for a sensitive operation.
 var ErrFreshCodeRequired = errors.New("a fresh code is needed")
 
-// Fresh accepts a code for one sensitive operation, once. Users without a second factor need none. It returns
-// ErrFreshCodeRequired without a code, and a CodeError for a wrong one.
+// Fresh accepts a code for one sensitive operation, once. Users without a second factor need none, and neither does a
+// session that is verified. It returns ErrFreshCodeRequired without a code, and a CodeError for a wrong one.
 func (l *Logins) Fresh(ctx context.Context, p *Principal, code string, from Client) error {
-	needed := false
+	var reason audit.Reason
 	err := l.changeSecondFactor(ctx, p, func(f *credentials.SecondFactor) (bool, error) {
-		switch needed = f.Enabled(); {
-		case !needed:
+		reason = ""
+		switch {
+		case !f.Enabled():
+			return false, nil
+		case code == "" && f.IsVerified(p.Session, l.Clock.Now()):
+			reason = audit.VerifiedSessionUsed
 			return false, nil
 		case code == "":
 			return false, ErrFreshCodeRequired
 		default:
+			reason = audit.SecondFactorVerified
 			return true, l.checkInSession(p, f, func() bool { return l.spend(f, code) })
 		}
 	})
 	if err != nil {
 		return l.refusedInSession(ctx, p, from, err)
 	}
-	if needed {
-		l.Audit.Record(ctx, p.event(audit.SecondFactorVerified, from))
+	if reason != "" {
+		l.Audit.Record(ctx, p.event(reason, from))
 	}
+	return nil
+}
+
+// Reverify accepts a code for all sensitive operations of the session within credentials.VerifiedTTL. The code is spent
+// and the session noted in one write, which every replica reads.
+func (l *Logins) Reverify(ctx context.Context, p *Principal, code string, from Client) error {
+	err := l.changeByCode(ctx, p, code, from, func(_ *corev1.Secret, f *credentials.SecondFactor) {
+		f.Verify(p.Session, l.Clock.Now(), credentials.VerifiedTTL)
+	})
+	if err != nil {
+		return err
+	}
+	l.Audit.Record(ctx, p.event(audit.SessionVerified, from))
 	return nil
 }
 

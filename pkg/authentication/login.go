@@ -73,6 +73,8 @@ type Logins struct {
 	Tokens *token.Service
 	// Challenges signs and verifies challenge tokens.
 	Challenges *token.Service
+	// Setups signs and verifies the tokens of logins that wait for the set-up of a second factor.
+	Setups *token.Service
 	// RefreshMAC authenticates refresh tokens.
 	RefreshMAC *token.MAC
 	// Devices recognises the devices that have logged in before.
@@ -82,6 +84,8 @@ type Logins struct {
 	Limits   sessions.Limits
 	// Rates bound what is done for tokens that are not genuine, or are shown too often.
 	Rates *Rates
+	// LoginCodeTTL is how long the one-time code of a login stands for fresh codes in its session; 0 if it does not.
+	LoginCodeTTL time.Duration
 	// Audit is told of everything.
 	Audit *audit.Log
 	// Clock is the time by which sessions end.

@@ -42,6 +42,8 @@ type Session struct {
 	ExpiresIn   time.Duration
 	// SetupRequired means that the session is good for nothing but setting up a second factor.
 	SetupRequired bool
+	// SetupToken gets that session for a dashboard that asks for a code.
+	SetupToken string
 	// PasswordChangeRequired means that it is good for nothing but choosing another password.
 	PasswordChangeRequired bool
 }
@@ -51,16 +53,31 @@ type Session struct {
 func (l *Logins) start(
 	ctx context.Context, known *kubevisionv1alpha1.KubeVisionUser, secret *corev1.Secret, methods []string, from Client,
 ) (*Session, error) {
+	name, err := l.sessionName()
+	if err != nil {
+		return nil, err
+	}
+	return l.startNamed(ctx, name, known, secret, methods, from)
+}
+
+// sessionName returns the name of a session to come.
+func (l *Logins) sessionName() (string, error) {
+	id, err := ulid.New(ulid.Timestamp(l.Clock.Now()), rand.Reader)
+	if err != nil {
+		return "", fmt.Errorf("making a session id: %w", err)
+	}
+	return strings.ToLower(id.String()), nil
+}
+
+// startNamed is start for a session whose name was noted before.
+func (l *Logins) startNamed(
+	ctx context.Context, name string, known *kubevisionv1alpha1.KubeVisionUser, secret *corev1.Secret, methods []string, from Client,
+) (*Session, error) {
 	u := &kubevisionv1alpha1.KubeVisionUser{} // as the API server knows them now: a copy may not know yet what the session must not do
 	if err := l.liveUser(ctx, known.Name, known.UID, u); err != nil {
 		return nil, err
 	}
 	now := l.Clock.Now()
-	id, err := ulid.New(ulid.Timestamp(now), rand.Reader)
-	if err != nil {
-		return nil, fmt.Errorf("making a session id: %w", err)
-	}
-	name := strings.ToLower(id.String())
 	refresh, err := newRefreshToken(name)
 	if err != nil {
 		return nil, err
@@ -137,10 +154,14 @@ func (l *Logins) issue(
 	if err != nil {
 		return nil, err
 	}
-	return &Session{
+	out := &Session{
 		User: u, AccessToken: access, RefreshToken: text, DeviceToken: known, ExpiresIn: l.Tokens.TTL(),
 		SetupRequired: setup, PasswordChangeRequired: session.Spec.PasswordChangeRequired,
-	}, nil
+	}
+	if setup {
+		out.SetupToken, err = l.setupToken(u, session)
+	}
+	return out, err
 }
 
 // loginTime returns the time of the login that began the session. Only a login makes a session, and it makes the session last.

@@ -47,6 +47,9 @@ func Parse(contentType string, body []byte) (map[string]any, error) {
 	if err != nil {
 		return nil, err
 	}
+	if isJSON { // the fresh code of the caller, which was read already
+		delete(object, dashboardv1alpha1.CodeField)
+	}
 	if wrapped, ok := object["manifest"]; ok && len(object) == 1 {
 		if object, err = unwrap(wrapped); err != nil {
 			return nil, err

@@ -33,7 +33,7 @@ func TestAuth(t *testing.T) {
 			}
 			for name, part := range map[string]func(*testing.T, door){
 				"login": authLogin, "refresh": authRefresh, "sessions": authSessions, "set-up": authSetup, "codes": authCodes,
-				"disable": authDisable, "password": authPassword,
+				"disable": authDisable, "password": authPassword, "managing": authManaging,
 			} {
 				t.Run(name, func(t *testing.T) { part(t, d) })
 			}

@@ -49,9 +49,12 @@ func (c *cast) permissions() map[string]probe {
 	asked := func(want int, as role, path string) probe { return probe{want: want, as: as, request: get(path)} }
 	in := func(namespace string) string { return c.host() + "/namespaces/" + namespace + "/resources/" }
 	return map[string]probe{
-		"Secrets, as an onlooker":         asked(wire.Forbidden, member, in(c.own)+"secrets"),
-		"one Secret, as an onlooker":      asked(wire.Forbidden, member, in(c.own)+"secrets/x"),
-		"nodes, from a namespace":         asked(wire.Forbidden, member, c.host()+"/resources/nodes"),
+		"Secrets, as an onlooker":    asked(wire.Forbidden, member, in(c.own)+"secrets"),
+		"one Secret, as an onlooker": asked(wire.Forbidden, member, in(c.own)+"secrets/x"),
+		"nodes, from a namespace":    asked(wire.Forbidden, member, c.host()+"/resources/nodes"),
+		"namespaces, as an onlooker": {
+			want: wire.OK, as: member, request: get(c.host() + "/resources/namespaces"), namespaces: []string{c.own},
+		},
 		"roles, as an onlooker":           asked(wire.Forbidden, member, c.host()+"/resources/roles?namespace="+c.own),
 		"one namespace that is another's": asked(wire.Forbidden, member, c.host()+"/resources/namespaces/"+c.other),
 

@@ -26,7 +26,9 @@ type probe struct {
 	direct bool
 	// silent is for a success that has nothing to say, explained for a failure that has.
 	silent, explained bool
-	request           wire.Request
+	// namespaces are those of an answer that must be partial.
+	namespaces []string
+	request    wire.Request
 }
 
 func login(body string) wire.Request {

@@ -146,8 +146,8 @@ func (c *cast) forge(t *testing.T, s fixture.Set) {
 	})
 	c.expired = map[string]string{
 		"with its session": ended.AccessToken,
-		"a minute ago": token.Aged(time.Minute).Sign(t, key),
-		"a year ago":   token.Aged(365*24*time.Hour).Sign(t, key),
+		"a minute ago":     token.Aged(time.Minute).Sign(t, key),
+		"a year ago":       token.Aged(365*24*time.Hour).Sign(t, key),
 	}
 	c.bad = map[string]string{
 		"not a token":                   "x",

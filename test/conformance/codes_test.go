@@ -56,6 +56,19 @@ func checkData(t *testing.T, tc probe, e wire.Envelope) {
 	if isNull != wanted {
 		t.Errorf("the data beside code %d is %.200s", e.Code, e.Data)
 	}
+	if tc.namespaces != nil && (!e.Meta.Partial || !slices.Equal(e.Meta.Namespaces, tc.namespaces)) {
+		t.Errorf("the answer is not of %v: %+v", tc.namespaces, e.Meta)
+	}
+	if tc.explained {
+		var data struct {
+			Valid  *bool
+			Errors []string
+		}
+		e.Into(t, &data)
+		if data.Valid == nil || *data.Valid || len(data.Errors) == 0 || data.Errors[0] == "" {
+			t.Errorf("the data give no reasons: %s", e.Data)
+		}
+	}
 	if e.Code == wire.TwoFactorRequired {
 		var data struct {
 			SetupRequired bool `json:"setupRequired"`

@@ -99,6 +99,8 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		v1alpha1.RefreshRequest{}.OpenAPIModelName():             schema_pkg_apis_dashboard_v1alpha1_RefreshRequest(ref),
 		v1alpha1.ResetPasswordRequest{}.OpenAPIModelName():       schema_pkg_apis_dashboard_v1alpha1_ResetPasswordRequest(ref),
 		v1alpha1.ResourceUse{}.OpenAPIModelName():                schema_pkg_apis_dashboard_v1alpha1_ResourceUse(ref),
+		v1alpha1.Reverified{}.OpenAPIModelName():                 schema_pkg_apis_dashboard_v1alpha1_Reverified(ref),
+		v1alpha1.ReverifiedEnvelope{}.OpenAPIModelName():         schema_pkg_apis_dashboard_v1alpha1_ReverifiedEnvelope(ref),
 		v1alpha1.Revision{}.OpenAPIModelName():                   schema_pkg_apis_dashboard_v1alpha1_Revision(ref),
 		v1alpha1.RevisionListEnvelope{}.OpenAPIModelName():       schema_pkg_apis_dashboard_v1alpha1_RevisionListEnvelope(ref),
 		v1alpha1.Revoked{}.OpenAPIModelName():                    schema_pkg_apis_dashboard_v1alpha1_Revoked(ref),
@@ -1538,14 +1540,30 @@ func schema_pkg_apis_dashboard_v1alpha1_Comparison(ref common.ReferenceCallback)
 					},
 					"sourceRef": {
 						SchemaProps: spec.SchemaProps{
-							Description: "sourceRef says which object sourceYaml is.",
-							Default:     map[string]interface{}{},
-							Ref:         ref(v1alpha1.ObjectReference{}.OpenAPIModelName()),
+							Description: "sourceRef says in one word which object sourceYaml is: the cluster, the namespace if there is one, the resource and the name, joined by slashes.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"targetRef": {
 						SchemaProps: spec.SchemaProps{
-							Description: "targetRef says which object targetYaml is.",
+							Description: "targetRef says in one word which object targetYaml is.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"source": {
+						SchemaProps: spec.SchemaProps{
+							Description: "source says which object sourceYaml is.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.ObjectReference{}.OpenAPIModelName()),
+						},
+					},
+					"target": {
+						SchemaProps: spec.SchemaProps{
+							Description: "target says which object targetYaml is.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1alpha1.ObjectReference{}.OpenAPIModelName()),
 						},
@@ -1569,19 +1587,35 @@ func schema_pkg_apis_dashboard_v1alpha1_Comparison(ref common.ReferenceCallback)
 					"leftRef": {
 						SchemaProps: spec.SchemaProps{
 							Description: "leftRef is sourceRef.",
-							Default:     map[string]interface{}{},
-							Ref:         ref(v1alpha1.ObjectReference{}.OpenAPIModelName()),
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
 						},
 					},
 					"rightRef": {
 						SchemaProps: spec.SchemaProps{
 							Description: "rightRef is targetRef.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"left": {
+						SchemaProps: spec.SchemaProps{
+							Description: "left is source.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.ObjectReference{}.OpenAPIModelName()),
+						},
+					},
+					"right": {
+						SchemaProps: spec.SchemaProps{
+							Description: "right is target.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1alpha1.ObjectReference{}.OpenAPIModelName()),
 						},
 					},
 				},
-				Required: []string{"sourceYaml", "targetYaml", "sourceRef", "targetRef", "leftYaml", "rightYaml", "leftRef", "rightRef"},
+				Required: []string{"sourceYaml", "targetYaml", "sourceRef", "targetRef", "source", "target", "leftYaml", "rightYaml", "leftRef", "rightRef", "left", "right"},
 			},
 		},
 		Dependencies: []string{
@@ -2831,6 +2865,13 @@ func schema_pkg_apis_dashboard_v1alpha1_Login(ref common.ReferenceCallback) comm
 					"passwordChangeRequired": {
 						SchemaProps: spec.SchemaProps{
 							Description: "passwordChangeRequired is true when the session is good for nothing but choosing another password.",
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+					"setupRequired": {
+						SchemaProps: spec.SchemaProps{
+							Description: "setupRequired is true when the session is good for nothing but setting up a second factor.",
 							Type:        []string{"boolean"},
 							Format:      "",
 						},
@@ -4188,7 +4229,7 @@ func schema_pkg_apis_dashboard_v1alpha1_PasswordChangeRequired(ref common.Refere
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "PasswordChangeRequired is the data of code 40300 in a session that is good for nothing but choosing another password.",
+				Description: "PasswordChangeRequired is the data of code 40900 in a session that is good for nothing but choosing another password.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"passwordChangeRequired": {
@@ -4748,6 +4789,81 @@ func schema_pkg_apis_dashboard_v1alpha1_ResourceUse(ref common.ReferenceCallback
 				Required: []string{"cpuMilli", "memoryBytes"},
 			},
 		},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_Reverified(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "Reverified says how long no fresh code is asked for in the session.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"reverified": {
+						SchemaProps: spec.SchemaProps{
+							Description: "reverified is true.",
+							Default:     false,
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+					"expiresIn": {
+						SchemaProps: spec.SchemaProps{
+							Description: "expiresIn is the time in seconds.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+				},
+				Required: []string{"reverified", "expiresIn"},
+			},
+		},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_ReverifiedEnvelope(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "ReverifiedEnvelope is the answer to POST /auth/2fa/reverify.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"code": {
+						SchemaProps: spec.SchemaProps{
+							Description: "code is the outcome; 0 is success.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"message": {
+						SchemaProps: spec.SchemaProps{
+							Description: "message is the outcome for a person to read.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"data": {
+						SchemaProps: spec.SchemaProps{
+							Description: "data says how long no fresh code is asked for in the session.",
+							Ref:         ref(v1alpha1.Reverified{}.OpenAPIModelName()),
+						},
+					},
+					"meta": {
+						SchemaProps: spec.SchemaProps{
+							Description: "meta is what there is to say beside the data.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
+						},
+					},
+				},
+				Required: []string{"code", "message", "meta"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.Meta{}.OpenAPIModelName(), v1alpha1.Reverified{}.OpenAPIModelName()},
 	}
 }
 
@@ -6424,7 +6540,7 @@ func schema_pkg_apis_dashboard_v1alpha1_TwoFactorChallenge(ref common.ReferenceC
 					},
 					"sessionToken": {
 						SchemaProps: spec.SchemaProps{
-							Description: "sessionToken is sent with the code, within five minutes.",
+							Description: "sessionToken is sent with the code, within five minutes. Beside setupRequired, it gets the session for the set-up with any code.",
 							Type:        []string{"string"},
 							Format:      "",
 						},

@@ -22,6 +22,7 @@ import (
 
 	"github.com/kubevision-io/kubevision/pkg/apiserver"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
+	"github.com/kubevision-io/kubevision/pkg/authentication/credentials"
 	"github.com/kubevision-io/kubevision/pkg/authentication/sessions"
 	"github.com/kubevision-io/kubevision/pkg/clusters/dial"
 )
@@ -72,6 +73,10 @@ type Options struct {
 	TrustedProxies []string
 	// TwoFactorRoles are the roles whose holders must have a second factor.
 	TwoFactorRoles []string
+	// LoginCodeTTL is how long the one-time code of a login stands for fresh codes in its session.
+	LoginCodeTTL time.Duration
+	// RefusedDryRunsAsData answers pages of this origin with code 0 if a dry run was refused.
+	RefusedDryRunsAsData bool
 	// ClusterAddresses are where clusters may be.
 	ClusterAddresses dial.Flags
 	// ShutdownDelay is how long the server goes on after it was told to stop, until nobody sends it requests any more.
@@ -142,6 +147,12 @@ func (o *Options) AddFlags(fs *pflag.FlagSet) {
 		"Networks (CIDR) of the proxies whose X-Forwarded-For header says where a request comes from. Without any, it is where the connection comes from.")
 	fs.StringSliceVar(&o.TwoFactorRoles, "two-factor-roles", nil,
 		"Roles whose holders must have a second factor: admin, ops, dev, readonly, or names of ClusterRoles.")
+	fs.DurationVar(&o.LoginCodeTTL, "login-code-ttl", o.LoginCodeTTL,
+		"Time for which the one-time code of a login stands for the fresh codes of its session, at most 5m; 0 if it does not. "+
+			"It is for dashboards that ask for a code at the login only.")
+	fs.BoolVar(&o.RefusedDryRunsAsData, "refused-dry-runs-as-data", o.RefusedDryRunsAsData,
+		"Answer with code 0 and valid=false, instead of 42201, if a page of the same origin tries a change that the cluster refuses. "+
+			"It is for dashboards that show the reasons only then.")
 	o.ClusterAddresses.AddFlags(fs)
 	fs.DurationVar(&o.ShutdownDelay, "shutdown-delay-duration", o.ShutdownDelay,
 		"Time to go on serving after a signal to stop, while /readyz already fails, so that load balancers notice.")
@@ -166,6 +177,9 @@ func (o *Options) Validate() error {
 	errs = append(errs, o.Traces.Validate()...)
 	if o.AccessTokenTTL < minTokenTTL || o.AccessTokenTTL > maxTokenTTL {
 		errs = append(errs, fmt.Errorf("--access-token-ttl must be from %s to %s", minTokenTTL, maxTokenTTL))
+	}
+	if o.LoginCodeTTL < 0 || o.LoginCodeTTL > credentials.VerifiedTTL {
+		errs = append(errs, fmt.Errorf("--login-code-ttl must be from 0 to %s", credentials.VerifiedTTL))
 	}
 	if o.RequestsPerUser < 1 {
 		errs = append(errs, errors.New("--requests-per-user must be at least 1"))
@@ -230,6 +244,7 @@ func (o *Options) Config(ctx context.Context) (apiserver.CompletedConfig, error)
 			AccessTokenTTL: o.AccessTokenTTL, RequestsPerUser: o.RequestsPerUser, LoginFailuresPerAddress: o.LoginFailuresPerAddress,
 			LoginFailureCounters: o.LoginFailureCounters, BodyBytesInFlight: o.BodyBytesInFlight,
 			ResponseBytesInFlight: o.ResponseBytesInFlight, ConnectionBytes: o.ConnectionBytes,
+			LoginCodeTTL: o.LoginCodeTTL, RefusedDryRunsAsData: o.RefusedDryRunsAsData,
 			TrustedLoginNetworks: trusted, SessionLimits: o.SessionLimits,
 			TrustedProxies: proxies, TwoFactorRoles: o.TwoFactorRoles, ClusterAddresses: addresses,
 			// Half of the processors, so that a flood of logins leaves the others to everything else; and few, since each takes memory.

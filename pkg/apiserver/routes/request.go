@@ -10,6 +10,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"slices"
 	"strings"
 
 	utilvalidation "k8s.io/apimachinery/pkg/util/validation"
@@ -28,6 +29,9 @@ type Request struct {
 	*http.Request
 
 	path map[string]string
+	// code is the fresh code that came with the request.
+	code string
+	rule Rule
 }
 
 // Path is the value of a path parameter.
@@ -58,7 +62,8 @@ func CheckSubdomain(field, value string) error {
 	return nil
 }
 
-// ReadJSON reads the body into a value, strictly: a field that the type does not have, or has twice, is an error.
+// ReadJSON reads the body into a value, strictly: a field that the type does not have, or has twice, is an error. The
+// fresh code of the caller may stand beside the fields of the type.
 func (r *Request) ReadJSON(into any) error {
 	if contentType := r.Header.Get("Content-Type"); contentType != "" {
 		if mediaType, _, err := mime.ParseMediaType(contentType); err != nil || mediaType != "application/json" {
@@ -74,7 +79,14 @@ func (r *Request) ReadJSON(into any) error {
 		return err
 	}
 	defer release()
-	return DecodeJSON(body, into)
+	strict, err := decodeJSON(body, into)
+	if err != nil {
+		return err
+	}
+	if mayHoldCode(r.Method, r.rule) {
+		strict = slices.DeleteFunc(strict, isCodeField)
+	}
+	return refuseStrict(strict)
 }
 
 const (
@@ -124,20 +136,33 @@ func (*body) Close() error { return nil }
 
 // DecodeJSON is ReadJSON for bytes that were read already. The cause of an error never holds the bytes: they may be a password.
 func DecodeJSON(body []byte, into any) error {
+	strict, err := decodeJSON(body, into)
+	if err != nil {
+		return err
+	}
+	return refuseStrict(strict)
+}
+
+// decodeJSON returns what is not allowed in a body that could be decoded all the same.
+func decodeJSON(body []byte, into any) (strict []error, err error) {
 	if strings.TrimSpace(string(body)) == "" {
-		return envelope.Required("body")
+		return nil, envelope.Required("body")
 	}
 	if Deeper(body, maxDepth) {
-		return envelope.Invalid("body", "the body is nested deeper than %d levels", maxDepth)
+		return nil, envelope.Invalid("body", "the body is nested deeper than %d levels", maxDepth)
 	}
 	if problem := lossless.JSON(body); problem != nil {
 		field := cmp.Or(problem.Path, "body")
-		return envelope.Invalid(field, "%s %s", field, problem.Reason)
+		return nil, envelope.Invalid(field, "%s %s", field, problem.Reason)
 	}
-	strict, err := kjson.UnmarshalStrict(body, into)
+	strict, err = kjson.UnmarshalStrict(body, into)
 	if err != nil {
-		return envelope.Invalid("body", "the body is not valid JSON of the expected form")
+		return nil, envelope.Invalid("body", "the body is not valid JSON of the expected form")
 	}
+	return strict, nil
+}
+
+func refuseStrict(strict []error) error {
 	if len(strict) > 0 {
 		return envelope.Invalid(strictField(strict[0]), "%s", strict[0].Error())
 	}

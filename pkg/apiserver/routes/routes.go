@@ -40,6 +40,9 @@ type Route struct {
 	Reads any
 	// Returns is an empty value of the envelope's type.
 	Returns any
+	// Ambient is true for what dashboards ask for on every page, and nobody else does. Who must set up a second factor is
+	// told so there with 40900: the existing dashboard shows that message, and says nothing of 40102 after the login.
+	Ambient bool
 	// DuringSetup lets those call who must set up a second factor before anything else.
 	DuringSetup bool
 	// DuringPasswordChange lets those call who must choose another password before anything else.
@@ -52,8 +55,9 @@ type Route struct {
 type Table struct {
 	// PerUser is how many requests of one user may be in flight; DefaultPerUser where it is 0.
 	PerUser int
-	// Prove checks the fresh code that came with a request. It returns nil for callers without a second factor.
-	Prove func(*http.Request, user.Info) error
+	// Prove checks the fresh code that came with a request, which is empty if there was none. It returns nil for callers
+	// without a second factor.
+	Prove func(r *http.Request, u user.Info, code string) error
 	// Memory is what requests may hold of clusters' answers; nil is no bound.
 	Memory *budget.Budget
 	// PublicMemory is what requests to public endpoints may hold, so that users leave room for logins; nil is no bound.
@@ -99,6 +103,15 @@ func (t *Table) DuringSetup(method, path string) bool {
 	return slices.ContainsFunc(t.routes, func(r Route) bool { return r.DuringSetup && r.Method == method && r.Path == path })
 }
 
+// SetupCode returns the code by which those are refused who must set up a second factor before anything else.
+func (t *Table) SetupCode(method, path string) dashboardv1alpha1.Code {
+	ambient := func(r Route) bool { return r.Ambient && r.Method == method && r.Path == path }
+	if slices.ContainsFunc(t.routes, ambient) {
+		return dashboardv1alpha1.CodeConflict
+	}
+	return dashboardv1alpha1.CodeTwoFactorRequired
+}
+
 // DuringPasswordChange says whether those may call who must choose another password before anything else.
 func (t *Table) DuringPasswordChange(method, path string) bool {
 	return slices.ContainsFunc(t.routes, func(r Route) bool { return r.DuringPasswordChange && r.Method == method && r.Path == path })
@@ -137,12 +150,17 @@ func (t *Table) serve(r Route, fair *fairness) restful.RouteFunction {
 	return func(req *restful.Request, resp *restful.Response) {
 		ctx, cancel := context.WithTimeout(req.Request.Context(), handlerTimeout)
 		defer cancel()
-		if u, ok := genericapirequest.UserFrom(ctx); ok && t.Prove != nil {
-			inbound := req.Request.WithContext(ctx)
-			ctx = stepup.WithProof(ctx, func() error { return t.Prove(inbound, u) })
-		}
 		if s := envelope.StateFrom(ctx); s != nil {
 			s.SetRoute(r.Path)
+		}
+		code, err := freshCode(req.Request, r.Endpoint.rule)
+		if err != nil {
+			envelope.WriteError(ctx, resp.ResponseWriter, err)
+			return
+		}
+		if u, ok := genericapirequest.UserFrom(ctx); ok && t.Prove != nil {
+			inbound := req.Request.WithContext(ctx)
+			ctx = stepup.WithProof(ctx, func() error { return t.Prove(inbound, u, code) })
 		}
 		leave, err := fair.enter(ctx)
 		if err != nil {
@@ -157,7 +175,9 @@ func (t *Table) serve(r Route, fair *fairness) restful.RouteFunction {
 			return
 		}
 		ctx = budget.With(ctx, account)
-		data, meta, err := r.Endpoint.serve(&Request{Request: req.Request.WithContext(ctx), path: req.PathParameters()})
+		data, meta, err := r.Endpoint.serve(&Request{
+			Request: req.Request.WithContext(ctx), path: req.PathParameters(), code: code, rule: r.Endpoint.rule,
+		})
 		if err != nil {
 			writeFailure(ctx, resp.ResponseWriter, r.Endpoint.rule, err)
 			return

@@ -36,11 +36,15 @@ const (
 	// SecondFactorSetUpRefused is a wrong password for setting up a second factor.
 	SecondFactorSetUpRefused Reason = "SecondFactorSetUpRefused"
 	// FreshCodeFailed and FreshCodeBlocked are about codes of users who are logged in.
-	FreshCodeFailed       Reason = "FreshCodeFailed"
-	FreshCodeBlocked      Reason = "FreshCodeBlocked"
-	SecondFactorEnabled   Reason = "SecondFactorEnabled"
-	SecondFactorDisabled  Reason = "SecondFactorDisabled"
-	SecondFactorVerified  Reason = "SecondFactorVerified"
+	FreshCodeFailed      Reason = "FreshCodeFailed"
+	FreshCodeBlocked     Reason = "FreshCodeBlocked"
+	SecondFactorEnabled  Reason = "SecondFactorEnabled"
+	SecondFactorDisabled Reason = "SecondFactorDisabled"
+	SecondFactorVerified Reason = "SecondFactorVerified"
+	// SessionVerified is a code that stands for fresh codes in the session for some minutes, and VerifiedSessionUsed is a
+	// sensitive operation that it was good for.
+	SessionVerified       Reason = "SessionVerified"
+	VerifiedSessionUsed   Reason = "VerifiedSessionUsed"
 	RecoveryCodeUsed      Reason = "RecoveryCodeUsed"
 	RecoveryCodesRenewed  Reason = "RecoveryCodesRenewed"
 	PasswordChanged       Reason = "PasswordChanged"
@@ -142,6 +146,8 @@ func note(e Event) string {
 		SecondFactorEnabled:      "a second factor is in force",
 		SecondFactorDisabled:     "the second factor was taken away",
 		SecondFactorVerified:     "a fresh code was given for a sensitive operation",
+		SessionVerified:          "a code was given for all sensitive operations of a session within five minutes",
+		VerifiedSessionUsed:      "a sensitive operation of a session for which a code was given",
 		RecoveryCodeUsed:         "a recovery code was used",
 		RecoveryCodesRenewed:     "the recovery codes were replaced",
 		PasswordChanged:          "the password was changed",

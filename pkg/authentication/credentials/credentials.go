@@ -53,13 +53,14 @@ func PasswordHash(s *corev1.Secret) (password.Hash, bool, error) {
 // PasswordChosen says whether the user has chosen the password that is in force.
 func PasswordChosen(s *corev1.Secret) bool { return len(s.Data[passwordChosenKey]) > 0 }
 
-// ReplacePassword puts another password in force. Logins that wait for a second factor must begin anew.
+// ReplacePassword puts another password in force. Logins that wait for a second factor must begin anew, and codes that
+// were given for sessions count no more.
 func ReplacePassword(s *corev1.Secret, hash password.Hash, chosen bool) error {
 	factor, err := ReadSecondFactor(s)
 	if err != nil {
 		return err
 	}
-	factor.Challenges = nil
+	factor.Challenges, factor.Verified = nil, nil
 	if err := factor.Write(s); err != nil {
 		return err
 	}

@@ -40,6 +40,8 @@ type SecondFactor struct {
 	LastFailure time.Time `json:"lastFailure,omitzero"`
 	// InSessions counts the wrong codes that users gave who were logged in. They do not count against logins.
 	InSessions SessionFailures `json:"inSessions,omitzero"`
+	// Verified are the sessions in which no fresh code is asked for.
+	Verified []VerifiedSession `json:"verified,omitempty"`
 }
 
 // PendingTTL is the time from the set-up of a second factor to its first code.

@@ -34,6 +34,8 @@ const (
 	Access Kind = "at+jwt"
 	// Challenge tokens stand for a password that was right, while the second factor is due.
 	Challenge Kind = "2fa+jwt"
+	// Setup tokens stand for a password that was right, while a second factor must be set up.
+	Setup Kind = "2fa-setup+jwt"
 )
 
 // ErrExpired is a genuine token that is too old; every other error of Verify means that it is not genuine.

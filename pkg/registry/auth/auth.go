@@ -93,18 +93,32 @@ func (e *Endpoints) begun(r *routes.Request, session *authentication.Session, er
 		return routes.Result{}, refusal.Of(err)
 	}
 	if session.SetupRequired {
-		due := envelope.New(dashboardv1alpha1.CodeTwoFactorRequired, "you must set up a second factor before anything else")
+		due := refusal.SetupRequired(dashboardv1alpha1.CodeTwoFactorRequired)
 		due.Data = dashboardv1alpha1.TwoFactorChallenge{
-			SetupRequired: true, AccessToken: session.AccessToken, RefreshToken: session.RefreshToken, ExpiresIn: int64(session.ExpiresIn.Seconds()),
+			SetupRequired: true, AccessToken: session.AccessToken, RefreshToken: session.RefreshToken,
+			ExpiresIn: int64(session.ExpiresIn.Seconds()), SessionToken: session.SetupToken, TempToken: session.SetupToken,
 		}
 		return routes.Result{}, due
 	}
+	return e.welcome(r, session)
+}
+
+// answered answers with the session with which a login has ended.
+func (e *Endpoints) answered(r *routes.Request, session *authentication.Session, err error) (routes.Result, error) {
+	if err != nil {
+		return routes.Result{}, refusal.Of(err)
+	}
+	return e.welcome(r, session)
+}
+
+func (e *Endpoints) welcome(r *routes.Request, session *authentication.Session) (routes.Result, error) {
 	current, err := user.Describe(r.Context(), e.Reader, authentication.NewPrincipal(session.User))
 	if err != nil {
 		return routes.Result{}, err
 	}
 	return routes.Result{Data: dashboardv1alpha1.Login{
 		AccessToken: session.AccessToken, RefreshToken: session.RefreshToken, ExpiresIn: int64(session.ExpiresIn.Seconds()),
-		DeviceToken: session.DeviceToken, User: current.User, PasswordChangeRequired: session.PasswordChangeRequired,
+		DeviceToken: session.DeviceToken, User: current.User,
+		PasswordChangeRequired: session.PasswordChangeRequired, SetupRequired: session.SetupRequired,
 	}}, nil
 }

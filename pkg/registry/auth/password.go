@@ -34,13 +34,13 @@ func (e *Endpoints) changePassword(r *routes.Request, u user.Info) (routes.Resul
 	return routes.Result{}, refusal.Of(err)
 }
 
-// Prove checks the fresh code in the header of a request. Callers whom kube-apiserver has authenticated have no second factor here.
-func (e *Endpoints) Prove(r *http.Request, u user.Info) error {
+// Prove checks the fresh code of a request. Callers whom kube-apiserver has authenticated have no second factor here.
+func (e *Endpoints) Prove(r *http.Request, u user.Info, code string) error {
 	p, ok := u.(*authentication.Principal)
 	if !ok {
 		return nil
 	}
-	return refusal.Of(e.Logins.Fresh(r.Context(), p, r.Header.Get(dashboardv1alpha1.CodeHeader), e.Client(r)))
+	return refusal.Of(e.Logins.Fresh(r.Context(), p, code, e.Client(r)))
 }
 
 // principal is the caller where it is a KubeVisionUser: nobody else has a password or a second factor here.

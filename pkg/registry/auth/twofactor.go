@@ -14,6 +14,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
 	"github.com/kubevision-io/kubevision/pkg/authentication"
+	"github.com/kubevision-io/kubevision/pkg/authentication/credentials"
 	"github.com/kubevision-io/kubevision/pkg/registry/refusal"
 )
 
@@ -58,7 +59,7 @@ func (e *Endpoints) answer(r *routes.Request, challenge, field, code string, ans
 		return routes.Result{}, envelope.Required(field)
 	}
 	session, err := answer(r.Context(), challenge, code, e.Client(r.Request))
-	return e.begun(r, session, err)
+	return e.answered(r, session, err)
 }
 
 // factorRoutes are about the caller's own second factor.
@@ -84,6 +85,15 @@ func (e *Endpoints) factorRoutes() []routes.Route {
 			Reads: dashboardv1alpha1.CodeRequest{}, Returns: dashboardv1alpha1.DisabledEnvelope{},
 			Endpoint: routes.Self(withCode(func(r *routes.Request, p *authentication.Principal, code string) (any, error) {
 				return dashboardv1alpha1.Disabled{Disabled: true}, e.Logins.Disable(r.Context(), p, code, e.Client(r.Request))
+			})),
+		},
+		{
+			Method: http.MethodPost, Path: "/auth/2fa/reverify", Operation: "reverifyTwoFactor",
+			Doc:   "give a code of the second factor for all requests of this session within five minutes that take a fresh one",
+			Reads: dashboardv1alpha1.CodeRequest{}, Returns: dashboardv1alpha1.ReverifiedEnvelope{},
+			Endpoint: routes.Self(withCode(func(r *routes.Request, p *authentication.Principal, code string) (any, error) {
+				answer := dashboardv1alpha1.Reverified{Reverified: true, ExpiresIn: int64(credentials.VerifiedTTL.Seconds())}
+				return answer, e.Logins.Reverify(r.Context(), p, code, e.Client(r.Request))
 			})),
 		},
 		{
@@ -127,10 +137,11 @@ func withCode(do func(*routes.Request, *authentication.Principal, string) (any, 
 		if err := r.ReadJSON(&body); err != nil {
 			return routes.Result{}, err
 		}
-		if body.Code == "" {
+		code := cmp.Or(body.Code, r.FreshCode())
+		if code == "" {
 			return routes.Result{}, envelope.Required("code")
 		}
-		data, err := do(r, p, body.Code)
+		data, err := do(r, p, code)
 		if err != nil {
 			return routes.Result{}, refusal.Of(err)
 		}

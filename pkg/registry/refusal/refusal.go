@@ -66,7 +66,8 @@ func ofSentinel(err error) error {
 		e.Field = "password"
 		return e
 	case errors.Is(err, authentication.ErrFreshCodeRequired):
-		return reverify("send a fresh code of your second factor in the header " + dashboardv1alpha1.CodeHeader)
+		return reverify("this takes a fresh code of your second factor: send it in the header " + dashboardv1alpha1.CodeHeader +
+			" or as " + dashboardv1alpha1.CodeField + " in the body, or once for five minutes with POST /auth/2fa/reverify")
 	case errors.Is(err, authentication.ErrSamePassword):
 		return envelope.Invalid(newPassword, "the new password is the old one")
 	case errors.Is(err, authentication.ErrBusy):
@@ -74,6 +75,23 @@ func ofSentinel(err error) error {
 	default:
 		return err
 	}
+}
+
+// SetupRequired returns the refusal of a session that is good for nothing but setting up a second factor.
+func SetupRequired(code dashboardv1alpha1.Code) *envelope.Error {
+	e := envelope.New(code, "you must set up a second factor before anything else: in the dashboard's security settings, "+
+		"or with POST /auth/2fa/setup")
+	e.Data = dashboardv1alpha1.TwoFactorChallenge{SetupRequired: true}
+	return e
+}
+
+// PasswordChangeRequired returns the refusal of a session that is good for nothing but choosing another password. It is
+// a state that forbids the request, and no missing right: dashboards show that code's message.
+func PasswordChangeRequired() *envelope.Error {
+	e := envelope.New(dashboardv1alpha1.CodeConflict, "you must choose another password before anything else: in the "+
+		"dashboard's security settings, or with PUT /users/me/password")
+	e.Data = dashboardv1alpha1.PasswordChangeRequired{PasswordChangeRequired: true}
+	return e
 }
 
 func reverify(message string) *envelope.Error {

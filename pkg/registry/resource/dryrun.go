@@ -45,6 +45,9 @@ func (e *Endpoints) trying(prepared prepare) routes.Endpoint {
 		}
 		if isRefused {
 			data.Errors = w.reasons(refused)
+			if e.RefusedDryRunsAsData && r.Header.Get("Sec-Fetch-Site") == "same-origin" {
+				return routes.Result{Data: data, Meta: dashboardv1alpha1.Meta{Source: dashboardv1alpha1.SourceAPIServer}}, nil
+			}
 			refused.Data = data
 			return routes.Result{}, refused
 		}

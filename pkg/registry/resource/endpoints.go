@@ -22,6 +22,8 @@ import (
 type Endpoints struct {
 	Access *union.Access
 	Audit  *audit.Log
+	// RefusedDryRunsAsData answers pages of this origin with code 0 if a dry run was refused.
+	RefusedDryRunsAsData bool
 }
 
 const (

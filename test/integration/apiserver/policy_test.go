@@ -103,7 +103,7 @@ func TestBothAtOnce(t *testing.T) {
 	c.Call(t, right(u)).Want(t, wire.TwoFactorRequired).Into(t, &a.Login)
 	c.Call(t, as(a.AccessToken, wire.Request{Path: wire.DirectPath + clusterList})).Want(t, wire.TwoFactorRequired)
 	enrol(t, a)
-	c.Call(t, as(a.AccessToken, wire.Request{Path: wire.DirectPath + clusterList})).Want(t, wire.Forbidden)
+	c.Call(t, as(a.AccessToken, wire.Request{Path: wire.DirectPath + clusterList})).Want(t, wire.Conflict)
 	c.Call(t, changePassword(t, a.AccessToken, u.Password, anotherPassword)).Want(t, wire.OK)
 	c.Call(t, as(a.AccessToken, wire.Request{Path: wire.DirectPath + clusterList})).Want(t, wire.OK)
 }

@@ -82,7 +82,7 @@ func TestResetPassword(t *testing.T) {
 		t.Errorf("the user need not choose another: %s", e.Data)
 	}
 	restricted := renewed(t, e)
-	c.Call(t, as(restricted.AccessToken, wire.Request{Path: wire.DirectPath + clusterList})).Want(t, wire.Forbidden)
+	c.Call(t, as(restricted.AccessToken, wire.Request{Path: wire.DirectPath + clusterList})).Want(t, wire.Conflict)
 	c.Call(t, changePassword(t, restricted.AccessToken, anotherPassword, aThirdPassword)).Want(t, wire.OK)
 	c.Call(t, as(restricted.AccessToken, wire.Request{Path: wire.DirectPath + clusterList})).Want(t, wire.OK)
 

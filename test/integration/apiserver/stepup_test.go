@@ -42,6 +42,7 @@ func harmless() map[string]string {
 	}
 	for _, operation := range []string{
 		"login", "refresh", "verifyTwoFactor", "recoverTwoFactor", "setUpTwoFactor", "enableTwoFactor", "disableTwoFactor", "renewRecoveryCodes",
+		"reverifyTwoFactor",
 		"changeOwnPassword",
 	} {
 		out[operation] = own

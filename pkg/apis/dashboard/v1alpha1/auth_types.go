@@ -44,9 +44,13 @@ type Login struct {
 	// choosing another password.
 	// +optional
 	PasswordChangeRequired bool `json:"passwordChangeRequired,omitempty"`
+	// setupRequired is true when the session is good for nothing but setting up
+	// a second factor.
+	// +optional
+	SetupRequired bool `json:"setupRequired,omitempty"`
 }
 
-// PasswordChangeRequired is the data of code 40300 in a session that is good
+// PasswordChangeRequired is the data of code 40900 in a session that is good
 // for nothing but choosing another password.
 type PasswordChangeRequired struct {
 	// passwordChangeRequired is true.
@@ -137,6 +141,24 @@ type CodeRequest struct {
 	Code string `json:"code"`
 }
 
+// Reverified says how long no fresh code is asked for in the session.
+type Reverified struct {
+	// reverified is true.
+	Reverified bool `json:"reverified"`
+	// expiresIn is the time in seconds.
+	ExpiresIn int64 `json:"expiresIn"`
+}
+
+// ReverifiedEnvelope is the answer to POST /auth/2fa/reverify.
+type ReverifiedEnvelope struct {
+	Header `json:",inline"`
+	// data says how long no fresh code is asked for in the session.
+	// +optional
+	Data *Reverified `json:"data"`
+	// meta is what there is to say beside the data.
+	Meta Meta `json:"meta"`
+}
+
 // SetupRequest is the body of POST /auth/2fa/setup.
 type SetupRequest struct {
 	// password is needed to replace a second factor that is in force.
@@ -220,7 +242,8 @@ type RecoveryCodesEnvelope struct {
 type TwoFactorChallenge struct {
 	// requires2fa is true when a code is due, together with the session token.
 	Requires2FA bool `json:"requires2fa"`
-	// sessionToken is sent with the code, within five minutes.
+	// sessionToken is sent with the code, within five minutes. Beside
+	// setupRequired, it gets the session for the set-up with any code.
 	// +optional
 	SessionToken string `json:"sessionToken,omitempty"`
 	// tempToken is another name of sessionToken.

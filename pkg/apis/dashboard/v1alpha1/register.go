@@ -24,6 +24,8 @@ const (
 	TokenHeader = "X-KubeVision-Token" //nolint:gosec // a header's name, not a credential
 	// CodeHeader carries a fresh code of the caller's second factor, which sensitive operations ask for.
 	CodeHeader = "X-KubeVision-TOTP"
+	// CodeField is another place for that code: at the top level of a body that is a JSON object.
+	CodeField = "totpCode"
 	// DeviceHeader carries the device token of an earlier login.
 	DeviceHeader = "X-KubeVision-Device"
 	// RequestIDHeader carries meta.requestId of the response.

@@ -404,6 +404,16 @@ func (in ResourceUse) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in Reverified) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.Reverified"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in ReverifiedEnvelope) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.ReverifiedEnvelope"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in Revision) OpenAPIModelName() string {
 	return "io.kubevision.dashboard.v1alpha1.Revision"
 }

@@ -1,0 +1,50 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package routes
+
+import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"net/http"
+
+	kjson "sigs.k8s.io/json"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
+)
+
+// FreshCode returns the fresh code of the caller's second factor that came with the request, empty if none did.
+func (r *Request) FreshCode() string { return r.code }
+
+// freshCode finds the code: in the header, or at the top level of a JSON object that is neither a login nor a patch.
+// Of a body that is no JSON object it finds none; the endpoint refuses it.
+func freshCode(r *http.Request, rule Rule) (string, error) {
+	header := r.Header.Get(dashboardv1alpha1.CodeHeader)
+	read, ok := r.Body.(*body)
+	if !ok || !mayHoldCode(r.Method, rule) || !bytes.Contains(read.all, []byte(`"`+dashboardv1alpha1.CodeField+`"`)) {
+		return header, nil
+	}
+	var found struct {
+		Code json.RawMessage `json:"totpCode"`
+	}
+	if Deeper(read.all, maxDepth) || kjson.UnmarshalCaseSensitivePreserveInts(read.all, &found) != nil || found.Code == nil {
+		return header, nil
+	}
+	var code string
+	if err := json.Unmarshal(found.Code, &code); err != nil {
+		return "", envelope.Invalid(dashboardv1alpha1.CodeField, "%s must be a string", dashboardv1alpha1.CodeField)
+	}
+	return cmp.Or(header, code), nil
+}
+
+// isCodeField returns whether an error of strict decoding is about the code, which is no field of the body's type.
+func isCodeField(err error) bool {
+	return err.Error() == `unknown field "`+dashboardv1alpha1.CodeField+`"`
+}
+
+// mayHoldCode returns whether the body of a request may hold a code beside its own fields.
+func mayHoldCode(method string, rule Rule) bool {
+	return rule != RulePublic && method != http.MethodPatch && method != http.MethodGet && method != http.MethodHead
+}

@@ -1,0 +1,81 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package authentication
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/authentication/credentials"
+	"github.com/kubevision-io/kubevision/pkg/authentication/token"
+)
+
+// errNoSetupToken is returned for a token that is none of a login that waits for the set-up of a second factor.
+var errNoSetupToken = errors.New("not a token of a login that waits for a set-up")
+
+// setupToken signs the token by which a dashboard that asks for a code, and not for a set-up, gets the session that the
+// login began.
+func (l *Logins) setupToken(u *kubevisionv1alpha1.KubeVisionUser, session *kubevisionv1alpha1.KubeVisionSession) (string, error) {
+	raw, err := l.Setups.Sign(token.Claims{
+		Subject: u.Name, UserUID: string(u.UID), Session: session.Name, Methods: session.Spec.AuthenticationMethods,
+	})
+	if err != nil {
+		return "", fmt.Errorf("signing a token for the set-up: %w", err)
+	}
+	return raw, nil
+}
+
+// answerSetup begins a session in place of the one that a login began which waits for the set-up of a second factor. A
+// code has nothing to be compared with yet; the new session is good for as little as the old one, which the login has
+// given for the password alone. It returns errNoSetupToken for another kind of token, and ErrRevoked for one that was
+// used, or whose user has a second factor now.
+func (l *Logins) answerSetup(ctx context.Context, raw string, from Client) (*Session, error) {
+	claims, err := l.Setups.Verify(raw)
+	if errors.Is(err, token.ErrExpired) {
+		return nil, err
+	}
+	if err != nil {
+		return nil, errNoSetupToken
+	}
+	if err := l.shown(claims.Session); err != nil {
+		return nil, err
+	}
+	u := &kubevisionv1alpha1.KubeVisionUser{}
+	if err := l.liveUser(ctx, claims.Subject, types.UID(claims.UserUID), u); err != nil {
+		return nil, err
+	}
+	begun := &kubevisionv1alpha1.KubeVisionSession{}
+	if err := l.Client.Get(ctx, types.NamespacedName{Name: claims.Session}, begun); err != nil {
+		return nil, revokedIfNotFound(err)
+	}
+	secret, err := l.credentials(ctx, u.Name)
+	if err != nil {
+		return nil, err
+	}
+	factor, err := credentials.ReadSecondFactor(secret)
+	if err != nil {
+		return nil, err
+	}
+	if begun.Spec.UserUID != u.UID || !begun.DeletionTimestamp.IsZero() || factor.Enabled() || !ownedBy(secret, u.UID) ||
+		!credentials.InForce(secret, begun.Name, begun.Spec.CredentialsEpoch) {
+		return nil, ErrRevoked
+	}
+	if err := l.Client.Delete(ctx, begun, client.Preconditions{UID: &begun.UID}); err != nil { // once
+		return nil, revokedIfNotFound(err)
+	}
+	return l.start(ctx, u, secret, begun.Spec.AuthenticationMethods, from)
+}
+
+func revokedIfNotFound(err error) error {
+	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
+		return ErrRevoked
+	}
+	return fmt.Errorf("taking over the session of the login: %w", err)
+}

@@ -1,0 +1,109 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package apiserver_test
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/test/conformance/fixture"
+	"github.com/kubevision-io/kubevision/test/conformance/wire"
+)
+
+// waiting is a login that waits for the set-up of a second factor.
+type waiting struct {
+	fixture.Login
+
+	TempToken     string `json:"tempToken"`
+	SetupRequired bool   `json:"setupRequired"`
+}
+
+// newWaiting makes a user who must have a second factor and has none, and logs in.
+func newWaiting(t *testing.T) (fixture.User, waiting) {
+	t.Helper()
+	u := set().User(t, "waiting", func(u *kubevisionv1alpha1.KubeVisionUser) {
+		u.Spec.TwoFactor = kubevisionv1alpha1.TwoFactorRequired
+	})
+	becomes(t, direct(t), wire.TwoFactorRequired, right(u))
+	var login waiting
+	direct(t).Call(t, right(u)).Want(t, wire.TwoFactorRequired).Into(t, &login)
+	if !login.SetupRequired || login.TempToken == "" || login.TempToken == login.AccessToken || login.TempToken == login.RefreshToken {
+		t.Fatalf("the login says %+v", login)
+	}
+	return u, login
+}
+
+// TestSetupToken takes a dashboard that asks for a code, and not for a set-up, as far as its security settings: to a
+// session that is good for the set-up, and for nothing else.
+func TestSetupToken(t *testing.T) {
+	clients := pair(t)
+	c := clients[0]
+	u, login := newWaiting(t)
+	var ended waiting
+	c.Call(t, verify(t, login.TempToken, "123456")).Want(t, wire.OK).Into(t, &ended)
+	if !ended.SetupRequired || ended.AccessToken == "" || ended.RefreshToken == "" || !strings.Contains(string(ended.User), `"totpEnabled":false`) {
+		t.Errorf("the login ends with %+v", ended)
+	}
+	for _, replica := range clients {
+		soon(t, replica, wire.TokenExpired, whoami(login.AccessToken)) // one session takes the place of the other
+		for _, path := range []string{clusterList, me + "/sessions", onHost + "/resources/pods", "/users"} {
+			e := replica.Call(t, as(ended.AccessToken, wire.Request{Path: wire.DirectPath + path})).Want(t, wire.TwoFactorRequired)
+			if !strings.Contains(e.Message, "security settings") {
+				t.Errorf("the message does not say where: %s", e.Message)
+			}
+		}
+		replica.Call(t, verify(t, login.TempToken, "123456")).Want(t, wire.Unauthenticated)
+	}
+	limited := actor{User: u, Login: ended.Login}
+	made := enrol(t, limited)
+	c.Call(t, as(limited.AccessToken, wire.Request{Path: wire.DirectPath + clusterList})).Want(t, wire.OK)
+	c.Call(t, verify(t, challenge(t, u), "000000")).Want(t, twoFactorFailed)
+	renewed(t, c.Call(t, verify(t, challenge(t, u), code(t, made.Secret, 0))))
+}
+
+// TestSetupTokenIsWorthNothing once a second factor, another password or the end of its session has come, nor in place of
+// another token.
+func TestSetupTokenIsWorthNothing(t *testing.T) {
+	c := direct(t)
+	refused := func(t *testing.T, token string, want int) {
+		t.Helper()
+		c.Call(t, verify(t, token, "123456")).Want(t, want)
+		c.Call(t, recovery(t, token, "3mow-woib-s22y-wlnc")).Want(t, want)
+	}
+	t.Run("a second factor", func(t *testing.T) {
+		u, login := newWaiting(t)
+		enrol(t, actor{User: u, Login: login.Login})
+		refused(t, login.TempToken, wire.Unauthenticated)
+	})
+	t.Run("another password", func(t *testing.T) {
+		u, login := newWaiting(t)
+		replaceSecret(t, u, anotherPassword)
+		becomes(t, c, wire.TwoFactorRequired, fixture.LoginRequest(wire.DirectPath, u.Name, anotherPassword))
+		refused(t, login.TempToken, wire.Unauthenticated)
+	})
+	t.Run("a logout", func(t *testing.T) {
+		_, login := newWaiting(t)
+		c.Call(t, as(login.AccessToken, wire.Request{Method: "POST", Path: wire.DirectPath + "/auth/logout"})).Want(t, wire.OK)
+		refused(t, login.TempToken, wire.Unauthenticated)
+	})
+	t.Run("a disabled user", func(t *testing.T) {
+		u, login := newWaiting(t)
+		disable(t, u, true)
+		refused(t, login.TempToken, wire.Unauthenticated)
+	})
+	t.Run("its time", func(t *testing.T) {
+		_, login := newWaiting(t)
+		token := fixture.Take(t, login.TempToken)
+		refused(t, token.Aged(time.Minute).Sign(t, set().SigningKey(t, token.Header["kid"])), wire.TokenExpired)
+	})
+	t.Run("in place of another token", func(t *testing.T) {
+		_, login := newWaiting(t)
+		c.Call(t, whoami(login.TempToken)).Want(t, wire.Unauthenticated)
+		c.Call(t, refresh(t, login.TempToken)).Want(t, wire.Unauthenticated)
+		refused(t, login.AccessToken, wire.Unauthenticated)
+		refused(t, login.RefreshToken, wire.Unauthenticated)
+	})
+}
