@@ -20,8 +20,8 @@ import (
 	"time"
 )
 
-// certificateLifetime outlasts any run; nothing renews these certificates.
-const certificateLifetime = 365 * 24 * time.Hour
+// certificateLifetime outlasts any cluster: nothing renews an authority whose cluster is kept from run to run.
+const certificateLifetime = 10 * 365 * 24 * time.Hour
 
 // KeyPair is a certificate with its private key, both PEM encoded.
 type KeyPair struct {
@@ -156,4 +156,17 @@ func (pair KeyPair) write(dir, name string) error {
 		return fmt.Errorf("write the key %s: %w", name, err)
 	}
 	return nil
+}
+
+// readKeyPair reads what KeyPair.write has stored.
+func readKeyPair(dir, name string) (KeyPair, error) {
+	certificate, err := os.ReadFile(filepath.Join(dir, name+".crt"))
+	if err != nil {
+		return KeyPair{}, fmt.Errorf("read the certificate %s: %w", name, err)
+	}
+	key, err := os.ReadFile(filepath.Join(dir, name+".key"))
+	if err != nil {
+		return KeyPair{}, fmt.Errorf("read the key %s: %w", name, err)
+	}
+	return KeyPair{CertPEM: certificate, KeyPEM: key}, nil
 }

@@ -25,9 +25,12 @@ type Options struct {
 	// Assets is the folder of the control plane's programs; by default the one
 	// that the function Assets gives.
 	Assets string
-	// Dir gets certificates, logs and data. Data of an earlier run is removed.
-	// By default it is a temporary folder that Stop removes.
+	// Dir gets certificates, logs and data. By default it is a temporary folder
+	// that Stop removes.
 	Dir string
+	// Keep continues with the data and the authorities that an earlier run left
+	// in Dir. Without it, they are removed.
+	Keep bool
 	// APIServerPort is kube-apiserver's port; 0 picks a free one.
 	APIServerPort int
 	// Log gets a line of progress at each step; by default nothing does.
@@ -39,6 +42,7 @@ type Cluster struct {
 	assets    string
 	dir       string
 	removeDir bool
+	keep      bool
 	port      int
 	log       io.Writer
 	keys      *pki
@@ -64,7 +68,7 @@ func Start(ctx context.Context, options Options) (*Cluster, error) {
 }
 
 func newCluster(ctx context.Context, options Options) (*Cluster, error) {
-	c := &Cluster{assets: options.Assets, dir: options.Dir, log: options.Log, exits: make(chan *ExitError, 16)}
+	c := &Cluster{assets: options.Assets, dir: options.Dir, keep: options.Keep, log: options.Log, exits: make(chan *ExitError, 16)}
 	if c.log == nil {
 		c.log = io.Discard
 	}
@@ -79,9 +83,6 @@ func newCluster(ctx context.Context, options Options) (*Cluster, error) {
 	}
 	_, statErr := os.Stat(filepath.Join(c.assets, controllerManagerName))
 	c.hasControllerManager = statErr == nil
-	if c.keys, err = newPKI(); err != nil {
-		return nil, err
-	}
 	return c, nil
 }
 
@@ -121,18 +122,27 @@ func (c *Cluster) prepareDir() error {
 	c.dir = absolute
 	for _, name := range []string{pkiDir, logsDir, etcdDataDir} {
 		path := filepath.Join(c.dir, name)
-		if err := os.RemoveAll(path); err != nil {
-			return fmt.Errorf("remove what an earlier run left: %w", err)
+		if name == logsDir || !c.keep {
+			if err := os.RemoveAll(path); err != nil {
+				return fmt.Errorf("remove the data of an earlier run: %w", err)
+			}
 		}
 		if err := os.MkdirAll(path, 0o700); err != nil {
 			return fmt.Errorf("make a folder for the cluster: %w", err)
 		}
 	}
-	return c.keys.write(filepath.Join(c.dir, pkiDir))
+	keys := filepath.Join(c.dir, pkiDir)
+	if c.keys, err = newPKI(keys); err != nil {
+		return err
+	}
+	return c.keys.write(keys)
 }
 
-// Stop ends all programs, the last started first, and waits for them.
+// Stop ends all programs, the last started first, and waits for them. A nil Cluster has none.
 func (c *Cluster) Stop() error {
+	if c == nil {
+		return nil
+	}
 	c.mu.Lock()
 	programs := slices.Clone(c.programs)
 	c.mu.Unlock()
@@ -149,8 +159,14 @@ func (c *Cluster) Stop() error {
 }
 
 // Exits tells of every program, also those of KubeVision, that ends without
-// having been stopped: its name, its exit status and the end of its log.
-func (c *Cluster) Exits() <-chan *ExitError { return c.exits }
+// having been stopped: its name, its exit status and the end of its log. A nil
+// Cluster has no programs.
+func (c *Cluster) Exits() <-chan *ExitError {
+	if c == nil {
+		return nil
+	}
+	return c.exits
+}
 
 func (c *Cluster) reportExit(err *ExitError) {
 	select {

@@ -71,7 +71,7 @@ func (c *Cluster) startEtcd(ctx context.Context) (clientURL string, err error) {
 		"--peer-trusted-ca-file=" + c.pkiFile("etcd-ca.crt"),
 		"--peer-cert-file=" + c.pkiFile("etcd.crt"),
 		"--peer-key-file=" + c.pkiFile("etcd.key"),
-		// The data lives no longer than the run.
+		// The data outlives the programs, and need not outlive a crash of the machine.
 		"--unsafe-no-fsync=true",
 		"--log-level=warn",
 	})

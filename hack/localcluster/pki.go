@@ -4,6 +4,7 @@
 package localcluster
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -16,6 +17,13 @@ const (
 
 	controllerManagerUser = "system:kube-controller-manager"
 	firstServiceIP        = "10.96.0.1"
+
+	// These are the names of the files with the authorities.
+	clusterCA    = "ca"
+	etcdCA       = "etcd-ca"
+	frontProxyCA = "front-proxy-ca"
+
+	tokenKeyFile = "sa.key"
 )
 
 // pki holds the keys of one cluster, split the way a real cluster splits them.
@@ -29,17 +37,21 @@ type pki struct {
 	etcdClient        KeyPair
 }
 
-func newPKI() (*pki, error) {
+// newPKI makes the keys of a cluster. Authorities that an earlier run left in dir are used again, so that kubeconfigs of that run stay valid.
+func newPKI(dir string) (*pki, error) {
 	keys := &pki{}
 	for _, authority := range []struct {
-		name string
-		into *KeyPair
+		file, name string
+		into       *KeyPair
 	}{
-		{"kubernetes", &keys.cluster},
-		{"etcd", &keys.etcd},
-		{"front-proxy", &keys.frontProxy},
+		{clusterCA, "kubernetes", &keys.cluster},
+		{etcdCA, "etcd", &keys.etcd},
+		{frontProxyCA, "front-proxy", &keys.frontProxy},
 	} {
-		pair, err := NewAuthority(authority.name)
+		pair, err := readKeyPair(dir, authority.file)
+		if errors.Is(err, os.ErrNotExist) {
+			pair, err = NewAuthority(authority.name)
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -81,11 +93,11 @@ func (keys *pki) write(dir string) error {
 		return err
 	}
 	for name, pair := range map[string]KeyPair{
-		"ca":                         keys.cluster,
-		"etcd-ca":                    keys.etcd,
+		clusterCA:                    keys.cluster,
+		etcdCA:                       keys.etcd,
 		"etcd":                       etcd,
 		"etcd-client":                keys.etcdClient,
-		"front-proxy-ca":             keys.frontProxy,
+		frontProxyCA:                 keys.frontProxy,
 		"front-proxy-client":         keys.frontProxyClient,
 		"apiserver":                  apiServer,
 		"controller-manager-serving": controllerManager,
@@ -97,8 +109,11 @@ func (keys *pki) write(dir string) error {
 	return writeTokenKeys(dir)
 }
 
-// writeTokenKeys stores the keys that sign and verify service account tokens.
+// writeTokenKeys stores the keys that sign and verify service account tokens. Those of an earlier run are used again.
 func writeTokenKeys(dir string) error {
+	if _, err := os.Stat(filepath.Join(dir, tokenKeyFile)); err == nil {
+		return nil
+	}
 	key, err := newKey()
 	if err != nil {
 		return err
@@ -111,7 +126,7 @@ func writeTokenKeys(dir string) error {
 	if err != nil {
 		return err
 	}
-	for name, text := range map[string][]byte{"sa.key": private, "sa.pub": public} {
+	for name, text := range map[string][]byte{"sa.pub": public, tokenKeyFile: private} {
 		if err := os.WriteFile(filepath.Join(dir, name), text, 0o600); err != nil {
 			return fmt.Errorf("write the service account key: %w", err)
 		}

@@ -53,8 +53,7 @@ func startDetached(ctx context.Context, root string, wanted settings, log *os.Fi
 		return nil, fmt.Errorf("find this program: %w", err)
 	}
 	// The context ends with this process; the child must not.
-	child := exec.CommandContext(context.WithoutCancel(ctx), self, //nolint:gosec // this very program
-		"--port="+strconv.Itoa(wanted.port), "--kube-port="+strconv.Itoa(wanted.kubePort))
+	child := exec.CommandContext(context.WithoutCancel(ctx), self, foregroundArgs(wanted)...) //nolint:gosec // this very program
 	child.Dir = root
 	child.Stdout, child.Stderr = log, log
 	child.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
@@ -62,6 +61,20 @@ func startDetached(ctx context.Context, root string, wanted settings, log *os.Fi
 		return nil, fmt.Errorf("start in the background: %w", err)
 	}
 	return child, nil
+}
+
+// foregroundArgs returns the command line that does the same in the foreground.
+func foregroundArgs(wanted settings) []string {
+	args := []string{
+		"--port=" + strconv.Itoa(wanted.port), "--kube-port=" + strconv.Itoa(wanted.kubePort), "--member-port=" + strconv.Itoa(wanted.memberPort),
+	}
+	if wanted.fresh {
+		args = append(args, "--fresh")
+	}
+	if wanted.member {
+		args = append(args, "--member")
+	}
+	return args
 }
 
 // follow copies the child's log until the child is ready or has ended.

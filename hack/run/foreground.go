@@ -51,22 +51,53 @@ func serve(ctx context.Context, root string, files state, wanted settings, steps
 	if err := build(ctx, root, files, steps); err != nil {
 		return err
 	}
+	if wanted.fresh {
+		if err := files.forget(); err != nil {
+			return err
+		}
+	}
+	if files.kept() {
+		steps.say("continuing with the data of the last run; make run ARGS=--fresh discards it")
+	}
 	cluster, err := localcluster.Start(ctx, localcluster.Options{
 		Assets:        assets,
 		Dir:           files.path(clusterDir),
+		Keep:          files.kept(),
 		APIServerPort: wanted.kubePort,
 		Log:           steps,
 	})
 	if err != nil {
 		return err
 	}
-	err = use(ctx, root, files, wanted, cluster, steps)
+	member, err := startMember(ctx, assets, files, wanted, steps)
+	if err == nil {
+		err = use(ctx, root, files, wanted, cluster, member, steps)
+	}
 	steps.say("stopping ...")
-	return errors.Join(err, cluster.Stop())
+	return errors.Join(err, member.Stop(), cluster.Stop())
+}
+
+// startMember starts the second cluster, if there is to be one.
+func startMember(ctx context.Context, assets string, files state, wanted settings, steps *progress) (*localcluster.Cluster, error) {
+	if !wanted.member {
+		return nil, nil //nolint:nilnil // no second cluster is wanted
+	}
+	steps.say("starting the second cluster")
+	member, err := localcluster.Start(ctx, localcluster.Options{
+		Assets:        assets,
+		Dir:           files.path(memberDir),
+		Keep:          files.kept(),
+		APIServerPort: wanted.memberPort,
+		Log:           steps,
+	})
+	if err != nil {
+		return nil, err
+	}
+	return member, localcluster.WriteKubeconfig(member.Config(), files.path(memberFile))
 }
 
 // use brings KubeVision up in the cluster and waits for the end.
-func use(ctx context.Context, root string, files state, wanted settings, cluster *localcluster.Cluster, steps *progress) error {
+func use(ctx context.Context, root string, files state, wanted settings, cluster, member *localcluster.Cluster, steps *progress) error {
 	vision, err := cluster.StartKubeVision(ctx, localcluster.KubeVisionOptions{
 		BinDir:    files.path(binDir),
 		ConfigDir: filepath.Join(root, "config"),
@@ -84,27 +115,34 @@ func use(ctx context.Context, root string, files state, wanted settings, cluster
 	if err := cluster.Apply(ctx, filepath.Join(root, "config", "anonymous")); err != nil {
 		return err
 	}
-	if err := applySamples(ctx, root, files, cluster, steps); err != nil {
-		return err
+	if !files.kept() {
+		if err := applySamples(ctx, root, files, cluster, steps); err != nil {
+			return err
+		}
+		if err := files.keep(); err != nil {
+			return err
+		}
 	}
 	steps.say("ready")
-	if _, err := io.WriteString(steps.out, nextSteps(vision.Endpoint())); err != nil {
+	if _, err := io.WriteString(steps.out, nextSteps(vision.Endpoint(), member != nil)); err != nil {
 		return fmt.Errorf("print the next steps: %w", err)
 	}
 	// Last: whoever waits for this file finds everything ready.
 	if err := files.write(endpointFile, vision.Endpoint()+"\n"); err != nil {
 		return err
 	}
-	return keepRunning(ctx, cluster, vision, steps)
+	return keepRunning(ctx, cluster, member, vision, steps)
 }
 
 // keepRunning starts KubeVision's programs again when they end, as a kubelet
 // would. The end of any other program is the end of the cluster.
-func keepRunning(ctx context.Context, cluster *localcluster.Cluster, vision *localcluster.KubeVision, steps *progress) error {
+func keepRunning(ctx context.Context, cluster, member *localcluster.Cluster, vision *localcluster.KubeVision, steps *progress) error {
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
+		case exit := <-member.Exits():
+			return exit
 		case exit := <-cluster.Exits():
 			if exit.Program != vision.ControllerManager() && exit.Program != vision.APIServer().Program {
 				return exit
@@ -119,10 +157,15 @@ func keepRunning(ctx context.Context, cluster *localcluster.Cluster, vision *loc
 }
 
 func checkPorts(ctx context.Context, wanted settings) error {
-	for _, port := range []struct {
+	type flagged struct {
 		flag   string
 		number int
-	}{{"port", wanted.port}, {"kube-port", wanted.kubePort}} {
+	}
+	ports := []flagged{{"port", wanted.port}, {"kube-port", wanted.kubePort}}
+	if wanted.member {
+		ports = append(ports, flagged{"member-port", wanted.memberPort})
+	}
+	for _, port := range ports {
 		err := localcluster.CheckPort(ctx, port.number)
 		if errors.Is(err, localcluster.ErrPortTaken) {
 			return fmt.Errorf("%w; choose another one with: make run ARGS=--%s=%d", err, port.flag, port.number+1)
@@ -141,8 +184,8 @@ func build(ctx context.Context, root string, files state, steps *progress) error
 	if err := os.MkdirAll(bin, 0o700); err != nil {
 		return fmt.Errorf("make the folder of the programs: %w", err)
 	}
-	// With the flags of "make build", so that the two share what is compiled.
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-o", bin+string(filepath.Separator), "./cmd/...") //nolint:gosec // our own programs
+	// The commit is recorded, for /version.
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", bin+string(filepath.Separator), "./cmd/...") //nolint:gosec // our own programs
 	cmd.Dir = root
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	output, err := cmd.CombinedOutput()
@@ -152,14 +195,19 @@ func build(ctx context.Context, root string, files state, steps *progress) error
 	return nil
 }
 
-func nextSteps(endpoint string) string {
-	return fmt.Sprintf(`
+func nextSteps(endpoint string, member bool) string {
+	text := fmt.Sprintf(`
 KubeVision runs at %[1]s. From the root of the repository:
 
 KUBECONFIG=%[2]s/kubeconfig %[2]s/bin/kubectl get kubevisionusers
 TOKEN=$(curl -fsS --cacert %[2]s/ca.crt -H 'Content-Type: application/json' -d "{\"username\":\"alice\",\"password\":\"$(cat %[2]s/alice-password)\"}" %[1]s/api/v1/auth/login | sed -n 's/.*"accessToken": *"\([^"]*\)".*/\1/p')
 curl -fsS --cacert %[2]s/ca.crt -H "Authorization: Bearer $TOKEN" %[1]s/api/v1/clusters/local/namespaces/demo/resources/pods
 
-The password of "admin" is in %[2]s/admin-password. To stop: make stop
-`, endpoint, stateDir)
+The password of "admin" is in %[2]s/admin-password. Pods stay Pending: the cluster has no nodes.
+Logs are in %[2]s/%[3]s/logs. To stop: make stop. The next "make run" continues with the same data.
+`, endpoint, stateDir, clusterDir)
+	if member {
+		text += fmt.Sprintf("The kubeconfig of the second cluster is %s/%s; its logs are in %s/%s/logs.\n", stateDir, memberFile, stateDir, memberDir)
+	}
+	return text
 }

@@ -21,8 +21,8 @@ import (
 
 func TestParse(t *testing.T) {
 	t.Parallel()
-	got, err := parse([]string{"--detach", "--port=1", "--kube-port", "2"}, io.Discard)
-	if want := (settings{detach: true, port: 1, kubePort: 2}); err != nil || got != want {
+	got, err := parse([]string{"--detach", "--fresh", "--member", "--port=1", "--kube-port", "2", "--member-port=3"}, io.Discard)
+	if want := (settings{detach: true, fresh: true, member: true, port: 1, kubePort: 2, memberPort: 3}); err != nil || got != want {
 		t.Errorf("settings are %+v (%v), want %+v", got, err, want)
 	}
 	if _, err := parse([]string{"detach"}, io.Discard); err == nil || !strings.Contains(err.Error(), `"detach"`) {
@@ -99,8 +99,8 @@ func TestNextSteps(t *testing.T) {
 		}
 	}
 	var commands []string
-	for line := range strings.Lines(nextSteps("https://localhost:9443")) {
-		if strings.Contains(line, stateDir+"/") && !strings.HasPrefix(line, "The password") {
+	for line := range strings.Lines(nextSteps("https://localhost:9443", true)) {
+		if strings.HasPrefix(line, "KUBECONFIG=") || strings.HasPrefix(line, "TOKEN=") || strings.HasPrefix(line, "curl ") {
 			commands = append(commands, line)
 		}
 	}

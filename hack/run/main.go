@@ -24,10 +24,13 @@ import (
 
 // settings are the command line.
 type settings struct {
-	detach   bool
-	stop     bool
-	port     int
-	kubePort int
+	detach     bool
+	stop       bool
+	fresh      bool
+	member     bool
+	port       int
+	kubePort   int
+	memberPort int
 }
 
 func main() {
@@ -71,8 +74,11 @@ func parse(args []string, errOut io.Writer) (settings, error) {
 	flags.SetOutput(errOut)
 	flags.BoolVar(&wanted.detach, "detach", false, "run in the background; return when everything is ready")
 	flags.BoolVar(&wanted.stop, "stop", false, "stop what runs")
+	flags.BoolVar(&wanted.fresh, "fresh", false, "discard the data of earlier runs, and start with the samples")
+	flags.BoolVar(&wanted.member, "member", false, "also start a second cluster, without KubeVision, for you to register")
 	flags.IntVar(&wanted.port, "port", 9443, "port of kubevision-apiserver")
 	flags.IntVar(&wanted.kubePort, "kube-port", 16443, "port of kube-apiserver")
+	flags.IntVar(&wanted.memberPort, "member-port", 17443, "port of the kube-apiserver of the second cluster")
 	if err := flags.Parse(args); err != nil {
 		return settings{}, fmt.Errorf("read the command line: %w", err)
 	}

@@ -10,9 +10,11 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 
@@ -24,6 +26,7 @@ const (
 	alicePasswordSecret = "alice-password"
 	passwordKey         = "password"
 	passwordBytes       = 18
+	hashPrefix          = "$argon2id$"
 
 	secretTimeout = time.Minute
 )
@@ -43,14 +46,20 @@ func publish(ctx context.Context, files state, cluster *localcluster.Cluster, vi
 	if err != nil {
 		return fmt.Errorf("make a client: %w", err)
 	}
-	password, err := readPassword(ctx, client)
-	if err != nil {
-		return err
+	if !files.kept() {
+		if err := awaitAdminPassword(ctx, client); err != nil {
+			return err
+		}
+		if err := createAlicePassword(ctx, client); err != nil {
+			return err
+		}
 	}
-	if err := files.write(adminPasswordFile, password+"\n"); err != nil {
-		return err
+	for secret, file := range map[string]string{adminPasswordSecret: adminPasswordFile, alicePasswordSecret: alicePasswordFile} {
+		if err := copyPassword(ctx, client, files, secret, file); err != nil {
+			return err
+		}
 	}
-	return createAlicePassword(ctx, client, files)
+	return nil
 }
 
 func linkKubectl(files state, kubectl string) error {
@@ -64,37 +73,42 @@ func linkKubectl(files state, kubectl string) error {
 	return nil
 }
 
-// readPassword waits for the password that the controller manager makes up for
-// the first user.
-func readPassword(ctx context.Context, client kubernetes.Interface) (string, error) {
-	var password string
-	err := localcluster.Poll(ctx, secretTimeout, "wait for the Secret "+adminPasswordSecret, func(ctx context.Context) error {
-		secret, err := client.CoreV1().Secrets(localcluster.Namespace).Get(ctx, adminPasswordSecret, metav1.GetOptions{})
-		if err != nil {
-			return fmt.Errorf("get it: %w", err)
-		}
-		password = string(secret.Data[passwordKey])
-		if password == "" {
-			return fmt.Errorf("it has no key %q", passwordKey)
-		}
-		return nil
+// awaitAdminPassword waits until the controller manager has made the password of the first user.
+func awaitAdminPassword(ctx context.Context, client kubernetes.Interface) error {
+	return localcluster.Poll(ctx, secretTimeout, "wait for the Secret "+adminPasswordSecret, func(ctx context.Context) error {
+		_, err := client.CoreV1().Secrets(localcluster.Namespace).Get(ctx, adminPasswordSecret, metav1.GetOptions{})
+		return err
 	})
-	return password, err
 }
 
-// createAlicePassword makes up the password of the sample user.
-func createAlicePassword(ctx context.Context, client kubernetes.Interface, files state) error {
+// createAlicePassword creates the password of the sample user.
+func createAlicePassword(ctx context.Context, client kubernetes.Interface) error {
 	random := make([]byte, passwordBytes)
 	if _, err := rand.Read(random); err != nil {
 		return fmt.Errorf("make up a password: %w", err)
 	}
-	password := base64.RawURLEncoding.EncodeToString(random)
 	secret := &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Name: alicePasswordSecret},
-		StringData: map[string]string{passwordKey: password},
+		StringData: map[string]string{passwordKey: base64.RawURLEncoding.EncodeToString(random)},
 	}
 	if _, err := client.CoreV1().Secrets(localcluster.Namespace).Create(ctx, secret, metav1.CreateOptions{}); err != nil {
 		return fmt.Errorf("make the Secret %s: %w", alicePasswordSecret, err)
 	}
-	return files.write(alicePasswordFile, password+"\n")
+	return nil
+}
+
+// copyPassword writes the password in a Secret to a file. There may be none: its user was deleted, or the Secret holds a hash.
+func copyPassword(ctx context.Context, client kubernetes.Interface, files state, name, file string) error {
+	secret, err := client.CoreV1().Secrets(localcluster.Namespace).Get(ctx, name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("read the Secret %s: %w", name, err)
+	}
+	password := string(secret.Data[passwordKey])
+	if password == "" || strings.HasPrefix(password, hashPrefix) {
+		return nil
+	}
+	return files.write(file, password+"\n")
 }

@@ -24,8 +24,13 @@ const (
 	caFile            = "ca.crt"
 	adminPasswordFile = "admin-password"
 	alicePasswordFile = "alice-password"
+	memberFile        = "member.kubeconfig"
 	binDir            = "bin"
 	clusterDir        = "cluster"
+	memberDir         = "member"
+
+	// completeFile is written when the samples have been applied: the data of a start that failed before is not kept.
+	completeFile = "complete"
 )
 
 // state is the folder that tells others of the run.
@@ -47,16 +52,33 @@ func (s state) write(name, text string) error {
 	return nil
 }
 
-// clear removes what describes a run that is over, and its secrets; logs and
-// binaries stay.
+// clear removes the files that describe a run, and its secrets. Data, logs and
+// programs stay.
 func (s state) clear() error {
-	for _, name := range []string{endpointFile, kubeconfigFile, caFile, adminPasswordFile, alicePasswordFile, pidFile} {
+	for _, name := range []string{endpointFile, kubeconfigFile, caFile, adminPasswordFile, alicePasswordFile, memberFile, pidFile} {
 		if err := os.Remove(s.path(name)); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return fmt.Errorf("clear the state folder: %w", err)
 		}
 	}
 	return nil
 }
+
+// kept reports whether the data of an earlier run can be used again.
+func (s state) kept() bool {
+	_, err := os.Stat(s.path(completeFile))
+	return err == nil
+}
+
+// forget makes the next start begin with an empty cluster, until keep is called.
+func (s state) forget() error {
+	if err := os.Remove(s.path(completeFile)); err != nil && !errors.Is(err, os.ErrNotExist) {
+		return fmt.Errorf("discard the data of the last run: %w", err)
+	}
+	return nil
+}
+
+// keep makes the next start continue with the data of this one.
+func (s state) keep() error { return s.write(completeFile, "") }
 
 // errRunning says that another process holds the folder.
 var errRunning = errors.New("KubeVision is running already")

@@ -1,17 +1,62 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package version says which KubeVision a program was built from.
+// Package version reports the version of KubeVision that a program was built from.
 package version
 
-import "fmt"
+import (
+	"fmt"
+	"runtime"
+	"runtime/debug"
 
-// The linker sets these; a program that was built without it says so.
-var (
-	version = "unreleased"
-	commit  = "unknown" //nolint:gochecknoglobals // set by the linker
-	date    = "unknown" //nolint:gochecknoglobals // set by the linker
+	apimachineryversion "k8s.io/apimachinery/pkg/version"
 )
 
-// String is the version, the commit and the time of the build.
-func String() string { return fmt.Sprintf("%s (commit %s, built %s)", version, commit, date) }
+const unknown = "unknown"
+
+// The linker sets these. Without it, they come from the build information that Go records.
+var (
+	version string
+	commit  string //nolint:gochecknoglobals // set by the linker
+	date    string //nolint:gochecknoglobals // set by the linker
+)
+
+// Info returns the version in the form in which Kubernetes reports versions at /version.
+func Info() apimachineryversion.Info {
+	out := apimachineryversion.Info{
+		GitVersion: version, GitCommit: commit, BuildDate: date,
+		GoVersion: runtime.Version(), Compiler: runtime.Compiler, Platform: runtime.GOOS + "/" + runtime.GOARCH,
+	}
+	if out.GitVersion == "" {
+		readBuildInfo(&out)
+	}
+	for _, field := range []*string{&out.GitVersion, &out.GitCommit, &out.BuildDate} {
+		if *field == "" {
+			*field = unknown
+		}
+	}
+	return out
+}
+
+// readBuildInfo fills in the commit that "go build" has recorded.
+func readBuildInfo(out *apimachineryversion.Info) {
+	info, ok := debug.ReadBuildInfo()
+	if !ok {
+		return
+	}
+	out.GitVersion = info.Main.Version
+	for _, setting := range info.Settings {
+		switch setting.Key {
+		case "vcs.revision":
+			out.GitCommit = setting.Value
+		case "vcs.time":
+			out.BuildDate = setting.Value
+		}
+	}
+}
+
+// String returns the version, the commit and the time of the build.
+func String() string {
+	info := Info()
+	return fmt.Sprintf("%s (commit %s, built %s)", info.GitVersion, info.GitCommit, info.BuildDate)
+}

@@ -15,9 +15,11 @@ import (
 
 	"github.com/spf13/pflag"
 	utilerrors "k8s.io/apimachinery/pkg/util/errors"
+	apimachineryversion "k8s.io/apimachinery/pkg/version"
 	genericapiserver "k8s.io/apiserver/pkg/server"
 	genericoptions "k8s.io/apiserver/pkg/server/options"
 	"k8s.io/apiserver/pkg/util/compatibility"
+	basecompatibility "k8s.io/component-base/compatibility"
 	logsapi "k8s.io/component-base/logs/api/v1"
 
 	"github.com/kubevision-io/kubevision/pkg/apiserver"
@@ -25,6 +27,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authentication/credentials"
 	"github.com/kubevision-io/kubevision/pkg/authentication/sessions"
 	"github.com/kubevision-io/kubevision/pkg/clusters/dial"
+	"github.com/kubevision-io/kubevision/pkg/version"
 )
 
 const (
@@ -106,6 +109,8 @@ func New() *Options {
 		SessionLimits:           sessions.Limits{PerUser: sessions.DefaultPerUser, Total: sessions.DefaultTotal},
 	}
 	o.SecureServing.BindPort = defaultPort
+	// A certificate that is made up without --tls-cert-file stays in memory: its key is not written to the working directory.
+	o.SecureServing.ServerCert.CertDirectory = ""
 	// Each stream may hold 256 KiB that nobody has read yet. kube-apiserver opens another connection when all are taken.
 	o.SecureServing.HTTP2MaxStreamsPerConnection = 100
 	o.Features.EnableProfiling = false
@@ -214,6 +219,17 @@ func (o *Options) Validate() error {
 	return utilerrors.NewAggregate(errs)
 }
 
+// effectiveVersion behaves like the release of Kubernetes that the library is of, and reports the version of KubeVision at /version.
+type effectiveVersion struct {
+	basecompatibility.EffectiveVersion
+}
+
+// Info returns the version of KubeVision.
+func (effectiveVersion) Info() *apimachineryversion.Info {
+	info := version.Info()
+	return &info
+}
+
 // Config is the configuration that the flags mean.
 func (o *Options) Config(ctx context.Context) (apiserver.CompletedConfig, error) {
 	if err := o.SecureServing.MaybeDefaultWithSelfSignedCerts("localhost", nil, []net.IP{net.IPv4(127, 0, 0, 1)}); err != nil {
@@ -221,7 +237,7 @@ func (o *Options) Config(ctx context.Context) (apiserver.CompletedConfig, error)
 	}
 	_, codecs := apiserver.NewCodecs()
 	generic := genericapiserver.NewRecommendedConfig(codecs)
-	generic.EffectiveVersion = compatibility.DefaultBuildEffectiveVersion()
+	generic.EffectiveVersion = effectiveVersion{compatibility.DefaultBuildEffectiveVersion()}
 	generic.ShutdownDelayDuration = o.ShutdownDelay
 	if err := o.apply(generic); err != nil {
 		return apiserver.CompletedConfig{}, err

@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"math"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -126,7 +127,7 @@ func noteSecondFactor(u *kubevisionv1alpha1.KubeVisionUser, stored *corev1.Secre
 // adopt takes over the Secret's password where it has changed, and not where only the rest of the Secret has.
 func (r *Reconciler) adopt(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, stored, source *corev1.Secret, version string) (outcome, error) {
 	key := passwordKey(u.Spec.PasswordSecretRef)
-	value := string(source.Data[key])
+	value := trimLineEnd(string(source.Data[key]))
 	result := outcome{metav1.ConditionTrue, kubevisionv1alpha1.ReasonPasswordSet, "the password is that of Secret " + source.Name}
 	same, err := r.adopted(ctx, stored, value)
 	if err != nil {
@@ -264,6 +265,11 @@ func (r *Reconciler) update(ctx context.Context, stored *corev1.Secret, version 
 		return fmt.Errorf("updating the credentials: %w", err)
 	}
 	return nil
+}
+
+// trimLineEnd removes one line end, which editors and echo add. No client can send a password that ends in one.
+func trimLineEnd(value string) string {
+	return strings.TrimSuffix(strings.TrimSuffix(value, "\n"), "\r")
 }
 
 func passwordKey(ref *kubevisionv1alpha1.SecretKeyReference) string {

@@ -45,6 +45,9 @@ func TestKubernetesFormats(t *testing.T) {
 			}
 		})
 	}
+	if r := client.Send(t, wire.Request{Path: "/version"}); strings.Contains(string(r.Body), "$Format") {
+		t.Errorf("the version is not that of KubeVision: %s", r.Body)
+	}
 	r := client.Send(t, wire.Request{Path: "/nothing"})
 	if r.Status != http.StatusNotFound {
 		t.Errorf("an unknown path of nobody's: HTTP %d, want 404", r.Status)

@@ -35,8 +35,10 @@ func hashOf(tb testing.TB, value string) string {
 
 func TestPasswordIsTakenOver(t *testing.T) {
 	for name, form := range map[string]func(testing.TB, string) string{
-		"in clear": func(_ testing.TB, value string) string { return value },
-		"as hash":  hashOf,
+		"in clear":                  func(_ testing.TB, value string) string { return value },
+		"as hash":                   hashOf,
+		"in clear, with a line end": func(_ testing.TB, value string) string { return value + "\n" },
+		"as hash, with a line end":  func(tb testing.TB, value string) string { return hashOf(tb, value) + "\r\n" },
 	} {
 		t.Run(name, func(t *testing.T) {
 			guard(t)
@@ -72,7 +74,7 @@ func TestBadSecretIsReportedAndItsCorrectionSeen(t *testing.T) {
 	}{
 		"no such key":   {map[string][]byte{"other": []byte("x")}, "key password of Secret"},
 		"empty":         {map[string][]byte{names.PasswordKey: nil}, "missing or empty"},
-		"invalid hash":  {map[string][]byte{names.PasswordKey: []byte(okHash + "\n")}, "not a valid hash"},
+		"invalid hash":  {map[string][]byte{names.PasswordKey: []byte(okHash + " ")}, "not a valid hash"},
 		"ruinous hash":  {map[string][]byte{names.PasswordKey: []byte(strings.Replace(okHash, "m=19456", "m=4194304", 1))}, "not a valid hash"},
 		"slow hash":     {map[string][]byte{names.PasswordKey: []byte(strings.Replace(okHash, "m=19456,t=2", "m=262144,t=16", 1))}, "not a valid hash"},
 		"far too long":  {map[string][]byte{names.PasswordKey: []byte(canary + strings.Repeat("x", password.MaxLength))}, "longer than 1024 bytes"},
@@ -169,8 +171,10 @@ func choose(tb testing.TB, u *kubevisionv1alpha1.KubeVisionUser, value string) {
 
 func TestLabelOfTheSecretDoesNotUndoTheUsersChoice(t *testing.T) {
 	for name, form := range map[string]func(testing.TB, string) string{
-		"in clear": func(_ testing.TB, value string) string { return value },
-		"as hash":  hashOf,
+		"in clear":                  func(_ testing.TB, value string) string { return value },
+		"as hash":                   hashOf,
+		"in clear, with a line end": func(_ testing.TB, value string) string { return value + "\n" },
+		"as hash, with a line end":  func(tb testing.TB, value string) string { return hashOf(tb, value) + "\r\n" },
 	} {
 		t.Run(name, func(t *testing.T) {
 			guard(t)

@@ -55,8 +55,8 @@ type KubeVisionClusterSpec struct {
 	// +optional
 	InCluster bool `json:"inCluster,omitempty"`
 
-	// kubeconfigSecretRef names the Secret with a kubeconfig for the cluster.
-	// Only inline certificate data and tokens are accepted in it; exec and
+	// kubeconfigSecretRef names the Secret with a kubeconfig for the cluster, in
+	// the namespace kubevision-system. Only inline certificate data and tokens are accepted in it; exec and
 	// auth-provider plugins, file paths, impersonation and proxies are refused.
 	// +optional
 	KubeconfigSecretRef *SecretKeyReference `json:"kubeconfigSecretRef,omitempty"`

@@ -86,10 +86,11 @@ type KubeVisionUserSpec struct {
 	// +kubebuilder:default=Optional
 	TwoFactor TwoFactorPolicy `json:"twoFactor,omitempty"`
 
-	// passwordSecretRef names the Secret with the user's password, either in
-	// clear or as an argon2id hash in PHC string format. The password is taken
-	// over when the Secret appears or changes. A user without one cannot log in
-	// with a password.
+	// passwordSecretRef names the Secret with the user's password, in the
+	// namespace kubevision-system. The password is either in clear or an
+	// argon2id hash in PHC string format. One line end after it is ignored. It
+	// is read when the Secret is created and when it changes. A user without a
+	// password cannot log in.
 	// +optional
 	PasswordSecretRef *SecretKeyReference `json:"passwordSecretRef,omitempty"`
 
@@ -106,7 +107,7 @@ type KubeVisionUserSpec struct {
 //
 // +kubebuilder:validation:XValidation:rule=`!(self.name in ['kubevision-signing-keys','kubevision-apiserver-tls'] || self.name.startsWith('kubevision-credentials-'))`,message="this Secret is KubeVision's own; make one for this purpose and name that"
 type SecretKeyReference struct {
-	// name of the Secret.
+	// name of the Secret, in the namespace kubevision-system.
 	// +required
 	// +kubebuilder:validation:MinLength=1
 	// +kubebuilder:validation:MaxLength=253

@@ -1,0 +1,23 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package options
+
+import (
+	"os"
+	"testing"
+)
+
+// TestNoKeyInTheWorkingDirectory starts without --tls-cert-file: the key that is made up stays in memory.
+func TestNoKeyInTheWorkingDirectory(t *testing.T) {
+	dir := t.TempDir()
+	t.Chdir(dir)
+	t.Setenv("KUBECONFIG", "")
+	if _, err := New().Config(t.Context()); err == nil {
+		t.Fatal("a configuration without a cluster is accepted")
+	}
+	entries, err := os.ReadDir(dir)
+	if err != nil || len(entries) > 0 {
+		t.Errorf("the working directory holds %v (%v)", entries, err)
+	}
+}
