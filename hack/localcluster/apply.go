@@ -44,6 +44,8 @@ func retryable(err error) bool {
 		"no matches for kind",
 		"the server could not find the requested resource",
 		"the server is currently unable to handle the request",
+		// A kube-apiserver that starts with data looks for the kinds of the admission policies at once, and again after 30 seconds.
+		"failed to configure policy",
 	} {
 		if strings.Contains(err.Error(), answer) {
 			return true

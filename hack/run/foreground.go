@@ -13,9 +13,16 @@ import (
 	"path/filepath"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/kubevision-io/kubevision/hack/localcluster"
 )
+
+// programsVariable names a folder with the programs, where they have been built already.
+const programsVariable = "KUBEVISION_PROGRAMS"
+
+// suspendTimeout bounds the last call to a cluster that stops.
+const suspendTimeout = 10 * time.Second
 
 // foreground runs everything until the context ends or a program fails.
 func foreground(ctx context.Context, root string, files state, wanted settings, out io.Writer) (err error) {
@@ -48,7 +55,8 @@ func serve(ctx context.Context, root string, files state, wanted settings, steps
 	if err != nil {
 		return err
 	}
-	if err := build(ctx, root, files, steps); err != nil {
+	programs, err := build(ctx, root, files, steps)
+	if err != nil {
 		return err
 	}
 	if wanted.fresh {
@@ -71,10 +79,23 @@ func serve(ctx context.Context, root string, files state, wanted settings, steps
 	}
 	member, err := startMember(ctx, assets, files, wanted, steps)
 	if err == nil {
-		err = use(ctx, root, files, wanted, cluster, member, steps)
+		err = use(ctx, root, programs, files, wanted, cluster, member, steps)
 	}
 	steps.say("stopping ...")
-	return errors.Join(err, member.Stop(), cluster.Stop())
+	if files.kept() {
+		err = errors.Join(err, suspend(context.WithoutCancel(ctx), cluster))
+	}
+	return errors.Join(err, cluster.Stop(), member.Stop())
+}
+
+// suspend removes what the next start installs first. A kube-apiserver that starts with admission policies looks for their kinds too early,
+// and not again for 30 seconds; one that starts with an APIService waits longer between its attempts to reach it.
+func suspend(ctx context.Context, cluster *localcluster.Cluster) error {
+	ctx, cancel := context.WithTimeout(ctx, suspendTimeout)
+	defer cancel()
+	_, err := cluster.Kubectl(ctx, "delete", "--ignore-not-found", "--selector=app.kubernetes.io/part-of=kubevision",
+		"validatingadmissionpolicybindings,validatingadmissionpolicies,apiservices")
+	return err
 }
 
 // startMember starts the second cluster, if there is to be one.
@@ -97,9 +118,9 @@ func startMember(ctx context.Context, assets string, files state, wanted setting
 }
 
 // use brings KubeVision up in the cluster and waits for the end.
-func use(ctx context.Context, root string, files state, wanted settings, cluster, member *localcluster.Cluster, steps *progress) error {
+func use(ctx context.Context, root, programs string, files state, wanted settings, cluster, member *localcluster.Cluster, steps *progress) error {
 	vision, err := cluster.StartKubeVision(ctx, localcluster.KubeVisionOptions{
-		BinDir:    files.path(binDir),
+		BinDir:    programs,
 		ConfigDir: filepath.Join(root, "config"),
 		Port:      wanted.port,
 		// The password that is written down for scripts must be good for more than to be replaced.
@@ -177,22 +198,25 @@ func checkPorts(ctx context.Context, wanted settings) error {
 	return nil
 }
 
-// build makes the two KubeVision programs.
-func build(ctx context.Context, root string, files state, steps *progress) error {
-	steps.say("building KubeVision; the first time takes some minutes")
+// build returns the folder of the two KubeVision programs, which it builds unless there is one.
+func build(ctx context.Context, root string, files state, steps *progress) (string, error) {
 	bin := files.path(binDir)
 	if err := os.MkdirAll(bin, 0o700); err != nil {
-		return fmt.Errorf("make the folder of the programs: %w", err)
+		return "", fmt.Errorf("make the folder of the programs: %w", err)
 	}
+	if programs := os.Getenv(programsVariable); programs != "" {
+		return programs, nil
+	}
+	steps.say("building KubeVision; the first time takes some minutes")
 	// The commit is recorded, for /version.
 	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", bin+string(filepath.Separator), "./cmd/...") //nolint:gosec // our own programs
 	cmd.Dir = root
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")
 	output, err := cmd.CombinedOutput()
 	if err != nil {
-		return fmt.Errorf("build KubeVision: %w\n%s", err, strings.TrimSpace(string(output)))
+		return "", fmt.Errorf("build KubeVision: %w\n%s", err, strings.TrimSpace(string(output)))
 	}
-	return nil
+	return bin, nil
 }
 
 func nextSteps(endpoint string, member bool) string {
