@@ -159,14 +159,22 @@ func hostName(ctx context.Context, admin client.Client) (string, error) {
 	return fixture.Name(ownPrefix + "host"), nil
 }
 
-func failedLogins(ctx context.Context, admin client.Client) (map[types.UID]bool, error) {
+// failedLogins returns the failed logins that are counted, and the last failure of each. It refuses to begin where an address must wait: it
+// may be that of the tests.
+func failedLogins(ctx context.Context, admin client.Client) (map[types.UID]metav1.MicroTime, error) {
 	var all kubevisionv1alpha1.KubeVisionLoginThrottleList
 	if err := admin.List(ctx, &all); err != nil {
 		return nil, fmt.Errorf("listing login throttles: %w", err)
 	}
-	out := map[types.UID]bool{}
+	out := map[types.UID]metav1.MicroTime{}
 	for i := range all.Items {
-		out[all.Items[i].UID] = true
+		throttle := &all.Items[i]
+		until := throttle.Spec.BlockedUntil
+		if throttle.Spec.Target == kubevisionv1alpha1.ThrottleAddress && until != nil && until.After(time.Now()) {
+			return nil, fmt.Errorf("logins from an address wait until %s, perhaps those of the tests; end it with: kubectl delete kubevisionloginthrottle %s",
+				until.UTC().Format(time.RFC3339), throttle.Name)
+		}
+		out[throttle.UID] = throttle.Spec.LastFailureTime
 	}
 	return out, nil
 }
