@@ -68,7 +68,7 @@ help: ## Show this help.
 		/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 .PHONY: run
-run: ## Start a local cluster with KubeVision in it; ARGS="--help" shows the options.
+run: ## Start a local cluster with KubeVision in it, with the data of the last run; ARGS="--help" shows the options.
 	CGO_ENABLED=0 go run -trimpath ./hack/run $(ARGS)
 
 .PHONY: stop
@@ -140,5 +140,5 @@ image: ## Build the container image IMAGE.
 	docker build --build-arg 'LDFLAGS=$(VERSION_FLAGS)' --tag $(IMAGE) .
 
 .PHONY: clean
-clean: ## Remove what was built here; the local cluster's data is left alone.
+clean: ## Remove what was built here; "make run" keeps its data.
 	rm -rf bin coverage coverage.*
