@@ -1,0 +1,49 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package pages
+
+import (
+	"fmt"
+	"regexp"
+	"slices"
+)
+
+var (
+	// expected is the code behind a call in a script.
+	expected = regexp.MustCompile(`(?m)^(.*) # (\d+)$`)
+	// tagged is the code of a call that has one behind it.
+	tagged = regexp.MustCompile(`(?m)^CODE (\d+) `)
+	// answered is the code of any call.
+	answered = regexp.MustCompile(`\{"code":(\d+),"message":`)
+)
+
+// scriptStep returns the step of a script. Where calls have a code behind them, those calls print it.
+func scriptStep(text string) step {
+	s := step{}
+	s.command = expected.ReplaceAllStringFunc(text, func(line string) string {
+		m := expected.FindStringSubmatch(line)
+		s.codes = append(s.codes, m[2])
+		return fmt.Sprintf(`%s | sed -E 's/^\{"code":([0-9]+),"message":"([^"]*).*/CODE \1 \2/'`, m[1])
+	})
+	return s
+}
+
+// matchCodes returns an error where the calls of a script have other codes than the page says. Without any, all of them are 0.
+func matchCodes(want []string, output string) error {
+	pattern := tagged
+	if len(want) == 0 {
+		pattern = answered
+	}
+	var got []string
+	for _, m := range pattern.FindAllStringSubmatch(output, -1) {
+		got = append(got, m[1])
+	}
+	if len(want) == 0 {
+		want = slices.Repeat([]string{"0"}, len(got))
+	}
+	if !slices.Equal(got, want) {
+		return fmt.Errorf("the codes are %v, want %v\n%s", got, want, output)
+	}
+	return nil
+}

@@ -1,0 +1,40 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package pages runs the commands of README.md and docs/ in the order in which a reader meets them, and compares what they print with what
+// the pages show.
+package pages
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"testing"
+	"time"
+
+	"github.com/pquerna/otp/totp"
+)
+
+// shiftVariable names the file with the seconds for which the pages have asked the reader to wait.
+const shiftVariable = "PAGES_SHIFT"
+
+func TestMain(m *testing.M) {
+	if filepath.Base(os.Args[0]) == "oathtool" {
+		os.Exit(oathtool(os.Args[len(os.Args)-1]))
+	}
+	os.Exit(m.Run())
+}
+
+// oathtool stands in for the program of that name: it prints the code of a secret.
+func oathtool(secret string) int {
+	text, _ := os.ReadFile(os.Getenv(shiftVariable))
+	shift, _ := strconv.Atoi(string(text))
+	code, err := totp.GenerateCode(secret, time.Now().Add(time.Duration(shift)*time.Second))
+	if err != nil {
+		fmt.Fprintln(os.Stderr, "oathtool:", err)
+		return 1
+	}
+	fmt.Println(code)
+	return 0
+}

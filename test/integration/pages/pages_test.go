@@ -1,0 +1,240 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package pages
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/kubevision-io/kubevision/hack/localcluster"
+	"github.com/kubevision-io/kubevision/test/environment"
+)
+
+// patience bounds the time until a command that only reads prints what the page shows.
+const patience = 20 * time.Second
+
+// warning is printed by "kubectl auth can-i" about kinds without a namespace.
+var warning = regexp.MustCompile(`(?m)^Warning: resource .* is not namespace scoped.*\n\n?`)
+
+// order is the order in which the pages are read.
+func order() []string {
+	return []string{
+		"README.md", "docs/quickstart-dashboard.md", "docs/quickstart-operator.md", "docs/users.md", "docs/clusters.md",
+		"docs/role-bindings.md", "docs/rbac.md", "docs/authentication.md", "docs/workloads.md", "docs/api.md",
+		"docs/reference.md", "docs/performance.md", "docs/conformance.md", "CONTRIBUTING.md", "docs/quickstart-developer.md", "docs/install.md",
+	}
+}
+
+// elsewhere are the pages whose commands another test runs.
+func elsewhere() map[string]string {
+	return map[string]string{
+		"docs/backup.md":    "it restores into another control plane",
+		"docs/client.md":    "the tests of the TypeScript client run it",
+		"docs/dashboard.md": "the tests of the dashboard's files run it",
+	}
+}
+
+// TestPages runs the commands of all pages on one fresh "make run".
+func TestPages(t *testing.T) {
+	if testing.Short() {
+		t.Skip("-short was given, and this starts a control plane")
+	}
+	root, err := localcluster.ModuleRoot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	dir, env := prepare(t, root)
+	for _, page := range order() {
+		text, err := os.ReadFile(filepath.Join(root, page))
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Run(page, func(t *testing.T) { runPage(t, newShell(t, dir, env), page, string(text)) })
+		if t.Failed() { // the next pages build on this one
+			break
+		}
+	}
+}
+
+// TestEveryPageIsRun looks for pages with commands that TestPages does not know.
+func TestEveryPageIsRun(t *testing.T) {
+	root, err := localcluster.ModuleRoot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	known := append(order(), slices.Collect(maps.Keys(elsewhere()))...)
+	for _, pattern := range []string{"*.md", "docs/*.md", "docs/*/*.md"} {
+		paths, err := filepath.Glob(filepath.Join(root, pattern))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, path := range paths {
+			text, err := os.ReadFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			page := strings.TrimPrefix(path, root+string(filepath.Separator))
+			commands := slices.ContainsFunc(parse(string(text)), func(b block) bool { return b.kind != data && b.skipped == "" })
+			if commands && !slices.Contains(known, page) {
+				t.Errorf("no test runs the commands of %s: add it to the order", page)
+			}
+		}
+	}
+}
+
+// runPage runs the commands of a page.
+func runPage(t *testing.T, s *shell, page, text string) {
+	for _, b := range parse(text) {
+		if b.skipped != "" {
+			continue
+		}
+		for _, step := range b.steps() {
+			began := time.Now()
+			if err := runStep(s, step); err != nil {
+				t.Fatalf("%s:%d: %s\n%v", page, b.line, step.command, err)
+			}
+			if took := time.Since(began); took > time.Second {
+				t.Logf("%s:%d: %s: %.60q", page, b.line, took.Round(100*time.Millisecond), step.command)
+			}
+		}
+	}
+}
+
+// runStep runs a command. One that only reads is run again until it prints what the page shows: what it reads may take a moment.
+func runStep(s *shell, step step) error {
+	until := time.Now().Add(patience)
+	for {
+		output, status, err := s.run(step.command)
+		if err != nil {
+			return errors.Join(err, errors.New(output))
+		}
+		switch {
+		case step.shown:
+			err = match(step.output, warning.ReplaceAllString(output, ""))
+		case status != 0:
+			err = fmt.Errorf("exit status %d\n%s", status, output)
+		default:
+			err = matchCodes(step.codes, output)
+		}
+		if err == nil || !reads(step.command) || time.Now().After(until) {
+			return err
+		}
+		time.Sleep(200 * time.Millisecond)
+	}
+}
+
+// reads reports whether a command can be repeated.
+func reads(command string) bool {
+	for _, prefix := range []string{"kubectl get ", "kubectl auth can-i ", "get ", "api -H ", "kubectl -n kubevision-system get "} {
+		if strings.HasPrefix(command, prefix) {
+			return true
+		}
+	}
+	return false
+}
+
+// makeShim runs "make run" and "make stop" with the programs of the tests, at free ports.
+const makeShim = `#!/usr/bin/env bash
+set -o errexit -o nounset
+target="$1"
+args=()
+for word in "${@:2}"; do
+  case "${word}" in
+  ARGS=*) read -ra args <<<"${word#ARGS=}" ;;
+  esac
+done
+case "${target}" in
+run) exec "${PAGES_RUN}" --port="${PAGES_PORT}" --kube-port="${PAGES_KUBE_PORT}" --member-port="${PAGES_MEMBER_PORT}" "${args[@]}" ;;
+stop) exec "${PAGES_RUN}" --stop ;;
+*) echo "the test of the pages does not run make ${target}" >&2; exit 1 ;;
+esac
+`
+
+// sleepShim waits for a moment, and lets a longer time pass for oathtool alone.
+const sleepShim = `#!/usr/bin/env bash
+if (("$1" < 10)); then exec -a sleep "${PAGES_SLEEP}" "$1"; fi
+printf '%d' "$(("$(cat "${PAGES_SHIFT}" 2>/dev/null || echo 0)" + "$1"))" >"${PAGES_SHIFT}"
+`
+
+// prepare makes a directory that looks like the root of the repository and has no local cluster, and the environment of a reader.
+func prepare(t *testing.T, root string) (string, []string) {
+	t.Helper()
+	dir, bin := t.TempDir(), t.TempDir()
+	entries, err := os.ReadDir(root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, e := range entries {
+		if e.Name() != ".kubevision" {
+			must(t, os.Symlink(filepath.Join(root, e.Name()), filepath.Join(dir, e.Name())))
+		}
+	}
+	self, err := os.Executable()
+	must(t, err)
+	must(t, os.Symlink(self, filepath.Join(bin, "oathtool")))
+	must(t, os.WriteFile(filepath.Join(bin, "make"), []byte(makeShim), 0o700))
+	must(t, os.WriteFile(filepath.Join(bin, "sleep"), []byte(sleepShim), 0o700))
+	if _, err := exec.LookPath("jq"); err != nil {
+		build(t, filepath.Join(root, "hack", "tools"), filepath.Join(bin, "jq"), "github.com/itchyny/gojq/cmd/gojq")
+	}
+	run := filepath.Join(bin, "kubevision-run")
+	flags := []string{"./hack/run"}
+	if environment.RaceEnabled { // what the other tests have compiled
+		flags = append([]string{"-race"}, flags...)
+	}
+	build(t, root, run, flags...)
+	sleep, err := exec.LookPath("sleep")
+	must(t, err)
+	env := append(os.Environ(),
+		"PATH="+bin+":"+filepath.Join(dir, ".kubevision", "bin")+":"+os.Getenv("PATH"), "HOME="+t.TempDir(),
+		"PAGES_RUN="+run, "PAGES_SLEEP="+sleep, shiftVariable+"="+filepath.Join(bin, "shift"))
+	for _, name := range []string{"PAGES_PORT", "PAGES_KUBE_PORT", "PAGES_MEMBER_PORT"} {
+		port, err := localcluster.FreePort(t.Context())
+		must(t, err)
+		env = append(env, fmt.Sprintf("%s=%d", name, port))
+	}
+	t.Cleanup(func() { stop(t, run, dir, env) })
+	return dir, env
+}
+
+func build(t *testing.T, dir, program string, args ...string) {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", append([]string{"build", "-o", program}, args...)...)
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Fatalf("%v\n%s", err, out)
+	}
+}
+
+// stop ends the local cluster, and shows its log where a page has failed.
+func stop(t *testing.T, run, dir string, env []string) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, run, "--stop")
+	cmd.Dir, cmd.Env = dir, env
+	if out, err := cmd.CombinedOutput(); err != nil {
+		t.Errorf("%v\n%s", err, out)
+	}
+	if log, err := os.ReadFile(filepath.Join(dir, ".kubevision", "run.log")); err == nil && t.Failed() {
+		t.Logf("%s", log)
+	}
+}
+
+func must(t *testing.T, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
