@@ -6,9 +6,7 @@ package apiserver
 import (
 	"errors"
 	"net/http"
-	"net/netip"
 	"strings"
-	"time"
 
 	"k8s.io/apiserver/pkg/authentication/authenticator"
 	"k8s.io/apiserver/pkg/authentication/authenticatorfactory"
@@ -33,10 +31,6 @@ type requestAuthenticator struct {
 	tokens     *authentication.Tokens
 	frontProxy authenticator.Request
 	delegated  authenticator.Request
-	// failures bound what the host is asked about tokens outside of the API's prefixes; address says where they come
-	// from.
-	failures *authentication.Failures
-	address  func(*http.Request) netip.Addr
 	// table says which routes nobody in particular may call, or somebody who has something to do before anything else.
 	table *routes.Table
 }
@@ -54,7 +48,7 @@ func newFrontProxy(c *authenticatorfactory.RequestHeaderConfig) (authenticator.R
 // no error, so that the library does not log a line for every expired token.
 func (a *requestAuthenticator) AuthenticateRequest(r *http.Request) (*authenticator.Response, bool, error) {
 	if !filters.UnderAPI(r.URL.Path) {
-		return a.elsewhere(r)
+		return a.delegated.AuthenticateRequest(r)
 	}
 	raw, present := accessToken(r.Header)
 	r.Header.Del(dashboardv1alpha1.TokenHeader)
@@ -72,22 +66,6 @@ func (a *requestAuthenticator) AuthenticateRequest(r *http.Request) (*authentica
 		return &authenticator.Response{User: &user.DefaultInfo{Name: user.Anonymous, Groups: []string{user.AllUnauthenticated}}}, true, nil
 	}
 	return nil, false, nil
-}
-
-// elsewhere asks the host about a token, unless too many from the same network were worth nothing.
-func (a *requestAuthenticator) elsewhere(r *http.Request) (*authenticator.Response, bool, error) {
-	if r.Header.Get("Authorization") == "" {
-		return a.delegated.AuthenticateRequest(r)
-	}
-	address := a.address(r)
-	if a.failures.Exhausted(address, time.Now()) {
-		return nil, false, nil
-	}
-	response, ok, err := a.delegated.AuthenticateRequest(r)
-	if !ok {
-		a.failures.Add(address, time.Now())
-	}
-	return response, ok, err
 }
 
 func (a *requestAuthenticator) byToken(r *http.Request, raw string) (*authenticator.Response, bool, error) {

@@ -9,12 +9,14 @@ import (
 	"net/netip"
 	"slices"
 	"strings"
+	"time"
 
 	"k8s.io/apiserver/pkg/authentication/authenticator"
 	"k8s.io/apiserver/pkg/authentication/authenticatorfactory"
 	"k8s.io/apiserver/pkg/authentication/request/x509"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/filters"
 	"github.com/kubevision-io/kubevision/pkg/authentication"
 )
 
@@ -63,6 +65,21 @@ func (f *clientFinder) address(r *http.Request) netip.Addr {
 		}
 	}
 	return address
+}
+
+// questions bounds what the host is asked for requests outside of the API's prefixes: who sends them, and whether they
+// may. Those of kube-apiserver are for many clients, and probes of the health ask nothing.
+func (f *clientFinder) questions() filters.Questions {
+	failures := authentication.NewFailures()
+	probes := []string{"/healthz", "/livez", "/readyz"}
+	return func(r *http.Request) (done func(refused bool), ok bool) {
+		isProven := r.TLS != nil && len(r.TLS.PeerCertificates) > 0
+		isProbe := slices.Contains(probes, r.URL.Path) && r.Header.Get("Authorization") == "" && !isProven
+		if isProbe || isProven && f.isKubeAPIServer(r) {
+			return func(bool) {}, true
+		}
+		return failures.Begin(f.address(r), time.Now())
+	}
 }
 
 // hops yields the entries of X-Forwarded-For, the last one first.

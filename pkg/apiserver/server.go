@@ -145,7 +145,6 @@ func (c *Config) Complete(ctx context.Context) (completed CompletedConfig, err e
 	}
 	generic.Authentication.Authenticator = &requestAuthenticator{
 		tokens: tokens, frontProxy: frontProxy, delegated: generic.Authentication.Authenticator, table: table,
-		failures: authentication.NewFailures(), address: clients.address,
 	}
 	generic.Authorization.Authorizer = requestAuthorizer{generic.Authorization.Authorizer}
 	bodies := filters.NewBodies(c.ExtraConfig.BodyBytesInFlight, func(r *http.Request) filters.Origin {
@@ -153,14 +152,17 @@ func (c *Config) Complete(ctx context.Context) (completed CompletedConfig, err e
 		known := from.Trusted || state.sessions.Begun(from.Address)
 		return filters.Origin{Network: throttle.NetworkOf(from.Address).String(), Known: known}
 	})
-	generic.SecureServing.Listener = connections.Limit(generic.SecureServing.Listener, connections.Options{
-		Bytes: c.ExtraConfig.ConnectionBytes, Network: throttle.NetworkOf,
+	listener := connections.Limit(generic.SecureServing.Listener, connections.Options{
+		Bytes: c.ExtraConfig.ConnectionBytes, Networks: throttle.PrefixesOf,
 		Known: func(a netip.Addr) bool {
 			return clients.isProxy(a) || contains(clients.trusted, a) || state.sessions.Begun(a)
 		},
 	})
+	generic.SecureServing.Listener = listener
 	generic.BuildHandlerChainFunc = func(handler http.Handler, c *genericapiserver.Config) http.Handler {
-		return filters.WithEnvelope(chains(handler, c, bodies), clients.isKubeAPIServer, filters.NewRefusals())
+		refusals, questions := filters.NewRefusals(), clients.questions()
+		enveloped := filters.WithEnvelope(chains(handler, c, bodies, questions), clients.isKubeAPIServer, refusals)
+		return listener.Handler(enveloped, clients.isKubeAPIServer)
 	}
 	// Nothing here calls the server over its loopback, so that nobody needs to be let in by that token.
 	generic.LoopbackClientConfig.BearerToken = ""
@@ -175,12 +177,14 @@ func (c *Config) Complete(ctx context.Context) (completed CompletedConfig, err e
 }
 
 // chains is the library's chain twice: as it is, and for what is enveloped with the limit of requests in progress behind the reading of the body.
-func chains(handler http.Handler, c *genericapiserver.Config, bodies *filters.Bodies) http.Handler {
+func chains(
+	handler http.Handler, c *genericapiserver.Config, bodies *filters.Bodies, questions filters.Questions,
+) http.Handler {
 	inFlight := genericfilters.WithMaxInFlightLimit(handler, c.MaxRequestsInFlight, c.MaxMutatingRequestsInFlight, c.LongRunningFunc)
 	own := *c
 	own.MaxRequestsInFlight, own.MaxMutatingRequestsInFlight = 0, 0
 	enveloped := genericapiserver.DefaultBuildHandlerChain(filters.WithBody(inFlight, bodies), &own)
-	others := genericapiserver.DefaultBuildHandlerChain(handler, c)
+	others := filters.WithQuestions(genericapiserver.DefaultBuildHandlerChain(handler, c), questions)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if filters.UnderAPI(r.URL.Path) {
 			enveloped.ServeHTTP(w, r)

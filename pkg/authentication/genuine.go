@@ -76,7 +76,7 @@ func (l *Logins) invented(ctx context.Context, from Client) error {
 	if err := l.Throttle.Blocked(ctx, from.Address); err != nil {
 		return err
 	}
-	if !l.Rates.invented.allow(throttle.NetworkOf(from.Address).String(), l.Clock.Now()) {
+	if !l.Rates.invented.allowFrom(from.Address, l.Clock.Now()) {
 		return &throttle.BlockedError{RetryAfter: rateInterval}
 	}
 	return ErrRevoked

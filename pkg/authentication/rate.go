@@ -5,6 +5,7 @@ package authentication
 
 import (
 	"net/netip"
+	"slices"
 	"sync"
 	"time"
 
@@ -23,50 +24,90 @@ type rates struct {
 
 	mu       sync.Mutex
 	limiters *lru.Cache
+	// pending counts what has begun and may have to be counted.
+	pending map[string]int
 }
 
 func newRates(burst int) *rates {
-	return &rates{burst: burst, limiters: lru.New(rateKeys)}
+	return &rates{burst: burst, limiters: lru.New(rateKeys), pending: map[string]int{}}
 }
 
 // allow counts one, and says whether it may be done.
 func (r *rates) allow(key string, now time.Time) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.limiter(key).AllowN(now, 1)
+	return r.limiter(key, 1).AllowN(now, 1)
 }
 
-// exhausted says whether one more would not be allowed, and counts none.
-func (r *rates) exhausted(key string, now time.Time) bool {
+// allowFrom is allow for an address: each of its networks has as many as its clients.
+func (r *rates) allowFrom(address netip.Addr, now time.Time) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.limiter(key).TokensAt(now) < 1
+	if r.exhausted(address, now) {
+		return false
+	}
+	for _, n := range throttle.NetworksOf(address) {
+		r.limiter(n.Prefix.String(), n.Clients).AllowN(now, 1)
+	}
+	return true
 }
 
-// limiter is called with the lock held.
-func (r *rates) limiter(key string) *rate.Limiter {
+// exhausted says whether one more from an address would not be allowed, beside those that are pending. The caller holds
+// the lock.
+func (r *rates) exhausted(address netip.Addr, now time.Time) bool {
+	return slices.ContainsFunc(throttle.NetworksOf(address), func(n throttle.Network) bool {
+		key := n.Prefix.String()
+		return r.limiter(key, n.Clients).TokensAt(now)-float64(r.pending[key]) < 1
+	})
+}
+
+// limiter returns that of a key, which counts for so many clients. The caller holds the lock.
+func (r *rates) limiter(key string, clients int) *rate.Limiter {
 	found, _ := r.limiters.Get(key)
 	limiter, ok := found.(*rate.Limiter)
 	if !ok {
-		limiter = rate.NewLimiter(rate.Every(rateInterval), r.burst)
+		limiter = rate.NewLimiter(rate.Every(rateInterval/time.Duration(clients)), r.burst*clients)
 		r.limiters.Add(key, limiter)
 	}
 	return limiter
 }
 
-// Failures bound how often the host is asked about tokens that turn out to be worth nothing, for each network. They
-// are those of one replica.
+// Failures bound what the host is asked for requests that turn out to be refused, for each network. They are those of
+// one replica.
 type Failures struct{ rates *rates }
 
 // NewFailures allows as many failures as there may be refresh tokens that are not genuine.
 func NewFailures() *Failures { return &Failures{newRates(inventedBurst)} }
 
-// Exhausted says whether there were too many from the network of an address.
-func (f *Failures) Exhausted(address netip.Addr, now time.Time) bool {
-	return f.rates.exhausted(throttle.NetworkOf(address).String(), now)
+// Begin says whether the host may be asked for a request from an address. Where it may, done must be called; until then
+// the request counts as one that is refused.
+func (f *Failures) Begin(address netip.Addr, now time.Time) (done func(refused bool), ok bool) {
+	r := f.rates
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.exhausted(address, now) {
+		return nil, false
+	}
+	r.pend(address, 1)
+	return func(refused bool) {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.pend(address, -1)
+		if !refused {
+			return
+		}
+		for _, n := range throttle.NetworksOf(address) {
+			r.limiter(n.Prefix.String(), n.Clients).AllowN(time.Now(), 1)
+		}
+	}, true
 }
 
-// Add counts one.
-func (f *Failures) Add(address netip.Addr, now time.Time) {
-	f.rates.allow(throttle.NetworkOf(address).String(), now)
+// pend changes the number of requests from an address that have begun. The caller holds the lock.
+func (r *rates) pend(address netip.Addr, change int) {
+	for _, n := range throttle.NetworksOf(address) {
+		key := n.Prefix.String()
+		if r.pending[key] += change; r.pending[key] == 0 {
+			delete(r.pending, key)
+		}
+	}
 }

@@ -4,6 +4,8 @@
 package authentication
 
 import (
+	"fmt"
+	"net/netip"
 	"strconv"
 	"testing"
 	"time"
@@ -31,5 +33,40 @@ func TestRates(t *testing.T) {
 	}
 	if n := gone.seen.Len(); n > goneKeys {
 		t.Errorf("%d keys are remembered that are no more", n)
+	}
+}
+
+// TestFailures: requests that were refused count for the networks of their address, and so do those that have begun.
+func TestFailures(t *testing.T) {
+	begin := func(f *Failures, address string) (func(bool), bool) {
+		return f.Begin(netip.MustParseAddr(address), time.Now())
+	}
+	f := NewFailures()
+	var all []func(bool)
+	for range inventedBurst {
+		done, ok := begin(f, "2001:db8::1")
+		if !ok {
+			t.Fatal("the first ones are refused")
+		}
+		all = append(all, done)
+	}
+	if _, ok := begin(f, "2001:db8::2"); ok {
+		t.Error("more may begin than may be refused")
+	}
+	for _, done := range all {
+		done(false)
+	}
+	allowed := 0
+	for i := range 100 * inventedBurst {
+		if done, ok := begin(f, fmt.Sprintf("2001:db8:0:%x::1", i)); ok {
+			done(true)
+			allowed++
+		}
+	}
+	if most := 20 * inventedBurst; allowed < inventedBurst || allowed > most {
+		t.Errorf("%d were refused of one customer's networks, want at most %d", allowed, most)
+	}
+	if _, ok := begin(f, "192.0.2.1"); !ok || len(f.rates.pending) != 1 {
+		t.Errorf("another network: %t, %v are pending", ok, f.rates.pending)
 	}
 }

@@ -6,7 +6,6 @@
 package connections
 
 import (
-	"fmt"
 	"net"
 	"net/netip"
 	"sync"
@@ -18,9 +17,9 @@ const (
 	idleBytes = 64 << 10
 	// bytesPerByte is what a byte of an unfinished header takes.
 	bytesPerByte = 3
-	// answerBytes is the size of the smallest answer to a request, with TLS. Smaller writes are acknowledgements of the
-	// protocols, which a client causes as it likes.
-	answerBytes = 64
+	// knownPart is the part of all bytes, one in this number, that known clients keep beside strangers, and strangers
+	// beside known clients.
+	knownPart = 2
 
 	keepAlivePeriod = 3 * time.Minute
 )
@@ -29,62 +28,56 @@ const (
 type Options struct {
 	// Bytes is what all connections may take.
 	Bytes int64
-	// Network returns the network that an address counts for.
-	Network func(netip.Addr) netip.Prefix
-	// Known returns true for addresses whose connections are closed last, unless their network takes half of Bytes.
+	// Networks returns the networks that an address counts for, the largest one first.
+	Networks func(netip.Addr) []netip.Prefix
+	// Known returns true for addresses whose connections are closed last, unless all known ones take half of Bytes.
 	Known func(netip.Addr) bool
 }
 
-// Listener closes connections where all of them would take too much: those of the network that takes most, and of them
-// the one that takes most.
+// Listener closes connections where all of them would take too much: those of the networks that take most, and of them
+// the one that was used least recently.
 type Listener struct {
 	net.Listener
 
 	options Options
 
-	mu       sync.Mutex
-	taken    int64
-	networks map[netip.Prefix]*network
-	// clock counts reads and writes, so that the connection is found that was used least recently.
+	mu sync.Mutex
+	// taken is what all connections take, and known what those of known addresses take.
+	taken, known int64
+	networks     map[netip.Prefix]*network
+	connections  map[string]*connection
+	// clock counts reads, so that the connection is found that was used least recently.
 	clock uint64
 }
 
 // network is what the connections of one network take.
 type network struct {
 	taken       int64
-	known       int
-	connections map[*connection]struct{}
+	connections int
 }
 
 // Limit returns a Listener that accepts from another one.
 func Limit(l net.Listener, o Options) *Listener {
-	return &Listener{Listener: l, options: o, networks: map[netip.Prefix]*network{}}
+	return &Listener{
+		Listener: l, options: o, networks: map[netip.Prefix]*network{}, connections: map[string]*connection{},
+	}
 }
 
-// Accept implements net.Listener.
+// Accept implements net.Listener. The error is that of the other listener: a server goes on after one that is temporary.
 func (l *Listener) Accept() (net.Conn, error) {
 	accepted, err := l.Listener.Accept()
 	if err != nil {
-		return nil, fmt.Errorf("accepting a connection: %w", err)
+		return nil, err //nolint:wrapcheck // the server must see that it is a net.Error
 	}
 	if tcp, ok := accepted.(*net.TCPConn); ok {
 		_ = tcp.SetKeepAlive(true)
 		_ = tcp.SetKeepAlivePeriod(keepAlivePeriod)
 	}
-	c := &connection{Conn: accepted, listener: l}
+	c := &connection{Conn: accepted, listener: l, remote: accepted.RemoteAddr().String()}
 	address := addressOf(accepted)
-	c.prefix, c.known = l.options.Network(address), l.options.Known(address)
+	prefixes, known := l.options.Networks(address), l.options.Known(address)
 	l.mu.Lock()
-	n := l.networks[c.prefix]
-	if n == nil {
-		n = &network{connections: map[*connection]struct{}{}}
-		l.networks[c.prefix] = n
-	}
-	n.connections[c] = struct{}{}
-	if c.known {
-		n.known++
-	}
-	surplus := l.take(c, idleBytes)
+	surplus := l.add(c, prefixes, known)
 	l.mu.Unlock()
 	closeAll(surplus)
 	return c, nil
@@ -98,17 +91,34 @@ func addressOf(c net.Conn) netip.Addr {
 	return peer.Addr().Unmap().WithZone("")
 }
 
+// add counts a new connection. The caller holds the lock.
+func (l *Listener) add(c *connection, prefixes []netip.Prefix, known bool) []*connection {
+	c.prefixes, c.known = prefixes, known
+	for _, prefix := range prefixes {
+		n := l.networks[prefix]
+		if n == nil {
+			n = &network{}
+			l.networks[prefix] = n
+		}
+		n.connections++
+		c.networks = append(c.networks, n)
+	}
+	if old := l.connections[c.remote]; old != nil { // which has ended, and was not closed yet
+		l.drop(old)
+	}
+	l.connections[c.remote] = c
+	return l.take(c, idleBytes)
+}
+
 // take counts bytes of a connection, and returns the connections that must be closed for them. The caller holds the
 // lock.
 func (l *Listener) take(c *connection, bytes int64) []*connection {
-	if c.closed {
+	if c.dropped {
 		return nil
 	}
 	l.clock++
 	c.used = l.clock
-	c.taken += bytes
-	l.networks[c.prefix].taken += bytes
-	l.taken += bytes
+	l.count(c, bytes)
 	var surplus []*connection
 	for l.taken > l.options.Bytes {
 		next := l.next()
@@ -118,49 +128,59 @@ func (l *Listener) take(c *connection, bytes int64) []*connection {
 	return surplus
 }
 
+// count adds bytes to what a connection takes. The caller holds the lock.
+func (l *Listener) count(c *connection, bytes int64) {
+	c.taken += bytes
+	for _, n := range c.networks {
+		n.taken += bytes
+	}
+	l.taken += bytes
+	if c.known {
+		l.known += bytes
+	}
+}
+
 // next returns the connection that is closed first.
 func (l *Listener) next() *connection {
-	var most *network
-	for _, n := range l.networks {
-		if most == nil || l.before(n, most) {
-			most = n
-		}
-	}
+	known := l.known > l.options.Bytes/knownPart || l.known == l.taken
 	var first *connection
-	for c := range most.connections {
-		if first == nil || c.taken > first.taken || c.taken == first.taken && c.used < first.used {
+	for _, c := range l.connections {
+		if c.known == known && (first == nil || c.before(first)) {
 			first = c
 		}
 	}
 	return first
 }
 
-// before returns true if connections of a network are closed before those of another one.
-func (l *Listener) before(n, other *network) bool {
-	kept, otherKept := l.keeps(n), l.keeps(other)
-	if kept != otherKept {
-		return otherKept
+// before returns true if a connection is closed before another one: first by what its networks take, and itself, and
+// then by its age. Less than what an idle connection takes makes no difference: whoever begins a request beside many idle
+// connections would be closed for it.
+func (c *connection) before(other *connection) bool {
+	for i := range min(len(c.networks), len(other.networks)) {
+		if mine, others := c.networks[i].taken/idleBytes, other.networks[i].taken/idleBytes; mine != others {
+			return mine > others
+		}
 	}
-	return n.taken > other.taken
+	if mine, others := c.taken/idleBytes, other.taken/idleBytes; mine != others {
+		return mine > others
+	}
+	return c.used < other.used
 }
 
-func (l *Listener) keeps(n *network) bool { return n.known > 0 && n.taken <= l.options.Bytes/2 }
-
-// drop forgets a connection. The caller holds the lock.
+// drop counts a connection no more. The caller holds the lock.
 func (l *Listener) drop(c *connection) {
-	if c.closed {
+	if c.dropped {
 		return
 	}
-	c.closed = true
-	n := l.networks[c.prefix]
-	delete(n.connections, c)
-	n.taken -= c.taken
-	l.taken -= c.taken
-	if c.known {
-		n.known--
+	l.count(c, -c.taken)
+	c.dropped = true
+	if l.connections[c.remote] == c {
+		delete(l.connections, c.remote)
 	}
-	if len(n.connections) == 0 {
-		delete(l.networks, c.prefix)
+	for i, n := range c.networks {
+		if n.connections--; n.connections == 0 {
+			delete(l.networks, c.prefixes[i])
+		}
 	}
 }
 
@@ -170,17 +190,21 @@ func closeAll(surplus []*connection) {
 	}
 }
 
-// connection is one of a client. Its fields but the first four are guarded by the listener's lock.
+// connection is one of a client. Its fields but the first three are guarded by the listener's lock.
 type connection struct {
 	net.Conn
 
 	listener *Listener
-	prefix   netip.Prefix
-	known    bool
+	remote   string
 
-	taken  int64
-	used   uint64
-	closed bool
+	prefixes []netip.Prefix
+	networks []*network
+	known    bool
+	// asked is true once a request has arrived.
+	asked   bool
+	taken   int64
+	used    uint64
+	dropped bool
 }
 
 // Read implements net.Conn.
@@ -193,19 +217,6 @@ func (c *connection) Read(p []byte) (int, error) {
 		closeAll(surplus)
 	}
 	return n, err //nolint:wrapcheck // io.EOF must not be wrapped
-}
-
-// Write implements net.Conn. An answer says that what has arrived before is held no more, or counted elsewhere.
-func (c *connection) Write(p []byte) (int, error) {
-	if len(p) >= answerBytes {
-		l := c.listener
-		l.mu.Lock()
-		if !c.closed {
-			l.take(c, idleBytes-c.taken)
-		}
-		l.mu.Unlock()
-	}
-	return c.Conn.Write(p) //nolint:wrapcheck // net/http looks at the error
 }
 
 // Close implements net.Conn.

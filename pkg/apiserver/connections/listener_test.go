@@ -5,9 +5,13 @@ package connections
 
 import (
 	"errors"
+	"fmt"
 	"io"
 	"net"
+	"net/http"
+	"net/http/httptest"
 	"net/netip"
+	"strings"
 	"testing"
 	"time"
 )
@@ -33,17 +37,19 @@ type harness struct {
 	*Listener
 
 	from *pipeListener
+	port int
 }
 
 func newHarness(bytes int64) *harness {
 	from := &pipeListener{next: make(chan net.Conn, 1)}
 	return &harness{from: from, Listener: Limit(from, Options{
 		Bytes: bytes,
-		Network: func(a netip.Addr) netip.Prefix {
-			prefix, _ := a.Prefix(24)
-			return prefix
+		Networks: func(a netip.Addr) []netip.Prefix {
+			large, _ := a.Prefix(16)
+			small, _ := a.Prefix(24)
+			return []netip.Prefix{large, small}
 		},
-		Known: func(a netip.Addr) bool { return a == netip.MustParseAddr("192.0.2.1") },
+		Known: func(a netip.Addr) bool { return netip.MustParsePrefix("192.0.0.0/16").Contains(a) },
 	})}
 }
 
@@ -51,7 +57,8 @@ func newHarness(bytes int64) *harness {
 func (h *harness) connect(t *testing.T, address string) (client, server net.Conn) {
 	t.Helper()
 	client, accepted := net.Pipe()
-	h.from.next <- &pipe{Conn: accepted, from: address + ":1000"}
+	h.port++
+	h.from.next <- &pipe{Conn: accepted, from: fmt.Sprintf("%s:%d", address, 1000+h.port)}
 	server, err := h.Accept()
 	if err != nil {
 		t.Fatal(err)
@@ -98,29 +105,121 @@ func TestUnfinishedRequests(t *testing.T) {
 	}
 }
 
-// TestAnswers: what was answered is held no more; acknowledgements of the protocols are no answer.
-func TestAnswers(t *testing.T) {
+// handle has a request handled that has come by a connection, and its body read.
+func (h *harness) handle(server net.Conn, body int, isTrusted bool) {
+	r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(strings.Repeat("x", body)))
+	r.RemoteAddr = server.RemoteAddr().String()
+	handler := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) })
+	h.Handler(handler, func(*http.Request) bool { return isTrusted }).ServeHTTP(httptest.NewRecorder(), r)
+}
+
+// TestArrivedRequests: the headers of requests that have arrived are counted no more, nor are their bodies once they
+// are read. Answers do not end the header of another request, which may arrive meanwhile.
+func TestArrivedRequests(t *testing.T) {
 	h := newHarness(10 * idleBytes)
 	client, server := h.connect(t, "198.51.100.1")
 	go func() { _, _ = io.Copy(io.Discard, client) }()
 	for range 10 {
 		send(client, server, idleBytes/2)
-		if _, err := server.Write(make([]byte, answerBytes)); err != nil {
-			t.Fatal(err)
-		}
+		h.handle(server, 0, false)
 	}
 	if h.taken != idleBytes {
-		t.Errorf("%d bytes are counted after an answer", h.taken)
+		t.Errorf("%d bytes are counted after a request", h.taken)
+	}
+	for range 3 {
+		send(client, server, idleBytes/2)
+		h.connections[server.RemoteAddr().String()].release(idleBytes / 2 * bytesPerByte)
+	}
+	if h.taken != idleBytes {
+		t.Errorf("%d bytes are counted after a body", h.taken)
 	}
 	closed := false
 	for range 10 {
 		closed = closed || !send(client, server, idleBytes/2)
-		_, err := server.Write(make([]byte, answerBytes-1))
+		_, err := server.Write(make([]byte, 1<<10))
 		closed = closed || err != nil
 	}
-	if !closed || h.taken != 0 || len(h.networks) != 0 {
-		t.Errorf("acknowledgements are taken for answers, or %d bytes of %d networks are counted", h.taken, len(h.networks))
+	if !closed || h.taken != 0 || len(h.networks)+len(h.connections) != 0 {
+		t.Errorf("a header counts no more after an answer, or %d bytes of %d networks do", h.taken, len(h.networks))
 	}
+}
+
+// TestTrustedConnections: the connection of kube-apiserver is that of many clients, and is not closed for others.
+func TestTrustedConnections(t *testing.T) {
+	h := newHarness(4 * idleBytes)
+	client, server := h.connect(t, "198.51.100.1")
+	other, otherServer := h.connect(t, "198.51.100.2")
+	h.handle(otherServer, 10, false)
+	h.handle(otherServer, 10, true) // too late: whose connection it is was decided by the first request
+	h.handle(server, 10, true)
+	if h.taken != idleBytes {
+		t.Errorf("%d bytes are counted", h.taken)
+	}
+	for i := range 10 {
+		h.connect(t, fmt.Sprintf("203.%d.113.1", i))
+	}
+	if !send(client, server, 10*idleBytes) {
+		t.Error("the trusted connection does not send")
+	}
+	wants(t, "the trusted connection", client, false)
+	wants(t, "another one", other, true)
+}
+
+type temporaryError struct{ error }
+
+func (temporaryError) Timeout() bool   { return false }
+func (temporaryError) Temporary() bool { return true }
+
+type failingListener struct{ net.Listener }
+
+func (failingListener) Accept() (net.Conn, error) {
+	return nil, temporaryError{errors.New("too many open files")}
+}
+
+// TestTemporaryErrors of accepting, such as too many open files, are passed on as they are: net/http ends for others,
+// and the program with it.
+func TestTemporaryErrors(t *testing.T) {
+	_, err := Limit(failingListener{}, Options{}).Accept()
+	if temporary, ok := err.(net.Error); !ok || !temporary.Temporary() { //nolint:errorlint,staticcheck // as net/http does
+		t.Errorf("the error is %T", err)
+	}
+}
+
+// TestManyNetworks: whoever has many networks has no more of them than somebody with one, and a new connection is not
+// closed for the bytes of its handshake.
+func TestManyNetworks(t *testing.T) {
+	h := newHarness(10 * idleBytes)
+	attackers := make([]net.Conn, 10)
+	for i := range attackers {
+		attackers[i], _ = h.connect(t, fmt.Sprintf("203.0.%d.1", i))
+	}
+	client, server := h.connect(t, "198.51.100.1")
+	wants(t, "the oldest one of many networks", attackers[0], true)
+	if !send(client, server, 1<<10) {
+		t.Error("the new connection was closed")
+	}
+	for i := range 5 {
+		h.connect(t, fmt.Sprintf("203.0.%d.1", 100+i))
+	}
+	wants(t, "a connection of another network", client, false)
+}
+
+// TestManyKnownNetworks: known clients leave half to strangers, however many addresses they have.
+func TestManyKnownNetworks(t *testing.T) {
+	h := newHarness(10 * idleBytes)
+	known := make([]net.Conn, 10)
+	for i := range known {
+		known[i], _ = h.connect(t, fmt.Sprintf("192.0.%d.1", i))
+	}
+	strangers := make([]net.Conn, 5)
+	for i := range strangers {
+		strangers[i], _ = h.connect(t, fmt.Sprintf("198.51.100.%d", i))
+	}
+	for _, c := range strangers {
+		wants(t, "a stranger", c, false)
+	}
+	wants(t, "the oldest known one", known[0], true)
+	wants(t, "the last known one", known[9], false)
 }
 
 // TestIdleConnections: of many, the network with most of them gives way, and of these those that were used least

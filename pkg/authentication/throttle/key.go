@@ -109,15 +109,15 @@ func deviceKey(u *kubevisionv1alpha1.KubeVisionUser, device string) key {
 
 // addressKeys count the failures of a client address, and of the networks that it belongs to.
 func addressKeys(address netip.Addr, free int) []key {
-	networks := counted(address)
+	networks := NetworksOf(address)
 	keys := make([]key, 0, len(networks))
 	for _, n := range networks {
-		shown := n.prefix.String()
-		if n.prefix.Addr().Is4() {
-			shown = n.prefix.Addr().String()
+		shown := n.Prefix.String()
+		if n.Prefix.Addr().Is4() {
+			shown = n.Prefix.Addr().String()
 		}
 		keys = append(keys, key{
-			name: "address-" + nameOf(n.prefix), policy: addressPolicy(free, n.clients),
+			name: "address-" + nameOf(n.Prefix), policy: addressPolicy(free, n.Clients),
 			spec: kubevisionv1alpha1.KubeVisionLoginThrottleSpec{Target: kubevisionv1alpha1.ThrottleAddress, Address: shown},
 		})
 	}
@@ -143,9 +143,9 @@ func clientsOf(shown string) int {
 	if err != nil {
 		return clientsOfClient
 	}
-	for _, n := range counted(prefix.Addr()) {
-		if n.prefix.Bits() == prefix.Bits() {
-			return n.clients
+	for _, n := range NetworksOf(prefix.Addr()) {
+		if n.Prefix.Bits() == prefix.Bits() {
+			return n.Clients
 		}
 	}
 	return clientsOfClient

@@ -3,12 +3,15 @@
 
 package throttle
 
-import "net/netip"
+import (
+	"net/netip"
+	"slices"
+)
 
-// network is one that an address belongs to. It is counted as so many clients.
-type network struct {
-	prefix  netip.Prefix
-	clients int
+// Network is one that an address belongs to. It is counted as so many clients.
+type Network struct {
+	Prefix  netip.Prefix
+	Clients int
 }
 
 // The sizes of networks. A customer has a /64 of IPv6 at least, and often a /56 or a /48: each stands for four of the next smaller ones.
@@ -36,16 +39,26 @@ func NetworkOf(address netip.Addr) netip.Prefix {
 	return prefix
 }
 
-// counted are the networks whose failures are counted: of IPv6 those that one customer may have.
-func counted(address netip.Addr) []network {
+// PrefixesOf returns the networks that an address is counted with, the largest one first.
+func PrefixesOf(address netip.Addr) []netip.Prefix {
+	networks := NetworksOf(address)
+	out := make([]netip.Prefix, 0, len(networks))
+	for _, n := range slices.Backward(networks) {
+		out = append(out, n.Prefix)
+	}
+	return out
+}
+
+// NetworksOf returns the networks whose failures are counted: of IPv6 those that one customer may have.
+func NetworksOf(address netip.Addr) []Network {
 	address = clean(address)
 	if !address.IsValid() {
 		return nil
 	}
 	if address.Is4() {
-		return []network{{NetworkOf(address), clientsOfClient}}
+		return []Network{{NetworkOf(address), clientsOfClient}}
 	}
-	return []network{
+	return []Network{
 		{NetworkOf(address), clientsOfClient},
 		{netip.PrefixFrom(address, siteBits6).Masked(), clientsOfSite},
 		{netip.PrefixFrom(address, providerBits6).Masked(), clientsOfProvider},
@@ -53,10 +66,10 @@ func counted(address netip.Addr) []network {
 }
 
 // queued are the networks that take turns: those that are counted, and the neighbours of IPv4.
-func queued(address netip.Addr) []network {
-	networks := counted(address)
+func queued(address netip.Addr) []Network {
+	networks := NetworksOf(address)
 	if address = clean(address); address.Is4() {
-		networks = append(networks, network{netip.PrefixFrom(address, providerBits4).Masked(), clientsOfSite})
+		networks = append(networks, Network{netip.PrefixFrom(address, providerBits4).Masked(), clientsOfSite})
 	}
 	return networks
 }

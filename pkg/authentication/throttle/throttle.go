@@ -155,7 +155,7 @@ func (a *Attempt) flows() []flow {
 	flows := make([]flow, 0, 1+len(networks))
 	flows = append(flows, flow{a.judge().name, 1})
 	for _, n := range networks {
-		flows = append(flows, flow{n.prefix.String(), 1 / float64(n.clients)})
+		flows = append(flows, flow{n.Prefix.String(), 1 / float64(n.Clients)})
 	}
 	return flows
 }

@@ -1,0 +1,72 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package connections
+
+import (
+	"io"
+	"net/http"
+)
+
+// Handler returns a handler that tells the listener of requests that have arrived: their headers are counted no more,
+// and neither is what is read of their bodies, which has bounds of its own. Answers do not tell: one may be sent while
+// the header of the next request arrives on the same connection. A connection whose first request is proven to come
+// from a trusted party is not counted, and never closed.
+func (l *Listener) Handler(next http.Handler, isTrusted func(*http.Request) bool) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		c, first := l.arrived(r.RemoteAddr)
+		if first && isTrusted(r) {
+			l.trust(c)
+		}
+		if c != nil && r.Body != nil && r.Body != http.NoBody {
+			r.Body = &body{ReadCloser: r.Body, connection: c}
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// arrived notes that no header of a connection is unfinished. It returns the connection, nil where it is not counted,
+// and whether the request is the first one on it.
+func (l *Listener) arrived(remote string) (c *connection, first bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	c = l.connections[remote]
+	if c == nil {
+		return nil, false
+	}
+	first, c.asked = !c.asked, true
+	l.count(c, idleBytes-c.taken)
+	return c, first
+}
+
+func (l *Listener) trust(c *connection) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.drop(c)
+}
+
+// body is that of a request.
+type body struct {
+	io.ReadCloser
+
+	connection *connection
+}
+
+// Read implements io.Reader.
+func (b *body) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if n > 0 {
+		b.connection.release(int64(n) * bytesPerByte)
+	}
+	return n, err //nolint:wrapcheck // io.EOF must not be wrapped
+}
+
+// release counts bytes no more.
+func (c *connection) release(bytes int64) {
+	l := c.listener
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if !c.dropped {
+		l.count(c, -min(bytes, max(c.taken-idleBytes, 0)))
+	}
+}
