@@ -38,6 +38,8 @@ const (
 	maxBytesPerNetwork, maxBytesPerKnown = 2 << 20, 1 << 20
 	// firstBytes is what is made room for before anything has arrived.
 	firstBytes = 4 << 10
+	// freeHeaderBytes is what headers may have before they count with the body.
+	freeHeaderBytes = 4 << 10
 	// userStep is the least that a body of a user counts for, so that users have a bounded number of bodies under way, too.
 	userStep = 64 << 10
 )
@@ -92,7 +94,7 @@ func (b *Bodies) read(r *http.Request) (*budget.Account, error) {
 		return nil, envelope.Invalid("Content-Encoding", "send the body as it is: an encoding is not accepted")
 	}
 	limit, account := b.limit(r)
-	body, err := readAll(r.Body, r.ContentLength, limit, account)
+	body, err := readWithHeaders(r, limit, account)
 	if err != nil {
 		account.Close()
 		return nil, err
@@ -126,6 +128,14 @@ func (b *Bodies) unauthenticated(from Origin) *budget.Account {
 		}
 	}
 	return b.strangers.Account(from.Network, 0)
+}
+
+// readWithHeaders reads a body of at most limit bytes. The headers are held as long as it takes to arrive.
+func readWithHeaders(r *http.Request, limit int64, account *budget.Account) ([]byte, error) {
+	if err := account.Take(max(0, int64(headerBytes(r))-freeHeaderBytes)); err != nil {
+		return nil, noRoom(err)
+	}
+	return readAll(r.Body, r.ContentLength, limit, account)
 }
 
 // readAll reads a body of at most limit bytes. What the client says of its length is believed only where it is too much.

@@ -134,3 +134,20 @@ func TestBytesOfBodiesAreBounded(t *testing.T) {
 		t.Errorf("another user: %v", err)
 	}
 }
+
+// TestHeadersCountWithTheBody: they are held while the body arrives.
+func TestHeadersCountWithTheBody(t *testing.T) {
+	b, held := newTestBodies(), 0
+	for range 1000 {
+		r := as(t, "", http.MethodPost, strings.NewReader("{"))
+		r.RemoteAddr = "192.0.2.1"
+		r.Header.Set("X-Header", strings.Repeat("x", MaxHeaderBytes-200))
+		if _, err := b.read(r); err != nil {
+			break
+		}
+		held += MaxHeaderBytes
+	}
+	if held == 0 || held > maxBytesPerNetwork {
+		t.Errorf("the headers of one network hold %d bytes", held)
+	}
+}

@@ -16,20 +16,31 @@ const (
 	MaxHeaderBytes = 128 << 10
 )
 
+// valueBytes is what each value of a header counts for, beside its text: as much as in HTTP/2.
+const valueBytes = 32
+
 // oversized says what of a request is too large to be looked at, and the HTTP status for that. It is empty for most.
 func oversized(r *http.Request) (what string, status int) {
-	if len(r.URL.Path)+len(r.URL.RawPath)+len(r.URL.RawQuery) > MaxURLBytes {
+	if max(len(r.RequestURI), len(r.URL.Path)+len(r.URL.RawPath)+len(r.URL.RawQuery)) > MaxURLBytes {
 		return fmt.Sprintf("the URL is longer than %d bytes", MaxURLBytes), http.StatusRequestURITooLong
 	}
-	size := 0
-	for name, values := range r.Header {
-		for _, value := range values {
-			size += len(name) + len(value)
-		}
-	}
-	if size > MaxHeaderBytes {
+	if headerBytes(r) > MaxHeaderBytes {
 		what = fmt.Sprintf("the headers are larger than %d bytes", MaxHeaderBytes)
 		return what, http.StatusRequestHeaderFieldsTooLarge
 	}
 	return "", 0
+}
+
+// headerBytes returns what the headers of a request take, with the parts of it that net/http keeps elsewhere.
+func headerBytes(r *http.Request) int {
+	size := len(r.Method) + len(r.Host)
+	for _, header := range []http.Header{r.Header, r.Trailer} {
+		for name, values := range header {
+			size += len(name) + valueBytes
+			for _, value := range values {
+				size += len(value) + valueBytes
+			}
+		}
+	}
+	return size
 }

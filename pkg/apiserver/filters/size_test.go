@@ -6,6 +6,7 @@ package filters
 import (
 	"net/http"
 	"net/http/httptest"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -21,7 +22,8 @@ func TestOversizedRequests(t *testing.T) {
 		"a query":          {"/api/v1/x?q=" + strings.Repeat("a,", MaxURLBytes/2), "", "url", http.StatusRequestURITooLong},
 		"an escaped path":  {"/api/v1/" + strings.Repeat("%20", MaxURLBytes), "", "url", http.StatusRequestURITooLong},
 		"a header":         {"/api/v1/x", strings.Repeat(",", MaxHeaderBytes), "header", http.StatusRequestHeaderFieldsTooLarge},
-		"an allowed query": {"/api/v1/x?q=" + strings.Repeat("a", MaxURLBytes-100), strings.Repeat(",", MaxHeaderBytes-100), "", 0},
+		"an allowed query": {"/api/v1/x?q=" + strings.Repeat("a", MaxURLBytes-100), strings.Repeat(",", MaxHeaderBytes-300), "", 0},
+		"a host":           {"http://" + strings.Repeat("a", MaxHeaderBytes) + "/api/v1/x", "", "url", http.StatusRequestURITooLong},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := request(http.MethodGet, tc.target)
@@ -40,6 +42,29 @@ func TestOversizedRequests(t *testing.T) {
 			WithEnvelope(http.NotFoundHandler(), notShared, nil).ServeHTTP(recorder, elsewhere)
 			if want := max(tc.status, http.StatusNotFound); recorder.Code != want {
 				t.Errorf("elsewhere: HTTP status %d, want %d", recorder.Code, want)
+			}
+		})
+	}
+}
+
+// TestHeaders: what net/http keeps elsewhere counts, and so does each of many small values.
+func TestHeaders(t *testing.T) {
+	for name, change := range map[string]func(*http.Request){
+		"a host":      func(r *http.Request) { r.Host = strings.Repeat("a", MaxHeaderBytes) },
+		"a method":    func(r *http.Request) { r.Method = strings.Repeat("A", MaxHeaderBytes) },
+		"a trailer":   func(r *http.Request) { r.Trailer = http.Header{strings.Repeat("A", MaxHeaderBytes): nil} },
+		"many values": func(r *http.Request) { r.Header["A"] = make([]string, MaxHeaderBytes/valueBytes) },
+		"many headers": func(r *http.Request) {
+			for i := range MaxHeaderBytes / valueBytes {
+				r.Header[strconv.Itoa(i)] = nil
+			}
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := request(http.MethodPost, "/api/v1/x")
+			change(r)
+			if what, status := oversized(r); status != http.StatusRequestHeaderFieldsTooLarge {
+				t.Errorf("HTTP status %d: %s", status, what)
 			}
 		})
 	}

@@ -1,0 +1,117 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package limits
+
+import (
+	"bytes"
+	"crypto/tls"
+	"crypto/x509"
+	"fmt"
+	"io"
+	"net"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
+
+	"github.com/kubevision-io/kubevision/test/conformance/wire"
+)
+
+// frames is a connection on which frames of HTTP/2 are sent as a test chooses.
+type frames struct {
+	*http2.Framer
+
+	connection net.Conn
+	encoder    *hpack.Encoder
+	block      bytes.Buffer
+}
+
+// speak opens a connection from an address of loopback, nil where the server closes it.
+func speak(t *testing.T, to, from string) *frames {
+	t.Helper()
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(env.KubeVision.CAPEM()) {
+		t.Error("no certificate authority")
+		return nil
+	}
+	dialer := &tls.Dialer{
+		NetDialer: &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(from)}, Timeout: 10 * time.Second},
+		Config: &tls.Config{
+			RootCAs: roots, MinVersion: tls.VersionTLS12, ServerName: "localhost", NextProtos: []string{"h2"},
+		},
+	}
+	c, err := dialer.DialContext(t.Context(), "tcp", strings.TrimPrefix(to, "https://"))
+	if err != nil {
+		return nil
+	}
+	t.Cleanup(func() { _ = c.Close() })
+	_ = c.SetDeadline(time.Now().Add(time.Minute))
+	f := &frames{Framer: http2.NewFramer(c, c), connection: c}
+	f.encoder = hpack.NewEncoder(&f.block)
+	if _, err := io.WriteString(c, http2.ClientPreface); err != nil || f.WriteSettings() != nil || f.WriteSettingsAck() != nil {
+		return nil
+	}
+	return f
+}
+
+// request sends the headers of a request, and some more again and again.
+func (f *frames) request(stream uint32, method, path string, more hpack.HeaderField, times int) error {
+	f.block.Reset()
+	for _, field := range []hpack.HeaderField{
+		{Name: ":method", Value: method}, {Name: ":scheme", Value: "https"}, {Name: ":authority", Value: "localhost"},
+		{Name: ":path", Value: path}, {Name: "content-type", Value: "application/json"}, {Name: "content-length", Value: "1000"},
+	} {
+		if err := f.encoder.WriteField(field); err != nil {
+			return fmt.Errorf("encoding a header: %w", err)
+		}
+	}
+	for range times {
+		if err := f.encoder.WriteField(more); err != nil {
+			return fmt.Errorf("encoding a header: %w", err)
+		}
+	}
+	return f.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, BlockFragment: f.block.Bytes(), EndHeaders: true})
+}
+
+// TestHeadersOfSlowBodies are held until the bodies have arrived, which they never do. In HTTP/2 a header that was sent
+// before takes one byte.
+func TestHeadersOfSlowBodies(t *testing.T) {
+	const streams, connections = 90, 6
+	for name, tc := range map[string]struct {
+		field hpack.HeaderField
+		times int
+	}{
+		"many small headers": {hpack.HeaderField{Name: "a"}, 31_000},
+		"large headers":      {hpack.HeaderField{Name: "a", Value: strings.Repeat("x", 120<<10), Sensitive: true}, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := replica(t)
+			var all sync.WaitGroup
+			for from := range 4 {
+				for range connections {
+					all.Go(func() {
+						f := speak(t, r.Endpoint(), fmt.Sprintf("127.0.1.%d", from+1))
+						if f == nil {
+							return
+						}
+						go func() { _, _ = io.Copy(io.Discard, f.connection) }()
+						for i := range streams {
+							if f.request(uint32(2*i+1), "POST", wire.DirectPath+"/auth/login", tc.field, tc.times) != nil {
+								return // the server may close connections
+							}
+						}
+					})
+				}
+			}
+			all.Wait()
+			time.Sleep(time.Second) // the headers are read
+			survives(t, r, mostMiB)
+			ns := set().Namespace(t, "headers")
+			answered(t, get(r.Endpoint(), "/clusters/"+host+"/namespaces/"+ns+"/resources/configmaps", token(t, r, "dev", ns)))
+		})
+	}
+}
