@@ -58,3 +58,33 @@ func TestSelectorsAreBounded(t *testing.T) {
 		})
 	}
 }
+
+// TestTextOfSelectorsIsBounded: what is longer than a label is held in memory, and selects nothing.
+func TestTextOfSelectorsIsBounded(t *testing.T) {
+	guard(t)
+	as := delegate(t, everything(kubevisionv1alpha1.GroupName, kubevisionv1alpha1.ResourceRoleBindings), mayBind("kubevision:readonly"))
+	in := func(key string, values ...string) *metav1.LabelSelector {
+		e := metav1.LabelSelectorRequirement{Key: key, Operator: metav1.LabelSelectorOpIn, Values: values}
+		return &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{e}}
+	}
+	long := strings.Repeat("x", 64)
+	for name, s := range map[string]*metav1.LabelSelector{
+		"a label's key":   {MatchLabels: labelSet{strings.Repeat(long, 5): ""}},
+		"a label's value": {MatchLabels: labelSet{"a": long}},
+		"a key":           in(strings.Repeat(long, 5), "a"),
+		"a value":         in("a", "a", long),
+		"an operator": {MatchExpressions: []metav1.LabelSelectorRequirement{
+			{Key: "a", Operator: metav1.LabelSelectorOperator(long)},
+		}},
+	} {
+		inNamespaces := bindingObject("readonly", &kubevisionv1alpha1.NamespaceTargets{Selector: s}, toUser("nobody"))
+		inClusters := bindingObject("readonly", nil, toUser("nobody"))
+		inClusters.Spec.Clusters = kubevisionv1alpha1.ClusterTargets{Selector: s}
+		for _, b := range []*kubevisionv1alpha1.KubeVisionRoleBinding{inNamespaces, inClusters} {
+			err := as.Create(t.Context(), b, client.DryRunAll)
+			if err == nil || !strings.Contains(err.Error(), "a selector has at most 317 characters") {
+				t.Errorf("%s is not refused: %v", name, err)
+			}
+		}
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
@@ -39,6 +40,16 @@ func TestMetadataIsBounded(t *testing.T) {
 				})
 			}
 		}, false},
+		"an owner with a name of 16 KiB": {func(o *metav1.ObjectMeta) {
+			o.OwnerReferences = []metav1.OwnerReference{{APIVersion: "v1", Kind: "Node", Name: strings.Repeat("x", 16<<10), UID: "x"}}
+		}, false},
+		"16 owners": {func(o *metav1.ObjectMeta) {
+			for i := range 16 {
+				o.OwnerReferences = append(o.OwnerReferences, metav1.OwnerReference{
+					APIVersion: "v1", Kind: "Node", Name: strings.Repeat("x", 253), UID: types.UID(strconv.Itoa(i)),
+				})
+			}
+		}, true},
 	} {
 		user := &kubevisionv1alpha1.KubeVisionUser{ObjectMeta: metav1.ObjectMeta{Name: unique("large")}}
 		binding := bindingObject(kubevisionv1alpha1.RoleReadonly, nil, toUser("nobody"))
