@@ -29,6 +29,8 @@ func TestScanner(t *testing.T) {
 		"empty":       {`{},`, 1_000_000},
 		"named":       {`{"type":"ADDED","object":{"metadata":{"name":"a"}}}`, 1_000_000},
 		"in a string": {`{"a":"` + strings.Repeat(`{[,\"`, 1000) + `"}`, 100_000},
+		"long labels": {`{"labels":{"` + strings.Repeat("a", 63) + `":"` + strings.Repeat("a", 63) + `"}}`, 1_000_000},
+		"a long text": {`{"a":"` + strings.Repeat("a", 1<<20) + `"}`, 145},
 	} {
 		s := scanner{limit: 1 << 40}
 		open, _ := s.scan([]byte(`{"items":[`))

@@ -11,6 +11,8 @@ const (
 	costOfMember  = 48
 	// bytesOfCost is how many bytes of text cost one: field names and managed fields are not kept.
 	bytesOfCost = 2
+	// shortText is the length from which on each byte of a string costs one: names of fields are shorter.
+	shortText = 16
 
 	// keptDepth is that of the deepest value which is decoded: a verb of a rule of a role in a list. Below it are
 	// managed fields, which are text.
@@ -27,6 +29,8 @@ type scanner struct {
 	arrays           []bool // of each value that has begun, whether it is an array
 	quoted, escaped  bool
 	bytes, remaining int64
+	// length is that of the string that has begun.
+	length int64
 }
 
 // scan returns the cost of a piece of text. It is false where a value is too large or too deep.
@@ -37,17 +41,15 @@ func (s *scanner) scan(text []byte) (int64, bool) {
 		if s.bytes > s.limit {
 			return cost, false
 		}
-		s.remaining++
-		if s.remaining == bytesOfCost {
-			cost, s.remaining = cost+1, 0
-		}
+		s.remaining += s.weight()
+		cost, s.remaining = cost+s.remaining/bytesOfCost, s.remaining%bytesOfCost
 		switch {
 		case s.escaped:
 			s.escaped = false
 		case s.quoted:
 			s.escaped, s.quoted = b == '\\', b != '"'
 		case b == '"':
-			s.quoted = true
+			s.quoted, s.length = true, 0
 		case b == '{', b == '[':
 			s.arrays = append(s.arrays, b == '[')
 			switch depth := len(s.arrays); {
@@ -67,6 +69,18 @@ func (s *scanner) scan(text []byte) (int64, bool) {
 		}
 	}
 	return cost, true
+}
+
+// weight is how often the next byte of text counts. Below the deepest value that is decoded, text may be managed fields.
+func (s *scanner) weight() int64 {
+	if !s.quoted {
+		return 1
+	}
+	s.length++
+	if s.length <= shortText || len(s.arrays) > keptDepth {
+		return 1
+	}
+	return bytesOfCost
 }
 
 // each is the cost of what comes next in the value that has begun.

@@ -303,7 +303,7 @@ func (r *Registry) isProven(m *member, holder registration) bool {
 // identity from now on.
 func (r *Registry) Release(uid types.UID, name string) {
 	r.mu.Lock()
-	r.identities.ended.Insert(uid)
+	r.remember(r.identities.ended, uid)
 	r.identities.examined.Delete(uid)
 	for id, holder := range r.identities.holders {
 		if holder.uid == uid {

@@ -53,6 +53,8 @@ type Registry struct {
 	policy dial.Policy
 	// hostRegistration finds the registration of the host that is in force.
 	hostRegistration func() types.UID
+	// registrations are those that the cache knows.
+	registrations client.Reader
 	// named reads the names to impersonate, for all members.
 	named *impersonation.Source
 	// kept bounds what objects may take that are read of members.
@@ -73,7 +75,7 @@ func NewRegistry(
 ) *Registry {
 	return &Registry{
 		host: host, scheme: scheme, hostRegistration: hostRegistration(reader), named: named, policy: policy,
-		kept:    kept,
+		registrations: reader, kept: kept,
 		members: map[string]*member{}, retired: sets.New[types.UID](), identities: newIdentities(),
 		penalties: map[clusters.Revision]time.Time{},
 	}
@@ -104,10 +106,35 @@ func (r *Registry) member(c *kubevisionv1alpha1.KubeVisionCluster) (*member, err
 func (r *Registry) Retire(c *kubevisionv1alpha1.KubeVisionCluster) {
 	r.mu.Lock()
 	known := r.retired.Has(c.UID)
-	r.retired.Insert(c.UID) // for good: no registration has that UID again
+	r.remember(r.retired, c.UID)
 	r.mu.Unlock()
 	if !known {
 		r.Close(c.Name)
+	}
+}
+
+// maxEnded is how many registrations are remembered that have ended, until those are forgotten that the cache knows no
+// more. No registration has the UID of an earlier one.
+const maxEnded = 1024
+
+// remember adds a registration that has ended. The caller holds the lock.
+func (r *Registry) remember(ended sets.Set[types.UID], uid types.UID) {
+	ended.Insert(uid)
+	if len(ended) <= maxEnded {
+		return
+	}
+	var all kubevisionv1alpha1.KubeVisionClusterList
+	if err := r.registrations.List(context.Background(), &all, client.UnsafeDisableDeepCopy); err != nil {
+		return // a cache fails only when it is stopped
+	}
+	known := sets.New(uid)
+	for i := range all.Items {
+		known.Insert(all.Items[i].UID)
+	}
+	for old := range ended {
+		if !known.Has(old) {
+			ended.Delete(old)
+		}
 	}
 }
 

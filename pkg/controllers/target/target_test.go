@@ -5,6 +5,7 @@ package target
 
 import (
 	"errors"
+	"fmt"
 	"slices"
 	"testing"
 	"time"
@@ -12,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
@@ -222,4 +224,22 @@ func TestRetired(t *testing.T) {
 	r.connectAt("b", "1", twin)
 	r.proven("b", "a")
 	r.wants(t, "the other registration", map[string]*Cluster{"b": twin})
+}
+
+// TestEndedRegistrations: those that the cache still knows are remembered, and of the others no more than some.
+func TestEndedRegistrations(t *testing.T) {
+	known := registered("known", 1)
+	r := newTestRegistry(t, &Cluster{ID: "host"}, known)
+	r.Retire(known)
+	r.Release(known.UID, known.Name)
+	for i := range 3 * maxEnded {
+		c := registered(fmt.Sprintf("c-%d", i), 1)
+		r.Retire(c)
+		r.Release(c.UID, c.Name)
+	}
+	for what, ended := range map[string]sets.Set[types.UID]{"retired": r.retired, "released": r.identities.ended} {
+		if len(ended) > maxEnded+1 || !ended.Has(known.UID) || !ended.Has(types.UID(fmt.Sprintf("c-%d", 3*maxEnded-1))) {
+			t.Errorf("%d are %s, the known one among them: %t", len(ended), what, ended.Has(known.UID))
+		}
+	}
 }

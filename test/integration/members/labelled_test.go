@@ -99,7 +99,7 @@ func TestLimitExceeded(t *testing.T) {
 	ready(t, c)
 	p := login(t, "exceeded")
 	set().Bind(t, "exceeded", fixture.Grant{Role: kubevisionv1alpha1.RoleReadonly, Subjects: fixture.KubeVisionUsers(p.User), Cluster: c.Name})
-	const path, count = "/namespaces/default/resources/configmaps", 240
+	const path, count = "/namespaces/default/resources/configmaps", 140
 	p.becomes(t, fixture.Patience, c.Name, path, wire.OK)
 	n := member.set().Namespace(t, "filled")
 	member.fill(t, n, "nothing", count)
