@@ -5,8 +5,10 @@ package clusters
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 
 	authorizationv1 "k8s.io/api/authorization/v1"
@@ -31,13 +33,18 @@ type Caller struct {
 	resources *resources
 }
 
-// newCaller sets the identity in a round tripper, behind everything that a request could bring along, and asks for a fresh code in front of it.
-func newCaller(c *Connection, name string, groups []string) (*Caller, error) {
+// newCaller returns a Caller for a user whom the cluster sees under a name, which many users may share. It sets the
+// identity in a round tripper, behind everything that a request could bring along, and asks for a fresh code in front
+// of it.
+func newCaller(c *Connection, user, name string, groups []string) (*Caller, error) {
 	if name == "" {
 		return nil, errors.New("there is no client without a user")
 	}
 	asUser := transport.NewImpersonatingRoundTripper(transport.ImpersonationConfig{UserName: name, Groups: groups},
-		&paced{next: &charged{next: c.transport, each: budget.Buffered}, turns: c.turns, large: c.large, whole: c.whole, user: name})
+		&paced{
+			next: &charged{next: c.transport, each: budget.Buffered}, turns: c.turns, large: c.large, whole: c.whole,
+			calls: c.calls, user: user,
+		})
 	httpClient := &http.Client{Transport: &sensitive{next: asUser}, Timeout: callTimeout, CheckRedirect: refuseRedirect}
 	restClient, err := rest.UnversionedRESTClientForConfigAndClient(c.config, httpClient)
 	if err != nil {
@@ -84,16 +91,43 @@ func (c *Caller) RefreshResources(ctx context.Context) error {
 	return c.resources.refresh(ctx)
 }
 
+// maxReviewBytes is the largest answer to an access review: reasons have a few hundred bytes.
+const maxReviewBytes = 64 << 10
+
 // Allowed asks the cluster whether the user may do that. An error is a denial.
 func (c *Caller) Allowed(ctx context.Context, attributes authorizationv1.ResourceAttributes) (bool, error) {
 	question := &authorizationv1.SelfSubjectAccessReview{}
 	question.APIVersion, question.Kind = authorizationv1.SchemeGroupVersion.String(), "SelfSubjectAccessReview"
 	question.Spec.ResourceAttributes = &attributes
-	reviewed := &authorizationv1.SelfSubjectAccessReview{}
-	err := c.rest.Post().AbsPath("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews").Body(question).
-		MaxRetries(maxRetries).Do(ctx).Into(reviewed)
+	status, err := c.review(ctx, question)
 	if err != nil {
 		return false, fmt.Errorf("reviewing access to %s: %w", attributes.Resource, answer.Error(ctx, err))
 	}
-	return review.Allows(reviewed.Status)
+	return review.Allows(status)
+}
+
+// review reads nothing of the answer but the status.
+func (c *Caller) review(
+	ctx context.Context, question *authorizationv1.SelfSubjectAccessReview,
+) (authorizationv1.SubjectAccessReviewStatus, error) {
+	var reviewed struct {
+		Status authorizationv1.SubjectAccessReviewStatus `json:"status"`
+	}
+	stream, err := c.rest.Post().AbsPath("/apis/authorization.k8s.io/v1/selfsubjectaccessreviews").Body(question).
+		SetHeader("Accept", mediaTypeJSON).MaxRetries(maxRetries).Stream(ctx)
+	if err != nil {
+		return reviewed.Status, err //nolint:wrapcheck // as it is
+	}
+	defer func() { _ = stream.Close() }()
+	body, err := io.ReadAll(io.LimitReader(stream, maxReviewBytes+1))
+	switch {
+	case err != nil:
+		return reviewed.Status, err //nolint:wrapcheck // as it is
+	case len(body) > maxReviewBytes:
+		return reviewed.Status, ErrTooLarge
+	}
+	if err := json.Unmarshal(body, &reviewed); err != nil {
+		return reviewed.Status, answer.NewFailure("the answer to an access review cannot be read", err)
+	}
+	return reviewed.Status, nil
 }

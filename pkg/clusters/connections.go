@@ -84,7 +84,8 @@ func NewConnections(ctx context.Context, o Options) (*Connections, error) {
 		return nil, fmt.Errorf("connecting to the host: %w", err)
 	}
 	m := &members{
-		secrets: o.Secrets, live: o.Live, policy: o.Policy, bound: o.Bound, memory: o.Memory, turns: host.turns, open: map[string]*openMember{},
+		secrets: o.Secrets, live: o.Live, policy: o.Policy, bound: o.Bound, memory: o.Memory, turns: host.turns,
+		discovered: newDiscoveries(maxAllDiscovered), open: map[string]*openMember{},
 	}
 	if err := m.watch(ctx, o.Cache, o.Secrets); err != nil {
 		return nil, err
@@ -155,8 +156,8 @@ type Connection struct {
 	robot  discovery.DiscoveryInterfaceWithContext
 	// member is true unless the cluster is the host.
 	member bool
-	// turns are those of all clusters, large and whole are for this one.
-	turns, large, whole *gates
+	// turns are those of all clusters, large, whole and calls are for this one.
+	turns, large, whole, calls *gates
 }
 
 // connect makes a connection to the host.
@@ -206,7 +207,9 @@ func newConnection(
 ) (*Connection, error) {
 	anonymous = rest.CopyConfig(anonymous)
 	anonymous.NegotiatedSerializer = scheme.Codecs.WithoutConversion()
-	small := &bounded{next: &charged{next: authenticated, each: decodedDiscovery}, timeout: callTimeout, bytes: maxDiscoveryBytes}
+	small := &bounded{
+		next: &weighed{next: &charged{next: authenticated, each: decodedDiscovery}}, timeout: callTimeout, bytes: maxDiscoveryBytes,
+	}
 	robot := &http.Client{Transport: small, Timeout: callTimeout, CheckRedirect: refuseRedirect}
 	discoveryClient, err := discovery.NewDiscoveryClientForConfigAndClient(anonymous, robot)
 	if err != nil {
@@ -216,6 +219,7 @@ func newConnection(
 	return &Connection{
 		config: anonymous, transport: authenticated, resources: newResources(discoveryClient, account), bound: bound, tokens: tokens,
 		robot: discoveryClient, turns: newTurns(), large: newLarge(), whole: newWhole(),
+		calls: newGates(maxCalls),
 	}, nil
 }
 
@@ -245,5 +249,5 @@ func (c *Connection) As(ctx context.Context, u user.Info) (*Caller, error) {
 			groups[i] = identity.OnMember(groups[i])
 		}
 	}
-	return newCaller(c, name, groups)
+	return newCaller(c, u.GetName(), name, groups)
 }

@@ -52,9 +52,12 @@ type resources struct {
 	client discovery.DiscoveryInterfaceWithContext
 	// account is what a look at the cluster may hold.
 	account func() *budget.Account
-	flight  singleflight.Group
+	// kept bounds what is kept of all members; nil for the host.
+	kept   *discoveries
+	flight singleflight.Group
 
 	mu      sync.RWMutex
+	closed  bool
 	fetched time.Time
 	// ordered is in the cluster's order of preference: the core group first, and each group's preferred version first. byPlural is in the same.
 	ordered  []Resource
@@ -63,6 +66,30 @@ type resources struct {
 
 func newResources(client discovery.DiscoveryInterfaceWithContext, account func() *budget.Account) *resources {
 	return &resources{client: client, account: account}
+}
+
+// close forgets what the cluster serves, for good.
+func (r *resources) close() {
+	r.mu.Lock()
+	r.closed = true
+	r.mu.Unlock()
+	r.forget()
+	r.kept.leave(r)
+}
+
+// forget forgets what the cluster serves until somebody asks.
+func (r *resources) forget() { r.set(nil, nil, time.Time{}) }
+
+func (r *resources) set(ordered []Resource, byPlural map[string][]Resource, fetched time.Time) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.ordered, r.byPlural, r.fetched = ordered, byPlural, fetched
+}
+
+func (r *resources) isClosed() bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.closed
 }
 
 // find resolves plural, plural.group or plural.version.group. It is false where the cluster serves nothing of that name, which is believed for a time.
@@ -133,14 +160,20 @@ func (r *resources) refresh(ctx context.Context) error {
 		if len(ordered) > maxKinds {
 			return nil, fmt.Errorf("discovering the cluster's resources: there are more than %d", maxKinds)
 		}
+		size := sizeOf(ordered)
+		if r.kept != nil && size > maxDiscovered {
+			return nil, fmt.Errorf("discovering the cluster's resources: %w", ErrTooLarge)
+		}
 		byPlural := map[string][]Resource{}
 		for _, found := range ordered {
 			plural := found.GroupVersionResource.Resource
 			byPlural[plural] = append(byPlural[plural], found)
 		}
-		r.mu.Lock()
-		defer r.mu.Unlock()
-		r.ordered, r.byPlural, r.fetched = ordered, byPlural, time.Now()
+		r.set(ordered, byPlural, time.Now())
+		r.kept.keep(r, size)
+		if r.isClosed() { // meanwhile
+			r.kept.leave(r)
+		}
 		return nil, nil
 	})
 	select {

@@ -90,6 +90,8 @@ type members struct {
 	bound   *Bound
 	memory  *budget.Budget
 	turns   *gates
+	// discovered bounds what is kept of what members serve.
+	discovered *discoveries
 
 	flight singleflight.Group
 	mu     sync.Mutex
@@ -105,6 +107,14 @@ type openMember struct {
 	connection *Connection
 	// outdated is when it was first known that there is another kubeconfig, and tried when that one was tried last.
 	outdated, tried time.Time
+}
+
+// close ends the connection, and whatever is under way there.
+func (o *openMember) close() {
+	o.member.Close()
+	if o.connection != nil {
+		o.connection.resources.close()
+	}
 }
 
 // get is the connection to the cluster. It waits for the host where there is no connection yet, and never for the
@@ -201,7 +211,7 @@ func (m *members) connect(ctx context.Context, c *kubevisionv1alpha1.KubeVisionC
 	if err != nil {
 		return nil, err
 	}
-	connection.member, connection.turns = true, m.turns
+	connection.member, connection.turns, connection.resources.kept = true, m.turns, m.discovered
 	revision := RevisionOf(c, secret)
 	return &openMember{
 		revision: revision, digest: sha256.Sum256(secret.Data[revision.Key]), member: member, connection: connection,
@@ -212,7 +222,7 @@ func (m *members) connect(ctx context.Context, c *kubevisionv1alpha1.KubeVisionC
 func (m *members) close(name string) {
 	for _, o := range append(m.retired[name], m.open[name]) {
 		if o != nil {
-			o.member.Close()
+			o.close()
 		}
 	}
 	delete(m.retired, name)

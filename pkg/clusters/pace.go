@@ -25,11 +25,17 @@ const (
 	maxLargeWait = 10 * time.Second
 	// wholePerLarge is how many whole lists are asked for at once for each large response that may be read.
 	wholePerLarge = 2
+	// maxCalls is how many calls to one cluster are under way at once for one user: a quarter of those that a member
+	// takes, so that one user, whose requests make several calls each, does not take the places of others.
+	maxCalls = maxAtOnce / 4
 	// minLarge is how many large responses of a cluster to one user are read at once where there are few processors.
 	minLarge = 2
 )
 
-var errLarge = fmt.Errorf("%w: the user has too many large lists under way", budget.ErrExceeded)
+var (
+	errCalls = fmt.Errorf("%w: the user has too many calls to the cluster under way", budget.ErrExceeded)
+	errLarge = fmt.Errorf("%w: the user has too many large lists under way", budget.ErrExceeded)
+)
 
 // gates bound what is done at once for each user.
 type gates struct {
@@ -98,27 +104,47 @@ func (g *gate) enter(ctx context.Context, wait time.Duration) bool {
 	return false
 }
 
+// take waits for a place of a user, and returns the error where there is none in time. The place is left once. Nil gates
+// bound nothing.
+func (g *gates) take(ctx context.Context, user string, full error) (leave func(), err error) {
+	if g == nil {
+		return func() {}, nil
+	}
+	u := g.join(user)
+	if !u.enter(ctx, maxLargeWait) {
+		g.leave(user)
+		return nil, full
+	}
+	return sync.OnceFunc(func() {
+		<-u.places
+		g.leave(user)
+	}), nil
+}
+
 // paced reads the responses of one cluster to one user.
 type paced struct {
 	next http.RoundTripper
-	// turns are for all clusters, large and whole for this one: a cluster that sends slowly holds up no other.
-	turns, large, whole *gates
-	user                string
+	// turns are for all clusters, the others for this one: a cluster that sends slowly holds up no other.
+	turns, large, whole, calls *gates
+	user                       string
 }
 
-// RoundTrip sends the request. Of whole lists only some are sent at once.
+// RoundTrip sends the request. Of the user's calls, and of whole lists, only some are sent at once.
 func (p *paced) RoundTrip(r *http.Request) (*http.Response, error) {
 	body := &pacedBody{context: r.Context(), paced: p}
+	var err error
 	if isWhole(r) {
-		body.whole = p.whole.join(p.user)
-		if !body.whole.enter(r.Context(), maxLargeWait) {
-			p.whole.leave(p.user)
-			return nil, errLarge
+		if body.leaveWhole, err = p.whole.take(r.Context(), p.user, errLarge); err != nil {
+			return nil, err
 		}
+	}
+	if body.leaveCalls, err = p.calls.take(r.Context(), p.user, errCalls); err != nil {
+		body.leave()
+		return nil, err
 	}
 	response, err := p.next.RoundTrip(r)
 	if err != nil {
-		body.leaveWhole()
+		body.leave()
 		return nil, err
 	}
 	body.ReadCloser = response.Body
@@ -143,8 +169,8 @@ type pacedBody struct {
 	// turn and large are nil before much was read.
 	turn, large *gate
 	inTurn      bool
-	// whole is nil unless the response is to a request for a whole list.
-	whole *gate
+	// leaveWhole is nil unless the response is to a request for a whole list.
+	leaveWhole, leaveCalls func()
 }
 
 // Read reads, and waits once much was read.
@@ -188,14 +214,15 @@ func (b *pacedBody) Close() error {
 		b.paced.turns.leave(b.paced.user)
 		b.large, b.turn = nil, nil
 	}
-	b.leaveWhole()
+	b.leave()
 	return b.ReadCloser.Close() //nolint:wrapcheck // as it is
 }
 
-func (b *pacedBody) leaveWhole() {
-	if b.whole != nil {
-		<-b.whole.places
-		b.paced.whole.leave(b.paced.user)
-		b.whole = nil
+// leave gives up the places that the request had before it was sent.
+func (b *pacedBody) leave() {
+	for _, leave := range []func(){b.leaveWhole, b.leaveCalls} {
+		if leave != nil {
+			leave()
+		}
 	}
 }

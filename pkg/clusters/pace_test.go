@@ -14,7 +14,15 @@ import (
 	"testing/synctest"
 	"time"
 
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/apiserver/pkg/authentication/user"
+	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+
+	"github.com/kubevision-io/kubevision/pkg/bindings"
 	"github.com/kubevision-io/kubevision/pkg/budget"
+	"github.com/kubevision-io/kubevision/pkg/identity"
 )
 
 // opened returns a large response to a user, of which so much was read that the next Read waits for a turn.
@@ -148,4 +156,89 @@ func TestLargeResponses(t *testing.T) {
 		}
 		endAll(t, turns, large, second, third, other)
 	})
+}
+
+// TestCallsOfOneUser: few of one user are under way at once to one cluster, until their responses are closed; other users
+// have places of their own.
+func TestCallsOfOneUser(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		calls := newGates(2)
+		send := func(user string) (io.ReadCloser, time.Duration, error) {
+			begun := time.Now()
+			transport := &paced{calls: calls, user: user, next: answering(func(*http.Request) (*http.Response, error) {
+				return &http.Response{Body: io.NopCloser(strings.NewReader("x"))}, nil
+			})}
+			response, err := transport.RoundTrip(httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/pods/x", http.NoBody))
+			if err != nil {
+				return nil, time.Since(begun), err
+			}
+			return response.Body, time.Since(begun), nil
+		}
+		first, _, err := send("greedy")
+		second, _, err2 := send("greedy")
+		if err := errors.Join(err, err2); err != nil {
+			t.Fatal(err)
+		}
+		other, waited, err := send("modest")
+		if err != nil || waited != 0 {
+			t.Errorf("another user waits for %s: %v", waited, err)
+		}
+		if _, waited, err := send("greedy"); !errors.Is(err, budget.ErrExceeded) || waited != maxLargeWait {
+			t.Errorf("the third one ends after %s: %v", waited, err)
+		}
+		time.AfterFunc(time.Second, func() { _ = first.Close() })
+		third, waited, err := send("greedy")
+		if err != nil || waited != time.Second {
+			t.Errorf("the third one waits for %s: %v", waited, err)
+		}
+		if err := errors.Join(first.Close(), second.Close(), third.Close(), other.Close()); err != nil || len(calls.users) != 0 {
+			t.Errorf("left behind: %v (%v)", calls.users, err)
+		}
+	})
+}
+
+// TestMembersOfOneGroup: users whom bindings name by a group alone have one name on a cluster, and places of their own.
+// Each of the gates is in the way of a Caller.
+func TestMembersOfOneGroup(t *testing.T) {
+	config := &rest.Config{Host: "https://cluster"}
+	config.NegotiatedSerializer = scheme.Codecs.WithoutConversion()
+	for name, gates := range map[string]Connection{
+		"calls":           {calls: newGates(1), whole: newGates(9), large: newGates(9), turns: newGates(9)},
+		"whole lists":     {calls: newGates(9), whole: newGates(1), large: newGates(9), turns: newGates(9)},
+		"large responses": {calls: newGates(9), whole: newGates(9), large: newGates(1), turns: newGates(9)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c := &gates
+			c.config, c.bound = config, &Bound{current: bindings.Impersonation{Groups: sets.New("web")}}
+			c.transport = answering(func(r *http.Request) (*http.Response, error) {
+				if got := r.Header.Get("Impersonate-User"); got != identity.GroupMember {
+					t.Errorf("the cluster sees %q", got)
+				}
+				body := io.NopCloser(strings.NewReader(strings.Repeat("x", 2*unpacedBytes)))
+				return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: body, Request: r}, nil
+			})
+			read := func(name string) error {
+				caller, err := c.As(t.Context(), &user.DefaultInfo{Name: name, Groups: []string{"web"}})
+				if err != nil {
+					return err
+				}
+				ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
+				t.Cleanup(cancel)
+				pods := Resource{GroupVersionResource: schema.GroupVersionResource{Version: "v1", Resource: "pods"}}
+				stream, err := caller.Stream(ctx, Call{Resource: pods})
+				if err != nil {
+					return err
+				}
+				t.Cleanup(func() { _ = stream.Close() })
+				_, err = io.ReadFull(stream, make([]byte, unpacedBytes+1))
+				return err
+			}
+			if err := errors.Join(read("greedy"), read("modest")); err != nil {
+				t.Error(err)
+			}
+			if err := read("greedy"); !errors.Is(err, budget.ErrExceeded) {
+				t.Errorf("a second one of one user: %v", err)
+			}
+		})
+	}
 }

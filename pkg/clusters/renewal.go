@@ -43,7 +43,7 @@ func (m *members) renew(
 	if err != nil {
 		logger.Info("The cluster does not answer by the new kubeconfig yet", "reason", err.Error())
 		if o != nil {
-			o.member.Close()
+			o.close()
 		}
 		return
 	}
@@ -51,9 +51,9 @@ func (m *members) renew(
 	defer m.mu.Unlock()
 	switch {
 	case m.open[c.Name] != old: // which was closed meanwhile
-		o.member.Close()
+		o.close()
 	case o.digest == old.digest: // other labels, for one
-		o.member.Close()
+		o.close()
 		old.revision, old.outdated = o.revision, time.Time{}
 	default:
 		m.open[c.Name] = o
@@ -82,13 +82,13 @@ func (m *members) retire(name string, o *openMember) {
 	}
 	m.retired[name] = append(m.retired[name], o)
 	if all := m.retired[name]; len(all) > maxRetired {
-		all[0].member.Close()
+		all[0].close()
 		m.retired[name] = slices.Clone(all[1:])
 	}
 	time.AfterFunc(retireAfter, func() {
 		m.mu.Lock()
 		defer m.mu.Unlock()
-		o.member.Close()
+		o.close()
 		m.drop(name, func(other *openMember) bool { return other == o })
 	})
 }
@@ -100,7 +100,7 @@ func (m *members) forgetRetired(gone func(name string, r Revision) bool) {
 			if !gone(name, o.revision) {
 				return false
 			}
-			o.member.Close()
+			o.close()
 			return true
 		})
 	}

@@ -42,7 +42,7 @@ func callerOf(t *testing.T, next http.RoundTripper) *Caller {
 	t.Helper()
 	config := &rest.Config{Host: "https://cluster.example", QPS: -1}
 	config.NegotiatedSerializer = scheme.Codecs.WithoutConversion()
-	caller, err := newCaller(&Connection{config: config, transport: next}, "alice", nil)
+	caller, err := newCaller(&Connection{config: config, transport: next}, "alice", "alice", nil)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -8,7 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"unsafe"
+	"reflect"
 
 	"github.com/kubevision-io/kubevision/pkg/budget"
 )
@@ -17,24 +17,23 @@ const (
 	// ElementBytes is how many bytes of memory an element of one of Kubernetes' own types may take: a Pod or a
 	// Container without any field set.
 	ElementBytes = 1 << 10
+	// smallElementBytes is the same for types with few fields, and for values without a type.
+	smallElementBytes = 128
 	// smallItem is the size up to which an object is read without being charged: it is there for microseconds.
 	smallItem = 4 << 10
 	// growth is how many times the memory of its elements a list takes while it grows.
 	growth = 3
 )
 
-// Items reads of the objects of a list what a small type has fields for. The account holds the list.
+// Items reads of the objects of a list what a small type has fields for. The account holds the list, with the lists and
+// maps in its objects.
 func Items[T any](body []byte, account *budget.Account) ([]T, error) {
 	var out []T
-	err := eachItem(body, func(decoder *json.Decoder) error {
-		if err := account.Take(sizeOf[T]()); err != nil {
-			return fmt.Errorf("reading a list: %w", err)
+	err := each(body, account, smallElementBytes, func(item *T) error {
+		if err := Kept(account, item); err != nil {
+			return err
 		}
-		var item T
-		if err := decoder.Decode(&item); err != nil {
-			return unreadable(err)
-		}
-		out = append(out, item)
+		out = append(out, *item)
 		return nil
 	})
 	return out, err
@@ -43,34 +42,34 @@ func Items[T any](body []byte, account *budget.Account) ([]T, error) {
 // Each reads the objects of a list one by one into a type of any size. The account holds the one that is read: two
 // bytes of it may be a large element.
 func Each[T any](body []byte, account *budget.Account, visit func(*T) error) error {
+	return each(body, account, ElementBytes, visit)
+}
+
+func each[T any](body []byte, account *budget.Account, elementBytes int64, visit func(*T) error) error {
 	return eachItem(body, func(decoder *json.Decoder) error {
 		var raw json.RawMessage
 		if err := decoder.Decode(&raw); err != nil {
 			return unreadable(err)
 		}
 		if len(raw) > smallItem {
-			size := elements(raw) * ElementBytes
+			size := elements(raw) * elementBytes
 			if err := account.Take(size); err != nil {
 				return fmt.Errorf("reading an object of a list: %w", err)
 			}
 			defer account.Give(size)
 		}
 		var item T
-		if err := Read(raw, &item); err != nil {
+		if err := read(raw, &item); err != nil {
 			return err
 		}
 		return visit(&item)
 	})
 }
 
-// sizeOf returns what an object of a list takes in a slice that grows.
-func sizeOf[T any]() int64 {
-	return growth * int64(unsafe.Sizeof(*new(T))) //nolint:gosec // a size of a type is small
-}
-
 // Kept takes from the account what an object takes that is kept of a list.
-func Kept[T any](account *budget.Account) error {
-	if err := account.Take(sizeOf[T]()); err != nil {
+func Kept[T any](account *budget.Account, item *T) error {
+	value := reflect.ValueOf(item).Elem()
+	if err := account.Take(growth*int64(value.Type().Size()) + below(value)); err != nil { //nolint:gosec // a size of a type is small
 		return fmt.Errorf("keeping an object of a list: %w", err)
 	}
 	return nil

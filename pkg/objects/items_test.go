@@ -5,6 +5,7 @@ package objects
 
 import (
 	"errors"
+	"fmt"
 	"strconv"
 	"strings"
 	"testing"
@@ -106,8 +107,26 @@ func TestElementsAreCharged(t *testing.T) {
 	if _, err := Items[struct{ Spec [64]int64 }]([]byte(flat), accountOf(16<<20)); !errors.Is(err, budget.ErrExceeded) {
 		t.Errorf("many objects that are kept: %v", err)
 	}
+	labels := func(bytes int) string {
+		var b strings.Builder
+		for b.Len() < bytes {
+			fmt.Fprintf(&b, `"%x":"",`, b.Len())
+		}
+		return `{"labels":{` + b.String() + `"last":""}}`
+	}
+	for name, items := range map[string]string{
+		"one with many labels":  labels(bytes),
+		"many with some labels": labels(2<<10) + strings.Repeat(","+labels(2<<10), bytes/(2<<10)),
+	} {
+		_, err := Items[struct {
+			Labels map[string]string `json:"labels"`
+		}]([]byte(`{"items":[`+items+`]}`), accountOf(3*bytes))
+		if !errors.Is(err, budget.ErrExceeded) {
+			t.Errorf("%s: %v", name, err)
+		}
+	}
 	account := accountOf(16 << 20)
-	if err := Each([]byte(flat), account, func(*corev1.Pod) error { return Kept[corev1.Pod](account) }); !errors.Is(err, budget.ErrExceeded) {
+	if err := Each([]byte(flat), account, func(p *corev1.Pod) error { return Kept(account, p) }); !errors.Is(err, budget.ErrExceeded) {
 		t.Errorf("many Pods that are kept: %v", err)
 	}
 	containers := []byte(strings.Repeat("\x12\x00", bytes/2)) // field 2 of the spec, which is field 2 of the Pod

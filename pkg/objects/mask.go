@@ -29,14 +29,27 @@ func IsSecret(r clusters.Resource) bool {
 }
 
 // values are those of a Secret that masks stand for, by field and key.
-type values map[string]map[string]any
+type values map[string]map[string]hidden
+
+// hidden is a value of a Secret: a string, or the text of what is none, which is not decoded.
+type hidden string
+
+// UnmarshalJSON implements json.Unmarshaler.
+func (h *hidden) UnmarshalJSON(raw []byte) error {
+	var text string
+	if json.Unmarshal(raw, &text) != nil {
+		text = string(raw)
+	}
+	*h = hidden(text)
+	return nil
+}
 
 // valuesOf reads the values of a Secret. Its errors hold none of them.
 func valuesOf(body []byte) (values, error) {
 	var secret struct {
-		Data     map[string]any `json:"data"`
+		Data     map[string]hidden `json:"data"`
 		Metadata struct {
-			Annotations map[string]any `json:"annotations"`
+			Annotations map[string]hidden `json:"annotations"`
 		} `json:"metadata"`
 	}
 	if err := json.Unmarshal(body, &secret); err != nil {
@@ -52,22 +65,22 @@ const (
 )
 
 // differ returns whether there is a value beside, and it is another one.
-func (v values) differ(field, key string, value any) bool {
+func (v values) differ(field, key string, value hidden) bool {
 	other, ok := v[field][key]
-	return ok && fmt.Sprint(other) != fmt.Sprint(value)
+	return ok && other != value
 }
 
 // mask hides the values of a Secret, and leaves its keys. kubectl apply keeps a copy of what it was given in an
 // annotation. A value that differs from the one beside has another mask.
 func mask(o, metadata Object, beside values) error {
-	for field, masks := range map[string][2]string{
+	for field, masks := range map[string][2]hidden{
 		fieldData: {MaskedBase64, DiffersBase64}, fieldStringData: {Masked, Differs},
 	} {
 		raw, ok := o[field]
 		if !ok {
 			continue
 		}
-		var shown map[string]any
+		var shown map[string]hidden
 		if err := json.Unmarshal(raw, &shown); err != nil {
 			return unreadable(fmt.Errorf("the %s of a secret is not an object", field))
 		}
@@ -97,7 +110,7 @@ func maskAnnotation(metadata Object, beside values) error {
 	}
 	if applied, ok := annotations[corev1.LastAppliedConfigAnnotation]; ok {
 		annotations[corev1.LastAppliedConfigAnnotation] = Masked
-		if beside.differ(fieldAnnotations, corev1.LastAppliedConfigAnnotation, applied) {
+		if beside.differ(fieldAnnotations, corev1.LastAppliedConfigAnnotation, hidden(applied)) {
 			annotations[corev1.LastAppliedConfigAnnotation] = Differs
 		}
 	}

@@ -10,8 +10,6 @@ import (
 	"errors"
 	"fmt"
 
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
 	"github.com/kubevision-io/kubevision/pkg/budget"
@@ -108,11 +106,18 @@ func (o Object) present(r clusters.Resource, masking bool, beside values) error 
 	return err
 }
 
+// Metadata is what is looked at of the metadata of an object.
+type Metadata struct {
+	Name      string            `json:"name"`
+	Namespace string            `json:"namespace"`
+	Labels    map[string]string `json:"labels"`
+}
+
 // Metadata is the metadata of the object.
-func (o Object) Metadata() (metav1.ObjectMeta, error) {
-	var metadata metav1.ObjectMeta
+func (o Object) Metadata() (Metadata, error) {
+	var metadata Metadata
 	if err := json.Unmarshal(o["metadata"], &metadata); err != nil {
-		return metav1.ObjectMeta{}, unreadable(errors.New("the metadata of an object cannot be read"))
+		return Metadata{}, unreadable(errors.New("the metadata of an object cannot be read"))
 	}
 	return metadata, nil
 }

@@ -5,7 +5,6 @@ package access
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -13,7 +12,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/klog/v2"
 
@@ -21,7 +19,9 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/authorization"
 	"github.com/kubevision-io/kubevision/pkg/bindings"
+	"github.com/kubevision-io/kubevision/pkg/budget"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
+	"github.com/kubevision-io/kubevision/pkg/objects"
 )
 
 // clusterTimeout is how long a cluster has to say what the caller may read there.
@@ -77,13 +77,17 @@ func list(ctx context.Context, caller *clusters.Caller) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	var found metav1.PartialObjectMetadataList
-	if err := json.Unmarshal(raw, &found); err != nil {
+	found, err := objects.Items[struct {
+		Metadata struct {
+			Name string `json:"name"`
+		} `json:"metadata"`
+	}](raw, budget.From(ctx))
+	if err != nil {
 		return nil, fmt.Errorf("reading the list of namespaces: %w", err)
 	}
-	names := make([]string, 0, len(found.Items))
-	for i := range found.Items {
-		names = append(names, found.Items[i].Name)
+	names := make([]string, 0, len(found))
+	for i := range found {
+		names = append(names, found[i].Metadata.Name)
 	}
 	slices.Sort(names)
 	return names, nil

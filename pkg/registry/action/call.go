@@ -28,7 +28,7 @@ func read(ctx context.Context, caller *clusters.Caller, t target.Target, query u
 	if err := authorization.Outcome(ctx, caller, t.Attributes("get"), err); err != nil {
 		return err
 	}
-	return objects.Read(body, into)
+	return objects.Read(body, budget.From(ctx), into)
 }
 
 // list reads the objects of a list. The account of the request holds them.
@@ -41,7 +41,7 @@ func list[T any](ctx context.Context, caller *clusters.Caller, t target.Target, 
 	var out []T
 	err = objects.Each(body, account, func(o *T) error {
 		out = append(out, *o)
-		return objects.Kept[T](account)
+		return objects.Kept(account, o)
 	})
 	return out, err
 }

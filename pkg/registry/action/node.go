@@ -13,6 +13,7 @@ import (
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
+	"github.com/kubevision-io/kubevision/pkg/budget"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 	"github.com/kubevision-io/kubevision/pkg/objects"
 	"github.com/kubevision-io/kubevision/pkg/registry/target"
@@ -36,7 +37,7 @@ func schedule(r *routes.Request, caller *clusters.Caller, unschedulable bool) (r
 		return routes.Result{}, err
 	}
 	var found corev1.Node
-	err = objects.Read(answer.Body, &found)
+	err = objects.Read(answer.Body, budget.From(r.Context()), &found)
 	return routes.Result{
 		Data: dashboardv1alpha1.NodeScheduling{Name: found.Name, Unschedulable: found.Spec.Unschedulable},
 		Meta: dashboardv1alpha1.Meta{Warnings: answer.Warnings},

@@ -18,6 +18,7 @@ import (
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
+	"github.com/kubevision-io/kubevision/pkg/budget"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 	"github.com/kubevision-io/kubevision/pkg/objects"
 	"github.com/kubevision-io/kubevision/pkg/registry/target"
@@ -99,7 +100,7 @@ func restartTarget(ctx context.Context, caller *clusters.Caller, t target.Target
 			} `json:"updateStrategy"`
 		} `json:"spec"`
 	}
-	if err := objects.Read(answer.Body, &changed); err != nil {
+	if err := objects.Read(answer.Body, budget.From(ctx), &changed); err != nil {
 		return nil, err
 	}
 	warnings := answer.Warnings
@@ -116,7 +117,7 @@ func restartPod(ctx context.Context, caller *clusters.Caller, t target.Target) (
 		return nil, err
 	}
 	var deleted metav1.PartialObjectMetadata
-	if err := objects.Read(answer.Body, &deleted); err != nil {
+	if err := objects.Read(answer.Body, budget.From(ctx), &deleted); err != nil {
 		return nil, err
 	}
 	warnings := answer.Warnings

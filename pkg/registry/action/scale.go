@@ -12,6 +12,7 @@ import (
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
+	"github.com/kubevision-io/kubevision/pkg/budget"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 	"github.com/kubevision-io/kubevision/pkg/objects"
 	"github.com/kubevision-io/kubevision/pkg/registry/target"
@@ -45,7 +46,7 @@ func scale(r *routes.Request, caller *clusters.Caller) (routes.Result, error) {
 		return routes.Result{}, err
 	}
 	var found autoscalingv1.Scale
-	err = objects.Read(answer.Body, &found)
+	err = objects.Read(answer.Body, budget.From(r.Context()), &found)
 	return routes.Result{
 		Data: dashboardv1alpha1.Scale{Replicas: found.Spec.Replicas, CurrentReplicas: found.Status.Replicas},
 		Meta: dashboardv1alpha1.Meta{Warnings: answer.Warnings},

@@ -16,6 +16,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
 	"github.com/kubevision-io/kubevision/pkg/authorization"
+	"github.com/kubevision-io/kubevision/pkg/budget"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 	"github.com/kubevision-io/kubevision/pkg/difference"
 	"github.com/kubevision-io/kubevision/pkg/fanout"
@@ -133,6 +134,9 @@ func (s *side) read(ctx context.Context) error {
 	body, err := s.caller.Get(ctx, t.Resource, t.Namespace, t.Name, nil)
 	if err := authorization.Outcome(ctx, s.caller, t.Attributes("get"), err); err != nil {
 		return err
+	}
+	if err := objects.HoldUntyped(body, budget.From(ctx)); err != nil {
+		return envelope.TooMuch(err)
 	}
 	s.resource, s.body, s.ref.Namespace = t.Resource, body, t.Namespace
 	return nil

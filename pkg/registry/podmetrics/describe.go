@@ -5,13 +5,14 @@ package podmetrics
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/budget"
+	"github.com/kubevision-io/kubevision/pkg/objects"
 	"github.com/kubevision-io/kubevision/pkg/registry/target"
 	"github.com/kubevision-io/kubevision/pkg/registry/union"
 )
@@ -26,7 +27,7 @@ func one(ctx context.Context, caller *union.Caller, t target.Target) (map[[2]str
 		return nil, err
 	}
 	var m Measured
-	if err := json.Unmarshal(answer.Body, &m); err != nil {
+	if err := objects.Read(answer.Body, budget.From(ctx), &m); err != nil {
 		return nil, fmt.Errorf("reading the metrics of a pod: %w", err)
 	}
 	return map[[2]string]Measured{{t.Namespace, t.Name}: m}, nil

@@ -14,6 +14,7 @@ import (
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
+	"github.com/kubevision-io/kubevision/pkg/budget"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 	"github.com/kubevision-io/kubevision/pkg/difference"
 	"github.com/kubevision-io/kubevision/pkg/objects"
@@ -55,7 +56,7 @@ func (e *Endpoints) trying(prepared prepare) routes.Endpoint {
 			return routes.Result{}, err
 		}
 		if current != nil {
-			data.Diff, err = compare(current, answer.Body, data)
+			data.Diff, err = compare(r.Context(), current, answer.Body, data)
 		}
 		return routes.Result{Data: data, Meta: dashboardv1alpha1.Meta{Source: dashboardv1alpha1.SourceAPIServer, Warnings: answer.Warnings}}, err
 	})
@@ -123,7 +124,14 @@ func (w *write) reasons(refused *envelope.Error) []string {
 
 // compare shows the difference of what is shown. Which fields differ is found in what is there: in a Secret, that a value
 // changes is shown, and no value.
-func compare(current, proposed []byte, shown dashboardv1alpha1.DryRun) (*dashboardv1alpha1.Diff, error) {
+func compare(
+	ctx context.Context, current, proposed []byte, shown dashboardv1alpha1.DryRun,
+) (*dashboardv1alpha1.Diff, error) {
+	for _, body := range [][]byte{current, proposed} {
+		if err := objects.HoldUntyped(body, budget.From(ctx)); err != nil {
+			return nil, envelope.TooMuch(err)
+		}
+	}
 	paths, err := difference.Paths(current, proposed)
 	if err != nil {
 		return nil, envelope.Internal(err)

@@ -170,7 +170,7 @@ func (e *Endpoints) searchSeveral(r *routes.Request, reached *reach) (routes.Res
 	}
 	all := make([]searched, len(reached.names))
 	err = fanout.Each(r.Context(), len(all), clustersAtOnce, func(ctx context.Context, i int) error {
-		return e.inTurn(ctx, func() { all[i] = e.ask(ctx, reached, reached.names[i], w) })
+		return e.inTurn(ctx, reached.GetName(), func() { all[i] = e.ask(ctx, reached, reached.names[i], w) })
 	})
 	if err != nil {
 		return routes.Result{}, err
@@ -191,18 +191,18 @@ func (e *Endpoints) searchSeveral(r *routes.Request, reached *reach) (routes.Res
 	return routes.Result{Data: data, Meta: meta}, nil
 }
 
-// inTurn waits while the replica searches as many clusters as it may: 42900 where the request's time ends before its turn comes.
-func (e *Endpoints) inTurn(ctx context.Context, search func()) error {
-	select {
-	case e.slots <- struct{}{}:
-		defer func() { <-e.slots }()
-		search()
-		return nil
-	case <-ctx.Done():
+// inTurn waits while the replica searches as many clusters as it may, or as many for one user: 42900 where the request's
+// time ends before its turn comes.
+func (e *Endpoints) inTurn(ctx context.Context, user string, search func()) error {
+	leave, err := e.turns.enter(ctx, user)
+	if err != nil {
 		busy := envelope.New(dashboardv1alpha1.CodeTooManyRequests, "too many clusters are being searched: try again later")
 		busy.RetryAfterSeconds = retrySeconds
-		return busy.Because(ctx.Err())
+		return busy.Because(err)
 	}
+	defer leave()
+	search()
+	return nil
 }
 
 // ask searches one of several clusters. That it does not answer is an answer too, and so is that nobody may be acted for there.

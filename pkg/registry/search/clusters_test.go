@@ -15,17 +15,17 @@ import (
 func TestInTurn(t *testing.T) {
 	e := New(nil)
 	for range searchesAtOnce {
-		e.slots <- struct{}{}
+		e.turns.all <- struct{}{}
 	}
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	err := e.inTurn(ended, func() { t.Error("it was searched out of turn") })
+	err := e.inTurn(ended, "x", func() { t.Error("it was searched out of turn") })
 	if got := envelope.As(err); got.Code != dashboardv1alpha1.CodeTooManyRequests || got.RetryAfterSeconds != retrySeconds {
 		t.Errorf("got %+v", got)
 	}
-	<-e.slots
+	<-e.turns.all
 	searched := false
-	if err := e.inTurn(t.Context(), func() { searched = true }); err != nil || !searched || len(e.slots) != searchesAtOnce-1 {
-		t.Errorf("searched %t, %d places are taken: %v", searched, len(e.slots), err)
+	if err := e.inTurn(t.Context(), "x", func() { searched = true }); err != nil || !searched || len(e.turns.all) != searchesAtOnce-1 {
+		t.Errorf("searched %t, %d places are taken: %v", searched, len(e.turns.all), err)
 	}
 }

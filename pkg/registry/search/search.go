@@ -54,12 +54,12 @@ func defaultKinds() []string {
 // Endpoints are the endpoints of this package.
 type Endpoints struct {
 	access *union.Access
-	slots  chan struct{}
+	turns  *turns
 }
 
 // New makes the endpoints, which share one bound.
 func New(access *union.Access) *Endpoints {
-	return &Endpoints{access: access, slots: make(chan struct{}, searchesAtOnce)}
+	return &Endpoints{access: access, turns: newTurns(searchesAtOnce)}
 }
 
 // Routes are the routes of the endpoints.

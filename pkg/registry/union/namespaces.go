@@ -20,6 +20,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 	"github.com/kubevision-io/kubevision/pkg/fanout"
+	"github.com/kubevision-io/kubevision/pkg/objects"
 )
 
 // isNamespaces returns whether a call lists Namespaces.
@@ -97,13 +98,20 @@ func fieldsOf(n *corev1.Namespace) fields.Set {
 
 // list makes a list of a Namespace that was read.
 func (s selectors) list(body []byte) ([]byte, error) {
-	var n corev1.Namespace
-	if err := json.Unmarshal(body, &n); err != nil {
+	var found struct {
+		Metadata objects.Metadata `json:"metadata"`
+		Status   struct {
+			Phase corev1.NamespacePhase `json:"phase"`
+		} `json:"status"`
+	}
+	if err := json.Unmarshal(body, &found); err != nil {
 		const message = "the cluster's API server gave an answer that cannot be read"
 		return nil, envelope.New(dashboardv1alpha1.CodeUnreachable, message).Because(errors.New("a namespace cannot be decoded"))
 	}
 	const begin, end = `{"kind":"NamespaceList","apiVersion":"v1","metadata":{},"items":[`, `]}`
-	if !s.labels.Matches(labels.Set(n.Labels)) || !s.fields.Matches(fieldsOf(&n)) {
+	n := corev1.Namespace{Status: corev1.NamespaceStatus{Phase: found.Status.Phase}}
+	n.Name = found.Metadata.Name
+	if !s.labels.Matches(labels.Set(found.Metadata.Labels)) || !s.fields.Matches(fieldsOf(&n)) {
 		return []byte(begin + end), nil
 	}
 	return slices.Concat([]byte(begin), body, []byte(end)), nil

@@ -22,6 +22,7 @@ type Listing struct {
 	target  target.Target
 	account *budget.Account
 	stream  io.ReadCloser
+	closed  bool
 }
 
 // Open is List for objects that are looked at one by one.
@@ -39,8 +40,11 @@ func (c *Caller) Open(ctx context.Context, t target.Target, query url.Values) (*
 	return &Listing{Answer: answer, target: t, account: budget.From(ctx)}, nil
 }
 
-// Each visits the objects, of one namespace after the other where the answer is partial. The page is that of the only list there is otherwise.
+// Each visits the objects, and ends the reading: whoever calls the cluster again afterwards must not hold the places of
+// a large response. It visits those of one namespace after the other where the answer is partial. The page is that of
+// the only list there is otherwise.
 func (l *Listing) Each(visit func(objects.Object) error) (objects.Page, error) {
+	defer l.Close()
 	if l.stream != nil {
 		return objects.ReadList(l.stream, l.target.Resource, l.account, visit)
 	}
@@ -54,7 +58,8 @@ func (l *Listing) Each(visit func(objects.Object) error) (objects.Page, error) {
 
 // Close ends the reading.
 func (l *Listing) Close() {
-	if l.stream != nil {
+	if l.stream != nil && !l.closed {
+		l.closed = true
 		_ = l.stream.Close() // what was not read is not wanted
 	}
 }

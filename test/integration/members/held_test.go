@@ -4,13 +4,16 @@
 package members
 
 import (
+	"fmt"
 	"io"
 	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/kubevision-io/kubevision/test/conformance/fixture"
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 	"github.com/kubevision-io/kubevision/test/environment"
 )
@@ -39,12 +42,22 @@ func TestMemoryOfTheServer(t *testing.T) {
 			`{"kind":"PodList","apiVersion":"v1","metadata":{},"items":[{"metadata":{"name":"x"}}`, `,{"metadata":{"name":"x"}}`, 512 << 20, 8},
 		"a list of nothings": {"GET", "/overview", "/api/v1/pods",
 			`{"kind":"PodList","apiVersion":"v1","metadata":{},"items":[{}`, ",{}", 1 << 20, 1},
+		"the namespaces of nothings": {"GET", "/users/me/access", "/api/v1/namespaces",
+			`{"kind":"NamespaceList","apiVersion":"v1","metadata":{},"items":[{}`, ",{}", 60 << 20, 1},
+		"an access review of nothings": {"GET", "/namespaces/default/resources/pods/refused", reviewPath,
+			`{"kind":"SelfSubjectAccessReview","apiVersion":"authorization.k8s.io/v1","metadata":{},"status":{"allowed":true},"metadata":{"managedFields":[{}`,
+			",{}", 60 << 20, 1},
+		"kinds of nothings": {"GET", "/namespaces/default/resources/nothings", "/api/v1",
+			`{"kind":"APIResourceList","groupVersion":"v1","resources":[{}`, ",{}", 7 << 20, 1},
+		"a comparison of nothings": {"POST", "/compare", podsPath + "/x",
+			`{"kind":"Pod","apiVersion":"v1","metadata":{"name":"x"},"a":[{}`, ",{}", 7 << 20, 1},
 		"a token": {"POST", "/test", tokenPath,
 			`{"kind":"TokenRequest","apiVersion":"authentication.k8s.io/v1","status":{"token":"`, "x", 120 << 20, 4},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newStandin(t)
 			p, c := onStandin(t, s)
+			s.answer(podsPath+"/refused", answering(http.StatusForbidden, "application/json", status(http.StatusForbidden, "Forbidden")))
 			s.answer(tc.kind, func(w http.ResponseWriter, r *http.Request) {
 				w.Header().Set("Content-Type", "application/json")
 				_, _ = io.WriteString(w, tc.begin)
@@ -55,7 +68,7 @@ func TestMemoryOfTheServer(t *testing.T) {
 					}
 				}
 				if tc.atOnce == 1 {
-					_, _ = io.WriteString(w, "]}")
+					_, _ = io.WriteString(w, closing(tc.begin))
 					return
 				}
 				if f, ok := w.(http.Flusher); ok {
@@ -68,13 +81,15 @@ func TestMemoryOfTheServer(t *testing.T) {
 			})
 			pid := env.KubeVision.APIServer().PID()
 			before := peak(t, pid)
+			if tc.kind == "/api/v1" { // what is served is asked for again after a time
+				p.becomes(t, fixture.Patience, c.Name, tc.path, wire.Unreachable)
+			}
 			var mu sync.Mutex
 			codes := map[int]int{}
 			var all sync.WaitGroup
 			for range tc.atOnce {
 				all.Go(func() {
-					path := wire.DirectPath + "/clusters/" + c.Name + tc.path
-					response, err := p.client.Do(t.Context(), wire.Request{Method: tc.method, Path: path, Bearer: p.token})
+					response, err := p.client.Do(t.Context(), request(tc.method, tc.path, c.Name, p.token))
 					code := -1
 					if err == nil {
 						if e, err := response.Parse(); err == nil {
@@ -94,4 +109,39 @@ func TestMemoryOfTheServer(t *testing.T) {
 			}
 		})
 	}
+}
+
+// reviewPath is where a member is asked what a user may do.
+const reviewPath = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
+
+// request is one about a cluster: below its path, or with its name elsewhere.
+func request(method, path, cluster, bearer string) wire.Request {
+	r := wire.Request{Method: method, Path: wire.DirectPath + "/clusters/" + cluster + path, Bearer: bearer}
+	switch path {
+	case "/compare":
+		side := fmt.Sprintf(`{"cluster":%q,"resource":"pods","namespace":"default","name":"x"}`, cluster)
+		r.Path, r.Body = wire.DirectPath+path, `{"source":`+side+`,"target":`+side+`}`
+	case "/users/me/access":
+		r.Path = wire.DirectPath + path + "?cluster=" + cluster
+	}
+	return r
+}
+
+// closing closes what a text in JSON has begun.
+func closing(text string) string {
+	var end []byte
+	inString := false
+	for _, c := range []byte(text) {
+		switch {
+		case c == '"':
+			inString = !inString
+		case inString:
+		case c == '{' || c == '[':
+			end = append(end, c+2) // the sign that closes it
+		case c == '}' || c == ']':
+			end = end[:len(end)-1]
+		}
+	}
+	slices.Reverse(end)
+	return string(end)
 }

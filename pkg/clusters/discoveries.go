@@ -1,0 +1,95 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package clusters
+
+import (
+	"sync"
+	"unsafe"
+)
+
+const (
+	// maxDiscovered is what may be kept of what one member serves: that of 10,000 kinds has some 10 MiB.
+	maxDiscovered = 16 << 20
+	// maxAllDiscovered is the same for all members.
+	maxAllDiscovered = 64 << 20
+	// costOfText is what a string takes beside its bytes.
+	costOfText = 24
+)
+
+// discoveries bounds what is kept of what members serve. Where all members take too much, that of the member that takes
+// most is forgotten, and asked for again when it is needed: that of an honest one is small.
+type discoveries struct {
+	total int64
+
+	mu   sync.Mutex
+	held map[*resources]int64
+	sum  int64
+}
+
+func newDiscoveries(total int64) *discoveries {
+	return &discoveries{total: total, held: map[*resources]int64{}}
+}
+
+// keep notes that a member takes so many bytes. Nil discoveries bound nothing.
+func (d *discoveries) keep(r *resources, bytes int64) {
+	if d == nil {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.sum += bytes - d.held[r]
+	d.held[r] = bytes
+	for d.sum > d.total {
+		most := d.mostBeside(r)
+		if most == nil {
+			return
+		}
+		d.remove(most)
+		most.forget()
+	}
+}
+
+func (d *discoveries) mostBeside(r *resources) (most *resources) {
+	for other, bytes := range d.held {
+		if other != r && (most == nil || bytes > d.held[most]) {
+			most = other
+		}
+	}
+	return most
+}
+
+// leave notes that nothing of a member is kept any more.
+func (d *discoveries) leave(r *resources) {
+	if d == nil {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.remove(r)
+}
+
+func (d *discoveries) remove(r *resources) {
+	d.sum -= d.held[r]
+	delete(d.held, r)
+}
+
+// sizeOf returns what a list of kinds takes that is kept twice: in order, and by plural.
+func sizeOf(all []Resource) int64 {
+	const fixed = 2 * int64(unsafe.Sizeof(Resource{}))
+	size := int64(0)
+	for i := range all {
+		r := &all[i]
+		size += fixed + costOfTexts(r.GroupVersionResource.Resource, r.Group, r.Version, r.Kind) +
+			costOfTexts(r.Verbs...) + costOfTexts(r.ShortNames...) + costOfTexts(r.Categories...) +
+			costOfTexts(r.Subresources...)
+	}
+	return size
+}
+
+func costOfTexts(texts ...string) (size int64) {
+	for _, text := range texts {
+		size += costOfText + int64(len(text))
+	}
+	return size
+}

@@ -1,0 +1,117 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package clusters
+
+import (
+	"io"
+	"mime"
+	"net/http"
+
+	"github.com/kubevision-io/kubevision/pkg/budget"
+	"github.com/kubevision-io/kubevision/pkg/clusters/answer"
+)
+
+const (
+	// costOfStruct is about what an element of a list in a discovery document takes, with the list that grows,
+	// costOfString a string in such a list, and costOfField a field, which may be an entry of a map.
+	costOfStruct = 512
+	costOfString = 32
+	costOfField  = 64
+)
+
+// weighed takes from the account of the request what the elements of a response take when they are decoded: two bytes
+// may become a large struct. It passes on JSON only.
+type weighed struct {
+	next http.RoundTripper
+}
+
+// RoundTrip sends the request.
+func (w *weighed) RoundTrip(r *http.Request) (*http.Response, error) {
+	response, err := w.next.RoundTrip(r)
+	if err != nil || response.StatusCode >= http.StatusMultipleChoices {
+		return response, err
+	}
+	mediaType, _, err := mime.ParseMediaType(response.Header.Get("Content-Type"))
+	if err != nil || mediaType != mediaTypeJSON {
+		_ = response.Body.Close()
+		return nil, answer.NewFailure("the answer of the cluster is not JSON", err)
+	}
+	response.Body = &weighedBody{ReadCloser: response.Body, account: budget.From(r.Context())}
+	return response, nil
+}
+
+type weighedBody struct {
+	io.ReadCloser
+
+	account  *budget.Account
+	elements elements
+}
+
+// Read reads the body.
+func (b *weighedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	cost, fits := b.elements.weigh(p[:n])
+	if !fits {
+		return 0, ErrTooLarge
+	}
+	if taken := b.account.Take(cost); taken != nil {
+		return 0, taken
+	}
+	return n, err //nolint:wrapcheck // io.EOF must not be wrapped
+}
+
+// elements finds the elements of lists in a text in JSON that comes in pieces.
+type elements struct {
+	arrays          []bool // of each value that has begun, whether it is an array
+	quoted, escaped bool
+	// next is true where an element of an array is to begin.
+	next bool
+}
+
+// weigh returns the cost of a piece. It is false where the text is nested too deep.
+func (e *elements) weigh(text []byte) (cost int64, fits bool) {
+	for _, b := range text {
+		if e.quoted {
+			e.quoted, e.escaped = e.escaped || b != '"', !e.escaped && b == '\\'
+			continue
+		}
+		switch b {
+		case ' ', '\t', '\r', '\n':
+			continue
+		case ',':
+			e.next = e.inArray()
+			if !e.next {
+				cost += costOfField
+			}
+			continue
+		case ']', '}':
+			e.arrays, e.next = e.arrays[:max(len(e.arrays)-1, 0)], false
+			continue
+		}
+		if e.next {
+			cost += costOfElementBeginning(b)
+			e.next = false
+		}
+		switch b {
+		case '"':
+			e.quoted = true
+		case '[', '{':
+			e.arrays, e.next = append(e.arrays, b == '['), b == '['
+			if len(e.arrays) > maxDepth {
+				return cost, false
+			}
+		}
+	}
+	return cost, true
+}
+
+func (e *elements) inArray() bool { return len(e.arrays) > 0 && e.arrays[len(e.arrays)-1] }
+
+// costOfElementBeginning is the cost of an element that begins so. A null may be a struct.
+func costOfElementBeginning(b byte) int64 {
+	if b == '"' {
+		return costOfString
+	}
+	return costOfStruct
+}

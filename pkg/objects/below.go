@@ -1,0 +1,53 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package objects
+
+import (
+	"reflect"
+	"time"
+)
+
+const (
+	// textBytes is what a string takes beside its bytes, entryBytes an entry of a map beside its key and value.
+	textBytes  = 8
+	entryBytes = 48
+)
+
+// below returns about how many bytes a value refers to, beside those of its own type.
+func below(v reflect.Value) (bytes int64) {
+	switch v.Kind() {
+	case reflect.String:
+		if v.Len() > 0 {
+			bytes = textBytes + int64(v.Len())
+		}
+	case reflect.Slice:
+		bytes = int64(v.Cap()) * sizeOf(v.Type().Elem())
+		if v.Type().Elem().Kind() == reflect.Uint8 {
+			return bytes
+		}
+		for i := range v.Len() {
+			bytes += below(v.Index(i))
+		}
+	case reflect.Map:
+		bytes = int64(v.Len()) * (entryBytes + 2*(sizeOf(v.Type().Key())+sizeOf(v.Type().Elem())))
+		for entries := v.MapRange(); entries.Next(); {
+			bytes += below(entries.Key()) + below(entries.Value())
+		}
+	case reflect.Pointer, reflect.Interface:
+		if !v.IsNil() {
+			bytes = sizeOf(v.Elem().Type()) + below(v.Elem())
+		}
+	case reflect.Struct:
+		if v.Type() == reflect.TypeFor[time.Time]() { // all refer to one location
+			return 0
+		}
+		for i := range v.NumField() {
+			bytes += below(v.Field(i))
+		}
+	default: // nothing is below
+	}
+	return bytes
+}
+
+func sizeOf(t reflect.Type) int64 { return int64(t.Size()) } //nolint:gosec // a size of a type is small
