@@ -136,6 +136,9 @@ func runStep(s *shell, step step) error {
 
 // reads reports whether a command can be repeated.
 func reads(command string) bool {
+	if strings.Contains(command, " -d ") || strings.Contains(command, " -X ") {
+		return false
+	}
 	for _, prefix := range []string{"kubectl get ", "kubectl auth can-i ", "get ", "api -H ", "kubectl -n kubevision-system get "} {
 		if strings.HasPrefix(command, prefix) {
 			return true
@@ -197,7 +200,7 @@ func prepare(t *testing.T, root string) (string, []string) {
 	sleep, err := exec.LookPath("sleep")
 	must(t, err)
 	env := append(os.Environ(),
-		"PATH="+bin+":"+filepath.Join(dir, ".kubevision", "bin")+":"+os.Getenv("PATH"), "HOME="+t.TempDir(),
+		"PATH="+bin+":"+filepath.Join(dir, ".kubevision", "bin")+":"+os.Getenv("PATH"), "KUBECACHEDIR="+t.TempDir(),
 		"PAGES_RUN="+run, "PAGES_SLEEP="+sleep, shiftVariable+"="+filepath.Join(bin, "shift"))
 	for _, name := range []string{"PAGES_PORT", "PAGES_KUBE_PORT", "PAGES_MEMBER_PORT"} {
 		port, err := localcluster.FreePort(t.Context())

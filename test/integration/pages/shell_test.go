@@ -57,20 +57,25 @@ func newShell(tb testing.TB, dir string, env []string) *shell {
 		_ = cmd.Wait()
 		_ = out.Close()
 	})
+	// Not only the last command of a script must succeed.
+	if _, err := io.WriteString(in, "set -o pipefail\ntrap 'failed=1' ERR\n"); err != nil {
+		tb.Fatal(err)
+	}
 	return &shell{
 		in: in, out: bufio.NewReader(out), file: filepath.Join(tb.TempDir(), "command"),
 		kill: func() { _ = cmd.Process.Kill() },
 	}
 }
 
-// run runs a command and returns its output and its exit status. Variables and functions stay for the next command.
+// run runs a command and returns its output, and an exit status that is 0 where all commands in it have succeeded. Variables and functions
+// stay for the next command.
 func (s *shell) run(command string) (string, int, error) {
 	if err := os.WriteFile(s.file, []byte(command+"\n"), 0o600); err != nil {
 		return "", 0, err
 	}
 	timer := time.AfterFunc(commandTimeout, s.kill)
 	defer timer.Stop()
-	if _, err := fmt.Fprintf(s.in, "source '%s' <<< '%s'\nprintf '%%s%%d\\n' $'\\x01exit' $?\n", s.file, typed); err != nil {
+	if _, err := fmt.Fprintf(s.in, "failed=0; source '%s' <<< '%s'\nprintf '%%s%%d\\n' $'\\x01exit' $(($? | failed))\n", s.file, typed); err != nil {
 		return "", 0, err
 	}
 	var output strings.Builder
@@ -84,6 +89,33 @@ func (s *shell) run(command string) (string, int, error) {
 		}
 		if err != nil {
 			return output.String(), 0, fmt.Errorf("the shell ended, or the command took longer than %s: %w", commandTimeout, err)
+		}
+	}
+}
+
+func TestShell(t *testing.T) {
+	s := newShell(t, t.TempDir(), os.Environ())
+	for _, c := range []struct {
+		command, output string
+		ok              bool
+	}{
+		{"A=1\nf() { echo \"$A\"; }", "", true},
+		{"f; f", "1\n1\n", true},
+		{"read -r B; echo \"$B\"", typed + "\n", true},
+		{"cat <<X\nb\nX", "b\n", true},
+		{"until true; do echo never; done; if false; then echo never; fi", "", true},
+		{"printf unended", "unended", true},
+		{"false\necho later", "later\n", false},
+		{"false | cat", "", false},
+		{"echo last; false", "last\n", false},
+		{"true", "", true},
+	} {
+		output, status, err := s.run(c.command)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if output != c.output || (status == 0) != c.ok {
+			t.Errorf("%q prints %q and ends with %d, want %q", c.command, output, status, c.output)
 		}
 	}
 }

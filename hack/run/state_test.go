@@ -1,0 +1,30 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import "testing"
+
+// TestKeptData follows the data of runs: only those of a start that was completed are kept, until they are discarded.
+func TestKeptData(t *testing.T) {
+	t.Parallel()
+	files := testState(t)
+	for _, step := range []struct {
+		name string
+		do   func() error
+		want bool
+	}{
+		{"a new folder", func() error { return nil }, false},
+		{"a completed start", files.keep, true},
+		{"its end", files.clear, true},
+		{"--fresh", files.forget, false},
+		{"--fresh again", files.forget, false},
+	} {
+		if err := step.do(); err != nil {
+			t.Fatalf("%s: %v", step.name, err)
+		}
+		if files.kept() != step.want {
+			t.Errorf("after %s: kept is %v", step.name, !step.want)
+		}
+	}
+}
