@@ -50,8 +50,8 @@ func (l *Logins) challenge(ctx context.Context, u *kubevisionv1alpha1.KubeVision
 	return &ChallengeError{Token: raw}
 }
 
-// AnswerTOTP ends a login with a one-time code. A login that waits for the set-up of a second factor has no code yet: it
-// ends with a session that is good for nothing but the set-up.
+// AnswerTOTP ends a login with a one-time code. A login that waits for the set-up of a second factor has no code yet:
+// it ends with a session that is good for nothing but the set-up.
 func (l *Logins) AnswerTOTP(ctx context.Context, challenge, code string, from Client) (*Session, error) {
 	if session, err := l.answerSetup(ctx, challenge, from); !errors.Is(err, errNoSetupToken) {
 		return session, err

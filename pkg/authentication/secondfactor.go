@@ -85,8 +85,8 @@ func (l *Logins) changeCredentials(ctx context.Context, user string, uid types.U
 	return verdict
 }
 
-// changeOwn is changeCredentials for somebody who is logged in. A session that is over, and has only not been ended yet,
-// changes nothing: it could undo what has ended it. The error is ErrSessionEnded then.
+// changeOwn is changeCredentials for somebody who is logged in. A session that is over, and has only not been ended
+// yet, changes nothing: it could undo what has ended it. The error is ErrSessionEnded then.
 func (l *Logins) changeOwn(ctx context.Context, p *Principal, edit func(*corev1.Secret) (write bool, err error)) error {
 	err := l.changeCredentials(ctx, p.User.Name, p.User.UID, func(secret *corev1.Secret) (bool, error) {
 		if !credentials.InForce(secret, p.Session, p.Epoch) {

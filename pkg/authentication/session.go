@@ -71,7 +71,8 @@ func (l *Logins) sessionName() (string, error) {
 
 // startNamed is start for a session whose name was noted before.
 func (l *Logins) startNamed(
-	ctx context.Context, name string, known *kubevisionv1alpha1.KubeVisionUser, secret *corev1.Secret, methods []string, from Client,
+	ctx context.Context, name string, known *kubevisionv1alpha1.KubeVisionUser, secret *corev1.Secret, methods []string,
+	from Client,
 ) (*Session, error) {
 	u := &kubevisionv1alpha1.KubeVisionUser{} // as the API server knows them now: a copy may not know yet what the session must not do
 	if err := l.liveUser(ctx, known.Name, known.UID, u); err != nil {

@@ -22,7 +22,9 @@ var errNoSetupToken = errors.New("not a token of a login that waits for a set-up
 
 // setupToken signs the token by which a dashboard that asks for a code, and not for a set-up, gets the session that the
 // login began.
-func (l *Logins) setupToken(u *kubevisionv1alpha1.KubeVisionUser, session *kubevisionv1alpha1.KubeVisionSession) (string, error) {
+func (l *Logins) setupToken(
+	u *kubevisionv1alpha1.KubeVisionUser, session *kubevisionv1alpha1.KubeVisionSession,
+) (string, error) {
 	raw, err := l.Setups.Sign(token.Claims{
 		Subject: u.Name, UserUID: string(u.UID), Session: session.Name, Methods: session.Spec.AuthenticationMethods,
 	})

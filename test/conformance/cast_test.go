@@ -166,7 +166,8 @@ func (c *cast) forge(t *testing.T, s fixture.Set) {
 		"of another user's session":     token.With(map[string]any{"sub": c.users[member].Name, "uid": string(c.users[member].Object.UID)}).Sign(t, key),
 		"of a user who does not exist":  token.With(map[string]any{"sub": "nobody"}).Sign(t, key),
 		"of an ended session, not ours": fixture.Take(t, ended.AccessToken).Sign(t, own),
-		"of an ended session, changed":  fixture.Take(t, ended.AccessToken).With(map[string]any{"aud": "elsewhere"}).Sign(t, key),
+		"of an ended session, changed": fixture.Take(t, ended.AccessToken).
+			With(map[string]any{"aud": "elsewhere"}).Sign(t, key),
 		"with more than three segments": login.AccessToken + ".x",
 	}
 	for name, raw := range map[string]string{"good": token.Sign(t, key)} {

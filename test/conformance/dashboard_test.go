@@ -11,7 +11,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// authManaging manages a user, with a second factor and without: by a code with the request, or by one for five minutes.
+// authManaging manages a user, with a second factor and without: by a code with the request, or one for five minutes.
 func authManaging(t *testing.T, d door) {
 	s, v := target.set(), visit(t, d)
 	s.HostCluster(t, target.Host)

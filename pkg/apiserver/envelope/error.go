@@ -69,8 +69,8 @@ func TokenExpired() *Error {
 	return New(dashboardv1alpha1.CodeTokenExpired, "the token has expired: refresh it or log in again")
 }
 
-// SessionEnded returns the answer to an access token whose session has ended. It has the code of a token that is too old:
-// a dashboard tries to refresh then, is refused, and goes to its login.
+// SessionEnded returns the answer to an access token whose session has ended. It has the code of a token that is too
+// old: a dashboard tries to refresh then, is refused, and goes to its login.
 func SessionEnded() *Error {
 	return New(dashboardv1alpha1.CodeTokenExpired, "the session has ended: log in again")
 }

@@ -153,11 +153,11 @@ func (o *Options) AddFlags(fs *pflag.FlagSet) {
 	fs.StringSliceVar(&o.TwoFactorRoles, "two-factor-roles", nil,
 		"Roles whose holders must have a second factor: admin, ops, dev, readonly, or names of ClusterRoles.")
 	fs.DurationVar(&o.LoginCodeTTL, "login-code-ttl", o.LoginCodeTTL,
-		"Time for which the one-time code of a login stands for the fresh codes of its session, at most 5m; 0 if it does not. "+
-			"It is for dashboards that ask for a code at the login only.")
+		"Time for which the one-time code of a login stands for the fresh codes of its session, at most 5m; 0 if it "+
+			"does not. It is for dashboards that ask for a code at the login only.")
 	fs.BoolVar(&o.RefusedDryRunsAsData, "refused-dry-runs-as-data", o.RefusedDryRunsAsData,
-		"Answer with code 0 and valid=false, instead of 42201, if a page of the same origin tries a change that the cluster refuses. "+
-			"It is for dashboards that show the reasons only then.")
+		"Answer with code 0 and valid=false, instead of 42201, if a page of the same origin tries a change that the "+
+			"cluster refuses. It is for dashboards that show the reasons only then.")
 	o.ClusterAddresses.AddFlags(fs)
 	fs.DurationVar(&o.ShutdownDelay, "shutdown-delay-duration", o.ShutdownDelay,
 		"Time to go on serving after a signal to stop, while /readyz already fails, so that load balancers notice.")

@@ -29,8 +29,11 @@ func freshCode(r *http.Request, rule Rule) (string, error) {
 	var found struct {
 		Code json.RawMessage `json:"totpCode"`
 	}
-	if Deeper(read.all, maxDepth) || kjson.UnmarshalCaseSensitivePreserveInts(read.all, &found) != nil || found.Code == nil {
+	if Deeper(read.all, maxDepth) {
 		return header, nil
+	}
+	if err := kjson.UnmarshalCaseSensitivePreserveInts(read.all, &found); err != nil || found.Code == nil {
+		return header, nil //nolint:nilerr // as above
 	}
 	var code string
 	if err := json.Unmarshal(found.Code, &code); err != nil {

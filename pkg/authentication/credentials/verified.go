@@ -35,5 +35,7 @@ func (f *SecondFactor) Verify(session string, now time.Time, ttl time.Duration) 
 
 // IsVerified returns whether a code that was given for a session still stands for fresh codes.
 func (f *SecondFactor) IsVerified(session string, now time.Time) bool {
-	return slices.ContainsFunc(f.Verified, func(v VerifiedSession) bool { return v.Name == session && now.Before(v.Expires) })
+	return slices.ContainsFunc(f.Verified, func(v VerifiedSession) bool {
+		return v.Name == session && now.Before(v.Expires)
+	})
 }

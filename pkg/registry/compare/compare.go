@@ -109,7 +109,8 @@ func compare(r *routes.Request, sides []side) (routes.Result, error) {
 	return routes.Result{
 		Data: dashboardv1alpha1.Comparison{
 			SourceYaml: sourceYaml, TargetYaml: otherYaml, LeftYaml: sourceYaml, RightYaml: otherYaml,
-			SourceRef: joined(source.ref), TargetRef: joined(other.ref), LeftRef: joined(source.ref), RightRef: joined(other.ref),
+			SourceRef: joined(source.ref), TargetRef: joined(other.ref),
+			LeftRef: joined(source.ref), RightRef: joined(other.ref),
 			Source: source.ref, Target: other.ref, Left: source.ref, Right: other.ref,
 		},
 		Meta: dashboardv1alpha1.Meta{Source: dashboardv1alpha1.SourceAPIServer},

@@ -50,8 +50,8 @@ func surroundings(out *dashboardv1alpha1.Overview) []union.Kind {
 	}
 }
 
-// isOwn returns whether an event is about an object of KubeVision: a login, a binding, a cluster. There are many of them,
-// and they say nothing of what runs on the cluster.
+// isOwn returns whether an event is about an object of KubeVision: a login, a binding, a cluster. There are many of
+// them, and they say nothing of what runs on the cluster.
 func isOwn(e *corev1.Event) bool {
 	return strings.HasPrefix(e.InvolvedObject.APIVersion, kubevisionv1alpha1.GroupName+"/")
 }

@@ -66,8 +66,9 @@ func ofSentinel(err error) error {
 		e.Field = "password"
 		return e
 	case errors.Is(err, authentication.ErrFreshCodeRequired):
-		return reverify("this takes a fresh code of your second factor: send it in the header " + dashboardv1alpha1.CodeHeader +
-			" or as " + dashboardv1alpha1.CodeField + " in the body, or once for five minutes with POST /auth/2fa/reverify")
+		return reverify("this takes a fresh code of your second factor: send it in the header " +
+			dashboardv1alpha1.CodeHeader + " or as " + dashboardv1alpha1.CodeField +
+			" in the body, or once for five minutes with POST /auth/2fa/reverify")
 	case errors.Is(err, authentication.ErrSamePassword):
 		return envelope.Invalid(newPassword, "the new password is the old one")
 	case errors.Is(err, authentication.ErrBusy):

@@ -47,7 +47,8 @@ func (e *Endpoints) trying(prepared prepare) routes.Endpoint {
 		if isRefused {
 			data.Errors = w.reasons(refused)
 			if e.RefusedDryRunsAsData && r.Header.Get("Sec-Fetch-Site") == "same-origin" {
-				return routes.Result{Data: data, Meta: dashboardv1alpha1.Meta{Source: dashboardv1alpha1.SourceAPIServer}}, nil
+				meta := dashboardv1alpha1.Meta{Source: dashboardv1alpha1.SourceAPIServer, Warnings: answer.Warnings}
+				return routes.Result{Data: data, Meta: meta}, nil
 			}
 			refused.Data = data
 			return routes.Result{}, refused
@@ -122,8 +123,8 @@ func (w *write) reasons(refused *envelope.Error) []string {
 	return []string{redact.Cut(refused.Message)}
 }
 
-// compare shows the difference of what is shown. Which fields differ is found in what is there: in a Secret, that a value
-// changes is shown, and no value.
+// compare shows the difference of what is shown. Which fields differ is found in what is there: in a Secret, that a
+// value changes is shown, and no value.
 func compare(
 	ctx context.Context, current, proposed []byte, shown dashboardv1alpha1.DryRun,
 ) (*dashboardv1alpha1.Diff, error) {

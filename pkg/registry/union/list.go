@@ -99,8 +99,8 @@ func (c *Caller) list(ctx context.Context, t target.Target, query url.Values, ac
 	return c.instead(ctx, call, err)
 }
 
-// instead lists the namespaces that the caller may read, if a list of all namespaces was forbidden. A list of Namespaces
-// gives these namespaces themselves.
+// instead lists the namespaces that the caller may read, if a list of all namespaces was forbidden. A list of
+// Namespaces gives these namespaces themselves.
 func (c *Caller) instead(ctx context.Context, call clusters.Call, err error) (Answer, error) {
 	list := c.everyNamespace
 	switch {

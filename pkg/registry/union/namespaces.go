@@ -106,7 +106,8 @@ func (s selectors) list(body []byte) ([]byte, error) {
 	}
 	if err := json.Unmarshal(body, &found); err != nil {
 		const message = "the cluster's API server gave an answer that cannot be read"
-		return nil, envelope.New(dashboardv1alpha1.CodeUnreachable, message).Because(errors.New("a namespace cannot be decoded"))
+		unreadable := envelope.New(dashboardv1alpha1.CodeUnreachable, message)
+		return nil, unreadable.Because(errors.New("a namespace cannot be decoded"))
 	}
 	const begin, end = `{"kind":"NamespaceList","apiVersion":"v1","metadata":{},"items":[`, `]}`
 	n := corev1.Namespace{Status: corev1.NamespaceStatus{Phase: found.Status.Phase}}

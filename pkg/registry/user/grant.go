@@ -79,9 +79,9 @@ func (a *administrator) findGrant(ctx context.Context, u *kubevisionv1alpha1.Kub
 	}
 }
 
-// changeRole returns the step that makes the role of a user another one, nil if it is shown already. It changes nothing
-// but the binding that this API makes, on every cluster: if other bindings name the user, it makes none beside them, and
-// changes it only if the role is shown then. Otherwise it returns a conflict that names those bindings.
+// changeRole returns the step that makes the role of a user another one, nil if it is shown already. It changes
+// nothing but the binding that this API makes, on every cluster: if other bindings name the user, it makes none beside
+// them, and changes it only if the role is shown then. Otherwise it returns a conflict that names those bindings.
 func (e *Endpoints) changeRole(
 	ctx context.Context, a *administrator, u *kubevisionv1alpha1.KubeVisionUser, role string,
 ) (*manage.Step, error) {
@@ -98,7 +98,8 @@ func (e *Endpoints) changeRole(
 	}
 	if others := d.deciding(u, role, made != nil); len(others) > 0 {
 		return nil, envelope.New(dashboardv1alpha1.CodeConflict,
-			"other role bindings decide what user %q may do: %s; change these, or the groups of the user", u.Name, listed(others))
+			"other role bindings decide what user %q may do: %s; change these, or the groups of the user",
+			u.Name, listed(others))
 	}
 	return a.changeGrant(u, made, role), nil
 }

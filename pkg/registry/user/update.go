@@ -56,7 +56,8 @@ func checkChange(body *dashboardv1alpha1.UpdateUserRequest) error {
 // changes returns the steps of an update. The user is changed also if only the role is another, so that it takes the
 // right to do that.
 func (e *Endpoints) changes(
-	ctx context.Context, a *administrator, u, changed *kubevisionv1alpha1.KubeVisionUser, body *dashboardv1alpha1.UpdateUserRequest,
+	ctx context.Context, a *administrator, u, changed *kubevisionv1alpha1.KubeVisionUser,
+	body *dashboardv1alpha1.UpdateUserRequest,
 ) ([]manage.Step, error) {
 	patch := a.For(manage.Action("patch", kubevisionv1alpha1.ResourceUsers, u.Name))
 	steps := []manage.Step{manage.Patch("user "+u.Name, u, changed, body.ResourceVersion, patch)}

@@ -24,7 +24,8 @@ func TestFlagsForDashboards(t *testing.T) {
 		}{
 			{c, verify(t, challenge(t, manager.User), code(t, made.Secret, 0)), wire.OK},
 			{c, recovery(t, challenge(t, manager.User), made.RecoveryCodes[0]), wire.TwoFactorRequired},
-			{direct(t), verify(t, challenge(t, manager.User), code(t, made.Secret, 1)), wire.TwoFactorRequired}, // without the flag
+			// A replica without the flag.
+			{direct(t), verify(t, challenge(t, manager.User), code(t, made.Secret, 1)), wire.TwoFactorRequired},
 		} {
 			login := renewed(t, tc.client.Call(t, tc.answer))
 			if e := c.Call(t, sensitive(t, login.AccessToken, victim.Name)); e.Code != tc.want {
@@ -35,7 +36,8 @@ func TestFlagsForDashboards(t *testing.T) {
 	t.Run("a dry run that is refused", func(t *testing.T) {
 		tried := func(site string) wire.Request {
 			r := as(manager.AccessToken, post(t, onHost+"/resources/configmaps/dry-run?namespace=default", fields{
-				"apiVersion": "v1", "kind": "ConfigMap", "metadata": fields{"name": fixture.Name("tried")}, "data": fields{"a/b": "x"},
+				"apiVersion": "v1", "kind": "ConfigMap", "metadata": fields{"name": fixture.Name("tried")},
+				"data": fields{"a/b": "x"},
 			}))
 			if site != "" {
 				r.Header = http.Header{"Sec-Fetch-Site": {site}}
@@ -51,7 +53,8 @@ func TestFlagsForDashboards(t *testing.T) {
 			site   string
 			want   int
 		}{
-			{c, "same-origin", wire.OK}, {c, "", wire.Rejected}, {c, "cross-site", wire.Rejected}, {direct(t), "same-origin", wire.Rejected},
+			{c, "same-origin", wire.OK}, {c, "", wire.Rejected}, {c, "cross-site", wire.Rejected},
+			{direct(t), "same-origin", wire.Rejected},
 		} {
 			var got result
 			tc.client.Call(t, tried(tc.site)).Want(t, tc.want).Into(t, &got)

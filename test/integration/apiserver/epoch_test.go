@@ -273,10 +273,13 @@ func TestASessionThatIsOver(t *testing.T) {
 		request wire.Request
 	}{
 		{"refresh", wire.Unauthenticated, refresh(t, plain.RefreshToken)},
-		{"recovery codes", wire.TokenExpired, as(enrolled.AccessToken, post(t, "/auth/2fa/recovery-codes", map[string]string{"code": code(t, made.Secret, 0)}))},
+		{"recovery codes", wire.TokenExpired,
+			as(enrolled.AccessToken, post(t, "/auth/2fa/recovery-codes", fields{"code": code(t, made.Secret, 0)}))},
 		{"password", wire.TokenExpired, changePassword(t, plain.AccessToken, plain.Password, anotherPassword)},
-		{"enable", wire.TokenExpired, as(plain.AccessToken, post(t, "/auth/2fa/enable", map[string]string{"code": code(t, pending.Secret, 0)}))},
-		{"disable", wire.TokenExpired, as(enrolled.AccessToken, post(t, "/auth/2fa/disable", map[string]string{"code": code(t, made.Secret, 1)}))},
+		{"enable", wire.TokenExpired,
+			as(plain.AccessToken, post(t, "/auth/2fa/enable", fields{"code": code(t, pending.Secret, 0)}))},
+		{"disable", wire.TokenExpired,
+			as(enrolled.AccessToken, post(t, "/auth/2fa/disable", fields{"code": code(t, made.Secret, 1)}))},
 	} {
 		if e := c.Call(t, tc.request); e.Code != tc.want {
 			t.Errorf("%s: code %d (%s), want %d", tc.name, e.Code, e.Message, tc.want)

@@ -232,7 +232,8 @@ func TestOtherBindingsDecide(t *testing.T) {
 	placed, member, made := set().User(t, "placed"), set().User(t, "member", grouped), set().User(t, "made")
 	powerless := role(t, rule("", "configmaps", "get"))
 	bound := func(role string, subjects []kubevisionv1alpha1.Subject) string {
-		return set().Bind(t, "decides", fixture.Grant{Role: role, Subjects: subjects, Cluster: host, Namespaces: []string{"default"}}).Name
+		grant := fixture.Grant{Role: role, Subjects: subjects, Cluster: host, Namespaces: []string{"default"}}
+		return set().Bind(t, "decides", grant).Name
 	}
 	inOne := bound("dev", fixture.KubeVisionUsers(placed))
 	ofTeam := bound(powerless, subject(kubevisionv1alpha1.SubjectKubeVisionGroup, team))
@@ -294,7 +295,9 @@ func TestOtherBindingsDecide(t *testing.T) {
 		}
 	})
 	t.Run("who may not know of them", func(t *testing.T) {
-		blind := newActor(t, role(t, rule("kubevision.io", "kubevisionusers", "*"), rule("kubevision.io", "kubevisionrolebindings", "create", "get")))
+		const ours = "kubevision.io"
+		users, grants := rule(ours, "kubevisionusers", "*"), rule(ours, "kubevisionrolebindings", "create", "get")
+		blind := newActor(t, role(t, users, grants))
 		c.Call(t, as(blind.AccessToken, put(t, "/users/"+placed.Name, fields{"role": "viewer"}))).Want(t, wire.Forbidden)
 		c.Call(t, as(blind.AccessToken, put(t, "/users/"+placed.Name, fields{"displayName": "Placed"}))).Want(t, wire.OK)
 	})

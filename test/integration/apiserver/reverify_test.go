@@ -59,7 +59,8 @@ func TestReverify(t *testing.T) {
 		}
 		replica.Call(t, reverify(t, token, fresh)).Want(t, twoFactorFailed)
 	}
-	c.Call(t, withCode(fresh, sensitive(t, token, victim.Name))).Want(t, twoFactorFailed) // a code that is given is looked at
+	// A code that is given is looked at.
+	c.Call(t, withCode(fresh, sensitive(t, token, victim.Name))).Want(t, twoFactorFailed)
 	tells(t, manager.User, "SessionVerified", "VerifiedSessionUsed")
 	session := fixture.Take(t, token).Session()
 	wantLogged(t, manager.User, map[string]string{"SessionVerified": session, "VerifiedSessionUsed": session})
@@ -86,7 +87,8 @@ func TestReverify(t *testing.T) {
 	t.Run("after the session", func(t *testing.T) {
 		setVerifiedUntil(t, manager.User, session, time.Now().Add(time.Minute))
 		c.Call(t, sensitive(t, manager.AccessToken, victim.Name)).Want(t, wire.OK)
-		c.Call(t, as(manager.AccessToken, wire.Request{Method: "POST", Path: wire.DirectPath + "/auth/logout"})).Want(t, wire.OK)
+		logout := wire.Request{Method: "POST", Path: wire.DirectPath + "/auth/logout"}
+		c.Call(t, as(manager.AccessToken, logout)).Want(t, wire.OK)
 		for _, replica := range clients {
 			soon(t, replica, wire.TokenExpired, sensitive(t, manager.AccessToken, victim.Name))
 		}
@@ -130,7 +132,8 @@ func TestCodeInTheBody(t *testing.T) {
 	made, name := enrol(t, manager), fixture.Name("made")
 	user, _, _ := madeFor(name)
 	namespace := later(t, &corev1.Namespace{
-		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Namespace"}, ObjectMeta: metav1.ObjectMeta{Name: fixture.Name("coded")},
+		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Namespace"},
+		ObjectMeta: metav1.ObjectMeta{Name: fixture.Name("coded")},
 	})
 	wrapped := later(t, &corev1.Namespace{
 		TypeMeta: namespace.TypeMeta, ObjectMeta: metav1.ObjectMeta{Name: fixture.Name("coded")},
@@ -143,9 +146,11 @@ func TestCodeInTheBody(t *testing.T) {
 			t.Errorf("%v: the field is %q", bad, e.Meta.Field)
 		}
 	}
-	c.Call(t, as(manager.AccessToken, post(t, "/users", body.with(fields{"totpCode": "000000"})))).Want(t, twoFactorFailed)
-	c.Call(t, as(manager.AccessToken, post(t, "/users", body.with(fields{"TotpCode": "000000"})))).Want(t, wire.Invalid)
-	c.Call(t, post(t, "/auth/login", fields{"username": name, "password": "x", "totpCode": "000000"})).Want(t, wire.Invalid)
+	for field, want := range map[string]int{"totpCode": twoFactorFailed, "TotpCode": wire.Invalid} {
+		c.Call(t, as(manager.AccessToken, post(t, "/users", body.with(fields{field: "000000"})))).Want(t, want)
+	}
+	login := fields{"username": name, "password": "x", "totpCode": "000000"}
+	c.Call(t, post(t, "/auth/login", login)).Want(t, wire.Invalid)
 	absent(t, user)
 	forget(t, manager.User, "inSessions")
 	for i, r := range []wire.Request{
@@ -171,7 +176,8 @@ func TestCodeInTheBody(t *testing.T) {
 			forget(t, manager.User, "inSessions")
 		}
 	}
-	e := c.Call(t, as(manager.AccessToken, wire.Request{Path: wire.DirectPath + onHost + "/resources/namespaces/" + namespace.Name})).Want(t, wire.OK)
+	path := wire.DirectPath + onHost + "/resources/namespaces/" + namespace.Name
+	e := c.Call(t, as(manager.AccessToken, wire.Request{Path: path})).Want(t, wire.OK)
 	if strings.Contains(string(e.Data), "totpCode") {
 		t.Errorf("the code was stored: %s", e.Data)
 	}

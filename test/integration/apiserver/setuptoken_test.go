@@ -4,6 +4,7 @@
 package apiserver_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -30,7 +31,7 @@ func newWaiting(t *testing.T) (fixture.User, waiting) {
 	becomes(t, direct(t), wire.TwoFactorRequired, right(u))
 	var login waiting
 	direct(t).Call(t, right(u)).Want(t, wire.TwoFactorRequired).Into(t, &login)
-	if !login.SetupRequired || login.TempToken == "" || login.TempToken == login.AccessToken || login.TempToken == login.RefreshToken {
+	if !login.SetupRequired || slices.Contains([]string{"", login.AccessToken, login.RefreshToken}, login.TempToken) {
 		t.Fatalf("the login says %+v", login)
 	}
 	return u, login
@@ -44,13 +45,15 @@ func TestSetupToken(t *testing.T) {
 	u, login := newWaiting(t)
 	var ended waiting
 	c.Call(t, verify(t, login.TempToken, "123456")).Want(t, wire.OK).Into(t, &ended)
-	if !ended.SetupRequired || ended.AccessToken == "" || ended.RefreshToken == "" || !strings.Contains(string(ended.User), `"totpEnabled":false`) {
+	if !ended.SetupRequired || ended.AccessToken == "" || ended.RefreshToken == "" ||
+		!strings.Contains(string(ended.User), `"totpEnabled":false`) {
 		t.Errorf("the login ends with %+v", ended)
 	}
 	for _, replica := range clients {
 		soon(t, replica, wire.TokenExpired, whoami(login.AccessToken)) // one session takes the place of the other
 		for _, path := range []string{clusterList, me + "/sessions", onHost + "/resources/pods", "/users"} {
-			e := replica.Call(t, as(ended.AccessToken, wire.Request{Path: wire.DirectPath + path})).Want(t, wire.TwoFactorRequired)
+			r := as(ended.AccessToken, wire.Request{Path: wire.DirectPath + path})
+			e := replica.Call(t, r).Want(t, wire.TwoFactorRequired)
 			if !strings.Contains(e.Message, "security settings") {
 				t.Errorf("the message does not say where: %s", e.Message)
 			}
@@ -64,8 +67,8 @@ func TestSetupToken(t *testing.T) {
 	renewed(t, c.Call(t, verify(t, challenge(t, u), code(t, made.Secret, 0))))
 }
 
-// TestSetupTokenIsWorthNothing once a second factor, another password or the end of its session has come, nor in place of
-// another token.
+// TestSetupTokenIsWorthNothing once a second factor, another password or the end of its session has come, nor in place
+// of another token.
 func TestSetupTokenIsWorthNothing(t *testing.T) {
 	c := direct(t)
 	refused := func(t *testing.T, token string, want int) {
@@ -86,7 +89,8 @@ func TestSetupTokenIsWorthNothing(t *testing.T) {
 	})
 	t.Run("a logout", func(t *testing.T) {
 		_, login := newWaiting(t)
-		c.Call(t, as(login.AccessToken, wire.Request{Method: "POST", Path: wire.DirectPath + "/auth/logout"})).Want(t, wire.OK)
+		logout := wire.Request{Method: "POST", Path: wire.DirectPath + "/auth/logout"}
+		c.Call(t, as(login.AccessToken, logout)).Want(t, wire.OK)
 		refused(t, login.TempToken, wire.Unauthenticated)
 	})
 	t.Run("a disabled user", func(t *testing.T) {

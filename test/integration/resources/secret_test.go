@@ -123,13 +123,25 @@ func TestAPlaceholderForNothing(t *testing.T) {
 		"a new key": {http.MethodPut, path, jsonType,
 			`{"apiVersion":"v1","kind":"Secret","metadata":{"resourceVersion":"` + version + `"},"data":{"none":"` + maskedB64 + `"}}`, "data.none"},
 		"an operation": {http.MethodPatch, path, jsonPatchType, `[{"op":"replace","path":"/data/password","value":"` + maskedB64 + `"}]`, "body"},
-		"a difference, in a new Secret": {http.MethodPost, secrets, jsonType,
-			`{"apiVersion":"v1","kind":"Secret","metadata":{"name":"x"},"stringData":{"p":"` + differs + `"}}`, "stringData.p"},
-		"a difference": {http.MethodPut, path, jsonType,
-			`{"apiVersion":"v1","kind":"Secret","metadata":{"resourceVersion":"` + version + `"},"data":{"password":"` + differsB64 + `"}}`, "data.password"},
-		"a difference, patched":   {http.MethodPatch, path, mergeType, `{"data":{"password":"` + differsB64 + `"}}`, "data.password"},
-		"a difference, applied":   {http.MethodPatch, path, applyType, `{"apiVersion":"v1","kind":"Secret","data":{"password":"` + differsB64 + `"}}`, "data.password"},
-		"a difference, operation": {http.MethodPatch, path, jsonPatchType, `[{"op":"replace","path":"/data/password","value":"` + differsB64 + `"}]`, "body"},
+		"a difference, in a new Secret": {
+			http.MethodPost, secrets, jsonType,
+			`{"apiVersion":"v1","kind":"Secret","metadata":{"name":"x"},"stringData":{"p":"` + differs + `"}}`, "stringData.p",
+		},
+		"a difference": {
+			http.MethodPut, path, jsonType, `{"apiVersion":"v1","kind":"Secret","metadata":{"resourceVersion":"` + version +
+				`"},"data":{"password":"` + differsB64 + `"}}`, "data.password",
+		},
+		"a difference, patched": {
+			http.MethodPatch, path, mergeType, `{"data":{"password":"` + differsB64 + `"}}`, "data.password",
+		},
+		"a difference, applied": {
+			http.MethodPatch, path, applyType,
+			`{"apiVersion":"v1","kind":"Secret","data":{"password":"` + differsB64 + `"}}`, "data.password",
+		},
+		"a difference, operation": {
+			http.MethodPatch, path, jsonPatchType,
+			`[{"op":"replace","path":"/data/password","value":"` + differsB64 + `"}]`, "body",
+		},
 	} {
 		if e := dev.send(t, tc.method, tc.path, tc.contentType, tc.body).Want(t, wire.Invalid); e.Meta.Field != tc.field {
 			t.Errorf("%s: the field is %q (%s)", name, e.Meta.Field, e.Message)

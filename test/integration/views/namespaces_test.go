@@ -70,7 +70,9 @@ func TestNamespacesOfNobody(t *testing.T) {
 	w := newWorld(t)
 	powerless := &rbacv1.ClusterRole{
 		ObjectMeta: metav1.ObjectMeta{Name: fixture.Name("powerless")},
-		Rules:      []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"configmaps"}, Verbs: []string{"list"}}},
+		Rules: []rbacv1.PolicyRule{{
+			APIGroups: []string{""}, Resources: []string{"configmaps"}, Verbs: []string{"list"},
+		}},
 	}
 	set().Create(t, powerless)
 	nobody := newViewer(t, powerless.Name, w.mine)

@@ -115,7 +115,8 @@ func TestCompare(t *testing.T) {
 		var got dashboardv1alpha1.Comparison
 		e.Into(t, &got)
 		if !strings.Contains(got.SourceYaml, "name: "+w.mark) || !strings.Contains(got.TargetYaml, w.hidden) || got.LeftYaml != got.SourceYaml ||
-			got.RightYaml != got.TargetYaml || got.Source.Name != w.mark || got.Right != got.Target || got.Left != got.Source || !strings.Contains(got.SourceYaml, "kind: Secret") {
+			got.RightYaml != got.TargetYaml || got.Source.Name != w.mark || got.Right != got.Target ||
+			got.Left != got.Source || !strings.Contains(got.SourceYaml, "kind: Secret") {
 			t.Errorf("got %+v", got)
 		}
 		if want := host + "/" + w.mine + "/secrets/" + w.mark; got.SourceRef != want || got.LeftRef != want ||

@@ -26,7 +26,7 @@ func event(tb testing.TB, namespace, name string, at time.Time) {
 	})
 }
 
-// TestOverviewLeavesOwnEventsOut: logins and bindings are no news of what runs on the cluster, and there are many of them.
+// TestOverviewLeavesOwnEventsOut: logins and bindings are no news of what runs on the cluster, and there are many.
 func TestOverviewLeavesOwnEventsOut(t *testing.T) {
 	ns := set().Namespace(t, "news")
 	all := newViewer(t, "admin")
@@ -34,9 +34,12 @@ func TestOverviewLeavesOwnEventsOut(t *testing.T) {
 	event(t, ns, "workload", now)
 	for i := range 12 {
 		set().Create(t, &corev1.Event{
-			ObjectMeta:     metav1.ObjectMeta{Namespace: ns, Name: fmt.Sprintf("own-%02d", i)},
-			InvolvedObject: corev1.ObjectReference{APIVersion: "kubevision.io/v1alpha1", Kind: "KubeVisionUser", Namespace: ns, Name: "alice"},
-			Type:           "Warning", Reason: "LoginFailed", Message: "from 192.0.2.1", LastTimestamp: metav1.NewTime(now.Add(time.Duration(i+1) * time.Minute)),
+			ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: fmt.Sprintf("own-%02d", i)},
+			InvolvedObject: corev1.ObjectReference{
+				APIVersion: "kubevision.io/v1alpha1", Kind: "KubeVisionUser", Namespace: ns, Name: "alice",
+			},
+			Type: "Warning", Reason: "LoginFailed", Message: "from 192.0.2.1",
+			LastTimestamp: metav1.NewTime(now.Add(time.Duration(i+1) * time.Minute)),
 		})
 	}
 	got, _ := read[dashboardv1alpha1.Overview](t, all, onHost+"/overview")
