@@ -125,8 +125,9 @@ lint: ## Run the linters; ARGS=--fix applies what they can correct.
 	@hack/lint.sh $(ARGS)
 
 .PHONY: generate
-generate: ## Generate deep copies, CustomResourceDefinitions and OpenAPI definitions from the types.
+generate: ## Generate what is made from types and routes: deep copies, CustomResourceDefinitions, OpenAPI, the client's types.
 	@hack/update-codegen.sh
+	@hack/update-clients.sh
 
 ##@ Building
 
@@ -139,6 +140,10 @@ build: ## Build the programs into bin/.
 image: ## Build the container image IMAGE.
 	docker build --build-arg 'LDFLAGS=$(VERSION_FLAGS)' --tag $(IMAGE) .
 
+.PHONY: client
+client: ## Build the TypeScript client and pack it into bin/.
+	@hack/pack-client.sh $(VERSION)
+
 .PHONY: clean
 clean: ## Remove what was built here; "make run" keeps its data.
-	rm -rf bin coverage coverage.*
+	rm -rf bin coverage coverage.* clients/typescript/build clients/typescript/dist

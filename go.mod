@@ -2,6 +2,9 @@ module github.com/kubevision-io/kubevision
 
 go 1.26.0
 
+// Packages of npm may hold Go files.
+ignore ./clients/typescript/node_modules
+
 require (
 	github.com/aymanbagabas/go-udiff v0.4.1
 	github.com/ccojocar/zxcvbn-go v1.0.4

@@ -12,6 +12,7 @@ readonly checks=(
   verify-shell
   verify-gomod
   verify-codegen
+  verify-clients
   lint
   verify-kustomize
 )

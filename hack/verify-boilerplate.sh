@@ -2,7 +2,7 @@
 # Copyright The KubeVision Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-# Fails when a Go file or a shell script does not begin with the copyright and licence lines.
+# Fails when a Go file, a TypeScript file or a shell script does not begin with the copyright and licence lines.
 
 # shellcheck source=hack/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -22,6 +22,6 @@ while IFS= read -r -d '' file; do
     header "${file}" >&2
     failed="yes"
   fi
-done < <(source_files '*.go' '*.sh' '.ci/run')
+done < <(source_files '*.go' '*.ts' '*.sh' '.ci/run')
 
 [[ -z "${failed}" ]] || exit 1

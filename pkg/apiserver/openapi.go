@@ -11,17 +11,15 @@ import (
 	apiopenapi "k8s.io/apiserver/pkg/endpoints/openapi"
 	genericapiserver "k8s.io/apiserver/pkg/server"
 	"k8s.io/kube-openapi/pkg/common"
-	"k8s.io/kube-openapi/pkg/validation/spec"
+	"k8s.io/kube-openapi/pkg/spec3"
 
-	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
-	"github.com/kubevision-io/kubevision/pkg/apiserver/openapi"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
 )
 
 const apiTitle = "KubeVision"
 
 // setOpenAPI describes the routes in both versions of OpenAPI. kube-apiserver merges them into its own documents.
-func setOpenAPI(c *genericapiserver.Config, scheme *runtime.Scheme) {
+func setOpenAPI(c *genericapiserver.Config, scheme *runtime.Scheme, table *routes.Table) {
 	namer := apiopenapi.NewDefinitionNamer(scheme)
 	c.OpenAPIConfig = genericapiserver.DefaultOpenAPIConfig(definitions, namer)
 	c.OpenAPIConfig.Info.Title = apiTitle
@@ -29,7 +27,11 @@ func setOpenAPI(c *genericapiserver.Config, scheme *runtime.Scheme) {
 	c.OpenAPIV3Config = genericapiserver.DefaultOpenAPIV3Config(definitions, namer)
 	c.OpenAPIV3Config.Info.Title = apiTitle
 	c.OpenAPIV3Config.GetOperationIDAndTagsFromRoute = operationIDAndTags
-	c.OpenAPIV3Config.PostProcessSpec = describeBodies
+	c.OpenAPIV3Config.PostProcessSpec = func(document *spec3.OpenAPI) (*spec3.OpenAPI, error) {
+		describeObjects(document)
+		describeOperations(document, table)
+		return document, nil
+	}
 }
 
 // operationIDAndTags leaves the operations of our own routes as they were registered, and tags them by the first segment of the path.
@@ -41,22 +43,4 @@ func operationIDAndTags(r common.Route) (string, []string, error) {
 	}
 	tag, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
 	return r.OperationName(), []string{tag}, nil
-}
-
-// definitions describe the generated types, and the arrays that are bodies: the generator describes structs only.
-func definitions(ref common.ReferenceCallback) map[string]common.OpenAPIDefinition {
-	out := openapi.GetOpenAPIDefinitions(ref)
-	for name, item := range map[string]string{
-		dashboardv1alpha1.BatchDelete{}.OpenAPIModelName():  dashboardv1alpha1.BatchDeleteItem{}.OpenAPIModelName(),
-		dashboardv1alpha1.BatchRestart{}.OpenAPIModelName(): dashboardv1alpha1.BatchRestartItem{}.OpenAPIModelName(),
-	} {
-		items := spec.Schema{SchemaProps: spec.SchemaProps{Ref: ref(item)}}
-		out[name] = common.OpenAPIDefinition{
-			Schema: spec.Schema{SchemaProps: spec.SchemaProps{
-				Description: "The objects that the batch is about.", Type: []string{"array"}, Items: &spec.SchemaOrArray{Schema: &items},
-			}},
-			Dependencies: []string{item},
-		}
-	}
-	return out
 }

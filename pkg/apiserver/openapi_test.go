@@ -33,7 +33,7 @@ func TestRegisteredIsDescribed(t *testing.T) {
 	}
 	scheme, codecs := NewCodecs()
 	config := genericapiserver.NewConfig(codecs)
-	setOpenAPI(config, scheme)
+	setOpenAPI(config, scheme, table)
 	ws := new(restful.WebService)
 	ws.Path(dashboardv1alpha1.RootPath)
 	table.Install(ws)

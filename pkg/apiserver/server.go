@@ -166,7 +166,7 @@ func (c *Config) Complete(ctx context.Context) (completed CompletedConfig, err e
 	}
 	// Nothing here calls the server over its loopback, so that nobody needs to be let in by that token.
 	generic.LoopbackClientConfig.BearerToken = ""
-	setOpenAPI(&generic.Config, scheme)
+	setOpenAPI(&generic.Config, scheme, table)
 	generic.AddReadyzChecks(state.readyzChecks()...)
 	filters.RegisterMetrics()
 	audit.RegisterMetrics()

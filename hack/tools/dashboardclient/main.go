@@ -45,7 +45,7 @@ func run(ctx context.Context, server, user, cluster, namespace string) error {
 	if err != nil {
 		return err
 	}
-	limit := "500"
+	limit := 500
 	answer, err := client.ListNamespaceObjectsWithResponse(ctx, cluster, namespace, "pods", &ListNamespaceObjectsParams{Limit: &limit},
 		func(_ context.Context, r *http.Request) error {
 			r.Header.Set("X-KubeVision-Token", token)
@@ -60,8 +60,9 @@ func run(ctx context.Context, server, user, cluster, namespace string) error {
 		return fmt.Errorf("listing pods: code %d: %s (%s)", answer.JSON200.Code, answer.JSON200.Message, answer.JSON200.Meta.RequestId)
 	}
 	for _, pod := range *answer.JSON200.Data {
-		metadata, _ := pod["metadata"].(map[string]any)
-		fmt.Println(metadata["name"])
+		if pod.Metadata.Name != nil {
+			fmt.Println(*pod.Metadata.Name)
+		}
 	}
 	return nil
 }

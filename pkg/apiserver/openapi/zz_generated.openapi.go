@@ -78,6 +78,7 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		v1alpha1.NamespaceQuotas{}.OpenAPIModelName():            schema_pkg_apis_dashboard_v1alpha1_NamespaceQuotas(ref),
 		v1alpha1.NodeScheduling{}.OpenAPIModelName():             schema_pkg_apis_dashboard_v1alpha1_NodeScheduling(ref),
 		v1alpha1.NodeSchedulingEnvelope{}.OpenAPIModelName():     schema_pkg_apis_dashboard_v1alpha1_NodeSchedulingEnvelope(ref),
+		v1alpha1.Object{}.OpenAPIModelName():                     schema_pkg_apis_dashboard_v1alpha1_Object(ref),
 		v1alpha1.ObjectEnvelope{}.OpenAPIModelName():             schema_pkg_apis_dashboard_v1alpha1_ObjectEnvelope(ref),
 		v1alpha1.ObjectListEnvelope{}.OpenAPIModelName():         schema_pkg_apis_dashboard_v1alpha1_ObjectListEnvelope(ref),
 		v1alpha1.ObjectReference{}.OpenAPIModelName():            schema_pkg_apis_dashboard_v1alpha1_ObjectReference(ref),
@@ -3359,7 +3360,8 @@ func schema_pkg_apis_dashboard_v1alpha1_Manifest(ref common.ReferenceCallback) c
 					"metadata": {
 						SchemaProps: spec.SchemaProps{
 							Description: "metadata has the name of the object, and its namespace unless the URL says it.",
-							Ref:         ref(runtime.RawExtension{}.OpenAPIModelName()),
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.ObjectMeta{}.OpenAPIModelName()),
 						},
 					},
 				},
@@ -3367,7 +3369,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Manifest(ref common.ReferenceCallback) c
 			},
 		},
 		Dependencies: []string{
-			runtime.RawExtension{}.OpenAPIModelName()},
+			v1.ObjectMeta{}.OpenAPIModelName()},
 	}
 }
 
@@ -3600,6 +3602,58 @@ func schema_pkg_apis_dashboard_v1alpha1_NodeSchedulingEnvelope(ref common.Refere
 	}
 }
 
+func schema_pkg_apis_dashboard_v1alpha1_Object(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "Object is an object of a cluster as Kubernetes writes it, without managedFields. It has further fields, which depend on its kind.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"apiVersion": {
+						SchemaProps: spec.SchemaProps{
+							Description: "apiVersion is the group and version of the object.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"kind": {
+						SchemaProps: spec.SchemaProps{
+							Description: "kind is the kind of the object.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"metadata": {
+						SchemaProps: spec.SchemaProps{
+							Description: "metadata is the metadata of the object.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1.ObjectMeta{}.OpenAPIModelName()),
+						},
+					},
+					"metrics": {
+						SchemaProps: spec.SchemaProps{
+							Description: "metrics are what a Pod uses, where the request asks for them.",
+							Ref:         ref(v1alpha1.PodMetrics{}.OpenAPIModelName()),
+						},
+					},
+					"metricsStatus": {
+						SchemaProps: spec.SchemaProps{
+							Description: "metricsStatus says whether there are metrics of a Pod, where the request asks for them: available, pending or unavailable.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+				},
+				Required: []string{"apiVersion", "kind", "metadata"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.PodMetrics{}.OpenAPIModelName(), v1.ObjectMeta{}.OpenAPIModelName()},
+	}
+}
+
 func schema_pkg_apis_dashboard_v1alpha1_ObjectEnvelope(ref common.ReferenceCallback) common.OpenAPIDefinition {
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
@@ -3626,7 +3680,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ObjectEnvelope(ref common.ReferenceCallb
 					"data": {
 						SchemaProps: spec.SchemaProps{
 							Description: "data is the object as Kubernetes writes it, without managedFields.",
-							Ref:         ref(runtime.RawExtension{}.OpenAPIModelName()),
+							Ref:         ref(v1alpha1.Object{}.OpenAPIModelName()),
 						},
 					},
 					"meta": {
@@ -3641,7 +3695,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ObjectEnvelope(ref common.ReferenceCallb
 			},
 		},
 		Dependencies: []string{
-			v1alpha1.Meta{}.OpenAPIModelName(), runtime.RawExtension{}.OpenAPIModelName()},
+			v1alpha1.Meta{}.OpenAPIModelName(), v1alpha1.Object{}.OpenAPIModelName()},
 	}
 }
 
@@ -3680,7 +3734,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ObjectListEnvelope(ref common.ReferenceC
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
-										Ref: ref(runtime.RawExtension{}.OpenAPIModelName()),
+										Ref: ref(v1alpha1.Object{}.OpenAPIModelName()),
 									},
 								},
 							},
@@ -3698,7 +3752,7 @@ func schema_pkg_apis_dashboard_v1alpha1_ObjectListEnvelope(ref common.ReferenceC
 			},
 		},
 		Dependencies: []string{
-			v1alpha1.Meta{}.OpenAPIModelName(), runtime.RawExtension{}.OpenAPIModelName()},
+			v1alpha1.Meta{}.OpenAPIModelName(), v1alpha1.Object{}.OpenAPIModelName()},
 	}
 }
 

@@ -49,6 +49,8 @@ type Route struct {
 	DuringPasswordChange bool
 	// Parameters documents the path and query parameters by name. Those in braces in the path are path parameters.
 	Parameters map[string]string
+	// Types describes the query parameters that are not just any string.
+	Types map[string]Type
 }
 
 // Table holds the registered routes.
@@ -80,6 +82,11 @@ func (t *Table) Add(routes ...Route) error {
 		for _, p := range pathParameters(r.Path) {
 			if r.Parameters[p] == "" {
 				return fmt.Errorf("path parameter %s of route %s %s is not documented", p, r.Method, r.Path)
+			}
+		}
+		for name := range r.Types {
+			if r.Parameters[name] == "" || slices.Contains(pathParameters(r.Path), name) {
+				return fmt.Errorf("%s, which has a type, is no query parameter of route %s %s", name, r.Method, r.Path)
 			}
 		}
 		t.routes = append(t.routes, r)
@@ -136,7 +143,7 @@ func (t *Table) Install(ws *restful.WebService) {
 		}
 		for _, name := range sortedKeys(r.Parameters) {
 			if !slices.Contains(names, name) {
-				b = b.Param(ws.QueryParameter(name, r.Parameters[name]).DataType("string"))
+				b = b.Param(ws.QueryParameter(name, r.Parameters[name]).DataType(r.Types[name].name()))
 			}
 		}
 		ws.Route(b)

@@ -10,6 +10,8 @@ import (
 	"slices"
 	"strings"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
@@ -62,6 +64,21 @@ func parameterDocs() map[string]string {
 	return docs
 }
 
+// parameterTypes describes the parameters that are not just any string.
+func parameterTypes() map[string]routes.Type {
+	return map[string]routes.Type{
+		queryLimit:   routes.Integer(),
+		queryOrder:   routes.OneOf("asc", "desc"),
+		queryMetrics: routes.Boolean(),
+		queryReveal:  routes.Boolean(),
+		queryForce:   routes.Boolean(),
+		queryDryRun:  routes.OneOf(metav1.DryRunAll),
+		queryPropagation: routes.OneOf(
+			string(metav1.DeletePropagationBackground), string(metav1.DeletePropagationForeground), string(metav1.DeletePropagationOrphan)),
+		queryGracePeriod: routes.Integer(),
+	}
+}
+
 // family is the same routes below both forms of a path.
 type family struct {
 	path, scope string
@@ -70,9 +87,11 @@ type family struct {
 
 func (f family) route(method, below, operation, doc string, endpoint routes.Endpoint, queries ...string) routes.Route {
 	path := f.path + below
+	parameters, types := documented(path, append(queries, f.queries...)...), parameterTypes()
+	maps.DeleteFunc(types, func(name string, _ routes.Type) bool { return parameters[name] == "" })
 	return routes.Route{
 		Method: method, Path: path, Operation: strings.Replace(operation, "*", f.scope, 1), Doc: doc, Endpoint: endpoint,
-		Returns: dashboardv1alpha1.ObjectEnvelope{}, Parameters: documented(path, append(queries, f.queries...)...),
+		Returns: dashboardv1alpha1.ObjectEnvelope{}, Parameters: parameters, Types: types,
 	}
 }
 

@@ -72,18 +72,19 @@ func (e *Endpoints) Routes() []routes.Route {
 		queryLimit:     "the most items of each kind; 20 where it is not given, 500 at most",
 	}
 	one, several := maps.Clone(queries), maps.Clone(queries)
+	types := map[string]routes.Type{queryLimit: routes.Integer()}
 	one[authorization.ClusterParameter] = "the name of the cluster"
 	several[queryClusters] = "the names of the clusters to search, by commas; without it, all that the caller may use"
 	return []routes.Route{
 		{
 			Method: http.MethodGet, Path: "/clusters/{cluster}/search", Operation: "searchCluster",
 			Doc: "find objects of a cluster by name or label", Returns: dashboardv1alpha1.SearchEnvelope{}, Parameters: one,
-			Endpoint: routes.Reviewed(e.access.Cluster, e.searchOne),
+			Types: types, Endpoint: routes.Reviewed(e.access.Cluster, e.searchOne),
 		},
 		{
 			Method: http.MethodGet, Path: "/search", Operation: "searchClusters",
 			Doc: "find objects of several clusters by name or label", Returns: dashboardv1alpha1.SearchEnvelope{}, Parameters: several,
-			Endpoint: routes.Reviewed(e.review, e.searchSeveral),
+			Types: types, Endpoint: routes.Reviewed(e.review, e.searchSeveral),
 		},
 	}
 }

@@ -6,7 +6,7 @@ package v1alpha1
 // Code is the outcome of a request. The HTTP status is always 200; 0 means success.
 type Code int32
 
-// The codes of the contract, and CodeTooManyRequests beside them.
+// The codes of the contract, and CodeTooManyRequests beside them. CodeNames returns them all.
 const (
 	// CodeOK is success.
 	CodeOK Code = 0
@@ -49,3 +49,29 @@ const (
 	// CodeUnreachable is a cluster whose API server does not answer, or not usefully.
 	CodeUnreachable Code = 50200
 )
+
+// CodeNames returns all codes and their names in generated clients.
+func CodeNames() map[Code]string {
+	return map[Code]string{
+		CodeOK:                 "OK",
+		CodeRequired:           "Required",
+		CodeInvalid:            "Invalid",
+		CodeUnauthenticated:    "Unauthenticated",
+		CodeTokenExpired:       "TokenExpired",
+		CodeTwoFactorRequired:  "TwoFactorRequired",
+		CodeTwoFactorFailed:    "TwoFactorFailed",
+		CodeForbidden:          "Forbidden",
+		CodeClusterForbidden:   "ClusterForbidden",
+		CodeNamespaceForbidden: "NamespaceForbidden",
+		CodeNotFound:           "NotFound",
+		CodeUserNotFound:       "UserNotFound",
+		CodeClusterNotFound:    "ClusterNotFound",
+		CodeConflict:           "Conflict",
+		CodeStale:              "Stale",
+		CodeUnparseable:        "Unparseable",
+		CodeRejected:           "Rejected",
+		CodeTooManyRequests:    "TooManyRequests",
+		CodeInternal:           "Internal",
+		CodeUnreachable:        "Unreachable",
+	}
+}

@@ -3,7 +3,10 @@
 
 package v1alpha1
 
-import "k8s.io/apimachinery/pkg/runtime"
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+)
 
 // Manifest is an object, as a body: as JSON, as YAML, or with
 // {"manifest": ...} around it.
@@ -14,7 +17,7 @@ type Manifest struct {
 	Kind string `json:"kind"`
 	// metadata has the name of the object, and its namespace unless the URL
 	// says it.
-	Metadata runtime.RawExtension `json:"metadata"`
+	Metadata metav1.ObjectMeta `json:"metadata"`
 }
 
 // DryRun is what a change would do. Nothing was written.

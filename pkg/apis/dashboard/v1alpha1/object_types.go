@@ -3,7 +3,25 @@
 
 package v1alpha1
 
-import "k8s.io/apimachinery/pkg/runtime"
+import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+// Object is an object of a cluster as Kubernetes writes it, without
+// managedFields. It has further fields, which depend on its kind.
+type Object struct {
+	// apiVersion is the group and version of the object.
+	APIVersion string `json:"apiVersion"`
+	// kind is the kind of the object.
+	Kind string `json:"kind"`
+	// metadata is the metadata of the object.
+	Metadata metav1.ObjectMeta `json:"metadata"`
+	// metrics are what a Pod uses, where the request asks for them.
+	// +optional
+	Metrics *PodMetrics `json:"metrics,omitempty"`
+	// metricsStatus says whether there are metrics of a Pod, where the request
+	// asks for them: available, pending or unavailable.
+	// +optional
+	MetricsStatus string `json:"metricsStatus,omitempty"`
+}
 
 // ObjectListEnvelope is a list of objects of a cluster.
 type ObjectListEnvelope struct {
@@ -11,7 +29,7 @@ type ObjectListEnvelope struct {
 	// data are the objects as Kubernetes writes them, without managedFields.
 	// +optional
 	// +listType=atomic
-	Data []runtime.RawExtension `json:"data"`
+	Data []Object `json:"data"`
 	// meta is what there is to say beside the data.
 	Meta Meta `json:"meta"`
 }
@@ -21,7 +39,7 @@ type ObjectEnvelope struct {
 	Header `json:",inline"`
 	// data is the object as Kubernetes writes it, without managedFields.
 	// +optional
-	Data *runtime.RawExtension `json:"data"`
+	Data *Object `json:"data"`
 	// meta is what there is to say beside the data.
 	Meta Meta `json:"meta"`
 }

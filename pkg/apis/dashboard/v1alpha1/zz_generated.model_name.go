@@ -299,6 +299,11 @@ func (in NodeSchedulingEnvelope) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in Object) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.Object"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in ObjectEnvelope) OpenAPIModelName() string {
 	return "io.kubevision.dashboard.v1alpha1.ObjectEnvelope"
 }

@@ -1,0 +1,20 @@
+#!/usr/bin/env bash
+# Copyright The KubeVision Authors.
+# SPDX-License-Identifier: Apache-2.0
+
+# Runs npm in clients/typescript, after it has installed the packages of the lock file there unless that was done before. No package runs
+# a script of its own.
+#
+#   hack/npm.sh test
+
+# shellcheck source=hack/lib.sh
+source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
+
+cd "${root}/clients/typescript"
+readonly installed="node_modules/.package-lock.json"
+if [[ ! "${installed}" -nt package-lock.json ]]; then
+  npm ci --ignore-scripts --no-audit --no-fund --loglevel=error >&2 ||
+    die "cannot install the packages of clients/typescript; is the npm registry reachable?"
+  touch "${installed}"
+fi
+exec npm "$@"

@@ -1,0 +1,43 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package apiserver
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/emicklei/go-restful/v3"
+	genericapiserver "k8s.io/apiserver/pkg/server"
+	"k8s.io/client-go/rest"
+	"k8s.io/kube-openapi/pkg/builder3"
+	"k8s.io/kube-openapi/pkg/common/restfuladapter"
+	"k8s.io/kube-openapi/pkg/spec3"
+	"k8s.io/utils/clock"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/authentication/sessions"
+	"github.com/kubevision-io/kubevision/pkg/authentication/token"
+)
+
+// Document returns the OpenAPI document of the API, version 3, without a server and without a cluster.
+func Document(ctx context.Context) (*spec3.OpenAPI, error) {
+	scheme, codecs := NewCodecs()
+	generic := genericapiserver.NewConfig(codecs)
+	c := &Config{ExtraConfig: ExtraConfig{PasswordHashes: 1}}
+	// The routes are registered with all that serves them; none of it is called.
+	unconnected := &state{config: &rest.Config{}, keys: token.NewKeySet(clock.RealClock{}), sessions: &sessions.Index{}}
+	table, _, err := c.routes(ctx, unconnected, &clientFinder{})
+	if err != nil {
+		return nil, err
+	}
+	setOpenAPI(generic, scheme, table)
+	ws := new(restful.WebService)
+	ws.Path(dashboardv1alpha1.RootPath)
+	table.Install(ws)
+	document, err := builder3.BuildOpenAPISpecFromRoutes(restfuladapter.AdaptWebServices([]*restful.WebService{ws}), generic.OpenAPIV3Config)
+	if err != nil {
+		return nil, fmt.Errorf("describing the routes: %w", err)
+	}
+	return document, nil
+}

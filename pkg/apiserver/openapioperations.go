@@ -1,0 +1,94 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package apiserver
+
+import (
+	"slices"
+
+	"github.com/emicklei/go-restful/v3"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/kube-openapi/pkg/spec3"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
+)
+
+const (
+	// anyMediaType is what routes are registered with, so that a body of a media type that they do not take is refused in an envelope.
+	anyMediaType = "*/*"
+
+	bearerScheme = "accessToken"
+	headerScheme = "accessTokenHeader"
+)
+
+// describeOperations says what a registered route has no words for: the media types of its body, the values of its parameters, and
+// the credential that it takes.
+func describeOperations(document *spec3.OpenAPI, table *routes.Table) {
+	if document.Paths == nil || document.Components == nil {
+		return
+	}
+	for _, r := range table.Routes() {
+		path := document.Paths.Paths[dashboardv1alpha1.RootPath+r.Path]
+		if path == nil {
+			continue // the document of another group
+		}
+		document.Components.SecuritySchemes = securitySchemes()
+		operation := operationOf(path, r.Method)
+		describeBody(operation, r.Method)
+		describeValues(slices.Concat(path.Parameters, operation.Parameters), r.Types)
+		if !table.Public(r.Method, r.Path) {
+			operation.SecurityRequirement = []map[string][]string{{bearerScheme: {}}, {headerScheme: {}}}
+		}
+	}
+}
+
+func operationOf(path *spec3.Path, method string) *spec3.Operation {
+	return map[string]*spec3.Operation{
+		"GET": path.Get, "POST": path.Post, "PUT": path.Put, "PATCH": path.Patch, "DELETE": path.Delete,
+	}[method]
+}
+
+// describeBody names what generators make typed requests for: JSON, and the patches of Kubernetes that are objects.
+func describeBody(operation *spec3.Operation, method string) {
+	if operation.RequestBody == nil {
+		return
+	}
+	mediaTypes := []string{restful.MIME_JSON}
+	if method == "PATCH" {
+		mediaTypes = []string{string(types.ApplyYAMLPatchType), string(types.MergePatchType), string(types.StrategicMergePatchType)}
+	}
+	body := operation.RequestBody.Content[anyMediaType]
+	delete(operation.RequestBody.Content, anyMediaType)
+	for _, mediaType := range mediaTypes {
+		operation.RequestBody.Content[mediaType] = body
+	}
+}
+
+func describeValues(parameters []*spec3.Parameter, described map[string]routes.Type) {
+	for _, p := range parameters {
+		p.Schema.UniqueItems = false // it is no array
+		values := described[p.Name].Values
+		if p.In != "query" || len(values) == 0 {
+			continue
+		}
+		p.Schema.Enum = make([]any, 0, len(values))
+		for _, value := range values {
+			p.Schema.Enum = append(p.Schema.Enum, value)
+		}
+	}
+}
+
+// securitySchemes are the ways in which a request brings an access token. Public routes take none.
+func securitySchemes() spec3.SecuritySchemes {
+	return spec3.SecuritySchemes{
+		bearerScheme: {SecuritySchemeProps: spec3.SecuritySchemeProps{
+			Type: "http", Scheme: "bearer", BearerFormat: "JWT",
+			Description: "The access token of a login, at kubevision-apiserver. At kube-apiserver, a token that kube-apiserver knows.",
+		}},
+		headerScheme: {SecuritySchemeProps: spec3.SecuritySchemeProps{
+			Type: "apiKey", In: "header", Name: dashboardv1alpha1.TokenHeader,
+			Description: "The access token of a login, at either of them. It decides who the caller is.",
+		}},
+	}
+}

@@ -1,0 +1,25 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package routes
+
+import "cmp"
+
+// Type is the type of a query parameter in OpenAPI. The zero value is any string.
+type Type struct {
+	// Values are all that a string may be; empty is no restriction.
+	Values []string
+
+	kind string
+}
+
+// Integer is the type of whole numbers.
+func Integer() Type { return Type{kind: "integer"} }
+
+// Boolean is the type of true and false.
+func Boolean() Type { return Type{kind: "boolean"} }
+
+// OneOf is the type of strings that have one of a few values.
+func OneOf(values ...string) Type { return Type{Values: values} }
+
+func (t Type) name() string { return cmp.Or(t.kind, "string") }
