@@ -35,7 +35,7 @@ func describeOperations(document *spec3.OpenAPI, table *routes.Table) {
 		}
 		document.Components.SecuritySchemes = securitySchemes()
 		operation := operationOf(path, r.Method)
-		describeBody(operation, r.Method)
+		describeBody(operation, r)
 		describeValues(slices.Concat(path.Parameters, operation.Parameters), r.Types)
 		if !table.Public(r.Method, r.Path) {
 			operation.SecurityRequirement = []map[string][]string{{bearerScheme: {}}, {headerScheme: {}}}
@@ -50,12 +50,13 @@ func operationOf(path *spec3.Path, method string) *spec3.Operation {
 }
 
 // describeBody names what generators make typed requests for: JSON, and the patches of Kubernetes that are objects.
-func describeBody(operation *spec3.Operation, method string) {
+func describeBody(operation *spec3.Operation, r routes.Route) {
 	if operation.RequestBody == nil {
 		return
 	}
+	operation.RequestBody.Required = !r.BodyOptional
 	mediaTypes := []string{restful.MIME_JSON}
-	if method == "PATCH" {
+	if r.Method == "PATCH" {
 		mediaTypes = []string{string(types.ApplyYAMLPatchType), string(types.MergePatchType), string(types.StrategicMergePatchType)}
 	}
 	body := operation.RequestBody.Content[anyMediaType]

@@ -4099,7 +4099,7 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": components["schemas"]["io.kubevision.dashboard.v1alpha1.SetupRequest"];
             };
@@ -5133,7 +5133,7 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody: {
+        requestBody?: {
             content: {
                 "application/json": components["schemas"]["io.kubevision.dashboard.v1alpha1.DrainRequest"];
             };

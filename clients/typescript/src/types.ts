@@ -88,12 +88,10 @@ export interface Answer<T> {
 
 /** ListPath is every path whose answer is a list in pages. */
 export type ListPath = {
-  [P in PathOf<"get">]: Operation<"get", P> extends { parameters: { query?: { continue?: string } } }
-    ? Data<"get", P> extends readonly unknown[]
-      ? P
-      : never
-    : never;
+  [P in PathOf<"get">]: Options<"get", P> extends { query?: infer T } ? (Paged<Given<T>> extends true ? P : never) : never;
 }[PathOf<"get">];
+
+type Paged<Query> = [Query] extends [never] ? false : "continue" extends keyof Query ? true : false;
 
 /** Item is one element of a list. */
 export type Item<P extends ListPath> = Data<"get", P> extends readonly (infer T)[] ? T : never;

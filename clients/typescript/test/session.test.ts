@@ -111,6 +111,25 @@ describe("a session", () => {
     assert.equal(store.load().accessToken, "another");
   });
 
+  it("is not ended by what is said of the one before", async () => {
+    let slow: () => void = () => {};
+    const late = new Promise<void>((resolve) => (slow = resolve));
+    const server = stub(async ({ path }) => {
+      if (path === "/auth/login") {
+        return { data: renewed };
+      }
+      await late;
+      return { code: Code.Unauthenticated };
+    });
+    const client = new Client({ ...server, store: old(), ended: () => assert.fail("the session has ended") });
+    const before = me(client);
+    await until(() => server.received.length === 1);
+    await client.login({ username: "alice", password: "secret" });
+    slow();
+    await assert.rejects(before, { code: Code.Unauthenticated });
+    assert.equal(client.loggedIn, true);
+  });
+
   it("stays where the old password was wrong", async () => {
     const server = stub(() => ({ code: Code.Unauthenticated }));
     const client = new Client({ ...server, store: old(), ended: () => assert.fail("the session has ended") });
@@ -200,7 +219,7 @@ describe("too many requests", () => {
     assert.equal(server.received.length, 1);
   });
 
-  it("can be given up", async () => {
+  it("can be given up", { timeout: 5000 }, async () => {
     const server = stub(() => ({ code: Code.TooManyRequests, meta: { retryAfterSeconds: 20 } }));
     const abort = new AbortController();
     const waiting = me(new Client({ ...server }), abort.signal);

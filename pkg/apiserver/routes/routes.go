@@ -38,6 +38,8 @@ type Route struct {
 	Endpoint Endpoint
 	// Reads is an empty value of the body's type; nil where there is no body.
 	Reads any
+	// BodyOptional says that the body may be left out.
+	BodyOptional bool
 	// Returns is an empty value of the envelope's type.
 	Returns any
 	// Ambient is true for what dashboards ask for on every page, and nobody else does. Who must set up a second factor is

@@ -78,7 +78,8 @@ func nodeRoutes(access *authorization.Access) []routes.Route {
 		}),
 		onNode("drain", routes.Route{
 			Doc:   "place no new Pods on a node, and evict those that are there",
-			Reads: dashboardv1alpha1.DrainRequest{}, Returns: dashboardv1alpha1.DrainEnvelope{}, Endpoint: routes.Reviewed(access.Cluster, drain),
+			Reads: dashboardv1alpha1.DrainRequest{}, BodyOptional: true, Returns: dashboardv1alpha1.DrainEnvelope{},
+			Endpoint: routes.Reviewed(access.Cluster, drain),
 		}),
 	}
 }

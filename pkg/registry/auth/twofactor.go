@@ -68,7 +68,7 @@ func (e *Endpoints) factorRoutes() []routes.Route {
 		{
 			Method: http.MethodPost, Path: "/auth/2fa/setup", Operation: "setUpTwoFactor", DuringSetup: true, DuringPasswordChange: true,
 			Doc:   "make a second factor, which is in force once it is proved",
-			Reads: dashboardv1alpha1.SetupRequest{}, Returns: dashboardv1alpha1.SetupEnvelope{},
+			Reads: dashboardv1alpha1.SetupRequest{}, BodyOptional: true, Returns: dashboardv1alpha1.SetupEnvelope{},
 			Endpoint: routes.Self(e.setUp),
 		},
 		{

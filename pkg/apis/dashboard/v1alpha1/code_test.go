@@ -1,0 +1,35 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package v1alpha1
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestCodesAreNamed compares the constants with the names that generated clients get.
+func TestCodesAreNamed(t *testing.T) {
+	file, err := parser.ParseFile(token.NewFileSet(), "code.go", nil, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var declared, named []string
+	for name, object := range file.Scope.Objects { //nolint:staticcheck // one file is all that is looked at
+		if object.Kind == ast.Con {
+			declared = append(declared, strings.TrimPrefix(name, "Code"))
+		}
+	}
+	for _, name := range CodeNames() {
+		named = append(named, name)
+	}
+	slices.Sort(declared)
+	slices.Sort(named)
+	if !slices.Equal(declared, named) {
+		t.Errorf("the constants are %v, the names %v", declared, named)
+	}
+}

@@ -1,0 +1,214 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package conformance_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"k8s.io/kube-openapi/pkg/spec3"
+	"k8s.io/kube-openapi/pkg/validation/spec"
+
+	"github.com/kubevision-io/kubevision/hack/localcluster"
+	"github.com/kubevision-io/kubevision/test/conformance/fixture"
+	"github.com/kubevision-io/kubevision/test/conformance/wire"
+)
+
+const (
+	modelPrefix = "io.kubevision.dashboard.v1alpha1."
+	// nonsense is no number, no truth value, and nothing that any enumeration has.
+	nonsense = "nonsense"
+)
+
+// each calls a function with every operation of the API.
+func each(d *spec3.OpenAPI, visit func(method, path string, item *spec3.Path, o *spec3.Operation)) {
+	for path, item := range d.Paths.Paths {
+		if strings.Trim(strings.TrimPrefix(path, wire.GroupPath), "/") == "" {
+			continue // discovery, which is Kubernetes' own
+		}
+		for method, o := range map[string]*spec3.Operation{
+			http.MethodGet: item.Get, http.MethodPost: item.Post, http.MethodPut: item.Put, http.MethodPatch: item.Patch, http.MethodDelete: item.Delete,
+		} {
+			if o != nil {
+				visit(method, path, item, o)
+			}
+		}
+	}
+}
+
+// TestDocumentIsCommitted compares the document that clients are generated from with the one that is served.
+func TestDocumentIsCommitted(t *testing.T) {
+	if !target.Ours {
+		t.Skip("the installation may be of another version")
+	}
+	root, err := localcluster.ModuleRoot()
+	if err != nil {
+		t.Fatal(err)
+	}
+	committed, err := os.ReadFile(filepath.Join(root, "clients", "openapi.json"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	served, _ := document(t)
+	want, got := &spec3.OpenAPI{}, &bytes.Buffer{}
+	if err := json.Unmarshal(committed, want); err != nil {
+		t.Fatal(err)
+	}
+	delete(served.Paths.Paths, wire.GroupPath+"/") // discovery, which is Kubernetes' own
+	for name := range served.Components.Schemas {
+		if want.Components.Schemas[name] == nil && !strings.HasPrefix(name, modelPrefix) {
+			delete(served.Components.Schemas, name) // what discovery refers to
+		}
+	}
+	served.Info.Version = want.Info.Version
+	encoder := json.NewEncoder(got)
+	encoder.SetIndent("", "  ")
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(served); err != nil {
+		t.Fatal(err)
+	}
+	if !bytes.Equal(got.Bytes(), committed) {
+		t.Errorf("the document is not clients/openapi.json: run make generate")
+	}
+}
+
+// TestDocumentTypesQueries: a parameter that is described as a number, a truth value or an enumeration is read as one.
+func TestDocumentTypesQueries(t *testing.T) {
+	d, _ := document(t)
+	s, direct := target.set(), target.direct(t)
+	s.HostCluster(t, target.Host)
+	u := s.User(t, "conformance-typed")
+	s.Bind(t, "conformance-typed", fixture.Grant{Role: "admin", Subjects: fixture.KubeVisionUsers(u), Cluster: target.Host})
+	token := u.Login(t, direct, wire.DirectPath).AccessToken
+	typed := map[string]bool{}
+	each(d, func(method, path string, item *spec3.Path, o *spec3.Operation) {
+		for _, p := range slices.Concat(item.Parameters, o.Parameters) {
+			if p.In != "query" || (p.Schema.Type.Contains("string") && len(p.Schema.Enum) == 0) {
+				continue
+			}
+			typed[p.Name] = true
+			e := direct.Call(t, wire.Request{
+				Method: method, Bearer: token, Path: examplePath(path) + "?q=x&" + url.Values{p.Name: {nonsense}}.Encode(), Body: exampleBody(o),
+				Header: http.Header{"Content-Type": {exampleType(o)}},
+			})
+			if e.Code != wire.Invalid || e.Meta.Field != p.Name {
+				t.Errorf("%s %s?%s=%s: code %d (%s) at %q", method, path, p.Name, nonsense, e.Code, e.Message, e.Meta.Field)
+			}
+		}
+	})
+	for _, name := range []string{"limit", "gracePeriodSeconds", "includeMetrics", "reveal", "force", "order", "propagationPolicy", "dryRun"} {
+		if !typed[name] {
+			t.Errorf("%s is described as any string", name)
+		}
+	}
+}
+
+// examplePath is the path with an object in it that may exist or not.
+func examplePath(path string) string {
+	return strings.NewReplacer("{cluster}", target.Host, "{namespace}", "default", "{resource}", "configmaps", "{name}", "one").Replace(path)
+}
+
+func exampleBody(o *spec3.Operation) string {
+	if o.RequestBody == nil {
+		return ""
+	}
+	return `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"one","resourceVersion":"1"}}`
+}
+
+func exampleType(o *spec3.Operation) string {
+	const apply = "application/apply-patch+yaml"
+	if o.RequestBody != nil && o.RequestBody.Content[apply] != nil {
+		return apply
+	}
+	return jsonType
+}
+
+// TestDocumentTypesCodes: the codes are an enumeration, in answers and in what they say of single objects.
+func TestDocumentTypesCodes(t *testing.T) {
+	d, _ := document(t)
+	code := d.Components.Schemas[modelPrefix+"Code"]
+	if code == nil {
+		t.Fatal("codes have no type")
+	}
+	want := make([]string, 0, len(wire.Codes()))
+	for _, c := range wire.Codes() {
+		want = append(want, fmt.Sprint(c))
+	}
+	got := make([]string, 0, len(code.Enum))
+	for _, c := range code.Enum {
+		got = append(got, fmt.Sprint(c))
+	}
+	if !slices.Equal(got, want) {
+		t.Errorf("the codes are %v, want %v", got, want)
+	}
+	for name, schema := range d.Components.Schemas {
+		p, ok := schema.Properties["code"]
+		if ok && strings.HasPrefix(name, modelPrefix) && !p.Type.Contains("string") && !refersTo(p.AllOf, modelPrefix+"Code") {
+			t.Errorf("the code of %s is %+v", name, p)
+		}
+	}
+}
+
+// TestDocumentTypesObjects: objects of clusters have metadata, and fields that depend on their kind.
+func TestDocumentTypesObjects(t *testing.T) {
+	d, _ := document(t)
+	for _, name := range []string{"Object", "Manifest"} {
+		schema := d.Components.Schemas[modelPrefix+name]
+		if schema == nil || !refersTo(schema.Properties["metadata"].AllOf, "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta") {
+			t.Errorf("%s has no metadata: %+v", name, schema)
+			continue
+		}
+		if schema.AdditionalProperties == nil || !schema.AdditionalProperties.Allows {
+			t.Errorf("%s has no other fields than %v", name, schema.Properties)
+		}
+	}
+	list := d.Components.Schemas[modelPrefix+"ObjectListEnvelope"].Properties["data"]
+	if list.Items == nil || !refersTo(append(list.Items.Schema.AllOf, *list.Items.Schema), modelPrefix+"Object") {
+		t.Errorf("a list has %+v", list)
+	}
+	if !refersTo(d.Components.Schemas[modelPrefix+"ObjectEnvelope"].Properties["data"].AllOf, modelPrefix+"Object") {
+		t.Error("one object is none")
+	}
+	if !refersTo(d.Components.Schemas[modelPrefix+"DryRunObject"].Properties["raw"].AllOf, modelPrefix+"Object") {
+		t.Error("what a dry run proposes is no object")
+	}
+}
+
+// TestDocumentNamesCredentials: an operation refuses whoever brings none of the credentials that the document names for it.
+func TestDocumentNamesCredentials(t *testing.T) {
+	d, _ := document(t)
+	schemes := d.Components.SecuritySchemes
+	if s := schemes["accessToken"]; s == nil || s.Type != "http" || s.Scheme != "bearer" {
+		t.Errorf("bearer tokens are described as %+v", s)
+	}
+	if s := schemes["accessTokenHeader"]; s == nil || s.Type != "apiKey" || s.In != "header" || s.Name != wire.TokenHeader {
+		t.Errorf("the header is described as %+v", s)
+	}
+	direct := target.direct(t)
+	each(d, func(method, path string, _ *spec3.Path, o *spec3.Operation) {
+		for _, requirement := range o.SecurityRequirement {
+			for name := range requirement {
+				if schemes[name] == nil {
+					t.Errorf("%s wants %s, which is not described", o.OperationId, name)
+				}
+			}
+		}
+		e := direct.Call(t, wire.Request{Method: method, Path: examplePath(path)})
+		if refused := e.Code == wire.Unauthenticated; refused != (len(o.SecurityRequirement) > 0) {
+			t.Errorf("%s wants %v, and answers whoever has none with %d (%s)", o.OperationId, o.SecurityRequirement, e.Code, e.Message)
+		}
+	})
+}
+
+func refersTo(schemas []spec.Schema, model string) bool {
+	return slices.ContainsFunc(schemas, func(s spec.Schema) bool { return s.Ref.String() == "#/components/schemas/"+model })
+}
