@@ -1,5 +1,6 @@
 # Needs Go, make, git and curl; nothing else is assumed. The tools and the local control plane are built from source on first use,
-# at the versions of hack/tools and hack/controlplane. Docker is needed for "make image" only.
+# at the versions of hack/tools and hack/controlplane. Docker is needed for "make image" only, and npm for the TypeScript client, whose
+# checks are left out without.
 
 # What "make run" hands to its program, for example ARGS="--help".
 ARGS ?=

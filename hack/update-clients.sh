@@ -2,8 +2,8 @@
 # Copyright The KubeVision Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-# Generates the OpenAPI document from the routes of kubevision-apiserver, and the types of the TypeScript client from the document.
-# Where npm is not installed, the types stay as they are.
+# Generates the OpenAPI document from the routes of kubevision-apiserver, and the types of the TypeScript client from
+# the document. Where npm is not installed, the types stay as they are.
 #
 #   hack/update-clients.sh [<folder>]
 #
@@ -27,5 +27,6 @@ if ! command -v npm >/dev/null; then
 fi
 # A default is what the server puts in for a field that is left out: it makes no field required.
 hack/npm.sh exec --silent --offline -- \
-  openapi-typescript "${document}" --empty-objects-unknown --default-non-nullable=false --output "${scratch}/schema.ts" >&2
+  openapi-typescript "${document}" --output "${scratch}/schema.ts" \
+  --empty-objects-unknown --default-non-nullable=false >&2
 cat hack/boilerplate.go.txt "${scratch}/schema.ts" >"${types}"

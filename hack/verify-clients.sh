@@ -2,8 +2,8 @@
 # Copyright The KubeVision Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-# Fails when the OpenAPI document or the types of the TypeScript client are not what hack/update-clients.sh makes, and when the client
-# does not compile or its unit tests fail. Where npm is not installed, only the document is compared.
+# Fails when the OpenAPI document or the types of the TypeScript client are not what hack/update-clients.sh makes, and
+# when the client does not compile or its unit tests fail. Where npm is not installed, only the document is compared.
 
 # shellcheck source=hack/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -19,7 +19,8 @@ cp "${root}/clients/typescript/src/schema.ts" "${generated}/typescript/src/schem
 for file in openapi.json typescript/src/schema.ts; do
   if ! diff -u "${root}/clients/${file}" "${generated}/${file}" >"${scratch}/differences"; then
     head -n "${shown_lines}" "${scratch}/differences"
-    die "clients/${file} is out of date (see the differences above); run hack/update-clients.sh and commit what it changes"
+    die "clients/${file} is out of date (see the differences above);" \
+      "run hack/update-clients.sh and commit what it changes"
   fi
 done
 

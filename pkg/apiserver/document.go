@@ -35,7 +35,8 @@ func Document(ctx context.Context) (*spec3.OpenAPI, error) {
 	ws := new(restful.WebService)
 	ws.Path(dashboardv1alpha1.RootPath)
 	table.Install(ws)
-	document, err := builder3.BuildOpenAPISpecFromRoutes(restfuladapter.AdaptWebServices([]*restful.WebService{ws}), generic.OpenAPIV3Config)
+	services := restfuladapter.AdaptWebServices([]*restful.WebService{ws})
+	document, err := builder3.BuildOpenAPISpecFromRoutes(services, generic.OpenAPIV3Config)
 	if err != nil {
 		return nil, fmt.Errorf("describing the routes: %w", err)
 	}

@@ -34,8 +34,8 @@ func setOpenAPI(c *genericapiserver.Config, scheme *runtime.Scheme, table *route
 	}
 }
 
-// operationIDAndTags leaves the operations of our own routes as they were registered, and tags them by the first segment of the path.
-// The library's own function would demand that they begin with a Kubernetes verb.
+// operationIDAndTags leaves the operations of our own routes as they were registered, and tags them by the first
+// segment of the path. The library's own function would demand that they begin with a Kubernetes verb.
 func operationIDAndTags(r common.Route) (string, []string, error) {
 	path, ok := routes.BelowRoot(r.Path())
 	if !ok || strings.Trim(path, "/") == "" {

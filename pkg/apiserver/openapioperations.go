@@ -4,26 +4,33 @@
 package apiserver
 
 import (
+	"maps"
+	"net/http"
 	"slices"
 
 	"github.com/emicklei/go-restful/v3"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/kube-openapi/pkg/spec3"
+	"k8s.io/kube-openapi/pkg/validation/spec"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
 )
 
 const (
-	// anyMediaType is what routes are registered with, so that a body of a media type that they do not take is refused in an envelope.
+	// anyMediaType is what routes are registered with, so that a body of a media type that they do not take is refused
+	// in an envelope.
 	anyMediaType = "*/*"
 
 	bearerScheme = "accessToken"
 	headerScheme = "accessTokenHeader"
+
+	mergePatchModel = "io.kubevision.dashboard.v1alpha1.MergePatch"
+	jsonPatchModel  = "io.kubevision.dashboard.v1alpha1.JSONPatch"
 )
 
-// describeOperations says what a registered route has no words for: the media types of its body, the values of its parameters, and
-// the credential that it takes.
+// describeOperations says what a registered route has no words for: the media types of its body, the values of its
+// parameters, and the credential that it takes.
 func describeOperations(document *spec3.OpenAPI, table *routes.Table) {
 	if document.Paths == nil || document.Components == nil {
 		return
@@ -34,6 +41,7 @@ func describeOperations(document *spec3.OpenAPI, table *routes.Table) {
 			continue // the document of another group
 		}
 		document.Components.SecuritySchemes = securitySchemes()
+		maps.Copy(document.Components.Schemas, patchSchemas())
 		operation := operationOf(path, r.Method)
 		describeBody(operation, r)
 		describeValues(slices.Concat(path.Parameters, operation.Parameters), r.Types)
@@ -49,20 +57,52 @@ func operationOf(path *spec3.Path, method string) *spec3.Operation {
 	}[method]
 }
 
-// describeBody names what generators make typed requests for: JSON, and the patches of Kubernetes that are objects.
+// describeBody names the media types that generators make typed requests for: JSON, and those of Kubernetes' patches.
 func describeBody(operation *spec3.Operation, r routes.Route) {
 	if operation.RequestBody == nil {
 		return
 	}
 	operation.RequestBody.Required = !r.BodyOptional
-	mediaTypes := []string{restful.MIME_JSON}
-	if r.Method == "PATCH" {
-		mediaTypes = []string{string(types.ApplyYAMLPatchType), string(types.MergePatchType), string(types.StrategicMergePatchType)}
+	content := operation.RequestBody.Content
+	body := content[anyMediaType]
+	delete(content, anyMediaType)
+	if r.Method != http.MethodPatch {
+		content[restful.MIME_JSON] = body
+		return
 	}
-	body := operation.RequestBody.Content[anyMediaType]
-	delete(operation.RequestBody.Content, anyMediaType)
-	for _, mediaType := range mediaTypes {
-		operation.RequestBody.Content[mediaType] = body
+	content[string(types.ApplyYAMLPatchType)] = body
+	content[string(types.MergePatchType)] = mediaTypeOf(mergePatchModel)
+	content[string(types.StrategicMergePatchType)] = mediaTypeOf(mergePatchModel)
+	content[string(types.JSONPatchType)] = mediaTypeOf(jsonPatchModel)
+}
+
+func mediaTypeOf(model string) *spec3.MediaType {
+	return &spec3.MediaType{MediaTypeProps: spec3.MediaTypeProps{
+		Schema: &spec.Schema{SchemaProps: spec.SchemaProps{Ref: spec.MustCreateRef(schemaPrefix + model)}},
+	}}
+}
+
+// patchSchemas are the bodies of patches, for which there are no types in Go.
+func patchSchemas() map[string]*spec.Schema {
+	text := spec.StringProperty()
+	operation := spec.Schema{SchemaProps: spec.SchemaProps{
+		Type: []string{"object"}, Required: []string{"op", "path"},
+		Properties: map[string]spec.Schema{
+			"op": {SchemaProps: spec.SchemaProps{
+				Type: []string{"string"}, Enum: []any{"add", "remove", "replace", "move", "copy", "test"},
+			}},
+			"path": *text, "from": *text, "value": {},
+		},
+	}}
+	return map[string]*spec.Schema{
+		mergePatchModel: {SchemaProps: spec.SchemaProps{
+			Description: "MergePatch holds the fields to change; null removes one.", Type: []string{"object"},
+			AdditionalProperties: &spec.SchemaOrBool{Allows: true},
+		}},
+		jsonPatchModel: {SchemaProps: spec.SchemaProps{
+			Description: "JSONPatch holds operations on an object (RFC 6902).", Type: []string{"array"},
+			Items: &spec.SchemaOrArray{Schema: &operation},
+		}},
 	}
 }
 
@@ -85,7 +125,7 @@ func securitySchemes() spec3.SecuritySchemes {
 	return spec3.SecuritySchemes{
 		bearerScheme: {SecuritySchemeProps: spec3.SecuritySchemeProps{
 			Type: "http", Scheme: "bearer", BearerFormat: "JWT",
-			Description: "The access token of a login, at kubevision-apiserver. At kube-apiserver, a token that kube-apiserver knows.",
+			Description: "The access token of a login, at kubevision-apiserver. At kube-apiserver, a token that it knows.",
 		}},
 		headerScheme: {SecuritySchemeProps: spec3.SecuritySchemeProps{
 			Type: "apiKey", In: "header", Name: dashboardv1alpha1.TokenHeader,

@@ -23,8 +23,8 @@ const (
 	schemaPrefix = "#/components/schemas/"
 )
 
-// definitions describe the generated types, and what the generator of descriptions leaves out: it describes structs only, and only
-// what other descriptions refer to.
+// definitions describe the generated types, and what the generator of descriptions leaves out: it describes structs
+// only, and only what other descriptions refer to.
 func definitions(ref common.ReferenceCallback) map[string]common.OpenAPIDefinition {
 	out := openapi.GetOpenAPIDefinitions(ref)
 	describeCodes(out, ref)
@@ -35,21 +35,24 @@ func definitions(ref common.ReferenceCallback) map[string]common.OpenAPIDefiniti
 		items := spec.Schema{SchemaProps: spec.SchemaProps{Ref: ref(item)}}
 		out[name] = common.OpenAPIDefinition{
 			Schema: spec.Schema{SchemaProps: spec.SchemaProps{
-				Description: "The objects that the batch is about.", Type: []string{"array"}, Items: &spec.SchemaOrArray{Schema: &items},
+				Description: "The objects that the batch is about.", Type: []string{"array"},
+				Items: &spec.SchemaOrArray{Schema: &items},
 			}},
 			Dependencies: []string{item},
 		}
 	}
 	// No response refers to the data of these failures, which clients read all the same.
-	login := out[dashboardv1alpha1.LoginEnvelope{}.OpenAPIModelName()]
-	login.Dependencies = append(slices.Clone(login.Dependencies),
-		dashboardv1alpha1.TwoFactorChallenge{}.OpenAPIModelName(), dashboardv1alpha1.PasswordChangeRequired{}.OpenAPIModelName())
-	out[dashboardv1alpha1.LoginEnvelope{}.OpenAPIModelName()] = login
+	name := dashboardv1alpha1.LoginEnvelope{}.OpenAPIModelName()
+	login := out[name]
+	login.Dependencies = append(login.Dependencies,
+		dashboardv1alpha1.TwoFactorChallenge{}.OpenAPIModelName(),
+		dashboardv1alpha1.PasswordChangeRequired{}.OpenAPIModelName())
+	out[name] = login
 	return out
 }
 
-// describeCodes makes codes a type of its own, since they would be any number otherwise. One-time codes are strings, and the code of
-// Kubernetes' own Status is not part of any answer.
+// describeCodes makes codes a type of its own, since they would be any number otherwise. One-time codes are strings,
+// and the code of Kubernetes' own Status is not part of any answer.
 func describeCodes(out map[string]common.OpenAPIDefinition, ref common.ReferenceCallback) {
 	for name, definition := range out {
 		property, ok := definition.Schema.Properties[codeProperty]
@@ -68,7 +71,8 @@ func describeCodes(out map[string]common.OpenAPIDefinition, ref common.Reference
 // codeSchema names the codes for the generators that make constants of them.
 func codeSchema() spec.Schema {
 	schema := spec.Schema{SchemaProps: spec.SchemaProps{
-		Description: "Code is the outcome of a request. The HTTP status is always 200; 0 means success.", Type: []string{"integer"}, Format: "int32",
+		Description: "Code is the outcome of a request. The HTTP status is always 200; 0 means success.",
+		Type:        []string{"integer"}, Format: "int32",
 	}}
 	named := dashboardv1alpha1.CodeNames()
 	names := make([]any, 0, len(named))
@@ -80,8 +84,8 @@ func codeSchema() spec.Schema {
 	return schema
 }
 
-// describeObjects says of the types what the generator of descriptions cannot: the objects of clusters have more fields than those
-// that all kinds have, and each envelope has data, which are null where there are none.
+// describeObjects says of the types what the generator of descriptions cannot: the objects of clusters have more fields
+// than those that all kinds have, and each envelope has data, which are null where there are none.
 func describeObjects(document *spec3.OpenAPI) {
 	if document.Components == nil {
 		return

@@ -24,7 +24,8 @@ import (
 )
 
 const (
-	modelPrefix = "io.kubevision.dashboard.v1alpha1."
+	modelPrefix   = "io.kubevision.dashboard.v1alpha1."
+	metadataModel = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
 	// nonsense is no number, no truth value, and nothing that any enumeration has.
 	nonsense = "nonsense"
 )
@@ -36,7 +37,8 @@ func each(d *spec3.OpenAPI, visit func(method, path string, item *spec3.Path, o 
 			continue // discovery, which is Kubernetes' own
 		}
 		for method, o := range map[string]*spec3.Operation{
-			http.MethodGet: item.Get, http.MethodPost: item.Post, http.MethodPut: item.Put, http.MethodPatch: item.Patch, http.MethodDelete: item.Delete,
+			http.MethodGet: item.Get, http.MethodPost: item.Post, http.MethodPut: item.Put, http.MethodPatch: item.Patch,
+			http.MethodDelete: item.Delete,
 		} {
 			if o != nil {
 				visit(method, path, item, o)
@@ -87,7 +89,9 @@ func TestDocumentTypesQueries(t *testing.T) {
 	s, direct := target.set(), target.direct(t)
 	s.HostCluster(t, target.Host)
 	u := s.User(t, "conformance-typed")
-	s.Bind(t, "conformance-typed", fixture.Grant{Role: "admin", Subjects: fixture.KubeVisionUsers(u), Cluster: target.Host})
+	s.Bind(t, "conformance-typed", fixture.Grant{
+		Role: "admin", Subjects: fixture.KubeVisionUsers(u), Cluster: target.Host,
+	})
 	token := u.Login(t, direct, wire.DirectPath).AccessToken
 	typed := map[string]bool{}
 	each(d, func(method, path string, item *spec3.Path, o *spec3.Operation) {
@@ -96,16 +100,23 @@ func TestDocumentTypesQueries(t *testing.T) {
 				continue
 			}
 			typed[p.Name] = true
+			values := url.Values{"q": {"x"}, p.Name: {nonsense}} // a search takes a text
+			if !strings.Contains(path, "{namespace}") {
+				values.Set("namespace", "default")
+			}
+			query := values.Encode()
 			e := direct.Call(t, wire.Request{
-				Method: method, Bearer: token, Path: examplePath(path) + "?q=x&" + url.Values{p.Name: {nonsense}}.Encode(), Body: exampleBody(o),
+				Method: method, Bearer: token, Path: examplePath(path) + "?" + query, Body: exampleBody(method),
 				Header: http.Header{"Content-Type": {exampleType(o)}},
 			})
 			if e.Code != wire.Invalid || e.Meta.Field != p.Name {
-				t.Errorf("%s %s?%s=%s: code %d (%s) at %q", method, path, p.Name, nonsense, e.Code, e.Message, e.Meta.Field)
+				t.Errorf("%s %s?%s: code %d (%s) at %q", method, path, query, e.Code, e.Message, e.Meta.Field)
 			}
 		}
 	})
-	for _, name := range []string{"limit", "gracePeriodSeconds", "includeMetrics", "reveal", "force", "order", "propagationPolicy", "dryRun"} {
+	for _, name := range []string{
+		"limit", "gracePeriodSeconds", "includeMetrics", "reveal", "force", "order", "propagationPolicy", "dryRun",
+	} {
 		if !typed[name] {
 			t.Errorf("%s is described as any string", name)
 		}
@@ -114,14 +125,20 @@ func TestDocumentTypesQueries(t *testing.T) {
 
 // examplePath is the path with an object in it that may exist or not.
 func examplePath(path string) string {
-	return strings.NewReplacer("{cluster}", target.Host, "{namespace}", "default", "{resource}", "configmaps", "{name}", "one").Replace(path)
+	return strings.NewReplacer(
+		"{cluster}", target.Host, "{namespace}", "default", "{resource}", "configmaps", "{name}", "one",
+	).Replace(path)
 }
 
-func exampleBody(o *spec3.Operation) string {
-	if o.RequestBody == nil {
+func exampleBody(method string) string {
+	switch method {
+	case http.MethodPut:
+		return `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"one","resourceVersion":"1"}}`
+	case http.MethodPost, http.MethodPatch:
+		return `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"one"}}`
+	default:
 		return ""
 	}
-	return `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"one","resourceVersion":"1"}}`
 }
 
 func exampleType(o *spec3.Operation) string {
@@ -152,7 +169,10 @@ func TestDocumentTypesCodes(t *testing.T) {
 	}
 	for name, schema := range d.Components.Schemas {
 		p, ok := schema.Properties["code"]
-		if ok && strings.HasPrefix(name, modelPrefix) && !p.Type.Contains("string") && !refersTo(p.AllOf, modelPrefix+"Code") {
+		if !ok || !strings.HasPrefix(name, modelPrefix) || p.Type.Contains("string") {
+			continue // one-time codes are strings
+		}
+		if !refersTo(p.AllOf, modelPrefix+"Code") {
 			t.Errorf("the code of %s is %+v", name, p)
 		}
 	}
@@ -163,7 +183,7 @@ func TestDocumentTypesObjects(t *testing.T) {
 	d, _ := document(t)
 	for _, name := range []string{"Object", "Manifest"} {
 		schema := d.Components.Schemas[modelPrefix+name]
-		if schema == nil || !refersTo(schema.Properties["metadata"].AllOf, "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta") {
+		if schema == nil || !refersTo(schema.Properties["metadata"].AllOf, metadataModel) {
 			t.Errorf("%s has no metadata: %+v", name, schema)
 			continue
 		}
@@ -183,14 +203,16 @@ func TestDocumentTypesObjects(t *testing.T) {
 	}
 }
 
-// TestDocumentNamesCredentials: an operation refuses whoever brings none of the credentials that the document names for it.
+// TestDocumentNamesCredentials: an operation refuses whoever brings none of the credentials that the document names for
+// it.
 func TestDocumentNamesCredentials(t *testing.T) {
 	d, _ := document(t)
 	schemes := d.Components.SecuritySchemes
 	if s := schemes["accessToken"]; s == nil || s.Type != "http" || s.Scheme != "bearer" {
 		t.Errorf("bearer tokens are described as %+v", s)
 	}
-	if s := schemes["accessTokenHeader"]; s == nil || s.Type != "apiKey" || s.In != "header" || s.Name != wire.TokenHeader {
+	if s := schemes["accessTokenHeader"]; s == nil || s.Type != "apiKey" || s.In != "header" ||
+		s.Name != wire.TokenHeader {
 		t.Errorf("the header is described as %+v", s)
 	}
 	direct := target.direct(t)
@@ -204,11 +226,14 @@ func TestDocumentNamesCredentials(t *testing.T) {
 		}
 		e := direct.Call(t, wire.Request{Method: method, Path: examplePath(path)})
 		if refused := e.Code == wire.Unauthenticated; refused != (len(o.SecurityRequirement) > 0) {
-			t.Errorf("%s wants %v, and answers whoever has none with %d (%s)", o.OperationId, o.SecurityRequirement, e.Code, e.Message)
+			t.Errorf("%s wants %v, and answers whoever has none with %d (%s)",
+				o.OperationId, o.SecurityRequirement, e.Code, e.Message)
 		}
 	})
 }
 
 func refersTo(schemas []spec.Schema, model string) bool {
-	return slices.ContainsFunc(schemas, func(s spec.Schema) bool { return s.Ref.String() == "#/components/schemas/"+model })
+	return slices.ContainsFunc(schemas, func(s spec.Schema) bool {
+		return s.Ref.String() == "#/components/schemas/"+model
+	})
 }

@@ -31,13 +31,14 @@ func TestTypeScriptClient(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if out, err := exec.CommandContext(t.Context(), filepath.Join(root, "hack", "npm.sh"), "run", "compile").CombinedOutput(); err != nil {
+	compile := exec.CommandContext(t.Context(), filepath.Join(root, "hack", "npm.sh"), "run", "compile")
+	if out, err := compile.CombinedOutput(); err != nil {
 		t.Fatalf("compiling the client: %v\n%s", err, out)
 	}
 	tests := filepath.Join(root, "clients", "typescript", "build", "test", "server", "server.test.js")
 	s := target.set()
 	s.HostCluster(t, target.Host)
-	t.Cleanup(func() { target.forgive(t) }) // a wrong password
+	defer target.forgive(t) // the wrong passwords
 	for name, door := range map[string]struct {
 		client *wire.Client
 		base   string
@@ -47,7 +48,9 @@ func TestTypeScriptClient(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			namespace, u := s.Namespace(t, "conformance-typescript"), s.User(t, "conformance-typescript")
-			s.Bind(t, "conformance-typescript", fixture.Grant{Role: "admin", Subjects: fixture.KubeVisionUsers(u), Cluster: target.Host})
+			s.Bind(t, "conformance-typescript", fixture.Grant{
+				Role: "admin", Subjects: fixture.KubeVisionUsers(u), Cluster: target.Host,
+			})
 			made := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: fixture.Name("conformance-typescript")}}
 			s.Later(t, made)
 			sessions, err := json.Marshal(expired(t, s, u))
@@ -55,8 +58,9 @@ func TestTypeScriptClient(t *testing.T) {
 				t.Fatal(err)
 			}
 			cmd := exec.CommandContext(t.Context(), "node", "--test", "--test-reporter=spec", tests)
-			cmd.Env = append(os.Environ(), "BASE_URL="+door.client.Proxy(t)+door.base, "USERNAME="+u.Name, "PASSWORD="+u.Password,
-				"CLUSTER="+target.Host, "NAMESPACE="+namespace, "MADE_NAMESPACE="+made.Name, "SESSIONS="+string(sessions))
+			cmd.Env = append(os.Environ(), "BASE_URL="+door.client.Proxy(t)+door.base,
+				"USERNAME="+u.Name, "PASSWORD="+u.Password, "SESSIONS="+string(sessions),
+				"CLUSTER="+target.Host, "NAMESPACE="+namespace, "MADE_NAMESPACE="+made.Name)
 			if out, err := cmd.CombinedOutput(); err != nil {
 				t.Errorf("%v\n%s", err, out)
 			}

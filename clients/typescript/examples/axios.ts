@@ -22,12 +22,21 @@ export interface Handlers {
 
 const longestPause = 30;
 
-export function connect(baseURL: string, tokens: Tokens, on: Handlers, headers: Record<string, string> = {}): AxiosInstance {
+export function connect(
+  baseURL: string,
+  tokens: Tokens,
+  on: Handlers,
+  headers: Record<string, string> = {},
+): AxiosInstance {
   const http = axios.create({ baseURL, headers });
   let refreshing: Promise<void> | undefined;
 
   async function refresh(): Promise<void> {
-    const { data: answer } = await axios.post(`${baseURL}/auth/refresh`, { refreshToken: tokens.refreshToken }, { headers });
+    const { data: answer } = await axios.post(
+      `${baseURL}/auth/refresh`,
+      { refreshToken: tokens.refreshToken },
+      { headers },
+    );
     if (answer.code === 0) {
       tokens = answer.data;
       on.refreshed(tokens);

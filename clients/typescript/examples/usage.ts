@@ -18,7 +18,9 @@ export async function main(ask: (question: string) => Promise<string | undefined
   console.log(`Logged in as ${user.username}`);
 
   const pods = { cluster: "local", namespace: "demo", resource: "pods" };
-  for await (const pod of client.items("/clusters/{cluster}/namespaces/{namespace}/resources/{resource}", { path: pods })) {
+  for await (const pod of client.items("/clusters/{cluster}/namespaces/{namespace}/resources/{resource}", {
+    path: pods,
+  })) {
     console.log(pod.metadata.name, pod.metadata.creationTimestamp);
   }
 

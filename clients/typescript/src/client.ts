@@ -21,8 +21,8 @@ export interface ClientOptions extends SessionOptions {
   /** fetch sends the requests; by default the global one. */
   fetch?: typeof globalThis.fetch;
   /**
-   * secondFactor asks the user for a code or a recovery code at the login; undefined gives up. It is called again with the error where
-   * the code was wrong. Without it, login rejects with the challenge.
+   * secondFactor asks the user for a code or a recovery code at the login; undefined gives up. It is called again with
+   * the error where the code was wrong. Without it, login rejects with the challenge.
    */
   secondFactor?: (wrong?: ApiError) => Promise<SecondFactor | undefined>;
 }
@@ -71,7 +71,11 @@ export class Client {
     let next: string | undefined;
     do {
       const parts: Parts = options;
-      const query = { limit: 500, ...(parts.query as object | undefined), ...(next === undefined ? {} : { continue: next }) };
+      const query = {
+        limit: 500,
+        ...(parts.query as object | undefined),
+        ...(next === undefined ? {} : { continue: next }),
+      };
       const answer = await this.#call("get", path, { ...parts, query });
       yield* answer.data as Item<P>[];
       next = answer.meta.continue;
@@ -79,9 +83,9 @@ export class Client {
   }
 
   /**
-   * login begins a session. It rejects with an ApiError: 40100 where name or password are wrong, 42900 with meta.retryAfterSeconds after
-   * too many failures, 40102 where the second factor is due and nobody gave one, or where it must be set up first
-   * (challenge.setupRequired): the session is good for the set-up then.
+   * login begins a session. It rejects with an ApiError: 40100 where name or password are wrong, 42900 with
+   * meta.retryAfterSeconds after too many failures, 40102 where the second factor is due and nobody gave one, or where
+   * it must be set up first (challenge.setupRequired): the session is good for the set-up then.
    */
   async login(credentials: Credentials, options: Pick<CallOptions, "signal"> = {}): Promise<Model<"Login">> {
     try {
@@ -96,7 +100,11 @@ export class Client {
   }
 
   /** verify answers the challenge of a login: the session token of its 40102. */
-  verify(sessionToken: string, factor: SecondFactor, options: Pick<CallOptions, "signal"> = {}): Promise<Model<"Login">> {
+  verify(
+    sessionToken: string,
+    factor: SecondFactor,
+    options: Pick<CallOptions, "signal"> = {},
+  ): Promise<Model<"Login">> {
     const path = "code" in factor ? "/auth/2fa/verify" : "/auth/2fa/recovery";
     return this.#session.begin(path, { sessionToken, ...factor }, options.signal);
   }
@@ -120,7 +128,7 @@ export class Client {
     ask: NonNullable<ClientOptions["secondFactor"]>,
     signal: AbortSignal | undefined,
   ): Promise<Model<"Login">> {
-    for (let wrong: ApiError | undefined; ; ) {
+    for (let wrong: ApiError | undefined; ;) {
       const factor = await ask(wrong);
       if (!factor) {
         throw wrong ?? due;

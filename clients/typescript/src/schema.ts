@@ -2421,6 +2421,14 @@ export interface components {
              */
             meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
         };
+        /** @description JSONPatch holds operations on an object (RFC 6902). */
+        "io.kubevision.dashboard.v1alpha1.JSONPatch": {
+            from?: string;
+            /** @enum {string} */
+            op: "add" | "remove" | "replace" | "move" | "copy" | "test";
+            path: string;
+            value?: unknown;
+        }[];
         /** @description Login is the data of a login or a refresh that succeeded. */
         "io.kubevision.dashboard.v1alpha1.Login": {
             /**
@@ -2642,6 +2650,10 @@ export interface components {
              */
             metadata: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"];
         } & {
+            [key: string]: unknown;
+        };
+        /** @description MergePatch holds the fields to change; null removes one. */
+        "io.kubevision.dashboard.v1alpha1.MergePatch": {
             [key: string]: unknown;
         };
         /** @description Meta is what an envelope says beside the data. */
@@ -4660,8 +4672,9 @@ export interface operations {
         requestBody: {
             content: {
                 "application/apply-patch+yaml": components["schemas"]["io.kubevision.dashboard.v1alpha1.Manifest"];
-                "application/merge-patch+json": components["schemas"]["io.kubevision.dashboard.v1alpha1.Manifest"];
-                "application/strategic-merge-patch+json": components["schemas"]["io.kubevision.dashboard.v1alpha1.Manifest"];
+                "application/json-patch+json": components["schemas"]["io.kubevision.dashboard.v1alpha1.JSONPatch"];
+                "application/merge-patch+json": components["schemas"]["io.kubevision.dashboard.v1alpha1.MergePatch"];
+                "application/strategic-merge-patch+json": components["schemas"]["io.kubevision.dashboard.v1alpha1.MergePatch"];
             };
         };
         responses: {
@@ -4731,8 +4744,9 @@ export interface operations {
         requestBody: {
             content: {
                 "application/apply-patch+yaml": components["schemas"]["io.kubevision.dashboard.v1alpha1.Manifest"];
-                "application/merge-patch+json": components["schemas"]["io.kubevision.dashboard.v1alpha1.Manifest"];
-                "application/strategic-merge-patch+json": components["schemas"]["io.kubevision.dashboard.v1alpha1.Manifest"];
+                "application/json-patch+json": components["schemas"]["io.kubevision.dashboard.v1alpha1.JSONPatch"];
+                "application/merge-patch+json": components["schemas"]["io.kubevision.dashboard.v1alpha1.MergePatch"];
+                "application/strategic-merge-patch+json": components["schemas"]["io.kubevision.dashboard.v1alpha1.MergePatch"];
             };
         };
         responses: {
@@ -5415,8 +5429,9 @@ export interface operations {
         requestBody: {
             content: {
                 "application/apply-patch+yaml": components["schemas"]["io.kubevision.dashboard.v1alpha1.Manifest"];
-                "application/merge-patch+json": components["schemas"]["io.kubevision.dashboard.v1alpha1.Manifest"];
-                "application/strategic-merge-patch+json": components["schemas"]["io.kubevision.dashboard.v1alpha1.Manifest"];
+                "application/json-patch+json": components["schemas"]["io.kubevision.dashboard.v1alpha1.JSONPatch"];
+                "application/merge-patch+json": components["schemas"]["io.kubevision.dashboard.v1alpha1.MergePatch"];
+                "application/strategic-merge-patch+json": components["schemas"]["io.kubevision.dashboard.v1alpha1.MergePatch"];
             };
         };
         responses: {
@@ -5487,8 +5502,9 @@ export interface operations {
         requestBody: {
             content: {
                 "application/apply-patch+yaml": components["schemas"]["io.kubevision.dashboard.v1alpha1.Manifest"];
-                "application/merge-patch+json": components["schemas"]["io.kubevision.dashboard.v1alpha1.Manifest"];
-                "application/strategic-merge-patch+json": components["schemas"]["io.kubevision.dashboard.v1alpha1.Manifest"];
+                "application/json-patch+json": components["schemas"]["io.kubevision.dashboard.v1alpha1.JSONPatch"];
+                "application/merge-patch+json": components["schemas"]["io.kubevision.dashboard.v1alpha1.MergePatch"];
+                "application/strategic-merge-patch+json": components["schemas"]["io.kubevision.dashboard.v1alpha1.MergePatch"];
             };
         };
         responses: {

@@ -12,13 +12,16 @@ export interface SessionOptions {
   /** store keeps the tokens; by default in memory. */
   store?: TokenStore;
   /**
-   * freshCode asks the user for a code of their second factor, which the request needs that is refused with the error; undefined gives
-   * up. It is called again where the code was wrong, and for one request at a time.
+   * freshCode asks the user for a code of their second factor, which the request needs that is refused with the error;
+   * undefined gives up. It is called again where the code was wrong, and for one request at a time.
    */
   freshCode?: (refused: ApiError) => Promise<string | undefined>;
   /** ended is called when the session has ended, with the answer that said so, once for all requests. */
   ended?: (error: ApiError) => void;
-  /** maxPauseSeconds is for how long a request waits where there were too many; 30 where it is not given, and 0 is not at all. */
+  /**
+   * maxPauseSeconds is for how long a request waits where there were too many; 30 where it is not given, and 0 is not
+   * at all.
+   */
   maxPauseSeconds?: number;
 }
 
@@ -86,7 +89,10 @@ export class Session {
       }
       await this.#gate.pass(call.signal);
       const { accessToken } = this.tokens;
-      const envelope = await this.#transport.send(call, { ...this.#credential(accessToken), "X-KubeVision-TOTP": attempt.code });
+      const envelope = await this.#transport.send(call, {
+        ...this.#credential(accessToken),
+        "X-KubeVision-TOTP": attempt.code,
+      });
       const error = failure(envelope);
       if (!error) {
         return envelope;
@@ -147,7 +153,10 @@ export class Session {
     return true;
   }
 
-  /** refresh renews the session unless that has been done since the token was used. Whoever comes meanwhile waits for the same refresh. */
+  /**
+   * refresh renews the session unless that has been done since the token was used. Whoever comes meanwhile waits for
+   * the same refresh.
+   */
   async #refresh(expired: string, signal: AbortSignal | undefined): Promise<void> {
     if (this.tokens.accessToken !== expired) {
       return;
@@ -163,7 +172,13 @@ export class Session {
 
   async #renew(expired: string): Promise<void> {
     const refreshToken = this.tokens.refreshToken;
-    const attempt: Attempt = { call: { method: "POST", path: refreshPath }, code: undefined, asked: false, refreshed: true, paused: 0 };
+    const attempt: Attempt = {
+      call: { method: "POST", path: refreshPath },
+      code: undefined,
+      asked: false,
+      refreshed: true,
+      paused: 0,
+    };
     for (;;) {
       await this.#gate.pass(undefined);
       try {
@@ -223,5 +238,7 @@ interface Attempt {
 }
 
 function failure(envelope: Envelope): ApiError | undefined {
-  return envelope.code === Code.OK ? undefined : new ApiError(envelope.code, envelope.message, envelope.data, envelope.meta);
+  return envelope.code === Code.OK
+    ? undefined
+    : new ApiError(envelope.code, envelope.message, envelope.data, envelope.meta);
 }

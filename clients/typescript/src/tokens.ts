@@ -27,8 +27,8 @@ export function memoryStore(tokens: Tokens = {}): TokenStore {
 }
 
 /**
- * webStore keeps tokens in localStorage or sessionStorage, where every script of the page's origin can read them. All tabs share what is
- * in localStorage.
+ * webStore keeps tokens in localStorage or sessionStorage, where every script of the page's origin can read them. All
+ * tabs share what is in localStorage.
  */
 export function webStore(storage: Pick<Storage, "getItem" | "setItem">, key = "kubevision"): TokenStore {
   return {

@@ -26,7 +26,10 @@ export interface Envelope {
 /** Values are parameters by their names. */
 export type Values = Readonly<Record<string, unknown>> | undefined;
 
-/** target fills the parameters into a path. A value cannot lead to another path: its slashes are escaped, and dots are refused. */
+/**
+ * target fills the parameters into a path. A value cannot lead to another path: its slashes are escaped, and dots are
+ * refused.
+ */
 export function target(path: string, parameters: Values, query: Values): string {
   const filled = path.replace(/\{([^}]+)\}/g, (_, name: string) => {
     const value = parameters?.[name];

@@ -5,7 +5,11 @@ import type { components, paths } from "./schema.js";
 
 type Root = "/apis/dashboard.kubevision.io/v1alpha1";
 type ModelPrefix = "io.kubevision.dashboard.v1alpha1.";
-type ModelName = keyof components["schemas"] extends infer K ? (K extends `${ModelPrefix}${infer Name}` ? Name : never) : never;
+type ModelName = keyof components["schemas"] extends infer K
+  ? K extends `${ModelPrefix}${infer Name}`
+    ? Name
+    : never
+  : never;
 
 /** Model is a type of the API by its name, such as Model<"Login">. */
 export type Model<Name extends ModelName> = components["schemas"][`${ModelPrefix}${Name}`];
@@ -70,15 +74,18 @@ export type Options<M extends Method, P extends PathOf<M>> = CallOptions &
   BodyOption<Operation<M, P>>;
 
 /** Arguments are the options, which may be left out where nothing in them is required. */
-export type Arguments<M extends Method, P extends PathOf<M>> = {} extends Options<M, P>
-  ? [options?: Options<M, P>]
-  : [options: Options<M, P>];
+export type Arguments<M extends Method, P extends PathOf<M>> =
+  {} extends Options<M, P> ? [options?: Options<M, P>] : [options: Options<M, P>];
 
 type Envelope<O> = O extends { responses: { 200: { content: { "application/json": infer E } } } } ? E : never;
 
 /** Data are those of an answer with code 0. */
 export type Data<M extends Method, P extends PathOf<M>> =
-  Envelope<Operation<M, P>> extends { data: infer D } ? (Record<string, unknown> extends D ? D : Exclude<D, null>) : never;
+  Envelope<Operation<M, P>> extends { data: infer D }
+    ? Record<string, unknown> extends D
+      ? D
+      : Exclude<D, null>
+    : never;
 
 /** Answer is a request that succeeded. */
 export interface Answer<T> {
@@ -88,7 +95,11 @@ export interface Answer<T> {
 
 /** ListPath is every path whose answer is a list in pages. */
 export type ListPath = {
-  [P in PathOf<"get">]: Options<"get", P> extends { query?: infer T } ? (Paged<Given<T>> extends true ? P : never) : never;
+  [P in PathOf<"get">]: Options<"get", P> extends { query?: infer T }
+    ? Paged<Given<T>> extends true
+      ? P
+      : never
+    : never;
 }[PathOf<"get">];
 
 type Paged<Query> = [Query] extends [never] ? false : "continue" extends keyof Query ? true : false;

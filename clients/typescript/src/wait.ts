@@ -1,7 +1,9 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-/** abortable settles with the promise, or rejects as soon as the signal is aborted. What the promise stands for goes on. */
+/**
+ * abortable settles with the promise, or rejects as soon as the signal is aborted. What the promise stands for goes on.
+ */
 export async function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (!signal) {
     return promise;

@@ -41,7 +41,9 @@ describe("the client", () => {
     );
     const client = new Client({ ...server });
     const found: unknown[] = [];
-    for await (const item of client.items("/clusters/{cluster}/resources/{resource}", { path: { cluster: "local", resource: "pods" } })) {
+    for await (const item of client.items("/clusters/{cluster}/resources/{resource}", {
+      path: { cluster: "local", resource: "pods" },
+    })) {
       found.push(item);
     }
     assert.deepEqual(found, ["a", "b", "c"]);
@@ -49,7 +51,11 @@ describe("the client", () => {
   });
 
   it("tells answers that are not KubeVision's from its own", async () => {
-    for (const [body, status] of [["<html>", 502], ['{"kind":"Status"}', 401], ["[]", 200]] as const) {
+    for (const [body, status] of [
+      ["<html>", 502],
+      ['{"kind":"Status"}', 401],
+      ["[]", 200],
+    ] as const) {
       const client = new Client({ baseUrl: "http://stub/api/v1", fetch: async () => new Response(body, { status }) });
       await assert.rejects(client.get("/users/me"), (error) => error instanceof HttpError && error.status === status);
     }
@@ -72,13 +78,18 @@ describe("the client", () => {
     const meta = { requestId: "req_1" };
     assert.equal(new ApiError(Code.Forbidden, "", { passwordChangeRequired: true }, meta).passwordChangeRequired, true);
     assert.equal(new ApiError(Code.Forbidden, "", null, meta).passwordChangeRequired, false);
-    assert.deepEqual(new ApiError(Code.TwoFactorRequired, "", { setupRequired: true }, meta).challenge, { setupRequired: true });
+    assert.deepEqual(new ApiError(Code.TwoFactorRequired, "", { setupRequired: true }, meta).challenge, {
+      setupRequired: true,
+    });
     assert.equal(new ApiError(Code.TwoFactorFailed, "", null, meta).challenge, undefined);
   });
 
   it("keeps tokens in the storage of a browser, whatever stands there", () => {
     const kept = new Map<string, string>();
-    const storage = { getItem: (key: string) => kept.get(key) ?? null, setItem: (key: string, value: string) => void kept.set(key, value) };
+    const storage = {
+      getItem: (key: string) => kept.get(key) ?? null,
+      setItem: (key: string, value: string) => void kept.set(key, value),
+    };
     const store = webStore(storage);
     assert.deepEqual(store.load(), {});
     store.save({ accessToken: "a" });

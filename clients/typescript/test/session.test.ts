@@ -133,7 +133,9 @@ describe("a session", () => {
   it("stays where the old password was wrong", async () => {
     const server = stub(() => ({ code: Code.Unauthenticated }));
     const client = new Client({ ...server, store: old(), ended: () => assert.fail("the session has ended") });
-    await assert.rejects(client.put("/users/me/password", { body: { oldPassword: "a", newPassword: "b" } }), { code: Code.Unauthenticated });
+    await assert.rejects(client.put("/users/me/password", { body: { oldPassword: "a", newPassword: "b" } }), {
+      code: Code.Unauthenticated,
+    });
     assert.equal(client.loggedIn, true);
   });
 
@@ -189,11 +191,20 @@ describe("a fresh code", () => {
     const end = () => client.delete("/sessions/{session}", { path: { session: "one" } });
     await end();
     await assert.rejects(end(), { code: Code.TwoFactorFailed });
-    assert.deepEqual(asked, [Code.TwoFactorRequired, Code.TwoFactorFailed, Code.TwoFactorRequired, Code.TwoFactorFailed]);
+    assert.deepEqual(asked, [
+      Code.TwoFactorRequired,
+      Code.TwoFactorFailed,
+      Code.TwoFactorRequired,
+      Code.TwoFactorFailed,
+    ]);
   });
 
   it("is not what a password is asked for with", async () => {
-    const server = stub(() => ({ code: Code.TwoFactorRequired, data: { reverify: true }, meta: { field: "password" } }));
+    const server = stub(() => ({
+      code: Code.TwoFactorRequired,
+      data: { reverify: true },
+      meta: { field: "password" },
+    }));
     const client = new Client({ ...server, freshCode: () => assert.fail("asked for a code") });
     await assert.rejects(client.post("/auth/2fa/setup", { body: {} }), { code: Code.TwoFactorRequired });
   });
@@ -215,7 +226,10 @@ describe("too many requests", () => {
 
   it("are told to the caller where the pause is too long", async () => {
     const server = stub(() => ({ code: Code.TooManyRequests, meta: { retryAfterSeconds: 31 } }));
-    await assert.rejects(me(new Client({ ...server })), { code: Code.TooManyRequests, meta: { requestId: "req_1", retryAfterSeconds: 31 } });
+    await assert.rejects(me(new Client({ ...server })), {
+      code: Code.TooManyRequests,
+      meta: { requestId: "req_1", retryAfterSeconds: 31 },
+    });
     assert.equal(server.received.length, 1);
   });
 

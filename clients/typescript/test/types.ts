@@ -6,16 +6,29 @@
 import { ApiError, type Client, Code, type KubernetesObject, type Model } from "../src/index.js";
 
 const path = { cluster: "local", resource: "deployments" };
+const web = { ...path, name: "web" };
 
 export async function compiles(client: Client): Promise<unknown[]> {
   const { data: login } = await client.post("/auth/login", { body: { username: "alice", password: "secret" } });
   const { data: users } = await client.get("/users");
-  const { data: object, meta } = await client.get("/clusters/{cluster}/resources/{resource}/{name}", { path: { ...path, name: "web" } });
+  const { data: object, meta } = await client.get("/clusters/{cluster}/resources/{resource}/{name}", {
+    path: { ...path, name: "web" },
+  });
   const same: KubernetesObject = object;
   await client.post("/clusters/{cluster}/resources/nodes/{name}/drain", { path: { cluster: "local", name: "node-1" } });
   await client.post("/clusters/{cluster}/resources/batch-delete", {
     path: { cluster: "local" },
     body: [{ resource: "pods", name: "web-1", namespace: "demo" }],
+  });
+  await client.patch("/clusters/{cluster}/resources/{resource}/{name}", {
+    path: web,
+    contentType: "application/merge-patch+json",
+    body: { spec: { paused: true } },
+  });
+  await client.patch("/clusters/{cluster}/resources/{resource}/{name}", {
+    path: web,
+    contentType: "application/json-patch+json",
+    body: [{ op: "replace", path: "/spec/paused", value: false }],
   });
   const { data: nothing } = await client.delete("/users/{user}", { path: { user: "alice" } });
   const names: (string | undefined)[] = [];
@@ -44,7 +57,7 @@ export async function doesNotCompile(client: Client): Promise<void> {
   // @ts-expect-error There is no such order.
   await client.get("/clusters/{cluster}/resources/{resource}", { path, query: { order: "up" } });
   // @ts-expect-error A patch says of which type it is.
-  await client.patch("/clusters/{cluster}/resources/{resource}/{name}", { path: { ...path, name: "web" }, body: { kind: "Deployment" } });
+  await client.patch("/clusters/{cluster}/resources/{resource}/{name}", { path: web, body: {} });
   // @ts-expect-error Users do not come in pages.
   client.items("/users", {});
   // @ts-expect-error There is no such code.
