@@ -13,6 +13,7 @@ import (
 	"k8s.io/kube-openapi/pkg/common"
 	"k8s.io/kube-openapi/pkg/spec3"
 
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
 )
 
@@ -26,6 +27,7 @@ func setOpenAPI(c *genericapiserver.Config, scheme *runtime.Scheme, table *route
 	c.OpenAPIConfig.GetOperationIDAndTagsFromRoute = operationIDAndTags
 	c.OpenAPIV3Config = genericapiserver.DefaultOpenAPIV3Config(definitions, namer)
 	c.OpenAPIV3Config.Info.Title = apiTitle
+	c.OpenAPIV3Config.Info.Version = dashboardv1alpha1.SchemeGroupVersion.Version
 	c.OpenAPIV3Config.GetOperationIDAndTagsFromRoute = operationIDAndTags
 	c.OpenAPIV3Config.PostProcessSpec = func(document *spec3.OpenAPI) (*spec3.OpenAPI, error) {
 		describeObjects(document)

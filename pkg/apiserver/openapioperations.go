@@ -45,8 +45,9 @@ func describeOperations(document *spec3.OpenAPI, table *routes.Table) {
 		operation := operationOf(path, r.Method)
 		describeBody(operation, r)
 		describeValues(slices.Concat(path.Parameters, operation.Parameters), r.Types)
-		if !table.Public(r.Method, r.Path) {
-			operation.SecurityRequirement = []map[string][]string{{bearerScheme: {}}, {headerScheme: {}}}
+		operation.SecurityRequirement = []map[string][]string{{bearerScheme: {}}, {headerScheme: {}}}
+		if table.Public(r.Method, r.Path) {
+			operation.SecurityRequirement = []map[string][]string{{}} // nothing is required
 		}
 	}
 }

@@ -107,9 +107,12 @@ func describeObjects(document *spec3.OpenAPI) {
 			continue
 		}
 		if refersTo(&data, anything) {
-			data.AllOf, data.Type = nil, []string{"object"}
+			data.AllOf = nil
 		}
-		data.Nullable = true
+		if len(data.Type) == 0 {
+			data.Type = []string{"object"}
+		}
+		data.Nullable = true // counts only beside a type
 		schema.Properties["data"] = data
 		schema.Required = append(slices.Clone(schema.Required), "data")
 	}

@@ -86,7 +86,7 @@ describe("the client", () => {
     assert.equal(tried.proposed?.raw.metadata.annotations?.["changed"], "yes");
     await c.delete("/clusters/{cluster}/namespaces/{namespace}/resources/{resource}/{name}", {
       path: { ...objects, name: "two" },
-      query: { propagationPolicy: "Foreground", gracePeriodSeconds: 0 },
+      query: { propagationPolicy: "Background", gracePeriodSeconds: 0 },
     });
     const gone = c.get("/clusters/{cluster}/namespaces/{namespace}/resources/{resource}/{name}", {
       path: { ...objects, name: "two" },
@@ -125,6 +125,7 @@ describe("the client", () => {
   it("gets through although there are more requests than one user may have at once", async () => {
     let refused = 0;
     const c = await loggedIn({
+      maxPauseSeconds: 120,
       fetch: async (input, init) => {
         const response = await fetch(input, init);
         refused += (await response.clone().json()).code === Code.TooManyRequests ? 1 : 0;
@@ -132,7 +133,9 @@ describe("the client", () => {
       },
     });
     const path = { cluster, namespace };
-    await Promise.all(times(150, () => c.get("/clusters/{cluster}/namespaces/{namespace}/topology", { path })));
+    for (let round = 0; refused === 0 && round < 5; round++) {
+      await Promise.all(times(90, () => c.get("/clusters/{cluster}/namespaces/{namespace}/topology", { path })));
+    }
     assert.notEqual(refused, 0);
   });
 });
