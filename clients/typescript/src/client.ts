@@ -91,11 +91,11 @@ export class Client {
     try {
       return await this.#session.begin("/auth/login", { ...credentials }, options.signal);
     } catch (error) {
-      const challenge = error instanceof ApiError ? error.challenge?.sessionToken : undefined;
-      if (challenge === undefined || !this.#secondFactor) {
+      const challenge = error instanceof ApiError ? error.challenge : undefined;
+      if (!challenge?.requires2fa || challenge.sessionToken === undefined || !this.#secondFactor) {
         throw error;
       }
-      return this.#answer(challenge, error, this.#secondFactor, options.signal);
+      return this.#answer(challenge.sessionToken, error, this.#secondFactor, options.signal);
     }
   }
 

@@ -33,7 +33,6 @@ export class ApiError extends Error {
   /** passwordChangeRequired says that the session is good for nothing but choosing another password. */
   get passwordChangeRequired(): boolean {
     return (
-      this.code === Code.Forbidden &&
       typeof this.data === "object" &&
       this.data !== null &&
       (this.data as Partial<Model<"PasswordChangeRequired">>).passwordChangeRequired === true

@@ -75,6 +75,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/apis/dashboard.kubevision.io/v1alpha1/auth/2fa/reverify": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** @description give a code of the second factor for all requests of this session within five minutes that take a fresh one */
+        post: operations["reverifyTwoFactor"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/apis/dashboard.kubevision.io/v1alpha1/auth/2fa/setup": {
         parameters: {
             query?: never;
@@ -1949,40 +1966,60 @@ export interface components {
         /** @description Comparison are two objects as YAML, without what is different of any two objects and says nothing. */
         "io.kubevision.dashboard.v1alpha1.Comparison": {
             /**
-             * @description leftRef is sourceRef.
+             * @description left is source.
              * @default {}
              */
-            leftRef: components["schemas"]["io.kubevision.dashboard.v1alpha1.ObjectReference"];
+            left: components["schemas"]["io.kubevision.dashboard.v1alpha1.ObjectReference"];
+            /**
+             * @description leftRef is sourceRef.
+             * @default
+             */
+            leftRef: string;
             /**
              * @description leftYaml is sourceYaml.
              * @default
              */
             leftYaml: string;
             /**
-             * @description rightRef is targetRef.
+             * @description right is target.
              * @default {}
              */
-            rightRef: components["schemas"]["io.kubevision.dashboard.v1alpha1.ObjectReference"];
+            right: components["schemas"]["io.kubevision.dashboard.v1alpha1.ObjectReference"];
+            /**
+             * @description rightRef is targetRef.
+             * @default
+             */
+            rightRef: string;
             /**
              * @description rightYaml is targetYaml.
              * @default
              */
             rightYaml: string;
             /**
-             * @description sourceRef says which object sourceYaml is.
+             * @description source says which object sourceYaml is.
              * @default {}
              */
-            sourceRef: components["schemas"]["io.kubevision.dashboard.v1alpha1.ObjectReference"];
+            source: components["schemas"]["io.kubevision.dashboard.v1alpha1.ObjectReference"];
+            /**
+             * @description sourceRef says in one word which object sourceYaml is: the cluster, the namespace if there is one, the resource and the name, joined by slashes.
+             * @default
+             */
+            sourceRef: string;
             /**
              * @description sourceYaml is one object.
              * @default
              */
             sourceYaml: string;
             /**
-             * @description targetRef says which object targetYaml is.
+             * @description target says which object targetYaml is.
              * @default {}
              */
-            targetRef: components["schemas"]["io.kubevision.dashboard.v1alpha1.ObjectReference"];
+            target: components["schemas"]["io.kubevision.dashboard.v1alpha1.ObjectReference"];
+            /**
+             * @description targetRef says in one word which object targetYaml is.
+             * @default
+             */
+            targetRef: string;
             /**
              * @description targetYaml is the other object.
              * @default
@@ -2451,6 +2488,8 @@ export interface components {
              * @default
              */
             refreshToken: string;
+            /** @description setupRequired is true when the session is good for nothing but setting up a second factor. */
+            setupRequired?: boolean;
             /**
              * @description user is who has logged in.
              * @default {}
@@ -3089,7 +3128,7 @@ export interface components {
              */
             metricsAvailable: boolean;
         };
-        /** @description PasswordChangeRequired is the data of code 40300 in a session that is good for nothing but choosing another password. */
+        /** @description PasswordChangeRequired is the data of code 40900 in a session that is good for nothing but choosing another password. */
         "io.kubevision.dashboard.v1alpha1.PasswordChangeRequired": {
             /**
              * @description passwordChangeRequired is true.
@@ -3271,6 +3310,37 @@ export interface components {
             newPassword?: string;
             /** @description password is another name of newPassword. */
             password?: string;
+        };
+        /** @description Reverified says how long no fresh code is asked for in the session. */
+        "io.kubevision.dashboard.v1alpha1.Reverified": {
+            /**
+             * Format: int64
+             * @description expiresIn is the time in seconds.
+             * @default 0
+             */
+            expiresIn: number;
+            /**
+             * @description reverified is true.
+             * @default false
+             */
+            reverified: boolean;
+        };
+        /** @description ReverifiedEnvelope is the answer to POST /auth/2fa/reverify. */
+        "io.kubevision.dashboard.v1alpha1.ReverifiedEnvelope": {
+            /** @description code is the outcome; 0 is success. */
+            code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
+            /** @description data says how long no fresh code is asked for in the session. */
+            data: components["schemas"]["io.kubevision.dashboard.v1alpha1.Reverified"] | null;
+            /**
+             * @description message is the outcome for a person to read.
+             * @default
+             */
+            message: string;
+            /**
+             * @description meta is what there is to say beside the data.
+             * @default {}
+             */
+            meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
         };
         /** @description Revision is a state of a workload's Pod template that it can be rolled back to. */
         "io.kubevision.dashboard.v1alpha1.Revision": {
@@ -3860,7 +3930,7 @@ export interface components {
             requires2fa: boolean;
             /** @description reverify is true when the caller must prove once more who they are. */
             reverify?: boolean;
-            /** @description sessionToken is sent with the code, within five minutes. */
+            /** @description sessionToken is sent with the code, within five minutes. Beside setupRequired, it gets the session for the set-up with any code. */
             sessionToken?: string;
             /** @description setupRequired is true when the user must have a second factor and has not set one up. The tokens are good for nothing else. */
             setupRequired?: boolean;
@@ -4100,6 +4170,30 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["io.kubevision.dashboard.v1alpha1.RecoveryCodesEnvelope"];
+                };
+            };
+        };
+    };
+    reverifyTwoFactor: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["io.kubevision.dashboard.v1alpha1.CodeRequest"];
+            };
+        };
+        responses: {
+            /** @description An envelope; its code says what happened. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["io.kubevision.dashboard.v1alpha1.ReverifiedEnvelope"];
                 };
             };
         };

@@ -16,6 +16,11 @@ export interface SessionOptions {
    * undefined gives up. It is called again where the code was wrong, and for one request at a time.
    */
   freshCode?: (refused: ApiError) => Promise<string | undefined>;
+  /**
+   * reverify gives each code for all requests of the session in the next five minutes, and not for one request alone.
+   * Whoever steals the access token has the same time.
+   */
+  reverify?: boolean;
   /** ended is called when the session has ended, with the answer that said so, once for all requests. */
   ended?: (error: ApiError) => void;
   /**
@@ -31,6 +36,7 @@ const defaultMaxPauseSeconds = 30;
 const ownPassword = "/users/me/password";
 
 const refreshPath = "/auth/refresh";
+const reverifyPath = "/auth/2fa/reverify";
 
 /** Session sends requests with an access token, and does what the codes ask for. */
 export class Session {
@@ -41,6 +47,8 @@ export class Session {
   readonly #direct: boolean;
   readonly #gate = new Gate();
   readonly #prompts = new Turns();
+  /** #codes counts the codes that were given for the whole session. */
+  #codes = 0;
   #refreshing: Promise<void> | undefined;
 
   constructor(transport: Transport, options: SessionOptions, direct: boolean) {
@@ -82,13 +90,14 @@ export class Session {
 
   /** send sends a request until its answer is one that the caller must see. */
   async send(call: Call, given?: string): Promise<Envelope> {
-    const attempt: Attempt = { call, code: given, asked: false, refreshed: false, paused: 0 };
+    const attempt: Attempt = { call, code: given, asked: false, codes: 0, refreshed: false, paused: 0 };
     for (;;) {
       if (this.#refreshing) {
         await abortable(this.#refreshing, call.signal);
       }
       await this.#gate.pass(call.signal);
       const { accessToken } = this.tokens;
+      attempt.codes = this.#codes;
       const envelope = await this.#transport.send(call, {
         ...this.#credential(accessToken),
         "X-KubeVision-TOTP": attempt.code,
@@ -131,15 +140,44 @@ export class Session {
     }
   }
 
-  /** ask fetches a fresh code from the user. Each code is good for one request, and so requests take turns. */
-  async #ask(attempt: Attempt, error: ApiError): Promise<boolean> {
-    const { freshCode } = this.#options;
-    if (!freshCode) {
+  /** ask has the user give a code for the request that was refused. One question is asked at a time. */
+  async #ask(attempt: Attempt, refused: ApiError): Promise<boolean> {
+    const { freshCode, reverify } = this.#options;
+    if (!freshCode || attempt.call.path === reverifyPath) {
       return false;
     }
-    attempt.code = await this.#prompts.take(() => freshCode(error), attempt.call.signal);
-    attempt.asked = attempt.code !== undefined;
-    return attempt.asked;
+    const give = reverify
+      ? () => this.#giveToSession(attempt, refused, freshCode)
+      : async () => {
+          attempt.code = await freshCode(refused);
+          attempt.asked = attempt.code !== undefined;
+          return attempt.asked;
+        };
+    return this.#prompts.take(give, attempt.call.signal);
+  }
+
+  /** giveToSession gives a code for all requests of the session, unless that was done since the request was sent. */
+  async #giveToSession(
+    attempt: Attempt,
+    refused: ApiError,
+    freshCode: NonNullable<SessionOptions["freshCode"]>,
+  ): Promise<boolean> {
+    for (let error = refused; attempt.codes === this.#codes;) {
+      const code = await freshCode(error);
+      if (code === undefined) {
+        return false;
+      }
+      try {
+        await this.send({ method: "POST", path: reverifyPath, body: { code }, signal: attempt.call.signal });
+        this.#codes++;
+      } catch (wrong) {
+        if (!(wrong instanceof ApiError) || wrong.code !== Code.TwoFactorFailed) {
+          throw wrong;
+        }
+        error = wrong;
+      }
+    }
+    return true;
   }
 
   /** pause holds all requests up for as long as the server asks for, unless this one has waited for too long. */
@@ -176,6 +214,7 @@ export class Session {
       call: { method: "POST", path: refreshPath },
       code: undefined,
       asked: false,
+      codes: 0,
       refreshed: true,
       paused: 0,
     };
@@ -232,6 +271,8 @@ interface Attempt {
   code: string | undefined;
   /** asked says that the code is the user's answer to a question. */
   asked: boolean;
+  /** codes is how many codes had been given for the whole session when the request was sent. */
+  codes: number;
   refreshed: boolean;
   /** paused is for how many seconds the request had to wait. */
   paused: number;

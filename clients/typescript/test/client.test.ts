@@ -76,8 +76,8 @@ describe("the client", () => {
 
   it("says what stands in the way", () => {
     const meta = { requestId: "req_1" };
-    assert.equal(new ApiError(Code.Forbidden, "", { passwordChangeRequired: true }, meta).passwordChangeRequired, true);
-    assert.equal(new ApiError(Code.Forbidden, "", null, meta).passwordChangeRequired, false);
+    assert.equal(new ApiError(Code.Conflict, "", { passwordChangeRequired: true }, meta).passwordChangeRequired, true);
+    assert.equal(new ApiError(Code.Conflict, "", null, meta).passwordChangeRequired, false);
     assert.deepEqual(new ApiError(Code.TwoFactorRequired, "", { setupRequired: true }, meta).challenge, {
       setupRequired: true,
     });

@@ -199,6 +199,39 @@ describe("a fresh code", () => {
     ]);
   });
 
+  it("is asked for once where it is good for the session", async () => {
+    let given = false;
+    const server = stub(({ path, body }) => {
+      if (path === "/auth/2fa/reverify") {
+        given = (body as { code: string }).code === "right";
+        return given ? { data: { reverified: true, expiresIn: 300 } } : { code: Code.TwoFactorFailed };
+      }
+      return given ? {} : { code: Code.TwoFactorRequired, data: { reverify: true } };
+    });
+    const asked: number[] = [];
+    const client = new Client({
+      ...server,
+      reverify: true,
+      freshCode: async (refused) => {
+        asked.push(refused.code);
+        return refused.code === Code.TwoFactorFailed ? "right" : "wrong";
+      },
+    });
+    await Promise.all(times(3, (i) => client.delete("/users/{user}", { path: { user: `user-${i}` } })));
+    assert.deepEqual(asked, [Code.TwoFactorRequired, Code.TwoFactorFailed]);
+    assert.ok(server.received.every((request) => request.code === null));
+  });
+
+  it("is not asked for at a login that needs a set-up", async () => {
+    const data = { requires2fa: false, setupRequired: true, sessionToken: "s", accessToken: "a", refreshToken: "r" };
+    const client = new Client({
+      ...stub(() => ({ code: Code.TwoFactorRequired, data })),
+      secondFactor: () => assert.fail("asked for a code"),
+    });
+    await assert.rejects(client.login({ username: "alice", password: "secret" }), { code: Code.TwoFactorRequired });
+    assert.equal(client.loggedIn, true);
+  });
+
   it("is not what a password is asked for with", async () => {
     const server = stub(() => ({
       code: Code.TwoFactorRequired,
