@@ -71,7 +71,7 @@ func overlayBases(dir, configDir string) ([]string, error) {
 	for _, base := range []struct {
 		name     string
 		optional bool
-	}{{"crd", false}, {"rbac", false}, {"apiserver", false}, {"admission", true}} {
+	}{{"crd", false}, {"rbac", false}, {"apiserver", false}, {"admission", true}, {"templates", true}} {
 		path := filepath.Join(to, base.name)
 		if _, err := os.Stat(filepath.Join(path, "kustomization.yaml")); err != nil {
 			if base.optional && errors.Is(err, os.ErrNotExist) {

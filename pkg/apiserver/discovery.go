@@ -10,13 +10,18 @@ import (
 
 	"github.com/emicklei/go-restful/v3"
 	apidiscoveryv2 "k8s.io/api/apidiscovery/v2"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	"k8s.io/apiserver/pkg/endpoints/discovery"
+	"k8s.io/apiserver/pkg/endpoints/handlers/responsewriters"
 	genericapiserver "k8s.io/apiserver/pkg/server"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
+	"github.com/kubevision-io/kubevision/pkg/registry/absent"
 )
 
 // install serves the routes, and makes the group known in all three forms of discovery. Its resources have no verbs: they are what
@@ -31,6 +36,7 @@ func install(s *genericapiserver.GenericAPIServer, codecs serializer.CodecFactor
 	ws.Path(dashboardv1alpha1.RootPath).Doc("the API of the KubeVision dashboard").ApiVersion(gv.String())
 	discovery.NewAPIVersionHandler(codecs, gv, discovery.APIResourceListerFunc(func() []metav1.APIResource { return resources })).AddToWebService(ws)
 	table.Install(ws)
+	s.Handler.GoRestfulContainer.ServiceErrorHandler(unrouted(codecs))
 	s.Handler.GoRestfulContainer.Add(ws)
 	s.Handler.GoRestfulContainer.Add(discovery.NewAPIGroupHandler(codecs, group).WebService())
 	s.DiscoveryGroupManager.AddGroup(group)
@@ -47,6 +53,21 @@ func install(s *genericapiserver.GenericAPIServer, codecs serializer.CodecFactor
 	}
 	s.AggregatedDiscoveryGroupManager.AddGroupVersion(gv.Group, aggregated)
 	return nil
+}
+
+// unrouted answers where there is no route. Below the root, the filter around the chain makes an envelope of it, unless
+// the feature that is asked for is one that KubeVision does not have.
+func unrouted(codecs serializer.CodecFactory) restful.ServiceErrorHandleFunction {
+	return func(failure restful.ServiceError, r *restful.Request, w *restful.Response) {
+		if path, ok := routes.BelowRoot(r.Request.URL.Path); ok {
+			if err := absent.Error(path); err != nil {
+				envelope.WriteError(r.Request.Context(), w.ResponseWriter, err)
+				return
+			}
+		}
+		status := apierrors.NewGenericServerResponse(failure.Code, "", schema.GroupResource{}, "", failure.Message, 0, false)
+		responsewriters.ErrorNegotiated(status, codecs, schema.GroupVersion{}, w.ResponseWriter, r.Request)
+	}
 }
 
 // apiResources are the first segments of the routes' paths, which kube-apiserver takes for resources when it authorizes.

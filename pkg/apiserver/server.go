@@ -35,11 +35,14 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authorization"
 	"github.com/kubevision-io/kubevision/pkg/budget"
 	"github.com/kubevision-io/kubevision/pkg/clusters/dial"
+	"github.com/kubevision-io/kubevision/pkg/registry/absent"
 	accessregistry "github.com/kubevision-io/kubevision/pkg/registry/access"
 	"github.com/kubevision-io/kubevision/pkg/registry/action"
 	"github.com/kubevision-io/kubevision/pkg/registry/auth"
 	"github.com/kubevision-io/kubevision/pkg/registry/cluster"
 	"github.com/kubevision-io/kubevision/pkg/registry/compare"
+	"github.com/kubevision-io/kubevision/pkg/registry/favorite"
+	"github.com/kubevision-io/kubevision/pkg/registry/image"
 	"github.com/kubevision-io/kubevision/pkg/registry/manage"
 	"github.com/kubevision-io/kubevision/pkg/registry/overview"
 	"github.com/kubevision-io/kubevision/pkg/registry/quota"
@@ -48,6 +51,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/registry/search"
 	"github.com/kubevision-io/kubevision/pkg/registry/served"
 	"github.com/kubevision-io/kubevision/pkg/registry/session"
+	"github.com/kubevision-io/kubevision/pkg/registry/template"
 	"github.com/kubevision-io/kubevision/pkg/registry/topology"
 	"github.com/kubevision-io/kubevision/pkg/registry/union"
 	"github.com/kubevision-io/kubevision/pkg/registry/user"
@@ -147,11 +151,12 @@ func (c *Config) Complete(ctx context.Context) (completed CompletedConfig, err e
 		tokens: tokens, frontProxy: frontProxy, delegated: generic.Authentication.Authenticator, table: table,
 	}
 	generic.Authorization.Authorizer = requestAuthorizer{generic.Authorization.Authorizer}
-	bodies := filters.NewBodies(c.ExtraConfig.BodyBytesInFlight, func(r *http.Request) filters.Origin {
+	origin := func(r *http.Request) filters.Origin {
 		from := clients.find(r)
 		known := from.Trusted || state.sessions.Begun(from.Address)
 		return filters.Origin{Network: throttle.NetworkOf(from.Address).String(), Known: known}
-	})
+	}
+	bodies := filters.NewBodies(c.ExtraConfig.BodyBytesInFlight, origin)
 	listener := connections.Limit(generic.SecureServing.Listener, connections.Options{
 		Bytes: c.ExtraConfig.ConnectionBytes, Networks: throttle.PrefixesOf,
 		Known: func(a netip.Addr) bool {
@@ -237,6 +242,8 @@ func (c *Config) routes(ctx context.Context, s *state, clients *clientFinder) (*
 	}
 	searchEndpoints := search.New(readable)
 	compareEndpoints := &compare.Endpoints{Access: access}
+	favoriteEndpoints := &favorite.Endpoints{Client: s.client}
+	templateEndpoints := &template.Endpoints{Reader: s.cache}
 
 	table := &routes.Table{PerUser: c.ExtraConfig.RequestsPerUser, Prove: authEndpoints.Prove, Memory: s.memory, PublicMemory: budget.New(publicMemory)}
 	for _, family := range [][]routes.Route{
@@ -252,8 +259,12 @@ func (c *Config) routes(ctx context.Context, s *state, clients *clientFinder) (*
 		quota.Routes(readable),
 		topology.Routes(readable), //nolint:contextcheck // as above
 		served.Routes(readable),
-		searchEndpoints.Routes(),  //nolint:contextcheck // as above
-		compareEndpoints.Routes(), //nolint:contextcheck // as above
+		searchEndpoints.Routes(),   //nolint:contextcheck // as above
+		compareEndpoints.Routes(),  //nolint:contextcheck // as above
+		favoriteEndpoints.Routes(), //nolint:contextcheck // as above
+		templateEndpoints.Routes(),
+		image.Routes(),
+		absent.Routes(access), //nolint:contextcheck // as above
 	} {
 		if err := table.Add(family...); err != nil {
 			return nil, nil, fmt.Errorf("registering routes: %w", err)

@@ -13,6 +13,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apiserver/pkg/server/healthz"
 	"k8s.io/client-go/kubernetes"
@@ -31,6 +32,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 	"github.com/kubevision-io/kubevision/pkg/clusters/dial"
 	"github.com/kubevision-io/kubevision/pkg/names"
+	"github.com/kubevision-io/kubevision/pkg/registry/template"
 )
 
 // component is the name of the program in events.
@@ -84,12 +86,22 @@ func newState(ctx context.Context, config *rest.Config, policy dial.Policy, memo
 	if err != nil {
 		return nil, fmt.Errorf("making a client: %w", err)
 	}
+	templates, err := labels.Parse(names.TemplateLabel)
+	if err != nil {
+		return nil, fmt.Errorf("selecting templates: %w", err)
+	}
 	cached, err := cache.New(config, cache.Options{
 		Scheme:           scheme,
 		DefaultTransform: cache.TransformStripManagedFields(),
-		ByObject: map[client.Object]cache.ByObject{&corev1.Secret{}: {
-			Namespaces: map[string]cache.Config{names.Namespace: {FieldSelector: fields.OneTermEqualSelector("metadata.name", names.SigningKeysSecret)}},
-		}},
+		ByObject: map[client.Object]cache.ByObject{
+			&corev1.Secret{}: {Namespaces: map[string]cache.Config{names.Namespace: {
+				FieldSelector: fields.OneTermEqualSelector("metadata.name", names.SigningKeysSecret),
+			}}},
+			&corev1.ConfigMap{}: {
+				Namespaces: map[string]cache.Config{names.Namespace: {LabelSelector: templates}},
+				Transform:  template.Trim,
+			},
+		},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("making a cache: %w", err)
@@ -123,7 +135,8 @@ func newState(ctx context.Context, config *rest.Config, policy dial.Policy, memo
 // watch registers everything that is to be watched, before the cache starts.
 func (s *state) watch(ctx context.Context) error {
 	kinds := []client.Object{&kubevisionv1alpha1.KubeVisionUser{}, &kubevisionv1alpha1.KubeVisionCluster{},
-		&kubevisionv1alpha1.KubeVisionRoleBinding{}, &kubevisionv1alpha1.KubeVisionSession{}, &kubevisionv1alpha1.KubeVisionLoginThrottle{}}
+		&kubevisionv1alpha1.KubeVisionRoleBinding{}, &kubevisionv1alpha1.KubeVisionSession{},
+		&kubevisionv1alpha1.KubeVisionLoginThrottle{}, &corev1.ConfigMap{}}
 	for _, kind := range kinds {
 		if _, err := s.cache.GetInformer(ctx, kind, cache.BlockUntilSynced(false)); err != nil {
 			return fmt.Errorf("watching %T: %w", kind, err)

@@ -69,6 +69,10 @@ const (
 	// ProtectedLabel on a Namespace, with any value but "false", keeps the built-in roles dev and ops from going beyond
 	// readonly there.
 	ProtectedLabel = "kubevision.io/protected"
+	// TemplateLabel on a ConfigMap of KubeVision's namespace, with any value, makes it a template.
+	TemplateLabel = "kubevision.io/template"
+	// BuiltinTemplate is its value on the templates that KubeVision brings along.
+	BuiltinTemplate = "builtin"
 	// ComponentLabel says which part of KubeVision an object belongs to, where it is made for no one binding or user.
 	ComponentLabel = "kubevision.io/component"
 )
@@ -89,6 +93,8 @@ const AllowRemovingLastAdminAnnotation = "kubevision.io/allow-removing-last-admi
 
 const credentialsPrefix = "kubevision-credentials-" //nolint:gosec // a name, not a credential
 
+const favoritesPrefix = "kubevision-favorites-"
+
 // CredentialsSecret is the name of the Secret with a user's credentials.
 func CredentialsSecret(user string) string { return credentialsPrefix + user }
 
@@ -102,6 +108,9 @@ func CredentialsOwner(secret string) (string, bool) {
 func OwnSecret(secret string) bool {
 	return secret == SigningKeysSecret || secret == ServingCertSecret || strings.HasPrefix(secret, credentialsPrefix)
 }
+
+// FavoritesConfigMap returns the name of the ConfigMap with a user's favorites.
+func FavoritesConfigMap(user string) string { return favoritesPrefix + user }
 
 // GrantedRole is the name of the RBAC objects that make a KubeVisionRoleBinding true on a cluster.
 func GrantedRole(binding string) string { return "kubevision:binding:" + binding }

@@ -20,8 +20,13 @@ import (
 
 func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenAPIDefinition {
 	return map[string]common.OpenAPIDefinition{
+		v1alpha1.AIConfig{}.OpenAPIModelName():                   schema_pkg_apis_dashboard_v1alpha1_AIConfig(ref),
+		v1alpha1.AIConfigEnvelope{}.OpenAPIModelName():           schema_pkg_apis_dashboard_v1alpha1_AIConfigEnvelope(ref),
 		v1alpha1.APIResource{}.OpenAPIModelName():                schema_pkg_apis_dashboard_v1alpha1_APIResource(ref),
 		v1alpha1.APIResourceListEnvelope{}.OpenAPIModelName():    schema_pkg_apis_dashboard_v1alpha1_APIResourceListEnvelope(ref),
+		v1alpha1.AbsentFeature{}.OpenAPIModelName():              schema_pkg_apis_dashboard_v1alpha1_AbsentFeature(ref),
+		v1alpha1.AbsentFeatureEnvelope{}.OpenAPIModelName():      schema_pkg_apis_dashboard_v1alpha1_AbsentFeatureEnvelope(ref),
+		v1alpha1.AbsentListEnvelope{}.OpenAPIModelName():         schema_pkg_apis_dashboard_v1alpha1_AbsentListEnvelope(ref),
 		v1alpha1.Access{}.OpenAPIModelName():                     schema_pkg_apis_dashboard_v1alpha1_Access(ref),
 		v1alpha1.AccessEnvelope{}.OpenAPIModelName():             schema_pkg_apis_dashboard_v1alpha1_AccessEnvelope(ref),
 		v1alpha1.BatchDeleteEnvelope{}.OpenAPIModelName():        schema_pkg_apis_dashboard_v1alpha1_BatchDeleteEnvelope(ref),
@@ -53,6 +58,8 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		v1alpha1.CustomResource{}.OpenAPIModelName():             schema_pkg_apis_dashboard_v1alpha1_CustomResource(ref),
 		v1alpha1.CustomResourceListEnvelope{}.OpenAPIModelName(): schema_pkg_apis_dashboard_v1alpha1_CustomResourceListEnvelope(ref),
 		v1alpha1.Diff{}.OpenAPIModelName():                       schema_pkg_apis_dashboard_v1alpha1_Diff(ref),
+		v1alpha1.DirectoryConfig{}.OpenAPIModelName():            schema_pkg_apis_dashboard_v1alpha1_DirectoryConfig(ref),
+		v1alpha1.DirectoryConfigEnvelope{}.OpenAPIModelName():    schema_pkg_apis_dashboard_v1alpha1_DirectoryConfigEnvelope(ref),
 		v1alpha1.Disabled{}.OpenAPIModelName():                   schema_pkg_apis_dashboard_v1alpha1_Disabled(ref),
 		v1alpha1.DisabledEnvelope{}.OpenAPIModelName():           schema_pkg_apis_dashboard_v1alpha1_DisabledEnvelope(ref),
 		v1alpha1.Drain{}.OpenAPIModelName():                      schema_pkg_apis_dashboard_v1alpha1_Drain(ref),
@@ -65,7 +72,15 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		v1alpha1.Enabled{}.OpenAPIModelName():                    schema_pkg_apis_dashboard_v1alpha1_Enabled(ref),
 		v1alpha1.EnabledEnvelope{}.OpenAPIModelName():            schema_pkg_apis_dashboard_v1alpha1_EnabledEnvelope(ref),
 		v1alpha1.Envelope{}.OpenAPIModelName():                   schema_pkg_apis_dashboard_v1alpha1_Envelope(ref),
+		v1alpha1.Favorite{}.OpenAPIModelName():                   schema_pkg_apis_dashboard_v1alpha1_Favorite(ref),
+		v1alpha1.FavoriteEnvelope{}.OpenAPIModelName():           schema_pkg_apis_dashboard_v1alpha1_FavoriteEnvelope(ref),
+		v1alpha1.FavoriteListEnvelope{}.OpenAPIModelName():       schema_pkg_apis_dashboard_v1alpha1_FavoriteListEnvelope(ref),
+		v1alpha1.FavoriteOrder{}.OpenAPIModelName():              schema_pkg_apis_dashboard_v1alpha1_FavoriteOrder(ref),
+		v1alpha1.FavoriteRequest{}.OpenAPIModelName():            schema_pkg_apis_dashboard_v1alpha1_FavoriteRequest(ref),
+		v1alpha1.FavoriteState{}.OpenAPIModelName():              schema_pkg_apis_dashboard_v1alpha1_FavoriteState(ref),
+		v1alpha1.FavoriteStateEnvelope{}.OpenAPIModelName():      schema_pkg_apis_dashboard_v1alpha1_FavoriteStateEnvelope(ref),
 		v1alpha1.Header{}.OpenAPIModelName():                     schema_pkg_apis_dashboard_v1alpha1_Header(ref),
+		v1alpha1.ImageReference{}.OpenAPIModelName():             schema_pkg_apis_dashboard_v1alpha1_ImageReference(ref),
 		v1alpha1.Login{}.OpenAPIModelName():                      schema_pkg_apis_dashboard_v1alpha1_Login(ref),
 		v1alpha1.LoginEnvelope{}.OpenAPIModelName():              schema_pkg_apis_dashboard_v1alpha1_LoginEnvelope(ref),
 		v1alpha1.LoginRequest{}.OpenAPIModelName():               schema_pkg_apis_dashboard_v1alpha1_LoginRequest(ref),
@@ -98,6 +113,8 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		v1alpha1.RecoveryCodesEnvelope{}.OpenAPIModelName():      schema_pkg_apis_dashboard_v1alpha1_RecoveryCodesEnvelope(ref),
 		v1alpha1.RecoveryRequest{}.OpenAPIModelName():            schema_pkg_apis_dashboard_v1alpha1_RecoveryRequest(ref),
 		v1alpha1.RefreshRequest{}.OpenAPIModelName():             schema_pkg_apis_dashboard_v1alpha1_RefreshRequest(ref),
+		v1alpha1.RegistryTags{}.OpenAPIModelName():               schema_pkg_apis_dashboard_v1alpha1_RegistryTags(ref),
+		v1alpha1.RegistryTagsEnvelope{}.OpenAPIModelName():       schema_pkg_apis_dashboard_v1alpha1_RegistryTagsEnvelope(ref),
 		v1alpha1.ResetPasswordRequest{}.OpenAPIModelName():       schema_pkg_apis_dashboard_v1alpha1_ResetPasswordRequest(ref),
 		v1alpha1.ResourceUse{}.OpenAPIModelName():                schema_pkg_apis_dashboard_v1alpha1_ResourceUse(ref),
 		v1alpha1.Reverified{}.OpenAPIModelName():                 schema_pkg_apis_dashboard_v1alpha1_Reverified(ref),
@@ -132,6 +149,8 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		v1alpha1.Setup{}.OpenAPIModelName():                      schema_pkg_apis_dashboard_v1alpha1_Setup(ref),
 		v1alpha1.SetupEnvelope{}.OpenAPIModelName():              schema_pkg_apis_dashboard_v1alpha1_SetupEnvelope(ref),
 		v1alpha1.SetupRequest{}.OpenAPIModelName():               schema_pkg_apis_dashboard_v1alpha1_SetupRequest(ref),
+		v1alpha1.Template{}.OpenAPIModelName():                   schema_pkg_apis_dashboard_v1alpha1_Template(ref),
+		v1alpha1.TemplateListEnvelope{}.OpenAPIModelName():       schema_pkg_apis_dashboard_v1alpha1_TemplateListEnvelope(ref),
 		v1alpha1.Topology{}.OpenAPIModelName():                   schema_pkg_apis_dashboard_v1alpha1_Topology(ref),
 		v1alpha1.TopologyEdge{}.OpenAPIModelName():               schema_pkg_apis_dashboard_v1alpha1_TopologyEdge(ref),
 		v1alpha1.TopologyEnvelope{}.OpenAPIModelName():           schema_pkg_apis_dashboard_v1alpha1_TopologyEnvelope(ref),
@@ -199,6 +218,105 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		runtime.TypeMeta{}.OpenAPIModelName():                    schema_k8sio_apimachinery_pkg_runtime_TypeMeta(ref),
 		runtime.Unknown{}.OpenAPIModelName():                     schema_k8sio_apimachinery_pkg_runtime_Unknown(ref),
 		version.Info{}.OpenAPIModelName():                        schema_k8sio_apimachinery_pkg_version_Info(ref),
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_AIConfig(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "AIConfig says that there is no assistant.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"enabled": {
+						SchemaProps: spec.SchemaProps{
+							Description: "enabled is always false.",
+							Default:     false,
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+					"baseURL": {
+						SchemaProps: spec.SchemaProps{
+							Description: "baseURL is always empty.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"model": {
+						SchemaProps: spec.SchemaProps{
+							Description: "model is always empty.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"maxTokens": {
+						SchemaProps: spec.SchemaProps{
+							Description: "maxTokens is always 0.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"hasApiKey": {
+						SchemaProps: spec.SchemaProps{
+							Description: "hasApiKey is always false.",
+							Default:     false,
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+				},
+				Required: []string{"enabled", "baseURL", "model", "maxTokens", "hasApiKey"},
+			},
+		},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_AIConfigEnvelope(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "AIConfigEnvelope is the answer to GET /ai/config.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"code": {
+						SchemaProps: spec.SchemaProps{
+							Description: "code is the outcome; 0 is success.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"message": {
+						SchemaProps: spec.SchemaProps{
+							Description: "message is the outcome for a person to read.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"data": {
+						SchemaProps: spec.SchemaProps{
+							Description: "data says that there is no assistant.",
+							Ref:         ref(v1alpha1.AIConfig{}.OpenAPIModelName()),
+						},
+					},
+					"meta": {
+						SchemaProps: spec.SchemaProps{
+							Description: "meta is what there is to say beside the data.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
+						},
+					},
+				},
+				Required: []string{"code", "message", "meta"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.AIConfig{}.OpenAPIModelName(), v1alpha1.Meta{}.OpenAPIModelName()},
 	}
 }
 
@@ -394,6 +512,130 @@ func schema_pkg_apis_dashboard_v1alpha1_APIResourceListEnvelope(ref common.Refer
 		},
 		Dependencies: []string{
 			v1alpha1.APIResource{}.OpenAPIModelName(), v1alpha1.Meta{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_AbsentFeature(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "AbsentFeature says that KubeVision does not have a feature.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"enabled": {
+						SchemaProps: spec.SchemaProps{
+							Description: "enabled is always false.",
+							Default:     false,
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+				},
+				Required: []string{"enabled"},
+			},
+		},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_AbsentFeatureEnvelope(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "AbsentFeatureEnvelope is the answer where a dashboard asks whether there is a feature that KubeVision does not have.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"code": {
+						SchemaProps: spec.SchemaProps{
+							Description: "code is the outcome; 0 is success.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"message": {
+						SchemaProps: spec.SchemaProps{
+							Description: "message is the outcome for a person to read.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"data": {
+						SchemaProps: spec.SchemaProps{
+							Description: "data says that there is no such feature.",
+							Ref:         ref(v1alpha1.AbsentFeature{}.OpenAPIModelName()),
+						},
+					},
+					"meta": {
+						SchemaProps: spec.SchemaProps{
+							Description: "meta is what there is to say beside the data.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
+						},
+					},
+				},
+				Required: []string{"code", "message", "meta"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.AbsentFeature{}.OpenAPIModelName(), v1alpha1.Meta{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_AbsentListEnvelope(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "AbsentListEnvelope is the answer where a dashboard lists objects of a feature that KubeVision does not have.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"code": {
+						SchemaProps: spec.SchemaProps{
+							Description: "code is the outcome; 0 is success.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"message": {
+						SchemaProps: spec.SchemaProps{
+							Description: "message is the outcome for a person to read.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"data": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "data is always empty.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(runtime.RawExtension{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+					"meta": {
+						SchemaProps: spec.SchemaProps{
+							Description: "meta is what there is to say beside the data.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
+						},
+					},
+				},
+				Required: []string{"code", "message", "meta"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.Meta{}.OpenAPIModelName(), runtime.RawExtension{}.OpenAPIModelName()},
 	}
 }
 
@@ -2228,6 +2470,229 @@ func schema_pkg_apis_dashboard_v1alpha1_Diff(ref common.ReferenceCallback) commo
 	}
 }
 
+func schema_pkg_apis_dashboard_v1alpha1_DirectoryConfig(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "DirectoryConfig says that no directory of users is asked, in the form in which dashboards show the settings of one.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"enabled": {
+						SchemaProps: spec.SchemaProps{
+							Description: "enabled is always false.",
+							Default:     false,
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+					"serverUrl": {
+						SchemaProps: spec.SchemaProps{
+							Description: "serverUrl is always empty.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"startTls": {
+						SchemaProps: spec.SchemaProps{
+							Description: "startTls is always true.",
+							Default:     false,
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+					"allowPlaintext": {
+						SchemaProps: spec.SchemaProps{
+							Description: "allowPlaintext is always false.",
+							Default:     false,
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+					"caBundle": {
+						SchemaProps: spec.SchemaProps{
+							Description: "caBundle is always empty.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"bindDn": {
+						SchemaProps: spec.SchemaProps{
+							Description: "bindDn is always empty.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"credentialConfigured": {
+						SchemaProps: spec.SchemaProps{
+							Description: "credentialConfigured is always false.",
+							Default:     false,
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+					"connectTimeoutSecs": {
+						SchemaProps: spec.SchemaProps{
+							Description: "connectTimeoutSecs is always 0.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"searchTimeoutSecs": {
+						SchemaProps: spec.SchemaProps{
+							Description: "searchTimeoutSecs is always 0.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"userBaseDn": {
+						SchemaProps: spec.SchemaProps{
+							Description: "userBaseDn is always empty.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"userFilter": {
+						SchemaProps: spec.SchemaProps{
+							Description: "userFilter is always empty.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"stableIdAttribute": {
+						SchemaProps: spec.SchemaProps{
+							Description: "stableIdAttribute is always empty.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"usernameAttribute": {
+						SchemaProps: spec.SchemaProps{
+							Description: "usernameAttribute is always empty.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"displayAttribute": {
+						SchemaProps: spec.SchemaProps{
+							Description: "displayAttribute is always empty.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"emailAttribute": {
+						SchemaProps: spec.SchemaProps{
+							Description: "emailAttribute is always empty.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"groupAttribute": {
+						SchemaProps: spec.SchemaProps{
+							Description: "groupAttribute is always empty.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"fallbackRole": {
+						SchemaProps: spec.SchemaProps{
+							Description: "fallbackRole is always empty.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"refreshMapping": {
+						SchemaProps: spec.SchemaProps{
+							Description: "refreshMapping is always false.",
+							Default:     false,
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+					"mappings": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "mappings is always empty.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(runtime.RawExtension{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+				},
+				Required: []string{"enabled", "serverUrl", "startTls", "allowPlaintext", "caBundle", "bindDn", "credentialConfigured", "connectTimeoutSecs", "searchTimeoutSecs", "userBaseDn", "userFilter", "stableIdAttribute", "usernameAttribute", "displayAttribute", "emailAttribute", "groupAttribute", "fallbackRole", "refreshMapping", "mappings"},
+			},
+		},
+		Dependencies: []string{
+			runtime.RawExtension{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_DirectoryConfigEnvelope(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "DirectoryConfigEnvelope is the answer to GET /directory/config.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"code": {
+						SchemaProps: spec.SchemaProps{
+							Description: "code is the outcome; 0 is success.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"message": {
+						SchemaProps: spec.SchemaProps{
+							Description: "message is the outcome for a person to read.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"data": {
+						SchemaProps: spec.SchemaProps{
+							Description: "data says that no directory is asked.",
+							Ref:         ref(v1alpha1.DirectoryConfig{}.OpenAPIModelName()),
+						},
+					},
+					"meta": {
+						SchemaProps: spec.SchemaProps{
+							Description: "meta is what there is to say beside the data.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
+						},
+					},
+				},
+				Required: []string{"code", "message", "meta"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.DirectoryConfig{}.OpenAPIModelName(), v1alpha1.Meta{}.OpenAPIModelName()},
+	}
+}
+
 func schema_pkg_apis_dashboard_v1alpha1_Disabled(ref common.ReferenceCallback) common.OpenAPIDefinition {
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
@@ -2788,6 +3253,354 @@ func schema_pkg_apis_dashboard_v1alpha1_Envelope(ref common.ReferenceCallback) c
 	}
 }
 
+func schema_pkg_apis_dashboard_v1alpha1_Favorite(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "Favorite is an object that a user has marked to find it again.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"id": {
+						SchemaProps: spec.SchemaProps{
+							Description: "id is a number that the user has for no other favorite.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+					"createdAt": {
+						SchemaProps: spec.SchemaProps{
+							Description: "createdAt is the time at which the object was marked.",
+							Ref:         ref(v1.Time{}.OpenAPIModelName()),
+						},
+					},
+					"userId": {
+						SchemaProps: spec.SchemaProps{
+							Description: "userId is the name of the KubeVisionUser.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"clusterId": {
+						SchemaProps: spec.SchemaProps{
+							Description: "clusterId is the name of the cluster.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"namespace": {
+						SchemaProps: spec.SchemaProps{
+							Description: "namespace of the object, empty for kinds without namespaces.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"resourceType": {
+						SchemaProps: spec.SchemaProps{
+							Description: "resourceType is the plural name of the kind.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"resourceName": {
+						SchemaProps: spec.SchemaProps{
+							Description: "resourceName is the name of the object.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"displayName": {
+						SchemaProps: spec.SchemaProps{
+							Description: "displayName is the name to show.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"sortOrder": {
+						SchemaProps: spec.SchemaProps{
+							Description: "sortOrder is the place in the list, from 0.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+				},
+				Required: []string{"id", "createdAt", "userId", "clusterId", "namespace", "resourceType", "resourceName", "displayName", "sortOrder"},
+			},
+		},
+		Dependencies: []string{
+			v1.Time{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_FavoriteEnvelope(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "FavoriteEnvelope is the answer to POST /favorites.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"code": {
+						SchemaProps: spec.SchemaProps{
+							Description: "code is the outcome; 0 is success.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"message": {
+						SchemaProps: spec.SchemaProps{
+							Description: "message is the outcome for a person to read.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"data": {
+						SchemaProps: spec.SchemaProps{
+							Description: "data is the favorite.",
+							Ref:         ref(v1alpha1.Favorite{}.OpenAPIModelName()),
+						},
+					},
+					"meta": {
+						SchemaProps: spec.SchemaProps{
+							Description: "meta is what there is to say beside the data.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
+						},
+					},
+				},
+				Required: []string{"code", "message", "meta"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.Favorite{}.OpenAPIModelName(), v1alpha1.Meta{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_FavoriteListEnvelope(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "FavoriteListEnvelope is the answer to GET /favorites.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"code": {
+						SchemaProps: spec.SchemaProps{
+							Description: "code is the outcome; 0 is success.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"message": {
+						SchemaProps: spec.SchemaProps{
+							Description: "message is the outcome for a person to read.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"data": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "data are the favorites of the caller, in their order.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1alpha1.Favorite{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+					"meta": {
+						SchemaProps: spec.SchemaProps{
+							Description: "meta is what there is to say beside the data.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
+						},
+					},
+				},
+				Required: []string{"code", "message", "meta"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.Favorite{}.OpenAPIModelName(), v1alpha1.Meta{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_FavoriteOrder(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "FavoriteOrder is the body of PUT /favorites/reorder.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"orderedIds": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "set",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "orderedIds are the ids of favorites. Those that are left out come after them.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"integer"},
+										Format: "int64",
+									},
+								},
+							},
+						},
+					},
+				},
+				Required: []string{"orderedIds"},
+			},
+		},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_FavoriteRequest(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "FavoriteRequest is the body of POST /favorites and POST /favorites/toggle.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"clusterId": {
+						SchemaProps: spec.SchemaProps{
+							Description: "clusterId is the name of the cluster.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"namespace": {
+						SchemaProps: spec.SchemaProps{
+							Description: "namespace of the object, left out for kinds without namespaces.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"resourceType": {
+						SchemaProps: spec.SchemaProps{
+							Description: "resourceType is the plural name of the kind.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"resourceName": {
+						SchemaProps: spec.SchemaProps{
+							Description: "resourceName is the name of the object.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"displayName": {
+						SchemaProps: spec.SchemaProps{
+							Description: "displayName is the name to show; defaults to that of the object.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+				},
+				Required: []string{"clusterId", "resourceType", "resourceName"},
+			},
+		},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_FavoriteState(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "FavoriteState says whether an object is a favorite.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"favorited": {
+						SchemaProps: spec.SchemaProps{
+							Description: "favorited is true for a favorite.",
+							Default:     false,
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+					"favorite": {
+						SchemaProps: spec.SchemaProps{
+							Description: "favorite is the favorite that it is.",
+							Ref:         ref(v1alpha1.Favorite{}.OpenAPIModelName()),
+						},
+					},
+				},
+				Required: []string{"favorited"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.Favorite{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_FavoriteStateEnvelope(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "FavoriteStateEnvelope is the answer to GET /favorites/check and POST /favorites/toggle.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"code": {
+						SchemaProps: spec.SchemaProps{
+							Description: "code is the outcome; 0 is success.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"message": {
+						SchemaProps: spec.SchemaProps{
+							Description: "message is the outcome for a person to read.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"data": {
+						SchemaProps: spec.SchemaProps{
+							Description: "data says whether the object is a favorite.",
+							Ref:         ref(v1alpha1.FavoriteState{}.OpenAPIModelName()),
+						},
+					},
+					"meta": {
+						SchemaProps: spec.SchemaProps{
+							Description: "meta is what there is to say beside the data.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
+						},
+					},
+				},
+				Required: []string{"code", "message", "meta"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.FavoriteState{}.OpenAPIModelName(), v1alpha1.Meta{}.OpenAPIModelName()},
+	}
+}
+
 func schema_pkg_apis_dashboard_v1alpha1_Header(ref common.ReferenceCallback) common.OpenAPIDefinition {
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
@@ -2813,6 +3626,50 @@ func schema_pkg_apis_dashboard_v1alpha1_Header(ref common.ReferenceCallback) com
 					},
 				},
 				Required: []string{"code", "message"},
+			},
+		},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_ImageReference(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "ImageReference is the name of a container image, in its parts.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"registry": {
+						SchemaProps: spec.SchemaProps{
+							Description: "registry is the host that serves the image.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"repository": {
+						SchemaProps: spec.SchemaProps{
+							Description: "repository is the path of the image there.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"tag": {
+						SchemaProps: spec.SchemaProps{
+							Description: "tag is the tag that the name has.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"digest": {
+						SchemaProps: spec.SchemaProps{
+							Description: "digest is the digest that the name has.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+				},
+				Required: []string{"registry", "repository"},
 			},
 		},
 	}
@@ -4754,6 +5611,101 @@ func schema_pkg_apis_dashboard_v1alpha1_RefreshRequest(ref common.ReferenceCallb
 	}
 }
 
+func schema_pkg_apis_dashboard_v1alpha1_RegistryTags(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "RegistryTags are the tags of a container image.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"reference": {
+						SchemaProps: spec.SchemaProps{
+							Description: "reference is the name of the image.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.ImageReference{}.OpenAPIModelName()),
+						},
+					},
+					"tags": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "tags is always empty: KubeVision asks no registries.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+					"cached": {
+						SchemaProps: spec.SchemaProps{
+							Description: "cached is always false.",
+							Default:     false,
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+				},
+				Required: []string{"reference", "tags", "cached"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.ImageReference{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_RegistryTagsEnvelope(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "RegistryTagsEnvelope is the answer to GET /registry-tags.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"code": {
+						SchemaProps: spec.SchemaProps{
+							Description: "code is the outcome; 0 is success.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"message": {
+						SchemaProps: spec.SchemaProps{
+							Description: "message is the outcome for a person to read.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"data": {
+						SchemaProps: spec.SchemaProps{
+							Description: "data are the tags.",
+							Ref:         ref(v1alpha1.RegistryTags{}.OpenAPIModelName()),
+						},
+					},
+					"meta": {
+						SchemaProps: spec.SchemaProps{
+							Description: "meta is what there is to say beside the data.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
+						},
+					},
+				},
+				Required: []string{"code", "message", "meta"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.Meta{}.OpenAPIModelName(), v1alpha1.RegistryTags{}.OpenAPIModelName()},
+	}
+}
+
 func schema_pkg_apis_dashboard_v1alpha1_ResetPasswordRequest(ref common.ReferenceCallback) common.OpenAPIDefinition {
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
@@ -6369,6 +7321,133 @@ func schema_pkg_apis_dashboard_v1alpha1_SetupRequest(ref common.ReferenceCallbac
 				},
 			},
 		},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_Template(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "Template is a manifest to begin with.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"id": {
+						SchemaProps: spec.SchemaProps{
+							Description: "id is the name of the ConfigMap that holds the template.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"createdAt": {
+						SchemaProps: spec.SchemaProps{
+							Description: "createdAt is the time at which the ConfigMap was made.",
+							Ref:         ref(v1.Time{}.OpenAPIModelName()),
+						},
+					},
+					"name": {
+						SchemaProps: spec.SchemaProps{
+							Description: "name of the template, to show.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"category": {
+						SchemaProps: spec.SchemaProps{
+							Description: "category is the group that the template belongs to.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"resourceType": {
+						SchemaProps: spec.SchemaProps{
+							Description: "resourceType is the plural name of the kind.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"content": {
+						SchemaProps: spec.SchemaProps{
+							Description: "content is the manifest, as JSON text.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"isBuiltin": {
+						SchemaProps: spec.SchemaProps{
+							Description: "isBuiltin is true for the templates that KubeVision brings along.",
+							Default:     false,
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+				},
+				Required: []string{"id", "createdAt", "name", "category", "resourceType", "content", "isBuiltin"},
+			},
+		},
+		Dependencies: []string{
+			v1.Time{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_TemplateListEnvelope(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "TemplateListEnvelope is the answer to GET /templates.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"code": {
+						SchemaProps: spec.SchemaProps{
+							Description: "code is the outcome; 0 is success.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"message": {
+						SchemaProps: spec.SchemaProps{
+							Description: "message is the outcome for a person to read.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"data": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "data are the templates, by category and name.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1alpha1.Template{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+					"meta": {
+						SchemaProps: spec.SchemaProps{
+							Description: "meta is what there is to say beside the data.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
+						},
+					},
+				},
+				Required: []string{"code", "message", "meta"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.Meta{}.OpenAPIModelName(), v1alpha1.Template{}.OpenAPIModelName()},
 	}
 }
 

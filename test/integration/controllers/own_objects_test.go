@@ -63,6 +63,7 @@ func TestOnlyKubeVisionMakesItsOwnObjects(t *testing.T) {
 			"a session":           kubevisionObject("KubeVisionSession", "", sessionSpec()),
 			"a throttle":          kubevisionObject("KubeVisionLoginThrottle", "", throttleSpec()),
 			"credentials":         credentialsOf(unique("nobody")),
+			"favorites":           &corev1.ConfigMap{ObjectMeta: inSystem(names.FavoritesConfigMap(unique("nobody")))},
 			"generated name":      generated.DeepCopy(),
 			"a service account's": serviceAccountToken(),
 		} {
@@ -91,6 +92,18 @@ func ownObjects(t *testing.T) map[string]*unstructured.Unstructured {
 	throttle := kubevisionObject("KubeVisionLoginThrottle", "", throttleSpec())
 	create(t, session)
 	create(t, throttle)
+	favorites := &corev1.ConfigMap{ObjectMeta: inSystem(names.FavoritesConfigMap(u.Name))}
+	favorites.Labels = map[string]string{names.ManagedByLabel: names.ManagedBy, names.UserLabel: u.Name}
+	if err := env.Programs.Create(t.Context(), favorites); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := later(t)
+		defer cancel()
+		if err := env.Client.Delete(ctx, favorites); err != nil {
+			t.Error(err)
+		}
+	})
 	core := func(kind, name string) *unstructured.Unstructured {
 		o := &unstructured.Unstructured{}
 		o.SetAPIVersion("v1")
@@ -102,6 +115,7 @@ func ownObjects(t *testing.T) map[string]*unstructured.Unstructured {
 	return map[string]*unstructured.Unstructured{
 		"session": session, "throttle": throttle, "credentials": core("Secret", names.CredentialsSecret(u.Name)),
 		"signing keys": core("Secret", names.SigningKeysSecret), "certificate": core("Secret", names.ServingCertSecret),
+		"favorites": core("ConfigMap", favorites.Name),
 		"bootstrap": core("ConfigMap", names.BootstrapConfigMap), "last admin": core("ConfigMap", names.LastAdminConfigMap),
 	}
 }

@@ -9,6 +9,16 @@
 package v1alpha1
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in AIConfig) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.AIConfig"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in AIConfigEnvelope) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.AIConfigEnvelope"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in APIResource) OpenAPIModelName() string {
 	return "io.kubevision.dashboard.v1alpha1.APIResource"
 }
@@ -16,6 +26,21 @@ func (in APIResource) OpenAPIModelName() string {
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in APIResourceListEnvelope) OpenAPIModelName() string {
 	return "io.kubevision.dashboard.v1alpha1.APIResourceListEnvelope"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in AbsentFeature) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.AbsentFeature"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in AbsentFeatureEnvelope) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.AbsentFeatureEnvelope"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in AbsentListEnvelope) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.AbsentListEnvelope"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
@@ -174,6 +199,16 @@ func (in Diff) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in DirectoryConfig) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.DirectoryConfig"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in DirectoryConfigEnvelope) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.DirectoryConfigEnvelope"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in Disabled) OpenAPIModelName() string {
 	return "io.kubevision.dashboard.v1alpha1.Disabled"
 }
@@ -234,8 +269,48 @@ func (in Envelope) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in Favorite) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.Favorite"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in FavoriteEnvelope) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.FavoriteEnvelope"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in FavoriteListEnvelope) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.FavoriteListEnvelope"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in FavoriteOrder) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.FavoriteOrder"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in FavoriteRequest) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.FavoriteRequest"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in FavoriteState) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.FavoriteState"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in FavoriteStateEnvelope) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.FavoriteStateEnvelope"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in Header) OpenAPIModelName() string {
 	return "io.kubevision.dashboard.v1alpha1.Header"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in ImageReference) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.ImageReference"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
@@ -396,6 +471,16 @@ func (in RecoveryRequest) OpenAPIModelName() string {
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in RefreshRequest) OpenAPIModelName() string {
 	return "io.kubevision.dashboard.v1alpha1.RefreshRequest"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in RegistryTags) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.RegistryTags"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in RegistryTagsEnvelope) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.RegistryTagsEnvelope"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
@@ -566,6 +651,16 @@ func (in SetupEnvelope) OpenAPIModelName() string {
 // OpenAPIModelName returns the OpenAPI model name for this type.
 func (in SetupRequest) OpenAPIModelName() string {
 	return "io.kubevision.dashboard.v1alpha1.SetupRequest"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in Template) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.Template"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in TemplateListEnvelope) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.TemplateListEnvelope"
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.

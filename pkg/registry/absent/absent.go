@@ -1,0 +1,151 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package absent answers what dashboards ask of features that KubeVision does not have: nothing to show is an empty
+// list, and anything to do is an error that says so.
+package absent
+
+import (
+	"net/http"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apiserver/pkg/authentication/user"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
+	"github.com/kubevision-io/kubevision/pkg/authorization"
+	"github.com/kubevision-io/kubevision/pkg/clusters"
+	"github.com/kubevision-io/kubevision/pkg/registry/manage"
+)
+
+// feature is one that KubeVision does not have: all routes below a path. Segments in braces match any.
+type feature struct{ path, message string }
+
+func features() []feature {
+	const (
+		ofCluster = "/clusters/{cluster}"
+		ofPod     = ofCluster + "/namespaces/{namespace}/pods/{name}"
+		noCharts  = "KubeVision manages no Helm releases: use helm, or a GitOps tool"
+	)
+	return []feature{
+		{"/auth/public-key", "KubeVision has no passkeys: log in with a password and a one-time code"},
+		{"/auth/oauth", "KubeVision has no other identity providers: log in with a password"},
+		{"/ai", "KubeVision has no assistant"},
+		{"/operations", "KubeVision keeps no operations: a request is answered when it is done"},
+		{"/plugins", "KubeVision has no plugins"},
+		{"/webhooks", "KubeVision calls no webhooks"},
+		{"/terminal-sessions", "KubeVision records no terminals"},
+		{"/api-keys", "KubeVision has no API keys: use an access token, or a Kubernetes credential"},
+		{"/audit-logs", "KubeVision shows no audit log: kubevision-apiserver and each cluster write their own"},
+		{"/directory", "KubeVision asks no directory of users: they are KubeVisionUsers"},
+		{"/ws", "KubeVision has no streams: ask again instead"},
+		{ofPod + "/exec", "KubeVision opens no terminals: use kubectl exec"},
+		{ofPod + "/logs", "KubeVision shows no logs of containers: use kubectl logs"},
+		{ofCluster + "/package-releases", noCharts},
+		{ofCluster + "/helm", noCharts},
+	}
+}
+
+// Error returns the answer where there is no route at a path because of a feature that KubeVision does not have. It is
+// nil for other paths.
+func Error(path string) error {
+	for _, f := range features() {
+		if below(path, f.path) {
+			return envelope.New(dashboardv1alpha1.CodeConflict, "%s", f.message)
+		}
+	}
+	return nil
+}
+
+func below(path, pattern string) bool {
+	segments, wanted := strings.Split(path, "/"), strings.Split(pattern, "/")
+	if len(segments) < len(wanted) {
+		return false
+	}
+	for i, w := range wanted {
+		if segments[i] != w && !strings.HasPrefix(w, "{") {
+			return false
+		}
+	}
+	return true
+}
+
+// Routes returns the routes that dashboards call before anybody asks for such a feature.
+func Routes(access *authorization.Access) []routes.Route {
+	out := []routes.Route{
+		{
+			Method: http.MethodGet, Path: "/auth/public-key/config", Operation: "getPublicKeyConfig",
+			Doc: "say that there are no passkeys", Returns: dashboardv1alpha1.AbsentFeatureEnvelope{},
+			Endpoint: routes.Public(func(*routes.Request) (routes.Result, error) {
+				return routes.Result{Data: dashboardv1alpha1.AbsentFeature{}}, nil
+			}),
+		},
+		{
+			Method: http.MethodGet, Path: "/auth/oauth/providers", Operation: "listOAuthProviders",
+			Doc: "say that there are no other identity providers", Returns: dashboardv1alpha1.AbsentListEnvelope{},
+			Endpoint: routes.Public(func(*routes.Request) (routes.Result, error) { return empty(), nil }),
+		},
+		{
+			Method: http.MethodGet, Path: "/ai/config", Operation: "getAIConfig",
+			Doc: "say that there is no assistant", Returns: dashboardv1alpha1.AIConfigEnvelope{},
+			Endpoint: routes.Self(func(*routes.Request, user.Info) (routes.Result, error) {
+				return routes.Result{Data: dashboardv1alpha1.AIConfig{}}, nil
+			}),
+		},
+		{
+			Method: http.MethodGet, Path: "/directory/config", Operation: "getDirectoryConfig",
+			Doc: "say that no directory of users is asked", Returns: dashboardv1alpha1.DirectoryConfigEnvelope{},
+			Endpoint: routes.Self(func(*routes.Request, user.Info) (routes.Result, error) {
+				return routes.Result{Data: dashboardv1alpha1.DirectoryConfig{
+					StartTLS: true, Mappings: []runtime.RawExtension{},
+				}}, nil
+			}),
+		},
+	}
+	return append(append(out, lists()...), clusterLists(access)...)
+}
+
+// lists are those of the installation.
+func lists() []routes.Route {
+	var out []routes.Route
+	for _, l := range []struct{ path, operation, what string }{
+		{"/operations", "listOperations", "operations"},
+		{"/plugins", "listPlugins", "plugins"},
+		{"/webhooks", "listWebhooks", "webhooks"},
+		{"/terminal-sessions", "listTerminalSessions", "recorded terminals"},
+		{"/api-keys", "listAPIKeys", "API keys"},
+		{"/audit-logs", "listAuditLogs", "records of an audit log"},
+	} {
+		out = append(out, routes.Route{
+			Method: http.MethodGet, Path: l.path, Operation: l.operation, Doc: "say that there are no " + l.what,
+			Returns:  dashboardv1alpha1.AbsentListEnvelope{},
+			Endpoint: routes.Self(func(*routes.Request, user.Info) (routes.Result, error) { return empty(), nil }),
+		})
+	}
+	return out
+}
+
+// clusterLists are those of a cluster. They are empty for those who may use the cluster.
+func clusterLists(access *authorization.Access) []routes.Route {
+	var out []routes.Route
+	for _, l := range []struct{ path, operation, what string }{
+		{"/package-releases", "listPackageReleases", "Helm releases"},
+		{"/helm/repositories", "listHelmRepositories", "Helm repositories"},
+		{"/helm/upgrade-policies", "listHelmUpgradePolicies", "policies for upgrades of Helm releases"},
+		{"/helm/artifact-hub/search", "searchArtifactHub", "searches for Helm charts"},
+	} {
+		out = append(out, routes.Route{
+			Method: http.MethodGet, Path: "/clusters/{cluster}" + l.path, Operation: l.operation,
+			Doc: "say that there are no " + l.what, Returns: dashboardv1alpha1.AbsentListEnvelope{},
+			Parameters: map[string]string{authorization.ClusterParameter: "the name of the cluster"},
+			Endpoint: routes.Reviewed(access.Cluster, func(*routes.Request, *clusters.Caller) (routes.Result, error) {
+				return empty(), nil
+			}),
+		})
+	}
+	return out
+}
+
+func empty() routes.Result { return manage.List[runtime.RawExtension](nil) }

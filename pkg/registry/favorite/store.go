@@ -1,0 +1,121 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package favorite
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/util/retry"
+	"k8s.io/klog/v2"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
+	"github.com/kubevision-io/kubevision/pkg/names"
+	"github.com/kubevision-io/kubevision/pkg/registry/manage"
+)
+
+const (
+	// key is where a ConfigMap has the favorites.
+	key = "favorites"
+	// maxBytes is the size of the favorites of one user.
+	maxBytes = 32 << 10
+)
+
+// contention is how writes are repeated that meet others of the same user.
+func contention() wait.Backoff {
+	return wait.Backoff{Steps: 8, Duration: 10 * time.Millisecond, Factor: 2, Jitter: 0.5}
+}
+
+// load reads the favorites of a user, and the ConfigMap that holds them; it is nil where there is none yet.
+func (e *Endpoints) load(
+	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser,
+) (*corev1.ConfigMap, *favorites, error) {
+	found, kept := &corev1.ConfigMap{}, &favorites{}
+	name := names.FavoritesConfigMap(u.Name)
+	err := e.Client.Get(ctx, types.NamespacedName{Namespace: names.Namespace, Name: name}, found)
+	switch {
+	case apierrors.IsNotFound(err):
+		return nil, kept, nil
+	case err != nil:
+		return nil, nil, fmt.Errorf("reading favorites: %w", err)
+	case found.Labels[names.ManagedByLabel] != names.ManagedBy:
+		return nil, nil, envelope.New(dashboardv1alpha1.CodeConflict,
+			"the ConfigMap %q is not one of KubeVision: favorites cannot be kept", name)
+	case len(found.OwnerReferences) > 0 && !manage.Owned(found, u):
+		return found, kept, nil // those of a user of the same name who is gone
+	}
+	if err := json.Unmarshal([]byte(found.Data[key]), kept); err != nil {
+		klog.FromContext(ctx).Info("Favorites cannot be read", "configMap", klog.KObj(found))
+		kept = &favorites{}
+	}
+	return found, kept, nil
+}
+
+// change reads the favorites of a user, changes them, and writes them unless somebody else has written meanwhile, when
+// it begins again. An error of the change ends it.
+func (e *Endpoints) change(
+	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, change func(*favorites) error,
+) error {
+	err := retry.OnError(contention(), interrupted, func() error {
+		found, kept, err := e.load(ctx, u)
+		if err != nil {
+			return err
+		}
+		if err := change(kept); err != nil {
+			return err
+		}
+		text, err := json.Marshal(kept)
+		if err != nil {
+			return fmt.Errorf("encoding favorites: %w", err)
+		}
+		if len(text) > maxBytes {
+			return envelope.New(dashboardv1alpha1.CodeConflict,
+				"your favorites take more than %d bytes: remove one of them first", maxBytes)
+		}
+		return e.save(ctx, u, found, string(text))
+	})
+	if interrupted(err) {
+		return envelope.New(dashboardv1alpha1.CodeStale, "your favorites are being changed: try again").Because(err)
+	}
+	return err
+}
+
+// interrupted says whether a write has failed because of another one.
+func interrupted(err error) bool {
+	return apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) || apierrors.IsNotFound(err)
+}
+
+func (e *Endpoints) save(
+	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, found *corev1.ConfigMap, text string,
+) error {
+	made := found == nil
+	if made {
+		found = &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{
+			Namespace: names.Namespace, Name: names.FavoritesConfigMap(u.Name),
+		}}
+	}
+	metav1.SetMetaDataLabel(&found.ObjectMeta, names.ManagedByLabel, names.ManagedBy)
+	metav1.SetMetaDataLabel(&found.ObjectMeta, names.UserLabel, u.Name)
+	found.OwnerReferences = manage.Owner("KubeVisionUser", u)
+	found.Data, found.BinaryData = map[string]string{key: text}, nil
+	var err error
+	if made {
+		err = e.Client.Create(ctx, found)
+	} else {
+		err = e.Client.Update(ctx, found)
+	}
+	if err != nil {
+		return fmt.Errorf("writing favorites: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,61 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package image takes the names of container images apart. Registries are not asked: the server connects to nothing but
+// clusters.
+package image
+
+import (
+	"net/http"
+	"strings"
+
+	"k8s.io/apiserver/pkg/authentication/user"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
+)
+
+const (
+	queryImage = "image"
+
+	// defaultRegistry and defaultNamespace are those of container runtimes.
+	defaultRegistry, defaultNamespace = "docker.io", "library"
+)
+
+// Routes returns the endpoints of this package.
+func Routes() []routes.Route {
+	return []routes.Route{{
+		Method: http.MethodGet, Path: "/registry-tags", Operation: "listImageTags",
+		Doc: "take the name of an image apart; its tags are not looked up", Returns: dashboardv1alpha1.RegistryTagsEnvelope{},
+		Parameters: map[string]string{queryImage: "the name of the image", "limit": "ignored, since there are no tags"},
+		Endpoint:   routes.Self(tags),
+	}}
+}
+
+func tags(r *routes.Request, _ user.Info) (routes.Result, error) {
+	name := strings.TrimSpace(r.Query(queryImage))
+	if name == "" {
+		return routes.Result{}, envelope.Required(queryImage)
+	}
+	return routes.Result{Data: dashboardv1alpha1.RegistryTags{Reference: parse(name), Tags: []string{}}}, nil
+}
+
+// parse reads [registry/]repository[:tag][@digest]. Any text is the name of something: it may be half written.
+func parse(name string) dashboardv1alpha1.ImageReference {
+	var out dashboardv1alpha1.ImageReference
+	name, out.Digest, _ = strings.Cut(name, "@")
+	if colon := strings.LastIndexByte(name, ':'); colon > strings.LastIndexByte(name, '/') {
+		name, out.Tag = name[:colon], name[colon+1:]
+	}
+	first, rest, found := strings.Cut(name, "/")
+	switch {
+	case found && (strings.ContainsAny(first, ".:") || first == "localhost"):
+		out.Registry, out.Repository = first, rest
+	case found:
+		out.Registry, out.Repository = defaultRegistry, name
+	default:
+		out.Registry, out.Repository = defaultRegistry, defaultNamespace+"/"+name
+	}
+	return out
+}

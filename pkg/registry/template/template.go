@@ -1,0 +1,132 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package template serves manifests to begin with. Each is a ConfigMap of KubeVision's namespace with a label, so that
+// operators add their own.
+package template
+
+import (
+	"cmp"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apiserver/pkg/authentication/user"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
+	"github.com/kubevision-io/kubevision/pkg/manifest"
+	"github.com/kubevision-io/kubevision/pkg/names"
+	"github.com/kubevision-io/kubevision/pkg/registry/manage"
+)
+
+// The keys of a ConfigMap that holds a template.
+const (
+	keyName     = "name"
+	keyCategory = "category"
+	keyResource = "resource"
+	keyManifest = "manifest"
+)
+
+const (
+	// maxTemplates is how many templates are shown.
+	maxTemplates = 100
+	// maxManifestBytes is the size of the manifest of a template.
+	maxManifestBytes = 32 << 10
+	// maxValueBytes is the size of its other values.
+	maxValueBytes = 253
+)
+
+const queryCategory = "category"
+
+// Endpoints are the endpoints of this package.
+type Endpoints struct {
+	// Reader holds the ConfigMaps with the label, trimmed by Trim.
+	Reader client.Reader
+}
+
+// Routes returns the routes of the endpoints.
+func (e *Endpoints) Routes() []routes.Route {
+	return []routes.Route{{
+		Method: http.MethodGet, Path: "/templates", Operation: "listTemplates",
+		Doc: "list manifests to begin with", Returns: dashboardv1alpha1.TemplateListEnvelope{},
+		Parameters: map[string]string{queryCategory: "only templates of this category"},
+		Endpoint:   routes.Self(e.list),
+	}}
+}
+
+// Trim drops the parts of a ConfigMap that no template has, and cuts those that are too long, for a cache.
+func Trim(o any) (any, error) {
+	c, ok := o.(*corev1.ConfigMap)
+	if !ok {
+		return o, nil
+	}
+	trimmed := &corev1.ConfigMap{Data: map[string]string{}}
+	trimmed.Namespace, trimmed.Name, trimmed.UID = c.Namespace, c.Name, c.UID
+	trimmed.ResourceVersion, trimmed.CreationTimestamp = c.ResourceVersion, c.CreationTimestamp
+	trimmed.Labels = map[string]string{names.TemplateLabel: c.Labels[names.TemplateLabel]}
+	for _, key := range []string{keyName, keyCategory, keyResource} {
+		trimmed.Data[key] = cut(c.Data[key], maxValueBytes)
+	}
+	trimmed.Data[keyManifest] = cut(c.Data[keyManifest], maxManifestBytes+1) // so that it shows
+	return trimmed, nil
+}
+
+// cut returns a copy of at most limit bytes, which does not keep the whole text in memory.
+func cut(text string, limit int) string { return string([]byte(text[:min(len(text), limit)])) }
+
+// list leaves templates out that cannot be read, with a warning. Nobody but their author can mend them.
+func (e *Endpoints) list(r *routes.Request, _ user.Info) (routes.Result, error) {
+	var found corev1.ConfigMapList
+	err := e.Reader.List(r.Context(), &found, client.InNamespace(names.Namespace), client.UnsafeDisableDeepCopy)
+	if err != nil {
+		return routes.Result{}, fmt.Errorf("listing templates: %w", err)
+	}
+	var warnings []string
+	out := make([]dashboardv1alpha1.Template, 0, len(found.Items))
+	for i := range found.Items {
+		t, err := read(&found.Items[i])
+		switch {
+		case err != nil:
+			warnings = append(warnings, fmt.Sprintf("the template %q is left out: %s", found.Items[i].Name, err))
+		case r.Query(queryCategory) == "" || r.Query(queryCategory) == t.Category:
+			out = append(out, t)
+		}
+	}
+	slices.SortFunc(out, func(a, b dashboardv1alpha1.Template) int {
+		return cmp.Or(cmp.Compare(a.Category, b.Category), cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID))
+	})
+	result := manage.List(out[:min(len(out), maxTemplates)])
+	slices.Sort(warnings)
+	result.Meta.Warnings = warnings[:min(len(warnings), maxTemplates)]
+	return result, nil
+}
+
+func read(c *corev1.ConfigMap) (dashboardv1alpha1.Template, error) {
+	t := dashboardv1alpha1.Template{
+		ID: c.Name, CreatedAt: c.CreationTimestamp, Name: cmp.Or(c.Data[keyName], c.Name),
+		Category: c.Data[keyCategory], ResourceType: c.Data[keyResource],
+		IsBuiltin: c.Labels[names.TemplateLabel] == names.BuiltinTemplate,
+	}
+	switch {
+	case t.ResourceType == "":
+		return t, errors.New("it has no " + keyResource)
+	case len(c.Data[keyManifest]) > maxManifestBytes:
+		return t, fmt.Errorf("its %s is larger than %d bytes", keyManifest, maxManifestBytes)
+	}
+	object, err := manifest.Parse(manifest.YAML, []byte(c.Data[keyManifest]))
+	if err != nil {
+		return t, errors.New(envelope.As(err).Message)
+	}
+	text, err := json.MarshalIndent(object, "", "  ")
+	if err != nil {
+		return t, fmt.Errorf("its %s cannot be encoded: %w", keyManifest, err)
+	}
+	t.Content = string(text)
+	return t, nil
+}

@@ -1,0 +1,185 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package dashboard_test
+
+import "github.com/kubevision-io/kubevision/test/conformance/wire"
+
+// call is one call of the web UI.
+type call struct {
+	method, path string
+	// body is JSON text, or empty.
+	body string
+	// code is the code of the answer.
+	code int
+	// fields are names that the data must have, or the first item of the data. "[]" is an empty list.
+	fields string
+}
+
+// refused is the code where a dashboard asks for a feature that KubeVision does not have.
+const refused = wire.Conflict
+
+// The words in capitals are replaced: NAMESPACE, and USER, a user to manage. DEPLOYMENT is a manifest, WEB the object
+// that was made of it.
+
+// publicCalls are those without a token.
+func publicCalls() []call {
+	return []call{
+		{"GET", "/auth/public-key/config", "", wire.OK, "enabled"},
+		{"GET", "/auth/oauth/providers", "", wire.OK, "[]"},
+		{"POST", "/auth/login", `{"username":"nobody","password":"x","provider":"local"}`, wire.Unauthenticated, ""},
+		{"POST", "/auth/refresh", `{"refreshToken":"x"}`, wire.Unauthenticated, ""},
+		{"POST", "/auth/2fa/verify", `{"tempToken":"x","code":"123456"}`, wire.Unauthenticated, ""},
+		{"POST", "/auth/2fa/recovery", `{"tempToken":"x","recoveryCode":"x"}`, wire.Unauthenticated, ""},
+	}
+}
+
+// pageCalls are those of every page, and of the pages on a cluster.
+func pageCalls() []call {
+	return []call{
+		{"GET", "/clusters", "", wire.OK, "id name status version apiServer"},
+		{"GET", "/ai/config", "", wire.OK, "enabled baseURL model maxTokens hasApiKey"},
+		{"GET", "/favorites", "", wire.OK, "[]"},
+		{"GET", "/clusters/host/overview", "", wire.OK, "pods runningPods deployments services nodes namespaces resources " +
+			"podStatusDistribution recentEvents"},
+		{"GET", "/clusters/host/quota-summary?namespace=NAMESPACE", "", wire.OK, "namespaces"},
+		{"GET", "/clusters/host/namespaces/NAMESPACE/topology", "", wire.OK, "nodes edges"},
+		{"GET", "/clusters/host/search?q=web&limit=20", "", wire.OK, "results total"},
+		{"GET", "/clusters/host/crds", "", wire.OK, "group version kind plural namespaced"},
+		{"POST", "/clusters/host/crds/refresh", "", wire.OK, "group version kind plural namespaced"},
+		{"POST", "/clusters", `{"name":"x","authType":"kubeconfig","kubeconfig":"x"}`, wire.Invalid, ""},
+		{"DELETE", "/clusters/none", "", wire.ClusterNotFound, ""},
+	}
+}
+
+// sidebar are the kinds that have a page.
+func sidebar() []string {
+	return []string{
+		"pods", "deployments", "statefulsets", "daemonsets", "jobs", "cronjobs", "services", "ingresses", "configmaps",
+		"secrets", "persistentvolumes", "persistentvolumeclaims", "storageclasses", "nodes", "namespaces", "events",
+		"limitranges", "resourcequotas", "replicasets",
+	}
+}
+
+// objectCalls are those of the pages of objects, in an order in which they work.
+func objectCalls() []call {
+	const (
+		all = "/clusters/host/resources/deployments"
+		web = all + "/web?namespace=NAMESPACE"
+		one = "/clusters/host/namespaces/NAMESPACE/deployments/web"
+		ref = `{"cluster":"host","namespace":"NAMESPACE","resource":"deployments","name":"web"}`
+	)
+	return []call{
+		{"POST", all + "/dry-run?namespace=NAMESPACE", "DEPLOYMENT", wire.OK, "proposed valid"},
+		{"POST", all + "?namespace=NAMESPACE", "DEPLOYMENT", wire.OK, "metadata"},
+		{"GET", all + "?namespace=NAMESPACE", "", wire.OK, "apiVersion kind metadata"},
+		{"GET", web, "", wire.OK, "apiVersion kind metadata"},
+		{"PUT", all + "/web/dry-run?namespace=NAMESPACE", "WEB", wire.OK, "current proposed valid"},
+		{"PUT", web, "WEB", wire.OK, "metadata"},
+		{"PUT", one + "/scale", `{"replicas":2}`, wire.OK, "replicas"},
+		{"POST", one + "/restart", "", wire.OK, ""},
+		{"GET", one + "/history", "", wire.OK, "revision changeCause"},
+		{"POST", one + "/rollback", `{"revision":0}`, wire.OK, "revision"},
+		{"GET", "/clusters/host/resources/pods?namespace=NAMESPACE&includeMetrics=true", "", wire.OK, ""},
+		{"GET", "/clusters/host/resources/events?namespace=NAMESPACE&fieldSelector=involvedObject.name=web", "", wire.OK, ""},
+		{"POST", "/compare", `{"source":` + ref + `,"target":` + ref + `}`, wire.OK, "sourceYaml targetYaml sourceRef targetRef"},
+		{"POST", "/clusters/host/batch-restart", `[{"kind":"deployments","name":"web","namespace":"NAMESPACE"}]`, wire.OK, "success"},
+		{"POST", "/favorites/toggle", `{"clusterId":"host","namespace":"NAMESPACE","resourceType":"deployments",` +
+			`"resourceName":"web","displayName":"web"}`, wire.OK, "favorited favorite"},
+		{"GET", "/favorites", "", wire.OK, "id createdAt userId clusterId namespace resourceType resourceName displayName sortOrder"},
+		{"GET", "/favorites/check?cluster_id=host&resource_type=deployments&name=web&namespace=NAMESPACE", "", wire.OK, "favorited favorite"},
+		{"PUT", "/favorites/reorder", `{"orderedIds":[1]}`, wire.OK, ""},
+		{"DELETE", "/favorites/1", "", wire.OK, ""},
+		{"POST", "/favorites", `{"clusterId":"host","resourceType":"nodes","resourceName":"x"}`, wire.OK, "id"},
+		{"GET", "/templates", "", wire.OK, "id createdAt name category resourceType content isBuiltin"},
+		{"GET", "/registry-tags?image=nginx:1&limit=50", "", wire.OK, "reference tags cached"},
+		{"POST", "/clusters/host/resources/batch-delete", `[{"resource":"deployments","name":"web","namespace":"NAMESPACE"}]`,
+			wire.OK, "resource name namespace success"},
+		{"DELETE", web, "", wire.NotFound, ""},
+	}
+}
+
+// manageCalls are those of the pages of administration.
+func manageCalls() []call {
+	return []call{
+		{"GET", "/users", "", wire.OK, "id username email role isActive createdAt"},
+		{"POST", "/users", `{"username":"USER","password":"a-Long-one-4711","role":"viewer"}`, wire.OK, "id username role isActive"},
+		{"GET", "/users/USER", "", wire.OK, "id username"},
+		{"PUT", "/users/USER", `{"role":"viewer","isActive":false}`, wire.OK, "id isActive"},
+		{"PUT", "/users/USER/reset-password", `{"newPassword":"another-Long-1-0815"}`, wire.OK, ""},
+		{"DELETE", "/users/USER", "", wire.OK, ""},
+		{"PUT", "/users/me/password", `{"oldPassword":"wrong","newPassword":"another-Long-1-0815"}`, wire.Unauthenticated, ""},
+		{"POST", "/auth/2fa/setup", `{}`, wire.OK, "secret otpauthUrl recoveryCodes"},
+		{"POST", "/auth/2fa/enable", `{"code":"000000"}`, wire.TwoFactorFailed, ""},
+		{"POST", "/auth/2fa/disable", `{"code":"000000"}`, wire.Conflict, ""},
+	}
+}
+
+// absentCalls are those of features that KubeVision does not have.
+func absentCalls() []call {
+	const releases, helm = "/clusters/host/package-releases", "/clusters/host/helm"
+	return []call{
+		{"GET", "/api-keys", "", wire.OK, "[]"},
+		{"POST", "/api-keys", `{"name":"x"}`, refused, ""},
+		{"DELETE", "/api-keys/1", "", refused, ""},
+		{"GET", "/audit-logs?offset=0&limit=50", "", wire.OK, "[]"},
+		{"GET", "/terminal-sessions?offset=0&limit=50", "", wire.OK, "[]"},
+		{"GET", "/terminal-sessions/1/play", "", refused, ""},
+		{"GET", "/webhooks", "", wire.OK, "[]"},
+		{"POST", "/webhooks", `{"name":"x","url":"https://example.com"}`, refused, ""},
+		{"PUT", "/webhooks/1", `{"name":"x"}`, refused, ""},
+		{"POST", "/webhooks/1/test", "", refused, ""},
+		{"DELETE", "/webhooks/1", "", refused, ""},
+		{"GET", "/directory/config", "", wire.OK, "enabled serverUrl startTls bindDn userFilter fallbackRole mappings"},
+		{"PUT", "/directory/config", `{"enabled":true}`, refused, ""},
+		{"POST", "/directory/test", `{"enabled":true}`, refused, ""},
+		{"POST", "/directory/preview", `{"identifier":"x"}`, refused, ""},
+		{"GET", "/plugins", "", wire.OK, "[]"},
+		{"GET", "/plugins/prometheus", "", refused, ""},
+		{"PUT", "/plugins/prometheus", `{"enabled":true,"config":{}}`, refused, ""},
+		{"GET", "/plugins/prometheus/health", "", refused, ""},
+		{"GET", "/plugins/prometheus/query?query=up", "", refused, ""},
+		{"GET", "/plugins/grafana/dashboards", "", refused, ""},
+		{"GET", "/plugins/argocd/applications", "", refused, ""},
+		{"GET", releases + "?namespace=NAMESPACE&limit=200", "", wire.OK, "[]"},
+		{"GET", releases + "/NAMESPACE/x", "", refused, ""},
+		{"GET", releases + "/NAMESPACE/x/history", "", refused, ""},
+		{"POST", releases + "/preview/install", `{"releaseName":"x"}`, refused, ""},
+		{"POST", releases + "/preview/upgrade", `{"releaseName":"x"}`, refused, ""},
+		{"POST", releases + "/install", `{"releaseName":"x"}`, refused, ""},
+		{"POST", releases + "/upgrade", `{"releaseName":"x"}`, refused, ""},
+		{"POST", releases + "/NAMESPACE/x/check-upgrade", `{}`, refused, ""},
+		{"POST", releases + "/NAMESPACE/x/rollback", `{"revision":1}`, refused, ""},
+		{"DELETE", releases + "/NAMESPACE/x", `{"confirmation":"x"}`, refused, ""},
+		{"GET", helm + "/repositories", "", wire.OK, "[]"},
+		{"POST", helm + "/repositories", `{"name":"x"}`, refused, ""},
+		{"PUT", helm + "/repositories/1", `{"name":"x"}`, refused, ""},
+		{"DELETE", helm + "/repositories/1", "", refused, ""},
+		{"POST", helm + "/repositories/1/test", `{}`, refused, ""},
+		{"GET", helm + "/repositories/1/charts?q=x", "", refused, ""},
+		{"GET", helm + "/artifact-hub/search?q=xy&limit=30", "", wire.OK, "[]"},
+		{"POST", helm + "/charts/inspect", `{}`, refused, ""},
+		{"POST", helm + "/charts/upload", "x", refused, ""},
+		{"GET", helm + "/upgrade-policies", "", wire.OK, "[]"},
+		{"POST", helm + "/upgrade-policies", `{}`, refused, ""},
+		{"PUT", helm + "/upgrade-policies/1", `{}`, refused, ""},
+		{"DELETE", helm + "/upgrade-policies/1", "", refused, ""},
+		{"POST", helm + "/upgrade-policies/1/check", `{}`, refused, ""},
+		{"GET", "/operations", "", wire.OK, "[]"},
+		{"GET", "/operations/x", "", refused, ""},
+		{"POST", "/operations/x/retry", "", refused, ""},
+		{"PUT", "/ai/config", `{"enabled":true}`, refused, ""},
+		{"POST", "/ai/models", `{"baseURL":"https://example.com"}`, refused, ""},
+		{"POST", "/ai/chat", `{"messages":[]}`, refused, ""},
+		{"POST", "/ai/continue-action", `{"sessionId":"x"}`, refused, ""},
+		{"POST", "/auth/public-key/login/begin", `{"username":"x"}`, refused, ""},
+		{"POST", "/auth/public-key/register/begin", `{"label":"x"}`, refused, ""},
+		{"GET", "/auth/public-key/credentials", "", refused, ""},
+		{"DELETE", "/auth/public-key/credentials/1", "", refused, ""},
+		{"GET", "/auth/oauth/x/authorize", "", refused, ""},
+		{"POST", "/ws/ticket", "", refused, ""},
+		{"GET", "/ws/watch?token=x", "", wire.Unauthenticated, ""}, // a token in a URL is not read
+		{"GET", "/clusters/host/namespaces/NAMESPACE/pods/x/exec?ticket=x&container=y", "", refused, ""},
+		{"GET", "/clusters/host/namespaces/NAMESPACE/pods/x/logs?ticket=x&container=y&follow=true", "", refused, ""},
+	}
+}

@@ -1,0 +1,217 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package dashboard_test
+
+import (
+	"fmt"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/test/conformance/fixture"
+	"github.com/kubevision-io/kubevision/test/conformance/wire"
+)
+
+// favorite is the body that marks an object.
+func favorite(name string) dashboardv1alpha1.FavoriteRequest {
+	return dashboardv1alpha1.FavoriteRequest{
+		ClusterID: host, Namespace: "demo", ResourceType: "deployments", ResourceName: name,
+	}
+}
+
+func checkPath(name string) string {
+	return "/favorites/check?cluster_id=" + host + "&resource_type=deployments&name=" + name + "&namespace=demo"
+}
+
+// listed are the names of a user's favorites, in their order.
+func listed(tb testing.TB, b *browser) []string {
+	tb.Helper()
+	names := []string{}
+	for i, f := range read[[]dashboardv1alpha1.Favorite](tb, b, "/favorites") {
+		names = append(names, f.ResourceName)
+		if int(f.SortOrder) != i || f.UserID != b.Name || f.ClusterID != host || f.CreatedAt.IsZero() {
+			tb.Errorf("the favorite at %d is %+v", i, f)
+		}
+	}
+	return names
+}
+
+func configMapOf(b *browser) *corev1.ConfigMap {
+	return &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{
+		Namespace: fixture.SystemNamespace, Name: "kubevision-favorites-" + b.Name,
+	}}
+}
+
+// TestFavorites marks objects, for one user alone.
+func TestFavorites(t *testing.T) {
+	b, other := newBrowser(t, ""), newBrowser(t, "")
+	if got := listed(t, b); len(got) != 0 {
+		t.Fatalf("a new user has the favorites %v", got)
+	}
+	var state dashboardv1alpha1.FavoriteState
+	ids := map[string]int64{}
+	for _, name := range []string{"a", "b", "c"} {
+		b.call(t, http.MethodPost, "/favorites/toggle", favorite(name)).Want(t, wire.OK).Into(t, &state)
+		if !state.Favorited || state.Favorite == nil || state.Favorite.DisplayName != name {
+			t.Fatalf("%s: %+v", name, state)
+		}
+		ids[name] = state.Favorite.ID
+	}
+	if got := read[dashboardv1alpha1.FavoriteState](t, b, checkPath("b")); !got.Favorited || got.Favorite.ID != ids["b"] {
+		t.Errorf("b is %+v", got)
+	}
+	order := dashboardv1alpha1.FavoriteOrder{OrderedIDs: []int64{ids["c"], ids["a"], 4711}}
+	b.call(t, http.MethodPut, "/favorites/reorder", order).Want(t, wire.OK)
+	if got := listed(t, b); !slices.Equal(got, []string{"c", "a", "b"}) {
+		t.Errorf("reordered: %v", got)
+	}
+	b.call(t, http.MethodPost, "/favorites", favorite("a")).Want(t, wire.Conflict)
+	b.call(t, http.MethodPost, "/favorites/toggle", favorite("a")).Want(t, wire.OK)
+	b.call(t, http.MethodDelete, "/favorites/"+strconv.FormatInt(ids["c"], 10), nil).Want(t, wire.OK)
+	b.call(t, http.MethodDelete, "/favorites/"+strconv.FormatInt(ids["c"], 10), nil).Want(t, wire.NotFound)
+	b.call(t, http.MethodDelete, "/favorites/c", nil).Want(t, wire.Invalid)
+	if got := listed(t, b); !slices.Equal(got, []string{"b"}) {
+		t.Errorf("after two are gone: %v", got)
+	}
+	if got := read[dashboardv1alpha1.FavoriteState](t, b, checkPath("a")); got.Favorited {
+		t.Errorf("a is %+v", got)
+	}
+	if got := listed(t, other); len(got) != 0 {
+		t.Errorf("another user has the favorites %v", got)
+	}
+	stored := configMapOf(b)
+	if err := env.Client.Get(t.Context(), client.ObjectKeyFromObject(stored), stored); err != nil {
+		t.Fatal(err)
+	}
+	if owners := stored.OwnerReferences; len(owners) != 1 || owners[0].UID != b.Object.UID || owners[0].Kind != "KubeVisionUser" {
+		t.Errorf("the favorites do not go with their user: %+v", owners)
+	}
+}
+
+// TestFavoritesRefuse malformed names, and more than a user may have.
+func TestFavoritesRefuse(t *testing.T) {
+	b := newBrowser(t, "")
+	for name, change := range map[string]func(*dashboardv1alpha1.FavoriteRequest){
+		"cluster":        func(f *dashboardv1alpha1.FavoriteRequest) { f.ClusterID = "../x" },
+		"namespace":      func(f *dashboardv1alpha1.FavoriteRequest) { f.Namespace = "A" },
+		"kind":           func(f *dashboardv1alpha1.FavoriteRequest) { f.ResourceType = "a/b" },
+		"name":           func(f *dashboardv1alpha1.FavoriteRequest) { f.ResourceName = ".." },
+		"long name":      func(f *dashboardv1alpha1.FavoriteRequest) { f.ResourceName = strings.Repeat("x", 254) },
+		"name to show":   func(f *dashboardv1alpha1.FavoriteRequest) { f.DisplayName = "a\nb" },
+		"long to show":   func(f *dashboardv1alpha1.FavoriteRequest) { f.DisplayName = strings.Repeat("x", 254) },
+		"no cluster":     func(f *dashboardv1alpha1.FavoriteRequest) { f.ClusterID = "" },
+		"no name at all": func(f *dashboardv1alpha1.FavoriteRequest) { f.ResourceName = "" },
+	} {
+		body := favorite("x")
+		change(&body)
+		e := b.call(t, http.MethodPost, "/favorites/toggle", body)
+		if want := map[bool]int{true: wire.Required, false: wire.Invalid}[strings.HasPrefix(name, "no ")]; e.Code != want {
+			t.Errorf("%s: code %d (%s), want %d", name, e.Code, e.Message, want)
+		}
+	}
+	const most = 100
+	for i := range most {
+		b.call(t, http.MethodPost, "/favorites/toggle", favorite(fmt.Sprintf("f%d", i))).Want(t, wire.OK)
+	}
+	b.call(t, http.MethodPost, "/favorites/toggle", favorite("one-more")).Want(t, wire.Conflict)
+	if got := listed(t, b); len(got) != most {
+		t.Errorf("there are %d favorites", len(got))
+	}
+	long := newBrowser(t, "")
+	refused := 0
+	for i := range most {
+		f := favorite(fmt.Sprintf("%0*d", 253, i))
+		f.DisplayName = strings.Repeat("é", 126)
+		if e := long.call(t, http.MethodPost, "/favorites/toggle", f); e.Code == wire.Conflict {
+			refused++
+		}
+	}
+	stored := configMapOf(long)
+	if err := env.Client.Get(t.Context(), client.ObjectKeyFromObject(stored), stored); err != nil {
+		t.Fatal(err)
+	}
+	if size := len(stored.Data["favorites"]); refused == 0 || size > 32<<10 {
+		t.Errorf("long names take %d bytes, and %d were refused", size, refused)
+	}
+}
+
+// TestFavoritesAtOnce loses none of those that a user marks in several tabs at once.
+func TestFavoritesAtOnce(t *testing.T) {
+	b := newBrowser(t, "")
+	var tabs sync.WaitGroup
+	const many = 4
+	for i := range many {
+		tabs.Go(func() {
+			r := b.request(t, http.MethodPost, "/favorites/toggle", favorite(fmt.Sprintf("tab%d", i)))
+			if err := b.client.Answers(t.Context(), wire.OK, r); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	tabs.Wait()
+	if got := listed(t, b); len(got) != many {
+		t.Errorf("of %d favorites, %v are there", many, got)
+	}
+}
+
+// TestFavoritesOfOthers are neither those of an earlier user of the same name, nor a ConfigMap of somebody else. Those
+// of a restored user count.
+func TestFavoritesOfOthers(t *testing.T) {
+	b := newBrowser(t, "")
+	b.call(t, http.MethodPost, "/favorites/toggle", favorite("mine")).Want(t, wire.OK)
+	stored := configMapOf(b)
+	change := func(how func()) {
+		t.Helper()
+		if err := env.Client.Get(t.Context(), client.ObjectKeyFromObject(stored), stored); err != nil {
+			t.Fatal(err)
+		}
+		how()
+		if err := env.Programs.Update(t.Context(), stored); err != nil {
+			t.Fatal(err)
+		}
+	}
+	change(func() { stored.OwnerReferences = nil })
+	if got := listed(t, b); !slices.Equal(got, []string{"mine"}) {
+		t.Errorf("restored: %v", got)
+	}
+	change(func() { stored.Labels = nil })
+	b.call(t, http.MethodPost, "/favorites/toggle", favorite("other")).Want(t, wire.Conflict)
+	set().Later(t, stored)
+	err := env.Client.Patch(t.Context(), stored, client.RawPatch("application/merge-patch+json", []byte(`{"data":{"favorites":"x"}}`)))
+	if !apierrors.IsForbidden(err) {
+		t.Errorf("an administrator writes favorites: %v", err)
+	}
+}
+
+// TestFavoritesOfStrangers: whoever is no user of KubeVision has none, and sees no error on a page that lists them.
+func TestFavoritesOfStrangers(t *testing.T) {
+	config, err := env.Cluster.UserConfig("jane")
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := wire.ForConfig(config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, want := range map[string]string{"/favorites": "[]", checkPath("x"): `{"favorited":false}`} {
+		e := c.Call(t, wire.Request{Path: wire.GroupPath + path}).Want(t, wire.OK)
+		if got := string(e.Data); got != want {
+			t.Errorf("%s: %s", path, got)
+		}
+	}
+	e := c.Call(t, wire.Request{
+		Method: http.MethodPost, Path: wire.GroupPath + "/favorites/toggle",
+		Body: `{"clusterId":"host","resourceType":"nodes","resourceName":"x"}`,
+	})
+	e.Want(t, wire.Conflict)
+}

@@ -1,0 +1,111 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package dashboard_test
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/kubevision-io/kubevision/test/conformance/fixture"
+	"github.com/kubevision-io/kubevision/test/conformance/wire"
+)
+
+// deployment is what is created. The dashboard adds fields at the top level of what it was given.
+const deployment = `{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"web","namespace":"NAMESPACE"},
+"spec":{"replicas":1,"selector":{"matchLabels":{"app":"web"}},"template":{"metadata":{"labels":{"app":"web"}},
+"spec":{"containers":[{"name":"main","image":"registry.example.com/web:1"}]}}}}`
+
+// replay sends the calls of a dashboard.
+type replay struct {
+	*browser
+
+	words map[string]string
+}
+
+func (r *replay) fill(text string) string {
+	for word, value := range r.words {
+		text = strings.ReplaceAll(text, word, value)
+	}
+	return text
+}
+
+// TestCalls sends every call of the web UI. None is without a route, and each answer has the form that the UI reads.
+func TestCalls(t *testing.T) {
+	b := newBrowser(t, "admin")
+	namespace := set().Namespace(t, "ui")
+	r := &replay{browser: b, words: map[string]string{"NAMESPACE": namespace, "USER": fixture.Name("made")}}
+	r.words["DEPLOYMENT"] = r.fill(deployment)
+	public := &replay{browser: &browser{client: b.client}, words: r.words}
+	for _, c := range publicCalls() {
+		public.send(t, c)
+	}
+	for _, kind := range sidebar() {
+		r.send(t, call{"GET", onHost + "/resources/" + kind, "", wire.OK, ""})
+	}
+	for _, c := range slices.Concat(pageCalls(), objectCalls(), manageCalls(), absentCalls()) {
+		if strings.Contains(c.body, "WEB") {
+			r.await(t, namespace)
+		}
+		r.send(t, c)
+	}
+}
+
+// await waits until the controllers of Kubernetes have done with the Deployment, and takes it as it is.
+func (r *replay) await(t *testing.T, namespace string) {
+	t.Helper()
+	path := onHost + "/resources/deployments/web?namespace=" + namespace
+	fixture.Eventually(t, "wait for the Deployment", func(context.Context) error {
+		got := read[map[string]any](t, r.browser, path)
+		if status, _ := got["status"].(map[string]any); status["observedGeneration"] == nil || status["conditions"] == nil {
+			return fmt.Errorf("its status is %v", status)
+		}
+		got["raw"], got["name"] = map[string]any{"kind": "Deployment"}, "web"
+		text, err := json.Marshal(got)
+		r.words["WEB"] = string(text)
+		return err
+	})
+}
+
+func (r *replay) send(t *testing.T, c call) {
+	t.Helper()
+	request := wire.Request{Method: c.method, Path: wire.DirectPath + r.fill(c.path), Bearer: r.token, Body: r.fill(c.body)}
+	e := r.client.Call(t, request)
+	switch {
+	case e.Code != c.code:
+		t.Errorf("%s %s: code %d (%s), want %d", c.method, c.path, e.Code, e.Message, c.code)
+	case e.Code == wire.NotFound && strings.Contains(e.Message, "no route"):
+		t.Errorf("%s %s has no route", c.method, c.path)
+	case e.Code != wire.OK && e.Message == "":
+		t.Errorf("%s %s says nothing", c.method, c.path)
+	case c.fields == "[]":
+		if string(e.Data) != "[]" || !strings.Contains(string(e.Raw), `"total":0`) {
+			t.Errorf("%s %s: %s", c.method, c.path, e.Raw)
+		}
+	case c.fields != "":
+		r.check(t, c, e.Data)
+	}
+}
+
+// check looks for the fields that the dashboard reads.
+func (r *replay) check(t *testing.T, c call, data json.RawMessage) {
+	t.Helper()
+	var object map[string]json.RawMessage
+	if items := []map[string]json.RawMessage{}; json.Unmarshal(data, &items) == nil && len(items) > 0 {
+		object = items[0]
+	} else if err := json.Unmarshal(data, &object); err != nil && string(data) != "[]" {
+		t.Errorf("%s %s: %v", c.method, c.path, err)
+	}
+	if string(data) == "[]" && strings.Contains(c.path, "/crds") {
+		return // the cluster has none beside those of other tests
+	}
+	for field := range strings.FieldsSeq(c.fields) {
+		if value, ok := object[field]; !ok || string(value) == "null" {
+			t.Errorf("%s %s: there is no %s in %.300s", c.method, c.path, field, data)
+		}
+	}
+}
