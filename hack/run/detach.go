@@ -74,6 +74,9 @@ func foregroundArgs(wanted settings) []string {
 	if wanted.member {
 		args = append(args, "--member")
 	}
+	if wanted.dashboardDir != "" {
+		args = append(args, "--dashboard-dir="+wanted.dashboardDir)
+	}
 	return args
 }
 

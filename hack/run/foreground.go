@@ -119,10 +119,15 @@ func startMember(ctx context.Context, assets string, files state, wanted setting
 
 // use brings KubeVision up in the cluster and waits for the end.
 func use(ctx context.Context, root, programs string, files state, wanted settings, cluster, member *localcluster.Cluster, steps *progress) error {
+	var arguments []string
+	if wanted.dashboardDir != "" {
+		arguments = append(arguments, "--dashboard-dir="+wanted.dashboardDir)
+	}
 	vision, err := cluster.StartKubeVision(ctx, localcluster.KubeVisionOptions{
-		BinDir:    programs,
-		ConfigDir: filepath.Join(root, "config"),
-		Port:      wanted.port,
+		APIServerArgs: arguments,
+		BinDir:        programs,
+		ConfigDir:     filepath.Join(root, "config"),
+		Port:          wanted.port,
 		// The password that is written down for scripts must be good for more than to be replaced.
 		ControllerManagerArgs: []string{"--bootstrap-admin-keeps-password"},
 	})

@@ -31,6 +31,8 @@ type settings struct {
 	port       int
 	kubePort   int
 	memberPort int
+	// dashboardDir is a dashboard that kubevision-apiserver serves, or empty.
+	dashboardDir string
 }
 
 func main() {
@@ -79,11 +81,19 @@ func parse(args []string, errOut io.Writer) (settings, error) {
 	flags.IntVar(&wanted.port, "port", 9443, "port of kubevision-apiserver")
 	flags.IntVar(&wanted.kubePort, "kube-port", 16443, "port of kube-apiserver")
 	flags.IntVar(&wanted.memberPort, "member-port", 17443, "port of the kube-apiserver of the second cluster")
+	flags.StringVar(&wanted.dashboardDir, "dashboard-dir", "", "directory of a dashboard to serve beside the API")
 	if err := flags.Parse(args); err != nil {
 		return settings{}, fmt.Errorf("read the command line: %w", err)
 	}
 	if flags.NArg() > 0 {
 		return settings{}, fmt.Errorf("read the command line: unknown argument %q", flags.Arg(0))
+	}
+	if wanted.dashboardDir != "" {
+		dir, err := filepath.Abs(wanted.dashboardDir)
+		if err != nil {
+			return settings{}, fmt.Errorf("find the directory of the dashboard: %w", err)
+		}
+		wanted.dashboardDir = dir
 	}
 	return wanted, nil
 }

@@ -23,6 +23,7 @@ import (
 	"k8s.io/utils/clock"
 
 	"github.com/kubevision-io/kubevision/pkg/apiserver/connections"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/dashboard"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/filters"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
 	"github.com/kubevision-io/kubevision/pkg/authentication"
@@ -101,6 +102,8 @@ type ExtraConfig struct {
 	RefusedDryRunsAsData bool
 	// ClusterAddresses are where clusters may be.
 	ClusterAddresses dial.Policy
+	// DashboardDir is the directory of a dashboard that is served beside the API; none where it is empty.
+	DashboardDir string
 }
 
 // Config configures the server.
@@ -157,6 +160,14 @@ func (c *Config) Complete(ctx context.Context) (completed CompletedConfig, err e
 		return filters.Origin{Network: throttle.NetworkOf(from.Address).String(), Known: known}
 	}
 	bodies := filters.NewBodies(c.ExtraConfig.BodyBytesInFlight, origin)
+	files := func(next http.Handler) http.Handler { return next }
+	if dir := c.ExtraConfig.DashboardDir; dir != "" {
+		opened, err := dashboard.Open(dir, origin)
+		if err != nil {
+			return CompletedConfig{}, fmt.Errorf("--dashboard-dir: %w", err)
+		}
+		files = opened.Around
+	}
 	listener := connections.Limit(generic.SecureServing.Listener, connections.Options{
 		Bytes: c.ExtraConfig.ConnectionBytes, Networks: throttle.PrefixesOf,
 		Known: func(a netip.Addr) bool {
@@ -166,7 +177,8 @@ func (c *Config) Complete(ctx context.Context) (completed CompletedConfig, err e
 	generic.SecureServing.Listener = listener
 	generic.BuildHandlerChainFunc = func(handler http.Handler, c *genericapiserver.Config) http.Handler {
 		refusals, questions := filters.NewRefusals(), clients.questions()
-		enveloped := filters.WithEnvelope(chains(handler, c, bodies, questions), clients.isKubeAPIServer, refusals)
+		inner := files(chains(handler, c, bodies, questions))
+		enveloped := filters.WithEnvelope(inner, clients.isKubeAPIServer, refusals)
 		return listener.Handler(enveloped, clients.isKubeAPIServer)
 	}
 	// Nothing here calls the server over its loopback, so that nobody needs to be let in by that token.

@@ -82,6 +82,8 @@ type Options struct {
 	RefusedDryRunsAsData bool
 	// ClusterAddresses are where clusters may be.
 	ClusterAddresses dial.Flags
+	// DashboardDir is the directory of a dashboard to serve; empty for none.
+	DashboardDir string
 	// ShutdownDelay is how long the server goes on after it was told to stop, until nobody sends it requests any more.
 	ShutdownDelay time.Duration
 }
@@ -159,6 +161,8 @@ func (o *Options) AddFlags(fs *pflag.FlagSet) {
 		"Answer with code 0 and valid=false, instead of 42201, if a page of the same origin tries a change that the "+
 			"cluster refuses. It is for dashboards that show the reasons only then.")
 	o.ClusterAddresses.AddFlags(fs)
+	fs.StringVar(&o.DashboardDir, "dashboard-dir", o.DashboardDir,
+		"Directory of a single-page application, with index.html, that is served beside the API to everybody. None is if it is empty.")
 	fs.DurationVar(&o.ShutdownDelay, "shutdown-delay-duration", o.ShutdownDelay,
 		"Time to go on serving after a signal to stop, while /readyz already fails, so that load balancers notice.")
 }
@@ -263,6 +267,7 @@ func (o *Options) Config(ctx context.Context) (apiserver.CompletedConfig, error)
 			LoginCodeTTL: o.LoginCodeTTL, RefusedDryRunsAsData: o.RefusedDryRunsAsData,
 			TrustedLoginNetworks: trusted, SessionLimits: o.SessionLimits,
 			TrustedProxies: proxies, TwoFactorRoles: o.TwoFactorRoles, ClusterAddresses: addresses,
+			DashboardDir: o.DashboardDir,
 			// Half of the processors, so that a flood of logins leaves the others to everything else; and few, since each takes memory.
 			PasswordHashes: min(max(runtime.GOMAXPROCS(0)/2, 1), maxPasswordHashes),
 		},

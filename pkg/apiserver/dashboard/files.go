@@ -1,0 +1,254 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package dashboard serves a single-page application from a directory, beside the API and from its origin.
+package dashboard
+
+import (
+	"bytes"
+	"crypto/sha256"
+	_ "embed" // the script
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net/http"
+	"os"
+	"strings"
+	"time"
+
+	"k8s.io/klog/v2"
+
+	"github.com/kubevision-io/kubevision/pkg/apiserver/filters"
+)
+
+const (
+	indexFile = "index.html"
+	// scriptPath is where the page finds the script that shows the server's QR code.
+	scriptPath = "/kubevision-qr.js"
+
+	// maxIndexBytes is the size of the index, which is read into memory.
+	maxIndexBytes = 1 << 20
+	// maxFileBytes is the size of any other file.
+	maxFileBytes = 16 << 20
+)
+
+//go:embed qr.js
+var script []byte //nolint:gochecknoglobals // embedded files are variables
+
+// errTooLarge is returned where a file exceeds its bound.
+var errTooLarge = errors.New("the file is too large to be served")
+
+// errNoFile is returned where a directory or a device is in the place of a file.
+var errNoFile = errors.New("not a file")
+
+// Files serves the files of a directory.
+type Files struct {
+	root *os.Root
+	room *room
+}
+
+// Open returns the files of a directory, which must have an index. Symbolic links are followed as long as they stay in
+// the directory, such as those of a mounted ConfigMap.
+func Open(dir string, origin func(*http.Request) filters.Origin) (*Files, error) {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return nil, fmt.Errorf("opening the directory of the dashboard: %w", err)
+	}
+	f := &Files{root: root, room: newRoom(origin)}
+	if _, err := f.index(); err != nil {
+		_ = root.Close()
+		return nil, fmt.Errorf("reading %s of the dashboard: %w", indexFile, err)
+	}
+	return f, nil
+}
+
+// Around returns a handler that serves the files wherever next has no paths.
+func (f *Files) Around(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if Reserved(r.URL.Path) {
+			next.ServeHTTP(w, r)
+			return
+		}
+		f.serve(w, r)
+	})
+}
+
+// Reserved says whether a path belongs to the API server: to the API, its discovery, its health or its metrics.
+func Reserved(path string) bool {
+	first, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
+	switch first {
+	case "api", "apis", "openapi", "version", "metrics", "healthz", "livez", "readyz", "debug", "statusz", "flagz",
+		"configz", "logs", ".well-known":
+		return true
+	default:
+		return false
+	}
+}
+
+func (f *Files) serve(w http.ResponseWriter, r *http.Request) {
+	setPolicy(w.Header())
+	if r.Method != http.MethodGet && r.Method != http.MethodHead {
+		w.Header().Set("Allow", "GET, HEAD")
+		http.Error(w, "the dashboard is read only", http.StatusMethodNotAllowed)
+		return
+	}
+	leave, err := f.room.enter(r)
+	if err != nil {
+		w.Header().Set("Retry-After", "1")
+		http.Error(w, "too many files are being sent: try again in a second", http.StatusServiceUnavailable)
+		return
+	}
+	defer leave()
+	name := strings.TrimPrefix(r.URL.Path, "/")
+	switch {
+	case name == "" || name == indexFile:
+		f.serveIndex(w, r)
+	case r.URL.Path == scriptPath:
+		f.serveText(w, r, "qr.js", script)
+	case hidden(name):
+		notFound(w, "not found")
+	default:
+		f.serveFile(w, r, name)
+	}
+}
+
+// hidden says whether a path names a file that is not for readers, or none at all: with a segment that begins with a
+// dot, or with characters that no path of the application has.
+func hidden(name string) bool {
+	if strings.ContainsFunc(name, func(c rune) bool { return c < ' ' || c == 0x7f || c == '\\' }) {
+		return true
+	}
+	for segment := range strings.SplitSeq(name, "/") {
+		if strings.HasPrefix(segment, ".") {
+			return true
+		}
+	}
+	return false
+}
+
+func (f *Files) serveFile(w http.ResponseWriter, r *http.Request, name string) {
+	file, info, err := f.open(name)
+	switch {
+	case errors.Is(err, errTooLarge):
+		notFound(w, fmt.Sprintf("the file is larger than %d bytes", maxFileBytes))
+		return
+	case err != nil && page(r):
+		f.serveIndex(w, r)
+		return
+	case err != nil:
+		notFound(w, "not found")
+		return
+	}
+	defer func() { _ = file.Close() }()
+	changed := info.ModTime()
+	w.Header().Set("Content-Type", contentType(name))
+	if hashed(name) {
+		w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
+	} else {
+		tag, err := tagOf(file)
+		if err != nil {
+			klog.FromContext(r.Context()).Error(err, "A file of the dashboard cannot be read", "name", name)
+			http.Error(w, "the file cannot be read", http.StatusInternalServerError)
+			return
+		}
+		w.Header().Set("Cache-Control", "no-cache")
+		w.Header().Set("ETag", tag)
+		changed = time.Time{} // it may be the same for two versions
+	}
+	f.room.within(w, info.Size(), func() { http.ServeContent(w, r, name, changed, file) })
+}
+
+// open opens a file of at most maxFileBytes. Only files are opened: a pipe would hold up the request.
+func (f *Files) open(name string) (*os.File, fs.FileInfo, error) {
+	if !fs.ValidPath(name) {
+		return nil, nil, fs.ErrNotExist
+	}
+	info, err := f.root.Stat(name)
+	switch {
+	case err != nil:
+		return nil, nil, fmt.Errorf("looking for the file: %w", err)
+	case !info.Mode().IsRegular():
+		return nil, nil, errNoFile
+	case info.Size() > maxFileBytes:
+		return nil, nil, errTooLarge
+	}
+	file, err := f.root.Open(name)
+	if err != nil {
+		return nil, nil, fmt.Errorf("opening the file: %w", err)
+	}
+	return file, info, nil
+}
+
+// page says whether a browser asks for a page, which the application makes from its index, and not for a script, a style
+// or an image that is missing. Names of objects have dots, too.
+func page(r *http.Request) bool {
+	last := r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:]
+	return strings.Contains(r.Header.Get("Accept"), "text/html") || !strings.Contains(last, ".")
+}
+
+func (f *Files) serveIndex(w http.ResponseWriter, r *http.Request) {
+	text, err := f.index()
+	if err != nil {
+		klog.FromContext(r.Context()).Error(err, "The index of the dashboard cannot be read")
+		http.Error(w, "the dashboard cannot be read", http.StatusInternalServerError)
+		return
+	}
+	f.serveText(w, r, indexFile, withScript(text))
+}
+
+func (f *Files) index() ([]byte, error) {
+	file, _, err := f.open(indexFile)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = file.Close() }()
+	text, err := io.ReadAll(io.LimitReader(file, maxIndexBytes+1))
+	if err != nil {
+		return nil, fmt.Errorf("reading the file: %w", err)
+	}
+	if len(text) > maxIndexBytes {
+		return nil, errTooLarge
+	}
+	return text, nil
+}
+
+// withScript puts the script first in the head of a page, before any other.
+func withScript(text []byte) []byte {
+	const head = "<head>"
+	at := bytes.Index(bytes.ToLower(text), []byte(head))
+	if at < 0 {
+		return text
+	}
+	at += len(head)
+	return bytes.Join([][]byte{text[:at], text[at:]}, []byte(`<script src="`+scriptPath+`"></script>`))
+}
+
+// serveText serves text that browsers ask for again each time.
+func (f *Files) serveText(w http.ResponseWriter, r *http.Request, name string, text []byte) {
+	sum := sha256.Sum256(text)
+	w.Header().Set("Content-Type", contentType(name))
+	w.Header().Set("Cache-Control", "no-cache")
+	w.Header().Set("ETag", quoted(sum[:]))
+	f.room.within(w, int64(len(text)), func() { http.ServeContent(w, r, name, time.Time{}, bytes.NewReader(text)) })
+}
+
+// tagOf returns the tag of a file's content.
+func tagOf(file io.ReadSeeker) (string, error) {
+	sum := sha256.New()
+	if _, err := io.Copy(sum, file); err != nil {
+		return "", fmt.Errorf("reading the file: %w", err)
+	}
+	if _, err := file.Seek(0, io.SeekStart); err != nil {
+		return "", fmt.Errorf("going back to the beginning of the file: %w", err)
+	}
+	return quoted(sum.Sum(nil)), nil
+}
+
+func quoted(sum []byte) string { return `"` + hex.EncodeToString(sum[:16]) + `"` }
+
+func notFound(w http.ResponseWriter, message string) {
+	w.Header().Set("Cache-Control", "no-store")
+	http.Error(w, message, http.StatusNotFound)
+}
