@@ -46,6 +46,10 @@ CHOOSE_RACE = if [ "$$($(HAVE_CGO))" = yes ]; then race=-race; export CGO_ENABLE
 # There is more memory than time: garbage is collected half as often.
 TEST_ENV = KUBE_CACHE_MUTATION_DETECTOR=true KUBE_PANIC_WATCH_DECODE_ERROR=true GOGC=200
 
+# Says aloud that a test is skipped, which go test does not.
+CHECK_BROWSER = command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \
+	echo "notice: Chromium was not found, so that no browser tries the dashboard: TestBrowser is skipped" >&2
+
 # Half of the time of race-built programs would go into watching the inner loops of password hashes, which share nothing.
 FAST_HASHES = -gcflags='golang.org/x/crypto/argon2=-race=false -d=checkptr=0'
 
@@ -82,7 +86,7 @@ stop: ## Stop what "make run" started.
 # Three packages at a time, each with a control plane of its own: much of what they do is to wait. The packages and the programs are compiled
 # beforehand, and "make verify" vets.
 test: ## Run all tests: unit, integration and conformance.
-	@$(CHOOSE_RACE); \
+	@$(CHOOSE_RACE); $(CHECK_BROWSER); \
 	go build $$race ./... && go build $$race $(FAST_HASHES) -o $(TEST_PROGRAMS)/ ./cmd/... && $(CONTROL_PLANE) && \
 	packages=$$(go list $(PKG) | grep -v $(LIMITS)) && \
 	KUBEVISION_PROGRAMS=$(TEST_PROGRAMS) $(TEST_ENV) go test $$race -vet=off -p 3 -count 1 -timeout 45m $(TESTFLAGS) $$packages
