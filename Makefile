@@ -47,7 +47,8 @@ CHOOSE_RACE = if [ "$$($(HAVE_CGO))" = yes ]; then race=-race; export CGO_ENABLE
 TEST_ENV = KUBE_CACHE_MUTATION_DETECTOR=true KUBE_PANIC_WATCH_DECODE_ERROR=true GOGC=200
 
 # Says aloud that a test is skipped, which go test does not.
-CHECK_BROWSER = command -v chromium >/dev/null || command -v chromium-browser >/dev/null || command -v google-chrome >/dev/null || \
+CHECK_BROWSER = command -v chromium >/dev/null || command -v chromium-browser >/dev/null || \
+	command -v google-chrome >/dev/null || \
 	echo "notice: Chromium was not found, so that no browser tries the dashboard: TestBrowser is skipped" >&2
 
 # Half of the time of race-built programs would go into watching the inner loops of password hashes, which share nothing.

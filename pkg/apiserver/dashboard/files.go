@@ -181,8 +181,8 @@ func (f *Files) open(name string) (*os.File, fs.FileInfo, error) {
 	return file, info, nil
 }
 
-// page says whether a browser asks for a page, which the application makes from its index, and not for a script, a style
-// or an image that is missing. Names of objects have dots, too.
+// page says whether a browser asks for a page, which the application makes from its index, and not for a script, a
+// style or an image that is missing. Names of objects have dots, too.
 func page(r *http.Request) bool {
 	last := r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:]
 	return strings.Contains(r.Header.Get("Accept"), "text/html") || !strings.Contains(last, ".")

@@ -187,7 +187,8 @@ func TestConditions(t *testing.T) {
 	if text := body(t, r); r.StatusCode != http.StatusPartialContent || text != "234" {
 		t.Errorf("a range: %d %q", r.StatusCode, text)
 	}
-	if r = ask(t, h, http.MethodGet, hashedFile, "Range", "bytes=20-"); r.StatusCode != http.StatusRequestedRangeNotSatisfiable {
+	r = ask(t, h, http.MethodGet, hashedFile, "Range", "bytes=20-")
+	if r.StatusCode != http.StatusRequestedRangeNotSatisfiable {
 		t.Errorf("a range beyond the end: %d", r.StatusCode)
 	}
 	m.write(t, "..2/index.html", strings.ReplaceAll(page1, "one", "two"))
@@ -259,7 +260,8 @@ func TestResponsesAreBounded(t *testing.T) {
 	if held := hold(filters.Origin{Network: "a"}); held != all/2 {
 		t.Errorf("one network holds %d of %d", held, all)
 	}
-	if r := ask(t, h, http.MethodGet, "/"); r.StatusCode != http.StatusServiceUnavailable || r.Header.Get("Retry-After") == "" {
+	r := ask(t, h, http.MethodGet, "/")
+	if r.StatusCode != http.StatusServiceUnavailable || r.Header.Get("Retry-After") == "" {
 		t.Errorf("one more of that network: status %d", r.StatusCode)
 	}
 	f.room.origin = func(*http.Request) filters.Origin { return filters.Origin{Network: "b", Known: true} }
@@ -317,8 +319,10 @@ func TestSlowReaders(t *testing.T) {
 // TestHashed knows the names that bundlers make.
 func TestHashed(t *testing.T) {
 	for name, want := range map[string]bool{
-		"assets/index-B9CIFXIH.js": true, "assets/a-b_C-d1.css": false, "assets/index-Ab_C-d1x.css": true, "main.3f2a9c1b.js": true,
-		"static/js/main.3f2a9c1b.chunk.js": true, "User-Manual-Overview.pdf": false, "app-settings.json": false, "main.3f2a9c1b77aa0011.js.map": true, "chunk-TQXHZ2AB.js": true,
+		"assets/index-B9CIFXIH.js": true, "assets/a-b_C-d1.css": false, "assets/index-Ab_C-d1x.css": true,
+		"main.3f2a9c1b.js":                 true,
+		"static/js/main.3f2a9c1b.chunk.js": true, "User-Manual-Overview.pdf": false, "app-settings.json": false,
+		"main.3f2a9c1b77aa0011.js.map": true, "chunk-TQXHZ2AB.js": true,
 		"app.js": false, "logo-kubevision.svg": false, "report-20240101.pdf": false, "index.html": false,
 		"apple-touch-icon-precomposed.png": false, "assets/inter-latin-wght-normal-Dx4kXJAl.woff2": true,
 	} {

@@ -162,7 +162,8 @@ func (o *Options) AddFlags(fs *pflag.FlagSet) {
 			"cluster refuses. It is for dashboards that show the reasons only then.")
 	o.ClusterAddresses.AddFlags(fs)
 	fs.StringVar(&o.DashboardDir, "dashboard-dir", o.DashboardDir,
-		"Directory of a single-page application, with index.html, that is served beside the API to everybody. None is if it is empty.")
+		"Directory of a single-page application, with index.html, that is served beside the API to everybody. "+
+			"Empty serves none.")
 	fs.DurationVar(&o.ShutdownDelay, "shutdown-delay-duration", o.ShutdownDelay,
 		"Time to go on serving after a signal to stop, while /readyz already fails, so that load balancers notice.")
 }

@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package favorite serves the objects that users have marked to find them again. They are kept in one ConfigMap for each
-// user, in KubeVision's namespace.
+// Package favorite serves the objects that users have marked to find them again. They are kept in one ConfigMap for
+// each user, in KubeVision's namespace.
 package favorite
 
 import (

@@ -23,8 +23,10 @@ import (
 
 func configMap(name, manifest string) *corev1.ConfigMap {
 	return &corev1.ConfigMap{
-		ObjectMeta: metav1.ObjectMeta{Namespace: names.Namespace, Name: name, Labels: map[string]string{names.TemplateLabel: ""}},
-		Data:       map[string]string{keyResource: "pods", keyManifest: manifest},
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: names.Namespace, Name: name, Labels: map[string]string{names.TemplateLabel: ""},
+		},
+		Data: map[string]string{keyResource: "pods", keyManifest: manifest},
 	}
 }
 

@@ -40,8 +40,9 @@ func chromium(tb testing.TB) string {
 			return found
 		}
 	}
-	fmt.Fprintln(os.Stderr, "notice: Chromium was not found, so that no browser tries the dashboard: "+tb.Name()+" is skipped")
-	tb.Skip("Chromium was not found")
+	const notice = "Chromium was not found, so that no browser tries the dashboard"
+	fmt.Fprintln(os.Stderr, "notice: "+notice+": "+tb.Name()+" is skipped")
+	tb.Skip(notice)
 	return ""
 }
 
@@ -114,8 +115,8 @@ func (t *tab) logIn(u fixture.User) {
 	t.do("log in", typed("#username", u.Name), typed("#password", u.Password), click("#login button"))
 }
 
-// TestBrowser sets up a second factor, logs in with it, lists, edits and compares objects, and makes a user, in Chromium
-// and on a page that the server serves.
+// TestBrowser sets up a second factor, logs in with it, lists, edits and compares objects, and makes a user, in
+// Chromium and on a page that the server serves.
 func TestBrowser(t *testing.T) {
 	chromium(t)
 	set().HostCluster(t, host)
@@ -126,7 +127,8 @@ func TestBrowser(t *testing.T) {
 	}
 	page := newTab(t, withPage(t).Endpoint())
 	secret := page.enrol(u)
-	page.do("open the page of an object", chromedp.Navigate(page.base+"/deployments/web?compare=other&namespace="+namespace))
+	page.do("open the page of an object",
+		chromedp.Navigate(page.base+"/deployments/web?compare=other&namespace="+namespace))
 	page.logIn(u)
 	page.do("show the second factor", until(`document.body.dataset.challenge === "due"`),
 		typed("#code", fixture.Code(t, secret, 0)), click("#login button"))

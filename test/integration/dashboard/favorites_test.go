@@ -15,6 +15,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
@@ -93,7 +94,8 @@ func TestFavorites(t *testing.T) {
 	if err := env.Client.Get(t.Context(), client.ObjectKeyFromObject(stored), stored); err != nil {
 		t.Fatal(err)
 	}
-	if owners := stored.OwnerReferences; len(owners) != 1 || owners[0].UID != b.Object.UID || owners[0].Kind != "KubeVisionUser" {
+	owners := stored.OwnerReferences
+	if len(owners) != 1 || owners[0].UID != b.Object.UID || owners[0].Kind != "KubeVisionUser" {
 		t.Errorf("the favorites do not go with their user: %+v", owners)
 	}
 }
@@ -187,7 +189,8 @@ func TestFavoritesOfOthers(t *testing.T) {
 	change(func() { stored.Labels = nil })
 	b.call(t, http.MethodPost, "/favorites/toggle", favorite("other")).Want(t, wire.Conflict)
 	set().Later(t, stored)
-	err := env.Client.Patch(t.Context(), stored, client.RawPatch("application/merge-patch+json", []byte(`{"data":{"favorites":"x"}}`)))
+	other := client.RawPatch(types.MergePatchType, []byte(`{"data":{"favorites":"x"}}`))
+	err := env.Client.Patch(t.Context(), stored, other)
 	if !apierrors.IsForbidden(err) {
 		t.Errorf("an administrator writes favorites: %v", err)
 	}

@@ -20,8 +20,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// mount copies the page of this package into a directory, as a kubelet mounts a ConfigMap for each of its folders: files
-// are links into a folder that is replaced as a whole.
+// mount copies the page of this package into a directory, as a kubelet mounts a ConfigMap for each of its folders:
+// files are links into a folder that is replaced as a whole.
 func mount(tb testing.TB) string {
 	tb.Helper()
 	dir, source := tb.TempDir(), os.DirFS(filepath.Join("testdata", "page"))
@@ -71,7 +71,9 @@ func TestDashboardDir(t *testing.T) {
 	}
 	get := func(path string, header ...string) *wire.Response {
 		t.Helper()
-		r := wire.Request{Path: path, Header: http.Header{"Accept": {"text/html,*/*;q=0.8"}, "Origin": {"https://example.com"}}}
+		r := wire.Request{Path: path, Header: http.Header{
+			"Accept": {"text/html,*/*;q=0.8"}, "Origin": {"https://example.com"},
+		}}
 		for i := 0; i < len(header); i += 2 {
 			r.Header.Set(header[i], header[i+1])
 		}
@@ -84,15 +86,27 @@ func TestDashboardDir(t *testing.T) {
 			t.Errorf("%s: status %d, %v", path, r.Status, r.Header)
 		}
 	}
-	if !strings.Contains(string(index.Body), "A small dashboard") || !strings.Contains(string(index.Body), "kubevision-qr.js") {
-		t.Errorf("the index is %s", index.Body)
+	for _, part := range []string{"A small dashboard", "kubevision-qr.js"} {
+		if !strings.Contains(string(index.Body), part) {
+			t.Errorf("the index is %s", index.Body)
+		}
+	}
+	text, err := os.ReadFile(filepath.Join("..", "..", "..", "docs", "dashboard.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	policy := index.Header.Get("Content-Security-Policy")
+	if !strings.Contains(strings.Join(strings.Fields(string(text)), " "), policy) {
+		t.Errorf("docs/dashboard.md does not have the policy %q", policy)
 	}
 	r := get("/assets/page-T3stPag3.js", "Accept", "*/*")
 	if r.Status != http.StatusOK || !strings.Contains(r.Header.Get("Cache-Control"), "immutable") {
 		t.Errorf("the script: status %d, %v", r.Status, r.Header)
 	}
 	c.Call(t, wire.Request{Path: wire.DirectPath + "/users/me"}).Want(t, wire.Unauthenticated)
-	for path, status := range map[string]int{"/readyz": http.StatusOK, "/metrics": http.StatusForbidden, "/apis": http.StatusForbidden} {
+	for path, status := range map[string]int{
+		"/readyz": http.StatusOK, "/metrics": http.StatusForbidden, "/apis": http.StatusForbidden,
+	} {
 		if r := get(path); r.Status != status {
 			t.Errorf("%s: status %d", path, r.Status)
 		}

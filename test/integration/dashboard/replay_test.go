@@ -73,7 +73,9 @@ func (r *replay) await(t *testing.T, namespace string) {
 
 func (r *replay) send(t *testing.T, c call) {
 	t.Helper()
-	request := wire.Request{Method: c.method, Path: wire.DirectPath + r.fill(c.path), Bearer: r.token, Body: r.fill(c.body)}
+	request := wire.Request{
+		Method: c.method, Path: wire.DirectPath + r.fill(c.path), Bearer: r.token, Body: r.fill(c.body),
+	}
 	e := r.client.Call(t, request)
 	switch {
 	case e.Code != c.code:

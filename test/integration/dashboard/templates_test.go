@@ -23,9 +23,10 @@ import (
 // TestTemplates: each of those that KubeVision brings along can be created where Pod Security is at its strictest.
 func TestTemplates(t *testing.T) {
 	b := newBrowser(t, "admin")
-	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: fixture.Name("templates"), Labels: map[string]string{
+	strict := map[string]string{
 		"pod-security.kubernetes.io/enforce": "restricted", "pod-security.kubernetes.io/warn": "restricted",
-	}}}
+	}
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: fixture.Name("templates"), Labels: strict}}
 	set().Create(t, namespace)
 	var kinds []string
 	for _, template := range read[[]dashboardv1alpha1.Template](t, b, "/templates") {
@@ -57,7 +58,8 @@ func TestTemplatesOfOperators(t *testing.T) {
 	category := fixture.Name("category")
 	make := func(data map[string]string) string {
 		c := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{
-			Namespace: fixture.SystemNamespace, Name: fixture.Name("template"), Labels: map[string]string{"kubevision.io/template": ""},
+			Namespace: fixture.SystemNamespace, Name: fixture.Name("template"),
+			Labels: map[string]string{"kubevision.io/template": ""},
 		}, Data: data}
 		set().Create(t, c)
 		return c.Name

@@ -1,7 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// A dashboard that does no more than a test needs. Its path names a kind and an object: /deployments/web?namespace=demo.
+// A dashboard that does no more than a test needs. Its path names a kind and an object:
+// /deployments/web?namespace=demo.
 "use strict";
 
 const byId = (id) => document.getElementById(id);
