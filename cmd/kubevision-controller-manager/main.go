@@ -25,6 +25,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 	"github.com/kubevision-io/kubevision/pkg/clusters/dial"
 	"github.com/kubevision-io/kubevision/pkg/controllers"
+	"github.com/kubevision-io/kubevision/pkg/controllers/objectquota"
 	"github.com/kubevision-io/kubevision/pkg/logs"
 	"github.com/kubevision-io/kubevision/pkg/names"
 	"github.com/kubevision-io/kubevision/pkg/version"
@@ -50,6 +51,7 @@ func main() {
 func newCommand() *cobra.Command {
 	o := &options{logs: logsapi.NewLoggingConfiguration()}
 	o.controllers.SessionLimits = sessions.Limits{PerUser: sessions.DefaultPerUser, Total: sessions.DefaultTotal}
+	o.controllers.ObjectLimits = objectquota.DefaultLimits()
 	cmd := &cobra.Command{
 		Use:          "kubevision-controller-manager",
 		Short:        "Make KubeVision's custom resources true",
@@ -80,6 +82,7 @@ func newCommand() *cobra.Command {
 		"Memory that RBAC objects and namespaces may take which are read of all member clusters, in bytes. "+
 			"Of one member at most 144 MiB are kept. Clusters that were registered last give way.")
 	o.controllers.SessionLimits.AddFlags(fs)
+	o.controllers.ObjectLimits.AddFlags(fs)
 	o.addresses.AddFlags(fs)
 	cmd.SetContext(ctrl.SetupSignalHandler())
 	return cmd
@@ -93,6 +96,9 @@ func (o *options) run(ctx context.Context) error {
 		return errors.New("--member-cache-bytes must be more than 0")
 	}
 	if err := o.controllers.SessionLimits.Validate(); err != nil {
+		return err
+	}
+	if err := o.controllers.ObjectLimits.Validate(); err != nil {
 		return err
 	}
 	addresses, err := o.addresses.Policy()

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"runtime"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -17,9 +18,11 @@ import (
 
 // Program is one child process, which can be stopped and started again.
 type Program struct {
-	name    string
-	path    string
-	args    []string
+	name string
+	path string
+	args []string
+	// extra is added to the arguments since the last RestartWith.
+	extra   []string
 	logFile string
 	// env is added to the environment.
 	env []string
@@ -82,6 +85,16 @@ func (p *Program) Restart(ctx context.Context) error {
 	return p.Start(ctx)
 }
 
+// RestartWith is Restart with other extra arguments. They come after all others,
+// and so decide where a flag is given twice; they stay until the next call.
+func (p *Program) RestartWith(ctx context.Context, extra ...string) error {
+	if err := p.Stop(); err != nil {
+		return err
+	}
+	p.extra = extra
+	return p.Start(ctx)
+}
+
 // Stop sends SIGTERM, and SIGKILL when that does not end the process in time.
 // A program that does not run is no error.
 func (p *Program) Stop() error { return p.end(syscall.SIGTERM) }
@@ -132,7 +145,8 @@ func (p *Program) launch(ctx context.Context) (*run, error) {
 		return nil, fmt.Errorf("open the log of %s: %w", p.name, err)
 	}
 	// The context bounds the start only: the process must outlive it.
-	cmd := exec.CommandContext(context.WithoutCancel(ctx), p.path, p.args...) //nolint:gosec // the caller chooses the program on purpose
+	args := slices.Concat(p.args, p.extra)
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), p.path, args...) //nolint:gosec // the caller's program
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.Env = append(os.Environ(), p.env...)
 	cmd.SysProcAttr = childAttributes()

@@ -34,6 +34,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/controllers/impersonation"
 	"github.com/kubevision-io/kubevision/pkg/controllers/lastadmin"
 	"github.com/kubevision-io/kubevision/pkg/controllers/loginthrottle"
+	"github.com/kubevision-io/kubevision/pkg/controllers/objectquota"
 	"github.com/kubevision-io/kubevision/pkg/controllers/owned"
 	"github.com/kubevision-io/kubevision/pkg/controllers/rolebinding"
 	"github.com/kubevision-io/kubevision/pkg/controllers/servingcert"
@@ -58,7 +59,7 @@ func NewScheme() (*kruntime.Scheme, error) {
 }
 
 // CacheOptions keep out of memory what is not KubeVision's: of RBAC objects what is labelled, of Secrets its own namespace, of ConfigMaps
-// the one that is watched.
+// the one that is watched, of namespaces names and labels.
 func CacheOptions() cache.Options {
 	managed := cache.ByObject{Label: labels.SelectorFromSet(labels.Set{names.ManagedByLabel: names.ManagedBy})}
 	own := cache.ByObject{Namespaces: map[string]cache.Config{names.Namespace: {}}}
@@ -69,6 +70,7 @@ func CacheOptions() cache.Options {
 			&rbacv1.ClusterRoleBinding{}: managed,
 			&rbacv1.Role{}:               {Label: managed.Label, Transform: owned.Trim()},
 			&rbacv1.RoleBinding{}:        {Label: managed.Label, Transform: owned.ShareParts()},
+			&corev1.Namespace{}:          {Transform: owned.TrimMetadata()},
 			&corev1.Secret{}:             own,
 			&corev1.ServiceAccount{}:     own,
 			&corev1.ConfigMap{}: {
@@ -81,7 +83,8 @@ func CacheOptions() cache.Options {
 // newRoleCache holds the metadata of all ClusterRoles, which the manager's cache does not.
 func newRoleCache(mgr ctrl.Manager) (cache.Cache, error) {
 	roles, err := cache.New(mgr.GetConfig(), cache.Options{
-		Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper(), HTTPClient: mgr.GetHTTPClient(), DefaultTransform: cache.TransformStripManagedFields(),
+		Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper(), HTTPClient: mgr.GetHTTPClient(),
+		DefaultTransform: owned.TrimMetadata(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("making a cache of roles: %w", err)
@@ -129,6 +132,8 @@ type Options struct {
 	AdminKeepsPassword bool
 	// SessionLimits are how many sessions there may be.
 	SessionLimits sessions.Limits
+	// ObjectLimits are how many users, clusters and role bindings there may be.
+	ObjectLimits objectquota.Limits
 	// ClusterAddresses are where clusters may be.
 	ClusterAddresses dial.Policy
 	// MemberCacheBytes bounds what objects may take that are read of all members.
@@ -166,6 +171,7 @@ func Setup(ctx context.Context, mgr ctrl.Manager, o Options) error {
 		SetupWithManager(mgr ctrl.Manager) error
 	}{
 		"last admin":     &lastadmin.Reconciler{Client: c},
+		"object quota":   &objectquota.Reconciler{Client: c, Live: live, Clock: clock.RealClock{}, Limits: o.ObjectLimits},
 		"login throttle": &loginthrottle.Reconciler{Client: c, Clock: clock.RealClock{}},
 		"cluster": &cluster.Reconciler{
 			Client: c, Recorder: recorder, Targets: targets, Host: host, HostURL: mgr.GetConfig().Host, Clock: clock.RealClock{},

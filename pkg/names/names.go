@@ -38,6 +38,8 @@ const (
 	LastAdminConfigMap = "kubevision-last-admin"
 	// LastAdminPolicy begins the names of the admission policies that keep the last usable administrator.
 	LastAdminPolicy = "kubevision-last-admin"
+	// ObjectQuotaConfigMap says, for an admission policy, which objects there may be no more of.
+	ObjectQuotaConfigMap = "kubevision-object-quota"
 	// RoleBindingsPolicy is, as the next five, an admission policy that asks whoever changes what is granted for a
 	// right beyond that to write the object. This one is for role bindings.
 	RoleBindingsPolicy = "kubevision-role-bindings"

@@ -87,6 +87,19 @@ func Trim() toolscache.TransformFunc {
 	}
 }
 
+// TrimMetadata returns a transform for a cache of the metadata of objects that others make. It keeps names and labels.
+func TrimMetadata() toolscache.TransformFunc {
+	return func(o any) (any, error) {
+		if object, ok := o.(client.Object); ok {
+			object.SetManagedFields(nil)
+			object.SetAnnotations(nil)
+			object.SetOwnerReferences(nil)
+			object.SetFinalizers(nil)
+		}
+		return o, nil
+	}
+}
+
 const (
 	// maxFinalizers is how many finalizers of an object are kept. One is enough to know that there are any.
 	maxFinalizers = 4

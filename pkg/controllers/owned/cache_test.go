@@ -72,6 +72,22 @@ func TestTrim(t *testing.T) {
 	}
 }
 
+// TestTrimMetadata: whoever may make namespaces chooses how many there are, and not how large each is.
+func TestTrimMetadata(t *testing.T) {
+	o := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{
+		Name: "n", UID: "1", Labels: map[string]string{"team": "web"},
+		Annotations:     map[string]string{"a": strings.Repeat("x", 256<<10)},
+		OwnerReferences: []metav1.OwnerReference{{Name: strings.Repeat("x", 1<<20)}}, Finalizers: []string{"example.com/x"},
+		ManagedFields: []metav1.ManagedFieldsEntry{{Manager: "m"}},
+	}}
+	want := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{
+		Name: "n", UID: "1", Labels: map[string]string{"team": "web"},
+	}}
+	if _, err := TrimMetadata()(o); err != nil || !reflect.DeepEqual(o, want) {
+		t.Errorf("%+v is kept (%v)", o, err)
+	}
+}
+
 // TestTrimOwn: what KubeVision writes stays as it is.
 func TestTrimOwn(t *testing.T) {
 	meta := metav1.ObjectMeta{

@@ -112,6 +112,7 @@ func ownObjects(t *testing.T) map[string]*unstructured.Unstructured {
 		o.SetName(name)
 		return o
 	}
+		"object quota": core("ConfigMap", names.ObjectQuotaConfigMap),
 	return map[string]*unstructured.Unstructured{
 		"session": session, "throttle": throttle, "credentials": core("Secret", names.CredentialsSecret(u.Name)),
 		"signing keys": core("Secret", names.SigningKeysSecret), "certificate": core("Secret", names.ServingCertSecret),

@@ -1,0 +1,52 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package objectquota
+
+import (
+	"errors"
+
+	"github.com/spf13/pflag"
+)
+
+const (
+	// DefaultUsers, DefaultClusters and DefaultRoleBindings are how many objects of each kind there may be.
+	DefaultUsers        = 10_000
+	DefaultClusters     = 1_000
+	DefaultRoleBindings = 5_000
+	// DefaultBytes is the size of all of them, as JSON without managed fields. Both programs hold them in memory.
+	DefaultBytes = 96 << 20
+)
+
+// Limits are how many objects of KubeVision there may be, and how large they may be together.
+type Limits struct {
+	Users        int
+	Clusters     int
+	RoleBindings int
+	Bytes        int64
+}
+
+// DefaultLimits returns the limits that the memory of both programs allows for.
+func DefaultLimits() Limits {
+	return Limits{Users: DefaultUsers, Clusters: DefaultClusters, RoleBindings: DefaultRoleBindings, Bytes: DefaultBytes}
+}
+
+// AddFlags adds a flag for each limit.
+func (l *Limits) AddFlags(fs *pflag.FlagSet) {
+	const rest = " Where there are as many, the host refuses further ones; none is deleted."
+	fs.IntVar(&l.Users, "max-users", l.Users, "Number of KubeVisionUsers that there may be."+rest)
+	fs.IntVar(&l.Clusters, "max-clusters", l.Clusters, "Number of KubeVisionClusters that there may be."+rest)
+	fs.IntVar(&l.RoleBindings, "max-role-bindings", l.RoleBindings,
+		"Number of KubeVisionRoleBindings that there may be."+rest)
+	fs.Int64Var(&l.Bytes, "max-object-bytes", l.Bytes, "Size of all KubeVisionUsers, KubeVisionClusters and "+
+		"KubeVisionRoleBindings in bytes, as JSON without managed fields. Beyond it, the host refuses further ones "+
+		"and those that grow. Both programs hold them in memory.")
+}
+
+// Validate returns an error if a limit is not positive.
+func (l *Limits) Validate() error {
+	if l.Users <= 0 || l.Clusters <= 0 || l.RoleBindings <= 0 || l.Bytes <= 0 {
+		return errors.New("--max-users, --max-clusters, --max-role-bindings and --max-object-bytes must be more than 0")
+	}
+	return nil
+}

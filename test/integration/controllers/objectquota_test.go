@@ -1,0 +1,188 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/names"
+)
+
+const (
+	objectQuotaPolicy = "kubevision-object-quota"
+	readonlyRole      = kubevisionv1alpha1.RoleReadonly
+)
+
+// restartWith restarts kubevision-controller-manager with further flags for the time of the test.
+func restartWith(tb testing.TB, flags ...string) {
+	tb.Helper()
+	if err := env.KubeVision.ControllerManager().RestartWith(tb.Context(), flags...); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// overQuota is an error unless the quota has refused the request, with a message that holds a text.
+func overQuota(err error, want string) error {
+	if !apierrors.IsInvalid(err) || !strings.Contains(err.Error(), "ValidatingAdmissionPolicy '"+objectQuotaPolicy+"'") ||
+		!strings.Contains(err.Error(), want) {
+		return errors.Join(errors.New("want a refusal with "+want), err)
+	}
+	return nil
+}
+
+func existing(tb testing.TB, list client.ObjectList, length func() int) int {
+	tb.Helper()
+	if err := env.Client.List(tb.Context(), list); err != nil {
+		tb.Fatal(err)
+	}
+	return length()
+}
+
+// TestObjectsAreFew: whoever may create users, clusters and bindings does not fill etcd and the memory of the programs.
+func TestObjectsAreFew(t *testing.T) {
+	guard(t)
+	t.Cleanup(func() {
+		ctx, cancel := later(t)
+		defer cancel()
+		if err := env.KubeVision.ControllerManager().RestartWith(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	user := newUser(t, "")
+	cluster := clusterObject(unique("few"), nil)
+	create(t, cluster)
+	binding := newBinding(t, readonlyRole, inNames("nowhere"), toUser("nobody"))
+	var users kubevisionv1alpha1.KubeVisionUserList
+	var clusters kubevisionv1alpha1.KubeVisionClusterList
+	var bindings kubevisionv1alpha1.KubeVisionRoleBindingList
+	restartWith(t,
+		fmt.Sprintf("--max-users=%d", existing(t, &users, func() int { return len(users.Items) })),
+		fmt.Sprintf("--max-clusters=%d", existing(t, &clusters, func() int { return len(clusters.Items) })),
+		fmt.Sprintf("--max-role-bindings=%d", existing(t, &bindings, func() int { return len(bindings.Items) })))
+	for flag, tc := range map[string]struct {
+		existing client.Object
+		next     client.Object
+	}{
+		"--max-users":         {user, userObject("")},
+		"--max-clusters":      {cluster, clusterObject(unique("more"), nil)},
+		"--max-role-bindings": {binding, bindingObject(readonlyRole, inNames("nowhere"), toUser("nobody"))},
+	} {
+		try := func(ctx context.Context) error {
+			return env.Client.Create(ctx, tc.next.DeepCopyObject().(client.Object), client.DryRunAll)
+		}
+		eventually(t, lease, "reach "+flag, func(ctx context.Context) error {
+			return overQuota(try(ctx), flag+" of kubevision-controller-manager allows")
+		})
+		longer := merge(`{"metadata":{"labels":{"team":"a-longer-label"}}}`)
+		if err := env.Client.Patch(t.Context(), tc.existing, longer); err != nil {
+			t.Errorf("an object that exists may not be changed at %s: %v", flag, err)
+		}
+		remove(t, tc.existing)
+		eventually(t, soon, "make another one in the place of "+tc.existing.GetName(), try)
+	}
+}
+
+// TestObjectsAreSmallTogether: nobody lets objects grow beyond what the programs hold, and everybody may make them
+// smaller.
+func TestObjectsAreSmallTogether(t *testing.T) {
+	guard(t)
+	t.Cleanup(func() {
+		ctx, cancel := later(t)
+		defer cancel()
+		if err := env.KubeVision.ControllerManager().RestartWith(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	user := userObject("")
+	user.Spec.Groups, user.Spec.DisplayName = []string{"one", "two"}, "Somebody"
+	user.Annotations = map[string]string{"example.com/note": "a note"}
+	create(t, user)
+	binding := newBinding(t, readonlyRole, inNames("a", "b"), toUser("nobody"), toUser("somebody"))
+	restartWith(t, "--max-object-bytes=1")
+	patching := func(o client.Object, body string) func(context.Context) error {
+		return func(ctx context.Context) error {
+			return env.Client.Patch(ctx, o.DeepCopyObject().(client.Object), merge(body), client.DryRunAll)
+		}
+	}
+	eventually(t, lease, "reach the size", func(ctx context.Context) error {
+		err := env.Client.Create(ctx, userObject(""), client.DryRunAll)
+		return overQuota(err, "--max-object-bytes of kubevision-controller-manager")
+	})
+	for _, tc := range []struct {
+		object client.Object
+		body   string
+		grows  bool
+	}{
+		{user, `{"metadata":{"annotations":{"example.com/other":"x"}}}`, true},
+		{user, `{"metadata":{"labels":{"team":"x"}}}`, true},
+		{user, `{"spec":{"groups":["one","two","three"]}}`, true},
+		{user, `{"spec":{"email":"somebody@example.com"}}`, true},
+		{user, `{"spec":{"groups":["one"]}}`, false},
+		{user, `{"spec":{"disabled":true}}`, false},
+		{user, `{"metadata":{"annotations":null},"spec":{"displayName":""}}`, false},
+		{binding, `{"spec":{"subjects":[{"kind":"KubeVisionUser","name":"nobody"}]}}`, false},
+		{binding, `{"spec":{"namespaces":{"names":["a"]}}}`, false},
+		{binding, `{"spec":{"namespaces":{"names":["a","b","c"]}}}`, true},
+		{binding, `{"spec":{"subjects":[
+			{"kind":"KubeVisionUser","name":"nobody"},{"kind":"KubeVisionUser","name":"somebody-else"}
+		]}}`, true},
+		{binding, `{"spec":{"clusters":{"names":null,"selector":{"matchLabels":{"environment":"production"}}}}}`, true},
+	} {
+		err := patching(tc.object, tc.body)(t.Context())
+		if tc.grows {
+			err = overQuota(err, "--max-object-bytes")
+		}
+		if err != nil {
+			t.Errorf("%s: %v", tc.body, err)
+		}
+	}
+	restartWith(t)
+	eventually(t, lease, "grow again", patching(user, `{"metadata":{"labels":{"team":"x"}}}`))
+}
+
+// TestOldCountsAllowNothing: while no controller counts, nobody fills etcd.
+func TestOldCountsAllowNothing(t *testing.T) {
+	guard(t)
+	program := env.KubeVision.ControllerManager()
+	if err := program.Stop(); err != nil {
+		t.Fatal(err)
+	}
+	started := false
+	start := func() {
+		ctx, cancel := later(t)
+		defer cancel()
+		if err := program.Start(ctx); err != nil {
+			t.Error(err)
+		}
+		started = true
+	}
+	t.Cleanup(func() {
+		if !started {
+			start()
+		}
+	})
+	c := read(t, &corev1.ConfigMap{ObjectMeta: inSystem(names.ObjectQuotaConfigMap)})
+	try := func(ctx context.Context) error { return env.Client.Create(ctx, userObject(""), client.DryRunAll) }
+	for age, refused := range map[time.Duration]bool{4 * time.Minute: false, 6 * time.Minute: true} {
+		change(t, c, func(c *corev1.ConfigMap) { c.Data["counted"] = time.Now().Add(-age).UTC().Format(time.RFC3339) })
+		eventually(t, soon, "create with a count of "+age.String()+" ago", func(ctx context.Context) error {
+			if refused {
+				return overQuota(try(ctx), "has counted the kubevisionusers for the last time at "+c.Data["counted"])
+			}
+			return try(ctx)
+		})
+	}
+	start()
+	eventually(t, lease, "create when it is counted again", try)
+}
