@@ -61,6 +61,8 @@ type Reconciler struct {
 	statuses    condition.Patcher
 	budgets     *budgets
 	revocations *revocations
+	// unreachable are the bindings that select a cluster which cannot be reached.
+	unreachable *gauged
 	revoking    revoking
 }
 
@@ -70,11 +72,14 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		return errors.New("the role binding controller lacks a dependency")
 	}
 	r.budgets = newBudgets()
-	revocations, err := newRevocations()
-	if err != nil {
+	var err error
+	if r.revocations, err = newRevocations(); err != nil {
 		return err
 	}
-	r.revocations = revocations
+	if r.unreachable, err = newGauged("kubevision_rolebinding_unreachable",
+		"Number of role bindings that select a cluster which cannot be reached."); err != nil {
+		return err
+	}
 	all := handler.EnqueueRequestsFromMapFunc(r.all)
 	specChanged := builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, predicate.LabelChangedPredicate{}))
 	namespace := &metav1.PartialObjectMetadata{}
@@ -85,6 +90,8 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		For(&kubevisionv1alpha1.KubeVisionRoleBinding{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&kubevisionv1alpha1.KubeVisionUser{}, r.users()).
 		Watches(&kubevisionv1alpha1.KubeVisionCluster{}, all, specChanged).
+		Watches(&kubevisionv1alpha1.KubeVisionCluster{}, handler.EnqueueRequestsFromMapFunc(r.selecting),
+			builder.WithPredicates(probed())).
 		WatchesMetadata(namespace, handler.EnqueueRequestsFromMapFunc(r.inNamespaces), builder.WithPredicates(predicate.LabelChangedPredicate{})).
 		Watches(&rbacv1.ClusterRole{}, madeObjects()).
 		Watches(&rbacv1.ClusterRole{}, r.ownRoles()).
@@ -112,6 +119,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (_ ctr
 	b := &kubevisionv1alpha1.KubeVisionRoleBinding{}
 	err := r.Client.Get(ctx, request.NamespacedName, b)
 	if apierrors.IsNotFound(err) {
+		r.unreachable.set(request.Name, false)
 		return ctrl.Result{}, r.removeOrphans(ctx, request.Name)
 	}
 	if err != nil {

@@ -183,6 +183,14 @@ func (r *Reconciler) boundToRole(ctx context.Context, role client.Object) []reco
 	})
 }
 
+// selecting are the bindings that select a cluster.
+func (r *Reconciler) selecting(ctx context.Context, cluster client.Object) []reconcile.Request {
+	return r.those(ctx, func(b *kubevisionv1alpha1.KubeVisionRoleBinding) bool {
+		selected, err := bindings.SelectsCluster(b.Spec.Clusters, cluster.GetName(), cluster.GetLabels())
+		return err != nil || selected
+	})
+}
+
 func (r *Reconciler) all(ctx context.Context, _ client.Object) []reconcile.Request {
 	return r.those(ctx, func(*kubevisionv1alpha1.KubeVisionRoleBinding) bool { return true })
 }

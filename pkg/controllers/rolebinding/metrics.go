@@ -21,31 +21,24 @@ import (
 // revocations remembers the bindings from which something could not be taken away, and raises the alarm.
 type revocations struct {
 	failures prometheus.Counter
-	pending  prometheus.Gauge
-
-	mu    sync.Mutex
-	names sets.Set[string]
+	pending  *gauged
 }
 
-// newRevocations registers the metrics. Tests make several in one process, which share those that are registered.
+// newRevocations registers the metrics.
 func newRevocations() (*revocations, error) {
 	r := &revocations{
 		failures: prometheus.NewCounter(prometheus.CounterOpts{
 			Name: "kubevision_rolebinding_revocation_failures_total",
 			Help: "Number of times that rights which a role binding does not grant any more could not be taken away.",
 		}),
-		pending: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "kubevision_rolebinding_pending_revocations",
-			Help: "Number of role bindings whose rights could not be taken away at the last attempt.",
-		}),
-		names: sets.New[string](),
 	}
-	for _, c := range []prometheus.Collector{r.failures, r.pending} {
-		if err := metrics.Registry.Register(c); err != nil && !errors.As(err, new(prometheus.AlreadyRegisteredError)) {
-			return nil, fmt.Errorf("registering a metric: %w", err)
-		}
+	if err := register(r.failures); err != nil {
+		return nil, err
 	}
-	return r, nil
+	var err error
+	r.pending, err = newGauged("kubevision_rolebinding_pending_revocations",
+		"Number of role bindings whose rights could not be taken away at the last attempt.")
+	return r, err
 }
 
 // note counts a failure and warns of it with an event on the binding, or forgets the earlier ones if there is none.
@@ -58,13 +51,40 @@ func (r *revocations) note(recorder events.EventRecorder, b *kubevisionv1alpha1.
 }
 
 func (r *revocations) settle(binding string, err error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
 	if err != nil {
 		r.failures.Inc()
-		r.names.Insert(binding)
-	} else {
-		r.names.Delete(binding)
 	}
-	r.pending.Set(float64(r.names.Len()))
+	r.pending.set(binding, err != nil)
+}
+
+// gauged is a set of role bindings whose number is a metric.
+type gauged struct {
+	gauge prometheus.Gauge
+
+	mu    sync.Mutex
+	names sets.Set[string]
+}
+
+func newGauged(name, help string) (*gauged, error) {
+	g := &gauged{gauge: prometheus.NewGauge(prometheus.GaugeOpts{Name: name, Help: help}), names: sets.New[string]()}
+	return g, register(g.gauge)
+}
+
+func (g *gauged) set(binding string, member bool) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if member {
+		g.names.Insert(binding)
+	} else {
+		g.names.Delete(binding)
+	}
+	g.gauge.Set(float64(g.names.Len()))
+}
+
+// register registers a metric. Tests make several in one process, which share those that are registered.
+func register(c prometheus.Collector) error {
+	if err := metrics.Registry.Register(c); err != nil && !errors.As(err, new(prometheus.AlreadyRegisteredError)) {
+		return fmt.Errorf("registering a metric: %w", err)
+	}
+	return nil
 }

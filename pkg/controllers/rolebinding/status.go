@@ -7,9 +7,11 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"math"
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/sets"
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/bindings"
@@ -30,7 +32,8 @@ func (r *Reconciler) report(b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan
 	b.Status.ObservedGeneration = b.Generation
 	b.Status.Summary = summary(b)
 	clusters := r.clusterStatuses(b, p, err)
-	applied := appliedVerdict(p, clusters, err)
+	unreachable := unreachable(p)
+	applied := appliedVerdict(p, clusters, unreachable, err)
 	resolved := verdict{metav1.ConditionTrue, kubevisionv1alpha1.ReasonSubjectsResolved, "every subject exists"}
 	if len(p.missing) > 0 {
 		resolved = verdict{metav1.ConditionFalse, kubevisionv1alpha1.ReasonSubjectNotFound, "there is no KubeVisionUser " + strings.Join(p.missing, ", ")}
@@ -48,10 +51,18 @@ func (r *Reconciler) report(b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan
 	set(kubevisionv1alpha1.ReadyCondition, ready)
 	set(kubevisionv1alpha1.RoleBindingSubjectsCondition, resolved)
 	set(kubevisionv1alpha1.RoleBindingAppliedCondition, applied)
+	reached := reachVerdict(len(p.clusters), unreachable)
+	r.noteReach(b, reached)
+	set(kubevisionv1alpha1.RoleBindingClustersCondition, reached)
+	b.Status.UnreachableClusters = new(int32(min(len(unreachable), math.MaxInt32)))
 	b.Status.Clusters = clusters
 }
 
-func appliedVerdict(p *plan, clusters []kubevisionv1alpha1.RoleBindingClusterStatus, err error) verdict {
+// appliedVerdict leaves out the clusters that cannot be reached, unless none can be: whoever waits for a binding of
+// every cluster must not wait for one that is gone.
+func appliedVerdict(
+	p *plan, clusters []kubevisionv1alpha1.RoleBindingClusterStatus, unreachable sets.Set[string], err error,
+) verdict {
 	switch {
 	case err != nil:
 		return failed(err)
@@ -63,11 +74,17 @@ func appliedVerdict(p *plan, clusters []kubevisionv1alpha1.RoleBindingClusterSta
 		return verdict{metav1.ConditionFalse, kubevisionv1alpha1.ReasonNoClusterMatches, "no KubeVisionCluster matches the selector"}
 	}
 	for _, c := range clusters {
+		if len(unreachable) < len(clusters) && unreachable.Has(c.Name) {
+			continue
+		}
 		if c.Status != metav1.ConditionTrue {
 			return verdict{metav1.ConditionFalse, c.Reason, fmt.Sprintf("cluster %s: %s", c.Name, c.Message)}
 		}
 	}
-	return verdict{metav1.ConditionTrue, kubevisionv1alpha1.ReasonApplied, "the binding was applied on every cluster that it selects"}
+	return verdict{
+		metav1.ConditionTrue, kubevisionv1alpha1.ReasonApplied,
+		"the binding was applied on every cluster that it selects and that can be reached",
+	}
 }
 
 func (r *Reconciler) clusterStatuses(b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan, err error) []kubevisionv1alpha1.RoleBindingClusterStatus {

@@ -4,6 +4,8 @@
 package controllers
 
 import (
+	"context"
+	"fmt"
 	"slices"
 	"strings"
 	"testing"
@@ -111,7 +113,64 @@ func TestClusterWithoutConnection(t *testing.T) {
 		b.Spec.Clusters.Names = []string{member.Name, hostName}
 	})
 	awaitMade(t, b, inWholeCluster(b, readonly, user(u.Name)), using(b, strings.Join(sorted(member.Name, hostName), ","), user(u.Name)))
-	awaitNotReady(t, b, kubevisionv1alpha1.ReasonNotConnected)
+	awaitReady(t, b)
+}
+
+// TestUnreachableClusterHoldsUpNoOther: whoever waits for a binding of every cluster does not wait for one that is
+// gone. What could not be applied is a condition of its own, a number, an event and a metric.
+func TestUnreachableClusterHoldsUpNoOther(t *testing.T) {
+	guard(t)
+	host(t)
+	m, u, label := newMetrics(t), newUser(t, ""), map[string]string{unique("region"): "eu"}
+	const metric = "kubevision_rolebinding_unreachable"
+	before, err := m.read(t.Context(), metric)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b := bindingObject(kubevisionv1alpha1.RoleReadonly, nil, toUser(u.Name))
+	b.Spec.Clusters = kubevisionv1alpha1.ClusterTargets{Selector: &metav1.LabelSelector{
+		MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "no-such", Operator: metav1.LabelSelectorOpDoesNotExist}},
+	}}
+	create(t, b)
+	awaitReady(t, b)
+	const condition = kubevisionv1alpha1.RoleBindingClustersCondition
+	awaitCondition(t, b, condition, metav1.ConditionTrue, kubevisionv1alpha1.ReasonConnected)
+
+	gone := kubeconfigCluster(t)
+	gone.Labels = label
+	create(t, gone)
+	c := awaitCondition(t, b, condition, metav1.ConditionFalse, kubevisionv1alpha1.ReasonNotConnected)
+	if !strings.Contains(c.Message, gone.Name) {
+		t.Errorf("message %q does not name the cluster", c.Message)
+	}
+	awaitReady(t, b)
+	const applied = kubevisionv1alpha1.RoleBindingAppliedCondition
+	awaitCondition(t, b, applied, metav1.ConditionTrue, kubevisionv1alpha1.ReasonApplied)
+	if n := b.Status.UnreachableClusters; n == nil || *n != 1 {
+		t.Errorf("the number of clusters that cannot be reached is %v", n)
+	}
+	eventually(t, soon, "wait for the metric", func(ctx context.Context) error {
+		got, err := m.read(ctx, metric)
+		if err == nil && got <= before { // other bindings of every cluster count, too
+			return fmt.Errorf("%s is %g as before", metric, got)
+		}
+		return err
+	})
+	awaitEvent(t, b.Name, "Warning", kubevisionv1alpha1.ReasonNotConnected, "Reconcile")
+	if table := kubectl(t, "get", "kvrb", b.Name); !strings.Contains(table, "UNREACHABLE") {
+		t.Errorf("kubectl shows\n%s", table)
+	}
+
+	only := bindingObject(kubevisionv1alpha1.RoleReadonly, nil, toUser(u.Name))
+	only.Spec.Clusters = kubevisionv1alpha1.ClusterTargets{Selector: &metav1.LabelSelector{MatchLabels: label}}
+	create(t, only)
+	awaitNotReady(t, only, kubevisionv1alpha1.ReasonNotConnected) // it is in force nowhere
+
+	remove(t, gone)
+	awaitCondition(t, b, condition, metav1.ConditionTrue, kubevisionv1alpha1.ReasonConnected)
+	awaitEvent(t, b.Name, "Normal", kubevisionv1alpha1.ReasonConnected, "Reconcile")
+	remove(t, only)
+	eventually(t, soon, "wait for the metric", m.is(metric, before))
 }
 
 func TestSummary(t *testing.T) {

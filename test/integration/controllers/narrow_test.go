@@ -13,7 +13,6 @@ import (
 
 	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	authorizationv1 "k8s.io/api/authorization/v1"
-	eventsv1 "k8s.io/api/events/v1"
 	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -138,18 +137,7 @@ func TestRevocationThatFails(t *testing.T) {
 	// What does not depend on it is taken away all the same.
 	uses := authorizationv1.ResourceAttributes{Verb: "use", Group: "kubevision.io", Resource: "kubevisionclusters", Name: hostName}
 	eventually(t, soon, "the use is gone", may("kubevision:"+two.Name, uses, false))
-	eventually(t, soon, "wait for the event", func(ctx context.Context) error {
-		var all eventsv1.EventList
-		if err := env.Client.List(ctx, &all); err != nil {
-			return err
-		}
-		for _, e := range all.Items {
-			if e.Regarding.Name == b.Name && e.Reason == kubevisionv1alpha1.ReasonRevocationFailed && e.Type == "Warning" && e.Action == "Revoke" {
-				return nil
-			}
-		}
-		return errors.New("there is none")
-	})
+	awaitEvent(t, b.Name, "Warning", kubevisionv1alpha1.ReasonRevocationFailed, "Revoke")
 	if err := metrics.is(pending, 1)(t.Context()); err != nil {
 		t.Error(err)
 	}

@@ -30,8 +30,11 @@ const (
 const (
 	// RoleBindingSubjectsCondition says whether every KubeVisionUser that the binding names exists.
 	RoleBindingSubjectsCondition = "SubjectsResolved"
-	// RoleBindingAppliedCondition says whether the binding is in force on every cluster that it selects.
+	// RoleBindingAppliedCondition says whether the binding is in force on every cluster that it selects and that can be
+	// reached.
 	RoleBindingAppliedCondition = "Applied"
+	// RoleBindingClustersCondition says whether every cluster that the binding selects can be reached.
+	RoleBindingClustersCondition = "ClustersReachable"
 )
 
 // Reasons, shared by the conditions above.
@@ -56,6 +59,7 @@ const (
 	ReasonLeftBehind          = "LeftBehind"
 	ReasonAccepted            = "CredentialsAccepted"
 	ReasonNotConnected        = "NotConnected"
+	ReasonConnected           = "Connected"
 	ReasonImpersonatorApplied = "ImpersonatorApplied"
 	ReasonApplyFailed         = "ApplyFailed"
 	ReasonApplied             = "Applied"

@@ -69,6 +69,7 @@ const (
 // +kubebuilder:printcolumn:name="Namespaces",type=string,JSONPath=`.status.summary.namespaces`
 // +kubebuilder:printcolumn:name="Ready",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].status`
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
+// +kubebuilder:printcolumn:name="Unreachable",type=integer,JSONPath=`.status.unreachableClusters`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
 // +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 63",message="the name of a role binding has at most 63 characters"
 // +kubebuilder:validation:XValidation:rule=`oldSelf.hasValue() || !self.metadata.name.matches('(^|[.])xn--')`,optionalOldSelf=true,message="a name with 'xn--' is shown as another one by what decodes it; choose one without"
@@ -199,7 +200,9 @@ type NamespaceTargets struct {
 
 // KubeVisionRoleBindingStatus says what was applied.
 type KubeVisionRoleBindingStatus struct {
-	// conditions of the binding: Ready, SubjectsResolved and Applied.
+	// conditions of the binding: Ready, SubjectsResolved, Applied and
+	// ClustersReachable. Ready speaks of the clusters that can be reached; where
+	// none can be, it is False.
 	// +optional
 	// +listType=map
 	// +listMapKey=type
@@ -213,6 +216,11 @@ type KubeVisionRoleBindingStatus struct {
 	// summary is the spec in a few words, for tables.
 	// +optional
 	Summary *RoleBindingSummary `json:"summary,omitempty"`
+
+	// unreachableClusters is the number of clusters that the binding selects and
+	// that cannot be reached. It is applied there when they can be.
+	// +optional
+	UnreachableClusters *int32 `json:"unreachableClusters,omitempty"`
 
 	// clusters says what was applied on each cluster.
 	// +optional

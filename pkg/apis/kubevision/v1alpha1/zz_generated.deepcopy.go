@@ -330,6 +330,11 @@ func (in *KubeVisionRoleBindingStatus) DeepCopyInto(out *KubeVisionRoleBindingSt
 		*out = new(RoleBindingSummary)
 		**out = **in
 	}
+	if in.UnreachableClusters != nil {
+		in, out := &in.UnreachableClusters, &out.UnreachableClusters
+		*out = new(int32)
+		**out = **in
+	}
 	if in.Clusters != nil {
 		in, out := &in.Clusters, &out.Clusters
 		*out = make([]RoleBindingClusterStatus, len(*in))

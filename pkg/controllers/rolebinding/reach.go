@@ -1,0 +1,71 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package rolebinding
+
+import (
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/sets"
+	"sigs.k8s.io/controller-runtime/pkg/event"
+	"sigs.k8s.io/controller-runtime/pkg/predicate"
+
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+)
+
+// isProbed returns true if the cluster controller has looked at the cluster as it is registered now.
+func isProbed(c *kubevisionv1alpha1.KubeVisionCluster) bool {
+	ready := meta.FindStatusCondition(c.Status.Conditions, kubevisionv1alpha1.ReadyCondition)
+	return ready != nil && ready.Status != metav1.ConditionUnknown && ready.ObservedGeneration == c.Generation
+}
+
+// probed lets through the events of a cluster that has been probed since the last one.
+func probed() predicate.Predicate {
+	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
+		before, ok := e.ObjectOld.(*kubevisionv1alpha1.KubeVisionCluster)
+		after, ok2 := e.ObjectNew.(*kubevisionv1alpha1.KubeVisionCluster)
+		return !ok || !ok2 || isProbed(before) != isProbed(after)
+	}}
+}
+
+// unreachable returns the names of the clusters of a plan that were probed and cannot be reached. One that was just
+// registered is not among them: the binding is not Ready before it is known whether it can be reached.
+func unreachable(p *plan) sets.Set[string] {
+	out := sets.New[string]()
+	for i := range p.clusters {
+		if _, err := p.view.Get(&p.clusters[i]); err != nil && isProbed(&p.clusters[i]) {
+			out.Insert(p.clusters[i].Name)
+		}
+	}
+	return out
+}
+
+func reachVerdict(selected int, unreachable sets.Set[string]) verdict {
+	if len(unreachable) == 0 {
+		return verdict{
+			metav1.ConditionTrue, kubevisionv1alpha1.ReasonConnected, "every cluster that the binding selects can be reached",
+		}
+	}
+	return verdict{
+		metav1.ConditionFalse, kubevisionv1alpha1.ReasonNotConnected,
+		fmt.Sprintf("%d of %d clusters cannot be reached, and the binding is applied there when they can be: %s",
+			len(unreachable), selected, strings.Join(sets.List(unreachable), ", ")),
+	}
+}
+
+// noteReach counts the binding where it selects a cluster that cannot be reached, and makes an event where the
+// condition changes.
+func (r *Reconciler) noteReach(b *kubevisionv1alpha1.KubeVisionRoleBinding, now verdict) {
+	r.unreachable.set(b.Name, now.status != metav1.ConditionTrue)
+	was := meta.FindStatusCondition(b.Status.Conditions, kubevisionv1alpha1.RoleBindingClustersCondition)
+	switch {
+	case now.status != metav1.ConditionTrue && (was == nil || was.Status != now.status):
+		r.Recorder.Eventf(b, nil, corev1.EventTypeWarning, now.reason, "Reconcile", "%s", now.message)
+	case now.status == metav1.ConditionTrue && was != nil && was.Status != now.status:
+		r.Recorder.Eventf(b, nil, corev1.EventTypeNormal, now.reason, "Reconcile", "%s", now.message)
+	}
+}
