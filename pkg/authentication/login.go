@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"time"
 
+	"golang.org/x/text/secure/precis"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
@@ -98,10 +99,22 @@ type refusal struct{ reason string }
 func (*refusal) Error() string { return ErrInvalidCredentials.Error() }
 func (*refusal) Unwrap() error { return ErrInvalidCredentials }
 
+// userName returns the name that somebody means who logs in. Names of users are lower case, and phones begin a field
+// in upper case: the profile UsernameCaseMapped (RFC 8265) makes them one, and other widths and forms of characters,
+// too. What it does not allow is nobody's name. A mail address is none either: several users may have the same one.
+func userName(given string) string {
+	name, err := precis.UsernameCaseMapped.String(given)
+	if err != nil {
+		return given
+	}
+	return name
+}
+
 // Password logs in with a user name and a password. Whatever is wrong with them, the same work is done and the same error returned. It is
 // a ChallengeError where the second factor is due, a throttle.BlockedError where too many logins have failed, and ErrBusy where too many
 // are under way.
 func (l *Logins) Password(ctx context.Context, username, pass string, from Client) (*Session, error) {
+	username = userName(username)
 	u, err := l.user(ctx, username)
 	if err != nil {
 		return nil, err

@@ -14,8 +14,10 @@ import (
 	"strconv"
 	"strings"
 	"time"
+	"unicode/utf8"
 
 	"golang.org/x/crypto/argon2"
+	"golang.org/x/text/secure/precis"
 )
 
 const (
@@ -134,7 +136,21 @@ func (h *Hasher) derive(ctx context.Context, password string, salt []byte, p Par
 	defer func() { <-h.slots }()
 	begun := time.Now()
 	defer func() { hashes.Observe(time.Since(begun).Seconds()) }()
-	return argon2.IDKey([]byte(password), salt, p.Time, p.Memory, p.Threads, length), nil
+	return argon2.IDKey([]byte(normalize(password)), salt, p.Time, p.Memory, p.Threads, length), nil
+}
+
+// normalize returns the form in which a password is hashed, that of the profile OpaqueString (RFC 8265): keyboards and
+// systems write one character as one code point or as several, and a blank in several ways. What the profile does not
+// allow, such as a control character, is hashed as it is.
+func normalize(password string) string {
+	if !utf8.ValidString(password) {
+		return password
+	}
+	normal, err := precis.OpaqueString.String(password)
+	if err != nil {
+		return password
+	}
+	return normal
 }
 
 // enter waits for a place, among a bounded number of others.

@@ -43,6 +43,35 @@ func TestHashAndVerify(t *testing.T) {
 	}
 }
 
+// TestFormsOfOnePassword: what looks the same is the same password, on whatever keyboard it was typed.
+func TestFormsOfOnePassword(t *testing.T) {
+	h := newHasher(t)
+	for _, tc := range []struct {
+		a, b string
+		same bool
+	}{
+		{"caf\u00e9 au lait", "cafe\u0301 au lait", true},
+		{"\u1100\u1161 \u110b\u1167", "\uac00 \uc5ec", true},
+		{"no-break\u00a0space", "no-break space", true},
+		{"Case Matters", "case matters", false},
+		{"width \uff41", "width a", false},
+		{"line feed\n", "line feed", false},
+		{"cafe\u0301\n", "caf\u00e9\n", false}, // no profile allows it
+		{"\xff", "\ufffd", false},
+	} {
+		hash, err := h.Hash(t.Context(), tc.a)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := h.Verify(t.Context(), tc.a, hash); err != nil {
+			t.Errorf("%q itself: %v", tc.a, err)
+		}
+		if err := h.Verify(t.Context(), tc.b, hash); errors.Is(err, ErrMismatch) == tc.same {
+			t.Errorf("%q and %q: %v", tc.a, tc.b, err)
+		}
+	}
+}
+
 func TestHashesOfOnePasswordDiffer(t *testing.T) {
 	h := newHasher(t)
 	a, errA := h.Hash(t.Context(), "same")

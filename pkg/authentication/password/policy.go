@@ -33,6 +33,9 @@ func (e *WeakError) Error() string { return "the password " + e.reason }
 // CheckStrength is a WeakError for a password that is too short or too easily guessed: made of words, names, dates or keyboard patterns that
 // everybody tries, or of what is known of the user. Classes of characters are not asked for (NIST SP 800-63B, section 3.1.1.2).
 func CheckStrength(password string, known ...string) error {
+	if len(password) <= MaxLength {
+		password = normalize(password)
+	}
 	switch length := utf8.RuneCountInString(password); {
 	case !utf8.ValidString(password):
 		return &WeakError{"is not valid UTF-8"}

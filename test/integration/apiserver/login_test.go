@@ -5,11 +5,15 @@ package apiserver_test
 
 import (
 	"bytes"
+	"context"
 	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/test/conformance/fixture"
@@ -19,7 +23,7 @@ import (
 // refusals are logins that fail, each for another reason.
 func refusals(t *testing.T) map[string]wire.Request {
 	t.Helper()
-	good := set().User(t, "good")
+	good := set().User(t, "good", func(u *kubevisionv1alpha1.KubeVisionUser) { u.Spec.Email = "good@example.com" })
 	disabled := set().User(t, "disabled", func(u *kubevisionv1alpha1.KubeVisionUser) { u.Spec.Disabled = true })
 	bare := set().User(t, "bare", func(u *kubevisionv1alpha1.KubeVisionUser) { u.Spec.PasswordSecretRef = nil })
 	required := set().User(t, "required", func(u *kubevisionv1alpha1.KubeVisionUser) { u.Spec.TwoFactor = kubevisionv1alpha1.TwoFactorRequired })
@@ -32,7 +36,7 @@ func refusals(t *testing.T) map[string]wire.Request {
 		"disabled, wrong password":        request(disabled.Name, "wrong"),
 		"no password":                     request(bare.Name, "wrong"),
 		"second factor, wrong password":   request(required.Name, "wrong"),
-		"name in capitals":                request(strings.ToUpper(good.Name), good.Password),
+		"mail address":                    request(good.Object.Spec.Email, good.Password),
 		"name that cannot be":             request("../../"+good.Name, good.Password),
 		"name of a Kubernetes user":       request("kubevision:"+good.Name, good.Password),
 		"hash instead of the password":    request(good.Name, "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$a2V5a2V5a2V5a2V5a2V5"),
@@ -84,6 +88,41 @@ func hashes(t *testing.T, operator *wire.Client) int {
 		t.Fatalf("the number of hashes in /metrics is %q: %v", line, err)
 	}
 	return n
+}
+
+// TestFormsOfNamesAndPasswords: on whatever keyboard they were typed, they are the same, and so are failures counted.
+func TestFormsOfNamesAndPasswords(t *testing.T) {
+	const composed, decomposed = "caf\u00e9 au lait d'\u00e9t\u00e9", "cafe\u0301 au lait d'e\u0301te\u0301"
+	u, client := set().User(t, "forms"), direct(t)
+	secret := &corev1.Secret{}
+	key := types.NamespacedName{Namespace: fixture.SystemNamespace, Name: u.Object.Spec.PasswordSecretRef.Name}
+	if err := env.Client.Get(t.Context(), key, secret); err != nil {
+		t.Fatal(err)
+	}
+	secret.Data["password"] = []byte(decomposed)
+	if err := env.Client.Update(t.Context(), secret); err != nil {
+		t.Fatal(err)
+	}
+	fixture.Eventually(t, "log in with the password in another form", func(ctx context.Context) error {
+		set().Forgive(t)
+		return client.Answers(ctx, wire.OK, fixture.LoginRequest(wire.DirectPath, u.Name, composed))
+	})
+	wide := strings.Map(func(r rune) rune {
+		if r >= 'a' && r <= 'z' {
+			return r - 'a' + '\uff41'
+		}
+		return r
+	}, u.Name)
+	for _, name := range []string{strings.ToUpper(u.Name), strings.ToUpper(u.Name[:1]) + u.Name[1:], wide} {
+		e := client.Call(t, fixture.LoginRequest(wire.DirectPath, name, decomposed)).Want(t, wire.OK)
+		if !bytes.Contains(e.Raw, []byte(`"username":"`+u.Name+`"`)) {
+			t.Errorf("%q logs in as %s", name, e.Raw)
+		}
+	}
+	for range freeFailures {
+		client.Call(t, wrong(strings.ToUpper(u.Name))).Want(t, wire.Unauthenticated)
+	}
+	client.Call(t, wrong(u.Name)).Want(t, wire.TooManyRequests)
 }
 
 // TestManyLogins at once are all answered, with a session or with a time to come back, and hold up nobody else.
