@@ -83,6 +83,10 @@ const (
 // done.
 const ResetTwoFactorAnnotation = "kubevision.io/reset-two-factor"
 
+// AdoptCredentialsAnnotation on a KubeVisionUser, with any value, gives the user the credentials of that name that were
+// restored from a backup. The controller removes it once that is done.
+const AdoptCredentialsAnnotation = "kubevision.io/adopt-credentials" //nolint:gosec // a name, not a credential
+
 // AbandonAnnotation on a KubeVisionCluster that is being deleted, with any value, lets it go though it could not be cleaned up.
 const AbandonAnnotation = "kubevision.io/abandon"
 

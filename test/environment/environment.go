@@ -43,6 +43,7 @@ type Environment struct {
 	Programs client.Client
 
 	dir    string
+	bin    string
 	mu     sync.Mutex
 	others []*localcluster.Cluster
 }
@@ -58,6 +59,15 @@ func (e *Environment) StartCluster(ctx context.Context) (*localcluster.Cluster, 
 	}
 	e.others = append(e.others, c)
 	return c, nil
+}
+
+// Install installs KubeVision in another control plane, and starts its programs.
+func (e *Environment) Install(ctx context.Context, c *localcluster.Cluster) (*localcluster.KubeVision, error) {
+	kubevision, err := c.StartKubeVision(ctx, localcluster.KubeVisionOptions{BinDir: e.bin})
+	if err != nil {
+		return nil, fmt.Errorf("starting another KubeVision: %w", err)
+	}
+	return kubevision, nil
 }
 
 func (e *Environment) stopOthers() error {
@@ -125,7 +135,7 @@ func run(m *testing.M, options localcluster.KubeVisionOptions, use func(*Environ
 	if err != nil {
 		return failed(err)
 	}
-	e.dir = dir
+	e.dir, e.bin = dir, programs
 	defer func() {
 		if err := e.stopOthers(); err != nil {
 			code = max(code, failed(err))

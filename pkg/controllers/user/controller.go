@@ -113,6 +113,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (_ ctr
 	if r.statuses.Behind(u) {
 		return ctrl.Result{RequeueAfter: condition.CatchUp}, nil
 	}
+	if adopted, err := r.adoptCredentials(ctx, u); err != nil || adopted {
+		return ctrl.Result{}, err
+	}
 	if reset, err := r.resetTwoFactor(ctx, u); err != nil || reset {
 		return ctrl.Result{}, err // the change of the user comes back here
 	}

@@ -212,6 +212,10 @@ func (r *Reconciler) hash(ctx context.Context, value string) (hash password.Hash
 
 var errForeign = errors.New("exists already and does not belong to this user")
 
+// errRestored is errForeign where the Secret was restored from a backup.
+var errRestored = fmt.Errorf("%w: if it was restored, and the user is the same person, set the annotation %s on the "+
+	"user; otherwise delete it", errForeign, names.AdoptCredentialsAnnotation)
+
 // stored is the user's credentials, nil where there are none yet.
 func (r *Reconciler) stored(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser) (*corev1.Secret, error) {
 	secret := &corev1.Secret{}
@@ -224,7 +228,11 @@ func (r *Reconciler) stored(ctx context.Context, u *kubevisionv1alpha1.KubeVisio
 	}
 	// The credentials of a user who was deleted and made again are those of another person until they are collected.
 	if !metav1.IsControlledBy(secret, u) || secret.Type != credentials.SecretType {
-		return nil, fmt.Errorf("secret %s/%s %w", secret.Namespace, secret.Name, errForeign)
+		why := errForeign
+		if restored(secret, u) {
+			why = errRestored
+		}
+		return nil, fmt.Errorf("secret %s/%s %w", secret.Namespace, secret.Name, why)
 	}
 	return secret, nil
 }

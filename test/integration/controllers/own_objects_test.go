@@ -6,19 +6,15 @@ package controllers
 import (
 	"context"
 	"errors"
-	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
-	admissionregistrationv1 "k8s.io/api/admissionregistration/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/kubevision-io/kubevision/hack/localcluster"
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
@@ -112,12 +108,12 @@ func ownObjects(t *testing.T) map[string]*unstructured.Unstructured {
 		o.SetName(name)
 		return o
 	}
-		"object quota": core("ConfigMap", names.ObjectQuotaConfigMap),
 	return map[string]*unstructured.Unstructured{
 		"session": session, "throttle": throttle, "credentials": core("Secret", names.CredentialsSecret(u.Name)),
 		"signing keys": core("Secret", names.SigningKeysSecret), "certificate": core("Secret", names.ServingCertSecret),
 		"favorites": core("ConfigMap", favorites.Name),
 		"bootstrap": core("ConfigMap", names.BootstrapConfigMap), "last admin": core("ConfigMap", names.LastAdminConfigMap),
+		"object quota": core("ConfigMap", names.ObjectQuotaConfigMap),
 	}
 }
 
@@ -181,30 +177,4 @@ func TestOnlyKubeVisionWritesStatus(t *testing.T) {
 			}
 		}
 	}
-}
-
-// TestOwnObjectsAreRestored as docs/install.md says.
-func TestOwnObjectsAreRestored(t *testing.T) {
-	guard(t)
-	policy := func() *admissionregistrationv1.ValidatingAdmissionPolicyBinding {
-		return &admissionregistrationv1.ValidatingAdmissionPolicyBinding{ObjectMeta: metav1.ObjectMeta{Name: ownObjectsPolicy}}
-	}
-	try := func(ctx context.Context) error {
-		return env.Client.Create(ctx, kubevisionObject("KubeVisionSession", "", sessionSpec()), client.DryRunAll)
-	}
-	if err := refusedBy(ownObjectsPolicy, try(t.Context())); err != nil {
-		t.Fatal(err)
-	}
-	if err := env.Client.Delete(t.Context(), policy()); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, soon, "restore a session", try)
-	root, err := localcluster.ModuleRoot()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := env.Cluster.Apply(t.Context(), filepath.Join(root, "config", "admission")); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, 10*time.Second, "be refused again", func(ctx context.Context) error { return refusedBy(ownObjectsPolicy, try(ctx)) })
 }

@@ -1,0 +1,79 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package user
+
+import (
+	"context"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/authentication/credentials"
+	"github.com/kubevision-io/kubevision/pkg/names"
+)
+
+// adoptCredentials makes restored credentials those of the user where an annotation asks for it, and takes the
+// annotation away. It returns whether one did.
+//
+// A restored user has another UID, and so is somebody else: whoever gets a name that was another person's must not be
+// let in with that person's password. That the name means the same person is the word of whoever sets the annotation,
+// which takes the right to bind each role that the user holds.
+func (r *Reconciler) adoptCredentials(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser) (bool, error) {
+	if _, asked := u.Annotations[names.AdoptCredentialsAnnotation]; !asked {
+		return false, nil
+	}
+	secret := &corev1.Secret{}
+	err := r.Live.Get(ctx, types.NamespacedName{Namespace: names.Namespace, Name: names.CredentialsSecret(u.Name)}, secret)
+	if client.IgnoreNotFound(err) != nil {
+		return false, fmt.Errorf("reading the restored credentials: %w", err)
+	}
+	adopted := err == nil && restored(secret, u)
+	if adopted {
+		if err := adopt(secret, u); err != nil {
+			return false, err
+		}
+		if err := r.Client.Update(ctx, secret); err != nil {
+			return false, fmt.Errorf("adopting the restored credentials: %w", err)
+		}
+	}
+	done := u.DeepCopy()
+	delete(done.Annotations, names.AdoptCredentialsAnnotation)
+	if err := r.Client.Patch(ctx, done, client.MergeFrom(u)); client.IgnoreNotFound(err) != nil {
+		return false, fmt.Errorf("removing the annotation %s: %w", names.AdoptCredentialsAnnotation, err)
+	}
+	if adopted {
+		r.Recorder.Eventf(u, nil, corev1.EventTypeNormal, "CredentialsAdopted", "Reconcile",
+			"the password and the second factor are those that were restored")
+	}
+	return true, nil
+}
+
+// restored returns true if a Secret holds credentials that were made for a user of that name and belong to nobody.
+// Those that belong to a user who is gone are deleted by Kubernetes.
+func restored(secret *corev1.Secret, u *kubevisionv1alpha1.KubeVisionUser) bool {
+	return secret.Type == credentials.SecretType && secret.Labels[names.UserLabel] == u.Name &&
+		len(secret.OwnerReferences) == 0 && secret.DeletionTimestamp.IsZero()
+}
+
+// adopt makes a user the owner of credentials, and ends what was begun with them.
+func adopt(secret *corev1.Secret, u *kubevisionv1alpha1.KubeVisionUser) error {
+	factor, err := credentials.ReadSecondFactor(secret)
+	if err != nil {
+		return err
+	}
+	factor.Challenges, factor.Pending = nil, nil
+	if err := factor.Write(secret); err != nil {
+		return err
+	}
+	credentials.BeginEpoch(secret, "")
+	secret.Labels[names.ManagedByLabel] = names.ManagedBy
+	secret.OwnerReferences = []metav1.OwnerReference{
+		*metav1.NewControllerRef(u, kubevisionv1alpha1.SchemeGroupVersion.WithKind("KubeVisionUser")),
+	}
+	return nil
+}

@@ -1,0 +1,196 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package controllers
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"strings"
+	"testing"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/util/retry"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/authentication/credentials"
+	"github.com/kubevision-io/kubevision/pkg/authentication/password"
+	"github.com/kubevision-io/kubevision/pkg/names"
+)
+
+const adoptCredentials = `{"metadata":{"annotations":{"` + names.AdoptCredentialsAnnotation + `":""}}}`
+
+// veleroMetadata is what Velero keeps of an object's metadata, and adds to it.
+func veleroMetadata(o client.Object) metav1.ObjectMeta {
+	labels := maps.Clone(o.GetLabels())
+	if labels == nil {
+		labels = labelSet{}
+	}
+	labels["velero.io/backup-name"], labels["velero.io/restore-name"] = "kubevision", "kubevision-20261126"
+	return metav1.ObjectMeta{
+		Namespace: o.GetNamespace(), Name: o.GetName(), Labels: labels, Annotations: maps.Clone(o.GetAnnotations()),
+	}
+}
+
+func veleroSecret(s *corev1.Secret) *corev1.Secret {
+	return &corev1.Secret{ObjectMeta: veleroMetadata(s), Type: s.Type, Data: s.Data}
+}
+
+// veteran is a user who has chosen a password and a second factor.
+type veteran struct {
+	user                *kubevisionv1alpha1.KubeVisionUser
+	source, credentials *corev1.Secret
+	first, chosen       string
+}
+
+func newVeteran(t *testing.T) veteran {
+	t.Helper()
+	v := veteran{first: newPassword(), chosen: newPassword()}
+	v.source = newSource(t, v.first)
+	v.user = newUser(t, v.source.Name)
+	awaitReady(t, v.user)
+	hasher, err := password.NewHasher(t.Context(), 1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	hash, err := hasher.Hash(t.Context(), v.chosen)
+	if err != nil {
+		t.Fatal(err)
+	}
+	v.credentials = credentialsOf(v.user.Name)
+	change(t, v.credentials, func(s *corev1.Secret) {
+		factor := &credentials.SecondFactor{TOTPSecret: "JBSWY3DPEHPK3PXP", RecoveryCodes: []string{"one", "two"}}
+		if err := factor.Write(s); err != nil {
+			t.Error(err)
+		}
+		if err := credentials.ReplacePassword(s, hash, true); err != nil {
+			t.Error(err)
+		}
+	})
+	return v
+}
+
+// disappears deletes the user and all that is the user's.
+func (v veteran) disappears(t *testing.T) {
+	t.Helper()
+	remove(t, v.user)
+	remove(t, v.source)
+	remove(t, v.credentials)
+}
+
+// annotate tries until the user, who is being reconciled, has not changed meanwhile.
+func annotate(t *testing.T, u *kubevisionv1alpha1.KubeVisionUser) {
+	t.Helper()
+	if err := retry.OnError(retry.DefaultBackoff, func(error) bool { return true }, func() error {
+		return env.Client.Patch(t.Context(), u, merge(adoptCredentials))
+	}); err != nil {
+		t.Fatal(err)
+	}
+	eventually(t, soon, "wait for the annotation to be removed", func(ctx context.Context) error {
+		if err := env.Client.Get(ctx, client.ObjectKeyFromObject(u), u); err != nil {
+			return err
+		}
+		if _, there := u.Annotations[names.AdoptCredentialsAnnotation]; there {
+			return errors.New("it is there")
+		}
+		return nil
+	})
+}
+
+// TestRestoredUser: what Velero restores, in its order and with its metadata, is the user again, once an administrator
+// says so.
+func TestRestoredUser(t *testing.T) {
+	guard(t)
+	v := newVeteran(t)
+	v.disappears(t)
+
+	create(t, veleroSecret(v.source))
+	secret := veleroSecret(v.credentials)
+	if err := env.Client.Create(t.Context(), secret); err != nil {
+		t.Fatalf("an administrator restores credentials: %v", err)
+	}
+	t.Cleanup(func() { remove(t, secret) })
+	u := &kubevisionv1alpha1.KubeVisionUser{ObjectMeta: veleroMetadata(v.user), Spec: v.user.Spec}
+	create(t, u)
+	c := awaitNotReady(t, u, kubevisionv1alpha1.ReasonNameConflict)
+	if !strings.Contains(c.Message, names.AdoptCredentialsAnnotation) {
+		t.Errorf("the message %q does not say what to do", c.Message)
+	}
+	for _, value := range []string{v.first, v.chosen} {
+		awaitLogin(t, u.Name, value, dashboardv1alpha1.CodeUnauthenticated)
+	}
+
+	annotate(t, u)
+	awaitReady(t, u)
+	awaitEvent(t, u.Name, "Normal", "CredentialsAdopted", "Reconcile")
+	if n := u.Status.RecoveryCodesRemaining; !u.Status.TwoFactorEnabled || n == nil || *n != 2 {
+		t.Errorf("of the second factor there is %t, %v", u.Status.TwoFactorEnabled, n)
+	}
+	awaitLogin(t, u.Name, v.chosen, dashboardv1alpha1.CodeTwoFactorRequired)
+	awaitLogin(t, u.Name, v.first, dashboardv1alpha1.CodeUnauthenticated)
+	if got := read(t, secret); !metav1.IsControlledBy(got, u) {
+		t.Errorf("the credentials belong to %v", got.OwnerReferences)
+	}
+}
+
+// TestNobodyTakesANameOverByARestore: neither who may write users and Secrets, nor who comes after somebody of that
+// name.
+func TestNobodyTakesANameOverByARestore(t *testing.T) {
+	guard(t)
+	v := newVeteran(t)
+	newBinding(t, kubevisionv1alpha1.RoleReadonly, inNames("nowhere"), toUser(v.user.Name))
+	manager := delegate(t, everything(kubevisionv1alpha1.GroupName, "kubevisionusers"), everything("", "secrets"))
+	becomesRefused(t, names.UsersPolicy, manager, func(ctx context.Context, as client.Client) error {
+		return as.Patch(ctx, v.user.DeepCopy(), merge(adoptCredentials), client.DryRunAll)
+	})
+	v.disappears(t)
+
+	own := veleroSecret(v.credentials)
+	if err := refusedBy(ownObjectsPolicy, manager.Create(t.Context(), own.DeepCopy(), client.DryRunAll)); err != nil {
+		t.Errorf("a manager of users restores credentials: %v", err)
+	}
+	for what, how := range map[string]func(*corev1.Secret){
+		"of another user": func(s *corev1.Secret) { s.Labels[names.UserLabel] = "somebody" },
+		"of another type": func(s *corev1.Secret) { s.Type = corev1.SecretTypeOpaque },
+		"with an owner": func(s *corev1.Secret) {
+			s.OwnerReferences = []metav1.OwnerReference{{
+				APIVersion: "kubevision.io/v1alpha1", Kind: "KubeVisionUser", Name: v.user.Name, UID: v.user.UID,
+			}}
+		},
+	} {
+		s := own.DeepCopy()
+		how(s)
+		if err := refusedBy(ownObjectsPolicy, env.Client.Create(t.Context(), s, client.DryRunAll)); err != nil {
+			t.Errorf("an administrator restores credentials %s: %v", what, err)
+		}
+	}
+
+	// Credentials that say they are another user's, or that are one's, are not adopted, whoever has written them.
+	other := newUser(t, "")
+	for what, how := range map[string]func(*corev1.Secret){
+		"of another user": func(s *corev1.Secret) { s.Labels[names.UserLabel] = "somebody" },
+		"with an owner": func(s *corev1.Secret) {
+			s.OwnerReferences = []metav1.OwnerReference{
+				*metav1.NewControllerRef(other, kubevisionv1alpha1.SchemeGroupVersion.WithKind("KubeVisionUser")),
+			}
+		},
+	} {
+		s := own.DeepCopy()
+		how(s)
+		create(t, s)
+		u := &kubevisionv1alpha1.KubeVisionUser{ObjectMeta: metav1.ObjectMeta{Name: v.user.Name}}
+		create(t, u)
+		annotate(t, u)
+		awaitNotReady(t, u, kubevisionv1alpha1.ReasonNameConflict)
+		if got := read(t, s); metav1.IsControlledBy(got, u) {
+			t.Errorf("credentials %s were adopted", what)
+		}
+		awaitLogin(t, u.Name, v.chosen, dashboardv1alpha1.CodeUnauthenticated)
+		remove(t, u)
+		remove(t, s)
+	}
+}

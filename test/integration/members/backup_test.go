@@ -1,0 +1,223 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package members
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
+
+	"github.com/kubevision-io/kubevision/hack/localcluster"
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/test/conformance/fixture"
+	"github.com/kubevision-io/kubevision/test/conformance/wire"
+)
+
+// shell runs the commands of a page in a directory.
+type shell struct{ dir string }
+
+// newShell has the manifests of the project in its directory.
+func newShell(tb testing.TB) shell {
+	tb.Helper()
+	if _, err := exec.LookPath("jq"); err != nil {
+		tb.Skip("the page needs jq")
+	}
+	root, err := localcluster.ModuleRoot()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	s := shell{dir: tb.TempDir()}
+	if err := os.Symlink(filepath.Join(root, "config"), filepath.Join(s.dir, "config")); err != nil {
+		tb.Fatal(err)
+	}
+	return s
+}
+
+// run runs commands against a cluster.
+func (s shell) run(ctx context.Context, config *rest.Config, commands string) (string, error) {
+	kubeconfig := filepath.Join(s.dir, "kubeconfig")
+	if err := localcluster.WriteKubeconfig(config, kubeconfig); err != nil {
+		return "", err
+	}
+	cmd := exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", commands) //nolint:gosec // a page of this repository
+	cmd.Dir = s.dir
+	cmd.Env = append(os.Environ(),
+		"KUBECONFIG="+kubeconfig, "PATH="+filepath.Dir(env.Cluster.KubectlPath())+":"+os.Getenv("PATH"))
+	out, err := cmd.CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("%w: %s", err, out)
+	}
+	return string(out), nil
+}
+
+func (s shell) must(tb testing.TB, config *rest.Config, commands string) {
+	tb.Helper()
+	ctx, cancel := context.WithTimeout(tb.Context(), time.Minute)
+	defer cancel()
+	if _, err := s.run(ctx, config, commands); err != nil {
+		tb.Fatalf("%s%v", commands, err)
+	}
+}
+
+// indented returns the indented blocks of a page.
+func indented(page string) []string {
+	var out []string
+	inside := false
+	for line := range strings.Lines(page) {
+		code, isBlock := strings.CutPrefix(line, "    ")
+		switch {
+		case isBlock && inside:
+			out[len(out)-1] += code
+		case isBlock:
+			out = append(out, code)
+		}
+		inside = isBlock
+	}
+	return out
+}
+
+// backupPage returns the blocks of the page, up to those on Velero.
+func backupPage(tb testing.TB) (save, install, create, start, look string) {
+	tb.Helper()
+	root, err := localcluster.ModuleRoot()
+	if err != nil {
+		tb.Fatal(err)
+	}
+	page, err := os.ReadFile(filepath.Join(root, "docs", "backup.md"))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	blocks := indented(string(page))
+	if len(blocks) != 7 || !strings.Contains(blocks[1], "--replicas=0") || !strings.Contains(blocks[6], "velero") {
+		tb.Fatalf("the page has %d blocks", len(blocks))
+	}
+	return blocks[0], blocks[2], blocks[3], blocks[4], blocks[5]
+}
+
+// theAlice makes a user with a password of her own and a second factor, who may read the pods of a member.
+func theAlice(t *testing.T, member *plane) (u fixture.User, factor string) {
+	t.Helper()
+	kubeconfig, err := localcluster.Kubeconfig(member.Config())
+	if err != nil {
+		t.Fatal(err)
+	}
+	secret := func(name, key, value string) *corev1.Secret {
+		return &corev1.Secret{
+			ObjectMeta: metav1.ObjectMeta{Namespace: fixture.SystemNamespace, Name: name},
+			Data:       map[string][]byte{key: []byte(value)},
+		}
+	}
+	u = fixture.User{Name: "alice", Password: "pw-of-the-first-day"}
+	set().Create(t, secret("alice-password", "password", u.Password))
+	set().Create(t, secret("production-kubeconfig", "kubeconfig", string(kubeconfig)))
+	reference := func(name string) *kubevisionv1alpha1.SecretKeyReference {
+		return &kubevisionv1alpha1.SecretKeyReference{Name: name}
+	}
+	user := &kubevisionv1alpha1.KubeVisionUser{ObjectMeta: metav1.ObjectMeta{Name: u.Name}}
+	user.Spec.PasswordSecretRef = reference("alice-password")
+	set().Create(t, user)
+	c := &kubevisionv1alpha1.KubeVisionCluster{ObjectMeta: metav1.ObjectMeta{Name: "production"}}
+	c.Spec.KubeconfigSecretRef = reference("production-kubeconfig")
+	if err := env.Client.Create(t.Context(), c); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unregister(t, c) })
+	ready(t, c)
+	b := &kubevisionv1alpha1.KubeVisionRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: u.Name}}
+	b.Spec.Subjects = fixture.KubeVisionUsers(u)
+	b.Spec.RoleRef.Name = kubevisionv1alpha1.RoleReadonly
+	b.Spec.Clusters.Names = []string{c.Name}
+	set().Create(t, b)
+
+	wireClient := direct(t)
+	token := u.Login(t, wireClient, wire.DirectPath).AccessToken
+	const chosen = "a horse of her own choosing"
+	wireClient.Call(t, wire.Request{
+		Method: "PUT", Path: wire.DirectPath + "/users/me/password", Bearer: token,
+		Body: `{"oldPassword":"` + u.Password + `","newPassword":"` + chosen + `"}`,
+	}).Want(t, wire.OK)
+	u.Password = chosen
+	return u, fixture.Enrol(t, wireClient, wire.DirectPath, token)
+}
+
+// TestPageOnBackup does what the page says, in a new control plane: alice has her password, her second factor and her
+// rights on a member.
+func TestPageOnBackup(t *testing.T) {
+	member, in := theOther(t), newShell(t)
+	save, install, create, start, look := backupPage(t)
+	alice, factor := theAlice(t, member)
+	in.must(t, env.Cluster.Config(), save)
+	if err := env.KubeVision.ControllerManager().Stop(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), time.Minute)
+		defer cancel()
+		if err := env.KubeVision.ControllerManager().Start(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute)
+	defer cancel()
+	fresh, err := env.StartCluster(ctx)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = fresh.Stop() })
+	in.must(t, fresh.Config(), install)
+	fixture.Eventually(t, "wait for the admission policies", func(ctx context.Context) error {
+		_, err := in.run(ctx, fresh.Config(), "kubectl annotate namespace kubevision-system a=b --dry-run=server")
+		return err
+	})
+	in.must(t, fresh.Config(), create)
+	in.must(t, fresh.Config(), start)
+	restored, err := env.Install(ctx, fresh)
+	if err != nil {
+		t.Fatal(err)
+	}
+
+	for entry := range strings.SplitSeq(strings.TrimPrefix(look, "$ "), "\n$ ") {
+		command, want, _ := strings.Cut(entry, "\n")
+		fixture.Eventually(t, command, func(ctx context.Context) error {
+			got, err := in.run(ctx, fresh.Config(), command)
+			if diff := cmp.Diff(strings.TrimSpace(want), strings.TrimSpace(got)); err == nil && diff != "" {
+				err = fmt.Errorf("(-want +got):\n%s", diff)
+			}
+			return err
+		})
+	}
+	wireClient, err := wire.New(restored.Endpoint(), restored.CAPEM())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var challenge struct {
+		SessionToken string `json:"sessionToken"`
+	}
+	wireClient.Call(t, fixture.LoginRequest(wire.DirectPath, alice.Name, alice.Password)).
+		Want(t, wire.TwoFactorRequired).Into(t, &challenge)
+	var login fixture.Login
+	wireClient.Call(t, wire.Request{
+		Method: "POST", Path: wire.DirectPath + "/auth/2fa/verify",
+		Body: `{"sessionToken":"` + challenge.SessionToken + `","code":"` + fixture.Code(t, factor, 0) + `"}`,
+	}).Want(t, wire.OK).Into(t, &login)
+	fixture.Eventually(t, "read the pods of the member", func(ctx context.Context) error {
+		return wireClient.Answers(ctx, wire.OK, wire.Request{
+			Path: wire.DirectPath + "/clusters/production/resources/pods", Bearer: login.AccessToken,
+		})
+	})
+	if _, err := in.run(ctx, fresh.Config(), "kubectl get kvu admin -o jsonpath={.metadata.uid}"); err != nil {
+		t.Errorf("the first user is not there: %v", err)
+	}
+}
