@@ -80,8 +80,8 @@ func ofSentinel(err error) error {
 
 // SetupRequired returns the refusal of a session that is good for nothing but setting up a second factor.
 func SetupRequired(code dashboardv1alpha1.Code) *envelope.Error {
-	e := envelope.New(code, "you must set up a second factor before anything else: in the dashboard's security settings, "+
-		"or with POST /auth/2fa/setup")
+	e := envelope.New(code, "you must set up a second factor before anything else: within five minutes of the login in "+
+		"the dashboard's security settings, or with POST /auth/2fa/setup")
 	e.Data = dashboardv1alpha1.TwoFactorChallenge{SetupRequired: true}
 	return e
 }
