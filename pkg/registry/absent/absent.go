@@ -88,7 +88,7 @@ func Routes(access *authorization.Access) []routes.Route {
 			Endpoint: routes.Public(func(*routes.Request) (routes.Result, error) { return empty(), nil }),
 		},
 		{
-			Method: http.MethodGet, Path: "/ai/config", Operation: "getAIConfig",
+			Method: http.MethodGet, Path: "/ai/config", Operation: "getAIConfig", Ambient: true,
 			Doc: "say that there is no assistant", Returns: dashboardv1alpha1.AIConfigEnvelope{},
 			Endpoint: routes.Self(func(*routes.Request, user.Info) (routes.Result, error) {
 				return routes.Result{Data: dashboardv1alpha1.AIConfig{}}, nil

@@ -33,7 +33,7 @@ type Endpoints struct {
 func (e *Endpoints) Routes() []routes.Route {
 	return []routes.Route{
 		{
-			Method: http.MethodGet, Path: "/favorites", Operation: "listFavorites",
+			Method: http.MethodGet, Path: "/favorites", Operation: "listFavorites", Ambient: true,
 			Doc: "list the favorites of the caller", Returns: dashboardv1alpha1.FavoriteListEnvelope{},
 			Endpoint: routes.Self(e.list),
 		},

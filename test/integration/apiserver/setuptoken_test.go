@@ -58,6 +58,13 @@ func TestSetupToken(t *testing.T) {
 				t.Errorf("the message does not say where: %s", e.Message)
 			}
 		}
+		for _, path := range []string{"/favorites", "/ai/config"} { // a dashboard shows the message of these
+			r := as(ended.AccessToken, wire.Request{Path: wire.DirectPath + path})
+			e := replica.Call(t, r).Want(t, wire.Conflict)
+			if !strings.Contains(e.Message, "security settings") || !strings.Contains(string(e.Data), `"setupRequired":true`) {
+				t.Errorf("%s: the message does not say what to do: %s", path, e.Raw)
+			}
+		}
 		replica.Call(t, verify(t, login.TempToken, "123456")).Want(t, wire.Unauthenticated)
 	}
 	limited := actor{User: u, Login: ended.Login}
