@@ -21,6 +21,9 @@ import (
 // programsVariable names a folder with the programs, where they have been built already.
 const programsVariable = "KUBEVISION_PROGRAMS"
 
+// restartPause is the time between the end of a program and its next start.
+const restartPause = time.Second
+
 // suspendTimeout bounds the last call to a cluster that stops.
 const suspendTimeout = 10 * time.Second
 
@@ -160,9 +163,9 @@ func use(ctx context.Context, root, programs string, files state, wanted setting
 	return keepRunning(ctx, cluster, member, vision, steps)
 }
 
-// keepRunning starts KubeVision's programs again when they end, as a kubelet
-// would. The end of any other program is the end of the cluster.
+// keepRunning starts KubeVision's programs again when they end, as a kubelet would. The end of any other program is the end of the cluster.
 func keepRunning(ctx context.Context, cluster, member *localcluster.Cluster, vision *localcluster.KubeVision, steps *progress) error {
+	restarts := newRestarts()
 	for {
 		select {
 		case <-ctx.Done():
@@ -174,12 +177,42 @@ func keepRunning(ctx context.Context, cluster, member *localcluster.Cluster, vis
 				return exit
 			}
 			steps.say("%s ended (%s); starting it again", exit.Program.Name(), exit.Status)
-			if err := exit.Program.Start(ctx); err != nil {
-				return errors.Join(exit, err)
-			}
-			steps.say("%s is ready again", exit.Program.Name())
+			restarts.schedule(exit.Program)
+		case program := <-restarts.due:
+			restarts.start(ctx, program, steps)
 		}
 	}
+}
+
+// restarts are the programs that are to be started again.
+type restarts struct {
+	due     chan *localcluster.Program
+	pending map[*localcluster.Program]bool
+}
+
+func newRestarts() *restarts {
+	return &restarts{due: make(chan *localcluster.Program, 2), pending: map[*localcluster.Program]bool{}}
+}
+
+// schedule starts a program in a moment. A program that is scheduled already is not started twice.
+func (r *restarts) schedule(program *localcluster.Program) {
+	if !r.pending[program] {
+		r.pending[program] = true
+		time.AfterFunc(restartPause, func() { r.due <- program })
+	}
+}
+
+// start starts a program, and schedules another attempt where that fails. The cluster goes on meanwhile: the installation may be incomplete.
+func (r *restarts) start(ctx context.Context, program *localcluster.Program, steps *progress) {
+	delete(r.pending, program)
+	if program.PID() != 0 {
+		return
+	}
+	if err := program.Start(ctx); err != nil {
+		r.schedule(program)
+		return
+	}
+	steps.say("%s is ready again", program.Name())
 }
 
 func checkPorts(ctx context.Context, wanted settings) error {
