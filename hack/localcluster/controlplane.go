@@ -78,6 +78,10 @@ func (c *Cluster) startEtcd(ctx context.Context) (clientURL string, err error) {
 }
 
 func (c *Cluster) startKubeAPIServer(ctx context.Context, etcdURL string) error {
+	policy, err := c.writeAuditPolicy()
+	if err != nil {
+		return err
+	}
 	args := []string{
 		"--etcd-servers=" + etcdURL,
 		"--etcd-cafile=" + c.pkiFile("etcd-ca.crt"),
@@ -108,6 +112,10 @@ func (c *Cluster) startKubeAPIServer(ctx context.Context, etcdURL string) error 
 		"--service-account-key-file=" + c.pkiFile("sa.pub"),
 		"--service-account-signing-key-file=" + c.pkiFile("sa.key"),
 		"--enable-admission-plugins=NodeRestriction",
+		"--audit-policy-file=" + policy,
+		"--audit-log-path=" + c.AuditLog(),
+		"--audit-log-maxsize=64",
+		"--audit-log-maxbackup=1",
 	}
 	if !c.hasControllerManager {
 		// Nothing would make the service accounts this plugin asks for.

@@ -45,7 +45,8 @@ func newCaller(c *Connection, user, name string, groups []string) (*Caller, erro
 			next: &charged{next: c.transport, each: budget.Buffered}, turns: c.turns, large: c.large, whole: c.whole,
 			calls: c.calls, user: user,
 		})
-	httpClient := &http.Client{Transport: &sensitive{next: asUser}, Timeout: callTimeout, CheckRedirect: refuseRedirect}
+	named := transport.NewUserAgentRoundTripper(userAgent(), asUser)
+	httpClient := &http.Client{Transport: &sensitive{next: named}, Timeout: callTimeout, CheckRedirect: refuseRedirect}
 	restClient, err := rest.UnversionedRESTClientForConfigAndClient(c.config, httpClient)
 	if err != nil {
 		return nil, fmt.Errorf("making a client for the cluster: %w", err)

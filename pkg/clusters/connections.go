@@ -164,6 +164,9 @@ type Connection struct {
 func connect(o Options, tokens *tokenSource) (*Connection, error) {
 	anonymous := rest.AnonymousClientConfig(o.Config)
 	anonymous.Timeout = callTimeout
+	if anonymous.UserAgent == "" {
+		anonymous.UserAgent = rest.DefaultKubernetesUserAgent()
+	}
 	anonymous.QPS = -1         // the cluster's own flow control is fairer to many users than one queue in front of it
 	if anonymous.Dial == nil { // another one than the program's other clients have, so that the transport is another, too
 		anonymous.Dial = (&net.Dialer{Timeout: callTimeout, KeepAlive: hostKeepAlive}).DialContext

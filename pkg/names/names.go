@@ -56,6 +56,8 @@ const (
 
 	// FieldManager owns the fields that the controllers apply.
 	FieldManager = "kubevision-controller-manager"
+	// UserFieldManager owns the fields that users change through the dashboard's API.
+	UserFieldManager = "kubevision"
 )
 
 // Labels that KubeVision sets or reads.

@@ -18,13 +18,11 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
 	"github.com/kubevision-io/kubevision/pkg/authorization"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
+	"github.com/kubevision-io/kubevision/pkg/names"
 	"github.com/kubevision-io/kubevision/pkg/objects"
 	"github.com/kubevision-io/kubevision/pkg/registry/target"
 	"github.com/kubevision-io/kubevision/pkg/registry/union"
 )
-
-// fieldManager is under what name the API server remembers which fields were written here.
-const fieldManager = "kubevision"
 
 // write is a change of one object, ready to be made.
 type write struct {
@@ -97,7 +95,7 @@ func present(o objects.Object, err error) (envelope.Raw, error) {
 
 // writeQuery has what every change says: who makes it, and that the API server must not drop what it does not know.
 func writeQuery() url.Values {
-	return url.Values{"fieldManager": {fieldManager}, "fieldValidation": {metav1.FieldValidationStrict}}
+	return url.Values{"fieldManager": {names.UserFieldManager}, "fieldValidation": {metav1.FieldValidationStrict}}
 }
 
 func prepareCreate(r *routes.Request, caller *clusters.Caller) (*write, error) {

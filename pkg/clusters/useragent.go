@@ -1,0 +1,18 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package clusters
+
+import (
+	"fmt"
+	"runtime"
+
+	"github.com/kubevision-io/kubevision/pkg/names"
+	"github.com/kubevision-io/kubevision/pkg/version"
+)
+
+// userAgent returns the User-Agent of users' requests. An API server takes the part before the slash for the field
+// manager of a write that names none, so that all writes of users have the same one.
+func userAgent() string {
+	return fmt.Sprintf("%s/%s (%s/%s)", names.UserFieldManager, version.Info().GitVersion, runtime.GOOS, runtime.GOARCH)
+}
