@@ -29,6 +29,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/budget"
 	"github.com/kubevision-io/kubevision/pkg/clusters/answer"
 	"github.com/kubevision-io/kubevision/pkg/clusters/dial"
+	"github.com/kubevision-io/kubevision/pkg/clusters/kubeconfig"
 	"github.com/kubevision-io/kubevision/pkg/identity"
 )
 
@@ -154,8 +155,9 @@ type Connection struct {
 	// tokens and robot are for the account that acts for users, when it acts for nobody.
 	tokens *tokenSource
 	robot  discovery.DiscoveryInterfaceWithContext
-	// member is true unless the cluster is the host.
-	member bool
+	// member is true unless the cluster is the host, which has no kubeconfig.
+	member     bool
+	kubeconfig *kubeconfig.Kubeconfig
 	// turns are those of all clusters, large, whole and calls are for this one.
 	turns, large, whole, calls *gates
 }

@@ -5,6 +5,7 @@ package clusters
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"net/http"
@@ -49,7 +50,7 @@ func (c *Connections) Examine(ctx context.Context, name string) (Examination, er
 
 func (c *Connection) examine(ctx context.Context) Examination {
 	if _, err := c.tokens.token(ctx); err != nil {
-		return diagnose(err)
+		return c.diagnoseToken(err)
 	}
 	// The version is asked for with the token, so that the answer is evidence for both.
 	version, err := ServerVersion(ctx, c.robot)
@@ -65,6 +66,32 @@ func (c *Connection) examine(ctx context.Context) Examination {
 	return Examination{Reachable: true, CredentialsValid: true, ImpersonationReady: true, Version: version}
 }
 
+// diagnoseToken is diagnose for a request with the registered credential, which may have ended.
+func (c *Connection) diagnoseToken(err error) Examination {
+	out := diagnose(err)
+	if c.kubeconfig == nil || !RefusesCredential(err) {
+		return out
+	}
+	if expired := c.kubeconfig.CheckExpiry(time.Now()); expired != nil {
+		out.Message = expired.Error()
+	}
+	return out
+}
+
+// RefusesCredential returns whether a server may have refused the credential. Some do so while they shake hands.
+func RefusesCredential(err error) bool {
+	_, alert := errors.AsType[tls.AlertError](err)
+	return alert || apierrors.IsUnauthorized(err)
+}
+
+// why returns the kind of an error of a connection, which says nothing that the other side has sent.
+func why(err error) string {
+	if failure, ok := errors.AsType[*answer.Failure](err); ok {
+		return ": " + failure.Error()
+	}
+	return ""
+}
+
 // diagnose returns what an error says of a cluster. Of the answers, only that of an API server is evidence.
 func diagnose(err error) Examination {
 	var status apierrors.APIStatus
@@ -77,7 +104,7 @@ func diagnose(err error) Examination {
 	case errors.Is(err, ErrNoAPIServer):
 		return Examination{Message: ErrNoAPIServer.Error()}
 	case !answered:
-		return Examination{Message: "the API server cannot be reached, or its certificate is not one that the kubeconfig trusts"}
+		return Examination{Message: "the API server cannot be reached" + why(err)}
 	case !answer.IsTyped(err):
 		return Examination{Message: fmt.Sprintf("%v: the answer had the HTTP status %d", ErrNoAPIServer, status.Status().Code)}
 	case apierrors.IsUnauthorized(err):

@@ -211,7 +211,8 @@ func (m *members) connect(ctx context.Context, c *kubevisionv1alpha1.KubeVisionC
 	if err != nil {
 		return nil, err
 	}
-	connection.member, connection.turns, connection.resources.kept = true, m.turns, m.discovered
+	connection.member, connection.kubeconfig = true, k
+	connection.turns, connection.resources.kept = m.turns, m.discovered
 	revision := RevisionOf(c, secret)
 	return &openMember{
 		revision: revision, digest: sha256.Sum256(secret.Data[revision.Key]), member: member, connection: connection,

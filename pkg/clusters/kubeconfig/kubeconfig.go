@@ -133,6 +133,9 @@ func decode(data []byte) (*file, error) {
 	if err != nil {
 		return nil, errors.New("the kubeconfig is not valid YAML")
 	}
+	if text, err = withoutEmpty(text); err != nil {
+		return nil, errors.New("the kubeconfig is not valid YAML")
+	}
 	f := &file{}
 	refused, err := kjson.UnmarshalStrict(text, f)
 	if err != nil {
@@ -156,8 +159,14 @@ func decode(data []byte) (*file, error) {
 
 func (f *file) current() (*cluster, *userFields, error) {
 	i := slices.IndexFunc(f.Contexts, func(c namedContext) bool { return c.Name == f.CurrentContext })
-	if f.CurrentContext == "" || i < 0 {
+	switch {
+	case f.CurrentContext != "" && i >= 0:
+	case f.CurrentContext != "" || len(f.Contexts) == 0:
 		return nil, nil, errors.New("current-context names no context")
+	case len(f.Contexts) > 1:
+		return nil, nil, errors.New("current-context is missing, and there are several contexts")
+	default:
+		i = 0
 	}
 	context := f.Contexts[i].Context
 	c := slices.IndexFunc(f.Clusters, func(c namedCluster) bool { return c.Name == context.Cluster })
@@ -219,6 +228,18 @@ func expiryOf(pair tls.Certificate) time.Time {
 		}
 	}
 	return first
+}
+
+// CheckExpiry returns an error if the credential has ended, as far as the credential itself says so.
+func (k *Kubeconfig) CheckExpiry(now time.Time) error {
+	if k.Expires.IsZero() || now.Before(k.Expires) {
+		return nil
+	}
+	credential := "token"
+	if len(k.Certificate) > 0 {
+		credential = "client certificate"
+	}
+	return fmt.Errorf("the %s of the kubeconfig expired on %s", credential, k.Expires.UTC().Format(time.RFC3339))
 }
 
 // Config is the client configuration that the kubeconfig means.

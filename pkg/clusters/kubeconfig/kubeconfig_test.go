@@ -82,6 +82,60 @@ func TestParse(t *testing.T) {
 	}
 }
 
+// TestHarmlessFields: what turns nothing on is not refused.
+func TestHarmlessFields(t *testing.T) {
+	for name, text := range map[string]string{
+		"no exec plugin":          written("", token+"\n    exec: null\n    auth-provider: {}\n    as-groups: []\n    tokenFile: ''", ""),
+		"TLS is verified":         written("    insecure-skip-tls-verify: false\n    proxy-url: ''\n    certificate-authority: null", token, ""),
+		"a user who is not used":  written("", token+"\n- name: other\n  user: {exec: null, username: ''}", "server: null"),
+		"one context, not chosen": strings.Replace(written("", token, ""), "current-context: main\n", "", 1),
+		"an empty choice":         strings.Replace(written("", token, ""), "current-context: main\n", "current-context: ''\n", 1),
+	} {
+		t.Run(name, func(t *testing.T) {
+			k, err := Parse([]byte(text))
+			if err != nil || k.Token != "s3cr3t-canary" || k.Config().Insecure {
+				t.Errorf("read as %+v (%v)", k, err)
+			}
+		})
+	}
+	several := strings.Replace(written("", token, ""), "current-context: main\ncontexts:\n",
+		"contexts:\n- name: other\n  context: {cluster: c, user: u}\n", 1)
+	for text, want := range map[string]string{
+		several: "several contexts",
+		written("", token+"\n    exec: {command: null}", ""): "users[0].user.exec",
+	} {
+		if _, err := Parse([]byte(text)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want an error that speaks of %q", err, want)
+		}
+	}
+}
+
+func TestExpiry(t *testing.T) {
+	now := time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)
+	certificate, key := pair(t, now)
+	encode := base64.StdEncoding.EncodeToString
+	for want, user := range map[string]string{
+		"the client certificate of the kubeconfig expired on 2026-01-02T03:04:05Z": "    client-certificate-data: " +
+			encode(certificate) + "\n    client-key-data: " + encode(key),
+		"the token of the kubeconfig expired on 2026-01-02T03:04:05Z": "    token: e30." +
+			base64.RawURLEncoding.EncodeToString(fmt.Appendf(nil, `{"exp":%d}`, now.Unix())) + ".sig",
+	} {
+		k, err := Parse([]byte(written("", user, "")))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := k.CheckExpiry(now); err == nil || err.Error() != want {
+			t.Errorf("got %v, want %q", err, want)
+		}
+		if err := k.CheckExpiry(now.Add(-time.Second)); err != nil {
+			t.Errorf("before that: %v", err)
+		}
+	}
+	if err := (&Kubeconfig{Token: "opaque"}).CheckExpiry(now); err != nil {
+		t.Errorf("a token that says nothing: %v", err)
+	}
+}
+
 func TestRefusedFieldsAreNamed(t *testing.T) {
 	const path = "/var/run/secrets/s3cr3t-canary"
 	for name, tc := range map[string]struct{ cluster, user, top, want string }{

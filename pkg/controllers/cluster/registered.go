@@ -132,6 +132,7 @@ func (r *Reconciler) connect(
 	}
 	found, err := r.probe(ctx, c, kube)
 	if err != nil {
+		r.reportExpiry(c, k, err)
 		return err
 	}
 	if err := r.confirm(ctx, c, found.ID); err != nil {
@@ -141,6 +142,14 @@ func (r *Reconciler) connect(
 		return unreachable(c, reasonOf(err), err.Error())
 	}
 	return nil
+}
+
+// reportExpiry reports the end of the credential where it is the reason for which a probe failed.
+func (r *Reconciler) reportExpiry(c *kubevisionv1alpha1.KubeVisionCluster, k *kubeconfig.Kubeconfig, err error) {
+	if expired := k.CheckExpiry(r.Clock.Now()); expired != nil && clusters.RefusesCredential(err) {
+		condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ClusterCredentialsCondition, metav1.ConditionFalse,
+			kubevisionv1alpha1.ReasonExpired, expired.Error()+": put a kubeconfig with a new one into the Secret")
+	}
 }
 
 func reasonOf(err error) string {

@@ -6,6 +6,7 @@ package cluster
 import (
 	"errors"
 	"net/url"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -80,6 +81,9 @@ func (e *Endpoints) checkKubeconfig(text string) error {
 	k, err := kubeconfig.Parse([]byte(text))
 	if err != nil {
 		return envelope.Invalid(field, "%s", err.Error()).Because(errors.New("kubeconfig refused"))
+	}
+	if err := k.CheckExpiry(time.Now()); err != nil {
+		return envelope.Invalid(field, "%s", err.Error())
 	}
 	server, err := url.Parse(k.Server)
 	if err == nil {

@@ -78,6 +78,7 @@ func TestClusterRegistration(t *testing.T) {
 		"no YAML":             {fields{"kubeconfig": "\t" + canary}, wire.Invalid, "kubeconfig"},
 		"a program":           {fields{"kubeconfig": kubeconfigWith(canary, "    exec: {command: "+canary+"}")}, wire.Invalid, "kubeconfig"},
 		"a file":              {fields{"kubeconfig": kubeconfigWith(canary, "    tokenFile: /"+canary)}, wire.Invalid, "kubeconfig"},
+		"a token of the past": {fields{"kubeconfig": kubeconfigWith("e30.eyJleHAiOjF9.x", "")}, wire.Invalid, "kubeconfig"}, // exp: 1
 		"an unknown field":    {fields{"secret": "x"}, wire.Invalid, "secret"},
 		"a label that is not": {fields{"labels": fields{"a": "not a value"}}, wire.Rejected, ""},
 	} {

@@ -4,9 +4,19 @@
 package members
 
 import (
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/x509"
+	"crypto/x509/pkix"
 	"encoding/json"
+	"encoding/pem"
+	"math/big"
+	"strings"
 	"testing"
+	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
@@ -15,20 +25,48 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
+// expiredCertificate is a client certificate that ended years ago, with its key.
+func expiredCertificate(tb testing.TB) (certificate, key []byte) {
+	tb.Helper()
+	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "operator"}, NotAfter: time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC),
+	}
+	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	keyDER, err := x509.MarshalPKCS8PrivateKey(private)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})
+}
+
 // TestExamine: a look at a cluster says what is wrong with it.
 func TestExamine(t *testing.T) {
 	member := theOther(t)
 	refused, nowhere := member.Config(), member.Config()
 	refused = &rest.Config{Host: refused.Host, BearerToken: "none-of-its", TLSClientConfig: rest.TLSClientConfig{CAData: refused.CAData}}
 	nowhere.Host = "https://127.0.0.1:1"
+	expired := &rest.Config{Host: refused.Host, TLSClientConfig: rest.TLSClientConfig{CAData: refused.CAData}}
+	expired.CertData, expired.KeyData = expiredCertificate(t)
+	untrusted := &rest.Config{Host: refused.Host, BearerToken: "x", TLSClientConfig: rest.TLSClientConfig{CAData: expired.CertData}}
 	p := login(t, "examiner")
 	for name, test := range map[string]struct {
 		config *rest.Config
 		want   dashboardv1alpha1.ClusterTest
+		// says is a part of the message.
+		says string
 	}{
-		"good":         {member.Config(), dashboardv1alpha1.ClusterTest{Reachable: true, CredentialsValid: true, ImpersonationReady: true}},
-		"unauthorized": {refused, dashboardv1alpha1.ClusterTest{Reachable: true}},
-		"gone":         {nowhere, dashboardv1alpha1.ClusterTest{}},
+		"good":         {member.Config(), dashboardv1alpha1.ClusterTest{Reachable: true, CredentialsValid: true, ImpersonationReady: true}, ""},
+		"unauthorized": {refused, dashboardv1alpha1.ClusterTest{Reachable: true}, "does not accept the credentials"},
+		"gone":         {nowhere, dashboardv1alpha1.ClusterTest{}, "connection refused"},
+		"expired":      {expired, dashboardv1alpha1.ClusterTest{Reachable: true}, "the client certificate of the kubeconfig expired on 2020-"},
+		"untrusted":    {untrusted, dashboardv1alpha1.ClusterTest{}, "signed by an unknown authority"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := register(t, test.config, nil)
@@ -56,9 +94,15 @@ func TestExamine(t *testing.T) {
 			if good := test.want.ImpersonationReady; good != (got.Message == "") || good != (got.Version != "") {
 				t.Errorf("message %q, version %q", got.Message, got.Version)
 			}
+			if !strings.Contains(got.Message, test.says) {
+				t.Errorf("the message is %q, want %q in it", got.Message, test.says)
+			}
 			got.Message, got.Version = "", ""
 			if got != test.want {
 				t.Errorf("found %+v, want %+v", got, test.want)
+			}
+			if name == "expired" {
+				condition(t, c, fixture.Patience, kubevisionv1alpha1.ClusterCredentialsCondition, metav1.ConditionFalse, kubevisionv1alpha1.ReasonExpired)
 			}
 		})
 	}

@@ -53,6 +53,7 @@ const (
 	ReasonAddressRefused      = "AddressRefused"
 	ReasonLimitExceeded       = "LimitExceeded"
 	ReasonExpiresSoon         = "ExpiresSoon"
+	ReasonExpired             = "Expired"
 	ReasonClusterChanged      = "ClusterChanged"
 	ReasonIdentityConflict    = "IdentityConflict"
 	ReasonCleanupFailed       = "CleanupFailed"

@@ -1,0 +1,58 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package kubeconfig
+
+import (
+	"encoding/json"
+	"fmt"
+)
+
+// withoutEmpty removes the fields of a kubeconfig that are null, false or empty, which mean the same as absent ones.
+// Tools write them for features that are not used, such as exec: null.
+func withoutEmpty(text []byte) ([]byte, error) {
+	var value any
+	if err := json.Unmarshal(text, &value); err != nil {
+		return nil, fmt.Errorf("reading a kubeconfig: %w", err)
+	}
+	prune(value)
+	out, err := json.Marshal(value)
+	if err != nil {
+		return nil, fmt.Errorf("encoding a kubeconfig: %w", err)
+	}
+	return out, nil
+}
+
+func prune(value any) {
+	switch v := value.(type) {
+	case map[string]any:
+		for key, field := range v {
+			if isEmpty(field) {
+				delete(v, key)
+				continue
+			}
+			prune(field)
+		}
+	case []any:
+		for _, element := range v {
+			prune(element)
+		}
+	}
+}
+
+func isEmpty(value any) bool {
+	switch v := value.(type) {
+	case nil:
+		return true
+	case bool:
+		return !v
+	case string:
+		return v == ""
+	case []any:
+		return len(v) == 0
+	case map[string]any:
+		return len(v) == 0
+	default:
+		return false
+	}
+}
