@@ -35,7 +35,11 @@ var (
 type lossy struct {
 	keys map[string]string
 	path []string
+	// lines is the number of lines before the document.
+	lines int
 }
+
+func (l *lossy) place(n *yaml.Node) string { return place(n.Line+l.lines, n.Column) }
 
 func (l *lossy) check(n *yaml.Node) error {
 	switch n.Kind {
@@ -60,14 +64,14 @@ func (l *lossy) checkMapping(n *yaml.Node) error {
 		key, value := n.Content[i], n.Content[i+1]
 		name, err := l.name(key)
 		if err != nil {
-			return unparseable("the manifest is not valid YAML: error near line %d", key.Line)
+			return unparseable("the manifest is not valid YAML: %s: %s", l.place(key), err.Error())
 		}
 		first, twice := lines[name]
 		merged := name == mergeKey && key.Tag == "!!merge"
 		if twice && !merged {
-			return unparseable("the manifest is not valid YAML: key %q in line %d is the same as in line %d", shown(name), key.Line, first)
+			return unparseable("the manifest is not valid YAML: key %q in %s is the same as in line %d", shown(name), l.place(key), first)
 		}
-		lines[name] = key.Line
+		lines[name] = key.Line + l.lines
 		l.path = append(l.path, name)
 		if err := l.check(value); err != nil {
 			return err
@@ -89,7 +93,7 @@ func (l *lossy) checkScalar(n *yaml.Node) error {
 		reason = lossless.Number(text)
 	}
 	if reason != "" {
-		return unparseable("%s in line %d %s", shown(strings.Join(l.path, ".")), n.Line, reason)
+		return unparseable("%s in %s %s", shown(strings.Join(l.path, ".")), l.place(n), reason)
 	}
 	return nil
 }

@@ -7,14 +7,10 @@ package manifest
 import (
 	"bytes"
 	"cmp"
-	"encoding/json"
-	"errors"
-	"fmt"
 	"mime"
 	"slices"
 
 	kjson "sigs.k8s.io/json"
-	"sigs.k8s.io/yaml"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
@@ -36,8 +32,8 @@ const (
 	YAML = "application/yaml"
 )
 
-// Parse reads a manifest: an object as JSON or YAML, or {"manifest": ...} around an object or its text. What dashboards add to the objects
-// that they were given is left out. Errors are 42200 for what cannot be parsed, 40001 for nothing at all, and 40002 for another media type.
+// Parse reads a manifest: an object as JSON or YAML, or {"manifest": ...} around an object or its text. Errors are
+// 42200 for what cannot be parsed, 40001 for nothing at all, and 40002 for another media type.
 func Parse(contentType string, body []byte) (map[string]any, error) {
 	isJSON, err := mediaType(contentType, body)
 	if err != nil {
@@ -55,14 +51,8 @@ func Parse(contentType string, body []byte) (map[string]any, error) {
 			return nil, err
 		}
 	}
-	for _, name := range added() {
-		delete(object, name)
-	}
 	return object, nil
 }
-
-// added are the fields that dashboards add at the top level.
-func added() []string { return []string{"raw", "name", "namespace", "metrics", "metricsStatus"} }
 
 // mediaType says whether the body is JSON. Without a media type, it goes by the first character.
 func mediaType(contentType string, body []byte) (bool, error) {
@@ -94,18 +84,26 @@ func unwrap(wrapped any) (map[string]any, error) {
 }
 
 func decode(body []byte, isJSON bool) (map[string]any, error) {
+	if !isJSON {
+		return decodeYAML(body)
+	}
+	if err := checkSize(body); err != nil {
+		return nil, err
+	}
+	return decodeJSON(body)
+}
+
+func checkSize(body []byte) error {
 	if len(bytes.TrimSpace(body)) == 0 {
-		return nil, envelope.Required("body")
+		return envelope.Required("body")
 	}
 	if len(body) > MaxBytes {
-		return nil, unparseable("the manifest is larger than %d bytes", MaxBytes)
+		return unparseable("the manifest is larger than %d bytes", MaxBytes)
 	}
-	if !isJSON {
-		var err error
-		if body, err = toJSON(body); err != nil {
-			return nil, err
-		}
-	}
+	return nil
+}
+
+func decodeJSON(body []byte) (map[string]any, error) {
 	if routes.Deeper(body, maxDepth) {
 		return nil, unparseable("the manifest is nested deeper than %d levels", maxDepth)
 	}
@@ -116,33 +114,13 @@ func decode(body []byte, isJSON bool) (map[string]any, error) {
 	strict, err := kjson.UnmarshalStrict(body, &object)
 	switch {
 	case err != nil:
-		return nil, unparseable("the manifest is not a JSON object: %s", position(err, body))
+		return nil, unparseable("the manifest is not a JSON object: %s", positionJSON(err, body))
 	case len(strict) > 0: // the names of fields, and never a value
 		return nil, unparseable("the manifest is not valid: %s", strict[0].Error())
 	case object == nil:
 		return nil, unparseable("the manifest is empty")
 	}
 	return object, nil
-}
-
-// toJSON looks at the structure of YAML before anything is made of it.
-func toJSON(body []byte) ([]byte, error) {
-	if err := check(body); err != nil {
-		return nil, err
-	}
-	converted, err := yaml.YAMLToJSONStrict(body)
-	if err != nil {
-		return nil, unparseable("the manifest is not valid YAML: %s", withoutValues(err))
-	}
-	return converted, nil
-}
-
-// position says where JSON ends to be valid, and nothing of what is there.
-func position(err error, body []byte) string {
-	if e, ok := errors.AsType[*json.SyntaxError](err); ok {
-		return fmt.Sprintf("syntax error in line %d", 1+bytes.Count(body[:min(int(e.Offset), len(body))], []byte("\n")))
-	}
-	return "one is expected, and nothing else"
 }
 
 func unparseable(format string, args ...any) *envelope.Error {

@@ -7,37 +7,86 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"regexp"
 
 	"go.yaml.in/yaml/v3"
+	sigsyaml "sigs.k8s.io/yaml"
 )
 
-// check refuses YAML that is not one document, that is nested too deep, or that aliases make larger than a manifest may be. It does so on the
-// tree, in which an alias is not yet what it stands for.
-func check(body []byte) error {
-	decoder := yaml.NewDecoder(bytes.NewReader(body))
-	var document yaml.Node
-	if err := decoder.Decode(&document); err != nil {
-		if errors.Is(err, io.EOF) {
-			return unparseable("the manifest is empty")
+// decodeYAML reads the only document of a text that is not empty.
+func decodeYAML(body []byte) (map[string]any, error) {
+	documents, err := documentsOf(body)
+	if err != nil {
+		return nil, err
+	}
+	var out map[string]any
+	for _, d := range documents {
+		object, err := d.decode()
+		switch {
+		case err != nil:
+			return nil, err
+		case out != nil && object != nil:
+			return nil, several()
+		case object != nil:
+			out = object
 		}
-		return unparseable("the manifest is not valid YAML: %s", withoutValues(err))
+	}
+	if out == nil {
+		return nil, unparseable("the manifest is empty")
+	}
+	return out, nil
+}
+
+func several() error {
+	return unparseable("there are several documents where one is expected: " +
+		"POST /clusters/{cluster}/apply takes several")
+}
+
+func documentsOf(body []byte) ([]document, error) {
+	if err := checkSize(body); err != nil {
+		return nil, err
+	}
+	return split(body)
+}
+
+// decode reads the document; nil if it is empty. It looks at the structure before anything is made of it.
+func (d document) decode() (map[string]any, error) {
+	isEmpty, err := d.check()
+	if isEmpty || err != nil {
+		return nil, err
+	}
+	converted, err := sigsyaml.YAMLToJSONStrict(d.text)
+	if err != nil {
+		return nil, d.invalidYAML(err)
+	}
+	return decodeJSON(converted)
+}
+
+// check refuses YAML that is not one document, that is nested too deep, or that aliases make larger than a manifest may
+// be. It does so on the tree, in which an alias is not yet what it stands for.
+func (d document) check() (isEmpty bool, err error) {
+	decoder := yaml.NewDecoder(bytes.NewReader(d.text))
+	var tree yaml.Node
+	if err := decoder.Decode(&tree); err != nil {
+		if errors.Is(err, io.EOF) {
+			return true, nil
+		}
+		return false, d.invalidYAML(err)
 	}
 	var next yaml.Node
 	switch err := decoder.Decode(&next); {
 	case errors.Is(err, io.EOF):
 	case err != nil:
-		return unparseable("the manifest is not valid YAML: %s", withoutValues(err))
+		return false, d.invalidYAML(err)
 	case !empty(&next):
-		return unparseable("there are several documents where one is expected: send them one by one")
+		return false, several()
 	}
-	switch e := measure(&document, map[*yaml.Node]extent{}); {
+	switch e := measure(&tree, map[*yaml.Node]extent{}); {
 	case e.height > maxDepth+1: // the document is a level of its own
-		return unparseable("the manifest is nested deeper than %d levels", maxDepth)
+		return false, unparseable("the manifest is nested deeper than %d levels", maxDepth)
 	case e.size > MaxBytes:
-		return unparseable("with its aliases resolved the manifest is larger than %d bytes", MaxBytes)
+		return false, unparseable("with its aliases resolved the manifest is larger than %d bytes", MaxBytes)
 	}
-	return (&lossy{keys: map[string]string{}}).check(&document)
+	return empty(&tree), (&lossy{keys: map[string]string{}, lines: d.lines}).check(&tree)
 }
 
 func empty(document *yaml.Node) bool {
@@ -63,21 +112,4 @@ func measure(n *yaml.Node, known map[*yaml.Node]extent) extent {
 	}
 	known[n] = e
 	return e
-}
-
-var (
-	yamlLine  = regexp.MustCompile(`line \d+`)
-	yamlField = regexp.MustCompile(`key "[^"]{1,64}" already set`)
-)
-
-// withoutValues is what an error of the YAML library says that is no value: those may be secret.
-func withoutValues(err error) string {
-	where := yamlLine.FindString(err.Error())
-	if where == "" {
-		where = "unknown line"
-	}
-	if field := yamlField.FindString(err.Error()); field != "" {
-		return field + " in " + where
-	}
-	return "error near " + where
 }

@@ -57,6 +57,7 @@ func readManifest(r *routes.Request, caller *clusters.Caller, verb string) (targ
 	if t.Resource, err = object.resource(r.Context(), caller, t.Resource, r.Path(target.Resource)); err != nil {
 		return target.Target{}, nil, err
 	}
+	object.dropAdded(r.Context(), caller, t.Resource)
 	if err := object.conform(&t); err != nil {
 		return target.Target{}, nil, err
 	}
@@ -75,26 +76,35 @@ func parse(r *routes.Request, body []byte) (map[string]any, error) {
 	return manifest.Parse(r.Header.Get("Content-Type"), body)
 }
 
-// resource is the kind of the manifest. Where the URL leaves the version open, or the group, the manifest says which it is.
-func (m manifestObject) resource(ctx context.Context, caller *clusters.Caller, found clusters.Resource, asked string) (clusters.Resource, error) {
+// kind returns what the manifest says that it is.
+func (m manifestObject) kind() (schema.GroupVersionKind, error) {
 	apiVersion, err := m.text("apiVersion")
 	if err != nil {
-		return found, err
+		return schema.GroupVersionKind{}, err
 	}
 	kind, err := m.text("kind")
-	if err != nil {
-		return found, err
-	}
 	switch {
+	case err != nil:
+		return schema.GroupVersionKind{}, err
 	case apiVersion == "":
-		return found, envelope.Required("apiVersion")
+		return schema.GroupVersionKind{}, envelope.Required("apiVersion")
 	case kind == "":
-		return found, envelope.Required("kind")
+		return schema.GroupVersionKind{}, envelope.Required("kind")
 	}
 	gv, err := schema.ParseGroupVersion(apiVersion)
 	if err != nil {
-		return found, envelope.Invalid("apiVersion", "apiVersion must be a version, or a group and a version: apps/v1")
+		return schema.GroupVersionKind{}, envelope.Invalid("apiVersion", "apiVersion must be a version, or a group and a version: apps/v1")
 	}
+	return gv.WithKind(kind), nil
+}
+
+// resource is the kind of the manifest. Where the URL leaves the version open, or the group, the manifest says which it is.
+func (m manifestObject) resource(ctx context.Context, caller *clusters.Caller, found clusters.Resource, asked string) (clusters.Resource, error) {
+	gvk, err := m.kind()
+	if err != nil {
+		return found, err
+	}
+	gv, kind := gvk.GroupVersion(), gvk.Kind
 	plural := found.GroupVersionResource.Resource
 	if gv != found.GroupVersion() && (asked == plural || (asked == plural+"."+found.Group && gv.Group == found.Group)) {
 		other, ok, err := caller.Resource(ctx, plural+"."+gv.Version+"."+gv.Group)
@@ -106,7 +116,7 @@ func (m manifestObject) resource(ctx context.Context, caller *clusters.Caller, f
 		}
 	}
 	if gv != found.GroupVersion() {
-		return found, envelope.Invalid("apiVersion", "the URL is about %s of %s, the manifest is of %s", plural, found.GroupVersion(), apiVersion)
+		return found, envelope.Invalid("apiVersion", "the URL is about %s of %s, the manifest is of %s", plural, found.GroupVersion(), gv)
 	}
 	if kind != found.Kind {
 		return found, envelope.Invalid("kind", "the URL is about %s, the manifest is a %s", plural, kind)

@@ -5,6 +5,7 @@ package resources
 
 import (
 	"context"
+	"errors"
 	"net/http"
 	"strings"
 	"testing"
@@ -17,24 +18,14 @@ import (
 
 // TestAKindInstalledAfterStart is served like any other, soon after it was.
 func TestAKindInstalledAfterStart(t *testing.T) {
-	plural := strings.ReplaceAll(fixture.Name("widgets"), "-", "")
-	ns, group := set().Namespace(t, "crd"), plural+".example.com"
+	ns := set().Namespace(t, "crd")
 	admin := newPerson(t, "admin")
-	path := in(ns, plural+".v1."+group)
-	admin.get(t, path).Want(t, wire.NotFound)
-	text := `{"type": "object", "properties": {"spec": {"type": "object", "properties": {"size": {"type": "integer", "maximum": 5}}}}}`
-	schema := object{}
-	wire.Envelope{Data: []byte(text)}.Into(t, &schema)
-	set().Create(t, &unstructured.Unstructured{Object: object{
-		"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": object{"name": plural + "." + group},
-		"spec": object{
-			"group": group, "scope": "Namespaced", "names": object{"plural": plural, "kind": "Widget", "singular": "widget", "listKind": "WidgetList"},
-			"versions": []any{object{"name": "v1", "served": true, "storage": true, "schema": object{"openAPIV3Schema": schema}}},
-		},
+	admin.get(t, in(ns, "widgets.v1.example.com")).Want(t, wire.NotFound) // so that what is served is known
+	group, plural := installKind(t, "widgets", "Widget", object{"spec": object{
+		"type": "object", "properties": object{"size": object{"type": "integer", "maximum": int64(5)}},
 	}})
-	fixture.Eventually(t, "wait for the kind", func(ctx context.Context) error {
-		return admin.client.Answers(ctx, wire.OK, wire.Request{Path: wire.DirectPath + "/clusters/" + host + path, Bearer: admin.AccessToken})
-	})
+	path := in(ns, plural+".v1."+group)
+	fixture.Eventually(t, "wait for the kind", answers(admin, path))
 	widget := func(size string) string {
 		return "apiVersion: " + group + "/v1\nkind: Widget\nmetadata: {name: a}\nspec: {size: " + size + "}\n"
 	}
@@ -51,4 +42,69 @@ func TestAKindInstalledAfterStart(t *testing.T) {
 	}
 	admin.send(t, http.MethodDelete, path+"/a", "", "").Want(t, wire.OK)
 	admin.get(t, path+"/a").Want(t, wire.NotFound)
+}
+
+// installKind installs a namespaced kind whose schema has these properties.
+func installKind(t *testing.T, prefix, kind string, properties object) (group, plural string) {
+	t.Helper()
+	plural = strings.ReplaceAll(fixture.Name(prefix), "-", "")
+	group = plural + ".example.com"
+	set().Create(t, &unstructured.Unstructured{Object: object{
+		"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": object{"name": plural + "." + group},
+		"spec": object{
+			"group": group, "scope": "Namespaced", "names": object{"plural": plural, "kind": kind},
+			"versions": []any{object{"name": "v1", "served": true, "storage": true, "schema": object{
+				"openAPIV3Schema": object{"type": "object", "properties": properties},
+			}}},
+		},
+	}})
+	return group, plural
+}
+
+// TestFieldsLikeThoseOfDashboards: a kind may have top-level fields of the names that dashboards add to objects. What a
+// GET gave is what a PUT writes, and what the kind does not have is left out.
+func TestFieldsLikeThoseOfDashboards(t *testing.T) {
+	ns := set().Namespace(t, "added")
+	text, anything := object{"type": "string"}, object{"type": "object", "x-kubernetes-preserve-unknown-fields": true}
+	group, plural := installKind(t, "slices", "Slice", object{"namespace": text, "name": text, "metrics": anything, "spec": anything})
+	admin := newPerson(t, "admin", ns)
+	path := in(ns, plural+"."+group)
+	slice := object{
+		"apiVersion": group + "/v1", "kind": "Slice", "metadata": object{"name": "a"},
+		"namespace": "theirs", "name": "other", "metrics": object{"a": 1.0},
+	}
+	fixture.Eventually(t, "create it", func(context.Context) error {
+		if e := admin.send(t, http.MethodPost, path, jsonType, encoded(t, slice)); e.Code != wire.OK {
+			return errors.New(e.Message)
+		}
+		return nil
+	})
+	read := decoded(t, admin.get(t, path+"/a"))
+	change := func(name string) string {
+		read["spec"] = object{"by": name}
+		return encoded(t, read)
+	}
+	check := func(what string) {
+		t.Helper()
+		now := decoded(t, admin.get(t, path+"/a"))
+		if at(now, "namespace") != "theirs" || at(now, "name") != "other" || at(now, "metrics", "a") != 1.0 || at(now, "spec", "by") != what {
+			t.Errorf("after %s: %v", what, now)
+		}
+		read = now
+	}
+	admin.send(t, http.MethodPut, path+"/a", jsonType, change("put")).Want(t, wire.OK)
+	check("put")
+	admin.send(t, http.MethodPut, path+"/a", jsonType, `{"manifest":`+change("wrapped")+`}`).Want(t, wire.OK)
+	check("wrapped")
+	read["raw"], read["metricsStatus"] = object{"x": 1}, "pending" // which it does not have
+	tried := decoded(t, admin.send(t, http.MethodPut, path+"/a/dry-run", jsonType, change("tried")))
+	if at(tried, "proposed", "raw", "namespace") != "theirs" || at(tried, "proposed", "raw", "raw") != nil {
+		t.Errorf("a dry run proposes %v", tried)
+	}
+	admin.send(t, http.MethodPut, path+"/a", jsonType, change("both")).Want(t, wire.OK)
+	check("both")
+	delete(part(t, read, "metadata"), "resourceVersion")
+	delete(part(t, read, "metadata"), "managedFields")
+	admin.send(t, http.MethodPatch, path+"/a?force=true", applyType, change("applied")).Want(t, wire.OK)
+	check("applied")
 }

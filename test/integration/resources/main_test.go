@@ -5,6 +5,7 @@
 package resources
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"os"
@@ -70,6 +71,13 @@ func (p person) send(tb testing.TB, method, path, contentType, body string) wire
 func (p person) get(tb testing.TB, path string) wire.Envelope {
 	tb.Helper()
 	return p.send(tb, http.MethodGet, path, "", "")
+}
+
+// answers makes a check that a GET succeeds.
+func answers(p person, path string) func(context.Context) error {
+	return func(ctx context.Context) error {
+		return p.client.Answers(ctx, wire.OK, wire.Request{Path: wire.DirectPath + "/clusters/" + host + path, Bearer: p.AccessToken})
+	}
 }
 
 // in is the path of the objects of a kind in a namespace, or of one of them.

@@ -1,0 +1,103 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package manifest
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"regexp"
+	"strings"
+
+	yamlv4 "go.yaml.in/yaml/v4"
+	kjson "sigs.k8s.io/json"
+)
+
+// An error says where the text is wrong and why, and quotes nothing of it: the text may hold secrets.
+
+var (
+	yamlLine  = regexp.MustCompile(`line (\d+)`)
+	yamlField = regexp.MustCompile(`key "[^"]{1,64}" already set`)
+)
+
+// invalidYAML returns the error for a document that the parser has refused.
+func (d document) invalidYAML(err error) error {
+	return unparseable("the manifest is not valid YAML: %s", d.reason(err))
+}
+
+func (d document) reason(err error) string {
+	if line, column, why, ok := d.diagnose(); ok {
+		return fmt.Sprintf("%s: %s", place(line+d.lines, column), why)
+	}
+	where := "unknown line"
+	if found := yamlLine.FindStringSubmatch(err.Error()); found != nil {
+		where = "line " + d.shifted(found[1])
+	}
+	if field := yamlField.FindString(err.Error()); field != "" {
+		return field + " in " + where
+	}
+	return "error near " + where
+}
+
+// shifted adds the lines before the document to the number of a line.
+func (d document) shifted(line string) string {
+	var number int
+	if _, err := fmt.Sscan(line, &number); err != nil {
+		return line
+	}
+	return fmt.Sprint(number + d.lines)
+}
+
+func place(line, column int) string { return fmt.Sprintf("line %d, column %d", line, column) }
+
+// diagnose parses the document with the next version of the library, whose errors have a position. It is false if that
+// has nothing to say.
+func (d document) diagnose() (line, column int, why string, ok bool) {
+	loader, err := yamlv4.NewLoader(bytes.NewReader(d.text))
+	for err == nil {
+		var node yamlv4.Node
+		err = loader.Load(&node)
+	}
+	found, ok := errors.AsType[*yamlv4.LoadError](err)
+	if !ok || errors.Is(err, io.EOF) || found.Mark.Line < 1 {
+		return 0, 0, "", false
+	}
+	return found.Mark.Line, found.Mark.Column, cause(found), true
+}
+
+// cause returns the message of an error, if it is one of those that quote nothing.
+func cause(e *yamlv4.LoadError) string {
+	switch {
+	case e.Stage == yamlv4.ScannerStage, e.Stage == yamlv4.ParserStage:
+		return e.Message
+	case strings.HasPrefix(e.Message, "unknown anchor"):
+		return "unknown anchor"
+	default:
+		return "syntax error"
+	}
+}
+
+// positionJSON says where JSON ends to be valid, and why.
+func positionJSON(err error, body []byte) string {
+	isSyntax, offset := kjson.SyntaxErrorOffset(err)
+	if !isSyntax {
+		return "one is expected, and nothing else"
+	}
+	before := body[:min(max(int(offset)-1, 0), len(body))]
+	line, column := 1+bytes.Count(before, []byte("\n")), len(before)-bytes.LastIndexByte(before, '\n')
+	why := err.Error()
+	if _, rest, ok := cutLast(why, "' "); ok { // the character itself is quoted before that
+		why = "invalid character " + rest
+	}
+	return place(line, column) + ": " + why
+}
+
+func cutLast(text, separator string) (before, after string, found bool) {
+	i := strings.LastIndex(text, separator)
+	if i < 0 {
+		return text, "", false
+	}
+	return text[:i], text[i+len(separator):], true
+}
