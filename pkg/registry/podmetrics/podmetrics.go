@@ -13,6 +13,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/klog/v2"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
@@ -60,18 +61,46 @@ type pod struct {
 	} `json:"spec"`
 }
 
-// Add adds metrics and metricsStatus to Pods that were read from a target. That there are none is no error.
-func Add(ctx context.Context, caller *union.Caller, t target.Target, pods []objects.Object) error {
+// Group is the API group of the metrics.
+const Group = "metrics.k8s.io"
+
+// GroupResource returns a kind of metrics by its plural.
+func GroupResource(plural string) schema.GroupResource {
+	return schema.GroupResource{Group: Group, Resource: plural}
+}
+
+// Metrics are those of the Pods of a target.
+type Metrics struct {
+	known map[[2]string]Measured
+	err   error
+}
+
+// Read asks for the metrics of the Pods of a target. That there are none is no error.
+func Read(ctx context.Context, caller *union.Caller, t target.Target) *Metrics {
 	known, err := read(ctx, caller, t)
 	if err != nil {
 		klog.FromContext(ctx).V(3).Info("There are no metrics of Pods", "cluster", caller.Cluster(), "reason", err.Error())
 	}
+	return &Metrics{known: known, err: err}
+}
+
+// Available returns whether the cluster has given metrics.
+func (m *Metrics) Available() bool { return m.err == nil }
+
+// AddTo adds metrics and metricsStatus to Pods.
+func (m *Metrics) AddTo(pods ...objects.Object) error {
 	for _, object := range pods {
-		if err := addTo(object, known, err == nil); err != nil {
+		if err := addTo(object, m.known, m.Available()); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// Usage returns what the containers of a Pod use together. It is false if that was not measured.
+func (m *Metrics) Usage(namespace, name string) (dashboardv1alpha1.ResourceUse, bool) {
+	measured, ok := m.known[[2]string{namespace, name}]
+	return describe(pod{}, measured).ResourceUse, ok
 }
 
 func addTo(object objects.Object, known map[[2]string]Measured, available bool) error {

@@ -61,7 +61,7 @@ func (e *Endpoints) get(r *routes.Request, caller *union.Caller) (routes.Result,
 		return routes.Result{}, err
 	}
 	if metrics && isPods(t) {
-		if err := podmetrics.Add(r.Context(), caller, t, []objects.Object{object}); err != nil {
+		if err := podmetrics.Read(r.Context(), caller, t).AddTo(object); err != nil {
 			return routes.Result{}, err
 		}
 	}

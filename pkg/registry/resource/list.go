@@ -17,6 +17,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
 	"github.com/kubevision-io/kubevision/pkg/budget"
 	"github.com/kubevision-io/kubevision/pkg/objects"
+	"github.com/kubevision-io/kubevision/pkg/registry/podmetrics"
 	"github.com/kubevision-io/kubevision/pkg/registry/target"
 	"github.com/kubevision-io/kubevision/pkg/registry/union"
 )
@@ -37,6 +38,14 @@ func list(r *routes.Request, caller *union.Caller) (routes.Result, error) {
 	if err != nil {
 		return routes.Result{}, err
 	}
+	o.view.order.of(t.Resource)
+	var metrics *podmetrics.Metrics
+	if o.metrics && isPods(t) {
+		metrics = podmetrics.Read(r.Context(), caller, t)
+		if err := o.view.order.byUsage(metrics); err != nil {
+			return routes.Result{}, err
+		}
+	}
 	listing, err := caller.Open(r.Context(), t, o.query)
 	if err != nil {
 		return routes.Result{}, nameField(err, o.query)
@@ -44,8 +53,8 @@ func list(r *routes.Request, caller *union.Caller) (routes.Result, error) {
 	defer listing.Close()
 	meta := listing.Meta()
 	var data envelope.Pieces
-	if o.view.whole() || listing.Partial || (o.metrics && isPods(t)) {
-		data, err = o.collect(r.Context(), caller, t, listing, &meta)
+	if o.view.whole() || listing.Partial || metrics != nil {
+		data, err = o.collect(r.Context(), t, listing, metrics, &meta)
 	} else {
 		data, err = o.pass(r.Context(), listing, &meta)
 	}
@@ -87,7 +96,7 @@ func (o *listOptions) pass(ctx context.Context, listing *union.Listing, meta *da
 
 // collect holds the objects of the page, for what must see all objects before it knows the first.
 func (o *listOptions) collect(
-	ctx context.Context, caller *union.Caller, t target.Target, listing *union.Listing, meta *dashboardv1alpha1.Meta,
+	ctx context.Context, t target.Target, listing *union.Listing, metrics *podmetrics.Metrics, meta *dashboardv1alpha1.Meta,
 ) (envelope.Pieces, error) {
 	viewed := o.view.whole() || listing.Partial
 	if !viewed { // the cluster has made the page
@@ -95,6 +104,9 @@ func (o *listOptions) collect(
 	}
 	kept := &selection{view: o.view, account: budget.From(ctx)}
 	page, err := listing.Each(kept.add)
+	if err == nil {
+		err = o.view.order.check(t.Resource, kept.found, kept.keyed)
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -104,8 +116,8 @@ func (o *listOptions) collect(
 		kept.sort()
 		o.count(page, meta)
 	}
-	if err == nil && o.metrics && isPods(t) {
-		err = kept.addMetrics(ctx, caller, t)
+	if err == nil && metrics != nil {
+		err = kept.addMetrics(metrics)
 	}
 	return kept.pieces(), err
 }

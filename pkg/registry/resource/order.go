@@ -5,24 +5,26 @@ package resource
 
 import (
 	"cmp"
-	"encoding/json"
-	"regexp"
 	"strings"
 
 	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
+	"github.com/kubevision-io/kubevision/pkg/clusters"
 	"github.com/kubevision-io/kubevision/pkg/objects"
 )
 
-// order is by the value at a path. Numbers come before texts, and objects without the value come last, whatever the direction.
+// order is by one value of each object. Numbers come before texts, and objects without the value come last, whatever
+// the direction.
 type order struct {
+	// sortBy is what the caller has sent; empty for no order.
+	sortBy     string
 	path       []string
 	descending bool
+	// derived computes the value where it is none of the object's own.
+	derived func(objects.Object) sortKey
 }
 
-var fieldPath = regexp.MustCompile(`^\.?[A-Za-z][A-Za-z0-9_-]{0,62}(\.[A-Za-z0-9_-]{1,63}){0,15}$`)
-
 func readOrder(sortBy, direction string) (order, error) {
-	var o order
+	o := order{sortBy: sortBy}
 	switch direction {
 	case "", "asc":
 	case "desc":
@@ -38,72 +40,63 @@ func readOrder(sortBy, direction string) (order, error) {
 	case "age": // the youngest were created last
 		o.path, o.descending = []string{"metadata", "creationTimestamp"}, !o.descending
 	default:
-		if !fieldPath.MatchString(sortBy) {
-			return order{}, envelope.Invalid(querySortBy, "sortBy must be name, namespace, age or a path such as status.phase")
+		var ok bool
+		if o.path, ok = parsePath(sortBy); !ok {
+			return order{}, envelope.Invalid(querySortBy,
+				"sortBy must be name, namespace, age, restarts, lastSeen, cpu, memory or a path such as status.phase")
 		}
-		o.path = strings.Split(strings.TrimPrefix(sortBy, "."), ".")
 	}
 	return o, nil
 }
 
-type sortKey struct {
-	class  int
-	number float64
-	text   string
+func (o *order) isSet() bool { return o.sortBy != "" }
+
+// of makes the order one of a kind, for which a name may stand for what is computed.
+func (o *order) of(r clusters.Resource) {
+	if values, ok := derivedValues(r); ok && values[o.sortBy] != nil {
+		o.derived = values[o.sortBy]
+	}
 }
 
-// The classes of values, in their order.
-const (
-	classNumber = iota
-	classText
-	classMissing
-)
+// check returns an error for an order by what none of the objects has. One of Kubernetes' own kinds may have a field
+// that no object has.
+func (o *order) check(r clusters.Resource, found int, keyed bool) error {
+	if !o.isSet() || o.derived != nil || keyed {
+		return nil
+	}
+	has, known := objects.HasField(r.GroupVersion().WithKind(r.Kind), o.path...)
+	if has || (found == 0 && !known) {
+		return nil
+	}
+	return envelope.Invalid(querySortBy, "no object of the list has a field %s to sort by", strings.Join(o.path, "."))
+}
 
 // compare is negative where a comes before b, and 0 where the order does not say.
-func (o order) compare(a, b sortKey) int {
-	if o.path == nil {
+func (o *order) compare(a, b sortKey) int {
+	if !o.isSet() {
 		return 0
 	}
 	if a.class != b.class {
 		return cmp.Compare(a.class, b.class)
 	}
-	c := cmp.Or(cmp.Compare(a.number, b.number), strings.Compare(a.text, b.text))
+	c := strings.Compare(a.text, b.text)
+	if a.class == classNumber {
+		c = a.number.Cmp(b.number)
+	}
 	if o.descending {
 		return -c
 	}
 	return c
 }
 
-func (o order) key(item objects.Object) sortKey {
-	current := map[string]json.RawMessage(item)
-	for i, segment := range o.path {
-		raw, ok := current[segment]
-		if !ok {
-			break
-		}
-		if i == len(o.path)-1 {
-			return keyOf(raw)
-		}
-		var next map[string]json.RawMessage
-		if err := json.Unmarshal(raw, &next); err != nil {
-			break
-		}
-		current = next
+// key returns the value of an object, and an error for one that has no order.
+func (o *order) key(item objects.Object) (sortKey, error) {
+	if o.derived != nil {
+		return o.derived(item), nil
 	}
-	return sortKey{class: classMissing}
-}
-
-func keyOf(raw json.RawMessage) sortKey {
-	var value any
-	if err := json.Unmarshal(raw, &value); err != nil || value == nil {
-		return sortKey{class: classMissing}
+	key, ok := keyOf(valueAt(item, o.path))
+	if !ok {
+		return sortKey{}, envelope.Invalid(querySortBy, "%s is an object or a list: sort by a field in it", strings.Join(o.path, "."))
 	}
-	switch v := value.(type) {
-	case float64:
-		return sortKey{class: classNumber, number: v}
-	case string:
-		return sortKey{class: classText, text: v}
-	default:
-		return sortKey{class: classText, text: string(raw)}
-	}
+	return key, nil
 }

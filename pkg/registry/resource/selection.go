@@ -6,7 +6,6 @@ package resource
 import (
 	"bytes"
 	"container/heap"
-	"context"
 	"encoding/json"
 	"fmt"
 	"slices"
@@ -16,8 +15,6 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/budget"
 	"github.com/kubevision-io/kubevision/pkg/objects"
 	"github.com/kubevision-io/kubevision/pkg/registry/podmetrics"
-	"github.com/kubevision-io/kubevision/pkg/registry/target"
-	"github.com/kubevision-io/kubevision/pkg/registry/union"
 )
 
 const (
@@ -34,7 +31,7 @@ type held struct {
 	encoded []byte
 }
 
-func (h held) bytes() int64 { return int64(len(h.encoded) + len(h.key.text) + heldBytes) }
+func (h held) bytes() int64 { return int64(len(h.encoded)) + h.key.bytes() + heldBytes }
 
 // selection holds the objects of a list that a page may show, in the order of its view: all, or where the page ends somewhere, the first that
 // were seen until there. What is counted is what was found.
@@ -43,6 +40,8 @@ type selection struct {
 	account *budget.Account
 
 	found int
+	// keyed is true once an object had the value that the order is by.
+	keyed bool
 	items []held
 }
 
@@ -63,8 +62,12 @@ func (s *selection) add(o objects.Object) error {
 	}
 	h := held{index: s.found}
 	s.found++
-	if s.view.order.path != nil {
-		h.key = s.view.order.key(o)
+	if s.view.order.isSet() {
+		var err error
+		if h.key, err = s.view.order.key(o); err != nil {
+			return err
+		}
+		s.keyed = s.keyed || h.key.class != classMissing
 	}
 	full := s.most() > 0 && len(s.items) == s.most()
 	if full && s.compare(h, s.items[0]) > 0 {
@@ -120,7 +123,7 @@ func (s *selection) page(meta *dashboardv1alpha1.Meta) error {
 }
 
 // addMetrics puts what Pods use beside them.
-func (s *selection) addMetrics(ctx context.Context, caller *union.Caller, t target.Target) error {
+func (s *selection) addMetrics(metrics *podmetrics.Metrics) error {
 	var size int64
 	for _, h := range s.items {
 		size += int64(len(h.encoded)) * decodedBytes
@@ -134,7 +137,7 @@ func (s *selection) addMetrics(ctx context.Context, caller *union.Caller, t targ
 			return fmt.Errorf("reading a pod: %w", err)
 		}
 	}
-	if err := podmetrics.Add(ctx, caller, t, pods); err != nil {
+	if err := metrics.AddTo(pods...); err != nil {
 		return err
 	}
 	for i := range s.items {

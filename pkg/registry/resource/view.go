@@ -42,7 +42,7 @@ func readView(r *routes.Request, limit int64) (view, error) {
 		return view{}, err
 	}
 	sum := fnv.New64a()
-	for _, name := range []string{querySearch, querySortBy, queryOrder, queryLabelSelector, queryFieldSelector} {
+	for _, name := range []string{querySearch, querySortBy, queryOrder, queryLabelSelector, queryFieldSelector, queryMetrics} {
 		_, _ = fmt.Fprintf(sum, "%q", r.Query(name)) // a hash takes everything
 	}
 	v.of = strconv.FormatUint(sum.Sum64(), 16)
@@ -66,7 +66,7 @@ func decodePageToken(text string) (pageToken, bool) {
 }
 
 // whole says whether the page is of something that must be made of the whole list.
-func (v view) whole() bool { return v.search != "" || v.order.path != nil || v.offset > 0 }
+func (v view) whole() bool { return v.search != "" || v.order.isSet() || v.offset > 0 }
 
 // next is the token of the page that begins at an offset.
 func (v view) next(offset int) (string, error) {

@@ -4,14 +4,19 @@
 package resources
 
 import (
+	"context"
 	"fmt"
 	"net/url"
 	"slices"
+	"strings"
 	"testing"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/kubevision-io/kubevision/test/conformance/fixture"
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
@@ -35,17 +40,18 @@ func TestSearchAndOrder(t *testing.T) {
 		query string
 		want  []string
 	}{
-		"a name":                {"&q=mbe", []string{"amber"}},
-		"in any case":           {"&q=BLUE", []string{"blue", "cyan"}},
-		"a label":               {"&q=tint%3D", []string{"cyan"}},
-		"no value":              {"&q=003", nil},
-		"by name":               {"&sortBy=name", []string{"amber", "blue", "cyan"}},
-		"the other way":         {"&sortBy=name&order=desc", []string{"cyan", "blue", "amber"}},
-		"by a field":            {"&sortBy=data.size", []string{"cyan", "amber", "blue"}},
-		"by a field of few":     {"&sortBy=metadata.labels.Tint&order=desc", []string{"cyan", "amber", "blue"}},
-		"the youngest":          {"&sortBy=metadata.resourceVersion&order=desc&limit=1", []string{"cyan"}},
-		"of what was found":     {"&q=blue&sortBy=data.size", []string{"cyan", "blue"}},
-		"a field there is none": {"&sortBy=spec.none", []string{"amber", "blue", "cyan"}},
+		"a name":               {"&q=mbe", []string{"amber"}},
+		"in any case":          {"&q=BLUE", []string{"blue", "cyan"}},
+		"a label":              {"&q=tint%3D", []string{"cyan"}},
+		"no value":             {"&q=003", nil},
+		"by name":              {"&sortBy=name", []string{"amber", "blue", "cyan"}},
+		"the other way":        {"&sortBy=name&order=desc", []string{"cyan", "blue", "amber"}},
+		"by a field":           {"&sortBy=data.size", []string{"cyan", "amber", "blue"}},
+		"by a field of few":    {"&sortBy=metadata.labels.Tint&order=desc", []string{"cyan", "amber", "blue"}},
+		"the youngest":         {"&sortBy=metadata.resourceVersion&order=desc&limit=1", []string{"cyan"}},
+		"of what was found":    {"&q=blue&sortBy=data.size", []string{"cyan", "blue"}},
+		"as kubectl writes it": {"&sortBy=%7B.data.size%7D", []string{"cyan", "amber", "blue"}},
+		"by a key in quotes":   {"&sortBy=data%5B'size'%5D", []string{"cyan", "amber", "blue"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := names(t, viewer.get(t, list+tc.query)); !slices.Equal(got, append([]string{}, tc.want...)) {
@@ -54,7 +60,7 @@ func TestSearchAndOrder(t *testing.T) {
 		})
 	}
 	for query, field := range map[string]string{
-		"sortBy=a..b": "sortBy", "sortBy=$": "sortBy", "order=up": "order", "sortBy=name&continue=rubbish": "continue", "includeMetrics=1": "includeMetrics",
+		"sortBy=a..b": "sortBy", "sortBy=$": "sortBy", "sortBy=spec.none": "sortBy", "sortBy=restarts": "sortBy", "sortBy=metadata.labels": "sortBy", "order=up": "order", "sortBy=name&continue=rubbish": "continue", "includeMetrics=1": "includeMetrics",
 	} {
 		if e := viewer.get(t, in(ns, "configmaps")+"?"+query).Want(t, wire.Invalid); e.Meta.Field != field {
 			t.Errorf("%s: the field is %q", query, e.Meta.Field)
@@ -115,4 +121,92 @@ func TestAllNamespacesOfSomebodyWithTwo(t *testing.T) {
 	viewer.get(t, "/resources/configmaps?namespace="+foreign).Want(t, wire.NamespaceForbidden)
 	viewer.get(t, "/resources/secrets").Want(t, wire.Forbidden)
 	viewer.get(t, "/resources/nodes").Want(t, wire.Forbidden)
+}
+
+// TestOrderAsKubectl: quantities are sorted by their size, Pods by what their containers do together, Events of both APIs
+// by the time at which they were seen last.
+func TestOrderAsKubectl(t *testing.T) {
+	ns := set().Namespace(t, "order")
+	viewer := newPerson(t, "readonly", ns)
+	for _, size := range []string{"10Mi", "2Gi", "500Mi", "8Gi", "900Ki"} {
+		set().Create(t, &corev1.PersistentVolumeClaim{
+			ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: strings.ToLower(size)},
+			Spec: corev1.PersistentVolumeClaimSpec{
+				AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOnce},
+				Resources:   corev1.VolumeResourceRequirements{Requests: corev1.ResourceList{"storage": resource.MustParse(size)}},
+			},
+		})
+	}
+	for i, restarts := range []int32{10, 2, 0} {
+		ended(t, ns, fmt.Sprintf("p%d", i), restarts)
+	}
+	now := time.Now().Truncate(time.Second)
+	for i, ago := range []time.Duration{time.Minute, time.Hour, time.Second} {
+		seen(t, ns, fmt.Sprintf("e%d", i), now.Add(-ago))
+	}
+	for name, tc := range map[string]struct {
+		query string
+		want  []string
+	}{
+		"claims by what they ask for": {"persistentvolumeclaims?sortBy=spec.resources.requests.storage", []string{"900ki", "10mi", "500mi", "2gi", "8gi"}},
+		"the largest two":             {"persistentvolumeclaims?limit=2&order=desc&sortBy=spec.resources.requests.storage", []string{"8gi", "2gi"}},
+		"Pods by restarts":            {"pods?sortBy=restarts&order=desc", []string{"p0", "p1", "p2"}},
+		"by those of one container":   {"pods?sortBy=.status.containerStatuses%5B1%5D.restartCount", []string{"p2", "p1", "p0"}},
+		"Pods by CPU":                 {"pods?sortBy=cpu", []string{"p2", "p1", "p0"}},
+		"Pods by memory":              {"pods?sortBy=memory&order=desc", []string{"p0", "p1", "p2"}},
+		"a field that none has":       {"pods?sortBy=status.startTime", []string{"p0", "p1", "p2"}},
+		"Events by the last time":     {"events?sortBy=lastSeen&order=desc&fieldSelector=reason%3DTested", []string{"e2", "e0", "e1"}},
+		"Events of the other API":     {"events.events.k8s.io?sortBy=lastSeen&order=desc&fieldSelector=reason%3DTested", []string{"e2", "e0", "e1"}},
+		"Events, the oldest first":    {"events?sortBy=lastSeen&limit=1&fieldSelector=reason%3DTested", []string{"e1"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			if got := names(t, viewer.get(t, in(ns, tc.query))); !slices.Equal(got, tc.want) {
+				t.Errorf("got %v, want %v", got, tc.want)
+			}
+		})
+	}
+	for _, query := range []string{
+		"pods?sortBy=lastSeen", "events?sortBy=restarts", "services?sortBy=cpu", "pods?sortBy=spec.containers", "pods?sortBy=spec.nothing",
+		"pods?sortBy=cpu&includeMetrics=true", "pods?sortBy=status.containerStatuses%5Bx%5D", "persistentvolumeclaims?sortBy=spec.resources.requests",
+	} {
+		if e := viewer.get(t, in(ns, query)).Want(t, wire.Invalid); e.Meta.Field != "sortBy" {
+			t.Errorf("%s: the field is %q (%s)", query, e.Meta.Field, e.Message)
+		}
+	}
+}
+
+// ended makes a Pod of two containers, of which one has restarted so often, and the other twice as often.
+func ended(tb testing.TB, ns, name string, restarts int32) {
+	tb.Helper()
+	wants := func(factor int64) corev1.ResourceRequirements {
+		return corev1.ResourceRequirements{Requests: corev1.ResourceList{
+			"cpu":    *resource.NewMilliQuantity(int64(restarts)*factor*100, resource.DecimalSI),
+			"memory": *resource.NewQuantity(int64(restarts)*factor<<20, resource.BinarySI),
+		}}
+	}
+	pod := &corev1.Pod{
+		ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: name},
+		Spec: corev1.PodSpec{Containers: []corev1.Container{
+			{Name: "one", Image: "none", Resources: wants(1)}, {Name: "two", Image: "none", Resources: wants(2)},
+		}},
+	}
+	fixture.Eventually(tb, "make Pod "+name, func(ctx context.Context) error { // refused until the namespace has its ServiceAccount
+		return set().Client.Create(ctx, pod)
+	})
+	pod.Status.ContainerStatuses = []corev1.ContainerStatus{
+		{Name: "one", Image: "none", RestartCount: restarts}, {Name: "two", Image: "none", RestartCount: 2 * restarts},
+	}
+	if err := set().Client.Status().Update(tb.Context(), pod); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// seen makes an event by the older API.
+func seen(tb testing.TB, ns, name string, last time.Time) {
+	tb.Helper()
+	set().Create(tb, &corev1.Event{
+		ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: name}, Reason: "Tested", Type: corev1.EventTypeNormal,
+		InvolvedObject: corev1.ObjectReference{APIVersion: "v1", Kind: "Pod", Namespace: ns, Name: name},
+		FirstTimestamp: metav1.NewTime(last.Add(-2 * time.Hour)), LastTimestamp: metav1.NewTime(last),
+	})
 }

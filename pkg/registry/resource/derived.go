@@ -1,0 +1,181 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package resource
+
+import (
+	"encoding/json"
+	"math/big"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	eventsv1 "k8s.io/api/events/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
+	"github.com/kubevision-io/kubevision/pkg/clusters"
+	"github.com/kubevision-io/kubevision/pkg/objects"
+	"github.com/kubevision-io/kubevision/pkg/registry/podmetrics"
+)
+
+const (
+	sortByRestarts = "restarts"
+	sortByLastSeen = "lastSeen"
+	sortByCPU      = "cpu"
+	sortByMemory   = "memory"
+)
+
+// derivedValues returns the values of a kind that are in no one field, by the names that callers sort by.
+func derivedValues(r clusters.Resource) (map[string]func(objects.Object) sortKey, bool) {
+	requested := func(name corev1.ResourceName) func(objects.Object) sortKey {
+		return func(o objects.Object) sortKey { return requestedBy(o, name) }
+	}
+	used := func(name corev1.ResourceName) func(objects.Object) sortKey {
+		return func(o objects.Object) sortKey { return usedBy(o, name) }
+	}
+	switch r.GroupResource() {
+	case corev1.Resource("pods"):
+		return map[string]func(objects.Object) sortKey{
+			sortByRestarts: restartsOf, sortByCPU: requested(corev1.ResourceCPU), sortByMemory: requested(corev1.ResourceMemory),
+		}, true
+	case corev1.Resource("events"), eventsv1.Resource("events"):
+		return map[string]func(objects.Object) sortKey{sortByLastSeen: lastSeen}, true
+	case podmetrics.GroupResource("pods"), podmetrics.GroupResource("nodes"):
+		return map[string]func(objects.Object) sortKey{sortByCPU: used(corev1.ResourceCPU), sortByMemory: used(corev1.ResourceMemory)}, true
+	default:
+		return nil, false
+	}
+}
+
+// into decodes a part of an object. What cannot be decoded is as good as absent.
+func into[T any](raw json.RawMessage) T {
+	var out T
+	if err := json.Unmarshal(raw, &out); err != nil {
+		return *new(T)
+	}
+	return out
+}
+
+type containerStatus struct {
+	Name         string `json:"name"`
+	RestartCount int64  `json:"restartCount"`
+}
+
+// restartsOf counts as kubectl does: the restarts of the containers and of those init containers that keep running, and
+// before the Pod is initialized, those of all init containers.
+func restartsOf(o objects.Object) sortKey {
+	status := into[struct {
+		Conditions            []corev1.PodCondition `json:"conditions"`
+		InitContainerStatuses []containerStatus     `json:"initContainerStatuses"`
+		ContainerStatuses     []containerStatus     `json:"containerStatuses"`
+	}](o["status"])
+	spec := into[struct {
+		InitContainers []struct {
+			Name          string `json:"name"`
+			RestartPolicy string `json:"restartPolicy"`
+		} `json:"initContainers"`
+	}](o["spec"])
+	runs := map[string]bool{}
+	for _, c := range spec.InitContainers {
+		runs[c.Name] = c.RestartPolicy == string(corev1.ContainerRestartPolicyAlways)
+	}
+	initialized := false
+	for i := range status.Conditions {
+		c := &status.Conditions[i]
+		initialized = initialized || (c.Type == corev1.PodInitialized && c.Status == corev1.ConditionTrue)
+	}
+	var sum int64
+	for _, c := range status.InitContainerStatuses {
+		if !initialized || runs[c.Name] {
+			sum += c.RestartCount
+		}
+	}
+	for _, c := range status.ContainerStatuses {
+		sum += c.RestartCount
+	}
+	return number(new(big.Rat).SetInt64(sum))
+}
+
+// lastSeen returns the time at which kubectl says that an event was seen last, whichever of the two APIs it is read by.
+func lastSeen(o objects.Object) sortKey {
+	series := into[struct {
+		LastObservedTime metav1.MicroTime `json:"lastObservedTime"`
+	}](o["series"])
+	metadata := into[struct {
+		CreationTimestamp metav1.Time `json:"creationTimestamp"`
+	}](o["metadata"])
+	for _, t := range []time.Time{
+		series.LastObservedTime.Time,
+		into[metav1.Time](o["lastTimestamp"]).Time, into[metav1.Time](o["deprecatedLastTimestamp"]).Time,
+		into[metav1.MicroTime](o["eventTime"]).Time, metadata.CreationTimestamp.Time,
+	} {
+		if !t.IsZero() {
+			return number(new(big.Rat).SetFrac64(t.UnixMicro(), time.Second.Microseconds()))
+		}
+	}
+	return missing()
+}
+
+// quantities are those of a list of resources, as they are written.
+type quantities map[corev1.ResourceName]json.RawMessage
+
+// requestedBy adds up what the containers of a Pod ask for.
+func requestedBy(o objects.Object, name corev1.ResourceName) sortKey {
+	var lists []quantities
+	for _, c := range into[struct {
+		Containers []struct {
+			Resources struct {
+				Requests quantities `json:"requests"`
+			} `json:"resources"`
+		} `json:"containers"`
+	}](o["spec"]).Containers {
+		lists = append(lists, c.Resources.Requests)
+	}
+	return sum(name, lists...)
+}
+
+// usedBy returns the usage of a node, or adds up that of the containers of a Pod.
+func usedBy(o objects.Object, name corev1.ResourceName) sortKey {
+	lists := []quantities{into[quantities](o["usage"])}
+	for _, c := range into[[]struct {
+		Usage quantities `json:"usage"`
+	}](o["containers"]) {
+		lists = append(lists, c.Usage)
+	}
+	return sum(name, lists...)
+}
+
+func sum(name corev1.ResourceName, lists ...quantities) sortKey {
+	total := new(big.Rat)
+	for _, l := range lists {
+		if key, ok := keyOf(l[name]); ok && key.number != nil {
+			total.Add(total, key.number)
+		}
+	}
+	return number(total)
+}
+
+// byUsage makes an order of Pods by cpu or memory one by what they use, which is shown beside them.
+func (o *order) byUsage(metrics *podmetrics.Metrics) error {
+	if o.sortBy != sortByCPU && o.sortBy != sortByMemory {
+		return nil
+	}
+	if !metrics.Available() {
+		return envelope.Invalid(querySortBy, "there are no metrics of the Pods to sort by: without %s, they are sorted by what they ask for", queryMetrics)
+	}
+	o.derived = func(item objects.Object) sortKey {
+		metadata, err := item.Metadata()
+		if err != nil {
+			return missing()
+		}
+		used, ok := metrics.Usage(metadata.Namespace, metadata.Name)
+		if !ok {
+			return missing()
+		}
+		if o.sortBy == sortByCPU {
+			return number(new(big.Rat).SetInt64(used.CPUMilli))
+		}
+		return number(new(big.Rat).SetInt64(used.MemoryBytes))
+	}
+	return nil
+}
