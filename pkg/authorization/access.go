@@ -10,6 +10,7 @@ import (
 
 	authorizationv1 "k8s.io/api/authorization/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apiserver/pkg/authentication/user"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -130,9 +131,23 @@ func Outcome(ctx context.Context, caller *clusters.Caller, attributes authorizat
 		return Unreviewed(errors.Join(reviewErr, err))
 	}
 	if !visible {
-		return envelope.New(dashboardv1alpha1.CodeNamespaceForbidden, "you have no access to namespace %q", attributes.Namespace).Because(err)
+		return envelope.New(dashboardv1alpha1.CodeNamespaceForbidden,
+			"you may not %s in namespace %q, and you may not get the namespace",
+			action(attributes), attributes.Namespace).Because(err)
 	}
 	return envelope.FromAPIError(err)
+}
+
+// action returns what attributes are about, in words.
+func action(a authorizationv1.ResourceAttributes) string {
+	kind := schema.GroupResource{Group: a.Group, Resource: a.Resource}.String()
+	if a.Subresource != "" {
+		kind += "/" + a.Subresource
+	}
+	if a.Name != "" {
+		return fmt.Sprintf("%s %s %q", a.Verb, kind, a.Name)
+	}
+	return a.Verb + " " + kind
 }
 
 func message(err error) string {

@@ -59,7 +59,11 @@ func (c *cast) successes() map[string]probe {
 		"an object":               {want: wire.OK, as: member, request: get(c.host() + "/namespaces/" + c.own + "/resources/configmaps/" + c.config)},
 		"an object by query":      {want: wire.OK, as: member, request: get(c.host() + "/resources/configmaps/" + c.config + "?namespace=" + c.own)},
 		"what has no namespace":   {want: wire.OK, as: operator, request: get(c.host() + "/resources/namespaces/" + c.other)},
-		"an empty list":           {want: wire.OK, as: member, request: get(c.host() + "/resources/deployments.v1.apps?namespace=" + c.own)},
+		"nodes, with a namespace": {want: wire.OK, as: operator, request: get(c.host() + "/resources/nodes?namespace=" + c.own)},
+		"a namespace in another": {
+			want: wire.OK, as: operator, request: get(c.host() + "/resources/namespaces/" + c.own + "?namespace=" + c.other),
+		},
+		"an empty list": {want: wire.OK, as: member, request: get(c.host() + "/resources/deployments.v1.apps?namespace=" + c.own)},
 	}
 }
 

@@ -5,6 +5,7 @@
 package target
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -57,14 +58,15 @@ func (t Target) Call(method string) clusters.Call {
 	return clusters.Call{Method: method, Resource: t.Resource, Namespace: t.Namespace, Name: t.Name}
 }
 
-// Read reads the target of a request from its path, and the namespace from its query where the path has none. The verb is one that the cluster
-// must offer. The kind is found by discovery only, never built into a URL as it was sent.
+// Read reads the target of a request from its path, and the namespace from its query if the path has none. The verb is
+// one that the cluster must offer. The kind is found by discovery only, never built into a URL as it was sent.
 func Read(r *routes.Request, caller *clusters.Caller, verb string) (Target, error) {
-	namespace := r.Path(Namespace)
-	if namespace == "" {
-		namespace = r.Query(Namespace)
+	inPath := r.Path(Namespace)
+	t, err := Find(r.Context(), caller, verb, r.Path(Resource), cmp.Or(inPath, r.Query(Namespace)), r.Path(Name))
+	if err == nil && inPath != "" && !t.Resource.Namespaced {
+		return Target{}, envelope.Invalid(Namespace, "%s are not in namespaces: leave the namespace out", r.Path(Resource))
 	}
-	return Find(r.Context(), caller, verb, r.Path(Resource), namespace, r.Path(Name))
+	return t, err
 }
 
 // ReadObject is Read for one object: what is in namespaces must have one.
@@ -84,7 +86,8 @@ func (t Target) CheckNamespaced() error {
 	return nil
 }
 
-// Find is Read for names that come from elsewhere than the path. Namespace and name may be empty.
+// Find is Read for names that come from elsewhere than the path. Namespace and name may be empty. Of a kind that is not
+// in namespaces the target has none, as with kubectl: clients send the one that they show.
 func Find(ctx context.Context, caller *clusters.Caller, verb, kind, namespace, name string) (Target, error) {
 	if namespace != "" {
 		if err := routes.CheckLabel(Namespace, namespace); err != nil {
@@ -110,8 +113,8 @@ func Find(ctx context.Context, caller *clusters.Caller, verb, kind, namespace, n
 	if !slices.Contains(found.Verbs, verb) {
 		return Target{}, envelope.New(dashboardv1alpha1.CodeNotFound, "the cluster offers no %s of %s", verb, kind)
 	}
-	if !found.Namespaced && namespace != "" {
-		return Target{}, envelope.Invalid(Namespace, "%s are not in namespaces: leave the namespace out", kind)
+	if !found.Namespaced {
+		namespace = ""
 	}
 	return Target{Resource: found, Namespace: namespace, Name: name}, nil
 }
