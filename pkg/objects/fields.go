@@ -21,15 +21,15 @@ func HasField(kind schema.GroupVersionKind, path ...string) (has, known bool) {
 		return false, false
 	}
 	for _, segment := range path {
-		if t = below(t, segment); t == nil {
+		if t = typeAt(t, segment); t == nil {
 			return false, true
 		}
 	}
 	return true, true
 }
 
-// below returns the type of what is at a segment of a path, and nil where there is nothing.
-func below(t reflect.Type, segment string) reflect.Type {
+// typeAt returns the type of what is at a segment of a path, and nil where there is nothing.
+func typeAt(t reflect.Type, segment string) reflect.Type {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()
 	}

@@ -24,8 +24,9 @@ type probe struct {
 	public bool
 	// direct is for what kube-apiserver itself answers or rewrites.
 	direct bool
-	// silent is for a success that has nothing to say, explained for a failure that has.
-	silent, explained bool
+	// silent is for a success that has nothing to say, explained for a failure that has, and itemized for one that says
+	// what became of each object.
+	silent, explained, itemized bool
 	// namespaces are those of an answer that must be partial.
 	namespaces []string
 	request    wire.Request

@@ -59,7 +59,7 @@ func (w writer) replace(want int, field, text string) probe {
 // writes are changes of objects of a cluster.
 func (c *cast) writes() map[string]probe {
 	w, out := writer{c}, map[string]probe{}
-	for _, group := range []map[string]probe{w.successes(), w.unparseable(), w.rejected(), w.conflicts(), w.parameters(), w.others()} {
+	for _, group := range []map[string]probe{w.successes(), w.unparseable(), w.rejected(), w.conflicts(), w.parameters(), w.others(), w.several()} {
 		maps.Copy(out, group)
 	}
 	return out
@@ -81,6 +81,31 @@ func (w writer) successes() map[string]probe {
 		"a replacement in a dry run":   w.send(wire.OK, "", http.MethodPut, w.c.configs()+"/"+w.c.config+"?dryRun=All", "", config(w.c.config, current, "")),
 		"a creation from YAML": w.send(wire.OK, "", http.MethodPost, w.c.configs()+"?dryRun=All", yamlType,
 			"apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: "+life+"\n"),
+	}
+}
+
+// several are changes of several objects by one request.
+func (w writer) several() map[string]probe {
+	one, other := config("conformance-one", `"namespace":"`+w.c.own+`"`, ""), config("conformance-other", `"namespace":"`+w.c.own+`"`, "")
+	send := func(want int, field, query, text string) probe {
+		return w.send(want, field, http.MethodPost, w.c.host()+"/apply?dryRun=All"+query, yamlType, text)
+	}
+	itemized := func(p probe) probe {
+		p.itemized = true
+		return p
+	}
+	viewer := itemized(send(wire.Forbidden, "", "", one))
+	viewer.as = member
+	return map[string]probe{
+		"several objects, tried":           send(wire.OK, "", "", one+"\n---\n---\n"+other),
+		"a List, tried":                    send(wire.OK, "", "", `{"apiVersion":"v1","kind":"List","items":[`+one+","+other+"]}"),
+		"several, and no YAML":             send(wire.Unparseable, "", "", one+"\n---\na: b: c"),
+		"several, and one without a name":  send(wire.Required, "[1].metadata.name", "&namespace="+w.c.own, one+"\n---\n"+config("", "", "")),
+		"several, and the same twice":      send(wire.Invalid, "[1].metadata.name", "", one+"\n---\n"+one),
+		"several, and a kind that is none": send(wire.NotFound, "", "", one+"\n---\n"+`{"apiVersion":"nothing.example.com/v1","kind":"None","metadata":{"name":"x"}}`),
+		"several, and one is not valid": itemized(send(wire.Rejected, "", "", one+"\n---\n"+
+			config("conformance-other", `"namespace":"`+w.c.own+`"`, `,"data":{"a/b":"x"}`))),
+		"several, by an onlooker": viewer,
 	}
 }
 

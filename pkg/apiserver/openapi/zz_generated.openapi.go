@@ -29,6 +29,9 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		v1alpha1.AbsentListEnvelope{}.OpenAPIModelName():         schema_pkg_apis_dashboard_v1alpha1_AbsentListEnvelope(ref),
 		v1alpha1.Access{}.OpenAPIModelName():                     schema_pkg_apis_dashboard_v1alpha1_Access(ref),
 		v1alpha1.AccessEnvelope{}.OpenAPIModelName():             schema_pkg_apis_dashboard_v1alpha1_AccessEnvelope(ref),
+		v1alpha1.Apply{}.OpenAPIModelName():                      schema_pkg_apis_dashboard_v1alpha1_Apply(ref),
+		v1alpha1.ApplyEnvelope{}.OpenAPIModelName():              schema_pkg_apis_dashboard_v1alpha1_ApplyEnvelope(ref),
+		v1alpha1.ApplyResult{}.OpenAPIModelName():                schema_pkg_apis_dashboard_v1alpha1_ApplyResult(ref),
 		v1alpha1.BatchDeleteEnvelope{}.OpenAPIModelName():        schema_pkg_apis_dashboard_v1alpha1_BatchDeleteEnvelope(ref),
 		v1alpha1.BatchDeleteItem{}.OpenAPIModelName():            schema_pkg_apis_dashboard_v1alpha1_BatchDeleteItem(ref),
 		v1alpha1.BatchDeleteResult{}.OpenAPIModelName():          schema_pkg_apis_dashboard_v1alpha1_BatchDeleteResult(ref),
@@ -715,6 +718,206 @@ func schema_pkg_apis_dashboard_v1alpha1_AccessEnvelope(ref common.ReferenceCallb
 		},
 		Dependencies: []string{
 			v1alpha1.Access{}.OpenAPIModelName(), v1alpha1.Meta{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_Apply(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "Apply is what became of several objects.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"dryRun": {
+						SchemaProps: spec.SchemaProps{
+							Description: "dryRun is true if nothing was written.",
+							Default:     false,
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+					"applied": {
+						SchemaProps: spec.SchemaProps{
+							Description: "applied is the number of objects that are now as their manifests say, or in a dry run would be.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"failed": {
+						SchemaProps: spec.SchemaProps{
+							Description: "failed is the number of objects that were refused.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"results": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "results has one result per object, in the order of the request.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Ref: ref(v1alpha1.ApplyResult{}.OpenAPIModelName()),
+									},
+								},
+							},
+						},
+					},
+				},
+				Required: []string{"dryRun", "applied", "failed", "results"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.ApplyResult{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_ApplyEnvelope(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "ApplyEnvelope is the answer to POST .../apply.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"code": {
+						SchemaProps: spec.SchemaProps{
+							Description: "code is the outcome; 0 is success.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"message": {
+						SchemaProps: spec.SchemaProps{
+							Description: "message is the outcome for a person to read.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"data": {
+						SchemaProps: spec.SchemaProps{
+							Description: "data is what became of the objects.",
+							Ref:         ref(v1alpha1.Apply{}.OpenAPIModelName()),
+						},
+					},
+					"meta": {
+						SchemaProps: spec.SchemaProps{
+							Description: "meta is what there is to say beside the data.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
+						},
+					},
+				},
+				Required: []string{"code", "message", "meta"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.Apply{}.OpenAPIModelName(), v1alpha1.Meta{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_ApplyResult(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "ApplyResult is what became of one object.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"apiVersion": {
+						SchemaProps: spec.SchemaProps{
+							Description: "apiVersion is the group and version of the object.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"kind": {
+						SchemaProps: spec.SchemaProps{
+							Description: "kind is the kind of the object.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"name": {
+						SchemaProps: spec.SchemaProps{
+							Description: "name of the object.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"namespace": {
+						SchemaProps: spec.SchemaProps{
+							Description: "namespace of the object; empty for what is in none.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"operation": {
+						SchemaProps: spec.SchemaProps{
+							Description: "operation is what was done.\n\nPossible enum values:\n - `\"configured\"` is an object that was changed.\n - `\"created\"` is an object that was not there.\n - `\"deferred\"` is an object that a dry run cannot try: its namespace or its kind is in the same request, and not in the cluster yet.\n - `\"failed\"` is an object that was refused.\n - `\"skipped\"` is an object that was not applied because of others.\n - `\"unchanged\"` is an object that is as the manifest says.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+							Enum:        []interface{}{"configured", "created", "deferred", "failed", "skipped", "unchanged"},
+						},
+					},
+					"paths": {
+						VendorExtensible: spec.VendorExtensible{
+							Extensions: spec.Extensions{
+								"x-kubernetes-list-type": "atomic",
+							},
+						},
+						SchemaProps: spec.SchemaProps{
+							Description: "paths are the fields that differ from what was there before.",
+							Type:        []string{"array"},
+							Items: &spec.SchemaOrArray{
+								Schema: &spec.Schema{
+									SchemaProps: spec.SchemaProps{
+										Type:   []string{"string"},
+										Format: "",
+									},
+								},
+							},
+						},
+					},
+					"success": {
+						SchemaProps: spec.SchemaProps{
+							Description: "success is true where it was done.",
+							Default:     false,
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
+					"code": {
+						SchemaProps: spec.SchemaProps{
+							Description: "code is the outcome; 0 is success.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"error": {
+						SchemaProps: spec.SchemaProps{
+							Description: "error is the outcome for a person to read, where it is no success.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+				},
+				Required: []string{"apiVersion", "kind", "name", "namespace", "operation", "paths", "success", "code"},
+			},
+		},
 	}
 }
 

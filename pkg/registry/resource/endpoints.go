@@ -51,7 +51,7 @@ func parameterDocs() map[string]string {
 		queryFieldSelector: "only objects whose fields match, such as status.phase=Running",
 		queryLimit:         "the most objects to return; meta.continue fetches the next page",
 		queryContinue:      "meta.continue of the page before",
-		querySortBy:        "the field to sort by: name, namespace, age, kind or a path such as status.phase",
+		querySortBy:        "what to sort by: name, namespace, age, a path such as status.phase, restarts, cpu or memory of Pods, lastSeen of Events",
 		queryOrder:         "asc or desc; asc where it is not given",
 		querySearch:        "only objects whose name, namespace or labels contain this text, in any case",
 		queryMetrics:       "true for the metrics of pods beside them",
@@ -106,7 +106,7 @@ func (e *Endpoints) Routes() []routes.Route {
 		out = append(out, e.writes(f)...)
 		out = append(out, e.tries(f)...)
 	}
-	return out
+	return append(out, e.applyRoute())
 }
 
 func (e *Endpoints) reads(f family) []routes.Route {

@@ -4,6 +4,7 @@
 package resource
 
 import (
+	"context"
 	"encoding/json"
 	"mime"
 	"net/http"
@@ -12,6 +13,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
@@ -44,20 +46,29 @@ func preparePatch(r *routes.Request, caller *clusters.Caller) (*write, error) {
 	}
 }
 
-// prepareApply reads a manifest to apply. It takes the right to patch, and that to create where there is no such object yet.
+// prepareApply reads a manifest to apply.
 func prepareApply(r *routes.Request, caller *clusters.Caller, force bool) (*write, error) {
 	r.Header.Set("Content-Type", manifest.YAML)
 	t, object, err := readManifest(r, caller, "patch")
 	if err != nil {
 		return nil, err
 	}
+	return object.apply(r.Context(), caller, t, force)
+}
+
+// apply is what applies the manifest. It takes the right to patch, and that to create where there is no such object yet.
+func (m manifestObject) apply(ctx context.Context, caller *clusters.Caller, t target.Target, force bool) (*write, error) {
 	if objects.IsSecret(t.Resource) {
-		object.dropAnnotation() // it would be taken over from kubectl otherwise
-		if err := object.restore(r.Context(), caller, t); err != nil {
+		m.dropAnnotation() // it would be taken over from kubectl otherwise
+		err := m.restore(ctx, caller, t)
+		if err != nil && envelope.As(err).Code == dashboardv1alpha1.CodeNotFound { // then it is to be new
+			err = m.refusePlaceholders()
+		}
+		if err != nil {
 			return nil, err
 		}
 	}
-	w, err := object.write(t, http.MethodPatch, "patch", "create")
+	w, err := m.write(t, http.MethodPatch, "patch", "create")
 	if err != nil {
 		return nil, err
 	}

@@ -126,7 +126,12 @@ func creationAttacks(t *testing.T) []attack {
 	}
 	byQuery := settings.DeepCopy()
 	byQuery.Name = fixture.Name("attack")
-	return append(attacks, attack{"createClusterObject", post(t, general+"configmaps?namespace="+system, byQuery), later(t, byQuery), wire.OK})
+	applied := settings.DeepCopy()
+	applied.Name = fixture.Name("attack")
+	return append(attacks,
+		attack{"createClusterObject", post(t, general+"configmaps?namespace="+system, byQuery), later(t, byQuery), wire.OK},
+		attack{"applyObjects", post(t, onHost+"/apply", applied), later(t, applied), wire.OK},
+	)
 }
 
 // changeAttacks change objects through the general endpoint.

@@ -54,6 +54,21 @@ func (in AccessEnvelope) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in Apply) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.Apply"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in ApplyEnvelope) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.ApplyEnvelope"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in ApplyResult) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.ApplyResult"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in BatchDeleteEnvelope) OpenAPIModelName() string {
 	return "io.kubevision.dashboard.v1alpha1.BatchDeleteEnvelope"
 }

@@ -1,0 +1,239 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package resource
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
+	"github.com/kubevision-io/kubevision/pkg/authorization"
+	"github.com/kubevision-io/kubevision/pkg/clusters"
+	"github.com/kubevision-io/kubevision/pkg/registry/target"
+	"github.com/kubevision-io/kubevision/pkg/registry/union"
+)
+
+const (
+	// maxApplied is the number of objects that one request may apply.
+	maxApplied = 100
+	// applyTime ends before the time that a request has. Objects that are left then are skipped.
+	applyTime = 50 * time.Second
+	// maxApplyWarnings is the number of warnings of the cluster that are passed on.
+	maxApplyWarnings = 64
+)
+
+func (e *Endpoints) applyRoute() routes.Route {
+	const path = "/clusters/{cluster}/apply"
+	return routes.Route{
+		Method: http.MethodPost, Path: path, Operation: "applyObjects",
+		Doc:   "apply up to 100 objects: YAML documents, or the items of a List, in an order that works",
+		Reads: dashboardv1alpha1.Manifest{}, Returns: dashboardv1alpha1.ApplyEnvelope{},
+		Parameters: documented(path, target.Namespace, queryForce, queryDryRun, authorization.ClusterParameter),
+		Endpoint:   routes.Reviewed(e.Access.Cluster, apply),
+	}
+}
+
+// apply tries all objects before it writes the first one. What is refused then keeps all of them from being written.
+func apply(r *routes.Request, caller *union.Caller) (routes.Result, error) {
+	ctx, cancel := context.WithTimeoutCause(r.Context(), applyTime, clusters.ErrImpatient)
+	defer cancel()
+	b, err := readBundle(ctx, r, caller.Caller)
+	if err != nil {
+		return routes.Result{}, err
+	}
+	if err := b.tryAll(ctx); err != nil {
+		return routes.Result{}, err
+	}
+	if err := ctx.Err(); err != nil {
+		return routes.Result{}, envelope.FromAPIError(fmt.Errorf("trying the objects: %w", err))
+	}
+	if !b.dryRun {
+		if err := b.prove(ctx); err != nil {
+			return routes.Result{}, err
+		}
+		b.applyAll(ctx)
+	}
+	data := b.data()
+	if data.Failed > 0 && data.Applied == 0 {
+		return routes.Result{}, b.refused()
+	}
+	return routes.Result{Data: data, Meta: dashboardv1alpha1.Meta{
+		Source: dashboardv1alpha1.SourceAPIServer, Total: new(int64(len(b.items))), Warnings: b.warnings(),
+	}}, nil
+}
+
+// bundle is what one request applies.
+type bundle struct {
+	caller *clusters.Caller
+	items  []*applied
+	dryRun bool
+}
+
+// applied is one object of a bundle.
+type applied struct {
+	kind  schema.GroupKind
+	write *write
+	stage int
+	// defined is true if another object of the bundle defines the kind.
+	defined bool
+	// until is the stage after which the object can be tried, if it is deferred.
+	until int
+
+	// current is the object as it is; nil where there is none, or none for this caller.
+	current  []byte
+	result   dashboardv1alpha1.ApplyResult
+	warnings []string
+	err      error
+}
+
+// settle notes the outcome. An object that failed stays so.
+func (a *applied) settle(operation dashboardv1alpha1.ApplyOperation, err error) {
+	a.err, a.result.Operation = err, operation
+	if err != nil {
+		a.result.Operation = dashboardv1alpha1.ApplyFailed
+	}
+}
+
+// deferUntil notes that the object can be tried only after a stage is done.
+func (a *applied) deferUntil(stage int) {
+	a.err, a.until, a.result.Operation = nil, stage, dashboardv1alpha1.ApplyDeferred
+}
+
+func (a *applied) is(operation dashboardv1alpha1.ApplyOperation) bool {
+	return a.result.Operation == operation
+}
+
+func (b *bundle) failed() bool {
+	for _, a := range b.items {
+		if a.err != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// skipRest notes that the objects of later stages are not applied.
+func (b *bundle) skipRest(after int) {
+	for _, a := range b.items {
+		if a.stage > after && a.err == nil {
+			a.result.Operation = dashboardv1alpha1.ApplySkipped
+		}
+	}
+}
+
+func (b *bundle) data() dashboardv1alpha1.Apply {
+	out := dashboardv1alpha1.Apply{DryRun: b.dryRun, Results: make([]dashboardv1alpha1.ApplyResult, 0, len(b.items))}
+	for _, a := range b.items {
+		switch {
+		case a.err != nil:
+			known := envelope.As(a.err)
+			a.result.BatchOutcome = dashboardv1alpha1.BatchOutcome{Code: known.Code, Error: known.Message}
+			out.Failed++
+		case !a.is(dashboardv1alpha1.ApplySkipped) && !a.is(dashboardv1alpha1.ApplyDeferred):
+			a.result.BatchOutcome = dashboardv1alpha1.BatchOutcome{Success: true}
+			out.Applied++
+		}
+		out.Results = append(out.Results, a.result)
+	}
+	return out
+}
+
+// refused returns the error of the first object that failed, with the results of all.
+func (b *bundle) refused() error {
+	for i, a := range b.items {
+		if a.err == nil {
+			continue
+		}
+		first := *envelope.As(a.err)
+		data := b.data()
+		first.Message = fmt.Sprintf("%d of %d objects were refused and nothing was applied; [%d] %s %s: %s",
+			data.Failed, len(b.items), i, a.kind.Kind, a.result.Name, first.Message)
+		if first.Code != dashboardv1alpha1.CodeTwoFactorRequired { // which has data of its own
+			first.Data = data
+		}
+		if first.Field != "" {
+			first.Field = fmt.Sprintf("[%d].%s", i, first.Field)
+		}
+		return &first
+	}
+	return nil
+}
+
+func (b *bundle) warnings() []string {
+	var out []string
+	for _, a := range b.items {
+		for _, w := range a.warnings {
+			if len(out) < maxApplyWarnings {
+				out = append(out, w)
+			}
+		}
+	}
+	return out
+}
+
+// prove asks for a fresh code before anything is written, if one of the objects needs it.
+func (b *bundle) prove(ctx context.Context) error {
+	for _, a := range b.items {
+		if err := b.caller.Prove(ctx, a.write.call); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// readBundle reads the objects and finds their kinds. What is malformed is the error of all.
+func readBundle(ctx context.Context, r *routes.Request, caller *clusters.Caller) (*bundle, error) {
+	b := &bundle{caller: caller}
+	force, err := flag(r, queryForce)
+	if err != nil {
+		return nil, err
+	}
+	switch value := r.Query(queryDryRun); value {
+	case "":
+	case metav1.DryRunAll:
+		b.dryRun = true
+	default:
+		return nil, envelope.Invalid(queryDryRun, "dryRun must be %s, or left out", metav1.DryRunAll)
+	}
+	namespace := r.Query(target.Namespace)
+	if namespace != "" {
+		if err := routes.CheckLabel(target.Namespace, namespace); err != nil {
+			return nil, err
+		}
+	}
+	parsed, err := parseAll(r)
+	if err != nil {
+		return nil, err
+	}
+	reader := bundleReader{
+		caller: caller, namespace: namespace, force: force, defined: definedKinds(parsed), seen: map[string]int{},
+	}
+	for i, object := range parsed {
+		a, err := reader.read(ctx, i, object)
+		if err != nil {
+			return nil, located(err, i)
+		}
+		b.items = append(b.items, a)
+	}
+	return b, nil
+}
+
+// located says which object an error is about.
+func located(err error, i int) error {
+	known := *envelope.As(err)
+	prefix := fmt.Sprintf("[%d]", i)
+	if known.Field != "" && !strings.HasPrefix(known.Field, "[") {
+		known.Field = prefix + "." + known.Field
+	}
+	known.Message = prefix + " " + known.Message
+	return &known
+}

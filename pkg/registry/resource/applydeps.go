@@ -1,0 +1,55 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package resource
+
+import (
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+// dependencies are the objects of a bundle that are not in the cluster yet, and that others cannot be tried without.
+type dependencies struct {
+	// namespaces are the new namespaces, by name.
+	namespaces map[string]bool
+	// kinds are those of which there are new objects.
+	kinds map[schema.GroupKind]bool
+}
+
+func (b *bundle) dependencies() dependencies {
+	out := dependencies{namespaces: map[string]bool{}, kinds: map[schema.GroupKind]bool{}}
+	for _, a := range b.items {
+		if a.current != nil {
+			continue
+		}
+		out.kinds[a.kind] = true
+		if a.kind == (schema.GroupKind{Kind: kindNamespace}) {
+			out.namespaces[a.result.Name] = true
+		}
+	}
+	return out
+}
+
+// surround returns whether the namespace or the kind of an object is new.
+func (d dependencies) surround(a *applied) bool { return a.defined || d.namespaces[a.result.Namespace] }
+
+// precede returns whether there are new objects of a kind that the API server may look up before it accepts an object.
+func (d dependencies) precede(a *applied) bool {
+	const rbac = "rbac.authorization.k8s.io"
+	var needed []schema.GroupKind
+	switch a.kind {
+	case schema.GroupKind{Group: rbac, Kind: "RoleBinding"}, schema.GroupKind{Group: rbac, Kind: "ClusterRoleBinding"}:
+		needed = []schema.GroupKind{{Group: rbac, Kind: "Role"}, {Group: rbac, Kind: "ClusterRole"}}
+	case schema.GroupKind{Kind: "Pod"}:
+		needed = []schema.GroupKind{
+			{Kind: "ServiceAccount"},
+			{Group: "scheduling.k8s.io", Kind: "PriorityClass"},
+			{Group: "node.k8s.io", Kind: "RuntimeClass"},
+		}
+	}
+	for _, kind := range needed {
+		if d.kinds[kind] {
+			return true
+		}
+	}
+	return false
+}

@@ -1,0 +1,173 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package resource
+
+import (
+	"context"
+	"encoding/json"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/api/validate/content"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	utilvalidation "k8s.io/apimachinery/pkg/util/validation"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
+	"github.com/kubevision-io/kubevision/pkg/clusters"
+	"github.com/kubevision-io/kubevision/pkg/manifest"
+	"github.com/kubevision-io/kubevision/pkg/registry/target"
+)
+
+func parseAll(r *routes.Request) ([]map[string]any, error) {
+	body, err := r.ReadBody()
+	if err != nil {
+		return nil, err
+	}
+	contentType := r.Header.Get("Content-Type")
+	if len(body) > manifest.MaxBytes {
+		return manifest.ParseAll(contentType, body, maxApplied) // which says so
+	}
+	release, err := r.Hold(len(body))
+	if err != nil {
+		return nil, err
+	}
+	defer release()
+	return manifest.ParseAll(contentType, body, maxApplied)
+}
+
+// bundleReader finds what the objects of a bundle are about.
+type bundleReader struct {
+	caller *clusters.Caller
+	// namespace is for objects that say none.
+	namespace string
+	force     bool
+	// defined are the kinds that definitions in the bundle define.
+	defined map[schema.GroupVersionKind]clusters.Resource
+	seen    map[string]int
+}
+
+// read returns an error for an object that cannot be applied as it is. Then nothing is done.
+func (r *bundleReader) read(ctx context.Context, i int, object manifestObject) (*applied, error) {
+	gvk, err := object.kind()
+	if err != nil {
+		return nil, err
+	}
+	a := &applied{kind: gvk.GroupKind(), stage: stageOf(gvk.GroupKind())}
+	t := target.Target{}
+	if t.Resource, a.defined, err = r.find(ctx, gvk); err != nil {
+		return nil, err
+	}
+	if err := r.conform(ctx, object, &t, a.defined); err != nil {
+		return nil, err
+	}
+	if err := r.once(i, t); err != nil {
+		return nil, err
+	}
+	a.result = dashboardv1alpha1.ApplyResult{
+		APIVersion: gvk.GroupVersion().String(), Kind: gvk.Kind, Name: t.Name, Namespace: t.Namespace,
+		Paths: []string{},
+	}
+	a.write, err = object.apply(ctx, r.caller, t, r.force)
+	return a, err
+}
+
+// find finds the kind in the cluster, or else among those that the bundle defines.
+func (r *bundleReader) find(ctx context.Context, gvk schema.GroupVersionKind) (found clusters.Resource, defined bool, err error) {
+	found, ok, err := r.caller.Kind(ctx, gvk)
+	switch {
+	case err != nil:
+		return found, false, envelope.FromAPIError(err)
+	case ok && slices.Contains(found.Verbs, "patch"):
+		return found, false, nil
+	case ok:
+		return found, false, envelope.New(dashboardv1alpha1.CodeNotFound, "the cluster offers no patch of %s", gvk.Kind)
+	}
+	if found, defined = r.defined[gvk]; !defined {
+		return found, false, envelope.New(dashboardv1alpha1.CodeNotFound, "the cluster serves no %s of %s", gvk.Kind, gvk.GroupVersion())
+	}
+	return found, true, nil
+}
+
+func (r *bundleReader) conform(ctx context.Context, object manifestObject, t *target.Target, defined bool) error {
+	if !defined {
+		object.dropAdded(ctx, r.caller, t.Resource)
+	}
+	if namespace, err := object.metadata().text("namespace"); err == nil && namespace == "" && t.Resource.Namespaced {
+		t.Namespace = r.namespace
+	}
+	if err := object.conform(t); err != nil {
+		return err
+	}
+	name, err := object.metadata().text("name")
+	switch {
+	case err != nil:
+		return envelope.Invalid("metadata.name", "metadata.name must be a string")
+	case name == "":
+		return envelope.Required("metadata.name")
+	}
+	if problems := content.IsPathSegmentName(name); len(problems) > 0 {
+		return envelope.Invalid("metadata.name", "metadata.name: %s", strings.Join(problems, "; "))
+	}
+	t.Name = name
+	return nil
+}
+
+// once refuses an object that is in the bundle already.
+func (r *bundleReader) once(i int, t target.Target) error {
+	key := strings.Join([]string{t.Resource.GroupResource().String(), t.Namespace, t.Name}, "/")
+	if first, twice := r.seen[key]; twice {
+		return envelope.Invalid("metadata.name", "%s %q is the same object as [%d]", t.Resource.Kind, t.Name, first)
+	}
+	r.seen[key] = i
+	return nil
+}
+
+// definition is what is read of a CustomResourceDefinition.
+type definition struct {
+	Spec struct {
+		Group string `json:"group"`
+		Scope string `json:"scope"`
+		Names struct {
+			Kind   string `json:"kind"`
+			Plural string `json:"plural"`
+		} `json:"names"`
+		Versions []struct {
+			Name   string `json:"name"`
+			Served bool   `json:"served"`
+		} `json:"versions"`
+	} `json:"spec"`
+}
+
+// definedKinds returns the kinds that CustomResourceDefinitions among the objects define. What is wrong with one of them
+// the API server says.
+func definedKinds(objects []map[string]any) map[schema.GroupVersionKind]clusters.Resource {
+	out := map[schema.GroupVersionKind]clusters.Resource{}
+	for _, o := range objects {
+		if o["kind"] != kindDefinition {
+			continue
+		}
+		var d definition
+		if encoded, err := json.Marshal(o); err != nil || json.Unmarshal(encoded, &d) != nil {
+			continue
+		}
+		for _, v := range d.Spec.Versions {
+			gv := schema.GroupVersion{Group: d.Spec.Group, Version: v.Name}
+			resource := gv.WithResource(d.Spec.Names.Plural)
+			if !v.Served || !isSegment(gv.Group) || !isSegment(gv.Version) || !isSegment(resource.Resource) {
+				continue
+			}
+			out[gv.WithKind(d.Spec.Names.Kind)] = clusters.Resource{
+				GroupVersionResource: resource, Kind: d.Spec.Names.Kind, Namespaced: d.Spec.Scope == "Namespaced",
+				Verbs: metav1.Verbs{"get", "patch"},
+			}
+		}
+	}
+	return out
+}
+
+// isSegment returns whether a name may be part of a path.
+func isSegment(name string) bool { return len(utilvalidation.IsDNS1123Subdomain(name)) == 0 }

@@ -1,0 +1,197 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package resource
+
+import (
+	"context"
+	"encoding/json"
+	"maps"
+	"slices"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/klog/v2"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
+	"github.com/kubevision-io/kubevision/pkg/budget"
+	"github.com/kubevision-io/kubevision/pkg/difference"
+	"github.com/kubevision-io/kubevision/pkg/fanout"
+	"github.com/kubevision-io/kubevision/pkg/objects"
+	"github.com/kubevision-io/kubevision/pkg/registry/union"
+)
+
+const (
+	// servedWithin is how long a kind may take to be served after its definition was applied, and servedPause the time
+	// between two tries.
+	servedWithin = 15 * time.Second
+	servedPause  = 200 * time.Millisecond
+	// maxTries is how often a dry run is made of an object that changes all the time.
+	maxTries = 3
+	// maxPaths is the number of fields that a result names.
+	maxPaths = 64
+)
+
+// each does something with those objects that are chosen and have not failed, several at once. Once time is up, the rest
+// is skipped. The error of an object is its own.
+func (b *bundle) each(ctx context.Context, chosen func(*applied) bool, do func(context.Context, *applied)) {
+	_ = fanout.Each(context.WithoutCancel(ctx), len(b.items), union.CallsAtOnce, func(_ context.Context, i int) error {
+		a := b.items[i]
+		switch {
+		case a.err != nil || !chosen(a):
+			return nil
+		case ctx.Err() != nil:
+			a.result.Operation = dashboardv1alpha1.ApplySkipped
+			return nil
+		}
+		if err := fanout.Safely(ctx, func() error { do(ctx, a); return nil }); err != nil {
+			a.settle("", err)
+		}
+		return nil
+	})
+}
+
+func all(*applied) bool { return true }
+
+// tryAll makes a dry run of all objects that can be tried, and returns an error if one of them is refused. An object that
+// needs another one of the bundle is tried later.
+func (b *bundle) tryAll(ctx context.Context) error {
+	b.each(ctx, func(a *applied) bool { return !a.defined }, b.readCurrent)
+	found := b.dependencies()
+	b.each(ctx, all, func(ctx context.Context, a *applied) {
+		if found.surround(a) {
+			a.deferUntil(stageOfDefinitions)
+		} else {
+			a.try(ctx, b)
+		}
+		if found.precede(a) && (a.err != nil || a.is(dashboardv1alpha1.ApplyDeferred)) {
+			a.deferUntil(a.stage - 1)
+		}
+	})
+	if !b.failed() {
+		return nil
+	}
+	b.skipRest(-1)
+	return b.refused()
+}
+
+func (b *bundle) readCurrent(ctx context.Context, a *applied) {
+	current, err := a.write.current(ctx, b.caller)
+	if err != nil {
+		a.settle("", err)
+		return
+	}
+	a.current = current
+}
+
+// try makes a dry run of the object, and notes what would be done. What controllers change meanwhile is no change of the
+// manifest: then it begins again.
+func (a *applied) try(ctx context.Context, b *bundle) {
+	for range maxTries {
+		tried := *a.write
+		tried.call.Query = maps.Clone(tried.call.Query)
+		tried.call.Query.Set(queryDryRun, metav1.DryRunAll)
+		answer, err := tried.do(ctx, b.caller)
+		if err != nil {
+			a.settle("", err)
+			return
+		}
+		a.warnings = answer.Warnings
+		a.settle(a.change(ctx, answer.Body))
+		if a.err != nil || a.current == nil || versionOf(a.current) == versionOf(answer.Body) {
+			return
+		}
+		if b.readCurrent(ctx, a); a.err != nil {
+			return
+		}
+	}
+}
+
+// versionOf returns the resourceVersion of an object. That of a dry run is the one of the object that it is based on.
+func versionOf(body []byte) string {
+	var o metav1.PartialObjectMetadata
+	if err := json.Unmarshal(body, &o); err != nil {
+		return ""
+	}
+	return o.ResourceVersion
+}
+
+// change compares what there is with what there would be.
+func (a *applied) change(ctx context.Context, proposed []byte) (dashboardv1alpha1.ApplyOperation, error) {
+	if a.current == nil && versionOf(proposed) == "" {
+		return dashboardv1alpha1.ApplyCreated, nil
+	}
+	if a.current == nil { // the caller may not get it
+		return dashboardv1alpha1.ApplyConfigured, nil
+	}
+	for _, body := range [][]byte{a.current, proposed} {
+		if err := objects.HoldUntyped(body, budget.From(ctx)); err != nil {
+			return "", envelope.TooMuch(err)
+		}
+	}
+	paths, err := difference.Paths(a.current, proposed)
+	switch {
+	case err != nil:
+		return "", envelope.Internal(err)
+	case len(paths) == 0:
+		a.result.Paths = []string{}
+		return dashboardv1alpha1.ApplyUnchanged, nil
+	}
+	a.result.Paths = paths[:min(len(paths), maxPaths)]
+	return dashboardv1alpha1.ApplyConfigured, nil
+}
+
+// applyAll applies the objects stage by stage. If what others need fails, or one that could not be tried before is
+// refused, nothing more is applied. Otherwise the failure of one keeps no other from being applied.
+func (b *bundle) applyAll(ctx context.Context) {
+	for stage := range stages() {
+		b.each(ctx, func(a *applied) bool { return a.stage == stage }, func(ctx context.Context, a *applied) {
+			if _, err := a.write.do(ctx, b.caller); err != nil {
+				a.settle("", err)
+			}
+		})
+		if stage != stageOfDefinitions || !b.failed() {
+			b.tryDeferred(ctx, stage)
+		}
+		if stage == stageOfDefinitions {
+			b.rediscover(ctx)
+		}
+		if stage == stageOfDefinitions && b.failed() {
+			b.skipRest(stage)
+			return
+		}
+	}
+}
+
+// rediscover looks at what the cluster serves, if kinds were defined.
+func (b *bundle) rediscover(ctx context.Context) {
+	if !slices.ContainsFunc(b.items, func(a *applied) bool { return a.defined }) {
+		return
+	}
+	if err := b.caller.RefreshResources(ctx); err != nil {
+		klog.FromContext(ctx).Info("The kinds of a cluster could not be listed", "err", err)
+	}
+}
+
+// tryDeferred makes a dry run of the objects that were deferred until a stage is done. A kind takes a moment to be
+// served.
+func (b *bundle) tryDeferred(ctx context.Context, stage int) {
+	due := func(a *applied) bool { return a.is(dashboardv1alpha1.ApplyDeferred) && a.until == stage }
+	end := time.Now().Add(servedWithin)
+	b.each(ctx, due, func(ctx context.Context, a *applied) {
+		for {
+			a.try(ctx, b)
+			isMissing := a.err != nil && envelope.As(a.err).Code == dashboardv1alpha1.CodeNotFound
+			if !a.defined || !isMissing || time.Now().After(end) {
+				return
+			}
+			select {
+			case <-ctx.Done():
+				return
+			case <-time.After(servedPause):
+				a.err = nil
+			}
+		}
+	})
+}
