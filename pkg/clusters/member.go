@@ -114,13 +114,21 @@ func (m *Member) Filled() {
 	}
 }
 
-// Close ends every connection, and with it whatever is still under way. There are no more afterwards.
+// Close closes every connection and ends the requests on them. Later requests fail.
 func (m *Member) Close() {
 	if m.share != nil {
-		m.share.leave()
+		m.share.stop()
 	}
 	m.dialer.close()
 	for _, c := range m.closers {
 		c()
+	}
+}
+
+// Release gives back the memory that counts for the member. It must be called after Close, when all objects that were
+// read are dropped.
+func (m *Member) Release() {
+	if m.share != nil {
+		m.share.leave()
 	}
 }

@@ -12,17 +12,26 @@ import (
 // changes is read anew.
 const growthPart = 4
 
+// releaseTimeout bounds the wait for memory of members that were ended.
+const releaseTimeout = 10 * time.Second
+
 // Pool bounds the memory that objects may take which are read of all members together. The zero value is not usable.
 type Pool struct {
 	total int64
 
-	mu     sync.Mutex
-	spent  int64
+	mu sync.Mutex
+	// spent is what all members hold, ending the part of those that were ended and still hold it.
+	spent, ending int64
+	// shares are those of the members that were not ended.
 	shares map[*share]struct{}
+	// changed is closed when a member is ended or gives back what it holds.
+	changed chan struct{}
 }
 
 // NewPool returns a Pool of so many bytes.
-func NewPool(total int64) *Pool { return &Pool{total: total, shares: map[*share]struct{}{}} }
+func NewPool(total int64) *Pool {
+	return &Pool{total: total, shares: map[*share]struct{}{}, changed: make(chan struct{})}
+}
 
 // share is what one member has spent of a Pool. All fields but the first three are guarded by its lock.
 type share struct {
@@ -36,8 +45,9 @@ type share struct {
 	// filled is what was spent on the objects that were there when the member was connected. What is spent after that
 	// is for changes, most of which replace objects.
 	filled int64
-	// over is true once the member may spend nothing any more, gone once nothing of it is counted.
-	over, gone bool
+	// over is true once the member may spend nothing more, stopped once its connections are closed, and left once its
+	// memory is not counted any more.
+	over, stopped, left bool
 	// exceeded is called once, when the member is over its limit or gives way to others.
 	exceeded func()
 }
@@ -50,12 +60,13 @@ func (p *Pool) join(limit int64, registered time.Time, exceeded func()) *share {
 	return s
 }
 
-// spend counts n more bytes, or n fewer if it is negative. It returns false if the member may not have them.
+// spend counts n more bytes, or fewer if n is negative. It returns false if the member may not have them. It waits while
+// members that were ended still hold the memory.
 func (s *share) spend(n int64) bool {
 	p := s.pool
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	if s.over || s.gone {
+	if s.over || s.stopped {
 		return !s.over
 	}
 	s.spent += n
@@ -63,30 +74,54 @@ func (s *share) spend(n int64) bool {
 	if s.spent > s.limit {
 		p.end(s)
 	}
-	for p.spent > p.total {
+	for p.spent-p.ending > p.total {
 		p.end(p.next())
+	}
+	if n > 0 {
+		p.await(func() bool { return p.spent <= p.total || s.over || s.stopped })
 	}
 	return !s.over
 }
 
-// end takes everything from a member. Its caches are gone soon after.
-func (p *Pool) end(s *share) {
-	s.over = true
-	p.drop(s)
-	go s.exceeded()
+// await waits until a condition is true, for at most releaseTimeout. The caller holds the lock.
+func (p *Pool) await(isTrue func() bool) {
+	if isTrue() {
+		return
+	}
+	timeout := time.NewTimer(releaseTimeout)
+	defer timeout.Stop()
+	for !isTrue() {
+		changed := p.changed
+		p.mu.Unlock()
+		select {
+		case <-changed:
+			p.mu.Lock()
+		case <-timeout.C:
+			p.mu.Lock()
+			return
+		}
+	}
 }
 
-func (p *Pool) drop(s *share) {
-	if _, ok := p.shares[s]; ok {
-		delete(p.shares, s)
-		p.spent -= s.spent
-	}
+// wake wakes all that wait. The caller holds the lock.
+func (p *Pool) wake() {
+	close(p.changed)
+	p.changed = make(chan struct{})
+}
+
+// end ends a member. Its memory counts until leave.
+func (p *Pool) end(s *share) {
+	s.over = true
+	delete(p.shares, s)
+	p.ending += s.spent
+	p.wake()
+	go s.exceeded()
 }
 
 // next returns the member that gives way: where changes take much, that with most of them; otherwise the one registered
 // last of those that take more than the average. So whoever registers clusters cannot end the connections of older ones.
 func (p *Pool) next() *share {
-	average := p.spent / int64(len(p.shares))
+	average := (p.spent - p.ending) / int64(len(p.shares))
 	var changes int64
 	var most, last *share
 	for s := range p.shares {
@@ -124,10 +159,27 @@ func (s *share) isOver() bool {
 	return s.over
 }
 
-// leave gives everything back, and counts nothing any more: the connection is closed.
-func (s *share) leave() {
+// stop ends the waiting of a member whose connections are being closed.
+func (s *share) stop() {
 	s.pool.mu.Lock()
 	defer s.pool.mu.Unlock()
-	s.gone = true
-	s.pool.drop(s)
+	s.stopped = true
+	s.pool.wake()
+}
+
+// leave returns the memory of a member whose objects were dropped.
+func (s *share) leave() {
+	p := s.pool
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if s.left {
+		return
+	}
+	s.stopped, s.left = true, true
+	if s.over {
+		p.ending -= s.spent
+	}
+	delete(p.shares, s)
+	p.spent -= s.spent
+	p.wake()
 }

@@ -5,6 +5,7 @@ package clusters
 
 import (
 	"testing"
+	"testing/synctest"
 	"time"
 )
 
@@ -15,8 +16,14 @@ type poolMember struct {
 }
 
 func newPoolMember(p *Pool, registered int64) poolMember {
-	ended := make(chan struct{})
-	return poolMember{share: p.join(100, time.Unix(registered, 0), func() { close(ended) }), ended: ended}
+	m := poolMember{ended: make(chan struct{})}
+	joined := make(chan *share, 1)
+	m.share = p.join(100, time.Unix(registered, 0), func() {
+		(<-joined).leave()
+		close(m.ended)
+	})
+	joined <- m.share
+	return m
 }
 
 func (m poolMember) wantsEnd(t *testing.T, what string, want bool) {
@@ -47,8 +54,11 @@ func TestPool(t *testing.T) {
 	if young.spend(1) || p.spent != 111 {
 		t.Errorf("one that is ended spends on, or %d are spent", p.spent)
 	}
-	if old.spend(1) || p.spent != 11 {
-		t.Errorf("more than one may have is spent, or %d are spent", p.spent)
+	if old.spend(1) {
+		t.Error("more than one may have is spent")
+	}
+	if <-old.ended; p.spent != 11 {
+		t.Errorf("%d are spent", p.spent)
 	}
 	small.leave()
 	if !small.spend(1) || p.spent != 0 || len(p.shares) != 0 {
@@ -84,5 +94,46 @@ func TestPoolOfManyMembers(t *testing.T) {
 	old.wantsEnd(t, "the oldest", false)
 	if !old.spend(1) || p.spent > 200 {
 		t.Errorf("the oldest is refused, or %d are spent", p.spent)
+	}
+}
+
+// TestPoolWaitsForRelease: memory that an ended member still holds is not spent by others.
+func TestPoolWaitsForRelease(t *testing.T) {
+	for name, test := range map[string]struct{ release, want time.Duration }{
+		"in time":  {3 * time.Second, 3 * time.Second},
+		"too late": {time.Hour, releaseTimeout},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				p := NewPool(100)
+				old := p.join(100, time.Unix(1, 0), func() { t.Error("the older member was ended") })
+				shares := make(chan *share, 1)
+				young := p.join(100, time.Unix(2, 0), func() {
+					ended := <-shares
+					ended.stop()
+					time.Sleep(test.release)
+					ended.leave()
+				})
+				shares <- young
+				if !young.spend(60) || !old.spend(40) {
+					t.Fatal("what fits is refused")
+				}
+				begun := time.Now()
+				if !old.spend(10) {
+					t.Error("the older member is refused")
+				}
+				if took := time.Since(begun); took != test.want {
+					t.Errorf("the older member waited for %s, want %s", took, test.want)
+				}
+				if young.spend(1) {
+					t.Error("the ended member spends on")
+				}
+				time.Sleep(test.release)
+				synctest.Wait()
+				if p.spent != 50 || p.ending != 0 {
+					t.Errorf("%d are spent, %d of them by members that were ended", p.spent, p.ending)
+				}
+			})
+		})
 	}
 }

@@ -9,6 +9,10 @@ const (
 	costOfObject  = 512
 	costOfElement = 128
 	costOfMember  = 48
+	// costOfEntry is the approximate memory of an entry of a large map. An object with more than maxFields members is a
+	// map.
+	costOfEntry = 84
+	maxFields   = 16
 	// bytesOfCost is how many bytes of text cost one: field names and managed fields are not kept.
 	bytesOfCost = 2
 	// shortText is the length from which on each byte of a string costs one: names of fields are shorter.
@@ -26,11 +30,17 @@ type scanner struct {
 	// limit bounds the bytes of each value.
 	limit int64
 
-	arrays           []bool // of each value that has begun, whether it is an array
+	open             []openValue
 	quoted, escaped  bool
 	bytes, remaining int64
 	// length is that of the string that has begun.
 	length int64
+}
+
+// openValue is an array or an object that has begun.
+type openValue struct {
+	array   bool
+	members int
 }
 
 // scan returns the cost of a piece of text. It is false where a value is too large or too deep.
@@ -51,8 +61,8 @@ func (s *scanner) scan(text []byte) (int64, bool) {
 		case b == '"':
 			s.quoted, s.length = true, 0
 		case b == '{', b == '[':
-			s.arrays = append(s.arrays, b == '[')
-			switch depth := len(s.arrays); {
+			s.open = append(s.open, openValue{array: b == '['})
+			switch depth := len(s.open); {
 			case depth == 1: // an event, or a list
 				cost += costOfObject
 			case depth > maxDepth:
@@ -63,7 +73,7 @@ func (s *scanner) scan(text []byte) (int64, bool) {
 		case b == ',':
 			cost += s.each()
 		case b == '}', b == ']':
-			if s.arrays = s.arrays[:max(len(s.arrays)-1, 0)]; len(s.arrays) == 0 {
+			if s.open = s.open[:max(len(s.open)-1, 0)]; len(s.open) == 0 {
 				s.bytes = 0
 			}
 		}
@@ -77,7 +87,7 @@ func (s *scanner) weight() int64 {
 		return 1
 	}
 	s.length++
-	if s.length <= shortText || len(s.arrays) > keptDepth {
+	if s.length <= shortText || len(s.open) > keptDepth {
 		return 1
 	}
 	return bytesOfCost
@@ -85,16 +95,22 @@ func (s *scanner) weight() int64 {
 
 // each is the cost of what comes next in the value that has begun.
 func (s *scanner) each() int64 {
-	depth := len(s.arrays)
-	switch {
-	case depth > keptDepth:
-		return 0
-	case depth == 0:
+	depth := len(s.open)
+	if depth == 0 {
 		return costOfMember
-	case s.arrays[depth-1] && depth == 2: // the items of a list
+	}
+	if depth > keptDepth {
+		return 0
+	}
+	value := &s.open[depth-1]
+	value.members++
+	switch {
+	case value.array && depth == 2: // the items of a list
 		return costOfObject
-	case s.arrays[depth-1]:
+	case value.array:
 		return costOfElement
+	case value.members > maxFields:
+		return costOfEntry
 	default:
 		return costOfMember
 	}

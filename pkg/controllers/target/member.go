@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"sync"
 	"sync/atomic"
 	"time"
 
@@ -55,6 +56,9 @@ type member struct {
 	running context.Context //nolint:containedctx // it is the connection's life, not a request's
 	stop    context.CancelFunc
 	opened  time.Time
+	// caches are running. No more are started once the connection is closed.
+	startMu sync.Mutex
+	caches  sync.WaitGroup
 	// exceeded says that the cluster has sent more than is kept of one.
 	exceeded atomic.Bool
 }
@@ -79,9 +83,28 @@ func newMember(
 	return m, nil
 }
 
+// close closes the connection. Its memory is given back when its caches have ended.
 func (m *member) close() {
+	m.startMu.Lock()
 	m.stop()
+	m.startMu.Unlock()
 	m.way.Close()
+	go func() {
+		m.caches.Wait()
+		m.way.Release()
+	}()
+}
+
+// start starts caches, unless the connection is closed.
+func (m *member) start(caches ...func(context.Context) error) {
+	m.startMu.Lock()
+	defer m.startMu.Unlock()
+	if m.running.Err() != nil {
+		return
+	}
+	for _, start := range caches {
+		m.caches.Go(func() { _ = start(m.running) }) // a cache ends without an error, with its context
+	}
 }
 
 // connect fills the caches, and tells of what changes in them afterwards. What is labelled as KubeVision's is told of from the start: it may
@@ -109,9 +132,7 @@ func (m *member) connect(
 	if err := errors.Join(watchOwn(ctx, own.GetCache(), tell), watchOthers(ctx, others, tell)); err != nil {
 		return nil, err
 	}
-	for _, start := range []func(context.Context) error{own.Start, others.Start} {
-		go func() { _ = start(m.running) }() // it ends without an error, when it is told to
-	}
+	m.start(own.Start, others.Start)
 	filling, cancel := context.WithTimeout(ctx, fillTimeout)
 	defer cancel()
 	unlink := context.AfterFunc(m.running, cancel) //nolint:contextcheck // the member ends the call, too
