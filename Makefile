@@ -93,10 +93,11 @@ test: ## Run all tests: unit, integration and conformance.
 	KUBEVISION_PROGRAMS=$(TEST_PROGRAMS) $(TEST_ENV) go test $$race -vet=off -p 3 -count 1 -timeout 45m $(TESTFLAGS) $$packages
 
 .PHONY: test-limits
-# Alone, since other tests would wait too long beside the floods, and without the race detector, which takes several times the memory.
+# Alone, since other tests would wait too long beside the floods. Without the race detector, which takes several times the
+# memory, and without the mutation detector, which copies every cached object.
 test-limits: ## Load the programs to the limits of config/ and measure their memory.
 	@export CGO_ENABLED=0 && go build -o $(TEST_PROGRAMS)/plain/ ./cmd/... && $(CONTROL_PLANE) && \
-	export KUBEVISION_PROGRAMS=$(TEST_PROGRAMS)/plain $(TEST_ENV) && \
+	export KUBEVISION_PROGRAMS=$(TEST_PROGRAMS)/plain && \
 	go test -vet=off -count 1 -timeout 60m $(TESTFLAGS) .$(LIMITS) -flood=$(FLOOD) && \
 	go test -vet=off -count 1 -timeout 60m -run 'TestMemory|TestLimitExceeded|TestLabelled' $(TESTFLAGS) ./test/integration/members -flood=$(FLOOD)
 
