@@ -5,7 +5,6 @@
 package target
 
 import (
-	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -59,14 +58,29 @@ func (t Target) Call(method string) clusters.Call {
 }
 
 // Read reads the target of a request from its path, and the namespace from its query if the path has none. The verb is
-// one that the cluster must offer. The kind is found by discovery only, never built into a URL as it was sent.
+// one that the cluster must offer. The kind is found by discovery only, never built into a URL as it was sent. In a
+// query, a namespace is ignored if the kind has none, as with kubectl: clients send the one that they show.
 func Read(r *routes.Request, caller *clusters.Caller, verb string) (Target, error) {
-	inPath := r.Path(Namespace)
-	t, err := Find(r.Context(), caller, verb, r.Path(Resource), cmp.Or(inPath, r.Query(Namespace)), r.Path(Name))
-	if err == nil && inPath != "" && !t.Resource.Namespaced {
-		return Target{}, envelope.Invalid(Namespace, "%s are not in namespaces: leave the namespace out", r.Path(Resource))
+	kind, name := r.Path(Resource), r.Path(Name)
+	if inPath := r.Path(Namespace); inPath != "" {
+		return Find(r.Context(), caller, verb, kind, inPath, name)
+	}
+	inQuery := r.Query(Namespace)
+	if err := checkNamespace(inQuery); err != nil {
+		return Target{}, err
+	}
+	t, err := Find(r.Context(), caller, verb, kind, "", name)
+	if err == nil && t.Resource.Namespaced {
+		t.Namespace = inQuery
 	}
 	return t, err
+}
+
+func checkNamespace(namespace string) error {
+	if namespace == "" {
+		return nil
+	}
+	return routes.CheckLabel(Namespace, namespace)
 }
 
 // ReadObject is Read for one object: what is in namespaces must have one.
@@ -86,13 +100,10 @@ func (t Target) CheckNamespaced() error {
 	return nil
 }
 
-// Find is Read for names that come from elsewhere than the path. Namespace and name may be empty. Of a kind that is not
-// in namespaces the target has none, as with kubectl: clients send the one that they show.
+// Find is Read for names that come from elsewhere than the path. Namespace and name may be empty.
 func Find(ctx context.Context, caller *clusters.Caller, verb, kind, namespace, name string) (Target, error) {
-	if namespace != "" {
-		if err := routes.CheckLabel(Namespace, namespace); err != nil {
-			return Target{}, err
-		}
+	if err := checkNamespace(namespace); err != nil {
+		return Target{}, err
 	}
 	if problems := content.IsPathSegmentName(name); len(problems) > 0 {
 		return Target{}, envelope.Invalid(Name, "name: %s", strings.Join(problems, "; "))
@@ -113,8 +124,8 @@ func Find(ctx context.Context, caller *clusters.Caller, verb, kind, namespace, n
 	if !slices.Contains(found.Verbs, verb) {
 		return Target{}, envelope.New(dashboardv1alpha1.CodeNotFound, "the cluster offers no %s of %s", verb, kind)
 	}
-	if !found.Namespaced {
-		namespace = ""
+	if !found.Namespaced && namespace != "" {
+		return Target{}, envelope.Invalid(Namespace, "%s are not in namespaces: leave the namespace out", kind)
 	}
 	return Target{Resource: found, Namespace: namespace, Name: name}, nil
 }

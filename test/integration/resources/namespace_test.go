@@ -6,7 +6,6 @@ package resources
 import (
 	"net/http"
 	"slices"
-	"strings"
 	"testing"
 
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -42,10 +41,7 @@ func TestANamespaceOfAKindThatHasNone(t *testing.T) {
 		}
 	}
 	admin.get(t, kind+"?namespace=No_Name").Want(t, wire.Invalid)
-	e := admin.send(t, http.MethodPost, "/resources/batch-delete", jsonType, `[{"resource":"priorityclasses","name":"`+name+`","namespace":"`+ns+`"}]`)
-	if e.Want(t, wire.OK); !strings.Contains(string(e.Data), `"success":true`) {
-		t.Errorf("a batch: %s", e.Data)
-	}
+	admin.send(t, http.MethodDelete, kind+"/"+name+query, "", "").Want(t, wire.OK)
 	admin.get(t, kind+"/"+name+query).Want(t, wire.NotFound)
 }
 
