@@ -13,7 +13,7 @@ const (
 	// DefaultUsers, DefaultClusters and DefaultRoleBindings are how many objects of each kind there may be.
 	DefaultUsers        = 10_000
 	DefaultClusters     = 1_000
-	DefaultRoleBindings = 5_000
+	DefaultRoleBindings = 2_000
 	// DefaultBytes is the size of all of them, as JSON without managed fields. Both programs hold them in memory.
 	DefaultBytes = 96 << 20
 )
