@@ -43,10 +43,7 @@ func Parse(contentType string, body []byte) (map[string]any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if isJSON { // the fresh code of the caller, which was read already
-		delete(object, dashboardv1alpha1.CodeField)
-	}
-	if wrapped, ok := object["manifest"]; ok && len(object) == 1 {
+	if wrapped, ok := object["manifest"]; ok && isWrapper(object, isJSON) {
 		if object, err = unwrap(wrapped); err != nil {
 			return nil, err
 		}
@@ -68,6 +65,13 @@ func mediaType(contentType string, body []byte) (bool, error) {
 	default:
 		return false, envelope.Invalid("Content-Type", "send the manifest as %s or %s", JSON, YAML)
 	}
+}
+
+// isWrapper returns whether an object has nothing beside the manifest but the fresh code of the caller, which is read
+// from JSON elsewhere.
+func isWrapper(object map[string]any, isJSON bool) bool {
+	_, hasCode := object[dashboardv1alpha1.CodeField]
+	return len(object) == 1 || (len(object) == 2 && hasCode && isJSON)
 }
 
 func unwrap(wrapped any) (map[string]any, error) {

@@ -12,34 +12,29 @@ import (
 	kjson "sigs.k8s.io/json"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
-	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
 )
 
 // FreshCode returns the fresh code of the caller's second factor that came with the request, empty if none did.
 func (r *Request) FreshCode() string { return r.code }
 
-// freshCode finds the code: in the header, or at the top level of a JSON object that is neither a login nor a patch.
-// Of a body that is no JSON object it finds none; the endpoint refuses it.
-func freshCode(r *http.Request, rule Rule) (string, error) {
+// freshCode finds the code in the header, or else at the top level of a JSON object that is neither a login nor a
+// patch. What is no string there is a field of the object, and no code.
+func freshCode(r *http.Request, rule Rule) (code string, inBody bool) {
 	header := r.Header.Get(dashboardv1alpha1.CodeHeader)
 	read, ok := r.Body.(*body)
 	if !ok || !mayHoldCode(r.Method, rule) || !bytes.Contains(read.all, []byte(`"`+dashboardv1alpha1.CodeField+`"`)) {
-		return header, nil
+		return header, false
 	}
 	var found struct {
 		Code json.RawMessage `json:"totpCode"`
 	}
-	if Deeper(read.all, maxDepth) {
-		return header, nil
+	if Deeper(read.all, maxDepth) || kjson.UnmarshalCaseSensitivePreserveInts(read.all, &found) != nil {
+		return header, false
 	}
-	if err := kjson.UnmarshalCaseSensitivePreserveInts(read.all, &found); err != nil || found.Code == nil {
-		return header, nil //nolint:nilerr // as above
+	if found.Code == nil || json.Unmarshal(found.Code, &code) != nil {
+		return header, false
 	}
-	var code string
-	if err := json.Unmarshal(found.Code, &code); err != nil {
-		return "", envelope.Invalid(dashboardv1alpha1.CodeField, "%s must be a string", dashboardv1alpha1.CodeField)
-	}
-	return cmp.Or(header, code), nil
+	return cmp.Or(header, code), true
 }
 
 // isCodeField returns whether an error of strict decoding is about the code, which is no field of the body's type.

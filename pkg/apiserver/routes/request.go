@@ -29,9 +29,9 @@ type Request struct {
 	*http.Request
 
 	path map[string]string
-	// code is the fresh code that came with the request.
-	code string
-	rule Rule
+	// code is the fresh code that came with the request, codeInBody whether one came with its body.
+	code       string
+	codeInBody bool
 }
 
 // Path is the value of a path parameter.
@@ -83,7 +83,7 @@ func (r *Request) ReadJSON(into any) error {
 	if err != nil {
 		return err
 	}
-	if mayHoldCode(r.Method, r.rule) {
+	if r.codeInBody {
 		strict = slices.DeleteFunc(strict, isCodeField)
 	}
 	return refuseStrict(strict)

@@ -162,11 +162,7 @@ func (t *Table) serve(r Route, fair *fairness) restful.RouteFunction {
 		if s := envelope.StateFrom(ctx); s != nil {
 			s.SetRoute(r.Path)
 		}
-		code, err := freshCode(req.Request, r.Endpoint.rule)
-		if err != nil {
-			envelope.WriteError(ctx, resp.ResponseWriter, err)
-			return
-		}
+		code, inBody := freshCode(req.Request, r.Endpoint.rule)
 		if u, ok := genericapirequest.UserFrom(ctx); ok && t.Prove != nil {
 			inbound := req.Request.WithContext(ctx)
 			ctx = stepup.WithProof(ctx, func() error { return t.Prove(inbound, u, code) })
@@ -185,7 +181,7 @@ func (t *Table) serve(r Route, fair *fairness) restful.RouteFunction {
 		}
 		ctx = budget.With(ctx, account)
 		data, meta, err := r.Endpoint.serve(&Request{
-			Request: req.Request.WithContext(ctx), path: req.PathParameters(), code: code, rule: r.Endpoint.rule,
+			Request: req.Request.WithContext(ctx), path: req.PathParameters(), code: code, codeInBody: inBody,
 		})
 		if err != nil {
 			writeFailure(ctx, resp.ResponseWriter, r.Endpoint.rule, err)

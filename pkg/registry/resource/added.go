@@ -8,12 +8,16 @@ import (
 
 	"k8s.io/klog/v2"
 
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 	"github.com/kubevision-io/kubevision/pkg/objects"
 )
 
-// added are the fields that dashboards add at the top level to the objects that they were given.
-func added() []string { return []string{"raw", "name", "namespace", "metrics", "metricsStatus"} }
+// added are the fields that dashboards add at the top level to the objects that they were given, and the fresh code of
+// the caller.
+func added() []string {
+	return []string{"raw", "name", "namespace", "metrics", "metricsStatus", dashboardv1alpha1.CodeField}
+}
 
 // dropAdded removes what dashboards have added, but no field that the kind has. If the cluster publishes no schema of
 // the kind, all fields stay: the API server refuses those that it does not know.

@@ -66,12 +66,14 @@ func installKind(t *testing.T, prefix, kind string, properties object) (group, p
 func TestFieldsLikeThoseOfDashboards(t *testing.T) {
 	ns := set().Namespace(t, "added")
 	text, anything := object{"type": "string"}, object{"type": "object", "x-kubernetes-preserve-unknown-fields": true}
-	group, plural := installKind(t, "slices", "Slice", object{"namespace": text, "name": text, "metrics": anything, "spec": anything})
+	group, plural := installKind(t, "slices", "Slice", object{
+		"namespace": text, "name": text, "metrics": anything, "spec": anything, "totpCode": object{"type": "integer"},
+	})
 	admin := newPerson(t, "admin", ns)
 	path := in(ns, plural+"."+group)
 	slice := object{
 		"apiVersion": group + "/v1", "kind": "Slice", "metadata": object{"name": "a"},
-		"namespace": "theirs", "name": "other", "metrics": object{"a": 1.0},
+		"namespace": "theirs", "name": "other", "metrics": object{"a": 1.0}, "totpCode": 7.0,
 	}
 	fixture.Eventually(t, "create it", func(context.Context) error {
 		if e := admin.send(t, http.MethodPost, path, jsonType, encoded(t, slice)); e.Code != wire.OK {
@@ -87,7 +89,8 @@ func TestFieldsLikeThoseOfDashboards(t *testing.T) {
 	check := func(what string) {
 		t.Helper()
 		now := decoded(t, admin.get(t, path+"/a"))
-		if at(now, "namespace") != "theirs" || at(now, "name") != "other" || at(now, "metrics", "a") != 1.0 || at(now, "spec", "by") != what {
+		if at(now, "namespace") != "theirs" || at(now, "name") != "other" || at(now, "metrics", "a") != 1.0 ||
+			at(now, "spec", "by") != what || at(now, "totpCode") != 7.0 {
 			t.Errorf("after %s: %v", what, now)
 		}
 		read = now
