@@ -5,8 +5,6 @@ package apiserver
 
 import (
 	"errors"
-	"slices"
-	"strings"
 
 	"github.com/emicklei/go-restful/v3"
 	apidiscoveryv2 "k8s.io/api/apidiscovery/v2"
@@ -24,34 +22,44 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/registry/absent"
 )
 
-// install serves the routes, and makes the group known in all three forms of discovery. Its resources have no verbs: they are what
-// ClusterRoles can name, but nothing that kubectl get, the garbage collector or a namespace's deletion could work with.
+// dashboardResource is all that discovery says of the group. Clients resolve plurals, singulars and kinds over all
+// groups, whether or not a kind has verbs: a resource named clusters or users would take its name away from other
+// products. It has no verbs, so that nothing works with it: kubectl get, the garbage collector, the deletion of
+// namespaces, quotas. The list is not empty because clients that do not use aggregated discovery take an empty one for
+// an error, or do not cache it.
+func dashboardResource() metav1.APIResource {
+	return metav1.APIResource{
+		Name: "kubevisiondashboards", SingularName: "kubevisiondashboard", Kind: "KubeVisionDashboard", Verbs: metav1.Verbs{},
+	}
+}
+
+// install serves the routes, and makes the group known in all three forms of discovery.
 func install(s *genericapiserver.GenericAPIServer, codecs serializer.CodecFactory, table *routes.Table) error {
 	gv := dashboardv1alpha1.SchemeGroupVersion
 	version := metav1.GroupVersionForDiscovery{GroupVersion: gv.String(), Version: gv.Version}
 	group := metav1.APIGroup{Name: gv.Group, Versions: []metav1.GroupVersionForDiscovery{version}, PreferredVersion: version}
-	resources := apiResources(table)
+	resource := dashboardResource()
 
 	ws := new(restful.WebService)
 	ws.Path(dashboardv1alpha1.RootPath).Doc("the API of the KubeVision dashboard").ApiVersion(gv.String())
-	discovery.NewAPIVersionHandler(codecs, gv, discovery.APIResourceListerFunc(func() []metav1.APIResource { return resources })).AddToWebService(ws)
+	lister := discovery.APIResourceListerFunc(func() []metav1.APIResource { return []metav1.APIResource{resource} })
+	discovery.NewAPIVersionHandler(codecs, gv, lister).AddToWebService(ws)
 	table.Install(ws)
 	s.Handler.GoRestfulContainer.ServiceErrorHandler(unrouted(codecs))
 	s.Handler.GoRestfulContainer.Add(ws)
 	s.Handler.GoRestfulContainer.Add(discovery.NewAPIGroupHandler(codecs, group).WebService())
 	s.DiscoveryGroupManager.AddGroup(group)
 
-	aggregated := apidiscoveryv2.APIVersionDiscovery{Version: gv.Version, Freshness: apidiscoveryv2.DiscoveryFreshnessCurrent}
-	for i := range resources {
-		aggregated.Resources = append(aggregated.Resources, apidiscoveryv2.APIResourceDiscovery{
-			Resource: resources[i].Name, SingularResource: resources[i].SingularName, Scope: apidiscoveryv2.ScopeCluster, Verbs: resources[i].Verbs,
-			ResponseKind: &metav1.GroupVersionKind{Group: gv.Group, Version: gv.Version, Kind: resources[i].Kind},
-		})
-	}
 	if s.AggregatedDiscoveryGroupManager == nil {
 		return errors.New("the server has no manager for aggregated discovery")
 	}
-	s.AggregatedDiscoveryGroupManager.AddGroupVersion(gv.Group, aggregated)
+	s.AggregatedDiscoveryGroupManager.AddGroupVersion(gv.Group, apidiscoveryv2.APIVersionDiscovery{
+		Version: gv.Version, Freshness: apidiscoveryv2.DiscoveryFreshnessCurrent,
+		Resources: []apidiscoveryv2.APIResourceDiscovery{{
+			Resource: resource.Name, SingularResource: resource.SingularName, Scope: apidiscoveryv2.ScopeCluster, Verbs: resource.Verbs,
+			ResponseKind: &metav1.GroupVersionKind{Group: gv.Group, Version: gv.Version, Kind: resource.Kind},
+		}},
+	})
 	return nil
 }
 
@@ -68,32 +76,4 @@ func unrouted(codecs serializer.CodecFactory) restful.ServiceErrorHandleFunction
 		status := apierrors.NewGenericServerResponse(failure.Code, "", schema.GroupResource{}, "", failure.Message, 0, false)
 		responsewriters.ErrorNegotiated(status, codecs, schema.GroupVersion{}, w.ResponseWriter, r.Request)
 	}
-}
-
-// apiResources are the first segments of the routes' paths, which kube-apiserver takes for resources when it authorizes.
-func apiResources(table *routes.Table) []metav1.APIResource {
-	var names []string
-	for _, r := range table.Routes() {
-		if name, _, _ := strings.Cut(strings.TrimPrefix(r.Path, "/"), "/"); !slices.Contains(names, name) {
-			names = append(names, name)
-		}
-	}
-	slices.Sort(names)
-	out := make([]metav1.APIResource, 0, len(names))
-	for _, name := range names {
-		singular := strings.TrimSuffix(name, "s")
-		out = append(out, metav1.APIResource{
-			Name: name, SingularName: singular, Kind: kindOf(singular), Verbs: metav1.Verbs{},
-		})
-	}
-	return out
-}
-
-// kindOf makes RoleBinding of role-binding.
-func kindOf(singular string) string {
-	var kind strings.Builder
-	for word := range strings.SplitSeq(singular, "-") {
-		kind.WriteString(strings.ToUpper(word[:1]) + word[1:])
-	}
-	return kind.String()
 }

@@ -4,11 +4,20 @@
 package apiserver_test
 
 import (
+	"context"
 	"encoding/json"
+	"errors"
+	"fmt"
 	"net/http"
 	"strings"
 	"testing"
 
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kubevision-io/kubevision/test/conformance/fixture"
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
@@ -117,4 +126,52 @@ func TestAvailable(t *testing.T) {
 	if c := service.Status.Conditions; len(c) != 1 || c[0].Type != "Available" || c[0].Status != "True" || len(service.Spec.CABundle) == 0 {
 		t.Errorf("conditions %+v, a CA bundle of %d bytes", c, len(service.Spec.CABundle))
 	}
+}
+
+// TestControllersOfTheClusterTakeTheGroup: the garbage collector, quotas and the deletion of namespaces go by
+// discovery.
+func TestControllersOfTheClusterTakeTheGroup(t *testing.T) {
+	if !env.Cluster.HasControllerManager() {
+		t.Skip("there is no kube-controller-manager")
+	}
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: fixture.Name("controllers")}}
+	set().Create(t, namespace)
+	named := func(name string) metav1.ObjectMeta { return metav1.ObjectMeta{Namespace: namespace.Name, Name: name} }
+	quota := &corev1.ResourceQuota{ObjectMeta: named("quota"), Spec: corev1.ResourceQuotaSpec{
+		Hard: corev1.ResourceList{"count/configmaps": resource.MustParse("10")},
+	}}
+	set().Create(t, quota)
+	counted := func(least int64) {
+		t.Helper()
+		fixture.Eventually(t, "wait until the quota counts", func(ctx context.Context) error {
+			if err := env.Client.Get(ctx, client.ObjectKeyFromObject(quota), quota); err != nil {
+				return err
+			}
+			if used, ok := quota.Status.Used["count/configmaps"]; !ok || used.Value() < least {
+				return fmt.Errorf("it has counted %s", used.String())
+			}
+			return nil
+		})
+	}
+	counted(0)
+	owner := &corev1.ConfigMap{ObjectMeta: named("owner")}
+	set().Create(t, owner)
+	owned := &corev1.ConfigMap{ObjectMeta: named("owned")}
+	owned.OwnerReferences = []metav1.OwnerReference{{APIVersion: "v1", Kind: "ConfigMap", Name: owner.Name, UID: owner.UID}}
+	set().Create(t, owned)
+	counted(2)
+	set().Delete(t, owner)
+	set().Gone(t, owned)
+	set().Delete(t, namespace)
+	fixture.Eventually(t, "wait for the end of the namespace", func(ctx context.Context) error {
+		if err := env.Client.Get(ctx, client.ObjectKeyFromObject(namespace), namespace); err != nil {
+			return client.IgnoreNotFound(err)
+		}
+		for _, c := range namespace.Status.Conditions {
+			if c.Type == corev1.NamespaceDeletionDiscoveryFailure && c.Status == corev1.ConditionTrue {
+				t.Errorf("namespace deletion: %s", c.Message)
+			}
+		}
+		return errors.New("it is there still")
+	})
 }

@@ -50,10 +50,10 @@ func TestShortNamesAndColumns(t *testing.T) {
 	awaitReady(t, newBinding(t, kubevisionv1alpha1.RoleReadonly, nil, toUser(u.Name)))
 	awaitLogin(t, u.Name, value, dashboardv1alpha1.CodeOK)
 	for short, want := range map[string]string{
-		"kvu":  "NAME DISPLAY NAME READY REASON 2FA LAST LOGIN LOCKED UNTIL AGE",
-		"kvc":  "NAME DISPLAY NAME VERSION NODES READY REASON AGE",
-		"kvrb": "NAME ROLE SUBJECTS CLUSTERS NAMESPACES READY REASON AGE",
-		"kvs":  "NAME USER ADDRESS EXPIRES AGE",
+		"kvu":       "NAME DISPLAY NAME READY REASON 2FA LAST LOGIN LOCKED UNTIL AGE",
+		"kvc":       "NAME DISPLAY NAME VERSION NODES READY REASON AGE",
+		"kvrb":      "NAME ROLE SUBJECTS CLUSTERS NAMESPACES READY REASON AGE",
+		"kvsession": "NAME USER ADDRESS EXPIRES AGE",
 	} {
 		header, rows, _ := strings.Cut(kubectl(t, "get", short), "\n")
 		if got := strings.Join(strings.Fields(header), " "); got != want {

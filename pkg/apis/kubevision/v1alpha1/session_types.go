@@ -12,7 +12,7 @@ import (
 // client, on every replica.
 //
 // +kubebuilder:object:root=true
-// +kubebuilder:resource:scope=Cluster,shortName=kvs,categories=kubevision
+// +kubebuilder:resource:scope=Cluster,shortName=kvsession,categories=kubevision
 // +kubebuilder:printcolumn:name="User",type=string,JSONPath=`.spec.userName`
 // +kubebuilder:printcolumn:name="Address",type=string,JSONPath=`.spec.client.address`
 // +kubebuilder:printcolumn:name="Client",type=string,JSONPath=`.spec.client.userAgent`,priority=1

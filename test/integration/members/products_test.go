@@ -1,0 +1,198 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package members
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/client-go/rest"
+
+	"github.com/kubevision-io/kubevision/hack/localcluster"
+	"github.com/kubevision-io/kubevision/test/conformance/fixture"
+	"github.com/kubevision-io/kubevision/test/conformance/wire"
+)
+
+// product is a kind of another product.
+type product struct {
+	plural, singular, kind, group string
+	short                         []string
+}
+
+// products are kinds of products that are often found beside KubeVision, many of them with names that dashboards use,
+// too.
+func products() []product {
+	return []product{
+		{"clusters", "cluster", "Cluster", "postgresql.cnpg.io", nil},
+		{"clusters", "cluster", "Cluster", "cluster.x-k8s.io", []string{"cl"}},
+		{"clusters", "cluster", "Cluster", "management.cattle.io", nil},
+		{"users", "user", "User", "management.cattle.io", nil},
+		{"users", "user", "User", "rabbitmq.com", nil},
+		{"bindings", "binding", "Binding", "rabbitmq.com", nil},
+		{"kubevirts", "kubevirt", "KubeVirt", "kubevirt.io", []string{"kv", "kvs"}},
+		{"virtualmachines", "virtualmachine", "VirtualMachine", "kubevirt.io", []string{"vm", "vms"}},
+		{"applications", "application", "Application", "argoproj.io", []string{"app", "apps"}},
+		{"rollouts", "rollout", "Rollout", "argoproj.io", []string{"ro"}},
+		{"workflows", "workflow", "Workflow", "argoproj.io", []string{"wf"}},
+		{"certificates", "certificate", "Certificate", "cert-manager.io", []string{"cert", "certs"}},
+		{"gateways", "gateway", "Gateway", "networking.istio.io", []string{"gw"}},
+		{"gateways", "gateway", "Gateway", "gateway.networking.k8s.io", []string{"gtw"}},
+		{"kustomizations", "kustomization", "Kustomization", "kustomize.toolkit.fluxcd.io", []string{"ks"}},
+		{"helmreleases", "helmrelease", "HelmRelease", "helm.toolkit.fluxcd.io", []string{"hr"}},
+		{"servicemonitors", "servicemonitor", "ServiceMonitor", "monitoring.coreos.com", []string{"smon"}},
+		{"scaledobjects", "scaledobject", "ScaledObject", "keda.sh", []string{"so"}},
+		{"kafkausers", "kafkauser", "KafkaUser", "kafka.strimzi.io", []string{"ku"}},
+		{"backups", "backup", "Backup", "velero.io", nil},
+		{"pipelineruns", "pipelinerun", "PipelineRun", "tekton.dev", []string{"pr", "prs"}},
+		{"externalsecrets", "externalsecret", "ExternalSecret", "external-secrets.io", []string{"es"}},
+		{"elasticsearches", "elasticsearch", "Elasticsearch", "elasticsearch.k8s.elastic.co", []string{"es"}},
+		{"policies", "policy", "Policy", "kyverno.io", []string{"pol"}},
+		{"searches", "search", "Search", "search.open-cluster-management.io", nil},
+		{"nodes", "node", "Node", "longhorn.io", []string{"lhn"}},
+		{"volumes", "volume", "Volume", "longhorn.io", []string{"lhv"}},
+	}
+}
+
+func (p product) names() []string { return append([]string{p.plural, p.singular}, p.short...) }
+
+// define makes the definition.
+func (p product) define(t *testing.T, s fixture.Set) {
+	t.Helper()
+	names := map[string]any{"plural": p.plural, "singular": p.singular, "kind": p.kind}
+	for _, short := range p.short {
+		list, _ := names["shortNames"].([]any)
+		names["shortNames"] = append(list, short)
+	}
+	definition := map[string]any{
+		"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+		"metadata": map[string]any{"name": p.plural + "." + p.group}, "spec": map[string]any{
+			"group": p.group, "scope": "Cluster", "names": names, "versions": []any{map[string]any{
+				"name": "v1", "served": true, "storage": true, "schema": map[string]any{"openAPIV3Schema": map[string]any{"type": "object"}},
+			}},
+		},
+	}
+	if strings.HasSuffix(p.group, ".k8s.io") || strings.HasSuffix(p.group, ".x-k8s.io") {
+		const approved = "api-approved.kubernetes.io"
+		definition["metadata"].(map[string]any)["annotations"] = map[string]any{approved: "unapproved"} //nolint:forcetypeassert // it was made above
+	}
+	s.Create(t, &unstructured.Unstructured{Object: definition})
+}
+
+// make makes an object, as soon as the kind is served.
+func (p product) make(t *testing.T, s fixture.Set) {
+	t.Helper()
+	fixture.Eventually(t, "make an object of "+p.plural+"."+p.group, func(ctx context.Context) error {
+		return s.Client.Create(ctx, &unstructured.Unstructured{Object: map[string]any{
+			"apiVersion": p.group + "/v1", "kind": p.kind, "metadata": map[string]any{"name": p.singular},
+		}})
+	})
+}
+
+// shell is a place to run kubectl in, with the rights of somebody.
+type shell struct {
+	kubectl, kubeconfig, cache string
+}
+
+func newShell(t *testing.T, c *localcluster.Cluster, config *rest.Config) *shell {
+	t.Helper()
+	s := &shell{kubectl: c.KubectlPath(), kubeconfig: filepath.Join(t.TempDir(), "kubeconfig"), cache: t.TempDir()}
+	if err := localcluster.WriteKubeconfig(config, s.kubeconfig); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+// run returns what kubectl prints, what it complains of included.
+func (s *shell) run(t *testing.T, args ...string) string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), s.kubectl, append([]string{"--kubeconfig=" + s.kubeconfig, "--cache-dir=" + s.cache}, args...)...)
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	if err := cmd.Run(); err != nil {
+		fmt.Fprintln(&out, err)
+	}
+	return out.String()
+}
+
+// TestOtherProductsKeepTheirNames: each plural, singular and short name of another product means with KubeVision in the
+// cluster what it means without; and what the paths of KubeVision's API are named like means kinds of others.
+func TestOtherProductsKeepTheirNames(t *testing.T) {
+	member := theOther(t)
+	others := products()
+	for i, name := range segments(t) {
+		others = append(others, product{name, strings.TrimSuffix(name, "s"), fmt.Sprintf("Neighbour%d", i), "zz.example.com", nil})
+	}
+	for _, do := range []func(product, *testing.T, fixture.Set){product.define, product.make} {
+		for _, p := range others {
+			do(p, t, set())
+			do(p, t, member.set())
+		}
+	}
+	with, without := newShell(t, env.Cluster, env.Cluster.Config()), newShell(t, member.Cluster, member.Config())
+	asked := sets.New[string]()
+	for _, p := range others {
+		asked.Insert(p.names()...)
+	}
+	everything := strings.Join(sets.List(asked), ",")
+	got, want := with.run(t, "get", everything, "-o", "name"), without.run(t, "get", everything, "-o", "name")
+	if got != want {
+		t.Errorf("with KubeVision, kubectl get %s shows\n%s\nwithout it\n%s", everything, got, want)
+	}
+	for _, line := range []string{"cluster.cluster.x-k8s.io/cluster\n", "user.management.cattle.io/user\n", "kubevirt.kubevirt.io/kubevirt\n"} {
+		if !strings.Contains(got, line) {
+			t.Errorf("kubectl get %s shows\n%s\nwithout %s", everything, got, line)
+		}
+	}
+	for _, args := range [][]string{
+		{"auth", "can-i", "impersonate", "users"}, {"auth", "can-i", "create", "clusters"}, {"auth", "can-i", "get", "sessions"},
+	} {
+		args = append(args, "--as=somebody", "--as-group=system:authenticated")
+		if got, want := with.run(t, args...), without.run(t, args...); got != want || !strings.Contains(got, "no") {
+			t.Errorf("with KubeVision, kubectl %v shows %q, without it %q", args, got, want)
+		}
+	}
+	ours := with.run(t, "get", "kvu,kvc,kvrb,kvsession,kvlt", "-o", "name")
+	for line := range strings.Lines(ours) {
+		if !strings.Contains(line, ".kubevision.io/") {
+			t.Errorf("KubeVision's own short names show\n%s", ours)
+		}
+	}
+}
+
+// segments are the first segments of the paths of KubeVision's API.
+func segments(t *testing.T) []string {
+	t.Helper()
+	c, err := wire.ForConfig(env.Cluster.Config())
+	if err != nil {
+		t.Fatal(err)
+	}
+	var document struct {
+		Paths map[string]json.RawMessage `json:"paths"`
+	}
+	fixture.Eventually(t, "read the OpenAPI document", func(ctx context.Context) error {
+		response, err := c.Do(ctx, wire.Request{Path: "/openapi/v3" + wire.GroupPath})
+		if err != nil {
+			return err
+		}
+		return json.Unmarshal(response.Body, &document)
+	})
+	out := sets.New[string]()
+	for path := range document.Paths {
+		if segment, _, _ := strings.Cut(strings.Trim(strings.TrimPrefix(path, wire.GroupPath), "/"), "/"); segment != "" {
+			out.Insert(segment)
+		}
+	}
+	if !out.HasAll("clusters", "users", "sessions", "search") {
+		t.Fatalf("the paths begin with %v", out)
+	}
+	return sets.List(out)
+}
