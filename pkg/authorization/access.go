@@ -102,7 +102,11 @@ func nobody(err error, where string) error {
 
 // Unreviewed is the answer where a permission could not be checked: a denial, and not the caller's fault.
 func Unreviewed(err error) error {
-	return envelope.New(dashboardv1alpha1.CodeUnreachable, "your permissions could not be checked").Because(err)
+	message := "your permissions could not be checked"
+	if why, ok := envelope.Failure(err); ok {
+		message += ": " + why
+	}
+	return envelope.New(dashboardv1alpha1.CodeUnreachable, "%s", message).Because(err)
 }
 
 // Outcome is the error of a call to a cluster that acted as a user, with its code. What the cluster forbade is looked at more closely:

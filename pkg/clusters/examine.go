@@ -54,7 +54,7 @@ func (c *Connection) examine(ctx context.Context) Examination {
 	}
 	// The version is asked for with the token, so that the answer is evidence for both.
 	version, err := ServerVersion(ctx, c.robot)
-	if answer.IsTyped(err) {
+	if answer.IsTyped(err) && (apierrors.IsUnauthorized(err) || apierrors.IsForbidden(err)) {
 		return Examination{
 			Reachable: true, CredentialsValid: true,
 			Message: "a token of the account that acts for users is not accepted: try again shortly",
@@ -115,6 +115,6 @@ func diagnose(err error) Examination {
 		return Examination{Reachable: true, CredentialsValid: true, Message: "the account that acts for users is not in place yet: try again shortly"}
 	default:
 		return Examination{Reachable: status.Status().Code < http.StatusInternalServerError,
-			Message: fmt.Sprintf("the server answered with HTTP status %d", status.Status().Code)}
+			Message: fmt.Sprintf("the API server answered with HTTP status %d: %s", status.Status().Code, status.Status().Message)}
 	}
 }

@@ -7,17 +7,20 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"strings"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/budget"
+	"github.com/kubevision-io/kubevision/pkg/clusters/answer"
 )
 
-// FromAPIError is the outcome of a call to a cluster's API server that failed. It is the one place where Kubernetes' errors become
-// codes; what only a further question can tell (40301, 40302, whether RBAC was the cause) is asked by the authorization package.
-// Anything that is not an answer of an API server means that it was not reached.
+// FromAPIError is the outcome of a call to a cluster's API server that failed. It is the one place where Kubernetes'
+// errors become codes; what only a further question can tell (40301, 40302, whether RBAC was the cause) is asked by the
+// authorization package. Anything that is not an answer of an API server means that it was not reached. An API server
+// that fails has the same code, with its own words.
 func FromAPIError(err error) *Error {
 	if known, ok := errors.AsType[*Error](err); ok {
 		return known
@@ -65,10 +68,29 @@ func TooMuch(cause error) *Error {
 
 func unreachable(cause error) *Error {
 	message := "the cluster's API server cannot be reached"
-	if errors.Is(cause, context.DeadlineExceeded) {
+	if why, ok := Failure(cause); ok {
+		message = why
+	} else if errors.Is(cause, context.DeadlineExceeded) {
 		message = "the cluster's API server did not answer in time"
 	}
 	return New(dashboardv1alpha1.CodeUnreachable, "%s", message).Because(cause)
+}
+
+// maxFailure bounds what is repeated of an API server's own words.
+const maxFailure = 4 << 10
+
+// Failure returns what an API server says of its own failure: a webhook for conversion that does not answer, a storage
+// that is down. It is false where no API server has answered, or where its words may hold values of an object.
+func Failure(err error) (string, bool) {
+	var status apierrors.APIStatus
+	if !errors.As(err, &status) || !answer.IsTyped(err) {
+		return "", false
+	}
+	s := status.Status()
+	if codeOf(&s) != dashboardv1alpha1.CodeUnreachable || s.Message == "" || strings.Contains(s.Message, "failed to create typed") {
+		return "", false
+	}
+	return "the cluster's API server answered with an error: " + answer.Text(s.Message, maxFailure), true
 }
 
 // codeOf goes by the HTTP status, which every answer has; of the reasons only AlreadyExists says more.

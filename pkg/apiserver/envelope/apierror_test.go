@@ -154,6 +154,29 @@ func TestUnreachableSaysNothingOfTheCause(t *testing.T) {
 	}
 }
 
+// What an API server says of its own failure is said, in one line; what is none, or may quote an object, says nothing.
+func TestFailureInTheServersWords(t *testing.T) {
+	const general = "the cluster's API server cannot be reached"
+	for name, tc := range map[string]struct {
+		err  error
+		want string
+	}{
+		"a failure":    {apierrors.NewInternalError(errors.New("conversion webhook failed:\nrefused")), "Internal error occurred: conversion webhook failed: refused"},
+		"not there":    {apierrors.NewServiceUnavailable("down"), "down"},
+		"none":         {apierrors.NewGenericServerResponse(http.StatusInternalServerError, "get", schema.GroupResource{}, "", "", 0, true), ""},
+		"an object":    {apierrors.NewInternalError(errors.New("failed to create typed live object (a): .data: expected string, got canary")), ""},
+		"without text": {&apierrors.StatusError{ErrStatus: metav1.Status{Code: http.StatusInternalServerError}}, ""},
+	} {
+		want := general
+		if tc.want != "" {
+			want = "the cluster's API server answered with an error: " + tc.want
+		}
+		if got := FromAPIError(fmt.Errorf("listing: %w", tc.err)); got.Code != dashboardv1alpha1.CodeUnreachable || got.Message != want {
+			t.Errorf("%s: got %d %q, want %q", name, got.Code, got.Message, want)
+		}
+	}
+}
+
 func TestAnyOtherErrorIsInternalAndSilent(t *testing.T) {
 	e := As(fmt.Errorf("reading: %w", errors.New("password hunter2")))
 	if e.Code != dashboardv1alpha1.CodeInternal || e.Message != Internal(nil).Message {

@@ -104,6 +104,9 @@ func reportProbe(c *kubevisionv1alpha1.KubeVisionCluster, err error) {
 		if errors.As(err, &status) { // what a server says of itself that is perhaps no API server is not shown
 			message = fmt.Sprintf("%s: the answer was HTTP status %d", step(err), status.Status().Code)
 		}
+		if typed && errors.As(err, &status) {
+			message += ": " + status.Status().Message
+		}
 		set(kubevisionv1alpha1.ClusterReachableCondition, metav1.ConditionFalse, kubevisionv1alpha1.ReasonProbeFailed, message)
 		set(kubevisionv1alpha1.ClusterCredentialsCondition, metav1.ConditionUnknown, kubevisionv1alpha1.ReasonProbeFailed, "the API server could not be asked")
 	}

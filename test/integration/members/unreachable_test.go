@@ -23,6 +23,8 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/test/conformance/fixture"
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
@@ -46,7 +48,7 @@ type ailing struct {
 
 func newAiling(t *testing.T) *ailing {
 	t.Helper()
-	a := &ailing{standin: &standin{}}
+	a := &ailing{standin: &standin{answers: map[string]http.HandlerFunc{}}}
 	a.Server = httptest.NewUnstartedServer(http.HandlerFunc(a.serve))
 	a.TLS = &tls.Config{GetConfigForClient: func(*tls.ClientHelloInfo) (*tls.Config, error) {
 		if c := a.certificate.Load(); c != nil {
@@ -90,8 +92,29 @@ func answering(status int, mediaType, text string, header ...string) http.Handle
 	}
 }
 
-func status(code int, reason metav1.StatusReason) string {
-	return fmt.Sprintf(`{"kind":"Status","apiVersion":"v1","status":"Failure","message":%q,"reason":%q,"code":%d}`, leak, reason, code)
+// said is what an API server says of its own failure.
+const said = "etcdserver: request timed out"
+
+func status(code int, reason metav1.StatusReason) string { return failed(code, reason, leak) }
+
+// failed is the answer of an API server that has failed.
+func failed(code int, reason metav1.StatusReason, message string) string {
+	return fmt.Sprintf(`{"kind":"Status","apiVersion":"v1","status":"Failure","message":%q,"reason":%q,"code":%d}`, message, reason, code)
+}
+
+// failures are those of a server that says, as an API server does, what is wrong.
+func failures() map[string]http.HandlerFunc {
+	typed := func(code int, reason metav1.StatusReason, header ...string) http.HandlerFunc {
+		return answering(code, "application/json", failed(code, reason, said), header...)
+	}
+	return map[string]http.HandlerFunc{
+		"an error of its":  typed(http.StatusInternalServerError, metav1.StatusReasonInternalError),
+		"unavailable":      typed(http.StatusServiceUnavailable, metav1.StatusReasonServiceUnavailable),
+		"too late":         typed(http.StatusGatewayTimeout, metav1.StatusReasonTimeout),
+		"unauthorized":     typed(http.StatusUnauthorized, metav1.StatusReasonUnauthorized, "Www-Authenticate", leak),
+		"busy":             typed(http.StatusTooManyRequests, metav1.StatusReasonTooManyRequests, "Retry-After", "1"),
+		"busy for an hour": typed(http.StatusTooManyRequests, metav1.StatusReasonTooManyRequests, "Retry-After", "3600"),
+	}
 }
 
 // faults are what can be wrong with a server that can be spoken to.
@@ -104,10 +127,6 @@ func faults() map[string]http.HandlerFunc {
 		"another type":       answering(http.StatusOK, jsonText, `["`+leak+`"]`),
 		"no objects":         answering(http.StatusOK, jsonText, `{"kind":"PodList","items":["`+leak+`"],"metadata":"`+leak+`"}`),
 		"an error page":      answering(http.StatusBadGateway, text, leak),
-		"an error of its":    answering(http.StatusInternalServerError, jsonText, status(500, metav1.StatusReasonInternalError)),
-		"unauthorized":       answering(http.StatusUnauthorized, jsonText, status(401, metav1.StatusReasonUnauthorized), "Www-Authenticate", leak),
-		"busy":               answering(http.StatusTooManyRequests, jsonText, status(429, metav1.StatusReasonTooManyRequests), "Retry-After", "1"),
-		"busy for an hour":   answering(http.StatusTooManyRequests, jsonText, status(429, metav1.StatusReasonTooManyRequests), "Retry-After", "3600"),
 		"unavailable":        answering(http.StatusServiceUnavailable, text, leak, "Retry-After", "1"),
 		"a redirect":         answering(http.StatusPermanentRedirect, text, leak, "Location", "https://192.0.2.1/"+leak),
 		"a strange status":   answering(299, text, leak),
@@ -128,6 +147,46 @@ func cut(length int64) http.HandlerFunc {
 		w.Header().Set("Content-Length", strconv.FormatInt(length, 10))
 		_, _ = w.Write([]byte(`{"kind":"PodList","items":["` + leak + `",`))
 		panic(http.ErrAbortHandler)
+	}
+}
+
+// TestFailuresOfAnAPIServer are said in its own words.
+func TestFailuresOfAnAPIServer(t *testing.T) {
+	for name, failure := range failures() {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := newAiling(t)
+			p, c := onStandin(t, a.standin)
+			a.fault.Store(&failure)
+			for _, r := range podRequests(c.Name) {
+				if message := unreachable(t, p, a, r).Message; !strings.HasSuffix(message, ": "+said) {
+					t.Errorf("%s %s says %q", r.Method, r.Path, message)
+				}
+			}
+			search := wire.Request{Path: wire.DirectPath + "/search?q=one&kinds=pods&namespace=default&clusters=" + c.Name, Bearer: p.token}
+			if e := p.client.Call(t, search).Want(t, wire.OK); !strings.Contains(string(e.Raw), said) {
+				t.Errorf("a search says %s", e.Raw)
+			}
+		})
+	}
+}
+
+// TestNothingIsFound: what answers to every request that there is nothing is no API server, whatever it was before.
+func TestNothingIsFound(t *testing.T) {
+	for name, answer := range map[string]http.HandlerFunc{
+		"text":     answering(http.StatusNotFound, "text/plain", leak),
+		"a status": answering(http.StatusNotFound, "application/json", status(http.StatusNotFound, metav1.StatusReasonNotFound)),
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			a := newAiling(t)
+			p, c := onStandin(t, a.standin)
+			a.everything(answer)
+			for _, path := range []string{"/namespaces/default/resources/pods", "/namespaces/default/resources/pods/one", "/namespaces/default/resources/others"} {
+				p.becomes(t, fixture.Patience, c.Name, path, wire.Unreachable)
+			}
+			condition(t, c, noticed, kubevisionv1alpha1.ClusterReachableCondition, metav1.ConditionFalse, "")
+		})
 	}
 }
 
@@ -210,19 +269,20 @@ func podRequests(cluster string) []wire.Request {
 }
 
 // unreachable wants that a request is answered with 50200 and nothing that the member said or is.
-func unreachable(t *testing.T, p *person, a *ailing, r wire.Request) {
+func unreachable(t *testing.T, p *person, a *ailing, r wire.Request) wire.Envelope {
 	t.Helper()
 	r.Bearer = p.token
 	begun := time.Now()
 	response := p.client.Send(t, r)
-	response.Envelope(t).Want(t, wire.Unreachable)
+	e := response.Envelope(t).Want(t, wire.Unreachable)
 	if took := time.Since(begun); took > patience {
 		t.Errorf("%s %s took %s", r.Method, r.Path, took)
 	}
-	said := fmt.Sprint(response.Header) + string(response.Body)
+	text := fmt.Sprint(response.Header) + string(response.Body)
 	for _, secret := range []string{leak, strings.TrimPrefix(a.URL, "https://"), shortLived, registeredToken} {
-		if strings.Contains(said, secret) {
-			t.Errorf("%s %s says %q: %s", r.Method, r.Path, secret, said)
+		if strings.Contains(text, secret) {
+			t.Errorf("%s %s says %q: %s", r.Method, r.Path, secret, text)
 		}
 	}
+	return e
 }
