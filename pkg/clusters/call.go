@@ -43,8 +43,20 @@ type Answer struct {
 	Warnings []string
 }
 
-// Do makes a call as the user. Errors are those of the API server, or say that it was not reached.
+// Do makes a call as the user. Errors are those of the API server, or say that it was not reached. Where the cluster
+// does not serve the resource any more, it is resolved anew.
 func (c *Caller) Do(ctx context.Context, call Call) (Answer, error) {
+	answer, err := c.do(ctx, call)
+	if !unserved(&call, err) {
+		return answer, err
+	}
+	if call, err = c.resources.renewed(ctx, call, err); err != nil {
+		return Answer{}, err
+	}
+	return c.do(ctx, call)
+}
+
+func (c *Caller) do(ctx context.Context, call Call) (Answer, error) {
 	if call.Name != "" || (call.Method != "" && call.Method != http.MethodGet) {
 		ctx = ofObject(ctx)
 	}
@@ -63,6 +75,13 @@ func (c *Caller) Do(ctx context.Context, call Call) (Answer, error) {
 
 // Stream is Do for an answer that is read while it comes. The reader must be closed.
 func (c *Caller) Stream(ctx context.Context, call Call) (io.ReadCloser, error) {
+	stream, err := c.request(call).Stream(streamed(ctx))
+	if !unserved(&call, err) {
+		return stream, err
+	}
+	if call, err = c.resources.renewed(ctx, call, err); err != nil {
+		return nil, err
+	}
 	return c.request(call).Stream(streamed(ctx))
 }
 

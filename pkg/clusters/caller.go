@@ -72,19 +72,25 @@ func (c *Caller) objects() (client.Client, error) {
 	return made, nil
 }
 
-// Resource finds a kind of objects by plural, plural.group or plural.version.group. It is false where the cluster serves none.
-func (c *Caller) Resource(ctx context.Context, name string) (Resource, bool, error) {
-	return c.resources.find(ctx, name, discoveryMinAge)
+// Resource finds a kind of objects by plural, plural.group or plural.version.group. It is false where the cluster
+// serves none. What is known of the cluster may be some seconds old: the cluster is asked anew before it is said that
+// there is none, and where the resource does not fit; fits may be nil.
+func (c *Caller) Resource(ctx context.Context, name string, fits func(*Resource) bool) (Resource, bool, error) {
+	return c.resources.find(ctx, name, fits)
 }
 
-// Served is Resource for what is asked for again and again, whether or not it is there: that it is not is believed for a minute.
+// Served is Resource for what is asked for again and again, whether or not it is there.
 func (c *Caller) Served(ctx context.Context, name string) (Resource, bool, error) {
-	return c.resources.find(ctx, name, absenceTTL)
+	return c.resources.served(ctx, name)
 }
 
 // Resources are all kinds of objects that the cluster serves, in its own order of preference.
 func (c *Caller) Resources(ctx context.Context) ([]Resource, error) {
-	return c.resources.all(ctx)
+	known, err := c.resources.current(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return known.ordered, nil
 }
 
 // RefreshResources asks the cluster anew what it serves.

@@ -215,14 +215,15 @@ func newConnection(
 	small := &bounded{
 		next: &weighed{next: &charged{next: authenticated, each: decodedDiscovery}}, timeout: callTimeout, bytes: maxDiscoveryBytes,
 	}
-	robot := &http.Client{Transport: small, Timeout: callTimeout, CheckRedirect: refuseRedirect}
+	tags := newEntityTags(small)
+	robot := &http.Client{Transport: tags, Timeout: callTimeout, CheckRedirect: refuseRedirect}
 	discoveryClient, err := discovery.NewDiscoveryClientForConfigAndClient(anonymous, robot)
 	if err != nil {
 		return nil, fmt.Errorf("making a discovery client: %w", err)
 	}
 	account := func() *budget.Account { return memory.Account("discovery of "+anonymous.Host, 0) }
 	return &Connection{
-		config: anonymous, transport: authenticated, resources: newResources(discoveryClient, account), bound: bound, tokens: tokens,
+		config: anonymous, transport: authenticated, resources: newResources(discoveryClient, tags, account), bound: bound, tokens: tokens,
 		robot: discoveryClient, turns: newTurns(), large: newLarge(), whole: newWhole(),
 		calls: newGates(maxCalls),
 	}, nil
@@ -230,11 +231,6 @@ func newConnection(
 
 func refuseRedirect(*http.Request, []*http.Request) error {
 	return errors.New("the cluster's API server answered with a redirect")
-}
-
-// Resource finds a kind of objects by plural, plural.group or plural.version.group. It is false where the cluster serves none.
-func (c *Connection) Resource(ctx context.Context, name string) (Resource, bool, error) {
-	return c.resources.find(ctx, name, discoveryMinAge)
 }
 
 // As is a client that acts on the cluster as the user, with exactly the rights that the cluster's own RBAC gives them. It is

@@ -5,28 +5,38 @@ package clusters
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"strings"
+	"net/http"
 	"sync"
 	"time"
 
 	"golang.org/x/sync/singleflight"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/discovery"
+	"k8s.io/klog/v2"
 
 	"github.com/kubevision-io/kubevision/pkg/budget"
 	"github.com/kubevision-io/kubevision/pkg/clusters/answer"
+	"github.com/kubevision-io/kubevision/pkg/fanout"
 )
 
 const (
-	// discoveryTTL is how long a cluster's list of resources is believed.
-	discoveryTTL = 10 * time.Minute
-	// discoveryMinAge is how old the list must be for an unknown resource to be looked for anew, so that a name that does not exist
-	// costs no call per request. A CustomResourceDefinition shows after at most this time.
-	discoveryMinAge = 2 * time.Second
-	// absenceTTL is how long it is believed that a cluster does not serve what few clusters lack.
-	absenceTTL = time.Minute
+	// discoveryAge is how old the list of a cluster's resources may be, where entity tags make it cheap to check.
+	discoveryAge = 2 * time.Second
+	// plainDiscoveryAge is the same where the whole list must be read again, by some hundred requests.
+	plainDiscoveryAge = time.Minute
+	// absenceAge is how old the list may be for an answer that something is not served, in any case.
+	absenceAge = discoveryAge
+	// checkPatience is how long a request waits for a newer list while it can do with the old one.
+	checkPatience = time.Second
+	// renewInterval is the time between two checks while a cluster is in use, so that requests find a list that is
+	// young enough. A cluster is in use until useTimeout after the last request.
+	renewInterval = 1500 * time.Millisecond
+	useTimeout    = time.Minute
+	// renewShare bounds the part of the time that checks take.
+	renewShare = 10
 
 	// maxKinds is the number of kinds from which on a cluster is not believed.
 	maxKinds = 20_000
@@ -34,38 +44,114 @@ const (
 	decodedDiscovery budget.Quarters = 24
 )
 
-// Resource is a kind of objects that a cluster serves.
-type Resource struct {
-	schema.GroupVersionResource
-
-	Kind       string
-	Namespaced bool
-	Verbs      metav1.Verbs
-	ShortNames []string
-	Categories []string
-	// Subresources are the names of what is served below an object, such as scale.
-	Subresources []string
-}
-
 // resources knows what a cluster serves, and finds it by the names that people use.
 type resources struct {
 	client discovery.DiscoveryInterfaceWithContext
+	tags   *entityTags
 	// account is what a look at the cluster may hold.
 	account func() *budget.Account
 	// kept bounds what is kept of all members; nil for the host.
 	kept   *discoveries
 	flight singleflight.Group
 
-	mu      sync.RWMutex
-	closed  bool
-	fetched time.Time
-	// ordered is in the cluster's order of preference: the core group first, and each group's preferred version first. byPlural is in the same.
-	ordered  []Resource
-	byPlural map[string][]Resource
+	mu     sync.RWMutex
+	closed bool
+	// known is what the cluster served when it answered last, nil where it never did.
+	known *catalog
+	// looked is when the last look at the cluster began, and failure what it ended with.
+	looked  time.Time
+	failure error
+	// used is when somebody asked last; renewing says that something keeps the list young.
+	used     time.Time
+	renewing bool
 }
 
-func newResources(client discovery.DiscoveryInterfaceWithContext, account func() *budget.Account) *resources {
-	return &resources{client: client, account: account}
+func newResources(client discovery.DiscoveryInterfaceWithContext, tags *entityTags, account func() *budget.Account) *resources {
+	return &resources{client: client, tags: tags, account: account}
+}
+
+// find resolves plural, plural.group or plural.version.group to a resource that fits; any does where fits is nil. Where
+// what is known does not fit, the cluster is asked anew, unless that was a moment ago: the resource that is returned
+// then is as it is. The result is false where the cluster serves nothing of that name.
+func (r *resources) find(ctx context.Context, name string, fits func(*Resource) bool) (Resource, bool, error) {
+	known, err := r.current(ctx)
+	if err != nil {
+		return Resource{}, false, err
+	}
+	found, ok := known.lookup(name)
+	if !ok || (fits != nil && !fits(&found)) {
+		if known, err = r.confirmed(ctx); err != nil {
+			return Resource{}, false, err
+		}
+		found, ok = known.lookup(name)
+	}
+	if !ok && known.silent(name) {
+		return Resource{}, false, noAnswer(name)
+	}
+	return found, ok, nil
+}
+
+// served is find for what is asked for again and again, whether or not it is there.
+func (r *resources) served(ctx context.Context, name string) (Resource, bool, error) {
+	known, err := r.current(ctx)
+	if err != nil {
+		return Resource{}, false, err
+	}
+	found, ok := known.lookup(name)
+	if !ok && known.silent(name) {
+		return Resource{}, false, noAnswer(name)
+	}
+	return found, ok, nil
+}
+
+// current returns what the cluster serves. An old list is better than none.
+func (r *resources) current(ctx context.Context) (*catalog, error) {
+	r.keepYoung()
+	known, age := r.state()
+	limit := plainDiscoveryAge
+	if r.tags.complete() {
+		limit = discoveryAge
+	}
+	switch {
+	case known == nil:
+		return r.look(ctx, time.Time{})
+	case age < limit:
+		return known, nil
+	}
+	waiting, cancel := context.WithTimeoutCause(ctx, checkPatience, ErrImpatient)
+	defer cancel()
+	renewed, err := r.look(waiting, time.Time{})
+	if err != nil {
+		klog.FromContext(ctx).V(4).Info("The list of a cluster's resources is old", "age", age, "err", err)
+		return known, nil
+	}
+	return renewed, nil
+}
+
+// confirmed is current for those who would say that something is not served. It looks at the cluster unless the last look
+// has begun a moment ago.
+func (r *resources) confirmed(ctx context.Context) (*catalog, error) {
+	r.mu.RLock()
+	known, looked, failure := r.known, r.looked, r.failure
+	r.mu.RUnlock()
+	oldest := time.Now().Add(-absenceAge)
+	if looked.Before(oldest) || (known == nil && failure == nil) {
+		return r.look(ctx, oldest)
+	}
+	return known, failure
+}
+
+// refresh looks at the cluster now.
+func (r *resources) refresh(ctx context.Context) error {
+	_, err := r.look(ctx, time.Now())
+	return err
+}
+
+// state returns what is known, and for how long it has not been checked.
+func (r *resources) state() (*catalog, time.Duration) {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.known, time.Since(r.looked)
 }
 
 // close forgets what the cluster serves, for good.
@@ -78,12 +164,15 @@ func (r *resources) close() {
 }
 
 // forget forgets what the cluster serves until somebody asks.
-func (r *resources) forget() { r.set(nil, nil, time.Time{}) }
+func (r *resources) forget() { r.note(time.Time{}, nil, nil) }
 
-func (r *resources) set(ordered []Resource, byPlural map[string][]Resource, fetched time.Time) {
+// note keeps what came of a look.
+func (r *resources) note(began time.Time, known *catalog, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.ordered, r.byPlural, r.fetched = ordered, byPlural, fetched
+	if r.looked, r.failure = began, err; err == nil {
+		r.known = known
+	}
 }
 
 func (r *resources) isClosed() bool {
@@ -92,150 +181,129 @@ func (r *resources) isClosed() bool {
 	return r.closed
 }
 
-// find resolves plural, plural.group or plural.version.group. It is false where the cluster serves nothing of that name, which is believed for a time.
-func (r *resources) find(ctx context.Context, name string, absence time.Duration) (Resource, bool, error) {
-	found, ok, age := r.lookup(name)
-	if (ok && age < discoveryTTL) || (!ok && age < absence) {
-		return found, ok, nil
-	}
-	if err := r.refresh(ctx); err != nil {
-		if ok { // an old answer is better than none
-			return found, true, nil
-		}
-		return Resource{}, false, err
-	}
-	found, ok, _ = r.lookup(name)
-	return found, ok, nil
+// sight is what came of a look at the cluster.
+type sight struct {
+	began time.Time
+	known *catalog
 }
 
-func (r *resources) lookup(name string) (Resource, bool, time.Duration) {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	age := time.Since(r.fetched)
-	versioned, grouped := schema.ParseResourceArg(name)
-	for _, candidate := range r.byPlural[grouped.Resource] {
-		byGroup := grouped.Group == "" || grouped.Group == candidate.Group
-		byVersion := versioned != nil && versioned.Group == candidate.Group && versioned.Version == candidate.Version
-		if byGroup || byVersion {
-			return candidate, true, age
+// look waits for the end of a look at the cluster that has not begun before some time. One serves all who wait.
+func (r *resources) look(ctx context.Context, notBefore time.Time) (*catalog, error) {
+	for {
+		done := r.flight.DoChan("", func() (any, error) { return r.see(context.WithoutCancel(ctx)) })
+		select {
+		case result := <-done:
+			if seen, ok := result.Val.(sight); !ok || !seen.began.Before(notBefore) {
+				return seen.known, result.Err
+			}
+		case <-ctx.Done():
+			return nil, fmt.Errorf("waiting for the cluster's resources: %w", errors.Join(ctx.Err(), context.Cause(ctx)))
 		}
 	}
-	return Resource{}, false, age
 }
 
-// all are the kinds that the cluster serves, at most discoveryTTL old.
-func (r *resources) all(ctx context.Context) ([]Resource, error) {
-	known, age := r.list()
-	if age < discoveryTTL {
-		return known, nil
+func (r *resources) see(ctx context.Context) (sight, error) {
+	seen := sight{began: time.Now()}
+	account := r.account() // not that of whoever asked first
+	defer account.Close()
+	err := fanout.Safely(ctx, func() (err error) {
+		seen.known, err = r.ask(budget.With(ctx, account))
+		return err
+	})
+	r.note(seen.began, seen.known, err)
+	if err != nil {
+		return seen, err
 	}
-	if err := r.refresh(ctx); err != nil {
-		if known != nil {
+	r.kept.keep(r, seen.known.size)
+	if r.isClosed() { // meanwhile
+		r.forget()
+		r.kept.leave(r)
+	}
+	return seen, nil
+}
+
+// ask asks the cluster: whether anything is different first, where that is possible.
+func (r *resources) ask(ctx context.Context) (*catalog, error) {
+	known, _ := r.state()
+	if known != nil {
+		same, err := r.tags.unchanged(ctx, r.client.RESTClient())
+		if err != nil {
+			return nil, undiscovered(ctx, err)
+		}
+		if same {
 			return known, nil
 		}
-		return nil, err
 	}
-	known, _ = r.list()
-	return known, nil
-}
-
-func (r *resources) list() ([]Resource, time.Duration) {
-	r.mu.RLock()
-	defer r.mu.RUnlock()
-	return r.ordered, time.Since(r.fetched)
-}
-
-// refresh asks the cluster, once for all who wait. Of a group whose own API server does not answer it keeps what was known: without it, its
-// plurals would mean kinds of other groups.
-func (r *resources) refresh(ctx context.Context) error {
-	done := r.flight.DoChan("refresh", func() (any, error) {
-		account := r.account() // not that of whoever asked first
-		defer account.Close()
-		groups, lists, err := r.client.ServerGroupsAndResourcesWithContext(budget.With(context.WithoutCancel(ctx), account))
-		if err != nil && (!discovery.IsGroupDiscoveryFailedError(err) || len(lists) == 0) {
-			return nil, fmt.Errorf("discovering the cluster's resources: %w", answer.Error(ctx, err))
-		}
-		known, _ := r.list()
-		ordered := inOrder(groups, lists, known)
-		if len(ordered) > maxKinds {
-			return nil, fmt.Errorf("discovering the cluster's resources: there are more than %d", maxKinds)
-		}
-		size := sizeOf(ordered)
-		if r.kept != nil && size > maxDiscovered {
-			return nil, fmt.Errorf("discovering the cluster's resources: %w", ErrTooLarge)
-		}
-		byPlural := map[string][]Resource{}
-		for _, found := range ordered {
-			plural := found.GroupVersionResource.Resource
-			byPlural[plural] = append(byPlural[plural], found)
-		}
-		r.set(ordered, byPlural, time.Now())
-		r.kept.keep(r, size)
-		if r.isClosed() { // meanwhile
-			r.kept.leave(r)
-		}
-		return nil, nil
-	})
-	select {
-	case result := <-done:
-		return result.Err
-	case <-ctx.Done():
-		return fmt.Errorf("waiting for the cluster's resources: %w", ctx.Err())
+	r.tags.begin()
+	groups, lists, err := r.client.ServerGroupsAndResourcesWithContext(ctx)
+	if err != nil && (!discovery.IsGroupDiscoveryFailedError(err) || len(lists) == 0) {
+		return nil, undiscovered(ctx, err)
 	}
-}
-
-// inOrder lists each group's preferred version before its others, and groups in the cluster's own order. What was known of a version is for
-// versions that have no list.
-func inOrder(groups []*metav1.APIGroup, lists []*metav1.APIResourceList, known []Resource) []Resource {
-	byVersion := make(map[string]*metav1.APIResourceList, len(lists))
-	for _, l := range lists {
-		byVersion[l.GroupVersion] = l
-	}
-	var out []Resource
-	for _, g := range groups {
-		versions := []string{g.PreferredVersion.GroupVersion}
-		for _, v := range g.Versions {
-			if v.GroupVersion != g.PreferredVersion.GroupVersion {
-				versions = append(versions, v.GroupVersion)
-			}
-		}
-		for _, v := range versions {
-			if l := byVersion[v]; l != nil {
-				out = append(out, served(l)...)
-				continue
-			}
-			for _, r := range known {
-				if r.GroupVersion().String() == v {
-					out = append(out, r)
-				}
-			}
-		}
-	}
-	return out
-}
-
-// served are the kinds of one group and version.
-func served(l *metav1.APIResourceList) []Resource {
-	gv, err := schema.ParseGroupVersion(l.GroupVersion)
+	found, err := newCatalog(groups, lists, failed(err), known)
 	if err != nil {
-		return nil
+		return nil, fmt.Errorf("discovering the cluster's resources: %w", err)
 	}
-	subresources := map[string][]string{}
-	for i := range l.APIResources {
-		if plural, below, ok := strings.Cut(l.APIResources[i].Name, "/"); ok {
-			subresources[plural] = append(subresources[plural], below)
+	if r.kept != nil && found.size > maxDiscovered {
+		return nil, fmt.Errorf("discovering the cluster's resources: %w", ErrTooLarge)
+	}
+	r.tags.commit()
+	return found, nil
+}
+
+// undiscovered returns the error of a discovery. That it is forbidden, or not found, says nothing about what was asked
+// for.
+func undiscovered(ctx context.Context, err error) error {
+	err = answer.Error(ctx, err)
+	var status apierrors.APIStatus
+	switch {
+	case !errors.As(err, &status):
+	case !answer.IsTyped(err), apierrors.IsNotFound(err):
+		klog.FromContext(ctx).V(2).Info("A cluster cannot be discovered", "err", err)
+		err = ErrNoAPIServer
+	case status.Status().Code < http.StatusInternalServerError:
+		err = unavailable(status.Status().Message)
+	}
+	return fmt.Errorf("discovering the cluster's resources: %w", err)
+}
+
+// unavailable returns an error that an API server could answer with.
+func unavailable(message string) error {
+	return &apierrors.StatusError{ErrStatus: metav1.Status{
+		Status: metav1.StatusFailure, Code: http.StatusServiceUnavailable, Reason: metav1.StatusReasonServiceUnavailable, Message: message,
+	}}
+}
+
+// keepYoung checks the list again and again while the cluster is in use, so that no request waits for that. It does
+// nothing where the whole list would have to be read.
+func (r *resources) keepYoung() {
+	if !r.tags.complete() {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.used = time.Now()
+	if !r.renewing {
+		r.renewing = true
+		go r.renew()
+	}
+}
+
+func (r *resources) renew() {
+	ctx := context.Background() // nothing of the request that came first
+	pause := renewInterval
+	for {
+		time.Sleep(pause)
+		r.mu.Lock()
+		if time.Since(r.used) > useTimeout || r.known == nil || !r.tags.complete() {
+			r.renewing = false
+			r.mu.Unlock()
+			return
 		}
-	}
-	var out []Resource
-	for i := range l.APIResources {
-		r := &l.APIResources[i]
-		if strings.Contains(r.Name, "/") {
-			continue
+		r.mu.Unlock()
+		began := time.Now()
+		if _, err := r.look(ctx, time.Time{}); err != nil {
+			klog.FromContext(ctx).V(4).Info("The list of a cluster's resources could not be checked", "err", err)
 		}
-		out = append(out, Resource{
-			GroupVersionResource: gv.WithResource(r.Name), Kind: r.Kind, Namespaced: r.Namespaced, Verbs: r.Verbs,
-			ShortNames: r.ShortNames, Categories: r.Categories, Subresources: subresources[r.Name],
-		})
+		pause = max(renewInterval, renewShare*time.Since(began)) // a cluster that answers slowly, or with something else each time
 	}
-	return out
 }

@@ -4,17 +4,22 @@
 package clusters
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/rest"
 
 	"github.com/kubevision-io/kubevision/pkg/budget"
+	"github.com/kubevision-io/kubevision/pkg/clusters/answer"
 )
 
 // TestDiscoveryIsBounded: by the size of a document, by the number of kinds, and by the memory that it takes.
@@ -57,7 +62,7 @@ func TestDiscoveryIsBounded(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			_, found, err := c.Resource(t.Context(), "pods")
+			_, found, err := c.resources.find(t.Context(), "pods", nil)
 			if found == tc.fails || (err != nil) != tc.fails {
 				t.Errorf("found %t, %v", found, err)
 			}
@@ -72,15 +77,15 @@ func TestDiscoveryIsBounded(t *testing.T) {
 func TestDiscoveriesAreBounded(t *testing.T) {
 	kept := newDiscoveries(100)
 	look := func(bytes int64) *resources {
-		r := newResources(nil, nil)
+		r := newResources(nil, nil, nil)
 		r.kept = kept
-		r.set([]Resource{{}}, nil, time.Now())
+		r.note(time.Now(), &catalog{}, nil)
 		kept.keep(r, bytes)
 		return r
 	}
 	knows := func(r *resources) bool {
-		known, age := r.list()
-		return len(known) > 0 && age < discoveryTTL
+		known, age := r.state()
+		return known != nil && age < discoveryAge
 	}
 	small, large, last := look(10), look(60), look(50)
 	if !knows(small) || knows(large) || !knows(last) || kept.sum != 60 {
@@ -121,5 +126,166 @@ func TestElements(t *testing.T) {
 	e := elements{}
 	if _, fits := e.weigh([]byte(strings.Repeat("[", maxDepth+1))); fits {
 		t.Error("what is too deep fits")
+	}
+}
+
+// aggregatedServer answers with one document of aggregated discovery, and says by its tag that it is the same.
+type aggregatedServer struct {
+	*httptest.Server
+
+	mu       sync.Mutex
+	document string
+	requests map[int]int
+}
+
+func newAggregatedServer(t *testing.T, document string) *aggregatedServer {
+	t.Helper()
+	s := &aggregatedServer{document: document, requests: map[int]int{}}
+	s.Server = httptest.NewServer(http.HandlerFunc(s.serve))
+	t.Cleanup(s.Close)
+	return s
+}
+
+func (s *aggregatedServer) serve(w http.ResponseWriter, r *http.Request) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	document := `{"items":[]}`
+	if r.URL.Path == "/apis" {
+		document = s.document
+	}
+	code, tag := http.StatusOK, fmt.Sprintf(`"%x"`, sha256.Sum256([]byte(document)))
+	if r.Header.Get("If-None-Match") == tag {
+		code, document = http.StatusNotModified, ""
+	}
+	if !strings.Contains(r.Header.Get("Accept"), discovery.AcceptV2) {
+		code = http.StatusNotAcceptable
+	}
+	s.requests[code]++
+	w.Header().Set("Content-Type", discovery.AcceptV2)
+	w.Header().Set("Etag", tag)
+	w.WriteHeader(code)
+	_, _ = io.WriteString(w, document)
+}
+
+func (s *aggregatedServer) set(document string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.document = document
+}
+
+func (s *aggregatedServer) count(code int) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.requests[code]
+}
+
+func (s *aggregatedServer) connect(t *testing.T) *resources {
+	t.Helper()
+	transport := &answer.Transport{Next: s.Client().Transport}
+	c, err := newConnection(&rest.Config{Host: s.URL}, transport, nil, nil, budget.New(1<<30))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c.resources
+}
+
+// group is a group of one version in a document. The verb is that of all its kinds.
+func group(name, freshness, verb string, plurals ...string) string {
+	var kinds []string
+	for _, plural := range plurals {
+		kinds = append(kinds, fmt.Sprintf(`{"resource":%q,"responseKind":{"group":%q,"version":"v1","kind":"Thing"},"scope":"Namespaced","verbs":[%s]}`,
+			plural, name, verb))
+	}
+	return fmt.Sprintf(`{"metadata":{"name":%q},"versions":[{"version":"v1","freshness":%q,"resources":[%s]}]}`, name, freshness, strings.Join(kinds, ","))
+}
+
+func document(groups ...string) string { return `{"items":[` + strings.Join(groups, ",") + `]}` }
+
+// TestUnchangedDiscovery is not read again, and what has changed is known after two seconds at most.
+func TestUnchangedDiscovery(t *testing.T) {
+	s := newAggregatedServer(t, document(group("a.example.com", "Current", `"list"`, "things")))
+	r := s.connect(t)
+	find := func(name string) bool {
+		t.Helper()
+		_, ok, err := r.find(t.Context(), name, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return ok
+	}
+	age := func() {
+		r.mu.Lock()
+		defer r.mu.Unlock()
+		r.looked = time.Now().Add(-discoveryAge)
+	}
+	for range 10 {
+		if !find("things") || find("others") {
+			t.Fatal("it does not find what is there")
+		}
+	}
+	if n := s.count(http.StatusOK); n != 2 {
+		t.Errorf("%d documents were read, want 2", n)
+	}
+	age()
+	if !find("things") || s.count(http.StatusOK) != 2 || s.count(http.StatusNotModified) < 2 {
+		t.Errorf("%d documents were read, and %d are unchanged", s.count(http.StatusOK), s.count(http.StatusNotModified))
+	}
+	s.set(document(group("a.example.com", "Current", `"list"`, "others")))
+	age()
+	if find("things") || !find("others") {
+		t.Error("it does not know what has changed")
+	}
+}
+
+// TestKindsWithoutVerbs are never what a plural means.
+func TestKindsWithoutVerbs(t *testing.T) {
+	s := newAggregatedServer(t, document(group("a.example.com", "Current", "", "things", "more"), group("b.example.com", "Current", `"list"`, "things")))
+	r := s.connect(t)
+	found, ok, err := r.find(t.Context(), "things", nil)
+	if err != nil || !ok || found.Group != "b.example.com" {
+		t.Errorf("it finds %v (%v)", found.GroupVersionResource, err)
+	}
+	if found, ok, err := r.find(t.Context(), "more", nil); err != nil || ok {
+		t.Errorf("it finds %v (%v)", found.GroupVersionResource, err)
+	}
+}
+
+// TestGroupsWithoutAnswer keep what they had, so that their plurals mean nothing else; of others nobody knows.
+func TestGroupsWithoutAnswer(t *testing.T) {
+	const lost, other = "a.example.com", "b.example.com"
+	current := document(group(lost, "Current", `"list"`, "things"), group(other, "Current", `"list"`, "things"))
+	stale := document(group(lost, "Stale", `"list"`), group(other, "Current", `"list"`, "things"))
+	s := newAggregatedServer(t, current)
+	r := s.connect(t)
+	for _, next := range []string{current, stale, stale} {
+		s.set(next)
+		if err := r.refresh(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if found, ok, err := r.find(t.Context(), "things", nil); err != nil || !ok || found.Group != lost {
+			t.Errorf("it finds %v (%v)", found.GroupVersionResource, err)
+		}
+	}
+	unknown := newAggregatedServer(t, stale).connect(t)
+	for _, name := range []string{"things." + lost, "things.v1." + lost} {
+		if _, _, err := unknown.find(t.Context(), name, nil); !apierrors.IsServiceUnavailable(err) {
+			t.Errorf("%s: %v, want that nobody knows", name, err)
+		}
+	}
+	if _, ok, err := unknown.find(t.Context(), "pods", nil); err != nil || ok {
+		t.Errorf("it finds pods: %t (%v)", ok, err)
+	}
+}
+
+// TestNoKinds: what serves nothing is no API server.
+func TestNoKinds(t *testing.T) {
+	s := httptest.NewServer(http.NotFoundHandler())
+	defer s.Close()
+	c, err := newConnection(&rest.Config{Host: s.URL}, &answer.Transport{Next: s.Client().Transport}, nil, nil, budget.New(1<<30))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, ok, err := c.resources.find(t.Context(), "pods", nil); err == nil {
+		t.Errorf("it finds pods: %t", ok)
 	}
 }

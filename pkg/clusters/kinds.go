@@ -11,21 +11,22 @@ import (
 )
 
 // Kind finds what the cluster serves of a kind, preferably what can be patched. It is false if the cluster serves
-// nothing of it.
+// nothing of it, which is not said without a look at the cluster.
 func (c *Caller) Kind(ctx context.Context, kind schema.GroupVersionKind) (Resource, bool, error) {
-	known, age := c.resources.list()
-	found, ok := ofKind(known, kind)
-	if (ok && age < discoveryTTL) || (!ok && age < discoveryMinAge) {
-		return found, ok, nil
-	}
-	if err := c.resources.refresh(ctx); err != nil {
-		if ok { // an old answer is better than none
-			return found, true, nil
-		}
+	known, err := c.resources.current(ctx)
+	if err != nil {
 		return Resource{}, false, err
 	}
-	known, _ = c.resources.list()
-	found, ok = ofKind(known, kind)
+	if found, ok := ofKind(known.ordered, kind); ok {
+		return found, true, nil
+	}
+	if known, err = c.resources.confirmed(ctx); err != nil {
+		return Resource{}, false, err
+	}
+	found, ok := ofKind(known.ordered, kind)
+	if !ok && slices.Contains(known.unanswered, kind.GroupVersion()) {
+		return Resource{}, false, noAnswer(kind.GroupKind().String())
+	}
 	return found, ok, nil
 }
 

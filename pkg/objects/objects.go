@@ -85,12 +85,10 @@ func (o Object) present(r clusters.Resource, masking bool, beside values) error 
 	if o == nil {
 		return unreadable(fmt.Errorf("an object of %s is null", r.GroupVersionResource.Resource))
 	}
-	var err error
-	if o["kind"], err = json.Marshal(r.Kind); err != nil {
-		return fmt.Errorf("encoding the kind: %w", err)
-	}
-	if o["apiVersion"], err = json.Marshal(r.GroupVersion().String()); err != nil {
-		return fmt.Errorf("encoding the apiVersion: %w", err)
+	for field, value := range map[string]string{"kind": r.Kind, "apiVersion": r.GroupVersion().String()} {
+		if err := o.complete(field, value); err != nil {
+			return err
+		}
 	}
 	var metadata Object
 	if err := json.Unmarshal(o["metadata"], &metadata); err != nil || metadata == nil {
@@ -102,8 +100,22 @@ func (o Object) present(r clusters.Resource, masking bool, beside values) error 
 			return err
 		}
 	}
-	o["metadata"], err = Encode(metadata)
+	encoded, err := Encode(metadata)
+	o["metadata"] = encoded
 	return err
+}
+
+// complete gives an object a text that it lacks. What it says itself counts: the kind may be another one by now.
+func (o Object) complete(field, value string) error {
+	if own := o[field]; len(own) > len(`""`) && own[0] == '"' {
+		return nil
+	}
+	encoded, err := json.Marshal(value)
+	if err != nil {
+		return fmt.Errorf("encoding the %s: %w", field, err)
+	}
+	o[field] = encoded
+	return nil
 }
 
 // Metadata is what is looked at of the metadata of an object.

@@ -48,6 +48,10 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, connectionFailure(err)
 	}
 	response.Header = cleanHeader(response.Header)
+	if response.StatusCode == http.StatusNotModified && r.Header.Get("If-None-Match") != "" {
+		response.Header.Del(contentType)
+		return response, nil // it has no body
+	}
 	if response.StatusCode >= http.StatusOK && response.StatusCode <= http.StatusPartialContent {
 		response.Body = &body{ReadCloser: response.Body, request: r}
 		return response, nil
@@ -92,7 +96,7 @@ func failed(r *http.Request, response *http.Response) (*http.Response, error) {
 // cleanHeader keeps the headers that clients read.
 func cleanHeader(header http.Header) http.Header {
 	out := http.Header{}
-	for _, name := range []string{contentType, "Content-Encoding", "Content-Length", "Retry-After"} {
+	for _, name := range []string{contentType, "Content-Encoding", "Content-Length", "Etag", "Retry-After"} {
 		if value := header.Get(name); value != "" {
 			out.Set(name, value)
 		}

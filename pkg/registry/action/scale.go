@@ -4,8 +4,6 @@
 package action
 
 import (
-	"slices"
-
 	autoscalingv1 "k8s.io/api/autoscaling/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -22,12 +20,9 @@ const subresourceScale = "scale"
 
 func scale(r *routes.Request, caller *clusters.Caller) (routes.Result, error) {
 	const field = "replicas"
-	t, err := target.ReadObject(r, caller, "get")
+	t, err := target.ReadSubresource(r, caller, "get", subresourceScale)
 	if err != nil {
 		return routes.Result{}, err
-	}
-	if !slices.Contains(t.Resource.Subresources, subresourceScale) {
-		return routes.Result{}, envelope.New(dashboardv1alpha1.CodeNotFound, "%s cannot be scaled", plural(t))
 	}
 	var request dashboardv1alpha1.ScaleRequest
 	if err := r.ReadJSON(&request); err != nil {

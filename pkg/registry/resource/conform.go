@@ -54,7 +54,7 @@ func readManifest(r *routes.Request, caller *clusters.Caller, verb string) (targ
 		return target.Target{}, nil, err
 	}
 	object := manifestObject(parsed)
-	if t.Resource, err = object.resource(r.Context(), caller, t.Resource, r.Path(target.Resource)); err != nil {
+	if t.Resource, err = object.resource(r.Context(), caller, t, r.Path(target.Resource)); err != nil {
 		return target.Target{}, nil, err
 	}
 	object.dropAdded(r.Context(), caller, t.Resource)
@@ -98,16 +98,27 @@ func (m manifestObject) kind() (schema.GroupVersionKind, error) {
 	return gv.WithKind(kind), nil
 }
 
-// resource is the kind of the manifest. Where the URL leaves the version open, or the group, the manifest says which it is.
-func (m manifestObject) resource(ctx context.Context, caller *clusters.Caller, found clusters.Resource, asked string) (clusters.Resource, error) {
+// resource is the kind of the manifest. Where the URL leaves the version open, or the group, the manifest says which it
+// is.
+func (m manifestObject) resource(
+	ctx context.Context, caller *clusters.Caller, t target.Target, asked string,
+) (clusters.Resource, error) {
+	found := t.Resource
 	gvk, err := m.kind()
 	if err != nil {
 		return found, err
 	}
 	gv, kind := gvk.GroupVersion(), gvk.Kind
+	fits := func(r *clusters.Resource) bool {
+		inNamespace := t.Namespace != "" || (m.metadata()["namespace"] != nil && m.metadata()["namespace"] != "")
+		return r.GroupVersion() == gv && r.Kind == kind && r.Namespaced == inNamespace
+	}
 	plural := found.GroupVersionResource.Resource
-	if gv != found.GroupVersion() && (asked == plural || (asked == plural+"."+found.Group && gv.Group == found.Group)) {
-		other, ok, err := caller.Resource(ctx, plural+"."+gv.Version+"."+gv.Group)
+	if !fits(&found) {
+		if asked == plural || (asked == plural+"."+found.Group && gv.Group == found.Group) {
+			asked = plural + "." + gv.Version + "." + gv.Group
+		}
+		other, ok, err := caller.Resource(ctx, asked, fits)
 		if err != nil {
 			return found, envelope.FromAPIError(err)
 		}

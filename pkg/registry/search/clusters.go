@@ -86,16 +86,22 @@ func missing(ctx context.Context, caller *union.Caller, w wanted) ([]string, err
 	}
 	var warnings []string
 	for _, name := range w.kinds {
-		_, served, err := caller.Resource(ctx, name)
-		if err != nil {
+		found, served, err := caller.Resource(ctx, name, listable)
+		_, failed := envelope.Failure(err)
+		switch {
+		case failed: // the survey warns of it
+		case err != nil:
 			return nil, envelope.FromAPIError(err)
-		}
-		if !served {
+		case !served:
 			warnings = append(warnings, fmt.Sprintf("the cluster serves no resource %q", name))
+		case !listable(&found):
+			warnings = append(warnings, fmt.Sprintf("the cluster offers no list of %s", name))
 		}
 	}
 	return warnings, nil
 }
+
+func listable(r *clusters.Resource) bool { return slices.Contains(r.Verbs, "list") }
 
 // results puts the matches of each kind together. Kinds without a match are left out.
 func results(w wanted, found [][]match) dashboardv1alpha1.SearchResults {
@@ -217,6 +223,9 @@ func (e *Endpoints) ask(ctx context.Context, u user.Info, name string, w wanted)
 	}
 	if err != nil {
 		out.found, out.Partial = nil, true
+		if why, ok := envelope.Failure(err); ok {
+			out.warnings = []string{fmt.Sprintf("cluster %s: %s", name, why)}
+		}
 		if envelope.As(err).Code >= dashboardv1alpha1.CodeInternal {
 			out.Status = dashboardv1alpha1.AccessUnreachable
 		}

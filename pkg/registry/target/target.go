@@ -5,6 +5,7 @@
 package target
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"strings"
@@ -61,31 +62,23 @@ func (t Target) Call(method string) clusters.Call {
 // one that the cluster must offer. The kind is found by discovery only, never built into a URL as it was sent. In a
 // query, a namespace is ignored if the kind has none, as with kubectl: clients send the one that they show.
 func Read(r *routes.Request, caller *clusters.Caller, verb string) (Target, error) {
-	kind, name := r.Path(Resource), r.Path(Name)
-	if inPath := r.Path(Namespace); inPath != "" {
-		return Find(r.Context(), caller, verb, kind, inPath, name)
-	}
-	inQuery := r.Query(Namespace)
-	if err := checkNamespace(inQuery); err != nil {
-		return Target{}, err
-	}
-	t, err := Find(r.Context(), caller, verb, kind, "", name)
-	if err == nil && t.Resource.Namespaced {
-		t.Namespace = inQuery
-	}
-	return t, err
-}
-
-func checkNamespace(namespace string) error {
-	if namespace == "" {
-		return nil
-	}
-	return routes.CheckLabel(Namespace, namespace)
+	return find(r.Context(), caller, requested(r, verb))
 }
 
 // ReadObject is Read for one object: what is in namespaces must have one.
 func ReadObject(r *routes.Request, caller *clusters.Caller, verb string) (Target, error) {
 	t, err := Read(r, caller, verb)
+	if err != nil {
+		return Target{}, err
+	}
+	return t, t.CheckNamespaced()
+}
+
+// ReadSubresource is ReadObject for what is served below an object.
+func ReadSubresource(r *routes.Request, caller *clusters.Caller, verb, subresource string) (Target, error) {
+	w := requested(r, verb)
+	w.subresource = subresource
+	t, err := find(r.Context(), caller, w)
 	if err != nil {
 		return Target{}, err
 	}
@@ -102,30 +95,73 @@ func (t Target) CheckNamespaced() error {
 
 // Find is Read for names that come from elsewhere than the path. Namespace and name may be empty.
 func Find(ctx context.Context, caller *clusters.Caller, verb, kind, namespace, name string) (Target, error) {
-	if err := checkNamespace(namespace); err != nil {
+	return find(ctx, caller, wanted{verb: verb, kind: kind, namespace: namespace, name: name, namespaced: namespace != ""})
+}
+
+// wanted is what a target is to be.
+type wanted struct {
+	verb, subresource, kind, namespace, name string
+	// namespaced says that the path has the namespace, so that the kind must have one.
+	namespaced bool
+}
+
+func requested(r *routes.Request, verb string) wanted {
+	inPath := r.Path(Namespace)
+	return wanted{
+		verb: verb, kind: r.Path(Resource), namespace: cmp.Or(inPath, r.Query(Namespace)), name: r.Path(Name),
+		namespaced: inPath != "",
+	}
+}
+
+// check is an error where the names are malformed.
+func (w wanted) check() error {
+	if w.namespace != "" {
+		if err := routes.CheckLabel(Namespace, w.namespace); err != nil {
+			return err
+		}
+	}
+	if problems := content.IsPathSegmentName(w.name); len(problems) > 0 {
+		return envelope.Invalid(Name, "name: %s", strings.Join(problems, "; "))
+	}
+	if w.kind == "" {
+		return envelope.Required(Resource)
+	}
+	if problems := utilvalidation.IsDNS1123Subdomain(w.kind); len(problems) > 0 {
+		return envelope.Invalid(Resource, "resource: %s", strings.Join(problems, "; "))
+	}
+	return nil
+}
+
+// mismatch is an error where the resource is not what is wanted.
+func (w wanted) mismatch(r *clusters.Resource) error {
+	switch {
+	case !slices.Contains(r.Verbs, w.verb):
+		return envelope.New(dashboardv1alpha1.CodeNotFound, "the cluster offers no %s of %s", w.verb, w.kind)
+	case w.subresource != "" && !slices.Contains(r.Subresources, w.subresource):
+		return envelope.New(dashboardv1alpha1.CodeNotFound, "the cluster serves no %s of %s", w.subresource, w.kind)
+	case !r.Namespaced && w.namespaced:
+		return envelope.Invalid(Namespace, "%s are not in namespaces: leave the namespace out", w.kind)
+	default:
+		return nil
+	}
+}
+
+func find(ctx context.Context, caller *clusters.Caller, w wanted) (Target, error) {
+	if err := w.check(); err != nil {
 		return Target{}, err
 	}
-	if problems := content.IsPathSegmentName(name); len(problems) > 0 {
-		return Target{}, envelope.Invalid(Name, "name: %s", strings.Join(problems, "; "))
-	}
-	if kind == "" {
-		return Target{}, envelope.Required(Resource)
-	}
-	if problems := utilvalidation.IsDNS1123Subdomain(kind); len(problems) > 0 {
-		return Target{}, envelope.Invalid(Resource, "resource: %s", strings.Join(problems, "; "))
-	}
-	found, ok, err := caller.Resource(ctx, kind)
+	found, ok, err := caller.Resource(ctx, w.kind, func(r *clusters.Resource) bool {
+		lacksNamespace := r.Namespaced && w.name != "" && w.namespace == ""
+		return w.mismatch(r) == nil && !lacksNamespace
+	})
 	if err != nil {
 		return Target{}, envelope.FromAPIError(err)
 	}
 	if !ok {
-		return Target{}, envelope.New(dashboardv1alpha1.CodeNotFound, "the cluster serves no resource %q", kind)
+		return Target{}, envelope.New(dashboardv1alpha1.CodeNotFound, "the cluster serves no resource %q", w.kind)
 	}
-	if !slices.Contains(found.Verbs, verb) {
-		return Target{}, envelope.New(dashboardv1alpha1.CodeNotFound, "the cluster offers no %s of %s", verb, kind)
+	if err := w.mismatch(&found); err != nil {
+		return Target{}, err
 	}
-	if !found.Namespaced && namespace != "" {
-		return Target{}, envelope.Invalid(Namespace, "%s are not in namespaces: leave the namespace out", kind)
-	}
-	return Target{Resource: found, Namespace: namespace, Name: name}, nil
+	return Target{Resource: found, Namespace: w.namespace, Name: w.name}, nil
 }

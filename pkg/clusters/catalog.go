@@ -1,0 +1,178 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package clusters
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/version"
+	"k8s.io/client-go/discovery"
+)
+
+// Resource is a kind of objects that a cluster serves.
+type Resource struct {
+	schema.GroupVersionResource
+
+	Kind       string
+	Namespaced bool
+	Verbs      metav1.Verbs
+	ShortNames []string
+	Categories []string
+	// Subresources are the names of what is served below an object, such as scale.
+	Subresources []string
+
+	// asked is the name by which it was found.
+	asked string
+}
+
+// catalog is what a cluster serves at one time.
+type catalog struct {
+	// ordered is in the cluster's order of preference: the core group first, and each group's preferred version first.
+	// byPlural is in the same.
+	ordered  []Resource
+	byPlural map[string][]Resource
+	// size is about what it takes.
+	size int64
+	// unanswered are the versions whose own API server did not answer, and of which nothing was known before.
+	unanswered []schema.GroupVersion
+}
+
+// newCatalog returns what the lists of a cluster say. Of versions whose own API server has failed it keeps what was
+// known: without them, their plurals would mean kinds of other groups. An API server serves something.
+func newCatalog(
+	groups []*metav1.APIGroup, lists []*metav1.APIResourceList, failed []schema.GroupVersion, known *catalog,
+) (*catalog, error) {
+	byVersion := map[schema.GroupVersion][]Resource{}
+	if known != nil {
+		for _, r := range known.ordered {
+			if slices.Contains(failed, r.GroupVersion()) {
+				byVersion[r.GroupVersion()] = append(byVersion[r.GroupVersion()], r)
+			}
+		}
+	}
+	for _, l := range lists {
+		if gv, err := schema.ParseGroupVersion(l.GroupVersion); err == nil {
+			byVersion[gv] = served(gv, l.APIResources)
+		}
+	}
+	c := &catalog{byPlural: map[string][]Resource{}}
+	for _, g := range groups {
+		for _, gv := range versions(g, failed) {
+			found, ok := byVersion[gv]
+			if !ok && slices.Contains(failed, gv) {
+				c.unanswered = append(c.unanswered, gv)
+			}
+			c.ordered = append(c.ordered, found...)
+		}
+	}
+	if len(c.ordered) == 0 {
+		return nil, ErrNoAPIServer
+	}
+	if len(c.ordered) > maxKinds {
+		return nil, fmt.Errorf("there are more than %d kinds", maxKinds)
+	}
+	for _, r := range c.ordered {
+		c.byPlural[r.GroupVersionResource.Resource] = append(c.byPlural[r.GroupVersionResource.Resource], r)
+	}
+	c.size = sizeOf(c.ordered)
+	return c, nil
+}
+
+// versions returns the versions of a group, the preferred one first. Aggregated discovery leaves versions that have
+// failed out of the group; they come last.
+func versions(g *metav1.APIGroup, failed []schema.GroupVersion) []schema.GroupVersion {
+	var out []schema.GroupVersion
+	add := func(v string) {
+		gv := schema.GroupVersion{Group: g.Name, Version: v}
+		if v != "" && !slices.Contains(out, gv) {
+			out = append(out, gv)
+		}
+	}
+	add(g.PreferredVersion.Version)
+	for _, v := range g.Versions {
+		add(v.Version)
+	}
+	for _, gv := range failed {
+		if gv.Group == g.Name {
+			add(gv.Version)
+		}
+	}
+	return out
+}
+
+// failed returns the versions that a discovery could not ask about, the most mature ones first.
+func failed(err error) []schema.GroupVersion {
+	lost, ok := errors.AsType[*discovery.ErrGroupDiscoveryFailed](err)
+	if !ok {
+		return nil
+	}
+	out := make([]schema.GroupVersion, 0, len(lost.Groups))
+	for gv := range lost.Groups {
+		out = append(out, gv)
+	}
+	slices.SortFunc(out, func(a, b schema.GroupVersion) int {
+		if byGroup := strings.Compare(a.Group, b.Group); byGroup != 0 {
+			return byGroup
+		}
+		return -version.CompareKubeAwareVersionStrings(a.Version, b.Version)
+	})
+	return out
+}
+
+// served returns the kinds of one group and version. What has no verbs is not served: it is there to be named in rules
+// of RBAC.
+func served(gv schema.GroupVersion, list []metav1.APIResource) []Resource {
+	subresources := map[string][]string{}
+	for i := range list {
+		if plural, below, ok := strings.Cut(list[i].Name, "/"); ok {
+			subresources[plural] = append(subresources[plural], below)
+		}
+	}
+	var out []Resource
+	for i := range list {
+		r := &list[i]
+		if strings.Contains(r.Name, "/") || len(r.Verbs) == 0 {
+			continue
+		}
+		out = append(out, Resource{
+			GroupVersionResource: gv.WithResource(r.Name), Kind: r.Kind, Namespaced: r.Namespaced, Verbs: r.Verbs,
+			ShortNames: r.ShortNames, Categories: r.Categories, Subresources: subresources[r.Name],
+		})
+	}
+	return out
+}
+
+// lookup resolves plural, plural.group or plural.version.group.
+func (c *catalog) lookup(name string) (Resource, bool) {
+	versioned, grouped := schema.ParseResourceArg(name)
+	for _, candidate := range c.byPlural[grouped.Resource] {
+		byGroup := grouped.Group == "" || grouped.Group == candidate.Group
+		byVersion := versioned != nil && versioned.Group == candidate.Group && versioned.Version == candidate.Version
+		if byGroup || byVersion {
+			candidate.asked = name
+			return candidate, true
+		}
+	}
+	return Resource{}, false
+}
+
+// silent says whether a name is one of a group whose API server did not answer, so that nobody knows whether it is
+// served.
+func (c *catalog) silent(name string) bool {
+	versioned, grouped := schema.ParseResourceArg(name)
+	return slices.ContainsFunc(c.unanswered, func(gv schema.GroupVersion) bool {
+		return gv.Group == grouped.Group || (versioned != nil && gv == versioned.GroupVersion())
+	})
+}
+
+// noAnswer is the error of a kind of such a group.
+func noAnswer(name string) error {
+	_, grouped := schema.ParseResourceArg(name)
+	return unavailable(fmt.Sprintf("the API server of %s does not answer", grouped.String()))
+}

@@ -1,0 +1,71 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package clusters
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+)
+
+// unserved says whether an error may mean that the cluster does not serve what a call is about. That an object is not
+// there is said by its name.
+func unserved(call *Call, err error) bool {
+	var status apierrors.APIStatus
+	if !errors.As(err, &status) {
+		return false
+	}
+	s := status.Status()
+	switch s.Code {
+	case http.StatusMethodNotAllowed:
+		return true
+	case http.StatusNotFound:
+		return call.Subresource != "" || s.Details == nil || s.Details.Name == ""
+	default:
+		return false
+	}
+}
+
+// renewed returns a call as it is to be made where the cluster serves its resource in another version now. It returns
+// the cause where that is not why the call has failed.
+func (r *resources) renewed(ctx context.Context, call Call, cause error) (Call, error) {
+	known, err := r.confirmed(ctx)
+	if err != nil {
+		return call, err
+	}
+	found, ok := known.lookup(call.Resource.asked)
+	switch {
+	case !ok:
+		return call, cause
+	case call.Subresource != "" && !slices.Contains(found.Subresources, call.Subresource):
+		return call, noSubresource(&call)
+	case found.GroupVersionResource == call.Resource.GroupVersionResource, found.Namespaced != call.Resource.Namespaced, !call.repeatable():
+		return call, cause
+	}
+	call.Resource = found
+	return call, nil
+}
+
+// repeatable says whether a call means the same in another version of its resource.
+func (c *Call) repeatable() bool {
+	switch types.PatchType(c.ContentType) {
+	case types.MergePatchType, types.JSONPatchType, types.StrategicMergePatchType:
+		return true
+	default:
+		return c.Body == nil
+	}
+}
+
+func noSubresource(call *Call) error {
+	return &apierrors.StatusError{ErrStatus: metav1.Status{
+		Status: metav1.StatusFailure, Code: http.StatusNotFound, Reason: metav1.StatusReasonNotFound,
+		Message: fmt.Sprintf("the cluster serves no %s of %s", call.Subresource, call.Resource.GroupVersionResource.Resource),
+	}}
+}

@@ -1,0 +1,127 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package conformance_test
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kubevision-io/kubevision/hack/localcluster"
+	"github.com/kubevision-io/kubevision/test/conformance/fixture"
+	"github.com/kubevision-io/kubevision/test/conformance/wire"
+)
+
+// noticed is how long it may take until a change of a kind counts: two seconds, and what kube-apiserver itself takes.
+const noticed = 5 * time.Second
+
+// kind is a kind that is defined for the tests.
+type kind struct {
+	name, scope string
+	versions    []any
+}
+
+// TestKindsOfNow: a plural means what the cluster serves now. Its versions, its kind and its scope may change.
+func TestKindsOfNow(t *testing.T) {
+	s, direct := target.set(), target.direct(t)
+	s.HostCluster(t, target.Host)
+	u, plural, namespace := s.User(t, "conformance-kinds"), fixture.Name("conformance-kettles"), s.Namespace(t, "conformance-kinds")
+	s.Bind(t, "conformance-kinds", fixture.Grant{Role: "admin", Subjects: fixture.KubeVisionUsers(u), Cluster: target.Host})
+	token := u.Login(t, direct, wire.DirectPath).AccessToken
+	path := "/clusters/" + target.Host + "/resources/" + plural
+	is := func(what string, code int, holds string) {
+		t.Helper()
+		direct := wire.Request{Path: wire.DirectPath + path, Bearer: token}
+		through := wire.Request{Path: wire.GroupPath + path, Token: token}
+		becomes(t, what, target.direct(t), direct, code, holds)
+		becomes(t, what, target.as(t, fixture.Name("conformance-kube-kinds")), through, code, holds)
+	}
+	kettle := kind{"Kettle", "Namespaced", []any{served("v1beta1", true, true), served("v1", true, false)}}
+	d := kettle.define(t, s, plural)
+	s.Create(t, &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": plural + ".example.com/v1beta1", "kind": "Kettle", "metadata": map[string]any{"name": "green", "namespace": namespace},
+	}})
+	is("a new kind", wire.OK, `.example.com/v1"`)
+
+	change(t, s, d, served("v1beta1", true, true), served("v1", false, false))
+	is("a version that is not served any more", wire.OK, `.example.com/v1beta1"`)
+	change(t, s, d, served("v1beta1", true, true), served("v2", true, false))
+	is("a newer version", wire.OK, `.example.com/v2"`)
+
+	s.Delete(t, d)
+	s.Gone(t, d)
+	is("a kind that is gone", wire.NotFound, "")
+	pot := kind{"Pot", "Cluster", []any{served("v1", true, true)}}
+	pot.define(t, s, plural)
+	s.Create(t, &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": plural + ".example.com/v1", "kind": "Pot", "metadata": map[string]any{"name": "blue"},
+	}})
+	is("another kind", wire.OK, `"kind":"Pot"`)
+	path = "/clusters/" + target.Host + "/namespaces/" + namespace + "/resources/" + plural
+	is("another scope", wire.Invalid, "")
+}
+
+func served(name string, served, storage bool) map[string]any {
+	return map[string]any{
+		"name": name, "served": served, "storage": storage, "schema": map[string]any{"openAPIV3Schema": map[string]any{"type": "object"}},
+	}
+}
+
+// define makes the kind, and waits until kube-apiserver serves it.
+func (k kind) define(t *testing.T, s fixture.Set, plural string) *unstructured.Unstructured {
+	t.Helper()
+	d := &unstructured.Unstructured{Object: map[string]any{
+		"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": map[string]any{"name": plural + "." + plural + ".example.com"},
+		"spec": map[string]any{
+			"group": plural + ".example.com", "scope": k.scope, "versions": k.versions,
+			"names": map[string]any{"plural": plural, "kind": k.name, "singular": strings.ToLower(k.name), "listKind": k.name + "List"},
+		},
+	}}
+	s.Create(t, d)
+	fixture.Eventually(t, "wait until the kind is served", func(ctx context.Context) error {
+		list := &unstructured.UnstructuredList{Object: map[string]any{"apiVersion": plural + ".example.com/v1", "kind": k.name + "List"}}
+		return s.Client.List(ctx, list)
+	})
+	return d
+}
+
+// change gives a kind other versions.
+func change(t *testing.T, s fixture.Set, d *unstructured.Unstructured, versions ...any) {
+	t.Helper()
+	fixture.Eventually(t, "change the definition", func(ctx context.Context) error {
+		if err := s.Client.Get(ctx, client.ObjectKeyFromObject(d), d); err != nil {
+			return err
+		}
+		if err := unstructured.SetNestedSlice(d.Object, versions, "spec", "versions"); err != nil {
+			return err
+		}
+		return s.Client.Update(ctx, d)
+	})
+}
+
+// becomes waits until a request is answered with a code, and its data or message hold a text.
+func becomes(t *testing.T, what string, c *wire.Client, r wire.Request, code int, holds string) {
+	t.Helper()
+	var last wire.Envelope
+	if err := localcluster.Poll(t.Context(), noticed, "ask for "+what, func(ctx context.Context) error {
+		response, err := c.Do(ctx, r)
+		if err != nil {
+			return err
+		}
+		if last, err = response.Parse(); err != nil {
+			return err
+		}
+		if last.Code != code || !strings.Contains(string(last.Raw), holds) {
+			return fmt.Errorf("%d: %.300s", last.Code, last.Raw)
+		}
+		return nil
+	}); err != nil {
+		t.Fatalf("%s: %v; the last answer was %.300s", what, err, last.Raw)
+	}
+}
