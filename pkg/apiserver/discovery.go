@@ -56,7 +56,8 @@ func install(s *genericapiserver.GenericAPIServer, codecs serializer.CodecFactor
 	s.AggregatedDiscoveryGroupManager.AddGroupVersion(gv.Group, apidiscoveryv2.APIVersionDiscovery{
 		Version: gv.Version, Freshness: apidiscoveryv2.DiscoveryFreshnessCurrent,
 		Resources: []apidiscoveryv2.APIResourceDiscovery{{
-			Resource: resource.Name, SingularResource: resource.SingularName, Scope: apidiscoveryv2.ScopeCluster, Verbs: resource.Verbs,
+			Resource: resource.Name, SingularResource: resource.SingularName,
+			Scope: apidiscoveryv2.ScopeCluster, Verbs: resource.Verbs,
 			ResponseKind: &metav1.GroupVersionKind{Group: gv.Group, Version: gv.Version, Kind: resource.Kind},
 		}},
 	})

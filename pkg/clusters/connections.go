@@ -223,7 +223,8 @@ func newConnection(
 	}
 	account := func() *budget.Account { return memory.Account("discovery of "+anonymous.Host, 0) }
 	return &Connection{
-		config: anonymous, transport: authenticated, resources: newResources(discoveryClient, tags, account), bound: bound, tokens: tokens,
+		config: anonymous, transport: authenticated, resources: newResources(discoveryClient, tags, account),
+		bound: bound, tokens: tokens,
 		robot: discoveryClient, turns: newTurns(), large: newLarge(), whole: newWhole(),
 		calls: newGates(maxCalls),
 	}, nil

@@ -66,7 +66,9 @@ type resources struct {
 	renewing bool
 }
 
-func newResources(client discovery.DiscoveryInterfaceWithContext, tags *entityTags, account func() *budget.Account) *resources {
+func newResources(
+	client discovery.DiscoveryInterfaceWithContext, tags *entityTags, account func() *budget.Account,
+) *resources {
 	return &resources{client: client, tags: tags, account: account}
 }
 
@@ -128,8 +130,8 @@ func (r *resources) current(ctx context.Context) (*catalog, error) {
 	return renewed, nil
 }
 
-// confirmed is current for those who would say that something is not served. It looks at the cluster unless the last look
-// has begun a moment ago.
+// confirmed is current for those who would say that something is not served. It looks at the cluster unless the last
+// look has begun a moment ago.
 func (r *resources) confirmed(ctx context.Context) (*catalog, error) {
 	r.mu.RLock()
 	known, looked, failure := r.known, r.looked, r.failure
@@ -269,7 +271,8 @@ func undiscovered(ctx context.Context, err error) error {
 // unavailable returns an error that an API server could answer with.
 func unavailable(message string) error {
 	return &apierrors.StatusError{ErrStatus: metav1.Status{
-		Status: metav1.StatusFailure, Code: http.StatusServiceUnavailable, Reason: metav1.StatusReasonServiceUnavailable, Message: message,
+		Status: metav1.StatusFailure, Code: http.StatusServiceUnavailable,
+		Reason: metav1.StatusReasonServiceUnavailable, Message: message,
 	}}
 }
 
@@ -304,6 +307,7 @@ func (r *resources) renew() {
 		if _, err := r.look(ctx, time.Time{}); err != nil {
 			klog.FromContext(ctx).V(4).Info("The list of a cluster's resources could not be checked", "err", err)
 		}
-		pause = max(renewInterval, renewShare*time.Since(began)) // a cluster that answers slowly, or with something else each time
+		// A cluster may answer slowly, or with something else each time.
+		pause = max(renewInterval, renewShare*time.Since(began))
 	}
 }

@@ -193,10 +193,11 @@ func (s *aggregatedServer) connect(t *testing.T) *resources {
 func group(name, freshness, verb string, plurals ...string) string {
 	var kinds []string
 	for _, plural := range plurals {
-		kinds = append(kinds, fmt.Sprintf(`{"resource":%q,"responseKind":{"group":%q,"version":"v1","kind":"Thing"},"scope":"Namespaced","verbs":[%s]}`,
-			plural, name, verb))
+		kinds = append(kinds, fmt.Sprintf(`{"resource":%q,"responseKind":{"group":%q,"version":"v1","kind":"Thing"},`+
+			`"scope":"Namespaced","verbs":[%s]}`, plural, name, verb))
 	}
-	return fmt.Sprintf(`{"metadata":{"name":%q},"versions":[{"version":"v1","freshness":%q,"resources":[%s]}]}`, name, freshness, strings.Join(kinds, ","))
+	return fmt.Sprintf(`{"metadata":{"name":%q},"versions":[{"version":"v1","freshness":%q,"resources":[%s]}]}`,
+		name, freshness, strings.Join(kinds, ","))
 }
 
 func document(groups ...string) string { return `{"items":[` + strings.Join(groups, ",") + `]}` }
@@ -239,7 +240,9 @@ func TestUnchangedDiscovery(t *testing.T) {
 
 // TestKindsWithoutVerbs are never what a plural means.
 func TestKindsWithoutVerbs(t *testing.T) {
-	s := newAggregatedServer(t, document(group("a.example.com", "Current", "", "things", "more"), group("b.example.com", "Current", `"list"`, "things")))
+	s := newAggregatedServer(t, document(
+		group("a.example.com", "Current", "", "things", "more"), group("b.example.com", "Current", `"list"`, "things"),
+	))
 	r := s.connect(t)
 	found, ok, err := r.find(t.Context(), "things", nil)
 	if err != nil || !ok || found.Group != "b.example.com" {
@@ -281,7 +284,8 @@ func TestGroupsWithoutAnswer(t *testing.T) {
 func TestNoKinds(t *testing.T) {
 	s := httptest.NewServer(http.NotFoundHandler())
 	defer s.Close()
-	c, err := newConnection(&rest.Config{Host: s.URL}, &answer.Transport{Next: s.Client().Transport}, nil, nil, budget.New(1<<30))
+	transport := &answer.Transport{Next: s.Client().Transport}
+	c, err := newConnection(&rest.Config{Host: s.URL}, transport, nil, nil, budget.New(1<<30))
 	if err != nil {
 		t.Fatal(err)
 	}

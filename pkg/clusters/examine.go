@@ -115,6 +115,7 @@ func diagnose(err error) Examination {
 		return Examination{Reachable: true, CredentialsValid: true, Message: "the account that acts for users is not in place yet: try again shortly"}
 	default:
 		return Examination{Reachable: status.Status().Code < http.StatusInternalServerError,
-			Message: fmt.Sprintf("the API server answered with HTTP status %d: %s", status.Status().Code, status.Status().Message)}
+			Message: fmt.Sprintf("the API server answered with HTTP status %d: %s", status.Status().Code, status.Status().Message),
+		}
 	}
 }

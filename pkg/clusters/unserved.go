@@ -46,7 +46,8 @@ func (r *resources) renewed(ctx context.Context, call Call, cause error) (Call, 
 		return call, cause
 	case call.Subresource != "" && !slices.Contains(found.Subresources, call.Subresource):
 		return call, noSubresource(&call)
-	case found.GroupVersionResource == call.Resource.GroupVersionResource, found.Namespaced != call.Resource.Namespaced, !call.repeatable():
+	case found.GroupVersionResource == call.Resource.GroupVersionResource,
+		found.Namespaced != call.Resource.Namespaced, !call.repeatable():
 		return call, cause
 	}
 	call.Resource = found

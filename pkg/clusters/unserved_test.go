@@ -46,16 +46,19 @@ func (s *plainServer) serve(w http.ResponseWriter, r *http.Request) {
 	switch path := r.URL.Path; {
 	case path == "/apis":
 		s.discoveries.Add(1)
-		_, _ = fmt.Fprintf(w, `{"kind":"APIGroupList","apiVersion":"v1","groups":[{"name":"example.com","versions":[{"groupVersion":%q,"version":%q}],`+
+		_, _ = fmt.Fprintf(w, `{"kind":"APIGroupList","apiVersion":"v1","groups":[{"name":"example.com",`+
+			`"versions":[{"groupVersion":%q,"version":%q}],`+
 			`"preferredVersion":{"groupVersion":%q,"version":%q}}]}`, gv, version, gv, version)
 	case path == "/apis/"+gv:
 		_, _ = fmt.Fprintf(w, `{"kind":"APIResourceList","apiVersion":"v1","groupVersion":%q,"resources":[`+
-			`{"name":"things","kind":"Thing","verbs":["get","list","patch"]},{"name":"things/scale","kind":"Scale","verbs":["patch"]}]}`, gv)
+			`{"name":"things","kind":"Thing","verbs":["get","list","patch"]},`+
+			`{"name":"things/scale","kind":"Scale","verbs":["patch"]}]}`, gv)
 	case strings.HasPrefix(path, "/apis/"+gv+"/things"):
 		s.calls.Add(1)
 		if strings.HasSuffix(path, "/none") || strings.HasSuffix(path, "/none/scale") || strings.HasSuffix(path, "/others") {
 			w.WriteHeader(http.StatusNotFound)
-			_, _ = io.WriteString(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"NotFound","code":404,"details":{"name":"none"}}`)
+			_, _ = io.WriteString(w, `{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"NotFound","code":404,`+
+				`"details":{"name":"none"}}`)
 			return
 		}
 		_, _ = fmt.Fprintf(w, `{"kind":"Thing","apiVersion":%q}`, gv)
@@ -88,6 +91,7 @@ func (c *Caller) age() {
 
 // TestAVersionThatIsGone: calls are made in the version that there is, unless their bodies are of the old one.
 func TestAVersionThatIsGone(t *testing.T) {
+	const merge, apply = "application/merge-patch+json", "application/apply-patch+yaml"
 	for name, tc := range map[string]struct {
 		call Call
 		done bool
@@ -95,11 +99,11 @@ func TestAVersionThatIsGone(t *testing.T) {
 		"a list":     {Call{}, true},
 		"an object":  {Call{Name: "one"}, true},
 		"a deletion": {Call{Name: "one", Method: http.MethodDelete}, true},
-		"a patch":    {Call{Name: "one", Method: http.MethodPatch, Body: []byte("{}"), ContentType: "application/merge-patch+json"}, true},
-		"an apply":   {Call{Name: "one", Method: http.MethodPatch, Body: []byte("{}"), ContentType: "application/apply-patch+yaml"}, false},
+		"a patch":    {Call{Name: "one", Method: http.MethodPatch, Body: []byte("{}"), ContentType: merge}, true},
+		"an apply":   {Call{Name: "one", Method: http.MethodPatch, Body: []byte("{}"), ContentType: apply}, false},
 		"a creation": {Call{Method: http.MethodPost, Body: []byte("{}")}, false},
 		"a subresource": {
-			Call{Name: "one", Subresource: "scale", Method: http.MethodPatch, Body: []byte("{}"), ContentType: "application/merge-patch+json"}, true,
+			Call{Name: "one", Subresource: "scale", Method: http.MethodPatch, Body: []byte("{}"), ContentType: merge}, true,
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -153,14 +157,16 @@ func TestAnObjectThatIsNotThere(t *testing.T) {
 		t.Errorf("the cluster was asked %d times", n)
 	}
 	for range 10 {
-		if _, err := c.Do(t.Context(), Call{Resource: found, Name: "none", Subresource: "scale"}); !apierrors.IsNotFound(err) {
+		_, err := c.Do(t.Context(), Call{Resource: found, Name: "none", Subresource: "scale"})
+		if !apierrors.IsNotFound(err) {
 			t.Errorf("got %v", err)
 		}
 	}
 	if n := s.discoveries.Load() - before; n != 1 {
 		t.Errorf("the cluster was asked %d times, want 1", n)
 	}
-	if _, err := c.Do(t.Context(), Call{Resource: found, Name: "one", Subresource: "others"}); err == nil || !strings.Contains(err.Error(), "no others of things") {
+	_, err = c.Do(t.Context(), Call{Resource: found, Name: "one", Subresource: "others"})
+	if err == nil || !strings.Contains(err.Error(), "no others of things") {
 		t.Errorf("got %v", err)
 	}
 }

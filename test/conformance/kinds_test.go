@@ -31,8 +31,11 @@ type kind struct {
 func TestKindsOfNow(t *testing.T) {
 	s, direct := target.set(), target.direct(t)
 	s.HostCluster(t, target.Host)
-	u, plural, namespace := s.User(t, "conformance-kinds"), fixture.Name("conformance-kettles"), s.Namespace(t, "conformance-kinds")
-	s.Bind(t, "conformance-kinds", fixture.Grant{Role: "admin", Subjects: fixture.KubeVisionUsers(u), Cluster: target.Host})
+	u, namespace := s.User(t, "conformance-kinds"), s.Namespace(t, "conformance-kinds")
+	plural := fixture.Name("conformance-kettles")
+	s.Bind(t, "conformance-kinds", fixture.Grant{
+		Role: "admin", Subjects: fixture.KubeVisionUsers(u), Cluster: target.Host,
+	})
 	token := u.Login(t, direct, wire.DirectPath).AccessToken
 	path := "/clusters/" + target.Host + "/resources/" + plural
 	is := func(what string, code int, holds string) {
@@ -45,7 +48,8 @@ func TestKindsOfNow(t *testing.T) {
 	kettle := kind{"Kettle", "Namespaced", []any{served("v1beta1", true, true), served("v1", true, false)}}
 	d := kettle.define(t, s, plural)
 	s.Create(t, &unstructured.Unstructured{Object: map[string]any{
-		"apiVersion": plural + ".example.com/v1beta1", "kind": "Kettle", "metadata": map[string]any{"name": "green", "namespace": namespace},
+		"apiVersion": plural + ".example.com/v1beta1", "kind": "Kettle",
+		"metadata": map[string]any{"name": "green", "namespace": namespace},
 	}})
 	is("a new kind", wire.OK, `.example.com/v1"`)
 
@@ -69,7 +73,8 @@ func TestKindsOfNow(t *testing.T) {
 
 func served(name string, served, storage bool) map[string]any {
 	return map[string]any{
-		"name": name, "served": served, "storage": storage, "schema": map[string]any{"openAPIV3Schema": map[string]any{"type": "object"}},
+		"name": name, "served": served, "storage": storage,
+		"schema": map[string]any{"openAPIV3Schema": map[string]any{"type": "object"}},
 	}
 }
 
@@ -77,15 +82,20 @@ func served(name string, served, storage bool) map[string]any {
 func (k kind) define(t *testing.T, s fixture.Set, plural string) *unstructured.Unstructured {
 	t.Helper()
 	d := &unstructured.Unstructured{Object: map[string]any{
-		"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": map[string]any{"name": plural + "." + plural + ".example.com"},
+		"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+		"metadata": map[string]any{"name": plural + "." + plural + ".example.com"},
 		"spec": map[string]any{
 			"group": plural + ".example.com", "scope": k.scope, "versions": k.versions,
-			"names": map[string]any{"plural": plural, "kind": k.name, "singular": strings.ToLower(k.name), "listKind": k.name + "List"},
+			"names": map[string]any{
+				"plural": plural, "kind": k.name, "singular": strings.ToLower(k.name), "listKind": k.name + "List",
+			},
 		},
 	}}
 	s.Create(t, d)
 	fixture.Eventually(t, "wait until the kind is served", func(ctx context.Context) error {
-		list := &unstructured.UnstructuredList{Object: map[string]any{"apiVersion": plural + ".example.com/v1", "kind": k.name + "List"}}
+		list := &unstructured.UnstructuredList{}
+		list.SetAPIVersion(plural + ".example.com/v1")
+		list.SetKind(k.name + "List")
 		return s.Client.List(ctx, list)
 	})
 	return d

@@ -87,7 +87,8 @@ func Failure(err error) (string, bool) {
 		return "", false
 	}
 	s := status.Status()
-	if codeOf(&s) != dashboardv1alpha1.CodeUnreachable || s.Message == "" || strings.Contains(s.Message, "failed to create typed") {
+	quotes := strings.Contains(s.Message, "failed to create typed")
+	if codeOf(&s) != dashboardv1alpha1.CodeUnreachable || s.Message == "" || quotes {
 		return "", false
 	}
 	return "the cluster's API server answered with an error: " + answer.Text(s.Message, maxFailure), true

@@ -157,7 +157,9 @@ func TestControllersOfTheClusterTakeTheGroup(t *testing.T) {
 	owner := &corev1.ConfigMap{ObjectMeta: named("owner")}
 	set().Create(t, owner)
 	owned := &corev1.ConfigMap{ObjectMeta: named("owned")}
-	owned.OwnerReferences = []metav1.OwnerReference{{APIVersion: "v1", Kind: "ConfigMap", Name: owner.Name, UID: owner.UID}}
+	owned.OwnerReferences = []metav1.OwnerReference{
+		{APIVersion: "v1", Kind: "ConfigMap", Name: owner.Name, UID: owner.UID},
+	}
 	set().Create(t, owned)
 	counted(2)
 	set().Delete(t, owner)

@@ -76,15 +76,16 @@ func (p product) define(t *testing.T, s fixture.Set) {
 		"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
 		"metadata": map[string]any{"name": p.plural + "." + p.group}, "spec": map[string]any{
 			"group": p.group, "scope": "Cluster", "names": names, "versions": []any{map[string]any{
-				"name": "v1", "served": true, "storage": true, "schema": map[string]any{"openAPIV3Schema": map[string]any{"type": "object"}},
+				"name": "v1", "served": true, "storage": true,
+				"schema": map[string]any{"openAPIV3Schema": map[string]any{"type": "object"}},
 			}},
 		},
 	}
-	if strings.HasSuffix(p.group, ".k8s.io") || strings.HasSuffix(p.group, ".x-k8s.io") {
-		const approved = "api-approved.kubernetes.io"
-		definition["metadata"].(map[string]any)["annotations"] = map[string]any{approved: "unapproved"} //nolint:forcetypeassert // it was made above
+	made := &unstructured.Unstructured{Object: definition}
+	if strings.HasSuffix(p.group, ".k8s.io") {
+		made.SetAnnotations(map[string]string{"api-approved.kubernetes.io": "unapproved"})
 	}
-	s.Create(t, &unstructured.Unstructured{Object: definition})
+	s.Create(t, made)
 }
 
 // make makes an object, as soon as the kind is served.
@@ -114,7 +115,8 @@ func newShell(t *testing.T, c *localcluster.Cluster, config *rest.Config) *shell
 // run returns what kubectl prints, what it complains of included.
 func (s *shell) run(t *testing.T, args ...string) string {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), s.kubectl, append([]string{"--kubeconfig=" + s.kubeconfig, "--cache-dir=" + s.cache}, args...)...)
+	args = append([]string{"--kubeconfig=" + s.kubeconfig, "--cache-dir=" + s.cache}, args...)
+	cmd := exec.CommandContext(t.Context(), s.kubectl, args...)
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	if err := cmd.Run(); err != nil {
@@ -129,7 +131,8 @@ func TestOtherProductsKeepTheirNames(t *testing.T) {
 	member := theOther(t)
 	others := products()
 	for i, name := range segments(t) {
-		others = append(others, product{name, strings.TrimSuffix(name, "s"), fmt.Sprintf("Neighbour%d", i), "zz.example.com", nil})
+		kind := fmt.Sprintf("Neighbour%d", i)
+		others = append(others, product{name, strings.TrimSuffix(name, "s"), kind, "zz.example.com", nil})
 	}
 	for _, do := range []func(product, *testing.T, fixture.Set){product.define, product.make} {
 		for _, p := range others {
@@ -147,13 +150,17 @@ func TestOtherProductsKeepTheirNames(t *testing.T) {
 	if got != want {
 		t.Errorf("with KubeVision, kubectl get %s shows\n%s\nwithout it\n%s", everything, got, want)
 	}
-	for _, line := range []string{"cluster.cluster.x-k8s.io/cluster\n", "user.management.cattle.io/user\n", "kubevirt.kubevirt.io/kubevirt\n"} {
+	for _, line := range []string{
+		"cluster.cluster.x-k8s.io/cluster\n", "user.management.cattle.io/user\n", "kubevirt.kubevirt.io/kubevirt\n",
+	} {
 		if !strings.Contains(got, line) {
 			t.Errorf("kubectl get %s shows\n%s\nwithout %s", everything, got, line)
 		}
 	}
 	for _, args := range [][]string{
-		{"auth", "can-i", "impersonate", "users"}, {"auth", "can-i", "create", "clusters"}, {"auth", "can-i", "get", "sessions"},
+		{"auth", "can-i", "impersonate", "users"},
+		{"auth", "can-i", "create", "clusters"},
+		{"auth", "can-i", "get", "sessions"},
 	} {
 		args = append(args, "--as=somebody", "--as-group=system:authenticated")
 		if got, want := with.run(t, args...), without.run(t, args...); got != want || !strings.Contains(got, "no") {

@@ -99,7 +99,8 @@ func status(code int, reason metav1.StatusReason) string { return failed(code, r
 
 // failed is the answer of an API server that has failed.
 func failed(code int, reason metav1.StatusReason, message string) string {
-	return fmt.Sprintf(`{"kind":"Status","apiVersion":"v1","status":"Failure","message":%q,"reason":%q,"code":%d}`, message, reason, code)
+	return fmt.Sprintf(`{"kind":"Status","apiVersion":"v1","status":"Failure","message":%q,"reason":%q,"code":%d}`,
+		message, reason, code)
 }
 
 // failures are those of a server that says, as an API server does, what is wrong.
@@ -163,7 +164,9 @@ func TestFailuresOfAnAPIServer(t *testing.T) {
 					t.Errorf("%s %s says %q", r.Method, r.Path, message)
 				}
 			}
-			search := wire.Request{Path: wire.DirectPath + "/search?q=one&kinds=pods&namespace=default&clusters=" + c.Name, Bearer: p.token}
+			search := wire.Request{
+				Path: wire.DirectPath + "/search?q=one&kinds=pods&namespace=default&clusters=" + c.Name, Bearer: p.token,
+			}
 			if e := p.client.Call(t, search).Want(t, wire.OK); !strings.Contains(string(e.Raw), said) {
 				t.Errorf("a search says %s", e.Raw)
 			}
@@ -174,15 +177,18 @@ func TestFailuresOfAnAPIServer(t *testing.T) {
 // TestNothingIsFound: what answers to every request that there is nothing is no API server, whatever it was before.
 func TestNothingIsFound(t *testing.T) {
 	for name, answer := range map[string]http.HandlerFunc{
-		"text":     answering(http.StatusNotFound, "text/plain", leak),
-		"a status": answering(http.StatusNotFound, "application/json", status(http.StatusNotFound, metav1.StatusReasonNotFound)),
+		"text": answering(http.StatusNotFound, "text/plain", leak),
+		"a status": answering(
+			http.StatusNotFound, "application/json", status(http.StatusNotFound, metav1.StatusReasonNotFound),
+		),
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			a := newAiling(t)
 			p, c := onStandin(t, a.standin)
 			a.everything(answer)
-			for _, path := range []string{"/namespaces/default/resources/pods", "/namespaces/default/resources/pods/one", "/namespaces/default/resources/others"} {
+			for _, path := range []string{"pods", "pods/one", "others"} {
+				path = "/namespaces/default/resources/" + path
 				p.becomes(t, fixture.Patience, c.Name, path, wire.Unreachable)
 			}
 			condition(t, c, noticed, kubevisionv1alpha1.ClusterReachableCondition, metav1.ConditionFalse, "")

@@ -41,9 +41,11 @@ func version(name string, served, storage bool) object {
 func newDefinition(plural, kind, scope string, versions ...any) *definition {
 	group := plural + ".example.com"
 	return &definition{plural, group, &unstructured.Unstructured{Object: object{
-		"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": object{"name": plural + "." + group},
+		"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+		"metadata": object{"name": plural + "." + group},
 		"spec": object{
-			"group": group, "scope": scope, "names": object{"plural": plural, "kind": kind, "singular": strings.ToLower(kind), "listKind": kind + "List"},
+			"group": group, "scope": scope,
+			"names":    object{"plural": plural, "kind": kind, "singular": strings.ToLower(kind), "listKind": kind + "List"},
 			"versions": versions,
 		},
 	}}}
@@ -66,7 +68,9 @@ func (p person) becomes(t *testing.T, path string, code int, holds string) {
 	t.Helper()
 	var last wire.Envelope
 	if err := localcluster.Poll(t.Context(), noticed, "wait for "+path, func(ctx context.Context) error {
-		response, err := p.client.Do(ctx, wire.Request{Path: wire.DirectPath + "/clusters/" + host + path, Bearer: p.AccessToken})
+		response, err := p.client.Do(ctx, wire.Request{
+			Path: wire.DirectPath + "/clusters/" + host + path, Bearer: p.AccessToken,
+		})
 		if err != nil {
 			return err
 		}
@@ -89,7 +93,7 @@ func TestAKindThatChanges(t *testing.T) {
 	set().Create(t, d.object)
 	ns, admin := set().Namespace(t, "kinds"), newPerson(t, "admin")
 	body := func(kind, version, name string) string {
-		return "apiVersion: " + d.group + "/" + version + "\nkind: " + kind + "\nmetadata: {name: " + name + "}\nspec: {size: 3}\n"
+		return fmt.Sprintf("apiVersion: %s/%s\nkind: %s\nmetadata: {name: %s}\nspec: {size: 3}\n", d.group, version, kind, name)
 	}
 	admin.becomes(t, in(ns, plural), wire.OK, "[]")
 	admin.send(t, http.MethodPost, in(ns, plural), yamlType, body("Kettle", "v1", "a")).Want(t, wire.OK)
@@ -102,7 +106,8 @@ func TestAKindThatChanges(t *testing.T) {
 	admin.get(t, in(ns, plural, "a")).Want(t, wire.OK)
 	admin.send(t, http.MethodPatch, in(ns, plural, "a"), mergeType, `{"spec":{"size":4}}`).Want(t, wire.OK)
 	items := fmt.Sprintf(`[{"resource":%q,"namespace":%q,"name":"b"}]`, plural, ns)
-	if e := admin.send(t, http.MethodPost, "/resources/batch-delete", jsonType, items).Want(t, wire.OK); !strings.Contains(string(e.Data), `"success":true`) {
+	e := admin.send(t, http.MethodPost, "/resources/batch-delete", jsonType, items).Want(t, wire.OK)
+	if !strings.Contains(string(e.Data), `"success":true`) {
 		t.Errorf("batch-delete: %s", e.Data)
 	}
 
@@ -131,7 +136,9 @@ func TestAKindThatChanges(t *testing.T) {
 func TestASubresourceThatComesAndGoes(t *testing.T) {
 	plural := strings.ReplaceAll(fixture.Name("scales"), "-", "")
 	plain, scaled := version("v1", true, true), version("v1", true, true)
-	scaled["subresources"] = object{"scale": object{"specReplicasPath": ".spec.replicas", "statusReplicasPath": ".status.replicas"}}
+	scaled["subresources"] = object{
+		"scale": object{"specReplicasPath": ".spec.replicas", "statusReplicasPath": ".status.replicas"},
+	}
 	d := newDefinition(plural, "Scaled", "Namespaced", plain)
 	set().Create(t, d.object)
 	ns, admin := set().Namespace(t, "scales"), newPerson(t, "admin")
@@ -175,7 +182,8 @@ func TestRefreshIsOfNow(t *testing.T) {
 			return err
 		})
 		admin.becomes(t, "/crds", wire.OK, "[")
-		if e := admin.send(t, http.MethodPost, "/crds/refresh", "", "").Want(t, wire.OK); !strings.Contains(string(e.Data), plural) {
+		e := admin.send(t, http.MethodPost, "/crds/refresh", "", "").Want(t, wire.OK)
+		if !strings.Contains(string(e.Data), plural) {
 			t.Errorf("after a refresh %s is not among the custom resources", plural)
 		}
 	}
@@ -187,16 +195,19 @@ func TestAPluralThatKubeVisionUsesToo(t *testing.T) {
 	set().Create(t, d.object)
 	ns, admin := set().Namespace(t, "plurals"), newPerson(t, "admin")
 	admin.becomes(t, in(ns, "users"), wire.OK, "[]")
-	admin.send(t, http.MethodPost, in(ns, "users"), yamlType, "apiVersion: "+d.group+"/v1\nkind: User\nmetadata: {name: bunny}\n").Want(t, wire.OK)
+	admin.send(t, http.MethodPost, in(ns, "users"), yamlType,
+		"apiVersion: "+d.group+"/v1\nkind: User\nmetadata: {name: bunny}\n").Want(t, wire.OK)
 	admin.becomes(t, in(ns, "users", "bunny"), wire.OK, "bunny")
 	admin.becomes(t, "/search?q=bunny&kinds=users", wire.OK, `"kind":"User"`)
 	body := fmt.Sprintf(`[{"resource":"users","namespace":%q,"name":"bunny"}]`, ns)
-	if e := admin.send(t, http.MethodPost, "/resources/batch-delete", jsonType, body).Want(t, wire.OK); !strings.Contains(string(e.Data), `"success":true`) {
+	e := admin.send(t, http.MethodPost, "/resources/batch-delete", jsonType, body).Want(t, wire.OK)
+	if !strings.Contains(string(e.Data), `"success":true`) {
 		t.Errorf("batch-delete: %s", e.Data)
 	}
 	admin.becomes(t, in(ns, "users", "bunny"), wire.NotFound, "")
 	admin.get(t, "/resources/kubevisiondashboards").Want(t, wire.NotFound)
-	if text := string(admin.get(t, "/api-resources").Want(t, wire.OK).Data); strings.Contains(text, "kubevisiondashboards") {
+	text := string(admin.get(t, "/api-resources").Want(t, wire.OK).Data)
+	if strings.Contains(text, "kubevisiondashboards") {
 		t.Error("what has no verbs is among the resources")
 	}
 }
@@ -212,7 +223,8 @@ func TestAConversionThatFails(t *testing.T) {
 	ns, admin := set().Namespace(t, "converted"), newPerson(t, "admin")
 	old := plural + ".v1beta1." + d.group
 	admin.becomes(t, in(ns, old), wire.OK, "[]")
-	admin.send(t, http.MethodPost, in(ns, plural), yamlType, "apiVersion: "+d.group+"/v1\nkind: Converted\nmetadata: {name: a}\n").Want(t, wire.OK)
+	admin.send(t, http.MethodPost, in(ns, plural), yamlType,
+		"apiVersion: "+d.group+"/v1\nkind: Converted\nmetadata: {name: a}\n").Want(t, wire.OK)
 	for _, path := range []string{in(ns, old), in(ns, old, "a")} {
 		if e := admin.get(t, path).Want(t, wire.Unreachable); !strings.Contains(e.Message, "conversion webhook") {
 			t.Errorf("GET %s says %q", path, e.Message)
