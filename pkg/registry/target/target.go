@@ -95,13 +95,15 @@ func (t Target) CheckNamespaced() error {
 
 // Find is Read for names that come from elsewhere than the path. Namespace and name may be empty.
 func Find(ctx context.Context, caller *clusters.Caller, verb, kind, namespace, name string) (Target, error) {
-	return find(ctx, caller, wanted{verb: verb, kind: kind, namespace: namespace, name: name, namespaced: namespace != ""})
+	return find(ctx, caller, wanted{
+		verb: verb, kind: kind, namespace: namespace, name: name, namespaced: namespace != "",
+	})
 }
 
 // wanted is what a target is to be.
 type wanted struct {
 	verb, subresource, kind, namespace, name string
-	// namespaced says that the path has the namespace, so that the kind must have one.
+	// namespaced says that the kind must be in namespaces: one was named, and not only in a query.
 	namespaced bool
 }
 
@@ -162,6 +164,9 @@ func find(ctx context.Context, caller *clusters.Caller, w wanted) (Target, error
 	}
 	if err := w.mismatch(&found); err != nil {
 		return Target{}, err
+	}
+	if !found.Namespaced { // that of a query is ignored
+		w.namespace = ""
 	}
 	return Target{Resource: found, Namespace: w.namespace, Name: w.name}, nil
 }
