@@ -17,7 +17,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/bindings"
 )
 
-// Bound knows whom the role bindings name, and so whom anybody may act for. It reads the bindings again only after one has changed.
+// Bound holds the users and groups that role bindings name, which are the only ones that KubeVision impersonates. It
+// reads the bindings again only after a binding or a user has changed.
 type Bound struct {
 	reader  client.Reader
 	changes atomic.Int64
@@ -27,7 +28,7 @@ type Bound struct {
 	current bindings.Impersonation
 }
 
-// NewBound watches the bindings and users in the cache.
+// NewBound returns a Bound that watches the bindings and users in the cache.
 func NewBound(ctx context.Context, c cache.Cache) (*Bound, error) {
 	b := &Bound{reader: c}
 	b.changes.Store(1)
@@ -48,7 +49,7 @@ func NewBound(ctx context.Context, c cache.Cache) (*Bound, error) {
 	return b, nil
 }
 
-// Impersonation is whom the bindings name now.
+// Impersonation returns the users and groups that the bindings name now.
 func (b *Bound) Impersonation(ctx context.Context) (bindings.Impersonation, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()

@@ -16,33 +16,34 @@ import (
 const (
 	// maxResponseBytes is the largest response of a cluster that is read: seven times a list of 5,000 Pods.
 	maxResponseBytes = 256 << 20
-	// maxErrorBytes is the largest response that says that something failed: all of it is held, and some of it repeated.
+	// maxErrorBytes is the largest error response. The server holds all of it, and repeats some of it.
 	maxErrorBytes = 256 << 10
-	// maxTokenResponseBytes is the largest answer to a request for a token: several times the largest token.
+	// maxTokenResponseBytes is the largest response to a TokenRequest: several times the largest token.
 	maxTokenResponseBytes = 64 << 10
-	// maxDiscoveryBytes is the largest document of discovery: that of two thousand CustomResourceDefinitions has 2 MiB.
+	// maxDiscoveryBytes is the largest discovery document. The document of 2,000 CustomResourceDefinitions has 2 MiB.
 	maxDiscoveryBytes = 8 << 20
-	// maxUnreadBytes is how much of a response may arrive before it is read, on an HTTP/2 connection with maxAtOnce of them.
+	// maxUnreadBytes is the part of a response that may arrive before it is read, on an HTTP/2 connection with
+	// maxAtOnce streams.
 	maxUnreadBytes = 256 << 10
 
-	// maxRetryAfter is the longest that a cluster may ask to be left alone for before a call is made again. Who is asked to come back later
-	// than that fails now.
+	// maxRetryAfter is the longest Retry-After that a call waits for. A call that is asked to wait longer fails at
+	// once.
 	maxRetryAfter = 5 * time.Second
 
 	retryAfterHeader = "Retry-After"
 )
 
-// ErrTooLarge is returned where a response is larger than it may be.
+// ErrTooLarge is returned when a response exceeds its bound.
 var ErrTooLarge error = answer.NewFailure("the response is too large", nil)
 
-// bounded bounds how long a response may take and how large it may be, whatever the cluster sends. A watch may take as long as it likes.
+// bounded limits the duration and the size of responses. It does not limit the duration of a watch.
 type bounded struct {
 	next    http.RoundTripper
 	timeout time.Duration
 	bytes   int64
 }
 
-// RoundTrip sends a request that ends in time.
+// RoundTrip sends a request with a deadline.
 func (b *bounded) RoundTrip(r *http.Request) (*http.Response, error) {
 	cancel := context.CancelFunc(func() {})
 	if !isWatch(r) {
@@ -66,7 +67,8 @@ func (b *bounded) RoundTrip(r *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
-// windows bounds what is received before it is read, so that responses that wait for their turn are not in memory.
+// windows limits the bytes that are received before they are read, so that responses that wait for a turn are not in
+// memory.
 func windows() http.HTTP2Config {
 	return http.HTTP2Config{
 		SendPingTimeout: pingAfter, PingTimeout: pingTimeout,
@@ -85,7 +87,7 @@ type boundedBody struct {
 	done context.CancelFunc
 }
 
-// Read is an error where there is more than may be.
+// Read returns ErrTooLarge when the body exceeds its bound.
 func (b *boundedBody) Read(p []byte) (int, error) {
 	if b.left < 0 {
 		return 0, ErrTooLarge
@@ -101,7 +103,7 @@ func (b *boundedBody) Read(p []byte) (int, error) {
 	return n, err
 }
 
-// Close ends the request.
+// Close closes the body and cancels the context of the request.
 func (b *boundedBody) Close() error {
 	defer b.done()
 	return b.ReadCloser.Close()

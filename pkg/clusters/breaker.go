@@ -15,15 +15,16 @@ import (
 )
 
 const (
-	// breakAfter failures in a row, no more requests are sent for a while.
+	// breakAfter is the number of failures in a row after which the breaker opens.
 	breakAfter = 2
-	// firstPause doubles with each failure after it, up to maxPause.
+	// firstPause is how long the breaker stays open at first. Each further failure doubles the pause, up to maxPause.
 	firstPause = time.Second
 	maxPause   = 15 * time.Second
 )
 
-// breaker fails at once what would fail anyway, so that nobody waits for a cluster that is gone: after a few requests that got no answer it
-// lets one through from time to time, and all as soon as that is answered. Any answer is one, whatever its status.
+// breaker is a circuit breaker: requests to a cluster that does not answer fail at once, and do not wait for its
+// timeout. While it is open, it lets one request through after each pause, and it closes when that request is answered.
+// A response of any status is an answer.
 type breaker struct {
 	next  http.RoundTripper
 	clock clock.PassiveClock
@@ -34,7 +35,7 @@ type breaker struct {
 	trying   bool
 }
 
-// RoundTrip is ErrNotConnected where the cluster has not answered.
+// RoundTrip returns ErrNotConnected while the breaker is open.
 func (b *breaker) RoundTrip(r *http.Request) (*http.Response, error) {
 	trial, err := b.enter()
 	if err != nil {
@@ -70,8 +71,10 @@ func (b *breaker) leave(ctx context.Context, trial bool, err error) {
 	switch {
 	case err == nil, isAnswer(err):
 		b.failures = 0
-	case errors.Is(ctx.Err(), context.Canceled), errors.Is(context.Cause(ctx), ErrImpatient): // nobody waited for the answer, which says nothing
-	case !trial && b.failures >= breakAfter: // one of many that were sent before, which would make the pause the longest at once
+	// The client gave up, which says nothing about the cluster.
+	case errors.Is(ctx.Err(), context.Canceled), errors.Is(context.Cause(ctx), ErrImpatient):
+	// A request that was sent before the breaker opened must not lengthen the pause.
+	case !trial && b.failures >= breakAfter:
 	default:
 		b.failures++
 		pause := firstPause << min(max(b.failures-breakAfter, 0), 8)

@@ -12,34 +12,34 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// maxRetries bounds how often a call is made again that the cluster asked to make later.
+// maxRetries bounds the retries of a call that the cluster asked to repeat later.
 const maxRetries = 2
 
 const mediaTypeJSON = "application/json"
 
 // Call is a call to a cluster's API server.
 type Call struct {
-	// Method is the HTTP method; GET where it is empty.
+	// Method is the HTTP method. It defaults to GET.
 	Method   string
 	Resource Resource
-	// Namespace is empty for all namespaces, and for what is in none. Name is empty for the collection.
+	// Namespace is empty for all namespaces and for cluster-scoped kinds. Name is empty for the collection.
 	Namespace   string
 	Name        string
 	Subresource string
 	Query       url.Values
-	// Body is sent as ContentType, application/json where that is empty.
+	// Body is sent with the media type ContentType, which defaults to application/json.
 	Body        []byte
 	ContentType string
-	// Accept is the media type of the answer; application/json where it is empty.
+	// Accept is the media type of the response. It defaults to application/json.
 	Accept string
-	// Once returns the error of a cluster that asks to come back later, for those who wait themselves.
+	// Once turns off retries: the call returns the error of a cluster that asks to repeat it later.
 	Once bool
 }
 
-// Answer is what the cluster's API server answered with.
+// Answer is the response of a cluster's API server.
 type Answer struct {
 	Body []byte
-	// Warnings are what it warned of beside the answer.
+	// Warnings are the warning headers of the response.
 	Warnings []string
 }
 
@@ -61,7 +61,7 @@ func (c *Caller) do(ctx context.Context, call Call) (Answer, error) {
 		ctx = ofObject(ctx)
 	}
 	result := c.request(call).Do(ctx)
-	if err := result.Error(); err != nil { // Raw alone would leave out what the API server said
+	if err := result.Error(); err != nil { // Raw drops the message of the API server
 		return Answer{}, err
 	}
 	out := Answer{}
@@ -73,7 +73,7 @@ func (c *Caller) do(ctx context.Context, call Call) (Answer, error) {
 	return out, err
 }
 
-// Stream is Do for an answer that is read while it comes. The reader must be closed.
+// Stream is like Do, and returns the body while it arrives. The caller must close it.
 func (c *Caller) Stream(ctx context.Context, call Call) (io.ReadCloser, error) {
 	stream, err := c.request(call).Stream(streamed(ctx))
 	if !unserved(&call, err) {
@@ -112,7 +112,7 @@ func (c *Caller) request(call Call) *rest.Request {
 	return request
 }
 
-// Get reads objects as JSON: a list where the name is empty, of all namespaces where the namespace is.
+// Get reads objects as JSON: a list if the name is empty, of all namespaces if the namespace is empty, too.
 func (c *Caller) Get(ctx context.Context, r Resource, namespace, name string, query url.Values) ([]byte, error) {
 	answer, err := c.Do(ctx, Call{Resource: r, Namespace: namespace, Name: name, Query: query})
 	return answer.Body, err

@@ -54,7 +54,7 @@ func newCaller(c *Connection, user, name string, groups []string) (*Caller, erro
 	return &Caller{config: c.config, http: httpClient, rest: restClient, resources: c.resources}, nil
 }
 
-// objects is a client for typed objects: those of KubeVision, and Secrets.
+// objects returns a client for typed objects: KubeVision's own objects, and Secrets.
 func (c *Caller) objects() (client.Client, error) {
 	scheme := runtime.NewScheme()
 	if err := errors.Join(kubevisionv1alpha1.AddToScheme(scheme), corev1.AddToScheme(scheme)); err != nil {
@@ -84,7 +84,7 @@ func (c *Caller) Served(ctx context.Context, name string) (Resource, bool, error
 	return c.resources.served(ctx, name)
 }
 
-// Resources are all kinds of objects that the cluster serves, in its own order of preference.
+// Resources returns all kinds that the cluster serves, in the cluster's order of preference.
 func (c *Caller) Resources(ctx context.Context) ([]Resource, error) {
 	known, err := c.resources.current(ctx)
 	if err != nil {
@@ -93,7 +93,7 @@ func (c *Caller) Resources(ctx context.Context) ([]Resource, error) {
 	return known.ordered, nil
 }
 
-// RefreshResources asks the cluster anew what it serves.
+// RefreshResources reads again what the cluster serves.
 func (c *Caller) RefreshResources(ctx context.Context) error {
 	return c.resources.refresh(ctx)
 }

@@ -10,7 +10,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/budget"
 )
 
-// charged takes what is read of responses from the account of the request. Who reads a stream says what they hold of it themselves.
+// charged takes the bytes that are read of a response from the budget of the request. Callers of Stream account for the
+// memory of a stream themselves.
 type charged struct {
 	next http.RoundTripper
 	each budget.Quarters
@@ -30,13 +31,13 @@ func (c *charged) RoundTrip(r *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
-// decodedObject is how many quarters of a byte each byte of one object takes, with what is made of it: its fields,
-// and its text once more.
+// decodedObject is the memory that each byte of an object takes when it is decoded, in quarters of a byte: the fields
+// of the object, and its text once more.
 const decodedObject budget.Quarters = 24
 
 type objectKey struct{}
 
-// ofObject marks a call whose answer is one object, which is decoded and encoded as a whole.
+// ofObject marks a call whose response is one object, which is decoded and encoded as a whole.
 func ofObject(ctx context.Context) context.Context { return context.WithValue(ctx, objectKey{}, true) }
 
 func isObject(ctx context.Context) bool { return ctx.Value(objectKey{}) != nil }

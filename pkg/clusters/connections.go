@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package clusters owns every connection to a cluster. Whoever wants to talk to one gets it here, as somebody: there is no client
-// without a user.
+// Package clusters owns the connections to clusters. Each client that it returns acts as a user. No client acts as
+// KubeVision.
 package clusters
 
 import (
@@ -33,48 +33,51 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/identity"
 )
 
-// callTimeout ends a call to a cluster that does not answer.
+// callTimeout bounds a call to a cluster.
 const callTimeout = 30 * time.Second
 
 const hostKeepAlive = 30 * time.Second
 
 var (
-	// ErrNotRegistered is a cluster that there is no KubeVisionCluster for.
+	// ErrNotRegistered is returned when no KubeVisionCluster has the name.
 	ErrNotRegistered = errors.New("cluster is not registered")
-	// ErrNotConnected is a registered cluster to which there is no connection.
+	// ErrNotConnected is returned when there is no connection to a registered cluster.
 	ErrNotConnected = errors.New("cluster is not connected")
-	// ErrIdentityConflict is a registered cluster that claims to be one which another registration holds. It is ErrNotConnected, too.
+	// ErrIdentityConflict is returned for a registration whose claimed identity is held by another registration. It
+	// wraps ErrNotConnected.
 	ErrIdentityConflict = fmt.Errorf("%w: its identity is in conflict with that of another registration", ErrNotConnected)
-	// ErrImpatient is the cause of a context that ends before a cluster need have answered. It does not count against the cluster.
+	// ErrImpatient is the cause of a context that ends before the cluster had time to answer. Such a failure does not
+	// count against the cluster.
 	ErrImpatient = errors.New("the answer was not waited for")
-	// ErrNobodyToActAs is a user whom no binding names, and whom nobody may act for.
+	// ErrNobodyToActAs is returned for a user whom no binding names. KubeVision may not impersonate such a user.
 	ErrNobodyToActAs = errors.New("no KubeVisionRoleBinding names the user")
 )
 
-// Connections finds the connection to a cluster. Finding never waits for a cluster.
+// Connections holds the connections to all clusters. A lookup never waits for a cluster.
 type Connections struct {
 	reader  client.Reader
 	host    *Connection
 	members *members
 }
 
-// Options are what connections are made of.
+// Options configures Connections.
 type Options struct {
-	// Config is that of the program's own account on the host, which is used for nothing but to get tokens of the impersonating account.
+	// Config is the configuration of the program's own account on the host. It is used only to request tokens of the
+	// impersonating account.
 	Config *rest.Config
-	// Cache holds the KubeVision objects, Secrets the metadata of the Secrets of KubeVision's namespace.
+	// Cache reads KubeVision's objects. Secrets reads the metadata of the Secrets in KubeVision's namespace.
 	Cache, Secrets cache.Cache
-	// Live reads from the host.
+	// Live reads from the host without a cache.
 	Live client.Reader
-	// Bound knows who may be acted for.
+	// Bound holds the users and groups that may be impersonated.
 	Bound *Bound
-	// Policy says which addresses may be dialled.
+	// Policy decides which addresses may be dialled.
 	Policy dial.Policy
-	// Memory is what discoveries may hold; nil is no bound.
+	// Memory bounds the memory of discovery. Nil means no bound.
 	Memory *budget.Budget
 }
 
-// NewConnections connects to the host, and to the other clusters when they are asked for.
+// NewConnections connects to the host. Other clusters are connected on first use.
 func NewConnections(ctx context.Context, o Options) (*Connections, error) {
 	kube, err := kubernetes.NewForConfig(o.Config)
 	if err != nil {
@@ -94,12 +97,13 @@ func NewConnections(ctx context.Context, o Options) (*Connections, error) {
 	return &Connections{reader: o.Cache, host: host, members: m}, nil
 }
 
-// Close ends the connections to the members, and whatever is under way there. No request must come afterwards.
+// Close closes the connections to members and ends the requests on them. It must not be called while new requests may
+// arrive.
 func (c *Connections) Close() {
 	c.members.forget(func(string, Revision) bool { return true })
 }
 
-// Get is the connection to a registered cluster. It is ErrNotRegistered or ErrNotConnected where there is none.
+// Get returns the connection to a registered cluster. It returns ErrNotRegistered or ErrNotConnected if there is none.
 func (c *Connections) Get(ctx context.Context, name string) (*Connection, error) {
 	cluster := &kubevisionv1alpha1.KubeVisionCluster{}
 	err := c.reader.Get(ctx, types.NamespacedName{Name: name}, cluster)
@@ -124,7 +128,7 @@ func (c *Connections) Get(ctx context.Context, name string) (*Connection, error)
 	return c.members.get(ctx, cluster)
 }
 
-// hostBy is the connection to the host by a registration of it, which must be the one that is in force.
+// hostBy returns the connection to the host for a registration of the host, which must be the one in force.
 func (c *Connections) hostBy(ctx context.Context, registration *kubevisionv1alpha1.KubeVisionCluster) (*Connection, error) {
 	var all kubevisionv1alpha1.KubeVisionClusterList
 	if err := c.reader.List(ctx, &all, client.UnsafeDisableDeepCopy); err != nil {
@@ -136,8 +140,8 @@ func (c *Connections) hostBy(ctx context.Context, registration *kubevisionv1alph
 	return c.host, nil
 }
 
-// HostAs is a client for the host's KubeVision objects and Secrets that acts as the user, with exactly the rights that the host's RBAC gives
-// them. It is ErrNobodyToActAs as Connection.As is.
+// HostAs returns a client for KubeVision's objects and Secrets on the host that acts as the user. The RBAC of the host
+// decides what it may do. HostAs returns ErrNobodyToActAs under the same condition as Connection.As.
 func (c *Connections) HostAs(ctx context.Context, u user.Info) (client.Client, error) {
 	caller, err := c.host.As(ctx, u)
 	if err != nil {
@@ -146,13 +150,13 @@ func (c *Connections) HostAs(ctx context.Context, u user.Info) (client.Client, e
 	return caller.objects()
 }
 
-// Connection is a way to one cluster.
+// Connection is a connection to one cluster.
 type Connection struct {
 	config    *rest.Config
 	transport http.RoundTripper
 	resources *resources
 	bound     *Bound
-	// tokens and robot are for the account that acts for users, when it acts for nobody.
+	// tokens and robot belong to the impersonating account itself, without impersonation.
 	tokens *tokenSource
 	robot  discovery.DiscoveryInterfaceWithContext
 	// member is true unless the cluster is the host, which has no kubeconfig.
@@ -187,7 +191,7 @@ func connect(o Options, tokens *tokenSource) (*Connection, error) {
 	return newConnection(anonymous, authenticated(&answer.Transport{Next: base}, tokens), tokens, o.Bound, o.Memory)
 }
 
-// innermost is the transport in wrappers of the library, nil where there is none.
+// innermost returns the transport inside the wrappers of the library, or nil.
 func innermost(rt http.RoundTripper) *http.Transport {
 	for {
 		switch t := rt.(type) {
@@ -201,12 +205,12 @@ func innermost(rt http.RoundTripper) *http.Transport {
 	}
 }
 
-// authenticated authenticates with tokens of the impersonating account and with nothing else.
+// authenticated authenticates requests with tokens of the impersonating account only.
 func authenticated(base http.RoundTripper, tokens *tokenSource) http.RoundTripper {
 	return transport.ResettableTokenSourceWrapTransport(transport.NewCachedTokenSource(tokens))(base)
 }
 
-// newConnection makes a connection of a transport that is authenticated.
+// newConnection makes a connection on a transport that authenticates.
 func newConnection(
 	anonymous *rest.Config, authenticated http.RoundTripper, tokens *tokenSource, bound *Bound, memory *budget.Budget,
 ) (*Connection, error) {

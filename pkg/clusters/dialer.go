@@ -12,8 +12,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters/dial"
 )
 
-// dialer knows the connections that it has made, and makes no more when it is closed: clients send a request again whose connection has ended,
-// and would go on, on another one, with what is to end.
+// dialer tracks the connections that it has made, and makes no more after close. HTTP clients repeat a request whose
+// connection has ended, and would repeat it on a new connection to a cluster that was removed.
 type dialer struct {
 	policy dial.Policy
 
@@ -26,7 +26,7 @@ func newDialer(policy dial.Policy) *dialer {
 	return &dialer{policy: policy, open: map[net.Conn]struct{}{}}
 }
 
-// dial is ErrNotConnected where the dialer is closed.
+// dial returns ErrNotConnected after close.
 func (d *dialer) dial(ctx context.Context, network, address string) (net.Conn, error) {
 	if d.isClosed() {
 		return nil, errClosed()
@@ -37,7 +37,7 @@ func (d *dialer) dial(ctx context.Context, network, address string) (net.Conn, e
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if d.closed { // meanwhile
+	if d.closed { // closed while the connection was dialled
 		_ = made.Close()
 		return nil, errClosed()
 	}
@@ -54,7 +54,7 @@ func (d *dialer) isClosed() bool {
 	return d.closed
 }
 
-// close ends every connection.
+// close closes every connection.
 func (d *dialer) close() {
 	d.mu.Lock()
 	d.closed = true
@@ -66,7 +66,7 @@ func (d *dialer) close() {
 	}
 }
 
-// dialled is a connection that is forgotten when it is closed.
+// dialled is a connection that the dialer forgets when it is closed.
 type dialled struct {
 	net.Conn
 	dialer *dialer

@@ -20,18 +20,19 @@ import (
 // examineTimeout bounds an examination.
 const examineTimeout = 5 * time.Second
 
-// Examination is what a look at a cluster found. What was not found out is false.
+// Examination is the result of Examine. Conditions that could not be examined are false.
 type Examination struct {
-	// Reachable says that an API server answers, CredentialsValid that it accepts the registered credential, and ImpersonationReady that the
-	// account that acts for users is there.
+	// Reachable is true if an API server answers, CredentialsValid if it accepts the registered credential, and
+	// ImpersonationReady if the impersonating account exists.
 	Reachable, CredentialsValid, ImpersonationReady bool
-	// Version of the API server.
+	// Version is the version of the API server.
 	Version string
-	// Message says what to do where one of them is false. What a server has answered is never in it.
+	// Message tells the user how to make a false condition true. It never repeats text of the server.
 	Message string
 }
 
-// Examine asks a cluster for a token of the account that acts for users, and with it for its version. It is ErrNotRegistered as Get is.
+// Examine requests a token of the impersonating account and reads the version of the cluster with it. It returns
+// ErrNotRegistered under the same condition as Get.
 func (c *Connections) Examine(ctx context.Context, name string) (Examination, error) {
 	ctx, cancel := context.WithTimeout(ctx, examineTimeout)
 	defer cancel()
@@ -52,7 +53,7 @@ func (c *Connection) examine(ctx context.Context) Examination {
 	if _, err := c.tokens.token(ctx); err != nil {
 		return c.diagnoseToken(err)
 	}
-	// The version is asked for with the token, so that the answer is evidence for both.
+	// The version is read with the token, so that the response proves both conditions.
 	version, err := ServerVersion(ctx, c.robot)
 	if answer.IsTyped(err) && (apierrors.IsUnauthorized(err) || apierrors.IsForbidden(err)) {
 		return Examination{

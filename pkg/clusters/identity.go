@@ -14,8 +14,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters/answer"
 )
 
-// ErrNoAPIServer is returned where a server answers with success, and not as the API server of a Kubernetes cluster
-// does.
+// ErrNoAPIServer is returned when a server answers successfully, but not like the API server of a Kubernetes cluster.
 var ErrNoAPIServer = errors.New("the server does not answer as the API server of a Kubernetes cluster does")
 
 var (
@@ -23,7 +22,7 @@ var (
 	uidPattern     = regexp.MustCompile(`^[0-9A-Za-z-]{1,64}$`)
 )
 
-// ServerVersion asks a cluster for its version.
+// ServerVersion reads the version of a cluster.
 func ServerVersion(ctx context.Context, client discovery.ServerVersionInterfaceWithContext) (string, error) {
 	found, err := client.ServerVersionWithContext(ctx)
 	if err != nil {
@@ -35,7 +34,7 @@ func ServerVersion(ctx context.Context, client discovery.ServerVersionInterfaceW
 	return found.GitVersion, nil
 }
 
-// ID returns what identifies a cluster: the UID of its namespace kube-system.
+// ID returns the identity of a cluster: the UID of its namespace kube-system.
 func ID(system metav1.Object) (string, error) {
 	if system.GetName() != metav1.NamespaceSystem || !uidPattern.MatchString(string(system.GetUID())) {
 		return "", ErrNoAPIServer

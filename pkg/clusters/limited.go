@@ -10,11 +10,11 @@ import (
 	"sync"
 )
 
-// maxAtOnce requests to one member are under way at a time: a quarter of those that the server takes, so that a member that does not answer
-// leaves room for those of the others.
+// maxAtOnce bounds the requests in flight to one member: a quarter of the requests that the server accepts, so that a
+// member that does not answer leaves room for requests to others.
 const maxAtOnce = 100
 
-// limited bounds how many requests are under way, until their response is read. A watch counts until it has begun.
+// limited bounds the requests in flight, up to the end of the response. A watch counts until its response begins.
 type limited struct {
 	next   http.RoundTripper
 	places chan struct{}
@@ -24,7 +24,7 @@ func newLimited(places int, next http.RoundTripper) *limited {
 	return &limited{next: next, places: make(chan struct{}, places)}
 }
 
-// RoundTrip is ErrNotConnected where too many wait already.
+// RoundTrip returns ErrNotConnected if too many requests are in flight.
 func (l *limited) RoundTrip(r *http.Request) (*http.Response, error) {
 	select {
 	case l.places <- struct{}{}:

@@ -20,7 +20,8 @@ import (
 
 const (
 	handshakeTimeout = 5 * time.Second
-	// pingAfter a time without a frame, the other side is asked whether it is still there, and has pingTimeout to answer.
+	// pingAfter is the time without a frame after which the server sends an HTTP/2 ping. pingTimeout bounds the wait
+	// for the reply.
 	pingAfter   = 10 * time.Second
 	pingTimeout = 5 * time.Second
 	idleTimeout = 90 * time.Second
@@ -28,23 +29,24 @@ const (
 	maxHeaderBytes = 64 << 10
 )
 
-// Member is the way to a cluster that is registered by kubeconfig. It dials nothing until it is used, and only where the policy allows it.
+// Member is a cluster that is registered by kubeconfig. It dials on first use, and only addresses that the policy
+// allows.
 type Member struct {
-	// Config is where the cluster is and whom to trust there. There is no credential in it.
+	// Config has the address and the certificate authorities of the cluster, and no credential.
 	Config *rest.Config
-	// Registered authenticates with the credential of the kubeconfig. It is not for users' requests.
+	// Registered authenticates with the credential of the kubeconfig. It must not be used for requests of users.
 	Registered *http.Client
 
 	anonymous http.RoundTripper
 	closers   []func()
 	dialer    *dialer
 	limits    Limits
-	// share is nil where nothing may be kept.
+	// share is nil if nothing may be kept of the member.
 	share *share
 }
 
-// NewMember prepares the way to the cluster. Where a member has sent more than may be kept, or gives way to others,
-// exceeded is called, and nothing more is read.
+// NewMember prepares the connections to a cluster. It calls exceeded, and reads no more, when the member has sent more
+// than may be kept or must give way to other members.
 func NewMember(k *kubeconfig.Kubeconfig, policy dial.Policy, limits Limits, exceeded func()) (*Member, error) {
 	full := k.Config()
 	m := &Member{
@@ -53,7 +55,7 @@ func NewMember(k *kubeconfig.Kubeconfig, policy dial.Policy, limits Limits, exce
 	if limits.Kept > 0 {
 		m.share = limits.Pool.join(limits.Kept, limits.Registered, exceeded)
 	}
-	m.Config.QPS = -1 // the cluster's own flow control is fairer than a queue here
+	m.Config.QPS = -1 // the flow control of the cluster is fairer than a queue here
 	m.Config.Timeout = callTimeout
 	if err := m.prepare(full); err != nil {
 		m.Close()
@@ -67,7 +69,7 @@ func (m *Member) prepare(full *rest.Config) error {
 	if m.anonymous, err = m.transport(m.Config); err != nil {
 		return err
 	}
-	// A client certificate belongs to a connection: what acts for users must not share one with it.
+	// A client certificate belongs to a connection, so requests of users need a transport without it.
 	registered, err := m.transport(full)
 	if err != nil {
 		return err
@@ -89,25 +91,27 @@ func (m *Member) transport(config *rest.Config) (http.RoundTripper, error) {
 	t := &http.Transport{
 		DialContext: m.dialer.dial, TLSClientConfig: tlsConfig, TLSHandshakeTimeout: handshakeTimeout, ForceAttemptHTTP2: true,
 		IdleConnTimeout: idleTimeout, MaxResponseHeaderBytes: maxHeaderBytes, HTTP2: &http2,
-		Proxy: nil, // what is dialled is the cluster itself, or the policy could not see it
+		Proxy: nil, // behind a proxy, the address policy would not see the address of the cluster
 	}
 	m.closers = append(m.closers, t.CloseIdleConnections)
-	named := transport.NewUserAgentRoundTripper(rest.DefaultKubernetesUserAgent(), t) // for the cluster's audit log
+	// Shows in the audit log of the cluster.
+	named := transport.NewUserAgentRoundTripper(rest.DefaultKubernetesUserAgent(), t)
 	safe := http.RoundTripper(&answer.Transport{Next: named})
 	if m.share == nil {
 		return &bounded{next: safe, timeout: callTimeout, bytes: m.limits.Response}, nil
 	}
-	// A watch has no end, and its events are bounded by the meter.
+	// A watch has no end. The meter bounds its events.
 	counted := &meter{next: safe, response: m.limits.Response, share: m.share}
 	return &bounded{next: counted, timeout: callTimeout, bytes: math.MaxInt64 - 1}, nil
 }
 
-// guarded lets nobody wait in vain for long, nor too many at a time. It stands before everything that asks the cluster, for a token too.
+// guarded adds the limit of requests in flight and the circuit breaker. They stand before everything that asks the
+// cluster, token requests included.
 func guarded(next http.RoundTripper) http.RoundTripper {
 	return newLimited(maxAtOnce, &breaker{clock: clock.RealClock{}, next: next})
 }
 
-// Filled says that all objects were read that are to be kept: what is read from now on are changes.
+// Filled records that the initial lists are complete. Objects that are read from now on are changes.
 func (m *Member) Filled() {
 	if m.share != nil {
 		m.share.fill()

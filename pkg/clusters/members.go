@@ -29,20 +29,21 @@ import (
 const (
 	// KubeconfigKey is the default key of a kubeconfig in its Secret.
 	KubeconfigKey = "kubeconfig"
-	// openTimeout bounds the reading of a Secret of the host.
+	// openTimeout bounds the read of a Secret of the host.
 	openTimeout = 5 * time.Second
 )
 
-// Revision is which kubeconfig a connection was made with. A cluster that was removed and registered again under the
-// same name has nothing of the old one.
+// Revision identifies the kubeconfig of a connection. A cluster that is registered anew under an old name shares no
+// revision with the old registration.
 type Revision struct {
 	Cluster, Secret types.UID
 	Version         string
 	Key             string
 }
 
-// replaces says whether a connection with this revision is to take the place of one with another revision. Of one key
-// of one Secret, versions go one way: the copy of a watch that lags behind is older than what was read.
+// replaces returns true if a connection with this revision must take the place of a connection with the old revision.
+// For one key of one Secret, resource versions only grow: a watch that lags behind may show a version that is older
+// than the one read.
 func (r Revision) replaces(old Revision) bool {
 	same := Revision{Cluster: r.Cluster, Secret: r.Secret, Version: old.Version, Key: r.Key} == old
 	if !same {
@@ -56,14 +57,15 @@ func (r Revision) replaces(old Revision) bool {
 	return is > was
 }
 
-// RevisionOf is the revision that a cluster and its Secret are at.
+// RevisionOf returns the current revision of a cluster and its Secret.
 func RevisionOf(c *kubevisionv1alpha1.KubeVisionCluster, secret metav1.Object) Revision {
 	return Revision{
 		Cluster: c.UID, Secret: secret.GetUID(), Version: secret.GetResourceVersion(), Key: cmp.Or(c.Spec.KubeconfigSecretRef.Key, KubeconfigKey),
 	}
 }
 
-// CheckReference refuses a reference to a Secret that KubeVision keeps for itself, so that nothing of it is ever read as a kubeconfig.
+// CheckReference returns an error for a reference to one of KubeVision's own Secrets, so that their contents are never
+// read as a kubeconfig.
 func CheckReference(c *kubevisionv1alpha1.KubeVisionCluster) error {
 	if name := c.Spec.KubeconfigSecretRef.Name; names.OwnSecret(name) {
 		return fmt.Errorf("secret %s is KubeVision's own; make one for the kubeconfig and name that", name)
@@ -71,7 +73,7 @@ func CheckReference(c *kubevisionv1alpha1.KubeVisionCluster) error {
 	return nil
 }
 
-// ReadKubeconfig reads the kubeconfig that a Secret holds for a cluster. The error never holds a value.
+// ReadKubeconfig reads the kubeconfig of a cluster from a Secret. Its errors contain no values of the Secret.
 func ReadKubeconfig(c *kubevisionv1alpha1.KubeVisionCluster, secret *corev1.Secret) (*kubeconfig.Kubeconfig, error) {
 	key := RevisionOf(c, secret).Key
 	k, err := kubeconfig.Parse(secret.Data[key])
@@ -81,9 +83,9 @@ func ReadKubeconfig(c *kubevisionv1alpha1.KubeVisionCluster, secret *corev1.Secr
 	return k, nil
 }
 
-// members are the connections to clusters that are registered by kubeconfig, by name.
+// members holds the connections to clusters that are registered by kubeconfig, by name.
 type members struct {
-	// secrets holds the metadata of the Secrets, and live reads one.
+	// secrets reads the metadata of Secrets. live reads a whole Secret.
 	secrets client.Reader
 	live    client.Reader
 	policy  dial.Policy
@@ -96,7 +98,7 @@ type members struct {
 	flight singleflight.Group
 	mu     sync.Mutex
 	open   map[string]*openMember
-	// retired are connections in whose place another one is, until the requests have ended that are under way there.
+	// retired holds the connections that were replaced and still serve requests.
 	retired map[string][]*openMember
 }
 
@@ -105,7 +107,7 @@ type openMember struct {
 	digest     [sha256.Size]byte
 	member     *Member
 	connection *Connection
-	// outdated is when it was first known that there is another kubeconfig, and tried when that one was tried last.
+	// outdated is the time at which a newer kubeconfig was first seen. tried is the time of the last attempt to use it.
 	outdated, tried time.Time
 }
 
@@ -141,7 +143,7 @@ func (m *members) get(ctx context.Context, c *kubevisionv1alpha1.KubeVisionClust
 		if o, _ := m.at(c.Name, wanted); o != nil {
 			return o, nil
 		}
-		o, err := m.connect(context.WithoutCancel(ctx), c, key) // whoever asked first may go away
+		o, err := m.connect(context.WithoutCancel(ctx), c, key) // other callers wait for the result, too
 		if err != nil {
 			return nil, err
 		}
@@ -158,7 +160,7 @@ func (m *members) get(ctx context.Context, c *kubevisionv1alpha1.KubeVisionClust
 	return o.connection, nil
 }
 
-// at is the connection that serves a cluster for now, nil where there is none; and whether the caller is to renew it.
+// at returns the connection that serves a cluster now, or nil, and true if the caller must renew it.
 func (m *members) at(name string, wanted Revision) (serving *openMember, renew bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -198,7 +200,7 @@ func (m *members) connect(ctx context.Context, c *kubevisionv1alpha1.KubeVisionC
 	if err != nil {
 		return nil, err
 	}
-	// Nothing but tokens is asked for with the registered credential, and nobody's account holds the answer.
+	// The registered credential is used only for token requests. Their responses count against no request.
 	member.Registered.Transport = &bounded{
 		next: member.Registered.Transport, timeout: callTimeout, bytes: maxTokenResponseBytes,
 	}
@@ -219,7 +221,7 @@ func (m *members) connect(ctx context.Context, c *kubevisionv1alpha1.KubeVisionC
 	}, nil
 }
 
-// close ends the connection to a cluster, and whatever is under way there. The caller holds the lock.
+// close closes the connection to a cluster and ends its requests. The caller holds the lock.
 func (m *members) close(name string) {
 	for _, o := range append(m.retired[name], m.open[name]) {
 		if o != nil {
@@ -230,7 +232,7 @@ func (m *members) close(name string) {
 	delete(m.open, name)
 }
 
-// forget closes connections that were made with what is not there any more, without waiting for the next request.
+// forget closes connections whose registration or Secret is gone, without waiting for the next request.
 func (m *members) forget(gone func(name string, r Revision) bool) {
 	m.mu.Lock()
 	defer m.mu.Unlock()

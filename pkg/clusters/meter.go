@@ -15,41 +15,41 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters/answer"
 )
 
-// Limits bound what is read of a member. A member may answer whatever it likes.
+// Limits bounds what is read of a member. A member may send anything.
 type Limits struct {
-	// Response is the largest response in bytes, after decompression. Where Kept is given, it is the largest event of a
-	// watch, too.
+	// Response is the size of the largest response in bytes, after decompression, and with Kept the size of the largest
+	// event of a watch.
 	Response int64
-	// Kept bounds the memory that objects may take which are read of the member until the connection is closed, in
-	// bytes. Without it, nothing that is read may be kept.
+	// Kept bounds the memory of the objects that are read of the member until the connection is closed, in bytes. Zero
+	// means that nothing may be kept.
 	Kept int64
-	// Pool bounds the same for all members together. It is required with Kept.
+	// Pool bounds the same memory of all members together. It is required with Kept.
 	Pool *Pool
-	// Registered is when the member was registered. The Pool takes from younger members first.
+	// Registered is the creation time of the registration. The Pool drops members that were registered last first.
 	Registered time.Time
 }
 
-// ServerLimits are for requests of users, whose answers are passed on as they come.
+// ServerLimits returns the limits for requests of users, whose responses are passed on while they arrive.
 func ServerLimits() Limits { return Limits{Response: maxResponseBytes} }
 
-// ControllerLimits returns the limits for controllers, which hold what is theirs on a member: 50,000 RoleBindings are
-// about 136 MiB as they are counted.
+// ControllerLimits returns the limits for controllers, which cache KubeVision's objects on a member: 50,000
+// RoleBindings count as about 136 MiB.
 func ControllerLimits(pool *Pool, registered time.Time) Limits {
 	return Limits{Response: 16 << 20, Kept: maxKept, Pool: pool, Registered: registered}
 }
 
 const (
-	// maxKept is what objects of one member may take, in bytes.
+	// maxKept bounds the objects of one member, in bytes.
 	maxKept = 144 << 20
-	// DefaultMemberCacheBytes is what objects of all members may take together unless something else is said.
+	// DefaultMemberCacheBytes bounds the objects of all members together, in bytes.
 	DefaultMemberCacheBytes = 192 << 20
 )
 
-// errKept is returned where a member has sent more than is kept of one, or gives way to others.
+// errKept is returned when a member exceeds its bound, or gives way to other members.
 var errKept error = answer.NewFailure("the cluster sends more than is kept of one, or clusters together more than is kept of all", nil)
 
-// meter counts the memory that objects may take which a member sends, and ends a connection by which too much has come.
-// It reads JSON only.
+// meter counts the memory of the objects that a member sends, and closes the connection of a member that exceeds its
+// bound. It accepts JSON only.
 type meter struct {
 	next     http.RoundTripper
 	response int64
@@ -62,7 +62,8 @@ func (m *meter) RoundTrip(r *http.Request) (*http.Response, error) {
 		return nil, errKept
 	}
 	response, err := m.next.RoundTrip(metered(r))
-	if err != nil || response.StatusCode >= http.StatusMultipleChoices { // which the transport before this one has made
+	// Error responses are bounded by the transport below.
+	if err != nil || response.StatusCode >= http.StatusMultipleChoices {
 		return response, err
 	}
 	mediaType, _, err := mime.ParseMediaType(response.Header.Get("Content-Type"))
@@ -77,8 +78,8 @@ func (m *meter) RoundTrip(r *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
-// metered asks for what can be counted: JSON; and lists in pages, which API servers do not give where a list may be
-// old.
+// metered asks for a response that can be counted: JSON, and lists in pages. API servers do not page a list that may be
+// served from a cache.
 func metered(r *http.Request) *http.Request {
 	r = r.Clone(r.Context())
 	var accept []string
@@ -99,7 +100,7 @@ func metered(r *http.Request) *http.Request {
 	return r
 }
 
-// spend counts, and is false where it is too much.
+// spend counts n bytes, and returns false if they exceed the bound.
 func (m *meter) spend(n int64, l *loan) bool {
 	if l != nil {
 		l.add(m.share, n)
@@ -130,7 +131,7 @@ func (b *meteredBody) Read(p []byte) (int, error) {
 
 type loanKey struct{}
 
-// loan is what was spent on objects that are soon dropped.
+// loan counts the memory of objects that are dropped soon.
 type loan struct {
 	mu    sync.Mutex
 	share *share
@@ -144,8 +145,7 @@ func (l *loan) add(s *share, n int64) {
 	l.spent += n
 }
 
-// Lend returns a context for calls to one member, and a function that says that nothing of their answers is kept any
-// more.
+// Lend returns a context for calls to one member, and a function that returns the memory of their responses.
 func Lend(ctx context.Context) (context.Context, func()) {
 	l := &loan{}
 	return context.WithValue(ctx, loanKey{}, l), func() {

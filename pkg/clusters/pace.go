@@ -16,14 +16,16 @@ import (
 )
 
 const (
-	// unpacedBytes is what is read of each response without a turn: the pages and objects of a dashboard are smaller.
+	// unpacedBytes is the part of each response that is read without a turn. The pages and objects of a dashboard are
+	// smaller.
 	unpacedBytes = 512 << 10
-	// maxTurnWait bounds the wait for a turn. Reading goes on after it.
+	// maxTurnWait bounds the wait for a turn, after which reading continues.
 	maxTurnWait = 5 * time.Second
-	// maxLargeWait bounds the wait of a large response, or of a whole list, until another one of its user has ended. It
-	// fails after it.
+	// maxLargeWait bounds the wait of a large response, or of a whole list, for the end of another one of the same
+	// user. The request fails after it.
 	maxLargeWait = 10 * time.Second
-	// wholePerLarge is how many whole lists are asked for at once for each large response that may be read.
+	// wholePerLarge is the number of whole lists that may be requested at once for each large response that may be read
+	// at once.
 	wholePerLarge = 2
 	// maxCalls is how many calls to one cluster are under way at once for one user: a quarter of those that a member
 	// takes, so that one user, whose requests make several calls each, does not take the places of others.
@@ -37,7 +39,7 @@ var (
 	errLarge = fmt.Errorf("%w: the user has too many large lists under way", budget.ErrExceeded)
 )
 
-// gates bound what is done at once for each user.
+// gates bounds concurrent work for each user.
 type gates struct {
 	atOnce int
 
@@ -45,21 +47,21 @@ type gates struct {
 	users map[string]*gate
 }
 
-// gate is for one user.
+// gate bounds the concurrent work for one user.
 type gate struct {
 	places chan struct{}
-	// responses counts those that are open.
+	// responses is the number of open responses.
 	responses int
 }
 
-// newTurns returns gates for the work on responses, so that one user's large lists take half of the processors at most.
+// newTurns returns gates for work on responses, so that large lists of one user take at most half of the processors.
 func newTurns() *gates { return newGates(max(1, runtime.GOMAXPROCS(0)/2)) }
 
 // newLarge returns gates for the large responses of one cluster that are read at once.
 func newLarge() *gates { return newGates(max(minLarge, runtime.GOMAXPROCS(0))) }
 
-// newWhole returns gates for the whole lists of one cluster that are asked for at once: a cluster begins to make each,
-// however large, before any of it is read.
+// newWhole returns gates for the whole lists that are requested from one cluster at once. A cluster begins to produce
+// each of them, however large, before any of it is read.
 func newWhole() *gates { return newGates(wholePerLarge * newLarge().atOnce) }
 
 func newGates(atOnce int) *gates { return &gates{atOnce: atOnce, users: map[string]*gate{}} }
@@ -86,7 +88,7 @@ func (g *gates) leave(user string) {
 	}
 }
 
-// enter returns true if there is a place in time.
+// enter returns true if a place becomes free in time.
 func (g *gate) enter(ctx context.Context, wait time.Duration) bool {
 	select {
 	case g.places <- struct{}{}:
@@ -152,13 +154,13 @@ func (p *paced) RoundTrip(r *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
-// isWhole returns true for a request for a list without a limit. The caller has marked it as one that is streamed.
+// isWhole returns true for a list request without a limit. Callers mark such requests as streamed.
 func isWhole(r *http.Request) bool {
 	return isStreamed(r.Context()) && r.Method == http.MethodGet && !isWatch(r) && !r.URL.Query().Has("limit")
 }
 
-// pacedBody has a place among the large responses once much was read of it, and a turn from the return of one Read to
-// the call of the next one.
+// pacedBody holds a place among the large responses once more than unpacedBytes were read. It holds a turn from the
+// return of a Read to the next Read.
 type pacedBody struct {
 	io.ReadCloser
 
@@ -166,14 +168,14 @@ type pacedBody struct {
 	paced   *paced
 	read    int64
 
-	// turn and large are nil before much was read.
+	// turn and large are nil until more than unpacedBytes were read.
 	turn, large *gate
 	inTurn      bool
 	// leaveWhole is nil unless the response is to a request for a whole list.
 	leaveWhole, leaveCalls func()
 }
 
-// Read reads, and waits once much was read.
+// Read waits for a place and a turn once more than unpacedBytes were read.
 func (b *pacedBody) Read(p []byte) (int, error) {
 	b.endTurn()
 	n, err := b.ReadCloser.Read(p)

@@ -8,7 +8,7 @@ import (
 	"time"
 )
 
-// growthPart is the part of a Pool, one in this number, that members may spend on changes before the member with most
+// growthPart is the divisor of the part of a Pool that members may spend on changes. Beyond it, the member with most
 // changes is read anew.
 const growthPart = 4
 
@@ -33,17 +33,17 @@ func NewPool(total int64) *Pool {
 	return &Pool{total: total, shares: map[*share]struct{}{}, changed: make(chan struct{})}
 }
 
-// share is what one member has spent of a Pool. All fields but the first three are guarded by its lock.
+// share is the part of a Pool that one member has spent. The lock of the Pool guards all fields but the first three.
 type share struct {
 	pool *Pool
-	// limit bounds what the member may spend, in bytes.
+	// limit bounds the memory of the member, in bytes.
 	limit int64
-	// registered is when the member was registered.
+	// registered is the creation time of the registration.
 	registered time.Time
 
 	spent int64
-	// filled is what was spent on the objects that were there when the member was connected. What is spent after that
-	// is for changes, most of which replace objects.
+	// filled is the memory of the objects that existed when the member was connected. The rest is spent on changes,
+	// most of which replace objects.
 	filled int64
 	// over is true once the member may spend nothing more, stopped once its connections are closed, and left once its
 	// memory is not counted any more.
@@ -118,8 +118,9 @@ func (p *Pool) end(s *share) {
 	go s.exceeded()
 }
 
-// next returns the member that gives way: where changes take much, that with most of them; otherwise the one registered
-// last of those that take more than the average. So whoever registers clusters cannot end the connections of older ones.
+// next returns the member that gives way: the member with most changes if changes take much, and otherwise the member
+// that was registered last, of those that take more than the average. So new registrations cannot end the connections
+// of older ones.
 func (p *Pool) next() *share {
 	average := (p.spent - p.ending) / int64(len(p.shares))
 	var changes int64
@@ -146,7 +147,7 @@ func (s *share) changes() int64 {
 	return s.spent - s.filled
 }
 
-// fill notes that what was spent so far is for the objects that are there.
+// fill records that the memory spent so far belongs to the initial objects.
 func (s *share) fill() {
 	s.pool.mu.Lock()
 	defer s.pool.mu.Unlock()

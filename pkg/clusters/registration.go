@@ -12,8 +12,9 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
-// HostRegistration returns the registration of the host that is in force: the oldest one with inCluster that is not being deleted. It is nil
-// where there is none. The host is one registration; another one, with labels of somebody else's choice, grants nothing.
+// HostRegistration returns the registration of the host that is in force: the oldest one with inCluster that is not
+// being deleted. It returns nil if there is none. A second registration of the host, with labels that somebody else has
+// chosen, grants nothing.
 func HostRegistration(all []kubevisionv1alpha1.KubeVisionCluster) *kubevisionv1alpha1.KubeVisionCluster {
 	var oldest *kubevisionv1alpha1.KubeVisionCluster
 	for i := range all {
@@ -25,20 +26,21 @@ func HostRegistration(all []kubevisionv1alpha1.KubeVisionCluster) *kubevisionv1a
 	return oldest
 }
 
-// Older says whether a registration was made before another one. Nobody chooses a UID, which decides between two of the same second.
+// Older returns true if registration a was created before b. Their UIDs, which nobody can choose, decide between two
+// registrations of the same second.
 func Older(a, b *kubevisionv1alpha1.KubeVisionCluster) bool {
 	return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), cmp.Compare(a.UID, b.UID)) < 0
 }
 
-// IsOverLimit returns true if the controllers do not read the cluster any more, because it sends too much. They cannot
-// take rights away there, so that nobody may use the cluster.
+// IsOverLimit returns true if the cluster sends too much for the controllers, which do not read it any more. They
+// cannot revoke rights there, so nobody may use the cluster.
 func IsOverLimit(c *kubevisionv1alpha1.KubeVisionCluster) bool {
 	reachable := meta.FindStatusCondition(c.Status.Conditions, kubevisionv1alpha1.ClusterReachableCondition)
 	return reachable != nil && reachable.Reason == kubevisionv1alpha1.ReasonLimitExceeded
 }
 
-// IsRefused says whether the cluster is not used because it claims to be one that another registration holds. The condition IdentityConflict alone
-// does not say that: the registration that holds the identity has it, too.
+// IsRefused returns true if the cluster is not used because it claims the identity of another registration. The
+// condition IdentityConflict alone is no sign of that: the registration that holds the identity has it, too.
 func IsRefused(c *kubevisionv1alpha1.KubeVisionCluster) bool {
 	ready := meta.FindStatusCondition(c.Status.Conditions, kubevisionv1alpha1.ReadyCondition)
 	return ready != nil && ready.Status != metav1.ConditionTrue && ready.Reason == kubevisionv1alpha1.ReasonIdentityConflict

@@ -18,23 +18,23 @@ import (
 )
 
 const (
-	// renewPatience is how long the old kubeconfig of a cluster serves while the cluster does not answer by the new
+	// renewPatience is how long the old kubeconfig of a cluster serves while the cluster does not answer with the new
 	// one.
 	renewPatience = time.Minute
-	// renewPause is the time between two tries of a new kubeconfig.
+	// renewPause is the time between two attempts to use a new kubeconfig.
 	renewPause = 2 * time.Second
-	// retireAfter is how long requests may go on that have begun on the old connection: as long as any request takes.
+	// retireAfter is how long requests on the old connection may continue: the longest duration of a request.
 	retireAfter = time.Minute
-	// maxRetired are kept of one cluster.
+	// maxRetired bounds the retired connections of one cluster.
 	maxRetired = 4
 )
 
-// renew connects by the kubeconfig that is there now, and puts that connection in the place of the old one as soon as
-// the cluster has answered.
+// renew connects with the current kubeconfig, and replaces the old connection as soon as the cluster has answered on
+// the new one.
 func (m *members) renew(
 	ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, key types.NamespacedName, old *openMember,
 ) {
-	ctx = budget.With(ctx, nil) // the request that noticed the change has an account that ends with it
+	ctx = budget.With(ctx, nil) // the account of the request that noticed the change ends with it
 	o, err := m.connect(ctx, c, key)
 	if err == nil && o.digest != old.digest {
 		err = o.connection.answers(ctx)
@@ -62,8 +62,8 @@ func (m *members) renew(
 	}
 }
 
-// answers asks the cluster for a token, and for its version with it. Any answer to the second will do: a connection is
-// tried, and not the cluster.
+// answers requests a token from the cluster, and the version with that token. Any response to the second request will
+// do: it tests the connection, not the cluster.
 func (c *Connection) answers(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, examineTimeout)
 	defer cancel()
@@ -75,7 +75,7 @@ func (c *Connection) answers(ctx context.Context) error {
 	return err
 }
 
-// retire lets the requests end that are under way on a connection. The caller holds the lock.
+// retire lets the requests on a connection end. The caller holds the lock.
 func (m *members) retire(name string, o *openMember) {
 	if m.retired == nil {
 		m.retired = map[string][]*openMember{}
@@ -93,7 +93,7 @@ func (m *members) retire(name string, o *openMember) {
 	})
 }
 
-// forgetRetired is forget for connections that have been replaced. The caller holds the lock.
+// forgetRetired is like forget, for connections that were replaced. The caller holds the lock.
 func (m *members) forgetRetired(gone func(name string, r Revision) bool) {
 	for name := range m.retired {
 		m.drop(name, func(o *openMember) bool {

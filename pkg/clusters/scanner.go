@@ -4,8 +4,8 @@
 package clusters
 
 const (
-	// costOfObject is about what an object with a name takes in a cache, costOfElement an element of a list in one,
-	// costOfMember an entry of a map or a field.
+	// costOfObject is the approximate memory of a named object in a cache, costOfElement of a list element in it,
+	// costOfMember of a map entry or a field.
 	costOfObject  = 512
 	costOfElement = 128
 	costOfMember  = 48
@@ -18,14 +18,14 @@ const (
 	// shortText is the length from which on each byte of a string costs one: names of fields are shorter.
 	shortText = 16
 
-	// keptDepth is that of the deepest value which is decoded: a verb of a rule of a role in a list. Below it are
-	// managed fields, which are text.
+	// keptDepth is the depth of the deepest value that is decoded: a verb in a rule of a role in a list. Values below
+	// it are managed fields, which are kept as text.
 	keptDepth = 6
-	// maxDepth is several times that of an object.
+	// maxDepth is several times the depth of an object.
 	maxDepth = 200
 )
 
-// scanner estimates the memory that JSON takes when it is decoded. A few bytes of it may become a large struct.
+// scanner estimates the memory that JSON takes when it is decoded. A few bytes may become a large struct.
 type scanner struct {
 	// limit bounds the bytes of each value.
 	limit int64
@@ -43,7 +43,7 @@ type openValue struct {
 	members int
 }
 
-// scan returns the cost of a piece of text. It is false where a value is too large or too deep.
+// scan returns the cost of a piece of text. It returns false if a value is too large or too deep.
 func (s *scanner) scan(text []byte) (int64, bool) {
 	cost := int64(0)
 	for _, b := range text {

@@ -13,7 +13,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/stepup"
 )
 
-// sensitive lets no sensitive request of a caller leave without a fresh code. Every request of a Caller passes it.
+// sensitive refuses sensitive requests of a caller that come without a fresh code. Every request of a Caller passes it.
 type sensitive struct {
 	next http.RoundTripper
 }
@@ -34,8 +34,8 @@ func (s *sensitive) RoundTrip(r *http.Request) (*http.Response, error) {
 	return s.next.RoundTrip(r)
 }
 
-// refuse closes the body, as a round tripper must. Whoever called the cluster must not take the cause of the refusal
-// for the cluster's answer: it stays as text.
+// refuse closes the body, as a round tripper must. It keeps the cause of the refusal as text only, so that no caller
+// mistakes the cause for a response of the cluster.
 func refuse(r *http.Request, err error) error {
 	if r.Body != nil {
 		_ = r.Body.Close()
@@ -47,7 +47,7 @@ func refuse(r *http.Request, err error) error {
 	return &refusal
 }
 
-// Prove asks for a fresh code if the call needs one. It is for those who make several calls: they ask before the first.
+// Prove asks for a fresh code if the call needs one. Callers that make several calls use it before the first.
 func (c *Caller) Prove(ctx context.Context, call Call) error {
 	request := stepup.Request{
 		Method: call.Method, Group: call.Resource.Group, Resource: call.Resource.GroupVersionResource.Resource,

@@ -21,19 +21,20 @@ import (
 )
 
 const (
-	// tokenLifetime is asked for; a new token is fetched this much before it is over, so that none ends under way.
+	// tokenLifetime is the requested lifetime of a token. A new token is requested renewBefore the end of the
+	// old one, so that no token expires in flight.
 	tokenLifetime = time.Hour
 	renewBefore   = time.Minute
 	// tokenTimeout bounds the request for a token.
 	tokenTimeout = 10 * time.Second
-	// maxTokenBytes is several times what an API server issues. The token goes with every request.
+	// maxTokenBytes is several times the size of a token of an API server. Each request carries the token.
 	maxTokenBytes = 8 << 10
 )
 
-// tokenPattern is a bearer token (RFC 6750).
+// tokenPattern matches a bearer token (RFC 6750).
 var tokenPattern = regexp.MustCompile(`^[A-Za-z0-9._~+/-]+=*$`)
 
-// tokenSource gets short-lived tokens of the ServiceAccount that may do nothing but impersonate.
+// tokenSource requests short-lived tokens of the ServiceAccount that may only impersonate.
 type tokenSource struct {
 	accounts corev1client.ServiceAccountsGetter
 }
@@ -42,7 +43,7 @@ func newTokenSource(accounts corev1client.ServiceAccountsGetter) *tokenSource {
 	return &tokenSource{accounts: accounts}
 }
 
-// Token asks the cluster for a new token.
+// Token requests a new token from the cluster.
 func (s *tokenSource) Token() (*oauth2.Token, error) {
 	token, err := s.token(context.Background())
 	var status apierrors.APIStatus
@@ -52,12 +53,13 @@ func (s *tokenSource) Token() (*oauth2.Token, error) {
 	return token, err
 }
 
-// noTokenError hides an answer to us, which nobody may take for one to the request of a user.
+// noTokenError hides the cluster's response to the token request, which must not pass as the response to the request of
+// a user.
 type noTokenError struct{ text string }
 
 func (e *noTokenError) Error() string { return e.text }
 
-// isAnswer says whether an error is what the cluster has answered when it was asked for a token.
+// isAnswer returns true if an error is the cluster's response to a token request.
 func isAnswer(err error) bool {
 	_, ok := errors.AsType[*noTokenError](err)
 	return ok

@@ -21,24 +21,23 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters/dial"
 )
 
-// Failure is an error of a connection to a cluster whose text says nothing that the other side has sent.
+// Failure is an error of a connection to a cluster. Its text contains nothing that the server has sent.
 type Failure struct { //nolint:errname // it is the failure of a call, not a sentinel
 	text  string
 	cause error
 }
 
-// NewFailure returns a failure with a text that may be shown. The cause, which may be nil, is for errors.Is and
-// errors.As.
+// NewFailure returns a failure with a text that may be shown. errors.Is and errors.As find the cause, which may be nil.
 func NewFailure(text string, cause error) *Failure { return &Failure{text: text, cause: cause} }
 
 // Error returns the text.
 func (f *Failure) Error() string { return f.text }
 
-// Unwrap returns the cause, whose own text must not be shown.
+// Unwrap returns the cause. The text of the cause must not be shown.
 func (f *Failure) Unwrap() error { return f.cause }
 
-// connectionFailure hides the text of an error of a connection, which may quote what the other side has sent: its
-// certificate, the first line of an answer, the reason for which it has closed an HTTP/2 connection.
+// connectionFailure hides the text of a connection error, which may quote the server: its certificate, the first line
+// of a response, the reason for closing an HTTP/2 connection.
 func connectionFailure(err error) error {
 	if errors.Is(err, context.Canceled) {
 		return err
@@ -100,14 +99,15 @@ func describeTLS(err error) string {
 	return ""
 }
 
-// Error returns the error of a call to a cluster with a text that may be shown. An error that Transport has not made,
-// such as one of a decoder, may quote the answer: its text goes to the log.
+// Error returns the error of a call to a cluster with a text that may be shown. An error from elsewhere than Transport,
+// such as a decoder's, may quote the response: its text goes to the log.
 func Error(ctx context.Context, err error) error {
 	if err == nil {
 		return nil
 	}
 	status, ok := statusOf(err)
-	if ok && status.Code < http.StatusBadRequest { // a failure with a status of success is no answer of an API server
+	// A failure with a successful status is not the response of an API server.
+	if ok && status.Code < http.StatusBadRequest {
 		return &apierrors.StatusError{ErrStatus: *untypedStatus(http.StatusBadGateway, "")}
 	}
 	if ok {

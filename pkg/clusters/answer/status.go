@@ -24,21 +24,21 @@ import (
 const (
 	mediaTypeJSON     = runtime.ContentTypeJSON
 	mediaTypeProtobuf = runtime.ContentTypeProtobuf
-	// protobufPrefix begins what Kubernetes encodes as protobuf.
+	// protobufPrefix is the magic number of Kubernetes' protobuf encoding.
 	protobufPrefix = "k8s\x00"
 
-	// maxMessage bounds the message of a Status, maxCause that of each of maxCauses, maxName what is named in it.
+	// maxMessage bounds the message of a Status, maxCause the message of each of maxCauses, maxName the names in it.
 	maxMessage = 4096
 	maxCause   = 2048
 	maxCauses  = 32
 	maxName    = 256
-	// maxContinue bounds the token with which a list can be continued.
+	// maxContinue bounds the continue token of a list.
 	maxContinue = 4096
-	// maxElements bounds the elements of a Status, which are looked for down to statusDepth: a cause may have two
-	// bytes, and takes 48.
+	// maxElements bounds the elements of a Status, which are counted down to statusDepth: a cause may have two bytes,
+	// and takes 48 in memory.
 	maxElements = 20_000
 	statusDepth = 2
-	// maxRetrySeconds is the longest time that a cluster may ask to be left alone for.
+	// maxRetrySeconds is the longest Retry-After that is passed on.
 	maxRetrySeconds = 3600
 )
 
@@ -47,7 +47,7 @@ var (
 	continuePattern = regexp.MustCompile(`^[A-Za-z0-9_=-]+$`)
 )
 
-// parseStatus reads the Status that an API server answers with where it fails. It is false for anything else.
+// parseStatus reads the Status of a failed request. It returns false for any other response.
 func parseStatus(contentType string, body []byte) (*metav1.Status, bool) {
 	mediaType, _, err := mime.ParseMediaType(contentType)
 	if err != nil {
@@ -76,8 +76,8 @@ func parseStatus(contentType string, body []byte) (*metav1.Status, bool) {
 	return s, s.Kind == "Status" && s.APIVersion == "v1" && s.Status == metav1.StatusFailure
 }
 
-// elements returns how many elements a text in JSON has at most. What is in strings does not count: a patch may be
-// quoted.
+// elements returns an upper bound of the number of elements in a JSON text. Strings do not count: a Status may quote a
+// patch.
 func elements(text []byte) (count int) {
 	inString := false
 	for i := 0; i < len(text); i++ {
@@ -93,7 +93,7 @@ func elements(text []byte) (count int) {
 	return count
 }
 
-// cleanStatus returns the parts of a Status that may be shown. The code is that of the HTTP answer.
+// cleanStatus returns the parts of a Status that may be shown, with the status code of the HTTP response.
 func cleanStatus(s *metav1.Status, code int) *metav1.Status {
 	out := &metav1.Status{
 		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}, Status: metav1.StatusFailure,
@@ -127,8 +127,8 @@ func cleanStatus(s *metav1.Status, code int) *metav1.Status {
 	return out
 }
 
-// untypedStatus stands for an answer that is none of an API server. It says nothing of it but the code, and IsTyped is
-// false for it.
+// untypedStatus returns a Status for a response that is not from an API server. It has the code only, and IsTyped
+// returns false for it.
 func untypedStatus(code int, method string) *metav1.Status {
 	s := apierrors.NewGenericServerResponse(code, method, schema.GroupResource{}, "", "", 0, true).ErrStatus
 	s.TypeMeta = metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}
@@ -142,13 +142,13 @@ func withoutMessage(code int) string {
 	return fmt.Sprintf("the cluster answered with the HTTP status %d and said no more", code)
 }
 
-// IsTyped says whether an error is the answer of an API server. A server that is none may answer with any HTTP status.
+// IsTyped returns true if an error is the response of an API server. Other servers may answer with any HTTP status.
 func IsTyped(err error) bool {
 	status, ok := statusOf(err)
 	return ok && !apierrors.IsUnexpectedServerError(&apierrors.StatusError{ErrStatus: status})
 }
 
-// isConfidential says whether a cluster's answer may have a credential or a Secret in it, or what was sent of one.
+// isConfidential returns true if a response for the path may contain a credential or a Secret, or repeat parts of one.
 func isConfidential(path string) bool {
 	return strings.Contains(path, "/secrets") || strings.HasSuffix(path, "/token")
 }

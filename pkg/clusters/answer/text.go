@@ -1,9 +1,9 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package answer makes safe what member clusters answer. A member is not trusted: what it says reaches a response, a
-// condition or an event only as the message of a Kubernetes Status, which is bounded and cleaned, and everything else
-// only the log.
+// Package answer sanitizes the responses of member clusters. A member is not trusted. Its text reaches a response, a
+// condition or an event only as the message of a Kubernetes Status, bounded and cleaned. Everything else reaches only
+// the log.
 package answer
 
 import (
@@ -13,15 +13,15 @@ import (
 )
 
 const (
-	// ellipsis stands where something was cut out.
+	// ellipsis replaces the text that was cut.
 	ellipsis = " ... "
-	// maxCleaned bytes of a text are looked at.
+	// maxCleaned bounds the bytes of a text that are read.
 	maxCleaned = 1 << 20
 )
 
-// Text returns a text in one line of at most some bytes of valid UTF-8: without control characters and characters that
-// cannot be seen, and with one space for each run of white space. A longer text loses its middle, since API servers
-// name the object first and the reason last.
+// Text returns a text as one line of at most limit bytes of valid UTF-8, without control characters and invisible
+// characters, and with one space for each run of white space. Of a longer text it cuts the middle: API servers name the
+// object first and the reason last.
 func Text(s string, limit int) string {
 	if len(s) > maxCleaned {
 		s = s[:maxCleaned/2] + ellipsis + s[len(s)-maxCleaned/2:]
@@ -51,15 +51,15 @@ func clean(s string) string {
 	return b.String()
 }
 
-// visible says whether a character shows on a screen by itself. Format characters, which reverse the direction of a
-// text for one, do not.
+// visible returns true for a character that shows on a screen by itself. Format characters, for example those that
+// reverse the direction of text, do not.
 func visible(r rune) bool {
 	const blankBraille = '\u2800'
 	return unicode.IsPrint(r) && r != blankBraille &&
 		!unicode.In(r, unicode.Variation_Selector, unicode.Other_Default_Ignorable_Code_Point)
 }
 
-// shorten cuts the middle out of a text, between two characters.
+// shorten cuts the middle out of a text, at the boundaries of characters.
 func shorten(s string, limit int) string {
 	if len(s) <= limit {
 		return s

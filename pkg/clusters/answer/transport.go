@@ -19,22 +19,22 @@ import (
 )
 
 const (
-	// maxErrorBytes of an answer that is an error are read. A patch that does not fit is quoted in it.
+	// maxErrorBytes bounds the part of an error response that is read. A refusal may quote a whole patch.
 	maxErrorBytes = 1 << 20
-	// maxLogged bytes of an answer go to the log.
+	// maxLogged bounds the part of a response that goes to the log.
 	maxLogged = 512
-	// maxWarnings of an answer are passed on, each of at most maxWarning bytes.
+	// maxWarnings bounds the warnings of a response that are passed on, maxWarning the bytes of each.
 	maxWarnings = 32
 	maxWarning  = 1024
-	// warningCode is the one that API servers use.
+	// warningCode is the warn-code that API servers use.
 	warningCode = 299
 
 	contentType   = "Content-Type"
 	warningHeader = "Warning"
 )
 
-// Transport makes safe what a cluster answers: an error is a Status of the API server, bounded and cleaned, or one that
-// says nothing but the HTTP status; a redirect is an error; the errors of connections quote nothing.
+// Transport sanitizes the responses of a cluster. An error is the Status of the API server, bounded and cleaned, or a
+// Status with nothing but the HTTP status code. A redirect is an error. Connection errors quote nothing.
 type Transport struct {
 	Next http.RoundTripper
 }
@@ -59,7 +59,7 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 	return failed(r, response)
 }
 
-// failed replaces the body of an answer that is an error.
+// failed replaces the body of an error response.
 func failed(r *http.Request, response *http.Response) (*http.Response, error) {
 	raw, err := io.ReadAll(io.LimitReader(response.Body, maxErrorBytes+1))
 	if closed := response.Body.Close(); err == nil {
@@ -68,7 +68,7 @@ func failed(r *http.Request, response *http.Response) (*http.Response, error) {
 	if err != nil {
 		return nil, connectionFailure(err)
 	}
-	if response.StatusCode < http.StatusBadRequest { // what leads elsewhere is no answer of an API server
+	if response.StatusCode < http.StatusBadRequest { // an API server does not redirect
 		response.StatusCode, response.Status = http.StatusBadGateway, "502 Bad Gateway"
 	}
 	var status *metav1.Status
@@ -82,7 +82,7 @@ func failed(r *http.Request, response *http.Response) (*http.Response, error) {
 		}
 	}
 	text, err := json.Marshal(status)
-	if err != nil { // cannot happen: strings and numbers only
+	if err != nil { // cannot happen: the Status has strings and numbers only
 		return nil, fmt.Errorf("encoding the status: %w", err)
 	}
 	response.Header.Set(contentType, mediaTypeJSON)
@@ -101,7 +101,7 @@ func cleanHeader(header http.Header) http.Header {
 			out.Set(name, value)
 		}
 	}
-	warnings, _ := utilnet.ParseWarningHeaders(header.Values(warningHeader)) // one that is malformed is none
+	warnings, _ := utilnet.ParseWarningHeaders(header.Values(warningHeader)) // a malformed warning is dropped
 	for _, w := range warnings[:min(len(warnings), maxWarnings)] {
 		text := Text(w.Text, maxWarning)
 		if w.Code != warningCode || text == "" {
@@ -114,7 +114,7 @@ func cleanHeader(header http.Header) http.Header {
 	return out
 }
 
-// body is the body of an answer. An error in the middle of it may quote what the cluster has sent.
+// body is the body of a response. A read error may quote the cluster.
 type body struct {
 	io.ReadCloser
 
@@ -132,8 +132,7 @@ func (b *body) Read(p []byte) (int, error) {
 	return n, connectionFailure(err)
 }
 
-// redact quotes the beginning of what a cluster has sent for the log, without the credential, which a cluster may
-// repeat.
+// redact quotes the beginning of a response for the log. It removes the credential, which a cluster may repeat.
 func redact(r *http.Request, text string) string {
 	if _, token, ok := strings.Cut(r.Header.Get("Authorization"), " "); ok && token != "" {
 		text = strings.ReplaceAll(text, token, "<token>")

@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package dial says to which addresses connections to clusters may be made. Whoever registers a cluster chooses its address; without a rule,
-// they could have KubeVision call whatever it can reach and they cannot.
+// Package dial decides to which addresses KubeVision connects. The registrar of a cluster chooses its address, and
+// could otherwise let KubeVision call servers that the registrar cannot reach.
 package dial
 
 import (
@@ -21,34 +21,34 @@ import (
 )
 
 const (
-	// timeout is how long a connection may take to be made: time for one packet to be lost.
+	// timeout bounds the time to connect. It allows for the loss of one packet.
 	timeout = 1800 * time.Millisecond
 	// keepAlive is the time between two probes of an idle connection.
 	keepAlive = 30 * time.Second
 )
 
-// ErrRefused is an address that may not be dialled.
+// ErrRefused is returned for an address that may not be dialled.
 var ErrRefused = errors.New("the address may not be dialled")
 
-// Policy is which addresses may be dialled: those that are not denied, and those that are allowed in spite of that.
+// Policy decides which addresses may be dialled. Allowed networks are exceptions to denied ones.
 type Policy struct {
 	Denied, Allowed []netip.Prefix
 	// Self denies the addresses of the program's own network interfaces.
 	Self bool
-	// Host denies the API server of the cluster that the program runs in, which is registered by inCluster.
+	// Host denies the API server of the host cluster, which is registered by inCluster.
 	Host bool
 
 	hosts []endpoint
 }
 
-// These stand for addresses that no network in CIDR notation names.
+// These words stand for addresses that no CIDR can name.
 const (
 	self = "self"
 	host = "host"
 )
 
-// defaultDenied are addresses of the machine itself and of what is there for it alone, such as a cloud's metadata service, the API server of the
-// host, and addresses that are no host's.
+// defaultDenied returns the addresses of the machine itself and of services for it alone, such as the metadata service
+// of a cloud and the API server of the host, and addresses that belong to no host.
 func defaultDenied() []string {
 	return []string{
 		self, host, "0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "240.0.0.0/4", "100.100.100.200/32",
@@ -56,8 +56,8 @@ func defaultDenied() []string {
 	}
 }
 
-// translated are networks of IPv6 addresses in which there is an IPv4 address, and where it begins: NAT64 (RFC 6052, RFC 8215), 6to4
-// (RFC 3056) and an old form. What such an address leads to is decided by the one inside.
+// translated returns the IPv6 networks that embed an IPv4 address, with its offset in bytes: NAT64 (RFC 6052, RFC
+// 8215), 6to4 (RFC 3056) and IPv4-compatible addresses. The policy applies to the embedded address, too.
 func translated() map[netip.Prefix]int {
 	return map[netip.Prefix]int{
 		netip.MustParsePrefix("64:ff9b::/96"):   12,
@@ -67,7 +67,7 @@ func translated() map[netip.Prefix]int {
 	}
 }
 
-// Flags are a policy as it is written on a command line.
+// Flags is a policy on a command line.
 type Flags struct {
 	denied, allowed []string
 }
@@ -81,7 +81,7 @@ func (f *Flags) AddFlags(fs *pflag.FlagSet) {
 		"Networks (CIDR) in which clusters may be registered in spite of --cluster-addresses-denied.")
 }
 
-// Policy is what the flags mean.
+// Policy returns the policy of the flags.
 func (f *Flags) Policy() (Policy, error) {
 	named := func(value string) bool { return value == self || value == host }
 	denied, err := ParseNetworks(slices.DeleteFunc(slices.Clone(f.denied), named))
@@ -96,7 +96,7 @@ func (f *Flags) Policy() (Policy, error) {
 	return p.withService(os.Getenv("KUBERNETES_SERVICE_HOST")), nil
 }
 
-// ParseNetworks reads networks in CIDR notation.
+// ParseNetworks parses networks in CIDR notation.
 func ParseNetworks(values []string) ([]netip.Prefix, error) {
 	var out []netip.Prefix
 	for _, v := range values {
@@ -109,7 +109,7 @@ func ParseNetworks(values []string) ([]netip.Prefix, error) {
 	return out, nil
 }
 
-// Check is ErrRefused where the address may not be dialled, whatever the port.
+// Check returns ErrRefused if the address may not be dialled at any port.
 func (p Policy) Check(address netip.Addr) error {
 	return p.check(netip.AddrPortFrom(address, 0), nil)
 }
@@ -129,7 +129,8 @@ func (p Policy) check(to netip.AddrPort, looked []netip.AddrPort) error {
 	return nil
 }
 
-// meanings are the addresses that an address may lead to: itself, or the IPv4 address in it, which translators find at one of several places.
+// meanings returns the addresses that an address may lead to: itself, and the IPv4 address in it, which translators
+// expect at one of several offsets.
 func meanings(address netip.Addr) []netip.Addr {
 	address = address.Unmap().WithZone("")
 	for network, at := range translated() {
@@ -145,7 +146,8 @@ func meanings(address netip.Addr) []netip.Addr {
 	return []netip.Addr{address}
 }
 
-// own says whether an address is one of the program's own network interfaces. Where they cannot be listed, each is.
+// own returns true for an address of the program's own network interfaces. If the interfaces cannot be listed, it
+// returns true for every address.
 func own(address netip.Addr) bool {
 	interfaces, err := net.InterfaceAddrs()
 	if err != nil {
@@ -157,8 +159,8 @@ func own(address netip.Addr) bool {
 	})
 }
 
-// Dial makes a connection. The policy is asked about the address that is dialled, after its name was looked up: a name that means another
-// address now than when it was checked gains nothing.
+// Dial makes a connection. The policy applies to the address that is dialled, after the lookup of its name, so that a
+// name whose address has changed since it was checked gains nothing.
 func (p Policy) Dial(ctx context.Context, network, address string) (net.Conn, error) {
 	if !strings.HasPrefix(network, "tcp") {
 		return nil, ErrRefused

@@ -16,14 +16,15 @@ import (
 
 const (
 	httpsPort = "443"
-	// lookupTimeout bounds the look at the host's own name.
+	// lookupTimeout bounds the lookup of the host's own name.
 	lookupTimeout = time.Second
 )
 
-// endpoint is an address of the host's API server. Its port counts where it is not empty: another cluster may be at another port.
+// endpoint is an address of the host's API server. An empty port matches any port. Otherwise another cluster may listen
+// at another port.
 type endpoint struct{ name, port string }
 
-// WithHost is the policy for a program whose own cluster has its API server at a URL.
+// WithHost returns the policy for a program whose own cluster has its API server at a URL.
 func (p Policy) WithHost(server string) Policy {
 	u, err := url.Parse(server)
 	if err != nil || u.Hostname() == "" {
@@ -36,7 +37,7 @@ func (p Policy) WithHost(server string) Policy {
 	return p.with(endpoint{name: u.Hostname(), port: port})
 }
 
-// withService adds the Service of the API server, which is nothing else at any port.
+// withService adds the Service of the API server, at any port.
 func (p Policy) withService(address string) Policy {
 	if address == "" {
 		return p
@@ -49,8 +50,8 @@ func (p Policy) with(e endpoint) Policy {
 	return p
 }
 
-// CheckServer is ErrRefused where the host of an address need not be looked up to know that it may not be dialled: it is an address, in whichever
-// spelling, or a name of the machine itself or of the host's API server. The address is a URL's host, or a host and a port.
+// CheckServer returns ErrRefused if an address can be refused without a lookup: an IP address in any spelling, or a
+// name of the machine itself or of the host's API server. The address is the host of a URL, or a host and a port.
 func (p Policy) CheckServer(address string) error {
 	name, port, err := net.SplitHostPort(address)
 	if err != nil {
@@ -76,7 +77,8 @@ func (p Policy) CheckServer(address string) error {
 	return nil
 }
 
-// parse reads an address as resolvers do: IPv4 may have fewer than four parts, and each may be octal or hexadecimal.
+// parse parses an address like resolvers do: an IPv4 address may have fewer than four parts, and each part may be octal
+// or hexadecimal.
 func parse(text string) (netip.Addr, bool) {
 	if address, err := netip.ParseAddr(text); err == nil {
 		return address, true
@@ -90,7 +92,7 @@ func parse(text string) (netip.Addr, bool) {
 	for i, part := range parts {
 		bits := 8
 		if i == len(parts)-1 {
-			bits = 8 * (most - i) // the last part fills what is left
+			bits = 8 * (most - i) // the last part fills the remaining bytes
 		}
 		if strings.ContainsAny(part, "_oObB") && !strings.HasPrefix(strings.ToLower(part), "0x") {
 			return netip.Addr{}, false
@@ -104,7 +106,7 @@ func parse(text string) (netip.Addr, bool) {
 	return netip.AddrFrom4([4]byte{byte(value >> 24), byte(value >> 16), byte(value >> 8), byte(value)}), true
 }
 
-// lookUp finds the addresses that the names of the host's API server have now.
+// lookUp returns the current addresses of the names of the host's API server.
 func (p Policy) lookUp(ctx context.Context) []netip.AddrPort {
 	var out []netip.AddrPort
 	for _, e := range p.hosts {
@@ -115,7 +117,7 @@ func (p Policy) lookUp(ctx context.Context) []netip.AddrPort {
 		found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", e.name)
 		cancel()
 		number, badPort := strconv.ParseUint(e.port, 10, 16)
-		if err != nil || badPort != nil { // then the program does not reach its own cluster either
+		if err != nil || badPort != nil { // the program cannot reach its own cluster either
 			continue
 		}
 		for _, address := range found {
@@ -125,7 +127,7 @@ func (p Policy) lookUp(ctx context.Context) []netip.AddrPort {
 	return out
 }
 
-// isHost says whether the host's API server is at an address. Port 0 is any.
+// isHost returns true if the host's API server listens at an address. Port 0 matches any port.
 func (p Policy) isHost(address netip.Addr, port uint16, looked []netip.AddrPort) bool {
 	if !p.Host {
 		return false
