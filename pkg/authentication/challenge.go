@@ -19,13 +19,13 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authentication/token"
 )
 
-// ChallengeError is a login whose password was right and whose second factor is due.
+// ChallengeError is returned for a login with a right password that still needs the second factor.
 type ChallengeError struct {
-	// Token answers the challenge together with a code.
+	// Token identifies the challenge. The client sends it back together with a code.
 	Token string
 }
 
-// Error implements error. It does not hold the token.
+// Error implements error. The text does not contain the token.
 func (*ChallengeError) Error() string { return "the second factor is due" }
 
 // challenge opens a challenge for a user with a second factor, unless the password has changed since it was compared.
@@ -69,7 +69,7 @@ func (l *Logins) AnswerRecovery(ctx context.Context, challenge, code string, fro
 	})
 }
 
-// answer is token.ErrExpired or ErrRevoked where the challenge is not good, and a CodeError where the code is not.
+// answer returns token.ErrExpired or ErrRevoked for a challenge that is not valid, and a CodeError for a wrong code.
 func (l *Logins) answer(
 	ctx context.Context, challenge, method string, from Client, check func(*credentials.SecondFactor, types.UID) error,
 ) (*Session, error) {
@@ -96,7 +96,7 @@ func (l *Logins) answer(
 		answered = secret
 		return change(secret, func(f *credentials.SecondFactor) (bool, error) {
 			open := f.Challenge(claims.Session, l.Clock.Now())
-			if open == nil || !f.Enabled() { // answered, tried too often, or given way to others
+			if open == nil || !f.Enabled() { // answered, tried too often, or displaced by later challenges
 				return false, &CodeError{reason: "the challenge was answered, tried too often, or has expired"}
 			}
 			open.Tries++
@@ -120,7 +120,7 @@ func (l *Logins) answer(
 	return l.startNamed(ctx, name, u, answered, []string{methodPassword, method}, from)
 }
 
-// codeRefused tells of a wrong code.
+// codeRefused records a wrong code in the audit trail.
 func (l *Logins) codeRefused(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, from Client, err error) {
 	e, ok := errors.AsType[*CodeError](err)
 	if !ok {

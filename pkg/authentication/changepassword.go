@@ -16,11 +16,12 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authentication/password"
 )
 
-// ErrSamePassword means that the new password is the old one.
+// ErrSamePassword is returned when the new password equals the old one.
 var ErrSamePassword = errors.New("the new password is the old one")
 
-// ChangePassword replaces the user's own password. It is a password.WeakError or ErrSamePassword for a new one that will not do,
-// ErrInvalidCredentials for a wrong old one, and a throttle.BlockedError after too many of those. The user's other sessions end.
+// ChangePassword replaces the caller's own password and ends the caller's other sessions. It returns a
+// password.WeakError or ErrSamePassword for a new password that is not acceptable, ErrInvalidCredentials for a wrong
+// old password, and a throttle.BlockedError after too many wrong ones.
 func (l *Logins) ChangePassword(ctx context.Context, p *Principal, old, replacement string, from Client) error {
 	if err := l.confirmPassword(ctx, p, old, from, audit.PasswordChangeRefused); err != nil {
 		return err
@@ -51,8 +52,8 @@ func (l *Logins) ChangePassword(ctx context.Context, p *Principal, old, replacem
 		l.endOthers(ctx, p))
 }
 
-// confirmPassword compares the password of somebody who is logged in; refused is the event of a wrong one. It counts by session: whoever keeps
-// the user from logging in must not keep them from this.
+// confirmPassword compares the password of a caller who is logged in. refused is the audit reason for a wrong password.
+// Failures count by session, so that failed logins of others cannot lock the caller out of this operation.
 func (l *Logins) confirmPassword(ctx context.Context, p *Principal, pass string, from Client, refused audit.Reason) error {
 	attempt, err := l.Throttle.BeginSession(ctx, p.User, p.Session)
 	if err != nil {
@@ -77,7 +78,7 @@ func (l *Logins) confirmPassword(ctx context.Context, p *Principal, pass string,
 	l.Audit.Record(ctx, p.event(refused, from))
 	blocked, err := attempt.Failed(ctx)
 	if err != nil {
-		return err // what is not counted is not answered
+		return err // without a count, the result must not be told
 	}
 	if blocked.Account > 0 {
 		e := p.event(audit.PasswordChangeBlocked, from)
@@ -87,7 +88,7 @@ func (l *Logins) confirmPassword(ctx context.Context, p *Principal, pass string,
 	return ErrInvalidCredentials
 }
 
-// HashPassword hashes a new password. It is ErrBusy where too many wait for the same.
+// HashPassword hashes a new password. It returns ErrBusy if too many requests wait for the hasher.
 func (l *Logins) HashPassword(ctx context.Context, pass string) (password.Hash, error) {
 	ctx, cancel := context.WithTimeout(ctx, queueTime)
 	defer cancel()

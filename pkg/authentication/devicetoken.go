@@ -35,7 +35,7 @@ type device struct {
 	epoch [deviceEpochBytes]byte
 }
 
-// name is the device's id as text, empty for no device.
+// name returns the device id as text, or an empty string for nil.
 func (d *device) name() string {
 	if d == nil {
 		return ""
@@ -43,10 +43,10 @@ func (d *device) name() string {
 	return hex.EncodeToString(d.id[:])
 }
 
-// in says whether the device has logged in with the credentials of an epoch.
+// in returns true if the device has logged in with the credentials of an epoch.
 func (d *device) in(epoch string) bool { return d.epoch == epochDigest(epoch) }
 
-// deviceOf returns the id of the device that begins a session. The name of a session is used once.
+// deviceOf returns the id of the device that begins a session. Session names are unique.
 func deviceOf(session string) (id [deviceIDBytes]byte) {
 	sum := sha256.Sum256([]byte("device of session " + session))
 	copy(id[:], sum[:])
@@ -59,17 +59,17 @@ func epochDigest(epoch string) (digest [deviceEpochBytes]byte) {
 	return digest
 }
 
-// Devices recognises the devices that have logged in to an account before. The token of a device is no credential: it lets its holder be
-// refused for its own failures alone, and not for those of strangers.
+// Devices recognizes the devices that have logged in to an account before. A device token is not a credential: with it,
+// only the failures of its holder count against the holder, and not those of strangers.
 type Devices struct {
 	// MAC authenticates the tokens.
 	MAC *token.MAC
-	// Clock is the time by which they end.
+	// Clock decides when tokens expire.
 	Clock clock.PassiveClock
 }
 
-// issue makes the token of a device. Without a known one, it is that of the session: however often a session is
-// renewed, its holder is one device, with as many tries as one has.
+// issue makes the token of a device. Without a known device, the id is that of the session: however often a session is
+// renewed, its holder counts as one device.
 func (d *Devices) issue(known *device, session string, user types.UID, epoch string) (string, error) {
 	made := device{id: deviceOf(session), epoch: epochDigest(epoch)}
 	if known != nil {
@@ -87,7 +87,7 @@ func (d *Devices) issue(known *device, session string, user types.UID, epoch str
 	return base64.RawURLEncoding.EncodeToString(append(raw, mac...)), nil
 }
 
-// find returns the device of a token that was issued to a user, nil where it is none or too old.
+// find returns the device of a token that was issued to a user, or nil if the token is invalid or expired.
 func (d *Devices) find(text string, user types.UID) *device {
 	if len(text) != base64.RawURLEncoding.EncodedLen(deviceBytes+token.MACLength) {
 		return nil

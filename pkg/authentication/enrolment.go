@@ -19,35 +19,36 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authentication/totp"
 )
 
-// recently is how long ago a login may be for a second factor to be set up without the password.
+// recently is the largest age of a login that may set up a second factor without the password.
 const recently = 5 * time.Minute
 
 var (
-	// ErrPasswordRequired is returned when only the password lets a second factor be set up: one is in force, or the login
-	// was a while ago.
+	// ErrPasswordRequired is returned when a second factor can be set up only with the password: one is in force, or
+	// the login is too old.
 	ErrPasswordRequired = errors.New("the password is needed to set up a second factor")
-	// ErrPolicy means that the user must keep a second factor.
+	// ErrPolicy is returned when the user must keep a second factor.
 	ErrPolicy = errors.New("the user must have a second factor")
 )
 
-// Enrolment is what a user gets when setting up a second factor, and never again.
+// Enrolment is the secret part of a new second factor. It is returned once.
 type Enrolment struct {
 	totp.Enrolment
 
-	// RecoveryCodes are valid as soon as the second factor is.
+	// RecoveryCodes are valid as soon as the second factor is in force.
 	RecoveryCodes []string
 }
 
-// Setup makes a second factor that waits for Enable, in the same session. One that is in force stays so until then, and
-// takes the password to replace. The first one takes the password, or a login within the last five minutes: an access
-// token alone is not enough. A wrong password is a CodeError, and a throttle.BlockedError after too many.
+// Setup makes a second factor that is pending until Enable, in the same session. A second factor in force stays valid
+// until then, and only the password allows its replacement. A first second factor needs the password, or a login within
+// the last five minutes: an access token alone is not enough. Setup returns a CodeError for a wrong password, and a
+// throttle.BlockedError after too many wrong ones.
 func (l *Logins) Setup(ctx context.Context, p *Principal, pass string, from Client) (*Enrolment, error) {
 	if pass == "" && !l.mayEnrol(p) {
 		return nil, ErrPasswordRequired
 	}
 	if pass != "" {
 		err := l.confirmPassword(ctx, p, pass, from, audit.SecondFactorSetUpRefused)
-		if errors.Is(err, ErrInvalidCredentials) { // which would send dashboards to their login
+		if errors.Is(err, ErrInvalidCredentials) { // this code would make dashboards log out
 			return nil, &CodeError{reason: "the password is wrong"}
 		}
 		if err != nil {
@@ -79,7 +80,7 @@ func (l *Logins) Setup(ctx context.Context, p *Principal, pass string, from Clie
 	return &Enrolment{Enrolment: made, RecoveryCodes: codes}, nil
 }
 
-// mayEnrol returns whether the login was recent enough to set up the first second factor.
+// mayEnrol returns true if the login is recent enough to set up a first second factor.
 func (l *Logins) mayEnrol(p *Principal) bool {
 	age := l.Clock.Since(p.AuthTime)
 	return !p.AuthTime.IsZero() && age <= recently
@@ -97,8 +98,8 @@ func (l *Logins) ownCredentials(ctx context.Context, p *Principal) (*corev1.Secr
 	return secret, nil
 }
 
-// Enable puts the pending second factor into force, proved by its first code. The user's other sessions end: they were
-// begun without it.
+// Enable puts the pending second factor into force, proved by its first code. The caller's other sessions end, since
+// they began without it.
 func (l *Logins) Enable(ctx context.Context, p *Principal, code string, from Client) error {
 	err := l.changeOwn(ctx, p, func(secret *corev1.Secret) (bool, error) {
 		return change(secret, func(f *credentials.SecondFactor) (bool, error) {
@@ -131,7 +132,7 @@ func (l *Logins) Enable(ctx context.Context, p *Principal, code string, from Cli
 	}), l.endOthers(ctx, p))
 }
 
-// Disable takes the second factor away, with one of its codes, unless the user must have one. The user's other sessions
+// Disable removes the second factor with one of its codes, unless the user must have one. The caller's other sessions
 // end.
 func (l *Logins) Disable(ctx context.Context, p *Principal, code string, from Client) error {
 	required, err := l.Policy.Required(ctx, p.User)
@@ -155,7 +156,7 @@ func (l *Logins) Disable(ctx context.Context, p *Principal, code string, from Cl
 	}), l.endOthers(ctx, p))
 }
 
-// RenewRecoveryCodes replaces the recovery codes, with a code of the second factor.
+// RenewRecoveryCodes replaces the recovery codes with a code of the second factor.
 func (l *Logins) RenewRecoveryCodes(ctx context.Context, p *Principal, code string, from Client) ([]string, error) {
 	codes, hashes, err := recoverycode.New(string(p.User.UID))
 	if err != nil {
@@ -171,7 +172,7 @@ func (l *Logins) RenewRecoveryCodes(ctx context.Context, p *Principal, code stri
 	return codes, nil
 }
 
-// event is something that the user did in the session.
+// event returns an audit event of the session.
 func (p *Principal) event(reason audit.Reason, from Client) audit.Event {
 	return audit.Event{Reason: reason, User: p.User, Session: p.Session, Address: from.address()}
 }

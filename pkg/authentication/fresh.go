@@ -18,7 +18,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authentication/credentials"
 )
 
-// ErrFreshCodeRequired is returned when somebody with a second factor gives no code for a sensitive operation.
+// ErrFreshCodeRequired is returned for a sensitive operation without a code by a user with a second factor.
 var ErrFreshCodeRequired = errors.New("a fresh code is needed")
 
 // Fresh accepts a code for one sensitive operation, once. Users without a second factor need none, and neither does a
@@ -82,7 +82,7 @@ func (l *Logins) checkInSession(p *Principal, f *credentials.SecondFactor, verif
 	}
 }
 
-// refusedInSession tells of a wrong code, and ends the session if there were too many. It returns the error.
+// refusedInSession records a wrong code, and ends the session if there were too many. It returns the error.
 func (l *Logins) refusedInSession(ctx context.Context, p *Principal, from Client, err error) error {
 	e, ok := errors.AsType[*CodeError](err)
 	if !ok {
@@ -101,7 +101,7 @@ func (l *Logins) refusedInSession(ctx context.Context, p *Principal, from Client
 	}
 	session := &kubevisionv1alpha1.KubeVisionSession{ObjectMeta: metav1.ObjectMeta{Name: p.Session}}
 	if deleteErr := l.Client.Delete(ctx, session); client.IgnoreNotFound(deleteErr) != nil {
-		// The session can do nothing with codes, and the next try ends it.
+		// The session cannot use codes any more, and the next attempt ends it.
 		return errors.Join(err, fmt.Errorf("ending the session: %w", deleteErr))
 	}
 	ended := p.event(audit.SessionEnded, from)
@@ -110,7 +110,7 @@ func (l *Logins) refusedInSession(ctx context.Context, p *Principal, from Client
 	return err
 }
 
-// changeByCode is changeSecondFactor for a change that takes a code of the second factor in force.
+// changeByCode is like changeSecondFactor, for a change that needs a code of the second factor in force.
 func (l *Logins) changeByCode(
 	ctx context.Context, p *Principal, code string, from Client, edit func(*corev1.Secret, *credentials.SecondFactor),
 ) error {

@@ -18,27 +18,29 @@ import (
 )
 
 const (
-	// rateInterval is the time after which one more is allowed.
+	// rateInterval is the time after which one more request is allowed.
 	rateInterval = time.Second
-	// inventedBurst is how many refresh tokens that are not genuine an address may show at once.
+	// inventedBurst is the number of refresh tokens that are not genuine which an address may send at once.
 	inventedBurst = 60
-	// shownBurst is how often a session may be renewed, and a challenge answered, at once: each asks the API server.
+	// shownBurst is how often a session may be renewed, or a challenge answered, at once: each attempt calls the API
+	// server.
 	shownBurst = 60
 )
 
-// Rates bound what is done for tokens that are not genuine, or are shown too often. They are those of one replica.
+// Rates limits the work for tokens that are not genuine or are sent too often. Each replica has its own.
 type Rates struct {
 	invented, shown *rates
 	gone            *Gone
 }
 
-// NewRates returns rates that remember which sessions are no more.
+// NewRates returns rates that use gone to recognize ended sessions.
 func NewRates(gone *Gone) *Rates {
 	return &Rates{invented: newRates(inventedBurst), shown: newRates(shownBurst), gone: gone}
 }
 
-// admit lets a refresh token pass that is worth a call. It is ErrRevoked for one that is not genuine or whose session is no more, and a
-// throttle.BlockedError where too many of those came from the address, too many logins failed there, or the session is renewed too often.
+// admit returns nil for a refresh token that is worth a call to the API server. It returns ErrRevoked for a token that
+// is not genuine or whose session has ended, and a throttle.BlockedError if the address has sent too many such tokens,
+// too many logins from it have failed, or the session is renewed too often.
 func (l *Logins) admit(ctx context.Context, presented refreshToken, from Client) error {
 	genuine, err := l.genuine(ctx, presented)
 	if err != nil {
@@ -53,8 +55,8 @@ func (l *Logins) admit(ctx context.Context, presented refreshToken, from Client)
 	return l.shown(presented.session)
 }
 
-// genuine says whether a token was made here: it has a code of ours, or the watched copy of the session knows it. The copy is not enough for
-// one that another replica made a moment ago, nor the code for one whose key is no more.
+// genuine returns true if a token was issued by this installation: it has a valid MAC, or the watched copy of its
+// session knows it. The copy may not yet have a token that another replica issued. The MAC key may be gone.
 func (l *Logins) genuine(ctx context.Context, presented refreshToken) (bool, error) {
 	if presented.signed(l.RefreshMAC) {
 		return true, nil
@@ -90,7 +92,7 @@ func (l *Logins) shown(key string) error {
 	return nil
 }
 
-// refused is invented for what cannot be parsed.
+// refused is like invented, for a token that cannot be parsed.
 func (l *Logins) refused(ctx context.Context, from Client, reason error) error {
 	err := l.invented(ctx, from)
 	if errors.Is(err, ErrRevoked) {

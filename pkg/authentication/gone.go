@@ -5,14 +5,14 @@ package authentication
 
 import "k8s.io/utils/lru"
 
-// goneKeys is how many sessions and users are remembered that are no more.
+// goneKeys bounds the ended sessions and deleted users that are remembered.
 const goneKeys = 4096
 
-// Gone remembers the sessions and users that the API server knew no more. Neither comes back: a session's name and a user's UID are used once.
-// So a token that has outlived them causes one call, however often it is shown.
+// Gone remembers sessions and users that the API server does not have any more. Neither comes back: names of sessions
+// and UIDs of users are unique. So a token that outlives them causes one call, however often it is sent.
 type Gone struct{ seen *lru.Cache }
 
-// NewGone remembers nothing yet.
+// NewGone returns an empty Gone.
 func NewGone() *Gone { return &Gone{seen: lru.New(goneKeys)} }
 
 func (g *Gone) add(key string) { g.seen.Add(key, nil) }

@@ -29,25 +29,26 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// queueTime is how long a login waits for its turn to have the password hashed.
+// queueTime bounds the wait of a login for the hasher.
 const queueTime = 5 * time.Second
 
 var (
-	// ErrInvalidCredentials is the one answer to a wrong password, an unknown, disabled or deleted user, and a user without a password.
+	// ErrInvalidCredentials is returned alike for a wrong password, for an unknown, disabled or deleted user, and for a
+	// user without a password.
 	ErrInvalidCredentials = errors.New("wrong user name or password")
-	// ErrBusy means that too many logins are under way.
+	// ErrBusy is returned when too many logins are in progress.
 	ErrBusy = errors.New("too many logins at once")
 )
 
-// Client is where a request comes from.
+// Client is the origin of a request.
 type Client struct {
-	// Address of the client, as far as it can be known.
+	// Address is the address of the client, as far as it can be determined.
 	Address netip.Addr
-	// UserAgent is what the client calls itself.
+	// UserAgent is the User-Agent header of the request.
 	UserAgent string
-	// DeviceToken is what the client got with an earlier login, where it has kept that.
+	// DeviceToken is the token that an earlier login gave to the client, if the client sends one.
 	DeviceToken string
-	// Trusted means that the address is in a network that the administrator trusts.
+	// Trusted is true for an address in a network that the administrator trusts.
 	Trusted bool
 }
 
@@ -58,17 +59,17 @@ func (c Client) address() string {
 	return c.Address.String()
 }
 
-// Logins logs users in, and changes what they log in with.
+// Logins logs users in, and changes their passwords and second factors.
 type Logins struct {
-	// Cache holds the users.
+	// Cache reads the users.
 	Cache client.Reader
 	// Client reads credentials and writes sessions.
 	Client client.Client
 	// Hasher verifies passwords.
 	Hasher *password.Hasher
-	// Throttle slows guessing down.
+	// Throttle delays logins after failures.
 	Throttle *throttle.Throttle
-	// Policy says who must have a second factor.
+	// Policy decides which users must have a second factor.
 	Policy *TwoFactorPolicy
 	// Tokens signs access tokens.
 	Tokens *token.Service
@@ -78,22 +79,22 @@ type Logins struct {
 	Setups *token.Service
 	// RefreshMAC authenticates refresh tokens.
 	RefreshMAC *token.MAC
-	// Devices recognises the devices that have logged in before.
+	// Devices recognizes devices that have logged in before.
 	Devices *Devices
-	// Sessions counts the sessions that there are, and Limits bound them.
+	// Sessions counts the sessions. Limits bounds them.
 	Sessions *sessions.Index
 	Limits   sessions.Limits
-	// Rates bound what is done for tokens that are not genuine, or are shown too often.
+	// Rates limits the work for tokens that are not genuine or are sent too often.
 	Rates *Rates
 	// LoginCodeTTL is how long the one-time code of a login stands for fresh codes in its session; 0 if it does not.
 	LoginCodeTTL time.Duration
 	// Audit is told of everything.
 	Audit *audit.Log
-	// Clock is the time by which sessions end.
+	// Clock decides when sessions end.
 	Clock clock.PassiveClock
 }
 
-// refusal is ErrInvalidCredentials with the reason, which is for the log only.
+// refusal is ErrInvalidCredentials with a reason, which only the log may contain.
 type refusal struct{ reason string }
 
 func (*refusal) Error() string { return ErrInvalidCredentials.Error() }
@@ -128,7 +129,7 @@ func (l *Logins) Password(ctx context.Context, username, pass string, from Clien
 	session, err := l.password(ctx, u, credential{username: username, password: pass, device: known}, attempt, from)
 	if errors.Is(err, ErrInvalidCredentials) {
 		if countErr := l.failed(ctx, attempt, u, from, err); countErr != nil {
-			return nil, countErr // what is not counted is not answered
+			return nil, countErr // without a count, the result must not be told
 		}
 		return nil, err
 	}
@@ -146,7 +147,7 @@ func (l *Logins) Password(ctx context.Context, username, pass string, from Clien
 	return session, nil
 }
 
-// device is the device of the user that a login comes from, nil for an unknown one.
+// device returns the device of the user that a login comes from, or nil for an unknown device.
 func (l *Logins) device(u *kubevisionv1alpha1.KubeVisionUser, from Client) *device {
 	if u == nil {
 		return l.Devices.find(from.DeviceToken, "")
@@ -154,7 +155,7 @@ func (l *Logins) device(u *kubevisionv1alpha1.KubeVisionUser, from Client) *devi
 	return l.Devices.find(from.DeviceToken, u.UID)
 }
 
-// class says how well a client is known. It does not depend on whether there is a user.
+// class returns how well a client is known. It does not depend on whether the user exists.
 func (l *Logins) class(known *device, from Client) throttle.Class {
 	switch {
 	case known != nil:
@@ -168,7 +169,7 @@ func (l *Logins) class(known *device, from Client) throttle.Class {
 	}
 }
 
-// begin asks the throttle whether a password may be looked at.
+// begin asks the throttle whether the password may be compared.
 func (l *Logins) begin(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, username string, known *device, from Client,
 ) (*throttle.Attempt, error) {
@@ -183,7 +184,7 @@ func (l *Logins) begin(
 	return attempt, busy(err)
 }
 
-// failed counts a wrong password. Its error is one of the counting.
+// failed counts a wrong password. It returns an error if it cannot count.
 func (l *Logins) failed(ctx context.Context, attempt *throttle.Attempt, u *kubevisionv1alpha1.KubeVisionUser, from Client, why error) error {
 	e := audit.Event{Reason: audit.LoginFailed, User: u, Address: from.address()}
 	if r, ok := errors.AsType[*refusal](why); ok {
@@ -200,13 +201,13 @@ func (l *Logins) failed(ctx context.Context, attempt *throttle.Attempt, u *kubev
 	return err
 }
 
-// credential is what somebody gives to log in.
+// credential is the password and the device of a login.
 type credential struct {
 	username, password string
 	device             *device
 }
 
-// password compares, and goes on to the session or the second factor.
+// password compares the password, and continues with the session or the second factor.
 func (l *Logins) password(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, given credential, attempt *throttle.Attempt, from Client,
 ) (*Session, error) {
@@ -215,9 +216,10 @@ func (l *Logins) password(
 		return nil, err
 	}
 	if u == nil || !ownedBy(secret, u.UID) {
-		secret = &corev1.Secret{} // nobody's, or somebody else's
+		secret = &corev1.Secret{} // the Secret does not exist, or belongs to somebody else
 	}
-	if given.device != nil && !given.device.in(credentials.Epoch(secret)) { // it has logged in with credentials that are over
+	// The device has logged in with earlier credentials only.
+	if given.device != nil && !given.device.in(credentials.Epoch(secret)) {
 		if err := attempt.Disown(ctx); err != nil {
 			return nil, err
 		}
@@ -246,7 +248,7 @@ func (l *Logins) password(
 	return l.start(ctx, u, secret, []string{methodPassword}, from)
 }
 
-// refused returns the reason to refuse a login whose password was compared, nil where there is none.
+// refused returns the reason to refuse a login after the comparison of its password, or nil.
 func refused(u *kubevisionv1alpha1.KubeVisionUser, known, right bool) error {
 	switch {
 	case u == nil:
@@ -264,7 +266,7 @@ func refused(u *kubevisionv1alpha1.KubeVisionUser, known, right bool) error {
 	}
 }
 
-// compare does the same work where there is nothing to compare with.
+// compare does the same work if there is no hash to compare with.
 func (l *Logins) compare(ctx context.Context, pass string, hash password.Hash, known bool) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, queueTime)
 	defer cancel()
@@ -283,7 +285,7 @@ func (l *Logins) compare(ctx context.Context, pass string, hash password.Hash, k
 	return true, nil
 }
 
-// busy makes ErrBusy of what means that.
+// busy maps queue-full and deadline errors to ErrBusy.
 func busy(err error) error {
 	if errors.Is(err, password.ErrBusy) || errors.Is(err, throttle.ErrBusy) || errors.Is(err, context.DeadlineExceeded) {
 		return fmt.Errorf("%w: %w", ErrBusy, err)
@@ -291,7 +293,8 @@ func busy(err error) error {
 	return err
 }
 
-// upgrade replaces the hash by one of today's cost, unless the password has changed meanwhile. That it fails is no reason to refuse a login.
+// upgrade replaces the hash with one of the current cost, unless the password has changed in the meantime. A failure is
+// no reason to refuse the login.
 func (l *Logins) upgrade(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, pass string, old password.Hash) {
 	made, err := l.Hasher.Hash(ctx, pass)
 	if err == nil {
@@ -308,7 +311,7 @@ func (l *Logins) upgrade(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUs
 	}
 }
 
-// user is nil where there is none of that name.
+// user returns nil if no user has the name.
 func (l *Logins) user(ctx context.Context, name string) (*kubevisionv1alpha1.KubeVisionUser, error) {
 	u := &kubevisionv1alpha1.KubeVisionUser{}
 	err := l.Cache.Get(ctx, types.NamespacedName{Name: name}, u)
@@ -321,7 +324,7 @@ func (l *Logins) user(ctx context.Context, name string) (*kubevisionv1alpha1.Kub
 	return u, nil
 }
 
-// credentials is an empty Secret where there is none. It makes the same call for a name that no user can have.
+// credentials returns an empty Secret if there is none. It makes the same call for a name that no user can have.
 func (l *Logins) credentials(ctx context.Context, username string) (*corev1.Secret, error) {
 	if len(utilvalidation.IsDNS1123Subdomain(username)) > 0 {
 		username = "-"

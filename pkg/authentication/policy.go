@@ -14,15 +14,16 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/bindings"
 )
 
-// TwoFactorPolicy says who must have a second factor: whose spec.twoFactor says so, and who holds one of some roles.
+// TwoFactorPolicy decides which users must have a second factor: those with spec.twoFactor Required, and the holders of
+// some roles.
 type TwoFactorPolicy struct {
-	// Reader holds users and role bindings.
+	// Reader reads users and role bindings.
 	Reader client.Reader
-	// Roles are the names of roles, built in or of ClusterRoles, whose holders must have a second factor.
+	// Roles are the names of the roles whose holders must have a second factor: built-in roles or ClusterRoles.
 	Roles []string
 }
 
-// Required says whether the user must have a second factor.
+// Required returns true if the user must have a second factor.
 func (p *TwoFactorPolicy) Required(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser) (bool, error) {
 	if u.Spec.TwoFactor == kubevisionv1alpha1.TwoFactorRequired {
 		return true, nil
@@ -41,7 +42,7 @@ func (p *TwoFactorPolicy) Required(ctx context.Context, u *kubevisionv1alpha1.Ku
 	}), nil
 }
 
-// SetupRequired says whether the user must set up a second factor before anything else.
+// SetupRequired returns true if the user must set up a second factor before any other request.
 func (p *TwoFactorPolicy) SetupRequired(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, methods []string) (bool, error) {
 	if HasSecondFactor(methods) {
 		return false, nil

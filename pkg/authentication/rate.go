@@ -15,10 +15,11 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authentication/throttle"
 )
 
-// rateKeys is how many clients, and how many names, a rate limit remembers. The one that was not seen for longest is forgotten.
+// rateKeys bounds the clients or names that a rate limit remembers. Beyond it, the least recently seen one is
+// forgotten.
 const rateKeys = 4096
 
-// rates limit how often something is done for each of many keys.
+// rates limits the rate for each of many keys.
 type rates struct {
 	burst int
 
@@ -32,7 +33,7 @@ func newRates(burst int) *rates {
 	return &rates{burst: burst, limiters: lru.New(rateKeys), pending: map[string]int{}}
 }
 
-// allow counts one, and says whether it may be done.
+// allow counts one request, and returns true if it is allowed.
 func (r *rates) allow(key string, now time.Time) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -76,7 +77,7 @@ func (r *rates) limiter(key string, clients int) *rate.Limiter {
 // one replica.
 type Failures struct{ rates *rates }
 
-// NewFailures allows as many failures as there may be refresh tokens that are not genuine.
+// NewFailures returns Failures with a burst of inventedBurst.
 func NewFailures() *Failures { return &Failures{newRates(inventedBurst)} }
 
 // Begin says whether the host may be asked for a request from an address. Where it may, done must be called; until then

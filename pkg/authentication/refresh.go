@@ -24,18 +24,19 @@ import (
 )
 
 const (
-	// reuseGrace is how long after a rotation the token before is still good: two tabs of one browser may renew at the same time.
+	// reuseGrace is how long the previous token stays valid after a rotation: two tabs of one browser may renew at the
+	// same time.
 	reuseGrace = 30 * time.Second
-	// maxPrevious is how many old tokens are recognised when they are used again.
+	// maxPrevious bounds the old tokens that a session recognizes when they are used again.
 	maxPrevious = 16
 )
 
-// ErrExpired is a genuine refresh token of a session that has run out.
+// ErrExpired is returned for a genuine refresh token of a session that has expired.
 var ErrExpired = errors.New("the session has expired")
 
-// Refresh renews a session with its refresh token, which is thereby spent. It is ErrExpired for a genuine one that comes too late, and
-// ErrRevoked for one that is worth nothing. Nothing is asked of the API server for a token that is not genuine; where there are too many of
-// these, or of a session's own, it is a throttle.BlockedError.
+// Refresh renews a session with its refresh token, and replaces the token. It returns ErrExpired for a genuine token of
+// an expired session, ErrRevoked for any other invalid token, and a throttle.BlockedError for too many invalid tokens
+// or renewals. A token that is not genuine causes no call to the API server.
 func (l *Logins) Refresh(ctx context.Context, text string, from Client) (*Session, error) {
 	presented, err := parseRefreshToken(text)
 	if err != nil {
@@ -45,7 +46,7 @@ func (l *Logins) Refresh(ctx context.Context, text string, from Client) (*Sessio
 		return nil, err
 	}
 	var renewed *Session
-	// Of several replicas that renew at once, one writes; the others find its work and hand out the same token.
+	// If several replicas renew at once, one of them writes. The others read its result and return the same token.
 	err = retry.RetryOnConflict(contention(), func() error {
 		renewed, err = l.renew(ctx, presented, from)
 		return err
@@ -95,8 +96,8 @@ func (l *Logins) renew(ctx context.Context, presented refreshToken, from Client)
 	return l.issue(ctx, u, session, next, epoch, from)
 }
 
-// inForce returns the epoch of the credentials. It is ErrRevoked for a session from before they were changed, which has only not been ended
-// yet.
+// inForce returns the epoch of the credentials. It returns ErrRevoked for a session that began before the credentials
+// changed, and that has not been deleted yet.
 func (l *Logins) inForce(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, session *kubevisionv1alpha1.KubeVisionSession,
 ) (epoch string, err error) {
@@ -110,8 +111,8 @@ func (l *Logins) inForce(
 	return credentials.Epoch(secret), nil
 }
 
-// liveUser reads a user as the API server knows them now: a copy that lags behind must not renew what was taken away. It is ErrRevoked for
-// one who may not log in any more.
+// liveUser reads a user from the API server: a cache that lags behind must not renew a session of a disabled user. It
+// returns ErrRevoked for a user who may not log in any more.
 func (l *Logins) liveUser(ctx context.Context, name string, uid types.UID, u *kubevisionv1alpha1.KubeVisionUser) error {
 	err := l.Client.Get(ctx, types.NamespacedName{Name: name}, u)
 	if client.IgnoreNotFound(err) != nil {
@@ -123,7 +124,8 @@ func (l *Logins) liveUser(ctx context.Context, name string, uid types.UID, u *ku
 	return nil
 }
 
-// rotate spends the token. The update fails where another replica was faster, and is tried again with what that one wrote.
+// rotate replaces the token. The update fails if another replica was faster, and is retried with the result of that
+// replica.
 func (l *Logins) rotate(ctx context.Context, session *kubevisionv1alpha1.KubeVisionSession, presented refreshToken, now time.Time) (refreshToken, error) {
 	random := make([]byte, secretBytes)
 	if _, err := rand.Read(random); err != nil {
@@ -146,7 +148,8 @@ func (l *Logins) rotate(ctx context.Context, session *kubevisionv1alpha1.KubeVis
 	return next, nil
 }
 
-// end ends a session whose spent token has come back: either the user or a thief has a copy, and nobody can tell which.
+// end ends a session whose spent token was used again: the user and a thief have copies, and nobody can tell them
+// apart.
 func (l *Logins) end(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, session *kubevisionv1alpha1.KubeVisionSession) error {
 	l.Audit.Record(ctx, audit.Event{Reason: audit.RefreshTokenReused, User: u, Session: session.Name})
 	if err := l.Client.Delete(ctx, session, client.Preconditions{UID: &session.UID}); client.IgnoreNotFound(err) != nil {

@@ -21,14 +21,14 @@ import (
 // secretBytes is the length of the secret in a refresh token: 256 bits.
 const secretBytes = 32
 
-// maxRefreshToken bounds what is parsed at all.
+// maxRefreshToken bounds the length of a token that is parsed, in bytes.
 const maxRefreshToken = 128
 
 var errNoRefreshToken = errors.New("not a refresh token")
 
-// refreshToken is what renews a session, once. Its text is "<session>.<secret>.<mac>". The code lets a server refuse an invented token
-// without asking anybody. Tokens of earlier versions have none, "<session>.<secret>"; they are valid until their session ends, seven days after it
-// was last renewed, and each is followed by one with a code.
+// refreshToken renews a session, once. Its text is "<session>.<secret>.<mac>". The MAC lets a server refuse an invented
+// token without a call. Tokens of earlier versions have none, "<session>.<secret>". They stay valid until their session
+// ends, seven days after its last renewal, and are replaced by tokens with a MAC.
 type refreshToken struct {
 	session string
 	secret  []byte
@@ -45,7 +45,7 @@ func newRefreshToken(session string) (refreshToken, error) {
 	return refreshToken{session: session, secret: secret}, nil
 }
 
-// parseRefreshToken reads a token. What it names has yet to be found out.
+// parseRefreshToken parses a token. It does not verify it.
 func parseRefreshToken(text string) (refreshToken, error) {
 	parts := strings.Split(text, ".")
 	if len(text) > maxRefreshToken || len(parts) < 2 || len(parts) > 3 || parts[0] != strings.ToLower(parts[0]) {
@@ -84,24 +84,25 @@ func (t refreshToken) sign(mac *token.MAC) (string, error) {
 	return t.text() + "." + base64.RawURLEncoding.EncodeToString(code), nil
 }
 
-// signed says whether the token has a code of ours.
+// signed returns true if the token has a valid MAC.
 func (t refreshToken) signed(mac *token.MAC) bool {
 	return t.mac != nil && mac.Verify([]byte(t.text()), t.mac)
 }
 
-// text is the token without its code.
+// text returns the token without its MAC.
 func (t refreshToken) text() string {
 	return t.session + "." + base64.RawURLEncoding.EncodeToString(t.secret)
 }
 
-// hash is how the session knows the token, whichever key its code was made with.
+// hash returns the hash by which the session knows the token. It does not depend on the MAC key.
 func (t refreshToken) hash() string {
 	sum := sha256.Sum256([]byte(t.text()))
 	return hex.EncodeToString(sum[:])
 }
 
-// successor is the token after this one. Whoever has this token and the salt gets the same one, so that of two clients that renew at the
-// same time both end up with the token that is valid; the salt alone, which the session shows, leads nowhere.
+// successor returns the next token. Whoever has this token and the salt computes the same successor, so that two
+// clients that renew at the same time get the same valid token. The salt alone, which the session object shows, does
+// not reveal it.
 func (t refreshToken) successor(salt string) refreshToken {
 	mac := hmac.New(sha256.New, t.secret)
 	mac.Write([]byte(t.session + "." + salt))

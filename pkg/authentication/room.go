@@ -14,8 +14,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authentication/sessions"
 )
 
-// store creates a session, and at the same time ends those that would be too many beside it. What is left of these, and what logins on several
-// replicas at once make too many, the session controller ends.
+// store creates a session, and ends older sessions beyond the limits. The session controller ends what remains beyond
+// them, for example after logins on several replicas at once.
 func (l *Logins) store(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, session *kubevisionv1alpha1.KubeVisionSession) error {
 	var group sync.WaitGroup
 	defer group.Wait()

@@ -24,40 +24,42 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// Authentication method references (RFC 8176), and one for recovery codes, which has none.
+// Authentication method references (RFC 8176). Recovery codes have none there.
 const (
 	methodPassword = "pwd"
 	methodOTP      = "otp"
 	methodRecovery = "recovery"
 )
 
-// codePolicy allows the tries of two challenges at no cost. Nothing is forgiven with time: six digits are few.
+// codePolicy allows the tries of two challenges without a delay. Failures are not forgiven with time: six digits are
+// few.
 func codePolicy() throttle.Policy { return throttle.Policy{Free: 2 * credentials.ChallengeTries} }
 
-// ErrNoSecondFactor means that the user has none.
+// ErrNoSecondFactor is returned when the user has no second factor.
 var ErrNoSecondFactor = errors.New("the user has no second factor")
 
-// CodeError is a code that is wrong, was used before, or came after too many others. It does not say which.
+// CodeError is returned for a code that is wrong, was used before, or came after too many others. It does not tell
+// these cases apart.
 type CodeError struct {
-	// RetryAfter is how long no code is looked at; 0 where the next may be tried at once.
+	// RetryAfter is how long codes are refused without a check. It is 0 if the next code may be tried at once.
 	RetryAfter time.Duration
 
 	reason string
-	// over means that the session in which it was given has ended.
+	// over is true if the session of the code has ended.
 	over bool
 }
 
 // Error implements error.
 func (e *CodeError) Error() string { return "the code is not accepted" }
 
-// HasSecondFactor says whether the methods include more than the password.
+// HasSecondFactor returns true if the methods include more than the password.
 func HasSecondFactor(methods []string) bool {
 	return slices.Contains(methods, methodOTP) || slices.Contains(methods, methodRecovery)
 }
 
-// changeCredentials reads a user's credentials, lets a function change them, and writes them back if the function wants that. It is a
-// compare-and-swap: where another replica was faster, the function is asked again about what that one has written. So a code can be accepted
-// once only. The function's error is returned after the write.
+// changeCredentials reads the credentials of a user, calls change, and writes them back if change returns true. It is a
+// compare-and-swap: after a conflict, it calls change again with the new version, so that a code is accepted only once.
+// It returns the error of change after the write.
 func (l *Logins) changeCredentials(ctx context.Context, user string, uid types.UID, change func(*corev1.Secret) (write bool, err error)) error {
 	var verdict error
 	err := retry.RetryOnConflict(contention(), func() error {
@@ -100,7 +102,7 @@ func (l *Logins) changeOwn(ctx context.Context, p *Principal, edit func(*corev1.
 	return err
 }
 
-// changeSecondFactor is changeOwn for the second factor.
+// changeSecondFactor is like changeOwn, for the second factor.
 func (l *Logins) changeSecondFactor(ctx context.Context, p *Principal, edit func(*credentials.SecondFactor) (write bool, err error)) error {
 	return l.changeOwn(ctx, p, func(secret *corev1.Secret) (bool, error) { return change(secret, edit) })
 }
