@@ -107,7 +107,7 @@ func (l *Logins) changeSecondFactor(ctx context.Context, p *Principal, edit func
 	return l.changeOwn(ctx, p, func(secret *corev1.Secret) (bool, error) { return change(secret, edit) })
 }
 
-// change lets a function change the second factor in a Secret.
+// change calls edit with the second factor in a Secret, and writes it back into the Secret if edit returns true.
 func change(secret *corev1.Secret, edit func(*credentials.SecondFactor) (write bool, err error)) (bool, error) {
 	factor, err := credentials.ReadSecondFactor(secret)
 	if err != nil {
@@ -123,18 +123,20 @@ func change(secret *corev1.Secret, edit func(*credentials.SecondFactor) (write b
 	return true, verdict
 }
 
-// contention bounds how often a write is tried again: fifty clients at once with one code are an attack, and must all get an answer.
+// contention bounds the retries of a write: fifty clients that send one code at once are an attack, and each of them
+// must get an answer.
 func contention() wait.Backoff {
 	return wait.Backoff{Steps: 15, Duration: 10 * time.Millisecond, Factor: 1.5, Jitter: 0.5, Cap: time.Second}
 }
 
-// ownedBy keeps the credentials of a user who was deleted from one who was made again under the same name.
+// ownedBy returns false for the credentials of a deleted user whose name was reused.
 func ownedBy(secret *corev1.Secret, uid types.UID) bool {
 	owner := metav1.GetControllerOf(secret)
 	return owner != nil && owner.UID == uid
 }
 
-// check looks at one code of a login and counts it when it is wrong; what is written must be written before anything is granted.
+// check verifies a code of a login, and counts it if it is wrong. The caller must write the result before it grants
+// anything.
 func (l *Logins) check(factor *credentials.SecondFactor, verify func() bool) error {
 	now := l.Clock.Now()
 	counter := throttle.Counter{Failures: factor.Failures, Last: factor.LastFailure}
@@ -155,7 +157,8 @@ func (l *Logins) checkTOTP(factor *credentials.SecondFactor, code string) error 
 	return l.check(factor, func() bool { return l.spend(factor, code) })
 }
 
-// spend returns whether a code of the secret in force is right. It is not right again: neither for a login nor for anything else.
+// spend returns true if a code of the secret in force is right. The code is not accepted again, for a login or for any
+// other operation.
 func (l *Logins) spend(factor *credentials.SecondFactor, code string) bool {
 	step, ok := totp.Check(code, factor.TOTPSecret, factor.LastStep, l.Clock.Now())
 	if ok {

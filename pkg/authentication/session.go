@@ -26,21 +26,21 @@ import (
 )
 
 const (
-	// SessionTTL is how long a session lasts without being renewed.
+	// SessionTTL is how long a session lasts without a renewal.
 	SessionTTL = 7 * 24 * time.Hour
 
 	maxUserAgent = 256
 )
 
-// Session is what a login or a renewal gives to the client.
+// Session is the result of a login or a renewal.
 type Session struct {
 	User         *kubevisionv1alpha1.KubeVisionUser
 	AccessToken  string
 	RefreshToken string
-	// DeviceToken tells the client from strangers at its next login.
+	// DeviceToken identifies the client as a known device at its next login.
 	DeviceToken string
 	ExpiresIn   time.Duration
-	// SetupRequired means that the session is good for nothing but setting up a second factor.
+	// SetupRequired is true if the session only allows to set up a second factor.
 	SetupRequired bool
 	// SetupToken gets that session for a dashboard that asks for a code.
 	SetupToken string
@@ -48,8 +48,9 @@ type Session struct {
 	PasswordChangeRequired bool
 }
 
-// start hands out no token before its session is stored, and stores no session for which there is no token. The secret is what the
-// login was checked against: where it has changed meanwhile so that such a login counts no more, there is no session.
+// start creates a session and its tokens. It stores the session before it returns a token, and makes the tokens before
+// it stores the session. The secret is the version of the credentials that the login was checked against. If they have
+// changed since and the login does not count any more, there is no session.
 func (l *Logins) start(
 	ctx context.Context, known *kubevisionv1alpha1.KubeVisionUser, secret *corev1.Secret, methods []string, from Client,
 ) (*Session, error) {
@@ -115,8 +116,8 @@ func (l *Logins) startNamed(
 	return issued, nil
 }
 
-// confirm takes a session back whose login counts no more. Whoever changes credentials begins an epoch first and ends the sessions then: a
-// session that this misses, it finds here.
+// confirm deletes a session whose login does not count any more. A change of credentials first begins an epoch and then
+// ends the sessions. This check ends a session that it missed.
 func (l *Logins) confirm(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, session *kubevisionv1alpha1.KubeVisionSession) error {
 	now, err := l.credentials(ctx, u.Name)
 	if err == nil && ownedBy(now, u.UID) && credentials.Epoch(now) == session.Spec.CredentialsEpoch {
@@ -165,7 +166,8 @@ func (l *Logins) issue(
 	return out, err
 }
 
-// loginTime returns the time of the login that began the session. Only a login makes a session, and it makes the session last.
+// loginTime returns the time of the login that began the session. Only logins create sessions, and creation is the last
+// step of a login.
 func (l *Logins) loginTime(session *kubevisionv1alpha1.KubeVisionSession) time.Time {
 	if session.CreationTimestamp.IsZero() {
 		return l.Clock.Now()
@@ -188,7 +190,7 @@ func (l *Logins) changeSession(ctx context.Context, name string, change func(*ku
 	})
 }
 
-// endOthers ends the user's sessions but this one. What it does not come to, the user controller does: their epoch is over.
+// endOthers ends the user's other sessions. The user controller ends sessions that remain, because their epoch is over.
 func (l *Logins) endOthers(ctx context.Context, p *Principal) error {
 	var all kubevisionv1alpha1.KubeVisionSessionList
 	if err := l.Client.List(ctx, &all, client.MatchingLabels{names.UserLabel: p.User.Name}); err != nil {

@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package authentication says who is calling: it logs users in, and recognises them by their access tokens.
+// Package authentication authenticates users: it logs them in, and verifies their access tokens.
 package authentication
 
 import (
@@ -30,39 +30,39 @@ var (
 	ErrRevoked = errors.New("the token is not valid any more")
 )
 
-// Principal is a KubeVisionUser who is logged in, as Kubernetes sees them.
+// Principal is a KubeVisionUser who is logged in, as Kubernetes sees the user.
 type Principal struct {
 	user.DefaultInfo
 
-	// User is the object as it was when the request was authenticated. It is not to be changed.
+	// User is the object at the time of the authentication. It must not be changed.
 	User *kubevisionv1alpha1.KubeVisionUser
 	// Session is the name of the session object.
 	Session string
-	// Epoch is that of the credentials in which the session began.
+	// Epoch is the epoch of the credentials at the beginning of the session.
 	Epoch string
-	// AuthTime is when the user logged in, zero if the token does not tell.
+	// AuthTime is the time of the login. It is zero if the token does not contain it.
 	AuthTime time.Time
-	// Methods are how the user authenticated.
+	// Methods are the authentication methods of the login.
 	Methods []string
-	// SetupRequired means that the user must set up a second factor before anything else.
+	// SetupRequired is true if the user must set up a second factor before any other request.
 	SetupRequired bool
-	// PasswordChangeRequired means that the user must choose another password before anything else.
+	// PasswordChangeRequired is true if the user must change the password before any other request.
 	PasswordChangeRequired bool
 }
 
-// Tokens recognises users by their access tokens.
+// Tokens authenticates users by their access tokens.
 type Tokens struct {
-	// Service verifies the tokens themselves.
+	// Service verifies the tokens.
 	Service *token.Service
-	// Cache holds users and sessions; reading it makes no call.
+	// Cache reads users and sessions without a call.
 	Cache client.Reader
-	// Live reads what the cache does not know yet: the session of a login that was a moment ago.
+	// Live reads objects that the cache does not have yet, for example the session of a login a moment ago.
 	Live client.Reader
-	// Gone remembers what Live does not know either.
+	// Gone remembers objects that Live did not find.
 	Gone *Gone
-	// Policy says who must have a second factor.
+	// Policy decides which users must have a second factor.
 	Policy *TwoFactorPolicy
-	// Clock is the time by which sessions end.
+	// Clock decides when sessions end.
 	Clock clock.PassiveClock
 }
 
@@ -92,7 +92,8 @@ func (t *Tokens) Authenticate(ctx context.Context, raw string) (*Principal, erro
 		return nil, ErrSessionEnded
 	}
 	p, err := t.principal(ctx, u, s)
-	if err == nil && (p.SetupRequired || p.PasswordChangeRequired) { // perhaps it was done a moment ago, and the copy does not know
+	// The requirement may have been met a moment ago, and the cache may lag behind.
+	if err == nil && (p.SetupRequired || p.PasswordChangeRequired) {
 		if err := t.Live.Get(ctx, types.NamespacedName{Name: s.Name}, s); client.IgnoreNotFound(err) != nil {
 			return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 		}
@@ -116,7 +117,7 @@ func (t *Tokens) principal(ctx context.Context, u *kubevisionv1alpha1.KubeVision
 	return p, nil
 }
 
-// NewPrincipal is the user as Kubernetes sees them, without a session.
+// NewPrincipal returns the user as Kubernetes sees the user, without a session.
 func NewPrincipal(u *kubevisionv1alpha1.KubeVisionUser) *Principal {
 	return &Principal{
 		DefaultInfo: user.DefaultInfo{
@@ -128,8 +129,8 @@ func NewPrincipal(u *kubevisionv1alpha1.KubeVisionUser) *Principal {
 	}
 }
 
-// get asks the API server only about the names in a genuine token that the cache lacks, and once about those that are no more, so that nobody
-// can cause calls with invented names, nor with a token that has outlived its session.
+// get calls the API server only for names in a genuine token that the cache does not have, and once for names that do
+// not exist any more, so that neither invented names nor a token that outlives its session can cause many calls.
 func (t *Tokens) get(ctx context.Context, name, identity string, into client.Object) error {
 	key := types.NamespacedName{Name: name}
 	err := t.Cache.Get(ctx, key, into)
@@ -149,5 +150,5 @@ func (t *Tokens) get(ctx context.Context, name, identity string, into client.Obj
 	return nil
 }
 
-// ErrUnavailable means that it could not be found out who is calling.
+// ErrUnavailable is returned when users and sessions cannot be read.
 var ErrUnavailable = errors.New("users and sessions cannot be read")

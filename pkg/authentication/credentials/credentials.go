@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package credentials is the form of the Secret that holds what a user authenticates with. There is one per user, in KubeVision's own
+// Package credentials reads and writes the Secret with the credentials of a user. Each user has one, in KubeVision's
 // namespace, owned by the user object.
 package credentials
 
@@ -15,29 +15,29 @@ import (
 )
 
 const (
-	// SecretType marks the Secrets of this package.
+	// SecretType is the type of these Secrets.
 	SecretType corev1.SecretType = "kubevision.io/credentials" //nolint:gosec // a name, not a credential
 
-	// PasswordHashKey is the key of the password's hash, in PHC string format.
+	// PasswordHashKey is the key of the password hash, in PHC string format.
 	PasswordHashKey = "passwordHash"
 
-	// PasswordSourceHashKey is the key of the hash of the password that was last taken from a Secret. It tells whether that Secret's
-	// password has changed, or only its labels.
+	// PasswordSourceHashKey is the key of the hash of the password that was last read from a Secret of the user. It
+	// tells a changed password from changed metadata of that Secret.
 	PasswordSourceHashKey = "passwordSourceHash"
 
 	// SecondFactorKey is the key of the second factor, in JSON.
 	SecondFactorKey = "secondFactor"
 
-	// PasswordSourceAnnotation says which version of which Secret the password was last taken from.
+	// PasswordSourceAnnotation names the Secret, and its version, that the password was last read from.
 	PasswordSourceAnnotation = "kubevision.io/password-source" //nolint:gosec // a name, not a credential
 
-	// passwordChosenKey is present where the user has chosen the password, rather than whoever wrote the Secret.
+	// passwordChosenKey is present if the user has chosen the password, and not the author of the Secret.
 	passwordChosenKey = "passwordChosen"
 	epochKey          = "epoch"
 	keptSessionKey    = "keptSession"
 )
 
-// PasswordHash reads the password's hash. It is false where the user has no password.
+// PasswordHash reads the password hash. It returns false if the user has no password.
 func PasswordHash(s *corev1.Secret) (password.Hash, bool, error) {
 	value, ok := s.Data[PasswordHashKey]
 	if !ok {
@@ -50,7 +50,7 @@ func PasswordHash(s *corev1.Secret) (password.Hash, bool, error) {
 	return hash, true, nil
 }
 
-// PasswordChosen says whether the user has chosen the password that is in force.
+// PasswordChosen returns true if the user has chosen the password in force.
 func PasswordChosen(s *corev1.Secret) bool { return len(s.Data[passwordChosenKey]) > 0 }
 
 // ReplacePassword puts another password in force. Logins that wait for a second factor must begin anew, and codes that
@@ -72,10 +72,11 @@ func ReplacePassword(s *corev1.Secret, hash password.Hash, chosen bool) error {
 	return nil
 }
 
-// Epoch is the time between two changes after which no login from before counts any more. Sessions remember the one they began in.
+// Epoch returns the epoch of the credentials. Logins from before the last change of the epoch do not count any more.
+// Each session remembers the epoch in which it began.
 func Epoch(s *corev1.Secret) string { return string(s.Data[epochKey]) }
 
-// BeginEpoch ends every session but the one that makes the change; kept is empty where none does.
+// BeginEpoch ends all sessions but kept, the session that makes the change. kept is empty if no session makes it.
 func BeginEpoch(s *corev1.Secret, kept string) {
 	if s.Data == nil {
 		s.Data = map[string][]byte{}
@@ -84,7 +85,7 @@ func BeginEpoch(s *corev1.Secret, kept string) {
 	s.Data[keptSessionKey] = []byte(kept)
 }
 
-// InForce says whether a session that began in an epoch still counts.
+// InForce returns true if a session that began in an epoch still counts.
 func InForce(s *corev1.Secret, session, epoch string) bool {
 	return epoch == Epoch(s) || (session != "" && session == string(s.Data[keptSessionKey]))
 }

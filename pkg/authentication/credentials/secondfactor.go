@@ -14,21 +14,21 @@ import (
 )
 
 const (
-	// ChallengeTTL is how long a user has to enter a code after the password.
+	// ChallengeTTL is the time to enter a code after the password.
 	ChallengeTTL = 5 * time.Minute
-	// ChallengeTries is how many codes may be tried for one password.
+	// ChallengeTries is the number of codes that may be tried for one password.
 	ChallengeTries = 5
-	// maxChallenges is how many logins may wait for a code at once; the oldest gives way.
+	// maxChallenges bounds the logins that wait for a code. The oldest gives way.
 	maxChallenges = 8
 )
 
-// SecondFactor is a user's second factor, and what is remembered to let nobody guess it or use a code twice.
+// SecondFactor is the second factor of a user, with the state that prevents guessing and the reuse of codes.
 type SecondFactor struct {
-	// TOTPSecret is the secret in force, in base32; empty without a second factor.
+	// TOTPSecret is the secret in force, in base32. It is empty without a second factor.
 	TOTPSecret string `json:"totpSecret,omitempty"`
-	// LastStep is the step of the last code that was accepted. No code of it, or of one before it, is good again.
+	// LastStep is the time step of the last accepted code. Codes of this step, and of earlier ones, are refused.
 	LastStep int64 `json:"lastStep,omitempty"`
-	// RecoveryCodes are the hashes of the codes that are left.
+	// RecoveryCodes are the hashes of the unused recovery codes.
 	RecoveryCodes []string `json:"recoveryCodes,omitempty"`
 	// Pending is a second factor that was set up and not yet proved.
 	Pending *PendingFactor `json:"pending,omitempty"`
@@ -38,7 +38,7 @@ type SecondFactor struct {
 	Failures int `json:"failures,omitempty"`
 	// LastFailure is the time of the last wrong code of a login.
 	LastFailure time.Time `json:"lastFailure,omitzero"`
-	// InSessions counts the wrong codes that users gave who were logged in. They do not count against logins.
+	// InSessions counts the wrong codes of users who are logged in. They do not count against logins.
 	InSessions SessionFailures `json:"inSessions,omitzero"`
 	// Verified are the sessions in which no fresh code is asked for.
 	Verified []VerifiedSession `json:"verified,omitempty"`
@@ -47,23 +47,24 @@ type SecondFactor struct {
 // PendingTTL is the time from the set-up of a second factor to its first code.
 const PendingTTL = 10 * time.Minute
 
-// PendingFactor waits for the first code that proves that the user's device has the secret.
+// PendingFactor waits for the first code, which proves that the user's device has the secret.
 type PendingFactor struct {
-	// Session is the session that has set it up, and the only one that can put it into force.
+	// Session is the session that has set up the factor, and the only one that can put it into force.
 	Session       string    `json:"session"`
 	Expires       time.Time `json:"expires"`
 	TOTPSecret    string    `json:"totpSecret"`
 	RecoveryCodes []string  `json:"recoveryCodes"`
 }
 
-// Challenge is a login whose password was right.
+// Challenge is a login with a right password.
 type Challenge struct {
 	ID      string    `json:"id"`
 	Expires time.Time `json:"expires"`
 	Tries   int       `json:"tries"`
 }
 
-// ReadSecondFactor reads the second factor; that of a Secret without one is empty. The error never holds what was read.
+// ReadSecondFactor reads the second factor. It returns an empty one if the Secret has none. Its errors do not contain
+// the data.
 func ReadSecondFactor(s *corev1.Secret) (*SecondFactor, error) {
 	f := &SecondFactor{}
 	raw, ok := s.Data[SecondFactorKey]
@@ -89,10 +90,10 @@ func (f *SecondFactor) Write(s *corev1.Secret) error {
 	return nil
 }
 
-// Enabled says whether a second factor is in force.
+// Enabled returns true if a second factor is in force.
 func (f *SecondFactor) Enabled() bool { return f.TOTPSecret != "" }
 
-// PendingIn returns the second factor that was set up in a session, nil if there is none or its time is up.
+// PendingIn returns the second factor that was set up in a session, or nil if there is none or it has expired.
 func (f *SecondFactor) PendingIn(session string, now time.Time) *PendingFactor {
 	if f.Pending == nil || f.Pending.Session != session || !now.Before(f.Pending.Expires) {
 		return nil
@@ -109,7 +110,7 @@ func (f *SecondFactor) Open(id string, now time.Time) {
 	f.Challenges = append(f.Challenges, Challenge{ID: id, Expires: now.Add(ChallengeTTL)})
 }
 
-// Challenge is the live challenge of that id, nil where there is none.
+// Challenge returns the challenge with an id, or nil if there is none or it has expired.
 func (f *SecondFactor) Challenge(id string, now time.Time) *Challenge {
 	f.drop(now)
 	if i := slices.IndexFunc(f.Challenges, func(c Challenge) bool { return c.ID == id }); i >= 0 {

@@ -14,24 +14,24 @@ const (
 	// MaxSessionFailures is the number of wrong codes that end a session.
 	MaxSessionFailures = 10
 
-	// freeInSession and freeInAll are how many wrong codes cost no waiting, in one session and in all sessions of a user.
-	// The sum allows for three sessions in the hands of others before it delays the user.
+	// freeInSession and freeInAll are the numbers of wrong codes that cause no delay, in one session and in all
+	// sessions of a user. Three stolen sessions can use up their share before the user is delayed.
 	freeInSession = 5
 	freeInAll     = 3 * MaxSessionFailures
-	// forgiveCode is the time that takes one wrong code away. A right code takes none away: whoever holds a stolen access
-	// token could go on each time that the user gives one.
+	// forgiveCode is the time after which one wrong code is forgiven. A right code forgives none: otherwise the holder
+	// of a stolen access token could continue each time the user enters one.
 	forgiveCode = time.Hour
-	// maxSessions is how many sessions are counted. The one whose last wrong code is the oldest gives way; it still counts
-	// in the sum.
+	// maxSessions bounds the sessions whose failures are counted. The one with the oldest last failure gives way, and
+	// still counts in the sum.
 	maxSessions = 32
 )
 
-// SessionFailures counts the wrong codes of users who are logged in: by session, and in all sessions of the user, so
-// that neither one stolen access token nor several are a way to try all codes.
+// SessionFailures counts the wrong codes of users who are logged in, for each session and for all sessions of a user,
+// so that neither one stolen access token nor several allow to try all codes.
 type SessionFailures struct {
-	// Sum is the count of all sessions.
+	// Sum counts the failures of all sessions.
 	Sum Failures `json:"sum"`
-	// Sessions are the counts by the name of the session.
+	// Sessions are the counts of each session, with its name.
 	Sessions []NamedFailures `json:"sessions,omitempty"`
 }
 
@@ -69,12 +69,12 @@ func (s *SessionFailures) of(session string) Failures {
 	return Failures{}
 }
 
-// Wait returns how long the session must wait before a code is looked at.
+// Wait returns how long codes of the session are refused without a check.
 func (s *SessionFailures) Wait(session string, now time.Time) time.Duration {
 	return max(sessionPolicy().Wait(s.of(session).counter(), now), sumPolicy().Wait(s.Sum.counter(), now))
 }
 
-// Exhausted returns whether the session has given too many wrong codes to go on.
+// Exhausted returns true if the session has sent too many wrong codes to continue.
 func (s *SessionFailures) Exhausted(session string, now time.Time) bool {
 	return sessionPolicy().At(s.of(session).counter(), now).Failures >= MaxSessionFailures
 }

@@ -12,8 +12,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// OfAnother returns true if a Secret with a password says that it was made for another user than the one of that name, by its
-// label or its owner. Whoever makes users must not have the password of another one compared or replaced.
+// OfAnother returns true if a Secret with a password was made for another user, by its label or its owner. A user
+// manager must not get the password of another user compared or replaced.
 func OfAnother(secret *corev1.Secret, user string) bool {
 	owner, labelled := secret.Labels[names.UserLabel]
 	return (labelled && owner != user) || slices.ContainsFunc(secret.OwnerReferences, func(r metav1.OwnerReference) bool {

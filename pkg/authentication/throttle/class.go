@@ -3,17 +3,17 @@
 
 package throttle
 
-// Class is how well a client is known. Each class has waiting places of its own, and strangers leave the others places to work in, so that
-// no flood of strangers closes the login for those who are known.
+// Class tells how well a client is known. Each class has its own queue, and strangers leave some of the working places
+// to the other classes, so that a flood of strangers cannot lock out known clients.
 type Class int
 
 // The classes.
 const (
-	// Stranger is anybody.
+	// Stranger is any client.
 	Stranger Class = iota
-	// KnownAddress is a client at an address from which somebody is logged in.
+	// KnownAddress is a client at an address from which a user is logged in.
 	KnownAddress
-	// TrustedNetwork is a client in a network that was named.
+	// TrustedNetwork is a client in a network that the administrator trusts.
 	TrustedNetwork
 	// KnownDevice is a client that has logged in to the account before, or that is logged in.
 	KnownDevice
@@ -21,14 +21,14 @@ const (
 	classes
 )
 
-// These attempts wait at most: of strangers, and of each other class. All together are fewer than the writing requests
-// that the server takes at a time, so that a full queue does not refuse the others.
+// These constants bound the attempts that wait: those of strangers, and those of each other class. Together they are
+// fewer than the mutating requests that the server accepts, so that full queues do not make it refuse others.
 const (
 	waitingStrangers = 80
 	waitingKnown     = 24
 )
 
-// maxWaiting is how many attempts of a class wait at most.
+// maxWaiting returns the bound of the queue of a class.
 func (c Class) maxWaiting() int {
 	if c == Stranger {
 		return waitingStrangers

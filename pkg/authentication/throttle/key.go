@@ -19,20 +19,20 @@ import (
 )
 
 const (
-	// accountFree is how many wrong passwords an account, or a name that is nobody's, is allowed at no cost.
+	// accountFree is the number of wrong passwords of an account, or of an unknown name, that cause no delay.
 	accountFree = 5
-	// accountForgive takes one of them away.
+	// accountForgive is the time after which one of them is forgiven.
 	accountForgive = time.Hour
-	// addressForgive takes one failure of an address away.
+	// addressForgive is the time after which one failure of an address is forgiven.
 	addressForgive = time.Minute
 
-	// nameBytes is how much of an unknown name's hash is kept.
+	// nameBytes is the part of the hash of an unknown name that is kept.
 	nameBytes = 16
-	// countersPerUser is how many known devices, and how many sessions, of a user have their failures counted.
+	// countersPerUser bounds the known devices, and the sessions, of a user whose failures are counted.
 	countersPerUser = 20
 )
 
-// key is something whose failures are counted.
+// key identifies something whose failures are counted.
 type key struct {
 	name   string
 	policy Policy
@@ -41,17 +41,17 @@ type key struct {
 	spec   kubevisionv1alpha1.KubeVisionLoginThrottleSpec
 }
 
-// addressPolicy allows a network as much as so many clients.
+// addressPolicy allows a network the failures of a number of clients.
 func addressPolicy(free, clients int) Policy {
 	return Policy{Free: free * clients, Forgive: addressForgive / time.Duration(clients)}
 }
 
 func accountPolicy() Policy { return Policy{Free: accountFree, Forgive: accountForgive} }
 
-// NameOfUser is the name of the KubeVisionLoginThrottle of a KubeVisionUser.
+// NameOfUser returns the name of the KubeVisionLoginThrottle of a KubeVisionUser.
 func NameOfUser(user string) string { return "user-" + user }
 
-// Forgiven is when a throttle counts nothing any more.
+// Forgiven returns the time at which all failures of a throttle are forgiven.
 func Forgiven(t *kubevisionv1alpha1.KubeVisionLoginThrottle) time.Time {
 	forgiven := policyOf(t).Forgiven(counterOf(t))
 	if until := t.Spec.BlockedUntil; until != nil && until.After(forgiven) {
@@ -60,7 +60,8 @@ func Forgiven(t *kubevisionv1alpha1.KubeVisionLoginThrottle) time.Time {
 	return forgiven
 }
 
-// policyOf is how the failures of a throttle are forgiven. It does not say how many are free.
+// policyOf returns the policy by which the failures of a throttle are forgiven. The policy does not say how many are
+// free.
 func policyOf(t *kubevisionv1alpha1.KubeVisionLoginThrottle) Policy {
 	if t.Spec.Target == kubevisionv1alpha1.ThrottleAddress {
 		return addressPolicy(0, clientsOf(t.Spec.Address))
@@ -80,8 +81,8 @@ func userKey(u *kubevisionv1alpha1.KubeVisionUser) key {
 	}
 }
 
-// nameKey counts the failures of a name that is nobody's. The name is hashed with a secret: it may be a password in the wrong field, and nobody
-// must be able to find another name that is counted with it.
+// nameKey counts the failures of a name that no user has. The name is hashed with a secret: it may be a password in the
+// wrong field, and nobody must be able to find another name with the same counter.
 func nameKey(name string, secret []byte) key {
 	mac := hmac.New(sha256.New, secret)
 	mac.Write([]byte(name))
@@ -91,7 +92,7 @@ func nameKey(name string, secret []byte) key {
 	}
 }
 
-// sessionKey counts the wrong passwords that a user gave in a session.
+// sessionKey counts the wrong passwords of a user in a session.
 func sessionKey(u *kubevisionv1alpha1.KubeVisionUser, session string) key {
 	k := userKey(u)
 	k.name = "session-" + session
@@ -99,7 +100,7 @@ func sessionKey(u *kubevisionv1alpha1.KubeVisionUser, session string) key {
 	return k
 }
 
-// deviceKey counts the wrong passwords that a known device of a user gave.
+// deviceKey counts the wrong passwords from a known device of a user.
 func deviceKey(u *kubevisionv1alpha1.KubeVisionUser, device string) key {
 	k := userKey(u)
 	k.name = "device-" + device
@@ -107,7 +108,7 @@ func deviceKey(u *kubevisionv1alpha1.KubeVisionUser, device string) key {
 	return k
 }
 
-// addressKeys count the failures of a client address, and of the networks that it belongs to.
+// addressKeys count the failures of a client address and of its networks.
 func addressKeys(address netip.Addr, free int) []key {
 	networks := NetworksOf(address)
 	keys := make([]key, 0, len(networks))
@@ -124,8 +125,8 @@ func addressKeys(address netip.Addr, free int) []key {
 	return keys
 }
 
-// nameOf is a network in the name of an object: of IPv6 the first four groups, written out, since a name may not end in a colon's stand-in,
-// and the length of a larger network.
+// nameOf returns a network as part of an object name: for IPv6 the first four groups, written out because a name must
+// not end in a separator, and the prefix length of a larger network.
 func nameOf(prefix netip.Prefix) string {
 	if prefix.Addr().Is4() {
 		return prefix.Addr().String()
@@ -137,7 +138,7 @@ func nameOf(prefix netip.Prefix) string {
 	return name
 }
 
-// clientsOf is for how many clients a network counts, from the text of addressKeys.
+// clientsOf returns the number of clients that a network counts for, from the text of addressKeys.
 func clientsOf(shown string) int {
 	prefix, err := netip.ParsePrefix(shown)
 	if err != nil {

@@ -9,38 +9,39 @@ import (
 	"time"
 )
 
-// flow is a network or an account, which shares the turns with the others.
+// flow is a network or an account. Flows share the turns.
 type flow struct {
 	name string
-	// cost is what one attempt takes of the flow's share.
+	// cost is the part of the flow's share that one attempt takes.
 	cost float64
 }
 
-// ticket is an attempt that waits.
+// ticket is a waiting attempt.
 type ticket struct {
-	// account is the account that is worked on by one attempt at a time.
+	// account is the account of the attempt. One attempt at a time works on an account.
 	account string
 	flows   []flow
-	// start orders the tickets: the smallest is next.
+	// start orders the tickets. The ticket with the smallest start is next.
 	start float64
-	// outcome is nil once the attempt may work, and an error once it is refused.
+	// outcome receives nil when the attempt may work, and an error if it is refused.
 	outcome chan error
 }
 
-// line is the tickets of a class, in the order of start-time fair queueing: the attempts of one network or account follow each other at
-// the distance of a round, and whoever has not been served lately is next. The line counts the time in rounds.
+// line is the queue of a class, in the order of start-time fair queueing: the attempts of one network or account are
+// one round apart, and the flow that was not served for longest is next. The line measures time in rounds.
 type line struct {
 	limit   int
 	waiting []*ticket // in the order of arrival
 	now     float64
-	// finish is when the next attempt of a flow is due. Flows that may go on at once are not in it.
+	// finish is the time at which the next attempt of a flow is due. It has no entry for flows that may continue at
+	// once.
 	finish map[string]float64
 }
 
-// finishFactor bounds the flows that a line remembers, by its limit.
+// finishFactor bounds the flows that a line remembers, as a multiple of its limit.
 const finishFactor = 16
 
-// place returns the start of an attempt, and how many are before it.
+// place returns the start of a new attempt, and the number of attempts before it.
 func (l *line) place(flows []flow) (start float64, ahead int) {
 	start = l.now
 	for _, f := range flows {
@@ -54,8 +55,7 @@ func (l *line) place(flows []flow) (start float64, ahead int) {
 	return start, ahead
 }
 
-// join adds a ticket, and returns the one that gives way to it where the line is full: the last one. It is the ticket itself where that would
-// be the last.
+// join adds a ticket. If the line is full, it returns the last ticket, which is refused and may be the new one.
 func (l *line) join(t *ticket) (refused *ticket) {
 	if len(l.waiting) >= l.limit {
 		last := 0
@@ -81,7 +81,7 @@ func (l *line) join(t *ticket) (refused *ticket) {
 	return refused
 }
 
-// next takes the ticket out whose turn it is among those whose account nobody works on, nil where there is none.
+// next removes and returns the next ticket whose account is not busy, or nil.
 func (l *line) next(busy map[string]bool) *ticket {
 	first := -1
 	for i, t := range l.waiting {
@@ -98,7 +98,7 @@ func (l *line) next(busy map[string]bool) *ticket {
 	return t
 }
 
-// leave takes a ticket out. It is false where that has happened before.
+// leave removes a ticket. It returns false if the ticket was removed before.
 func (l *line) leave(t *ticket) bool {
 	i := slices.Index(l.waiting, t)
 	if i < 0 {
@@ -108,7 +108,7 @@ func (l *line) leave(t *ticket) bool {
 	return true
 }
 
-// forget drops the flows that may go on at once, where there are many: and all, where it finds too few of those.
+// forget drops the flows that may continue at once, if there are many flows, and all flows if too many remain.
 func (l *line) forget() {
 	if len(l.finish) <= finishFactor*l.limit {
 		return
@@ -119,16 +119,16 @@ func (l *line) forget() {
 	}
 }
 
-// pool is places to work in, and the lines that wait for them in turn.
+// pool has places to work in, and the lines that wait for them in turn.
 type pool struct {
 	places, free int
 	lines        []*line
 	last         int
-	// took is how long an attempt takes, on average of the last ones.
+	// took is the average duration of the latest attempts.
 	took time.Duration
 }
 
-// waiting is the number of tickets in all lines.
+// waiting returns the number of tickets in all lines.
 func (p *pool) waiting() (n int) {
 	for _, l := range p.lines {
 		n += len(l.waiting)
@@ -136,7 +136,7 @@ func (p *pool) waiting() (n int) {
 	return n
 }
 
-// wait is how long an attempt waits with so many before it in its line.
+// wait estimates the wait of an attempt with a number of attempts before it in its line.
 func (p *pool) wait(ahead int) time.Duration {
 	others := 0
 	for _, l := range p.lines {
@@ -147,7 +147,7 @@ func (p *pool) wait(ahead int) time.Duration {
 	return time.Duration(ahead*max(others, 1)) * p.took / time.Duration(p.places)
 }
 
-// next takes a ticket out of the lines in turn.
+// next removes a ticket from the lines in turn.
 func (p *pool) next(busy map[string]bool) *ticket {
 	for range p.lines {
 		p.last = (p.last + 1) % len(p.lines)
@@ -158,13 +158,13 @@ func (p *pool) next(busy map[string]bool) *ticket {
 	return nil
 }
 
-// averaging is how much of the average the last attempt is.
+// averaging is the divisor of the weight of the last attempt in the average.
 const averaging = 8
 
 func (p *pool) observe(took time.Duration) { p.took += (took - p.took) / averaging }
 
-// rest is how long the place of a failed attempt stays empty: restFactor times as long as the attempt took, and less where so many wait that
-// the last of them would not be served in time.
+// rest returns how long the place of a failed attempt stays empty: restFactor times the duration of the attempt, and
+// less if so many wait that the last of them would not be served in time.
 func (p *pool) rest(took time.Duration) time.Duration {
 	rest := min(restFactor*took, maxRest)
 	if n := p.waiting(); n > 0 {

@@ -14,7 +14,8 @@ type Network struct {
 	Clients int
 }
 
-// The sizes of networks. A customer has a /64 of IPv6 at least, and often a /56 or a /48: each stands for four of the next smaller ones.
+// These are the prefix lengths of networks. A customer has an IPv6 /64 at least, and often a /56 or a /48. Each counts
+// for four of the next smaller ones.
 const (
 	clientBits6, siteBits6, providerBits6 = 64, 56, 48
 	clientBits4, providerBits4            = 32, 24
@@ -22,10 +23,11 @@ const (
 	clientsOfClient, clientsOfSite, clientsOfProvider = 1, 4, 16
 )
 
-// clean returns the address without its zone, and as IPv4 where it is one.
+// clean returns the address without its zone, and as IPv4 if it is an IPv4-mapped address.
 func clean(address netip.Addr) netip.Addr { return address.Unmap().WithZone("") }
 
-// NetworkOf returns the network of one client: the address itself, or 64 bits of IPv6. It is invalid where the address is.
+// NetworkOf returns the network of one client: the IPv4 address itself, or the IPv6 /64. It is invalid if the address
+// is invalid.
 func NetworkOf(address netip.Addr) netip.Prefix {
 	address = clean(address)
 	bits := clientBits4

@@ -1,25 +1,25 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package throttle makes guessing slow. It counts failed attempts and says how long the next one must wait: exponentially longer, up to a
-// ceiling, and less again as time passes.
+// Package throttle delays the guessing of passwords and codes. It counts failed attempts and computes the delay of the
+// next one, which grows exponentially up to a maximum and shrinks with time.
 package throttle
 
 import "time"
 
-// Policy says how many failures are free, and what the others cost.
+// Policy is the number of free failures, and the time after which failures are forgiven.
 type Policy struct {
-	// Free is how many failures cost no waiting.
+	// Free is the number of failures that cause no delay.
 	Free int
-	// Forgive is the time without failure that takes one failure away; 0 for never.
+	// Forgive is the time without a failure after which one failure is forgiven. Zero means never.
 	Forgive time.Duration
 }
 
 const (
-	// firstWait doubles with every further failure, up to maxWait.
+	// firstWait is the delay after the first failure that is not free. Each further failure doubles it, up to maxWait.
 	firstWait = 30 * time.Second
 	maxWait   = 15 * time.Minute
-	// doublings are how often firstWait can be doubled before it is maxWait.
+	// doublings is how often firstWait can be doubled before it exceeds maxWait.
 	doublings = 5
 )
 
@@ -29,7 +29,7 @@ type Counter struct {
 	Last     time.Time
 }
 
-// At is the counter at a later time: some failures may be forgiven by then.
+// At returns the counter at a later time, without the failures that are forgiven by then.
 func (p Policy) At(c Counter, now time.Time) Counter {
 	if p.Forgive <= 0 || !now.After(c.Last) {
 		return c
@@ -43,7 +43,7 @@ func (p Policy) Add(c Counter, now time.Time) Counter {
 	return Counter{Failures: p.At(c, now).Failures + 1, Last: now}
 }
 
-// BlockedUntil is when the next attempt may be made, zero where it may be made at once.
+// BlockedUntil returns the time of the next allowed attempt, or zero if it is allowed at once.
 func (p Policy) BlockedUntil(c Counter, now time.Time) time.Time {
 	excess := c.Failures - p.Free
 	if excess < 0 {
@@ -59,7 +59,7 @@ func (p Policy) BlockedUntil(c Counter, now time.Time) time.Time {
 	return time.Time{}
 }
 
-// Wait is how long the next attempt must wait, 0 where it may be made at once.
+// Wait returns the delay of the next attempt, or 0 if it is allowed at once.
 func (p Policy) Wait(c Counter, now time.Time) time.Duration {
 	until := p.BlockedUntil(c, now)
 	if until.IsZero() {
@@ -68,7 +68,7 @@ func (p Policy) Wait(c Counter, now time.Time) time.Duration {
 	return until.Sub(now)
 }
 
-// Forgiven is when nothing is left to count.
+// Forgiven returns the time at which all failures are forgiven.
 func (p Policy) Forgiven(c Counter) time.Time {
 	return c.Last.Add(time.Duration(c.Failures) * p.Forgive)
 }

@@ -13,9 +13,10 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
-// makeRoom drops the least important counter where a new one would be one too many: that with the fewest failures, of
-// those the oldest. The counters of users are not among them: no flood of names makes anybody's failures forgotten.
-// Those of a user's known devices give way only to one another, and so do those of a user's sessions.
+// makeRoom deletes the least important counter if a new one would exceed the bound: the counter with the fewest
+// failures, and of those the oldest. Counters of users are never deleted, so that no flood of names makes the server
+// forget failures of a user. Counters of a user's known devices give way only to one another, and so do counters of a
+// user's sessions.
 func (t *Throttle) makeRoom(ctx context.Context, k key) error {
 	most := t.Strangers
 	var only client.MatchingLabels

@@ -24,34 +24,34 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// recordTimeout bounds the writing of a failure, which goes on when the client has gone away: or leaving early would be a way not to be
-// counted.
+// recordTimeout bounds the write of a failure. The write continues after the client has disconnected, so that a client
+// cannot avoid the count by leaving early.
 const recordTimeout = 10 * time.Second
 
-// BlockedError means that too many attempts have failed, and that this one was not looked at.
+// BlockedError is returned for an attempt that was not examined because too many attempts have failed.
 type BlockedError struct {
-	// RetryAfter is how long no attempt is looked at.
+	// RetryAfter is how long attempts are refused without examination.
 	RetryAfter time.Duration
 }
 
 // Error implements error.
 func (*BlockedError) Error() string { return "too many attempts have failed" }
 
-// Throttle counts failures as KubeVisionLoginThrottles, so that all replicas share them and they outlive restarts.
+// Throttle counts failures in KubeVisionLoginThrottles, which all replicas share and which outlive restarts.
 type Throttle struct {
-	// Cache holds the throttles; reading it makes no call.
+	// Cache reads the throttles without a call.
 	Cache client.Reader
-	// Client reads and writes them.
+	// Client reads and writes the throttles.
 	Client client.Client
-	// Clock is the time by which logins wait.
+	// Clock decides how long logins wait.
 	Clock clock.PassiveClock
-	// NameSecret is what all replicas hash unknown names with.
+	// NameSecret returns the secret with which all replicas hash unknown names.
 	NameSecret func() ([]byte, error)
-	// AddressFree is how many failures an address is allowed at no cost. Many people may share one.
+	// AddressFree is the number of failures of an address that cause no delay. Many people may share an address.
 	AddressFree int
-	// Strangers is how many unknown names, and how many addresses and networks, are counted at once.
+	// Strangers bounds the counters of unknown names, and those of addresses and networks.
 	Strangers int
-	// Places is how many attempts of strangers, and how many of all others, are under way together.
+	// Places is the number of attempts of strangers, and of all others, that are in progress at once.
 	Places int
 
 	once  sync.Once
@@ -60,32 +60,33 @@ type Throttle struct {
 
 // Login is an attempt to log in.
 type Login struct {
-	// User is nil where there is none of the name.
+	// User is nil if no user has the name.
 	User *kubevisionv1alpha1.KubeVisionUser
-	// Name is the name that was given.
+	// Name is the name in the request.
 	Name string
-	// Address is where the attempt comes from. It may be invalid.
+	// Address is the origin of the attempt. It may be invalid.
 	Address netip.Addr
-	// Device is the id of a device of the user that is known, or empty.
+	// Device is the id of a known device of the user, or empty.
 	Device string
-	// Class says which places the attempt may take.
+	// Class decides which places the attempt may take.
 	Class Class
 }
 
-// Attempt is one that may be looked at. It must be ended.
+// Attempt is an attempt that may be examined. The caller must end it.
 type Attempt struct {
 	throttle *Throttle
 	login    Login
-	// account, networks and device are what failures are counted for. Without a known device, device is nil.
+	// account, networks and device are the counters of the attempt. device is nil without a known device.
 	account  tally
 	networks []tally
 	device   *tally
 	turn     *turn
 }
 
-// Begin asks whether an attempt may be looked at. It is a BlockedError where there were too many failures: of the account, or of the address
-// or its networks; of the device, where it is a known one. It is a BusyError where others come first. Attempts on one account take turns on a
-// replica, so that many at once are no way around the count.
+// Begin returns an attempt if it may be examined. It returns a BlockedError if there were too many failures of the
+// account, the address or its networks, or, for a known device, of the device. It returns a BusyError if other attempts
+// come first. On each replica, one attempt at a time works on an account, so that parallel attempts cannot exceed the
+// count.
 func (t *Throttle) Begin(ctx context.Context, login Login) (*Attempt, error) {
 	secret, err := t.NameSecret()
 	if err != nil {
@@ -104,7 +105,7 @@ func (t *Throttle) Begin(ctx context.Context, login Login) (*Attempt, error) {
 	return a.enter(ctx)
 }
 
-// BeginSession is Begin for a password that a user gives once more in a session.
+// BeginSession is like Begin, for a password that a user enters again in a session.
 func (t *Throttle) BeginSession(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, session string,
 ) (*Attempt, error) {
@@ -112,7 +113,7 @@ func (t *Throttle) BeginSession(
 	return a.enter(ctx)
 }
 
-// Blocked is a BlockedError where too many attempts from an address have failed.
+// Blocked returns a BlockedError if too many attempts from an address have failed.
 func (t *Throttle) Blocked(ctx context.Context, address netip.Addr) error {
 	a := &Attempt{throttle: t}
 	for _, k := range addressKeys(address, t.AddressFree) {
@@ -125,7 +126,8 @@ func (t *Throttle) Blocked(ctx context.Context, address netip.Addr) error {
 func (a *Attempt) enter(ctx context.Context) (*Attempt, error) {
 	t := a.throttle
 	t.once.Do(func() { t.turns.places = t.Places })
-	if err := a.admit(ctx, t.Cache); err != nil { // what the copies refuse costs neither a call nor a place in the queue
+	// A refusal by the cache costs neither a call nor a place in the queue.
+	if err := a.admit(ctx, t.Cache); err != nil {
 		return nil, err
 	}
 	turn, err := t.turns.enter(ctx, a.login.Class, a.judge().name, a.flows())
@@ -140,8 +142,8 @@ func (a *Attempt) enter(ctx context.Context) (*Attempt, error) {
 	return a, nil
 }
 
-// judge is what decides, beside the address, whether the attempt must wait. Failures with the name of the account do not keep its known
-// devices out, which have a count of their own.
+// judge returns the counter that decides, beside that of the address, whether the attempt must wait. Failures of the
+// account do not delay its known devices, which have their own counters.
 func (a *Attempt) judge() *tally {
 	if a.device != nil {
 		return a.device
@@ -149,7 +151,7 @@ func (a *Attempt) judge() *tally {
 	return &a.account
 }
 
-// flows are what the attempt shares the turns with.
+// flows returns the flows that the attempt belongs to.
 func (a *Attempt) flows() []flow {
 	networks := queued(a.login.Address)
 	flows := make([]flow, 0, 1+len(networks))
@@ -160,15 +162,15 @@ func (a *Attempt) flows() []flow {
 	return flows
 }
 
-// admit looks at the account or the device where the reader says, and at the address always in the copies: a few failures more or less do not
-// matter there.
+// admit reads the counter of the account or the device with the reader, and the counters of the address always from the
+// cache: there, a few failures more or less do not matter.
 func (a *Attempt) admit(ctx context.Context, accounts client.Reader) error {
 	pause, err := a.judge().wait(ctx, accounts, a.throttle.Clock.Now())
 	if err != nil {
 		return err
 	}
 	ofNetworks, err := a.waitOfNetworks(ctx)
-	if a.device != nil { // whose neighbours do not keep it out either
+	if a.device != nil { // failures of neighbouring addresses do not delay a known device either
 		ofNetworks = 0
 	}
 	return blocked(max(pause, ofNetworks), err)
@@ -195,7 +197,7 @@ func blocked(pause time.Duration, err error) error {
 	return nil
 }
 
-// Disown makes the attempt one of a device that is not known after all. It is a BlockedError where there were too many failures.
+// Disown makes the attempt one of an unknown device. It returns a BlockedError if there were too many failures.
 func (a *Attempt) Disown(ctx context.Context) error {
 	if a.device == nil {
 		return nil
@@ -204,21 +206,21 @@ func (a *Attempt) Disown(ctx context.Context) error {
 	return a.admit(ctx, a.throttle.Client)
 }
 
-// tally is a key with what has been counted for it, as it was last read; nil is nothing.
+// tally is a key with its counter as it was last read. A nil counter means no failures.
 type tally struct {
 	key
 
 	failures *kubevisionv1alpha1.KubeVisionLoginThrottle
 }
 
-// wait reads how long the next attempt must wait.
+// wait reads the counter, and returns the delay of the next attempt.
 func (c *tally) wait(ctx context.Context, reader client.Reader, now time.Time) (time.Duration, error) {
 	var err error
 	c.failures, err = read(ctx, reader, c.key)
 	return c.policy.Wait(counterOf(c.failures), now), err
 }
 
-// read is nil where nothing is counted.
+// read returns nil if there is no counter.
 func read(ctx context.Context, reader client.Reader, k key) (*kubevisionv1alpha1.KubeVisionLoginThrottle, error) {
 	found := &kubevisionv1alpha1.KubeVisionLoginThrottle{}
 	err := reader.Get(ctx, types.NamespacedName{Name: k.name}, found)
@@ -238,7 +240,7 @@ func counterOf(found *kubevisionv1alpha1.KubeVisionLoginThrottle) Counter {
 	return Counter{Failures: int(found.Spec.Failures), Last: found.Spec.LastFailureTime.Time}
 }
 
-// Release ends an attempt that was not looked at. After Failed or Succeeded it does nothing.
+// Release ends an attempt that was not examined. After Failed or Succeeded it does nothing.
 func (a *Attempt) Release() { a.end(false) }
 
 func (a *Attempt) end(failed bool) {
@@ -248,8 +250,9 @@ func (a *Attempt) end(failed bool) {
 	}
 }
 
-// Succeeded forgets the failures of the account, or of the known device alone: its owner's logins must not give those who guess at the
-// account more tries. Those of the address stay: whoever has an account of their own could otherwise go on guessing at others for ever.
+// Succeeded forgets the failures of the account, or only those of the known device: logins of the owner must not give
+// more tries to others who guess at the account. The failures of the address stay. Otherwise the holder of one account
+// could guess at other accounts without end.
 func (a *Attempt) Succeeded(ctx context.Context) error {
 	defer a.Release()
 	judge := a.judge()
@@ -263,12 +266,12 @@ func (a *Attempt) Succeeded(ctx context.Context) error {
 	return nil
 }
 
-// Blocked is for how long a failure blocks further attempts.
+// Blocked tells how long a failure blocks further attempts.
 type Blocked struct {
 	Account, Address time.Duration
 }
 
-// Failed counts a failure: for the account, the address and its networks, and the known device.
+// Failed counts a failure of the account, the address and its networks, and the known device.
 func (a *Attempt) Failed(ctx context.Context) (blocked Blocked, err error) {
 	defer a.end(true)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), recordTimeout)

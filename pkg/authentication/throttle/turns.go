@@ -11,39 +11,41 @@ import (
 )
 
 const (
-	// defaultPlaces are how many attempts of strangers, and of all others, are under way together, where nothing else is said.
+	// defaultPlaces is the default number of attempts of strangers, and of all others, that are in progress at once.
 	defaultPlaces = 2
-	// restFactor times as long as a failed attempt took, its place stays empty, up to maxRest: a guess gets a third of the work that a right
-	// password gets, and less of it on a slow machine.
+	// restFactor is how long the place of a failed attempt stays empty, as a multiple of the duration of the attempt,
+	// up to maxRest. So wrong passwords get a third of the work that right passwords get, and less of it on a slow
+	// machine.
 	restFactor = 2
 	maxRest    = 500 * time.Millisecond
-	// served is the time within which everybody who waits should be served; places rest for a shorter time to keep to it.
+	// served is the time within which all waiting attempts should be served. Places rest for a shorter time to achieve
+	// that.
 	served = 3 * time.Second
-	// patience is the longest wait that an attempt is let in for.
+	// patience is the longest wait of an attempt. An attempt that would wait longer is refused.
 	patience = 5 * time.Second
-	// assumed is how long an attempt takes, before any has been seen.
+	// assumed is the duration of an attempt before any was measured.
 	assumed = 100 * time.Millisecond
 )
 
-// ErrBusy means that too many attempts are under way.
+// ErrBusy is returned when too many attempts are in progress.
 var ErrBusy = errors.New("too many attempts at once")
 
 // BusyError is ErrBusy with the time after which there may be room.
 type BusyError struct {
-	// RetryAfter is how long it takes until as many have been served as wait now.
+	// RetryAfter is the time until the attempts that wait now are served.
 	RetryAfter time.Duration
 }
 
 // Error implements error.
 func (*BusyError) Error() string { return ErrBusy.Error() }
 
-// Is makes it ErrBusy.
+// Is returns true for ErrBusy.
 func (*BusyError) Is(target error) bool { return target == ErrBusy }
 
-// turns lets a bounded number wait, one at a time do something about each account, and few at a time do anything, so that a flood costs
-// neither this server nor the host more than a few logins do.
+// turns lets a bounded number of attempts wait, one at a time work on each account, and few at a time work at all, so
+// that a flood costs this server and the host no more than a few logins do.
 type turns struct {
-	// places is the number of places of strangers, and of those who are known; 0 for defaultPlaces.
+	// places is the number of places of strangers, and of known clients. Zero means defaultPlaces.
 	places int
 
 	mu               sync.Mutex
@@ -52,7 +54,7 @@ type turns struct {
 	busy             map[string]bool
 }
 
-// turn is the time in which an attempt may work.
+// turn is the permission of an attempt to work.
 type turn struct {
 	turns   *turns
 	pool    *pool
@@ -60,7 +62,8 @@ type turn struct {
 	begun   time.Time
 }
 
-// enter waits for a turn as long as the context lasts. It is a BusyError where the wait would be too long, or others come first.
+// enter waits for a turn until the context ends. It returns a BusyError if the wait would be too long, or if other
+// attempts come first.
 func (t *turns) enter(ctx context.Context, class Class, account string, flows []flow) (*turn, error) {
 	p, l, waiting, err := t.join(class, account, flows)
 	if err != nil {
@@ -72,7 +75,7 @@ func (t *turns) enter(ctx context.Context, class Class, account string, flows []
 		if t.leave(l, waiting) {
 			return nil, ctx.Err()
 		}
-		if err = <-waiting.outcome; err == nil { // at the same time
+		if err = <-waiting.outcome; err == nil { // the turn came at the same time
 			(&turn{turns: t, pool: p, account: account, begun: time.Now()}).end(false)
 			return nil, ctx.Err()
 		}
@@ -129,7 +132,7 @@ func (t *turns) init() {
 	}
 }
 
-// dispatch lets in as many as there are free places for.
+// dispatch starts as many attempts as there are free places.
 func (t *turns) dispatch(p *pool) {
 	for p.free > 0 {
 		next := p.next(t.busy)
@@ -148,7 +151,7 @@ func (t *turns) leave(l *line, waiting *ticket) bool {
 	return l.leave(waiting)
 }
 
-// end lets the next one in: at once, or after a rest where the attempt failed. The account itself does not wait.
+// end frees the place, at once or after a rest if the attempt failed. The account is free at once.
 func (t *turn) end(failed bool) {
 	s := t.turns
 	s.mu.Lock()

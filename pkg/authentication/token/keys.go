@@ -24,18 +24,18 @@ const (
 	keySuffix = ".pem"
 	pemType   = "PRIVATE KEY"
 
-	// propagation is how long a new key waits before it signs, so that every replica knows it by then.
+	// propagation is how long a new key waits before it signs, so that every replica has it by then.
 	propagation = time.Minute
 )
 
-// Key is a signing key. Its id is a ULID, and so tells when it was made.
+// Key is a signing key. Its id is a ULID, which contains the time of its creation.
 type Key struct {
 	ID      string
 	Private *ecdsa.PrivateKey
 	Created time.Time
 }
 
-// NewKey makes a random P-256 key, as a name and value for the data of the Secret that KeySet.Load reads.
+// NewKey makes a random P-256 key. It returns the name and the value for the data of the Secret that KeySet.Load reads.
 func NewKey(now time.Time) (name string, value []byte, err error) {
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -52,8 +52,8 @@ func NewKey(now time.Time) (name string, value []byte, err error) {
 	return id.String() + keySuffix, pem.EncodeToMemory(&pem.Block{Type: pemType, Bytes: der}), nil
 }
 
-// ParseKeys reads the data of the Secret, oldest key first. One key that cannot be read spoils them all: a replica must not sign or
-// accept less than the others do.
+// ParseKeys parses the data of the Secret, and returns the oldest key first. It fails if any key cannot be parsed: a
+// replica must not sign or accept less than the other replicas do.
 func ParseKeys(data map[string][]byte) ([]Key, error) {
 	var keys []Key
 	for name, value := range data {
@@ -88,16 +88,16 @@ func parseKey(name string, value []byte) (Key, error) {
 	return Key{ID: id, Private: private, Created: ulid.Time(made.Time())}, nil
 }
 
-// KeySet is the keys that are in force. It may be loaded anew at any time.
+// KeySet holds the keys in force. It may be loaded again at any time.
 type KeySet struct {
 	clock clock.PassiveClock
 	keys  atomic.Pointer[[]Key]
 }
 
-// NewKeySet is a set without keys.
+// NewKeySet returns a set without keys.
 func NewKeySet(c clock.PassiveClock) *KeySet { return &KeySet{clock: c} }
 
-// Load replaces the keys with those of a Secret's data.
+// Load replaces the keys with those in the data of a Secret.
 func (s *KeySet) Load(data map[string][]byte) error {
 	keys, err := ParseKeys(data)
 	if err != nil {
@@ -114,7 +114,7 @@ func (s *KeySet) all() []Key {
 	return nil
 }
 
-// Current is the newest key that every replica has had time to learn; the oldest one where all are new.
+// Current returns the newest key that every replica has had time to load, or the oldest key if all are new.
 func (s *KeySet) Current() (Key, error) {
 	keys := s.all()
 	if len(keys) == 0 {
@@ -128,7 +128,7 @@ func (s *KeySet) Current() (Key, error) {
 	return keys[0], nil
 }
 
-// Secret is one that all replicas share, for a purpose. It changes with the signing key.
+// Secret returns a secret that all replicas share, for a purpose. It changes with the signing key.
 func (s *KeySet) Secret(purpose string) ([]byte, error) {
 	k, err := s.Current()
 	if err != nil {
@@ -137,7 +137,7 @@ func (s *KeySet) Secret(purpose string) ([]byte, error) {
 	return k.derive(purpose)
 }
 
-// Find returns the key of that id, unless its successor has signed for longer than any token lives.
+// Find returns the key with an id, unless its successor has signed for longer than any token lives.
 func (s *KeySet) Find(id string) (Key, bool) {
 	keys := s.all()
 	for i, k := range keys {

@@ -13,16 +13,16 @@ import (
 // MACLength is the length of a message authentication code in bytes.
 const MACLength = 16
 
-// MAC authenticates values for one purpose. Its keys are derived from the signing keys, so that all replicas share them.
+// MAC authenticates values for one purpose. Its keys are derived from the signing keys, which all replicas share.
 type MAC struct {
 	keys    *KeySet
 	purpose string
 }
 
-// NewMAC returns a MAC. Codes of one purpose are worth nothing for another.
+// NewMAC returns a MAC for a purpose. Codes for one purpose are not valid for another.
 func NewMAC(keys *KeySet, purpose string) *MAC { return &MAC{keys: keys, purpose: purpose} }
 
-// Sum returns the code of a value under the current key, or ErrNoKeys.
+// Sum returns the code of a value with the current key, or ErrNoKeys.
 func (m *MAC) Sum(value []byte) ([]byte, error) {
 	secret, err := m.keys.Secret(m.purpose)
 	if err != nil {
@@ -31,7 +31,7 @@ func (m *MAC) Sum(value []byte) ([]byte, error) {
 	return sum(secret, value), nil
 }
 
-// Verify says whether a code was made with any key that is still kept.
+// Verify returns true if a code was made with any key that is still kept.
 func (m *MAC) Verify(value, code []byte) bool {
 	for _, k := range m.keys.all() {
 		secret, err := k.derive(m.purpose)

@@ -9,16 +9,18 @@ import (
 )
 
 const (
-	// verification is how long a key verifies signatures after its successor has begun to sign: longer than any signed token lives.
+	// verification is how long a key verifies signatures after its successor has begun to sign: longer than any signed
+	// token lives.
 	verification = 2 * time.Hour
-	// maxRetention is how long a key is kept after that for the codes that were made with it: as long as a device is known.
+	// maxRetention is how long a key is kept after that to verify MACs: as long as a device is known.
 	maxRetention = 30 * 24 * time.Hour
-	// retainedPeriods bounds the number of keys where they change often.
+	// retainedPeriods bounds the number of keys if they change often.
 	retainedPeriods = 4
 )
 
-// Rotate returns the data that a Secret should have: with another key where the newest is older than the period, and without the keys that
-// have authenticated nothing that is still valid. It returns the same data where there is nothing to do, and the time of the next change.
+// Rotate returns the data that the Secret should have: with a new key if the newest one is older than the period, and
+// without keys that authenticate nothing valid any more. It also returns whether the data has changed, and the time of
+// the next change.
 func Rotate(data map[string][]byte, now time.Time, period time.Duration) (rotated map[string][]byte, changed bool, next time.Time, err error) {
 	keys, err := ParseKeys(data)
 	if err != nil {
@@ -47,12 +49,12 @@ func Rotate(data map[string][]byte, now time.Time, period time.Duration) (rotate
 	return rotated, changed, next, nil
 }
 
-// retention is how long a key is kept after its successor has begun to sign.
+// retention returns how long a key is kept after its successor has begun to sign.
 func retention(period time.Duration) time.Duration {
 	return max(verification, min(maxRetention, retainedPeriods*period))
 }
 
-// retired is when the key before this one is of no use any more.
+// retired returns the time at which the key before this one is not needed any more.
 func retired(successor Key, period time.Duration) time.Time {
 	return successor.Created.Add(propagation + retention(period))
 }

@@ -1,7 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package token makes and checks tokens: JWTs (RFC 7519) signed with ES256, whose type keeps the kinds of tokens apart.
+// Package token makes and verifies tokens: JWTs (RFC 7519) signed with ES256. The type header keeps the kinds of tokens
+// apart.
 package token
 
 import (
@@ -19,32 +20,33 @@ const (
 	issuer   = "kubevision.io"
 	audience = "dashboard.kubevision.io"
 
-	// leeway allows for clocks of replicas that differ.
+	// leeway allows for differences between the clocks of replicas.
 	leeway = 5 * time.Second
 
-	// maxLength bounds what is parsed at all. Genuine tokens have about 600 bytes.
+	// maxLength bounds the length of a token that is parsed, in bytes. Genuine tokens have about 600 bytes.
 	maxLength = 4096
 )
 
-// Kind is what a token is good for. It is the token's typ header (RFC 8725, section 3.11).
+// Kind is the kind of a token, and its typ header (RFC 8725, section 3.11).
 type Kind string
 
 const (
 	// Access tokens are the credential of a session (RFC 9068).
 	Access Kind = "at+jwt"
-	// Challenge tokens stand for a password that was right, while the second factor is due.
+	// Challenge tokens prove a right password while the second factor is needed.
 	Challenge Kind = "2fa+jwt"
 	// Setup tokens stand for a password that was right, while a second factor must be set up.
 	Setup Kind = "2fa-setup+jwt"
 )
 
-// ErrExpired is a genuine token that is too old; every other error of Verify means that it is not genuine.
+// ErrExpired is returned for a genuine token that is too old. Every other error of Verify means that the token is not
+// genuine.
 var ErrExpired = errors.New("token has expired")
 
-// ErrNoKeys means that no signing key is known yet.
+// ErrNoKeys is returned before any signing key is known.
 var ErrNoKeys = errors.New("no signing key is known yet")
 
-// Claims are what a token says.
+// Claims is the content of a token.
 type Claims struct {
 	// Subject is the name of the KubeVisionUser.
 	Subject string
@@ -52,11 +54,12 @@ type Claims struct {
 	UserUID string
 	// Session is the name of the KubeVisionSession, or the id of the challenge.
 	Session string
-	// Methods are how the user authenticated (amr, RFC 8176).
+	// Methods are the authentication methods (amr, RFC 8176).
 	Methods []string
-	// AuthTime is when the user logged in (auth_time, OpenID Connect Core 1.0, section 2). It is zero in tokens that do not tell.
+	// AuthTime is the time of the login (auth_time, OpenID Connect Core 1.0, section 2). It is zero if the token does
+	// not contain it.
 	AuthTime time.Time
-	// Expires is when the token ends.
+	// Expires is the end of the token's validity.
 	Expires time.Time
 }
 
@@ -64,7 +67,7 @@ type privateClaims struct {
 	UserUID string   `json:"uid"`
 	Session string   `json:"sid"`
 	Methods []string `json:"amr"`
-	// AuthTime is a pointer so that tokens that do not tell have none.
+	// AuthTime is a pointer so that it can be absent.
 	AuthTime *jwt.NumericDate `json:"auth_time,omitempty"`
 }
 
@@ -76,23 +79,23 @@ type Service struct {
 	clock clock.PassiveClock
 }
 
-// Keys hands out the signing keys.
+// Keys finds signing keys.
 type Keys interface {
-	// Current is the key that signs new tokens, or ErrNoKeys.
+	// Current returns the key that signs new tokens, or ErrNoKeys.
 	Current() (Key, error)
-	// Find is the key of that id.
+	// Find returns the key with an id.
 	Find(id string) (Key, bool)
 }
 
-// NewService makes a service whose tokens live for ttl.
+// NewService returns a service whose tokens live for ttl.
 func NewService(kind Kind, keys Keys, ttl time.Duration, c clock.PassiveClock) *Service {
 	return &Service{kind: kind, keys: keys, ttl: ttl, clock: c}
 }
 
-// TTL is the lifetime of a token.
+// TTL returns the lifetime of a token.
 func (s *Service) TTL() time.Duration { return s.ttl }
 
-// Sign makes a token. Claims.Expires is set by the service.
+// Sign makes a token. The service sets Claims.Expires.
 func (s *Service) Sign(c Claims) (string, error) {
 	key, err := s.keys.Current()
 	if err != nil {
@@ -123,7 +126,8 @@ func (s *Service) Sign(c Claims) (string, error) {
 	return raw, nil
 }
 
-// Verify reads a token of the service's kind. The key is found by its id among ours and by nothing else that the header says; the algorithm is fixed.
+// Verify verifies a token of the service's kind. It finds the key by its id among the installation's own keys, and uses
+// no other part of the header. The algorithm is fixed.
 func (s *Service) Verify(raw string) (Claims, error) {
 	if len(raw) > maxLength {
 		return Claims{}, errors.New("token is too long")
@@ -160,8 +164,8 @@ func (s *Service) Verify(raw string) (Claims, error) {
 	return claims, nil
 }
 
-// validate demands every claim: the library skips those that are absent. Age is looked at last, so that only a token that is
-// otherwise in order is called expired.
+// validate requires every claim, since the library skips absent ones. It checks the age last, so that only a token that
+// is valid otherwise is reported as expired.
 func (s *Service) validate(standard jwt.Claims, private privateClaims) error {
 	if standard.Expiry == nil || standard.NotBefore == nil || standard.IssuedAt == nil {
 		return errors.New("token lacks exp, nbf or iat")
