@@ -1,9 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package audit tells what happens around authentication, to those who run KubeVision: as a line in the log, an event on the user, an
-// annotation of the API server's own audit event, and a metric. The log tells the address and the reason, which neither the response to the
-// client nor the event does.
+// Package audit records authentication events for operators: in the log, as an Event of the user, as an annotation of
+// the API server's audit event, and in a metric. Only the log has the address and the reason.
 package audit
 
 import (
@@ -19,7 +18,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// Reason is what has happened. It is the reason of the event on the user.
+// Reason is the kind of an event. It is the reason of the Event of the user.
 type Reason string
 
 // The reasons.
@@ -33,7 +32,7 @@ const (
 	SecondFactorFailed  Reason = "SecondFactorFailed"
 	SecondFactorBlocked Reason = "SecondFactorBlocked"
 	SecondFactorSetUp   Reason = "SecondFactorSetUp"
-	// SecondFactorSetUpRefused is a wrong password for setting up a second factor.
+	// SecondFactorSetUpRefused is a wrong password for the set-up of a second factor.
 	SecondFactorSetUpRefused Reason = "SecondFactorSetUpRefused"
 	// FreshCodeFailed and FreshCodeBlocked are about codes of users who are logged in.
 	FreshCodeFailed      Reason = "FreshCodeFailed"
@@ -61,35 +60,35 @@ const (
 const (
 	// annotation is the key of the reason in an audit event.
 	annotation = "authentication.kubevision.io/reason"
-	// action is what the events on a user are about.
+	// action is the action of all Events.
 	action = "Authentication"
 )
 
-// Event is something that has happened to the credentials or sessions of a user.
+// Event is a change or a use of the credentials or sessions of a user.
 type Event struct {
 	Reason Reason
-	// User is whom it happened to; nil where there is no such user.
+	// User is the user that the event concerns. It is nil if no such user exists.
 	User *kubevisionv1alpha1.KubeVisionUser
-	// Actor is who did it, where it was not the user.
+	// Actor is the author of the change, if it was not the user.
 	Actor string
-	// Address is where the request came from.
+	// Address is the origin of the request.
 	Address string
-	// Session is the session that it is about.
+	// Session is the session that the event concerns.
 	Session string
-	// Detail says why. It never holds what the client has sent.
+	// Detail is the cause. It never contains data from the client.
 	Detail string
 }
 
-// Log is where events go.
+// Log records events.
 type Log struct {
-	// Recorder writes events on users.
+	// Recorder writes Events of users.
 	Recorder events.EventRecorder
 }
 
-// Record tells of an event. Events on a user that repeat become one with a count.
+// Record records an event. Repeated Events of a user become one with a count.
 func (l *Log) Record(ctx context.Context, e Event) {
 	recorded.WithLabelValues(string(e.Reason)).Inc()
-	if e.Reason == LoginBlocked { // as fast as somebody can send requests; AccountLocked and AddressBlocked tell of it once
+	if e.Reason == LoginBlocked { // clients can cause it at any rate; AccountLocked and AddressBlocked report it once
 		return
 	}
 	apiserveraudit.AddAuditAnnotation(ctx, annotation, string(e.Reason))
@@ -112,8 +111,9 @@ func userName(u *kubevisionv1alpha1.KubeVisionUser) string {
 	return u.Name
 }
 
-// Reference returns what events on a user regard. Its namespace is that of the event: KubeVision's own, since the events of objects without a
-// namespace lie in the namespace default, where many may read them. It has no resource version, so that events that repeat become one.
+// Reference returns the object that the Events of a user regard. Its namespace, KubeVision's own, is the namespace of
+// the Event: Events of cluster-scoped objects would lie in the namespace default, where many may read them. It has no
+// resource version, so that repeated Events become one.
 func Reference(u *kubevisionv1alpha1.KubeVisionUser) runtime.Object {
 	return &corev1.ObjectReference{
 		APIVersion: kubevisionv1alpha1.SchemeGroupVersion.String(), Kind: "KubeVisionUser", Namespace: names.Namespace, Name: u.Name, UID: u.UID,
@@ -132,7 +132,7 @@ func severity(r Reason) string {
 	}
 }
 
-// note says neither from where nor why: whoever reads events need not know what the answer to a login hides.
+// note contains neither address nor cause, which the response to a login does not tell either.
 func note(e Event) string {
 	out := map[Reason]string{
 		LoggedIn:                 "logged in",

@@ -13,5 +13,5 @@ var recorded = metrics.NewCounterVec(&metrics.CounterOpts{
 	Help: "Number of logins, failures and changes of credentials, by what happened.",
 }, []string{"reason"})
 
-// RegisterMetrics makes the package's metrics show in /metrics.
+// RegisterMetrics registers the metrics of the package.
 func RegisterMetrics() { legacyregistry.MustRegister(recorded) }

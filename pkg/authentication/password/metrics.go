@@ -14,5 +14,5 @@ var hashes = metrics.NewHistogram(&metrics.HistogramOpts{
 	Buckets: []float64{0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5},
 })
 
-// RegisterMetrics makes the package's metrics show in /metrics.
+// RegisterMetrics registers the metrics of the package.
 func RegisterMetrics() { legacyregistry.MustRegister(hashes) }

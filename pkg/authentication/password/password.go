@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package password hashes and verifies passwords with argon2id (RFC 9106), written as PHC strings.
+// Package password hashes and verifies passwords with argon2id (RFC 9106). Hashes are PHC strings.
 package password
 
 import (
@@ -21,16 +21,16 @@ import (
 )
 
 const (
-	// MaxLength is the longest password in bytes. Longer ones are refused before any work is done on them.
+	// MaxLength is the length of the longest password in bytes. Longer ones are refused without any work.
 	MaxLength = 1024
 
 	saltLength = 16
 	keyLength  = 32
 )
 
-// Parameters are the cost of a hash.
+// Parameters is the cost of a hash.
 type Parameters struct {
-	// Memory in KiB.
+	// Memory is in KiB.
 	Memory uint32
 	// Time is the number of passes.
 	Time uint32
@@ -38,17 +38,18 @@ type Parameters struct {
 	Threads uint8
 }
 
-// recommended is the cost of new hashes: the OWASP Password Storage Cheat Sheet's configuration of 19 MiB and two passes.
+// recommended returns the cost of new hashes: 19 MiB and two passes, a configuration of the OWASP Password Storage
+// Cheat Sheet.
 func recommended() Parameters { return Parameters{Memory: 19 * 1024, Time: 2, Threads: 1} }
 
-// The limits of a PHC string from elsewhere: the largest cost that is a common default of other programs, 64 MiB and
-// four passes. Whoever may write a password Secret must not be able to hold a place for long, or much memory, with each
+// These constants bound the cost of a PHC string from elsewhere: 64 MiB and four passes, the largest common default of
+// other programs. An author of a password Secret must not be able to occupy the hasher, or much memory, with each
 // login.
 const (
 	maxMemory  = 64 * 1024
 	maxTime    = 16
 	maxThreads = 4
-	// maxWork bounds the memory times the passes, and so the time.
+	// maxWork bounds the product of memory and passes, and so the time.
 	maxWork = 4 * maxMemory
 
 	minKey  = 16
@@ -58,13 +59,13 @@ const (
 )
 
 var (
-	// ErrMismatch is a wrong password.
+	// ErrMismatch is returned for a wrong password.
 	ErrMismatch = errors.New("password does not match")
-	// ErrBusy means that too many others wait for a place to hash a password.
+	// ErrBusy is returned when too many passwords wait for the hasher.
 	ErrBusy = errors.New("too many passwords are waiting to be hashed")
 )
 
-// maxWaiting is how many wait for a place at most: what two places do in about two seconds.
+// maxWaiting bounds the passwords that wait for the hasher: the work of two places for about two seconds.
 const maxWaiting = 64
 
 // Hash is an argon2id hash in PHC string format: $argon2id$v=19$m=19456,t=2,p=1$<salt>$<key>.
@@ -74,14 +75,14 @@ type Hash struct {
 	key    []byte
 }
 
-// Hasher bounds how many hashes are computed at once, since each holds Parameters.Memory.
+// Hasher bounds the hashes that are computed at once, each of which takes Parameters.Memory.
 type Hasher struct {
 	slots   chan struct{}
 	waiting chan struct{}
 	dummy   Hash
 }
 
-// NewHasher makes a hasher that computes at most a number of hashes at once.
+// NewHasher returns a hasher that computes at most a number of hashes at once.
 func NewHasher(ctx context.Context, concurrency int) (*Hasher, error) {
 	h := &Hasher{slots: make(chan struct{}, max(concurrency, 1)), waiting: make(chan struct{}, maxWaiting)}
 	dummy, err := h.Hash(ctx, rand.Text())
@@ -92,7 +93,7 @@ func NewHasher(ctx context.Context, concurrency int) (*Hasher, error) {
 	return h, nil
 }
 
-// Hash hashes a password with a new salt. It waits for a slot as long as the context lasts.
+// Hash hashes a password with a new salt. It waits for a place until the context ends.
 func (h *Hasher) Hash(ctx context.Context, password string) (Hash, error) {
 	salt := make([]byte, saltLength)
 	if _, err := rand.Read(salt); err != nil {
@@ -106,7 +107,7 @@ func (h *Hasher) Hash(ctx context.Context, password string) (Hash, error) {
 	return Hash{params: params, salt: salt, key: key}, nil
 }
 
-// Verify compares a password with a hash in constant time. It is ErrMismatch if they do not belong together.
+// Verify compares a password with a hash in constant time. It returns ErrMismatch for a wrong password.
 func (h *Hasher) Verify(ctx context.Context, password string, hash Hash) error {
 	key, err := h.derive(ctx, password, hash.salt, hash.params, uint32(len(hash.key))) //nolint:gosec // Parse bounds it by maxKey
 	if err != nil {
@@ -118,7 +119,7 @@ func (h *Hasher) Verify(ctx context.Context, password string, hash Hash) error {
 	return nil
 }
 
-// VerifyNobody takes as long as Verify, and never succeeds: for users who do not exist.
+// VerifyNobody takes as long as Verify, and never succeeds. It is for users who do not exist.
 func (h *Hasher) VerifyNobody(ctx context.Context, password string) error {
 	if err := h.Verify(ctx, password, h.dummy); err != nil {
 		return err
@@ -153,7 +154,7 @@ func normalize(password string) string {
 	return normal
 }
 
-// enter waits for a place, among a bounded number of others.
+// enter waits for a place, in a queue of bounded length.
 func (h *Hasher) enter(ctx context.Context) error {
 	select {
 	case h.slots <- struct{}{}:
@@ -174,25 +175,25 @@ func (h *Hasher) enter(ctx context.Context) error {
 	}
 }
 
-// String is the hash in PHC string format.
+// String returns the hash in PHC string format.
 func (h Hash) String() string {
 	return fmt.Sprintf("$argon2id$v=%d$m=%d,t=%d,p=%d$%s$%s", argon2.Version, h.params.Memory, h.params.Time, h.params.Threads,
 		base64.RawStdEncoding.EncodeToString(h.salt), base64.RawStdEncoding.EncodeToString(h.key))
 }
 
-// Outdated says whether new hashes cost more than this one.
+// Outdated returns true if new hashes cost more than this one.
 func (h Hash) Outdated() bool {
 	r := recommended()
 	return h.params.Memory < r.Memory || h.params.Time < r.Time || len(h.key) < keyLength
 }
 
-// IsHash says whether a value means to be a PHC string rather than a password in clear.
+// IsHash returns true if a value looks like a PHC string and not like a clear-text password.
 func IsHash(value string) bool { return strings.HasPrefix(value, "$argon2") }
 
-// Parse reads a PHC string. Only argon2id of version 19 is accepted, at a bounded cost.
+// Parse parses a PHC string. It accepts only argon2id of version 19, at a bounded cost.
 func Parse(value string) (Hash, error) {
 	parts := strings.Split(value, "$")
-	if strings.ContainsAny(value, "\r\n") { // which the base64 decoder would pass over
+	if strings.ContainsAny(value, "\r\n") { // the base64 decoder ignores line breaks
 		return Hash{}, errors.New("a hash has one line, without a line feed at its end")
 	}
 	if len(parts) != 6 || parts[0] != "" || parts[1] != "argon2id" {

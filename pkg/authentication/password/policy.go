@@ -12,17 +12,19 @@ import (
 )
 
 const (
-	// MinLength is the shortest password in characters (NIST SP 800-63B asks for 8 at the least, and for more where nothing else protects).
+	// MinLength is the length of the shortest password in characters. NIST SP 800-63B requires at least 8, and more for
+	// passwords without a second factor.
 	MinLength = 12
-	// minScore is what the estimate must reach, on a scale from 0 to 4: 3 withstands guessing against a service.
+	// minScore is the smallest accepted estimate, on a scale from 0 to 4. A score of 3 withstands guessing against an
+	// online service.
 	minScore = 3
-	// estimated is how much of a password is looked at: the time it takes grows much faster than the length.
+	// estimated is the part of a password that is estimated, in characters: the time grows much faster than the length.
 	estimated = 20
-	// product is the first word that somebody would guess.
+	// product is a word that an attacker tries first.
 	product = "kubevision"
 )
 
-// WeakError says what is wrong with a password, without the password.
+// WeakError tells why a password is too weak, without the password.
 type WeakError struct {
 	reason string
 }
@@ -30,8 +32,9 @@ type WeakError struct {
 // Error implements error.
 func (e *WeakError) Error() string { return "the password " + e.reason }
 
-// CheckStrength is a WeakError for a password that is too short or too easily guessed: made of words, names, dates or keyboard patterns that
-// everybody tries, or of what is known of the user. Classes of characters are not asked for (NIST SP 800-63B, section 3.1.1.2).
+// CheckStrength returns a WeakError for a password that is too short or too easy to guess: made of common words, names,
+// dates or keyboard patterns, or of known, the data of the user. It requires no classes of characters (NIST SP 800-63B,
+// section 3.1.1.2).
 func CheckStrength(password string, known ...string) error {
 	if len(password) <= MaxLength {
 		password = normalize(password)
@@ -54,7 +57,7 @@ func CheckStrength(password string, known ...string) error {
 	return nil
 }
 
-// head is the beginning of a password, in whole characters.
+// head returns the beginning of a password, in whole characters.
 func head(password string) string {
 	runes := []rune(password)
 	return string(runes[:min(len(runes), estimated)])

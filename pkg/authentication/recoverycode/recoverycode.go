@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package recoverycode makes the codes that stand in for a lost second factor, each once.
+// Package recoverycode makes and verifies the codes that replace a lost second factor, each once.
 package recoverycode
 
 import (
@@ -15,16 +15,16 @@ import (
 )
 
 const (
-	// Count is how many codes a user gets at once.
+	// Count is the number of codes of a user.
 	Count = 10
 
-	// bytes of randomness in a code: 80 bits, which nobody can guess, so that a plain hash hides them.
+	// bytes is the randomness of a code: 80 bits, which nobody can guess, so that a plain hash protects it.
 	bytes = 10
 
 	group = 4
 )
 
-// New makes a set of codes, in groups of four characters, and their hashes, which belong to one user.
+// New makes a set of codes, in groups of four characters, and their hashes, which are bound to one user.
 func New(userUID string) (codes, hashes []string, err error) {
 	for range Count {
 		random := make([]byte, bytes)
@@ -48,14 +48,15 @@ func chunks(s string) func(func(string) bool) {
 	}
 }
 
-// Spend is the hashes without that of the code, and whether it was among them. Case, spaces and hyphens do not matter.
+// Spend returns the hashes without the hash of the code, and true if the code was among them. Case, spaces and hyphens
+// do not matter.
 func Spend(hashes []string, userUID, code string) ([]string, bool) {
 	wanted := hash(userUID, code)
 	rest := slices.DeleteFunc(slices.Clone(hashes), func(h string) bool { return h == wanted })
 	return rest, len(rest) < len(hashes)
 }
 
-// hash binds a code to its user, so that one user's hash is worth nothing in another's Secret.
+// hash binds a code to its user, so that the hash is not valid in the Secret of another user.
 func hash(userUID, code string) string {
 	normal := strings.ToLower(strings.NewReplacer("-", "", " ", "").Replace(code))
 	sum := sha256.Sum256([]byte(userUID + "\x00" + normal))

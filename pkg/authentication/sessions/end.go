@@ -15,7 +15,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authentication/audit"
 )
 
-// End ends a session that is one too many, unless it has just been used.
+// End deletes a session beyond the limits, unless it was used in the meantime.
 func End(ctx context.Context, c client.Client, log *audit.Log, s Session) error {
 	unchanged := client.Preconditions{UID: &s.UID, ResourceVersion: &s.ResourceVersion}
 	err := c.Delete(ctx, &kubevisionv1alpha1.KubeVisionSession{ObjectMeta: metav1.ObjectMeta{Name: s.Name}}, unchanged)

@@ -9,7 +9,7 @@ import (
 	"github.com/spf13/pflag"
 )
 
-// AddFlags adds the flags of the limits, with their present values as defaults.
+// AddFlags adds the flags of the limits. The current values are the defaults.
 func (l *Limits) AddFlags(fs *pflag.FlagSet) {
 	fs.IntVar(&l.PerUser, "sessions-per-user", l.PerUser,
 		"Number of sessions of one user. The one that was not used for longest ends where there are more. Set it on both programs.")
@@ -18,7 +18,7 @@ func (l *Limits) AddFlags(fs *pflag.FlagSet) {
 			"Set it on both programs.")
 }
 
-// Validate returns every mistake in the flags.
+// Validate returns all errors of the flags.
 func (l *Limits) Validate() error {
 	if l.PerUser < 1 || l.Total < 1 {
 		return errors.New("--sessions-per-user and --sessions must be at least 1")

@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package sessions keeps count of the KubeVisionSessions: of how many a user has, and where they were begun.
+// Package sessions indexes the KubeVisionSessions by user and by the network in which they began.
 package sessions
 
 import (
@@ -19,7 +19,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authentication/throttle"
 )
 
-// Limits are how many sessions there may be. Those that have expired count until they are removed.
+// Limits bounds the number of sessions. Expired sessions count until they are deleted.
 type Limits struct {
 	// PerUser is the number of sessions of one user.
 	PerUser int
@@ -33,20 +33,20 @@ const (
 	DefaultTotal   = 20_000
 )
 
-// Session is what the index knows of one.
+// Session is an entry of the index.
 type Session struct {
 	Name            string
 	UID             types.UID
 	ResourceVersion string
 	UserName        string
 	UserUID         types.UID
-	// LastUsed is when the session was begun or last renewed.
+	// LastUsed is the time of the login or of the last renewal.
 	LastUsed time.Time
 
 	network netip.Prefix
 }
 
-// Index knows all sessions. Its zero value is ready for use; it may be used from several goroutines.
+// Index indexes all sessions. Its zero value is ready for use. It is safe for concurrent use.
 type Index struct {
 	mu       sync.RWMutex
 	names    map[string]types.UID
@@ -54,7 +54,7 @@ type Index struct {
 	networks map[netip.Prefix]int
 }
 
-// Handler keeps the index current with the events of an informer.
+// Handler returns an event handler that keeps the index current.
 func (i *Index) Handler() toolscache.ResourceEventHandler {
 	observe := func(object any) {
 		if s, ok := object.(*kubevisionv1alpha1.KubeVisionSession); ok {
@@ -77,7 +77,7 @@ func (i *Index) Handler() toolscache.ResourceEventHandler {
 	}
 }
 
-// Observe takes a session in as it is now.
+// Observe adds or updates a session.
 func (i *Index) Observe(s *kubevisionv1alpha1.KubeVisionSession) {
 	seen := Session{
 		Name: s.Name, UID: s.UID, ResourceVersion: s.ResourceVersion, UserName: s.Spec.UserName, UserUID: s.Spec.UserUID,
@@ -122,7 +122,7 @@ func (i *Index) remove(name string) {
 	}
 }
 
-// Has says whether a session of that name is known.
+// Has returns true if the index has a session of the name.
 func (i *Index) Has(name string) bool {
 	i.mu.RLock()
 	defer i.mu.RUnlock()
@@ -130,15 +130,15 @@ func (i *Index) Has(name string) bool {
 	return ok
 }
 
-// Begun says whether a session was begun at the address, or in its network of 64 bits of IPv6.
+// Begun returns true if a session began at the address, or in its IPv6 /64.
 func (i *Index) Begun(address netip.Addr) bool {
 	i.mu.RLock()
 	defer i.mu.RUnlock()
 	return i.networks[throttle.NetworkOf(address)] > 0
 }
 
-// Excess returns the sessions that must end for a user to have so many more: the user's own beyond the limit of one user, those first that have
-// not been used for longest, and where there are too many in all, one of the user with the most.
+// Excess returns the sessions that must end before a user may have a number of new ones: those of the user beyond the
+// limit of one user, least recently used first, and, if there are too many in total, one of the user with the most.
 func (i *Index) Excess(user types.UID, more int, limits Limits) []Session {
 	i.mu.RLock()
 	defer i.mu.RUnlock()
@@ -157,7 +157,7 @@ func (i *Index) Excess(user types.UID, more int, limits Limits) []Session {
 	return i.oldest(most, 1)
 }
 
-// oldest breaks ties by name, which tells the time of the login, so that all programs choose the same sessions.
+// oldest breaks ties by name, which contains the time of the login, so that all programs choose the same sessions.
 func (i *Index) oldest(user types.UID, n int) []Session {
 	all := make([]Session, 0, len(i.users[user]))
 	for _, s := range i.users[user] {

@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package totp makes and checks time-based one-time codes (RFC 6238): six digits, 30 seconds, SHA-1, which is what every authenticator
-// app understands.
+// Package totp makes and verifies time-based one-time passwords (RFC 6238) with six digits, 30 seconds and SHA-1, which
+// every authenticator app supports.
 package totp
 
 import (
@@ -21,11 +21,11 @@ import (
 const (
 	issuer = "KubeVision"
 
-	// period is the length of a step in seconds.
+	// period is the length of a time step in seconds.
 	period = 30
-	// drift is how many steps the clocks of the server and of the user's device may be apart.
+	// drift is the tolerated difference between the clocks of the server and of the user's device, in steps.
 	drift = 1
-	// secretBytes is the length of the shared secret: 160 bits, as RFC 4226 recommends.
+	// secretBytes is the length of the shared secret: 160 bits (RFC 4226).
 	secretBytes = 20
 	// codeLength is the number of digits.
 	codeLength = 6
@@ -33,13 +33,13 @@ const (
 	imageSize = 256
 )
 
-// Enrolment is what a user needs to set up an authenticator.
+// Enrolment is the data with which a user sets up an authenticator.
 type Enrolment struct {
-	// Secret in base32, for typing.
+	// Secret is in base32, for typing.
 	Secret string
 	// URL is the otpauth URL.
 	URL string
-	// QRCode is the URL as an image: a PNG as a data URI.
+	// QRCode is the URL as an image: a PNG in a data URI.
 	QRCode string
 }
 
@@ -63,8 +63,9 @@ func Enrol(account string) (Enrolment, error) {
 	}, nil
 }
 
-// Check finds the step that a code belongs to: the current one or a neighbour, and later than the last one that was accepted, since a code
-// is good once (RFC 6238, section 5.2). It is false for any other code. Every candidate is compared, whatever the first ones say.
+// Check returns the time step of a code: the current one or a neighbour, and later than the last accepted one, since a
+// code is valid once (RFC 6238, section 5.2). It returns false for any other code. It compares all candidates, so that
+// its duration tells nothing.
 func Check(code, secret string, last int64, now time.Time) (int64, bool) {
 	if len(code) != codeLength {
 		return 0, false
