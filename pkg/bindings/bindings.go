@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package bindings says what KubeVisionRoleBindings mean: which subjects, roles, clusters and namespaces. The controllers that make
-// grants true and the server that acts for users read them through this package alone, so that the two cannot disagree.
+// Package bindings resolves KubeVisionRoleBindings to subjects, roles, clusters and namespaces. The controllers that
+// create grants and the server that acts for users use only this package for that, so that they cannot disagree.
 package bindings
 
 import (
@@ -17,10 +17,10 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/identity"
 )
 
-// Users finds KubeVisionUsers by name.
+// Users indexes KubeVisionUsers by name.
 type Users map[string]*kubevisionv1alpha1.KubeVisionUser
 
-// IndexUsers makes the items of a list findable by name. The pointers are into the list.
+// IndexUsers indexes the items of a list by name. The pointers point into the list.
 func IndexUsers(users []kubevisionv1alpha1.KubeVisionUser) Users {
 	out := make(Users, len(users))
 	for i := range users {
@@ -29,8 +29,9 @@ func IndexUsers(users []kubevisionv1alpha1.KubeVisionUser) Users {
 	return out
 }
 
-// Subjects are the RBAC subjects of a binding. KubeVisionUsers that do not exist, or are being deleted, are left out, so that a user
-// who is made again under an old name does not inherit anything before a controller has looked; they are returned as missing.
+// Subjects returns the RBAC subjects of a binding, and the names of KubeVisionUsers that do not exist or are being
+// deleted. Such users have no subject, so that a new user with an old name inherits nothing before a controller has
+// reconciled the binding.
 func Subjects(subjects []kubevisionv1alpha1.Subject, users Users) (found []rbacv1.Subject, missing []string) {
 	for _, s := range subjects {
 		switch s.Kind {
@@ -61,7 +62,7 @@ func rbacGroup(name string) rbacv1.Subject {
 	return rbacv1.Subject{APIGroup: rbacv1.GroupName, Kind: rbacv1.GroupKind, Name: name}
 }
 
-// Names says whether the subjects name somebody of this Kubernetes user name and these Kubernetes groups.
+// Names returns true if the subjects include a Kubernetes user name or one of the Kubernetes groups.
 func Names(subjects []rbacv1.Subject, user string, groups []string) bool {
 	return slices.ContainsFunc(subjects, func(s rbacv1.Subject) bool {
 		switch s.Kind {
@@ -77,19 +78,19 @@ func Names(subjects []rbacv1.Subject, user string, groups []string) bool {
 	})
 }
 
-// SelectsCluster says whether the targets include a cluster of that name and labels. A selector that cannot be read is an error, and
-// selects nothing.
+// SelectsCluster returns true if the targets include a cluster with a name and labels. It returns an error for an
+// invalid selector, which selects nothing.
 func SelectsCluster(t kubevisionv1alpha1.ClusterTargets, name string, clusterLabels map[string]string) (bool, error) {
 	return selects(t.Names, t.Selector, name, clusterLabels)
 }
 
-// SelectsEveryCluster says whether the targets include every cluster there may ever be.
+// SelectsEveryCluster returns true if the targets include every cluster, future ones too.
 func SelectsEveryCluster(t kubevisionv1alpha1.ClusterTargets) bool {
 	return t.Selector != nil && len(t.Selector.MatchLabels) == 0 && len(t.Selector.MatchExpressions) == 0
 }
 
-// NamespaceSelection returns a function that says whether the targets include a namespace of that name and labels. It
-// reads the selector once, for many namespaces.
+// NamespaceSelection returns a function that returns true if the targets include a namespace with a name and labels. It
+// parses the selector once.
 func NamespaceSelection(t *kubevisionv1alpha1.NamespaceTargets) (func(name string, namespaceLabels labels.Set) bool, error) {
 	if t.Selector == nil {
 		return func(name string, _ labels.Set) bool { return slices.Contains(t.Names, name) }, nil

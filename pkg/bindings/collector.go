@@ -13,27 +13,27 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/identity"
 )
 
-// collector collects an Impersonation, one binding at a time.
+// collector builds an Impersonation, one binding at a time.
 type collector struct {
 	users   Users
 	members map[string][]*kubevisionv1alpha1.KubeVisionUser
 	out     Impersonation
-	// known are the KubeVisionUsers in out.
+	// known holds the KubeVisionUsers in out.
 	known sets.Set[*kubevisionv1alpha1.KubeVisionUser]
-	// expanded are the KubeVision groups whose members are in out.
+	// expanded holds the KubeVision groups whose members are in out.
 	expanded sets.Set[string]
 	// accounts counts the ServiceAccounts of each namespace in out.
 	accounts map[string]int
-	// left is what is left of the budget, and leftOf what is left of it for each role.
+	// left is the rest of the budget, leftOf the rest of the share of each role.
 	left   int
 	share  int
 	leftOf map[string]int
-	// undo takes back what the current binding has added.
+	// undo removes the additions of the current binding.
 	undo []func()
 }
 
-// newCollector indexes the users once: a look at all of them for each subject would cost seconds of CPU at some
-// thousands.
+// newCollector indexes the users once: a search for each subject would take seconds of CPU time with thousands of
+// users.
 func newCollector(
 	all []kubevisionv1alpha1.KubeVisionRoleBinding, users []kubevisionv1alpha1.KubeVisionUser, budget int,
 ) *collector {
@@ -65,7 +65,8 @@ func newCollector(
 	return c
 }
 
-// collect adds all names in the subjects of a binding of the role or, where they exceed the budget, none and returns false.
+// collect adds all names in the subjects of a binding of the role. If they exceed the budget, it adds none and returns
+// false.
 func (c *collector) collect(role string, subjects []kubevisionv1alpha1.Subject) bool {
 	c.undo = c.undo[:0]
 	ofRole, known := c.leftOf[role]

@@ -21,29 +21,31 @@ func serviceAccountUser(namespace, name string) string {
 	return serviceAccountPrefix + namespace + ":" + name
 }
 
-// Impersonation is who may be acted for: exactly the users and groups that bindings name. A KubeVisionUser comes with all of their groups,
-// which nobody else is in, so that what the cluster's own RBAC gives to those counts too.
+// Impersonation holds the users and groups that may be impersonated: exactly those that bindings name. A KubeVisionUser
+// comes with all of the user's KubeVision groups, which have no other members, so that rights that the RBAC of a
+// cluster gives to these groups count, too.
 type Impersonation struct {
 	Users           sets.Set[string]
 	Groups          sets.Set[string]
 	ServiceAccounts sets.Set[types.NamespacedName]
 }
 
-// ImpersonationBudget bounds the names in an Impersonation, in bytes. At 20 characters a name it is about 600,000
-// users.
+// ImpersonationBudget bounds the names in an Impersonation, in bytes. It allows for about 600,000 names of 20
+// characters.
 const ImpersonationBudget = 16 << 20
 
 const (
-	// nameOverhead is what a name takes beside its characters.
+	// nameOverhead is the size of a name beside its characters.
 	nameOverhead = 8
-	// accountNamespaceBytes is what the Role and RoleBinding for the ServiceAccounts of a namespace take without names.
+	// accountNamespaceBytes is the size of the Role and RoleBinding for the ServiceAccounts of a namespace, without
+	// names.
 	accountNamespaceBytes = 2 << 10
 )
 
 // ImpersonationOf collects the names in the subjects of bindings. A KubeVision group stands for the KubeVisionUsers in
-// it; a Kubernetes group, whose members are not known here, for identity.GroupMember. Bindings spend the budget in the
-// order of their creation, and those of one role spend at most RoleShare of it. ImpersonationOf leaves out those whose
-// names do not fit any more, and returns their UIDs.
+// it. A Kubernetes group, whose members are not known here, stands for identity.GroupMember. Bindings spend the budget
+// in the order of their creation, and the bindings of one role spend at most RoleShare of it. ImpersonationOf omits
+// bindings whose names do not fit any more, and returns their UIDs.
 func ImpersonationOf(
 	all []kubevisionv1alpha1.KubeVisionRoleBinding, users []kubevisionv1alpha1.KubeVisionUser, budget int,
 ) (Impersonation, sets.Set[types.UID]) {
@@ -69,8 +71,8 @@ func ByCreation(all []kubevisionv1alpha1.KubeVisionRoleBinding) []*kubevisionv1a
 	return out
 }
 
-// As is the identity under which a cluster sees a user of this name and these groups: the groups that bindings name, and the name where
-// they name it. It is false for somebody whom no binding names in either way; there is nobody to act as then.
+// As returns the identity under which a cluster sees a user: the groups that bindings name, and the name if a binding
+// names it. It returns false if no binding names the user or a group of the user. Such a user cannot be impersonated.
 func (i Impersonation) As(user string, groups []string) (string, []string, bool) {
 	named := make([]string, 0, len(groups))
 	for _, g := range groups {

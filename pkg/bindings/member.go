@@ -39,7 +39,7 @@ func (i Impersonation) OnMember() Impersonation {
 	return out
 }
 
-// onMember returns the set itself if all names are the same on a member: there may be 600,000.
+// onMember returns the set itself if all names are the same on a member: a set may have 600,000 names.
 func onMember(named sets.Set[string]) sets.Set[string] {
 	var differing []string
 	for n := range named {

@@ -14,7 +14,8 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
-// Naming are the bindings that name a Kubernetes user or one of their groups, by name of the binding. They are not to be changed.
+// Naming returns the bindings that name a Kubernetes user or one of the user's groups, by name of the binding. The
+// bindings must not be changed.
 func Naming(ctx context.Context, reader client.Reader, user string, groups []string) ([]kubevisionv1alpha1.KubeVisionRoleBinding, error) {
 	var users kubevisionv1alpha1.KubeVisionUserList
 	if err := reader.List(ctx, &users, client.UnsafeDisableDeepCopy); err != nil {

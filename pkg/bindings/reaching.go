@@ -9,7 +9,7 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
-// Selecting are the bindings that select a cluster.
+// Selecting returns the bindings that select a cluster.
 func Selecting(all []kubevisionv1alpha1.KubeVisionRoleBinding, c *kubevisionv1alpha1.KubeVisionCluster) []kubevisionv1alpha1.KubeVisionRoleBinding {
 	var out []kubevisionv1alpha1.KubeVisionRoleBinding
 	for i := range all {
@@ -20,7 +20,7 @@ func Selecting(all []kubevisionv1alpha1.KubeVisionRoleBinding, c *kubevisionv1al
 	return out
 }
 
-// Reaching are the namespaces that bindings name, or were found to reach on a cluster.
+// Reaching returns the namespaces that bindings name, or whose selectors matched on a cluster.
 func Reaching(bound []kubevisionv1alpha1.KubeVisionRoleBinding, cluster string) []string {
 	names := sets.New[string]()
 	for i := range bound {

@@ -14,13 +14,14 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// builtIn are the roles that KubeVision places on every cluster.
+// builtIn returns the roles that KubeVision creates on every cluster.
 func builtIn() []string {
 	return []string{kubevisionv1alpha1.RoleAdmin, kubevisionv1alpha1.RoleOps, kubevisionv1alpha1.RoleDev, kubevisionv1alpha1.RoleReadonly}
 }
 
-// BuiltInRole returns the name of the built-in role that a reference means, and whether it means one. The ClusterRole
-// behind a built-in role means that role: otherwise the right to bind it would be more than the right to grant the role.
+// BuiltInRole returns the built-in role of a reference, and false if the reference is to another role. A reference to
+// the ClusterRole behind a built-in role is a reference to that role. Otherwise the right to bind that ClusterRole
+// would be more than the right to grant the role.
 func BuiltInRole(ref kubevisionv1alpha1.RoleReference) (string, bool) {
 	role, ok := strings.CutPrefix(ref.Name, builtInPrefix)
 	if !ok && ref.Kind == kubevisionv1alpha1.RoleClusterRole || !slices.Contains(builtIn(), role) {
@@ -29,7 +30,7 @@ func BuiltInRole(ref kubevisionv1alpha1.RoleReference) (string, bool) {
 	return role, true
 }
 
-// ClusterRole is the name of the ClusterRole that a reference means on the target cluster.
+// ClusterRole returns the name of the referenced ClusterRole on the target cluster.
 func ClusterRole(ref kubevisionv1alpha1.RoleReference) string {
 	if role, ok := BuiltInRole(ref); ok {
 		return BuiltInClusterRole(role)
@@ -37,16 +38,16 @@ func ClusterRole(ref kubevisionv1alpha1.RoleReference) string {
 	return ref.Name
 }
 
-// BuiltInClusterRole is the name of the ClusterRole behind a built-in role.
+// BuiltInClusterRole returns the name of the ClusterRole behind a built-in role.
 func BuiltInClusterRole(role string) string { return builtInPrefix + role }
 
 const builtInPrefix = "kubevision:"
 
-// clusterSuffix ends the names of the ClusterRoles that hold in the whole cluster, protected namespaces included.
+// clusterSuffix ends the names of the ClusterRoles that apply to the whole cluster, protected namespaces included.
 const clusterSuffix = "-cluster"
 
-// RoleShare returns the part of a budget that bindings of one role may spend: three quarters. Whoever may bind one role
-// only cannot spend the whole budget.
+// RoleShare returns the part of a budget that bindings of one role may spend: three quarters. A subject that may bind
+// only one role cannot spend the whole budget.
 func RoleShare[T int | int64](budget T) T { return budget / 4 * 3 }
 
 // SparesProtected returns true if the role goes beyond readonly only in namespaces that are not protected.
@@ -79,8 +80,8 @@ func ClusterRoles(ref kubevisionv1alpha1.RoleReference) []string {
 	return []string{ClusterRole(ref), WholeClusterRole(ref), NamespaceRole(ref, true)}
 }
 
-// Protected returns true if a namespace of that name and these labels is protected: KubeVision's own, those of Kubernetes
-// except default, and whichever is labelled so. Whoever writes Leases in kube-node-lease decides which nodes count as alive.
+// Protected returns true if a namespace with a name and labels is protected: KubeVision's own, those of Kubernetes
+// except default, and namespaces with ProtectedLabel. The Leases in kube-node-lease decide which nodes count as alive.
 func Protected(name string, namespaceLabels map[string]string) bool {
 	switch name {
 	case names.Namespace, metav1.NamespaceSystem, metav1.NamespacePublic, corev1.NamespaceNodeLease:

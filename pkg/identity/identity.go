@@ -1,9 +1,9 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package identity says how the users of KubeVision appear to Kubernetes: alice is the Kubernetes user "kubevision:alice" in the
-// group "kubevision:users" and in "kubevision:group:<g>" for each of her groups, on every cluster. Other users of the host have the same
-// name on every cluster, unless OnMember says otherwise.
+// Package identity defines how KubeVision's users appear to Kubernetes: alice is the Kubernetes user "kubevision:alice"
+// in the group "kubevision:users" and in "kubevision:group:<g>" for each of her groups, on every cluster. Other users
+// of the host have the same name on every cluster, unless OnMember says otherwise.
 package identity
 
 import "strings"
@@ -15,15 +15,15 @@ const (
 	UsersGroup = "kubevision:users"
 	// GroupPrefix begins the Kubernetes group of every KubeVision group.
 	GroupPrefix = "kubevision:group:"
-	// GroupMember is the user name under which a cluster sees somebody whom bindings name only by a Kubernetes group, since an
-	// account that may impersonate any user name would be able to impersonate anybody. Its two colons keep it apart from every
-	// KubeVisionUser.
+	// GroupMember is the user name under which a cluster sees users whom bindings name only by a Kubernetes group. An
+	// account that may impersonate any user name could impersonate anybody. The two colons keep the name apart from
+	// every KubeVisionUser.
 	GroupMember = "kubevision::group-member"
 	// HostPrefix begins the name under which a member cluster sees a user or a group whose name on the host begins with
 	// "system:".
 	HostPrefix = "kubevision:host:"
 
-	// systemPrefix begins the names that each cluster gives to parties of its own: ServiceAccounts, nodes, components.
+	// systemPrefix begins the names that each cluster gives to its own ServiceAccounts, nodes and components.
 	systemPrefix = "system:"
 )
 
@@ -36,13 +36,13 @@ func OnMember(name string) string {
 	return name
 }
 
-// UserName is the Kubernetes user name of the KubeVisionUser of that name.
+// UserName returns the Kubernetes user name of a KubeVisionUser.
 func UserName(name string) string { return UserPrefix + name }
 
-// GroupName is the Kubernetes group of the KubeVision group of that name.
+// GroupName returns the Kubernetes group of a KubeVision group.
 func GroupName(name string) string { return GroupPrefix + name }
 
-// Groups are the Kubernetes groups of a user with these KubeVision groups, without those that Kubernetes itself adds.
+// Groups returns the Kubernetes groups of a user with KubeVision groups, without those that Kubernetes itself adds.
 func Groups(groups []string) []string {
 	out := make([]string, 0, len(groups)+1)
 	out = append(out, UsersGroup)

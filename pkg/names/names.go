@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package names holds the names of the objects that KubeVision's programs make or find in a cluster.
+// Package names holds the names of the objects that KubeVision's programs create or read in a cluster.
 package names
 
 import (
@@ -11,7 +11,7 @@ import (
 )
 
 const (
-	// Namespace is where KubeVision lives. It is fixed, so that a reference to a Secret can never mean another namespace.
+	// Namespace is KubeVision's namespace. It is fixed, so that a reference to a Secret cannot mean another namespace.
 	Namespace = "kubevision-system"
 
 	// SigningKeysSecret holds the keys that sign access tokens.
@@ -23,35 +23,35 @@ const (
 	// APIService registers the dashboard's API with kube-apiserver.
 	APIService = "v1alpha1.dashboard.kubevision.io"
 
-	// Impersonator is the name of the ServiceAccount that may do nothing but act for the users and groups that bindings name, and of
-	// the roles that let it.
+	// Impersonator is the name of the ServiceAccount that may only impersonate the users and groups that bindings name,
+	// and of its roles.
 	Impersonator = "kubevision-impersonator"
 
 	// AdminUser is the first user.
 	AdminUser = "admin"
 	// AdminPasswordSecret holds the first user's random password.
 	AdminPasswordSecret = "kubevision-admin-password"
-	// BootstrapConfigMap remembers that the first user was made, so that it is not made again.
+	// BootstrapConfigMap records that the first user was created, so that it is not created again.
 	BootstrapConfigMap = "kubevision-bootstrap"
 
-	// LastAdminConfigMap says, for the admission policies, who the last usable administrator is.
+	// LastAdminConfigMap tells the admission policies which user is the last usable administrator.
 	LastAdminConfigMap = "kubevision-last-admin"
-	// LastAdminPolicy begins the names of the admission policies that keep the last usable administrator.
+	// LastAdminPolicy begins the names of the admission policies that protect the last usable administrator.
 	LastAdminPolicy = "kubevision-last-admin"
 	// ObjectQuotaConfigMap says, for an admission policy, which objects there may be no more of.
 	ObjectQuotaConfigMap = "kubevision-object-quota"
 	// RoleBindingsPolicy is, as the next five, an admission policy that asks whoever changes what is granted for a
 	// right beyond that to write the object. This one is for role bindings.
 	RoleBindingsPolicy = "kubevision-role-bindings"
-	// ClustersPolicy is the one for clusters.
+	// ClustersPolicy is the policy for clusters.
 	ClustersPolicy = "kubevision-clusters"
-	// ClusterCredentialsPolicy is the one for the credentials of clusters.
+	// ClusterCredentialsPolicy is the policy for the credentials of clusters.
 	ClusterCredentialsPolicy = "kubevision-cluster-credentials"
-	// UsersPolicy is the one for users.
+	// UsersPolicy is the policy for users.
 	UsersPolicy = "kubevision-users"
-	// NamespacesPolicy is the one for namespaces.
+	// NamespacesPolicy is the policy for changes of namespaces.
 	NamespacesPolicy = "kubevision-namespaces"
-	// NewNamespacesPolicy is the one for namespaces that are created.
+	// NewNamespacesPolicy is the policy for new namespaces.
 	NewNamespacesPolicy = "kubevision-new-namespaces"
 
 	// FieldManager owns the fields that the controllers apply.
@@ -62,9 +62,9 @@ const (
 
 // Labels that KubeVision sets or reads.
 const (
-	// ManagedByLabel is the recommended label that names the tool an object is managed by.
+	// ManagedByLabel is the recommended label for the tool that manages an object.
 	ManagedByLabel = "app.kubernetes.io/managed-by"
-	// ManagedBy is its value.
+	// ManagedBy is the value of ManagedByLabel.
 	ManagedBy = "kubevision"
 	// RoleBindingLabel names the KubeVisionRoleBinding that an RBAC object was made for.
 	RoleBindingLabel = "kubevision.io/role-binding"
@@ -81,8 +81,8 @@ const (
 	ComponentLabel = "kubevision.io/component"
 )
 
-// ResetTwoFactorAnnotation on a KubeVisionUser, with any value, takes the user's second factor away. The controller removes it once that is
-// done.
+// ResetTwoFactorAnnotation on a KubeVisionUser, with any value, removes the user's second factor. The controller
+// removes the annotation afterwards.
 const ResetTwoFactorAnnotation = "kubevision.io/reset-two-factor"
 
 // AdoptCredentialsAnnotation on a KubeVisionUser, with any value, gives the user the credentials of that name that were
@@ -92,11 +92,11 @@ const AdoptCredentialsAnnotation = "kubevision.io/adopt-credentials" //nolint:go
 // AbandonAnnotation on a KubeVisionCluster that is being deleted, with any value, lets it go though it could not be cleaned up.
 const AbandonAnnotation = "kubevision.io/abandon"
 
-// PasswordKey is the default key of a user's password in the Secret that spec.passwordSecretRef names.
+// PasswordKey is the default key of a user's password in the Secret of spec.passwordSecretRef.
 const PasswordKey = "password"
 
-// AllowRemovingLastAdminAnnotation on a KubeVisionUser or KubeVisionRoleBinding, with the value "true", lets the last usable administrator
-// be taken away.
+// AllowRemovingLastAdminAnnotation on a KubeVisionUser or KubeVisionRoleBinding, with the value "true", allows to
+// remove the last usable administrator.
 const AllowRemovingLastAdminAnnotation = "kubevision.io/allow-removing-last-admin"
 
 const credentialsPrefix = "kubevision-credentials-" //nolint:gosec // a name, not a credential
@@ -106,13 +106,13 @@ const favoritesPrefix = "kubevision-favorites-"
 // CredentialsSecret is the name of the Secret with a user's credentials.
 func CredentialsSecret(user string) string { return credentialsPrefix + user }
 
-// CredentialsOwner is the user whose credentials a Secret of that name holds, and whether it can hold any.
+// CredentialsOwner returns the user of a Secret with credentials, and false if the name is not that of such a Secret.
 func CredentialsOwner(secret string) (string, bool) {
 	return strings.CutPrefix(secret, credentialsPrefix)
 }
 
-// OwnSecret says whether a Secret of KubeVision's namespace is one that its programs keep for themselves, and that no user or cluster may
-// refer to.
+// OwnSecret returns true for a Secret in KubeVision's namespace that only its programs use, and that no user or cluster
+// may refer to.
 func OwnSecret(secret string) bool {
 	return secret == SigningKeysSecret || secret == ServingCertSecret || strings.HasPrefix(secret, credentialsPrefix)
 }
@@ -123,7 +123,7 @@ func FavoritesConfigMap(user string) string { return favoritesPrefix + user }
 // GrantedRole is the name of the RBAC objects that make a KubeVisionRoleBinding true on a cluster.
 func GrantedRole(binding string) string { return "kubevision:binding:" + binding }
 
-// UserGrant is the name of the KubeVisionRoleBinding that gives a user the role that the dashboard has asked for.
+// UserGrant returns the name of the KubeVisionRoleBinding for the role that the dashboard has given to a user.
 func UserGrant(user string) string {
 	const prefix, longest = "user-", 63
 	if len(prefix)+len(user) <= longest {
@@ -134,5 +134,6 @@ func UserGrant(user string) string {
 	return strings.TrimRight((prefix + user)[:longest-len(suffix)], "-.") + suffix
 }
 
-// ClusterUse is the name of the RBAC objects on the host that let the subjects of a KubeVisionRoleBinding use its clusters.
+// ClusterUse returns the name of the RBAC objects on the host that let the subjects of a KubeVisionRoleBinding use its
+// clusters.
 func ClusterUse(binding string) string { return "kubevision:use:" + binding }

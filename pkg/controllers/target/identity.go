@@ -20,32 +20,34 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 )
 
-// ErrUndecided is returned by Confirm when the holder of the identity is being connected. The next attempt will decide.
+// ErrUndecided is returned by Confirm while the holder of the identity is being connected. The caller must try again.
 var ErrUndecided = errors.New("the cluster that holds the identity is not connected yet")
 
-// ConflictError is returned by Confirm when a cluster claims an identity that another registration holds, and there is no proof that both
-// are one cluster.
+// ConflictError is returned by Confirm when a cluster claims an identity that another registration holds, without a
+// proof that both are one cluster.
 type ConflictError struct {
-	// Holder is the name of the other registration. It is empty where the identity is that of the host, and the host is not registered.
+	// Holder is the name of the other registration. It is empty if the identity is that of the host, and the host is
+	// not registered.
 	Holder string
-	// Message says what is wrong and what to do. Nothing that a server has answered is in it, except the identity.
+	// Message describes the conflict and how to resolve it. It repeats nothing from a server except the identity.
 	Message string
 }
 
 // Error returns the message.
 func (e *ConflictError) Error() string { return e.Message }
 
-// identities says which registration holds which identity. A server chooses the identity that it shows: it proves nothing.
+// identities records which registration holds which identity. A server chooses the identity that it shows, so the
+// identity alone proves nothing.
 type identities struct {
 	// holders are the registrations that hold an identity, by identity.
 	holders map[string]registration
-	// proofs are for registrations of clusters that another registration holds, by UID.
+	// proofs are the proofs of registrations whose cluster another registration holds, by UID.
 	proofs map[types.UID]proof
-	// conflicts are the registrations that claim an identity which another one holds, by UID.
+	// conflicts are the claims of registrations to an identity that another registration holds, by UID.
 	conflicts map[types.UID]conflict
-	// examined are the registrations that were connected, or could not be, since the program has started.
+	// examined are the registrations whose connection was attempted since the program started.
 	examined sets.Set[types.UID]
-	// ended are the registrations that hold nothing any more, whatever a cache still says.
+	// ended are the registrations that were released. A cache may still have them.
 	ended sets.Set[types.UID]
 }
 
@@ -54,7 +56,7 @@ type registration struct {
 	name string
 }
 
-// conflict is a claim without proof, and the revisions of the connections that were compared.
+// conflict is a claim without a proof, and the revisions of the connections that were compared.
 type conflict struct {
 	id, name    string
 	own, holder clusters.Revision
@@ -68,8 +70,9 @@ func newIdentities() identities {
 	}
 }
 
-// Confirm says whether the open connection to a cluster leads to the cluster that it claims to be. The first registration that claims an
-// identity holds it. Another one needs the proof that both lead to one cluster; without it, the error is a ConflictError, or ErrUndecided.
+// Confirm returns nil if the open connection to a cluster leads to the cluster that it claims to be. The first
+// registration that claims an identity holds it. Any other registration needs a proof that both lead to one cluster.
+// Without it, Confirm returns a ConflictError or ErrUndecided.
 func (r *Registry) Confirm(
 	ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, id string, all []kubevisionv1alpha1.KubeVisionCluster,
 ) error {
@@ -95,8 +98,8 @@ func claimsHost(id string, inForce *kubevisionv1alpha1.KubeVisionCluster) *Confl
 	return e
 }
 
-// claim returns the registration that holds an identity, which becomes c where there is none. After a restart, it is the oldest one whose
-// status has the identity.
+// claim returns the registration that holds an identity, and lets c hold it if there is none. After a restart, the
+// holder is the oldest registration whose status has the identity.
 func (r *Registry) claim(
 	c *kubevisionv1alpha1.KubeVisionCluster, id string, all []kubevisionv1alpha1.KubeVisionCluster,
 ) registration {
@@ -165,7 +168,7 @@ func (r *Registry) prove(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCl
 	return nil
 }
 
-// compare makes sure of the namespace of the proof first, which is made with the account that acts for users.
+// compare first creates the namespace of the proof, together with the impersonating account.
 func (r *Registry) compare(ctx context.Context, holder, other *member) (bool, error) {
 	if err := holder.cluster.Impersonator.Ensure(ctx); err != nil {
 		return false, fmt.Errorf("preparing the comparison: %w", err)
@@ -173,7 +176,8 @@ func (r *Registry) compare(ctx context.Context, holder, other *member) (bool, er
 	return sameCluster(ctx, holder.kube, other.kube, nonceSecret(other.revision.Cluster))
 }
 
-// connected is the member of a registration that holds an identity, nil where it cannot be reached. The caller holds the lock.
+// connected returns the member of a registration that holds an identity, or nil if it cannot be reached. The caller
+// holds the lock.
 func (r *Registry) connected(holder registration, id string) *member {
 	m := r.members[holder.name]
 	if m == nil || m.cluster == nil || m.cluster.ID != id || m.revision.Cluster != holder.uid || r.retired.Has(holder.uid) {
@@ -189,7 +193,7 @@ func revisionOf(m *member) clusters.Revision {
 	return m.revision
 }
 
-// dispute notes a conflict, and wakes the registration that holds the identity.
+// dispute records a conflict, and enqueues the registration that holds the identity.
 func (r *Registry) dispute(
 	c *kubevisionv1alpha1.KubeVisionCluster, id string, holder clusters.Revision, e *ConflictError,
 ) *ConflictError {
@@ -204,13 +208,13 @@ func (r *Registry) dispute(
 	return e
 }
 
-// DisputeHost notes that a registration claims to be the host, which another one is.
+// DisputeHost records that a registration claims the identity of the host, which another registration holds.
 func (r *Registry) DisputeHost(c, inForce *kubevisionv1alpha1.KubeVisionCluster) *ConflictError {
 	return r.dispute(c, r.host.ID, clusters.Revision{}, &ConflictError{Holder: inForce.Name, Message: fmt.Sprintf(
 		"the cluster that KubeVision runs in is registered as %s already, and only once: delete one of the two", inForce.Name)})
 }
 
-// Settle ends the conflict of a registration, and wakes the one that holds the identity.
+// Settle ends the conflict of a registration, and enqueues the registration that holds the identity.
 func (r *Registry) Settle(uid types.UID) {
 	r.mu.Lock()
 	ended, isKnown := r.identities.conflicts[uid]
@@ -227,8 +231,8 @@ func (r *Registry) wake(name string) {
 	}
 }
 
-// Conflict returns the conflict of a registration whose connection would be made with that revision. It is nil where there is none, or where
-// something has changed since the connections were compared.
+// Conflict returns the conflict of a registration with a revision of its connection. It returns nil if there is none,
+// or if one of the connections has changed since they were compared.
 func (r *Registry) Conflict(uid types.UID, own clusters.Revision) *ConflictError {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -246,7 +250,7 @@ func (r *Registry) Conflict(uid types.UID, own clusters.Revision) *ConflictError
 	return known.err
 }
 
-// Waits says whether a registration is to be looked at when another one is connected or closed.
+// Waits returns true if a registration must be reconciled when another one is connected or closed.
 func (r *Registry) Waits(uid types.UID) bool {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -255,7 +259,7 @@ func (r *Registry) Waits(uid types.UID) bool {
 	return disputed || proven
 }
 
-// Rivals are the names of the registrations that claim the identity of this one without proof.
+// Rivals returns the names of the registrations that claim the identity of this one without a proof.
 func (r *Registry) Rivals(c *kubevisionv1alpha1.KubeVisionCluster) []string {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -270,14 +274,14 @@ func (r *Registry) Rivals(c *kubevisionv1alpha1.KubeVisionCluster) []string {
 	return out
 }
 
-// Examined notes that a registration was connected, or could not be.
+// Examined records that the connection of a registration was attempted.
 func (r *Registry) Examined(uid types.UID) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.identities.examined.Insert(uid)
 }
 
-// Holds says whether a registration holds that identity, or is proven to lead to the cluster of the registration that does.
+// Holds returns true if a registration holds an identity, or is proven to lead to the cluster of its holder.
 func (r *Registry) Holds(c *kubevisionv1alpha1.KubeVisionCluster, id string) bool {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -292,15 +296,16 @@ func (r *Registry) Holds(c *kubevisionv1alpha1.KubeVisionCluster, id string) boo
 	return m != nil && m.cluster != nil && m.revision.Cluster == c.UID && r.isProven(m, holder)
 }
 
-// isProven says whether a member is proven to be the cluster of a registration, as it is connected now. The caller holds the lock.
+// isProven returns true if a member, as it is connected now, is proven to be the cluster of a registration. The caller
+// holds the lock.
 func (r *Registry) isProven(m *member, holder registration) bool {
 	p, ok := r.identities.proofs[m.revision.Cluster]
 	other := r.connected(holder, m.cluster.ID)
 	return ok && p.own == m.revision && p.holder.Cluster == holder.uid && (other == nil || other.revision == p.holder)
 }
 
-// Release ends what a registration holds, and closes its connection. Where another one is proven to lead to the same cluster, that one holds the
-// identity from now on.
+// Release ends the identity of a registration, and closes its connection. If another registration is proven to lead to
+// the same cluster, it becomes the holder.
 func (r *Registry) Release(uid types.UID, name string) {
 	r.mu.Lock()
 	r.remember(r.identities.ended, uid)
@@ -317,8 +322,9 @@ func (r *Registry) Release(uid types.UID, name string) {
 	r.notify(nil)
 }
 
-// handOver lets one hold the identity that is proven to lead to the same cluster. Others that are proven by the same
-// connection of the old holder are proven to lead to that of the new one. The caller holds the lock.
+// handOver makes a registration the holder that is proven to lead to the same cluster. Other registrations that were
+// proven by the same connection of the old holder count as proven by the connection of the new one. The caller holds
+// the lock.
 func (r *Registry) handOver(id string, holder registration) {
 	delete(r.identities.holders, id)
 	for _, name := range slices.Sorted(maps.Keys(r.members)) {
@@ -339,7 +345,7 @@ func (r *Registry) handOver(id string, holder registration) {
 	}
 }
 
-// ReleaseName is Release for a registration of which only the name is known.
+// ReleaseName is like Release, for a registration that is known by name only.
 func (r *Registry) ReleaseName(name string) {
 	r.mu.RLock()
 	uids := sets.New[types.UID]()
@@ -362,13 +368,13 @@ func (r *Registry) ReleaseName(name string) {
 	}
 }
 
-// hostRegistration returns a function that finds the UID of the registration of the host that is in force, or an empty
-// one. The reader is a cache, which answers at once.
+// hostRegistration returns a function that returns the UID of the registration of the host in force, or an empty UID.
+// The reader must be a cache, which answers at once.
 func hostRegistration(reader client.Reader) func() types.UID {
 	return func() types.UID {
 		var all kubevisionv1alpha1.KubeVisionClusterList
 		if err := reader.List(context.Background(), &all, client.UnsafeDisableDeepCopy); err != nil {
-			return "" // a cache fails only when it is stopped
+			return "" // a cache fails only after it was stopped
 		}
 		if host := clusters.HostRegistration(all.Items); host != nil {
 			return host.UID

@@ -36,12 +36,12 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// fillTimeout is how long the caches of a cluster may take to fill.
+// fillTimeout bounds the time to fill the caches of a cluster.
 const fillTimeout = 15 * time.Second
 
 var errNotFilled = errors.New("the cluster's RBAC objects and namespaces could not be read in time")
 
-// ErrLimitExceeded is returned where a cluster is not read because it has sent too much.
+// ErrLimitExceeded is returned for a cluster that is not read because it has sent too much.
 var ErrLimitExceeded = errors.New("the cluster sends more RBAC objects or namespaces, or larger ones, than are kept of one cluster, " +
 	"or all clusters together send more than are kept: remove what does not belong to KubeVision and is labelled " +
 	names.ManagedByLabel + "=" + names.ManagedBy + ", or raise --member-cache-bytes")
@@ -52,7 +52,7 @@ type member struct {
 	way      *clusters.Member
 	kube     kubernetes.Interface
 	cluster  *Cluster
-	// running lasts until the connection is closed.
+	// running ends when the connection is closed.
 	running context.Context //nolint:containedctx // it is the connection's life, not a request's
 	stop    context.CancelFunc
 	opened  time.Time
@@ -107,8 +107,8 @@ func (m *member) start(caches ...func(context.Context) error) {
 	}
 }
 
-// connect fills the caches, and tells of what changes in them afterwards. What is labelled as KubeVision's is told of from the start: it may
-// have been made for a binding that is not there any more.
+// connect fills the caches, and reports changes afterwards. It reports labelled objects of KubeVision from the start,
+// since their binding may not exist any more.
 func (m *member) connect(
 	ctx context.Context, scheme *runtime.Scheme, named *impersonation.Source, id string, tell func(client.Object),
 ) (*Cluster, error) {
@@ -164,7 +164,7 @@ func cacheOptions() cache.Options {
 	}
 }
 
-// restMapper knows what is written to members, so that nothing needs to be discovered.
+// restMapper returns the kinds that are written to members, so that no discovery is needed.
 func restMapper() meta.RESTMapper {
 	mapper := meta.NewDefaultRESTMapper(nil)
 	for gvk, scope := range map[schema.GroupVersionKind]meta.RESTScope{
@@ -197,7 +197,7 @@ func watchOwn(ctx context.Context, c cache.Cache, tell func(client.Object)) erro
 	return nil
 }
 
-// watchOthers leaves out what was there from the start: the cluster's connection is news enough.
+// watchOthers does not report the objects that exist from the start: the new connection is reported instead.
 func watchOthers(ctx context.Context, c cache.Cache, tell func(client.Object)) error {
 	for _, gvk := range []schema.GroupVersionKind{
 		corev1.SchemeGroupVersion.WithKind("Namespace"), rbacv1.SchemeGroupVersion.WithKind("ClusterRole"),

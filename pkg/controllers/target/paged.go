@@ -17,13 +17,13 @@ import (
 )
 
 const (
-	// pageSize is the number of objects in the pages in which lists are read.
+	// pageSize is the number of objects in a page of a list.
 	pageSize = 500
-	// pageDivisor makes pages smaller that are too large a response. A page of one object never is.
+	// pageDivisor is the divisor of the size of pages whose responses are too large. A page of one object never is.
 	pageDivisor = 8
 )
 
-// pagedReader reads lists in pages. What it has read counts against the member while it reads.
+// pagedReader reads lists in pages. During a read, its result counts against the member.
 type pagedReader struct {
 	client.Reader
 }

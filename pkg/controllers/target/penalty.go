@@ -10,12 +10,11 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 )
 
-// penalty is how long nothing is read of a cluster that has sent more than is kept of one, or gives way to
-// others.
+// penalty is how long a cluster is not read after it has sent too much, or has given way to others.
 const penalty = 30 * time.Second
 
-// penalize keeps a cluster from being read again at once, unless it took long until it had sent too much: the changes of
-// a busy cluster add up.
+// penalize delays the next read of a cluster, unless it took longer than patience to send too much: the changes of a
+// busy cluster add up.
 func (r *Registry) penalize(m *member) {
 	if time.Since(m.opened) > patience {
 		return

@@ -22,21 +22,21 @@ import (
 )
 
 const (
-	// proofTimeout bounds one proof, and the removal of what it has written.
+	// proofTimeout bounds one proof, and the removal of its Secret.
 	proofTimeout = 10 * time.Second
 
 	nonceKey   = "nonce"
 	nonceBytes = 32
 )
 
-// proof says that two connections lead to one cluster. It holds for these revisions only.
+// proof records that two connections lead to one cluster. It is valid for these revisions only.
 type proof struct {
 	own, holder clusters.Revision
 }
 
-// sameCluster says whether two connections lead to one cluster: a nonce that is written through one of them is read through the other, and
-// the reverse. It is kept in a Secret that only administrators of the cluster may read or write. It is written through the holder first, so that
-// nothing is written through a connection that leads elsewhere.
+// sameCluster returns true if two connections lead to one cluster: a nonce that is written through one of them is read
+// through the other, in both directions. The nonce is in a Secret that only administrators of the cluster may read or
+// write. It is written through the holder first, so that nothing is written through a connection that leads elsewhere.
 func sameCluster(ctx context.Context, holder, other kubernetes.Interface, secret string) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, proofTimeout)
 	defer cancel()
@@ -48,11 +48,11 @@ func sameCluster(ctx context.Context, holder, other kubernetes.Interface, secret
 
 func carriesNonce(ctx context.Context, from, to kubernetes.Interface, secret string) (_ bool, reterr error) {
 	nonce := make([]byte, nonceBytes)
-	_, _ = rand.Read(nonce) // never fails
+	_, _ = rand.Read(nonce) // rand.Read never fails
 	written := corev1apply.Secret(secret, names.Namespace).
 		WithLabels(map[string]string{names.ManagedByLabel: names.ManagedBy}).
 		WithData(map[string][]byte{nonceKey: nonce})
-	// The removal is deferred before the write: a write without an answer may have been carried out.
+	// The removal is deferred before the write: a write without an answer may have succeeded.
 	defer func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), proofTimeout)
 		defer cancel()
@@ -61,7 +61,8 @@ func carriesNonce(ctx context.Context, from, to kubernetes.Interface, secret str
 			reterr = errors.Join(reterr, fmt.Errorf("removing secret %s: %w", secret, err))
 		}
 	}()
-	options := metav1.ApplyOptions{FieldManager: names.FieldManager, Force: true} // over what an earlier proof has left
+	// Replaces the nonce of an earlier proof.
+	options := metav1.ApplyOptions{FieldManager: names.FieldManager, Force: true}
 	if _, err := from.CoreV1().Secrets(names.Namespace).Apply(ctx, written, options); err != nil {
 		return false, fmt.Errorf("writing secret %s: %w", secret, err)
 	}
@@ -75,5 +76,5 @@ func carriesNonce(ctx context.Context, from, to kubernetes.Interface, secret str
 	return subtle.ConstantTimeCompare(read.Data[nonceKey], nonce) == 1, nil
 }
 
-// nonceSecret returns the name of the Secret for the proof of a registration. Proofs of several registrations do not meet.
+// nonceSecret returns the name of the Secret for the proof of a registration. Each registration has its own.
 func nonceSecret(registration types.UID) string { return "kubevision-identity-" + string(registration) }

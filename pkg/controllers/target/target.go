@@ -1,7 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package target holds the clusters that controllers write to: the host, and every member that can be reached.
+// Package target connects the controllers to the clusters that they write to: the host, and every member that can be
+// reached.
 package target
 
 import (
@@ -31,33 +32,33 @@ import (
 
 // Cluster is a cluster that controllers write to.
 type Cluster struct {
-	// ID is the UID of its namespace kube-system.
+	// ID is the UID of the namespace kube-system.
 	ID string
-	// Writer writes what KubeVision makes there.
+	// Writer writes KubeVision's objects there.
 	Writer *owned.Writer
-	// Impersonator keeps the account that acts there for users.
+	// Impersonator maintains the impersonating account there.
 	Impersonator *impersonation.Keeper
-	// Metadata holds that of all namespaces and ClusterRoles; Writer's cache has only what is KubeVision's.
+	// Metadata reads the metadata of all namespaces and ClusterRoles. Writer's cache has only KubeVision's own objects.
 	Metadata Metadata
 }
 
-// Metadata are the caches of what is not KubeVision's.
+// Metadata holds the caches of objects that are not KubeVision's.
 type Metadata struct {
 	Namespaces, ClusterRoles client.Reader
 }
 
-// Registry owns the controllers' connections. Asking for one never waits.
+// Registry owns the controllers' connections. A lookup never waits.
 type Registry struct {
 	host   *Cluster
 	scheme *runtime.Scheme
 	policy dial.Policy
-	// hostRegistration finds the registration of the host that is in force.
+	// hostRegistration returns the registration of the host in force.
 	hostRegistration func() types.UID
 	// registrations are those that the cache knows.
 	registrations client.Reader
 	// named reads the names to impersonate, for all members.
 	named *impersonation.Source
-	// kept bounds what objects may take that are read of members.
+	// kept bounds the memory of the objects that are read of members.
 	kept *clusters.Pool
 
 	mu          sync.RWMutex
@@ -68,7 +69,7 @@ type Registry struct {
 	subscribers []func(client.Object)
 }
 
-// NewRegistry has the host and no member yet.
+// NewRegistry returns a Registry with the host and no member.
 func NewRegistry(
 	host *Cluster, scheme *runtime.Scheme, reader client.Reader, named *impersonation.Source, policy dial.Policy,
 	kept *clusters.Pool,
@@ -81,18 +82,18 @@ func NewRegistry(
 	}
 }
 
-// Host is the cluster in which KubeVision runs.
+// Host returns the cluster in which KubeVision runs.
 func (r *Registry) Host() *Cluster { return r.host }
 
-// Get is View.Get of now.
+// Get returns the result of View.Get for a new view.
 func (r *Registry) Get(c *kubevisionv1alpha1.KubeVisionCluster) (*Cluster, error) {
 	return r.View().Get(c)
 }
 
-// All are View.All of now.
+// All returns the result of View.All for a new view.
 func (r *Registry) All() []*Cluster { return r.View().All() }
 
-// member is the connection to a cluster that can be reached. The caller holds the lock.
+// member returns the connection to a cluster that can be reached. The caller holds the lock.
 func (r *Registry) member(c *kubevisionv1alpha1.KubeVisionCluster) (*member, error) {
 	m := r.members[c.Name]
 	if m == nil || m.cluster == nil || m.revision.Cluster != c.UID {
@@ -101,8 +102,8 @@ func (r *Registry) member(c *kubevisionv1alpha1.KubeVisionCluster) (*member, err
 	return m, nil
 }
 
-// Retire is the beginning of the end of a registration: whatever is under way on the cluster ends, and nobody gets it from Get or All any more.
-// Otherwise a controller could put something there after all was removed.
+// Retire begins the removal of a registration: requests to the cluster end, and Get and All do not return it any more.
+// Otherwise a controller could create an object there after the cleanup.
 func (r *Registry) Retire(c *kubevisionv1alpha1.KubeVisionCluster) {
 	r.mu.Lock()
 	known := r.retired.Has(c.UID)
@@ -149,7 +150,7 @@ func (r *Registry) Retired(c *kubevisionv1alpha1.KubeVisionCluster) (*Cluster, e
 	return m.cluster, nil
 }
 
-// At is the revision that a cluster is open at, if it is.
+// At returns the revision of the open connection to a cluster, or an empty one.
 func (r *Registry) At(name string) clusters.Revision {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
@@ -159,7 +160,8 @@ func (r *Registry) At(name string) clusters.Revision {
 	return clusters.Revision{}
 }
 
-// Open is a client for a cluster that acts with its registered credential. It dials nothing. What was open under another revision is closed.
+// Open returns a client for a cluster that uses its registered credential. It does not dial. It closes a connection
+// with another revision.
 func (r *Registry) Open(
 	c *kubevisionv1alpha1.KubeVisionCluster, revision clusters.Revision, k *kubeconfig.Kubeconfig,
 ) (kubernetes.Interface, error) {
@@ -189,7 +191,7 @@ func (r *Registry) Open(
 	return m.kube, nil
 }
 
-// Connect fills caches of a cluster that is open, and tells the subscribers. It does nothing where that is done.
+// Connect fills the caches of an open cluster, and notifies the subscribers. It does nothing if the caches are filled.
 func (r *Registry) Connect(ctx context.Context, name, id string) error {
 	r.mu.RLock()
 	m := r.members[name]
@@ -218,7 +220,7 @@ func (r *Registry) Connect(ctx context.Context, name, id string) error {
 	return nil
 }
 
-// Close ends the connection to a cluster, its watches, and whatever is under way there.
+// Close closes the connection to a cluster, its watches, and ends its requests.
 func (r *Registry) Close(name string) {
 	r.mu.RLock()
 	m := r.members[name]
@@ -228,7 +230,7 @@ func (r *Registry) Close(name string) {
 	}
 }
 
-// close ends a connection, and leaves one alone that has taken its place.
+// close closes a connection, unless another one has replaced it.
 func (r *Registry) close(name string, m *member) {
 	r.mu.Lock()
 	current := r.members[name] == m
@@ -246,7 +248,7 @@ func (r *Registry) close(name string, m *member) {
 	}
 }
 
-// CloseAll ends every connection.
+// CloseAll closes every connection.
 func (r *Registry) CloseAll() {
 	r.mu.RLock()
 	open := make([]string, 0, len(r.members))
@@ -259,8 +261,9 @@ func (r *Registry) CloseAll() {
 	}
 }
 
-// Source makes requests of what changes on members: an object that is KubeVision's, a namespace or a ClusterRole. Where the object is nil,
-// another set of members can be reached. A KubeVisionCluster is one whose identity is disputed, or no longer, or that has sent too much.
+// Source makes requests of changes on members: of an object of KubeVision, of a namespace or of a ClusterRole. A nil
+// object means that another set of members can be reached. A KubeVisionCluster means that its identity is disputed, or
+// no longer disputed, or that it has sent too much.
 func (r *Registry) Source(requests func(context.Context, client.Object) []reconcile.Request) source.Source {
 	return source.Func(func(ctx context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
 		r.mu.Lock()

@@ -15,16 +15,18 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 )
 
-// View is what can be reached at one moment. Connections come and go at any time: whoever first plans and then acts needs one view for both, or
-// would take a cluster that was connected meanwhile for one where nothing was planned.
+// View is the set of clusters that can be reached at one moment. Connections come and go at any time. A controller that
+// plans and then acts must use one view for both, or it would treat a cluster that was connected in between as one for
+// which nothing was planned.
 type View struct {
 	all        []*Cluster
 	registered map[types.UID]*Cluster
-	// host is the registration of the host that is in force.
+	// host is the registration of the host in force.
 	host types.UID
 }
 
-// View is what can be reached now. Registrations are one target where that is proven.
+// View returns the clusters that can be reached now. Registrations that are proven to lead to one cluster share one
+// Cluster.
 func (r *Registry) View() *View {
 	host := r.hostRegistration()
 	r.mu.RLock()
@@ -49,9 +51,9 @@ func (r *Registry) View() *View {
 	return v
 }
 
-// represent is the target behind a member: that of the registration which holds the identity, where the member is proven to be the same
-// cluster and the holder is connected. Otherwise, members that are proven to be the same share one in alone. It is nil without proof. The caller
-// holds the lock.
+// represent returns the Cluster of a member: that of the registration that holds the identity, if the member is proven
+// to be the same cluster and the holder is connected. Otherwise, members that are proven to be one cluster share an
+// entry in alone. It returns nil without a proof. The caller holds the lock.
 func (r *Registry) represent(m *member, alone map[clusters.Revision]*Cluster) *Cluster {
 	holder, ok := r.identities.holders[m.cluster.ID]
 	switch {
@@ -72,8 +74,9 @@ func (r *Registry) represent(m *member, alone map[clusters.Revision]*Cluster) *C
 	return alone[with]
 }
 
-// Get is the cluster behind a registration, the same one for all that are proven to lead there. It is clusters.ErrNotConnected where it cannot
-// be reached, is being cleaned, or claims to be a cluster that another registration holds.
+// Get returns the cluster of a registration, which is the same for all registrations that are proven to lead there. It
+// returns clusters.ErrNotConnected if the cluster cannot be reached, is being cleaned up, or claims the identity of
+// another registration.
 func (v *View) Get(c *kubevisionv1alpha1.KubeVisionCluster) (*Cluster, error) {
 	if c.Spec.InCluster && c.UID == v.host {
 		return v.all[0], nil
@@ -84,5 +87,5 @@ func (v *View) Get(c *kubevisionv1alpha1.KubeVisionCluster) (*Cluster, error) {
 	return nil, fmt.Errorf("%w: %s", clusters.ErrNotConnected, c.Name)
 }
 
-// All are the clusters that can be reached: the host, and each member once, however often it is registered.
+// All returns the clusters that can be reached: the host, and each member once, however often it is registered.
 func (v *View) All() []*Cluster { return v.all }
