@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package budget bounds the bytes that requests hold in memory, in all and for each holder.
+// Package budget bounds the bytes that requests hold in memory, in total and for each holder.
 package budget
 
 import (
@@ -11,7 +11,7 @@ import (
 	"sync"
 )
 
-// ErrExceeded is returned where bytes are asked for that a holder may not have. It is wrapped with the reason.
+// ErrExceeded is returned for bytes that a holder may not have. It is wrapped with the reason.
 var ErrExceeded = errors.New("too many bytes are in flight")
 
 var (
@@ -19,8 +19,8 @@ var (
 	errLimit = fmt.Errorf("%w: one request holds more than it may", ErrExceeded)
 )
 
-// Budget is a number of bytes that holders share. One may have as many as are left: alone half of all, beside n others who have as many a share
-// of one in n+2. So something is left for whoever comes next, and nobody waits for anybody.
+// Budget is a number of bytes that holders share. A holder may take as many bytes as remain free: alone half of the
+// total, and beside n equal holders one part in n+2. So something remains for the next holder, and no holder waits.
 type Budget struct {
 	Options
 
@@ -29,31 +29,31 @@ type Budget struct {
 	held map[string]int64
 }
 
-// Options are the numbers of a budget.
+// Options configures a budget.
 type Options struct {
 	// Total is the number of bytes.
 	Total int64
-	// Share is the largest number that one holder may have; 0 is no limit beside the part of what is left.
+	// Share is the largest number of bytes of one holder. Zero means no limit beside the free part.
 	Share int64
-	// Step is the number of bytes that accounts take at a time, so that few bytes do not cost a turn at the budget each.
+	// Step is the number of bytes that accounts take at a time, to reduce the contention for the budget.
 	Step int64
 }
 
-// New makes a budget of so many bytes.
+// New returns a budget of a number of bytes.
 func New(total int64) *Budget { return NewShared(Options{Total: total, Step: step}) }
 
-// NewShared makes a budget.
+// NewShared returns a budget with options.
 func NewShared(o Options) *Budget { return &Budget{Options: o, held: map[string]int64{}} }
 
-// Used is the number of bytes that are held.
+// Used returns the number of bytes that are held.
 func (b *Budget) Used() int64 {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	return b.used
 }
 
-// Account is an account of a holder, for one request, that may take at most limit bytes; 0 is no limit of its own. It must be closed.
-// A nil budget has nil accounts.
+// Account opens an account of a holder for one request, which may take at most limit bytes. Zero means no limit of its
+// own. The caller must close it. A nil budget returns nil accounts.
 func (b *Budget) Account(holder string, limit int64) *Account {
 	if b == nil {
 		return nil
@@ -84,7 +84,7 @@ func (b *Budget) give(holder string, n int64) {
 	}
 }
 
-// Account counts what one request holds. A nil account counts nothing and refuses nothing.
+// Account counts the bytes that one request holds. A nil account counts nothing and refuses nothing.
 type Account struct {
 	budget *Budget
 	holder string
@@ -96,10 +96,10 @@ type Account struct {
 	closed bool
 }
 
-// step is the Step of budgets that do not say.
+// step is the default Step.
 const step = 64 << 10
 
-// Take asks for n more bytes. It returns ErrExceeded where the holder may not have them, and after Close.
+// Take takes n more bytes. It returns ErrExceeded if the holder may not have them, and after Close.
 func (a *Account) Take(n int64) error {
 	if a == nil || n <= 0 {
 		return nil
@@ -126,7 +126,7 @@ func (a *Account) Take(n int64) error {
 	return nil
 }
 
-// Give returns n bytes that were taken.
+// Give returns n bytes to the budget.
 func (a *Account) Give(n int64) {
 	if a == nil || n <= 0 {
 		return
@@ -144,7 +144,7 @@ func (a *Account) Give(n int64) {
 	}
 }
 
-// Close returns all bytes.
+// Close returns all bytes to the budget.
 func (a *Account) Close() {
 	if a == nil {
 		return
@@ -161,12 +161,12 @@ func (a *Account) Close() {
 
 type accountKey struct{}
 
-// With makes an account findable in the context.
+// With returns a context with an account.
 func With(ctx context.Context, a *Account) context.Context {
 	return context.WithValue(ctx, accountKey{}, a)
 }
 
-// From is the account of a request, nil where there is none.
+// From returns the account of a context, or nil.
 func From(ctx context.Context) *Account {
 	a, _ := ctx.Value(accountKey{}).(*Account)
 	return a

@@ -5,13 +5,13 @@ package budget
 
 import "io"
 
-// Quarters is how many quarters of a byte count for each byte that is read.
+// Quarters is the number of quarters of a byte that count for each byte read.
 type Quarters int64
 
-// Buffered is for bytes that are read into one buffer, which grows by a quarter at a time.
+// Buffered is the cost of bytes that are read into one buffer, which grows by a quarter at a time.
 const Buffered Quarters = 5
 
-// Reader reads what somebody will hold, and takes the bytes from an account. A nil account reads as before.
+// Reader returns a reader that takes the bytes that it reads from an account. A nil account does not change the reader.
 func Reader(from io.ReadCloser, a *Account, each Quarters) io.ReadCloser {
 	if a == nil {
 		return from
@@ -25,7 +25,7 @@ type reader struct {
 	each    Quarters
 }
 
-// Read is ErrExceeded where the bytes may not be held.
+// Read returns ErrExceeded if the bytes may not be held.
 func (r *reader) Read(p []byte) (int, error) {
 	n, err := r.ReadCloser.Read(p)
 	if taken := r.account.Take((int64(n)*int64(r.each) + 3) / 4); taken != nil {

@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package fanout does several things at once for one request.
+// Package fanout runs several tasks of one request concurrently.
 package fanout
 
 import (
@@ -13,9 +13,9 @@ import (
 	"k8s.io/klog/v2"
 )
 
-// Each does something for each of a number of items, for at most limit of them at once, or for all where it is negative. The first error ends
-// the context of the others, and is returned when all have ended. So is a panic, as Safely does: nothing else would keep one in a goroutine from
-// ending the whole program.
+// Each calls do for each of count items, for at most limit items at once, or for all if limit is negative. The first
+// error cancels the context of the others, and is returned when all have ended. A panic becomes an error, as in Safely,
+// since a panic in a goroutine would end the program.
 func Each(ctx context.Context, count, limit int, do func(ctx context.Context, i int) error) error {
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(limit)
@@ -25,7 +25,7 @@ func Each(ctx context.Context, count, limit int, do func(ctx context.Context, i 
 	return group.Wait() //nolint:wrapcheck // it is the caller's own
 }
 
-// Safely makes an error of a panic, and logs where it was.
+// Safely calls do. It converts a panic to an error, and logs the stack.
 func Safely(ctx context.Context, do func() error) (err error) {
 	defer func() {
 		if p := recover(); p != nil {

@@ -12,11 +12,11 @@ import (
 	"k8s.io/klog/v2"
 )
 
-// maxVerbosity is the most that is logged. From 8 on, Kubernetes' client libraries log the bodies of requests and responses, among them
-// credentials and tokens.
+// maxVerbosity is the largest verbosity. From 8 on, Kubernetes' client libraries log the bodies of requests and
+// responses, which contain credentials and tokens.
 const maxVerbosity = 7
 
-// Apply puts the flags into force. A verbosity that would put secrets into the log is lowered, and the log says so.
+// Apply applies the flags. It lowers a verbosity that would put secrets into the log, and logs that it does.
 func Apply(c *logsapi.LoggingConfiguration) error {
 	asked := c.Verbosity
 	c.Verbosity = min(asked, maxVerbosity)

@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package lossless finds what decoders of JSON and YAML would change without saying so.
+// Package lossless finds values that decoders of JSON and YAML would change silently.
 package lossless
 
 import (
@@ -12,11 +12,11 @@ import (
 	"unicode/utf8"
 )
 
-// Problem is a value that would not stay as it is.
+// Problem is a value that a decoder would change.
 type Problem struct {
-	// Path is the path of the field, empty for the whole document.
+	// Path is the path of the field, or empty for the whole document.
 	Path string
-	// Reason says what is wrong, and never the value.
+	// Reason describes the problem. It never contains the value.
 	Reason string
 }
 
@@ -28,13 +28,13 @@ const (
 	longFloat    = "is a number with more digits than can be kept"
 )
 
-// JSON finds the first value of a document that would not stay as it is; nil where all do. What is not JSON is left to the decoder.
+// JSON returns the first problem of a document, or nil. It leaves syntax errors to the decoder.
 func JSON(document []byte) *Problem {
 	s := scanner{text: document}
 	return s.scan()
 }
 
-// Number is the reason why a number in decimal notation would not stay as it is, empty where it does.
+// Number returns the reason why a decimal number would change, or an empty string.
 func Number(text string) string {
 	if !strings.ContainsAny(text, ".eE") {
 		if _, err := strconv.ParseInt(text, 10, 64); err != nil {
@@ -55,7 +55,7 @@ type digits struct {
 	exponent int
 }
 
-// decimal is a number without the zeros that say nothing.
+// decimal returns a number without insignificant zeros.
 func decimal(text string) digits {
 	var d digits
 	text, d.negative = strings.CutPrefix(text, "-")
@@ -63,7 +63,7 @@ func decimal(text string) digits {
 	mantissa := text
 	if i := strings.IndexAny(text, "eE"); i >= 0 {
 		mantissa = text[:i]
-		d.exponent, _ = strconv.Atoi(text[i+1:]) // what is out of range is so as a number, too
+		d.exponent, _ = strconv.Atoi(text[i+1:]) // a number out of range is out of range in the decoder, too
 	}
 	whole, fraction, _ := strings.Cut(mantissa, ".")
 	d.exponent -= len(fraction)
@@ -76,12 +76,12 @@ func decimal(text string) digits {
 	return d
 }
 
-// frame is an object or an array around the place that is looked at.
+// frame is an object or an array around the current position.
 type frame struct {
 	object bool
 	key    string
 	index  int
-	// inKey says that the next string is a key.
+	// inKey is true if the next string is a key.
 	inKey bool
 }
 
@@ -103,7 +103,8 @@ func (s *scanner) scan() *Problem {
 				return &Problem{Path: s.path(), Reason: reason}
 			}
 		case c >= utf8.RuneSelf:
-			return &Problem{Path: s.path(), Reason: notUTF8} // no character beyond ASCII stands outside of a string
+			// A character beyond ASCII outside of a string is a syntax error.
+			return &Problem{Path: s.path(), Reason: notUTF8}
 		default:
 			s.structure(c)
 			s.at++
@@ -136,7 +137,7 @@ func (s *scanner) number() string {
 	}
 	text := s.text[begin:s.at]
 	if !json.Valid(text) {
-		return "" // the decoder says so
+		return "" // a syntax error, which the decoder reports
 	}
 	return Number(string(text))
 }
@@ -164,7 +165,7 @@ func (s *scanner) string() string {
 	return ""
 }
 
-// halfPair looks for an escape of one half of a surrogate pair without the other.
+// halfPair returns true for an escape of one half of a surrogate pair without the other.
 func halfPair(text []byte) bool {
 	for i := 0; i+1 < len(text); i++ {
 		if text[i] != '\\' {
@@ -198,10 +199,10 @@ func escaped(text []byte, at int) (rune, bool) {
 	return rune(n), err == nil //nolint:gosec // four hexadecimal digits
 }
 
-// maxPath is the longest path that is said.
+// maxPath bounds the length of a reported path.
 const maxPath = 256
 
-// path is the field that is looked at, as in spec.ports[0].port.
+// path returns the path of the current field, for example spec.ports[0].port.
 func (s *scanner) path() string {
 	var out strings.Builder
 	for _, f := range s.frames {

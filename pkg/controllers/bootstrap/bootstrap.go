@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package bootstrap makes the first user of an empty installation, once: an administrator with a random password.
+// Package bootstrap creates the first user of an empty installation, once: an administrator with a random password.
 package bootstrap
 
 import (
@@ -25,27 +25,27 @@ import (
 
 const (
 	stateKey = "state"
-	// begun lets a program that was killed half way go on; done keeps a user who was deleted from coming back.
+	// begun lets a program continue that was killed in the middle. done keeps a deleted user from being created again.
 	begun = "begun"
 	done  = "done"
 
 	retryPeriod = 2 * time.Second
 )
 
-// Admin makes the first user. It runs in the leader only.
+// Admin creates the first user. It runs only in the leader.
 type Admin struct {
 	// Client writes to the host.
 	Client client.Client
-	// Live reads from the host: a cache might not know yet what an earlier leader has done.
+	// Live reads from the host: a cache may not yet have the objects of an earlier leader.
 	Live client.Reader
-	// KeepsPassword lets the user keep the random password, rather than having to choose another one first.
+	// KeepsPassword lets the user keep the random password. Otherwise the user must change it first.
 	KeepsPassword bool
 }
 
 // NeedLeaderElection implements manager.LeaderElectionRunnable.
 func (*Admin) NeedLeaderElection() bool { return true }
 
-// Start tries until it is done. That the namespace or the definitions do not exist yet is no reason to give up.
+// Start retries until it succeeds, also while the namespace or the definitions do not exist yet.
 func (a *Admin) Start(ctx context.Context) error {
 	logger := ctrl.LoggerFrom(ctx).WithName("bootstrap")
 	err := wait.PollUntilContextCancel(ctx, retryPeriod, true, func(ctx context.Context) (bool, error) {
@@ -90,8 +90,9 @@ func (a *Admin) ensure(ctx context.Context) error {
 	return a.setState(ctx, done)
 }
 
-// checkOwn fails unless a user or binding that exists already was made by an earlier attempt: somebody else's user must
-// not get the binding. A password may be prepared: only administrators write Secrets in this namespace.
+// checkOwn returns an error unless an existing user or binding was created by an earlier attempt: a user of somebody
+// else must not get the binding. The password may be prepared, since only administrators write Secrets in this
+// namespace.
 func (a *Admin) checkOwn(ctx context.Context, o client.Object) error {
 	if _, isPassword := o.(*corev1.Secret); isPassword {
 		return nil
@@ -105,7 +106,8 @@ func (a *Admin) checkOwn(ctx context.Context, o client.Object) error {
 	return nil
 }
 
-// objects returns the password, the user and the binding. The password comes first: a user never waits for it.
+// objects returns the password, the user and the binding. The password comes first, so that the user never waits for
+// it.
 func (a *Admin) objects() []client.Object {
 	labels := map[string]string{names.ManagedByLabel: names.ManagedBy}
 	return []client.Object{

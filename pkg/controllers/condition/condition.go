@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package condition sets and writes the conditions of KubeVision's objects, Ready first.
+// Package condition sets and writes the conditions of KubeVision's objects. Ready is the first of them.
 package condition
 
 import (
@@ -12,12 +12,12 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters/answer"
 )
 
-// maxMessage keeps a message readable in a terminal. The API's own limit is 32768.
+// maxMessage keeps a message readable in a terminal. The limit of the API is 32768.
 const maxMessage = 1024
 
-// Set sets a condition of the generation that was observed. The time of its last transition changes with its status only.
+// Set sets a condition for an observed generation. The time of the last transition changes only with the status.
 func Set(conditions *[]metav1.Condition, generation int64, conditionType string, status metav1.ConditionStatus, reason, message string) {
-	if len(*conditions) == 0 { // whatever is set first, Ready is shown first
+	if len(*conditions) == 0 { // Ready is shown first, whichever condition is set first
 		*conditions = []metav1.Condition{{Type: kubevisionv1alpha1.ReadyCondition}}
 	}
 	meta.SetStatusCondition(conditions, metav1.Condition{
@@ -25,5 +25,5 @@ func Set(conditions *[]metav1.Condition, generation int64, conditionType string,
 	})
 }
 
-// Truncate returns a message in one line that fits.
+// Truncate returns a message in one line of bounded length.
 func Truncate(message string) string { return answer.Text(message, maxMessage) }

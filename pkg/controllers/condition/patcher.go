@@ -21,17 +21,18 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
-// CatchUp is after what time to look whether a cache has caught up.
+// CatchUp is the pause before a controller checks again whether its cache has caught up.
 const CatchUp = 20 * time.Millisecond
 
-// Patcher writes statuses, and knows which of them a cache has yet to see: what differs from an older status only is not written, and whoever
-// begins with that one would leave what was written last. Its zero value is ready for use.
+// Patcher writes statuses, and knows which of them are not in the cache yet: a merge patch that is computed from an
+// older status would omit fields that differ only from the newer one. The zero value is ready for use.
 type Patcher struct {
 	mu      sync.Mutex
 	written map[types.UID]uint64
 }
 
-// Behind says whether an object from a cache is older than the status that was written last. It is to be looked at again a moment later.
+// Behind returns true if an object from a cache is older than the status that was written last. The caller must
+// reconcile it again after CatchUp.
 func (p *Patcher) Behind(object client.Object) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -59,8 +60,7 @@ func (p *Patcher) note(object client.Object) {
 	p.written[object.GetUID()] = version
 }
 
-// Patch writes the status of an object whose conditions were these before and are those after, where it has changed at all, and makes an
-// event of a change of the Ready condition.
+// Patch writes the status of an object, if it has changed, and an Event if the Ready condition has changed.
 func (p *Patcher) Patch(ctx context.Context, c client.Client, recorder events.EventRecorder, object, original client.Object, before, after []metav1.Condition) error {
 	if equality.Semantic.DeepEqual(object, original) {
 		return nil

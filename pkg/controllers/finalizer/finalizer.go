@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package finalizer keeps an object until what was made for it elsewhere is gone.
+// Package finalizer keeps an object until the objects that were created for it elsewhere are deleted.
 package finalizer
 
 import (
@@ -13,7 +13,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/controller/controllerutil"
 )
 
-// Ensure adds the finalizer. It must be there before anything is made.
+// Ensure adds the finalizer. The caller must add it before it creates anything.
 func Ensure(ctx context.Context, c client.Client, object client.Object, name string) error {
 	if err := patch(ctx, c, object, func() bool { return controllerutil.AddFinalizer(object, name) }); err != nil {
 		return fmt.Errorf("adding the finalizer: %w", err)
@@ -21,7 +21,7 @@ func Ensure(ctx context.Context, c client.Client, object client.Object, name str
 	return nil
 }
 
-// Finish calls clean and, when that has succeeded, removes the finalizer. It does neither where the finalizer is gone already.
+// Finish calls clean and, if that succeeds, removes the finalizer. It does neither if the finalizer is gone already.
 func Finish(ctx context.Context, c client.Client, object client.Object, name string, clean func(context.Context) error) error {
 	if !controllerutil.ContainsFinalizer(object, name) {
 		return nil
@@ -36,8 +36,8 @@ func Finish(ctx context.Context, c client.Client, object client.Object, name str
 	return nil
 }
 
-// patch sends the list of finalizers and nothing else: an update would drop every field that this binary does not know. The
-// resource version keeps it from overwriting a finalizer that somebody else has added or removed meanwhile.
+// patch writes only the list of finalizers: an update would drop every field that this binary does not know. The
+// resource version protects finalizers that others add or remove at the same time.
 func patch(ctx context.Context, c client.Client, object client.Object, change func() bool) error {
 	before, ok := object.DeepCopyObject().(client.Object)
 	if !ok {

@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package impersonation keeps, on a cluster, the account that acts there for users: a ServiceAccount that may do nothing but
-// impersonate the users and groups that role bindings name.
+// Package impersonation maintains the impersonating account of a cluster: a ServiceAccount that may only impersonate
+// the users and groups that role bindings name.
 package impersonation
 
 import (
@@ -27,32 +27,32 @@ const (
 	component = "impersonator"
 )
 
-// Keeper keeps the account.
+// Keeper maintains the account on one cluster.
 type Keeper struct {
 	// Source reads the names that the account may impersonate.
 	Source *Source
 	// Writer writes to the cluster.
 	Writer *owned.Writer
-	// Member is true unless the cluster is the host. The account's namespace is made and removed with it there, and names
-	// are those of bindings.Impersonation.OnMember.
+	// Member is false for the host. On a member, the account's namespace is created and removed with the account, and
+	// the names are those of bindings.Impersonation.OnMember.
 	Member bool
 
-	// mu lets one reader of the bindings finish writing before the next one reads, so that nothing older overwrites anything newer.
+	// mu serializes passes, so that no older state of the bindings overwrites a newer one.
 	mu sync.Mutex
 	// next is the pass that has not begun yet.
 	nextMu sync.Mutex
 	next   *pass
 }
 
-// pass is one look at the bindings, for all who have asked for it before it began.
+// pass is one pass over the bindings, for all callers that asked before it began.
 type pass struct {
 	done chan struct{}
 	err  error
 }
 
-// Ensure lets the account impersonate the names in role bindings: it takes away before it gives. Of many callers at once, one
-// does it for all. A namespace that refuses the Role or its binding, or in which they are somebody else's, keeps the account
-// from acting for the ServiceAccounts there, and from nothing else; Ensure logs it and returns no error.
+// Ensure allows the account to impersonate exactly the names in role bindings. It revokes before it grants. Concurrent
+// calls are coalesced. If a namespace refuses the Role or its binding, or they belong to somebody else, the account
+// cannot impersonate the ServiceAccounts of that namespace. Ensure logs such a failure and returns no error.
 func (k *Keeper) Ensure(ctx context.Context) error {
 	p, mine := k.join()
 	if !mine {
@@ -66,7 +66,7 @@ func (k *Keeper) Ensure(ctx context.Context) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.nextMu.Lock()
-	k.next = nil // whoever comes now may have changed what is about to be read
+	k.next = nil // later callers may have changed what this pass is about to read
 	k.nextMu.Unlock()
 	defer close(p.done)
 	p.err = k.ensure(context.WithoutCancel(ctx))
@@ -83,7 +83,7 @@ func (k *Keeper) join() (p *pass, mine bool) {
 	return k.next, true
 }
 
-// Narrow takes away from the account the names that are in no role binding any more, and gives nothing.
+// Narrow revokes the names that are in no role binding any more, and grants nothing.
 func (k *Keeper) Narrow(ctx context.Context) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -113,14 +113,14 @@ func (k *Keeper) ensure(ctx context.Context) error {
 	for _, s := range desired.accounts {
 		errs = append(errs, k.giveIn(ctx, s))
 	}
-	// A name may have moved from one role to another: it leaves the old one when the new one is there.
+	// A name may have moved from one role to another. It leaves the old role when the new one exists.
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
 	return k.prune(ctx, desired)
 }
 
-// give binds the role to the account once it is the one that KubeVision has made.
+// give binds the role to the account if the role is KubeVision's own.
 func (k *Keeper) give(ctx context.Context, role, binding client.Object) error {
 	if err := k.Writer.Apply(ctx, role); err != nil {
 		if errors.Is(err, owned.ErrForeign) {
@@ -131,8 +131,9 @@ func (k *Keeper) give(ctx context.Context, role, binding client.Object) error {
 	return k.Writer.Apply(ctx, binding)
 }
 
-// giveIn leaves out a namespace that does not exist yet, that soon exists no more, in which the role is somebody else's, or
-// that refuses it: whoever administers one namespace may make a quota, or keep an object of that name with a finalizer.
+// giveIn skips a namespace that does not exist, that is being deleted, in which somebody else owns the role, or that
+// refuses the role: administrators of one namespace may create a quota, or keep an object of that name with a
+// finalizer.
 func (k *Keeper) giveIn(ctx context.Context, s *shard) error {
 	err := k.give(ctx, s.role(), s.roleBinding())
 	switch {
@@ -145,8 +146,8 @@ func (k *Keeper) giveIn(ctx context.Context, s *shard) error {
 	return err
 }
 
-// ensureAccount makes the ServiceAccount. One that somebody else has made must not be able to impersonate anybody: its
-// owner may hold tokens of it.
+// ensureAccount creates the ServiceAccount. A ServiceAccount of somebody else must not be able to impersonate: its
+// owner may hold its tokens.
 func (k *Keeper) ensureAccount(ctx context.Context) error {
 	if err := k.ensureNamespace(ctx); err != nil {
 		return err
@@ -164,7 +165,7 @@ func (k *Keeper) ensureNamespace(ctx context.Context) error {
 	}
 	account := &corev1.ServiceAccount{ObjectMeta: metadata(names.Namespace, names.Impersonator)}
 	if err := k.Writer.Client.Get(ctx, client.ObjectKeyFromObject(account), account); err == nil {
-		return nil // and so is its namespace
+		return nil // and so does its namespace
 	}
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: names.Namespace, Labels: map[string]string{
 		names.ManagedByLabel: names.ManagedBy, names.ComponentLabel: component,
@@ -175,7 +176,7 @@ func (k *Keeper) ensureNamespace(ctx context.Context) error {
 	return nil
 }
 
-// removeNamespace leaves a namespace that somebody else has made.
+// removeNamespace deletes the namespace, unless it belongs to somebody else.
 func (k *Keeper) removeNamespace(ctx context.Context) error {
 	namespace := &corev1.Namespace{}
 	err := k.Writer.Live.Get(ctx, types.NamespacedName{Name: names.Namespace}, namespace)
@@ -188,7 +189,7 @@ func (k *Keeper) removeNamespace(ctx context.Context) error {
 	return nil
 }
 
-// Remove takes the account away.
+// Remove deletes the account.
 func (k *Keeper) Remove(ctx context.Context) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()

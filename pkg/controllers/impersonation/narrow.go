@@ -16,7 +16,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// placed are the account's roles and their bindings on the cluster.
+// placed holds the account's existing roles and bindings on the cluster.
 type placed struct {
 	clusterRoles        rbacv1.ClusterRoleList
 	clusterRoleBindings rbacv1.ClusterRoleBindingList
@@ -40,7 +40,7 @@ func (k *Keeper) read(ctx context.Context) (*placed, error) {
 	return p, nil
 }
 
-// bindings come before the roles that they bind.
+// bindings returns the bindings, which are deleted before their roles.
 func (p *placed) bindings() []client.Object {
 	out := make([]client.Object, 0, len(p.clusterRoleBindings.Items)+len(p.roleBindings.Items))
 	for i := range p.clusterRoleBindings.Items {
@@ -63,8 +63,8 @@ func (p *placed) all() []client.Object {
 	return out
 }
 
-// narrow removes from each role the names that are not desired in any role. It leaves names in a role that does not
-// desire them any more but another one does, so that a user whose name moves is not refused meanwhile.
+// narrow removes from each role the names that no desired role has. A name that has moved to another desired role
+// stays, so that its user is not refused in the meantime.
 func (k *Keeper) narrow(ctx context.Context, desired *roles) error {
 	found, err := k.read(ctx)
 	if err != nil {
@@ -122,7 +122,7 @@ func (k *Keeper) narrowObject(ctx context.Context, existing, desired client.Obje
 	return err
 }
 
-// prune removes the roles that hold no desired names any more, and their bindings first.
+// prune deletes the roles that have no desired names any more, and their bindings first.
 func (k *Keeper) prune(ctx context.Context, desired *roles) error {
 	found, err := k.read(ctx)
 	if err != nil {
@@ -141,7 +141,7 @@ func (k *Keeper) prune(ctx context.Context, desired *roles) error {
 	return errors.Join(errs...)
 }
 
-// removeBindings takes every right from the account.
+// removeBindings revokes all rights of the account.
 func (k *Keeper) removeBindings(ctx context.Context) error {
 	found, err := k.read(ctx)
 	if err != nil {

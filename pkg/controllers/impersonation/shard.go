@@ -19,11 +19,11 @@ const (
 	groupsResource   = "groups"
 	accountsResource = "serviceaccounts"
 
-	// shardBytes bounds the names in one role. etcd refuses a request of more than 1.5 MiB.
+	// shardBytes bounds the names in one role. etcd refuses requests of more than 1.5 MiB.
 	shardBytes = 256 << 10
-	// hashBits are how often a shard can be halved.
+	// hashBits is how often a shard can be split.
 	hashBits = 64
-	// entryOverhead is what a name takes beside its characters.
+	// entryOverhead is the size of a name beside its characters.
 	entryOverhead = 8
 )
 
@@ -41,14 +41,13 @@ func newEntry(resource, name string) entry {
 // shard is a role with a part of the names.
 type shard struct {
 	namespace string
-	// bits are the first bits of the hashes of all names in it, as zeros and ones.
+	// bits are the first bits of the hashes of all names in the shard, as zeros and ones.
 	bits    string
 	entries []entry
 }
 
-// split distributes names over as many shards as they need. A shard that is full is halved by the next bit of the
-// names' hashes: a name stays where it is while others come and go, and nobody can choose names that all fall into one
-// shard for good.
+// split distributes names over the necessary number of shards. A full shard is split by the next bit of the hashes of
+// the names: a name keeps its place while others come and go, and nobody can choose names that all fall into one shard.
 func split(entries []entry, namespace string) []*shard {
 	slices.SortFunc(entries, func(a, b entry) int { return cmp.Or(cmp.Compare(a.resource, b.resource), cmp.Compare(a.name, b.name)) })
 	return halve(&shard{namespace: namespace, entries: entries})
@@ -87,7 +86,8 @@ func (s *shard) roleName() string {
 	return names.Impersonator + "-" + s.bits
 }
 
-// rules are without wildcards. A rule without names would allow all names: a resource without names has no rule.
+// rules returns rules without wildcards. A rule without names would allow all names, so a resource without names has no
+// rule.
 func (s *shard) rules() []rbacv1.PolicyRule {
 	var rules []rbacv1.PolicyRule
 	for _, resource := range []string{usersResource, groupsResource, accountsResource} {

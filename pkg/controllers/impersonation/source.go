@@ -19,10 +19,10 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/bindings"
 )
 
-// Source reads the names that role bindings let the account impersonate. It computes them once for each change of
-// bindings or users, for all clusters.
+// Source computes the names that the account may impersonate, once for each change of bindings or users, for all
+// clusters.
 type Source struct {
-	// Reader holds the KubeVision objects.
+	// Reader reads KubeVision's objects.
 	Reader client.Reader
 
 	mu          sync.Mutex
@@ -31,20 +31,20 @@ type Source struct {
 	current     *Desired
 }
 
-// Desired is the wanted state of the account's roles. It must not be changed.
+// Desired is the desired state of the account's roles. It must not be changed.
 type Desired struct {
 	left         sets.Set[types.UID]
 	host, member *roles
 }
 
-// roles are the wanted roles on a cluster.
+// roles are the desired roles on a cluster.
 type roles struct {
 	names    bindings.Impersonation
 	cluster  []*shard
 	accounts []*shard
 }
 
-// on returns the wanted roles on the cluster of a Keeper.
+// on returns the desired roles on the cluster of a Keeper.
 func (d *Desired) on(k *Keeper) *roles {
 	if k.Member {
 		return d.member
@@ -55,13 +55,13 @@ func (d *Desired) on(k *Keeper) *roles {
 // LeftOut returns true if the names of a binding exceed the budget.
 func (d *Desired) LeftOut(binding types.UID) bool { return d.left.Has(binding) }
 
-// NewSource returns a Source that has read nothing yet.
+// NewSource returns a Source that has not read anything yet.
 func NewSource(reader client.Reader) *Source {
 	return &Source{Reader: reader, seed: maphash.MakeSeed()}
 }
 
-// Read returns the wanted state as of now. It reads the objects anew and compares what identifies them: an event
-// handler that marks a change could run later than the caller's own.
+// Read returns the current desired state. It reads the objects each time and compares what identifies them, since an
+// event handler that marks a change could run after the caller's own.
 func (s *Source) Read(ctx context.Context) (*Desired, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -73,7 +73,7 @@ func (s *Source) Read(ctx context.Context) (*Desired, error) {
 	if err := s.Reader.List(ctx, &all, client.UnsafeDisableDeepCopy); err != nil {
 		return nil, fmt.Errorf("listing role bindings: %w", err)
 	}
-	var sum uint64 // of a set: the order of a list is none
+	var sum uint64 // of a set: lists have no order
 	for i := range users.Items {
 		sum += s.identify(&users.Items[i].ObjectMeta)
 	}

@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package loginthrottle removes the KubeVisionLoginThrottles whose failures are all forgiven.
+// Package loginthrottle deletes the KubeVisionLoginThrottles whose failures are all forgiven.
 package loginthrottle
 
 import (
@@ -31,8 +31,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	return ctrl.NewControllerManagedBy(mgr).Named("loginthrottle").For(&kubevisionv1alpha1.KubeVisionLoginThrottle{}).Complete(r)
 }
 
-// Reconcile removes a throttle that counts nothing any more, unless a failure is counted in this very moment, and comes back when that
-// will be.
+// Reconcile deletes a throttle whose failures are forgiven, unless a failure is being counted, or requeues it.
 func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
 	t := &kubevisionv1alpha1.KubeVisionLoginThrottle{}
 	if err := r.Client.Get(ctx, request.NamespacedName, t); err != nil {

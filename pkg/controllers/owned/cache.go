@@ -18,10 +18,10 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// BindingIndex finds RBAC objects in a cache by the KubeVisionRoleBinding that they were made for.
+// BindingIndex indexes the RBAC objects in a cache by their KubeVisionRoleBinding.
 const BindingIndex = "kubevision.io/role-binding"
 
-// IndexBindings adds BindingIndex to a cache. Without it, each look for the objects of one binding would be one at all
+// IndexBindings adds BindingIndex to a cache. Without it, a search for the objects of one binding would visit all
 // objects.
 func IndexBindings(ctx context.Context, indexer client.FieldIndexer) error {
 	for _, kind := range []client.Object{&rbacv1.ClusterRole{}, &rbacv1.ClusterRoleBinding{}, &rbacv1.RoleBinding{}} {
@@ -38,11 +38,11 @@ func IndexBindings(ctx context.Context, indexer client.FieldIndexer) error {
 	return nil
 }
 
-// sharedParts bounds how many different lists of subjects and sets of labels are shared.
+// sharedParts bounds the distinct lists of subjects and sets of labels that are shared.
 const sharedParts = 1024
 
-// ShareParts returns a transform of RoleBindings for a cache. The RoleBindings of a KubeVisionRoleBinding have the same
-// labels, subjects and names in thousands of namespaces: the cache holds these once.
+// ShareParts returns a transform of RoleBindings for a cache. The RoleBindings of a KubeVisionRoleBinding have equal
+// labels, subjects and names in thousands of namespaces. The cache holds them once.
 func ShareParts() toolscache.TransformFunc {
 	var mu sync.Mutex
 	last := map[string]*rbacv1.RoleBinding{}
@@ -75,9 +75,9 @@ func ShareParts() toolscache.TransformFunc {
 	}
 }
 
-// Trim returns a transform for a cache of RBAC objects that are labelled as KubeVision's. Whoever may write such
-// objects in one namespace may label theirs, too, and make them as large as etcd takes: the cache holds no more of an
-// object than KubeVision could have written.
+// Trim returns a transform for a cache of RBAC objects with KubeVision's label. Anybody who may write such objects in
+// one namespace may label them, and make them as large as etcd accepts. The cache keeps no more of an object than
+// KubeVision could have written.
 func Trim() toolscache.TransformFunc {
 	return func(o any) (any, error) {
 		if object, ok := o.(client.Object); ok {
@@ -101,16 +101,16 @@ func TrimMetadata() toolscache.TransformFunc {
 }
 
 const (
-	// maxFinalizers is how many finalizers of an object are kept. One is enough to know that there are any.
+	// maxFinalizers bounds the finalizers that are kept. One is enough to know that there are some.
 	maxFinalizers = 4
-	// maxPartBytes bounds the rules or subjects that are kept: several times what KubeVision writes into one object.
+	// maxPartBytes bounds the rules or subjects that are kept: several times the size of those that KubeVision writes.
 	maxPartBytes = 1 << 20
-	// perString and perRule are what a string and a rule take beside their text.
+	// perString and perRule are the sizes of a string and a rule beside their text.
 	perString, perRule = 16, 120
 )
 
-// trim leaves an empty rule or subject of what is not kept: that the object gives something must be known where it is
-// deleted, and that it differs from what KubeVision writes.
+// trim replaces dropped rules or subjects with an empty one, which shows that the object grants something and differs
+// from what KubeVision writes.
 func trim(o client.Object) {
 	o.SetManagedFields(nil)
 	o.SetAnnotations(nil)

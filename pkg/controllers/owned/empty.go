@@ -14,9 +14,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// empty takes all rights out of an RBAC object with finalizers. RBAC counts an object that is being deleted, and whoever
-// may write one may keep it with a finalizer for ever. It returns true if it has changed the object. With a version, an
-// object that has changed meanwhile stays.
+// empty removes all rights from an RBAC object with finalizers. RBAC evaluates objects that are being deleted, and
+// their authors may keep them with a finalizer. It returns true if it has changed the object. With a version, it does
+// not change an object that has changed since.
 func (w *Writer) empty(ctx context.Context, object client.Object, version string) (bool, error) {
 	fields := rights(object)
 	if len(object.GetFinalizers()) == 0 || len(fields) == 0 {
@@ -42,7 +42,7 @@ func (w *Writer) empty(ctx context.Context, object client.Object, version string
 	answer.SetName(object.GetName())
 	err = w.Client.Patch(ctx, answer, client.RawPatch(types.MergePatchType, body))
 	switch {
-	case apierrors.IsNotFound(err), apierrors.IsConflict(err): // gone, or another one
+	case apierrors.IsNotFound(err), apierrors.IsConflict(err): // deleted, or replaced
 		return true, nil
 	case err != nil:
 		return false, fmt.Errorf("emptying %s: %w", w.describe(object), err)
@@ -50,7 +50,7 @@ func (w *Writer) empty(ctx context.Context, object client.Object, version string
 	return true, nil
 }
 
-// rights returns the fields of an RBAC object that give something.
+// rights returns the fields of an RBAC object that grant something.
 func rights(object client.Object) []string {
 	var out []string
 	add := func(field string, given bool) {

@@ -11,15 +11,15 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// Matches returns true if Apply would change nothing in the existing object.
+// Matches returns true if Apply would not change the existing object.
 func Matches(existing, desired client.Object) bool {
 	label(desired)
 	return matches(existing, desired)
 }
 
-// Narrow takes away from an existing RBAC object the rights that the desired one does not give, and gives none. It
-// deletes an object that is not desired at all (nil), that binds another role, or that has no subject left. It returns
-// the object as it is then, or nil.
+// Narrow revokes the rights of an existing RBAC object that the desired one does not grant, and grants none. It deletes
+// an object that is not desired (nil), that binds another role, or that has no subject left. It returns the resulting
+// object, or nil.
 func (w *Writer) Narrow(ctx context.Context, existing, desired client.Object) (client.Object, error) {
 	if !ours(existing) {
 		return existing, nil
@@ -39,7 +39,7 @@ func (w *Writer) Narrow(ctx context.Context, existing, desired client.Object) (c
 	}
 }
 
-// Narrows returns true if Narrow would take something away.
+// Narrows returns true if Narrow would revoke something.
 func Narrows(existing, desired client.Object) bool {
 	if desired == nil {
 		return true
@@ -48,7 +48,7 @@ func Narrows(existing, desired client.Object) bool {
 	return changed
 }
 
-// Remove deletes the object of that name, unless there is none or somebody else has made it.
+// Remove deletes an object by name, unless it does not exist or belongs to somebody else.
 func (w *Writer) Remove(ctx context.Context, object client.Object) error {
 	existing, err := w.find(ctx, object)
 	if err != nil || existing == nil {
@@ -57,7 +57,7 @@ func (w *Writer) Remove(ctx context.Context, object client.Object) error {
 	return w.Delete(ctx, existing)
 }
 
-// Find returns true if the object exists and is KubeVision's, and ErrForeign if it is somebody else's.
+// Find returns true if the object exists and is KubeVision's, and ErrForeign if it belongs to somebody else.
 func (w *Writer) Find(ctx context.Context, object client.Object) (bool, error) {
 	existing, err := w.find(ctx, object)
 	if err != nil || existing == nil {
@@ -69,8 +69,8 @@ func (w *Writer) Find(ctx context.Context, object client.Object) (bool, error) {
 	return true, nil
 }
 
-// narrow returns the desired object without what the existing one lacks, or nil for none, and whether it differs from
-// the existing one.
+// narrow returns the desired object without the rights that the existing one lacks, or nil if none remain, and true if
+// it differs from the existing one.
 func narrow(existing, desired client.Object) (client.Object, bool) {
 	switch d := desired.(type) {
 	case *rbacv1.ClusterRoleBinding:
@@ -135,8 +135,8 @@ func narrowBinding(sameRole bool, existing, desired []rbacv1.Subject) ([]rbacv1.
 	return kept, len(kept) < len(existing)
 }
 
-// narrowRules returns the rules that give what both the existing and the desired rules give, for rules that differ in
-// their resourceNames only: KubeVision's own have one rule for each resource.
+// narrowRules returns the rules that grant the intersection of the existing and the desired rules, for rules that
+// differ only in their resourceNames: KubeVision's own roles have one rule for each resource.
 func narrowRules(existing, desired []rbacv1.PolicyRule) ([]rbacv1.PolicyRule, bool) {
 	var kept []rbacv1.PolicyRule
 	changed := false
@@ -159,8 +159,7 @@ func narrowRules(existing, desired []rbacv1.PolicyRule) ([]rbacv1.PolicyRule, bo
 	return kept, changed
 }
 
-// narrowNames returns the names in both lists, where an empty list stands for all names, and whether they are all
-// names.
+// narrowNames returns the names in both lists, and true if they are all names. An empty list stands for all names.
 func narrowNames(existing, desired []string) (names []string, all bool) {
 	switch {
 	case len(desired) == 0:

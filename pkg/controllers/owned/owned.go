@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package owned writes the objects that KubeVision makes on a cluster: by server-side apply, only when something differs, and never
-// over an object that somebody else has made under the same name.
+// Package owned writes KubeVision's objects on a cluster: by server-side apply, only after a change, and never over an
+// object that somebody else has created under the same name.
 package owned
 
 import (
@@ -23,18 +23,18 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// ErrForeign is an object of the name that is needed, which KubeVision did not make.
+// ErrForeign is returned when an object of the required name exists and KubeVision did not create it.
 var ErrForeign = errors.New("exists already and is not managed by KubeVision")
 
 // Writer writes to one cluster.
 type Writer struct {
-	// Client reads from a cache that holds what is labelled as KubeVision's, and writes to the cluster.
+	// Client reads from a cache of the objects with KubeVision's label, and writes to the cluster.
 	Client client.Client
 	// Live reads from the cluster.
 	Live client.Reader
 }
 
-// Apply makes the object equal to the desired one. It makes no call if it is already.
+// Apply makes the object equal to the desired one. It makes no call if it is equal already.
 func (w *Writer) Apply(ctx context.Context, desired client.Object) error {
 	label(desired)
 	existing, err := w.cached(ctx, desired)
@@ -63,9 +63,10 @@ func (w *Writer) Apply(ctx context.Context, desired client.Object) error {
 	return w.apply(ctx, desired)
 }
 
-// create fails if there is an object of that name, whoever has made it: applying would take over somebody else's.
+// create fails if an object of that name exists, whoever created it: an apply would take over an object of somebody
+// else.
 func (w *Writer) create(ctx context.Context, desired client.Object) error {
-	o, ok := desired.DeepCopyObject().(client.Object) // the answer is decoded into it
+	o, ok := desired.DeepCopyObject().(client.Object) // the response is decoded into it
 	if !ok {
 		return fmt.Errorf("%T is not an object", desired)
 	}
@@ -75,7 +76,7 @@ func (w *Writer) create(ctx context.Context, desired client.Object) error {
 	return nil
 }
 
-// Delete removes the object, unless somebody else has made it.
+// Delete deletes the object, unless it belongs to somebody else.
 func (w *Writer) Delete(ctx context.Context, object client.Object) error {
 	if !ours(object) {
 		return nil
@@ -83,10 +84,10 @@ func (w *Writer) Delete(ctx context.Context, object client.Object) error {
 	return w.delete(ctx, object)
 }
 
-// DeleteUnchanged removes the object as it was read. One that has changed meanwhile stays.
+// DeleteUnchanged deletes an object, unless it has changed since it was read.
 func (w *Writer) DeleteUnchanged(ctx context.Context, object client.Object) error {
 	if emptied, err := w.empty(ctx, object, object.GetResourceVersion()); emptied || err != nil {
-		return err // it has changed, and is looked at again
+		return err // it has changed, and is reconciled again
 	}
 	uid, version := object.GetUID(), object.GetResourceVersion()
 	err := w.Client.Delete(ctx, object, client.Preconditions{UID: &uid, ResourceVersion: &version})
@@ -107,8 +108,8 @@ func (w *Writer) delete(ctx context.Context, object client.Object) error {
 	return nil
 }
 
-// find asks the cluster only about objects that the cache lacks, or holds without the label: who has applied an object,
-// only the cluster knows.
+// find asks the cluster only about objects that are not in the cache, or are there without the label: only the cluster
+// knows who has applied an object.
 func (w *Writer) find(ctx context.Context, desired client.Object) (client.Object, error) {
 	existing, err := w.cached(ctx, desired)
 	if err != nil || existing != nil {
@@ -128,7 +129,7 @@ func (w *Writer) find(ctx context.Context, desired client.Object) (client.Object
 	return existing, nil
 }
 
-// cached returns the object as the cache holds it, or nil if it holds none of KubeVision's.
+// cached returns the object in the cache, or nil if the cache has none of KubeVision's.
 func (w *Writer) cached(ctx context.Context, desired client.Object) (client.Object, error) {
 	existing, err := w.emptyLike(desired)
 	if err != nil {
@@ -144,8 +145,7 @@ func (w *Writer) cached(ctx context.Context, desired client.Object) (client.Obje
 	return existing, nil
 }
 
-// emptyLike returns an object of the kind of another. A copy would not do: decoding into one keeps labels that are not
-// there.
+// emptyLike returns an empty object of the same kind. Decoding into a copy would keep its labels.
 func (w *Writer) emptyLike(desired client.Object) (client.Object, error) {
 	gvk, err := apiutil.GVKForObject(desired, w.Client.Scheme())
 	if err != nil {
@@ -178,7 +178,7 @@ func (w *Writer) apply(ctx context.Context, desired client.Object) error {
 		if u.Object["aggregationRule"] == nil {
 			u.Object["rules"] = []any{} // none, whatever somebody else has put there
 		} else {
-			delete(u.Object, "rules") // they belong to the controller that fills them in
+			delete(u.Object, "rules") // they belong to the controller that aggregates them
 		}
 	}
 	err = w.Client.Apply(ctx, client.ApplyConfigurationFromUnstructured(u), client.ForceOwnership, client.FieldOwner(names.FieldManager))
@@ -201,8 +201,8 @@ func label(o client.Object) {
 	o.SetLabels(labels)
 }
 
-// ours returns true if the object has the label or, where somebody has taken that off, if KubeVision's field manager
-// has written it. Objects in the cache have the label.
+// ours returns true if the object has the label, or if KubeVision's field manager has written it and somebody has
+// removed the label. Objects in the cache have the label.
 func ours(o client.Object) bool {
 	return o.GetLabels()[names.ManagedByLabel] == names.ManagedBy ||
 		slices.ContainsFunc(o.GetManagedFields(), func(e metav1.ManagedFieldsEntry) bool {
@@ -210,7 +210,7 @@ func ours(o client.Object) bool {
 		})
 }
 
-// describe returns the kind and the name of an object as kubectl shows them. It ends up in conditions and events.
+// describe returns the kind and the name of an object as kubectl shows them, for conditions and events.
 func (w *Writer) describe(o client.Object) string {
 	kind := "object"
 	if gvk, err := apiutil.GVKForObject(o, w.Client.Scheme()); err == nil {
@@ -222,7 +222,7 @@ func (w *Writer) describe(o client.Object) string {
 	return kind + " " + o.GetName()
 }
 
-// matches compares what KubeVision decides, and leaves the rest to whoever owns it.
+// matches compares the fields that KubeVision decides.
 func matches(existing, desired client.Object) bool {
 	for k, v := range desired.GetLabels() {
 		if existing.GetLabels()[k] != v {
@@ -243,13 +243,13 @@ func matches(existing, desired client.Object) bool {
 	case *rbacv1.RoleBinding:
 		e, ok := existing.(*rbacv1.RoleBinding)
 		return ok && slices.Equal(e.Subjects, d.Subjects) && e.RoleRef == d.RoleRef
-	default: // a ServiceAccount has nothing but its name
+	default: // a ServiceAccount has only a name
 		return true
 	}
 }
 
-// immutableDiffers says whether the object must be made anew: a binding cannot change its role, and applying leaves what somebody else has
-// added.
+// immutableDiffers returns true if the object must be created anew: a binding cannot change its role, and an apply
+// keeps subjects that somebody else has added.
 func immutableDiffers(existing, desired client.Object) bool {
 	switch d := desired.(type) {
 	case *rbacv1.ClusterRole:

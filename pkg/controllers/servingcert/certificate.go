@@ -21,20 +21,20 @@ import (
 )
 
 const (
-	// lifetime of a certificate and of the CA that signs it and nothing else.
+	// lifetime is the lifetime of a certificate, and of the CA that signs only that certificate.
 	lifetime = 365 * 24 * time.Hour
-	// renewBefore is when a new one is made.
+	// renewBefore is the remaining lifetime at which a new certificate is made.
 	renewBefore = lifetime / 3
-	// backdate allows for clocks that differ.
+	// backdate allows for differences between clocks.
 	backdate = time.Hour
 )
 
-// bundle is a serving certificate with its key and the CA that signed it, in PEM.
+// bundle is a serving certificate with its key and its CA, in PEM.
 type bundle struct {
 	cert, key, ca []byte
 }
 
-// issue makes a new CA, a certificate signed by it, and forgets the CA's key: what does not exist cannot be stolen.
+// issue makes a new CA and a certificate that it signs, and drops the key of the CA, so that it cannot be stolen.
 func issue(hosts []string, now time.Time) (bundle, error) {
 	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {
@@ -92,7 +92,7 @@ func encode(blockType string, der []byte) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: blockType, Bytes: der})
 }
 
-// usable says how long a certificate may still be served for these hosts; an error where it may not be at all.
+// usable returns how long a certificate may still be served for these hosts, or an error if it may not be served.
 func usable(cert, key, ca []byte, hosts []string, now time.Time) (time.Duration, error) {
 	pair, err := tls.X509KeyPair(cert, key)
 	if err != nil {
@@ -114,7 +114,7 @@ func usable(cert, key, ca []byte, hosts []string, now time.Time) (time.Duration,
 	return left, nil
 }
 
-// trust is the bundle that clients verify with: the new CA, and the one before it while its certificate may still be served.
+// trust returns the CA bundle for clients: the new CA, and the previous one while its certificate may still be served.
 func trust(current, previous []byte, now time.Time) []byte {
 	out := slices.Clone(current)
 	for block, rest := pem.Decode(previous); block != nil; block, rest = pem.Decode(rest) {

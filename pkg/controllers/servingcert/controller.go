@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package servingcert keeps the serving certificate of kubevision-apiserver and the trust that kube-apiserver puts in it, so that an
-// installation needs no other tool for it and never has to switch verification off.
+// Package servingcert maintains the serving certificate of kubevision-apiserver and the CA bundle of its APIService, so
+// that an installation needs no other tool for certificates, and never disables verification.
 package servingcert
 
 import (
@@ -39,13 +39,13 @@ func apiServiceKey() types.NamespacedName { return types.NamespacedName{Name: na
 
 var apiServiceGVK = schema.GroupVersionKind{Group: "apiregistration.k8s.io", Version: "v1", Kind: "APIService"}
 
-// Reconciler keeps the Secret and the APIService's caBundle.
+// Reconciler maintains the Secret and the caBundle of the APIService.
 type Reconciler struct {
 	Client client.Client
 	// Live reads from the host: a cache that lags behind must not cause a second certificate.
 	Live  client.Reader
 	Clock clock.PassiveClock
-	// ExtraHosts are names and addresses that the certificate is good for, beside those of the Service.
+	// ExtraHosts are names and addresses in the certificate, beside those of the Service.
 	ExtraHosts []string
 }
 
@@ -71,7 +71,7 @@ func (r *Reconciler) hosts() []string {
 	return append([]string{service, names.APIServerService, names.APIServerService + "." + names.Namespace, service + ".cluster.local"}, r.ExtraHosts...)
 }
 
-// Reconcile makes a certificate where there is none that is good, and comes back when it is to be renewed.
+// Reconcile makes a certificate if there is no usable one, and requeues for its renewal.
 func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, error) {
 	secret := &corev1.Secret{}
 	err := r.Live.Get(ctx, secretKey(), secret)
@@ -89,7 +89,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result
 		return ctrl.Result{}, err
 	}
 	bundle := trust(made.ca, secret.Data[caKey], r.Clock.Now())
-	// Trust first: the certificate may be served as soon as it is written.
+	// The CA bundle is written first: the certificate may be served as soon as it is written.
 	if err := r.trustIn(ctx, bundle); err != nil {
 		return ctrl.Result{}, err
 	}
@@ -114,7 +114,7 @@ func (r *Reconciler) store(ctx context.Context, secret *corev1.Secret, absent bo
 	return nil
 }
 
-// trustIn puts the CA into the APIService. Without an APIService there is nobody to tell, and its creation is watched.
+// trustIn writes the CA into the APIService. It does nothing if there is no APIService, whose creation is watched.
 func (r *Reconciler) trustIn(ctx context.Context, ca []byte) error {
 	existing := &unstructured.Unstructured{}
 	existing.SetGroupVersionKind(apiServiceGVK)

@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package session removes the KubeVisionSessions that have expired, and those that are too many.
+// Package session deletes the KubeVisionSessions that have expired, and those beyond the limits.
 package session
 
 import (
@@ -20,13 +20,14 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authentication/sessions"
 )
 
-// retention is how long an expired session stays, so that its refresh token can be called expired rather than unknown.
+// retention is how long an expired session is kept, so that its refresh token is reported as expired and not as
+// unknown.
 const retention = 24 * time.Hour
 
 const (
-	// indexLag is after which the index is asked again about a session that it does not know yet.
+	// indexLag is the pause before the index is asked again about a session that it does not have yet.
 	indexLag = 100 * time.Millisecond
-	// endLag is after which sessions that were too many should be gone.
+	// endLag is the time after which sessions beyond the limits should be deleted.
 	endLag = time.Second
 )
 
@@ -34,9 +35,9 @@ const (
 type Reconciler struct {
 	Client client.Client
 	Clock  clock.PassiveClock
-	// Limits are how many sessions there may be.
+	// Limits bounds the sessions.
 	Limits sessions.Limits
-	// Audit is told of the sessions that are ended for being too many.
+	// Audit records the sessions that are deleted because of the limits.
 	Audit *audit.Log
 
 	index sessions.Index
@@ -57,8 +58,8 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager) err
 	return ctrl.NewControllerManagedBy(mgr).Named("session").For(&kubevisionv1alpha1.KubeVisionSession{}).Complete(r)
 }
 
-// Reconcile removes a session that expired long enough ago, and comes back when that will be. Of the sessions of its user, and of all, it ends
-// those that are too many: logins on several replicas at once do not see each other.
+// Reconcile deletes a session that expired long enough ago, or requeues it. It also deletes the sessions beyond the
+// limits: concurrent logins on several replicas do not see each other.
 func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.Result, error) {
 	s := &kubevisionv1alpha1.KubeVisionSession{}
 	if err := r.Client.Get(ctx, request.NamespacedName, s); err != nil {
@@ -80,7 +81,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	return ctrl.Result{}, nil
 }
 
-// bound ends the sessions that are too many, and says when to look again, 0 for never.
+// bound deletes the sessions beyond the limits, and returns the time until the next check, or 0.
 func (r *Reconciler) bound(ctx context.Context, s *kubevisionv1alpha1.KubeVisionSession) (time.Duration, error) {
 	if !r.index.Has(s.Name) {
 		return indexLag, nil

@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package signingkey keeps the Secret with the keys that sign access tokens. Every replica of kubevision-apiserver reads it, none writes
-// it.
+// Package signingkey maintains the Secret with the keys that sign access tokens. The replicas of kubevision-apiserver
+// only read it.
 package signingkey
 
 import (
@@ -25,13 +25,13 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// Reconciler keeps the Secret.
+// Reconciler maintains the Secret.
 type Reconciler struct {
 	Client client.Client
 	// Live reads from the host: a cache that lags behind must not cause a second key.
 	Live  client.Reader
 	Clock clock.PassiveClock
-	// Period is how long a key signs before another one does.
+	// Period is how long a key signs before the next one does.
 	Period time.Duration
 }
 
@@ -51,8 +51,8 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Complete(r)
 }
 
-// Reconcile makes a key where there is none, and another one in time. A Secret whose keys cannot be read is left alone: replacing it would
-// end every session.
+// Reconcile creates the first key, and further keys in time. It does not change a Secret whose keys cannot be read: a
+// replacement would end every session.
 func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, error) {
 	secret := &corev1.Secret{}
 	err := r.Live.Get(ctx, secretKey(), secret)
@@ -72,7 +72,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result
 	}
 	if changed {
 		secret.Data = rotated
-		if err := r.Client.Update(ctx, secret); err != nil { // fails where another leader was faster
+		if err := r.Client.Update(ctx, secret); err != nil { // fails if another leader was faster
 			return ctrl.Result{}, fmt.Errorf("rotating the signing keys: %w", err)
 		}
 		ctrl.LoggerFrom(ctx).Info("Signing keys rotated", "keys", len(rotated))

@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package singleton helps controllers that keep one object of a fixed name, and must make it where it does not exist.
+// Package singleton supports controllers that maintain one object of a fixed name, and create it if it does not exist.
 package singleton
 
 import (
@@ -15,12 +15,13 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 )
 
-// Is lets through the events of that object alone.
+// Is returns a predicate for the events of one object.
 func Is(key types.NamespacedName) predicate.Predicate {
 	return predicate.NewPredicateFuncs(func(o client.Object) bool { return client.ObjectKeyFromObject(o) == key })
 }
 
-// Once asks for one look at the object when the controller starts, since nothing is seen of an object that does not exist.
+// Once returns a source with one request for the object at the start of the controller, since an object that does not
+// exist causes no event.
 func Once(key types.NamespacedName) source.Source {
 	return source.Func(func(_ context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
 		queue.Add(reconcile.Request{NamespacedName: key})
