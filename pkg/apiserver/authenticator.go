@@ -24,9 +24,9 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/registry/refusal"
 )
 
-// requestAuthenticator says who makes a request. Below the API's prefixes there are two ways to be somebody, an access token and the
-// word of kube-apiserver, and only the public routes may be called by nobody. Everything else (discovery, metrics, health) is
-// authenticated as in any aggregated API server.
+// requestAuthenticator authenticates requests. Below the API's prefixes it accepts two credentials, an access token and
+// the client certificate of kube-apiserver, and lets anonymous requests through to public routes only. Everything else
+// (discovery, metrics, health) is authenticated as in any aggregated API server.
 type requestAuthenticator struct {
 	tokens     *authentication.Tokens
 	frontProxy authenticator.Request
@@ -35,7 +35,7 @@ type requestAuthenticator struct {
 	table *routes.Table
 }
 
-// newFrontProxy trusts X-Remote-* headers only beside a client certificate of the request-header CA with an allowed name.
+// newFrontProxy trusts X-Remote-* headers only with a client certificate of the request-header CA with an allowed name.
 func newFrontProxy(c *authenticatorfactory.RequestHeaderConfig) (authenticator.Request, error) {
 	if c == nil || c.CAContentProvider == nil {
 		return nil, errors.New("no request-header CA: kube-apiserver could not be told from anybody else")
@@ -44,8 +44,8 @@ func newFrontProxy(c *authenticatorfactory.RequestHeaderConfig) (authenticator.R
 		c.AllowedClientNames, c.UsernameHeaders, c.UIDHeaders, c.GroupHeaders, c.ExtraHeaderPrefixes)), nil
 }
 
-// AuthenticateRequest implements authenticator.Request. Why somebody is nobody is noted for the filter that writes the envelope; it is
-// no error, so that the library does not log a line for every expired token.
+// AuthenticateRequest implements authenticator.Request. It records the reason of a refusal for the filter that writes
+// the envelope, and returns no error, so that the library does not log a line for every expired token.
 func (a *requestAuthenticator) AuthenticateRequest(r *http.Request) (*authenticator.Response, bool, error) {
 	if !filters.UnderAPI(r.URL.Path) {
 		return a.delegated.AuthenticateRequest(r)
@@ -94,8 +94,8 @@ func (a *requestAuthenticator) byToken(r *http.Request, raw string) (*authentica
 	return nil, false, nil
 }
 
-// accessToken finds the token. X-KubeVision-Token decides where it is present, even when it is empty; the Authorization header does
-// where it is a bearer token.
+// accessToken returns the token. X-KubeVision-Token takes precedence if it is present, even if it is empty. Otherwise
+// it is the bearer token in the Authorization header.
 func accessToken(h http.Header) (string, bool) {
 	if values := h.Values(dashboardv1alpha1.TokenHeader); len(values) > 0 {
 		return strings.TrimSpace(values[0]), true
@@ -106,7 +106,7 @@ func accessToken(h http.Header) (string, bool) {
 	}
 	scheme, raw, _ := strings.Cut(strings.TrimSpace(values[0]), " ")
 	if !strings.EqualFold(scheme, "Bearer") {
-		return "", true // another kind of credential is a wrong one
+		return "", true // a credential of another kind is not valid
 	}
 	return strings.TrimSpace(raw), true
 }

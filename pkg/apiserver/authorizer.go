@@ -11,8 +11,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/apiserver/filters"
 )
 
-// requestAuthorizer leaves what lies below the API's prefixes to the access rules of the routes, without which no route can be
-// registered, and asks the host about everything else: discovery, metrics, version.
+// requestAuthorizer leaves the authorization of requests below the API's prefixes to the access rules of the routes,
+// which every route has, and asks the host about everything else: discovery, metrics, version.
 type requestAuthorizer struct {
 	authorizer.Authorizer
 }

@@ -20,10 +20,10 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authentication"
 )
 
-// clientFinder says where requests come from. What proxies say is believed of those proxies only that were named, and of kube-apiserver.
+// clientFinder finds the origin of requests. It trusts headers only of configured proxies and of kube-apiserver.
 type clientFinder struct {
 	proxies []netip.Prefix
-	// trusted are the networks whose logins have places of their own.
+	// trusted are the networks whose logins have a queue of their own.
 	trusted    []netip.Prefix
 	frontProxy authenticator.Request
 }
@@ -35,7 +35,7 @@ func newClientFinder(proxies, trusted []netip.Prefix, c *authenticatorfactory.Re
 	return &clientFinder{proxies: proxies, trusted: trusted, frontProxy: x509.NewDynamicCAVerifier(c.CAContentProvider.VerifyOptions, proven, c.AllowedClientNames)}
 }
 
-// find is the client of a request.
+// find returns the client of a request.
 func (f *clientFinder) find(r *http.Request) authentication.Client {
 	address := f.address(r)
 	return authentication.Client{
@@ -43,7 +43,8 @@ func (f *clientFinder) find(r *http.Request) authentication.Client {
 	}
 }
 
-// address follows X-Forwarded-For from its end, where each proxy adds whom it got the request from, to the first that is no proxy of ours.
+// address reads X-Forwarded-For from its end, where each proxy appends the address of its client, up to the first
+// address that is no trusted proxy.
 func (f *clientFinder) address(r *http.Request) netip.Addr {
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
@@ -97,7 +98,8 @@ func hops(values []string) iter.Seq[string] {
 	}
 }
 
-// isKubeAPIServer says whether the request comes over a connection of kube-apiserver, proved by its certificate.
+// isKubeAPIServer returns true if the request arrived on a connection of kube-apiserver, proved by its client
+// certificate.
 func (f *clientFinder) isKubeAPIServer(r *http.Request) bool {
 	_, ok, err := f.frontProxy.AuthenticateRequest(r)
 	return ok && err == nil

@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package apiserver is the aggregated API server of the dashboard: k8s.io/apiserver without etcd, with the dashboard's routes under
-// the group dashboard.kubevision.io.
+// Package apiserver is the aggregated API server of the dashboard: k8s.io/apiserver without etcd, with the dashboard's
+// routes in the group dashboard.kubevision.io.
 package apiserver
 
 import (
@@ -58,7 +58,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/registry/user"
 )
 
-// NewCodecs are the codecs of the discovery documents: the server has no objects of its own.
+// NewCodecs returns the codecs of the discovery documents. The server has no objects of its own.
 func NewCodecs() (*runtime.Scheme, serializer.CodecFactory) {
 	scheme := runtime.NewScheme()
 	unversioned := schema.GroupVersion{Version: "v1"}
@@ -67,32 +67,32 @@ func NewCodecs() (*runtime.Scheme, serializer.CodecFactory) {
 	return scheme, serializer.NewCodecFactory(scheme)
 }
 
-// publicMemory is what requests to public endpoints may hold, in bytes: ten of the largest at once.
+// publicMemory bounds the memory of requests to public endpoints, in bytes: ten of the largest at once.
 const publicMemory = 64 << 20
 
-// ExtraConfig is what the dashboard's API needs beside a generic API server.
+// ExtraConfig is the configuration of the dashboard's API beside that of a generic API server.
 type ExtraConfig struct {
 	// AccessTokenTTL is the lifetime of an access token.
 	AccessTokenTTL time.Duration
-	// PasswordHashes is how many passwords are hashed at once; each holds 19 MiB.
+	// PasswordHashes is the number of passwords that are hashed at once. Each takes 19 MiB.
 	PasswordHashes int
-	// BodyBytesInFlight is how many bytes of bodies may be in memory.
+	// BodyBytesInFlight bounds the bytes of request bodies in memory.
 	BodyBytesInFlight int64
-	// ResponseBytesInFlight is how many bytes of what clusters have answered may be in memory.
+	// ResponseBytesInFlight bounds the bytes of responses of clusters in memory.
 	ResponseBytesInFlight int64
-	// ConnectionBytes is what connections of clients may take.
+	// ConnectionBytes bounds the memory of client connections.
 	ConnectionBytes int64
-	// RequestsPerUser is how many requests of one user may be in flight.
+	// RequestsPerUser bounds the requests in flight of one user.
 	RequestsPerUser int
-	// LoginFailuresPerAddress is how many logins may fail from one address before the next must wait.
+	// LoginFailuresPerAddress is the number of failed logins from one address that cause no delay.
 	LoginFailuresPerAddress int
-	// LoginFailureCounters is how many unknown names, and how many addresses, have the logins counted that failed.
+	// LoginFailureCounters bounds the unknown names, and the addresses, whose failed logins are counted.
 	LoginFailureCounters int
-	// TrustedLoginNetworks are those whose logins have places of their own.
+	// TrustedLoginNetworks are the networks whose logins have a queue of their own.
 	TrustedLoginNetworks []netip.Prefix
-	// SessionLimits are how many sessions there may be.
+	// SessionLimits bounds the sessions.
 	SessionLimits sessions.Limits
-	// TrustedProxies are the proxies whose X-Forwarded-For is believed.
+	// TrustedProxies are the proxies whose X-Forwarded-For header is trusted.
 	TrustedProxies []netip.Prefix
 	// TwoFactorRoles are the roles whose holders must have a second factor.
 	TwoFactorRoles []string
@@ -119,13 +119,13 @@ type completedConfig struct {
 	codecs  serializer.CodecFactory
 }
 
-// CompletedConfig can only be made by Complete.
+// CompletedConfig is made by Complete.
 type CompletedConfig struct {
 	*completedConfig
 }
 
-// Complete connects the parts: it makes the routes, puts our authenticator and authorizer in front of the library's, and our filter
-// around its chain.
+// Complete makes the routes, and installs KubeVision's authenticator, authorizer and filters around those of the
+// library.
 func (c *Config) Complete(ctx context.Context) (completed CompletedConfig, err error) {
 	generic := c.GenericConfig
 	scheme, codecs := NewCodecs()
@@ -181,7 +181,7 @@ func (c *Config) Complete(ctx context.Context) (completed CompletedConfig, err e
 		enveloped := filters.WithEnvelope(inner, clients.isKubeAPIServer, refusals)
 		return listener.Handler(enveloped, clients.isKubeAPIServer)
 	}
-	// Nothing here calls the server over its loopback, so that nobody needs to be let in by that token.
+	// Nothing in this program calls the server over its loopback, so that its token must not authenticate anybody.
 	generic.LoopbackClientConfig.BearerToken = ""
 	setOpenAPI(&generic.Config, scheme, table)
 	generic.AddReadyzChecks(state.readyzChecks()...)
@@ -211,7 +211,7 @@ func chains(
 	})
 }
 
-// routes puts the endpoints together.
+// routes makes the endpoints.
 func (c *Config) routes(ctx context.Context, s *state, clients *clientFinder) (*routes.Table, *authentication.Tokens, error) {
 	kube, err := kubernetes.NewForConfig(s.config)
 	if err != nil {
@@ -233,7 +233,7 @@ func (c *Config) routes(ctx context.Context, s *state, clients *clientFinder) (*
 		Sessions: s.sessions, Limits: c.ExtraConfig.SessionLimits, LoginCodeTTL: c.ExtraConfig.LoginCodeTTL,
 		Throttle: &throttle.Throttle{
 			Cache: s.cache, Client: s.client, Clock: clock.RealClock{}, AddressFree: c.ExtraConfig.LoginFailuresPerAddress,
-			// One more than hash: it reads and writes meanwhile.
+			// One more than are hashed, since an attempt also reads and writes.
 			Strangers: c.ExtraConfig.LoginFailureCounters, Places: c.ExtraConfig.PasswordHashes + 1,
 			NameSecret: func() ([]byte, error) { return s.keys.Secret("login throttle: unknown names") },
 		},
@@ -306,11 +306,11 @@ func (c CompletedConfig) New() (*Server, error) {
 	return &Server{GenericAPIServer: s, state: c.state, table: c.table}, nil
 }
 
-// Routes are the endpoints that the server serves.
+// Routes returns the endpoints of the server.
 func (s *Server) Routes() []routes.Route { return s.table.Routes() }
 
-// Run serves until the context ends and what was begun is finished. The caches begin before the first request and end
-// after the last one: the library's hooks would end them at the signal to stop, while requests still come.
+// Run serves until the context ends and all requests are finished. The caches start before the first request and stop
+// after the last one: hooks of the library would stop them at the signal to stop, while requests still arrive.
 func (s *Server) Run(ctx context.Context) error {
 	if err := s.state.start(ctx); err != nil {
 		return err

@@ -35,47 +35,47 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/registry/template"
 )
 
-// component is the name of the program in events.
+// component is the name of the program in Events.
 const component = "kubevision-apiserver"
 
 const (
 	// cacheSyncPatience is how long a readiness probe waits for the caches.
 	cacheSyncPatience = 100 * time.Millisecond
-	// stopPatience is how long the end of the server waits for its watches to end.
+	// stopPatience bounds the wait for the watches to end.
 	stopPatience = 5 * time.Second
 )
 
-// state is what the server knows of the host cluster, in copies that watches keep current, and its connections. There
-// is no state of its own, so that any replica can answer any request.
+// state holds the watched copies of objects of the host cluster, and the connections to clusters. Nothing else is kept
+// in the process, so that any replica can answer any request.
 type state struct {
 	config *rest.Config
 	cache  cache.Cache
-	// secrets holds the metadata of the Secrets of KubeVision's namespace, by which a new kubeconfig is noticed.
+	// secrets reads the metadata of the Secrets in KubeVision's namespace, which shows new kubeconfigs.
 	secrets cache.Cache
 	client  client.Client
 	keys    *token.KeySet
 	bound   *clusters.Bound
 	// sessions counts the sessions in the cache.
 	sessions *sessions.Index
-	// policy says which addresses may be dialled.
+	// policy decides which addresses may be dialled.
 	policy dial.Policy
-	// memory bounds what requests hold of the answers of clusters.
+	// memory bounds the memory of responses of clusters.
 	memory *budget.Budget
-	// connections lead to the clusters.
+	// connections are the connections to the clusters.
 	connections *clusters.Connections
 
-	// recorder writes events on users.
+	// recorder writes Events of users.
 	recorder    events.EventRecorder
 	broadcaster events.EventBroadcaster
 
-	// running lasts from start to stop.
+	// running counts what runs from start to stop.
 	running sync.WaitGroup
 	cancel  context.CancelFunc
 }
 
 func newState(ctx context.Context, config *rest.Config, policy dial.Policy, memory *budget.Budget) (*state, error) {
 	config = rest.CopyConfig(config)
-	config.QPS = -1 // each request asks the host about permissions; its own flow control is what queues them
+	config.QPS = -1 // each request asks the host about permissions, so client-side flow control would queue requests
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{kubevisionv1alpha1.AddToScheme, corev1.AddToScheme} {
 		if err := add(scheme); err != nil {
@@ -132,7 +132,7 @@ func newState(ctx context.Context, config *rest.Config, policy dial.Policy, memo
 	return s, nil
 }
 
-// watch registers everything that is to be watched, before the cache starts.
+// watch registers all watches. It must be called before the cache starts.
 func (s *state) watch(ctx context.Context) error {
 	kinds := []client.Object{&kubevisionv1alpha1.KubeVisionUser{}, &kubevisionv1alpha1.KubeVisionCluster{},
 		&kubevisionv1alpha1.KubeVisionRoleBinding{}, &kubevisionv1alpha1.KubeVisionSession{},
@@ -163,7 +163,7 @@ func (s *state) watch(ctx context.Context) error {
 	return err
 }
 
-// loadKeys keeps the keys that are in force where the new ones cannot be read. The error names keys, and holds none.
+// loadKeys keeps the keys in force if the new ones cannot be read. Its error names keys and contains none.
 func (s *state) loadKeys(object any) {
 	secret, ok := object.(*corev1.Secret)
 	if !ok {
@@ -176,8 +176,8 @@ func (s *state) loadKeys(object any) {
 	klog.Background().Info("Signing keys loaded", "secret", klog.KObj(secret), "keys", len(secret.Data))
 }
 
-// start begins to watch the host and to record events. Both go on until stop, whatever the context: requests are served
-// after the signal to stop, and must not be judged by copies that no watch keeps current.
+// start begins to watch the host and to record Events. Both continue until stop, whatever the context: requests still
+// arrive after the signal to stop, and must not be judged by copies that are not kept current.
 func (s *state) start(ctx context.Context) error {
 	ctx, s.cancel = context.WithCancel(context.WithoutCancel(ctx))
 	if err := s.broadcaster.StartRecordingToSinkWithContext(ctx); err != nil {
@@ -213,7 +213,7 @@ func (s *state) stop() {
 	}
 }
 
-// readyzChecks keep traffic away until requests can be answered.
+// readyzChecks make the server not ready until it can answer requests.
 func (s *state) readyzChecks() []healthz.HealthChecker {
 	return []healthz.HealthChecker{
 		healthz.NamedCheck("kubevision-signing-keys", func(*http.Request) error {

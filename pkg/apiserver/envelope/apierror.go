@@ -39,7 +39,7 @@ func FromAPIError(err error) *Error {
 	if admission(&s) {
 		return New(dashboardv1alpha1.CodeRejected, "%s", s.Message).Because(err)
 	}
-	if bad := badPatch(&s); bad != nil { // without the cause, which would bring the object into the log
+	if bad := badPatch(&s); bad != nil { // without the cause, which would put the object into the log
 		return bad
 	}
 	code := codeOf(&s)
@@ -55,10 +55,10 @@ func FromAPIError(err error) *Error {
 	}
 }
 
-// memoryRetrySeconds is after what time somebody may try again who held too much.
+// memoryRetrySeconds is the Retry-After of requests that exceed the memory budget.
 const memoryRetrySeconds = 2
 
-// TooMuch is the answer where more would have to be held than the caller may have now.
+// TooMuch returns the error of a request that needs more memory than its caller may have now.
 func TooMuch(cause error) *Error {
 	e := New(dashboardv1alpha1.CodeTooManyRequests,
 		"your requests under way hold as much as they may: wait for some of them, or ask for less, such as pages with limit").Because(cause)

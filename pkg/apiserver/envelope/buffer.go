@@ -10,17 +10,17 @@ const (
 	nextPiece  = 256 << 10
 )
 
-// Buffer is data that grow while they are made. They are never copied to make room, and their bytes are those of an account.
+// Buffer holds data while they are made. It grows without a copy, and takes its bytes from an account.
 type Buffer struct {
 	account *budget.Account
 	full    Pieces
 	last    []byte
 }
 
-// NewBuffer makes an empty buffer.
+// NewBuffer returns an empty buffer.
 func NewBuffer(account *budget.Account) *Buffer { return &Buffer{account: account} }
 
-// Write adds bytes. It returns budget.ErrExceeded where there may be no more.
+// Write adds bytes. It returns budget.ErrExceeded if the account has no more.
 func (b *Buffer) Write(p []byte) (int, error) {
 	if n := min(len(p), cap(b.last)-len(b.last)); n == len(p) {
 		b.last = append(b.last, p...)
@@ -41,5 +41,5 @@ func (b *Buffer) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// Pieces are all bytes that were written.
+// Pieces returns all bytes that were written.
 func (b *Buffer) Pieces() Pieces { return append(b.full, b.last) }

@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package envelope writes the one form in which every request below the API's prefixes is answered: {code, message, data, meta} over
-// HTTP 200. Nothing else writes a response there.
+// Package envelope writes the response of every request below the API's prefixes: {code, message, data, meta} over HTTP
+// 200. Nothing else writes responses there.
 package envelope
 
 import (
@@ -13,21 +13,21 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/budget"
 )
 
-// Error is an outcome other than success. Its message is for the caller to read and safe to send; its cause is for the log.
+// Error is an outcome other than success. Its message is safe to send to the caller. Its cause is for the log.
 type Error struct {
 	Code    dashboardv1alpha1.Code
 	Message string
-	// Field is the part of the request that is missing or malformed.
+	// Field is the missing or malformed part of the request.
 	Field string
-	// RetryAfterSeconds is the time to wait before the next try.
+	// RetryAfterSeconds is the time to wait before the next attempt.
 	RetryAfterSeconds int64
-	// Data goes into the envelope's data.
+	// Data is the data of the envelope.
 	Data any
 
 	cause error
 }
 
-// Error is the message, the code and the cause: for logs, never for a response.
+// Error returns the message, the code and the cause. It is for logs and must not be sent.
 func (e *Error) Error() string {
 	if e.cause == nil {
 		return fmt.Sprintf("%d: %s", e.Code, e.Message)
@@ -35,10 +35,10 @@ func (e *Error) Error() string {
 	return fmt.Sprintf("%d: %s: %v", e.Code, e.Message, e.cause)
 }
 
-// Unwrap is the hidden cause.
+// Unwrap returns the cause.
 func (e *Error) Unwrap() error { return e.cause }
 
-// New is an error with a code and a message that is safe to send.
+// New returns an error with a code and a message that is safe to send.
 func New(code dashboardv1alpha1.Code, format string, args ...any) *Error {
 	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}
 }
@@ -49,22 +49,23 @@ func (e *Error) Because(cause error) *Error {
 	return e
 }
 
-// Required says that a field, query parameter or path value is missing or empty.
+// Required returns the error of a missing or empty field, query parameter or path value.
 func Required(field string) *Error {
 	return &Error{Code: dashboardv1alpha1.CodeRequired, Message: field + " is required", Field: field}
 }
 
-// Invalid says that a field, query parameter or path value is malformed. The message should say what would be right.
+// Invalid returns the error of a malformed field, query parameter or path value. The message should say how to correct
+// it.
 func Invalid(field, format string, args ...any) *Error {
 	return &Error{Code: dashboardv1alpha1.CodeInvalid, Message: fmt.Sprintf(format, args...), Field: field}
 }
 
-// Unauthenticated is the answer to a request without a valid credential.
+// Unauthenticated returns the error of a request without a valid credential.
 func Unauthenticated() *Error {
 	return New(dashboardv1alpha1.CodeUnauthenticated, "not logged in: send a valid access token")
 }
 
-// TokenExpired is the answer to a genuine token that is too old.
+// TokenExpired returns the error of a genuine token that is too old.
 func TokenExpired() *Error {
 	return New(dashboardv1alpha1.CodeTokenExpired, "the token has expired: refresh it or log in again")
 }
@@ -80,7 +81,7 @@ func Internal(cause error) *Error {
 	return New(dashboardv1alpha1.CodeInternal, "internal server error: give the request id to whoever runs KubeVision").Because(cause)
 }
 
-// As finds the Error in err; any other error is internal.
+// As returns the Error in err. Any other error is internal.
 func As(err error) *Error {
 	if e, ok := errors.AsType[*Error](err); ok {
 		return e

@@ -15,9 +15,9 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// policyRefusal returns the name of the admission policy that has refused a request, and its message. The reasons
-// that a policy may give do not tell it from RBAC; the beginning of the cause does, which kube-apiserver writes. An
-// expression that fails has another reason and is none.
+// policyRefusal returns the name and the message of the admission policy that has refused a request. The reasons that a
+// policy may give do not distinguish it from RBAC. The beginning of the cause does, which kube-apiserver writes. An
+// expression that fails has another reason.
 func policyRefusal(s *metav1.Status) (policy, why string) {
 	if s.Reason != metav1.StatusReasonForbidden || s.Details == nil {
 		return "", ""
@@ -37,14 +37,15 @@ func policyRefusal(s *metav1.Status) (policy, why string) {
 
 const policyPrefix = "ValidatingAdmissionPolicy '"
 
-// lastAdmin returns the message of the admission policies that keep the last usable administrator.
+// lastAdmin returns the message of the admission policies that protect the last usable administrator.
 func lastAdmin(s *metav1.Status) (string, bool) {
 	policy, why := policyRefusal(s)
 	return why, strings.HasPrefix(policy, names.LastAdminPolicy)
 }
 
-// LacksRight reports whether an admission policy of KubeVision has refused a request for want of a right: to bind a
-// role, or to read a Secret. It is the same to the caller as a refusal by RBAC, although RBAC allows the request.
+// LacksRight reports whether one of KubeVision's admission policies has refused a request because the caller lacks a
+// right: to bind a role, or to read a Secret. To the caller, this equals a refusal by RBAC, although RBAC allows the
+// request.
 func LacksRight(err error) bool {
 	var status apierrors.APIStatus
 	if !errors.As(err, &status) {
@@ -61,8 +62,8 @@ func LacksRight(err error) bool {
 	}
 }
 
-// admission says whether a webhook or a policy has refused the object, whatever status it gave: many give none, and some one that says something
-// else of an API server. What is forbidden is left to whoever can tell a policy from RBAC.
+// admission reports whether a webhook or a policy has refused the object, whatever status it gave: many give none, or a
+// misleading one. Forbidden requests are left to the authorization package, which distinguishes policies from RBAC.
 func admission(s *metav1.Status) bool {
 	if strings.HasPrefix(s.Message, "admission webhook \"") || strings.Contains(s.Message, "failed calling webhook") {
 		return true
@@ -73,12 +74,12 @@ func admission(s *metav1.Status) bool {
 	return slices.ContainsFunc(s.Details.Causes, func(c metav1.StatusCause) bool { return strings.HasPrefix(c.Message, policyPrefix) })
 }
 
-// notTyped is what kube-apiserver says of a manifest to apply that does not fit the kind; the path of the field and the reason come before any
-// value.
+// notTyped matches the message of kube-apiserver about an applied manifest that does not fit the kind. The path of the
+// field and the reason come before any value.
 var notTyped = regexp.MustCompile(`(\.[^\s:]+): (field not declared in schema|expected [a-z]+|duplicate entries|element 0)`)
 
-// badPatch finds why a patch cannot be applied; nil where it was something else. kube-apiserver says that beside the whole object as it would be,
-// or beside values of it, which the caller may not be allowed to see.
+// badPatch returns why a patch cannot be applied, or nil for any other error. The message of kube-apiserver contains
+// the object or its values, which the caller may not be allowed to read.
 func badPatch(s *metav1.Status) *Error {
 	refused := errors.New("the patch was refused")
 	if strings.HasPrefix(s.Message, "failed to create typed patch object") {

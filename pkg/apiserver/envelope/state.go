@@ -15,7 +15,7 @@ import (
 
 type stateKey struct{}
 
-// State is what is known of one request while it is served. A handler that has timed out may still write to it, hence the lock.
+// State is the state of one request. Its lock is needed because a handler that has timed out may still write to it.
 type State struct {
 	// RequestID is meta.requestId.
 	RequestID string
@@ -26,44 +26,45 @@ type State struct {
 	failure *Error
 }
 
-// NewState begins a request.
+// NewState returns the state of a new request.
 func NewState() *State {
 	return &State{RequestID: "req_" + ulid.MustNew(ulid.Now(), rand.Reader).String(), code: dashboardv1alpha1.CodeInternal}
 }
 
-// WithState makes the state findable in the context.
+// WithState returns a context with the state.
 func WithState(ctx context.Context, s *State) context.Context {
 	return context.WithValue(ctx, stateKey{}, s)
 }
 
-// StateFrom is the state of the request, nil outside of the API's prefixes.
+// StateFrom returns the state of a context, or nil outside of the API's prefixes.
 func StateFrom(ctx context.Context) *State {
 	s, _ := ctx.Value(stateKey{}).(*State)
 	return s
 }
 
-// SetRoute notes the template of the route that serves the request, for metrics.
+// SetRoute records the template of the route, for metrics.
 func (s *State) SetRoute(route string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.route = route
 }
 
-// SetFailure notes why the caller is not authenticated, for the filter that turns the library's plain 401 into an envelope.
+// SetFailure records why the caller is not authenticated, for the filter that converts the library's plain 401 to an
+// envelope.
 func (s *State) SetFailure(e *Error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.failure = e
 }
 
-// Failure is what SetFailure noted, or nil.
+// Failure returns the error of SetFailure, or nil.
 func (s *State) Failure() *Error {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.failure
 }
 
-// Outcome is the route that served the request, empty where none did, and the code of the response.
+// Outcome returns the route, which is empty if no route matched, and the code of the response.
 func (s *State) Outcome() (string, dashboardv1alpha1.Code) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

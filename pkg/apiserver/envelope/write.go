@@ -21,13 +21,13 @@ import (
 )
 
 type (
-	// Raw is data that is JSON already and is sent as it is.
+	// Raw is data in JSON, which is sent unchanged.
 	Raw []byte
 	// Pieces is Raw in several parts.
 	Pieces [][]byte
 )
 
-// The largest parts of an envelope that repeat what a client or a cluster has sent.
+// These constants bound the parts of an envelope that repeat text of a client or a cluster.
 const (
 	maxField    = 1 << 10
 	maxWarnings = 64
@@ -35,7 +35,7 @@ const (
 
 const auditAnnotationPrefix = dashboardv1alpha1.GroupName + "/"
 
-// WriteData answers with success.
+// WriteData writes a successful response.
 func WriteData(ctx context.Context, w http.ResponseWriter, data any, meta dashboardv1alpha1.Meta) {
 	body, err := encode(data)
 	if err != nil {
@@ -45,7 +45,7 @@ func WriteData(ctx context.Context, w http.ResponseWriter, data any, meta dashbo
 	write(ctx, w, dashboardv1alpha1.Header{Code: dashboardv1alpha1.CodeOK, Message: "success"}, body, meta)
 }
 
-// WriteError answers with the code, message and data of the error, and logs its cause.
+// WriteError writes a response with the code, message and data of the error, and logs its cause.
 func WriteError(ctx context.Context, w http.ResponseWriter, err error) {
 	e := As(err)
 	logger := klog.FromContext(ctx)
@@ -63,7 +63,7 @@ func WriteError(ctx context.Context, w http.ResponseWriter, err error) {
 	write(ctx, w, dashboardv1alpha1.Header{Code: e.Code, Message: e.Message}, body, meta)
 }
 
-// cutAll bounds texts that clusters have written.
+// cutAll bounds texts of clusters.
 func cutAll(texts []string) []string {
 	if len(texts) > maxWarnings {
 		texts = append(slices.Clone(texts[:maxWarnings]), fmt.Sprintf("and %d more", len(texts)-maxWarnings))
@@ -98,13 +98,13 @@ func write(ctx context.Context, w http.ResponseWriter, header dashboardv1alpha1.
 	audit.AddAuditAnnotations(ctx, auditAnnotationPrefix+"code", strconv.Itoa(int(header.Code)), auditAnnotationPrefix+"request-id", meta.RequestID)
 
 	message, err := json.Marshal(redact.Cut(header.Message))
-	if err != nil { // cannot happen: a string is always JSON
+	if err != nil { // cannot happen: a string always has a JSON form
 		logger.Error(err, "Encoding the message")
 		message = []byte(`""`)
 	}
 	meta.Warnings = cutAll(meta.Warnings)
 	metaJSON, err := json.Marshal(meta)
-	if err != nil { // cannot happen: strings and numbers only
+	if err != nil { // cannot happen: the type has strings and numbers only
 		logger.Error(err, "Encoding the meta")
 		metaJSON = []byte("{}")
 	}
@@ -124,7 +124,7 @@ func write(ctx context.Context, w http.ResponseWriter, header dashboardv1alpha1.
 	}
 }
 
-// send puts small pieces together, and large ones through as they are.
+// send joins small pieces, and writes large ones directly.
 func send(w io.Writer, head []byte, data Pieces, tail []byte) error {
 	const together = 16 << 10
 	buffered := bufio.NewWriterSize(w, together)

@@ -21,22 +21,24 @@ import (
 )
 
 const (
-	// MaxBodyBytes is the largest body of a write of somebody who is authenticated, the same as kube-apiserver's.
+	// MaxBodyBytes is the size of the largest body of a write by an authenticated client. It is the limit of
+	// kube-apiserver.
 	MaxBodyBytes = 3 << 20
-	// MaxSmallBodyBytes is the largest body of anything else: of a login, and of a read, which has no use for one.
+	// MaxSmallBodyBytes is the size of the largest body of any other request: of a login, and of a read, which needs
+	// none.
 	MaxSmallBodyBytes = 64 << 10
-	// bodyTimeout is how long a body may take to arrive.
+	// bodyTimeout bounds the time in which a body arrives.
 	bodyTimeout = 10 * time.Second
-	// bodyRetrySeconds is after what time somebody may try again for whose body there was no room.
+	// bodyRetrySeconds is the Retry-After of requests whose bodies had no room.
 	bodyRetrySeconds = 1
 
-	// strangersPart and knownPart are the parts of the bytes that those have together who are not authenticated: in all
-	// networks, and in networks that are known.
+	// strangersPart and knownPart are the divisors of the parts of the bytes that clients without authentication may
+	// have together: in all networks, and in known networks.
 	strangersPart, knownPart = 4, 8
-	// maxBytesPerNetwork is the largest number of bytes that the bodies of strangers from one network hold, a quarter
-	// of their part by default; maxBytesPerKnown is the same for a network that is known.
+	// maxBytesPerNetwork bounds the bytes of bodies from one network of strangers, by default a quarter of the part of
+	// all strangers. maxBytesPerKnown bounds those of a known network.
 	maxBytesPerNetwork, maxBytesPerKnown = 2 << 20, 1 << 20
-	// firstBytes is what is made room for before anything has arrived.
+	// firstBytes is the room that is reserved before anything has arrived.
 	firstBytes = 4 << 10
 	// freeHeaderBytes is what headers may have before they count with the body.
 	freeHeaderBytes = 4 << 10
@@ -44,23 +46,23 @@ const (
 	userStep = 64 << 10
 )
 
-// Bodies bounds the bodies of requests: each by who sends it, and the bytes of all that are under way.
+// Bodies bounds request bodies: the size of each by its sender, and the bytes of all that are in memory.
 type Bodies struct {
 	strangers, known, users *budget.Budget
 	origin                  func(*http.Request) Origin
 }
 
-// Origin is where a request of somebody comes from who is not authenticated.
+// Origin is the origin of a request without authentication.
 type Origin struct {
-	// Network is the network of one client. Whoever has it has all of its addresses.
+	// Network is the network of one client, who may use all of its addresses.
 	Network string
-	// Known is true for networks that somebody is logged in from, or that the administrator trusts. Strangers do not
-	// take their room.
+	// Known is true for networks that a user is logged in from, or that the administrator trusts. Strangers do not take
+	// their room.
 	Known bool
 }
 
-// NewBodies makes a bound of so many bytes in all. Those who are not authenticated share parts of them, by their
-// origin.
+// NewBodies bounds all bodies together to a number of bytes. Clients without authentication share parts of them, by
+// their origin.
 func NewBodies(total int64, origin func(*http.Request) Origin) *Bodies {
 	strangers, known := total/strangersPart, total/knownPart
 	return &Bodies{
@@ -71,8 +73,8 @@ func NewBodies(total int64, origin func(*http.Request) Origin) *Bodies {
 	}
 }
 
-// WithBody reads the whole body before the next handler is called, so that a client that sends it slowly takes none of the places that requests
-// in progress have. It stands behind authentication: the limit depends on who the client is.
+// WithBody reads the whole body before it calls the next handler, so that a client that sends slowly takes no place
+// among the requests in flight. It stands behind authentication, since the limit depends on the client.
 func WithBody(next http.Handler, bodies *Bodies) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		account, err := bodies.read(r)
@@ -85,7 +87,7 @@ func WithBody(next http.Handler, bodies *Bodies) http.Handler {
 	})
 }
 
-// read replaces the body by one that is in memory. The account holds its bytes; it is nil where there are none.
+// read replaces the body with one in memory. The account holds its bytes. It is nil if there is no body.
 func (b *Bodies) read(r *http.Request) (*budget.Account, error) {
 	if !hasBody(r) {
 		return nil, nil //nolint:nilnil // nothing is held
@@ -118,7 +120,7 @@ func (b *Bodies) limit(r *http.Request) (int64, *budget.Account) {
 	}
 }
 
-// unauthenticated is an account of the room for known networks, while there is some, for those who come from one.
+// unauthenticated returns an account of the room for known networks, if the origin is known and there is room left.
 func (b *Bodies) unauthenticated(from Origin) *budget.Account {
 	if from.Known {
 		account := b.known.Account(from.Network, 0)
@@ -182,7 +184,7 @@ func hasBody(r *http.Request) bool {
 	return r.Body != nil && r.Body != http.NoBody && r.ContentLength != 0
 }
 
-// arrival is a body that is on its way. It has a time to arrive in, whoever sends it and whether or not anybody reads it.
+// arrival is a body that is being received. It has a deadline, whoever sends it and whether or not a handler reads it.
 type arrival struct {
 	connection *http.ResponseController
 	arrived    atomic.Bool
@@ -190,7 +192,7 @@ type arrival struct {
 
 type arrivalKey struct{}
 
-// expectBody bounds the time in which the body of a request may arrive. It is nil where there is no body.
+// expectBody sets the deadline of the body of a request. It returns nil if there is no body.
 func expectBody(w http.ResponseWriter, r *http.Request) (*arrival, error) {
 	if !hasBody(r) {
 		return nil, nil //nolint:nilnil // nothing is expected
@@ -202,11 +204,11 @@ func expectBody(w http.ResponseWriter, r *http.Request) (*arrival, error) {
 	return a, nil
 }
 
-// answerTime is the time to answer in where a body did not arrive.
+// answerTime is the time to write a response after a body did not arrive.
 const answerTime = time.Second
 
-// withArrival is a context in which the arrival is found. A body that does not arrive ends the context of its connection, in which nothing could be
-// answered any more: this one ends a little later.
+// withArrival returns a context with the arrival. A body that does not arrive cancels the context of its connection, in
+// which no response could be written any more. The returned context ends a little later.
 func withArrival(ctx context.Context, a *arrival) (context.Context, context.CancelFunc) {
 	later, cancel := context.WithCancel(context.WithValue(context.WithoutCancel(ctx), arrivalKey{}, a))
 	stop := context.AfterFunc(ctx, func() {
@@ -222,11 +224,12 @@ func withArrival(ctx context.Context, a *arrival) (context.Context, context.Canc
 	}
 }
 
-// done lets the connection go on: whoever waits for the next request has another time limit.
+// done removes the deadline, since the wait for the next request has another one.
 func (a *arrival) done() {
 	a.arrived.Store(true)
-	_ = a.connection.SetReadDeadline(time.Time{}) // it was set before, and a connection that has ended shows soon
+	// The deadline could be set before, so an error means that the connection has ended.
+	_ = a.connection.SetReadDeadline(time.Time{})
 }
 
-// pending says whether some of the body may still be to come.
+// pending returns true if a part of the body may still arrive.
 func (a *arrival) pending() bool { return a != nil && !a.arrived.Load() }

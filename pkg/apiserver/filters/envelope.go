@@ -22,13 +22,13 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
 )
 
-// WithEnvelope stands outermost. Below the API's prefixes it gives the request its id, refuses paths and headers that could mean two
-// things, and sees to it that whatever answers, the chain of the library included, answers with an envelope over HTTP 200.
+// WithEnvelope is the outermost filter. Below the API's prefixes it assigns the request id, refuses ambiguous paths and
+// headers, and makes every response an envelope over HTTP 200, also those of the library's chain.
 //
-// The library closes the connection of whoever is not authenticated. shared says whose connections must stay open all the same: those that
-// carry the requests of many clients, which would fail with it.
+// The library closes the connection of a client that is not authenticated. shared returns true for connections that
+// must stay open, because they carry the requests of many clients.
 //
-// Answers to clients that are not authenticated wait for their turn in refusals; nil is no wait.
+// Answers to clients that are not authenticated wait for their turn in refusals. Nil means no wait.
 func WithEnvelope(next http.Handler, shared func(*http.Request) bool, refusals *Refusals) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !UnderAPI(r.URL.Path) {
@@ -55,12 +55,12 @@ func serveEnveloped(
 	ctx := klog.NewContext(envelope.WithState(r.Context(), state), klog.FromContext(r.Context()).WithValues("requestID", state.RequestID))
 	ew := &writer{ResponseWriter: w, requestID: state.RequestID, shared: func() bool { return shared(r) }}
 	r = r.WithContext(ctx)
-	// On the direct way the library's own log lines and audit events carry the same id. kube-apiserver sends its own audit id, under
-	// which both servers' events are found.
+	// On direct requests, log lines and audit events of the library have the same id. kube-apiserver sends its own
+	// audit id, which finds the events of both servers.
 	if r.Header.Get(auditinternal.HeaderAuditID) == "" {
 		r.Header.Set(auditinternal.HeaderAuditID, state.RequestID)
 	}
-	// The answer is JSON whatever the caller would rather have.
+	// The response is JSON, whatever the client accepts.
 	r.Header.Set("Accept", "application/json")
 
 	defer func() {
@@ -93,7 +93,8 @@ func serveEnveloped(
 	}
 }
 
-// serveRecovered makes a failed request of a panic. Where the answer has begun, only a connection that is cut can say that it is not whole.
+// serveRecovered converts a panic to a failed request. If the response has begun, it cuts the connection, which tells
+// the client that the response is not complete.
 func serveRecovered(ctx context.Context, next http.Handler, w *writer, r *http.Request) {
 	defer func() {
 		p := recover()
@@ -109,7 +110,7 @@ func serveRecovered(ctx context.Context, next http.Handler, w *writer, r *http.R
 	next.ServeHTTP(responsewriter.WrapForHTTP1Or2(w), r)
 }
 
-// refuse turns away what no route is ever asked.
+// refuse returns an error for a request that no route expects.
 func refuse(r *http.Request) error {
 	if what, status := oversized(r); status == http.StatusRequestURITooLong {
 		return envelope.Invalid("url", "%s", what)
@@ -128,7 +129,8 @@ func refuse(r *http.Request) error {
 	return nil
 }
 
-// credentialInURL looks for what clients have been seen to put there. Such a request goes no further, so that nothing logs its URL.
+// credentialInURL returns true for query parameters that clients use for credentials. The request ends here, so that
+// nothing logs its URL.
 func credentialInURL(r *http.Request) bool {
 	for name := range r.URL.Query() {
 		switch strings.ToLower(name) {
@@ -139,7 +141,8 @@ func credentialInURL(r *http.Request) bool {
 	return false
 }
 
-// impersonationHeader is the first header that asks to be somebody else. kube-apiserver has consumed its own by the time it calls us.
+// impersonationHeader returns the first impersonation header. kube-apiserver removes its own before it calls this
+// server.
 func impersonationHeader(h http.Header) string {
 	var found []string
 	for name := range h {
@@ -154,7 +157,7 @@ func impersonationHeader(h http.Header) string {
 	return found[0]
 }
 
-// writer lets an envelope through, and holds back anything else: what is not HTTP 200 was not written by the envelope package.
+// writer passes envelopes on and holds back everything else: only the envelope package writes HTTP 200.
 type writer struct {
 	http.ResponseWriter
 	requestID string
@@ -163,10 +166,10 @@ type writer struct {
 	status    int
 }
 
-// Unwrap makes flushing and hijacking find the connection.
+// Unwrap lets http.ResponseController find the connection.
 func (w *writer) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
-// WriteHeader sends the headers of an envelope, and only notes any other status.
+// WriteHeader sends the headers of an envelope, and records any other status.
 func (w *writer) WriteHeader(status int) {
 	if w.status != 0 {
 		return
@@ -188,7 +191,7 @@ func (w *writer) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 }
 
-// Write sends the body of an envelope, and drops any other.
+// Write sends the body of an envelope, and drops any other body.
 func (w *writer) Write(p []byte) (int, error) {
 	if w.status == 0 {
 		w.WriteHeader(http.StatusOK)
@@ -199,7 +202,7 @@ func (w *writer) Write(p []byte) (int, error) {
 	return w.ResponseWriter.Write(p)
 }
 
-// unanswered is the error that the held-back response stands for, nil where an envelope was sent.
+// unanswered returns the error of a response that was held back, or nil if an envelope was sent.
 func (w *writer) unanswered(state *envelope.State, method string) error {
 	if w.status == http.StatusOK {
 		return nil

@@ -13,7 +13,7 @@ import (
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 )
 
-// The HTTP status is always 200, so that the library's own metrics cannot tell success from failure; these can.
+// The HTTP status is always 200, so that the metrics of the library cannot distinguish success from failure.
 var (
 	requests = metrics.NewCounterVec(&metrics.CounterOpts{
 		Namespace:      "kubevision",
@@ -33,7 +33,7 @@ var (
 	}, []string{"route", "method"})
 )
 
-// RegisterMetrics makes the metrics of this package show in /metrics. Registering twice is harmless.
+// RegisterMetrics registers the metrics of the package. It may be called twice.
 func RegisterMetrics() {
 	legacyregistry.MustRegister(requests, durations)
 }
@@ -44,7 +44,7 @@ func observe(route, method string, code dashboardv1alpha1.Code, d time.Duration)
 	if route == "" {
 		route = "none"
 	}
-	if !knownMethods[method] { // anybody can invent a method, and every label value costs memory for ever
+	if !knownMethods[method] { // clients can invent methods, and every label value takes memory for good
 		method = "other"
 	}
 	requests.WithLabelValues(route, method, strconv.Itoa(int(code))).Inc()

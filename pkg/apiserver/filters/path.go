@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package filters holds the HTTP filters that stand around the handler chain of k8s.io/apiserver.
+// Package filters has the HTTP filters around the handler chain of k8s.io/apiserver.
 package filters
 
 import (
@@ -11,8 +11,8 @@ import (
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 )
 
-// UnderAPI says whether a path is answered with an envelope: everything below the two prefixes. Discovery, OpenAPI, health and metrics
-// lie outside and keep Kubernetes' own formats, since the aggregator's probes read them.
+// UnderAPI returns true for paths that are answered with an envelope: everything below the two prefixes. Discovery,
+// OpenAPI, health and metrics keep the formats of Kubernetes, since the aggregator reads them.
 func UnderAPI(path string) bool {
 	below, ok := strings.CutPrefix(path, dashboardv1alpha1.RootPath+"/")
 	return isDirect(path) || (ok && below != "")
@@ -22,15 +22,16 @@ func isDirect(path string) bool {
 	return path == dashboardv1alpha1.DirectRootPath || strings.HasPrefix(path, dashboardv1alpha1.DirectRootPath+"/")
 }
 
-// canonical is the request under the one prefix that routes are registered with, without the query parameters by which the library would
-// let a client lift or set the time limit. It must be made before anything parses the path: /api/v1 would be taken for the core API.
+// canonical returns the request below the one prefix of the routes, without the query parameters with which a client
+// could change the time limit of the library. It must be called before anything parses the path: /api/v1 would be taken
+// for the core API.
 func canonical(r *http.Request) *http.Request {
 	u := *r.URL
 	if isDirect(u.Path) {
 		u.Path = dashboardv1alpha1.RootPath + strings.TrimPrefix(u.Path, dashboardv1alpha1.DirectRootPath)
 		u.RawPath = ""
 		if u.Path == dashboardv1alpha1.RootPath { // the bare prefix would be the discovery document of the group
-			u.Path += "/-" // where there is no route
+			u.Path += "/-" // no route has this path
 		}
 	}
 	if query := u.Query(); query.Has("timeout") || query.Has("watch") {
@@ -44,8 +45,8 @@ func canonical(r *http.Request) *http.Request {
 	return r2
 }
 
-// malformed says what is wrong with a path whose segments could be read in two ways, by us and by somebody behind us; empty if nothing
-// is. Segments are compared decoded, and an encoded separator is refused rather than decoded.
+// malformed describes why a path is ambiguous, or returns an empty string. It compares decoded segments, and refuses
+// encoded separators.
 func malformed(r *http.Request) string {
 	escaped := strings.ToLower(r.URL.EscapedPath())
 	for _, sequence := range []string{"%2f", "%5c", "%25", "%00"} {

@@ -10,7 +10,8 @@ import (
 )
 
 const (
-	// refusalsPerSecond is the rate of the refusals of all strangers, and refusalBurst how many are sent at once.
+	// refusalsPerSecond is the rate of the refusals of all strangers, refusalBurst the number of them that are sent at
+	// once.
 	refusalsPerSecond = 100
 	refusalBurst      = 100
 	// waitingRefusals bounds the refusals that wait. The others are sent at once.

@@ -9,8 +9,8 @@ import (
 )
 
 const (
-	// MaxURLBytes is the longest path and query of a request. What reads lists, selectors and segments makes many times
-	// as much of them. A hundred names of clusters have 6 KiB.
+	// MaxURLBytes is the length of the longest path and query of a request. Handlers that parse lists, selectors and
+	// segments need many times as much memory. A hundred names of clusters have 6 KiB.
 	MaxURLBytes = 16 << 10
 	// MaxHeaderBytes bounds the headers of a request. kube-apiserver sends a header for each group of a user.
 	MaxHeaderBytes = 128 << 10

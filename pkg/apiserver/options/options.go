@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package options turns flags into the configuration of kubevision-apiserver.
+// Package options converts flags to the configuration of kubevision-apiserver.
 package options
 
 import (
@@ -31,10 +31,10 @@ import (
 )
 
 const (
-	// defaultPort is one that the firewalls between control planes and nodes usually let through: the kubelet's.
+	// defaultPort is the port of the kubelet, which firewalls between control planes and nodes usually allow.
 	defaultPort = 10250
 
-	// maxPasswordHashes at once are about 200 logins a second.
+	// maxPasswordHashes is the largest default of passwords hashed at once: about 200 logins a second.
 	maxPasswordHashes = 4
 
 	// minBytesInFlight has room for the largest body of one user, who may have half of five eighths.
@@ -58,21 +58,22 @@ type Options struct {
 
 	// AccessTokenTTL is the lifetime of an access token.
 	AccessTokenTTL time.Duration
-	// RequestsPerUser is how many requests of one user may be in flight.
+	// RequestsPerUser bounds the requests in flight of one user.
 	RequestsPerUser int
-	// BodyBytesInFlight is how many bytes of bodies may be in memory, ResponseBytesInFlight how many of what clusters have answered.
+	// BodyBytesInFlight bounds the bytes of request bodies in memory, ResponseBytesInFlight those of responses of
+	// clusters.
 	BodyBytesInFlight, ResponseBytesInFlight int64
-	// ConnectionBytes is what connections of clients may take.
+	// ConnectionBytes bounds the memory of client connections.
 	ConnectionBytes int64
-	// LoginFailuresPerAddress is how many logins may fail from one address before the next must wait.
+	// LoginFailuresPerAddress is the number of failed logins from one address that cause no delay.
 	LoginFailuresPerAddress int
-	// LoginFailureCounters is how many unknown names, and how many addresses, have the logins counted that failed.
+	// LoginFailureCounters bounds the unknown names, and the addresses, whose failed logins are counted.
 	LoginFailureCounters int
-	// TrustedLoginNetworks are the networks whose logins have places of their own.
+	// TrustedLoginNetworks are the networks whose logins have a queue of their own.
 	TrustedLoginNetworks []string
-	// SessionLimits are how many sessions there may be.
+	// SessionLimits bounds the sessions.
 	SessionLimits sessions.Limits
-	// TrustedProxies are the networks of the proxies whose X-Forwarded-For is believed.
+	// TrustedProxies are the networks of the proxies whose X-Forwarded-For header is trusted.
 	TrustedProxies []string
 	// TwoFactorRoles are the roles whose holders must have a second factor.
 	TwoFactorRoles []string
