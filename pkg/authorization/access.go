@@ -20,22 +20,22 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 )
 
-// ClusterParameter is the path parameter that names a cluster.
+// ClusterParameter is the path parameter with the name of a cluster.
 const ClusterParameter = "cluster"
 
-// Access lets callers reach clusters.
+// Access gives callers access to clusters.
 type Access struct {
 	Reviewer    *Reviewer
 	Connections *clusters.Connections
 }
 
-// Cluster is the access review of every route below /clusters/{cluster}: the caller must be allowed to use the cluster, and gets a
-// client that acts there as them. Whether the cluster exists is told only to those who may use it.
+// Cluster is the access review of every route below /clusters/{cluster}. The caller must be allowed to use the cluster,
+// and gets a client that acts there as the caller. Only callers who may use the cluster learn whether it exists.
 func (a *Access) Cluster(r *routes.Request, u user.Info) (*clusters.Caller, error) {
 	return a.Named(r.Context(), u, r.Path(ClusterParameter))
 }
 
-// Named is Cluster for a cluster that is not named by the path.
+// Named is like Cluster, for a cluster that is not named in the path.
 func (a *Access) Named(ctx context.Context, u user.Info, name string) (*clusters.Caller, error) {
 	if err := routes.CheckSubdomain(ClusterParameter, name); err != nil {
 		return nil, err
@@ -59,7 +59,8 @@ func (a *Access) Named(ctx context.Context, u user.Info, name string) (*clusters
 	return caller, nobody(err, fmt.Sprintf("cluster %q", name))
 }
 
-// CheckUse is the answer to somebody who may not use a cluster, whether or not it exists; nil where they may.
+// CheckUse returns the error for a caller who may not use a cluster, whether or not the cluster exists, and nil for
+// other callers.
 func (r *Reviewer) CheckUse(ctx context.Context, u user.Info, cluster string) error {
 	allowed, err := r.MayUseCluster(ctx, u, cluster)
 	if err != nil {
@@ -71,19 +72,19 @@ func (r *Reviewer) CheckUse(ctx context.Context, u user.Info, cluster string) er
 	return nil
 }
 
-// NoCluster is the answer where a cluster is not registered, for those who may use it.
+// NoCluster returns the error for a cluster that is not registered, for callers who may use it.
 func NoCluster(name string) *envelope.Error {
 	return envelope.New(dashboardv1alpha1.CodeClusterNotFound, "there is no cluster %q", name)
 }
 
-// MayRead asks the cluster whether the user may get that namespace.
+// MayRead asks the cluster whether the caller may get a namespace.
 func MayRead(ctx context.Context, caller *clusters.Caller, namespace string) (bool, error) {
 	return caller.Allowed(ctx, authorizationv1.ResourceAttributes{
 		Version: "v1", Resource: "namespaces", Verb: "get", Namespace: namespace, Name: namespace,
 	})
 }
 
-// HostAs makes clients for the host cluster that act as a caller.
+// HostAs returns a function that makes clients for the host cluster that act as a caller.
 func HostAs(connections *clusters.Connections) func(context.Context, user.Info) (client.Client, error) {
 	return func(ctx context.Context, u user.Info) (client.Client, error) {
 		c, err := connections.HostAs(ctx, u)
@@ -91,7 +92,7 @@ func HostAs(connections *clusters.Connections) func(context.Context, user.Info) 
 	}
 }
 
-// nobody is the answer to those whom no binding names.
+// nobody returns the error for callers whom no binding names.
 func nobody(err error, where string) error {
 	if errors.Is(err, clusters.ErrNobodyToActAs) {
 		return envelope.New(dashboardv1alpha1.CodeForbidden,
@@ -100,7 +101,8 @@ func nobody(err error, where string) error {
 	return err
 }
 
-// Unreviewed is the answer where a permission could not be checked: a denial, and not the caller's fault.
+// Unreviewed returns the error for a permission that could not be checked. It denies the request, and does not blame
+// the caller.
 func Unreviewed(err error) error {
 	message := "your permissions could not be checked"
 	if why, ok := envelope.Failure(err); ok {
@@ -109,8 +111,8 @@ func Unreviewed(err error) error {
 	return envelope.New(dashboardv1alpha1.CodeUnreachable, "%s", message).Because(err)
 }
 
-// Outcome is the error of a call to a cluster that acted as a user, with its code. What the cluster forbade is looked at more closely:
-// whether RBAC was the reason, and whether the user may see that namespace at all.
+// Outcome returns the error of a call to a cluster, which acted as a user, with its code. For a forbidden call, it asks
+// whether RBAC was the reason, and whether the user may get the namespace.
 func Outcome(ctx context.Context, caller *clusters.Caller, attributes authorizationv1.ResourceAttributes, err error) error {
 	if err == nil {
 		return nil
@@ -121,7 +123,7 @@ func Outcome(ctx context.Context, caller *clusters.Caller, attributes authorizat
 	allowed, reviewErr := caller.Allowed(ctx, attributes)
 	switch {
 	case apierrors.IsForbidden(reviewErr):
-		// Even the question was forbidden: the account that acts for users may not act for this one.
+		// The review was forbidden, too: the impersonating account may not act for this user.
 		return envelope.New(dashboardv1alpha1.CodeForbidden, "your role binding is not in force on this cluster yet: try again shortly").Because(err)
 	case reviewErr != nil:
 		return Unreviewed(errors.Join(reviewErr, err))

@@ -1,7 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package authorization asks Kubernetes whether a caller may do something. It never answers itself, and an error is a denial.
+// Package authorization asks Kubernetes whether a caller may do something. It makes no decision of its own, and an
+// error is a denial.
 package authorization
 
 import (
@@ -17,41 +18,41 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authorization/review"
 )
 
-// VerbUse is the verb on kubevisionclusters that lets somebody use a cluster through the dashboard.
+// VerbUse is the verb on kubevisionclusters that allows to use a cluster through the dashboard.
 const VerbUse = "use"
 
-// Reviewer asks the host cluster.
+// Reviewer makes access reviews on the host cluster.
 type Reviewer struct {
 	reviews authorizationclient.SubjectAccessReviewInterface
 }
 
-// NewReviewer makes a reviewer that asks with the rights of that client.
+// NewReviewer returns a reviewer that uses a client.
 func NewReviewer(client authorizationclient.SubjectAccessReviewsGetter) *Reviewer {
 	return &Reviewer{reviews: client.SubjectAccessReviews()}
 }
 
-// MayUseCluster says whether the user may use the cluster of that name; an empty name means every cluster.
+// MayUseCluster returns true if the user may use a cluster. An empty name means every cluster.
 func (r *Reviewer) MayUseCluster(ctx context.Context, u user.Info, cluster string) (bool, error) {
 	return r.Allowed(ctx, u, &authorizationv1.ResourceAttributes{
 		Group: kubevisionv1alpha1.GroupName, Resource: kubevisionv1alpha1.ResourceClusters, Verb: VerbUse, Name: cluster,
 	})
 }
 
-// MayListClusters says whether the user may list the KubeVisionCluster objects.
+// MayListClusters returns true if the user may list KubeVisionClusters.
 func (r *Reviewer) MayListClusters(ctx context.Context, u user.Info) (bool, error) {
 	return r.Allowed(ctx, u, &authorizationv1.ResourceAttributes{
 		Group: kubevisionv1alpha1.GroupName, Resource: kubevisionv1alpha1.ResourceClusters, Verb: "list",
 	})
 }
 
-// MayGetCluster says whether the user may get the KubeVisionCluster object of that name.
+// MayGetCluster returns true if the user may get a KubeVisionCluster.
 func (r *Reviewer) MayGetCluster(ctx context.Context, u user.Info, cluster string) (bool, error) {
 	return r.Allowed(ctx, u, &authorizationv1.ResourceAttributes{
 		Group: kubevisionv1alpha1.GroupName, Resource: kubevisionv1alpha1.ResourceClusters, Verb: "get", Name: cluster,
 	})
 }
 
-// Allowed says whether the user may do that on the host cluster.
+// Allowed returns true if the host cluster allows a request of the user.
 func (r *Reviewer) Allowed(ctx context.Context, u user.Info, attributes *authorizationv1.ResourceAttributes) (bool, error) {
 	question := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
 		ResourceAttributes: attributes,

@@ -12,8 +12,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/fanout"
 )
 
-// Readable are those of the namespaces that the cluster lets the caller get. Where even the question is forbidden, the account that acts for
-// users may not act for this one yet, and nothing can be read.
+// Readable returns those of the namespaces that the caller may get on the cluster. If the reviews are forbidden, the
+// impersonating account may not act for the caller yet, and the caller can read nothing.
 func Readable(ctx context.Context, caller *clusters.Caller, namespaces []string) ([]string, error) {
 	allowed := make([]bool, len(namespaces))
 	err := fanout.Each(ctx, len(namespaces), ReviewsAtOnce, func(ctx context.Context, i int) (err error) {

@@ -16,10 +16,10 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/fanout"
 )
 
-// ReviewsAtOnce bounds the access reviews of one request, on one cluster.
+// ReviewsAtOnce bounds the concurrent access reviews of one request, on one cluster.
 const ReviewsAtOnce = 8
 
-// Clusters are all registered clusters, by name. The reader holds the KubeVision objects.
+// Clusters returns all registered clusters by name. The reader reads KubeVision's objects.
 func Clusters(ctx context.Context, reader client.Reader) ([]kubevisionv1alpha1.KubeVisionCluster, error) {
 	var all kubevisionv1alpha1.KubeVisionClusterList
 	if err := reader.List(ctx, &all); err != nil {
@@ -29,7 +29,8 @@ func Clusters(ctx context.Context, reader client.Reader) ([]kubevisionv1alpha1.K
 	return all.Items, nil
 }
 
-// Usable are those of the clusters that the user may use. It reviews each cluster, unless one review answers for all.
+// Usable returns those of the clusters that the user may use. It makes a review for each cluster, unless one review
+// answers for all.
 func (r *Reviewer) Usable(ctx context.Context, u user.Info, all []kubevisionv1alpha1.KubeVisionCluster) ([]kubevisionv1alpha1.KubeVisionCluster, error) {
 	every, err := r.MayUseCluster(ctx, u, "")
 	if err != nil {

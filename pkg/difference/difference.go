@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package difference tells what differs between two versions of an object, for a person to read.
+// Package difference compares two versions of an object, for people to read.
 package difference
 
 import (
@@ -20,12 +20,12 @@ import (
 
 const indent = 2
 
-// bookkeeping are the fields of metadata that Kubernetes keeps for itself.
+// bookkeeping returns the fields of metadata that the API server sets.
 func bookkeeping() []string {
 	return []string{"managedFields", "resourceVersion", "uid", "creationTimestamp", "generation", "selfLink"}
 }
 
-// Readable is an object without what Kubernetes keeps for itself.
+// Readable returns an object without the fields that the API server sets.
 func Readable(object []byte) (map[string]any, error) {
 	var o map[string]any
 	if err := kjson.UnmarshalCaseSensitivePreserveInts(object, &o); err != nil {
@@ -39,7 +39,8 @@ func Readable(object []byte) (map[string]any, error) {
 	return o, nil
 }
 
-// YAML is a readable object as text, as kubectl writes it. It is made of the object itself: JSON may hold characters that YAML must escape.
+// YAML returns a readable object as YAML, like kubectl. It encodes the object itself, since JSON may contain characters
+// that YAML must escape.
 func YAML(object []byte) (string, error) {
 	readable, err := Readable(object)
 	if err != nil {
@@ -55,7 +56,7 @@ func YAML(object []byte) (string, error) {
 	return text.String(), nil
 }
 
-// Unified is the difference between two objects as YAML, in unified format; empty where there is none.
+// Unified returns the difference between two objects in YAML, in unified format. It is empty if there is none.
 func Unified(oldName string, old []byte, newName string, updated []byte) (string, error) {
 	oldText, err := YAML(old)
 	if err != nil {
@@ -68,7 +69,7 @@ func Unified(oldName string, old []byte, newName string, updated []byte) (string
 	return udiff.Unified(oldName, newName, oldText, newText), nil
 }
 
-// Paths are the fields that differ, in order: .spec.replicas, .spec.containers[0].image. It is never nil.
+// Paths returns the fields that differ, in order: .spec.replicas, .spec.containers[0].image. It is never nil.
 func Paths(old, updated []byte) ([]string, error) {
 	before, err := Readable(old)
 	if err != nil {
@@ -91,7 +92,7 @@ func compare(paths []string, path string, before, after any) []string {
 		if a, ok := after.([]any); ok {
 			return compareLists(paths, path, b, a)
 		}
-	default: // what is left can be compared
+	default: // the remaining types are comparable
 		switch after.(type) {
 		case map[string]any, []any:
 		default:

@@ -1,13 +1,14 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package protobuf looks at messages before they are decoded: two bytes may be an element that takes a kilobyte.
+// Package protobuf estimates the size of messages before they are decoded: two bytes may encode an element that takes a
+// kilobyte.
 package protobuf
 
 import "google.golang.org/protobuf/encoding/protowire"
 
-// Elements returns how many elements a message has at most, down to a depth. Texts are looked at, too: what they are,
-// only the type knows.
+// Elements returns an upper bound of the number of elements in a message, down to a depth. It counts in texts, too,
+// since only the type tells them from messages.
 func Elements(message []byte, depth int) (count int64) {
 	for len(message) > 0 {
 		number, kind, n := protowire.ConsumeTag(message)

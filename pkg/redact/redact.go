@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package redact takes confidential values out of messages that others have written.
+// Package redact removes confidential values from texts of others.
 package redact
 
 import (
@@ -14,31 +14,34 @@ import (
 )
 
 const (
-	// Placeholder stands for a value.
+	// Placeholder replaces a value.
 	Placeholder = "******"
-	// General stands for a message that may repeat a value too short to be taken out.
+	// General replaces a message that may contain a value that is too short to be replaced.
 	General = "what the cluster's API server said is withheld, since it may repeat a value of the Secret"
 
-	// MaxText is the longest text that Text returns, in bytes.
+	// MaxText is the length of the longest text that Text returns, in bytes.
 	MaxText = 4 << 10
-	// maxRead is how much of a text is read. What follows is dropped.
+	// maxRead is the part of a text that is read. The rest is dropped.
 	maxRead = 2 * MaxText
-	// minValue is the length from which a value is replaced. Shorter ones are in any text: where one stands by itself, the whole text goes.
+	// minValue is the length from which a value is replaced. Any text contains shorter ones. If a short value stands by
+	// itself, the whole text is replaced.
 	minValue = 4
-	// checkEvery is the number of steps between two looks at the end of the request.
+	// checkEvery is the number of steps between two checks for the end of the request.
 	checkEvery = 1 << 10
 )
 
-// Redactor takes a set of values out of texts. Its time grows with the length of the values and not with their number times the text.
+// Redactor removes a set of values from texts. Its time grows with the length of the values, and not with their number
+// times the length of the text.
 type Redactor struct {
-	// values are sorted and distinct; parents is for each the longest other one that it begins with, -1 where there is none.
+	// values are sorted and distinct. parents holds for each the index of the longest other value that is a prefix of
+	// it, or -1.
 	values  []string
 	parents []int
 	short   []string
 }
 
-// New makes a redactor of values, in the forms in which API servers repeat them: as they are, and as Go and JSON quote them. It returns false
-// where done says that nobody waits any more; nothing may be shown then.
+// New returns a redactor of values in the forms in which API servers repeat them: verbatim, and as Go and JSON quote
+// them. It returns false if done returns an error, since the request has ended. Nothing may be shown then.
 func New(values []string, done func() error) (*Redactor, bool) {
 	r := &Redactor{}
 	for i, value := range values {
@@ -69,7 +72,7 @@ func New(values []string, done func() error) (*Redactor, bool) {
 	return r, done() == nil
 }
 
-// forms are a value as it is, and as it is written in quotes where that differs.
+// forms returns a value verbatim, and its quoted forms if they differ.
 func forms(value string) []string {
 	out := []string{value}
 	quoted := strconv.Quote(value)
@@ -84,8 +87,8 @@ func forms(value string) []string {
 	return out
 }
 
-// Text is a text without the values, at most MaxText long. Each stretch that values cover becomes one placeholder, which is never looked at
-// again.
+// Text returns a text of at most MaxText bytes without the values. Each stretch that values cover becomes one
+// placeholder, which is not matched again.
 func (r *Redactor) Text(text string, done func() error) string {
 	cut := len(text) > maxRead
 	if cut {
@@ -95,7 +98,7 @@ func (r *Redactor) Text(text string, done func() error) string {
 		return General
 	}
 	var out strings.Builder
-	copied, covered := 0, 0 // the text before copied is written, and values cover what is before covered
+	copied, covered := 0, 0 // text before copied is written, and values cover the text before covered
 	for i := range len(text) {
 		if i%checkEvery == 0 && done() != nil {
 			return General
@@ -115,8 +118,8 @@ func (r *Redactor) Text(text string, done func() error) string {
 	return Cut(out.String())
 }
 
-// longest is the length of the longest value that a text begins with, 0 where there is none. Where the text was cut, a value may begin with all
-// of the text.
+// longest returns the length of the longest value that is a prefix of a text, or 0. If the text was cut, the whole text
+// may be the beginning of a value.
 func (r *Redactor) longest(text string, cut bool) int {
 	next, exact := slices.BinarySearch(r.values, text)
 	if exact || (cut && next < len(r.values) && strings.HasPrefix(r.values[next], text)) {
@@ -146,7 +149,7 @@ func commonPrefix(a, b string) int {
 	return n
 }
 
-// standsIn says whether a short value stands in a text by itself, and not within a word.
+// standsIn returns true if a short value stands in a text by itself, and not within a word.
 func standsIn(text, value string) bool {
 	for from := 0; ; {
 		i := strings.Index(text[from:], value)
@@ -170,10 +173,10 @@ func inWord(r rune) bool {
 	return r == '_' || (r != utf8.RuneError && (unicode.IsLetter(r) || unicode.IsDigit(r)))
 }
 
-// Cut is a text of at most MaxText bytes that ends between two characters.
+// Cut returns at most MaxText bytes of a text, up to the boundary of a character.
 func Cut(text string) string { return CutTo(text, MaxText) }
 
-// CutTo is a text of at most so many bytes that ends between two characters.
+// CutTo returns at most a number of bytes of a text, up to the boundary of a character.
 func CutTo(text string, most int) string {
 	const mark = "..."
 	if len(text) <= most {

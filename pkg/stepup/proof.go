@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package stepup decides which requests to a cluster's API server take a fresh code of the caller's second factor, and
-// asks for it.
+// Package stepup decides which requests to a cluster's API server need a fresh code of the caller's second factor, and
+// asks for the code.
 package stepup
 
 import (
@@ -16,13 +16,13 @@ import (
 type proofKey struct{}
 
 // WithProof returns a context in which Require calls ask. All calls of Require share one call of ask and its result:
-// one code is good for everything that an inbound request does, and a wrong code is counted once.
+// one code is valid for all calls of an inbound request, and a wrong code is counted once.
 func WithProof(ctx context.Context, ask func() error) context.Context {
 	return context.WithValue(ctx, proofKey{}, sync.OnceValue(ask))
 }
 
-// Require returns nil if the caller has proved a fresh code, or has no second factor. A context without a proof is
-// refused.
+// Require returns nil if the caller has proved a fresh code, or has no second factor. It refuses a context without a
+// proof.
 func Require(ctx context.Context) error {
 	ask, ok := ctx.Value(proofKey{}).(func() error)
 	if !ok {

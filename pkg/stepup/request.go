@@ -23,7 +23,7 @@ type Request struct {
 	Method string
 	// Group, Resource and Subresource name the kind of objects.
 	Group, Resource, Subresource string
-	// Namespace is empty for objects without a namespace.
+	// Namespace is empty for cluster-scoped objects.
 	Namespace string
 	// DryRun is true if the API server persists nothing.
 	DryRun bool
@@ -31,12 +31,12 @@ type Request struct {
 	Body []byte
 }
 
-// reads is true for methods that change nothing.
+// reads returns true for methods that change nothing.
 func (r Request) reads() bool {
 	return r.Method == http.MethodGet || r.Method == http.MethodHead || r.Method == http.MethodOptions
 }
 
-// Sensitive returns whether an HTTP request takes a fresh code. A write whose path, query or body is not understood
+// Sensitive returns true if an HTTP request needs a fresh code. A write whose path, query or body cannot be parsed
 // does.
 func Sensitive(r *http.Request) bool {
 	parsed, ok := parse(r)
@@ -46,8 +46,7 @@ func Sensitive(r *http.Request) bool {
 	return parsed.Sensitive()
 }
 
-// parse reads a request the way kube-apiserver does. It returns false for a path that kube-apiserver could read
-// otherwise.
+// parse parses a request like kube-apiserver. It returns false for a path that kube-apiserver might parse differently.
 func parse(r *http.Request) (Request, bool) {
 	if r.URL.RawPath != "" || r.URL.Opaque != "" || path.Clean(r.URL.Path) != strings.TrimSuffix(r.URL.Path, "/") {
 		return Request{}, false
@@ -63,7 +62,8 @@ func parse(r *http.Request) (Request, bool) {
 		Method: r.Method, Group: info.APIGroup, Resource: info.Resource, Subresource: info.Subresource,
 		Namespace: info.Namespace,
 	}
-	if !out.reads() && (info.Verb == "proxy" || info.Verb == "watch") { // verbs in the path, which no client of ours uses
+	// Verbs in the path, which no client of KubeVision uses.
+	if !out.reads() && (info.Verb == "proxy" || info.Verb == "watch") {
 		return Request{}, false
 	}
 	if r.Method == http.MethodDelete || (out.isSecret() && !out.reads()) {
@@ -75,7 +75,7 @@ func parse(r *http.Request) (Request, bool) {
 	return out, true
 }
 
-// body reads the body and leaves it for others to read.
+// body reads the body, and puts it back.
 func body(r *http.Request) ([]byte, error) {
 	if r.Body == nil || r.Body == http.NoBody {
 		return nil, nil
@@ -95,7 +95,7 @@ func body(r *http.Request) ([]byte, error) {
 	return read, nil
 }
 
-// dryRun returns whether the API server takes the request for a dry run. It ignores the query of a deletion that has a
+// dryRun returns true if the API server treats the request as a dry run. It ignores the query of a deletion with a
 // body.
 func dryRun(r *http.Request, body []byte) bool {
 	all := []string{metav1.DryRunAll}

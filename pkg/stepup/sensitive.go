@@ -24,38 +24,39 @@ import (
 const (
 	apiRegistrationGroup = "apiregistration.k8s.io"
 	apiExtensionsGroup   = "apiextensions.k8s.io"
-	// dashboardGroup is the API that this program serves itself. Through kube-apiserver the caller would come back without
-	// a second factor.
+	// dashboardGroup is the API that this program serves itself. Through kube-apiserver, the caller would return
+	// without a second factor.
 	dashboardGroup = "dashboard.kubevision.io"
 
 	all = "*"
 )
 
-// Rule names requests that take a fresh code. Each field that is not empty must match; "*" matches every group.
+// Rule matches requests that need a fresh code. Each field that is not empty must match. "*" matches every group.
 type Rule struct {
 	Group, Resource, Subresource, Namespace string
-	// Reads is true if the rule is about every method, because a GET is as good as a write.
+	// Reads is true if the rule matches every method, because a GET has the effect of a write.
 	Reads bool
-	// DryRuns is true if a dry run takes a code, too, because it has an effect.
+	// DryRuns is true if a dry run needs a code, too, because it has an effect.
 	DryRuns bool
 }
 
-// Rules returns all rules but the one about the content of Secrets, see namesServiceAccount.
+// Rules returns all rules except the one about the content of Secrets, see namesServiceAccount.
 func Rules() []Rule {
 	rules := append(make([]Rule, 0, 20), []Rule{
-		// Users, clusters, bindings, sessions: they say who may do what.
+		// Users, clusters, bindings and sessions decide who may do what.
 		{Group: kubevisionv1alpha1.GroupName},
 		{Group: dashboardGroup, DryRuns: true},
-		// What gives rights, and what decides on every other request.
+		// RBAC objects grant rights, and configurations of admission decide on every other request.
 		{Group: rbacv1.GroupName},
 		{Group: admissionregistrationv1.GroupName},
 		{Group: apiRegistrationGroup},
 		{Group: apiExtensionsGroup},
 		{Group: certificatesv1.GroupName},
 		{Resource: "serviceaccounts", Subresource: "token", DryRuns: true},
-		// Labels of namespaces select what bindings grant. Which labels a write changes cannot be told without the object.
+		// Labels of namespaces select what bindings grant. The labels that a write changes are not known without the
+		// object.
 		{Resource: "namespaces"},
-		// A way into every Pod of the node, those of the system included.
+		// The node proxy gives access to every Pod of the node, system Pods included.
 		{Resource: "nodes", Subresource: "proxy", Reads: true, DryRuns: true},
 	}...)
 	for _, namespace := range []string{names.Namespace, metav1.NamespaceSystem} {
@@ -67,7 +68,7 @@ func Rules() []Rule {
 	return rules
 }
 
-// Sensitive returns whether the request takes a fresh code.
+// Sensitive returns true if the request needs a fresh code.
 func (r Request) Sensitive() bool {
 	if r.exempt() {
 		return false
@@ -78,7 +79,7 @@ func (r Request) Sensitive() bool {
 	return r.isSecret() && !r.reads() && !r.DryRun && namesServiceAccount(r.Body)
 }
 
-// exempt is true for evictions, so that a node can be drained, and for access reviews, which store nothing.
+// exempt returns true for evictions, so that a node can be drained, and for access reviews, which store nothing.
 func (r Request) exempt() bool {
 	return (r.Group == "" && r.Resource == "pods" && r.Subresource == "eviction") || r.Group == authorizationv1.GroupName
 }
@@ -93,9 +94,9 @@ func (rule Rule) matches(r Request) bool {
 		(rule.Namespace == "" || rule.Namespace == r.Namespace)
 }
 
-// namesServiceAccount returns whether a Secret or a patch of one mentions what makes Kubernetes put a token of a
-// ServiceAccount into it: the type kubernetes.io/service-account-token, or the annotations that name the account. What
-// is not JSON is taken for that.
+// namesServiceAccount returns true if a Secret, or a patch of one, may make Kubernetes put the token of a
+// ServiceAccount into it: it contains the type kubernetes.io/service-account-token, or an annotation that names the
+// account. It also returns true for a body that is not JSON.
 func namesServiceAccount(body []byte) bool {
 	decoder := json.NewDecoder(bytes.NewReader(body))
 	decoder.UseNumber()
@@ -108,7 +109,7 @@ func namesServiceAccount(body []byte) bool {
 			return true
 		}
 		text, _ := token.(string)
-		text = strings.ReplaceAll(text, "~1", "/") // as in the paths of a JSON patch
+		text = strings.ReplaceAll(text, "~1", "/") // the escape of a slash in a JSON pointer
 		if strings.Contains(text, "kubernetes.io/service-account") {
 			return true
 		}

@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package review reads the answers of Kubernetes' access reviews.
+// Package review evaluates the status of Kubernetes' access reviews.
 package review
 
 import (
@@ -10,8 +10,8 @@ import (
 	authorizationv1 "k8s.io/api/authorization/v1"
 )
 
-// Allows reads the status of an access review: only a plain yes is a yes. An evaluation error beside a yes is of a rule that did not
-// say yes, and Kubernetes itself lets such a request pass; beside anything else it is an error rather than a no.
+// Allows returns true if the status allows the request. An evaluation error of an allowed request concerns another
+// rule, and Kubernetes admits the request, too. For any other request, an evaluation error is returned as an error.
 func Allows(status authorizationv1.SubjectAccessReviewStatus) (bool, error) {
 	switch {
 	case status.Denied:
