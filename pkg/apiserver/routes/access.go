@@ -14,26 +14,27 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
 )
 
-// Rule is an access rule: who may call an endpoint, and with whose rights it acts.
+// Rule is an access rule: it tells who may call an endpoint, and with whose rights the endpoint acts.
 type Rule string
 
 // The access rules.
 const (
-	// RulePublic is for those who have no credential yet.
+	// RulePublic allows anonymous requests.
 	RulePublic Rule = "Public"
-	// RuleSelf is for anybody logged in, about themselves.
+	// RuleSelf allows authenticated users, for endpoints about themselves.
 	RuleSelf Rule = "Self"
-	// RuleAsCaller is for anybody logged in; the endpoint acts on the host cluster as the caller, and the host's RBAC answers.
+	// RuleAsCaller allows authenticated users. The endpoint acts on the host cluster as the caller, and the RBAC of the
+	// host decides.
 	RuleAsCaller Rule = "AsCaller"
-	// RuleReviewed is for those whom an access review lets pass.
+	// RuleReviewed allows callers for whom an access review succeeds.
 	RuleReviewed Rule = "Reviewed"
 )
 
-// Result is what an endpoint answers with.
+// Result is the result of a handler.
 type Result struct {
-	// Data goes into the envelope's data.
+	// Data is the data of the envelope.
 	Data any
-	// Meta goes into the envelope's meta; the request id is added.
+	// Meta is the meta of the envelope. The request id is added to it.
 	Meta dashboardv1alpha1.Meta
 }
 
@@ -43,23 +44,23 @@ type Endpoint struct {
 	serve func(*Request) (any, dashboardv1alpha1.Meta, error)
 }
 
-// Rule is the endpoint's access rule.
+// Rule returns the access rule of the endpoint.
 func (e Endpoint) Rule() Rule { return e.rule }
 
-// Public makes an endpoint that anybody may call. It is not told who calls.
+// Public returns an endpoint that anybody may call. The handler does not learn who calls it.
 func Public(handler func(*Request) (Result, error)) Endpoint {
 	return Endpoint{rule: RulePublic, serve: func(r *Request) (any, dashboardv1alpha1.Meta, error) {
 		return split(handler(r))
 	}}
 }
 
-// Self makes an endpoint about the caller.
+// Self returns an endpoint about the caller.
 func Self(handler func(*Request, user.Info) (Result, error)) Endpoint {
 	return Endpoint{rule: RuleSelf, serve: authenticated(handler)}
 }
 
-// AsCaller makes an endpoint whose handler gets a client that acts as the caller; connect makes that client and fails for somebody
-// whom nobody may act for.
+// AsCaller returns an endpoint whose handler gets a client that acts as the caller. connect makes that client, and
+// returns an error for a caller who cannot be impersonated.
 func AsCaller[C any](connect func(*Request, user.Info) (C, error), handler func(*Request, C) (Result, error)) Endpoint {
 	return Endpoint{rule: RuleAsCaller, serve: authenticated(func(r *Request, u user.Info) (Result, error) {
 		client, err := connect(r, u)
@@ -70,8 +71,8 @@ func AsCaller[C any](connect func(*Request, user.Info) (C, error), handler func(
 	})}
 }
 
-// Reviewed makes an endpoint whose handler gets what the review lets the caller have; the review's error is the answer for everybody
-// else.
+// Reviewed returns an endpoint whose handler gets the result of the review. The error of the review is the response for
+// all other callers.
 func Reviewed[G any](review func(*Request, user.Info) (G, error), handler func(*Request, G) (Result, error)) Endpoint {
 	return Endpoint{rule: RuleReviewed, serve: authenticated(func(r *Request, u user.Info) (Result, error) {
 		granted, err := review(r, u)
@@ -86,7 +87,7 @@ func split(res Result, err error) (any, dashboardv1alpha1.Meta, error) {
 	return res.Data, res.Meta, err
 }
 
-// authenticated refuses the anonymous once more, whatever the chain in front has let through.
+// authenticated refuses anonymous requests again, whatever the filters have let through.
 func authenticated(handler func(*Request, user.Info) (Result, error)) func(*Request) (any, dashboardv1alpha1.Meta, error) {
 	return func(r *Request) (any, dashboardv1alpha1.Meta, error) {
 		u, ok := genericapirequest.UserFrom(r.Context())
@@ -100,7 +101,7 @@ func authenticated(handler func(*Request, user.Info) (Result, error)) func(*Requ
 	}
 }
 
-// Anonymous says whether a user is nobody in particular.
+// Anonymous returns true for an anonymous user.
 func Anonymous(u user.Info) bool {
 	return u.GetName() == "" || u.GetName() == user.Anonymous || slices.Contains(u.GetGroups(), user.AllUnauthenticated)
 }

@@ -13,13 +13,14 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
 )
 
-// DefaultPerUser is how many requests of one user may be in flight: far more than a dashboard has open, and far less than the server takes.
+// DefaultPerUser is the default of the requests in flight of one user: far more than a dashboard has, and far fewer
+// than the server accepts.
 const DefaultPerUser = 64
 
-// retrySeconds is after what time somebody with too many requests may try again.
+// retrySeconds is the Retry-After of a request beyond the limit.
 const retrySeconds = 1
 
-// fairness bounds how many requests of each user are in flight, so that nobody takes the places of all others.
+// fairness bounds the requests in flight of each user, so that no user takes the places of all others.
 type fairness struct {
 	limit int
 
@@ -27,8 +28,8 @@ type fairness struct {
 	inFlight map[string]int
 }
 
-// enter takes a place for the user of a request; leave gives it back. It is 42900 where the user has all that one may have. Those who have no
-// name are not counted: what is public has limits of its own.
+// enter takes a place for the user of a request, and leave frees it. It returns an error with 42900 if the user has no
+// place left. Anonymous requests are not counted, since public endpoints have limits of their own.
 func (f *fairness) enter(ctx context.Context) (leave func(), err error) {
 	u, ok := genericapirequest.UserFrom(ctx)
 	if !ok || Anonymous(u) {
@@ -49,7 +50,8 @@ func (f *fairness) enter(ctx context.Context) (leave func(), err error) {
 	return func() { f.leave(name) }, nil
 }
 
-// holder is the name under which the memory of a request counts: that of its user, and one for all who have none.
+// holder returns the name under which the memory of a request counts: the name of its user, and one name for all
+// anonymous requests.
 func holder(ctx context.Context) string {
 	if u, ok := genericapirequest.UserFrom(ctx); ok {
 		return u.GetName()

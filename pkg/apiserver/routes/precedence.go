@@ -8,11 +8,11 @@ import (
 	"strings"
 )
 
-// Where two routes of a method match a path, the one is meant that has a literal at the first segment at which they differ. The router would
-// count literals, and take PUT /namespaces/n/resources/configmaps/scale for /namespaces/{namespace}/{resource}/{name}/scale as well as for
-// an object that is named scale: the object is meant.
+// If two routes of a method match a path, the route applies that has a literal at the first segment at which they
+// differ. The router would count literals, and could not decide whether PUT /namespaces/n/resources/configmaps/scale
+// means /namespaces/{namespace}/{resource}/{name}/scale or an object with the name scale. It means the object.
 
-// stronger are the routes that come before r for paths that both match.
+// stronger returns the routes that take precedence over r for paths that both match.
 func (t *Table) stronger(r Route) [][]string {
 	mine := segments(r.Path)
 	var out [][]string
@@ -24,7 +24,7 @@ func (t *Table) stronger(r Route) [][]string {
 	return out
 }
 
-// meant says whether a request is for a route that those come before.
+// meant reports whether no route of higher precedence matches a request.
 func meant(stronger [][]string) func(*http.Request) bool {
 	return func(r *http.Request) bool {
 		below, ok := BelowRoot(r.URL.Path)
@@ -45,7 +45,7 @@ func segments(path string) []string { return strings.Split(strings.Trim(path, "/
 
 func isParameter(segment string) bool { return strings.HasPrefix(segment, "{") }
 
-// precedes says whether there are paths that both routes match, and a is meant by them.
+// precedes reports whether both routes match some paths, and a takes precedence for them.
 func precedes(a, b []string) bool {
 	if len(a) != len(b) {
 		return false

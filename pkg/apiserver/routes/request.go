@@ -21,7 +21,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/lossless"
 )
 
-// maxDepth is how deep arrays and objects of a body may be nested. Kubernetes objects stay far below it.
+// maxDepth bounds the nesting of arrays and objects in a body. Kubernetes objects stay far below it.
 const maxDepth = 100
 
 // Request is a request to an endpoint.
@@ -34,13 +34,13 @@ type Request struct {
 	codeInBody bool
 }
 
-// Path is the value of a path parameter.
+// Path returns the value of a path parameter.
 func (r *Request) Path(name string) string { return r.path[name] }
 
-// Query is the value of a query parameter, empty where it is absent.
+// Query returns the value of a query parameter, or an empty string.
 func (r *Request) Query(name string) string { return r.URL.Query().Get(name) }
 
-// CheckLabel says what is wrong with a value that must be a DNS label (RFC 1123), such as a namespace.
+// CheckLabel returns an error for a value that is no DNS label (RFC 1123), such as the name of a namespace.
 func CheckLabel(field, value string) error {
 	if value == "" {
 		return envelope.Required(field)
@@ -51,7 +51,7 @@ func CheckLabel(field, value string) error {
 	return nil
 }
 
-// CheckSubdomain says what is wrong with a value that must be a DNS subdomain (RFC 1123), such as the name of most objects.
+// CheckSubdomain returns an error for a value that is no DNS subdomain (RFC 1123), such as the name of most objects.
 func CheckSubdomain(field, value string) error {
 	if value == "" {
 		return envelope.Required(field)
@@ -90,14 +90,15 @@ func (r *Request) ReadJSON(into any) error {
 }
 
 const (
-	// maxDecoded is the largest body that is decoded: etcd's own limit of what it stores.
+	// maxDecoded is the size of the largest body that is decoded: the limit of etcd for one object.
 	maxDecoded = 1536 << 10
-	// decodedBytes is how many bytes of memory a byte of JSON or YAML takes while it is decoded: two of them may be an
+	// decodedBytes is the memory that a byte of JSON or YAML takes while it is decoded, in bytes: two bytes may be an
 	// element of a list.
 	decodedBytes = 48
 )
 
-// Hold takes from the account of the request what it takes to decode a body of so many bytes, until release is called.
+// Hold takes the memory for decoding a body of a number of bytes from the account of the request, until release is
+// called.
 func (r *Request) Hold(bytes int) (release func(), err error) {
 	if bytes > maxDecoded {
 		return nil, envelope.Invalid("body", "the body is larger than %d bytes", maxDecoded)
@@ -109,7 +110,7 @@ func (r *Request) Hold(bytes int) (release func(), err error) {
 	return func() { account.Give(size) }, nil
 }
 
-// ReadBody is the whole body. It must not be changed.
+// ReadBody returns the whole body. It must not be changed.
 func (r *Request) ReadBody() ([]byte, error) {
 	if b, ok := r.Body.(*body); ok {
 		return b.all, nil
@@ -121,20 +122,21 @@ func (r *Request) ReadBody() ([]byte, error) {
 	return read, nil
 }
 
-// body is one that is in memory.
+// body is a body in memory.
 type body struct {
 	*bytes.Reader
 
 	all []byte
 }
 
-// NewBody is a body that ReadBody does not copy.
+// NewBody returns a body that ReadBody does not copy.
 func NewBody(all []byte) io.ReadCloser { return &body{Reader: bytes.NewReader(all), all: all} }
 
-// Close does nothing: what is in memory needs no end.
+// Close does nothing.
 func (*body) Close() error { return nil }
 
-// DecodeJSON is ReadJSON for bytes that were read already. The cause of an error never holds the bytes: they may be a password.
+// DecodeJSON is like ReadJSON, for bytes that were read already. The cause of its error never contains the bytes, which
+// may be a password.
 func DecodeJSON(body []byte, into any) error {
 	strict, err := decodeJSON(body, into)
 	if err != nil {
@@ -176,7 +178,8 @@ func strictField(err error) string {
 	return "body"
 }
 
-// Deeper says whether JSON nests arrays and objects deeper than a number of levels. It looks before a recursive decoder does.
+// Deeper returns true if arrays and objects of a JSON text are nested deeper than a number of levels. It protects
+// recursive decoders.
 func Deeper(body []byte, levels int) bool {
 	depth, inString := 0, false
 	for i := 0; i < len(body); i++ {

@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package routes registers the endpoints of the dashboard's API. An endpoint can only be made together with its access rule: each
-// constructor takes a handler that gets what the rule allows and nothing else.
+// Package routes registers the endpoints of the dashboard's API. An endpoint is always made together with its access
+// rule: each constructor takes a handler that gets only the access that the rule allows.
 package routes
 
 import (
@@ -24,19 +24,19 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/stepup"
 )
 
-// Route is one endpoint: a method, a path below the API's root, and what documents it in OpenAPI.
+// Route is an endpoint with its method and path, and its documentation for OpenAPI.
 type Route struct {
 	// Method is the HTTP method.
 	Method string
-	// Path is relative to the API's root, with parameters in braces: /clusters/{cluster}.
+	// Path is relative to the root of the API, with parameters in braces: /clusters/{cluster}.
 	Path string
-	// Operation is the operation id in OpenAPI, unique in the API.
+	// Operation is the operation id in OpenAPI. It is unique in the API.
 	Operation string
-	// Doc is one sentence on what the endpoint does.
+	// Doc describes the endpoint in one sentence.
 	Doc string
 	// Endpoint is the handler with its access rule.
 	Endpoint Endpoint
-	// Reads is an empty value of the body's type; nil where there is no body.
+	// Reads is an empty value of the type of the body, or nil if the endpoint has no body.
 	Reads any
 	// BodyOptional says that the body may be left out.
 	BodyOptional bool
@@ -47,7 +47,7 @@ type Route struct {
 	Ambient bool
 	// DuringSetup lets those call who must set up a second factor before anything else.
 	DuringSetup bool
-	// DuringPasswordChange lets those call who must choose another password before anything else.
+	// DuringPasswordChange allows users to call the endpoint who must change the password first.
 	DuringPasswordChange bool
 	// Parameters documents the path and query parameters by name. Those in braces in the path are path parameters.
 	Parameters map[string]string
@@ -57,20 +57,22 @@ type Route struct {
 
 // Table holds the registered routes.
 type Table struct {
-	// PerUser is how many requests of one user may be in flight; DefaultPerUser where it is 0.
+	// PerUser bounds the requests in flight of one user. Zero means DefaultPerUser.
 	PerUser int
 	// Prove checks the fresh code that came with a request, which is empty if there was none. It returns nil for callers
 	// without a second factor.
 	Prove func(r *http.Request, u user.Info, code string) error
 	// Memory is what requests may hold of clusters' answers; nil is no bound.
 	Memory *budget.Budget
-	// PublicMemory is what requests to public endpoints may hold, so that users leave room for logins; nil is no bound.
+	// PublicMemory bounds the memory of requests to public endpoints, so that requests of users leave room for logins.
+	// Nil means no bound.
 	PublicMemory *budget.Budget
 
 	routes []Route
 }
 
-// Add registers routes. One without an access rule, an operation or a documented parameter is an error, and the server does not start.
+// Add registers routes. It returns an error for a route without an access rule, an operation or documented parameters,
+// and the server does not start.
 func (t *Table) Add(routes ...Route) error {
 	for _, r := range routes {
 		switch {
@@ -96,18 +98,18 @@ func (t *Table) Add(routes ...Route) error {
 	return nil
 }
 
-// Routes are all that were registered.
+// Routes returns all registered routes.
 func (t *Table) Routes() []Route { return slices.Clone(t.routes) }
 
-// Public says whether a request without a credential may pass authentication. The path is the one below the API's root, exactly as
-// registered: public routes have no parameters.
+// Public returns true if a request without a credential may call the route. The path is relative to the root of the
+// API, and exactly as registered: public routes have no parameters.
 func (t *Table) Public(method, path string) bool {
 	return slices.ContainsFunc(t.routes, func(r Route) bool {
 		return r.Endpoint.rule == RulePublic && r.Method == method && r.Path == path
 	})
 }
 
-// DuringSetup says whether those may call who must set up a second factor before anything else.
+// DuringSetup returns true if users may call the route who must set up a second factor first.
 func (t *Table) DuringSetup(method, path string) bool {
 	return slices.ContainsFunc(t.routes, func(r Route) bool { return r.DuringSetup && r.Method == method && r.Path == path })
 }
@@ -126,7 +128,7 @@ func (t *Table) DuringPasswordChange(method, path string) bool {
 	return slices.ContainsFunc(t.routes, func(r Route) bool { return r.DuringPasswordChange && r.Method == method && r.Path == path })
 }
 
-// Install adds the routes to the web service at the API's root.
+// Install adds the routes to the web service at the root of the API.
 func (t *Table) Install(ws *restful.WebService) {
 	fair := &fairness{limit: cmp.Or(t.PerUser, DefaultPerUser)}
 	for _, r := range t.routes {
@@ -175,7 +177,7 @@ func (t *Table) serve(r Route, fair *fairness) restful.RouteFunction {
 		defer leave()
 		account := t.account(ctx, r.Endpoint.rule)
 		defer account.Close()
-		if err := account.Take(1); err != nil { // before a cluster is asked for what could not be held
+		if err := account.Take(1); err != nil { // before a request for data that could not be held
 			envelope.WriteError(ctx, resp.ResponseWriter, envelope.TooMuch(err))
 			return
 		}
@@ -191,8 +193,8 @@ func (t *Table) serve(r Route, fair *fairness) restful.RouteFunction {
 	}
 }
 
-// writeFailure answers with an error. The refusal of a stranger is left to the outermost filter, which paces refusals
-// when the request has left all limits.
+// writeFailure writes an error. It leaves the refusal of an anonymous request to the outermost filter, which paces
+// refusals after the request has left all limits.
 func writeFailure(ctx context.Context, w http.ResponseWriter, rule Rule, err error) {
 	refusal, state := envelope.As(err), envelope.StateFrom(ctx)
 	if rule != RulePublic || refusal.Code != dashboardv1alpha1.CodeUnauthenticated || state == nil {
@@ -210,7 +212,8 @@ func (t *Table) account(ctx context.Context, rule Rule) *budget.Account {
 	return t.Memory.Account(holder(ctx), 0)
 }
 
-// BelowRoot is the part of a URL path below the API's root, as routes are registered with, and whether it is there at all.
+// BelowRoot returns the part of a URL path below the root of the API, as in registered routes, and false if the path is
+// elsewhere.
 func BelowRoot(path string) (string, bool) {
 	return strings.CutPrefix(path, dashboardv1alpha1.RootPath)
 }

@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package lastadmin tells the host's admission policies who the last usable administrator is: CEL cannot count users. It writes one ConfigMap,
-// which is the parameter of the policies in config/admission.
+// Package lastadmin tells the admission policies of the host which user is the last usable administrator, since CEL
+// cannot count users. It writes one ConfigMap, which is the parameter of the policies in config/admission.
 package lastadmin
 
 import (
@@ -30,7 +30,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// Reconciler keeps the ConfigMap.
+// Reconciler maintains the ConfigMap.
 type Reconciler struct {
 	Client client.Client
 }
@@ -39,7 +39,7 @@ func configMapKey() types.NamespacedName {
 	return types.NamespacedName{Namespace: names.Namespace, Name: names.LastAdminConfigMap}
 }
 
-// SetupWithManager watches the ConfigMap, and all that makes somebody a usable administrator.
+// SetupWithManager watches the ConfigMap, and all objects that make a user a usable administrator.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	if r.Client == nil {
 		return errors.New("the last admin controller lacks a client")
@@ -64,7 +64,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Complete(r)
 }
 
-// Reconcile writes the ConfigMap where it does not say what is true now.
+// Reconcile updates the ConfigMap.
 func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, error) {
 	grants, err := r.grants(ctx)
 	if err != nil {
@@ -103,7 +103,7 @@ func (r *Reconciler) create(ctx context.Context, data map[string]string) error {
 	return nil
 }
 
-// grants are all ways in which usable users are administrators of the host.
+// grants returns all grants by which usable users are administrators of the host.
 func (r *Reconciler) grants(ctx context.Context) ([]grant, error) {
 	var users kubevisionv1alpha1.KubeVisionUserList
 	if err := r.Client.List(ctx, &users, client.UnsafeDisableDeepCopy); err != nil {
@@ -128,8 +128,8 @@ func (r *Reconciler) grants(ctx context.Context) ([]grant, error) {
 	return r.usable(ctx, out)
 }
 
-// usable leaves out those who have no password. It looks at the credentials themselves: a user whose Secret is gone may log in with the
-// password that was taken over from it.
+// usable omits the grants of users without a password. It reads the credentials themselves: a user whose Secret is
+// deleted may still log in with the password that was read from it.
 func (r *Reconciler) usable(ctx context.Context, grants []grant) ([]grant, error) {
 	known := map[string]bool{}
 	var out []grant
@@ -158,7 +158,8 @@ func (r *Reconciler) hasPassword(ctx context.Context, u *kubevisionv1alpha1.Kube
 	return err == nil && metav1.IsControlledBy(secret, u) && len(secret.Data[credentials.PasswordHashKey]) > 0, nil
 }
 
-// administers says whether a binding grants the built-in role admin in the whole of the host, or will as soon as the host is registered.
+// administers returns true if a binding grants the built-in role admin in the whole host, or will as soon as the host
+// is registered.
 func administers(b *kubevisionv1alpha1.KubeVisionRoleBinding, host *kubevisionv1alpha1.KubeVisionCluster) bool {
 	role, _ := bindings.BuiltInRole(b.Spec.RoleRef)
 	if role != kubevisionv1alpha1.RoleAdmin || b.Spec.Namespaces != nil || !b.DeletionTimestamp.IsZero() {

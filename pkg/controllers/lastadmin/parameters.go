@@ -12,34 +12,34 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
-// The keys of the ConfigMap, which the policies in config/admission read. A key that is absent forbids nothing.
+// The keys of the ConfigMap, which the policies in config/admission read. An absent key forbids nothing.
 const (
-	// userKey is the user without whom nobody is a usable administrator.
+	// userKey is the user without whom there is no usable administrator.
 	userKey = "user"
-	// userGroupsKey are the groups of which that user must keep one; absent where a binding names the user.
+	// userGroupsKey are the groups of which that user must keep one. It is absent if a binding names the user.
 	userGroupsKey = "userGroups"
-	// bindingKey is the binding without which nobody is a usable administrator.
+	// bindingKey is the binding without which there is no usable administrator.
 	bindingKey = "binding"
 	// bindingSubjectsKey are the subjects, as <kind>/<name>, of which that binding must keep one.
 	bindingSubjectsKey = "bindingSubjects"
-	// adminsKey are the usable administrators, for people to read: the first maxAdmins, with an ellipsis where there are
+	// adminsKey are the usable administrators, for people to read: the first maxAdmins, and an ellipsis if there are
 	// more.
 	adminsKey = "admins"
 	maxAdmins = 256
 	ellipsis  = "..."
 
-	// separator is in no name of a user or group.
+	// separator is no part of the name of a user or group.
 	separator = ","
 )
 
-// grant is one way in which somebody is an administrator: by one subject of one binding.
+// grant makes a user an administrator, by one subject of one binding.
 type grant struct {
 	user    *kubevisionv1alpha1.KubeVisionUser
 	binding string
 	subject kubevisionv1alpha1.Subject
 }
 
-// grantsOf are the grants of one binding to users who are neither disabled nor being deleted.
+// grantsOf returns the grants of one binding to users who are neither disabled nor being deleted.
 func grantsOf(b *kubevisionv1alpha1.KubeVisionRoleBinding, users []kubevisionv1alpha1.KubeVisionUser) []grant {
 	var out []grant
 	for _, s := range b.Spec.Subjects {
@@ -64,7 +64,8 @@ func means(s kubevisionv1alpha1.Subject, u *kubevisionv1alpha1.KubeVisionUser) b
 	return false
 }
 
-// parameters are the data of the ConfigMap: what must not be taken away, because nobody would be a usable administrator then.
+// parameters returns the data of the ConfigMap: the objects that must not be removed, because there would be no usable
+// administrator left.
 func parameters(grants []grant) map[string]string {
 	users, through, subjects, groups := sets.New[string](), sets.New[string](), sets.New[string](), sets.New[string]()
 	byName := false

@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package access serves what callers may reach: which clusters, and which namespaces there. Each answer is one of Kubernetes: a review of the
-// verb "use" on the host, and what a cluster itself says to the caller.
+// Package access serves the clusters and namespaces that callers may access. Each answer comes from Kubernetes: from a
+// review of the verb "use" on the host, and from the cluster itself.
 package access
 
 import (
@@ -24,19 +24,19 @@ import (
 const (
 	queryCluster = "cluster"
 
-	// clustersAtOnce bounds the clusters that one request asks at a time.
+	// clustersAtOnce bounds the clusters that one request asks at once.
 	clustersAtOnce = 32
 )
 
 // Endpoints are the endpoints of this package.
 type Endpoints struct {
-	// Reader holds the KubeVision objects.
+	// Reader reads KubeVision's objects.
 	Reader client.Reader
 	// Access reviews the use of clusters, and connects to them.
 	Access *authorization.Access
 }
 
-// Routes are the routes of the endpoints.
+// Routes returns the routes of the endpoints.
 func (e *Endpoints) Routes() []routes.Route {
 	return []routes.Route{{
 		Method: http.MethodGet, Path: "/users/me/access", Operation: "getCurrentUserAccess",
@@ -46,7 +46,7 @@ func (e *Endpoints) Routes() []routes.Route {
 	}}
 }
 
-// granted are the clusters that a caller may use, and the bindings that name the caller.
+// granted holds the clusters that a caller may use, and the bindings that name the caller.
 type granted struct {
 	user.Info
 	clusters []kubevisionv1alpha1.KubeVisionCluster
@@ -87,7 +87,7 @@ func (e *Endpoints) clusters(r *routes.Request, u user.Info) ([]kubevisionv1alph
 	return all[i : i+1], nil
 }
 
-// get asks many clusters at once, so that one that does not answer keeps nobody from the others.
+// get asks many clusters concurrently, so that one that does not answer does not delay the others.
 func (e *Endpoints) get(r *routes.Request, g *granted) (routes.Result, error) {
 	out := make([]dashboardv1alpha1.ClusterAccess, len(g.clusters))
 	err := fanout.Each(r.Context(), len(out), clustersAtOnce, func(ctx context.Context, i int) error {

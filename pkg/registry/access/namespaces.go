@@ -24,10 +24,10 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/objects"
 )
 
-// clusterTimeout is how long a cluster has to say what the caller may read there.
+// clusterTimeout bounds the time in which a cluster answers what the caller may read there.
 const clusterTimeout = 2 * time.Second
 
-// ask asks one cluster. That it does not answer is an answer too.
+// ask asks one cluster. No answer is a result, too.
 func (e *Endpoints) ask(ctx context.Context, g *granted, c *kubevisionv1alpha1.KubeVisionCluster) dashboardv1alpha1.ClusterAccess {
 	ctx, cancel := context.WithTimeoutCause(ctx, clusterTimeout, clusters.ErrImpatient)
 	defer cancel()
@@ -44,8 +44,8 @@ func (e *Endpoints) ask(ctx context.Context, g *granted, c *kubevisionv1alpha1.K
 	return out
 }
 
-// readable are the namespaces that the user may read: all where the cluster lets them list those, otherwise what it lets them get of those
-// that bindings speak of.
+// readable returns the namespaces that the user may read: all namespaces if the user may list them, and otherwise those
+// in bindings that the user may get.
 func (e *Endpoints) readable(
 	ctx context.Context, g *granted, c *kubevisionv1alpha1.KubeVisionCluster, bound []kubevisionv1alpha1.KubeVisionRoleBinding,
 ) (names []string, all bool, err error) {

@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package manage is what the endpoints have in common that read and write KubeVision's own objects as the caller.
+// Package manage is the common part of the endpoints that read and write KubeVision's own objects as the caller.
 package manage
 
 import (
@@ -21,15 +21,16 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// Host is the host cluster, as somebody reaches it.
+// Host is the host cluster.
 type Host struct {
-	// As makes a client that acts as somebody.
+	// As returns a client that acts as a user.
 	As func(context.Context, user.Info) (client.Client, error)
-	// Reviewer says what RBAC allows.
+	// Reviewer makes access reviews.
 	Reviewer *authorization.Reviewer
 }
 
-// Caller is somebody who manages KubeVision's objects: with a client that acts as them, so that the host's RBAC says what they may do.
+// Caller is a user who manages KubeVision's objects with a client that acts as that user, so that the RBAC of the host
+// decides.
 type Caller struct {
 	user.Info
 	client.Client
@@ -37,7 +38,7 @@ type Caller struct {
 	reviewer *authorization.Reviewer
 }
 
-// Connect makes a caller.
+// Connect returns the caller of a request.
 func (h *Host) Connect(r *routes.Request, u user.Info) (*Caller, error) {
 	c, err := h.As(r.Context(), u)
 	if err != nil {
@@ -46,7 +47,7 @@ func (h *Host) Connect(r *routes.Request, u user.Info) (*Caller, error) {
 	return &Caller{Info: u, Client: c, reviewer: h.Reviewer}, nil
 }
 
-// Named is connect for routes with the name of an object in their path.
+// Named is like connect, for routes with the name of an object in their path.
 func Named(parameter string, connect func(*routes.Request, user.Info) (*Caller, error)) func(*routes.Request, user.Info) (*Caller, error) {
 	return func(r *routes.Request, u user.Info) (*Caller, error) {
 		if err := routes.CheckSubdomain(parameter, r.Path(parameter)); err != nil {
@@ -56,7 +57,7 @@ func Named(parameter string, connect func(*routes.Request, user.Info) (*Caller, 
 	}
 }
 
-// Find reads an object as the caller; missing is the error where there is none.
+// Find reads an object as the caller. It returns missing if the object does not exist.
 func (c *Caller) Find(ctx context.Context, name string, into client.Object, missing *envelope.Error) error {
 	err := c.Get(ctx, types.NamespacedName{Name: name}, into)
 	switch {
@@ -69,9 +70,8 @@ func (c *Caller) Find(ctx context.Context, name string, into client.Object, miss
 	}
 }
 
-// Refused returns the error of a write that failed, with its code. Where RBAC allows each of the actions, an
-// admission plugin has refused the write: 42201, unless it is an admission policy of KubeVision that asks for a
-// right.
+// Refused returns the error of a failed write, with its code. If RBAC allows each of the actions, an admission plugin
+// has refused the write: the code is 42201, unless a policy of KubeVision requires a right.
 func (c *Caller) Refused(ctx context.Context, err error, actions ...authorizationv1.ResourceAttributes) error {
 	if err == nil {
 		return nil
@@ -92,23 +92,23 @@ func (c *Caller) Refused(ctx context.Context, err error, actions ...authorizatio
 	return envelope.New(dashboardv1alpha1.CodeRejected, "%s", outcome.Message).Because(err)
 }
 
-// For finds the codes of errors of writes that take those rights.
+// For returns a function that returns the errors of writes that need a set of rights.
 func (c *Caller) For(actions ...authorizationv1.ResourceAttributes) func(context.Context, error) error {
 	return func(ctx context.Context, err error) error { return c.Refused(ctx, err, actions...) }
 }
 
-// SecretAction is a verb on a Secret of KubeVision's namespace.
+// SecretAction returns the attributes of a verb on a Secret in KubeVision's namespace.
 func SecretAction(verb, name string) authorizationv1.ResourceAttributes {
 	return authorizationv1.ResourceAttributes{Version: "v1", Resource: "secrets", Verb: verb, Namespace: names.Namespace, Name: name}
 }
 
-// Action is a verb on one of KubeVision's own objects.
+// Action returns the attributes of a verb on one of KubeVision's own objects.
 func Action(verb, resource, name string) authorizationv1.ResourceAttributes {
 	return authorizationv1.ResourceAttributes{Group: kubevisionv1alpha1.GroupName, Resource: resource, Verb: verb, Name: name}
 }
 
-// CheckVersion is an error where a client has read another version than the one that is there now. One that gives no version changes whatever
-// is there.
+// CheckVersion returns an error if a client has read another version than the current one. A client that sends no
+// version changes any version.
 func CheckVersion(given string, object client.Object) error {
 	if given != "" && given != object.GetResourceVersion() {
 		return envelope.New(dashboardv1alpha1.CodeStale, "%q was changed meanwhile: read it again", object.GetName())
@@ -116,7 +116,7 @@ func CheckVersion(given string, object client.Object) error {
 	return nil
 }
 
-// List is the result of a list, and always an array.
+// List returns the result of a list, which is always an array.
 func List[T any](items []T) routes.Result {
 	if items == nil {
 		items = []T{}

@@ -12,19 +12,19 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
-// Owner makes what is made for one of KubeVision's own objects go with it.
+// Owner returns the reference with which an object is deleted together with its owner.
 func Owner(kind string, owner client.Object) []metav1.OwnerReference {
 	return []metav1.OwnerReference{{
 		APIVersion: kubevisionv1alpha1.SchemeGroupVersion.String(), Kind: kind, Name: owner.GetName(), UID: owner.GetUID(),
 	}}
 }
 
-// Owned says whether an object was made for another, and not for one of the same name that is gone.
+// Owned returns true if an object was made for its owner, and not for a deleted one with the same name.
 func Owned(object, owner client.Object) bool {
 	return slices.ContainsFunc(object.GetOwnerReferences(), func(r metav1.OwnerReference) bool { return r.UID == owner.GetUID() })
 }
 
-// This makes sure that what is deleted is what was looked at.
+// This limits a delete to the object that was read.
 func This(object client.Object) client.Preconditions {
 	uid := object.GetUID()
 	return client.Preconditions{UID: &uid}

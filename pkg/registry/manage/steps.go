@@ -16,20 +16,20 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
 )
 
-// undoTimeout bounds taking back what was done, also for a client that has gone away.
+// undoTimeout bounds an undo, which also runs after the client has disconnected.
 const undoTimeout = 10 * time.Second
 
-// Step is one write of several that belong together.
+// Step is one of several writes that belong together.
 type Step struct {
-	// What names the object that is written.
+	// What names the object of the write.
 	What string
-	// Do writes. It is called twice, first with a client that writes nothing, and so must not change what it is made of.
+	// Do writes. It is called twice, first for a dry run, and must not change its inputs.
 	Do func(context.Context, client.Client) error
-	// Undo takes back what Do did.
+	// Undo reverts Do.
 	Undo func(context.Context, client.Client) error
 }
 
-// Create is the step that makes an object; refused finds the code of an error.
+// Create returns the step that creates an object. refused returns the code of an error.
 func Create(what string, object func() client.Object, refused func(context.Context, error) error) Step {
 	var made client.Object
 	return Step{
@@ -42,11 +42,11 @@ func Create(what string, object func() client.Object, refused func(context.Conte
 	}
 }
 
-// Patch is the step from one state of an object to another. Where the client has given a version, it fails for any other.
+// Patch returns the step that changes an object. If the client has given a version, it fails for any other version.
 func Patch(what string, from, to client.Object, given string, refused func(context.Context, error) error) Step {
 	write := func(ctx context.Context, c client.Client, from, to client.Object, given string) error {
 		written, ok := to.DeepCopyObject().(client.Object)
-		if !ok { // cannot be: a copy has the type of what it was made of
+		if !ok { // cannot happen: a copy has the type of its original
 			return fmt.Errorf("copying %s", what)
 		}
 		return c.Patch(ctx, written, Change(from, given))
@@ -58,7 +58,7 @@ func Patch(what string, from, to client.Object, given string, refused func(conte
 	}
 }
 
-// Change is the patch from one state of an object to another. Where the client has given a version, it fails for any other.
+// Change returns the patch that changes an object. If the client has given a version, it fails for any other version.
 func Change(from client.Object, given string) client.Patch {
 	if given == "" {
 		return client.MergeFrom(from)
@@ -66,7 +66,7 @@ func Change(from client.Object, given string) client.Patch {
 	return client.MergeFromWithOptions(from, client.MergeFromWithOptimisticLock{})
 }
 
-// Apply does all steps or none: it tries them first.
+// Apply executes all steps or none. It makes a dry run first.
 func (c *Caller) Apply(ctx context.Context, steps ...Step) error {
 	if err := c.Try(ctx, steps...); err != nil {
 		return err
@@ -74,7 +74,8 @@ func (c *Caller) Apply(ctx context.Context, steps ...Step) error {
 	return c.Do(ctx, steps...)
 }
 
-// Try does each step on trial, so that a caller who may do only some of them is refused before any is done.
+// Try makes a dry run of each step, so that a caller who may execute only some of them is refused before any is
+// executed.
 func (c *Caller) Try(ctx context.Context, steps ...Step) error {
 	trial := client.NewDryRunClient(c.Client)
 	for _, s := range steps {
@@ -85,7 +86,8 @@ func (c *Caller) Try(ctx context.Context, steps ...Step) error {
 	return nil
 }
 
-// Do does one step after the other. Where one fails after all, those before are taken back; the error says what could not be.
+// Do executes one step after the other. If one fails, it reverts the earlier steps. The error names the steps that
+// could not be reverted.
 func (c *Caller) Do(ctx context.Context, steps ...Step) error {
 	for i, s := range steps {
 		if err := s.Do(ctx, c.Client); err != nil {

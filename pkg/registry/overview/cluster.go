@@ -16,13 +16,13 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/registry/union"
 )
 
-// recentEvents is how many events are shown.
+// recentEvents is the number of events in an overview.
 const recentEvents = 10
 
-// manyEvents is how many are held before the older ones are dropped.
+// manyEvents is the number of events that are held before older ones are dropped.
 const manyEvents = 100 * recentEvents
 
-// surroundings are what workloads live in.
+// surroundings returns the kinds that workloads run in.
 func surroundings(out *dashboardv1alpha1.Overview) []union.Kind {
 	return []union.Kind{
 		counted("services", &out.Services),
@@ -85,7 +85,7 @@ func newest(all []dashboardv1alpha1.OverviewEvent) []dashboardv1alpha1.OverviewE
 	return all[:min(len(all), recentEvents)]
 }
 
-// storage are volumes and claims.
+// storage returns volumes and claims.
 func storage(out *dashboardv1alpha1.Overview) []union.Kind {
 	return []union.Kind{
 		typed("persistentvolumes", func(v *corev1.PersistentVolume) {

@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package overview counts what is on a cluster, of what the caller may list.
+// Package overview counts the objects of a cluster that the caller may list.
 package overview
 
 import (
@@ -19,7 +19,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/registry/union"
 )
 
-// Routes are the endpoints of this package.
+// Routes returns the endpoints of this package.
 func Routes(access *union.Access) []routes.Route {
 	return []routes.Route{{
 		Method: http.MethodGet, Path: "/clusters/{cluster}/overview", Operation: "getClusterOverview",
@@ -38,7 +38,7 @@ func get(r *routes.Request, caller *union.Caller) (routes.Result, error) {
 		return routes.Result{}, err
 	}
 	if meta.Partial && !use.known {
-		// Without metrics there is the rest.
+		// Metrics are optional.
 		_, _ = caller.Survey(r.Context(), "", []union.Kind{use.ofPods()})
 	}
 	use.report(&data.Resources)
@@ -46,7 +46,7 @@ func get(r *routes.Request, caller *union.Caller) (routes.Result, error) {
 	return routes.Result{Data: data, Meta: meta}, nil
 }
 
-// counted is a kind of which only the number is asked for.
+// counted returns a kind of which only the number is needed.
 func counted(resource string, n *int64) union.Kind {
 	read := func(ctx context.Context, _ clusters.Resource, a union.Answer) error {
 		items, err := union.Items[struct{}](ctx, a)
@@ -56,7 +56,7 @@ func counted(resource string, n *int64) union.Kind {
 	return union.Kind{Resource: resource, Accept: union.MetadataOnly, Read: read}
 }
 
-// typed is one of Kubernetes' own kinds, of which each object is looked at and none is kept.
+// typed returns a built-in kind whose objects are visited and not kept.
 func typed[T any, P interface {
 	*T
 	Unmarshal(data []byte) error

@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package refusal finds the codes of errors of the authentication package.
+// Package refusal maps errors of the authentication package to codes.
 package refusal
 
 import (
@@ -17,12 +17,12 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authentication/token"
 )
 
-// newPassword is the field of the body with a password to come.
+// newPassword is the field of the new password in a body.
 const newPassword = "newPassword"
 
 const busy = "too many logins at once: try again shortly"
 
-// Of is the outcome for the client. What it does not know it returns as it is.
+// Of returns the error for the client. It returns unknown errors unchanged.
 func Of(err error) error {
 	if e, ok := errors.AsType[*authentication.ChallengeError](err); ok {
 		due := envelope.New(dashboardv1alpha1.CodeTwoFactorRequired, "the second factor is due: send a code with the session token")

@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package served says which kinds of objects a cluster serves.
+// Package served serves the kinds of objects of a cluster.
 package served
 
 import (
@@ -16,10 +16,10 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/registry/union"
 )
 
-// definitions are the objects that define kinds.
+// definitions is the kind of the objects that define kinds.
 const definitions = "customresourcedefinitions.apiextensions.k8s.io"
 
-// Routes are the endpoints of this package.
+// Routes returns the endpoints of this package.
 func Routes(access *union.Access) []routes.Route {
 	parameters := map[string]string{authorization.ClusterParameter: "the name of the cluster"}
 	return []routes.Route{
@@ -61,12 +61,12 @@ func describe(r *clusters.Resource) dashboardv1alpha1.APIResource {
 	}
 }
 
-// customResources takes from the definitions nothing but their names, since their schemas are large, and the rest from discovery.
+// customResources reads only the names of definitions, since their schemas are large, and the rest from discovery.
 func customResources(r *routes.Request, caller *union.Caller) (routes.Result, error) {
 	return list(r, caller, func() error { return nil })
 }
 
-// refresh is for those who may list what is refreshed.
+// refresh requires the right to list the definitions.
 func refresh(r *routes.Request, caller *union.Caller) (routes.Result, error) {
 	return list(r, caller, func() error { return caller.RefreshResources(r.Context()) })
 }
@@ -96,7 +96,7 @@ func list(r *routes.Request, caller *union.Caller, prepare func() error) (routes
 		if _, failed := envelope.Failure(err); err != nil && !failed {
 			return routes.Result{}, envelope.FromAPIError(err)
 		}
-		if served { // a definition that is not accepted, or new, defines nothing yet
+		if served { // a definition that is new, or not accepted, has no kind yet
 			data = append(data, dashboardv1alpha1.CustomResource{
 				Name: d.Metadata.Name, Group: found.Group, Version: found.Version, Kind: found.Kind,
 				Plural: found.GroupVersionResource.Resource, Namespaced: found.Namespaced, Categories: found.Categories,

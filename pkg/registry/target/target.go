@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package target reads from a request which objects of a cluster it is about.
+// Package target parses the objects of a cluster that a request refers to.
 package target
 
 import (
@@ -28,7 +28,7 @@ const (
 	Name      = "name"
 )
 
-// Docs documents the parameters.
+// Docs returns the documentation of the parameters.
 func Docs() map[string]string {
 	return map[string]string{
 		authorization.ClusterParameter: "the name of the cluster",
@@ -38,14 +38,14 @@ func Docs() map[string]string {
 	}
 }
 
-// Target is what a request is about: one object, or a collection where it has no name.
+// Target is the object of a request, or a collection if it has no name.
 type Target struct {
 	Resource  clusters.Resource
 	Namespace string
 	Name      string
 }
 
-// Attributes are what an access review asks about a verb on the target.
+// Attributes returns the attributes of an access review about a verb on the target.
 func (t Target) Attributes(verb string) authorizationv1.ResourceAttributes {
 	return authorizationv1.ResourceAttributes{
 		Group: t.Resource.Group, Version: t.Resource.Version, Resource: t.Resource.GroupVersionResource.Resource,
@@ -53,7 +53,7 @@ func (t Target) Attributes(verb string) authorizationv1.ResourceAttributes {
 	}
 }
 
-// Call is a call about the target.
+// Call returns a call for the target.
 func (t Target) Call(method string) clusters.Call {
 	return clusters.Call{Method: method, Resource: t.Resource, Namespace: t.Namespace, Name: t.Name}
 }
@@ -65,7 +65,7 @@ func Read(r *routes.Request, caller *clusters.Caller, verb string) (Target, erro
 	return find(r.Context(), caller, requested(r, verb))
 }
 
-// ReadObject is Read for one object: what is in namespaces must have one.
+// ReadObject is like Read, for one object: an object of a namespaced kind must have a namespace.
 func ReadObject(r *routes.Request, caller *clusters.Caller, verb string) (Target, error) {
 	t, err := Read(r, caller, verb)
 	if err != nil {

@@ -1,8 +1,9 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package union reads what a caller may read of a cluster. Whoever may list a kind everywhere gets that; whoever may not gets the union of the
-// namespaces that they may read, and nothing of the others, not even a number.
+// Package union reads the objects of a cluster that a caller may read. If the caller may list a kind in all namespaces,
+// it lists all namespaces. Otherwise it lists the namespaces that the caller may read, and reveals nothing of the
+// others, not even their number.
 package union
 
 import (
@@ -22,18 +23,18 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 )
 
-// CallsAtOnce bounds the calls of one request to one cluster.
+// CallsAtOnce bounds the concurrent calls of one request to one cluster.
 const CallsAtOnce = 8
 
-// Access lets callers reach clusters, of which they may be allowed to read only some namespaces.
+// Access gives callers access to clusters of which they may read only some namespaces.
 type Access struct {
 	*authorization.Access
 
-	// Reader holds the KubeVision objects.
+	// Reader reads KubeVision's objects.
 	Reader client.Reader
 }
 
-// Cluster is the access review of a route below /clusters/{cluster}, as authorization.Access.Cluster is.
+// Cluster is the access review of a route below /clusters/{cluster}, like authorization.Access.Cluster.
 func (a *Access) Cluster(r *routes.Request, u user.Info) (*Caller, error) {
 	caller, err := a.Access.Cluster(r, u)
 	if err != nil {
@@ -42,7 +43,7 @@ func (a *Access) Cluster(r *routes.Request, u user.Info) (*Caller, error) {
 	return a.caller(caller, u, r.Path(authorization.ClusterParameter)), nil
 }
 
-// Named is Cluster for a cluster that is not named by the path.
+// Named is like Cluster, for a cluster that is not named in the path.
 func (a *Access) Named(ctx context.Context, u user.Info, cluster string) (*Caller, error) {
 	caller, err := a.Access.Named(ctx, u, cluster)
 	if err != nil {
@@ -69,13 +70,14 @@ type Caller struct {
 	namespaces []string
 }
 
-// User is whom the caller acts as.
+// User returns the user as whom the caller acts.
 func (c *Caller) User() user.Info { return c.user }
 
-// Cluster is the name of the cluster.
+// Cluster returns the name of the cluster.
 func (c *Caller) Cluster() string { return c.cluster }
 
-// Namespaces are those that the user's bindings speak of and the cluster lets the user get. It asks once.
+// Namespaces returns the namespaces that the user's bindings name and that the cluster lets the user get. It caches the
+// result.
 func (c *Caller) Namespaces(ctx context.Context) ([]string, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -98,7 +100,7 @@ func (c *Caller) Namespaces(ctx context.Context) ([]string, error) {
 	return found, nil
 }
 
-// Do is clusters.Caller.Do, and waits while the request has as many calls in flight as it may.
+// Do is like clusters.Caller.Do. It waits while CallsAtOnce calls of the request are in flight.
 func (c *Caller) Do(ctx context.Context, call clusters.Call) (clusters.Answer, error) {
 	select {
 	case c.slots <- struct{}{}:

@@ -20,22 +20,23 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/registry/target"
 )
 
-// Answer is what the cluster lists to a caller.
+// Answer is the result of a list.
 type Answer struct {
-	// Bodies are lists as the API server writes them: one, or where the answer is partial one of each namespace, in the order of Namespaces.
+	// Bodies are lists in the encoding of the API server: one list, or for a partial answer one of each namespace, in
+	// the order of Namespaces.
 	Bodies [][]byte
-	// Partial says that the caller may not list the kind everywhere.
+	// Partial is true if the caller may not list the kind in all namespaces.
 	Partial bool
-	// Namespaces are those that were listed where the answer is partial.
+	// Namespaces are the listed namespaces of a partial answer.
 	Namespaces []string
 }
 
-// Meta is what an envelope says of the answer.
+// Meta returns the meta of the envelope.
 func (a Answer) Meta() dashboardv1alpha1.Meta {
 	return dashboardv1alpha1.Meta{Source: dashboardv1alpha1.SourceAPIServer, Partial: a.Partial, Namespaces: a.Namespaces}
 }
 
-// Objects are the objects of all bodies.
+// Objects returns the objects of all bodies.
 func (a Answer) Objects(r clusters.Resource) (objects.List, error) {
 	if len(a.Bodies) == 1 {
 		return objects.DecodeList(a.Bodies[0], r)
@@ -51,7 +52,7 @@ func (a Answer) Objects(r clusters.Resource) (objects.List, error) {
 	return all, nil
 }
 
-// Items reads of the objects of all bodies what a small type has fields for.
+// Items decodes the objects of all bodies to a small type.
 func Items[T any](ctx context.Context, a Answer) ([]T, error) {
 	var all []T
 	for _, body := range a.Bodies {
@@ -77,7 +78,8 @@ func (c *Caller) List(ctx context.Context, t target.Target, query url.Values) (A
 	return answer, authorization.Outcome(ctx, c.Caller, t.Attributes("list"), err)
 }
 
-// Visible is List for views of several kinds, in a media type of choice: what the caller may list nowhere has no bodies, and is no error.
+// Visible is like List, for views of several kinds, with a choice of the media type. If the caller may list the kind in
+// no namespace, it returns no bodies and no error.
 func (c *Caller) Visible(ctx context.Context, t target.Target, query url.Values, accept string) (Answer, error) {
 	answer, err := c.list(ctx, t, query, accept)
 	if apierrors.IsForbidden(err) {
@@ -121,7 +123,8 @@ func (c *Caller) instead(ctx context.Context, call clusters.Call, err error) (An
 	return found, nil
 }
 
-// everyNamespace lists the namespaces that the caller may read, and leaves out those where they may not list the kind.
+// everyNamespace lists the namespaces that the caller may read, without those in which the caller may not list the
+// kind.
 func (c *Caller) everyNamespace(ctx context.Context, call clusters.Call) (Answer, error) {
 	namespaces, err := c.Namespaces(ctx)
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/registry/target"
 )
 
-// Listing is a list that is read while it comes. It must be closed.
+// Listing is a list that is read while it arrives. The caller must close it.
 type Listing struct {
 	Answer
 
@@ -25,7 +25,7 @@ type Listing struct {
 	closed  bool
 }
 
-// Open is List for objects that are looked at one by one.
+// Open is like List, for objects that are visited one by one.
 func (c *Caller) Open(ctx context.Context, t target.Target, query url.Values) (*Listing, error) {
 	call := t.Call("")
 	call.Query = query
@@ -56,7 +56,7 @@ func (l *Listing) Each(visit func(objects.Object) error) (objects.Page, error) {
 	return objects.Page{}, nil
 }
 
-// Close ends the reading.
+// Close stops reading.
 func (l *Listing) Close() {
 	if l.stream != nil && !l.closed {
 		l.closed = true

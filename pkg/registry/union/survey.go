@@ -21,25 +21,25 @@ import (
 )
 
 const (
-	// MetadataOnly asks for lists of metadata; what does not know them answers with whole objects.
+	// MetadataOnly requests lists of metadata. Servers that do not support them return whole objects.
 	MetadataOnly = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
-	// Protobuf asks for what Kubernetes' own types are read from fastest.
+	// Protobuf requests the encoding of Kubernetes' own types that is decoded fastest.
 	Protobuf = "application/vnd.kubernetes.protobuf,application/json"
 )
 
-// Kind is one of the kinds of objects of a survey.
+// Kind is one of the kinds of a survey.
 type Kind struct {
-	// Resource is a plural, with its group where that is needed.
+	// Resource is a plural, with its group if that is needed.
 	Resource string
-	// Accept is the media type of its lists.
+	// Accept is the media type of the lists.
 	Accept string
-	// Read is called with the lists, at the same time as those of other kinds, and not where there are none.
+	// Read is called with the lists, concurrently with those of other kinds, and not if there are none.
 	Read func(ctx context.Context, r clusters.Resource, a Answer) error
 }
 
-// Survey lists several kinds at once, of one namespace or of all. What the cluster does not serve, and what the caller may not list, is left out.
-// Where only some kinds could not be listed, that is a warning of the Meta. It is an error where nothing could, and where a namespace was asked
-// for of which the caller may list none of the kinds.
+// Survey lists several kinds concurrently, in one namespace or in all. It omits kinds that the cluster does not serve
+// or the caller may not list. If some kinds could not be listed, the Meta has a warning. If none could, or if the
+// caller may list none of the kinds in the given namespace, Survey returns an error.
 func (c *Caller) Survey(ctx context.Context, namespace string, kinds []Kind) (dashboardv1alpha1.Meta, error) {
 	s := &survey{namespaces: sets.New[string]()}
 	err := fanout.Each(ctx, len(kinds), CallsAtOnce, func(ctx context.Context, i int) error {
@@ -104,10 +104,10 @@ func (c *Caller) look(ctx context.Context, s *survey, namespace string, kind Kin
 	return nil
 }
 
-// decodedBytes is how many bytes of memory a byte of a list takes while it is decoded, beside the list.
+// decodedBytes is the memory that a byte of a list takes while it is decoded, in bytes, beside the list.
 const decodedBytes = 2
 
-// decoding takes what the decoding of an answer holds for a time.
+// decoding takes the memory for decoding an answer, until release is called.
 func decoding(ctx context.Context, a Answer) (release func(), err error) {
 	account := budget.From(ctx)
 	var size int64
