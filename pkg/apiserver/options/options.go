@@ -89,7 +89,7 @@ type Options struct {
 	ShutdownDelay time.Duration
 }
 
-// New are the defaults.
+// New returns the default options.
 func New() *Options {
 	o := &Options{
 		SecureServing:  genericoptions.NewSecureServingOptions().WithLoopback(),
@@ -117,7 +117,7 @@ func New() *Options {
 	// Each stream may hold 256 KiB that nobody has read yet. kube-apiserver opens another connection when all are taken.
 	o.SecureServing.HTTP2MaxStreamsPerConnection = 100
 	o.Features.EnableProfiling = false
-	// Priority and fairness would queue by the objects of the host, which say nothing of our routes.
+	// Priority and fairness would queue requests by objects of the host, which know nothing of these routes.
 	o.Features.EnablePriorityAndFairness = false
 	return o
 }
@@ -169,13 +169,13 @@ func (o *Options) AddFlags(fs *pflag.FlagSet) {
 		"Time to go on serving after a signal to stop, while /readyz already fails, so that load balancers notice.")
 }
 
-// Complete fills in what follows from other flags.
+// Complete sets options that follow from others.
 func (o *Options) Complete() {
 	o.Authentication.RemoteKubeConfigFile = cmp.Or(o.Authentication.RemoteKubeConfigFile, o.CoreAPI.CoreAPIKubeconfigPath)
 	o.Authorization.RemoteKubeConfigFile = cmp.Or(o.Authorization.RemoteKubeConfigFile, o.CoreAPI.CoreAPIKubeconfigPath)
 }
 
-// Validate is every mistake in the flags.
+// Validate returns all errors of the flags.
 func (o *Options) Validate() error {
 	var errs []error
 	errs = append(errs, o.SecureServing.Validate()...)
