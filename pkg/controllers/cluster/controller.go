@@ -1,7 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package cluster makes KubeVisionClusters true: it probes them, and places on each what acting there for users takes.
+// Package cluster reconciles KubeVisionClusters: it probes them, and creates the built-in roles and the impersonating
+// account on each.
 package cluster
 
 import (
@@ -41,11 +42,12 @@ import (
 const (
 	finalizerName = "kubevision.io/cluster"
 
-	// probePeriod is the time between two probes, probeJitter the part of it by which probes of many clusters drift apart.
+	// probePeriod is the time between two probes. probeJitter is the part of it by which probes of many clusters
+	// spread.
 	probePeriod = 30 * time.Second
 	probeJitter = 0.2
 
-	// concurrency lets clusters that do not answer be waited for while others are looked at.
+	// concurrency lets other clusters be reconciled while some do not answer.
 	concurrency = 16
 )
 
@@ -55,19 +57,20 @@ type Reconciler struct {
 	Recorder events.EventRecorder
 	// Targets are the connections to the clusters.
 	Targets *target.Registry
-	// Host asks the host.
+	// Host is a client for the host.
 	Host kubernetes.Interface
 	// HostURL is the address of the host's API server.
 	HostURL string
 	Clock   clock.PassiveClock
 
 	retries retries
-	// cleaned are the UIDs of the clusters from which everything was removed.
+	// cleaned has the UIDs of the clusters from which everything was removed.
 	cleaned  sync.Map
 	statuses condition.Patcher
 }
 
-// SetupWithManager watches clusters, what decides whom the impersonating account may act for, and what was placed on them.
+// SetupWithManager watches clusters, the objects that decide which users may be impersonated, and the objects that were
+// created on the clusters.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	if r.Client == nil || r.Recorder == nil || r.Targets == nil || r.Host == nil || r.Clock == nil {
 		return errors.New("the cluster controller lacks a dependency")
@@ -92,7 +95,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Complete(r)
 }
 
-// membershipChanged lets through the changes of users that may change the names to impersonate.
+// membershipChanged returns a predicate for changes of users that may change the names to impersonate.
 func membershipChanged() predicate.Predicate {
 	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 		before, ok := e.ObjectOld.(*kubevisionv1alpha1.KubeVisionUser)
@@ -102,7 +105,7 @@ func membershipChanged() predicate.Predicate {
 	}}
 }
 
-// hostsOfComponent is asked about both sides of a change, so that an object is missed as soon as its label is taken off.
+// hostsOfComponent handles both sides of a change, so that it notices an object whose label is removed.
 func (r *Reconciler) hostsOfComponent(ctx context.Context, o client.Object) []reconcile.Request {
 	if o.GetLabels()[names.ComponentLabel] == "" {
 		return nil
@@ -110,8 +113,9 @@ func (r *Reconciler) hostsOfComponent(ctx context.Context, o client.Object) []re
 	return r.those(ctx, func(c *kubevisionv1alpha1.KubeVisionCluster) bool { return c.Spec.InCluster })
 }
 
-// members are the clusters to reconcile for a change on a member: all members where the object was not made for one binding, those that are
-// compared with another one where members were connected or closed, and the one whose identity is disputed or that has sent too much.
+// members returns requests for the clusters that a change on a member concerns: all members if the object was not
+// created for one binding, the clusters that are being compared with another one if members were connected or closed,
+// and the cluster whose identity is disputed or that has sent too much.
 func (r *Reconciler) members(ctx context.Context, o client.Object) []reconcile.Request {
 	if o == nil {
 		return r.those(ctx, func(c *kubevisionv1alpha1.KubeVisionCluster) bool { return r.Targets.Waits(c.UID) })
@@ -144,7 +148,7 @@ func (r *Reconciler) those(ctx context.Context, wanted func(*kubevisionv1alpha1.
 	return requests
 }
 
-// Reconcile makes one cluster true, and comes back for the next probe.
+// Reconcile reconciles one cluster, and requeues it for the next probe.
 func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (result ctrl.Result, reterr error) {
 	c := &kubevisionv1alpha1.KubeVisionCluster{}
 	if err := r.Client.Get(ctx, request.NamespacedName, c); err != nil {
@@ -172,7 +176,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (resul
 	return r.reconcileRegistered(ctx, c)
 }
 
-// reconcileHost makes the registration of the host true. Of several, the oldest one is in force.
+// reconcileHost reconciles a registration of the host. The oldest registration is in force.
 func (r *Reconciler) reconcileHost(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster) (ctrl.Result, error) {
 	all, err := r.list(ctx)
 	if err != nil {
@@ -198,7 +202,7 @@ func (r *Reconciler) reconcileHost(ctx context.Context, c *kubevisionv1alpha1.Ku
 	return after, err
 }
 
-// list returns all clusters of the cache. They are not to be changed.
+// list returns all clusters in the cache. They must not be changed.
 func (r *Reconciler) list(ctx context.Context) ([]kubevisionv1alpha1.KubeVisionCluster, error) {
 	var all kubevisionv1alpha1.KubeVisionClusterList
 	if err := r.Client.List(ctx, &all, client.UnsafeDisableDeepCopy); err != nil {
@@ -207,7 +211,7 @@ func (r *Reconciler) list(ctx context.Context) ([]kubevisionv1alpha1.KubeVisionC
 	return all.Items, nil
 }
 
-// probeDue lets a change of the cluster be seen at once, and keeps changes of users and bindings, which are many, from causing probes.
+// probeDue returns true after a change of the cluster, and not after changes of users and bindings, which are frequent.
 func (r *Reconciler) probeDue(c *kubevisionv1alpha1.KubeVisionCluster) bool {
 	last := c.Status.LastProbeTime
 	return last == nil || c.Status.ObservedGeneration != c.Generation || r.Clock.Since(last.Time) >= probePeriod
@@ -224,7 +228,7 @@ func (r *Reconciler) place(ctx context.Context, c *kubevisionv1alpha1.KubeVision
 	return err
 }
 
-// summarize sets Ready: false with the reason of the first condition that is not true.
+// summarize sets Ready to false with the reason of the first condition that is not true.
 func (r *Reconciler) summarize(c *kubevisionv1alpha1.KubeVisionCluster) {
 	for _, t := range []string{
 		kubevisionv1alpha1.ClusterReachableCondition, kubevisionv1alpha1.ClusterCredentialsCondition, kubevisionv1alpha1.ClusterImpersonationCondition,

@@ -25,19 +25,20 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// abandonAfter a time that a cluster could not be reached, what is on it is left there.
+// abandonAfter is how long the deletion of a cluster that cannot be reached waits. Objects of KubeVision stay there
+// afterwards.
 const abandonAfter = 10 * time.Minute
 
-// errUnconfirmed is returned by clean where the identity of the cluster is not confirmed any more. Nothing is removed from it.
+// errUnconfirmed is returned by clean if the identity of the cluster is not confirmed any more. It removes nothing.
 var errUnconfirmed = errors.New("it is not proven that the kubeconfig leads to the cluster that was registered")
 
-// finalize takes back what was placed on the cluster, unless it is in use by another registration that is proven to lead there. A cluster that
-// cannot be reached is tried again, for a while.
+// finalize removes the objects of KubeVision from the cluster, unless another registration is proven to lead there and
+// uses them. It retries for abandonAfter if the cluster cannot be reached.
 func (r *Reconciler) finalize(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster) (ctrl.Result, error) {
-	if _, done := r.cleaned.Load(c.UID); done { // what was read is older than that
+	if _, done := r.cleaned.Load(c.UID); done { // the object in the cache is older than the cleanup
 		return ctrl.Result{}, nil
 	}
-	r.Targets.Examined(c.UID) // nobody waits for its connection
+	r.Targets.Examined(c.UID) // nobody waits for its connection any more
 	var left error
 	err := finalizer.Finish(ctx, r.Client, c, finalizerName, func(ctx context.Context) error {
 		left = r.clean(ctx, c)
@@ -72,7 +73,7 @@ func (r *Reconciler) reportLeft(ctx context.Context, c *kubevisionv1alpha1.KubeV
 	return r.statuses.Patch(ctx, r.Client, r.Recorder, c, original, original.Status.Conditions, c.Status.Conditions)
 }
 
-// clean removes everything that is KubeVision's from the cluster. It removes nothing where another registration needs it.
+// clean removes all objects of KubeVision from the cluster, unless another registration uses them.
 func (r *Reconciler) clean(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster) error {
 	all, err := r.list(ctx)
 	if err != nil {
@@ -108,7 +109,8 @@ func (r *Reconciler) clean(ctx context.Context, c *kubevisionv1alpha1.KubeVision
 	return sweep(ctx, t)
 }
 
-// isInUse says whether another registration is connected that is proven to lead to the same cluster. One that only claims to does not count.
+// isInUse returns true if another connected registration is proven to lead to the same cluster. A claim alone does not
+// count.
 func (r *Reconciler) isInUse(c *kubevisionv1alpha1.KubeVisionCluster, all []kubevisionv1alpha1.KubeVisionCluster) bool {
 	view := r.Targets.View()
 	for i := range all {
@@ -123,7 +125,7 @@ func (r *Reconciler) isInUse(c *kubevisionv1alpha1.KubeVisionCluster, all []kube
 	return false
 }
 
-// sweep removes what is KubeVision's, whichever binding it was made for: grants first.
+// sweep deletes the objects of KubeVision, whatever binding they were created for. It deletes grants first.
 func sweep(ctx context.Context, t *target.Cluster) error {
 	var errs []error
 	for _, list := range []client.ObjectList{

@@ -22,14 +22,14 @@ import (
 )
 
 const (
-	// maxIdentity is more than the length of a UID.
+	// maxIdentity is larger than the length of a UID.
 	maxIdentity = 64
-	// maxRivals are named in a condition.
+	// maxRivals bounds the names in a condition.
 	maxRivals = 10
 )
 
-// confirm notes the identity of the cluster in its status, once there is proof of it. It is written before anything is placed on the cluster, so
-// that whatever is placed there is removed with the registration.
+// confirm writes the identity of the cluster into its status, once it is proved. It does so before anything is created
+// on the cluster, so that all objects there are removed with the registration.
 func (r *Reconciler) confirm(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, id string) error {
 	if id == "" || len(id) > maxIdentity {
 		return unreachable(c, kubevisionv1alpha1.ReasonProbeFailed, "namespace kube-system has no UID: the server is not an API server of Kubernetes")
@@ -51,7 +51,8 @@ func (r *Reconciler) confirm(ctx context.Context, c *kubevisionv1alpha1.KubeVisi
 		return nil
 	}
 	patch, err := json.Marshal(map[string]any{
-		"metadata": map[string]any{"resourceVersion": c.ResourceVersion}, // not of another registration of that name
+		// Not that of a later registration with the same name.
+		"metadata": map[string]any{"resourceVersion": c.ResourceVersion},
 		"status":   map[string]any{"clusterID": id},
 	})
 	if err != nil {
@@ -70,7 +71,8 @@ func unreachable(c *kubevisionv1alpha1.KubeVisionCluster, reason, message string
 	return errors.New(message)
 }
 
-// reportConflict says that the cluster claims an identity which it is not proven to have. It is not used. The event is that of the condition Ready.
+// reportConflict sets the conditions of a cluster that claims an identity without a proof. The cluster is not used. The
+// Event is that of the condition Ready.
 func reportConflict(c *kubevisionv1alpha1.KubeVisionCluster, conflict *target.ConflictError) {
 	notPlaced(c)
 	condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ClusterIdentityConflictCondition, metav1.ConditionTrue,
@@ -80,7 +82,8 @@ func reportConflict(c *kubevisionv1alpha1.KubeVisionCluster, conflict *target.Co
 	c.Status.ObservedGeneration = c.Generation
 }
 
-// reportRivals says which other clusters claim the identity of this one, with an event where that is news. This one stays in use.
+// reportRivals sets the condition that names other clusters that claim the identity of this one, with an Event for a
+// change. This cluster stays in use.
 func (r *Reconciler) reportRivals(c *kubevisionv1alpha1.KubeVisionCluster) {
 	rivals := r.Targets.Rivals(c)
 	if len(rivals) == 0 {

@@ -22,22 +22,22 @@ import (
 )
 
 const (
-	// nodesPerPage are read at once, in a page of at most maxNodePage bytes: several times what a row of the table has.
+	// nodesPerPage is the number of nodes in a page. maxNodePage is several times the size of their rows.
 	nodesPerPage = 500
 	maxNodePage  = 1 << 20
-	// maxNodePages is more than the nodes of any cluster.
+	// maxNodePages is more than the pages of any cluster.
 	maxNodePages = 40
 
-	// maxContinue bounds what is sent back for the next page.
+	// maxContinue bounds the continue token.
 	maxContinue = 4096
 
 	acceptTable = "application/json;as=Table;v=v1;g=meta.k8s.io"
 )
 
-// errNodes is returned where the answer is no table of nodes, or one that is too large.
+// errNodes is returned for a response that is no table of nodes, or is too large.
 var errNodes = errors.New("the answer is no table of nodes, or is too large")
 
-// nodeTable is what is read of a table of nodes.
+// nodeTable is the part of a table of nodes that is read.
 type nodeTable struct {
 	Kind     string `json:"kind"`
 	Metadata struct {
@@ -51,8 +51,8 @@ type nodeTable struct {
 	} `json:"rows"`
 }
 
-// countNodes counts the nodes of a cluster, and those that are ready, by the table that kubectl shows: it has a line
-// for each, while a Node names every image on it.
+// countNodes counts the nodes of a cluster, and those that are ready, in the table that kubectl shows. It has a row for
+// each node, while a Node object names all images on the node.
 func countNodes(ctx context.Context, client rest.Interface) (kubevisionv1alpha1.NodeCount, error) {
 	var count kubevisionv1alpha1.NodeCount
 	next := ""
@@ -98,7 +98,7 @@ func readNodes(ctx context.Context, client rest.Interface, next string) (*nodeTa
 	return table, nil
 }
 
-// addTo counts the rows. The status of a node begins with Ready where it is.
+// addTo counts the rows. The status of a ready node begins with Ready.
 func (t *nodeTable) addTo(count *kubevisionv1alpha1.NodeCount) error {
 	column := -1
 	for i := range t.ColumnDefinitions {

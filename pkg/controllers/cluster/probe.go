@@ -23,15 +23,15 @@ import (
 // probeTimeout bounds one probe.
 const probeTimeout = 10 * time.Second
 
-// Finding is what a probe found.
+// Finding is the result of a probe.
 type Finding struct {
-	// ID is the UID of the namespace kube-system. The cluster claims it; that proves nothing.
+	// ID is the UID of the namespace kube-system. It is a claim of the cluster and proves nothing.
 	ID      string
 	Version string
 	Nodes   kubevisionv1alpha1.NodeCount
 }
 
-// stepError says at which step a probe failed.
+// stepError tells which step of a probe failed.
 type stepError struct {
 	step string
 	err  error
@@ -40,7 +40,7 @@ type stepError struct {
 func (e *stepError) Error() string { return e.step + ": " + e.err.Error() }
 func (e *stepError) Unwrap() error { return e.err }
 
-// Probe asks a cluster who it is, and for its version and nodes.
+// Probe reads the identity, the version and the nodes of a cluster.
 func Probe(ctx context.Context, kube kubernetes.Interface) (Finding, error) {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
@@ -63,8 +63,8 @@ func Probe(ctx context.Context, kube kubernetes.Interface) (Finding, error) {
 	return Finding{ID: id, Version: version, Nodes: nodes}, nil
 }
 
-// probe notes the outcome of a probe, except the identity that the cluster claims. A cluster that cannot be reached is an outcome: the error is
-// for those who go on from here.
+// probe writes the result of a probe to the status, except the claimed identity. A cluster that cannot be reached is a
+// result: the error tells the caller not to continue.
 func (r *Reconciler) probe(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, kube kubernetes.Interface) (Finding, error) {
 	found, err := Probe(ctx, kube)
 	c.Status.LastProbeTime = &metav1.Time{Time: r.Clock.Now().Truncate(time.Second)}
@@ -101,7 +101,7 @@ func reportProbe(c *kubevisionv1alpha1.KubeVisionCluster, err error) {
 		set(kubevisionv1alpha1.ClusterCredentialsCondition, metav1.ConditionUnknown, kubevisionv1alpha1.ReasonAddressRefused, "the API server was not asked")
 	default:
 		message := err.Error()
-		if errors.As(err, &status) { // what a server says of itself that is perhaps no API server is not shown
+		if errors.As(err, &status) { // a server that may be no API server is not quoted
 			message = fmt.Sprintf("%s: the answer was HTTP status %d", step(err), status.Status().Code)
 		}
 		if typed && errors.As(err, &status) {

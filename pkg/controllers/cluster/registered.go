@@ -28,23 +28,25 @@ import (
 )
 
 const (
-	// firstRetry is after the first probe that failed; it doubles up to maxRetry.
+	// firstRetry is the time until the next probe after the first failed one. It doubles with each failure, up to
+	// maxRetry.
 	firstRetry = 5 * time.Second
 	maxRetry   = time.Minute
-	// undecidedRetry is after an attempt to compare a cluster with another one that is being connected.
+	// undecidedRetry is the time until the next comparison with a cluster that is being connected.
 	undecidedRetry = time.Second
-	// expiryWarning is how long before the end of a credential it is warned of.
+	// expiryWarning is how long before its expiry a credential causes a warning.
 	expiryWarning = 7 * 24 * time.Hour
 )
 
-// errNoKubeconfig says that the Secret holds no kubeconfig that may be used. What is wrong with it is in the conditions.
+// errNoKubeconfig is returned if the Secret has no usable kubeconfig. The conditions tell why.
 var errNoKubeconfig = errors.New("there is no kubeconfig that may be used")
 
-// reconcileRegistered makes a cluster true that is registered by kubeconfig. That it cannot be reached is a finding and no error.
+// reconcileRegistered reconciles a cluster that is registered by kubeconfig. An unreachable cluster is a result and no
+// error.
 func (r *Reconciler) reconcileRegistered(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster) (ctrl.Result, error) {
 	secret, k, err := r.readKubeconfig(ctx, c)
 	if errors.Is(err, errNoKubeconfig) {
-		return ctrl.Result{}, nil // a change of the Secret is watched
+		return ctrl.Result{}, nil // changes of the Secret are watched
 	}
 	if err != nil {
 		return ctrl.Result{}, err
@@ -70,7 +72,7 @@ func (r *Reconciler) reconcileRegistered(ctx context.Context, c *kubevisionv1alp
 	if err == nil {
 		err = r.place(ctx, c, t)
 	}
-	if err != nil { // which the conditions say; a namespace that was removed a moment ago takes its time to go, for one
+	if err != nil { // the conditions tell; for example, a deleted namespace is still terminating
 		ctrl.LoggerFrom(ctx).Info("The cluster is not ready", "reason", err.Error())
 		after = firstRetry
 	}
@@ -80,12 +82,13 @@ func (r *Reconciler) reconcileRegistered(ctx context.Context, c *kubevisionv1alp
 	return ctrl.Result{RequeueAfter: after}, nil
 }
 
-// isSettled says whether a conflict stands as it was found, so that changes of bindings and users, which are many, cause no comparison.
+// isSettled returns true if a conflict is unchanged, so that changes of bindings and users, which are frequent, cause
+// no comparison.
 func (r *Reconciler) isSettled(c *kubevisionv1alpha1.KubeVisionCluster, revision clusters.Revision) bool {
 	return clusters.IsRefused(c) && r.Targets.Conflict(c.UID, revision) != nil && !r.probeDue(c)
 }
 
-// notConnected reports why there is no connection, and says when the next attempt is due.
+// notConnected reports why there is no connection, and returns the time of the next attempt.
 func (r *Reconciler) notConnected(
 	ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, before *kubevisionv1alpha1.KubeVisionClusterStatus,
 	revision clusters.Revision, err error,
@@ -104,18 +107,18 @@ func (r *Reconciler) notConnected(
 		reportConflict(c, conflict)
 		return ctrl.Result{RequeueAfter: wait.Jitter(probePeriod, probeJitter)}
 	}
-	if !isDisputed(c) || !clusters.IsRefused(c) { // one that does not answer any more is no more trusted than before
+	if !isDisputed(c) || !clusters.IsRefused(c) { // a cluster that stops answering is not trusted more
 		r.summarize(c)
 	}
 	return ctrl.Result{RequeueAfter: r.retries.next(c.UID, revision, r.Clock.Now())}
 }
 
-// isDisputed says whether the status has a conflict of identities.
+// isDisputed returns true if the status has an identity conflict.
 func isDisputed(c *kubevisionv1alpha1.KubeVisionCluster) bool {
 	return meta.IsStatusConditionTrue(c.Status.Conditions, kubevisionv1alpha1.ClusterIdentityConflictCondition)
 }
 
-// connect probes the cluster where that is due, and connects to it where its identity is confirmed.
+// connect probes the cluster if a probe is due, and connects to it if its identity is confirmed.
 func (r *Reconciler) connect(
 	ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, revision clusters.Revision, k *kubeconfig.Kubeconfig,
 ) error {
@@ -159,13 +162,14 @@ func reasonOf(err error) string {
 	return kubevisionv1alpha1.ReasonProbeFailed
 }
 
-// notPlaced says that nothing is known of what is on a cluster that cannot be reached.
+// notPlaced sets the conditions of a cluster that cannot be reached to unknown.
 func notPlaced(c *kubevisionv1alpha1.KubeVisionCluster) {
 	condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ClusterImpersonationCondition, metav1.ConditionUnknown,
 		kubevisionv1alpha1.ReasonNotConnected, "there is no connection to the cluster")
 }
 
-// readKubeconfig is errNoKubeconfig where the Secret holds none that may be used; the conditions say why, and never what is in it.
+// readKubeconfig returns errNoKubeconfig if the Secret has no usable kubeconfig. The conditions tell why, without the
+// contents.
 func (r *Reconciler) readKubeconfig(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster) (*corev1.Secret, *kubeconfig.Kubeconfig, error) {
 	if err := clusters.CheckReference(c); err != nil {
 		r.unusable(c, kubevisionv1alpha1.ReasonSecretInvalid, err.Error())
@@ -205,8 +209,8 @@ func (r *Reconciler) unusable(c *kubevisionv1alpha1.KubeVisionCluster, reason, m
 	c.Status.ObservedGeneration = c.Generation
 }
 
-// warnOfExpiry says when a credential is about to end, with an event where that was not said yet. One that has ended is the API server's to
-// refuse.
+// warnOfExpiry reports that a credential expires soon, with an Event the first time. The API server refuses a
+// credential that has expired.
 func (r *Reconciler) warnOfExpiry(c *kubevisionv1alpha1.KubeVisionCluster, warned bool) {
 	ends := c.Status.CredentialsExpirationTime
 	if ends == nil || ends.Sub(r.Clock.Now()) > expiryWarning {
@@ -220,7 +224,7 @@ func (r *Reconciler) warnOfExpiry(c *kubevisionv1alpha1.KubeVisionCluster, warne
 	}
 }
 
-// clustersOfSecret are those whose kubeconfig is in a Secret.
+// clustersOfSecret returns requests for the clusters whose kubeconfig is in a Secret.
 func (r *Reconciler) clustersOfSecret(ctx context.Context, secret client.Object) []reconcile.Request {
 	if secret.GetNamespace() != names.Namespace {
 		return nil

@@ -22,11 +22,11 @@ type retries struct {
 type retry struct {
 	failures int
 	until    time.Time
-	// revision is what the probe was made with: another one is tried at once.
+	// revision is the kubeconfig of the probe. Another one is tried at once.
 	revision clusters.Revision
 }
 
-// next counts one more failure, and is the time until the next probe.
+// next counts a failure, and returns the time until the next probe.
 func (r *retries) next(cluster types.UID, revision clusters.Revision, now time.Time) time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -39,7 +39,8 @@ func (r *retries) next(cluster types.UID, revision clusters.Revision, now time.T
 	return pause
 }
 
-// left is how long there is still to wait, so that changes of bindings and users, which are many, cause no probes.
+// left returns the remaining time until the next probe, so that changes of bindings and users, which are frequent,
+// cause no probes.
 func (r *retries) left(cluster types.UID, revision clusters.Revision, now time.Time) time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()

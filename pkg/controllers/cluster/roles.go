@@ -23,17 +23,17 @@ const (
 	kubernetesAggregate = "rbac.authorization.k8s.io/aggregate-to-"
 	kubevisionAggregate = "kubevision.io/aggregate-to-"
 
-	// devCluster and opsCluster are what dev and ops are in the whole cluster.
+	// devCluster and opsCluster are the roles behind dev and ops in the whole cluster.
 	devCluster = kubevisionv1alpha1.RoleDev + "-cluster"
 	opsCluster = kubevisionv1alpha1.RoleOps + "-cluster"
 
 	rolesComponent = "roles"
 )
 
-// builtInRoles returns the ClusterRoles behind the built-in roles. The cluster itself aggregates all but admin from its
-// own view, edit and admin rules, which CustomResourceDefinitions extend, and from ClusterRoles with the label
-// kubevision.io/aggregate-to-<role>. The roles dev-cluster and ops-cluster hold in protected namespaces too, and
-// therefore have view rules and rules for resources without a namespace only.
+// builtInRoles returns the ClusterRoles behind the built-in roles. The cluster aggregates all but admin from its own
+// view, edit and admin rules, which CustomResourceDefinitions extend, and from ClusterRoles with the label
+// kubevision.io/aggregate-to-<role>. The roles dev-cluster and ops-cluster also apply to protected namespaces, and
+// therefore have only view rules and rules for cluster-scoped resources.
 func builtInRoles() []*rbacv1.ClusterRole {
 	readNodes := rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{"nodes", "persistentvolumes", "namespaces"}, Verbs: reading()}
 	return []*rbacv1.ClusterRole{
@@ -45,8 +45,8 @@ func builtInRoles() []*rbacv1.ClusterRole {
 		aggregated(kubevisionv1alpha1.RoleReadonly, "view"),
 		aggregated(devCluster, "view"),
 		aggregated(opsCluster, "view"),
-		// The cluster's own view, edit and admin rules leave out resources without a namespace. These rules show them
-		// to subjects whose role holds in the whole cluster; in a RoleBinding they have no effect.
+		// The view, edit and admin rules of the cluster omit cluster-scoped resources. These rules grant read access to
+		// them to subjects whose role applies to the whole cluster. In a RoleBinding, they have no effect.
 		clusterRole("kubevision:aggregate-cluster-view",
 			map[string]string{
 				kubevisionAggregate + kubevisionv1alpha1.RoleReadonly: "true",
