@@ -28,17 +28,17 @@ const paramCluster = authorization.ClusterParameter
 
 // Endpoints are the endpoints of this package.
 type Endpoints struct {
-	// Reader holds the KubeVision objects.
+	// Reader reads KubeVision's objects.
 	Reader client.Reader
-	// Host is the host cluster, where clusters are registered.
+	// Host is the host cluster, in which clusters are registered.
 	Host *manage.Host
-	// Examine looks at a cluster.
+	// Examine examines a cluster.
 	Examine func(ctx context.Context, name string) (clusters.Examination, error)
-	// Policy says where clusters may be.
+	// Policy decides which addresses of clusters are allowed.
 	Policy dial.Policy
 }
 
-// Routes are the routes of the endpoints.
+// Routes returns the routes of the endpoints.
 func (e *Endpoints) Routes() []routes.Route {
 	parameters := map[string]string{paramCluster: "the name of the cluster"}
 	return []routes.Route{
@@ -77,12 +77,12 @@ func (e *Endpoints) Routes() []routes.Route {
 	}
 }
 
-// view is what a caller may know of one cluster.
+// view is what a caller may know about one cluster.
 type view struct {
 	operator bool
 }
 
-// known refuses those who may neither use the cluster nor read the object, whether or not it exists.
+// known refuses callers who may neither use the cluster nor read the object, whether or not it exists.
 func (e *Endpoints) known(r *routes.Request, u user.Info) (*view, error) {
 	name := r.Path(paramCluster)
 	if err := routes.CheckSubdomain(paramCluster, name); err != nil {
@@ -100,7 +100,7 @@ func (e *Endpoints) known(r *routes.Request, u user.Info) (*view, error) {
 	return &view{operator: operator}, nil
 }
 
-// manager acts as a caller who may know of the cluster.
+// manager returns a client for callers who may know about the cluster.
 func (e *Endpoints) manager(r *routes.Request, u user.Info) (*manage.Caller, error) {
 	if _, err := e.known(r, u); err != nil {
 		return nil, err
@@ -121,7 +121,7 @@ func (e *Endpoints) show(r *routes.Request, v *view) (routes.Result, error) {
 	}
 }
 
-// test finds out what is wrong with a cluster. That something is wrong is a finding, and no error.
+// test examines a cluster. A problem of the cluster is a result and no error.
 func (e *Endpoints) test(r *routes.Request, _ *view) (routes.Result, error) {
 	name := r.Path(paramCluster)
 	found, err := e.Examine(r.Context(), name)
@@ -143,7 +143,7 @@ func find(ctx context.Context, a *manage.Caller, name string) (*kubevisionv1alph
 	return c, err
 }
 
-// remove deletes the registration. The Secret that was made for it is its own, and goes with it.
+// remove deletes the registration. The Secret that was created for it is deleted by its owner reference.
 func (e *Endpoints) remove(r *routes.Request, a *manage.Caller) (routes.Result, error) {
 	c := &kubevisionv1alpha1.KubeVisionCluster{}
 	c.Name = r.Path(paramCluster)

@@ -23,11 +23,11 @@ import (
 
 const (
 	longestName = 63
-	// field is where a kubeconfig is in a body and, by default, in its Secret.
+	// field is the field of a kubeconfig in a body, and its default key in the Secret.
 	field = "kubeconfig"
 )
 
-// create registers a cluster, and makes the Secret with its kubeconfig, or neither.
+// create registers a cluster and creates the Secret with its kubeconfig, or neither.
 func (e *Endpoints) create(r *routes.Request, a *manage.Caller) (routes.Result, error) {
 	var body dashboardv1alpha1.CreateClusterRequest
 	if err := r.ReadJSON(&body); err != nil {
@@ -73,7 +73,7 @@ func (e *Endpoints) checkNew(body *dashboardv1alpha1.CreateClusterRequest) error
 	}
 }
 
-// checkKubeconfig names the fields that are refused, and never what is in them.
+// checkKubeconfig returns an error that names the refused fields, and not their values.
 func (e *Endpoints) checkKubeconfig(text string) error {
 	if text == "" {
 		return envelope.Required(field)
@@ -110,7 +110,7 @@ func newCluster(body *dashboardv1alpha1.CreateClusterRequest) *kubevisionv1alpha
 	return c
 }
 
-// newSecret is the cluster's own, and goes with it.
+// newSecret returns the Secret of a cluster, which is deleted with it.
 func newSecret(c *kubevisionv1alpha1.KubeVisionCluster, name, key, text string) *corev1.Secret {
 	return &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{

@@ -16,10 +16,10 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/registry/manage"
 )
 
-// visible is what a caller may know of the clusters.
+// visible is what a caller may know about the clusters.
 type visible struct {
 	clusters []kubevisionv1alpha1.KubeVisionCluster
-	// operator may list the objects themselves, and so sees their conditions.
+	// operator is true for a caller who may list the objects, and therefore sees their conditions.
 	operator bool
 }
 
@@ -27,7 +27,7 @@ func (e *Endpoints) visible(r *routes.Request, u user.Info) (*visible, error) {
 	return usable(r.Context(), e.Reader, e.Host.Reviewer, u)
 }
 
-// usable are all clusters for an operator, and those that may be used for anybody else.
+// usable returns all clusters for an operator, and for other callers those that they may use.
 func usable(ctx context.Context, reader client.Reader, reviewer *authorization.Reviewer, u user.Info) (*visible, error) {
 	all, err := authorization.Clusters(ctx, reader)
 	if err != nil {

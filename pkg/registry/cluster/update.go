@@ -20,7 +20,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/registry/manage"
 )
 
-// update changes what is given of the registration, and the kubeconfig, or nothing.
+// update changes the given fields of the registration and the kubeconfig, or nothing.
 func (e *Endpoints) update(r *routes.Request, a *manage.Caller) (routes.Result, error) {
 	var body dashboardv1alpha1.UpdateClusterRequest
 	if err := r.ReadJSON(&body); err != nil {
@@ -72,8 +72,8 @@ func changes(
 	return []manage.Step{registration, rotation}, err
 }
 
-// rotate is the step that replaces the kubeconfig in the Secret of the cluster. It makes the Secret where there is none, and takes no key of
-// one for a kubeconfig that was none before.
+// rotate returns the step that replaces the kubeconfig in the Secret of the cluster. It creates a missing Secret, and
+// does not overwrite a key that is no kubeconfig.
 func rotate(ctx context.Context, a *manage.Caller, c *kubevisionv1alpha1.KubeVisionCluster, text string) (manage.Step, error) {
 	ref := c.Spec.KubeconfigSecretRef
 	if ref == nil {

@@ -14,7 +14,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/registry/union"
 )
 
-// amount is CPU in thousandths of one, and memory in bytes.
+// amount is an amount of CPU in millicores and of memory in bytes.
 type amount struct{ cpu, memory int64 }
 
 func amountOf(l corev1.ResourceList) amount {
@@ -27,7 +27,7 @@ func (a amount) most(b amount) amount {
 	return amount{cpu: max(a.cpu, b.cpu), memory: max(a.memory, b.memory)}
 }
 
-// raised adds to limits. Where there is none there is still none.
+// raised adds to limits. No limit stays no limit.
 func (a amount) raised(by amount) amount {
 	if a.cpu > 0 {
 		a.cpu += by.cpu
@@ -38,7 +38,7 @@ func (a amount) raised(by amount) amount {
 	return a
 }
 
-// addWanted adds what a Pod asks for and may use, as the scheduler reckons it.
+// addWanted adds the requests and limits of a Pod as the scheduler computes them.
 func addWanted(spec *corev1.PodSpec, out *dashboardv1alpha1.OverviewResources) {
 	requests := wanted(spec, func(r *corev1.ResourceRequirements) corev1.ResourceList { return r.Requests }).plus(amountOf(spec.Overhead))
 	limits := wanted(spec, func(r *corev1.ResourceRequirements) corev1.ResourceList { return r.Limits }).raised(amountOf(spec.Overhead))
@@ -48,8 +48,8 @@ func addWanted(spec *corev1.PodSpec, out *dashboardv1alpha1.OverviewResources) {
 	out.Memory.Limits += limits.memory
 }
 
-// wanted is the sum of the containers, with those init containers that keep running, or the most that an init container takes before them. What is
-// said of the Pod as a whole goes before both.
+// wanted returns the sum over the containers and the restartable init containers, or the maximum over other init
+// containers, whichever is larger. Resources of the Pod as a whole take precedence.
 func wanted(spec *corev1.PodSpec, of func(*corev1.ResourceRequirements) corev1.ResourceList) amount {
 	var running, starting amount
 	for i := range spec.InitContainers {
@@ -76,13 +76,13 @@ func wanted(spec *corev1.PodSpec, of func(*corev1.ResourceRequirements) corev1.R
 	return total
 }
 
-// usage is what the metrics API says.
+// usage is the usage in the metrics API.
 type usage struct {
 	amount
 	known bool
 }
 
-// ofNodes is the usage of the nodes.
+// ofNodes returns the kind that reads the usage of the nodes.
 func (u *usage) ofNodes() union.Kind {
 	return union.Kind{Resource: "nodes.metrics.k8s.io", Read: func(ctx context.Context, _ clusters.Resource, a union.Answer) error {
 		items, err := union.Items[struct {
@@ -96,7 +96,7 @@ func (u *usage) ofNodes() union.Kind {
 	}}
 }
 
-// ofPods is the usage of the Pods, for callers who may not see that of the nodes.
+// ofPods returns the kind that reads the usage of the Pods, for callers who may not read that of the nodes.
 func (u *usage) ofPods() union.Kind {
 	return union.Kind{Resource: podmetrics.Resource, Read: func(ctx context.Context, _ clusters.Resource, a union.Answer) error {
 		items, err := union.Items[podmetrics.Measured](ctx, a)

@@ -12,7 +12,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/registry/union"
 )
 
-// workloads are the kinds that run Pods.
+// workloads returns the kinds that run Pods.
 func workloads(out *dashboardv1alpha1.Overview) []union.Kind {
 	return []union.Kind{
 		typed("pods", func(pod *corev1.Pod) { countPod(pod, out) }),
@@ -62,7 +62,7 @@ func jobIs(j *batchv1.Job, condition batchv1.JobConditionType) bool {
 	return false
 }
 
-// countPod counts a Pod by its phase. What it wants counts unless it has ended.
+// countPod counts a Pod by its phase, and its requests and limits unless it has ended.
 func countPod(pod *corev1.Pod, out *dashboardv1alpha1.Overview) {
 	phases := &out.PodStatusDistribution
 	out.Pods++

@@ -17,7 +17,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/registry/union"
 )
 
-// one asks for the metrics of one Pod. None yet is an answer.
+// one reads the metrics of one Pod. Missing metrics are no error.
 func one(ctx context.Context, caller *union.Caller, t target.Target) (map[[2]string]Measured, error) {
 	answer, err := caller.Do(ctx, t.Call(""))
 	if apierrors.IsNotFound(err) {
@@ -33,7 +33,7 @@ func one(ctx context.Context, caller *union.Caller, t target.Target) (map[[2]str
 	return map[[2]string]Measured{{t.Namespace, t.Name}: m}, nil
 }
 
-// describe puts what was measured beside what the containers ask for. The Pod's own numbers are sums.
+// describe returns the measured usage with the requests and limits of the containers. The values of the Pod are sums.
 func describe(p pod, m Measured) *dashboardv1alpha1.PodMetrics {
 	out := &dashboardv1alpha1.PodMetrics{Timestamp: m.Timestamp, Window: m.Window, Containers: []dashboardv1alpha1.ContainerMetrics{}}
 	wanted := make(map[string]corev1.ResourceRequirements, len(p.Spec.Containers))

@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package podmetrics puts what Pods use beside them.
+// Package podmetrics adds the usage of Pods to their objects.
 package podmetrics
 
 import (
@@ -24,17 +24,17 @@ import (
 )
 
 const (
-	// Resource is what serves the use of Pods, where a cluster has it.
+	// Resource is the resource of the metrics API, if a cluster serves it.
 	Resource = "pods.metrics.k8s.io"
 
-	// timeout is how long Pods wait for their metrics.
+	// timeout bounds the wait for metrics.
 	timeout = 3 * time.Second
 
 	fieldMetrics = "metrics"
 	fieldStatus  = "metricsStatus"
 )
 
-// Measured is what the metrics API says of a Pod.
+// Measured is the usage of a Pod in the metrics API.
 type Measured struct {
 	Metadata struct {
 		Namespace string `json:"namespace"`
@@ -137,7 +137,7 @@ func decode(object objects.Object) (pod, error) {
 	return p, nil
 }
 
-// read asks for the metrics of one Pod, or of all that a list has.
+// read reads the metrics of one Pod, or of all Pods of a list.
 func read(ctx context.Context, caller *union.Caller, t target.Target) (map[[2]string]Measured, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, clusters.ErrImpatient)
 	defer cancel()

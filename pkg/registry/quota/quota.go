@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package quota sums up the quotas of namespaces.
+// Package quota summarizes the quotas of namespaces.
 package quota
 
 import (
@@ -16,7 +16,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/registry/union"
 )
 
-// Routes are the endpoints of this package.
+// Routes returns the endpoints of this package.
 func Routes(access *union.Access) []routes.Route {
 	return []routes.Route{{
 		Method: http.MethodGet, Path: "/clusters/{cluster}/quota-summary", Operation: "getQuotaSummary",
@@ -78,7 +78,7 @@ func summary(items []resourceQuota) dashboardv1alpha1.QuotaSummary {
 	return out
 }
 
-// describe says what counts: the status, or where nobody has counted yet what was asked for.
+// describe returns the status of a quota, or its spec as long as the status is empty.
 func describe(q *resourceQuota) dashboardv1alpha1.Quota {
 	out := dashboardv1alpha1.Quota{Name: q.Metadata.Name, Hard: q.Status.Hard, Used: q.Status.Used}
 	if out.Hard == nil {

@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package rolebinding serves the role bindings to those who manage them.
+// Package rolebinding serves the role bindings to callers who manage them.
 package rolebinding
 
 import (
@@ -26,11 +26,11 @@ const (
 
 // Endpoints are the endpoints of this package.
 type Endpoints struct {
-	// Host is the host cluster, where the role bindings are.
+	// Host is the host cluster, which has the role bindings.
 	Host *manage.Host
 }
 
-// Routes are the routes of the endpoints.
+// Routes returns the routes of the endpoints.
 func (e *Endpoints) Routes() []routes.Route {
 	parameters := map[string]string{paramBinding: "the name of the role binding"}
 	return []routes.Route{

@@ -13,7 +13,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
 )
 
-// check says what is missing. What is there is for the API server to judge.
+// check returns an error for a missing field. The API server validates the others.
 func check(s *dashboardv1alpha1.RoleBindingSpec) error {
 	switch {
 	case len(s.Subjects) == 0:

@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package session serves the sessions of everybody, to those who manage them.
+// Package session serves the sessions of all users to callers who manage them.
 package session
 
 import (
@@ -29,15 +29,15 @@ const (
 
 // Endpoints are the endpoints of this package.
 type Endpoints struct {
-	// Host is the host cluster, where the sessions are.
+	// Host is the host cluster, which has the sessions.
 	Host *manage.Host
-	// Audit is told of every session that is ended.
+	// Audit records every session that is deleted.
 	Audit *audit.Log
-	// Client says where a request comes from.
+	// Client returns the origin of a request.
 	Client func(*http.Request) authentication.Client
 }
 
-// Routes are the routes of the endpoints. Only logins make and change sessions.
+// Routes returns the routes of the endpoints. Only logins create and change sessions.
 func (e *Endpoints) Routes() []routes.Route {
 	parameters := map[string]string{paramSession: "the id of the session"}
 	return []routes.Route{
@@ -110,7 +110,7 @@ func (e *Endpoints) end(r *routes.Request, a *manage.Caller) (routes.Result, err
 	return routes.Result{}, nil
 }
 
-// describe leaves out everything that tokens are checked against.
+// describe omits the fields that tokens are verified with.
 func describe(s *kubevisionv1alpha1.KubeVisionSession, caller user.Info) dashboardv1alpha1.ManagedSession {
 	p, ok := caller.(*authentication.Principal)
 	return dashboardv1alpha1.ManagedSession{

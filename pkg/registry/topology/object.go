@@ -18,7 +18,7 @@ const (
 	ingresses = "ingresses"
 )
 
-// object is what is read of an object of any of the kinds.
+// object has the fields of all kinds that are read.
 type object struct {
 	plural string
 
@@ -38,7 +38,7 @@ type object struct {
 type spec struct {
 	Replicas *int64 `json:"replicas"`
 	Suspend  bool   `json:"suspend"`
-	// Selector is a map of a Service, and something else of workloads.
+	// Selector is a map in Services, and has another type in workloads.
 	Selector       json.RawMessage `json:"selector"`
 	DefaultBackend backend         `json:"defaultBackend"`
 	Rules          []struct {
@@ -102,7 +102,7 @@ func (o *object) jobStatus() string {
 	return "Running"
 }
 
-// selections are the Pods that Services select, and the Services that Ingresses send to.
+// selections returns the edges from Services to the Pods that they select, and from Ingresses to their Services.
 func selections(all []object) []dashboardv1alpha1.TopologyEdge {
 	var out []dashboardv1alpha1.TopologyEdge
 	byPlural := map[string][]*object{}
@@ -130,7 +130,7 @@ func selections(all []object) []dashboardv1alpha1.TopologyEdge {
 	return out
 }
 
-// selector is that of a Service. One that is not there selects nothing.
+// selector returns the selector of a Service. A missing selector selects nothing.
 func (o *object) selector() labels.Selector {
 	var wanted map[string]string
 	if err := json.Unmarshal(o.Spec.Selector, &wanted); err != nil || len(wanted) == 0 {

@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package topology shows how the objects of a namespace belong together, of what the caller may list.
+// Package topology serves the relations between the objects of a namespace that the caller may list.
 package topology
 
 import (
@@ -18,7 +18,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/registry/union"
 )
 
-// Routes are the endpoints of this package.
+// Routes returns the endpoints of this package.
 func Routes(access *union.Access) []routes.Route {
 	return []routes.Route{{
 		Method: http.MethodGet, Path: "/clusters/{cluster}/namespaces/{namespace}/topology", Operation: "getNamespaceTopology",
@@ -31,7 +31,7 @@ func Routes(access *union.Access) []routes.Route {
 	}}
 }
 
-// plurals are the kinds that are shown.
+// plurals returns the kinds in a topology.
 func plurals() []string {
 	return []string{
 		"ingresses.networking.k8s.io", "services", "deployments.apps", "replicasets.apps", "statefulsets.apps", "daemonsets.apps", "cronjobs.batch",
@@ -66,7 +66,7 @@ func get(r *routes.Request, caller *union.Caller) (routes.Result, error) {
 	return routes.Result{Data: data, Meta: meta}, nil
 }
 
-// draw joins objects. What they name and is not among them stays out, even its name.
+// draw joins objects. It omits references to objects that are not among them, also their names.
 func draw(all []object) dashboardv1alpha1.Topology {
 	out := dashboardv1alpha1.Topology{
 		Nodes: make([]dashboardv1alpha1.TopologyNode, 0, len(all)), Edges: []dashboardv1alpha1.TopologyEdge{},
