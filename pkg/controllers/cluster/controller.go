@@ -35,6 +35,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 	"github.com/kubevision-io/kubevision/pkg/controllers/condition"
 	"github.com/kubevision-io/kubevision/pkg/controllers/finalizer"
+	"github.com/kubevision-io/kubevision/pkg/controllers/initial"
 	"github.com/kubevision-io/kubevision/pkg/controllers/target"
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
@@ -77,15 +78,16 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	}
 	all := handler.EnqueueRequestsFromMapFunc(r.all)
 	component := handler.EnqueueRequestsFromMapFunc(r.hostsOfComponent)
-	specChanged := builder.WithPredicates(predicate.GenerationChangedPredicate{})
+	later := builder.WithPredicates(initial.Skip())
+	specChanged := builder.WithPredicates(initial.Skip(), predicate.GenerationChangedPredicate{})
 	changed := builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{}))
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("cluster").
 		WithOptions(controller.Options{MaxConcurrentReconciles: concurrency}).
 		For(&kubevisionv1alpha1.KubeVisionCluster{}, changed).
 		Watches(&kubevisionv1alpha1.KubeVisionRoleBinding{}, all, specChanged).
-		Watches(&kubevisionv1alpha1.KubeVisionUser{}, all, builder.WithPredicates(membershipChanged())).
-		Watches(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(r.clustersOfSecret)).
+		Watches(&kubevisionv1alpha1.KubeVisionUser{}, all, builder.WithPredicates(initial.Skip(), membershipChanged())).
+		Watches(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(r.clustersOfSecret), later).
 		Watches(&corev1.ServiceAccount{}, component).
 		Watches(&rbacv1.ClusterRole{}, component).
 		Watches(&rbacv1.ClusterRoleBinding{}, component).

@@ -30,6 +30,7 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/controllers/condition"
 	"github.com/kubevision-io/kubevision/pkg/controllers/finalizer"
+	"github.com/kubevision-io/kubevision/pkg/controllers/initial"
 	"github.com/kubevision-io/kubevision/pkg/controllers/owned"
 	"github.com/kubevision-io/kubevision/pkg/controllers/target"
 )
@@ -81,24 +82,29 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		return err
 	}
 	all := handler.EnqueueRequestsFromMapFunc(r.all)
-	specChanged := builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, predicate.LabelChangedPredicate{}))
+	later := builder.WithPredicates(initial.Skip())
+	specChanged := builder.WithPredicates(initial.Skip(), predicate.Or(predicate.GenerationChangedPredicate{}, predicate.LabelChangedPredicate{}))
 	namespace := &metav1.PartialObjectMetadata{}
 	namespace.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("rolebinding").
 		WithOptions(controller.Options{MaxConcurrentReconciles: concurrency}).
 		For(&kubevisionv1alpha1.KubeVisionRoleBinding{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
-		Watches(&kubevisionv1alpha1.KubeVisionUser{}, r.users()).
+		Watches(&kubevisionv1alpha1.KubeVisionUser{}, r.users(), later).
 		Watches(&kubevisionv1alpha1.KubeVisionCluster{}, all, specChanged).
 		Watches(&kubevisionv1alpha1.KubeVisionCluster{}, handler.EnqueueRequestsFromMapFunc(r.selecting),
-			builder.WithPredicates(probed())).
-		WatchesMetadata(namespace, handler.EnqueueRequestsFromMapFunc(r.inNamespaces), builder.WithPredicates(predicate.LabelChangedPredicate{})).
+			builder.WithPredicates(initial.Skip(), probed())).
+		WatchesMetadata(namespace, handler.EnqueueRequestsFromMapFunc(r.inNamespaces),
+			builder.WithPredicates(initial.Skip(), predicate.LabelChangedPredicate{})).
 		Watches(&rbacv1.ClusterRole{}, madeObjects()).
-		Watches(&rbacv1.ClusterRole{}, r.ownRoles()).
+		Watches(&rbacv1.ClusterRole{}, r.ownRoles(), later).
 		Watches(&rbacv1.ClusterRoleBinding{}, madeObjects()).
 		Watches(&rbacv1.RoleBinding{}, madeObjects()).
 		WatchesRawSource(source.Kind(r.Roles, clusterRoleMetadata(), handler.TypedEnqueueRequestsFromMapFunc(r.boundToMetadata),
-			predicate.TypedFuncs[*metav1.PartialObjectMetadata]{UpdateFunc: func(event.TypedUpdateEvent[*metav1.PartialObjectMetadata]) bool { return false }})).
+			predicate.TypedFuncs[*metav1.PartialObjectMetadata]{
+				CreateFunc: func(e event.TypedCreateEvent[*metav1.PartialObjectMetadata]) bool { return !e.IsInInitialList },
+				UpdateFunc: func(event.TypedUpdateEvent[*metav1.PartialObjectMetadata]) bool { return false },
+			})).
 		WatchesRawSource(r.Targets.Source(r.onMember)).
 		WatchesRawSource(inBackground(r.Targets.Source(onMadeObject))).
 		Complete(r)
