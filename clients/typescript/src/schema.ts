@@ -7,6 +7,57 @@
  */
 
 export interface paths {
+    "/apis/dashboard.kubevision.io/v1alpha1/ai/config": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description say that there is no assistant */
+        get: operations["getAIConfig"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/apis/dashboard.kubevision.io/v1alpha1/api-keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description say that there are no API keys */
+        get: operations["listAPIKeys"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/apis/dashboard.kubevision.io/v1alpha1/audit-logs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description say that there are no records of an audit log */
+        get: operations["listAuditLogs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/apis/dashboard.kubevision.io/v1alpha1/auth/2fa/disable": {
         parameters: {
             query?: never;
@@ -160,6 +211,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/apis/dashboard.kubevision.io/v1alpha1/auth/oauth/providers": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description say that there are no other identity providers */
+        get: operations["listOAuthProviders"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/apis/dashboard.kubevision.io/v1alpha1/auth/public-key/config": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description say that there are no passkeys */
+        get: operations["getPublicKeyConfig"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/apis/dashboard.kubevision.io/v1alpha1/auth/refresh": {
         parameters: {
             query?: never;
@@ -237,6 +322,33 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/apis/dashboard.kubevision.io/v1alpha1/clusters/{cluster}/apply": {
+        parameters: {
+            query?: {
+                /** @description All to try without writing */
+                dryRun?: string;
+                /** @description true to take fields over that others have applied */
+                force?: string;
+                /** @description the namespace */
+                namespace?: string;
+            };
+            header?: never;
+            path: {
+                /** @description the name of the cluster */
+                cluster: string;
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** @description apply up to 100 objects: YAML documents, or the items of a List, in an order that works */
+        post: operations["applyObjects"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/apis/dashboard.kubevision.io/v1alpha1/clusters/{cluster}/batch-restart": {
         parameters: {
             query?: never;
@@ -291,6 +403,66 @@ export interface paths {
         put?: never;
         /** @description ask the cluster anew what it serves, and list the kinds that CustomResourceDefinitions define */
         post: operations["refreshCustomResources"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/apis/dashboard.kubevision.io/v1alpha1/clusters/{cluster}/helm/artifact-hub/search": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the name of the cluster */
+                cluster: string;
+            };
+            cookie?: never;
+        };
+        /** @description say that there are no searches for Helm charts */
+        get: operations["searchArtifactHub"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/apis/dashboard.kubevision.io/v1alpha1/clusters/{cluster}/helm/repositories": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the name of the cluster */
+                cluster: string;
+            };
+            cookie?: never;
+        };
+        /** @description say that there are no Helm repositories */
+        get: operations["listHelmRepositories"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/apis/dashboard.kubevision.io/v1alpha1/clusters/{cluster}/helm/upgrade-policies": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the name of the cluster */
+                cluster: string;
+            };
+            cookie?: never;
+        };
+        /** @description say that there are no policies for upgrades of Helm releases */
+        get: operations["listHelmUpgradePolicies"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -644,6 +816,26 @@ export interface paths {
         };
         /** @description count what is on a cluster, of what the caller may list */
         get: operations["getClusterOverview"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/apis/dashboard.kubevision.io/v1alpha1/clusters/{cluster}/package-releases": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the name of the cluster */
+                cluster: string;
+            };
+            cookie?: never;
+        };
+        /** @description say that there are no Helm releases */
+        get: operations["listPackageReleases"];
         put?: never;
         post?: never;
         delete?: never;
@@ -1046,6 +1238,177 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/apis/dashboard.kubevision.io/v1alpha1/directory/config": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description say that no directory of users is asked */
+        get: operations["getDirectoryConfig"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/apis/dashboard.kubevision.io/v1alpha1/favorites": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description list the favorites of the caller */
+        get: operations["listFavorites"];
+        put?: never;
+        /** @description make an object a favorite of the caller */
+        post: operations["addFavorite"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/apis/dashboard.kubevision.io/v1alpha1/favorites/check": {
+        parameters: {
+            query?: {
+                /** @description the name of the cluster */
+                cluster_id?: string;
+                /** @description the name of the object */
+                name?: string;
+                /** @description the namespace of the object, where it has one */
+                namespace?: string;
+                /** @description the plural name of the kind */
+                resource_type?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description say whether an object is a favorite of the caller */
+        get: operations["checkFavorite"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/apis/dashboard.kubevision.io/v1alpha1/favorites/reorder": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        /** @description put the favorites of the caller into another order */
+        put: operations["reorderFavorites"];
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/apis/dashboard.kubevision.io/v1alpha1/favorites/toggle": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** @description make an object a favorite of the caller, or one no more */
+        post: operations["toggleFavorite"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/apis/dashboard.kubevision.io/v1alpha1/favorites/{favorite}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the id of the favorite */
+                favorite: string;
+            };
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        post?: never;
+        /** @description remove a favorite of the caller */
+        delete: operations["deleteFavorite"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/apis/dashboard.kubevision.io/v1alpha1/operations": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description say that there are no operations */
+        get: operations["listOperations"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/apis/dashboard.kubevision.io/v1alpha1/plugins": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description say that there are no plugins */
+        get: operations["listPlugins"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/apis/dashboard.kubevision.io/v1alpha1/registry-tags": {
+        parameters: {
+            query?: {
+                /** @description the name of the image */
+                image?: string;
+                /** @description ignored, since there are no tags */
+                limit?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description take the name of an image apart; its tags are not looked up */
+        get: operations["listImageTags"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/apis/dashboard.kubevision.io/v1alpha1/role-bindings": {
         parameters: {
             query?: never;
@@ -1152,6 +1515,43 @@ export interface paths {
         post?: never;
         /** @description end a session */
         delete: operations["endSession"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/apis/dashboard.kubevision.io/v1alpha1/templates": {
+        parameters: {
+            query?: {
+                /** @description only templates of this category */
+                category?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description list manifests to begin with */
+        get: operations["listTemplates"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/apis/dashboard.kubevision.io/v1alpha1/terminal-sessions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description say that there are no recorded terminals */
+        get: operations["listTerminalSessions"];
+        put?: never;
+        post?: never;
+        delete?: never;
         options?: never;
         head?: never;
         patch?: never;
@@ -1348,6 +1748,23 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/apis/dashboard.kubevision.io/v1alpha1/webhooks": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description say that there are no webhooks */
+        get: operations["listWebhooks"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -1532,6 +1949,52 @@ export interface components {
          * @description Time is a wrapper around time.Time which supports correct marshaling to YAML and JSON.  Wrappers are provided for many of the factory methods that the time package offers.
          */
         "io.k8s.apimachinery.pkg.apis.meta.v1.Time": string;
+        /** @description AIConfig says that there is no assistant. */
+        "io.kubevision.dashboard.v1alpha1.AIConfig": {
+            /**
+             * @description baseURL is always empty.
+             * @default
+             */
+            baseURL: string;
+            /**
+             * @description enabled is always false.
+             * @default false
+             */
+            enabled: boolean;
+            /**
+             * @description hasApiKey is always false.
+             * @default false
+             */
+            hasApiKey: boolean;
+            /**
+             * Format: int32
+             * @description maxTokens is always 0.
+             * @default 0
+             */
+            maxTokens: number;
+            /**
+             * @description model is always empty.
+             * @default
+             */
+            model: string;
+        };
+        /** @description AIConfigEnvelope is the answer to GET /ai/config. */
+        "io.kubevision.dashboard.v1alpha1.AIConfigEnvelope": {
+            /** @description code is the outcome; 0 is success. */
+            code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
+            /** @description data says that there is no assistant. */
+            data: components["schemas"]["io.kubevision.dashboard.v1alpha1.AIConfig"] | null;
+            /**
+             * @description message is the outcome for a person to read.
+             * @default
+             */
+            message: string;
+            /**
+             * @description meta is what there is to say beside the data.
+             * @default {}
+             */
+            meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
+        };
         /** @description APIResource is a kind of objects that a cluster serves. */
         "io.kubevision.dashboard.v1alpha1.APIResource": {
             /**
@@ -1590,6 +2053,48 @@ export interface components {
              */
             meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
         };
+        /** @description AbsentFeature says that KubeVision does not have a feature. */
+        "io.kubevision.dashboard.v1alpha1.AbsentFeature": {
+            /**
+             * @description enabled is always false.
+             * @default false
+             */
+            enabled: boolean;
+        };
+        /** @description AbsentFeatureEnvelope is the answer where a dashboard asks whether there is a feature that KubeVision does not have. */
+        "io.kubevision.dashboard.v1alpha1.AbsentFeatureEnvelope": {
+            /** @description code is the outcome; 0 is success. */
+            code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
+            /** @description data says that there is no such feature. */
+            data: components["schemas"]["io.kubevision.dashboard.v1alpha1.AbsentFeature"] | null;
+            /**
+             * @description message is the outcome for a person to read.
+             * @default
+             */
+            message: string;
+            /**
+             * @description meta is what there is to say beside the data.
+             * @default {}
+             */
+            meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
+        };
+        /** @description AbsentListEnvelope is the answer where a dashboard lists objects of a feature that KubeVision does not have. */
+        "io.kubevision.dashboard.v1alpha1.AbsentListEnvelope": {
+            /** @description code is the outcome; 0 is success. */
+            code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
+            /** @description data is always empty. */
+            data: string[] | null;
+            /**
+             * @description message is the outcome for a person to read.
+             * @default
+             */
+            message: string;
+            /**
+             * @description meta is what there is to say beside the data.
+             * @default {}
+             */
+            meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
+        };
         /** @description Access is what the caller may reach. */
         "io.kubevision.dashboard.v1alpha1.Access": {
             /** @description clusters are those that the caller may use, by name. */
@@ -1611,6 +2116,93 @@ export interface components {
              * @default {}
              */
             meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
+        };
+        /** @description Apply is what became of several objects. */
+        "io.kubevision.dashboard.v1alpha1.Apply": {
+            /**
+             * Format: int32
+             * @description applied is the number of objects that are now as their manifests say, or in a dry run would be.
+             * @default 0
+             */
+            applied: number;
+            /**
+             * @description dryRun is true if nothing was written.
+             * @default false
+             */
+            dryRun: boolean;
+            /**
+             * Format: int32
+             * @description failed is the number of objects that were refused.
+             * @default 0
+             */
+            failed: number;
+            /** @description results has one result per object, in the order of the request. */
+            results: components["schemas"]["io.kubevision.dashboard.v1alpha1.ApplyResult"][];
+        };
+        /** @description ApplyEnvelope is the answer to POST .../apply. */
+        "io.kubevision.dashboard.v1alpha1.ApplyEnvelope": {
+            /** @description code is the outcome; 0 is success. */
+            code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
+            /** @description data is what became of the objects. */
+            data: components["schemas"]["io.kubevision.dashboard.v1alpha1.Apply"] | null;
+            /**
+             * @description message is the outcome for a person to read.
+             * @default
+             */
+            message: string;
+            /**
+             * @description meta is what there is to say beside the data.
+             * @default {}
+             */
+            meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
+        };
+        /** @description ApplyResult is what became of one object. */
+        "io.kubevision.dashboard.v1alpha1.ApplyResult": {
+            /**
+             * @description apiVersion is the group and version of the object.
+             * @default
+             */
+            apiVersion: string;
+            /** @description code is the outcome; 0 is success. */
+            code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
+            /** @description error is the outcome for a person to read, where it is no success. */
+            error?: string;
+            /**
+             * @description kind is the kind of the object.
+             * @default
+             */
+            kind: string;
+            /**
+             * @description name of the object.
+             * @default
+             */
+            name: string;
+            /**
+             * @description namespace of the object; empty for what is in none.
+             * @default
+             */
+            namespace: string;
+            /**
+             * @description operation is what was done.
+             *
+             *     Possible enum values:
+             *      - `"configured"` is an object that was changed.
+             *      - `"created"` is an object that was not there.
+             *      - `"deferred"` is an object that a dry run cannot try: its namespace or its kind is in the same request, and not in the cluster yet.
+             *      - `"failed"` is an object that was refused.
+             *      - `"skipped"` is an object that was not applied because of others.
+             *      - `"unchanged"` is an object that is as the manifest says.
+             * @default
+             * @enum {string}
+             */
+            operation: "configured" | "created" | "deferred" | "failed" | "skipped" | "unchanged";
+            /** @description paths are the fields that differ from what was there before. */
+            paths: string[];
+            /**
+             * @description success is true where it was done.
+             * @default false
+             */
+            success: boolean;
         };
         /** @description The objects that the batch is about. */
         "io.kubevision.dashboard.v1alpha1.BatchDelete": components["schemas"]["io.kubevision.dashboard.v1alpha1.BatchDeleteItem"][];
@@ -2256,6 +2848,120 @@ export interface components {
              */
             unified: string;
         };
+        /** @description DirectoryConfig says that no directory of users is asked, in the form in which dashboards show the settings of one. */
+        "io.kubevision.dashboard.v1alpha1.DirectoryConfig": {
+            /**
+             * @description allowPlaintext is always false.
+             * @default false
+             */
+            allowPlaintext: boolean;
+            /**
+             * @description bindDn is always empty.
+             * @default
+             */
+            bindDn: string;
+            /**
+             * @description caBundle is always empty.
+             * @default
+             */
+            caBundle: string;
+            /**
+             * Format: int32
+             * @description connectTimeoutSecs is always 0.
+             * @default 0
+             */
+            connectTimeoutSecs: number;
+            /**
+             * @description credentialConfigured is always false.
+             * @default false
+             */
+            credentialConfigured: boolean;
+            /**
+             * @description displayAttribute is always empty.
+             * @default
+             */
+            displayAttribute: string;
+            /**
+             * @description emailAttribute is always empty.
+             * @default
+             */
+            emailAttribute: string;
+            /**
+             * @description enabled is always false.
+             * @default false
+             */
+            enabled: boolean;
+            /**
+             * @description fallbackRole is always empty.
+             * @default
+             */
+            fallbackRole: string;
+            /**
+             * @description groupAttribute is always empty.
+             * @default
+             */
+            groupAttribute: string;
+            /** @description mappings is always empty. */
+            mappings: string[];
+            /**
+             * @description refreshMapping is always false.
+             * @default false
+             */
+            refreshMapping: boolean;
+            /**
+             * Format: int32
+             * @description searchTimeoutSecs is always 0.
+             * @default 0
+             */
+            searchTimeoutSecs: number;
+            /**
+             * @description serverUrl is always empty.
+             * @default
+             */
+            serverUrl: string;
+            /**
+             * @description stableIdAttribute is always empty.
+             * @default
+             */
+            stableIdAttribute: string;
+            /**
+             * @description startTls is always true.
+             * @default false
+             */
+            startTls: boolean;
+            /**
+             * @description userBaseDn is always empty.
+             * @default
+             */
+            userBaseDn: string;
+            /**
+             * @description userFilter is always empty.
+             * @default
+             */
+            userFilter: string;
+            /**
+             * @description usernameAttribute is always empty.
+             * @default
+             */
+            usernameAttribute: string;
+        };
+        /** @description DirectoryConfigEnvelope is the answer to GET /directory/config. */
+        "io.kubevision.dashboard.v1alpha1.DirectoryConfigEnvelope": {
+            /** @description code is the outcome; 0 is success. */
+            code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
+            /** @description data says that no directory is asked. */
+            data: components["schemas"]["io.kubevision.dashboard.v1alpha1.DirectoryConfig"] | null;
+            /**
+             * @description message is the outcome for a person to read.
+             * @default
+             */
+            message: string;
+            /**
+             * @description meta is what there is to say beside the data.
+             * @default {}
+             */
+            meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
+        };
         /** @description Disabled says that there is no second factor any more. */
         "io.kubevision.dashboard.v1alpha1.Disabled": {
             /**
@@ -2457,6 +3163,158 @@ export interface components {
              * @default {}
              */
             meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
+        };
+        /** @description Favorite is an object that a user has marked to find it again. */
+        "io.kubevision.dashboard.v1alpha1.Favorite": {
+            /**
+             * @description clusterId is the name of the cluster.
+             * @default
+             */
+            clusterId: string;
+            /** @description createdAt is the time at which the object was marked. */
+            createdAt: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.Time"];
+            /**
+             * @description displayName is the name to show.
+             * @default
+             */
+            displayName: string;
+            /**
+             * Format: int64
+             * @description id is a number that the user has for no other favorite.
+             * @default 0
+             */
+            id: number;
+            /**
+             * @description namespace of the object, empty for kinds without namespaces.
+             * @default
+             */
+            namespace: string;
+            /**
+             * @description resourceName is the name of the object.
+             * @default
+             */
+            resourceName: string;
+            /**
+             * @description resourceType is the plural name of the kind.
+             * @default
+             */
+            resourceType: string;
+            /**
+             * Format: int32
+             * @description sortOrder is the place in the list, from 0.
+             * @default 0
+             */
+            sortOrder: number;
+            /**
+             * @description userId is the name of the KubeVisionUser.
+             * @default
+             */
+            userId: string;
+        };
+        /** @description FavoriteEnvelope is the answer to POST /favorites. */
+        "io.kubevision.dashboard.v1alpha1.FavoriteEnvelope": {
+            /** @description code is the outcome; 0 is success. */
+            code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
+            /** @description data is the favorite. */
+            data: components["schemas"]["io.kubevision.dashboard.v1alpha1.Favorite"] | null;
+            /**
+             * @description message is the outcome for a person to read.
+             * @default
+             */
+            message: string;
+            /**
+             * @description meta is what there is to say beside the data.
+             * @default {}
+             */
+            meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
+        };
+        /** @description FavoriteListEnvelope is the answer to GET /favorites. */
+        "io.kubevision.dashboard.v1alpha1.FavoriteListEnvelope": {
+            /** @description code is the outcome; 0 is success. */
+            code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
+            /** @description data are the favorites of the caller, in their order. */
+            data: components["schemas"]["io.kubevision.dashboard.v1alpha1.Favorite"][] | null;
+            /**
+             * @description message is the outcome for a person to read.
+             * @default
+             */
+            message: string;
+            /**
+             * @description meta is what there is to say beside the data.
+             * @default {}
+             */
+            meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
+        };
+        /** @description FavoriteOrder is the body of PUT /favorites/reorder. */
+        "io.kubevision.dashboard.v1alpha1.FavoriteOrder": {
+            /** @description orderedIds are the ids of favorites. Those that are left out come after them. */
+            orderedIds: number[];
+        };
+        /** @description FavoriteRequest is the body of POST /favorites and POST /favorites/toggle. */
+        "io.kubevision.dashboard.v1alpha1.FavoriteRequest": {
+            /**
+             * @description clusterId is the name of the cluster.
+             * @default
+             */
+            clusterId: string;
+            /** @description displayName is the name to show; defaults to that of the object. */
+            displayName?: string;
+            /** @description namespace of the object, left out for kinds without namespaces. */
+            namespace?: string;
+            /**
+             * @description resourceName is the name of the object.
+             * @default
+             */
+            resourceName: string;
+            /**
+             * @description resourceType is the plural name of the kind.
+             * @default
+             */
+            resourceType: string;
+        };
+        /** @description FavoriteState says whether an object is a favorite. */
+        "io.kubevision.dashboard.v1alpha1.FavoriteState": {
+            /** @description favorite is the favorite that it is. */
+            favorite?: components["schemas"]["io.kubevision.dashboard.v1alpha1.Favorite"];
+            /**
+             * @description favorited is true for a favorite.
+             * @default false
+             */
+            favorited: boolean;
+        };
+        /** @description FavoriteStateEnvelope is the answer to GET /favorites/check and POST /favorites/toggle. */
+        "io.kubevision.dashboard.v1alpha1.FavoriteStateEnvelope": {
+            /** @description code is the outcome; 0 is success. */
+            code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
+            /** @description data says whether the object is a favorite. */
+            data: components["schemas"]["io.kubevision.dashboard.v1alpha1.FavoriteState"] | null;
+            /**
+             * @description message is the outcome for a person to read.
+             * @default
+             */
+            message: string;
+            /**
+             * @description meta is what there is to say beside the data.
+             * @default {}
+             */
+            meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
+        };
+        /** @description ImageReference is the name of a container image, in its parts. */
+        "io.kubevision.dashboard.v1alpha1.ImageReference": {
+            /** @description digest is the digest that the name has. */
+            digest?: string;
+            /**
+             * @description registry is the host that serves the image.
+             * @default
+             */
+            registry: string;
+            /**
+             * @description repository is the path of the image there.
+             * @default
+             */
+            repository: string;
+            /** @description tag is the tag that the name has. */
+            tag?: string;
         };
         /** @description JSONPatch holds operations on an object (RFC 6902). */
         "io.kubevision.dashboard.v1alpha1.JSONPatch": {
@@ -3302,6 +4160,38 @@ export interface components {
              */
             refreshToken: string;
         };
+        /** @description RegistryTags are the tags of a container image. */
+        "io.kubevision.dashboard.v1alpha1.RegistryTags": {
+            /**
+             * @description cached is always false.
+             * @default false
+             */
+            cached: boolean;
+            /**
+             * @description reference is the name of the image.
+             * @default {}
+             */
+            reference: components["schemas"]["io.kubevision.dashboard.v1alpha1.ImageReference"];
+            /** @description tags is always empty: KubeVision asks no registries. */
+            tags: string[];
+        };
+        /** @description RegistryTagsEnvelope is the answer to GET /registry-tags. */
+        "io.kubevision.dashboard.v1alpha1.RegistryTagsEnvelope": {
+            /** @description code is the outcome; 0 is success. */
+            code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
+            /** @description data are the tags. */
+            data: components["schemas"]["io.kubevision.dashboard.v1alpha1.RegistryTags"] | null;
+            /**
+             * @description message is the outcome for a person to read.
+             * @default
+             */
+            message: string;
+            /**
+             * @description meta is what there is to say beside the data.
+             * @default {}
+             */
+            meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
+        };
         /** @description ResetPasswordRequest is the body of PUT /users/{user}/reset-password. */
         "io.kubevision.dashboard.v1alpha1.ResetPasswordRequest": {
             /** @description mustChangePassword asks the user to choose another one at the next login. Defaults to true. */
@@ -3844,6 +4734,58 @@ export interface components {
             /** @description password is needed to replace a second factor that is in force. */
             password?: string;
         };
+        /** @description Template is a manifest to begin with. */
+        "io.kubevision.dashboard.v1alpha1.Template": {
+            /**
+             * @description category is the group that the template belongs to.
+             * @default
+             */
+            category: string;
+            /**
+             * @description content is the manifest, as JSON text.
+             * @default
+             */
+            content: string;
+            /** @description createdAt is the time at which the ConfigMap was made. */
+            createdAt: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.Time"];
+            /**
+             * @description id is the name of the ConfigMap that holds the template.
+             * @default
+             */
+            id: string;
+            /**
+             * @description isBuiltin is true for the templates that KubeVision brings along.
+             * @default false
+             */
+            isBuiltin: boolean;
+            /**
+             * @description name of the template, to show.
+             * @default
+             */
+            name: string;
+            /**
+             * @description resourceType is the plural name of the kind.
+             * @default
+             */
+            resourceType: string;
+        };
+        /** @description TemplateListEnvelope is the answer to GET /templates. */
+        "io.kubevision.dashboard.v1alpha1.TemplateListEnvelope": {
+            /** @description code is the outcome; 0 is success. */
+            code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
+            /** @description data are the templates, by category and name. */
+            data: components["schemas"]["io.kubevision.dashboard.v1alpha1.Template"][] | null;
+            /**
+             * @description message is the outcome for a person to read.
+             * @default
+             */
+            message: string;
+            /**
+             * @description meta is what there is to say beside the data.
+             * @default {}
+             */
+            meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
+        };
         /** @description Topology are the objects of a namespace and how they belong together, of what the caller may list. */
         "io.kubevision.dashboard.v1alpha1.Topology": {
             /** @description edges join two of the nodes. */
@@ -4078,6 +5020,66 @@ export interface components {
 }
 export type $defs = Record<string, never>;
 export interface operations {
+    getAIConfig: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description An envelope; its code says what happened. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["io.kubevision.dashboard.v1alpha1.AIConfigEnvelope"];
+                };
+            };
+        };
+    };
+    listAPIKeys: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description An envelope; its code says what happened. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["io.kubevision.dashboard.v1alpha1.AbsentListEnvelope"];
+                };
+            };
+        };
+    };
+    listAuditLogs: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description An envelope; its code says what happened. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["io.kubevision.dashboard.v1alpha1.AbsentListEnvelope"];
+                };
+            };
+        };
+    };
     disableTwoFactor: {
         parameters: {
             query?: never;
@@ -4290,6 +5292,46 @@ export interface operations {
             };
         };
     };
+    listOAuthProviders: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description An envelope; its code says what happened. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["io.kubevision.dashboard.v1alpha1.AbsentListEnvelope"];
+                };
+            };
+        };
+    };
+    getPublicKeyConfig: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description An envelope; its code says what happened. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["io.kubevision.dashboard.v1alpha1.AbsentFeatureEnvelope"];
+                };
+            };
+        };
+    };
     refresh: {
         parameters: {
             query?: never;
@@ -4454,6 +5496,40 @@ export interface operations {
             };
         };
     };
+    applyObjects: {
+        parameters: {
+            query?: {
+                /** @description All to try without writing */
+                dryRun?: string;
+                /** @description true to take fields over that others have applied */
+                force?: string;
+                /** @description the namespace */
+                namespace?: string;
+            };
+            header?: never;
+            path: {
+                /** @description the name of the cluster */
+                cluster: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["io.kubevision.dashboard.v1alpha1.Manifest"];
+            };
+        };
+        responses: {
+            /** @description An envelope; its code says what happened. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["io.kubevision.dashboard.v1alpha1.ApplyEnvelope"];
+                };
+            };
+        };
+    };
     batchRestart: {
         parameters: {
             query?: never;
@@ -4527,6 +5603,75 @@ export interface operations {
             };
         };
     };
+    searchArtifactHub: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the name of the cluster */
+                cluster: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description An envelope; its code says what happened. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["io.kubevision.dashboard.v1alpha1.AbsentListEnvelope"];
+                };
+            };
+        };
+    };
+    listHelmRepositories: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the name of the cluster */
+                cluster: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description An envelope; its code says what happened. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["io.kubevision.dashboard.v1alpha1.AbsentListEnvelope"];
+                };
+            };
+        };
+    };
+    listHelmUpgradePolicies: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the name of the cluster */
+                cluster: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description An envelope; its code says what happened. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["io.kubevision.dashboard.v1alpha1.AbsentListEnvelope"];
+                };
+            };
+        };
+    };
     listNamespaceObjects: {
         parameters: {
             query?: {
@@ -4544,7 +5689,7 @@ export interface operations {
                 order?: "asc" | "desc";
                 /** @description only objects whose name, namespace or labels contain this text, in any case */
                 q?: string;
-                /** @description the field to sort by: name, namespace, age, kind or a path such as status.phase */
+                /** @description what to sort by: name, namespace, age, a path such as status.phase, restarts, cpu or memory of Pods, lastSeen of Events */
                 sortBy?: string;
             };
             header?: never;
@@ -5151,6 +6296,29 @@ export interface operations {
             };
         };
     };
+    listPackageReleases: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the name of the cluster */
+                cluster: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description An envelope; its code says what happened. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["io.kubevision.dashboard.v1alpha1.AbsentListEnvelope"];
+                };
+            };
+        };
+    };
     getQuotaSummary: {
         parameters: {
             query?: {
@@ -5302,7 +6470,7 @@ export interface operations {
                 order?: "asc" | "desc";
                 /** @description only objects whose name, namespace or labels contain this text, in any case */
                 q?: string;
-                /** @description the field to sort by: name, namespace, age, kind or a path such as status.phase */
+                /** @description what to sort by: name, namespace, age, a path such as status.phase, restarts, cpu or memory of Pods, lastSeen of Events */
                 sortBy?: string;
             };
             header?: never;
@@ -5822,6 +6990,235 @@ export interface operations {
             };
         };
     };
+    getDirectoryConfig: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description An envelope; its code says what happened. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["io.kubevision.dashboard.v1alpha1.DirectoryConfigEnvelope"];
+                };
+            };
+        };
+    };
+    listFavorites: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description An envelope; its code says what happened. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["io.kubevision.dashboard.v1alpha1.FavoriteListEnvelope"];
+                };
+            };
+        };
+    };
+    addFavorite: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["io.kubevision.dashboard.v1alpha1.FavoriteRequest"];
+            };
+        };
+        responses: {
+            /** @description An envelope; its code says what happened. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["io.kubevision.dashboard.v1alpha1.FavoriteEnvelope"];
+                };
+            };
+        };
+    };
+    checkFavorite: {
+        parameters: {
+            query?: {
+                /** @description the name of the cluster */
+                cluster_id?: string;
+                /** @description the name of the object */
+                name?: string;
+                /** @description the namespace of the object, where it has one */
+                namespace?: string;
+                /** @description the plural name of the kind */
+                resource_type?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description An envelope; its code says what happened. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["io.kubevision.dashboard.v1alpha1.FavoriteStateEnvelope"];
+                };
+            };
+        };
+    };
+    reorderFavorites: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["io.kubevision.dashboard.v1alpha1.FavoriteOrder"];
+            };
+        };
+        responses: {
+            /** @description An envelope; its code says what happened. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["io.kubevision.dashboard.v1alpha1.Envelope"];
+                };
+            };
+        };
+    };
+    toggleFavorite: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["io.kubevision.dashboard.v1alpha1.FavoriteRequest"];
+            };
+        };
+        responses: {
+            /** @description An envelope; its code says what happened. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["io.kubevision.dashboard.v1alpha1.FavoriteStateEnvelope"];
+                };
+            };
+        };
+    };
+    deleteFavorite: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description the id of the favorite */
+                favorite: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description An envelope; its code says what happened. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["io.kubevision.dashboard.v1alpha1.Envelope"];
+                };
+            };
+        };
+    };
+    listOperations: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description An envelope; its code says what happened. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["io.kubevision.dashboard.v1alpha1.AbsentListEnvelope"];
+                };
+            };
+        };
+    };
+    listPlugins: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description An envelope; its code says what happened. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["io.kubevision.dashboard.v1alpha1.AbsentListEnvelope"];
+                };
+            };
+        };
+    };
+    listImageTags: {
+        parameters: {
+            query?: {
+                /** @description the name of the image */
+                image?: string;
+                /** @description ignored, since there are no tags */
+                limit?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description An envelope; its code says what happened. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["io.kubevision.dashboard.v1alpha1.RegistryTagsEnvelope"];
+                };
+            };
+        };
+    };
     listRoleBindings: {
         parameters: {
             query?: never;
@@ -6037,6 +7434,49 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["io.kubevision.dashboard.v1alpha1.Envelope"];
+                };
+            };
+        };
+    };
+    listTemplates: {
+        parameters: {
+            query?: {
+                /** @description only templates of this category */
+                category?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description An envelope; its code says what happened. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["io.kubevision.dashboard.v1alpha1.TemplateListEnvelope"];
+                };
+            };
+        };
+    };
+    listTerminalSessions: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description An envelope; its code says what happened. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["io.kubevision.dashboard.v1alpha1.AbsentListEnvelope"];
                 };
             };
         };
@@ -6337,6 +7777,26 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["io.kubevision.dashboard.v1alpha1.RevokedEnvelope"];
+                };
+            };
+        };
+    };
+    listWebhooks: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description An envelope; its code says what happened. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["io.kubevision.dashboard.v1alpha1.AbsentListEnvelope"];
                 };
             };
         };

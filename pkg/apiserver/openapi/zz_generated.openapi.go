@@ -620,7 +620,8 @@ func schema_pkg_apis_dashboard_v1alpha1_AbsentListEnvelope(ref common.ReferenceC
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
-										Ref: ref(runtime.RawExtension{}.OpenAPIModelName()),
+										Type:   []string{"string"},
+										Format: "",
 									},
 								},
 							},
@@ -638,7 +639,7 @@ func schema_pkg_apis_dashboard_v1alpha1_AbsentListEnvelope(ref common.ReferenceC
 			},
 		},
 		Dependencies: []string{
-			v1alpha1.Meta{}.OpenAPIModelName(), runtime.RawExtension{}.OpenAPIModelName()},
+			v1alpha1.Meta{}.OpenAPIModelName()},
 	}
 }
 
@@ -2836,7 +2837,8 @@ func schema_pkg_apis_dashboard_v1alpha1_DirectoryConfig(ref common.ReferenceCall
 							Items: &spec.SchemaOrArray{
 								Schema: &spec.Schema{
 									SchemaProps: spec.SchemaProps{
-										Ref: ref(runtime.RawExtension{}.OpenAPIModelName()),
+										Type:   []string{"string"},
+										Format: "",
 									},
 								},
 							},
@@ -2846,8 +2848,6 @@ func schema_pkg_apis_dashboard_v1alpha1_DirectoryConfig(ref common.ReferenceCall
 				Required: []string{"enabled", "serverUrl", "startTls", "allowPlaintext", "caBundle", "bindDn", "credentialConfigured", "connectTimeoutSecs", "searchTimeoutSecs", "userBaseDn", "userFilter", "stableIdAttribute", "usernameAttribute", "displayAttribute", "emailAttribute", "groupAttribute", "fallbackRole", "refreshMapping", "mappings"},
 			},
 		},
-		Dependencies: []string{
-			runtime.RawExtension{}.OpenAPIModelName()},
 	}
 }
 

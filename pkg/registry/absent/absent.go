@@ -9,7 +9,6 @@ import (
 	"net/http"
 	"strings"
 
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apiserver/pkg/authentication/user"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
@@ -99,7 +98,7 @@ func Routes(access *authorization.Access) []routes.Route {
 			Doc: "say that no directory of users is asked", Returns: dashboardv1alpha1.DirectoryConfigEnvelope{},
 			Endpoint: routes.Self(func(*routes.Request, user.Info) (routes.Result, error) {
 				return routes.Result{Data: dashboardv1alpha1.DirectoryConfig{
-					StartTLS: true, Mappings: []runtime.RawExtension{},
+					StartTLS: true, Mappings: []string{},
 				}}, nil
 			}),
 		},
@@ -148,4 +147,4 @@ func clusterLists(access *authorization.Access) []routes.Route {
 	return out
 }
 
-func empty() routes.Result { return manage.List[runtime.RawExtension](nil) }
+func empty() routes.Result { return manage.List[string](nil) }

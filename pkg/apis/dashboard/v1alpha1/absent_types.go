@@ -3,8 +3,6 @@
 
 package v1alpha1
 
-import "k8s.io/apimachinery/pkg/runtime"
-
 // AbsentListEnvelope is the answer where a dashboard lists objects of a
 // feature that KubeVision does not have.
 type AbsentListEnvelope struct {
@@ -12,7 +10,7 @@ type AbsentListEnvelope struct {
 	// data is always empty.
 	// +optional
 	// +listType=atomic
-	Data []runtime.RawExtension `json:"data"`
+	Data []string `json:"data"`
 	// meta is what there is to say beside the data.
 	Meta Meta `json:"meta"`
 }
@@ -99,7 +97,7 @@ type DirectoryConfig struct {
 	RefreshMapping bool `json:"refreshMapping"`
 	// mappings is always empty.
 	// +listType=atomic
-	Mappings []runtime.RawExtension `json:"mappings"`
+	Mappings []string `json:"mappings"`
 }
 
 // DirectoryConfigEnvelope is the answer to GET /directory/config.
