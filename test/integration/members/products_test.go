@@ -98,14 +98,14 @@ func (p product) make(t *testing.T, s fixture.Set) {
 	})
 }
 
-// shell is a place to run kubectl in, with the rights of somebody.
-type shell struct {
+// kubectlCommand runs kubectl with a kubeconfig.
+type kubectlCommand struct {
 	kubectl, kubeconfig, cache string
 }
 
-func newShell(t *testing.T, c *localcluster.Cluster, config *rest.Config) *shell {
+func newKubectl(t *testing.T, c *localcluster.Cluster, config *rest.Config) *kubectlCommand {
 	t.Helper()
-	s := &shell{kubectl: c.KubectlPath(), kubeconfig: filepath.Join(t.TempDir(), "kubeconfig"), cache: t.TempDir()}
+	s := &kubectlCommand{kubectl: c.KubectlPath(), kubeconfig: filepath.Join(t.TempDir(), "kubeconfig"), cache: t.TempDir()}
 	if err := localcluster.WriteKubeconfig(config, s.kubeconfig); err != nil {
 		t.Fatal(err)
 	}
@@ -113,7 +113,7 @@ func newShell(t *testing.T, c *localcluster.Cluster, config *rest.Config) *shell
 }
 
 // run returns what kubectl prints, what it complains of included.
-func (s *shell) run(t *testing.T, args ...string) string {
+func (s *kubectlCommand) run(t *testing.T, args ...string) string {
 	t.Helper()
 	args = append([]string{"--kubeconfig=" + s.kubeconfig, "--cache-dir=" + s.cache}, args...)
 	cmd := exec.CommandContext(t.Context(), s.kubectl, args...)
@@ -140,7 +140,7 @@ func TestOtherProductsKeepTheirNames(t *testing.T) {
 			do(p, t, member.set())
 		}
 	}
-	with, without := newShell(t, env.Cluster, env.Cluster.Config()), newShell(t, member.Cluster, member.Config())
+	with, without := newKubectl(t, env.Cluster, env.Cluster.Config()), newKubectl(t, member.Cluster, member.Config())
 	asked := sets.New[string]()
 	for _, p := range others {
 		asked.Insert(p.names()...)

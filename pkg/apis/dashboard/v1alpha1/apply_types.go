@@ -47,9 +47,9 @@ type Apply struct {
 	// dryRun is true if nothing was written.
 	DryRun bool `json:"dryRun"`
 	// applied is the number of objects that are now as their manifests say, or in a dry run would be.
-	Applied int `json:"applied"`
+	Applied int32 `json:"applied"`
 	// failed is the number of objects that were refused.
-	Failed int `json:"failed"`
+	Failed int32 `json:"failed"`
 	// results has one result per object, in the order of the request.
 	// +listType=atomic
 	Results []ApplyResult `json:"results"`
