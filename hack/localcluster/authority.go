@@ -160,11 +160,11 @@ func (pair KeyPair) write(dir, name string) error {
 
 // readKeyPair reads what KeyPair.write has stored.
 func readKeyPair(dir, name string) (KeyPair, error) {
-	certificate, err := os.ReadFile(filepath.Join(dir, name+".crt"))
+	certificate, err := os.ReadFile(filepath.Join(dir, name+".crt")) //nolint:gosec // a directory of the cluster
 	if err != nil {
 		return KeyPair{}, fmt.Errorf("read the certificate %s: %w", name, err)
 	}
-	key, err := os.ReadFile(filepath.Join(dir, name+".key"))
+	key, err := os.ReadFile(filepath.Join(dir, name+".key")) //nolint:gosec // a directory of the cluster
 	if err != nil {
 		return KeyPair{}, fmt.Errorf("read the key %s: %w", name, err)
 	}

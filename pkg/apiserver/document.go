@@ -34,7 +34,7 @@ func Document(ctx context.Context) (*spec3.OpenAPI, error) {
 	setOpenAPI(generic, scheme, table)
 	ws := new(restful.WebService)
 	ws.Path(dashboardv1alpha1.RootPath)
-	table.Install(ws)
+	table.Install(ws) //nolint:contextcheck // requests have contexts of their own
 	services := restfuladapter.AdaptWebServices([]*restful.WebService{ws})
 	document, err := builder3.BuildOpenAPISpecFromRoutes(services, generic.OpenAPIV3Config)
 	if err != nil {

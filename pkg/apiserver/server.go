@@ -276,7 +276,7 @@ func (c *Config) routes(ctx context.Context, s *state, clients *clientFinder) (*
 		favoriteEndpoints.Routes(), //nolint:contextcheck // as above
 		templateEndpoints.Routes(),
 		image.Routes(),
-		absent.Routes(access), //nolint:contextcheck // as above
+		absent.Routes(access),
 	} {
 		if err := table.Add(family...); err != nil {
 			return nil, nil, fmt.Errorf("registering routes: %w", err)

@@ -69,7 +69,7 @@ type Tokens struct {
 // Authenticate returns the user who holds the token. It returns token.ErrExpired for a genuine one that is too old,
 // ErrSessionEnded for one whose session has ended, and another error for one that is worth nothing. A session that is
 // not there has ended: its name was signed here, and it is deleted at its end.
-func (t *Tokens) Authenticate(ctx context.Context, raw string) (*Principal, error) {
+func (t *Tokens) Authenticate(ctx context.Context, raw string) (*Principal, error) { //nolint:gocyclo // one check after the other
 	claims, err := t.Service.Verify(raw)
 	if err != nil {
 		return nil, err

@@ -108,7 +108,7 @@ func (r *resources) served(ctx context.Context, name string) (Resource, bool, er
 
 // current returns what the cluster serves. An old list is better than none.
 func (r *resources) current(ctx context.Context) (*catalog, error) {
-	r.keepYoung()
+	r.keepYoung() //nolint:contextcheck // it outlives the request
 	known, age := r.state()
 	limit := plainDiscoveryAge
 	if r.tags.complete() {

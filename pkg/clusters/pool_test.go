@@ -57,7 +57,8 @@ func TestPool(t *testing.T) {
 	if old.spend(1) {
 		t.Error("more than one may have is spent")
 	}
-	if <-old.ended; p.spent != 11 {
+	<-old.ended
+	if p.spent != 11 {
 		t.Errorf("%d are spent", p.spent)
 	}
 	small.leave()

@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/rest"
@@ -57,10 +58,8 @@ func (c *Caller) Schema(ctx context.Context, r Resource) (*Schema, error) {
 	}
 	kind := r.GroupVersion().WithKind(r.Kind)
 	for _, found := range document.Components.Schemas {
-		for _, each := range found.kinds() {
-			if each == kind {
-				return found, nil
-			}
+		if slices.Contains(found.kinds(), kind) {
+			return found, nil
 		}
 	}
 	return nil, errNoSchema

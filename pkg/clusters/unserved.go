@@ -45,7 +45,8 @@ func (r *resources) renewed(ctx context.Context, call Call, cause error) (Call, 
 	case !ok:
 		return call, cause
 	case call.Subresource != "" && !slices.Contains(found.Subresources, call.Subresource):
-		return call, noSubresource(&call)
+		err := noSubresource(&call)
+		return call, err
 	case found.GroupVersionResource == call.Resource.GroupVersionResource,
 		found.Namespaced != call.Resource.Namespaced, !call.repeatable():
 		return call, cause

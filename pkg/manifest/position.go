@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"regexp"
+	"strconv"
 	"strings"
 
 	yamlv4 "go.yaml.in/yaml/v4"
@@ -47,7 +48,7 @@ func (d document) shifted(line string) string {
 	if _, err := fmt.Sscan(line, &number); err != nil {
 		return line
 	}
-	return fmt.Sprint(number + d.lines)
+	return strconv.Itoa(number + d.lines)
 }
 
 func place(line, column int) string { return fmt.Sprintf("line %d, column %d", line, column) }

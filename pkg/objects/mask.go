@@ -19,7 +19,8 @@ const (
 	// MaskedBase64 stands for a value of data, where clients expect base64.
 	MaskedBase64 = "KioqKioq"
 	// Differs and DiffersBase64 stand for a value that differs from the one beside which it is shown.
-	Differs       = "****** (differs)"
+	Differs = "****** (differs)"
+	// DiffersBase64 is Differs in base64.
 	DiffersBase64 = "KioqKioqIChkaWZmZXJzKQ=="
 )
 

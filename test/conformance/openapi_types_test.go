@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -157,7 +158,7 @@ func TestDocumentTypesCodes(t *testing.T) {
 	}
 	want := make([]string, 0, len(wire.Codes()))
 	for _, c := range wire.Codes() {
-		want = append(want, fmt.Sprint(c))
+		want = append(want, strconv.Itoa(c))
 	}
 	got := make([]string, 0, len(code.Enum))
 	for _, c := range code.Enum {

@@ -124,7 +124,7 @@ func shortNames(tb testing.TB, dir string) map[string]bool {
 		tb.Fatal(err)
 	}
 	out := map[string]bool{}
-	name := regexp.MustCompile(`shortNames:\n    - (\S+)`)
+	name := regexp.MustCompile(`shortNames:\n {4}- (\S+)`)
 	for _, path := range paths {
 		text, err := os.ReadFile(path)
 		if err != nil {
@@ -146,7 +146,7 @@ func checkFlags(t *testing.T, root, page string) {
 			if err != nil || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
 				return err
 			}
-			text, err := os.ReadFile(path)
+			text, err := os.ReadFile(path) //nolint:gosec // a file of this repository
 			for _, m := range defined.FindAllStringSubmatch(string(text), -1) {
 				code["--"+m[1]] = true
 			}

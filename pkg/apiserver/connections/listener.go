@@ -178,7 +178,8 @@ func (l *Listener) drop(c *connection) {
 		delete(l.connections, c.remote)
 	}
 	for i, n := range c.networks {
-		if n.connections--; n.connections == 0 {
+		n.connections--
+		if n.connections == 0 {
 			delete(l.networks, c.prefixes[i])
 		}
 	}
@@ -191,7 +192,7 @@ func closeAll(surplus []*connection) {
 }
 
 // connection is one of a client. Its fields but the first three are guarded by the listener's lock.
-type connection struct {
+type connection struct { //nolint:gocritic // the listener comes first, which has methods of its own
 	net.Conn
 
 	listener *Listener

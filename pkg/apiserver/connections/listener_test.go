@@ -4,6 +4,7 @@
 package connections
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -107,7 +108,7 @@ func TestUnfinishedRequests(t *testing.T) {
 
 // handle has a request handled that has come by a connection, and its body read.
 func (h *harness) handle(server net.Conn, body int, isTrusted bool) {
-	r := httptest.NewRequest(http.MethodPost, "/", strings.NewReader(strings.Repeat("x", body)))
+	r := httptest.NewRequestWithContext(context.Background(), http.MethodPost, "/", strings.NewReader(strings.Repeat("x", body)))
 	r.RemoteAddr = server.RemoteAddr().String()
 	handler := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) })
 	h.Handler(handler, func(*http.Request) bool { return isTrusted }).ServeHTTP(httptest.NewRecorder(), r)

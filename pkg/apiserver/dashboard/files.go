@@ -35,7 +35,7 @@ const (
 )
 
 //go:embed qr.js
-var script []byte //nolint:gochecknoglobals // embedded files are variables
+var script []byte
 
 // errTooLarge is returned where a file exceeds its bound.
 var errTooLarge = errors.New("the file is too large to be served")

@@ -77,7 +77,9 @@ func handler(t *testing.T, dir string) (*Files, http.Handler) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	return f, f.Around(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) }))
+	teapot := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) })
+	around := f.Around(teapot)
+	return f, around
 }
 
 // ask sends a request as a browser does that looks for a script, unless a header says otherwise.
@@ -87,7 +89,7 @@ func ask(t *testing.T, h http.Handler, method, target string, header ...string) 
 	r.URL.Path = target
 	r.Header.Set("Accept", "*/*")
 	for i := 0; i < len(header); i += 2 {
-		r.Header.Set(header[i], header[i+1])
+		r.Header.Set(header[i], header[i+1]) //nolint:gosec // names and values come in pairs
 	}
 	recorder := httptest.NewRecorder()
 	h.ServeHTTP(recorder, r)
@@ -199,7 +201,7 @@ func TestConditions(t *testing.T) {
 		if r = ask(t, h, http.MethodGet, path, "If-None-Match", tag); tag == "" || r.StatusCode != http.StatusNotModified {
 			t.Errorf("%s: tag %q, status %d", path, tag, r.StatusCode)
 		}
-		defer func() {
+		defer func() { //nolint:revive // after the update below
 			if r := ask(t, h, http.MethodGet, path, "If-None-Match", tag); r.StatusCode != http.StatusOK {
 				t.Errorf("%s after an update: status %d", path, r.StatusCode)
 			}
@@ -292,7 +294,7 @@ func TestSlowReaders(t *testing.T) {
 	server.StartTLS()
 	defer server.Close()
 	for name, client := range map[string]*http.Client{"HTTP/2": server.Client(), "HTTP/1.1": {Transport: &http.Transport{
-		TLSClientConfig: &tls.Config{RootCAs: server.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs},
+		TLSClientConfig: &tls.Config{RootCAs: server.Client().Transport.(*http.Transport).TLSClientConfig.RootCAs}, //nolint:errcheck // it is one
 		TLSNextProto:    map[string]func(string, *tls.Conn) http.RoundTripper{},
 	}}} {
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, server.URL+"/large.js", http.NoBody)

@@ -43,7 +43,7 @@ func hashed(name string) bool {
 
 // contentType is the media type of a file by its name. The tables of the machine are not asked, so that it is the same
 // everywhere.
-func contentType(name string) string {
+func contentType(name string) string { //nolint:gocyclo // a table
 	switch strings.ToLower(path.Ext(name)) {
 	case ".html":
 		return "text/html; charset=utf-8"

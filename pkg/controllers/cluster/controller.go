@@ -155,7 +155,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (resul
 	c := &kubevisionv1alpha1.KubeVisionCluster{}
 	if err := r.Client.Get(ctx, request.NamespacedName, c); err != nil {
 		if apierrors.IsNotFound(err) {
-			r.Targets.ReleaseName(request.Name)
+			r.Targets.ReleaseName(request.Name) //nolint:contextcheck // it waits for nothing
 		}
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}

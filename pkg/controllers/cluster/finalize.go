@@ -56,7 +56,7 @@ func (r *Reconciler) finalize(ctx context.Context, c *kubevisionv1alpha1.KubeVis
 	if err == nil {
 		r.cleaned.Store(c.UID, true)
 		r.retries.forget(c.UID)
-		r.Targets.Release(c.UID, c.Name)
+		r.Targets.Release(c.UID, c.Name) //nolint:contextcheck // it waits for nothing
 	}
 	return ctrl.Result{}, err
 }
@@ -88,7 +88,7 @@ func (r *Reconciler) clean(ctx context.Context, c *kubevisionv1alpha1.KubeVision
 	if c.Status.ClusterID == "" || c.Status.ClusterID == r.Targets.Host().ID || r.isInUse(c, all) {
 		return nil
 	}
-	r.Targets.Retire(c)
+	r.Targets.Retire(c) //nolint:contextcheck // it waits for nothing
 	if t, err := r.Targets.Retired(c); err == nil && r.Targets.Holds(c, c.Status.ClusterID) {
 		return sweep(ctx, t)
 	}

@@ -10,9 +10,11 @@ import (
 )
 
 const (
-	// DefaultUsers, DefaultClusters and DefaultRoleBindings are how many objects of each kind there may be.
-	DefaultUsers        = 10_000
-	DefaultClusters     = 1_000
+	// DefaultUsers is how many KubeVisionUsers there may be.
+	DefaultUsers = 10_000
+	// DefaultClusters is how many KubeVisionClusters there may be.
+	DefaultClusters = 1_000
+	// DefaultRoleBindings is how many KubeVisionRoleBindings there may be.
 	DefaultRoleBindings = 2_000
 	// DefaultBytes is the size of all of them, as JSON without managed fields. Both programs hold them in memory.
 	DefaultBytes = 96 << 20

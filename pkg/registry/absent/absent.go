@@ -73,7 +73,7 @@ func below(path, pattern string) bool {
 
 // Routes returns the routes that dashboards call before anybody asks for such a feature.
 func Routes(access *authorization.Access) []routes.Route {
-	out := []routes.Route{
+	out := []routes.Route{ //nolint:prealloc // once, at the start
 		{
 			Method: http.MethodGet, Path: "/auth/public-key/config", Operation: "getPublicKeyConfig",
 			Doc: "say that there are no passkeys", Returns: dashboardv1alpha1.AbsentFeatureEnvelope{},
@@ -108,7 +108,7 @@ func Routes(access *authorization.Access) []routes.Route {
 
 // lists are those of the installation.
 func lists() []routes.Route {
-	var out []routes.Route
+	var out []routes.Route //nolint:prealloc // once, at the start
 	for _, l := range []struct{ path, operation, what string }{
 		{"/operations", "listOperations", "operations"},
 		{"/plugins", "listPlugins", "plugins"},
@@ -128,7 +128,7 @@ func lists() []routes.Route {
 
 // clusterLists are those of a cluster. They are empty for those who may use the cluster.
 func clusterLists(access *authorization.Access) []routes.Route {
-	var out []routes.Route
+	var out []routes.Route //nolint:prealloc // once, at the start
 	for _, l := range []struct{ path, operation, what string }{
 		{"/package-releases", "listPackageReleases", "Helm releases"},
 		{"/helm/repositories", "listHelmRepositories", "Helm repositories"},

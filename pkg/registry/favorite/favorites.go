@@ -8,7 +8,7 @@ import (
 	"strings"
 	"unicode"
 
-	"k8s.io/apimachinery/pkg/api/validation/path"
+	"k8s.io/apimachinery/pkg/api/validate/content"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
@@ -50,7 +50,7 @@ func (o object) validate(p parameters) error {
 	if o.Name == "" {
 		return envelope.Required(p.name)
 	}
-	if problems := path.IsValidPathSegmentName(o.Name); len(problems) > 0 {
+	if problems := content.IsPathSegmentName(o.Name); len(problems) > 0 {
 		return envelope.Invalid(p.name, "%s %s", p.name, strings.Join(problems, "; "))
 	}
 	return checkText(p.name, o.Name)

@@ -210,7 +210,7 @@ func readBundle(ctx context.Context, r *routes.Request, caller *clusters.Caller)
 			return nil, err
 		}
 	}
-	parsed, err := parseAll(r)
+	parsed, err := parseAll(r) //nolint:contextcheck // the request has it
 	if err != nil {
 		return nil, err
 	}

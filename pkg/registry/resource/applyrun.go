@@ -40,10 +40,10 @@ func (b *bundle) each(ctx context.Context, chosen func(*applied) bool, do func(c
 		a := b.items[i]
 		switch {
 		case a.err != nil || !chosen(a):
-			return nil
+			return nil //nolint:nilerr // the result of the object has it
 		case ctx.Err() != nil:
 			a.result.Operation = dashboardv1alpha1.ApplySkipped
-			return nil
+			return nil //nolint:nilerr // the result of the object has it
 		}
 		if err := fanout.Safely(ctx, func() error { do(ctx, a); return nil }); err != nil {
 			a.settle("", err)
@@ -102,7 +102,8 @@ func (a *applied) try(ctx context.Context, b *bundle) {
 		if a.err != nil || a.current == nil || versionOf(a.current) == versionOf(answer.Body) {
 			return
 		}
-		if b.readCurrent(ctx, a); a.err != nil {
+		b.readCurrent(ctx, a)
+		if a.err != nil {
 			return
 		}
 	}

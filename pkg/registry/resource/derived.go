@@ -121,7 +121,7 @@ type quantities map[corev1.ResourceName]json.RawMessage
 
 // requestedBy adds up what the containers of a Pod ask for.
 func requestedBy(o objects.Object, name corev1.ResourceName) sortKey {
-	var lists []quantities
+	var lists []quantities //nolint:prealloc // few
 	for _, c := range into[struct {
 		Containers []struct {
 			Resources struct {
@@ -136,7 +136,7 @@ func requestedBy(o objects.Object, name corev1.ResourceName) sortKey {
 
 // usedBy returns the usage of a node, or adds up that of the containers of a Pod.
 func usedBy(o objects.Object, name corev1.ResourceName) sortKey {
-	lists := []quantities{into[quantities](o["usage"])}
+	lists := []quantities{into[quantities](o["usage"])} //nolint:prealloc // few
 	for _, c := range into[[]struct {
 		Usage quantities `json:"usage"`
 	}](o["containers"]) {

@@ -9,6 +9,7 @@ import (
 	"math/big"
 	"regexp"
 	"strconv"
+	"strings"
 )
 
 // sortKey is a value by which objects are sorted.
@@ -109,10 +110,10 @@ func multiplier(suffix string) *big.Rat {
 	case suffix == "":
 		return new(big.Rat).SetInt(one)
 	case len(suffix) == 2: //nolint:mnd // such as Ki
-		return new(big.Rat).SetInt(power(binary, 1+bytes.IndexByte([]byte("KMGTPE"), suffix[0])))
-	case bytes.IndexByte([]byte(small), suffix[0]) >= 0:
-		return new(big.Rat).SetFrac(one, power(thousand, len(small)-bytes.IndexByte([]byte(small), suffix[0])))
+		return new(big.Rat).SetInt(power(binary, 1+strings.IndexByte("KMGTPE", suffix[0])))
+	case strings.IndexByte(small, suffix[0]) >= 0:
+		return new(big.Rat).SetFrac(one, power(thousand, len(small)-strings.IndexByte(small, suffix[0])))
 	default:
-		return new(big.Rat).SetInt(power(thousand, 1+bytes.IndexByte([]byte(large), suffix[0])))
+		return new(big.Rat).SetInt(power(thousand, 1+strings.IndexByte(large, suffix[0])))
 	}
 }

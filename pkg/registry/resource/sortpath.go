@@ -20,7 +20,7 @@ const (
 
 // pathSegment is a segment of a path, as kubectl writes it: .name, in which a backslash takes the meaning from the next
 // character, an index in brackets, or a name in brackets and quotes.
-var pathSegment = regexp.MustCompile(`^(?:\.((?:[A-Za-z0-9_/-]|\\[ -~])+)|\[(-?\d{1,6}|\*)\]|\['([^']+)'\]|\["([^"]+)"\])`)
+var pathSegment = regexp.MustCompile(`^(?:\.((?:[A-Za-z0-9_/-]|\\[ -~])+)|\[(-?\d{1,6}|\*)\]|\['([^']+)'\]|\["([^"]+)"\])`) //nolint:gocritic // all printable characters
 
 var pathEscape = regexp.MustCompile(`\\(.)`)
 

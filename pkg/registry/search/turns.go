@@ -71,7 +71,8 @@ func (t *turns) leave(user string) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	own := t.users[user]
-	if own.searches--; own.searches == 0 {
+	own.searches--
+	if own.searches == 0 {
 		delete(t.users, user)
 	}
 }

@@ -29,7 +29,8 @@ func TestEachEndsTheReading(t *testing.T) {
 	if _, err := l.Each(func(objects.Object) error { return nil }); err != nil || s.closed != 1 {
 		t.Errorf("it was closed %d times: %v", s.closed, err)
 	}
-	if l.Close(); s.closed != 1 {
+	l.Close()
+	if s.closed != 1 {
 		t.Errorf("it was closed %d times", s.closed)
 	}
 }

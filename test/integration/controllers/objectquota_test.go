@@ -79,7 +79,7 @@ func TestObjectsAreFew(t *testing.T) {
 		"--max-role-bindings": {binding, bindingObject(readonlyRole, inNames("nowhere"), toUser("nobody"))},
 	} {
 		try := func(ctx context.Context) error {
-			return env.Client.Create(ctx, tc.next.DeepCopyObject().(client.Object), client.DryRunAll)
+			return env.Client.Create(ctx, tc.next.DeepCopyObject().(client.Object), client.DryRunAll) //nolint:errcheck // it is one
 		}
 		eventually(t, lease, "reach "+flag, func(ctx context.Context) error {
 			return overQuota(try(ctx), flag+" of kubevision-controller-manager allows")
@@ -112,7 +112,7 @@ func TestObjectsAreSmallTogether(t *testing.T) {
 	restartWith(t, "--max-object-bytes=1")
 	patching := func(o client.Object, body string) func(context.Context) error {
 		return func(ctx context.Context) error {
-			return env.Client.Patch(ctx, o.DeepCopyObject().(client.Object), merge(body), client.DryRunAll)
+			return env.Client.Patch(ctx, o.DeepCopyObject().(client.Object), merge(body), client.DryRunAll) //nolint:errcheck // it is one
 		}
 	}
 	eventually(t, lease, "reach the size", func(ctx context.Context) error {

@@ -38,7 +38,7 @@ func TestPasswordIsTakenOver(t *testing.T) {
 		"in clear":                  func(_ testing.TB, value string) string { return value },
 		"as hash":                   hashOf,
 		"in clear, with a line end": func(_ testing.TB, value string) string { return value + "\n" },
-		"as hash, with a line end":  func(tb testing.TB, value string) string { return hashOf(tb, value) + "\r\n" },
+		"as hash, with a line end":  func(tb testing.TB, value string) string { tb.Helper(); return hashOf(tb, value) + "\r\n" },
 	} {
 		t.Run(name, func(t *testing.T) {
 			guard(t)
@@ -174,7 +174,7 @@ func TestLabelOfTheSecretDoesNotUndoTheUsersChoice(t *testing.T) {
 		"in clear":                  func(_ testing.TB, value string) string { return value },
 		"as hash":                   hashOf,
 		"in clear, with a line end": func(_ testing.TB, value string) string { return value + "\n" },
-		"as hash, with a line end":  func(tb testing.TB, value string) string { return hashOf(tb, value) + "\r\n" },
+		"as hash, with a line end":  func(tb testing.TB, value string) string { tb.Helper(); return hashOf(tb, value) + "\r\n" },
 	} {
 		t.Run(name, func(t *testing.T) {
 			guard(t)

@@ -4,6 +4,7 @@
 package dashboard_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/tls"
 	"encoding/json"
@@ -82,7 +83,7 @@ func TestDashboardDir(t *testing.T) {
 	index := get("/")
 	for _, path := range []string{"/", "/index.html", "/deployments/web.example.com", "/clusters"} {
 		r := get(path)
-		if r.Status != http.StatusOK || string(r.Body) != string(index.Body) || r.Header.Get("Cache-Control") != "no-cache" {
+		if r.Status != http.StatusOK || !bytes.Equal(r.Body, index.Body) || r.Header.Get("Cache-Control") != "no-cache" {
 			t.Errorf("%s: status %d, %v", path, r.Status, r.Header)
 		}
 	}

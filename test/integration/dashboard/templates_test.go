@@ -56,7 +56,7 @@ func TestTemplates(t *testing.T) {
 func TestTemplatesOfOperators(t *testing.T) {
 	b := newBrowser(t, "")
 	category := fixture.Name("category")
-	make := func(data map[string]string) string {
+	create := func(data map[string]string) string {
 		c := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{
 			Namespace: fixture.SystemNamespace, Name: fixture.Name("template"),
 			Labels: map[string]string{"kubevision.io/template": ""},
@@ -65,12 +65,12 @@ func TestTemplatesOfOperators(t *testing.T) {
 		return c.Name
 	}
 	const manifest = "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: x}\ndata: {a: 'b'}"
-	good := make(map[string]string{"category": category, "resource": "configmaps", "manifest": manifest})
+	good := create(map[string]string{"category": category, "resource": "configmaps", "manifest": manifest})
 	broken := []string{
-		make(map[string]string{"resource": "pods", "manifest": "a: [b"}),
-		make(map[string]string{"manifest": manifest}),
-		make(map[string]string{"resource": "pods", "manifest": manifest + "\n# " + strings.Repeat("x", 32<<10)}),
-		make(map[string]string{"resource": "pods"}),
+		create(map[string]string{"resource": "pods", "manifest": "a: [b"}),
+		create(map[string]string{"manifest": manifest}),
+		create(map[string]string{"resource": "pods", "manifest": manifest + "\n# " + strings.Repeat("x", 32<<10)}),
+		create(map[string]string{"resource": "pods"}),
 	}
 	fixture.Eventually(t, "wait for the templates", func(ctx context.Context) error {
 		response, err := b.client.Do(ctx, b.request(t, http.MethodGet, "/templates?category="+category, nil))

@@ -50,7 +50,7 @@ func (s shell) run(ctx context.Context, config *rest.Config, commands string) (s
 	if err := localcluster.WriteKubeconfig(config, kubeconfig); err != nil {
 		return "", err
 	}
-	cmd := exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", commands) //nolint:gosec // a page of this repository
+	cmd := exec.CommandContext(ctx, "bash", "-euo", "pipefail", "-c", commands)
 	cmd.Dir = s.dir
 	cmd.Env = append(os.Environ(),
 		"KUBECONFIG="+kubeconfig, "PATH="+filepath.Dir(env.Cluster.KubectlPath())+":"+os.Getenv("PATH"))

@@ -148,7 +148,7 @@ func TestParse(t *testing.T) {
 	for _, b := range parse(page) {
 		text := fmt.Sprint(b.line, " ", b.skipped)
 		for _, s := range b.steps() {
-			text += fmt.Sprintf("|%s|%s", s.command, s.output)
+			text += fmt.Sprintf("|%s|%s", s.command, s.output) //nolint:perfsprint // few
 		}
 		got = append(got, text)
 	}

@@ -35,6 +35,6 @@ func oathtool(secret string) int {
 		fmt.Fprintln(os.Stderr, "oathtool:", err)
 		return 1
 	}
-	fmt.Println(code)
+	_, _ = fmt.Fprintln(os.Stdout, code)
 	return 0
 }

@@ -19,7 +19,7 @@ func TestCodesAreNamed(t *testing.T) {
 		t.Fatal(err)
 	}
 	var declared, named []string
-	for name, object := range file.Scope.Objects { //nolint:staticcheck // one file is all that is looked at
+	for name, object := range file.Scope.Objects {
 		if object.Kind == ast.Con {
 			declared = append(declared, strings.TrimPrefix(name, "Code"))
 		}
