@@ -201,7 +201,7 @@ func TestConditions(t *testing.T) {
 		if r = ask(t, h, http.MethodGet, path, "If-None-Match", tag); tag == "" || r.StatusCode != http.StatusNotModified {
 			t.Errorf("%s: tag %q, status %d", path, tag, r.StatusCode)
 		}
-		defer func() { //nolint:revive // after the update below
+		defer func() { //nolint:revive,gocritic // after the update below
 			if r := ask(t, h, http.MethodGet, path, "If-None-Match", tag); r.StatusCode != http.StatusOK {
 				t.Errorf("%s after an update: status %d", path, r.StatusCode)
 			}
