@@ -101,6 +101,7 @@ func TestRightsOfThePrograms(t *testing.T) {
 			"in kube-system: Role extension-apiserver-authentication-reader",
 			"in kubevision-system: create /serviceaccounts/token kubevision-impersonator",
 			"in kubevision-system: create,patch events.k8s.io/events",
+			"in kubevision-system: get,list,watch,create,update /configmaps",
 			"in kubevision-system: get,list,watch,update /secrets",
 		},
 	} {
