@@ -67,7 +67,7 @@ alice   20s
 "meta":{"requestId":"req_01M81WQQAYJEEP7EH220SBQRHZ"}}`
 	const got = `NAME                     AGE
 alice                    1m3s
-{"code":0,"data":{"a":[1]},"meta":{"requestId":"req_01M81WQQAYJEEP7EH220SBXXXX"}}
+{"code":0,"data":{"a":[1]},"meta":{"requestId":"req_01M81WQQBV5DB98CKKH160EXTM"}}
 `
 	if err := match(shown, got); err != nil {
 		t.Error(err)
