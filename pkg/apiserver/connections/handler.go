@@ -19,7 +19,11 @@ func (l *Listener) Handler(next http.Handler, isTrusted func(*http.Request) bool
 			l.trust(c)
 		}
 		if c != nil && r.Body != nil && r.Body != http.NoBody {
-			r.Body = &body{ReadCloser: r.Body, connection: c}
+			// A copy: net/http looks at the body of its own request to know whether the client may still be sending, and
+			// then waits with the end of the connection until the client has read the answer.
+			counted := *r
+			counted.Body = &body{ReadCloser: r.Body, connection: c}
+			r = &counted
 		}
 		next.ServeHTTP(w, r)
 	})

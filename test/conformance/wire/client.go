@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
@@ -58,6 +59,15 @@ func New(base string, authorityPEM []byte, certificates ...tls.Certificate) (*Cl
 		Transport: transport, Timeout: timeout,
 		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 	}}, nil
+}
+
+// From returns a client that connects from another address of this machine, for example 127.0.0.2. Its requests do not
+// share the limits of a client address with those of c.
+func (c *Client) From(address string) *Client {
+	dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(address)}}
+	other, transport := *c.http, &http.Transport{TLSClientConfig: c.tls, DialContext: dialer.DialContext, IdleConnTimeout: timeout}
+	other.Transport = transport
+	return &Client{base: c.base, tls: c.tls, http: &other}
 }
 
 // ForConfig makes a client with the credentials of a Kubernetes client configuration.

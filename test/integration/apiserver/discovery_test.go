@@ -72,6 +72,11 @@ func TestKubernetesFormatsForNobody(t *testing.T) {
 		}
 	}
 	token := newActor(t, "admin").AccessToken
+	// The refusals of one address are limited.
+	addresses := map[string]string{
+		"nobody": "127.0.0.11", "a forged front proxy": "127.0.0.12", "an administrator of KubeVision": "127.0.0.13",
+		"their token in the header": "127.0.0.14",
+	}
 	for _, path := range []string{
 		"/metrics", "/metrics/slis", "/apis", "/apis/dashboard.kubevision.io", wire.GroupPath, "/openapi/v2", "/openapi/v3", "/debug/pprof/",
 		"/debug/pprof/heap", "/debug/flags/v", "/debug/api_priority_and_fairness/dump_priority_levels", "/logs", "/flagz", "/statusz", "/", "/configz",
@@ -80,7 +85,7 @@ func TestKubernetesFormatsForNobody(t *testing.T) {
 			"nobody": {Path: path}, "a forged front proxy": {Path: path, Header: remote("kubernetes-admin", "system:masters")},
 			"an administrator of KubeVision": {Path: path, Bearer: token}, "their token in the header": {Path: path, Token: token},
 		} {
-			if got := client.Send(t, r); got.Status != http.StatusUnauthorized && got.Status != http.StatusForbidden {
+			if got := client.From(addresses[name]).Send(t, r); got.Status != http.StatusUnauthorized && got.Status != http.StatusForbidden {
 				t.Errorf("%s for %s: HTTP %d %.100s, want 401 or 403", path, name, got.Status, got.Body)
 			}
 		}

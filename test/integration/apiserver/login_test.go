@@ -128,7 +128,7 @@ func TestFormsOfNamesAndPasswords(t *testing.T) {
 // TestManyLogins at once are all answered, with a session or with a time to come back, and hold up nobody else.
 func TestManyLogins(t *testing.T) {
 	const parallel = 50
-	a := newActor(t, "")
+	a, other := newActor(t, ""), newActor(t, "") // a loses its oldest sessions
 	var (
 		group           sync.WaitGroup
 		mu              sync.Mutex
@@ -145,7 +145,7 @@ func TestManyLogins(t *testing.T) {
 			default:
 			}
 			begun := time.Now()
-			if err := direct(t).Answers(t.Context(), wire.OK, wire.Request{Path: wire.DirectPath + me, Bearer: a.AccessToken}); err != nil {
+			if err := direct(t).Answers(t.Context(), wire.OK, wire.Request{Path: wire.DirectPath + me, Bearer: other.AccessToken}); err != nil {
 				t.Errorf("meanwhile: %v", err)
 				return
 			}

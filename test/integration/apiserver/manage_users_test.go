@@ -188,6 +188,7 @@ func TestUpdateUser(t *testing.T) {
 	}
 	update(wire.OK, fields{"role": "custom"})
 	set().Gone(t, grant)
+	update(wire.OK, fields{"email": "later@example.com"})
 	update(wire.Stale, fields{"displayName": "Late", "resourceVersion": before.ResourceVersion})
 	fixtureLogin := u.Login(t, c, wire.DirectPath)
 	if got := update(wire.OK, fields{"isActive": false, "displayName": ""}); got.IsActive || got.Status != "disabled" || got.DisplayName != u.Name {

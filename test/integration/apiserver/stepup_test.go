@@ -34,11 +34,17 @@ type attack struct {
 
 // harmless are the operations that change something and need no fresh code for anything.
 func harmless() map[string]string {
-	const own, trial, asks = "is about the caller, and asks for a password, a token or a code itself", "writes nothing", "asks the cluster"
+	const (
+		own       = "is about the caller, and asks for a password, a token or a code itself"
+		trial     = "writes nothing"
+		asks      = "asks the cluster"
+		favorites = "changes the caller's favorites, which give nobody a right"
+	)
 	out := map[string]string{
 		"logout": "ends the caller's own session", "endOwnSession": "ends a session of the caller", "testCluster": asks, "refreshCustomResources": asks,
 		"compareObjects": asks,
-		"cordonNode":     "gives nobody a right", "uncordonNode": "gives nobody a right", "drainNode": "evicts Pods, which their controllers make again",
+		"addFavorite":    favorites, "toggleFavorite": favorites, "reorderFavorites": favorites, "deleteFavorite": favorites,
+		"cordonNode": "gives nobody a right", "uncordonNode": "gives nobody a right", "drainNode": "evicts Pods, which their controllers make again",
 	}
 	for _, operation := range []string{
 		"login", "refresh", "verifyTwoFactor", "recoverTwoFactor", "setUpTwoFactor", "enableTwoFactor", "disableTwoFactor", "renewRecoveryCodes",

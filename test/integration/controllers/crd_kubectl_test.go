@@ -52,7 +52,7 @@ func TestShortNamesAndColumns(t *testing.T) {
 	for short, want := range map[string]string{
 		"kvu":       "NAME DISPLAY NAME READY REASON 2FA LAST LOGIN LOCKED UNTIL AGE",
 		"kvc":       "NAME DISPLAY NAME VERSION NODES READY REASON AGE",
-		"kvrb":      "NAME ROLE SUBJECTS CLUSTERS NAMESPACES READY REASON AGE",
+		"kvrb":      "NAME ROLE SUBJECTS CLUSTERS NAMESPACES READY REASON UNREACHABLE AGE",
 		"kvsession": "NAME USER ADDRESS EXPIRES AGE",
 	} {
 		header, rows, _ := strings.Cut(kubectl(t, "get", short), "\n")
