@@ -21,9 +21,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/metrics/filters"
 	metricsserver "sigs.k8s.io/controller-runtime/pkg/metrics/server"
 
-	"github.com/kubevision-io/kubevision/pkg/authentication/sessions"
+	"github.com/kubevision-io/kubevision/pkg/authentication/sessionindex"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
-	"github.com/kubevision-io/kubevision/pkg/clusters/dial"
+	"github.com/kubevision-io/kubevision/pkg/clusters/addresspolicy"
 	"github.com/kubevision-io/kubevision/pkg/controllers"
 	"github.com/kubevision-io/kubevision/pkg/controllers/objectquota"
 	"github.com/kubevision-io/kubevision/pkg/logs"
@@ -40,7 +40,7 @@ type options struct {
 	probeAddress   string
 	metricsAddress string
 	leaderElect    bool
-	addresses      dial.Flags
+	addresses      addresspolicy.Flags
 	controllers    controllers.Options
 }
 
@@ -50,7 +50,7 @@ func main() {
 
 func newCommand() *cobra.Command {
 	o := &options{logs: logsapi.NewLoggingConfiguration()}
-	o.controllers.SessionLimits = sessions.Limits{PerUser: sessions.DefaultPerUser, Total: sessions.DefaultTotal}
+	o.controllers.SessionLimits = sessionindex.Limits{PerUser: sessionindex.DefaultPerUser, Total: sessionindex.DefaultTotal}
 	o.controllers.ObjectLimits = objectquota.DefaultLimits()
 	cmd := &cobra.Command{
 		Use:          "kubevision-controller-manager",

@@ -16,12 +16,12 @@ import (
 	"k8s.io/klog/v2"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
-	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
+	"github.com/kubevision-io/kubevision/pkg/envelope"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/filters"
-	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
+	"github.com/kubevision-io/kubevision/pkg/routes"
 	"github.com/kubevision-io/kubevision/pkg/authentication"
 	"github.com/kubevision-io/kubevision/pkg/authentication/token"
-	"github.com/kubevision-io/kubevision/pkg/registry/refusal"
+	"github.com/kubevision-io/kubevision/pkg/registry/autherrors"
 )
 
 // requestAuthenticator authenticates requests. Below the API's prefixes it accepts two credentials, an access token and
@@ -82,9 +82,9 @@ func (a *requestAuthenticator) byToken(r *http.Request, raw string) (*authentica
 	case err != nil:
 		failure = envelope.Unauthenticated().Because(err)
 	case principal.SetupRequired && !a.table.DuringSetup(r.Method, path):
-		failure = refusal.SetupRequired(a.table.SetupCode(r.Method, path))
+		failure = autherrors.SetupRequired(a.table.SetupCode(r.Method, path))
 	case principal.PasswordChangeRequired && !a.table.DuringPasswordChange(r.Method, path):
-		failure = refusal.PasswordChangeRequired()
+		failure = autherrors.PasswordChangeRequired()
 	default:
 		return &authenticator.Response{User: principal}, true, nil
 	}

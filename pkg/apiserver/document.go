@@ -16,7 +16,7 @@ import (
 	"k8s.io/utils/clock"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
-	"github.com/kubevision-io/kubevision/pkg/authentication/sessions"
+	"github.com/kubevision-io/kubevision/pkg/authentication/sessionindex"
 	"github.com/kubevision-io/kubevision/pkg/authentication/token"
 )
 
@@ -26,7 +26,7 @@ func Document(ctx context.Context) (*spec3.OpenAPI, error) {
 	generic := genericapiserver.NewConfig(codecs)
 	c := &Config{ExtraConfig: ExtraConfig{PasswordHashes: 1}}
 	// The routes are registered with all that serves them; none of it is called.
-	unconnected := &state{config: &rest.Config{}, keys: token.NewKeySet(clock.RealClock{}), sessions: &sessions.Index{}}
+	unconnected := &state{config: &rest.Config{}, keys: token.NewKeySet(clock.RealClock{}), sessions: &sessionindex.Index{}}
 	table, _, err := c.routes(ctx, unconnected, &clientFinder{})
 	if err != nil {
 		return nil, err

@@ -12,7 +12,7 @@ import (
 	"k8s.io/kube-openapi/pkg/common/restfuladapter"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
-	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
+	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
 // TestRegisteredIsDescribed: whatever is registered is in the document, with a typed request, if it has a body, and a typed response.

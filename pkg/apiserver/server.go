@@ -25,37 +25,37 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/apiserver/connections"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/dashboard"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/filters"
-	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
+	"github.com/kubevision-io/kubevision/pkg/routes"
 	"github.com/kubevision-io/kubevision/pkg/authentication"
 	"github.com/kubevision-io/kubevision/pkg/authentication/audit"
 	"github.com/kubevision-io/kubevision/pkg/authentication/credentials"
 	"github.com/kubevision-io/kubevision/pkg/authentication/password"
-	"github.com/kubevision-io/kubevision/pkg/authentication/sessions"
+	"github.com/kubevision-io/kubevision/pkg/authentication/sessionindex"
 	"github.com/kubevision-io/kubevision/pkg/authentication/throttle"
 	"github.com/kubevision-io/kubevision/pkg/authentication/token"
 	"github.com/kubevision-io/kubevision/pkg/authorization"
 	"github.com/kubevision-io/kubevision/pkg/budget"
-	"github.com/kubevision-io/kubevision/pkg/clusters/dial"
+	"github.com/kubevision-io/kubevision/pkg/clusters/addresspolicy"
 	"github.com/kubevision-io/kubevision/pkg/registry/absent"
-	accessregistry "github.com/kubevision-io/kubevision/pkg/registry/access"
+	accessregistry "github.com/kubevision-io/kubevision/pkg/registry/useraccess"
 	"github.com/kubevision-io/kubevision/pkg/registry/action"
 	"github.com/kubevision-io/kubevision/pkg/registry/auth"
-	"github.com/kubevision-io/kubevision/pkg/registry/cluster"
+	"github.com/kubevision-io/kubevision/pkg/registry/clusterregistration"
 	"github.com/kubevision-io/kubevision/pkg/registry/compare"
 	"github.com/kubevision-io/kubevision/pkg/registry/favorite"
 	"github.com/kubevision-io/kubevision/pkg/registry/image"
-	"github.com/kubevision-io/kubevision/pkg/registry/manage"
+	"github.com/kubevision-io/kubevision/pkg/registry/hostobjects"
 	"github.com/kubevision-io/kubevision/pkg/registry/overview"
 	"github.com/kubevision-io/kubevision/pkg/registry/quota"
 	"github.com/kubevision-io/kubevision/pkg/registry/resource"
-	"github.com/kubevision-io/kubevision/pkg/registry/rolebinding"
+	"github.com/kubevision-io/kubevision/pkg/registry/rolebindings"
 	"github.com/kubevision-io/kubevision/pkg/registry/search"
-	"github.com/kubevision-io/kubevision/pkg/registry/served"
-	"github.com/kubevision-io/kubevision/pkg/registry/session"
+	"github.com/kubevision-io/kubevision/pkg/registry/apiresources"
+	"github.com/kubevision-io/kubevision/pkg/registry/sessions"
 	"github.com/kubevision-io/kubevision/pkg/registry/template"
 	"github.com/kubevision-io/kubevision/pkg/registry/topology"
-	"github.com/kubevision-io/kubevision/pkg/registry/union"
-	"github.com/kubevision-io/kubevision/pkg/registry/user"
+	"github.com/kubevision-io/kubevision/pkg/registry/scopedlist"
+	"github.com/kubevision-io/kubevision/pkg/registry/users"
 )
 
 // NewCodecs returns the codecs of the discovery documents. The server has no objects of its own.
@@ -91,7 +91,7 @@ type ExtraConfig struct {
 	// TrustedLoginNetworks are the networks whose logins have a queue of their own.
 	TrustedLoginNetworks []netip.Prefix
 	// SessionLimits bounds the sessions.
-	SessionLimits sessions.Limits
+	SessionLimits sessionindex.Limits
 	// TrustedProxies are the proxies whose X-Forwarded-For header is trusted.
 	TrustedProxies []netip.Prefix
 	// TwoFactorRoles are the roles whose holders must have a second factor.
@@ -101,7 +101,7 @@ type ExtraConfig struct {
 	// RefusedDryRunsAsData answers pages of this origin with code 0 if a dry run was refused.
 	RefusedDryRunsAsData bool
 	// ClusterAddresses are where clusters may be.
-	ClusterAddresses dial.Policy
+	ClusterAddresses addresspolicy.Policy
 	// DashboardDir is the directory of a dashboard that is served beside the API; none where it is empty.
 	DashboardDir string
 }
@@ -240,15 +240,15 @@ func (c *Config) routes(ctx context.Context, s *state, clients *clientFinder) (*
 	}
 	authEndpoints := &auth.Endpoints{Logins: logins, Reader: s.cache, Client: clients.find}
 	reviewer := authorization.NewReviewer(kube.AuthorizationV1())
-	host := &manage.Host{As: authorization.HostAs(s.connections), Reviewer: reviewer}
-	userEndpoints := &user.Endpoints{Reader: s.cache, Live: s.client, Host: host, Hash: logins.HashPassword, Audit: log, Client: clients.find}
-	clusterEndpoints := &cluster.Endpoints{Reader: s.cache, Host: host, Examine: s.connections.Examine, Policy: s.policy}
-	bindingEndpoints := &rolebinding.Endpoints{Host: host}
-	sessionEndpoints := &session.Endpoints{Host: host, Audit: log, Client: clients.find}
+	host := &hostobjects.Host{As: authorization.HostAs(s.connections), Reviewer: reviewer}
+	userEndpoints := &users.Endpoints{Reader: s.cache, Live: s.client, Host: host, Hash: logins.HashPassword, Audit: log, Client: clients.find}
+	clusterEndpoints := &clusterregistration.Endpoints{Reader: s.cache, Host: host, Examine: s.connections.Examine, Policy: s.policy}
+	bindingEndpoints := &rolebindings.Endpoints{Host: host}
+	sessionEndpoints := &sessions.Endpoints{Host: host, Audit: log, Client: clients.find}
 	access := &authorization.Access{Reviewer: reviewer, Connections: s.connections}
 	accessEndpoints := &accessregistry.Endpoints{Reader: s.cache, Access: access}
 
-	readable := &union.Access{Access: access, Reader: s.cache}
+	readable := &scopedlist.Access{Access: access, Reader: s.cache}
 	resourceEndpoints := &resource.Endpoints{
 		Access: readable, Audit: log, RefusedDryRunsAsData: c.ExtraConfig.RefusedDryRunsAsData,
 	}
@@ -270,7 +270,7 @@ func (c *Config) routes(ctx context.Context, s *state, clients *clientFinder) (*
 		overview.Routes(readable),  //nolint:contextcheck // as above
 		quota.Routes(readable),
 		topology.Routes(readable), //nolint:contextcheck // as above
-		served.Routes(readable),
+		apiresources.Routes(readable),
 		searchEndpoints.Routes(),   //nolint:contextcheck // as above
 		compareEndpoints.Routes(),  //nolint:contextcheck // as above
 		favoriteEndpoints.Routes(), //nolint:contextcheck // as above

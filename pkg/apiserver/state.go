@@ -26,11 +26,11 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
-	"github.com/kubevision-io/kubevision/pkg/authentication/sessions"
+	"github.com/kubevision-io/kubevision/pkg/authentication/sessionindex"
 	"github.com/kubevision-io/kubevision/pkg/authentication/token"
 	"github.com/kubevision-io/kubevision/pkg/budget"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
-	"github.com/kubevision-io/kubevision/pkg/clusters/dial"
+	"github.com/kubevision-io/kubevision/pkg/clusters/addresspolicy"
 	"github.com/kubevision-io/kubevision/pkg/names"
 	"github.com/kubevision-io/kubevision/pkg/registry/template"
 )
@@ -56,9 +56,9 @@ type state struct {
 	keys    *token.KeySet
 	bound   *clusters.Bound
 	// sessions counts the sessions in the cache.
-	sessions *sessions.Index
+	sessions *sessionindex.Index
 	// policy decides which addresses may be dialled.
-	policy dial.Policy
+	policy addresspolicy.Policy
 	// memory bounds the memory of responses of clusters.
 	memory *budget.Budget
 	// connections are the connections to the clusters.
@@ -73,7 +73,7 @@ type state struct {
 	cancel  context.CancelFunc
 }
 
-func newState(ctx context.Context, config *rest.Config, policy dial.Policy, memory *budget.Budget) (*state, error) {
+func newState(ctx context.Context, config *rest.Config, policy addresspolicy.Policy, memory *budget.Budget) (*state, error) {
 	config = rest.CopyConfig(config)
 	config.QPS = -1 // each request asks the host about permissions, so client-side flow control would queue requests
 	scheme := runtime.NewScheme()
@@ -117,7 +117,7 @@ func newState(ctx context.Context, config *rest.Config, policy dial.Policy, memo
 		return nil, fmt.Errorf("making a client for events: %w", err)
 	}
 	s := &state{config: config, cache: cached, secrets: secrets, client: live, keys: token.NewKeySet(clock.RealClock{}),
-		sessions: &sessions.Index{}, policy: policy.WithHost(config.Host), memory: memory}
+		sessions: &sessionindex.Index{}, policy: policy.WithHost(config.Host), memory: memory}
 	if err := s.watch(ctx); err != nil {
 		return nil, err
 	}

@@ -23,7 +23,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authentication/audit"
 	"github.com/kubevision-io/kubevision/pkg/authentication/credentials"
 	"github.com/kubevision-io/kubevision/pkg/authentication/password"
-	"github.com/kubevision-io/kubevision/pkg/authentication/sessions"
+	"github.com/kubevision-io/kubevision/pkg/authentication/sessionindex"
 	"github.com/kubevision-io/kubevision/pkg/authentication/throttle"
 	"github.com/kubevision-io/kubevision/pkg/authentication/token"
 	"github.com/kubevision-io/kubevision/pkg/names"
@@ -82,8 +82,8 @@ type Logins struct {
 	// Devices recognizes devices that have logged in before.
 	Devices *Devices
 	// Sessions counts the sessions. Limits bounds them.
-	Sessions *sessions.Index
-	Limits   sessions.Limits
+	Sessions *sessionindex.Index
+	Limits   sessionindex.Limits
 	// Rates limits the work for tokens that are not genuine or are sent too often.
 	Rates *Rates
 	// LoginCodeTTL is how long the one-time code of a login stands for fresh codes in its session; 0 if it does not.

@@ -11,7 +11,7 @@ import (
 	"k8s.io/klog/v2"
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
-	"github.com/kubevision-io/kubevision/pkg/authentication/sessions"
+	"github.com/kubevision-io/kubevision/pkg/authentication/sessionindex"
 )
 
 // store creates a session, and ends older sessions beyond the limits. The session controller ends what remains beyond
@@ -21,7 +21,7 @@ func (l *Logins) store(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser
 	defer group.Wait()
 	for _, s := range l.Sessions.Excess(u.UID, 1, l.Limits) {
 		group.Go(func() {
-			if err := sessions.End(ctx, l.Client, l.Audit, s); err != nil {
+			if err := sessionindex.End(ctx, l.Client, l.Audit, s); err != nil {
 				klog.FromContext(ctx).Error(err, "Making room for a session", "user", u.Name)
 			}
 		})

@@ -15,11 +15,8 @@ import (
 	authorizationclient "k8s.io/client-go/kubernetes/typed/authorization/v1"
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
-	"github.com/kubevision-io/kubevision/pkg/authorization/review"
+	"github.com/kubevision-io/kubevision/pkg/authorization/accessreview"
 )
-
-// VerbUse is the verb on kubevisionclusters that allows to use a cluster through the dashboard.
-const VerbUse = "use"
 
 // Reviewer makes access reviews on the host cluster.
 type Reviewer struct {
@@ -34,7 +31,7 @@ func NewReviewer(client authorizationclient.SubjectAccessReviewsGetter) *Reviewe
 // MayUseCluster returns true if the user may use a cluster. An empty name means every cluster.
 func (r *Reviewer) MayUseCluster(ctx context.Context, u user.Info, cluster string) (bool, error) {
 	return r.Allowed(ctx, u, &authorizationv1.ResourceAttributes{
-		Group: kubevisionv1alpha1.GroupName, Resource: kubevisionv1alpha1.ResourceClusters, Verb: VerbUse, Name: cluster,
+		Group: kubevisionv1alpha1.GroupName, Resource: kubevisionv1alpha1.ResourceClusters, Verb: kubevisionv1alpha1.VerbUse, Name: cluster,
 	})
 }
 
@@ -65,7 +62,7 @@ func (r *Reviewer) Allowed(ctx context.Context, u user.Info, attributes *authori
 	if err != nil {
 		return false, fmt.Errorf("reviewing access to %s: %w", attributes.Resource, err)
 	}
-	return review.Allows(answer.Status)
+	return accessreview.Allows(answer.Status)
 }
 
 func extra(in map[string][]string) map[string]authorizationv1.ExtraValue {

@@ -10,7 +10,7 @@ import (
 	"strconv"
 	"time"
 
-	"github.com/kubevision-io/kubevision/pkg/clusters/answer"
+	"github.com/kubevision-io/kubevision/pkg/clusters/response"
 )
 
 const (
@@ -34,7 +34,7 @@ const (
 )
 
 // ErrTooLarge is returned when a response exceeds its bound.
-var ErrTooLarge error = answer.NewFailure("the response is too large", nil)
+var ErrTooLarge error = response.NewFailure("the response is too large", nil)
 
 // bounded limits the duration and the size of responses. It does not limit the duration of a watch.
 type bounded struct {

@@ -20,9 +20,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
-	"github.com/kubevision-io/kubevision/pkg/authorization/review"
+	"github.com/kubevision-io/kubevision/pkg/authorization/accessreview"
 	"github.com/kubevision-io/kubevision/pkg/budget"
-	"github.com/kubevision-io/kubevision/pkg/clusters/answer"
+	"github.com/kubevision-io/kubevision/pkg/clusters/response"
 )
 
 // Caller acts on one cluster as one user.
@@ -108,9 +108,9 @@ func (c *Caller) Allowed(ctx context.Context, attributes authorizationv1.Resourc
 	question.Spec.ResourceAttributes = &attributes
 	status, err := c.review(ctx, question)
 	if err != nil {
-		return false, fmt.Errorf("reviewing access to %s: %w", attributes.Resource, answer.Error(ctx, err))
+		return false, fmt.Errorf("reviewing access to %s: %w", attributes.Resource, response.Error(ctx, err))
 	}
-	return review.Allows(status)
+	return accessreview.Allows(status)
 }
 
 // review reads nothing of the answer but the status.
@@ -134,7 +134,7 @@ func (c *Caller) review(
 		return reviewed.Status, ErrTooLarge
 	}
 	if err := json.Unmarshal(body, &reviewed); err != nil {
-		return reviewed.Status, answer.NewFailure("the answer to an access review cannot be read", err)
+		return reviewed.Status, response.NewFailure("the answer to an access review cannot be read", err)
 	}
 	return reviewed.Status, nil
 }

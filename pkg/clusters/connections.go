@@ -27,8 +27,8 @@ import (
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/budget"
-	"github.com/kubevision-io/kubevision/pkg/clusters/answer"
-	"github.com/kubevision-io/kubevision/pkg/clusters/dial"
+	"github.com/kubevision-io/kubevision/pkg/clusters/response"
+	"github.com/kubevision-io/kubevision/pkg/clusters/addresspolicy"
 	"github.com/kubevision-io/kubevision/pkg/clusters/kubeconfig"
 	"github.com/kubevision-io/kubevision/pkg/identity"
 )
@@ -72,7 +72,7 @@ type Options struct {
 	// Bound holds the users and groups that may be impersonated.
 	Bound *Bound
 	// Policy decides which addresses may be dialled.
-	Policy dial.Policy
+	Policy addresspolicy.Policy
 	// Memory bounds the memory of discovery. Nil means no bound.
 	Memory *budget.Budget
 }
@@ -188,7 +188,7 @@ func connect(o Options, tokens *tokenSource) (*Connection, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making a transport: %w", err)
 	}
-	return newConnection(anonymous, authenticated(&answer.Transport{Next: base}, tokens), tokens, o.Bound, o.Memory)
+	return newConnection(anonymous, authenticated(&response.Transport{Next: base}, tokens), tokens, o.Bound, o.Memory)
 }
 
 // innermost returns the transport inside the wrappers of the library, or nil.

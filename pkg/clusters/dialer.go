@@ -9,20 +9,20 @@ import (
 	"net"
 	"sync"
 
-	"github.com/kubevision-io/kubevision/pkg/clusters/dial"
+	"github.com/kubevision-io/kubevision/pkg/clusters/addresspolicy"
 )
 
 // dialer tracks the connections that it has made, and makes no more after close. HTTP clients repeat a request whose
 // connection has ended, and would repeat it on a new connection to a cluster that was removed.
 type dialer struct {
-	policy dial.Policy
+	policy addresspolicy.Policy
 
 	mu     sync.Mutex
 	closed bool
 	open   map[net.Conn]struct{}
 }
 
-func newDialer(policy dial.Policy) *dialer {
+func newDialer(policy addresspolicy.Policy) *dialer {
 	return &dialer{policy: policy, open: map[net.Conn]struct{}{}}
 }
 

@@ -18,7 +18,7 @@ import (
 	"k8s.io/klog/v2"
 
 	"github.com/kubevision-io/kubevision/pkg/budget"
-	"github.com/kubevision-io/kubevision/pkg/clusters/answer"
+	"github.com/kubevision-io/kubevision/pkg/clusters/response"
 	"github.com/kubevision-io/kubevision/pkg/fanout"
 )
 
@@ -255,11 +255,11 @@ func (r *resources) ask(ctx context.Context) (*catalog, error) {
 // undiscovered returns the error of a discovery. That it is forbidden, or not found, says nothing about what was asked
 // for.
 func undiscovered(ctx context.Context, err error) error {
-	err = answer.Error(ctx, err)
+	err = response.Error(ctx, err)
 	var status apierrors.APIStatus
 	switch {
 	case !errors.As(err, &status):
-	case !answer.IsTyped(err), apierrors.IsNotFound(err):
+	case !response.IsTyped(err), apierrors.IsNotFound(err):
 		klog.FromContext(ctx).V(2).Info("A cluster cannot be discovered", "err", err)
 		err = ErrNoAPIServer
 	case status.Status().Code < http.StatusInternalServerError:

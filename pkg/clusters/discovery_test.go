@@ -19,7 +19,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/kubevision-io/kubevision/pkg/budget"
-	"github.com/kubevision-io/kubevision/pkg/clusters/answer"
+	"github.com/kubevision-io/kubevision/pkg/clusters/response"
 )
 
 // TestDiscoveryIsBounded: by the size of a document, by the number of kinds, and by the memory that it takes.
@@ -181,7 +181,7 @@ func (s *aggregatedServer) count(code int) int {
 
 func (s *aggregatedServer) connect(t *testing.T) *resources {
 	t.Helper()
-	transport := &answer.Transport{Next: s.Client().Transport}
+	transport := &response.Transport{Next: s.Client().Transport}
 	c, err := newConnection(&rest.Config{Host: s.URL}, transport, nil, nil, budget.New(1<<30))
 	if err != nil {
 		t.Fatal(err)
@@ -284,7 +284,7 @@ func TestGroupsWithoutAnswer(t *testing.T) {
 func TestNoKinds(t *testing.T) {
 	s := httptest.NewServer(http.NotFoundHandler())
 	defer s.Close()
-	transport := &answer.Transport{Next: s.Client().Transport}
+	transport := &response.Transport{Next: s.Client().Transport}
 	c, err := newConnection(&rest.Config{Host: s.URL}, transport, nil, nil, budget.New(1<<30))
 	if err != nil {
 		t.Fatal(err)

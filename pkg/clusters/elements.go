@@ -4,12 +4,9 @@
 package clusters
 
 import (
-	"io"
-	"mime"
 	"net/http"
 
 	"github.com/kubevision-io/kubevision/pkg/budget"
-	"github.com/kubevision-io/kubevision/pkg/clusters/answer"
 )
 
 const (
@@ -28,37 +25,14 @@ type weighed struct {
 
 // RoundTrip sends the request.
 func (w *weighed) RoundTrip(r *http.Request) (*http.Response, error) {
-	response, err := w.next.RoundTrip(r)
-	if err != nil || response.StatusCode >= http.StatusMultipleChoices {
-		return response, err
-	}
-	mediaType, _, err := mime.ParseMediaType(response.Header.Get("Content-Type"))
-	if err != nil || mediaType != mediaTypeJSON {
-		_ = response.Body.Close()
-		return nil, answer.NewFailure("the answer of the cluster is not JSON", err)
-	}
-	response.Body = &weighedBody{ReadCloser: response.Body, account: budget.From(r.Context())}
-	return response, nil
-}
-
-type weighedBody struct {
-	io.ReadCloser
-
-	account  *budget.Account
-	elements elements
-}
-
-// Read reads the body.
-func (b *weighedBody) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
-	cost, fits := b.elements.weigh(p[:n])
-	if !fits {
-		return 0, ErrTooLarge
-	}
-	if taken := b.account.Take(cost); taken != nil {
-		return 0, taken
-	}
-	return n, err //nolint:wrapcheck // io.EOF must not be wrapped
+	account, found := budget.From(r.Context()), &elements{}
+	return countJSON(w.next, r, func(piece []byte) error {
+		cost, fits := found.weigh(piece)
+		if !fits {
+			return ErrTooLarge
+		}
+		return account.Take(cost) //nolint:wrapcheck // the error is for the caller of the request
+	})
 }
 
 // elements finds the elements of lists in a text in JSON that comes in pieces.

@@ -13,8 +13,8 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
-	"github.com/kubevision-io/kubevision/pkg/clusters/answer"
-	"github.com/kubevision-io/kubevision/pkg/clusters/dial"
+	"github.com/kubevision-io/kubevision/pkg/clusters/response"
+	"github.com/kubevision-io/kubevision/pkg/clusters/addresspolicy"
 )
 
 // examineTimeout bounds an examination.
@@ -55,7 +55,7 @@ func (c *Connection) examine(ctx context.Context) Examination {
 	}
 	// The version is read with the token, so that the response proves both conditions.
 	version, err := ServerVersion(ctx, c.robot)
-	if answer.IsTyped(err) && (apierrors.IsUnauthorized(err) || apierrors.IsForbidden(err)) {
+	if response.IsTyped(err) && (apierrors.IsUnauthorized(err) || apierrors.IsForbidden(err)) {
 		return Examination{
 			Reachable: true, CredentialsValid: true,
 			Message: "a token of the account that acts for users is not accepted: try again shortly",
@@ -87,7 +87,7 @@ func RefusesCredential(err error) bool {
 
 // why returns the kind of an error of a connection, which says nothing that the other side has sent.
 func why(err error) string {
-	if failure, ok := errors.AsType[*answer.Failure](err); ok {
+	if failure, ok := errors.AsType[*response.Failure](err); ok {
 		return ": " + failure.Error()
 	}
 	return ""
@@ -98,7 +98,7 @@ func diagnose(err error) Examination {
 	var status apierrors.APIStatus
 	answered := errors.As(err, &status)
 	switch {
-	case errors.Is(err, dial.ErrRefused):
+	case errors.Is(err, addresspolicy.ErrRefused):
 		return Examination{Message: "KubeVision may not connect to this address; an operator can allow it with --cluster-addresses-allowed"}
 	case errors.Is(err, context.DeadlineExceeded):
 		return Examination{Message: "the API server did not answer in time"}
@@ -106,7 +106,7 @@ func diagnose(err error) Examination {
 		return Examination{Message: ErrNoAPIServer.Error()}
 	case !answered:
 		return Examination{Message: "the API server cannot be reached" + why(err)}
-	case !answer.IsTyped(err):
+	case !response.IsTyped(err):
 		return Examination{Message: fmt.Sprintf("%v: the answer had the HTTP status %d", ErrNoAPIServer, status.Status().Code)}
 	case apierrors.IsUnauthorized(err):
 		return Examination{Reachable: true, Message: "the API server does not accept the credentials of the kubeconfig"}

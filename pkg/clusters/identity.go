@@ -11,7 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/discovery"
 
-	"github.com/kubevision-io/kubevision/pkg/clusters/answer"
+	"github.com/kubevision-io/kubevision/pkg/clusters/response"
 )
 
 // ErrNoAPIServer is returned when a server answers successfully, but not like the API server of a Kubernetes cluster.
@@ -26,7 +26,7 @@ var (
 func ServerVersion(ctx context.Context, client discovery.ServerVersionInterfaceWithContext) (string, error) {
 	found, err := client.ServerVersionWithContext(ctx)
 	if err != nil {
-		return "", answer.Error(ctx, err)
+		return "", response.Error(ctx, err)
 	}
 	if !versionPattern.MatchString(found.GitVersion) {
 		return "", ErrNoAPIServer

@@ -13,8 +13,8 @@ import (
 	"k8s.io/client-go/transport"
 	"k8s.io/utils/clock"
 
-	"github.com/kubevision-io/kubevision/pkg/clusters/answer"
-	"github.com/kubevision-io/kubevision/pkg/clusters/dial"
+	"github.com/kubevision-io/kubevision/pkg/clusters/response"
+	"github.com/kubevision-io/kubevision/pkg/clusters/addresspolicy"
 	"github.com/kubevision-io/kubevision/pkg/clusters/kubeconfig"
 )
 
@@ -47,7 +47,7 @@ type Member struct {
 
 // NewMember prepares the connections to a cluster. It calls exceeded, and reads no more, when the member has sent more
 // than may be kept or must give way to other members.
-func NewMember(k *kubeconfig.Kubeconfig, policy dial.Policy, limits Limits, exceeded func()) (*Member, error) {
+func NewMember(k *kubeconfig.Kubeconfig, policy addresspolicy.Policy, limits Limits, exceeded func()) (*Member, error) {
 	full := k.Config()
 	m := &Member{
 		Config: rest.AnonymousClientConfig(full), dialer: newDialer(policy), limits: limits,
@@ -96,7 +96,7 @@ func (m *Member) transport(config *rest.Config) (http.RoundTripper, error) {
 	m.closers = append(m.closers, t.CloseIdleConnections)
 	// Shows in the audit log of the cluster.
 	named := transport.NewUserAgentRoundTripper(rest.DefaultKubernetesUserAgent(), t)
-	safe := http.RoundTripper(&answer.Transport{Next: named})
+	safe := http.RoundTripper(&response.Transport{Next: named})
 	if m.share == nil {
 		return &bounded{next: safe, timeout: callTimeout, bytes: m.limits.Response}, nil
 	}

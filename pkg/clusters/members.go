@@ -21,7 +21,7 @@ import (
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/budget"
-	"github.com/kubevision-io/kubevision/pkg/clusters/dial"
+	"github.com/kubevision-io/kubevision/pkg/clusters/addresspolicy"
 	"github.com/kubevision-io/kubevision/pkg/clusters/kubeconfig"
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
@@ -88,7 +88,7 @@ type members struct {
 	// secrets reads the metadata of Secrets. live reads a whole Secret.
 	secrets client.Reader
 	live    client.Reader
-	policy  dial.Policy
+	policy  addresspolicy.Policy
 	bound   *Bound
 	memory  *budget.Budget
 	turns   *gates

@@ -13,7 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
-	"github.com/kubevision-io/kubevision/pkg/clusters/dial"
+	"github.com/kubevision-io/kubevision/pkg/clusters/addresspolicy"
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
@@ -44,7 +44,7 @@ func TestRevisions(t *testing.T) {
 		"an older version":     {Revision{"c", "s", "9", "kubeconfig"}, true, false},
 		"another key":          {Revision{"c", "s", "10", "other"}, true, true},
 	} {
-		o := &openMember{revision: made, member: &Member{dialer: newDialer(dial.Policy{})}}
+		o := &openMember{revision: made, member: &Member{dialer: newDialer(addresspolicy.Policy{})}}
 		m := &members{open: map[string]*openMember{"c": o}}
 		serving, renew := m.at("c", test.wanted)
 		if (serving != nil) != test.serves || renew != test.renew {
@@ -69,7 +69,7 @@ func TestRevisions(t *testing.T) {
 // taken its place.
 func TestRetired(t *testing.T) {
 	opened := func(version string) *openMember {
-		return &openMember{revision: Revision{Cluster: "c", Secret: "s", Version: version}, member: &Member{dialer: newDialer(dial.Policy{})}}
+		return &openMember{revision: Revision{Cluster: "c", Secret: "s", Version: version}, member: &Member{dialer: newDialer(addresspolicy.Policy{})}}
 	}
 	for what, gone := range map[string]func(string, Revision) bool{
 		"the registration": func(name string, _ Revision) bool { return name == "c" },
@@ -106,7 +106,7 @@ func TestClosedDialer(t *testing.T) {
 	}
 	defer listener.Close()
 	address := listener.Addr().String()
-	d := newDialer(dial.Policy{})
+	d := newDialer(addresspolicy.Policy{})
 	closed, err := d.dial(t.Context(), "tcp", address)
 	if err != nil {
 		t.Fatal(err)
@@ -125,8 +125,8 @@ func TestClosedDialer(t *testing.T) {
 	if _, err := d.dial(t.Context(), "tcp", address); !errors.Is(err, ErrNotConnected) {
 		t.Errorf("dialling: %v, want %v", err, ErrNotConnected)
 	}
-	strict := newDialer(dial.Policy{Denied: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}})
-	if _, err := strict.dial(t.Context(), "tcp", address); !errors.Is(err, dial.ErrRefused) {
-		t.Errorf("dialling what the policy denies: %v, want %v", err, dial.ErrRefused)
+	strict := newDialer(addresspolicy.Policy{Denied: []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}})
+	if _, err := strict.dial(t.Context(), "tcp", address); !errors.Is(err, addresspolicy.ErrRefused) {
+		t.Errorf("dialling what the policy denies: %v, want %v", err, addresspolicy.ErrRefused)
 	}
 }

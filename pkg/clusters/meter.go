@@ -5,14 +5,12 @@ package clusters
 
 import (
 	"context"
-	"io"
-	"mime"
 	"net/http"
 	"strings"
 	"sync"
 	"time"
 
-	"github.com/kubevision-io/kubevision/pkg/clusters/answer"
+	"github.com/kubevision-io/kubevision/pkg/clusters/response"
 )
 
 // Limits bounds what is read of a member. A member may send anything.
@@ -46,7 +44,7 @@ const (
 )
 
 // errKept is returned when a member exceeds its bound, or gives way to other members.
-var errKept error = answer.NewFailure("the cluster sends more than is kept of one, or clusters together more than is kept of all", nil)
+var errKept error = response.NewFailure("the cluster sends more than is kept of one, or clusters together more than is kept of all", nil)
 
 // meter counts the memory of the objects that a member sends, and closes the connection of a member that exceeds its
 // bound. It accepts JSON only.
@@ -61,21 +59,18 @@ func (m *meter) RoundTrip(r *http.Request) (*http.Response, error) {
 	if m.share.isOver() {
 		return nil, errKept
 	}
-	response, err := m.next.RoundTrip(metered(r))
-	// Error responses are bounded by the transport below.
-	if err != nil || response.StatusCode >= http.StatusMultipleChoices {
-		return response, err
-	}
-	mediaType, _, err := mime.ParseMediaType(response.Header.Get("Content-Type"))
-	if err != nil || mediaType != mediaTypeJSON {
-		_ = response.Body.Close()
-		return nil, answer.NewFailure("the answer of the cluster is not JSON", err)
-	}
 	l, _ := r.Context().Value(loanKey{}).(*loan)
-	response.Body = &meteredBody{
-		ReadCloser: response.Body, meter: m, loan: l, scanner: scanner{limit: m.response},
-	}
-	return response, nil
+	found := &scanner{limit: m.response}
+	return countJSON(m.next, metered(r), func(piece []byte) error {
+		cost, fits := found.scan(piece)
+		if !fits {
+			return ErrTooLarge
+		}
+		if !m.spend(cost, l) {
+			return errKept
+		}
+		return nil
+	})
 }
 
 // metered asks for a response that can be counted: JSON, and lists in pages. API servers do not page a list that may be
@@ -106,27 +101,6 @@ func (m *meter) spend(n int64, l *loan) bool {
 		l.add(m.share, n)
 	}
 	return m.share.spend(n)
-}
-
-type meteredBody struct {
-	io.ReadCloser
-
-	meter   *meter
-	loan    *loan
-	scanner scanner
-}
-
-// Read reads the body.
-func (b *meteredBody) Read(p []byte) (int, error) {
-	n, err := b.ReadCloser.Read(p)
-	cost, fits := b.scanner.scan(p[:n])
-	if !fits {
-		return 0, ErrTooLarge
-	}
-	if !b.meter.spend(cost, b.loan) {
-		return 0, errKept
-	}
-	return n, err //nolint:wrapcheck // io.EOF must not be wrapped
 }
 
 type loanKey struct{}

@@ -16,7 +16,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 
-	"github.com/kubevision-io/kubevision/pkg/clusters/answer"
+	"github.com/kubevision-io/kubevision/pkg/clusters/response"
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
@@ -73,7 +73,7 @@ func (s *tokenSource) token(ctx context.Context) (*oauth2.Token, error) {
 	accounts := s.accounts.ServiceAccounts(names.Namespace)
 	granted, err := accounts.CreateToken(ctx, names.Impersonator, request, metav1.CreateOptions{})
 	if err != nil {
-		return nil, fmt.Errorf("requesting a token of %s/%s: %w", names.Namespace, names.Impersonator, answer.Error(ctx, err))
+		return nil, fmt.Errorf("requesting a token of %s/%s: %w", names.Namespace, names.Impersonator, response.Error(ctx, err))
 	}
 	token, expires := granted.Status.Token, granted.Status.ExpirationTimestamp
 	if len(token) > maxTokenBytes || !tokenPattern.MatchString(token) || expires.IsZero() {

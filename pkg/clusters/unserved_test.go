@@ -17,7 +17,7 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/kubevision-io/kubevision/pkg/budget"
-	"github.com/kubevision-io/kubevision/pkg/clusters/answer"
+	"github.com/kubevision-io/kubevision/pkg/clusters/response"
 )
 
 // plainServer is an API server without aggregated discovery that serves a kind in one version. No API server that can
@@ -70,7 +70,7 @@ func (s *plainServer) serve(w http.ResponseWriter, r *http.Request) {
 
 func (s *plainServer) caller(t *testing.T) *Caller {
 	t.Helper()
-	transport := &answer.Transport{Next: s.Client().Transport}
+	transport := &response.Transport{Next: s.Client().Transport}
 	c, err := newConnection(&rest.Config{Host: s.URL, QPS: -1}, transport, nil, nil, budget.New(1<<30))
 	if err != nil {
 		t.Fatal(err)

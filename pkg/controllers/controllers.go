@@ -26,21 +26,21 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/authentication/audit"
 	"github.com/kubevision-io/kubevision/pkg/authentication/password"
-	"github.com/kubevision-io/kubevision/pkg/authentication/sessions"
+	"github.com/kubevision-io/kubevision/pkg/authentication/sessionindex"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
-	"github.com/kubevision-io/kubevision/pkg/clusters/dial"
+	"github.com/kubevision-io/kubevision/pkg/clusters/addresspolicy"
 	"github.com/kubevision-io/kubevision/pkg/controllers/bootstrap"
 	"github.com/kubevision-io/kubevision/pkg/controllers/cluster"
 	"github.com/kubevision-io/kubevision/pkg/controllers/impersonation"
 	"github.com/kubevision-io/kubevision/pkg/controllers/lastadmin"
 	"github.com/kubevision-io/kubevision/pkg/controllers/loginthrottle"
 	"github.com/kubevision-io/kubevision/pkg/controllers/objectquota"
-	"github.com/kubevision-io/kubevision/pkg/controllers/owned"
+	"github.com/kubevision-io/kubevision/pkg/controllers/apply"
 	"github.com/kubevision-io/kubevision/pkg/controllers/rolebinding"
 	"github.com/kubevision-io/kubevision/pkg/controllers/servingcert"
 	"github.com/kubevision-io/kubevision/pkg/controllers/session"
 	"github.com/kubevision-io/kubevision/pkg/controllers/signingkey"
-	"github.com/kubevision-io/kubevision/pkg/controllers/target"
+	"github.com/kubevision-io/kubevision/pkg/controllers/clustercache"
 	"github.com/kubevision-io/kubevision/pkg/controllers/user"
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
@@ -68,9 +68,9 @@ func CacheOptions() cache.Options {
 		ByObject: map[client.Object]cache.ByObject{
 			&rbacv1.ClusterRole{}:        managed,
 			&rbacv1.ClusterRoleBinding{}: managed,
-			&rbacv1.Role{}:               {Label: managed.Label, Transform: owned.Trim()},
-			&rbacv1.RoleBinding{}:        {Label: managed.Label, Transform: owned.ShareParts()},
-			&corev1.Namespace{}:          {Transform: owned.TrimMetadata()},
+			&rbacv1.Role{}:               {Label: managed.Label, Transform: apply.Trim()},
+			&rbacv1.RoleBinding{}:        {Label: managed.Label, Transform: apply.ShareParts()},
+			&corev1.Namespace{}:          {Transform: apply.TrimMetadata()},
 			&corev1.Secret{}:             own,
 			&corev1.ServiceAccount{}:     own,
 			&corev1.ConfigMap{}: {
@@ -84,7 +84,7 @@ func CacheOptions() cache.Options {
 func newRoleCache(mgr ctrl.Manager) (cache.Cache, error) {
 	roles, err := cache.New(mgr.GetConfig(), cache.Options{
 		Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper(), HTTPClient: mgr.GetHTTPClient(),
-		DefaultTransform: owned.TrimMetadata(),
+		DefaultTransform: apply.TrimMetadata(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("making a cache of roles: %w", err)
@@ -98,18 +98,18 @@ func newRoleCache(mgr ctrl.Manager) (cache.Cache, error) {
 // newTargets has the host, and ends the connections to members with the manager.
 func newTargets(
 	ctx context.Context, mgr ctrl.Manager, host kubernetes.Interface, roles cache.Cache, o Options,
-) (*target.Registry, error) {
+) (*clustercache.Registry, error) {
 	system, err := host.CoreV1().Namespaces().Get(ctx, metav1.NamespaceSystem, metav1.GetOptions{})
 	if err != nil {
 		return nil, fmt.Errorf("asking the host who it is: %w", err)
 	}
-	if err := owned.IndexBindings(ctx, mgr.GetFieldIndexer()); err != nil {
+	if err := apply.IndexBindings(ctx, mgr.GetFieldIndexer()); err != nil {
 		return nil, err
 	}
-	writer := &owned.Writer{Client: mgr.GetClient(), Live: mgr.GetAPIReader()}
+	writer := &apply.Writer{Client: mgr.GetClient(), Live: mgr.GetAPIReader()}
 	named := impersonation.NewSource(mgr.GetClient())
-	targets := target.NewRegistry(&target.Cluster{ //nolint:contextcheck // it reads a cache, which answers at once
-		ID: string(system.UID), Writer: writer, Metadata: target.Metadata{Namespaces: mgr.GetClient(), ClusterRoles: roles},
+	targets := clustercache.NewRegistry(&clustercache.Cluster{ //nolint:contextcheck // it reads a cache, which answers at once
+		ID: string(system.UID), Writer: writer, Metadata: clustercache.Metadata{Namespaces: mgr.GetClient(), ClusterRoles: roles},
 		Impersonator: &impersonation.Keeper{Source: named, Writer: writer},
 	}, mgr.GetScheme(), mgr.GetClient(), named, o.ClusterAddresses, clusters.NewPool(o.MemberCacheBytes))
 	if err := mgr.Add(manager.RunnableFunc(func(ctx context.Context) error {
@@ -131,11 +131,11 @@ type Options struct {
 	// AdminKeepsPassword lets the first user keep the random password.
 	AdminKeepsPassword bool
 	// SessionLimits are how many sessions there may be.
-	SessionLimits sessions.Limits
+	SessionLimits sessionindex.Limits
 	// ObjectLimits are how many users, clusters and role bindings there may be.
 	ObjectLimits objectquota.Limits
 	// ClusterAddresses are where clusters may be.
-	ClusterAddresses dial.Policy
+	ClusterAddresses addresspolicy.Policy
 	// MemberCacheBytes bounds what objects may take that are read of all members.
 	MemberCacheBytes int64
 }

@@ -12,7 +12,7 @@ import (
 	"go.yaml.in/yaml/v3"
 	sigsyaml "sigs.k8s.io/yaml"
 
-	"github.com/kubevision-io/kubevision/pkg/lossless"
+	"github.com/kubevision-io/kubevision/pkg/strictdecoding"
 )
 
 const (
@@ -88,9 +88,9 @@ func (l *lossy) checkScalar(n *yaml.Node) error {
 		reason = "is binary, which JSON has no form for: send it as base64 text"
 	case n.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) != 0 && n.Style&yaml.TaggedStyle == 0:
 	case yamlInteger.MatchString(n.Value):
-		reason = lossless.Number(text)
+		reason = strictdecoding.Number(text)
 	case yamlFloat.MatchString(n.Value) && strings.ContainsAny(n.Value, ".eE"):
-		reason = lossless.Number(text)
+		reason = strictdecoding.Number(text)
 	}
 	if reason != "" {
 		return unparseable("%s in %s %s", shown(strings.Join(l.path, ".")), l.place(n), reason)

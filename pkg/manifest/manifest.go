@@ -13,9 +13,9 @@ import (
 	kjson "sigs.k8s.io/json"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
-	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
-	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
-	"github.com/kubevision-io/kubevision/pkg/lossless"
+	"github.com/kubevision-io/kubevision/pkg/envelope"
+	"github.com/kubevision-io/kubevision/pkg/routes"
+	"github.com/kubevision-io/kubevision/pkg/strictdecoding"
 )
 
 const (
@@ -111,7 +111,7 @@ func decodeJSON(body []byte) (map[string]any, error) {
 	if routes.Deeper(body, maxDepth) {
 		return nil, unparseable("the manifest is nested deeper than %d levels", maxDepth)
 	}
-	if problem := lossless.JSON(body); problem != nil {
+	if problem := strictdecoding.JSON(body); problem != nil {
 		return nil, unparseable("%s %s", cmp.Or(problem.Path, "the manifest"), problem.Reason)
 	}
 	var object map[string]any

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
+	"github.com/kubevision-io/kubevision/pkg/envelope"
 )
 
 // TestErrorsSayWhereAndWhy: an error of the syntax has a line, a column and a reason.

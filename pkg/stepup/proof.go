@@ -10,7 +10,7 @@ import (
 	"errors"
 	"sync"
 
-	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
+	"github.com/kubevision-io/kubevision/pkg/envelope"
 )
 
 type proofKey struct{}

@@ -19,7 +19,7 @@ import (
 	"k8s.io/klog/v2"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
-	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
+	"github.com/kubevision-io/kubevision/pkg/envelope"
 )
 
 // WithEnvelope is the outermost filter. Below the API's prefixes it assigns the request id, refuses ambiguous paths and

@@ -13,7 +13,7 @@ import (
 	"time"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
-	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
+	"github.com/kubevision-io/kubevision/pkg/envelope"
 )
 
 // refuseAll sends requests at once through the filter and returns how long the last of them took.

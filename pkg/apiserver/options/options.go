@@ -23,10 +23,10 @@ import (
 	logsapi "k8s.io/component-base/logs/api/v1"
 
 	"github.com/kubevision-io/kubevision/pkg/apiserver"
-	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
+	"github.com/kubevision-io/kubevision/pkg/routes"
 	"github.com/kubevision-io/kubevision/pkg/authentication/credentials"
-	"github.com/kubevision-io/kubevision/pkg/authentication/sessions"
-	"github.com/kubevision-io/kubevision/pkg/clusters/dial"
+	"github.com/kubevision-io/kubevision/pkg/authentication/sessionindex"
+	"github.com/kubevision-io/kubevision/pkg/clusters/addresspolicy"
 	"github.com/kubevision-io/kubevision/pkg/version"
 )
 
@@ -72,7 +72,7 @@ type Options struct {
 	// TrustedLoginNetworks are the networks whose logins have a queue of their own.
 	TrustedLoginNetworks []string
 	// SessionLimits bounds the sessions.
-	SessionLimits sessions.Limits
+	SessionLimits sessionindex.Limits
 	// TrustedProxies are the networks of the proxies whose X-Forwarded-For header is trusted.
 	TrustedProxies []string
 	// TwoFactorRoles are the roles whose holders must have a second factor.
@@ -82,7 +82,7 @@ type Options struct {
 	// RefusedDryRunsAsData answers pages of this origin with code 0 if a dry run was refused.
 	RefusedDryRunsAsData bool
 	// ClusterAddresses are where clusters may be.
-	ClusterAddresses dial.Flags
+	ClusterAddresses addresspolicy.Flags
 	// DashboardDir is the directory of a dashboard to serve; empty for none.
 	DashboardDir string
 	// ShutdownDelay is how long the server goes on after it was told to stop, until nobody sends it requests any more.
@@ -109,7 +109,7 @@ func New() *Options {
 		BodyBytesInFlight:       32 << 20,
 		ResponseBytesInFlight:   192 << 20,
 		ConnectionBytes:         192 << 20,
-		SessionLimits:           sessions.Limits{PerUser: sessions.DefaultPerUser, Total: sessions.DefaultTotal},
+		SessionLimits:           sessionindex.Limits{PerUser: sessionindex.DefaultPerUser, Total: sessionindex.DefaultTotal},
 	}
 	o.SecureServing.BindPort = defaultPort
 	// A certificate that is made up without --tls-cert-file stays in memory: its key is not written to the working directory.
@@ -207,10 +207,10 @@ func (o *Options) Validate() error {
 	if err := o.SessionLimits.Validate(); err != nil {
 		errs = append(errs, err)
 	}
-	if _, err := dial.ParseNetworks(o.TrustedLoginNetworks); err != nil {
+	if _, err := addresspolicy.ParseNetworks(o.TrustedLoginNetworks); err != nil {
 		errs = append(errs, fmt.Errorf("--trusted-login-networks: %w", err))
 	}
-	if _, err := dial.ParseNetworks(o.TrustedProxies); err != nil {
+	if _, err := addresspolicy.ParseNetworks(o.TrustedProxies); err != nil {
 		errs = append(errs, fmt.Errorf("--trusted-proxies: %w", err))
 	}
 	if _, err := o.ClusterAddresses.Policy(); err != nil {
@@ -248,11 +248,11 @@ func (o *Options) Config(ctx context.Context) (apiserver.CompletedConfig, error)
 	if err := o.apply(generic); err != nil {
 		return apiserver.CompletedConfig{}, err
 	}
-	proxies, err := dial.ParseNetworks(o.TrustedProxies)
+	proxies, err := addresspolicy.ParseNetworks(o.TrustedProxies)
 	if err != nil {
 		return apiserver.CompletedConfig{}, err
 	}
-	trusted, err := dial.ParseNetworks(o.TrustedLoginNetworks)
+	trusted, err := addresspolicy.ParseNetworks(o.TrustedLoginNetworks)
 	if err != nil {
 		return apiserver.CompletedConfig{}, err
 	}

@@ -19,7 +19,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
-	"github.com/kubevision-io/kubevision/pkg/controllers/owned"
+	"github.com/kubevision-io/kubevision/pkg/controllers/apply"
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
@@ -101,7 +101,7 @@ func (a *Admin) checkOwn(ctx context.Context, o client.Object) error {
 		return fmt.Errorf("reading what exists already: %w", err)
 	}
 	if o.GetLabels()[names.ManagedByLabel] != names.ManagedBy {
-		return owned.ErrForeign
+		return apply.ErrForeign
 	}
 	return nil
 }

@@ -36,7 +36,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/controllers/condition"
 	"github.com/kubevision-io/kubevision/pkg/controllers/finalizer"
 	"github.com/kubevision-io/kubevision/pkg/controllers/initial"
-	"github.com/kubevision-io/kubevision/pkg/controllers/target"
+	"github.com/kubevision-io/kubevision/pkg/controllers/clustercache"
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
@@ -57,7 +57,7 @@ type Reconciler struct {
 	Client   client.Client
 	Recorder events.EventRecorder
 	// Targets are the connections to the clusters.
-	Targets *target.Registry
+	Targets *clustercache.Registry
 	// Host is a client for the host.
 	Host kubernetes.Interface
 	// HostURL is the address of the host's API server.
@@ -220,7 +220,7 @@ func (r *Reconciler) probeDue(c *kubevisionv1alpha1.KubeVisionCluster) bool {
 }
 
 // place applies the built-in roles and the impersonating account.
-func (r *Reconciler) place(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, t *target.Cluster) error {
+func (r *Reconciler) place(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, t *clustercache.Cluster) error {
 	err := errors.Join(applyRoles(ctx, t), t.Impersonator.Ensure(ctx))
 	status, reason, message := metav1.ConditionTrue, kubevisionv1alpha1.ReasonImpersonatorApplied, "the account that acts for users is in place"
 	if err != nil {

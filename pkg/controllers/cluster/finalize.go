@@ -21,7 +21,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 	"github.com/kubevision-io/kubevision/pkg/controllers/condition"
 	"github.com/kubevision-io/kubevision/pkg/controllers/finalizer"
-	"github.com/kubevision-io/kubevision/pkg/controllers/target"
+	"github.com/kubevision-io/kubevision/pkg/controllers/clustercache"
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
@@ -97,7 +97,7 @@ func (r *Reconciler) clean(ctx context.Context, c *kubevisionv1alpha1.KubeVision
 		return err
 	}
 	if err := r.connect(ctx, c, clusters.RevisionOf(c, secret), k); err != nil {
-		if conflict, ok := errors.AsType[*target.ConflictError](err); ok {
+		if conflict, ok := errors.AsType[*clustercache.ConflictError](err); ok {
 			return fmt.Errorf("%w: %w", errUnconfirmed, conflict)
 		}
 		return err
@@ -126,7 +126,7 @@ func (r *Reconciler) isInUse(c *kubevisionv1alpha1.KubeVisionCluster, all []kube
 }
 
 // sweep deletes the objects of KubeVision, whatever binding they were created for. It deletes grants first.
-func sweep(ctx context.Context, t *target.Cluster) error {
+func sweep(ctx context.Context, t *clustercache.Cluster) error {
 	var errs []error
 	for _, list := range []client.ObjectList{
 		&rbacv1.ClusterRoleBindingList{}, &rbacv1.RoleBindingList{}, &rbacv1.ClusterRoleList{}, &corev1.ServiceAccountList{},

@@ -22,10 +22,10 @@ import (
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
-	"github.com/kubevision-io/kubevision/pkg/clusters/dial"
+	"github.com/kubevision-io/kubevision/pkg/clusters/addresspolicy"
 	"github.com/kubevision-io/kubevision/pkg/controllers/impersonation"
-	"github.com/kubevision-io/kubevision/pkg/controllers/owned"
-	"github.com/kubevision-io/kubevision/pkg/controllers/target"
+	"github.com/kubevision-io/kubevision/pkg/controllers/apply"
+	"github.com/kubevision-io/kubevision/pkg/controllers/clustercache"
 )
 
 // TestListErrorKeepsTheFinalizer: what cannot be read is neither in use nor unused. No API server fails a List of a cache, so that it is a fake.
@@ -56,13 +56,13 @@ func TestListErrorKeepsTheFinalizer(t *testing.T) {
 						return w.List(ctx, list, options...)
 					},
 				}).Build()
-			writer := &owned.Writer{Client: host, Live: host}
+			writer := &apply.Writer{Client: host, Live: host}
 			named := impersonation.NewSource(host)
 			r := &Reconciler{
 				Client: host, Recorder: events.NewFakeRecorder(10), Clock: clock.RealClock{},
-				Targets: target.NewRegistry(&target.Cluster{
+				Targets: clustercache.NewRegistry(&clustercache.Cluster{
 					ID: "host", Writer: writer, Impersonator: &impersonation.Keeper{Source: named, Writer: writer},
-				}, scheme, host, named, dial.Policy{}, clusters.NewPool(clusters.DefaultMemberCacheBytes)),
+				}, scheme, host, named, addresspolicy.Policy{}, clusters.NewPool(clusters.DefaultMemberCacheBytes)),
 			}
 			result, err := r.Reconcile(t.Context(), ctrl.Request{NamespacedName: client.ObjectKeyFromObject(c)})
 			if err != nil || result.RequeueAfter == 0 {

@@ -18,7 +18,7 @@ import (
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/controllers/condition"
-	"github.com/kubevision-io/kubevision/pkg/controllers/target"
+	"github.com/kubevision-io/kubevision/pkg/controllers/clustercache"
 )
 
 const (
@@ -60,7 +60,7 @@ func (r *Reconciler) confirm(ctx context.Context, c *kubevisionv1alpha1.KubeVisi
 	}
 	written := &kubevisionv1alpha1.KubeVisionCluster{ObjectMeta: metav1.ObjectMeta{Name: c.Name}}
 	if err := r.Client.Status().Patch(ctx, written, client.RawPatch(types.MergePatchType, patch)); err != nil {
-		return fmt.Errorf("%w: writing the identity: %w", target.ErrUndecided, err)
+		return fmt.Errorf("%w: writing the identity: %w", clustercache.ErrUndecided, err)
 	}
 	c.Status.ClusterID = id
 	return nil
@@ -73,7 +73,7 @@ func unreachable(c *kubevisionv1alpha1.KubeVisionCluster, reason, message string
 
 // reportConflict sets the conditions of a cluster that claims an identity without a proof. The cluster is not used. The
 // Event is that of the condition Ready.
-func reportConflict(c *kubevisionv1alpha1.KubeVisionCluster, conflict *target.ConflictError) {
+func reportConflict(c *kubevisionv1alpha1.KubeVisionCluster, conflict *clustercache.ConflictError) {
 	notPlaced(c)
 	condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ClusterIdentityConflictCondition, metav1.ConditionTrue,
 		kubevisionv1alpha1.ReasonIdentityConflict, conflict.Message)

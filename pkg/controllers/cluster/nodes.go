@@ -18,7 +18,7 @@ import (
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
-	"github.com/kubevision-io/kubevision/pkg/clusters/answer"
+	"github.com/kubevision-io/kubevision/pkg/clusters/response"
 )
 
 const (
@@ -81,12 +81,12 @@ func readNodes(ctx context.Context, client rest.Interface, next string) (*nodeTa
 	}
 	stream, err := request.Stream(ctx)
 	if err != nil {
-		return nil, answer.Error(ctx, err)
+		return nil, response.Error(ctx, err)
 	}
 	defer func() { _ = stream.Close() }()
 	body, err := io.ReadAll(io.LimitReader(stream, maxNodePage+1))
 	if err != nil {
-		return nil, answer.Error(ctx, err)
+		return nil, response.Error(ctx, err)
 	}
 	table := &nodeTable{}
 	if len(body) > maxNodePage || json.Unmarshal(body, table) != nil {

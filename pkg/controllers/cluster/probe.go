@@ -15,8 +15,8 @@ import (
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
-	"github.com/kubevision-io/kubevision/pkg/clusters/answer"
-	"github.com/kubevision-io/kubevision/pkg/clusters/dial"
+	"github.com/kubevision-io/kubevision/pkg/clusters/response"
+	"github.com/kubevision-io/kubevision/pkg/clusters/addresspolicy"
 	"github.com/kubevision-io/kubevision/pkg/controllers/condition"
 )
 
@@ -50,7 +50,7 @@ func Probe(ctx context.Context, kube kubernetes.Interface) (Finding, error) {
 	}
 	system, err := kube.CoreV1().Namespaces().Get(ctx, metav1.NamespaceSystem, metav1.GetOptions{ResourceVersion: "0"})
 	if err != nil {
-		return Finding{}, &stepError{"reading namespace " + metav1.NamespaceSystem, answer.Error(ctx, err)}
+		return Finding{}, &stepError{"reading namespace " + metav1.NamespaceSystem, response.Error(ctx, err)}
 	}
 	id, err := clusters.ID(system)
 	if err != nil {
@@ -83,7 +83,7 @@ func reportProbe(c *kubevisionv1alpha1.KubeVisionCluster, err error) {
 		set(kubevisionv1alpha1.ClusterReachableCondition, metav1.ConditionTrue, kubevisionv1alpha1.ReasonProbeSucceeded, "the API server answers")
 	}
 	var status apierrors.APIStatus
-	switch typed := answer.IsTyped(err); {
+	switch typed := response.IsTyped(err); {
 	case err == nil:
 		reachable()
 		set(kubevisionv1alpha1.ClusterCredentialsCondition, metav1.ConditionTrue, kubevisionv1alpha1.ReasonAccepted, "the API server accepts the credentials")
@@ -95,7 +95,7 @@ func reportProbe(c *kubevisionv1alpha1.KubeVisionCluster, err error) {
 		reachable()
 		set(kubevisionv1alpha1.ClusterCredentialsCondition, metav1.ConditionFalse, kubevisionv1alpha1.ReasonForbidden,
 			"the credentials do not allow "+step(err)+": they need the rights of a cluster administrator")
-	case errors.Is(err, dial.ErrRefused):
+	case errors.Is(err, addresspolicy.ErrRefused):
 		set(kubevisionv1alpha1.ClusterReachableCondition, metav1.ConditionFalse, kubevisionv1alpha1.ReasonAddressRefused,
 			"KubeVision may not connect to this address; an operator can allow it with --cluster-addresses-allowed")
 		set(kubevisionv1alpha1.ClusterCredentialsCondition, metav1.ConditionUnknown, kubevisionv1alpha1.ReasonAddressRefused, "the API server was not asked")

@@ -23,7 +23,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 	"github.com/kubevision-io/kubevision/pkg/clusters/kubeconfig"
 	"github.com/kubevision-io/kubevision/pkg/controllers/condition"
-	"github.com/kubevision-io/kubevision/pkg/controllers/target"
+	"github.com/kubevision-io/kubevision/pkg/controllers/clustercache"
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
@@ -93,7 +93,7 @@ func (r *Reconciler) notConnected(
 	ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, before *kubevisionv1alpha1.KubeVisionClusterStatus,
 	revision clusters.Revision, err error,
 ) ctrl.Result {
-	if errors.Is(err, target.ErrUndecided) {
+	if errors.Is(err, clustercache.ErrUndecided) {
 		c.Status = *before
 		return ctrl.Result{RequeueAfter: undecidedRetry}
 	}
@@ -102,7 +102,7 @@ func (r *Reconciler) notConnected(
 	notPlaced(c)
 	c.Status.ObservedGeneration = c.Generation
 	ctrl.LoggerFrom(ctx).Info("The cluster is not connected", "reason", err.Error())
-	if conflict, ok := errors.AsType[*target.ConflictError](err); ok {
+	if conflict, ok := errors.AsType[*clustercache.ConflictError](err); ok {
 		r.retries.forget(c.UID)
 		reportConflict(c, conflict)
 		return ctrl.Result{RequeueAfter: wait.Jitter(probePeriod, probeJitter)}
@@ -156,7 +156,7 @@ func (r *Reconciler) reportExpiry(c *kubevisionv1alpha1.KubeVisionCluster, k *ku
 }
 
 func reasonOf(err error) string {
-	if errors.Is(err, target.ErrLimitExceeded) {
+	if errors.Is(err, clustercache.ErrLimitExceeded) {
 		return kubevisionv1alpha1.ReasonLimitExceeded
 	}
 	return kubevisionv1alpha1.ReasonProbeFailed

@@ -15,7 +15,7 @@ import (
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/bindings"
-	"github.com/kubevision-io/kubevision/pkg/controllers/target"
+	"github.com/kubevision-io/kubevision/pkg/controllers/clustercache"
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
@@ -85,7 +85,7 @@ func aggregated(role, kubernetesRole string) *rbacv1.ClusterRole {
 	return r
 }
 
-func applyRoles(ctx context.Context, t *target.Cluster) error {
+func applyRoles(ctx context.Context, t *clustercache.Cluster) error {
 	var errs []error
 	for _, role := range builtInRoles() {
 		errs = append(errs, t.Writer.Apply(ctx, role))
@@ -93,7 +93,7 @@ func applyRoles(ctx context.Context, t *target.Cluster) error {
 	return errors.Join(errs...)
 }
 
-func removeRoles(ctx context.Context, t *target.Cluster) error {
+func removeRoles(ctx context.Context, t *clustercache.Cluster) error {
 	var errs []error
 	for _, role := range builtInRoles() {
 		existing := &rbacv1.ClusterRole{}

@@ -9,7 +9,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
-	"github.com/kubevision-io/kubevision/pkg/clusters/answer"
+	"github.com/kubevision-io/kubevision/pkg/clusters/response"
 )
 
 // maxMessage keeps a message readable in a terminal. The limit of the API is 32768.
@@ -26,4 +26,4 @@ func Set(conditions *[]metav1.Condition, generation int64, conditionType string,
 }
 
 // Truncate returns a message in one line of bounded length.
-func Truncate(message string) string { return answer.Text(message, maxMessage) }
+func Truncate(message string) string { return response.Text(message, maxMessage) }

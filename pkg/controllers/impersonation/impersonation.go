@@ -18,7 +18,7 @@ import (
 	ctrl "sigs.k8s.io/controller-runtime"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
-	"github.com/kubevision-io/kubevision/pkg/controllers/owned"
+	"github.com/kubevision-io/kubevision/pkg/controllers/apply"
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
@@ -32,7 +32,7 @@ type Keeper struct {
 	// Source reads the names that the account may impersonate.
 	Source *Source
 	// Writer writes to the cluster.
-	Writer *owned.Writer
+	Writer *apply.Writer
 	// Member is false for the host. On a member, the account's namespace is created and removed with the account, and
 	// the names are those of bindings.Impersonation.OnMember.
 	Member bool
@@ -123,7 +123,7 @@ func (k *Keeper) ensure(ctx context.Context) error {
 // give binds the role to the account if the role is KubeVision's own.
 func (k *Keeper) give(ctx context.Context, role, binding client.Object) error {
 	if err := k.Writer.Apply(ctx, role); err != nil {
-		if errors.Is(err, owned.ErrForeign) {
+		if errors.Is(err, apply.ErrForeign) {
 			return errors.Join(err, k.Writer.Remove(ctx, binding))
 		}
 		return err
@@ -139,7 +139,7 @@ func (k *Keeper) giveIn(ctx context.Context, s *shard) error {
 	switch {
 	case apierrors.IsNotFound(err), apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
 		return nil
-	case errors.Is(err, owned.ErrForeign), apierrors.IsForbidden(err), apierrors.IsInvalid(err):
+	case errors.Is(err, apply.ErrForeign), apierrors.IsForbidden(err), apierrors.IsInvalid(err):
 		ctrl.LoggerFrom(ctx).Error(err, "Nobody can act for the ServiceAccounts of a namespace", "namespace", s.namespace)
 		return nil
 	}
@@ -153,7 +153,7 @@ func (k *Keeper) ensureAccount(ctx context.Context) error {
 		return err
 	}
 	err := k.Writer.Apply(ctx, &corev1.ServiceAccount{ObjectMeta: metadata(names.Namespace, names.Impersonator)})
-	if errors.Is(err, owned.ErrForeign) {
+	if errors.Is(err, apply.ErrForeign) {
 		return errors.Join(err, k.removeBindings(ctx))
 	}
 	return err

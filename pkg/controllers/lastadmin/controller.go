@@ -26,7 +26,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authentication/credentials"
 	"github.com/kubevision-io/kubevision/pkg/bindings"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
-	"github.com/kubevision-io/kubevision/pkg/controllers/singleton"
+	"github.com/kubevision-io/kubevision/pkg/controllers/predicates"
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
@@ -55,12 +55,12 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	}))
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("lastadmin").
-		For(&corev1.ConfigMap{}, builder.WithPredicates(singleton.Is(configMapKey()))).
+		For(&corev1.ConfigMap{}, builder.WithPredicates(predicates.Is(configMapKey()))).
 		Watches(&kubevisionv1alpha1.KubeVisionUser{}, one, specChanged).
 		Watches(&kubevisionv1alpha1.KubeVisionRoleBinding{}, one, specChanged).
 		Watches(&kubevisionv1alpha1.KubeVisionCluster{}, one, selectionChanged).
 		Watches(&corev1.Secret{}, one, holdsCredentials).
-		WatchesRawSource(singleton.Once(configMapKey())).
+		WatchesRawSource(predicates.Once(configMapKey())).
 		Complete(r)
 }
 

@@ -26,7 +26,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
-	"github.com/kubevision-io/kubevision/pkg/controllers/singleton"
+	"github.com/kubevision-io/kubevision/pkg/controllers/predicates"
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
@@ -66,7 +66,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Watches(&kubevisionv1alpha1.KubeVisionUser{}, countSoon()).
 		Watches(&kubevisionv1alpha1.KubeVisionCluster{}, countSoon()).
 		Watches(&kubevisionv1alpha1.KubeVisionRoleBinding{}, countSoon()).
-		WatchesRawSource(singleton.Once(configMapKey())).
+		WatchesRawSource(predicates.Once(configMapKey())).
 		Complete(r)
 }
 

@@ -15,8 +15,8 @@ import (
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/bindings"
-	"github.com/kubevision-io/kubevision/pkg/controllers/owned"
-	"github.com/kubevision-io/kubevision/pkg/controllers/target"
+	"github.com/kubevision-io/kubevision/pkg/controllers/apply"
+	"github.com/kubevision-io/kubevision/pkg/controllers/clustercache"
 )
 
 const (
@@ -61,7 +61,7 @@ func newBudgets() *budgets {
 // Bindings are served in the order of their creation, and each keeps what it holds already: a binding that grows takes
 // nothing from others. Those of one role have at most bindings.RoleShare of the budget.
 func (l *budgets) admit(
-	ctx context.Context, reader client.Reader, view *target.View, t *target.Cluster, b *kubevisionv1alpha1.KubeVisionRoleBinding,
+	ctx context.Context, reader client.Reader, view *clustercache.View, t *clustercache.Cluster, b *kubevisionv1alpha1.KubeVisionRoleBinding,
 	registered []kubevisionv1alpha1.KubeVisionCluster, namespaces namespaceList,
 ) (string, error) {
 	var all kubevisionv1alpha1.KubeVisionRoleBindingList
@@ -102,7 +102,7 @@ func (l *budgets) admit(
 // refresh drops the charges of bindings that are gone, and computes what the others ask for where that may have
 // changed.
 func (l *budgets) refresh(
-	t *target.Cluster, all []kubevisionv1alpha1.KubeVisionRoleBinding,
+	t *clustercache.Cluster, all []kubevisionv1alpha1.KubeVisionRoleBinding,
 	wanted func(*kubevisionv1alpha1.KubeVisionRoleBinding) int64, fingerprint uint64,
 ) map[types.UID]*charge {
 	before := l.charged[t.ID]
@@ -124,7 +124,7 @@ func (l *budgets) refresh(
 }
 
 // settle notes what a binding holds after everything was taken away from it that it does not ask for any more.
-func (l *budgets) settle(t *target.Cluster, b *kubevisionv1alpha1.KubeVisionRoleBinding, admitted bool, existing map[objectKey]client.Object) {
+func (l *budgets) settle(t *clustercache.Cluster, b *kubevisionv1alpha1.KubeVisionRoleBinding, admitted bool, existing map[objectKey]client.Object) {
 	held := bytesOf(existing)
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -167,13 +167,13 @@ func (s *spending) add(role string, more int64) {
 }
 
 // hold finds out what the bindings hold of which that is not known.
-func hold(ctx context.Context, t *target.Cluster, all []kubevisionv1alpha1.KubeVisionRoleBinding, charges map[types.UID]*charge) error {
+func hold(ctx context.Context, t *clustercache.Cluster, all []kubevisionv1alpha1.KubeVisionRoleBinding, charges map[types.UID]*charge) error {
 	for i := range all {
 		c := charges[all[i].UID]
 		if c.held >= 0 {
 			continue
 		}
-		found, err := made(ctx, t.Writer.Client, client.MatchingFields{owned.BindingIndex: all[i].Name})
+		found, err := made(ctx, t.Writer.Client, client.MatchingFields{apply.BindingIndex: all[i].Name})
 		if err != nil {
 			return err
 		}
@@ -199,7 +199,7 @@ func serve(ordered []*kubevisionv1alpha1.KubeVisionRoleBinding, charges map[type
 
 // leadingTo returns the registrations that lead to a cluster.
 func leadingTo(
-	view *target.View, t *target.Cluster, registered []kubevisionv1alpha1.KubeVisionCluster,
+	view *clustercache.View, t *clustercache.Cluster, registered []kubevisionv1alpha1.KubeVisionCluster,
 ) []*kubevisionv1alpha1.KubeVisionCluster {
 	var out []*kubevisionv1alpha1.KubeVisionCluster
 	for i := range registered {

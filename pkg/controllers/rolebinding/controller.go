@@ -31,8 +31,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/controllers/condition"
 	"github.com/kubevision-io/kubevision/pkg/controllers/finalizer"
 	"github.com/kubevision-io/kubevision/pkg/controllers/initial"
-	"github.com/kubevision-io/kubevision/pkg/controllers/owned"
-	"github.com/kubevision-io/kubevision/pkg/controllers/target"
+	"github.com/kubevision-io/kubevision/pkg/controllers/apply"
+	"github.com/kubevision-io/kubevision/pkg/controllers/clustercache"
 )
 
 const (
@@ -55,7 +55,7 @@ type Reconciler struct {
 	Client   client.Client
 	Recorder events.EventRecorder
 	// Targets are the connections to the clusters.
-	Targets *target.Registry
+	Targets *clustercache.Registry
 	// Roles holds the metadata of all ClusterRoles of the host; the manager's own cache has only those that are KubeVision's.
 	Roles cache.Cache
 
@@ -153,7 +153,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (_ ctr
 	if err == nil && p.waiting() {
 		return ctrl.Result{RequeueAfter: nextTurn, Priority: new(handler.LowPriority)}, nil
 	}
-	if err == nil || errors.Is(err, owned.ErrForeign) { // trying again at once does not make it ours; the condition says what to do
+	if err == nil || errors.Is(err, apply.ErrForeign) { // trying again at once does not make it ours; the condition says what to do
 		return ctrl.Result{RequeueAfter: r.nextLook(b, p), Priority: new(0)}, nil
 	}
 	return ctrl.Result{}, err

@@ -17,8 +17,8 @@ import (
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/controllers/finalizer"
-	"github.com/kubevision-io/kubevision/pkg/controllers/owned"
-	"github.com/kubevision-io/kubevision/pkg/controllers/target"
+	"github.com/kubevision-io/kubevision/pkg/controllers/apply"
+	"github.com/kubevision-io/kubevision/pkg/controllers/clustercache"
 	"github.com/kubevision-io/kubevision/pkg/fanout"
 )
 
@@ -82,7 +82,7 @@ func (r *Reconciler) execute(ctx context.Context, b *kubevisionv1alpha1.KubeVisi
 
 // allowUse lets the subjects use the clusters, and returns what failed on the host besides. The ClusterRoleBinding
 // stands on the ClusterRole: it is not made where that one fails.
-func allowUse(ctx context.Context, p *plan, host *target.Cluster) error {
+func allowUse(ctx context.Context, p *plan, host *clustercache.Cluster) error {
 	for _, o := range p.uses {
 		if err := host.Writer.Apply(ctx, o); err != nil {
 			return err
@@ -105,7 +105,7 @@ func (r *Reconciler) give(ctx context.Context, g *grant) error {
 	for _, o := range g.objects {
 		existing := g.existing[keyOf(o)]
 		switch {
-		case !g.ready(boundRole(o)), existing != nil && owned.Matches(existing, o):
+		case !g.ready(boundRole(o)), existing != nil && apply.Matches(existing, o):
 		case o.GetNamespace() == "":
 			if err := g.target.Writer.Apply(ctx, o); err != nil {
 				return err
@@ -148,7 +148,7 @@ func (r *Reconciler) finalize(ctx context.Context, b *kubevisionv1alpha1.KubeVis
 // removeOrphans takes away what was made for a binding that is not there any more. What somebody has only put that binding's label on is being
 // repaired at the same time, and stays where that comes first.
 func (r *Reconciler) removeOrphans(ctx context.Context, binding string) error {
-	err := removeFromEach(ctx, r.Targets.All(), func(ctx context.Context, t *target.Cluster) error {
+	err := removeFromEach(ctx, r.Targets.All(), func(ctx context.Context, t *clustercache.Cluster) error {
 		found, err := made(ctx, t.Writer.Client, indexed(binding))
 		errs := []error{err}
 		for _, o := range found {
@@ -162,8 +162,8 @@ func (r *Reconciler) removeOrphans(ctx context.Context, binding string) error {
 
 // removeFromMembers fails only where a member that could be reached did not do it.
 func (r *Reconciler) removeFromMembers(ctx context.Context, binding string) error {
-	members := slices.DeleteFunc(slices.Clone(r.Targets.All()), func(t *target.Cluster) bool { return t == r.Targets.Host() })
-	return removeFromEach(ctx, members, func(ctx context.Context, t *target.Cluster) error {
+	members := slices.DeleteFunc(slices.Clone(r.Targets.All()), func(t *clustercache.Cluster) bool { return t == r.Targets.Host() })
+	return removeFromEach(ctx, members, func(ctx context.Context, t *clustercache.Cluster) error {
 		if err := r.removeAll(ctx, t, binding); err != nil && slices.Contains(r.Targets.All(), t) {
 			return err
 		}
@@ -172,7 +172,7 @@ func (r *Reconciler) removeFromMembers(ctx context.Context, binding string) erro
 }
 
 // removeFromEach calls remove for several clusters at once, and gives each of them removalTimeout. An error on one stops nothing elsewhere.
-func removeFromEach(ctx context.Context, targets []*target.Cluster, remove func(context.Context, *target.Cluster) error) error {
+func removeFromEach(ctx context.Context, targets []*clustercache.Cluster, remove func(context.Context, *clustercache.Cluster) error) error {
 	errs := make([]error, len(targets))
 	err := fanout.Each(ctx, len(targets), parallelRemovals, func(ctx context.Context, i int) error {
 		ctx, cancel := context.WithTimeout(ctx, removalTimeout)

@@ -10,15 +10,15 @@ import (
 	"testing/synctest"
 	"time"
 
-	"github.com/kubevision-io/kubevision/pkg/controllers/target"
+	"github.com/kubevision-io/kubevision/pkg/controllers/clustercache"
 )
 
 // TestRemovalIsParallel: a cluster that does not answer delays no other one, and is given up after a time.
 func TestRemovalIsParallel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		silent, good := &target.Cluster{ID: "0"}, &target.Cluster{ID: "1"}
+		silent, good := &clustercache.Cluster{ID: "0"}, &clustercache.Cluster{ID: "1"}
 		begun := time.Now()
-		err := removeFromEach(t.Context(), []*target.Cluster{silent, good}, func(ctx context.Context, c *target.Cluster) error {
+		err := removeFromEach(t.Context(), []*clustercache.Cluster{silent, good}, func(ctx context.Context, c *clustercache.Cluster) error {
 			if c == silent {
 				<-ctx.Done()
 				return ctx.Err()

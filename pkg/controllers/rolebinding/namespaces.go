@@ -17,7 +17,7 @@ import (
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/bindings"
-	"github.com/kubevision-io/kubevision/pkg/controllers/target"
+	"github.com/kubevision-io/kubevision/pkg/controllers/clustercache"
 )
 
 // namespace is one in which a role may be granted.
@@ -34,7 +34,7 @@ type namespaceList struct {
 	fingerprint uint64
 }
 
-func (r *Reconciler) listNamespaces(ctx context.Context, t *target.Cluster) (namespaceList, error) {
+func (r *Reconciler) listNamespaces(ctx context.Context, t *clustercache.Cluster) (namespaceList, error) {
 	all := &metav1.PartialObjectMetadataList{}
 	all.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("NamespaceList"))
 	if err := t.Metadata.Namespaces.List(ctx, all, client.UnsafeDisableDeepCopy); err != nil {

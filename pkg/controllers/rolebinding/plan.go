@@ -17,17 +17,16 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
-	"github.com/kubevision-io/kubevision/pkg/authorization"
 	"github.com/kubevision-io/kubevision/pkg/bindings"
-	"github.com/kubevision-io/kubevision/pkg/controllers/owned"
-	"github.com/kubevision-io/kubevision/pkg/controllers/target"
+	"github.com/kubevision-io/kubevision/pkg/controllers/apply"
+	"github.com/kubevision-io/kubevision/pkg/controllers/clustercache"
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
 // plan is what a binding asks for now.
 type plan struct {
 	// view is what can be reached, for planning and for acting.
-	view *target.View
+	view *clustercache.View
 	// subjects of the role, as the host knows them.
 	subjects []rbacv1.Subject
 	// missing are the KubeVisionUsers that do not exist.
@@ -50,7 +49,7 @@ type plan struct {
 
 // grant is what a binding asks for on one cluster.
 type grant struct {
-	target *target.Cluster
+	target *clustercache.Cluster
 	// subjects of the role, as the cluster knows them.
 	subjects []rbacv1.Subject
 	// objects in the order in which they are applied.
@@ -80,7 +79,7 @@ type grant struct {
 func (p *plan) mayGive(g *grant) bool { return !p.leftOut && g.excess == "" }
 
 // exceeds returns true if the budget of a cluster forbids to give anything there.
-func (p *plan) exceeds(t *target.Cluster) bool {
+func (p *plan) exceeds(t *clustercache.Cluster) bool {
 	g := p.grantOn(t)
 	return g != nil && g.excess != ""
 }
@@ -91,7 +90,7 @@ func (p *plan) waiting() bool {
 }
 
 // grantOn is nil where the binding grants nothing on that cluster.
-func (p *plan) grantOn(t *target.Cluster) *grant {
+func (p *plan) grantOn(t *clustercache.Cluster) *grant {
 	for _, g := range p.grants {
 		if g.target == t {
 			return g
@@ -150,7 +149,7 @@ func (r *Reconciler) plan(ctx context.Context, b *kubevisionv1alpha1.KubeVisionR
 	return p, nil
 }
 
-func (r *Reconciler) subjectsOn(t *target.Cluster, p *plan) []rbacv1.Subject {
+func (r *Reconciler) subjectsOn(t *clustercache.Cluster, p *plan) []rbacv1.Subject {
 	if t == r.Targets.Host() {
 		return p.subjects
 	}
@@ -247,7 +246,7 @@ func findRole(ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, 
 		var errs []error
 		for _, name := range bindings.ClusterRoles(b.Spec.RoleRef) {
 			found, err := g.target.Writer.Find(ctx, &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: name}})
-			if errors.Is(err, owned.ErrForeign) {
+			if errors.Is(err, apply.ErrForeign) {
 				errs = append(errs, err)
 				continue
 			}
@@ -337,7 +336,7 @@ func (r *Reconciler) planUses(ctx context.Context, b *kubevisionv1alpha1.KubeVis
 	}
 	rule := rbacv1.PolicyRule{
 		APIGroups: []string{kubevisionv1alpha1.GroupName}, Resources: []string{kubevisionv1alpha1.ResourceClusters},
-		Verbs: []string{authorization.VerbUse},
+		Verbs: []string{kubevisionv1alpha1.VerbUse},
 	}
 	if !every {
 		for i := range p.clusters {

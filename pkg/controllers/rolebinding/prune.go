@@ -17,8 +17,8 @@ import (
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/bindings"
-	"github.com/kubevision-io/kubevision/pkg/controllers/owned"
-	"github.com/kubevision-io/kubevision/pkg/controllers/target"
+	"github.com/kubevision-io/kubevision/pkg/controllers/apply"
+	"github.com/kubevision-io/kubevision/pkg/controllers/clustercache"
 	"github.com/kubevision-io/kubevision/pkg/fanout"
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
@@ -30,7 +30,7 @@ var errRevocation = errors.New("what the binding does not grant any more could n
 // that are not wanted or bind another role, and narrows the others. What holds in the whole cluster goes first, and a
 // failure stops nothing.
 func (r *Reconciler) takeAway(
-	ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan, t *target.Cluster, g *grant,
+	ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan, t *clustercache.Cluster, g *grant,
 ) error {
 	existing, err := r.existing(ctx, b, t)
 	if err != nil {
@@ -46,7 +46,7 @@ func (r *Reconciler) takeAway(
 		return d
 	}
 	for key, o := range existing {
-		if owned.Narrows(o, desired(o)) {
+		if apply.Narrows(o, desired(o)) {
 			excess[key] = o
 		}
 	}
@@ -122,7 +122,7 @@ func (g *grant) keep(b *kubevisionv1alpha1.KubeVisionRoleBinding, o client.Objec
 // existing reads the objects with the binding's label. After a change of the spec it asks the cluster: objects that
 // were made a moment ago must not be overlooked. Otherwise the cache knows.
 func (r *Reconciler) existing(
-	ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, t *target.Cluster,
+	ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, t *clustercache.Cluster,
 ) (map[objectKey]client.Object, error) {
 	if b.Status.ObservedGeneration != b.Generation && b.Status.ObservedGeneration != 0 {
 		return made(ctx, t.Writer.Live, labelled(b.Name))
@@ -132,7 +132,7 @@ func (r *Reconciler) existing(
 
 // removeAll removes everything that was made for the binding. It looks for labels and for names, since somebody may have taken the labels
 // off: access must end all the same.
-func (r *Reconciler) removeAll(ctx context.Context, t *target.Cluster, binding string) error {
+func (r *Reconciler) removeAll(ctx context.Context, t *clustercache.Cluster, binding string) error {
 	found := map[objectKey]client.Object{}
 	for _, selection := range []client.ListOption{
 		labelled(binding),
@@ -186,7 +186,7 @@ func labelled(binding string) client.ListOption {
 }
 
 func indexed(binding string) client.ListOption {
-	return client.MatchingFields{owned.BindingIndex: binding}
+	return client.MatchingFields{apply.BindingIndex: binding}
 }
 
 // made lists RBAC objects. They must not be changed.

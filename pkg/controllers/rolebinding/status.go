@@ -15,9 +15,9 @@ import (
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/bindings"
-	"github.com/kubevision-io/kubevision/pkg/clusters/answer"
+	"github.com/kubevision-io/kubevision/pkg/clusters/response"
 	"github.com/kubevision-io/kubevision/pkg/controllers/condition"
-	"github.com/kubevision-io/kubevision/pkg/controllers/owned"
+	"github.com/kubevision-io/kubevision/pkg/controllers/apply"
 )
 
 // verdict is one condition's worth of outcome.
@@ -111,7 +111,7 @@ func (r *Reconciler) clusterStatuses(b *kubevisionv1alpha1.KubeVisionRoleBinding
 func fit(clusters []kubevisionv1alpha1.RoleBindingClusterStatus) {
 	for i := range clusters {
 		s, room := &clusters[i], maxNamesBytes/len(clusters)
-		s.Message = answer.Text(s.Message, maxMessageBytes/len(clusters))
+		s.Message = response.Text(s.Message, maxMessageBytes/len(clusters))
 		for n, name := range s.Namespaces {
 			if room -= len(name); room < 0 {
 				s.Namespaces = s.Namespaces[:n]
@@ -168,7 +168,7 @@ func failed(err error) verdict {
 	switch {
 	case errors.Is(err, errRevocation):
 		return verdict{metav1.ConditionFalse, kubevisionv1alpha1.ReasonRevocationFailed, err.Error()}
-	case errors.Is(err, owned.ErrForeign):
+	case errors.Is(err, apply.ErrForeign):
 		return verdict{
 			metav1.ConditionFalse, kubevisionv1alpha1.ReasonNameConflict, err.Error() + "; rename the binding, or remove that object",
 		}

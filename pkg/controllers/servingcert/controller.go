@@ -25,7 +25,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/handler"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 
-	"github.com/kubevision-io/kubevision/pkg/controllers/singleton"
+	"github.com/kubevision-io/kubevision/pkg/controllers/predicates"
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
@@ -58,11 +58,11 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	apiService.SetGroupVersionKind(apiServiceGVK)
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("servingcert").
-		For(&corev1.Secret{}, builder.WithPredicates(singleton.Is(secretKey()))).
+		For(&corev1.Secret{}, builder.WithPredicates(predicates.Is(secretKey()))).
 		WatchesMetadata(apiService, handler.EnqueueRequestsFromMapFunc(func(context.Context, client.Object) []reconcile.Request {
 			return []reconcile.Request{{NamespacedName: secretKey()}}
-		}), builder.WithPredicates(singleton.Is(apiServiceKey()))).
-		WatchesRawSource(singleton.Once(secretKey())).
+		}), builder.WithPredicates(predicates.Is(apiServiceKey()))).
+		WatchesRawSource(predicates.Once(secretKey())).
 		Complete(r)
 }
 

@@ -17,7 +17,7 @@ import (
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/authentication/audit"
-	"github.com/kubevision-io/kubevision/pkg/authentication/sessions"
+	"github.com/kubevision-io/kubevision/pkg/authentication/sessionindex"
 )
 
 // retention is how long an expired session is kept, so that its refresh token is reported as expired and not as
@@ -36,11 +36,11 @@ type Reconciler struct {
 	Client client.Client
 	Clock  clock.PassiveClock
 	// Limits bounds the sessions.
-	Limits sessions.Limits
+	Limits sessionindex.Limits
 	// Audit records the sessions that are deleted because of the limits.
 	Audit *audit.Log
 
-	index sessions.Index
+	index sessionindex.Index
 }
 
 // SetupWithManager watches sessions.
@@ -89,7 +89,7 @@ func (r *Reconciler) bound(ctx context.Context, s *kubevisionv1alpha1.KubeVision
 	excess := r.index.Excess(s.Spec.UserUID, 0, r.Limits)
 	var errs []error
 	for _, one := range excess {
-		errs = append(errs, sessions.End(ctx, r.Client, r.Audit, one))
+		errs = append(errs, sessionindex.End(ctx, r.Client, r.Audit, one))
 	}
 	if len(excess) == 0 {
 		return 0, nil

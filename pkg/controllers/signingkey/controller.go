@@ -21,7 +21,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	"github.com/kubevision-io/kubevision/pkg/authentication/token"
-	"github.com/kubevision-io/kubevision/pkg/controllers/singleton"
+	"github.com/kubevision-io/kubevision/pkg/controllers/predicates"
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
@@ -46,8 +46,8 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	}
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("signingkey").
-		For(&corev1.Secret{}, builder.WithPredicates(singleton.Is(secretKey()))).
-		WatchesRawSource(singleton.Once(secretKey())).
+		For(&corev1.Secret{}, builder.WithPredicates(predicates.Is(secretKey()))).
+		WatchesRawSource(predicates.Once(secretKey())).
 		Complete(r)
 }
 

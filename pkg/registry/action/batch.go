@@ -9,11 +9,11 @@ import (
 	"net/http"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
-	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
-	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
+	"github.com/kubevision-io/kubevision/pkg/envelope"
+	"github.com/kubevision-io/kubevision/pkg/routes"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 	"github.com/kubevision-io/kubevision/pkg/fanout"
-	"github.com/kubevision-io/kubevision/pkg/registry/target"
+	"github.com/kubevision-io/kubevision/pkg/registry/objectref"
 )
 
 // maxItems is how many items a batch may have.
@@ -21,7 +21,7 @@ const maxItems = 100
 
 // item is one of a batch: what it is about, or why that cannot be found.
 type item struct {
-	target target.Target
+	target objectref.Target
 	err    error
 }
 
@@ -30,26 +30,26 @@ type naming struct {
 	// kindField is the field that kind was sent in.
 	kindField, kind, namespace, name, verb string
 	// check is an error for what the action does not exist for.
-	check func(target.Target) error
+	check func(objectref.Target) error
 }
 
 func batchDelete(r *routes.Request, caller *clusters.Caller) (routes.Result, error) {
 	named, items, err := readBatch(r, caller, func(i dashboardv1alpha1.BatchDeleteItem) naming {
 		return naming{
 			kindField: "resource", kind: i.Resource, namespace: i.Namespace, name: i.Name, verb: "delete",
-			check: func(target.Target) error { return nil },
+			check: func(objectref.Target) error { return nil },
 		}
 	})
 	if err != nil {
 		return routes.Result{}, err
 	}
-	if err := prove(r.Context(), caller, items, func(target.Target) string { return http.MethodDelete }); err != nil {
+	if err := prove(r.Context(), caller, items, func(objectref.Target) string { return http.MethodDelete }); err != nil {
 		return routes.Result{}, err
 	}
 	out := make([]dashboardv1alpha1.BatchDeleteResult, len(items))
 	warnings := make([][]string, len(items))
 	err = fanout.Each(r.Context(), len(items), maxCalls, func(ctx context.Context, i int) error {
-		outcome := items[i].do(ctx, func(t target.Target) error {
+		outcome := items[i].do(ctx, func(t objectref.Target) error {
 			answer, err := remove(ctx, caller, t)
 			warnings[i] = answer.Warnings
 			return err
@@ -73,7 +73,7 @@ func batchRestart(r *routes.Request, caller *clusters.Caller) (routes.Result, er
 	out := make([]dashboardv1alpha1.BatchRestartResult, len(items))
 	warnings := make([][]string, len(items))
 	err = fanout.Each(r.Context(), len(items), maxCalls, func(ctx context.Context, i int) error {
-		outcome := items[i].do(ctx, func(t target.Target) (err error) {
+		outcome := items[i].do(ctx, func(t objectref.Target) (err error) {
 			warnings[i], err = restartTarget(ctx, caller, t)
 			return err
 		})
@@ -84,7 +84,7 @@ func batchRestart(r *routes.Request, caller *clusters.Caller) (routes.Result, er
 }
 
 // prove asks for a fresh code before anything is done, if one of the items needs it.
-func prove(ctx context.Context, caller *clusters.Caller, items []item, method func(target.Target) string) error {
+func prove(ctx context.Context, caller *clusters.Caller, items []item, method func(objectref.Target) string) error {
 	for i := range items {
 		if items[i].err != nil {
 			continue
@@ -105,7 +105,7 @@ func results[T any](out []T, warnings [][]string) routes.Result {
 }
 
 // do does something with what an item is about. Whatever goes wrong is that item's outcome, and keeps nobody from the others'.
-func (i *item) do(ctx context.Context, action func(target.Target) error) dashboardv1alpha1.BatchOutcome {
+func (i *item) do(ctx context.Context, action func(objectref.Target) error) dashboardv1alpha1.BatchOutcome {
 	err := i.err
 	if err == nil {
 		err = fanout.Safely(ctx, func() error { return action(i.target) })
@@ -148,7 +148,7 @@ func (n naming) find(ctx context.Context, caller *clusters.Caller, prefix string
 			return item{}, envelope.Required(prefix + "." + field.name)
 		}
 	}
-	t, err := target.Find(ctx, caller, n.verb, n.kind, n.namespace, n.name)
+	t, err := objectref.Find(ctx, caller, n.verb, n.kind, n.namespace, n.name)
 	if err == nil {
 		err = t.CheckNamespaced()
 	}
@@ -164,7 +164,7 @@ func (n naming) find(ctx context.Context, caller *clusters.Caller, prefix string
 	}
 	if known.Field != "" {
 		field := known.Field
-		if field == target.Resource {
+		if field == objectref.Resource {
 			field = n.kindField
 		}
 		known.Field, known.Message = prefix+"."+field, prefix+" "+known.Message

@@ -16,14 +16,14 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/budget"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 	"github.com/kubevision-io/kubevision/pkg/objects"
-	"github.com/kubevision-io/kubevision/pkg/registry/target"
+	"github.com/kubevision-io/kubevision/pkg/registry/objectref"
 )
 
 // maxCalls is how many calls of one request are on their way at once.
 const maxCalls = 8
 
 // read reads the target.
-func read(ctx context.Context, caller *clusters.Caller, t target.Target, query url.Values, into any) error {
+func read(ctx context.Context, caller *clusters.Caller, t objectref.Target, query url.Values, into any) error {
 	body, err := caller.Get(ctx, t.Resource, t.Namespace, t.Name, query)
 	if err := authorization.Outcome(ctx, caller, t.Attributes("get"), err); err != nil {
 		return err
@@ -32,7 +32,7 @@ func read(ctx context.Context, caller *clusters.Caller, t target.Target, query u
 }
 
 // list reads the objects of a list. The account of the request holds them.
-func list[T any](ctx context.Context, caller *clusters.Caller, t target.Target, query url.Values) ([]T, error) {
+func list[T any](ctx context.Context, caller *clusters.Caller, t objectref.Target, query url.Values) ([]T, error) {
 	body, err := caller.Get(ctx, t.Resource, t.Namespace, "", query)
 	if err := authorization.Outcome(ctx, caller, t.Attributes("list"), err); err != nil {
 		return nil, err
@@ -56,7 +56,7 @@ type change struct {
 }
 
 // patch changes the target.
-func patch(ctx context.Context, caller *clusters.Caller, t target.Target, c change) (clusters.Answer, error) {
+func patch(ctx context.Context, caller *clusters.Caller, t objectref.Target, c change) (clusters.Answer, error) {
 	encoded, err := json.Marshal(c.body)
 	if err != nil {
 		return clusters.Answer{}, fmt.Errorf("encoding a patch: %w", err)
@@ -70,7 +70,7 @@ func patch(ctx context.Context, caller *clusters.Caller, t target.Target, c chan
 }
 
 // remove deletes the target; what it owns is collected after it.
-func remove(ctx context.Context, caller *clusters.Caller, t target.Target) (clusters.Answer, error) {
+func remove(ctx context.Context, caller *clusters.Caller, t objectref.Target) (clusters.Answer, error) {
 	call := t.Call(http.MethodDelete)
 	call.Query = url.Values{"propagationPolicy": {"Background"}} // as kubectl: the default of some kinds leaves what they own behind
 	answer, err := caller.Do(ctx, call)

@@ -13,10 +13,10 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
-	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
-	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
+	"github.com/kubevision-io/kubevision/pkg/envelope"
+	"github.com/kubevision-io/kubevision/pkg/routes"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
-	"github.com/kubevision-io/kubevision/pkg/registry/target"
+	"github.com/kubevision-io/kubevision/pkg/registry/objectref"
 )
 
 const (
@@ -28,7 +28,7 @@ const (
 // draining is a drain in progress.
 type draining struct {
 	caller  *clusters.Caller
-	pods    target.Target
+	pods    objectref.Target
 	options dashboardv1alpha1.DrainRequest
 	// until is when evictions are not tried again any more.
 	until time.Time
@@ -43,11 +43,11 @@ func drain(r *routes.Request, caller *clusters.Caller) (routes.Result, error) {
 	if err != nil {
 		return routes.Result{}, err
 	}
-	node, err := target.Find(ctx, caller, "patch", "nodes", "", r.Path(target.Name))
+	node, err := objectref.Find(ctx, caller, "patch", "nodes", "", r.Path(objectref.Name))
 	if err != nil {
 		return routes.Result{}, err
 	}
-	pods, err := target.Find(ctx, caller, "list", "pods", "", "")
+	pods, err := objectref.Find(ctx, caller, "list", "pods", "", "")
 	if err != nil {
 		return routes.Result{}, err
 	}

@@ -17,10 +17,10 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
-	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
+	"github.com/kubevision-io/kubevision/pkg/envelope"
 	"github.com/kubevision-io/kubevision/pkg/authorization"
 	"github.com/kubevision-io/kubevision/pkg/fanout"
-	"github.com/kubevision-io/kubevision/pkg/registry/target"
+	"github.com/kubevision-io/kubevision/pkg/registry/objectref"
 )
 
 const (
@@ -100,8 +100,8 @@ func (d *draining) evict(ctx context.Context, i int) {
 	}
 }
 
-func (d *draining) of(pod *corev1.Pod) target.Target {
-	return target.Target{Resource: d.pods.Resource, Namespace: pod.Namespace, Name: pod.Name}
+func (d *draining) of(pod *corev1.Pod) objectref.Target {
+	return objectref.Target{Resource: d.pods.Resource, Namespace: pod.Namespace, Name: pod.Name}
 }
 
 func (d *draining) callEviction(ctx context.Context, pod *corev1.Pod) error {

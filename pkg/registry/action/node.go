@@ -12,11 +12,11 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
-	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
+	"github.com/kubevision-io/kubevision/pkg/routes"
 	"github.com/kubevision-io/kubevision/pkg/budget"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 	"github.com/kubevision-io/kubevision/pkg/objects"
-	"github.com/kubevision-io/kubevision/pkg/registry/target"
+	"github.com/kubevision-io/kubevision/pkg/registry/objectref"
 )
 
 func cordon(r *routes.Request, caller *clusters.Caller) (routes.Result, error) {
@@ -28,7 +28,7 @@ func uncordon(r *routes.Request, caller *clusters.Caller) (routes.Result, error)
 }
 
 func schedule(r *routes.Request, caller *clusters.Caller, unschedulable bool) (routes.Result, error) {
-	t, err := target.Find(r.Context(), caller, "patch", "nodes", "", r.Path(target.Name))
+	t, err := objectref.Find(r.Context(), caller, "patch", "nodes", "", r.Path(objectref.Name))
 	if err != nil {
 		return routes.Result{}, err
 	}
@@ -44,7 +44,7 @@ func schedule(r *routes.Request, caller *clusters.Caller, unschedulable bool) (r
 	}, err
 }
 
-func setUnschedulable(ctx context.Context, caller *clusters.Caller, node target.Target, value bool, query url.Values) (clusters.Answer, error) {
+func setUnschedulable(ctx context.Context, caller *clusters.Caller, node objectref.Target, value bool, query url.Values) (clusters.Answer, error) {
 	return patch(ctx, caller, node, change{kind: types.MergePatchType, body: object{"spec": object{"unschedulable": value}}, query: query})
 }
 

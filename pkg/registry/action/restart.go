@@ -16,27 +16,27 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
-	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
-	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
+	"github.com/kubevision-io/kubevision/pkg/envelope"
+	"github.com/kubevision-io/kubevision/pkg/routes"
 	"github.com/kubevision-io/kubevision/pkg/budget"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 	"github.com/kubevision-io/kubevision/pkg/objects"
-	"github.com/kubevision-io/kubevision/pkg/registry/target"
+	"github.com/kubevision-io/kubevision/pkg/registry/objectref"
 )
 
 // restartedAt is the annotation by which kubectl restarts: the Pod template changes, and with it the Pods.
 const restartedAt = "kubectl.kubernetes.io/restartedAt"
 
-func isDeployment(t target.Target) bool {
+func isDeployment(t objectref.Target) bool {
 	return t.Resource.GroupResource() == schema.GroupResource{Group: appsv1.GroupName, Resource: "deployments"}
 }
 
-func isPod(t target.Target) bool {
+func isPod(t objectref.Target) bool {
 	return t.Resource.GroupResource() == corev1.Resource("pods")
 }
 
 // hasTemplate says whether a target is a workload whose changed Pod template is rolled out.
-func hasTemplate(t target.Target) bool {
+func hasTemplate(t objectref.Target) bool {
 	switch t.Resource.GroupVersionResource.Resource {
 	case "deployments", "statefulsets", "daemonsets":
 		return t.Resource.Group == appsv1.GroupName
@@ -46,7 +46,7 @@ func hasTemplate(t target.Target) bool {
 }
 
 func restart(r *routes.Request, caller *clusters.Caller) (routes.Result, error) {
-	t, err := target.ReadObject(r, caller, "get")
+	t, err := objectref.ReadObject(r, caller, "get")
 	if err != nil {
 		return routes.Result{}, err
 	}
@@ -58,15 +58,15 @@ func restart(r *routes.Request, caller *clusters.Caller) (routes.Result, error) 
 }
 
 // checkRestart is an error for what cannot be restarted.
-func checkRestart(t target.Target) error {
+func checkRestart(t objectref.Target) error {
 	if isPod(t) || hasTemplate(t) {
 		return nil
 	}
-	return envelope.Invalid(target.Resource, "%s cannot be restarted: deployments, statefulsets, daemonsets and pods can", plural(t))
+	return envelope.Invalid(objectref.Resource, "%s cannot be restarted: deployments, statefulsets, daemonsets and pods can", plural(t))
 }
 
 // restartMethod is the method by which restartTarget changes a target.
-func restartMethod(t target.Target) string {
+func restartMethod(t objectref.Target) string {
 	if isPod(t) {
 		return http.MethodDelete
 	}
@@ -74,7 +74,7 @@ func restartMethod(t target.Target) string {
 }
 
 // restartTarget restarts what passed checkRestart. It returns warnings.
-func restartTarget(ctx context.Context, caller *clusters.Caller, t target.Target) ([]string, error) {
+func restartTarget(ctx context.Context, caller *clusters.Caller, t objectref.Target) ([]string, error) {
 	if isPod(t) {
 		return restartPod(ctx, caller, t)
 	}
@@ -111,7 +111,7 @@ func restartTarget(ctx context.Context, caller *clusters.Caller, t target.Target
 }
 
 // restartPod deletes a Pod: its controller makes another.
-func restartPod(ctx context.Context, caller *clusters.Caller, t target.Target) ([]string, error) {
+func restartPod(ctx context.Context, caller *clusters.Caller, t objectref.Target) ([]string, error) {
 	answer, err := remove(ctx, caller, t)
 	if err != nil {
 		return nil, err
@@ -128,6 +128,6 @@ func restartPod(ctx context.Context, caller *clusters.Caller, t target.Target) (
 }
 
 // paused is the answer where a change would not be rolled out.
-func paused(t target.Target) error {
+func paused(t objectref.Target) error {
 	return envelope.New(dashboardv1alpha1.CodeConflict, "deployment %q is paused: resume it first (set spec.paused to false)", t.Name)
 }

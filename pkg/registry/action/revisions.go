@@ -14,10 +14,10 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
-	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
-	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
+	"github.com/kubevision-io/kubevision/pkg/envelope"
+	"github.com/kubevision-io/kubevision/pkg/routes"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
-	"github.com/kubevision-io/kubevision/pkg/registry/target"
+	"github.com/kubevision-io/kubevision/pkg/registry/objectref"
 )
 
 const (
@@ -59,22 +59,22 @@ type record struct {
 }
 
 // readRevisions reads a workload, and its revisions from the oldest to the current one.
-func readRevisions(r *routes.Request, caller *clusters.Caller) (target.Target, *workload, []revision, error) {
-	t, err := target.ReadObject(r, caller, "get")
+func readRevisions(r *routes.Request, caller *clusters.Caller) (objectref.Target, *workload, []revision, error) {
+	t, err := objectref.ReadObject(r, caller, "get")
 	if err != nil {
-		return target.Target{}, nil, nil, err
+		return objectref.Target{}, nil, nil, err
 	}
 	if !hasTemplate(t) {
-		return target.Target{}, nil, nil, envelope.Invalid(target.Resource,
+		return objectref.Target{}, nil, nil, envelope.Invalid(objectref.Resource,
 			"%s have no revisions: deployments, statefulsets and daemonsets do", plural(t))
 	}
 	w := &workload{}
 	if err := read(r.Context(), caller, t, nil, w); err != nil {
-		return target.Target{}, nil, nil, err
+		return objectref.Target{}, nil, nil, err
 	}
 	records, err := readRecords(r.Context(), caller, t, w)
 	if err != nil {
-		return target.Target{}, nil, nil, err
+		return objectref.Target{}, nil, nil, err
 	}
 	revisions := make([]revision, 0, len(records))
 	for i := range records {
@@ -89,12 +89,12 @@ func readRevisions(r *routes.Request, caller *clusters.Caller) (target.Target, *
 	return t, w, revisions, nil
 }
 
-func readRecords(ctx context.Context, caller *clusters.Caller, t target.Target, w *workload) ([]record, error) {
+func readRecords(ctx context.Context, caller *clusters.Caller, t objectref.Target, w *workload) ([]record, error) {
 	kind := "controllerrevisions.apps"
 	if isDeployment(t) {
 		kind = "replicasets.apps"
 	}
-	records, err := target.Find(ctx, caller, "list", kind, t.Namespace, "")
+	records, err := objectref.Find(ctx, caller, "list", kind, t.Namespace, "")
 	if err != nil {
 		return nil, err
 	}

@@ -12,10 +12,10 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
-	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
-	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
+	"github.com/kubevision-io/kubevision/pkg/envelope"
+	"github.com/kubevision-io/kubevision/pkg/routes"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
-	"github.com/kubevision-io/kubevision/pkg/registry/target"
+	"github.com/kubevision-io/kubevision/pkg/registry/objectref"
 )
 
 const (
@@ -56,7 +56,7 @@ func rollback(r *routes.Request, caller *clusters.Caller) (routes.Result, error)
 
 // goBack tries again where only the status has changed meanwhile, as it does all the time while a workload is rolled out.
 func goBack(
-	ctx context.Context, caller *clusters.Caller, t target.Target, w *workload, chosen *revision, withAnnotations bool,
+	ctx context.Context, caller *clusters.Caller, t objectref.Target, w *workload, chosen *revision, withAnnotations bool,
 ) (answer clusters.Answer, err error) {
 	for range maxTries {
 		answer, err = patch(ctx, caller, t, change{kind: types.JSONPatchType, body: steps(w, chosen, withAnnotations)})
@@ -76,7 +76,7 @@ func goBack(
 }
 
 // choose finds a revision by its number, or the one before the current one.
-func choose(t target.Target, revisions []revision, number int64) (*revision, error) {
+func choose(t objectref.Target, revisions []revision, number int64) (*revision, error) {
 	if number == 0 {
 		if len(revisions) < 2 {
 			return nil, envelope.New(dashboardv1alpha1.CodeConflict, "%q has no revision before the current one", t.Name)

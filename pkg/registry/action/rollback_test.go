@@ -10,8 +10,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
-	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
-	"github.com/kubevision-io/kubevision/pkg/registry/target"
+	"github.com/kubevision-io/kubevision/pkg/envelope"
+	"github.com/kubevision-io/kubevision/pkg/registry/objectref"
 )
 
 func TestChoose(t *testing.T) {
@@ -29,7 +29,7 @@ func TestChoose(t *testing.T) {
 		"before the only one":     {three[:1], 0, 0, dashboardv1alpha1.CodeConflict},
 		"before what is not done": {nil, 0, 0, dashboardv1alpha1.CodeConflict},
 	} {
-		got, err := choose(target.Target{Name: "web"}, tc.revisions, tc.number)
+		got, err := choose(objectref.Target{Name: "web"}, tc.revisions, tc.number)
 		switch {
 		case tc.code == 0 && (err != nil || got.number != tc.want):
 			t.Errorf("%s: %v %v", name, got, err)

@@ -11,9 +11,9 @@ import (
 	"strings"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
-	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
+	"github.com/kubevision-io/kubevision/pkg/routes"
 	"github.com/kubevision-io/kubevision/pkg/authorization"
-	"github.com/kubevision-io/kubevision/pkg/registry/target"
+	"github.com/kubevision-io/kubevision/pkg/registry/objectref"
 )
 
 const cluster = "/clusters/{cluster}"
@@ -55,7 +55,7 @@ func onObject(action string, r routes.Route) []routes.Route {
 	out := make([]routes.Route, 0, len(forms))
 	for _, form := range forms {
 		r.Operation, r.Path = action+form.operation, form.path+action
-		r.Parameters = target.Docs() // the namespace is in the query where the path has none
+		r.Parameters = objectref.Docs() // the namespace is in the query where the path has none
 		out = append(out, r)
 	}
 	return out
@@ -102,7 +102,7 @@ func batchRoutes(access *authorization.Access) []routes.Route {
 // parameters documents those of a path.
 func parameters(path string) map[string]string {
 	out := map[string]string{}
-	for name, doc := range target.Docs() {
+	for name, doc := range objectref.Docs() {
 		if strings.Contains(path, "{"+name+"}") {
 			out[name] = doc
 		}

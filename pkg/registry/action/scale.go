@@ -8,19 +8,19 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
-	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
-	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
+	"github.com/kubevision-io/kubevision/pkg/envelope"
+	"github.com/kubevision-io/kubevision/pkg/routes"
 	"github.com/kubevision-io/kubevision/pkg/budget"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 	"github.com/kubevision-io/kubevision/pkg/objects"
-	"github.com/kubevision-io/kubevision/pkg/registry/target"
+	"github.com/kubevision-io/kubevision/pkg/registry/objectref"
 )
 
 const subresourceScale = "scale"
 
 func scale(r *routes.Request, caller *clusters.Caller) (routes.Result, error) {
 	const field = "replicas"
-	t, err := target.ReadSubresource(r, caller, "get", subresourceScale)
+	t, err := objectref.ReadSubresource(r, caller, "get", subresourceScale)
 	if err != nil {
 		return routes.Result{}, err
 	}
@@ -49,4 +49,4 @@ func scale(r *routes.Request, caller *clusters.Caller) (routes.Result, error) {
 }
 
 // plural is the kind of a target, for a person to read.
-func plural(t target.Target) string { return t.Resource.GroupVersionResource.Resource }
+func plural(t objectref.Target) string { return t.Resource.GroupVersionResource.Resource }

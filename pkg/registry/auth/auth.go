@@ -12,11 +12,11 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
-	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
-	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
+	"github.com/kubevision-io/kubevision/pkg/envelope"
+	"github.com/kubevision-io/kubevision/pkg/routes"
 	"github.com/kubevision-io/kubevision/pkg/authentication"
-	"github.com/kubevision-io/kubevision/pkg/registry/refusal"
-	"github.com/kubevision-io/kubevision/pkg/registry/user"
+	"github.com/kubevision-io/kubevision/pkg/registry/autherrors"
+	"github.com/kubevision-io/kubevision/pkg/registry/users"
 )
 
 // localProvider is the only directory that is served: the KubeVisionUsers.
@@ -90,10 +90,10 @@ func (e *Endpoints) refresh(r *routes.Request) (routes.Result, error) {
 // begun answers with a session, or asks for a second factor to be set up, which is all that the session is good for then.
 func (e *Endpoints) begun(r *routes.Request, session *authentication.Session, err error) (routes.Result, error) {
 	if err != nil {
-		return routes.Result{}, refusal.Of(err)
+		return routes.Result{}, autherrors.Of(err)
 	}
 	if session.SetupRequired {
-		due := refusal.SetupRequired(dashboardv1alpha1.CodeTwoFactorRequired)
+		due := autherrors.SetupRequired(dashboardv1alpha1.CodeTwoFactorRequired)
 		due.Data = dashboardv1alpha1.TwoFactorChallenge{
 			SetupRequired: true, AccessToken: session.AccessToken, RefreshToken: session.RefreshToken,
 			ExpiresIn: int64(session.ExpiresIn.Seconds()), SessionToken: session.SetupToken, TempToken: session.SetupToken,
@@ -106,13 +106,13 @@ func (e *Endpoints) begun(r *routes.Request, session *authentication.Session, er
 // answered answers with the session with which a login has ended.
 func (e *Endpoints) answered(r *routes.Request, session *authentication.Session, err error) (routes.Result, error) {
 	if err != nil {
-		return routes.Result{}, refusal.Of(err)
+		return routes.Result{}, autherrors.Of(err)
 	}
 	return e.welcome(r, session)
 }
 
 func (e *Endpoints) welcome(r *routes.Request, session *authentication.Session) (routes.Result, error) {
-	current, err := user.Describe(r.Context(), e.Reader, authentication.NewPrincipal(session.User))
+	current, err := users.Describe(r.Context(), e.Reader, authentication.NewPrincipal(session.User))
 	if err != nil {
 		return routes.Result{}, err
 	}

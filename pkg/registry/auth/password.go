@@ -9,10 +9,10 @@ import (
 	"k8s.io/apiserver/pkg/authentication/user"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
-	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
-	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
+	"github.com/kubevision-io/kubevision/pkg/envelope"
+	"github.com/kubevision-io/kubevision/pkg/routes"
 	"github.com/kubevision-io/kubevision/pkg/authentication"
-	"github.com/kubevision-io/kubevision/pkg/registry/refusal"
+	"github.com/kubevision-io/kubevision/pkg/registry/autherrors"
 )
 
 func (e *Endpoints) changePassword(r *routes.Request, u user.Info) (routes.Result, error) {
@@ -31,7 +31,7 @@ func (e *Endpoints) changePassword(r *routes.Request, u user.Info) (routes.Resul
 		return routes.Result{}, envelope.Required("newPassword")
 	}
 	err = e.Logins.ChangePassword(r.Context(), p, body.OldPassword, body.NewPassword, e.Client(r.Request))
-	return routes.Result{}, refusal.Of(err)
+	return routes.Result{}, autherrors.Of(err)
 }
 
 // Prove checks the fresh code of a request. Callers whom kube-apiserver has authenticated have no second factor here.
@@ -40,7 +40,7 @@ func (e *Endpoints) Prove(r *http.Request, u user.Info, code string) error {
 	if !ok {
 		return nil
 	}
-	return refusal.Of(e.Logins.Fresh(r.Context(), p, code, e.Client(r)))
+	return autherrors.Of(e.Logins.Fresh(r.Context(), p, code, e.Client(r)))
 }
 
 // principal is the caller where it is a KubeVisionUser: nobody else has a password or a second factor here.

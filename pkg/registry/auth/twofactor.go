@@ -11,11 +11,11 @@ import (
 	"k8s.io/apiserver/pkg/authentication/user"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
-	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
-	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
+	"github.com/kubevision-io/kubevision/pkg/envelope"
+	"github.com/kubevision-io/kubevision/pkg/routes"
 	"github.com/kubevision-io/kubevision/pkg/authentication"
 	"github.com/kubevision-io/kubevision/pkg/authentication/credentials"
-	"github.com/kubevision-io/kubevision/pkg/registry/refusal"
+	"github.com/kubevision-io/kubevision/pkg/registry/autherrors"
 )
 
 // answerRoutes end a login that waits for its second factor.
@@ -119,7 +119,7 @@ func (e *Endpoints) setUp(r *routes.Request, u user.Info) (routes.Result, error)
 	}
 	made, err := e.Logins.Setup(r.Context(), p, body.Password, e.Client(r.Request))
 	if err != nil {
-		return routes.Result{}, refusal.Of(err)
+		return routes.Result{}, autherrors.Of(err)
 	}
 	return routes.Result{Data: dashboardv1alpha1.Setup{
 		Secret: made.Secret, OTPAuthURL: made.URL, QRCode: made.QRCode, RecoveryCodes: made.RecoveryCodes,
@@ -143,7 +143,7 @@ func withCode(do func(*routes.Request, *authentication.Principal, string) (any, 
 		}
 		data, err := do(r, p, code)
 		if err != nil {
-			return routes.Result{}, refusal.Of(err)
+			return routes.Result{}, autherrors.Of(err)
 		}
 		return routes.Result{Data: data}, nil
 	}

@@ -13,15 +13,15 @@ import (
 	"k8s.io/apiserver/pkg/authentication/user"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
-	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
-	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
+	"github.com/kubevision-io/kubevision/pkg/envelope"
+	"github.com/kubevision-io/kubevision/pkg/routes"
 	"github.com/kubevision-io/kubevision/pkg/authorization"
 	"github.com/kubevision-io/kubevision/pkg/budget"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
-	"github.com/kubevision-io/kubevision/pkg/difference"
+	"github.com/kubevision-io/kubevision/pkg/diff"
 	"github.com/kubevision-io/kubevision/pkg/fanout"
 	"github.com/kubevision-io/kubevision/pkg/objects"
-	"github.com/kubevision-io/kubevision/pkg/registry/target"
+	"github.com/kubevision-io/kubevision/pkg/registry/objectref"
 )
 
 // Endpoints are the endpoints of this package.
@@ -125,7 +125,7 @@ func joined(ref dashboardv1alpha1.ObjectReference) string {
 
 // read gets the object as the caller.
 func (s *side) read(ctx context.Context) error {
-	t, err := target.Find(ctx, s.caller, "get", s.ref.Resource, s.ref.Namespace, s.ref.Name)
+	t, err := objectref.Find(ctx, s.caller, "get", s.ref.Resource, s.ref.Namespace, s.ref.Name)
 	if err == nil {
 		err = t.CheckNamespaced()
 	}
@@ -167,5 +167,5 @@ func (s *side) text(other *side) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return difference.YAML(body)
+	return diff.YAML(body)
 }

@@ -15,10 +15,10 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
-	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
-	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
+	"github.com/kubevision-io/kubevision/pkg/envelope"
+	"github.com/kubevision-io/kubevision/pkg/routes"
 	"github.com/kubevision-io/kubevision/pkg/authentication"
-	"github.com/kubevision-io/kubevision/pkg/registry/manage"
+	"github.com/kubevision-io/kubevision/pkg/registry/hostobjects"
 )
 
 const paramFavorite = "favorite"
@@ -90,7 +90,7 @@ func own(
 func (e *Endpoints) list(r *routes.Request, u user.Info) (routes.Result, error) {
 	p, ok := u.(*authentication.Principal)
 	if !ok {
-		return manage.List[dashboardv1alpha1.Favorite](nil), nil
+		return hostobjects.List[dashboardv1alpha1.Favorite](nil), nil
 	}
 	_, kept, err := e.load(r.Context(), p.User)
 	if err != nil {
@@ -100,7 +100,7 @@ func (e *Endpoints) list(r *routes.Request, u user.Info) (routes.Result, error) 
 	for i := range kept.Items {
 		out = append(out, kept.describe(p.User.Name, i))
 	}
-	return manage.List(out), nil
+	return hostobjects.List(out), nil
 }
 
 func (e *Endpoints) check(r *routes.Request, u user.Info) (routes.Result, error) {

@@ -19,9 +19,9 @@ import (
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
-	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
+	"github.com/kubevision-io/kubevision/pkg/envelope"
 	"github.com/kubevision-io/kubevision/pkg/names"
-	"github.com/kubevision-io/kubevision/pkg/registry/manage"
+	"github.com/kubevision-io/kubevision/pkg/registry/hostobjects"
 )
 
 const (
@@ -51,7 +51,7 @@ func (e *Endpoints) load(
 	case found.Labels[names.ManagedByLabel] != names.ManagedBy:
 		return nil, nil, envelope.New(dashboardv1alpha1.CodeConflict,
 			"the ConfigMap %q is not one of KubeVision: favorites cannot be kept", name)
-	case len(found.OwnerReferences) > 0 && !manage.Owned(found, u):
+	case len(found.OwnerReferences) > 0 && !hostobjects.Owned(found, u):
 		return found, kept, nil // those of a user of the same name who is gone
 	}
 	if err := json.Unmarshal([]byte(found.Data[key]), kept); err != nil {
@@ -106,7 +106,7 @@ func (e *Endpoints) save(
 	}
 	metav1.SetMetaDataLabel(&found.ObjectMeta, names.ManagedByLabel, names.ManagedBy)
 	metav1.SetMetaDataLabel(&found.ObjectMeta, names.UserLabel, u.Name)
-	found.OwnerReferences = manage.Owner("KubeVisionUser", u)
+	found.OwnerReferences = hostobjects.Owner("KubeVisionUser", u)
 	found.Data, found.BinaryData = map[string]string{key: text}, nil
 	var err error
 	if made {

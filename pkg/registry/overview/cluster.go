@@ -13,7 +13,7 @@ import (
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
-	"github.com/kubevision-io/kubevision/pkg/registry/union"
+	"github.com/kubevision-io/kubevision/pkg/registry/scopedlist"
 )
 
 // recentEvents is the number of events in an overview.
@@ -23,8 +23,8 @@ const recentEvents = 10
 const manyEvents = 100 * recentEvents
 
 // surroundings returns the kinds that workloads run in.
-func surroundings(out *dashboardv1alpha1.Overview) []union.Kind {
-	return []union.Kind{
+func surroundings(out *dashboardv1alpha1.Overview) []scopedlist.Kind {
+	return []scopedlist.Kind{
 		counted("services", &out.Services),
 		counted("ingresses.networking.k8s.io", &out.Ingresses),
 		typed("namespaces", func(n *corev1.Namespace) {
@@ -86,8 +86,8 @@ func newest(all []dashboardv1alpha1.OverviewEvent) []dashboardv1alpha1.OverviewE
 }
 
 // storage returns volumes and claims.
-func storage(out *dashboardv1alpha1.Overview) []union.Kind {
-	return []union.Kind{
+func storage(out *dashboardv1alpha1.Overview) []scopedlist.Kind {
+	return []scopedlist.Kind{
 		typed("persistentvolumes", func(v *corev1.PersistentVolume) {
 			bytes := v.Spec.Capacity.Storage().Value()
 			out.PersistentVolumes++

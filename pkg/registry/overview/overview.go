@@ -10,17 +10,17 @@ import (
 	"slices"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
-	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
-	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
+	"github.com/kubevision-io/kubevision/pkg/envelope"
+	"github.com/kubevision-io/kubevision/pkg/routes"
 	"github.com/kubevision-io/kubevision/pkg/authorization"
 	"github.com/kubevision-io/kubevision/pkg/budget"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 	"github.com/kubevision-io/kubevision/pkg/objects"
-	"github.com/kubevision-io/kubevision/pkg/registry/union"
+	"github.com/kubevision-io/kubevision/pkg/registry/scopedlist"
 )
 
 // Routes returns the endpoints of this package.
-func Routes(access *union.Access) []routes.Route {
+func Routes(access *scopedlist.Access) []routes.Route {
 	return []routes.Route{{
 		Method: http.MethodGet, Path: "/clusters/{cluster}/overview", Operation: "getClusterOverview",
 		Doc: "count what is on a cluster, of what the caller may list", Returns: dashboardv1alpha1.OverviewEnvelope{},
@@ -29,17 +29,17 @@ func Routes(access *union.Access) []routes.Route {
 	}}
 }
 
-func get(r *routes.Request, caller *union.Caller) (routes.Result, error) {
+func get(r *routes.Request, caller *scopedlist.Caller) (routes.Result, error) {
 	data := dashboardv1alpha1.Overview{RecentEvents: []dashboardv1alpha1.OverviewEvent{}}
 	use := &usage{}
-	kinds := slices.Concat(workloads(&data), storage(&data), surroundings(&data), []union.Kind{use.ofNodes()})
+	kinds := slices.Concat(workloads(&data), storage(&data), surroundings(&data), []scopedlist.Kind{use.ofNodes()})
 	meta, err := caller.Survey(r.Context(), "", kinds)
 	if err != nil {
 		return routes.Result{}, err
 	}
 	if meta.Partial && !use.known {
 		// Metrics are optional.
-		_, _ = caller.Survey(r.Context(), "", []union.Kind{use.ofPods()})
+		_, _ = caller.Survey(r.Context(), "", []scopedlist.Kind{use.ofPods()})
 	}
 	use.report(&data.Resources)
 	data.RecentEvents = newest(data.RecentEvents)
@@ -47,13 +47,13 @@ func get(r *routes.Request, caller *union.Caller) (routes.Result, error) {
 }
 
 // counted returns a kind of which only the number is needed.
-func counted(resource string, n *int64) union.Kind {
-	read := func(ctx context.Context, _ clusters.Resource, a union.Answer) error {
-		items, err := union.Items[struct{}](ctx, a)
+func counted(resource string, n *int64) scopedlist.Kind {
+	read := func(ctx context.Context, _ clusters.Resource, a scopedlist.Answer) error {
+		items, err := scopedlist.Items[struct{}](ctx, a)
 		*n = int64(len(items))
 		return err
 	}
-	return union.Kind{Resource: resource, Accept: union.MetadataOnly, Read: read}
+	return scopedlist.Kind{Resource: resource, Accept: scopedlist.MetadataOnly, Read: read}
 }
 
 // typed returns a built-in kind whose objects are visited and not kept.
@@ -61,8 +61,8 @@ func typed[T any, P interface {
 	*T
 	Unmarshal(data []byte) error
 }](resource string, look func(P),
-) union.Kind {
-	read := func(ctx context.Context, _ clusters.Resource, a union.Answer) error {
+) scopedlist.Kind {
+	read := func(ctx context.Context, _ clusters.Resource, a scopedlist.Answer) error {
 		for _, body := range a.Bodies {
 			if err := each(body, budget.From(ctx), look); err != nil {
 				return err
@@ -70,7 +70,7 @@ func typed[T any, P interface {
 		}
 		return nil
 	}
-	return union.Kind{Resource: resource, Accept: union.Protobuf, Read: read}
+	return scopedlist.Kind{Resource: resource, Accept: scopedlist.Protobuf, Read: read}
 }
 
 func each[T any, P interface {

@@ -11,7 +11,7 @@ import (
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 	"github.com/kubevision-io/kubevision/pkg/registry/podmetrics"
-	"github.com/kubevision-io/kubevision/pkg/registry/union"
+	"github.com/kubevision-io/kubevision/pkg/registry/scopedlist"
 )
 
 // amount is an amount of CPU in millicores and of memory in bytes.
@@ -83,9 +83,9 @@ type usage struct {
 }
 
 // ofNodes returns the kind that reads the usage of the nodes.
-func (u *usage) ofNodes() union.Kind {
-	return union.Kind{Resource: "nodes.metrics.k8s.io", Read: func(ctx context.Context, _ clusters.Resource, a union.Answer) error {
-		items, err := union.Items[struct {
+func (u *usage) ofNodes() scopedlist.Kind {
+	return scopedlist.Kind{Resource: "nodes.metrics.k8s.io", Read: func(ctx context.Context, _ clusters.Resource, a scopedlist.Answer) error {
+		items, err := scopedlist.Items[struct {
 			Usage corev1.ResourceList `json:"usage"`
 		}](ctx, a)
 		for i := range items {
@@ -97,9 +97,9 @@ func (u *usage) ofNodes() union.Kind {
 }
 
 // ofPods returns the kind that reads the usage of the Pods, for callers who may not read that of the nodes.
-func (u *usage) ofPods() union.Kind {
-	return union.Kind{Resource: podmetrics.Resource, Read: func(ctx context.Context, _ clusters.Resource, a union.Answer) error {
-		items, err := union.Items[podmetrics.Measured](ctx, a)
+func (u *usage) ofPods() scopedlist.Kind {
+	return scopedlist.Kind{Resource: podmetrics.Resource, Read: func(ctx context.Context, _ clusters.Resource, a scopedlist.Answer) error {
+		items, err := scopedlist.Items[podmetrics.Measured](ctx, a)
 		for i := range items {
 			for _, c := range items[i].Containers {
 				u.amount = u.plus(amountOf(c.Usage))

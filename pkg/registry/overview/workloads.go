@@ -9,12 +9,12 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
-	"github.com/kubevision-io/kubevision/pkg/registry/union"
+	"github.com/kubevision-io/kubevision/pkg/registry/scopedlist"
 )
 
 // workloads returns the kinds that run Pods.
-func workloads(out *dashboardv1alpha1.Overview) []union.Kind {
-	return []union.Kind{
+func workloads(out *dashboardv1alpha1.Overview) []scopedlist.Kind {
+	return []scopedlist.Kind{
 		typed("pods", func(pod *corev1.Pod) { countPod(pod, out) }),
 		typed("deployments.v1.apps", func(d *appsv1.Deployment) {
 			out.Deployments++

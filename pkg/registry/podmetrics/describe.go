@@ -13,12 +13,12 @@ import (
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/budget"
 	"github.com/kubevision-io/kubevision/pkg/objects"
-	"github.com/kubevision-io/kubevision/pkg/registry/target"
-	"github.com/kubevision-io/kubevision/pkg/registry/union"
+	"github.com/kubevision-io/kubevision/pkg/registry/objectref"
+	"github.com/kubevision-io/kubevision/pkg/registry/scopedlist"
 )
 
 // one reads the metrics of one Pod. Missing metrics are no error.
-func one(ctx context.Context, caller *union.Caller, t target.Target) (map[[2]string]Measured, error) {
+func one(ctx context.Context, caller *scopedlist.Caller, t objectref.Target) (map[[2]string]Measured, error) {
 	answer, err := caller.Do(ctx, t.Call(""))
 	if apierrors.IsNotFound(err) {
 		return nil, nil

@@ -19,8 +19,8 @@ import (
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 	"github.com/kubevision-io/kubevision/pkg/objects"
-	"github.com/kubevision-io/kubevision/pkg/registry/target"
-	"github.com/kubevision-io/kubevision/pkg/registry/union"
+	"github.com/kubevision-io/kubevision/pkg/registry/objectref"
+	"github.com/kubevision-io/kubevision/pkg/registry/scopedlist"
 )
 
 const (
@@ -76,7 +76,7 @@ type Metrics struct {
 }
 
 // Read asks for the metrics of the Pods of a target. That there are none is no error.
-func Read(ctx context.Context, caller *union.Caller, t target.Target) *Metrics {
+func Read(ctx context.Context, caller *scopedlist.Caller, t objectref.Target) *Metrics {
 	known, err := read(ctx, caller, t)
 	if err != nil {
 		klog.FromContext(ctx).V(3).Info("There are no metrics of Pods", "cluster", caller.Cluster(), "reason", err.Error())
@@ -138,7 +138,7 @@ func decode(object objects.Object) (pod, error) {
 }
 
 // read reads the metrics of one Pod, or of all Pods of a list.
-func read(ctx context.Context, caller *union.Caller, t target.Target) (map[[2]string]Measured, error) {
+func read(ctx context.Context, caller *scopedlist.Caller, t objectref.Target) (map[[2]string]Measured, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, clusters.ErrImpatient)
 	defer cancel()
 	resource, served, err := caller.Served(ctx, Resource)
@@ -148,7 +148,7 @@ func read(ctx context.Context, caller *union.Caller, t target.Target) (map[[2]st
 	if !served {
 		return nil, errors.New("the cluster does not serve " + Resource)
 	}
-	found := target.Target{Resource: resource, Namespace: t.Namespace, Name: t.Name}
+	found := objectref.Target{Resource: resource, Namespace: t.Namespace, Name: t.Name}
 	if t.Name != "" {
 		return one(ctx, caller, found)
 	}
@@ -159,7 +159,7 @@ func read(ctx context.Context, caller *union.Caller, t target.Target) (map[[2]st
 	if len(answer.Bodies) == 0 {
 		return nil, fmt.Errorf("the caller may not list %s", Resource)
 	}
-	items, err := union.Items[Measured](ctx, answer)
+	items, err := scopedlist.Items[Measured](ctx, answer)
 	if err != nil {
 		return nil, err
 	}

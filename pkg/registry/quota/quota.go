@@ -10,20 +10,20 @@ import (
 	"slices"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
-	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
+	"github.com/kubevision-io/kubevision/pkg/routes"
 	"github.com/kubevision-io/kubevision/pkg/authorization"
-	"github.com/kubevision-io/kubevision/pkg/registry/target"
-	"github.com/kubevision-io/kubevision/pkg/registry/union"
+	"github.com/kubevision-io/kubevision/pkg/registry/objectref"
+	"github.com/kubevision-io/kubevision/pkg/registry/scopedlist"
 )
 
 // Routes returns the endpoints of this package.
-func Routes(access *union.Access) []routes.Route {
+func Routes(access *scopedlist.Access) []routes.Route {
 	return []routes.Route{{
 		Method: http.MethodGet, Path: "/clusters/{cluster}/quota-summary", Operation: "getQuotaSummary",
 		Doc: "show the quotas of the namespaces that the caller may read", Returns: dashboardv1alpha1.QuotaSummaryEnvelope{},
 		Parameters: map[string]string{
 			authorization.ClusterParameter: "the name of the cluster",
-			target.Namespace:               "only quotas of this namespace",
+			objectref.Namespace:               "only quotas of this namespace",
 		},
 		Endpoint: routes.Reviewed(access.Cluster, get),
 	}}
@@ -43,8 +43,8 @@ type resourceQuota struct {
 	} `json:"status"`
 }
 
-func get(r *routes.Request, caller *union.Caller) (routes.Result, error) {
-	t, err := target.Find(r.Context(), caller.Caller, "list", "resourcequotas", r.Query(target.Namespace), "")
+func get(r *routes.Request, caller *scopedlist.Caller) (routes.Result, error) {
+	t, err := objectref.Find(r.Context(), caller.Caller, "list", "resourcequotas", r.Query(objectref.Namespace), "")
 	if err != nil {
 		return routes.Result{}, err
 	}
@@ -52,7 +52,7 @@ func get(r *routes.Request, caller *union.Caller) (routes.Result, error) {
 	if err != nil {
 		return routes.Result{}, err
 	}
-	items, err := union.Items[resourceQuota](r.Context(), answer)
+	items, err := scopedlist.Items[resourceQuota](r.Context(), answer)
 	if err != nil {
 		return routes.Result{}, err
 	}

@@ -14,12 +14,12 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
-	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
-	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
+	"github.com/kubevision-io/kubevision/pkg/envelope"
+	"github.com/kubevision-io/kubevision/pkg/routes"
 	"github.com/kubevision-io/kubevision/pkg/authorization"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
-	"github.com/kubevision-io/kubevision/pkg/registry/target"
-	"github.com/kubevision-io/kubevision/pkg/registry/union"
+	"github.com/kubevision-io/kubevision/pkg/registry/objectref"
+	"github.com/kubevision-io/kubevision/pkg/registry/scopedlist"
 )
 
 const (
@@ -37,13 +37,13 @@ func (e *Endpoints) applyRoute() routes.Route {
 		Method: http.MethodPost, Path: path, Operation: "applyObjects",
 		Doc:   "apply up to 100 objects: YAML documents, or the items of a List, in an order that works",
 		Reads: dashboardv1alpha1.Manifest{}, Returns: dashboardv1alpha1.ApplyEnvelope{},
-		Parameters: documented(path, target.Namespace, queryForce, queryDryRun, authorization.ClusterParameter),
+		Parameters: documented(path, objectref.Namespace, queryForce, queryDryRun, authorization.ClusterParameter),
 		Endpoint:   routes.Reviewed(e.Access.Cluster, apply),
 	}
 }
 
 // apply tries all objects before it writes the first one. What is refused then keeps all of them from being written.
-func apply(r *routes.Request, caller *union.Caller) (routes.Result, error) {
+func apply(r *routes.Request, caller *scopedlist.Caller) (routes.Result, error) {
 	ctx, cancel := context.WithTimeoutCause(r.Context(), applyTime, clusters.ErrImpatient)
 	defer cancel()
 	b, err := readBundle(ctx, r, caller.Caller)
@@ -204,9 +204,9 @@ func readBundle(ctx context.Context, r *routes.Request, caller *clusters.Caller)
 	default:
 		return nil, envelope.Invalid(queryDryRun, "dryRun must be %s, or left out", metav1.DryRunAll)
 	}
-	namespace := r.Query(target.Namespace)
+	namespace := r.Query(objectref.Namespace)
 	if namespace != "" {
-		if err := routes.CheckLabel(target.Namespace, namespace); err != nil {
+		if err := routes.CheckLabel(objectref.Namespace, namespace); err != nil {
 			return nil, err
 		}
 	}

@@ -15,11 +15,11 @@ import (
 	utilvalidation "k8s.io/apimachinery/pkg/util/validation"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
-	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
-	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
+	"github.com/kubevision-io/kubevision/pkg/envelope"
+	"github.com/kubevision-io/kubevision/pkg/routes"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 	"github.com/kubevision-io/kubevision/pkg/manifest"
-	"github.com/kubevision-io/kubevision/pkg/registry/target"
+	"github.com/kubevision-io/kubevision/pkg/registry/objectref"
 )
 
 func parseAll(r *routes.Request) ([]map[string]any, error) {
@@ -57,7 +57,7 @@ func (r *bundleReader) read(ctx context.Context, i int, object manifestObject) (
 		return nil, err
 	}
 	a := &applied{kind: gvk.GroupKind(), stage: stageOf(gvk.GroupKind())}
-	t := target.Target{}
+	t := objectref.Target{}
 	if t.Resource, a.defined, err = r.find(ctx, gvk); err != nil {
 		return nil, err
 	}
@@ -92,7 +92,7 @@ func (r *bundleReader) find(ctx context.Context, gvk schema.GroupVersionKind) (f
 	return found, true, nil
 }
 
-func (r *bundleReader) conform(ctx context.Context, object manifestObject, t *target.Target, defined bool) error {
+func (r *bundleReader) conform(ctx context.Context, object manifestObject, t *objectref.Target, defined bool) error {
 	if !defined {
 		object.dropAdded(ctx, r.caller, t.Resource)
 	}
@@ -117,7 +117,7 @@ func (r *bundleReader) conform(ctx context.Context, object manifestObject, t *ta
 }
 
 // once refuses an object that is in the bundle already.
-func (r *bundleReader) once(i int, t target.Target) error {
+func (r *bundleReader) once(i int, t objectref.Target) error {
 	key := strings.Join([]string{t.Resource.GroupResource().String(), t.Namespace, t.Name}, "/")
 	if first, twice := r.seen[key]; twice {
 		return envelope.Invalid("metadata.name", "%s %q is the same object as [%d]", t.Resource.Kind, t.Name, first)

@@ -14,12 +14,12 @@ import (
 	"k8s.io/klog/v2"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
-	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
+	"github.com/kubevision-io/kubevision/pkg/envelope"
 	"github.com/kubevision-io/kubevision/pkg/budget"
-	"github.com/kubevision-io/kubevision/pkg/difference"
+	"github.com/kubevision-io/kubevision/pkg/diff"
 	"github.com/kubevision-io/kubevision/pkg/fanout"
 	"github.com/kubevision-io/kubevision/pkg/objects"
-	"github.com/kubevision-io/kubevision/pkg/registry/union"
+	"github.com/kubevision-io/kubevision/pkg/registry/scopedlist"
 )
 
 const (
@@ -36,7 +36,7 @@ const (
 // each does something with those objects that are chosen and have not failed, several at once. Once time is up, the rest
 // is skipped. The error of an object is its own.
 func (b *bundle) each(ctx context.Context, chosen func(*applied) bool, do func(context.Context, *applied)) {
-	_ = fanout.Each(context.WithoutCancel(ctx), len(b.items), union.CallsAtOnce, func(_ context.Context, i int) error {
+	_ = fanout.Each(context.WithoutCancel(ctx), len(b.items), scopedlist.CallsAtOnce, func(_ context.Context, i int) error {
 		a := b.items[i]
 		switch {
 		case a.err != nil || !chosen(a):
@@ -131,7 +131,7 @@ func (a *applied) change(ctx context.Context, proposed []byte) (dashboardv1alpha
 			return "", envelope.TooMuch(err)
 		}
 	}
-	paths, err := difference.Paths(a.current, proposed)
+	paths, err := diff.Paths(a.current, proposed)
 	switch {
 	case err != nil:
 		return "", envelope.Internal(err)

@@ -12,11 +12,11 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
-	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
-	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
+	"github.com/kubevision-io/kubevision/pkg/envelope"
+	"github.com/kubevision-io/kubevision/pkg/routes"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 	"github.com/kubevision-io/kubevision/pkg/manifest"
-	"github.com/kubevision-io/kubevision/pkg/registry/target"
+	"github.com/kubevision-io/kubevision/pkg/registry/objectref"
 )
 
 // manifestObject is the object that a client has sent.
@@ -40,26 +40,26 @@ func (m manifestObject) metadata() manifestObject {
 }
 
 // readManifest reads the body, and the target that both the URL and the body are about.
-func readManifest(r *routes.Request, caller *clusters.Caller, verb string) (target.Target, manifestObject, error) {
+func readManifest(r *routes.Request, caller *clusters.Caller, verb string) (objectref.Target, manifestObject, error) {
 	body, err := r.ReadBody()
 	if err != nil {
-		return target.Target{}, nil, err
+		return objectref.Target{}, nil, err
 	}
-	t, err := target.Read(r, caller, verb)
+	t, err := objectref.Read(r, caller, verb)
 	if err != nil {
-		return target.Target{}, nil, err
+		return objectref.Target{}, nil, err
 	}
 	parsed, err := parse(r, body)
 	if err != nil {
-		return target.Target{}, nil, err
+		return objectref.Target{}, nil, err
 	}
 	object := manifestObject(parsed)
-	if t.Resource, err = object.resource(r.Context(), caller, t, r.Path(target.Resource)); err != nil {
-		return target.Target{}, nil, err
+	if t.Resource, err = object.resource(r.Context(), caller, t, r.Path(objectref.Resource)); err != nil {
+		return objectref.Target{}, nil, err
 	}
 	object.dropAdded(r.Context(), caller, t.Resource)
 	if err := object.conform(&t); err != nil {
-		return target.Target{}, nil, err
+		return objectref.Target{}, nil, err
 	}
 	return t, object, nil
 }
@@ -101,7 +101,7 @@ func (m manifestObject) kind() (schema.GroupVersionKind, error) {
 // resource is the kind of the manifest. Where the URL leaves the version open, or the group, the manifest says which it
 // is.
 func (m manifestObject) resource(
-	ctx context.Context, caller *clusters.Caller, t target.Target, asked string,
+	ctx context.Context, caller *clusters.Caller, t objectref.Target, asked string,
 ) (clusters.Resource, error) {
 	found := t.Resource
 	gvk, err := m.kind()
@@ -136,7 +136,7 @@ func (m manifestObject) resource(
 }
 
 // conform makes sure that the manifest does not contradict the URL, and fills in what only one of them says.
-func (m manifestObject) conform(t *target.Target) error {
+func (m manifestObject) conform(t *objectref.Target) error {
 	if _, ok := m["metadata"].(map[string]any); !ok {
 		if m["metadata"] != nil {
 			return envelope.Invalid("metadata", "metadata must be an object")

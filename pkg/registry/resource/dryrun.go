@@ -12,20 +12,20 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
-	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
-	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
+	"github.com/kubevision-io/kubevision/pkg/envelope"
+	"github.com/kubevision-io/kubevision/pkg/routes"
 	"github.com/kubevision-io/kubevision/pkg/budget"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
-	"github.com/kubevision-io/kubevision/pkg/difference"
+	"github.com/kubevision-io/kubevision/pkg/diff"
 	"github.com/kubevision-io/kubevision/pkg/objects"
-	"github.com/kubevision-io/kubevision/pkg/redact"
-	"github.com/kubevision-io/kubevision/pkg/registry/union"
+	"github.com/kubevision-io/kubevision/pkg/redaction"
+	"github.com/kubevision-io/kubevision/pkg/registry/scopedlist"
 )
 
 // trying makes an endpoint that makes a change without writing it. It takes the right to make the change, and shows what is there only to those
 // who may get it.
 func (e *Endpoints) trying(prepared prepare) routes.Endpoint {
-	return routes.Reviewed(e.Access.Cluster, func(r *routes.Request, caller *union.Caller) (routes.Result, error) {
+	return routes.Reviewed(e.Access.Cluster, func(r *routes.Request, caller *scopedlist.Caller) (routes.Result, error) {
 		w, err := prepared(r, caller.Caller)
 		if err != nil {
 			return routes.Result{}, err
@@ -114,13 +114,13 @@ func (w *write) reasons(refused *envelope.Error) []string {
 			if cause.Field != "" {
 				reason = cause.Field + ": " + reason
 			}
-			reasons = append(reasons, redact.Cut(reason))
+			reasons = append(reasons, redaction.Cut(reason))
 		}
 		if len(reasons) > 0 {
 			return reasons
 		}
 	}
-	return []string{redact.Cut(refused.Message)}
+	return []string{redaction.Cut(refused.Message)}
 }
 
 // compare shows the difference of what is shown. Which fields differ is found in what is there: in a Secret, that a
@@ -133,11 +133,11 @@ func compare(
 			return nil, envelope.TooMuch(err)
 		}
 	}
-	paths, err := difference.Paths(current, proposed)
+	paths, err := diff.Paths(current, proposed)
 	if err != nil {
 		return nil, envelope.Internal(err)
 	}
-	unified, err := difference.Unified("current", shown.Current.Raw.Raw, "proposed", shown.Proposed.Raw.Raw)
+	unified, err := diff.Unified("current", shown.Current.Raw.Raw, "proposed", shown.Proposed.Raw.Raw)
 	if err != nil {
 		return nil, envelope.Internal(err)
 	}

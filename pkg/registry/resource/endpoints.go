@@ -13,16 +13,16 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
-	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
-	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
+	"github.com/kubevision-io/kubevision/pkg/envelope"
+	"github.com/kubevision-io/kubevision/pkg/routes"
 	"github.com/kubevision-io/kubevision/pkg/authentication/audit"
-	"github.com/kubevision-io/kubevision/pkg/registry/target"
-	"github.com/kubevision-io/kubevision/pkg/registry/union"
+	"github.com/kubevision-io/kubevision/pkg/registry/objectref"
+	"github.com/kubevision-io/kubevision/pkg/registry/scopedlist"
 )
 
 // Endpoints serve objects.
 type Endpoints struct {
-	Access *union.Access
+	Access *scopedlist.Access
 	Audit  *audit.Log
 	// RefusedDryRunsAsData answers pages of this origin with code 0 if a dry run was refused.
 	RefusedDryRunsAsData bool
@@ -45,7 +45,7 @@ const (
 )
 
 func parameterDocs() map[string]string {
-	docs := target.Docs()
+	docs := objectref.Docs()
 	maps.Copy(docs, map[string]string{
 		queryLabelSelector: "only objects whose labels match, such as app=web",
 		queryFieldSelector: "only objects whose fields match, such as status.phase=Running",
@@ -99,7 +99,7 @@ func (f family) route(method, below, operation, doc string, endpoint routes.Endp
 func (e *Endpoints) Routes() []routes.Route {
 	out := make([]routes.Route, 0, 32)
 	for _, f := range []family{
-		{path: "/clusters/{cluster}/resources/{resource}", scope: "Cluster", queries: []string{target.Namespace}},
+		{path: "/clusters/{cluster}/resources/{resource}", scope: "Cluster", queries: []string{objectref.Namespace}},
 		{path: "/clusters/{cluster}/namespaces/{namespace}/resources/{resource}", scope: "Namespace"},
 	} {
 		out = append(out, e.reads(f)...)

@@ -8,9 +8,9 @@ import (
 	"net/url"
 	"testing"
 
-	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
-	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
-	"github.com/kubevision-io/kubevision/pkg/registry/target"
+	"github.com/kubevision-io/kubevision/pkg/envelope"
+	"github.com/kubevision-io/kubevision/pkg/routes"
+	"github.com/kubevision-io/kubevision/pkg/registry/objectref"
 )
 
 // blamesRequest fails where what a client has sent is said to be anything but missing or malformed.
@@ -46,7 +46,7 @@ func FuzzPatch(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte, secret bool) {
 		_, _, err := checkOperations(body, secret)
 		blamesRequest(t, body, err)
-		of := target.Target{Name: "one", Namespace: "default"}
+		of := objectref.Target{Name: "one", Namespace: "default"}
 		of.Resource.Kind, of.Resource.GroupVersionResource.Version = "Secret", "v1"
 		of.Resource.GroupVersionResource.Resource = "secrets"
 		_, _, err = checkMerge(body, of)

@@ -7,19 +7,19 @@ import (
 	"k8s.io/apiserver/pkg/authentication/user"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
-	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
-	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
+	"github.com/kubevision-io/kubevision/pkg/envelope"
+	"github.com/kubevision-io/kubevision/pkg/routes"
 	"github.com/kubevision-io/kubevision/pkg/authentication/audit"
 	"github.com/kubevision-io/kubevision/pkg/authorization"
 	"github.com/kubevision-io/kubevision/pkg/objects"
 	"github.com/kubevision-io/kubevision/pkg/registry/podmetrics"
-	"github.com/kubevision-io/kubevision/pkg/registry/target"
-	"github.com/kubevision-io/kubevision/pkg/registry/union"
+	"github.com/kubevision-io/kubevision/pkg/registry/objectref"
+	"github.com/kubevision-io/kubevision/pkg/registry/scopedlist"
 	"github.com/kubevision-io/kubevision/pkg/stepup"
 )
 
 // reading is the review of somebody who gets one object. The values of a Secret take a fresh code.
-func (e *Endpoints) reading(r *routes.Request, u user.Info) (*union.Caller, error) {
+func (e *Endpoints) reading(r *routes.Request, u user.Info) (*scopedlist.Caller, error) {
 	reveal, err := flag(r, queryReveal)
 	if err != nil {
 		return nil, err
@@ -32,8 +32,8 @@ func (e *Endpoints) reading(r *routes.Request, u user.Info) (*union.Caller, erro
 	return e.Access.Cluster(r, u)
 }
 
-func (e *Endpoints) get(r *routes.Request, caller *union.Caller) (routes.Result, error) {
-	t, err := target.ReadObject(r, caller.Caller, "get")
+func (e *Endpoints) get(r *routes.Request, caller *scopedlist.Caller) (routes.Result, error) {
+	t, err := objectref.ReadObject(r, caller.Caller, "get")
 	if err != nil {
 		return routes.Result{}, err
 	}
@@ -69,6 +69,6 @@ func (e *Endpoints) get(r *routes.Request, caller *union.Caller) (routes.Result,
 	return routes.Result{Data: envelope.Raw(encoded), Meta: dashboardv1alpha1.Meta{Source: dashboardv1alpha1.SourceAPIServer}}, err
 }
 
-func isPods(t target.Target) bool {
+func isPods(t objectref.Target) bool {
 	return t.Resource.Group == "" && t.Resource.GroupVersionResource.Resource == "pods"
 }

@@ -13,13 +13,13 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
-	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
-	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
+	"github.com/kubevision-io/kubevision/pkg/envelope"
+	"github.com/kubevision-io/kubevision/pkg/routes"
 	"github.com/kubevision-io/kubevision/pkg/budget"
 	"github.com/kubevision-io/kubevision/pkg/objects"
 	"github.com/kubevision-io/kubevision/pkg/registry/podmetrics"
-	"github.com/kubevision-io/kubevision/pkg/registry/target"
-	"github.com/kubevision-io/kubevision/pkg/registry/union"
+	"github.com/kubevision-io/kubevision/pkg/registry/objectref"
+	"github.com/kubevision-io/kubevision/pkg/registry/scopedlist"
 )
 
 // listOptions are the query of a list: what the cluster's API server looks after, and what is looked after here.
@@ -29,12 +29,12 @@ type listOptions struct {
 	metrics bool
 }
 
-func list(r *routes.Request, caller *union.Caller) (routes.Result, error) {
+func list(r *routes.Request, caller *scopedlist.Caller) (routes.Result, error) {
 	o, err := readListOptions(r)
 	if err != nil {
 		return routes.Result{}, err
 	}
-	t, err := target.Read(r, caller.Caller, "list")
+	t, err := objectref.Read(r, caller.Caller, "list")
 	if err != nil {
 		return routes.Result{}, err
 	}
@@ -62,7 +62,7 @@ func list(r *routes.Request, caller *union.Caller) (routes.Result, error) {
 }
 
 // pass writes each object as soon as it is read: a list of all there is must not be held twice.
-func (o *listOptions) pass(ctx context.Context, listing *union.Listing, meta *dashboardv1alpha1.Meta) (envelope.Pieces, error) {
+func (o *listOptions) pass(ctx context.Context, listing *scopedlist.Listing, meta *dashboardv1alpha1.Meta) (envelope.Pieces, error) {
 	out := envelope.NewBuffer(budget.From(ctx))
 	separator := []byte{'['}
 	write := func(parts ...[]byte) error {
@@ -96,7 +96,7 @@ func (o *listOptions) pass(ctx context.Context, listing *union.Listing, meta *da
 
 // collect holds the objects of the page, for what must see all objects before it knows the first.
 func (o *listOptions) collect(
-	ctx context.Context, t target.Target, listing *union.Listing, metrics *podmetrics.Metrics, meta *dashboardv1alpha1.Meta,
+	ctx context.Context, t objectref.Target, listing *scopedlist.Listing, metrics *podmetrics.Metrics, meta *dashboardv1alpha1.Meta,
 ) (envelope.Pieces, error) {
 	viewed := o.view.whole() || listing.Partial
 	if !viewed { // the cluster has made the page

@@ -14,12 +14,12 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
-	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
-	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
+	"github.com/kubevision-io/kubevision/pkg/envelope"
+	"github.com/kubevision-io/kubevision/pkg/routes"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 	"github.com/kubevision-io/kubevision/pkg/manifest"
 	"github.com/kubevision-io/kubevision/pkg/objects"
-	"github.com/kubevision-io/kubevision/pkg/registry/target"
+	"github.com/kubevision-io/kubevision/pkg/registry/objectref"
 )
 
 // preparePatch goes by the media type, as Kubernetes does.
@@ -57,7 +57,7 @@ func prepareApply(r *routes.Request, caller *clusters.Caller, force bool) (*writ
 }
 
 // apply is what applies the manifest. It takes the right to patch, and that to create where there is no such object yet.
-func (m manifestObject) apply(ctx context.Context, caller *clusters.Caller, t target.Target, force bool) (*write, error) {
+func (m manifestObject) apply(ctx context.Context, caller *clusters.Caller, t objectref.Target, force bool) (*write, error) {
 	if objects.IsSecret(t.Resource) {
 		m.dropAnnotation() // it would be taken over from kubectl otherwise
 		err := m.restore(ctx, caller, t)
@@ -81,7 +81,7 @@ func (m manifestObject) apply(ctx context.Context, caller *clusters.Caller, t ta
 
 // prepareChange reads a patch that says what is to be different.
 func prepareChange(r *routes.Request, caller *clusters.Caller, kind types.PatchType) (*write, error) {
-	t, err := target.ReadObject(r, caller, "patch")
+	t, err := objectref.ReadObject(r, caller, "patch")
 	if err != nil {
 		return nil, err
 	}
@@ -108,7 +108,7 @@ func prepareChange(r *routes.Request, caller *clusters.Caller, kind types.PatchT
 }
 
 // checkMerge looks at a patch in the form of the object. What the client was shown instead of a Secret's value is no change of it.
-func checkMerge(body []byte, t target.Target) ([]byte, []string, error) {
+func checkMerge(body []byte, t objectref.Target) ([]byte, []string, error) {
 	var patch map[string]any
 	if err := routes.DecodeJSON(body, &patch); err != nil {
 		return nil, nil, err

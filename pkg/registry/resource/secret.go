@@ -15,12 +15,12 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
-	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
+	"github.com/kubevision-io/kubevision/pkg/envelope"
 	"github.com/kubevision-io/kubevision/pkg/authorization"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 	"github.com/kubevision-io/kubevision/pkg/objects"
-	"github.com/kubevision-io/kubevision/pkg/redact"
-	"github.com/kubevision-io/kubevision/pkg/registry/target"
+	"github.com/kubevision-io/kubevision/pkg/redaction"
+	"github.com/kubevision-io/kubevision/pkg/registry/objectref"
 )
 
 const (
@@ -111,7 +111,7 @@ func (m manifestObject) dropAnnotation() {
 
 // restore puts the values of a Secret where a client has sent back what it was shown instead of them. They are read as the caller, and the
 // write is about the version that they were read of.
-func (m manifestObject) restore(ctx context.Context, caller *clusters.Caller, t target.Target) error {
+func (m manifestObject) restore(ctx context.Context, caller *clusters.Caller, t objectref.Target) error {
 	if err := m.refuseDifferences(); err != nil {
 		return err
 	}
@@ -192,11 +192,11 @@ func texts(value any) []string {
 }
 
 // redactor makes what takes confidential values out of messages: nil where there are none.
-func redactor(ctx context.Context, confidential []string) (*redact.Redactor, error) {
+func redactor(ctx context.Context, confidential []string) (*redaction.Redactor, error) {
 	if len(confidential) == 0 {
 		return nil, nil //nolint:nilnil // there is nothing to take out
 	}
-	r, ok := redact.New(confidential, ctx.Err)
+	r, ok := redaction.New(confidential, ctx.Err)
 	if !ok {
 		return nil, fmt.Errorf("looking for values of the Secret: %w", context.Cause(ctx))
 	}
@@ -212,11 +212,11 @@ func withhold(ctx context.Context, err error, confidential []string) error {
 	out := *e
 	r, failed := redactor(ctx, confidential)
 	if failed != nil {
-		out.Message, out.Field = redact.General, ""
+		out.Message, out.Field = redaction.General, ""
 		return out.Because(failed)
 	}
 	out.Message, out.Field = r.Text(e.Message, ctx.Err), r.Text(e.Field, ctx.Err)
-	if out.Field == redact.General {
+	if out.Field == redaction.General {
 		out.Field = ""
 	}
 	return out.Because(errors.New("withheld, since it is about a Secret"))

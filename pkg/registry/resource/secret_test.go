@@ -12,9 +12,9 @@ import (
 	"testing"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
-	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
+	"github.com/kubevision-io/kubevision/pkg/envelope"
 	"github.com/kubevision-io/kubevision/pkg/objects"
-	"github.com/kubevision-io/kubevision/pkg/redact"
+	"github.com/kubevision-io/kubevision/pkg/redaction"
 )
 
 // A value need not be text: as stringData it would be stored as another.
@@ -70,7 +70,7 @@ func TestWithholdingDoesNotMakeAMessageGrow(t *testing.T) {
 	}
 	said := envelope.New(dashboardv1alpha1.CodeNamespaceForbidden, "you have no access to namespace %q", "other")
 	got := envelope.As(withhold(t.Context(), said, manifestObject{fieldStringData: values}.values()))
-	if len(got.Message) > redact.MaxText || strings.Contains(got.Message, "access") {
+	if len(got.Message) > redaction.MaxText || strings.Contains(got.Message, "access") {
 		t.Errorf("the message has %d bytes: %.200s", len(got.Message), got.Message)
 	}
 }

@@ -14,19 +14,19 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
-	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
-	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
+	"github.com/kubevision-io/kubevision/pkg/envelope"
+	"github.com/kubevision-io/kubevision/pkg/routes"
 	"github.com/kubevision-io/kubevision/pkg/authorization"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 	"github.com/kubevision-io/kubevision/pkg/names"
 	"github.com/kubevision-io/kubevision/pkg/objects"
-	"github.com/kubevision-io/kubevision/pkg/registry/target"
-	"github.com/kubevision-io/kubevision/pkg/registry/union"
+	"github.com/kubevision-io/kubevision/pkg/registry/objectref"
+	"github.com/kubevision-io/kubevision/pkg/registry/scopedlist"
 )
 
 // write is a change of one object, ready to be made.
 type write struct {
-	target.Target
+	objectref.Target
 
 	call clusters.Call
 	// verbs are what RBAC must allow for it.
@@ -39,7 +39,7 @@ type write struct {
 type prepare func(*routes.Request, *clusters.Caller) (*write, error)
 
 func (e *Endpoints) writing(prepared prepare) routes.Endpoint {
-	return routes.Reviewed(e.Access.Cluster, func(r *routes.Request, caller *union.Caller) (routes.Result, error) {
+	return routes.Reviewed(e.Access.Cluster, func(r *routes.Request, caller *scopedlist.Caller) (routes.Result, error) {
 		w, err := prepared(r, caller.Caller)
 		if err != nil {
 			return routes.Result{}, err
@@ -137,7 +137,7 @@ func prepareReplace(r *routes.Request, caller *clusters.Caller) (*write, error) 
 }
 
 func prepareDelete(r *routes.Request, caller *clusters.Caller) (*write, error) {
-	t, err := target.ReadObject(r, caller, "delete")
+	t, err := objectref.ReadObject(r, caller, "delete")
 	if err != nil {
 		return nil, err
 	}
@@ -162,7 +162,7 @@ func prepareDelete(r *routes.Request, caller *clusters.Caller) (*write, error) {
 }
 
 // write is what sends the manifest.
-func (m manifestObject) write(t target.Target, method string, verbs ...string) (*write, error) {
+func (m manifestObject) write(t objectref.Target, method string, verbs ...string) (*write, error) {
 	body, err := objects.Encode(m)
 	if err != nil {
 		return nil, fmt.Errorf("encoding the manifest: %w", err)

@@ -15,12 +15,12 @@ import (
 	"k8s.io/klog/v2"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
-	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
-	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
+	"github.com/kubevision-io/kubevision/pkg/envelope"
+	"github.com/kubevision-io/kubevision/pkg/routes"
 	"github.com/kubevision-io/kubevision/pkg/authorization"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 	"github.com/kubevision-io/kubevision/pkg/fanout"
-	"github.com/kubevision-io/kubevision/pkg/registry/union"
+	"github.com/kubevision-io/kubevision/pkg/registry/scopedlist"
 )
 
 // clusterTimeout is how long one of several clusters may take.
@@ -29,7 +29,7 @@ const clusterTimeout = 5 * time.Second
 // retrySeconds is after what time a search may be tried again that did not have its turn.
 const retrySeconds = 5
 
-func (e *Endpoints) searchOne(r *routes.Request, caller *union.Caller) (routes.Result, error) {
+func (e *Endpoints) searchOne(r *routes.Request, caller *scopedlist.Caller) (routes.Result, error) {
 	w, err := read(r)
 	if err != nil {
 		return routes.Result{}, err
@@ -44,16 +44,16 @@ func (e *Endpoints) searchOne(r *routes.Request, caller *union.Caller) (routes.R
 }
 
 // search finds the matches of each kind, in the order of the kinds.
-func search(ctx context.Context, caller *union.Caller, w wanted, cluster string) ([][]match, dashboardv1alpha1.Meta, error) {
+func search(ctx context.Context, caller *scopedlist.Caller, w wanted, cluster string) ([][]match, dashboardv1alpha1.Meta, error) {
 	unserved, err := missing(ctx, caller, w)
 	if err != nil {
 		return nil, dashboardv1alpha1.Meta{}, err
 	}
 	found := make([][]match, len(w.kinds))
-	kinds := make([]union.Kind, 0, len(w.kinds))
+	kinds := make([]scopedlist.Kind, 0, len(w.kinds))
 	for i, name := range w.kinds {
-		kinds = append(kinds, union.Kind{Resource: name, Accept: union.MetadataOnly, Read: func(ctx context.Context, r clusters.Resource, a union.Answer) error {
-			all, err := union.Items[object](ctx, a)
+		kinds = append(kinds, scopedlist.Kind{Resource: name, Accept: scopedlist.MetadataOnly, Read: func(ctx context.Context, r clusters.Resource, a scopedlist.Answer) error {
+			all, err := scopedlist.Items[object](ctx, a)
 			found[i] = matching(all, r, cluster, w.text)
 			return err
 		}})
@@ -80,7 +80,7 @@ func once(found [][]match) [][]match {
 }
 
 // missing warns of kinds that were named, and that the cluster does not serve.
-func missing(ctx context.Context, caller *union.Caller, w wanted) ([]string, error) {
+func missing(ctx context.Context, caller *scopedlist.Caller, w wanted) ([]string, error) {
 	if !w.named {
 		return nil, nil
 	}

@@ -8,7 +8,7 @@ import (
 	"testing"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
-	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
+	"github.com/kubevision-io/kubevision/pkg/envelope"
 )
 
 // TestInTurn: where a replica searches as many clusters as it may, the next waits as long as its request lasts.

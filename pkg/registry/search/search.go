@@ -14,10 +14,10 @@ import (
 	utilvalidation "k8s.io/apimachinery/pkg/util/validation"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
-	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
-	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
+	"github.com/kubevision-io/kubevision/pkg/envelope"
+	"github.com/kubevision-io/kubevision/pkg/routes"
 	"github.com/kubevision-io/kubevision/pkg/authorization"
-	"github.com/kubevision-io/kubevision/pkg/registry/union"
+	"github.com/kubevision-io/kubevision/pkg/registry/scopedlist"
 )
 
 const (
@@ -53,12 +53,12 @@ func defaultKinds() []string {
 
 // Endpoints are the endpoints of this package.
 type Endpoints struct {
-	access *union.Access
+	access *scopedlist.Access
 	turns  *turns
 }
 
 // New makes the endpoints, which share one bound.
-func New(access *union.Access) *Endpoints {
+func New(access *scopedlist.Access) *Endpoints {
 	return &Endpoints{access: access, turns: newTurns(searchesAtOnce)}
 }
 

@@ -18,11 +18,11 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
-	"github.com/kubevision-io/kubevision/pkg/apiserver/envelope"
-	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
+	"github.com/kubevision-io/kubevision/pkg/envelope"
+	"github.com/kubevision-io/kubevision/pkg/routes"
 	"github.com/kubevision-io/kubevision/pkg/manifest"
 	"github.com/kubevision-io/kubevision/pkg/names"
-	"github.com/kubevision-io/kubevision/pkg/registry/manage"
+	"github.com/kubevision-io/kubevision/pkg/registry/hostobjects"
 )
 
 // The keys of a ConfigMap that holds a template.
@@ -101,7 +101,7 @@ func (e *Endpoints) list(r *routes.Request, _ user.Info) (routes.Result, error) 
 	slices.SortFunc(out, func(a, b dashboardv1alpha1.Template) int {
 		return cmp.Or(cmp.Compare(a.Category, b.Category), cmp.Compare(a.Name, b.Name), cmp.Compare(a.ID, b.ID))
 	})
-	result := manage.List(out[:min(len(out), maxTemplates)])
+	result := hostobjects.List(out[:min(len(out), maxTemplates)])
 	slices.Sort(warnings)
 	result.Meta.Warnings = warnings[:min(len(warnings), maxTemplates)]
 	return result, nil

@@ -11,21 +11,21 @@ import (
 	"slices"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
-	"github.com/kubevision-io/kubevision/pkg/apiserver/routes"
+	"github.com/kubevision-io/kubevision/pkg/routes"
 	"github.com/kubevision-io/kubevision/pkg/authorization"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
-	"github.com/kubevision-io/kubevision/pkg/registry/target"
-	"github.com/kubevision-io/kubevision/pkg/registry/union"
+	"github.com/kubevision-io/kubevision/pkg/registry/objectref"
+	"github.com/kubevision-io/kubevision/pkg/registry/scopedlist"
 )
 
 // Routes returns the endpoints of this package.
-func Routes(access *union.Access) []routes.Route {
+func Routes(access *scopedlist.Access) []routes.Route {
 	return []routes.Route{{
 		Method: http.MethodGet, Path: "/clusters/{cluster}/namespaces/{namespace}/topology", Operation: "getNamespaceTopology",
 		Doc: "show how the objects of a namespace belong together", Returns: dashboardv1alpha1.TopologyEnvelope{},
 		Parameters: map[string]string{
 			authorization.ClusterParameter: "the name of the cluster",
-			target.Namespace:               "the namespace",
+			objectref.Namespace:               "the namespace",
 		},
 		Endpoint: routes.Reviewed(access.Cluster, get),
 	}}
@@ -39,17 +39,17 @@ func plurals() []string {
 	}
 }
 
-func get(r *routes.Request, caller *union.Caller) (routes.Result, error) {
-	namespace := r.Path(target.Namespace)
-	if err := routes.CheckLabel(target.Namespace, namespace); err != nil {
+func get(r *routes.Request, caller *scopedlist.Caller) (routes.Result, error) {
+	namespace := r.Path(objectref.Namespace)
+	if err := routes.CheckLabel(objectref.Namespace, namespace); err != nil {
 		return routes.Result{}, err
 	}
 	names := plurals()
 	found := make([][]object, len(names))
-	kinds := make([]union.Kind, 0, len(names))
+	kinds := make([]scopedlist.Kind, 0, len(names))
 	for i, name := range names {
-		kinds = append(kinds, union.Kind{Resource: name, Read: func(ctx context.Context, kind clusters.Resource, a union.Answer) error {
-			items, err := union.Items[object](ctx, a)
+		kinds = append(kinds, scopedlist.Kind{Resource: name, Read: func(ctx context.Context, kind clusters.Resource, a scopedlist.Answer) error {
+			items, err := scopedlist.Items[object](ctx, a)
 			for j := range items {
 				items[j].plural = kind.GroupVersionResource.Resource
 			}

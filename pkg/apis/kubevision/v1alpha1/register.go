@@ -21,6 +21,9 @@ const (
 	ResourceLoginThrottles = "kubevisionloginthrottles"
 )
 
+// VerbUse is the verb on kubevisionclusters that allows a user to use a cluster through the dashboard.
+const VerbUse = "use"
+
 // SchemeGroupVersion is the group and version of the types in this package.
 var SchemeGroupVersion = schema.GroupVersion{Group: GroupName, Version: "v1alpha1"}
 

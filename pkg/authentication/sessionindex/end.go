@@ -1,0 +1,31 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package sessionindex
+
+import (
+	"context"
+	"fmt"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/authentication/audit"
+)
+
+// End deletes a session beyond the limits, unless it was used in the meantime.
+func End(ctx context.Context, c client.Client, log *audit.Log, s Session) error {
+	unchanged := client.Preconditions{UID: &s.UID, ResourceVersion: &s.ResourceVersion}
+	err := c.Delete(ctx, &kubevisionv1alpha1.KubeVisionSession{ObjectMeta: metav1.ObjectMeta{Name: s.Name}}, unchanged)
+	if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("ending session %s, which is one too many: %w", s.Name, err)
+	}
+	owner := &kubevisionv1alpha1.KubeVisionUser{ObjectMeta: metav1.ObjectMeta{Name: s.UserName, UID: s.UserUID}}
+	log.Record(ctx, audit.Event{Reason: audit.SessionDisplaced, User: owner, Session: s.Name})
+	return nil
+}

@@ -1,0 +1,27 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package sessionindex
+
+import (
+	"errors"
+
+	"github.com/spf13/pflag"
+)
+
+// AddFlags adds the flags of the limits. The current values are the defaults.
+func (l *Limits) AddFlags(fs *pflag.FlagSet) {
+	fs.IntVar(&l.PerUser, "sessions-per-user", l.PerUser,
+		"Number of sessions of one user. The one that was not used for longest ends where there are more. Set it on both programs.")
+	fs.IntVar(&l.Total, "sessions", l.Total,
+		"Number of sessions of all users. Where there are more, the user with the most loses the one that was not used for longest. "+
+			"Set it on both programs.")
+}
+
+// Validate returns all errors of the flags.
+func (l *Limits) Validate() error {
+	if l.PerUser < 1 || l.Total < 1 {
+		return errors.New("--sessions-per-user and --sessions must be at least 1")
+	}
+	return nil
+}

@@ -1,0 +1,168 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package sessionindex indexes the KubeVisionSessions by user and by the network in which they began.
+package sessionindex
+
+import (
+	"cmp"
+	"net/netip"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+	toolscache "k8s.io/client-go/tools/cache"
+
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/authentication/throttle"
+)
+
+// Limits bounds the number of sessions. Expired sessions count until they are deleted.
+type Limits struct {
+	// PerUser is the number of sessions of one user.
+	PerUser int
+	// Total is the number of sessions of all users.
+	Total int
+}
+
+// Defaults of Limits.
+const (
+	DefaultPerUser = 20
+	DefaultTotal   = 20_000
+)
+
+// Session is an entry of the index.
+type Session struct {
+	Name            string
+	UID             types.UID
+	ResourceVersion string
+	UserName        string
+	UserUID         types.UID
+	// LastUsed is the time of the login or of the last renewal.
+	LastUsed time.Time
+
+	network netip.Prefix
+}
+
+// Index indexes all sessions. Its zero value is ready for use. It is safe for concurrent use.
+type Index struct {
+	mu       sync.RWMutex
+	names    map[string]types.UID
+	users    map[types.UID]map[string]Session
+	networks map[netip.Prefix]int
+}
+
+// Handler returns an event handler that keeps the index current.
+func (i *Index) Handler() toolscache.ResourceEventHandler {
+	observe := func(object any) {
+		if s, ok := object.(*kubevisionv1alpha1.KubeVisionSession); ok {
+			i.Observe(s)
+		}
+	}
+	return toolscache.ResourceEventHandlerFuncs{
+		AddFunc:    observe,
+		UpdateFunc: func(_, updated any) { observe(updated) },
+		DeleteFunc: func(object any) {
+			if unknown, ok := object.(toolscache.DeletedFinalStateUnknown); ok {
+				object = unknown.Obj
+			}
+			if s, ok := object.(*kubevisionv1alpha1.KubeVisionSession); ok {
+				i.mu.Lock()
+				defer i.mu.Unlock()
+				i.remove(s.Name)
+			}
+		},
+	}
+}
+
+// Observe adds or updates a session.
+func (i *Index) Observe(s *kubevisionv1alpha1.KubeVisionSession) {
+	seen := Session{
+		Name: s.Name, UID: s.UID, ResourceVersion: s.ResourceVersion, UserName: s.Spec.UserName, UserUID: s.Spec.UserUID,
+		LastUsed: s.CreationTimestamp.Time,
+	}
+	if s.Spec.RotationTime != nil {
+		seen.LastUsed = s.Spec.RotationTime.Time
+	}
+	if address, err := netip.ParseAddr(s.Spec.Client.Address); err == nil {
+		seen.network = throttle.NetworkOf(address)
+	}
+	i.mu.Lock()
+	defer i.mu.Unlock()
+	i.remove(s.Name)
+	if i.names == nil {
+		i.names, i.users, i.networks = map[string]types.UID{}, map[types.UID]map[string]Session{}, map[netip.Prefix]int{}
+	}
+	i.names[s.Name] = seen.UserUID
+	if i.users[seen.UserUID] == nil {
+		i.users[seen.UserUID] = map[string]Session{}
+	}
+	i.users[seen.UserUID][s.Name] = seen
+	if seen.network.IsValid() {
+		i.networks[seen.network]++
+	}
+}
+
+func (i *Index) remove(name string) {
+	uid, ok := i.names[name]
+	if !ok {
+		return
+	}
+	network := i.users[uid][name].network
+	delete(i.names, name)
+	delete(i.users[uid], name)
+	if len(i.users[uid]) == 0 {
+		delete(i.users, uid)
+	}
+	i.networks[network]--
+	if i.networks[network] <= 0 {
+		delete(i.networks, network)
+	}
+}
+
+// Has returns true if the index has a session of the name.
+func (i *Index) Has(name string) bool {
+	i.mu.RLock()
+	defer i.mu.RUnlock()
+	_, ok := i.names[name]
+	return ok
+}
+
+// Begun returns true if a session began at the address, or in its IPv6 /64.
+func (i *Index) Begun(address netip.Addr) bool {
+	i.mu.RLock()
+	defer i.mu.RUnlock()
+	return i.networks[throttle.NetworkOf(address)] > 0
+}
+
+// Excess returns the sessions that must end before a user may have a number of new ones: those of the user beyond the
+// limit of one user, least recently used first, and, if there are too many in total, one of the user with the most.
+func (i *Index) Excess(user types.UID, more int, limits Limits) []Session {
+	i.mu.RLock()
+	defer i.mu.RUnlock()
+	if n := len(i.users[user]) + more - limits.PerUser; n > 0 {
+		return i.oldest(user, n)
+	}
+	if len(i.names)+more <= limits.Total {
+		return nil
+	}
+	most := user
+	for uid, sessions := range i.users {
+		if len(sessions) > len(i.users[most]) {
+			most = uid
+		}
+	}
+	return i.oldest(most, 1)
+}
+
+// oldest breaks ties by name, which contains the time of the login, so that all programs choose the same sessions.
+func (i *Index) oldest(user types.UID, n int) []Session {
+	all := make([]Session, 0, len(i.users[user]))
+	for _, s := range i.users[user] {
+		all = append(all, s)
+	}
+	slices.SortFunc(all, func(a, b Session) int { return cmp.Or(a.LastUsed.Compare(b.LastUsed), strings.Compare(a.Name, b.Name)) })
+	return all[:min(n, len(all))]
+}

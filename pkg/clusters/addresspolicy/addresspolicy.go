@@ -1,0 +1,180 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package addresspolicy decides to which addresses KubeVision connects. The registrar of a cluster chooses its address, and
+// could otherwise let KubeVision call servers that the registrar cannot reach.
+package addresspolicy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"github.com/spf13/pflag"
+)
+
+const (
+	// timeout bounds the time to connect. It allows for the loss of one packet.
+	timeout = 1800 * time.Millisecond
+	// keepAlive is the time between two probes of an idle connection.
+	keepAlive = 30 * time.Second
+)
+
+// ErrRefused is returned for an address that may not be dialled.
+var ErrRefused = errors.New("the address may not be dialled")
+
+// Policy decides which addresses may be dialled. Allowed networks are exceptions to denied ones.
+type Policy struct {
+	Denied, Allowed []netip.Prefix
+	// Self denies the addresses of the program's own network interfaces.
+	Self bool
+	// Host denies the API server of the host cluster, which is registered by inCluster.
+	Host bool
+
+	hosts []endpoint
+}
+
+// These words stand for addresses that no CIDR can name.
+const (
+	self = "self"
+	host = "host"
+)
+
+// defaultDenied returns the addresses of the machine itself and of services for it alone, such as the metadata service
+// of a cloud and the API server of the host, and addresses that belong to no host.
+func defaultDenied() []string {
+	return []string{
+		self, host, "0.0.0.0/8", "127.0.0.0/8", "169.254.0.0/16", "224.0.0.0/4", "240.0.0.0/4", "100.100.100.200/32",
+		"::/128", "::1/128", "fe80::/10", "ff00::/8", "fd00:ec2::254/128",
+	}
+}
+
+// translated returns the IPv6 networks that embed an IPv4 address, with its offset in bytes: NAT64 (RFC 6052, RFC
+// 8215), 6to4 (RFC 3056) and IPv4-compatible addresses. The policy applies to the embedded address, too.
+func translated() map[netip.Prefix]int {
+	return map[netip.Prefix]int{
+		netip.MustParsePrefix("64:ff9b::/96"):   12,
+		netip.MustParsePrefix("64:ff9b:1::/48"): 12,
+		netip.MustParsePrefix("2002::/16"):      2,
+		netip.MustParsePrefix("::/96"):          12, // IPv4-compatible (RFC 4291)
+	}
+}
+
+// Flags is a policy on a command line.
+type Flags struct {
+	denied, allowed []string
+}
+
+// AddFlags adds the flags of a policy.
+func (f *Flags) AddFlags(fs *pflag.FlagSet) {
+	fs.StringSliceVar(&f.denied, "cluster-addresses-denied", defaultDenied(),
+		"Networks (CIDR) in which no cluster may be registered. \"self\" stands for the addresses of the program's own network interfaces, \"host\" for "+
+			"the API server of the cluster that it runs in. Add the ranges of Pods and Services that are nobody's business.")
+	fs.StringSliceVar(&f.allowed, "cluster-addresses-allowed", nil,
+		"Networks (CIDR) in which clusters may be registered in spite of --cluster-addresses-denied.")
+}
+
+// Policy returns the policy of the flags.
+func (f *Flags) Policy() (Policy, error) {
+	named := func(value string) bool { return value == self || value == host }
+	denied, err := ParseNetworks(slices.DeleteFunc(slices.Clone(f.denied), named))
+	if err != nil {
+		return Policy{}, fmt.Errorf("--cluster-addresses-denied: %w", err)
+	}
+	allowed, err := ParseNetworks(f.allowed)
+	if err != nil {
+		return Policy{}, fmt.Errorf("--cluster-addresses-allowed: %w", err)
+	}
+	p := Policy{Denied: denied, Allowed: allowed, Self: slices.Contains(f.denied, self), Host: slices.Contains(f.denied, host)}
+	return p.withService(os.Getenv("KUBERNETES_SERVICE_HOST")), nil
+}
+
+// ParseNetworks parses networks in CIDR notation.
+func ParseNetworks(values []string) ([]netip.Prefix, error) {
+	var out []netip.Prefix
+	for _, v := range values {
+		p, err := netip.ParsePrefix(v)
+		if err != nil {
+			return nil, fmt.Errorf("%q is no network in CIDR notation", v)
+		}
+		out = append(out, p.Masked())
+	}
+	return out, nil
+}
+
+// Check returns ErrRefused if the address may not be dialled at any port.
+func (p Policy) Check(address netip.Addr) error {
+	return p.check(netip.AddrPortFrom(address, 0), nil)
+}
+
+func (p Policy) check(to netip.AddrPort, looked []netip.AddrPort) error {
+	refused := false
+	for _, address := range meanings(to.Addr()) {
+		contains := func(n netip.Prefix) bool { return n.Contains(address) }
+		if slices.ContainsFunc(p.Allowed, contains) {
+			continue
+		}
+		refused = refused || slices.ContainsFunc(p.Denied, contains) || p.isHost(address, to.Port(), looked) || (p.Self && own(address))
+	}
+	if refused {
+		return ErrRefused
+	}
+	return nil
+}
+
+// meanings returns the addresses that an address may lead to: itself, and the IPv4 address in it, which translators
+// expect at one of several offsets.
+func meanings(address netip.Addr) []netip.Addr {
+	address = address.Unmap().WithZone("")
+	for network, at := range translated() {
+		if network.Contains(address) && !address.IsLoopback() && !address.IsUnspecified() {
+			inside := address.As16()
+			out := []netip.Addr{netip.AddrFrom4([4]byte(inside[at : at+4]))}
+			if network.Bits() == 48 { // RFC 6052 leaves out the eighth byte
+				out = append(out, netip.AddrFrom4([4]byte{inside[6], inside[7], inside[9], inside[10]}))
+			}
+			return out
+		}
+	}
+	return []netip.Addr{address}
+}
+
+// own returns true for an address of the program's own network interfaces. If the interfaces cannot be listed, it
+// returns true for every address.
+func own(address netip.Addr) bool {
+	interfaces, err := net.InterfaceAddrs()
+	if err != nil {
+		return true
+	}
+	return slices.ContainsFunc(interfaces, func(a net.Addr) bool {
+		network, err := netip.ParsePrefix(a.String())
+		return err == nil && network.Addr().Unmap().WithZone("") == address
+	})
+}
+
+// Dial makes a connection. The policy applies to the address that is dialled, after the lookup of its name, so that a
+// name whose address has changed since it was checked gains nothing.
+func (p Policy) Dial(ctx context.Context, network, address string) (net.Conn, error) {
+	if !strings.HasPrefix(network, "tcp") {
+		return nil, ErrRefused
+	}
+	if err := p.CheckServer(address); err != nil {
+		return nil, err
+	}
+	looked := p.lookUp(ctx)
+	d := &net.Dialer{Timeout: timeout, KeepAlive: keepAlive, Control: func(_, to string, _ syscall.RawConn) error {
+		parsed, err := netip.ParseAddrPort(to)
+		if err != nil {
+			return ErrRefused
+		}
+		return p.check(parsed, looked)
+	}}
+	return d.DialContext(ctx, network, address)
+}

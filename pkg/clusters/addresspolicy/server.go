@@ -1,0 +1,142 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package addresspolicy
+
+import (
+	"context"
+	"net"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+)
+
+const (
+	httpsPort = "443"
+	// lookupTimeout bounds the lookup of the host's own name.
+	lookupTimeout = time.Second
+)
+
+// endpoint is an address of the host's API server. An empty port matches any port. Otherwise another cluster may listen
+// at another port.
+type endpoint struct{ name, port string }
+
+// WithHost returns the policy for a program whose own cluster has its API server at a URL.
+func (p Policy) WithHost(server string) Policy {
+	u, err := url.Parse(server)
+	if err != nil || u.Hostname() == "" {
+		return p
+	}
+	port := u.Port()
+	if port == "" {
+		port = httpsPort
+	}
+	return p.with(endpoint{name: u.Hostname(), port: port})
+}
+
+// withService adds the Service of the API server, at any port.
+func (p Policy) withService(address string) Policy {
+	if address == "" {
+		return p
+	}
+	return p.with(endpoint{name: address})
+}
+
+func (p Policy) with(e endpoint) Policy {
+	p.hosts = append(slices.Clone(p.hosts), e)
+	return p
+}
+
+// CheckServer returns ErrRefused if an address can be refused without a lookup: an IP address in any spelling, or a
+// name of the machine itself or of the host's API server. The address is the host of a URL, or a host and a port.
+func (p Policy) CheckServer(address string) error {
+	name, port, err := net.SplitHostPort(address)
+	if err != nil {
+		name, port = strings.Trim(address, "[]"), httpsPort
+	}
+	number, err := strconv.ParseUint(port, 10, 16)
+	if err != nil {
+		return ErrRefused
+	}
+	if parsed, ok := parse(name); ok {
+		return p.check(netip.AddrPortFrom(parsed, uint16(number)), nil)
+	}
+	name = strings.ToLower(strings.TrimSuffix(name, "."))
+	loopback := netip.AddrFrom4([4]byte{127, 0, 0, 1})
+	if name == "localhost" || strings.HasSuffix(name, ".localhost") || name == "localhost.localdomain" {
+		return p.Check(loopback)
+	}
+	service := []string{"kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local"}
+	isHost := func(e endpoint) bool { return strings.EqualFold(e.name, name) && (e.port == "" || e.port == port) }
+	if p.Host && (slices.Contains(service, name) || slices.ContainsFunc(p.hosts, isHost)) {
+		return ErrRefused
+	}
+	return nil
+}
+
+// parse parses an address like resolvers do: an IPv4 address may have fewer than four parts, and each part may be octal
+// or hexadecimal.
+func parse(text string) (netip.Addr, bool) {
+	if address, err := netip.ParseAddr(text); err == nil {
+		return address, true
+	}
+	const most = 4
+	parts := strings.Split(strings.TrimSuffix(text, "."), ".")
+	if len(parts) > most {
+		return netip.Addr{}, false
+	}
+	var value uint64
+	for i, part := range parts {
+		bits := 8
+		if i == len(parts)-1 {
+			bits = 8 * (most - i) // the last part fills the remaining bytes
+		}
+		if strings.ContainsAny(part, "_oObB") && !strings.HasPrefix(strings.ToLower(part), "0x") {
+			return netip.Addr{}, false
+		}
+		n, err := strconv.ParseUint(part, 0, bits)
+		if err != nil {
+			return netip.Addr{}, false
+		}
+		value = value<<bits | n
+	}
+	return netip.AddrFrom4([4]byte{byte(value >> 24), byte(value >> 16), byte(value >> 8), byte(value)}), true
+}
+
+// lookUp returns the current addresses of the names of the host's API server.
+func (p Policy) lookUp(ctx context.Context) []netip.AddrPort {
+	var out []netip.AddrPort
+	for _, e := range p.hosts {
+		if _, err := netip.ParseAddr(e.name); err == nil || !p.Host {
+			continue
+		}
+		ctx, cancel := context.WithTimeout(ctx, lookupTimeout)
+		found, err := net.DefaultResolver.LookupNetIP(ctx, "ip", e.name)
+		cancel()
+		number, badPort := strconv.ParseUint(e.port, 10, 16)
+		if err != nil || badPort != nil { // the program cannot reach its own cluster either
+			continue
+		}
+		for _, address := range found {
+			out = append(out, netip.AddrPortFrom(address.Unmap().WithZone(""), uint16(number)))
+		}
+	}
+	return out
+}
+
+// isHost returns true if the host's API server listens at an address. Port 0 matches any port.
+func (p Policy) isHost(address netip.Addr, port uint16, looked []netip.AddrPort) bool {
+	if !p.Host {
+		return false
+	}
+	if slices.ContainsFunc(looked, func(a netip.AddrPort) bool { return a.Addr() == address && (port == 0 || a.Port() == port) }) {
+		return true
+	}
+	return slices.ContainsFunc(p.hosts, func(e endpoint) bool {
+		at, err := netip.ParseAddr(e.name)
+		return err == nil && at.Unmap() == address && (e.port == "" || port == 0 || e.port == strconv.Itoa(int(port)))
+	})
+}

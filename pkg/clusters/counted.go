@@ -1,0 +1,43 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package clusters
+
+import (
+	"io"
+	"mime"
+	"net/http"
+
+	"github.com/kubevision-io/kubevision/pkg/clusters/response"
+)
+
+// countJSON sends a request, and calls count with each piece of the response while it is read. An error of count ends
+// the response. Only JSON is accepted. Error responses are not counted, since they have a bound of their own.
+func countJSON(next http.RoundTripper, r *http.Request, count func(piece []byte) error) (*http.Response, error) {
+	got, err := next.RoundTrip(r)
+	if err != nil || got.StatusCode >= http.StatusMultipleChoices {
+		return got, err //nolint:wrapcheck // transports pass errors on
+	}
+	mediaType, _, err := mime.ParseMediaType(got.Header.Get("Content-Type"))
+	if err != nil || mediaType != mediaTypeJSON {
+		_ = got.Body.Close()
+		return nil, response.NewFailure("the answer of the cluster is not JSON", err)
+	}
+	got.Body = &countedBody{ReadCloser: got.Body, count: count}
+	return got, nil
+}
+
+type countedBody struct {
+	io.ReadCloser
+
+	count func(piece []byte) error
+}
+
+// Read reads the body.
+func (b *countedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if failure := b.count(p[:n]); failure != nil {
+		return 0, failure
+	}
+	return n, err //nolint:wrapcheck // io.EOF must not be wrapped
+}

@@ -1,0 +1,131 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package response
+
+import (
+	"context"
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"syscall"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/klog/v2"
+
+	"github.com/kubevision-io/kubevision/pkg/clusters/addresspolicy"
+)
+
+// Failure is an error of a connection to a cluster. Its text contains nothing that the server has sent.
+type Failure struct { //nolint:errname // it is the failure of a call, not a sentinel
+	text  string
+	cause error
+}
+
+// NewFailure returns a failure with a text that may be shown. errors.Is and errors.As find the cause, which may be nil.
+func NewFailure(text string, cause error) *Failure { return &Failure{text: text, cause: cause} }
+
+// Error returns the text.
+func (f *Failure) Error() string { return f.text }
+
+// Unwrap returns the cause. The text of the cause must not be shown.
+func (f *Failure) Unwrap() error { return f.cause }
+
+// connectionFailure hides the text of a connection error, which may quote the server: its certificate, the first line
+// of a response, the reason for closing an HTTP/2 connection.
+func connectionFailure(err error) error {
+	if errors.Is(err, context.Canceled) {
+		return err
+	}
+	return NewFailure(describe(err), err)
+}
+
+// describe returns a text for the kind of an error.
+func describe(err error) string {
+	for _, known := range []struct {
+		cause error
+		text  string
+	}{
+		{addresspolicy.ErrRefused, addresspolicy.ErrRefused.Error()},
+		{syscall.ECONNREFUSED, "connection refused"},
+		{syscall.ECONNRESET, "connection reset by peer"},
+		{syscall.EPIPE, "connection reset by peer"},
+		{syscall.EHOSTUNREACH, "no route to host"},
+		{syscall.ENETUNREACH, "network is unreachable"},
+		{io.EOF, "the connection was closed"},
+		{io.ErrUnexpectedEOF, "the connection was closed"},
+	} {
+		if errors.Is(err, known.cause) {
+			return known.text
+		}
+	}
+	if text := describeTLS(err); text != "" {
+		return text
+	}
+	timeout, ok := errors.AsType[net.Error](err)
+	if ok && timeout.Timeout() || errors.Is(err, context.DeadlineExceeded) {
+		return "there was no answer in time"
+	}
+	if _, ok := errors.AsType[*net.DNSError](err); ok {
+		return "the name of the server cannot be resolved"
+	}
+	return "the connection failed"
+}
+
+func describeTLS(err error) string {
+	if _, ok := errors.AsType[x509.UnknownAuthorityError](err); ok {
+		return "the certificate of the server is signed by an unknown authority"
+	}
+	if _, ok := errors.AsType[x509.HostnameError](err); ok {
+		return "the certificate of the server is for another name"
+	}
+	if invalid, ok := errors.AsType[x509.CertificateInvalidError](err); ok && invalid.Reason == x509.Expired {
+		return "the certificate of the server has expired or is not valid yet"
+	}
+	if _, ok := errors.AsType[*tls.CertificateVerificationError](err); ok {
+		return "the certificate of the server is not valid"
+	}
+	if _, ok := errors.AsType[tls.RecordHeaderError](err); ok {
+		return "the server does not speak TLS"
+	}
+	if _, ok := errors.AsType[tls.AlertError](err); ok {
+		return "the server has ended the TLS handshake"
+	}
+	return ""
+}
+
+// Error returns the error of a call to a cluster with a text that may be shown. An error from elsewhere than Transport,
+// such as a decoder's, may quote the response: its text goes to the log.
+func Error(ctx context.Context, err error) error {
+	if err == nil {
+		return nil
+	}
+	status, ok := statusOf(err)
+	// A failure with a successful status is not the response of an API server.
+	if ok && status.Code < http.StatusBadRequest {
+		return &apierrors.StatusError{ErrStatus: *untypedStatus(http.StatusBadGateway, "")}
+	}
+	if ok {
+		return &apierrors.StatusError{ErrStatus: *cleanStatus(&status, int(status.Code))}
+	}
+	_, failed := errors.AsType[*Failure](err)
+	_, sent := errors.AsType[*url.Error](err)
+	if failed || sent || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	klog.FromContext(ctx).Info("The answer of a cluster cannot be read", "error", quote(err.Error()))
+	return NewFailure("the answer of the cluster cannot be read", err)
+}
+
+func statusOf(err error) (metav1.Status, bool) {
+	var status apierrors.APIStatus
+	if !errors.As(err, &status) {
+		return metav1.Status{}, false
+	}
+	return status.Status(), true
+}

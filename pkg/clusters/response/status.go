@@ -1,0 +1,154 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package response
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"mime"
+	"net/http"
+	"regexp"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/kubevision-io/kubevision/pkg/protobuf"
+)
+
+const (
+	mediaTypeJSON     = runtime.ContentTypeJSON
+	mediaTypeProtobuf = runtime.ContentTypeProtobuf
+	// protobufPrefix is the magic number of Kubernetes' protobuf encoding.
+	protobufPrefix = "k8s\x00"
+
+	// maxMessage bounds the message of a Status, maxCause the message of each of maxCauses, maxName the names in it.
+	maxMessage = 4096
+	maxCause   = 2048
+	maxCauses  = 32
+	maxName    = 256
+	// maxContinue bounds the continue token of a list.
+	maxContinue = 4096
+	// maxElements bounds the elements of a Status, which are counted down to statusDepth: a cause may have two bytes,
+	// and takes 48 in memory.
+	maxElements = 20_000
+	statusDepth = 2
+	// maxRetrySeconds is the longest Retry-After that is passed on.
+	maxRetrySeconds = 3600
+)
+
+var (
+	reasonPattern   = regexp.MustCompile(`^[A-Za-z]{1,64}$`)
+	continuePattern = regexp.MustCompile(`^[A-Za-z0-9_=-]+$`)
+)
+
+// parseStatus reads the Status of a failed request. It returns false for any other response.
+func parseStatus(contentType string, body []byte) (*metav1.Status, bool) {
+	mediaType, _, err := mime.ParseMediaType(contentType)
+	if err != nil {
+		return nil, false
+	}
+	s := &metav1.Status{}
+	switch mediaType {
+	case mediaTypeJSON:
+		if elements(body) > maxElements {
+			return nil, false
+		}
+		if err := json.Unmarshal(body, s); err != nil {
+			return nil, false
+		}
+	case mediaTypeProtobuf:
+		raw, found := bytes.CutPrefix(body, []byte(protobufPrefix))
+		unknown := &runtime.Unknown{}
+		if !found || unknown.Unmarshal(raw) != nil || protobuf.Elements(unknown.Raw, statusDepth) > maxElements ||
+			s.Unmarshal(unknown.Raw) != nil {
+			return nil, false
+		}
+		s.TypeMeta = metav1.TypeMeta{APIVersion: unknown.APIVersion, Kind: unknown.Kind}
+	default:
+		return nil, false
+	}
+	return s, s.Kind == "Status" && s.APIVersion == "v1" && s.Status == metav1.StatusFailure
+}
+
+// elements returns an upper bound of the number of elements in a JSON text. Strings do not count: a Status may quote a
+// patch.
+func elements(text []byte) (count int) {
+	inString := false
+	for i := 0; i < len(text); i++ {
+		switch c := text[i]; {
+		case inString && c == '\\':
+			i++
+		case c == '"':
+			inString = !inString
+		case !inString && (c == ',' || c == '{'):
+			count++
+		}
+	}
+	return count
+}
+
+// cleanStatus returns the parts of a Status that may be shown, with the status code of the HTTP response.
+func cleanStatus(s *metav1.Status, code int) *metav1.Status {
+	out := &metav1.Status{
+		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}, Status: metav1.StatusFailure,
+		Code:    int32(code), //nolint:gosec // three digits
+		Message: Text(s.Message, maxMessage),
+	}
+	if reasonPattern.MatchString(string(s.Reason)) {
+		out.Reason = s.Reason
+	}
+	if len(s.Continue) <= maxContinue && continuePattern.MatchString(s.Continue) {
+		out.Continue = s.Continue
+	}
+	if out.Message == "" {
+		out.Message = withoutMessage(code)
+	}
+	d := s.Details
+	if d == nil {
+		return out
+	}
+	out.Details = &metav1.StatusDetails{
+		Name: Text(d.Name, maxName), Group: Text(d.Group, maxName), Kind: Text(d.Kind, maxName),
+		UID:               types.UID(Text(string(d.UID), maxName)),
+		RetryAfterSeconds: min(max(d.RetryAfterSeconds, 0), maxRetrySeconds),
+	}
+	for _, c := range d.Causes[:min(len(d.Causes), maxCauses)] {
+		out.Details.Causes = append(out.Details.Causes, metav1.StatusCause{
+			Type:    metav1.CauseType(Text(string(c.Type), maxName)),
+			Message: Text(c.Message, maxCause), Field: Text(c.Field, maxName),
+		})
+	}
+	return out
+}
+
+// untypedStatus returns a Status for a response that is not from an API server. It has the code only, and IsTyped
+// returns false for it.
+func untypedStatus(code int, method string) *metav1.Status {
+	s := apierrors.NewGenericServerResponse(code, method, schema.GroupResource{}, "", "", 0, true).ErrStatus
+	s.TypeMeta = metav1.TypeMeta{APIVersion: "v1", Kind: "Status"}
+	if s.Message == "" || code >= http.StatusInternalServerError {
+		s.Message = withoutMessage(code)
+	}
+	return &s
+}
+
+func withoutMessage(code int) string {
+	return fmt.Sprintf("the cluster answered with the HTTP status %d and said no more", code)
+}
+
+// IsTyped returns true if an error is the response of an API server. Other servers may answer with any HTTP status.
+func IsTyped(err error) bool {
+	status, ok := statusOf(err)
+	return ok && !apierrors.IsUnexpectedServerError(&apierrors.StatusError{ErrStatus: status})
+}
+
+// isConfidential returns true if a response for the path may contain a credential or a Secret, or repeat parts of one.
+func isConfidential(path string) bool {
+	return strings.Contains(path, "/secrets") || strings.HasSuffix(path, "/token")
+}

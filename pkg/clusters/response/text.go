@@ -1,0 +1,80 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package response sanitizes the responses of member clusters. A member is not trusted. Its text reaches a response, a
+// condition or an event only as the message of a Kubernetes Status, bounded and cleaned. Everything else reaches only
+// the log.
+package response
+
+import (
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
+
+const (
+	// ellipsis replaces the text that was cut.
+	ellipsis = " ... "
+	// maxCleaned bounds the bytes of a text that are read.
+	maxCleaned = 1 << 20
+)
+
+// Text returns a text as one line of at most limit bytes of valid UTF-8, without control characters and invisible
+// characters, and with one space for each run of white space. Of a longer text it cuts the middle: API servers name the
+// object first and the reason last.
+func Text(s string, limit int) string {
+	if len(s) > maxCleaned {
+		s = s[:maxCleaned/2] + ellipsis + s[len(s)-maxCleaned/2:]
+	}
+	return shorten(clean(s), limit)
+}
+
+func clean(s string) string {
+	var b strings.Builder
+	b.Grow(len(s))
+	space, invalid := false, false
+	for i, r := range s {
+		broken := r == utf8.RuneError && !strings.HasPrefix(s[i:], string(utf8.RuneError))
+		switch {
+		case unicode.IsSpace(r):
+			space = true
+			continue
+		case broken && invalid, !broken && !visible(r):
+			continue
+		}
+		if space && b.Len() > 0 {
+			b.WriteByte(' ')
+		}
+		space, invalid = false, broken
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
+// visible returns true for a character that shows on a screen by itself. Format characters, for example those that
+// reverse the direction of text, do not.
+func visible(r rune) bool {
+	const blankBraille = '\u2800'
+	return unicode.IsPrint(r) && r != blankBraille &&
+		!unicode.In(r, unicode.Variation_Selector, unicode.Other_Default_Ignorable_Code_Point)
+}
+
+// shorten cuts the middle out of a text, at the boundaries of characters.
+func shorten(s string, limit int) string {
+	if len(s) <= limit {
+		return s
+	}
+	if limit <= len(ellipsis) {
+		return ""
+	}
+	tail := (limit - len(ellipsis)) / 3
+	head := limit - len(ellipsis) - tail
+	from := len(s) - tail
+	for head > 0 && !utf8.RuneStart(s[head]) {
+		head--
+	}
+	for from < len(s) && !utf8.RuneStart(s[from]) {
+		from++
+	}
+	return strings.TrimRight(s[:head], " ") + ellipsis + strings.TrimLeft(s[from:], " ")
+}

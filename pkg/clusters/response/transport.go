@@ -1,0 +1,145 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package response
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"strconv"
+	"strings"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	utilnet "k8s.io/apimachinery/pkg/util/net"
+	"k8s.io/klog/v2"
+)
+
+const (
+	// maxErrorBytes bounds the part of an error response that is read. A refusal may quote a whole patch.
+	maxErrorBytes = 1 << 20
+	// maxLogged bounds the part of a response that goes to the log.
+	maxLogged = 512
+	// maxWarnings bounds the warnings of a response that are passed on, maxWarning the bytes of each.
+	maxWarnings = 32
+	maxWarning  = 1024
+	// warningCode is the warn-code that API servers use.
+	warningCode = 299
+
+	contentType   = "Content-Type"
+	warningHeader = "Warning"
+)
+
+// Transport sanitizes the responses of a cluster. An error is the Status of the API server, bounded and cleaned, or a
+// Status with nothing but the HTTP status code. A redirect is an error. Connection errors quote nothing.
+type Transport struct {
+	Next http.RoundTripper
+}
+
+// RoundTrip sends the request.
+func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
+	response, err := t.Next.RoundTrip(r)
+	if err != nil {
+		klog.FromContext(r.Context()).V(2).Info("No answer of a cluster",
+			"host", r.URL.Host, "error", redact(r, err.Error()))
+		return nil, connectionFailure(err)
+	}
+	response.Header = cleanHeader(response.Header)
+	if response.StatusCode == http.StatusNotModified && r.Header.Get("If-None-Match") != "" {
+		response.Header.Del(contentType)
+		return response, nil // it has no body
+	}
+	if response.StatusCode >= http.StatusOK && response.StatusCode <= http.StatusPartialContent {
+		response.Body = &body{ReadCloser: response.Body, request: r}
+		return response, nil
+	}
+	return failed(r, response)
+}
+
+// failed replaces the body of an error response.
+func failed(r *http.Request, response *http.Response) (*http.Response, error) {
+	raw, err := io.ReadAll(io.LimitReader(response.Body, maxErrorBytes+1))
+	if closed := response.Body.Close(); err == nil {
+		err = closed
+	}
+	if err != nil {
+		return nil, connectionFailure(err)
+	}
+	if response.StatusCode < http.StatusBadRequest { // an API server does not redirect
+		response.StatusCode, response.Status = http.StatusBadGateway, "502 Bad Gateway"
+	}
+	var status *metav1.Status
+	if typed, ok := parseStatus(response.Header.Get(contentType), raw); ok && len(raw) <= maxErrorBytes {
+		status = cleanStatus(typed, response.StatusCode)
+	} else {
+		status = untypedStatus(response.StatusCode, r.Method)
+		if !isConfidential(r.URL.Path) {
+			klog.FromContext(r.Context()).Info("A cluster answered with an error that is none of an API server",
+				"host", r.URL.Host, "status", response.StatusCode, "body", redact(r, string(raw)))
+		}
+	}
+	text, err := json.Marshal(status)
+	if err != nil { // cannot happen: the Status has strings and numbers only
+		return nil, fmt.Errorf("encoding the status: %w", err)
+	}
+	response.Header.Set(contentType, mediaTypeJSON)
+	response.Header.Del("Content-Encoding")
+	response.Header.Set("Content-Length", strconv.Itoa(len(text)))
+	response.ContentLength, response.Uncompressed = int64(len(text)), false
+	response.Body = io.NopCloser(bytes.NewReader(text))
+	return response, nil
+}
+
+// cleanHeader keeps the headers that clients read.
+func cleanHeader(header http.Header) http.Header {
+	out := http.Header{}
+	for _, name := range []string{contentType, "Content-Encoding", "Content-Length", "Etag", "Retry-After"} {
+		if value := header.Get(name); value != "" {
+			out.Set(name, value)
+		}
+	}
+	warnings, _ := utilnet.ParseWarningHeaders(header.Values(warningHeader)) // a malformed warning is dropped
+	for _, w := range warnings[:min(len(warnings), maxWarnings)] {
+		text := Text(w.Text, maxWarning)
+		if w.Code != warningCode || text == "" {
+			continue
+		}
+		if value, err := utilnet.NewWarningHeader(warningCode, "-", text); err == nil {
+			out.Add(warningHeader, value)
+		}
+	}
+	return out
+}
+
+// body is the body of a response. A read error may quote the cluster.
+type body struct {
+	io.ReadCloser
+
+	request *http.Request
+}
+
+// Read reads the body.
+func (b *body) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err == nil || errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		return n, err //nolint:wrapcheck // io.EOF must not be wrapped
+	}
+	klog.FromContext(b.request.Context()).V(2).Info("The answer of a cluster has ended early",
+		"host", b.request.URL.Host, "error", redact(b.request, err.Error()))
+	return n, connectionFailure(err)
+}
+
+// redact quotes the beginning of a response for the log. It removes the credential, which a cluster may repeat.
+func redact(r *http.Request, text string) string {
+	if _, token, ok := strings.Cut(r.Header.Get("Authorization"), " "); ok && token != "" {
+		text = strings.ReplaceAll(text, token, "<token>")
+	}
+	return quote(text)
+}
+
+func quote(text string) string {
+	return strconv.QuoteToASCII(text[:min(len(text), maxLogged)])
+}

@@ -1,0 +1,267 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package apply writes KubeVision's objects on a cluster: by server-side apply, only after a change, and never over an
+// object that somebody else has created under the same name.
+package apply
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/client/apiutil"
+
+	"github.com/kubevision-io/kubevision/pkg/names"
+)
+
+// ErrForeign is returned when an object of the required name exists and KubeVision did not create it.
+var ErrForeign = errors.New("exists already and is not managed by KubeVision")
+
+// Writer writes to one cluster.
+type Writer struct {
+	// Client reads from a cache of the objects with KubeVision's label, and writes to the cluster.
+	Client client.Client
+	// Live reads from the cluster.
+	Live client.Reader
+}
+
+// Apply makes the object equal to the desired one. It makes no call if it is equal already.
+func (w *Writer) Apply(ctx context.Context, desired client.Object) error {
+	label(desired)
+	existing, err := w.cached(ctx, desired)
+	if err != nil {
+		return err
+	}
+	if existing == nil {
+		if err := w.create(ctx, desired); !apierrors.IsAlreadyExists(err) {
+			return err
+		}
+		if existing, err = w.find(ctx, desired); err != nil {
+			return err
+		}
+	}
+	switch {
+	case existing == nil:
+	case !ours(existing):
+		return w.foreign(desired)
+	case matches(existing, desired):
+		return nil
+	case immutableDiffers(existing, desired):
+		if err := w.delete(ctx, existing); err != nil {
+			return err
+		}
+	}
+	return w.apply(ctx, desired)
+}
+
+// create fails if an object of that name exists, whoever created it: an apply would take over an object of somebody
+// else.
+func (w *Writer) create(ctx context.Context, desired client.Object) error {
+	o, ok := desired.DeepCopyObject().(client.Object) // the response is decoded into it
+	if !ok {
+		return fmt.Errorf("%T is not an object", desired)
+	}
+	if err := w.Client.Create(ctx, o, client.FieldOwner(names.FieldManager)); err != nil {
+		return fmt.Errorf("creating %s: %w", w.describe(desired), err)
+	}
+	return nil
+}
+
+// Delete deletes the object, unless it belongs to somebody else.
+func (w *Writer) Delete(ctx context.Context, object client.Object) error {
+	if !ours(object) {
+		return nil
+	}
+	return w.delete(ctx, object)
+}
+
+// DeleteUnchanged deletes an object, unless it has changed since it was read.
+func (w *Writer) DeleteUnchanged(ctx context.Context, object client.Object) error {
+	if emptied, err := w.empty(ctx, object, object.GetResourceVersion()); emptied || err != nil {
+		return err // it has changed, and is reconciled again
+	}
+	uid, version := object.GetUID(), object.GetResourceVersion()
+	err := w.Client.Delete(ctx, object, client.Preconditions{UID: &uid, ResourceVersion: &version})
+	if client.IgnoreNotFound(err) != nil && !apierrors.IsConflict(err) {
+		return fmt.Errorf("deleting %s: %w", w.describe(object), err)
+	}
+	return nil
+}
+
+func (w *Writer) delete(ctx context.Context, object client.Object) error {
+	if _, err := w.empty(ctx, object, ""); err != nil {
+		return err
+	}
+	uid := object.GetUID()
+	if err := w.Client.Delete(ctx, object, client.Preconditions{UID: &uid}); client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("deleting %s: %w", w.describe(object), err)
+	}
+	return nil
+}
+
+// find asks the cluster only about objects that are not in the cache, or are there without the label: only the cluster
+// knows who has applied an object.
+func (w *Writer) find(ctx context.Context, desired client.Object) (client.Object, error) {
+	existing, err := w.cached(ctx, desired)
+	if err != nil || existing != nil {
+		return existing, err
+	}
+	existing, err = w.emptyLike(desired)
+	if err != nil {
+		return nil, err
+	}
+	err = w.Live.Get(ctx, client.ObjectKeyFromObject(desired), existing)
+	if apierrors.IsNotFound(err) {
+		return nil, nil //nolint:nilnil // nothing of that name is an answer
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", w.describe(desired), err)
+	}
+	return existing, nil
+}
+
+// cached returns the object in the cache, or nil if the cache has none of KubeVision's.
+func (w *Writer) cached(ctx context.Context, desired client.Object) (client.Object, error) {
+	existing, err := w.emptyLike(desired)
+	if err != nil {
+		return nil, err
+	}
+	err = w.Client.Get(ctx, client.ObjectKeyFromObject(desired), existing, client.UnsafeDisableDeepCopy)
+	if apierrors.IsNotFound(err) || (err == nil && !ours(existing)) {
+		return nil, nil //nolint:nilnil // nothing of that name is an answer
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", w.describe(desired), err)
+	}
+	return existing, nil
+}
+
+// emptyLike returns an empty object of the same kind. Decoding into a copy would keep its labels.
+func (w *Writer) emptyLike(desired client.Object) (client.Object, error) {
+	gvk, err := apiutil.GVKForObject(desired, w.Client.Scheme())
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", w.describe(desired), err)
+	}
+	empty, err := w.Client.Scheme().New(gvk)
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", w.describe(desired), err)
+	}
+	o, ok := empty.(client.Object)
+	if !ok {
+		return nil, fmt.Errorf("%T is not an object", desired)
+	}
+	return o, nil
+}
+
+func (w *Writer) apply(ctx context.Context, desired client.Object) error {
+	gvk, err := apiutil.GVKForObject(desired, w.Client.Scheme())
+	if err != nil {
+		return fmt.Errorf("applying %s: %w", w.describe(desired), err)
+	}
+	content, err := runtime.DefaultUnstructuredConverter.ToUnstructured(desired)
+	if err != nil {
+		return fmt.Errorf("applying %s: %w", w.describe(desired), err)
+	}
+	u := &unstructured.Unstructured{Object: content}
+	u.SetGroupVersionKind(gvk)
+	unstructured.RemoveNestedField(u.Object, "metadata", "creationTimestamp")
+	if rules, ok := u.Object["rules"]; ok && rules == nil {
+		if u.Object["aggregationRule"] == nil {
+			u.Object["rules"] = []any{} // none, whatever somebody else has put there
+		} else {
+			delete(u.Object, "rules") // they belong to the controller that aggregates them
+		}
+	}
+	err = w.Client.Apply(ctx, client.ApplyConfigurationFromUnstructured(u), client.ForceOwnership, client.FieldOwner(names.FieldManager))
+	if err != nil {
+		return fmt.Errorf("applying %s: %w", w.describe(desired), err)
+	}
+	return nil
+}
+
+func (w *Writer) foreign(o client.Object) error {
+	return fmt.Errorf("%s %w", w.describe(o), ErrForeign)
+}
+
+func label(o client.Object) {
+	labels := o.GetLabels()
+	if labels == nil {
+		labels = map[string]string{}
+	}
+	labels[names.ManagedByLabel] = names.ManagedBy
+	o.SetLabels(labels)
+}
+
+// ours returns true if the object has the label, or if KubeVision's field manager has written it and somebody has
+// removed the label. Objects in the cache have the label.
+func ours(o client.Object) bool {
+	return o.GetLabels()[names.ManagedByLabel] == names.ManagedBy ||
+		slices.ContainsFunc(o.GetManagedFields(), func(e metav1.ManagedFieldsEntry) bool {
+			return e.Manager == names.FieldManager
+		})
+}
+
+// describe returns the kind and the name of an object as kubectl shows them, for conditions and events.
+func (w *Writer) describe(o client.Object) string {
+	kind := "object"
+	if gvk, err := apiutil.GVKForObject(o, w.Client.Scheme()); err == nil {
+		kind = gvk.Kind
+	}
+	if o.GetNamespace() != "" {
+		return fmt.Sprintf("%s %s/%s", kind, o.GetNamespace(), o.GetName())
+	}
+	return kind + " " + o.GetName()
+}
+
+// matches compares the fields that KubeVision decides.
+func matches(existing, desired client.Object) bool {
+	for k, v := range desired.GetLabels() {
+		if existing.GetLabels()[k] != v {
+			return false
+		}
+	}
+	equal := equality.Semantic.DeepEqual
+	switch d := desired.(type) {
+	case *rbacv1.ClusterRole:
+		e, ok := existing.(*rbacv1.ClusterRole)
+		return ok && equal(e.AggregationRule, d.AggregationRule) && (d.AggregationRule != nil || equalRules(e.Rules, d.Rules))
+	case *rbacv1.Role:
+		e, ok := existing.(*rbacv1.Role)
+		return ok && equalRules(e.Rules, d.Rules)
+	case *rbacv1.ClusterRoleBinding:
+		e, ok := existing.(*rbacv1.ClusterRoleBinding)
+		return ok && slices.Equal(e.Subjects, d.Subjects) && e.RoleRef == d.RoleRef
+	case *rbacv1.RoleBinding:
+		e, ok := existing.(*rbacv1.RoleBinding)
+		return ok && slices.Equal(e.Subjects, d.Subjects) && e.RoleRef == d.RoleRef
+	default: // a ServiceAccount has only a name
+		return true
+	}
+}
+
+// immutableDiffers returns true if the object must be created anew: a binding cannot change its role, and an apply
+// keeps subjects that somebody else has added.
+func immutableDiffers(existing, desired client.Object) bool {
+	switch d := desired.(type) {
+	case *rbacv1.ClusterRole:
+		e, ok := existing.(*rbacv1.ClusterRole)
+		return ok && e.AggregationRule != nil && d.AggregationRule == nil
+	case *rbacv1.ClusterRoleBinding:
+		e, ok := existing.(*rbacv1.ClusterRoleBinding)
+		return ok && e.RoleRef != d.RoleRef
+	case *rbacv1.RoleBinding:
+		e, ok := existing.(*rbacv1.RoleBinding)
+		return ok && e.RoleRef != d.RoleRef
+	default:
+		return false
+	}
+}

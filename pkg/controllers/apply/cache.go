@@ -1,0 +1,176 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package apply
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	toolscache "k8s.io/client-go/tools/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kubevision-io/kubevision/pkg/names"
+)
+
+// BindingIndex indexes the RBAC objects in a cache by their KubeVisionRoleBinding.
+const BindingIndex = "kubevision.io/role-binding"
+
+// IndexBindings adds BindingIndex to a cache. Without it, a search for the objects of one binding would visit all
+// objects.
+func IndexBindings(ctx context.Context, indexer client.FieldIndexer) error {
+	for _, kind := range []client.Object{&rbacv1.ClusterRole{}, &rbacv1.ClusterRoleBinding{}, &rbacv1.RoleBinding{}} {
+		err := indexer.IndexField(ctx, kind, BindingIndex, func(o client.Object) []string {
+			if binding := o.GetLabels()[names.RoleBindingLabel]; binding != "" {
+				return []string{binding}
+			}
+			return nil
+		})
+		if err != nil {
+			return fmt.Errorf("indexing %T by role binding: %w", kind, err)
+		}
+	}
+	return nil
+}
+
+// sharedParts bounds the distinct lists of subjects and sets of labels that are shared.
+const sharedParts = 1024
+
+// ShareParts returns a transform of RoleBindings for a cache. The RoleBindings of a KubeVisionRoleBinding have equal
+// labels, subjects and names in thousands of namespaces. The cache holds them once.
+func ShareParts() toolscache.TransformFunc {
+	var mu sync.Mutex
+	last := map[string]*rbacv1.RoleBinding{}
+	return func(o any) (any, error) {
+		b, ok := o.(*rbacv1.RoleBinding)
+		if !ok {
+			return o, nil
+		}
+		trim(b)
+		mu.Lock()
+		defer mu.Unlock()
+		like := last[b.Name]
+		if like != nil {
+			b.Name = like.Name
+			if maps.Equal(b.Labels, like.Labels) {
+				b.Labels = like.Labels
+			}
+			if slices.Equal(b.Subjects, like.Subjects) {
+				b.Subjects = like.Subjects
+			}
+			if b.RoleRef == like.RoleRef {
+				b.RoleRef = like.RoleRef
+			}
+		}
+		if len(last) >= sharedParts {
+			clear(last)
+		}
+		last[b.Name] = b
+		return b, nil
+	}
+}
+
+// Trim returns a transform for a cache of RBAC objects with KubeVision's label. Anybody who may write such objects in
+// one namespace may label them, and make them as large as etcd accepts. The cache keeps no more of an object than
+// KubeVision could have written.
+func Trim() toolscache.TransformFunc {
+	return func(o any) (any, error) {
+		if object, ok := o.(client.Object); ok {
+			trim(object)
+		}
+		return o, nil
+	}
+}
+
+// TrimMetadata returns a transform for a cache of the metadata of objects that others make. It keeps names and labels.
+func TrimMetadata() toolscache.TransformFunc {
+	return func(o any) (any, error) {
+		if object, ok := o.(client.Object); ok {
+			object.SetManagedFields(nil)
+			object.SetAnnotations(nil)
+			object.SetOwnerReferences(nil)
+			object.SetFinalizers(nil)
+		}
+		return o, nil
+	}
+}
+
+const (
+	// maxFinalizers bounds the finalizers that are kept. One is enough to know that there are some.
+	maxFinalizers = 4
+	// maxPartBytes bounds the rules or subjects that are kept: several times the size of those that KubeVision writes.
+	maxPartBytes = 1 << 20
+	// perString and perRule are the sizes of a string and a rule beside their text.
+	perString, perRule = 16, 120
+)
+
+// trim replaces dropped rules or subjects with an empty one, which shows that the object grants something and differs
+// from what KubeVision writes.
+func trim(o client.Object) {
+	o.SetManagedFields(nil)
+	o.SetAnnotations(nil)
+	o.SetOwnerReferences(nil)
+	if all := o.GetFinalizers(); len(all) > maxFinalizers {
+		o.SetFinalizers(slices.Clone(all[:maxFinalizers]))
+	}
+	known := map[string]string{}
+	for key, value := range o.GetLabels() {
+		if isOwnLabel(key) {
+			known[key] = value
+		}
+	}
+	o.SetLabels(known)
+	switch o := o.(type) {
+	case *rbacv1.Role:
+		if !isOwnName(o.Name) || ruleBytes(o.Rules) > maxPartBytes {
+			o.Rules = slices.Clone(o.Rules[:min(len(o.Rules), 1)])
+			for i := range o.Rules {
+				o.Rules[i] = rbacv1.PolicyRule{}
+			}
+		}
+	case *rbacv1.RoleBinding:
+		if !isOwnName(o.Name) || len(o.RoleRef.Name)+subjectBytes(o.Subjects) > maxPartBytes {
+			o.RoleRef = rbacv1.RoleRef{}
+			o.Subjects = slices.Clone(o.Subjects[:min(len(o.Subjects), 1)])
+			for i := range o.Subjects {
+				o.Subjects[i] = rbacv1.Subject{}
+			}
+		}
+	}
+}
+
+func isOwnLabel(key string) bool {
+	return key == names.ManagedByLabel || key == names.RoleBindingLabel || key == names.ComponentLabel
+}
+
+// isOwnName returns true for names that KubeVision gives to objects in a namespace.
+func isOwnName(name string) bool {
+	return strings.HasPrefix(name, names.Impersonator) || strings.HasPrefix(name, names.GrantedRole(""))
+}
+
+func ruleBytes(rules []rbacv1.PolicyRule) int {
+	size := 0
+	for i := range rules {
+		r := &rules[i]
+		size += perRule
+		for _, list := range [][]string{r.Verbs, r.APIGroups, r.Resources, r.ResourceNames, r.NonResourceURLs} {
+			for _, text := range list {
+				size += len(text) + perString
+			}
+		}
+	}
+	return size
+}
+
+func subjectBytes(subjects []rbacv1.Subject) int {
+	size := 0
+	for _, s := range subjects {
+		size += len(s.Kind) + len(s.APIGroup) + len(s.Name) + len(s.Namespace) + 4*perString
+	}
+	return size
+}

@@ -1,0 +1,73 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package apply
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// empty removes all rights from an RBAC object with finalizers. RBAC evaluates objects that are being deleted, and
+// their authors may keep them with a finalizer. It returns true if it has changed the object. With a version, it does
+// not change an object that has changed since.
+func (w *Writer) empty(ctx context.Context, object client.Object, version string) (bool, error) {
+	fields := rights(object)
+	if len(object.GetFinalizers()) == 0 || len(fields) == 0 {
+		return false, nil
+	}
+	metadata := map[string]any{"uid": object.GetUID()}
+	if version != "" {
+		metadata["resourceVersion"] = version
+	}
+	patch := map[string]any{"metadata": metadata}
+	for _, field := range fields {
+		patch[field] = nil
+	}
+	body, err := json.Marshal(patch)
+	if err != nil {
+		return false, fmt.Errorf("emptying %s: %w", w.describe(object), err)
+	}
+	answer, err := w.emptyLike(object)
+	if err != nil {
+		return false, err
+	}
+	answer.SetNamespace(object.GetNamespace())
+	answer.SetName(object.GetName())
+	err = w.Client.Patch(ctx, answer, client.RawPatch(types.MergePatchType, body))
+	switch {
+	case apierrors.IsNotFound(err), apierrors.IsConflict(err): // deleted, or replaced
+		return true, nil
+	case err != nil:
+		return false, fmt.Errorf("emptying %s: %w", w.describe(object), err)
+	}
+	return true, nil
+}
+
+// rights returns the fields of an RBAC object that grant something.
+func rights(object client.Object) []string {
+	var out []string
+	add := func(field string, given bool) {
+		if given {
+			out = append(out, field)
+		}
+	}
+	switch o := object.(type) {
+	case *rbacv1.ClusterRoleBinding:
+		add("subjects", len(o.Subjects) > 0)
+	case *rbacv1.RoleBinding:
+		add("subjects", len(o.Subjects) > 0)
+	case *rbacv1.ClusterRole:
+		add("aggregationRule", o.AggregationRule != nil)
+		add("rules", len(o.Rules) > 0)
+	case *rbacv1.Role:
+		add("rules", len(o.Rules) > 0)
+	}
+	return out
+}

@@ -1,0 +1,191 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package apply
+
+import (
+	"context"
+	"slices"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+)
+
+// Matches returns true if Apply would not change the existing object.
+func Matches(existing, desired client.Object) bool {
+	label(desired)
+	return matches(existing, desired)
+}
+
+// Narrow revokes the rights of an existing RBAC object that the desired one does not grant, and grants none. It deletes
+// an object that is not desired (nil), that binds another role, or that has no subject left. It returns the resulting
+// object, or nil.
+func (w *Writer) Narrow(ctx context.Context, existing, desired client.Object) (client.Object, error) {
+	if !ours(existing) {
+		return existing, nil
+	}
+	if desired == nil {
+		return nil, w.delete(ctx, existing)
+	}
+	narrowed, changed := narrow(existing, desired)
+	switch {
+	case !changed:
+		return existing, nil
+	case narrowed == nil:
+		return nil, w.delete(ctx, existing)
+	default:
+		label(narrowed)
+		return narrowed, w.apply(ctx, narrowed)
+	}
+}
+
+// Narrows returns true if Narrow would revoke something.
+func Narrows(existing, desired client.Object) bool {
+	if desired == nil {
+		return true
+	}
+	_, changed := narrow(existing, desired)
+	return changed
+}
+
+// Remove deletes an object by name, unless it does not exist or belongs to somebody else.
+func (w *Writer) Remove(ctx context.Context, object client.Object) error {
+	existing, err := w.find(ctx, object)
+	if err != nil || existing == nil {
+		return err
+	}
+	return w.Delete(ctx, existing)
+}
+
+// Find returns true if the object exists and is KubeVision's, and ErrForeign if it belongs to somebody else.
+func (w *Writer) Find(ctx context.Context, object client.Object) (bool, error) {
+	existing, err := w.find(ctx, object)
+	if err != nil || existing == nil {
+		return false, err
+	}
+	if !ours(existing) {
+		return false, w.foreign(object)
+	}
+	return true, nil
+}
+
+// narrow returns the desired object without the rights that the existing one lacks, or nil if none remain, and true if
+// it differs from the existing one.
+func narrow(existing, desired client.Object) (client.Object, bool) {
+	switch d := desired.(type) {
+	case *rbacv1.ClusterRoleBinding:
+		e, ok := existing.(*rbacv1.ClusterRoleBinding)
+		if !ok {
+			return nil, false
+		}
+		kept, changed := narrowBinding(e.RoleRef == d.RoleRef, e.Subjects, d.Subjects)
+		if len(kept) == 0 {
+			return nil, changed
+		}
+		return &rbacv1.ClusterRoleBinding{ObjectMeta: *d.ObjectMeta.DeepCopy(), RoleRef: d.RoleRef, Subjects: kept}, changed
+	case *rbacv1.RoleBinding:
+		e, ok := existing.(*rbacv1.RoleBinding)
+		if !ok {
+			return nil, false
+		}
+		kept, changed := narrowBinding(e.RoleRef == d.RoleRef, e.Subjects, d.Subjects)
+		if len(kept) == 0 {
+			return nil, changed
+		}
+		return &rbacv1.RoleBinding{ObjectMeta: *d.ObjectMeta.DeepCopy(), RoleRef: d.RoleRef, Subjects: kept}, changed
+	case *rbacv1.ClusterRole:
+		e, ok := existing.(*rbacv1.ClusterRole)
+		if !ok || d.AggregationRule != nil {
+			return nil, false
+		}
+		if e.AggregationRule != nil {
+			return nil, true // applying would leave the rules to the controller that aggregates them
+		}
+		kept, changed := narrowRules(e.Rules, d.Rules)
+		return &rbacv1.ClusterRole{ObjectMeta: *d.ObjectMeta.DeepCopy(), Rules: kept}, changed
+	case *rbacv1.Role:
+		e, ok := existing.(*rbacv1.Role)
+		if !ok {
+			return nil, false
+		}
+		kept, changed := narrowRules(e.Rules, d.Rules)
+		return &rbacv1.Role{ObjectMeta: *d.ObjectMeta.DeepCopy(), Rules: kept}, changed
+	default:
+		return nil, false
+	}
+}
+
+func narrowBinding(sameRole bool, existing, desired []rbacv1.Subject) ([]rbacv1.Subject, bool) {
+	if !sameRole {
+		return nil, true
+	}
+	if slices.Equal(existing, desired) {
+		return desired, false
+	}
+	wanted := make(map[rbacv1.Subject]bool, len(desired))
+	for _, s := range desired {
+		wanted[s] = true
+	}
+	kept := make([]rbacv1.Subject, 0, len(existing))
+	for _, s := range existing {
+		if wanted[s] {
+			kept = append(kept, s)
+		}
+	}
+	return kept, len(kept) < len(existing)
+}
+
+// narrowRules returns the rules that grant the intersection of the existing and the desired rules, for rules that
+// differ only in their resourceNames: KubeVision's own roles have one rule for each resource.
+func narrowRules(existing, desired []rbacv1.PolicyRule) ([]rbacv1.PolicyRule, bool) {
+	var kept []rbacv1.PolicyRule
+	changed := false
+	for _, e := range existing {
+		i := slices.IndexFunc(desired, func(d rbacv1.PolicyRule) bool { return equalButNames(e, d) })
+		if i < 0 {
+			changed = true
+			continue
+		}
+		names, all := narrowNames(e.ResourceNames, desired[i].ResourceNames)
+		if len(names) == 0 && !all {
+			changed = true
+			continue
+		}
+		rule := *desired[i].DeepCopy()
+		rule.ResourceNames = names
+		changed = changed || !slices.Equal(names, e.ResourceNames)
+		kept = append(kept, rule)
+	}
+	return kept, changed
+}
+
+// narrowNames returns the names in both lists, and true if they are all names. An empty list stands for all names.
+func narrowNames(existing, desired []string) (names []string, all bool) {
+	switch {
+	case len(desired) == 0:
+		return existing, len(existing) == 0
+	case len(existing) == 0:
+		return desired, false
+	}
+	wanted := make(map[string]bool, len(desired))
+	for _, n := range desired {
+		wanted[n] = true
+	}
+	for _, n := range existing {
+		if wanted[n] {
+			names = append(names, n)
+		}
+	}
+	return names, false
+}
+
+func equalRules(a, b []rbacv1.PolicyRule) bool {
+	return slices.EqualFunc(a, b, func(a, b rbacv1.PolicyRule) bool {
+		return equalButNames(a, b) && slices.Equal(a.ResourceNames, b.ResourceNames)
+	})
+}
+
+func equalButNames(a, b rbacv1.PolicyRule) bool {
+	return slices.Equal(a.Verbs, b.Verbs) && slices.Equal(a.APIGroups, b.APIGroups) && slices.Equal(a.Resources, b.Resources) &&
+		slices.Equal(a.NonResourceURLs, b.NonResourceURLs)
+}

@@ -1,0 +1,245 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package clustercache
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
+	"sigs.k8s.io/controller-runtime/pkg/client/fake"
+
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/clusters"
+	"github.com/kubevision-io/kubevision/pkg/clusters/addresspolicy"
+	"github.com/kubevision-io/kubevision/pkg/clusters/kubeconfig"
+)
+
+// registered is a registration that was made at some second.
+func registered(name string, second int64) *kubevisionv1alpha1.KubeVisionCluster {
+	return &kubevisionv1alpha1.KubeVisionCluster{ObjectMeta: metav1.ObjectMeta{
+		Name: name, UID: types.UID(name), CreationTimestamp: metav1.Unix(second, 0),
+	}}
+}
+
+// newTestRegistry has the registrations in its cache.
+func newTestRegistry(t *testing.T, host *Cluster, all ...*kubevisionv1alpha1.KubeVisionCluster) *Registry {
+	t.Helper()
+	scheme := runtime.NewScheme()
+	if err := kubevisionv1alpha1.AddToScheme(scheme); err != nil {
+		t.Fatal(err)
+	}
+	builder := fake.NewClientBuilder().WithScheme(scheme)
+	for _, c := range all {
+		builder = builder.WithObjects(c)
+	}
+	return NewRegistry(host, scheme, builder.Build(), nil, addresspolicy.Policy{}, clusters.NewPool(clusters.DefaultMemberCacheBytes))
+}
+
+// connectAt connects a registration at a version of its kubeconfig.
+func (r *Registry) connectAt(name, version string, c *Cluster) {
+	revision := clusters.Revision{Cluster: types.UID(name), Version: version}
+	limits := clusters.ControllerLimits(r.kept, time.Time{})
+	m, err := newMember(revision, &kubeconfig.Kubeconfig{Server: "https://192.0.2.1"}, addresspolicy.Policy{}, limits, func(*member) {})
+	if err != nil {
+		panic(err)
+	}
+	m.cluster = c
+	r.members[name] = m
+}
+
+// hold lets a registration hold an identity.
+func (r *Registry) hold(id, name string) {
+	r.identities.holders[id] = registration{uid: types.UID(name), name: name}
+}
+
+// proven notes the proof that a registration leads to the cluster of another one, as they are connected now.
+func (r *Registry) proven(name, holder string) {
+	r.identities.proofs[types.UID(name)] = proof{own: r.members[name].revision, holder: r.members[holder].revision}
+}
+
+// wants checks the targets of registrations. Where one is nil, it wants ErrNotConnected.
+func (r *Registry) wants(t *testing.T, what string, want map[string]*Cluster) {
+	t.Helper()
+	for name, c := range want {
+		got, err := r.Get(registered(name, 0))
+		if got != c || (c == nil) != errors.Is(err, clusters.ErrNotConnected) {
+			t.Errorf("%s: registration %s leads to %v (%v), want %v", what, name, got, err, c)
+		}
+	}
+}
+
+// TestTwins are one target as long as it is proven for both connections that they have.
+func TestTwins(t *testing.T) {
+	host, holder, twin, third := &Cluster{ID: "host"}, &Cluster{ID: "1"}, &Cluster{ID: "1"}, &Cluster{ID: "1"}
+	r := newTestRegistry(t, host)
+	r.hold("1", "b")
+	r.connectAt("b", "1", holder)
+	r.connectAt("a", "1", twin) // sorts first
+	r.connectAt("c", "1", third)
+	r.wants(t, "without proof", map[string]*Cluster{"a": nil, "b": holder, "c": nil})
+	if all := r.All(); !slices.Equal(all, []*Cluster{host, holder}) {
+		t.Errorf("all are %v", all)
+	}
+	r.proven("a", "b")
+	r.proven("c", "b")
+	r.wants(t, "with proof", map[string]*Cluster{"a": holder, "b": holder, "c": holder})
+
+	r.connectAt("a", "2", twin)
+	r.wants(t, "after a change of the twin", map[string]*Cluster{"a": nil, "b": holder})
+	r.connectAt("a", "1", twin)
+	r.connectAt("b", "2", holder)
+	r.wants(t, "after a change of the holder", map[string]*Cluster{"a": nil, "b": holder, "c": nil})
+	delete(r.members, "b")
+	r.wants(t, "without the holder", map[string]*Cluster{"a": twin, "b": nil, "c": twin})
+	if all := r.All(); !slices.Equal(all, []*Cluster{host, twin}) {
+		t.Errorf("all are %v", all)
+	}
+	r.connectAt("b", "1", holder)
+	r.wants(t, "with the holder again", map[string]*Cluster{"a": holder, "b": holder, "c": holder})
+
+	r.Retire(registered("c", 0))
+	r.hold("1", "d") // another registration of whatever name
+	r.wants(t, "with another holder", map[string]*Cluster{"a": nil, "b": nil})
+}
+
+// TestOneRegistrationOfTheHost: the oldest one is in force, and a member that claims to be the host is nothing.
+func TestOneRegistrationOfTheHost(t *testing.T) {
+	host := &Cluster{ID: "host"}
+	first, second, ending := registered("z", 1), registered("a", 2), registered("b", 0)
+	for _, c := range []*kubevisionv1alpha1.KubeVisionCluster{first, second, ending} {
+		c.Spec.InCluster = true
+	}
+	ending.DeletionTimestamp, ending.Finalizers = new(metav1.Now()), []string{"x"}
+	r := newTestRegistry(t, host, first, second, ending)
+	r.hold("host", "m")
+	r.connectAt("m", "1", &Cluster{ID: "host"})
+	r.wants(t, "a member", map[string]*Cluster{"m": nil})
+	for c, want := range map[*kubevisionv1alpha1.KubeVisionCluster]*Cluster{first: host, second: nil, ending: nil} {
+		if got, err := r.Get(c); got != want || (err == nil) != (want != nil) {
+			t.Errorf("%s leads to %v (%v)", c.Name, got, err)
+		}
+	}
+	if all := r.All(); !slices.Equal(all, []*Cluster{host}) {
+		t.Errorf("all are %v", all)
+	}
+}
+
+// TestClaims: the first registration holds an identity until its end, whichever caches lag; after a restart, the oldest one that had it.
+func TestClaims(t *testing.T) {
+	a, b, c := registered("a", 3), registered("b", 2), registered("c", 1)
+	wants := func(r *Registry, claims, want *kubevisionv1alpha1.KubeVisionCluster, all ...*kubevisionv1alpha1.KubeVisionCluster) {
+		t.Helper()
+		var items []kubevisionv1alpha1.KubeVisionCluster
+		for _, one := range all {
+			items = append(items, *one)
+		}
+		if got := r.claim(claims, "1", items); got.uid != want.UID || got.name != want.Name {
+			t.Errorf("it is held by %v, want %s", got, want.Name)
+		}
+	}
+	r := newTestRegistry(t, &Cluster{ID: "host"})
+	wants(r, a, a, a, b, c)
+	wants(r, b, a, a, b, c)
+	wants(r, c, a, a, b, c)
+	again := registered("a", 9)
+	again.UID = "another"
+	wants(r, again, again, again) // which is the only one by now
+
+	confirmed := func(c *kubevisionv1alpha1.KubeVisionCluster) *kubevisionv1alpha1.KubeVisionCluster {
+		out := c.DeepCopy()
+		out.Status.ClusterID = "1"
+		return out
+	}
+	r = newTestRegistry(t, &Cluster{ID: "host"})
+	wants(r, c, b, confirmed(a), confirmed(b), c)
+	r.Release(b.UID, b.Name)
+	wants(r, c, a, confirmed(a), confirmed(b), c) // from a cache that lags behind
+}
+
+// TestReleaseHandsOver: a registration that is proven to lead to the same cluster holds the identity next, and one that only claims it does not.
+func TestReleaseHandsOver(t *testing.T) {
+	r := newTestRegistry(t, &Cluster{ID: "host"})
+	holder, twin, false1 := &Cluster{ID: "1"}, &Cluster{ID: "1"}, &Cluster{ID: "1"}
+	r.hold("1", "b")
+	r.connectAt("a", "1", false1)
+	r.connectAt("b", "1", holder)
+	r.connectAt("c", "1", twin)
+	r.connectAt("d", "1", &Cluster{ID: "1"})
+	r.connectAt("e", "1", &Cluster{ID: "1"})
+	r.proven("c", "b")
+	r.proven("d", "b")
+	r.identities.proofs["e"] = proof{own: r.members["e"].revision, holder: clusters.Revision{Cluster: "b", Version: "0"}}
+	r.Release("b", "b")
+	r.wants(t, "after the end of the holder", map[string]*Cluster{"a": nil, "b": nil, "c": twin, "d": twin, "e": nil})
+}
+
+// TestAViewStays as it was, whatever is connected or closed meanwhile: what is planned for a cluster is done there, and nothing is taken back from
+// one for which nothing was planned only because it could not be reached then.
+func TestAViewStays(t *testing.T) {
+	host, one, again, late := &Cluster{ID: "host"}, &Cluster{ID: "1"}, &Cluster{ID: "1"}, &Cluster{ID: "2"}
+	r := newTestRegistry(t, host)
+	r.hold("1", "a")
+	r.hold("2", "b")
+	r.connectAt("a", "1", one)
+	v := r.View()
+	r.connectAt("a", "2", again)
+	r.connectAt("b", "1", late)
+	if got, err := v.Get(registered("a", 0)); got != one || err != nil || !slices.Equal(v.All(), []*Cluster{host, one}) {
+		t.Errorf("the registration leads to %v (%v), and all are %v", got, err, v.All())
+	}
+	if got, err := v.Get(registered("b", 0)); !errors.Is(err, clusters.ErrNotConnected) {
+		t.Errorf("what was connected later is %v (%v)", got, err)
+	}
+	r.wants(t, "now", map[string]*Cluster{"a": again, "b": late})
+	other := registered("b", 0)
+	other.UID = "another"
+	if got, err := r.Get(other); !errors.Is(err, clusters.ErrNotConnected) {
+		t.Errorf("what is registered once more leads to %v (%v)", got, err)
+	}
+}
+
+// TestRetired: what is being cleaned is for nobody but whoever cleans it, also when it is connected again for that, and stands for no twin.
+func TestRetired(t *testing.T) {
+	host, one, twin := &Cluster{ID: "host"}, &Cluster{ID: "1"}, &Cluster{ID: "1"}
+	r := newTestRegistry(t, host)
+	going := registered("a", 0)
+	r.hold("1", "a")
+	r.Retire(going)
+	r.connectAt("a", "1", one)
+	if all := r.All(); !slices.Equal(all, []*Cluster{host}) {
+		t.Errorf("all are %v", all)
+	}
+	r.wants(t, "everybody", map[string]*Cluster{"a": nil})
+	if got, err := r.Retired(going); got != one || err != nil {
+		t.Errorf("whoever cleans gets %v (%v)", got, err)
+	}
+	r.connectAt("b", "1", twin)
+	r.proven("b", "a")
+	r.wants(t, "the other registration", map[string]*Cluster{"b": twin})
+}
+
+// TestEndedRegistrations: those that the cache still knows are remembered, and of the others no more than some.
+func TestEndedRegistrations(t *testing.T) {
+	known := registered("known", 1)
+	r := newTestRegistry(t, &Cluster{ID: "host"}, known)
+	r.Retire(known)
+	r.Release(known.UID, known.Name)
+	for i := range 3 * maxEnded {
+		c := registered(fmt.Sprintf("c-%d", i), 1)
+		r.Retire(c)
+		r.Release(c.UID, c.Name)
+	}
+	for what, ended := range map[string]sets.Set[types.UID]{"retired": r.retired, "released": r.identities.ended} {
+		if len(ended) > maxEnded+1 || !ended.Has(known.UID) || !ended.Has(types.UID(fmt.Sprintf("c-%d", 3*maxEnded-1))) {
+			t.Errorf("%d are %s, the known one among them: %t", len(ended), what, ended.Has(known.UID))
+		}
+	}
+}

@@ -1,0 +1,384 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package clustercache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/sets"
+	ctrl "sigs.k8s.io/controller-runtime"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/clusters"
+)
+
+// ErrUndecided is returned by Confirm while the holder of the identity is being connected. The caller must try again.
+var ErrUndecided = errors.New("the cluster that holds the identity is not connected yet")
+
+// ConflictError is returned by Confirm when a cluster claims an identity that another registration holds, without a
+// proof that both are one cluster.
+type ConflictError struct {
+	// Holder is the name of the other registration. It is empty if the identity is that of the host, and the host is
+	// not registered.
+	Holder string
+	// Message describes the conflict and how to resolve it. It repeats nothing from a server except the identity.
+	Message string
+}
+
+// Error returns the message.
+func (e *ConflictError) Error() string { return e.Message }
+
+// identities records which registration holds which identity. A server chooses the identity that it shows, so the
+// identity alone proves nothing.
+type identities struct {
+	// holders are the registrations that hold an identity, by identity.
+	holders map[string]registration
+	// proofs are the proofs of registrations whose cluster another registration holds, by UID.
+	proofs map[types.UID]proof
+	// conflicts are the claims of registrations to an identity that another registration holds, by UID.
+	conflicts map[types.UID]conflict
+	// examined are the registrations whose connection was attempted since the program started.
+	examined sets.Set[types.UID]
+	// ended are the registrations that were released. A cache may still have them.
+	ended sets.Set[types.UID]
+}
+
+type registration struct {
+	uid  types.UID
+	name string
+}
+
+// conflict is a claim without a proof, and the revisions of the connections that were compared.
+type conflict struct {
+	id, name    string
+	own, holder clusters.Revision
+	err         *ConflictError
+}
+
+func newIdentities() identities {
+	return identities{
+		holders: map[string]registration{}, proofs: map[types.UID]proof{}, conflicts: map[types.UID]conflict{},
+		examined: sets.New[types.UID](), ended: sets.New[types.UID](),
+	}
+}
+
+// Confirm returns nil if the open connection to a cluster leads to the cluster that it claims to be. The first
+// registration that claims an identity holds it. Any other registration needs a proof that both lead to one cluster.
+// Without it, Confirm returns a ConflictError or ErrUndecided.
+func (r *Registry) Confirm(
+	ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, id string, all []kubevisionv1alpha1.KubeVisionCluster,
+) error {
+	if id == r.host.ID {
+		return r.dispute(c, id, clusters.Revision{}, claimsHost(id, clusters.HostRegistration(all)))
+	}
+	holder := r.claim(c, id, all)
+	if holder.uid == c.UID {
+		r.Settle(c.UID)
+		return nil
+	}
+	return r.prove(ctx, c, id, holder)
+}
+
+func claimsHost(id string, inForce *kubevisionv1alpha1.KubeVisionCluster) *ConflictError {
+	e := &ConflictError{Message: fmt.Sprintf("the cluster claims to be the one that KubeVision runs in (%s): ", id)}
+	if inForce == nil {
+		e.Message += "register that one with inCluster, and delete this registration"
+		return e
+	}
+	e.Holder = inForce.Name
+	e.Message += fmt.Sprintf("that one is registered with inCluster, as %s; delete this registration", inForce.Name)
+	return e
+}
+
+// claim returns the registration that holds an identity, and lets c hold it if there is none. After a restart, the
+// holder is the oldest registration whose status has the identity.
+func (r *Registry) claim(
+	c *kubevisionv1alpha1.KubeVisionCluster, id string, all []kubevisionv1alpha1.KubeVisionCluster,
+) registration {
+	registered := sets.New(c.UID)
+	for i := range all {
+		registered.Insert(all[i].UID)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	isGone := func(uid types.UID) bool { return !registered.Has(uid) }
+	maps.DeleteFunc(r.identities.proofs, func(uid types.UID, _ proof) bool { return isGone(uid) })
+	maps.DeleteFunc(r.identities.conflicts, func(uid types.UID, _ conflict) bool { return isGone(uid) })
+	if holder, ok := r.identities.holders[id]; ok && !isGone(holder.uid) {
+		return holder
+	}
+	oldest := c
+	for i := range all {
+		other := &all[i]
+		confirmed := !other.Spec.InCluster && other.Status.ClusterID == id && !r.identities.ended.Has(other.UID)
+		if confirmed && (oldest.Status.ClusterID != id || clusters.Older(other, oldest)) {
+			oldest = other
+		}
+	}
+	holder := registration{uid: oldest.UID, name: oldest.Name}
+	r.identities.holders[id] = holder
+	return holder
+}
+
+// prove compares the connections of two registrations that claim one identity.
+func (r *Registry) prove(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, id string, holder registration) error {
+	r.mu.RLock()
+	own, other := r.members[c.Name], r.connected(holder, id)
+	isOpen := r.members[holder.name] != nil && r.members[holder.name].revision.Cluster == holder.uid
+	isExamined := r.identities.examined.Has(holder.uid)
+	known, isProven := r.identities.proofs[c.UID]
+	r.mu.RUnlock()
+	switch {
+	case own == nil || own.revision.Cluster != c.UID:
+		return fmt.Errorf("%w: %s was closed", clusters.ErrNotConnected, c.Name)
+	case isProven && known.own == own.revision && known.holder.Cluster == holder.uid && (other == nil || other.revision == known.holder):
+		r.Settle(c.UID)
+		return nil
+	case other == nil && (isOpen || !isExamined):
+		return ErrUndecided
+	}
+	refused := func(format string, arguments ...any) error {
+		e := &ConflictError{Holder: holder.name, Message: fmt.Sprintf(
+			"the cluster claims the identity of cluster %s (%s), without proof that both are one: ", holder.name, id) + fmt.Sprintf(format, arguments...)}
+		return r.dispute(c, id, revisionOf(other), e)
+	}
+	if other == nil {
+		return refused("they are compared as soon as cluster %s is connected", holder.name)
+	}
+	same, err := r.compare(ctx, other, own)
+	switch {
+	case err != nil:
+		ctrl.LoggerFrom(ctx).Error(err, "Comparing two registrations that claim one identity", "holder", holder.name)
+		return refused("they could not be compared, which takes the right to write and read Secrets in both; it will be tried again")
+	case !same:
+		return refused("a Secret that was written through one was not there through the other; delete the registration that is wrong")
+	}
+	r.mu.Lock()
+	r.identities.proofs[c.UID] = proof{own: own.revision, holder: other.revision}
+	r.mu.Unlock()
+	r.Settle(c.UID)
+	return nil
+}
+
+// compare first creates the namespace of the proof, together with the impersonating account.
+func (r *Registry) compare(ctx context.Context, holder, other *member) (bool, error) {
+	if err := holder.cluster.Impersonator.Ensure(ctx); err != nil {
+		return false, fmt.Errorf("preparing the comparison: %w", err)
+	}
+	return sameCluster(ctx, holder.kube, other.kube, nonceSecret(other.revision.Cluster))
+}
+
+// connected returns the member of a registration that holds an identity, or nil if it cannot be reached. The caller
+// holds the lock.
+func (r *Registry) connected(holder registration, id string) *member {
+	m := r.members[holder.name]
+	if m == nil || m.cluster == nil || m.cluster.ID != id || m.revision.Cluster != holder.uid || r.retired.Has(holder.uid) {
+		return nil
+	}
+	return m
+}
+
+func revisionOf(m *member) clusters.Revision {
+	if m == nil {
+		return clusters.Revision{}
+	}
+	return m.revision
+}
+
+// dispute records a conflict, and enqueues the registration that holds the identity.
+func (r *Registry) dispute(
+	c *kubevisionv1alpha1.KubeVisionCluster, id string, holder clusters.Revision, e *ConflictError,
+) *ConflictError {
+	r.mu.Lock()
+	before, isKnown := r.identities.conflicts[c.UID]
+	delete(r.identities.proofs, c.UID)
+	r.identities.conflicts[c.UID] = conflict{id: id, name: c.Name, own: revisionOf(r.members[c.Name]), holder: holder, err: e}
+	r.mu.Unlock()
+	if !isKnown || before.err.Holder != e.Holder {
+		r.wake(e.Holder)
+	}
+	return e
+}
+
+// DisputeHost records that a registration claims the identity of the host, which another registration holds.
+func (r *Registry) DisputeHost(c, inForce *kubevisionv1alpha1.KubeVisionCluster) *ConflictError {
+	return r.dispute(c, r.host.ID, clusters.Revision{}, &ConflictError{Holder: inForce.Name, Message: fmt.Sprintf(
+		"the cluster that KubeVision runs in is registered as %s already, and only once: delete one of the two", inForce.Name)})
+}
+
+// Settle ends the conflict of a registration, and enqueues the registration that holds the identity.
+func (r *Registry) Settle(uid types.UID) {
+	r.mu.Lock()
+	ended, isKnown := r.identities.conflicts[uid]
+	delete(r.identities.conflicts, uid)
+	r.mu.Unlock()
+	if isKnown {
+		r.wake(ended.err.Holder)
+	}
+}
+
+func (r *Registry) wake(name string) {
+	if name != "" {
+		r.notify(&kubevisionv1alpha1.KubeVisionCluster{ObjectMeta: metav1.ObjectMeta{Name: name}})
+	}
+}
+
+// Conflict returns the conflict of a registration with a revision of its connection. It returns nil if there is none,
+// or if one of the connections has changed since they were compared.
+func (r *Registry) Conflict(uid types.UID, own clusters.Revision) *ConflictError {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	known, ok := r.identities.conflicts[uid]
+	if !ok || known.own != own {
+		return nil
+	}
+	if known.id == r.host.ID {
+		return known.err
+	}
+	holder, ok := r.identities.holders[known.id]
+	if !ok || holder.name != known.err.Holder || revisionOf(r.connected(holder, known.id)) != known.holder {
+		return nil
+	}
+	return known.err
+}
+
+// Waits returns true if a registration must be reconciled when another one is connected or closed.
+func (r *Registry) Waits(uid types.UID) bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	_, disputed := r.identities.conflicts[uid]
+	_, proven := r.identities.proofs[uid]
+	return disputed || proven
+}
+
+// Rivals returns the names of the registrations that claim the identity of this one without a proof.
+func (r *Registry) Rivals(c *kubevisionv1alpha1.KubeVisionCluster) []string {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	var out []string
+	for uid, found := range r.identities.conflicts {
+		isHolder := r.identities.holders[found.id].uid == c.UID || (c.Spec.InCluster && found.id == r.host.ID)
+		if isHolder && uid != c.UID {
+			out = append(out, found.name)
+		}
+	}
+	slices.Sort(out)
+	return out
+}
+
+// Examined records that the connection of a registration was attempted.
+func (r *Registry) Examined(uid types.UID) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.identities.examined.Insert(uid)
+}
+
+// Holds returns true if a registration holds an identity, or is proven to lead to the cluster of its holder.
+func (r *Registry) Holds(c *kubevisionv1alpha1.KubeVisionCluster, id string) bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	holder, ok := r.identities.holders[id]
+	if !ok {
+		return false
+	}
+	if holder.uid == c.UID {
+		return true
+	}
+	m := r.members[c.Name]
+	return m != nil && m.cluster != nil && m.revision.Cluster == c.UID && r.isProven(m, holder)
+}
+
+// isProven returns true if a member, as it is connected now, is proven to be the cluster of a registration. The caller
+// holds the lock.
+func (r *Registry) isProven(m *member, holder registration) bool {
+	p, ok := r.identities.proofs[m.revision.Cluster]
+	other := r.connected(holder, m.cluster.ID)
+	return ok && p.own == m.revision && p.holder.Cluster == holder.uid && (other == nil || other.revision == p.holder)
+}
+
+// Release ends the identity of a registration, and closes its connection. If another registration is proven to lead to
+// the same cluster, it becomes the holder.
+func (r *Registry) Release(uid types.UID, name string) {
+	r.mu.Lock()
+	r.remember(r.identities.ended, uid)
+	r.identities.examined.Delete(uid)
+	for id, holder := range r.identities.holders {
+		if holder.uid == uid {
+			r.handOver(id, holder)
+		}
+	}
+	delete(r.identities.proofs, uid)
+	r.mu.Unlock()
+	r.Settle(uid)
+	r.Close(name)
+	r.notify(nil)
+}
+
+// handOver makes a registration the holder that is proven to lead to the same cluster. Other registrations that were
+// proven by the same connection of the old holder count as proven by the connection of the new one. The caller holds
+// the lock.
+func (r *Registry) handOver(id string, holder registration) {
+	delete(r.identities.holders, id)
+	for _, name := range slices.Sorted(maps.Keys(r.members)) {
+		m := r.members[name]
+		uid := m.revision.Cluster
+		if m.cluster == nil || m.cluster.ID != id || uid == holder.uid || r.retired.Has(uid) || !r.isProven(m, holder) {
+			continue
+		}
+		r.identities.holders[id] = registration{uid: uid, name: name}
+		with := r.identities.proofs[uid].holder
+		delete(r.identities.proofs, uid)
+		for other, p := range r.identities.proofs {
+			if p.holder == with {
+				r.identities.proofs[other] = proof{own: p.own, holder: m.revision}
+			}
+		}
+		return
+	}
+}
+
+// ReleaseName is like Release, for a registration that is known by name only.
+func (r *Registry) ReleaseName(name string) {
+	r.mu.RLock()
+	uids := sets.New[types.UID]()
+	for _, holder := range r.identities.holders {
+		if holder.name == name {
+			uids.Insert(holder.uid)
+		}
+	}
+	for uid, found := range r.identities.conflicts {
+		if found.name == name {
+			uids.Insert(uid)
+		}
+	}
+	if m := r.members[name]; m != nil {
+		uids.Insert(m.revision.Cluster)
+	}
+	r.mu.RUnlock()
+	for uid := range uids {
+		r.Release(uid, name)
+	}
+}
+
+// hostRegistration returns a function that returns the UID of the registration of the host in force, or an empty UID.
+// The reader must be a cache, which answers at once.
+func hostRegistration(reader client.Reader) func() types.UID {
+	return func() types.UID {
+		var all kubevisionv1alpha1.KubeVisionClusterList
+		if err := reader.List(context.Background(), &all, client.UnsafeDisableDeepCopy); err != nil {
+			return "" // a cache fails only after it was stopped
+		}
+		if host := clusters.HostRegistration(all.Items); host != nil {
+			return host.UID
+		}
+		return ""
+	}
+}

@@ -1,0 +1,247 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package clustercache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	toolscache "k8s.io/client-go/tools/cache"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/cluster"
+
+	"github.com/kubevision-io/kubevision/pkg/clusters"
+	"github.com/kubevision-io/kubevision/pkg/clusters/response"
+	"github.com/kubevision-io/kubevision/pkg/clusters/addresspolicy"
+	"github.com/kubevision-io/kubevision/pkg/clusters/kubeconfig"
+	"github.com/kubevision-io/kubevision/pkg/controllers/impersonation"
+	"github.com/kubevision-io/kubevision/pkg/controllers/apply"
+	"github.com/kubevision-io/kubevision/pkg/names"
+)
+
+// fillTimeout bounds the time to fill the caches of a cluster.
+const fillTimeout = 15 * time.Second
+
+var errNotFilled = errors.New("the cluster's RBAC objects and namespaces could not be read in time")
+
+// ErrLimitExceeded is returned for a cluster that is not read because it has sent too much.
+var ErrLimitExceeded = errors.New("the cluster sends more RBAC objects or namespaces, or larger ones, than are kept of one cluster, " +
+	"or all clusters together send more than are kept: remove what does not belong to KubeVision and is labelled " +
+	names.ManagedByLabel + "=" + names.ManagedBy + ", or raise --member-cache-bytes")
+
+// member is an open connection. It has a cluster once its caches are filled.
+type member struct {
+	revision clusters.Revision
+	way      *clusters.Member
+	kube     kubernetes.Interface
+	cluster  *Cluster
+	// running ends when the connection is closed.
+	running context.Context //nolint:containedctx // it is the connection's life, not a request's
+	stop    context.CancelFunc
+	opened  time.Time
+	// caches are running. No more are started once the connection is closed.
+	startMu sync.Mutex
+	caches  sync.WaitGroup
+	// exceeded says that the cluster has sent more than is kept of one.
+	exceeded atomic.Bool
+}
+
+func newMember(
+	revision clusters.Revision, k *kubeconfig.Kubeconfig, policy addresspolicy.Policy, limits clusters.Limits, exceeded func(*member),
+) (*member, error) {
+	m := &member{revision: revision, opened: time.Now()}
+	way, err := clusters.NewMember(k, policy, limits, func() {
+		m.exceeded.Store(true)
+		exceeded(m)
+	})
+	if err != nil {
+		return nil, fmt.Errorf("preparing a connection: %w", err)
+	}
+	kube, err := kubernetes.NewForConfigAndClient(way.Config, way.Registered)
+	if err != nil {
+		return nil, fmt.Errorf("making a client: %w", err)
+	}
+	m.way, m.kube = way, kube
+	m.running, m.stop = context.WithCancel(context.Background())
+	return m, nil
+}
+
+// close closes the connection. Its memory is given back when its caches have ended.
+func (m *member) close() {
+	m.startMu.Lock()
+	m.stop()
+	m.startMu.Unlock()
+	m.way.Close()
+	go func() {
+		m.caches.Wait()
+		m.way.Release()
+	}()
+}
+
+// start starts caches, unless the connection is closed.
+func (m *member) start(caches ...func(context.Context) error) {
+	m.startMu.Lock()
+	defer m.startMu.Unlock()
+	if m.running.Err() != nil {
+		return
+	}
+	for _, start := range caches {
+		m.caches.Go(func() { _ = start(m.running) }) // a cache ends without an error, with its context
+	}
+}
+
+// connect fills the caches, and reports changes afterwards. It reports labelled objects of KubeVision from the start,
+// since their binding may not exist any more.
+func (m *member) connect(
+	ctx context.Context, scheme *runtime.Scheme, named *impersonation.Source, id string, tell func(client.Object),
+) (*Cluster, error) {
+	mapper := restMapper()
+	own, err := cluster.New(m.way.Config, func(o *cluster.Options) {
+		o.Scheme, o.HTTPClient, o.Cache = scheme, m.way.Registered, cacheOptions()
+		o.MapperProvider = func(*rest.Config, *http.Client) (meta.RESTMapper, error) { return mapper, nil }
+	})
+	if err != nil {
+		return nil, fmt.Errorf("making a client: %w", err)
+	}
+	others, err := cache.New(m.way.Config, cache.Options{
+		Scheme: scheme, HTTPClient: m.way.Registered, Mapper: mapper, DefaultTransform: cache.TransformStripManagedFields(),
+	})
+	if err != nil {
+		return nil, fmt.Errorf("making a cache: %w", err)
+	}
+	if err := apply.IndexBindings(ctx, own.GetFieldIndexer()); err != nil {
+		return nil, err
+	}
+	if err := errors.Join(watchOwn(ctx, own.GetCache(), tell), watchOthers(ctx, others, tell)); err != nil {
+		return nil, err
+	}
+	m.start(own.Start, others.Start)
+	filling, cancel := context.WithTimeout(ctx, fillTimeout)
+	defer cancel()
+	unlink := context.AfterFunc(m.running, cancel) //nolint:contextcheck // the member ends the call, too
+	defer unlink()
+	if !own.GetCache().WaitForCacheSync(filling) || !others.WaitForCacheSync(filling) {
+		if m.exceeded.Load() {
+			return nil, ErrLimitExceeded
+		}
+		return nil, errNotFilled
+	}
+	m.way.Filled()
+	live := &pagedReader{response.NewReader(own.GetAPIReader())}
+	writer := &apply.Writer{Client: response.NewClient(own.GetClient()), Live: live}
+	return &Cluster{
+		ID: id, Writer: writer, Metadata: Metadata{Namespaces: others, ClusterRoles: others},
+		Impersonator: &impersonation.Keeper{Source: named, Writer: writer, Member: true},
+	}, nil
+}
+
+func cacheOptions() cache.Options {
+	managed := labels.SelectorFromSet(labels.Set{names.ManagedByLabel: names.ManagedBy})
+	return cache.Options{
+		DefaultTransform:     cache.TransformStripManagedFields(),
+		DefaultLabelSelector: managed,
+		ByObject: map[client.Object]cache.ByObject{
+			&corev1.ServiceAccount{}: {Namespaces: map[string]cache.Config{names.Namespace: {}}, Label: managed},
+			&rbacv1.RoleBinding{}:    {Label: managed, Transform: apply.ShareParts()},
+		},
+	}
+}
+
+// restMapper returns the kinds that are written to members, so that no discovery is needed.
+func restMapper() meta.RESTMapper {
+	mapper := meta.NewDefaultRESTMapper(nil)
+	for gvk, scope := range map[schema.GroupVersionKind]meta.RESTScope{
+		corev1.SchemeGroupVersion.WithKind("Namespace"):          meta.RESTScopeRoot,
+		corev1.SchemeGroupVersion.WithKind("ServiceAccount"):     meta.RESTScopeNamespace,
+		rbacv1.SchemeGroupVersion.WithKind("ClusterRole"):        meta.RESTScopeRoot,
+		rbacv1.SchemeGroupVersion.WithKind("ClusterRoleBinding"): meta.RESTScopeRoot,
+		rbacv1.SchemeGroupVersion.WithKind("Role"):               meta.RESTScopeNamespace,
+		rbacv1.SchemeGroupVersion.WithKind("RoleBinding"):        meta.RESTScopeNamespace,
+	} {
+		mapper.Add(gvk, scope)
+	}
+	return mapper
+}
+
+func watchOwn(ctx context.Context, c cache.Cache, tell func(client.Object)) error {
+	handler := toolscache.ResourceEventHandlerFuncs{
+		AddFunc:    func(o any) { tellOf(o, tell) },
+		UpdateFunc: func(was, is any) { tellOf(was, tell); tellOf(is, tell) },
+		DeleteFunc: func(o any) { tellOf(o, tell) },
+	}
+	for resource, kind := range map[string]client.Object{
+		"serviceaccounts": &corev1.ServiceAccount{}, "clusterroles": &rbacv1.ClusterRole{}, "clusterrolebindings": &rbacv1.ClusterRoleBinding{},
+		"rolebindings": &rbacv1.RoleBinding{},
+	} {
+		if err := watch(ctx, c, resource, kind, handler); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// watchOthers does not report the objects that exist from the start: the new connection is reported instead.
+func watchOthers(ctx context.Context, c cache.Cache, tell func(client.Object)) error {
+	for _, gvk := range []schema.GroupVersionKind{
+		corev1.SchemeGroupVersion.WithKind("Namespace"), rbacv1.SchemeGroupVersion.WithKind("ClusterRole"),
+	} {
+		o := &metav1.PartialObjectMetadata{}
+		o.SetGroupVersionKind(gvk)
+		err := watch(ctx, c, "the metadata of "+gvk.Kind, o, toolscache.ResourceEventHandlerDetailedFuncs{
+			AddFunc: func(o any, first bool) {
+				if !first {
+					tellOf(o, tell)
+				}
+			},
+			UpdateFunc: func(was, is any) {
+				before, ok := was.(client.Object)
+				after, ok2 := is.(client.Object)
+				if ok && ok2 && (!equality.Semantic.DeepEqual(before.GetLabels(), after.GetLabels()) || after.GetDeletionTimestamp() != nil) {
+					tell(after)
+				}
+			},
+			DeleteFunc: func(o any) { tellOf(o, tell) },
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func watch(ctx context.Context, c cache.Cache, resource string, kind client.Object, handler toolscache.ResourceEventHandler) error {
+	informer, err := c.GetInformer(ctx, kind, cache.BlockUntilSynced(false))
+	if err == nil {
+		_, err = informer.AddEventHandler(handler)
+	}
+	if err != nil {
+		return fmt.Errorf("watching %s: %w", resource, err)
+	}
+	return nil
+}
+
+func tellOf(o any, tell func(client.Object)) {
+	if gone, ok := o.(toolscache.DeletedFinalStateUnknown); ok {
+		o = gone.Obj
+	}
+	if found, ok := o.(client.Object); ok {
+		tell(found)
+	}
+}

@@ -1,0 +1,36 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package clustercache
+
+import (
+	"maps"
+	"time"
+
+	"github.com/kubevision-io/kubevision/pkg/clusters"
+)
+
+// penalty is how long a cluster is not read after it has sent too much, or has given way to others.
+const penalty = 30 * time.Second
+
+// penalize delays the next read of a cluster, unless it took longer than patience to send too much: the changes of a
+// busy cluster add up.
+func (r *Registry) penalize(m *member) {
+	if time.Since(m.opened) > patience {
+		return
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	now := time.Now()
+	maps.DeleteFunc(r.penalties, func(_ clusters.Revision, until time.Time) bool { return until.Before(now) })
+	r.penalties[m.revision] = now.Add(penalty)
+}
+
+// patience is the time within which a cluster must not send too much.
+const patience = 10 * time.Minute
+
+func (r *Registry) penalized(revision clusters.Revision) bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return time.Now().Before(r.penalties[revision])
+}

@@ -1,0 +1,80 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package clustercache
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/subtle"
+	"errors"
+	"fmt"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	corev1apply "k8s.io/client-go/applyconfigurations/core/v1"
+	"k8s.io/client-go/kubernetes"
+
+	"github.com/kubevision-io/kubevision/pkg/clusters"
+	"github.com/kubevision-io/kubevision/pkg/names"
+)
+
+const (
+	// proofTimeout bounds one proof, and the removal of its Secret.
+	proofTimeout = 10 * time.Second
+
+	nonceKey   = "nonce"
+	nonceBytes = 32
+)
+
+// proof records that two connections lead to one cluster. It is valid for these revisions only.
+type proof struct {
+	own, holder clusters.Revision
+}
+
+// sameCluster returns true if two connections lead to one cluster: a nonce that is written through one of them is read
+// through the other, in both directions. The nonce is in a Secret that only administrators of the cluster may read or
+// write. It is written through the holder first, so that nothing is written through a connection that leads elsewhere.
+func sameCluster(ctx context.Context, holder, other kubernetes.Interface, secret string) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, proofTimeout)
+	defer cancel()
+	if same, err := carriesNonce(ctx, holder, other, secret); err != nil || !same {
+		return false, err
+	}
+	return carriesNonce(ctx, other, holder, secret)
+}
+
+func carriesNonce(ctx context.Context, from, to kubernetes.Interface, secret string) (_ bool, reterr error) {
+	nonce := make([]byte, nonceBytes)
+	_, _ = rand.Read(nonce) // rand.Read never fails
+	written := corev1apply.Secret(secret, names.Namespace).
+		WithLabels(map[string]string{names.ManagedByLabel: names.ManagedBy}).
+		WithData(map[string][]byte{nonceKey: nonce})
+	// The removal is deferred before the write: a write without an answer may have succeeded.
+	defer func() {
+		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), proofTimeout)
+		defer cancel()
+		err := from.CoreV1().Secrets(names.Namespace).Delete(ctx, secret, metav1.DeleteOptions{})
+		if err != nil && !apierrors.IsNotFound(err) {
+			reterr = errors.Join(reterr, fmt.Errorf("removing secret %s: %w", secret, err))
+		}
+	}()
+	// Replaces the nonce of an earlier proof.
+	options := metav1.ApplyOptions{FieldManager: names.FieldManager, Force: true}
+	if _, err := from.CoreV1().Secrets(names.Namespace).Apply(ctx, written, options); err != nil {
+		return false, fmt.Errorf("writing secret %s: %w", secret, err)
+	}
+	read, err := to.CoreV1().Secrets(names.Namespace).Get(ctx, secret, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("reading secret %s: %w", secret, err)
+	}
+	return subtle.ConstantTimeCompare(read.Data[nonceKey], nonce) == 1, nil
+}
+
+// nonceSecret returns the name of the Secret for the proof of a registration. Each registration has its own.
+func nonceSecret(registration types.UID) string { return "kubevision-identity-" + string(registration) }

@@ -1,0 +1,126 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package envelope
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/budget"
+	"github.com/kubevision-io/kubevision/pkg/clusters/response"
+)
+
+// FromAPIError is the outcome of a call to a cluster's API server that failed. It is the one place where Kubernetes'
+// errors become codes; what only a further question can tell (40301, 40302, whether RBAC was the cause) is asked by the
+// authorization package. Anything that is not an answer of an API server means that it was not reached. An API server
+// that fails has the same code, with its own words.
+func FromAPIError(err error) *Error {
+	if known, ok := errors.AsType[*Error](err); ok {
+		return known
+	}
+	if errors.Is(err, budget.ErrExceeded) {
+		return TooMuch(err)
+	}
+	var status apierrors.APIStatus
+	if !errors.As(err, &status) {
+		return unreachable(err)
+	}
+	s := status.Status()
+	if why, ok := lastAdmin(&s); ok {
+		return New(dashboardv1alpha1.CodeConflict, "%s", why).Because(err)
+	}
+	if admission(&s) {
+		return New(dashboardv1alpha1.CodeRejected, "%s", s.Message).Because(err)
+	}
+	if bad := badPatch(&s); bad != nil { // without the cause, which would put the object into the log
+		return bad
+	}
+	code := codeOf(&s)
+	switch code {
+	case dashboardv1alpha1.CodeUnreachable:
+		return unreachable(err)
+	case dashboardv1alpha1.CodeInvalid:
+		e := New(code, "%s", s.Message).Because(err)
+		e.Field = fieldOf(&s)
+		return e
+	default:
+		return New(code, "%s", s.Message).Because(err)
+	}
+}
+
+// memoryRetrySeconds is the Retry-After of requests that exceed the memory budget.
+const memoryRetrySeconds = 2
+
+// TooMuch returns the error of a request that needs more memory than its caller may have now.
+func TooMuch(cause error) *Error {
+	e := New(dashboardv1alpha1.CodeTooManyRequests,
+		"your requests under way hold as much as they may: wait for some of them, or ask for less, such as pages with limit").Because(cause)
+	e.RetryAfterSeconds = memoryRetrySeconds
+	return e
+}
+
+func unreachable(cause error) *Error {
+	message := "the cluster's API server cannot be reached"
+	if why, ok := Failure(cause); ok {
+		message = why
+	} else if errors.Is(cause, context.DeadlineExceeded) {
+		message = "the cluster's API server did not answer in time"
+	}
+	return New(dashboardv1alpha1.CodeUnreachable, "%s", message).Because(cause)
+}
+
+// maxFailure bounds what is repeated of an API server's own words.
+const maxFailure = 4 << 10
+
+// Failure returns what an API server says of its own failure: a webhook for conversion that does not answer, a storage
+// that is down. It is false where no API server has answered, or where its words may hold values of an object.
+func Failure(err error) (string, bool) {
+	var status apierrors.APIStatus
+	if !errors.As(err, &status) || !response.IsTyped(err) {
+		return "", false
+	}
+	s := status.Status()
+	quotes := strings.Contains(s.Message, "failed to create typed")
+	if codeOf(&s) != dashboardv1alpha1.CodeUnreachable || s.Message == "" || quotes {
+		return "", false
+	}
+	return "the cluster's API server answered with an error: " + response.Text(s.Message, maxFailure), true
+}
+
+// codeOf goes by the HTTP status, which every answer has; of the reasons only AlreadyExists says more.
+func codeOf(s *metav1.Status) dashboardv1alpha1.Code {
+	switch s.Code {
+	case http.StatusForbidden:
+		return dashboardv1alpha1.CodeForbidden
+	case http.StatusNotFound, http.StatusMethodNotAllowed:
+		return dashboardv1alpha1.CodeNotFound
+	case http.StatusConflict:
+		if s.Reason == metav1.StatusReasonAlreadyExists {
+			return dashboardv1alpha1.CodeConflict
+		}
+		return dashboardv1alpha1.CodeStale
+	case http.StatusUnprocessableEntity:
+		return dashboardv1alpha1.CodeRejected
+	case http.StatusBadRequest, http.StatusGone, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusNotAcceptable:
+		return dashboardv1alpha1.CodeInvalid
+	default:
+		return dashboardv1alpha1.CodeUnreachable
+	}
+}
+
+func fieldOf(s *metav1.Status) string {
+	if s.Code == http.StatusGone {
+		return "continue"
+	}
+	if s.Details != nil && len(s.Details.Causes) > 0 {
+		return s.Details.Causes[0].Field
+	}
+	return ""
+}

@@ -1,0 +1,147 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package envelope
+
+import (
+	"bufio"
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"net/http"
+	"slices"
+	"strconv"
+
+	"k8s.io/apiserver/pkg/audit"
+	"k8s.io/klog/v2"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/redaction"
+)
+
+type (
+	// Raw is data in JSON, which is sent unchanged.
+	Raw []byte
+	// Pieces is Raw in several parts.
+	Pieces [][]byte
+)
+
+// These constants bound the parts of an envelope that repeat text of a client or a cluster.
+const (
+	maxField    = 1 << 10
+	maxWarnings = 64
+)
+
+const auditAnnotationPrefix = dashboardv1alpha1.GroupName + "/"
+
+// WriteData writes a successful response.
+func WriteData(ctx context.Context, w http.ResponseWriter, data any, meta dashboardv1alpha1.Meta) {
+	body, err := encode(data)
+	if err != nil {
+		WriteError(ctx, w, Internal(fmt.Errorf("encoding the response: %w", err)))
+		return
+	}
+	write(ctx, w, dashboardv1alpha1.Header{Code: dashboardv1alpha1.CodeOK, Message: "success"}, body, meta)
+}
+
+// WriteError writes a response with the code, message and data of the error, and logs its cause.
+func WriteError(ctx context.Context, w http.ResponseWriter, err error) {
+	e := As(err)
+	logger := klog.FromContext(ctx)
+	if e.Code >= dashboardv1alpha1.CodeInternal {
+		logger.Error(nil, "Request failed", "code", e.Code, "err", redaction.Cut(err.Error()))
+	} else {
+		logger.V(3).Info("Request refused", "code", e.Code, "reason", redaction.Cut(err.Error()))
+	}
+	body, err := encode(e.Data)
+	if err != nil {
+		logger.Error(err, "Encoding the data of an error")
+		body = Pieces{[]byte("null")}
+	}
+	meta := dashboardv1alpha1.Meta{Field: redaction.CutTo(e.Field, maxField), RetryAfterSeconds: e.RetryAfterSeconds}
+	write(ctx, w, dashboardv1alpha1.Header{Code: e.Code, Message: e.Message}, body, meta)
+}
+
+// cutAll bounds texts of clusters.
+func cutAll(texts []string) []string {
+	if len(texts) > maxWarnings {
+		texts = append(slices.Clone(texts[:maxWarnings]), fmt.Sprintf("and %d more", len(texts)-maxWarnings))
+	}
+	out := make([]string, 0, len(texts))
+	for _, text := range texts {
+		out = append(out, redaction.Cut(text))
+	}
+	return out
+}
+
+func encode(data any) (Pieces, error) {
+	switch d := data.(type) {
+	case nil:
+		return Pieces{[]byte("null")}, nil
+	case Raw:
+		return Pieces{d}, nil
+	case Pieces:
+		return d, nil
+	default:
+		encoded, err := json.Marshal(d)
+		return Pieces{encoded}, err
+	}
+}
+
+func write(ctx context.Context, w http.ResponseWriter, header dashboardv1alpha1.Header, data Pieces, meta dashboardv1alpha1.Meta) {
+	logger := klog.FromContext(ctx)
+	if s := StateFrom(ctx); s != nil {
+		meta.RequestID = s.RequestID
+		s.setCode(header.Code)
+	}
+	audit.AddAuditAnnotations(ctx, auditAnnotationPrefix+"code", strconv.Itoa(int(header.Code)), auditAnnotationPrefix+"request-id", meta.RequestID)
+
+	message, err := json.Marshal(redaction.Cut(header.Message))
+	if err != nil { // cannot happen: a string always has a JSON form
+		logger.Error(err, "Encoding the message")
+		message = []byte(`""`)
+	}
+	meta.Warnings = cutAll(meta.Warnings)
+	metaJSON, err := json.Marshal(meta)
+	if err != nil { // cannot happen: the type has strings and numbers only
+		logger.Error(err, "Encoding the meta")
+		metaJSON = []byte("{}")
+	}
+	head := make([]byte, 0, len(message)+48)
+	head = append(head, `{"code":`...)
+	head = strconv.AppendInt(head, int64(header.Code), 10)
+	head = append(head, `,"message":`...)
+	head = append(head, message...)
+	head = append(head, `,"data":`...)
+	tail := append(append([]byte(`,"meta":`), metaJSON...), "}\n"...)
+
+	w.Header().Set("Content-Type", "application/json; charset=utf-8")
+	w.Header().Set("Content-Length", strconv.Itoa(len(head)+data.size()+len(tail)))
+	w.WriteHeader(http.StatusOK)
+	if err := send(w, head, data, tail); err != nil {
+		logger.V(3).Info("Client went away", "error", err.Error())
+	}
+}
+
+// send joins small pieces, and writes large ones directly.
+func send(w io.Writer, head []byte, data Pieces, tail []byte) error {
+	const together = 16 << 10
+	buffered := bufio.NewWriterSize(w, together)
+	for _, pieces := range [][][]byte{{head}, data, {tail}} {
+		for _, piece := range pieces {
+			if _, err := buffered.Write(piece); err != nil {
+				return err //nolint:wrapcheck // it says that the client went away, and no more
+			}
+		}
+	}
+	return buffered.Flush() //nolint:wrapcheck // as above
+}
+
+func (p Pieces) size() int {
+	n := 0
+	for _, piece := range p {
+		n += len(piece)
+	}
+	return n
+}

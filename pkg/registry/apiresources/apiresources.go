@@ -1,0 +1,115 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package apiresources serves the kinds of objects of a cluster.
+package apiresources
+
+import (
+	"net/http"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/envelope"
+	"github.com/kubevision-io/kubevision/pkg/routes"
+	"github.com/kubevision-io/kubevision/pkg/authorization"
+	"github.com/kubevision-io/kubevision/pkg/clusters"
+	"github.com/kubevision-io/kubevision/pkg/registry/objectref"
+	"github.com/kubevision-io/kubevision/pkg/registry/scopedlist"
+)
+
+// definitions is the kind of the objects that define kinds.
+const definitions = "customresourcedefinitions.apiextensions.k8s.io"
+
+// Routes returns the endpoints of this package.
+func Routes(access *scopedlist.Access) []routes.Route {
+	parameters := map[string]string{authorization.ClusterParameter: "the name of the cluster"}
+	return []routes.Route{
+		{
+			Method: http.MethodGet, Path: "/clusters/{cluster}/api-resources", Operation: "listAPIResources",
+			Doc: "list the kinds of objects that the cluster serves", Returns: dashboardv1alpha1.APIResourceListEnvelope{}, Parameters: parameters,
+			Endpoint: routes.Reviewed(access.Cluster, apiResources),
+		},
+		{
+			Method: http.MethodGet, Path: "/clusters/{cluster}/crds", Operation: "listCustomResources",
+			Doc: "list the kinds that CustomResourceDefinitions define", Returns: dashboardv1alpha1.CustomResourceListEnvelope{}, Parameters: parameters,
+			Endpoint: routes.Reviewed(access.Cluster, customResources),
+		},
+		{
+			Method: http.MethodPost, Path: "/clusters/{cluster}/crds/refresh", Operation: "refreshCustomResources",
+			Doc:     "ask the cluster anew what it serves, and list the kinds that CustomResourceDefinitions define",
+			Returns: dashboardv1alpha1.CustomResourceListEnvelope{}, Parameters: parameters,
+			Endpoint: routes.Reviewed(access.Cluster, refresh),
+		},
+	}
+}
+
+func apiResources(r *routes.Request, caller *scopedlist.Caller) (routes.Result, error) {
+	all, err := caller.Resources(r.Context())
+	if err != nil {
+		return routes.Result{}, envelope.FromAPIError(err)
+	}
+	data := make([]dashboardv1alpha1.APIResource, 0, len(all))
+	for i := range all {
+		data = append(data, describe(&all[i]))
+	}
+	return routes.Result{Data: data, Meta: dashboardv1alpha1.Meta{Total: new(int64(len(data)))}}, nil
+}
+
+func describe(r *clusters.Resource) dashboardv1alpha1.APIResource {
+	return dashboardv1alpha1.APIResource{
+		Name: r.GroupVersionResource.Resource, Group: r.Group, Version: r.Version, APIVersion: r.GroupVersion().String(), Kind: r.Kind,
+		Namespaced: r.Namespaced, Verbs: append([]string{}, r.Verbs...), ShortNames: r.ShortNames, Categories: r.Categories, Subresources: r.Subresources,
+	}
+}
+
+// customResources reads only the names of definitions, since their schemas are large, and the rest from discovery.
+func customResources(r *routes.Request, caller *scopedlist.Caller) (routes.Result, error) {
+	return list(r, caller, func() error { return nil })
+}
+
+// refresh requires the right to list the definitions.
+func refresh(r *routes.Request, caller *scopedlist.Caller) (routes.Result, error) {
+	return list(r, caller, func() error { return caller.RefreshResources(r.Context()) })
+}
+
+func list(r *routes.Request, caller *scopedlist.Caller, prepare func() error) (routes.Result, error) {
+	ctx := r.Context()
+	t, err := objectref.Find(ctx, caller.Caller, "list", definitions, "", "")
+	if err != nil {
+		return routes.Result{}, err
+	}
+	call := t.Call(http.MethodGet)
+	call.Accept = scopedlist.MetadataOnly
+	answer, err := caller.Do(ctx, call)
+	if err := authorization.Outcome(ctx, caller.Caller, t.Attributes("list"), err); err != nil {
+		return routes.Result{}, err
+	}
+	items, err := scopedlist.Items[definition](ctx, scopedlist.Answer{Bodies: [][]byte{answer.Body}})
+	if err != nil {
+		return routes.Result{}, err
+	}
+	if err := prepare(); err != nil {
+		return routes.Result{}, envelope.FromAPIError(err)
+	}
+	data := []dashboardv1alpha1.CustomResource{}
+	for _, d := range items {
+		found, served, err := caller.Served(ctx, d.Metadata.Name)
+		if _, failed := envelope.Failure(err); err != nil && !failed {
+			return routes.Result{}, envelope.FromAPIError(err)
+		}
+		if served { // a definition that is new, or not accepted, has no kind yet
+			data = append(data, dashboardv1alpha1.CustomResource{
+				Name: d.Metadata.Name, Group: found.Group, Version: found.Version, Kind: found.Kind,
+				Plural: found.GroupVersionResource.Resource, Namespaced: found.Namespaced, Categories: found.Categories,
+			})
+		}
+	}
+	return routes.Result{
+		Data: data, Meta: dashboardv1alpha1.Meta{Source: dashboardv1alpha1.SourceAPIServer, Total: new(int64(len(data)))},
+	}, nil
+}
+
+type definition struct {
+	Metadata struct {
+		Name string `json:"name"`
+	} `json:"metadata"`
+}

@@ -1,0 +1,155 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package clusterregistration serves the registered clusters.
+package clusterregistration
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apiserver/pkg/authentication/user"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/routes"
+	"github.com/kubevision-io/kubevision/pkg/authorization"
+	"github.com/kubevision-io/kubevision/pkg/clusters"
+	"github.com/kubevision-io/kubevision/pkg/clusters/addresspolicy"
+	"github.com/kubevision-io/kubevision/pkg/registry/hostobjects"
+)
+
+const paramCluster = authorization.ClusterParameter
+
+// Endpoints are the endpoints of this package.
+type Endpoints struct {
+	// Reader reads KubeVision's objects.
+	Reader client.Reader
+	// Host is the host cluster, in which clusters are registered.
+	Host *hostobjects.Host
+	// Examine examines a cluster.
+	Examine func(ctx context.Context, name string) (clusters.Examination, error)
+	// Policy decides which addresses of clusters are allowed.
+	Policy addresspolicy.Policy
+}
+
+// Routes returns the routes of the endpoints.
+func (e *Endpoints) Routes() []routes.Route {
+	parameters := map[string]string{paramCluster: "the name of the cluster"}
+	return []routes.Route{
+		{
+			Method: http.MethodGet, Path: "/clusters", Operation: "listClusters",
+			Doc: "list the clusters that the caller may use", Returns: dashboardv1alpha1.ClusterListEnvelope{},
+			Endpoint: routes.Reviewed(e.visible, list),
+		},
+		{
+			Method: http.MethodPost, Path: "/clusters", Operation: "createCluster",
+			Doc:   "register a cluster; no answer ever holds its kubeconfig",
+			Reads: dashboardv1alpha1.CreateClusterRequest{}, Returns: dashboardv1alpha1.ClusterEnvelope{},
+			Endpoint: routes.AsCaller(e.Host.Connect, e.create),
+		},
+		{
+			Method: http.MethodGet, Path: "/clusters/{cluster}", Operation: "getCluster", Parameters: parameters,
+			Doc: "show a cluster that the caller may use", Returns: dashboardv1alpha1.ClusterEnvelope{},
+			Endpoint: routes.Reviewed(e.known, e.show),
+		},
+		{
+			Method: http.MethodPut, Path: "/clusters/{cluster}", Operation: "updateCluster", Parameters: parameters,
+			Doc:   "change a registration, or replace its kubeconfig; what is not given stays as it is",
+			Reads: dashboardv1alpha1.UpdateClusterRequest{}, Returns: dashboardv1alpha1.ClusterEnvelope{},
+			Endpoint: routes.AsCaller(e.manager, e.update),
+		},
+		{
+			Method: http.MethodDelete, Path: "/clusters/{cluster}", Operation: "deleteCluster", Parameters: parameters,
+			Doc: "take a registration back, with its kubeconfig", Returns: dashboardv1alpha1.Envelope{},
+			Endpoint: routes.AsCaller(e.manager, e.remove),
+		},
+		{
+			Method: http.MethodPost, Path: "/clusters/{cluster}/test", Operation: "testCluster", Parameters: parameters,
+			Doc: "look whether the cluster can be reached now", Returns: dashboardv1alpha1.ClusterTestEnvelope{},
+			Endpoint: routes.Reviewed(e.known, e.test),
+		},
+	}
+}
+
+// view is what a caller may know about one cluster.
+type view struct {
+	operator bool
+}
+
+// known refuses callers who may neither use the cluster nor read the object, whether or not it exists.
+func (e *Endpoints) known(r *routes.Request, u user.Info) (*view, error) {
+	name := r.Path(paramCluster)
+	if err := routes.CheckSubdomain(paramCluster, name); err != nil {
+		return nil, err
+	}
+	operator, err := e.Host.Reviewer.MayGetCluster(r.Context(), u, name)
+	if err != nil {
+		return nil, authorization.Unreviewed(err)
+	}
+	if !operator {
+		if err := e.Host.Reviewer.CheckUse(r.Context(), u, name); err != nil {
+			return nil, err
+		}
+	}
+	return &view{operator: operator}, nil
+}
+
+// manager returns a client for callers who may know about the cluster.
+func (e *Endpoints) manager(r *routes.Request, u user.Info) (*hostobjects.Caller, error) {
+	if _, err := e.known(r, u); err != nil {
+		return nil, err
+	}
+	return e.Host.Connect(r, u)
+}
+
+func (e *Endpoints) show(r *routes.Request, v *view) (routes.Result, error) {
+	c := &kubevisionv1alpha1.KubeVisionCluster{}
+	err := e.Reader.Get(r.Context(), types.NamespacedName{Name: r.Path(paramCluster)}, c)
+	switch {
+	case apierrors.IsNotFound(err):
+		return routes.Result{}, authorization.NoCluster(r.Path(paramCluster))
+	case err != nil:
+		return routes.Result{}, fmt.Errorf("reading the cluster: %w", err)
+	default:
+		return routes.Result{Data: describe(c, v.operator)}, nil
+	}
+}
+
+// test examines a cluster. A problem of the cluster is a result and no error.
+func (e *Endpoints) test(r *routes.Request, _ *view) (routes.Result, error) {
+	name := r.Path(paramCluster)
+	found, err := e.Examine(r.Context(), name)
+	if errors.Is(err, clusters.ErrNotRegistered) {
+		return routes.Result{}, authorization.NoCluster(name)
+	}
+	if err != nil {
+		return routes.Result{}, err
+	}
+	return routes.Result{Data: dashboardv1alpha1.ClusterTest{
+		Reachable: found.Reachable, CredentialsValid: found.CredentialsValid, ImpersonationReady: found.ImpersonationReady,
+		Version: found.Version, Message: found.Message,
+	}}, nil
+}
+
+func find(ctx context.Context, a *hostobjects.Caller, name string) (*kubevisionv1alpha1.KubeVisionCluster, error) {
+	c := &kubevisionv1alpha1.KubeVisionCluster{}
+	err := a.Find(ctx, name, c, authorization.NoCluster(name))
+	return c, err
+}
+
+// remove deletes the registration. The Secret that was created for it is deleted by its owner reference.
+func (e *Endpoints) remove(r *routes.Request, a *hostobjects.Caller) (routes.Result, error) {
+	c := &kubevisionv1alpha1.KubeVisionCluster{}
+	c.Name = r.Path(paramCluster)
+	err := a.Delete(r.Context(), c)
+	if apierrors.IsNotFound(err) {
+		return routes.Result{}, authorization.NoCluster(c.Name).Because(err)
+	}
+	return routes.Result{}, a.Refused(r.Context(), err, hostobjects.Action("delete", kubevisionv1alpha1.ResourceClusters, c.Name))
+}

@@ -1,0 +1,121 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package clusterregistration
+
+import (
+	"errors"
+	"net/url"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/envelope"
+	"github.com/kubevision-io/kubevision/pkg/routes"
+	"github.com/kubevision-io/kubevision/pkg/clusters/kubeconfig"
+	"github.com/kubevision-io/kubevision/pkg/names"
+	"github.com/kubevision-io/kubevision/pkg/registry/hostobjects"
+)
+
+const (
+	longestName = 63
+	// field is the field of a kubeconfig in a body, and its default key in the Secret.
+	field = "kubeconfig"
+)
+
+// create registers a cluster and creates the Secret with its kubeconfig, or neither.
+func (e *Endpoints) create(r *routes.Request, a *hostobjects.Caller) (routes.Result, error) {
+	var body dashboardv1alpha1.CreateClusterRequest
+	if err := r.ReadJSON(&body); err != nil {
+		return routes.Result{}, err
+	}
+	if err := e.checkNew(&body); err != nil {
+		return routes.Result{}, err
+	}
+	c := &kubevisionv1alpha1.KubeVisionCluster{}
+	steps := []hostobjects.Step{hostobjects.Create("cluster "+body.Name, func() client.Object {
+		*c = *newCluster(&body)
+		return c
+	}, a.For(hostobjects.Action("create", kubevisionv1alpha1.ResourceClusters, "")))}
+	if body.AuthType == dashboardv1alpha1.AuthTypeKubeconfig {
+		name := secretName(body.Name)
+		steps = append(steps, hostobjects.Create("Secret "+name, func() client.Object {
+			return newSecret(c, name, field, body.Kubeconfig)
+		}, a.For(hostobjects.SecretAction("create", name))))
+	}
+	if err := a.Apply(r.Context(), steps...); err != nil {
+		return routes.Result{}, err
+	}
+	return routes.Result{Data: describe(c, true)}, nil
+}
+
+func (e *Endpoints) checkNew(body *dashboardv1alpha1.CreateClusterRequest) error {
+	if err := routes.CheckSubdomain("name", body.Name); err != nil {
+		return err
+	}
+	switch {
+	case len(body.Name) > longestName:
+		return envelope.Invalid("name", "name: must be no more than %d characters", longestName)
+	case body.AuthType == "":
+		return envelope.Required("authType")
+	case body.AuthType == dashboardv1alpha1.AuthTypeInCluster && body.Kubeconfig != "":
+		return envelope.Invalid(field, "the cluster that KubeVision runs in needs no kubeconfig")
+	case body.AuthType == dashboardv1alpha1.AuthTypeInCluster:
+		return nil
+	case body.AuthType == dashboardv1alpha1.AuthTypeKubeconfig:
+		return e.checkKubeconfig(body.Kubeconfig)
+	default:
+		return envelope.Invalid("authType", "authType must be %s or %s", dashboardv1alpha1.AuthTypeKubeconfig, dashboardv1alpha1.AuthTypeInCluster)
+	}
+}
+
+// checkKubeconfig returns an error that names the refused fields, and not their values.
+func (e *Endpoints) checkKubeconfig(text string) error {
+	if text == "" {
+		return envelope.Required(field)
+	}
+	k, err := kubeconfig.Parse([]byte(text))
+	if err != nil {
+		return envelope.Invalid(field, "%s", err.Error()).Because(errors.New("kubeconfig refused"))
+	}
+	if err := k.CheckExpiry(time.Now()); err != nil {
+		return envelope.Invalid(field, "%s", err.Error())
+	}
+	server, err := url.Parse(k.Server)
+	if err == nil {
+		err = e.Policy.CheckServer(server.Host)
+	}
+	if err != nil {
+		return envelope.Invalid(field, "clusters[].cluster.server is at an address that KubeVision may not connect to; "+
+			"an operator can allow it with --cluster-addresses-allowed").Because(err)
+	}
+	return nil
+}
+
+func secretName(cluster string) string { return cluster + "-kubeconfig" }
+
+func newCluster(body *dashboardv1alpha1.CreateClusterRequest) *kubevisionv1alpha1.KubeVisionCluster {
+	c := &kubevisionv1alpha1.KubeVisionCluster{
+		ObjectMeta: metav1.ObjectMeta{Name: body.Name, Labels: body.Labels},
+		Spec:       kubevisionv1alpha1.KubeVisionClusterSpec{DisplayName: body.DisplayName, InCluster: true},
+	}
+	if body.AuthType == dashboardv1alpha1.AuthTypeKubeconfig {
+		c.Spec.InCluster = false
+		c.Spec.KubeconfigSecretRef = &kubevisionv1alpha1.SecretKeyReference{Name: secretName(body.Name)}
+	}
+	return c
+}
+
+// newSecret returns the Secret of a cluster, which is deleted with it.
+func newSecret(c *kubevisionv1alpha1.KubeVisionCluster, name, key, text string) *corev1.Secret {
+	return &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: names.Namespace, Name: name, OwnerReferences: hostobjects.Owner("KubeVisionCluster", c),
+		},
+		Data: map[string][]byte{key: []byte(text)},
+	}
+}

@@ -1,0 +1,53 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package clusterregistration
+
+import (
+	"context"
+
+	"k8s.io/apiserver/pkg/authentication/user"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/routes"
+	"github.com/kubevision-io/kubevision/pkg/authorization"
+	"github.com/kubevision-io/kubevision/pkg/registry/hostobjects"
+)
+
+// visible is what a caller may know about the clusters.
+type visible struct {
+	clusters []kubevisionv1alpha1.KubeVisionCluster
+	// operator is true for a caller who may list the objects, and therefore sees their conditions.
+	operator bool
+}
+
+func (e *Endpoints) visible(r *routes.Request, u user.Info) (*visible, error) {
+	return usable(r.Context(), e.Reader, e.Host.Reviewer, u)
+}
+
+// usable returns all clusters for an operator, and for other callers those that they may use.
+func usable(ctx context.Context, reader client.Reader, reviewer *authorization.Reviewer, u user.Info) (*visible, error) {
+	all, err := authorization.Clusters(ctx, reader)
+	if err != nil {
+		return nil, err
+	}
+	operator, err := reviewer.MayListClusters(ctx, u)
+	if err != nil {
+		return nil, authorization.Unreviewed(err)
+	}
+	if operator {
+		return &visible{clusters: all, operator: true}, nil
+	}
+	clusters, err := reviewer.Usable(ctx, u, all)
+	return &visible{clusters: clusters}, err
+}
+
+func list(_ *routes.Request, v *visible) (routes.Result, error) {
+	out := make([]dashboardv1alpha1.Cluster, 0, len(v.clusters))
+	for i := range v.clusters {
+		out = append(out, describe(&v.clusters[i], v.operator))
+	}
+	return hostobjects.List(out), nil
+}

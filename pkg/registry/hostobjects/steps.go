@@ -1,0 +1,117 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package hostobjects
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	"github.com/kubevision-io/kubevision/pkg/envelope"
+)
+
+// undoTimeout bounds an undo, which also runs after the client has disconnected.
+const undoTimeout = 10 * time.Second
+
+// Step is one of several writes that belong together.
+type Step struct {
+	// What names the object of the write.
+	What string
+	// Do writes. It is called twice, first for a dry run, and must not change its inputs.
+	Do func(context.Context, client.Client) error
+	// Undo reverts Do.
+	Undo func(context.Context, client.Client) error
+}
+
+// Create returns the step that creates an object. refused returns the code of an error.
+func Create(what string, object func() client.Object, refused func(context.Context, error) error) Step {
+	var made client.Object
+	return Step{
+		What: what,
+		Do: func(ctx context.Context, c client.Client) error {
+			made = object()
+			return refused(ctx, c.Create(ctx, made))
+		},
+		Undo: func(ctx context.Context, c client.Client) error { return c.Delete(ctx, made, This(made)) },
+	}
+}
+
+// Patch returns the step that changes an object. If the client has given a version, it fails for any other version.
+func Patch(what string, from, to client.Object, given string, refused func(context.Context, error) error) Step {
+	write := func(ctx context.Context, c client.Client, from, to client.Object, given string) error {
+		written, ok := to.DeepCopyObject().(client.Object)
+		if !ok { // cannot happen: a copy has the type of its original
+			return fmt.Errorf("copying %s", what)
+		}
+		return c.Patch(ctx, written, Change(from, given))
+	}
+	return Step{
+		What: what,
+		Do:   func(ctx context.Context, c client.Client) error { return refused(ctx, write(ctx, c, from, to, given)) },
+		Undo: func(ctx context.Context, c client.Client) error { return write(ctx, c, to, from, "") },
+	}
+}
+
+// Change returns the patch that changes an object. If the client has given a version, it fails for any other version.
+func Change(from client.Object, given string) client.Patch {
+	if given == "" {
+		return client.MergeFrom(from)
+	}
+	return client.MergeFromWithOptions(from, client.MergeFromWithOptimisticLock{})
+}
+
+// Apply executes all steps or none. It makes a dry run first.
+func (c *Caller) Apply(ctx context.Context, steps ...Step) error {
+	if err := c.Try(ctx, steps...); err != nil {
+		return err
+	}
+	return c.Do(ctx, steps...)
+}
+
+// Try makes a dry run of each step, so that a caller who may execute only some of them is refused before any is
+// executed.
+func (c *Caller) Try(ctx context.Context, steps ...Step) error {
+	trial := client.NewDryRunClient(c.Client)
+	for _, s := range steps {
+		if err := s.Do(ctx, trial); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// Do executes one step after the other. If one fails, it reverts the earlier steps. The error names the steps that
+// could not be reverted.
+func (c *Caller) Do(ctx context.Context, steps ...Step) error {
+	for i, s := range steps {
+		if err := s.Do(ctx, c.Client); err != nil {
+			return c.undo(ctx, steps[:i], err)
+		}
+	}
+	return nil
+}
+
+func (c *Caller) undo(ctx context.Context, done []Step, cause error) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
+	defer cancel()
+	var left []string
+	var errs []error
+	for _, s := range slices.Backward(done) {
+		if err := s.Undo(ctx, c.Client); client.IgnoreNotFound(err) != nil {
+			left = append(left, s.What)
+			errs = append(errs, fmt.Errorf("taking back %s: %w", s.What, err))
+		}
+	}
+	if len(left) == 0 {
+		return cause
+	}
+	e := *envelope.As(cause)
+	e.Message += "; and this could not be taken back: " + strings.Join(left, ", ")
+	return (&e).Because(errors.Join(append(errs, cause)...))
+}

@@ -1,0 +1,172 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package objectref parses the objects of a cluster that a request refers to.
+package objectref
+
+import (
+	"cmp"
+	"context"
+	"slices"
+	"strings"
+
+	authorizationv1 "k8s.io/api/authorization/v1"
+	"k8s.io/apimachinery/pkg/api/validate/content"
+	utilvalidation "k8s.io/apimachinery/pkg/util/validation"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/envelope"
+	"github.com/kubevision-io/kubevision/pkg/routes"
+	"github.com/kubevision-io/kubevision/pkg/authorization"
+	"github.com/kubevision-io/kubevision/pkg/clusters"
+)
+
+// The parameters of a path.
+const (
+	Namespace = "namespace"
+	Resource  = "resource"
+	Name      = "name"
+)
+
+// Docs returns the documentation of the parameters.
+func Docs() map[string]string {
+	return map[string]string{
+		authorization.ClusterParameter: "the name of the cluster",
+		Namespace:                      "the namespace",
+		Resource:                       "the plural name of the kind: pods, deployments.apps or deployments.v1.apps",
+		Name:                           "the name of the object",
+	}
+}
+
+// Target is the object of a request, or a collection if it has no name.
+type Target struct {
+	Resource  clusters.Resource
+	Namespace string
+	Name      string
+}
+
+// Attributes returns the attributes of an access review about a verb on the target.
+func (t Target) Attributes(verb string) authorizationv1.ResourceAttributes {
+	return authorizationv1.ResourceAttributes{
+		Group: t.Resource.Group, Version: t.Resource.Version, Resource: t.Resource.GroupVersionResource.Resource,
+		Verb: verb, Namespace: t.Namespace, Name: t.Name,
+	}
+}
+
+// Call returns a call for the target.
+func (t Target) Call(method string) clusters.Call {
+	return clusters.Call{Method: method, Resource: t.Resource, Namespace: t.Namespace, Name: t.Name}
+}
+
+// Read reads the target of a request from its path, and the namespace from its query if the path has none. The verb is
+// one that the cluster must offer. The kind is found by discovery only, never built into a URL as it was sent. In a
+// query, a namespace is ignored if the kind has none, as with kubectl: clients send the one that they show.
+func Read(r *routes.Request, caller *clusters.Caller, verb string) (Target, error) {
+	return find(r.Context(), caller, requested(r, verb))
+}
+
+// ReadObject is like Read, for one object: an object of a namespaced kind must have a namespace.
+func ReadObject(r *routes.Request, caller *clusters.Caller, verb string) (Target, error) {
+	t, err := Read(r, caller, verb)
+	if err != nil {
+		return Target{}, err
+	}
+	return t, t.CheckNamespaced()
+}
+
+// ReadSubresource is ReadObject for what is served below an object.
+func ReadSubresource(r *routes.Request, caller *clusters.Caller, verb, subresource string) (Target, error) {
+	w := requested(r, verb)
+	w.subresource = subresource
+	t, err := find(r.Context(), caller, w)
+	if err != nil {
+		return Target{}, err
+	}
+	return t, t.CheckNamespaced()
+}
+
+// CheckNamespaced is an error for a target without the namespace that objects of its kind are in.
+func (t Target) CheckNamespaced() error {
+	if t.Resource.Namespaced && t.Namespace == "" {
+		return envelope.Invalid(Namespace, "%s are in namespaces: say in which one", t.Resource.GroupVersionResource.Resource)
+	}
+	return nil
+}
+
+// Find is Read for names that come from elsewhere than the path. Namespace and name may be empty.
+func Find(ctx context.Context, caller *clusters.Caller, verb, kind, namespace, name string) (Target, error) {
+	return find(ctx, caller, wanted{
+		verb: verb, kind: kind, namespace: namespace, name: name, namespaced: namespace != "",
+	})
+}
+
+// wanted is what a target is to be.
+type wanted struct {
+	verb, subresource, kind, namespace, name string
+	// namespaced says that the kind must be in namespaces: one was named, and not only in a query.
+	namespaced bool
+}
+
+func requested(r *routes.Request, verb string) wanted {
+	inPath := r.Path(Namespace)
+	return wanted{
+		verb: verb, kind: r.Path(Resource), namespace: cmp.Or(inPath, r.Query(Namespace)), name: r.Path(Name),
+		namespaced: inPath != "",
+	}
+}
+
+// check is an error where the names are malformed.
+func (w wanted) check() error {
+	if w.namespace != "" {
+		if err := routes.CheckLabel(Namespace, w.namespace); err != nil {
+			return err
+		}
+	}
+	if problems := content.IsPathSegmentName(w.name); len(problems) > 0 {
+		return envelope.Invalid(Name, "name: %s", strings.Join(problems, "; "))
+	}
+	if w.kind == "" {
+		return envelope.Required(Resource)
+	}
+	if problems := utilvalidation.IsDNS1123Subdomain(w.kind); len(problems) > 0 {
+		return envelope.Invalid(Resource, "resource: %s", strings.Join(problems, "; "))
+	}
+	return nil
+}
+
+// mismatch is an error where the resource is not what is wanted.
+func (w wanted) mismatch(r *clusters.Resource) error {
+	switch {
+	case !slices.Contains(r.Verbs, w.verb):
+		return envelope.New(dashboardv1alpha1.CodeNotFound, "the cluster offers no %s of %s", w.verb, w.kind)
+	case w.subresource != "" && !slices.Contains(r.Subresources, w.subresource):
+		return envelope.New(dashboardv1alpha1.CodeNotFound, "the cluster serves no %s of %s", w.subresource, w.kind)
+	case !r.Namespaced && w.namespaced:
+		return envelope.Invalid(Namespace, "%s are not in namespaces: leave the namespace out", w.kind)
+	default:
+		return nil
+	}
+}
+
+func find(ctx context.Context, caller *clusters.Caller, w wanted) (Target, error) {
+	if err := w.check(); err != nil {
+		return Target{}, err
+	}
+	found, ok, err := caller.Resource(ctx, w.kind, func(r *clusters.Resource) bool {
+		lacksNamespace := r.Namespaced && w.name != "" && w.namespace == ""
+		return w.mismatch(r) == nil && !lacksNamespace
+	})
+	if err != nil {
+		return Target{}, envelope.FromAPIError(err)
+	}
+	if !ok {
+		return Target{}, envelope.New(dashboardv1alpha1.CodeNotFound, "the cluster serves no resource %q", w.kind)
+	}
+	if err := w.mismatch(&found); err != nil {
+		return Target{}, err
+	}
+	if !found.Namespaced { // that of a query is ignored
+		w.namespace = ""
+	}
+	return Target{Resource: found, Namespace: w.namespace, Name: w.name}, nil
+}

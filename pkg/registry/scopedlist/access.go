@@ -1,0 +1,112 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package scopedlist reads the objects of a cluster that a caller may read. If the caller may list a kind in all namespaces,
+// it lists all namespaces. Otherwise it lists the namespaces that the caller may read, and reveals nothing of the
+// others, not even their number.
+package scopedlist
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apiserver/pkg/authentication/user"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/routes"
+	"github.com/kubevision-io/kubevision/pkg/authorization"
+	"github.com/kubevision-io/kubevision/pkg/bindings"
+	"github.com/kubevision-io/kubevision/pkg/clusters"
+)
+
+// CallsAtOnce bounds the concurrent calls of one request to one cluster.
+const CallsAtOnce = 8
+
+// Access gives callers access to clusters of which they may read only some namespaces.
+type Access struct {
+	*authorization.Access
+
+	// Reader reads KubeVision's objects.
+	Reader client.Reader
+}
+
+// Cluster is the access review of a route below /clusters/{cluster}, like authorization.Access.Cluster.
+func (a *Access) Cluster(r *routes.Request, u user.Info) (*Caller, error) {
+	caller, err := a.Access.Cluster(r, u)
+	if err != nil {
+		return nil, err
+	}
+	return a.caller(caller, u, r.Path(authorization.ClusterParameter)), nil
+}
+
+// Named is like Cluster, for a cluster that is not named in the path.
+func (a *Access) Named(ctx context.Context, u user.Info, cluster string) (*Caller, error) {
+	caller, err := a.Access.Named(ctx, u, cluster)
+	if err != nil {
+		return nil, err
+	}
+	return a.caller(caller, u, cluster), nil
+}
+
+func (a *Access) caller(c *clusters.Caller, u user.Info, cluster string) *Caller {
+	return &Caller{Caller: c, reader: a.Reader, user: u, cluster: cluster, slots: make(chan struct{}, CallsAtOnce)}
+}
+
+// Caller acts on one cluster as one user, for one request.
+type Caller struct {
+	*clusters.Caller
+
+	reader  client.Reader
+	user    user.Info
+	cluster string
+	slots   chan struct{}
+
+	mu         sync.Mutex
+	asked      bool
+	namespaces []string
+}
+
+// User returns the user as whom the caller acts.
+func (c *Caller) User() user.Info { return c.user }
+
+// Cluster returns the name of the cluster.
+func (c *Caller) Cluster() string { return c.cluster }
+
+// Namespaces returns the namespaces that the user's bindings name and that the cluster lets the user get. It caches the
+// result.
+func (c *Caller) Namespaces(ctx context.Context) ([]string, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.asked {
+		return c.namespaces, nil
+	}
+	cluster := &kubevisionv1alpha1.KubeVisionCluster{}
+	if err := c.reader.Get(ctx, types.NamespacedName{Name: c.cluster}, cluster); err != nil {
+		return nil, fmt.Errorf("reading cluster %s: %w", c.cluster, err)
+	}
+	bound, err := bindings.Naming(ctx, c.reader, c.user.GetName(), c.user.GetGroups())
+	if err != nil {
+		return nil, err
+	}
+	found, err := authorization.Readable(ctx, c.Caller, bindings.Reaching(bindings.Selecting(bound, cluster), c.cluster))
+	if err != nil {
+		return nil, authorization.Unreviewed(err)
+	}
+	c.namespaces, c.asked = found, true
+	return found, nil
+}
+
+// Do is like clusters.Caller.Do. It waits while CallsAtOnce calls of the request are in flight.
+func (c *Caller) Do(ctx context.Context, call clusters.Call) (clusters.Answer, error) {
+	select {
+	case c.slots <- struct{}{}:
+		defer func() { <-c.slots }()
+		return c.Caller.Do(ctx, call)
+	case <-ctx.Done():
+		return clusters.Answer{}, fmt.Errorf("waiting to call the cluster: %w", errors.Join(ctx.Err(), context.Cause(ctx)))
+	}
+}

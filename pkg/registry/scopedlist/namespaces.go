@@ -1,0 +1,119 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package scopedlist
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/url"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/labels"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/envelope"
+	"github.com/kubevision-io/kubevision/pkg/clusters"
+	"github.com/kubevision-io/kubevision/pkg/fanout"
+	"github.com/kubevision-io/kubevision/pkg/objects"
+)
+
+// isNamespaces returns whether a call lists Namespaces.
+func isNamespaces(r clusters.Resource) bool {
+	return r.Group == corev1.GroupName && r.GroupVersionResource.Resource == "namespaces"
+}
+
+// ownNamespaces gets the namespaces that the caller may read, each as a list of one, or of none if the selectors do not
+// match it.
+func (c *Caller) ownNamespaces(ctx context.Context, call clusters.Call) (Answer, error) {
+	selected, err := readSelectors(call.Query)
+	if err != nil {
+		return Answer{}, err
+	}
+	names, err := c.Namespaces(ctx)
+	if err != nil {
+		return Answer{}, err
+	}
+	bodies := make([][]byte, len(names))
+	err = fanout.Each(ctx, len(names), CallsAtOnce, func(ctx context.Context, i int) error {
+		answer, err := c.Do(ctx, clusters.Call{Resource: call.Resource, Name: names[i]})
+		if apierrors.IsForbidden(err) || apierrors.IsNotFound(err) {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		bodies[i], err = selected.list(answer.Body)
+		return err
+	})
+	if err != nil {
+		return Answer{}, err
+	}
+	return partial(names, bodies), nil
+}
+
+// partial returns the answer of the namespaces for which there is a body.
+func partial(namespaces []string, bodies [][]byte) Answer {
+	out := Answer{Partial: true}
+	for i, body := range bodies {
+		if body != nil {
+			out.Bodies, out.Namespaces = append(out.Bodies, body), append(out.Namespaces, namespaces[i])
+		}
+	}
+	return out
+}
+
+// selectors are those of a list of Namespaces.
+type selectors struct {
+	labels labels.Selector
+	fields fields.Selector
+}
+
+// readSelectors reads the selectors of a query. Its error for a field that Namespaces cannot be selected by is that of
+// an API server.
+func readSelectors(query url.Values) (selectors, error) {
+	byLabels, labelsErr := labels.Parse(query.Get("labelSelector"))
+	byFields, fieldsErr := fields.ParseSelector(query.Get("fieldSelector"))
+	if err := errors.Join(labelsErr, fieldsErr); err != nil {
+		return selectors{}, apierrors.NewBadRequest(err.Error())
+	}
+	supported := fieldsOf(&corev1.Namespace{})
+	for _, requirement := range byFields.Requirements() {
+		if !supported.Has(requirement.Field) {
+			return selectors{}, apierrors.NewBadRequest(fmt.Sprintf("field label not supported: %s", requirement.Field))
+		}
+	}
+	return selectors{labels: byLabels, fields: byFields}, nil
+}
+
+// fieldsOf returns the fields that an API server selects Namespaces by.
+func fieldsOf(n *corev1.Namespace) fields.Set {
+	return fields.Set{"metadata.name": n.Name, "status.phase": string(n.Status.Phase)}
+}
+
+// list makes a list of a Namespace that was read.
+func (s selectors) list(body []byte) ([]byte, error) {
+	var found struct {
+		Metadata objects.Metadata `json:"metadata"`
+		Status   struct {
+			Phase corev1.NamespacePhase `json:"phase"`
+		} `json:"status"`
+	}
+	if err := json.Unmarshal(body, &found); err != nil {
+		const message = "the cluster's API server gave an answer that cannot be read"
+		unreadable := envelope.New(dashboardv1alpha1.CodeUnreachable, message)
+		return nil, unreadable.Because(errors.New("a namespace cannot be decoded"))
+	}
+	const begin, end = `{"kind":"NamespaceList","apiVersion":"v1","metadata":{},"items":[`, `]}`
+	n := corev1.Namespace{Status: corev1.NamespaceStatus{Phase: found.Status.Phase}}
+	n.Name = found.Metadata.Name
+	if !s.labels.Matches(labels.Set(found.Metadata.Labels)) || !s.fields.Matches(fieldsOf(&n)) {
+		return []byte(begin + end), nil
+	}
+	return slices.Concat([]byte(begin), body, []byte(end)), nil
+}

@@ -1,0 +1,65 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package scopedlist
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/url"
+
+	"github.com/kubevision-io/kubevision/pkg/authorization"
+	"github.com/kubevision-io/kubevision/pkg/budget"
+	"github.com/kubevision-io/kubevision/pkg/objects"
+	"github.com/kubevision-io/kubevision/pkg/registry/objectref"
+)
+
+// Listing is a list that is read while it arrives. The caller must close it.
+type Listing struct {
+	Answer
+
+	target  objectref.Target
+	account *budget.Account
+	stream  io.ReadCloser
+	closed  bool
+}
+
+// Open is like List, for objects that are visited one by one.
+func (c *Caller) Open(ctx context.Context, t objectref.Target, query url.Values) (*Listing, error) {
+	call := t.Call("")
+	call.Query = query
+	stream, err := c.Stream(ctx, call)
+	if err == nil {
+		return &Listing{target: t, account: budget.From(ctx), stream: stream}, nil
+	}
+	answer, err := c.instead(ctx, call, err)
+	if err != nil {
+		return nil, authorization.Outcome(ctx, c.Caller, t.Attributes("list"), err)
+	}
+	return &Listing{Answer: answer, target: t, account: budget.From(ctx)}, nil
+}
+
+// Each visits the objects, and ends the reading: whoever calls the cluster again afterwards must not hold the places of
+// a large response. It visits those of one namespace after the other where the answer is partial. The page is that of
+// the only list there is otherwise.
+func (l *Listing) Each(visit func(objects.Object) error) (objects.Page, error) {
+	defer l.Close()
+	if l.stream != nil {
+		return objects.ReadList(l.stream, l.target.Resource, l.account, visit)
+	}
+	for _, body := range l.Bodies {
+		if _, err := objects.ReadList(bytes.NewReader(body), l.target.Resource, l.account, visit); err != nil {
+			return objects.Page{}, err
+		}
+	}
+	return objects.Page{}, nil
+}
+
+// Close stops reading.
+func (l *Listing) Close() {
+	if l.stream != nil && !l.closed {
+		l.closed = true
+		_ = l.stream.Close() // what was not read is not wanted
+	}
+}

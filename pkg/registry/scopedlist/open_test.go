@@ -1,0 +1,36 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package scopedlist
+
+import (
+	"io"
+	"strings"
+	"testing"
+
+	"github.com/kubevision-io/kubevision/pkg/objects"
+)
+
+type stream struct {
+	io.Reader
+
+	closed int
+}
+
+func (s *stream) Close() error {
+	s.closed++
+	return nil
+}
+
+// TestEachEndsTheReading: whoever asks for metrics after a list of Pods must not hold the places of a large response.
+func TestEachEndsTheReading(t *testing.T) {
+	s := &stream{Reader: strings.NewReader(`{"items":[{"metadata":{"name":"a"}}]}`)}
+	l := &Listing{stream: s}
+	if _, err := l.Each(func(objects.Object) error { return nil }); err != nil || s.closed != 1 {
+		t.Errorf("it was closed %d times: %v", s.closed, err)
+	}
+	l.Close()
+	if s.closed != 1 {
+		t.Errorf("it was closed %d times", s.closed)
+	}
+}

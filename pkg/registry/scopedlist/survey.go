@@ -1,0 +1,143 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package scopedlist
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+
+	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/klog/v2"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/envelope"
+	"github.com/kubevision-io/kubevision/pkg/budget"
+	"github.com/kubevision-io/kubevision/pkg/clusters"
+	"github.com/kubevision-io/kubevision/pkg/fanout"
+	"github.com/kubevision-io/kubevision/pkg/registry/objectref"
+)
+
+const (
+	// MetadataOnly requests lists of metadata. Servers that do not support them return whole objects.
+	MetadataOnly = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1,application/json"
+	// Protobuf requests the encoding of Kubernetes' own types that is decoded fastest.
+	Protobuf = "application/vnd.kubernetes.protobuf,application/json"
+)
+
+// Kind is one of the kinds of a survey.
+type Kind struct {
+	// Resource is a plural, with its group if that is needed.
+	Resource string
+	// Accept is the media type of the lists.
+	Accept string
+	// Read is called with the lists, concurrently with those of other kinds, and not if there are none.
+	Read func(ctx context.Context, r clusters.Resource, a Answer) error
+}
+
+// Survey lists several kinds concurrently, in one namespace or in all. It omits kinds that the cluster does not serve
+// or the caller may not list. If some kinds could not be listed, the Meta has a warning. If none could, or if the
+// caller may list none of the kinds in the given namespace, Survey returns an error.
+func (c *Caller) Survey(ctx context.Context, namespace string, kinds []Kind) (dashboardv1alpha1.Meta, error) {
+	s := &survey{namespaces: sets.New[string]()}
+	err := fanout.Each(ctx, len(kinds), CallsAtOnce, func(ctx context.Context, i int) error {
+		s.add(kinds[i], c.look(ctx, s, namespace, kinds[i]))
+		return nil
+	})
+	if err != nil {
+		return dashboardv1alpha1.Meta{}, err
+	}
+	for _, failure := range s.failures {
+		klog.FromContext(ctx).Info("Some objects of a cluster could not be listed", "cluster", c.cluster, "err", failure)
+	}
+	switch {
+	case s.answered == 0 && len(s.failures) > 0:
+		return dashboardv1alpha1.Meta{}, s.failures[0]
+	case s.answered == 0 && s.refused != nil && namespace != "":
+		_, err := c.List(ctx, *s.refused, nil)
+		return dashboardv1alpha1.Meta{}, err
+	}
+	slices.Sort(s.warnings)
+	return dashboardv1alpha1.Meta{
+		Source: dashboardv1alpha1.SourceAPIServer, Partial: s.partial, Namespaces: sets.List(s.namespaces), Warnings: s.warnings,
+	}, nil
+}
+
+type survey struct {
+	mu         sync.Mutex
+	answered   int
+	refused    *objectref.Target
+	partial    bool
+	namespaces sets.Set[string]
+	failures   []error
+	warnings   []string
+}
+
+// look lists one kind.
+func (c *Caller) look(ctx context.Context, s *survey, namespace string, kind Kind) error {
+	resource, served, err := c.Served(ctx, kind.Resource)
+	if err != nil {
+		return envelope.FromAPIError(err)
+	}
+	if !served || !slices.Contains(resource.Verbs, "list") || (namespace != "" && !resource.Namespaced) {
+		return nil
+	}
+	t := objectref.Target{Resource: resource, Namespace: namespace}
+	answer, err := c.Visible(ctx, t, nil, kind.Accept)
+	if err != nil {
+		return err
+	}
+	s.saw(&t, answer)
+	if len(answer.Bodies) == 0 {
+		return nil
+	}
+	release, err := decoding(ctx, answer)
+	if err != nil {
+		return envelope.FromAPIError(err)
+	}
+	defer release()
+	if err := kind.Read(ctx, resource, answer); err != nil {
+		return envelope.FromAPIError(err)
+	}
+	return nil
+}
+
+// decodedBytes is the memory that a byte of a list takes while it is decoded, in bytes, beside the list.
+const decodedBytes = 2
+
+// decoding takes the memory for decoding an answer, until release is called.
+func decoding(ctx context.Context, a Answer) (release func(), err error) {
+	account := budget.From(ctx)
+	var size int64
+	for _, body := range a.Bodies {
+		size += int64(len(body)) * decodedBytes
+	}
+	if err := account.Take(size); err != nil {
+		return nil, fmt.Errorf("decoding a list: %w", err)
+	}
+	return func() { account.Give(size) }, nil
+}
+
+func (s *survey) saw(t *objectref.Target, a Answer) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.partial = s.partial || a.Partial
+	s.namespaces.Insert(a.Namespaces...)
+	if len(a.Bodies) == 0 {
+		s.refused = t
+		return
+	}
+	s.answered++
+}
+
+func (s *survey) add(kind Kind, err error) {
+	if err == nil {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.failures = append(s.failures, fmt.Errorf("listing %s: %w", kind.Resource, err))
+	s.warnings = append(s.warnings, fmt.Sprintf("%s could not be listed: %s", kind.Resource, envelope.As(err).Message))
+}

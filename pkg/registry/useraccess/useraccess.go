@@ -1,0 +1,103 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package useraccess serves the clusters and namespaces that callers may access. Each answer comes from Kubernetes: from a
+// review of the verb "use" on the host, and from the cluster itself.
+package useraccess
+
+import (
+	"context"
+	"net/http"
+	"slices"
+
+	"k8s.io/apiserver/pkg/authentication/user"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/routes"
+	"github.com/kubevision-io/kubevision/pkg/authorization"
+	"github.com/kubevision-io/kubevision/pkg/bindings"
+	"github.com/kubevision-io/kubevision/pkg/fanout"
+)
+
+const (
+	queryCluster = "cluster"
+
+	// clustersAtOnce bounds the clusters that one request asks at once.
+	clustersAtOnce = 32
+)
+
+// Endpoints are the endpoints of this package.
+type Endpoints struct {
+	// Reader reads KubeVision's objects.
+	Reader client.Reader
+	// Access reviews the use of clusters, and connects to them.
+	Access *authorization.Access
+}
+
+// Routes returns the routes of the endpoints.
+func (e *Endpoints) Routes() []routes.Route {
+	return []routes.Route{{
+		Method: http.MethodGet, Path: "/users/me/access", Operation: "getCurrentUserAccess",
+		Doc: "say which clusters the caller may use, and which namespaces they may read there", Returns: dashboardv1alpha1.AccessEnvelope{},
+		Parameters: map[string]string{queryCluster: "the name of one cluster; without it, all that the caller may use"},
+		Endpoint:   routes.Reviewed(e.review, e.get),
+	}}
+}
+
+// granted holds the clusters that a caller may use, and the bindings that name the caller.
+type granted struct {
+	user.Info
+	clusters []kubevisionv1alpha1.KubeVisionCluster
+	bindings []kubevisionv1alpha1.KubeVisionRoleBinding
+}
+
+func (e *Endpoints) review(r *routes.Request, u user.Info) (*granted, error) {
+	found, err := e.clusters(r, u)
+	if err != nil {
+		return nil, err
+	}
+	bound, err := bindings.Naming(r.Context(), e.Reader, u.GetName(), u.GetGroups())
+	return &granted{Info: u, clusters: found, bindings: bound}, err
+}
+
+func (e *Endpoints) clusters(r *routes.Request, u user.Info) ([]kubevisionv1alpha1.KubeVisionCluster, error) {
+	ctx := r.Context()
+	name, one := r.Query(queryCluster), r.URL.Query().Has(queryCluster)
+	if one {
+		if err := routes.CheckSubdomain(queryCluster, name); err != nil {
+			return nil, err
+		}
+		if err := e.Access.Reviewer.CheckUse(ctx, u, name); err != nil {
+			return nil, err
+		}
+	}
+	all, err := authorization.Clusters(ctx, e.Reader)
+	if err != nil {
+		return nil, err
+	}
+	if !one {
+		return e.Access.Reviewer.Usable(ctx, u, all)
+	}
+	i := slices.IndexFunc(all, func(c kubevisionv1alpha1.KubeVisionCluster) bool { return c.Name == name })
+	if i < 0 {
+		return nil, authorization.NoCluster(name)
+	}
+	return all[i : i+1], nil
+}
+
+// get asks many clusters concurrently, so that one that does not answer does not delay the others.
+func (e *Endpoints) get(r *routes.Request, g *granted) (routes.Result, error) {
+	out := make([]dashboardv1alpha1.ClusterAccess, len(g.clusters))
+	err := fanout.Each(r.Context(), len(out), clustersAtOnce, func(ctx context.Context, i int) error {
+		out[i] = e.ask(ctx, g, &g.clusters[i])
+		return nil
+	})
+	if err != nil {
+		return routes.Result{}, err
+	}
+	return routes.Result{
+		Data: dashboardv1alpha1.Access{Clusters: out}, Meta: dashboardv1alpha1.Meta{Total: new(int64(len(out)))},
+	}, nil
+}

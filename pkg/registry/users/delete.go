@@ -1,0 +1,57 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package users
+
+import (
+	"context"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/klog/v2"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/routes"
+	"github.com/kubevision-io/kubevision/pkg/names"
+	"github.com/kubevision-io/kubevision/pkg/registry/hostobjects"
+)
+
+// remove deletes the user; what was made for the user goes with the user, and nothing else.
+func (e *Endpoints) remove(r *routes.Request, a *administrator) (routes.Result, error) {
+	ctx := r.Context()
+	u, err := a.find(ctx, r.Path(paramUser))
+	if err != nil {
+		return routes.Result{}, err
+	}
+	step := hostobjects.Step{What: "user " + u.Name, Do: func(ctx context.Context, c client.Client) error {
+		return a.Refused(ctx, client.IgnoreNotFound(c.Delete(ctx, u, hostobjects.This(u))), hostobjects.Action("delete", kubevisionv1alpha1.ResourceUsers, u.Name))
+	}}
+	if err := a.Apply(ctx, step); err != nil {
+		return routes.Result{}, err
+	}
+	a.collect(ctx, u)
+	return e.done(ctx, "the deletion", func(ctx context.Context) (bool, error) {
+		now := &kubevisionv1alpha1.KubeVisionUser{}
+		err := e.Live.Get(ctx, client.ObjectKeyFromObject(u), now)
+		return apierrors.IsNotFound(err) || now.UID != u.UID, client.IgnoreNotFound(err)
+	})
+}
+
+// collect deletes at once what Kubernetes' garbage collector would delete a little later anyway, so that the name is free. It does so as the
+// caller, and leaves to the collector what the caller may not.
+func (a *administrator) collect(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser) {
+	for key, object := range map[types.NamespacedName]client.Object{
+		{Name: names.UserGrant(u.Name)}:                            &kubevisionv1alpha1.KubeVisionRoleBinding{},
+		{Namespace: names.Namespace, Name: passwordSecret(u.Name)}: &corev1.Secret{},
+	} {
+		err := a.Get(ctx, key, object)
+		if err == nil && hostobjects.Owned(object, u) {
+			err = a.Delete(ctx, object, hostobjects.This(object))
+		}
+		if client.IgnoreNotFound(err) != nil {
+			klog.FromContext(ctx).V(2).Info("Left to the garbage collector", "object", key.String(), "error", err.Error())
+		}
+	}
+}

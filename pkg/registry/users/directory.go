@@ -1,0 +1,92 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package users
+
+import (
+	"context"
+	"fmt"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/envelope"
+	"github.com/kubevision-io/kubevision/pkg/authentication"
+	"github.com/kubevision-io/kubevision/pkg/bindings"
+)
+
+// directory finds the roles of many users.
+type directory struct {
+	grants []grant
+}
+
+// grant is what one binding amounts to on the host, and for whom.
+type grant struct {
+	binding  string
+	subjects []rbacv1.Subject
+	weight   int
+}
+
+func newDirectory(
+	users []kubevisionv1alpha1.KubeVisionUser, all []kubevisionv1alpha1.KubeVisionRoleBinding, clusters []kubevisionv1alpha1.KubeVisionCluster,
+) *directory {
+	index, hosts := bindings.IndexUsers(users), hostsOf(clusters)
+	d := &directory{}
+	for i := range all {
+		if all[i].DeletionTimestamp.IsZero() {
+			subjects, _ := bindings.Subjects(all[i].Spec.Subjects, index)
+			d.grants = append(d.grants, grant{binding: all[i].Name, subjects: subjects, weight: weight(&all[i], hosts)})
+		}
+	}
+	return d
+}
+
+// naming returns the grants that name a user.
+func (d *directory) naming(u *kubevisionv1alpha1.KubeVisionUser) []grant {
+	p := authentication.NewPrincipal(u)
+	var out []grant
+	for _, g := range d.grants {
+		if bindings.Names(g.subjects, p.GetName(), p.GetGroups()) {
+			out = append(out, g)
+		}
+	}
+	return out
+}
+
+// role returns the display role of a user.
+func (d *directory) role(u *kubevisionv1alpha1.KubeVisionUser) string {
+	best := 0
+	for _, g := range d.naming(u) {
+		best = max(best, g.weight)
+	}
+	return rank()[best]
+}
+
+// directory is what the caller may know of the roles of users: nothing, where the caller may not list role bindings.
+func (e *Endpoints) directory(ctx context.Context, a *administrator, users []kubevisionv1alpha1.KubeVisionUser) (*directory, error) {
+	d, err := e.readDirectory(ctx, a, users)
+	if apierrors.IsForbidden(err) {
+		return nil, nil //nolint:nilnil // no directory is what the caller may know
+	}
+	if err != nil {
+		return nil, envelope.FromAPIError(err)
+	}
+	return d, nil
+}
+
+// readDirectory lists the role bindings as the caller. Its error is the API server's.
+func (e *Endpoints) readDirectory(
+	ctx context.Context, a *administrator, users []kubevisionv1alpha1.KubeVisionUser,
+) (*directory, error) {
+	var all kubevisionv1alpha1.KubeVisionRoleBindingList
+	if err := a.List(ctx, &all); err != nil {
+		return nil, fmt.Errorf("listing role bindings: %w", err)
+	}
+	var clusters kubevisionv1alpha1.KubeVisionClusterList
+	if err := e.Reader.List(ctx, &clusters, client.UnsafeDisableDeepCopy); err != nil {
+		return nil, envelope.Internal(fmt.Errorf("listing clusters: %w", err))
+	}
+	return newDirectory(users, all.Items, clusters.Items), nil
+}

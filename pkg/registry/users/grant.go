@@ -1,0 +1,159 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package users
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/envelope"
+	"github.com/kubevision-io/kubevision/pkg/names"
+	"github.com/kubevision-io/kubevision/pkg/registry/hostobjects"
+)
+
+// kind is that of the objects behind users.
+const kind = "KubeVisionUser"
+
+// builtIn is the built-in role that a dashboard means by one of its own; empty for custom, which is no role but what bindings give.
+func builtIn(role string) string {
+	switch role {
+	case roleSuperAdmin:
+		return kubevisionv1alpha1.RoleAdmin
+	case roleAdmin:
+		return kubevisionv1alpha1.RoleOps
+	case roleEditor:
+		return kubevisionv1alpha1.RoleDev
+	case roleViewer:
+		return kubevisionv1alpha1.RoleReadonly
+	default:
+		return ""
+	}
+}
+
+func checkRole(role string) error {
+	if !slices.Contains(rank(), role) {
+		return envelope.Invalid("role", "role must be one of %v", rank())
+	}
+	return nil
+}
+
+// newGrant is the binding that gives a user a role on every cluster. It is the user's, and goes with the user.
+func newGrant(u *kubevisionv1alpha1.KubeVisionUser, role string) *kubevisionv1alpha1.KubeVisionRoleBinding {
+	return &kubevisionv1alpha1.KubeVisionRoleBinding{
+		ObjectMeta: metav1.ObjectMeta{
+			Name: names.UserGrant(u.Name), Labels: map[string]string{names.UserLabel: u.Name}, OwnerReferences: hostobjects.Owner(kind, u),
+		},
+		Spec: kubevisionv1alpha1.KubeVisionRoleBindingSpec{
+			Subjects: []kubevisionv1alpha1.Subject{{Kind: kubevisionv1alpha1.SubjectKubeVisionUser, Name: u.Name}},
+			RoleRef:  kubevisionv1alpha1.RoleReference{Kind: kubevisionv1alpha1.RoleKubeVision, Name: builtIn(role)},
+			Clusters: kubevisionv1alpha1.ClusterTargets{Selector: &metav1.LabelSelector{}},
+		},
+	}
+}
+
+// findGrant is the binding that an earlier call has made for the user; nil where there is none. A binding of that name that others made is
+// never touched.
+func (a *administrator) findGrant(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser) (*kubevisionv1alpha1.KubeVisionRoleBinding, error) {
+	b := &kubevisionv1alpha1.KubeVisionRoleBinding{}
+	err := a.Get(ctx, types.NamespacedName{Name: names.UserGrant(u.Name)}, b)
+	switch {
+	case apierrors.IsNotFound(err):
+		return nil, nil //nolint:nilnil // no grant is an answer
+	case err != nil:
+		return nil, envelope.FromAPIError(err)
+	case b.Labels[names.UserLabel] != u.Name || !hostobjects.Owned(b, u):
+		return nil, envelope.New(dashboardv1alpha1.CodeConflict,
+			"there is a role binding %q that was not made for the user's role: change or remove it", b.Name)
+	default:
+		return b, nil
+	}
+}
+
+// changeRole returns the step that makes the role of a user another one, nil if it is shown already. It changes
+// nothing but the binding that this API makes, on every cluster: if other bindings name the user, it makes none beside
+// them, and changes it only if the role is shown then. Otherwise it returns a conflict that names those bindings.
+func (e *Endpoints) changeRole(
+	ctx context.Context, a *administrator, u *kubevisionv1alpha1.KubeVisionUser, role string,
+) (*hostobjects.Step, error) {
+	d, err := e.readDirectory(ctx, a, []kubevisionv1alpha1.KubeVisionUser{*u})
+	if err != nil {
+		return nil, envelope.FromAPIError(err)
+	}
+	if d.role(u) == role {
+		return nil, nil //nolint:nilnil // there is nothing to do
+	}
+	made, err := a.findGrant(ctx, u)
+	if err != nil {
+		return nil, err
+	}
+	if others := d.deciding(u, role, made != nil); len(others) > 0 {
+		return nil, envelope.New(dashboardv1alpha1.CodeConflict,
+			"other role bindings decide what user %q may do: %s; change these, or the groups of the user",
+			u.Name, listed(others))
+	}
+	return a.changeGrant(u, made, role), nil
+}
+
+// deciding returns the names of the bindings that decide what a user is instead of a role: all others if this API has
+// made none for the user, and otherwise those that give more.
+func (d *directory) deciding(u *kubevisionv1alpha1.KubeVisionUser, role string, made bool) []string {
+	own, asked := names.UserGrant(u.Name), slices.Index(rank(), role)
+	var out []string
+	for _, g := range d.naming(u) {
+		if g.binding != own && (!made || g.weight > asked) {
+			out = append(out, g.binding)
+		}
+	}
+	return out
+}
+
+// maxListed is the number of names that a message lists at most.
+const maxListed = 10
+
+func listed(all []string) string {
+	slices.Sort(all)
+	if len(all) > maxListed {
+		return strings.Join(all[:maxListed], ", ") + fmt.Sprintf(" and %d more", len(all)-maxListed)
+	}
+	return strings.Join(all, ", ")
+}
+
+// createGrant is the step that gives a user a role; the user may be made by a step before.
+func (a *administrator) createGrant(u *kubevisionv1alpha1.KubeVisionUser, role string) hostobjects.Step {
+	return hostobjects.Create("role binding "+names.UserGrant(u.Name), func() client.Object { return newGrant(u, role) },
+		a.For(hostobjects.Action("create", kubevisionv1alpha1.ResourceRoleBindings, "")))
+}
+
+// changeGrant is the step to another role, nil where there is nothing to do.
+func (a *administrator) changeGrant(u *kubevisionv1alpha1.KubeVisionUser, b *kubevisionv1alpha1.KubeVisionRoleBinding, role string) *hostobjects.Step {
+	step := hostobjects.Step{What: "role binding " + names.UserGrant(u.Name)}
+	switch {
+	case b == nil && role == roleCustom:
+		return nil
+	case b == nil:
+		step = a.createGrant(u, role)
+	case role == roleCustom:
+		step.Do = func(ctx context.Context, c client.Client) error {
+			err := c.Delete(ctx, b, hostobjects.This(b))
+			return a.Refused(ctx, client.IgnoreNotFound(err), hostobjects.Action("delete", kubevisionv1alpha1.ResourceRoleBindings, b.Name))
+		}
+	default:
+		step.Do = func(ctx context.Context, c client.Client) error {
+			changed := b.DeepCopy()
+			changed.Spec = newGrant(u, role).Spec
+			err := c.Patch(ctx, changed, client.MergeFrom(b))
+			return a.Refused(ctx, err, hostobjects.Action("patch", kubevisionv1alpha1.ResourceRoleBindings, b.Name))
+		}
+	}
+	return &step
+}

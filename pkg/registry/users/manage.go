@@ -1,0 +1,168 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package users
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/http"
+
+	"k8s.io/apiserver/pkg/authentication/user"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/envelope"
+	"github.com/kubevision-io/kubevision/pkg/routes"
+	"github.com/kubevision-io/kubevision/pkg/authentication/audit"
+	"github.com/kubevision-io/kubevision/pkg/authentication/password"
+	"github.com/kubevision-io/kubevision/pkg/names"
+	"github.com/kubevision-io/kubevision/pkg/registry/hostobjects"
+	"github.com/kubevision-io/kubevision/pkg/registry/autherrors"
+)
+
+const (
+	paramUser = "user"
+	// self stands for the caller in paths.
+	self = "me"
+)
+
+// administrator is somebody who manages users and the logins of others.
+type administrator struct {
+	*hostobjects.Caller
+}
+
+// manageRoutes are about the logins of others.
+func (e *Endpoints) manageRoutes() []routes.Route {
+	parameters := map[string]string{paramUser: "the name of the user"}
+	return []routes.Route{
+		{
+			Method: http.MethodPut, Path: "/users/{user}/reset-password", Operation: "resetPassword", Parameters: parameters,
+			Doc:   "give a user another password; all sessions of the user end",
+			Reads: dashboardv1alpha1.ResetPasswordRequest{}, Returns: dashboardv1alpha1.Envelope{},
+			Endpoint: routes.AsCaller(e.administrator, e.resetPassword),
+		},
+		{
+			Method: http.MethodPost, Path: "/users/{user}/reset-2fa", Operation: "resetTwoFactor", Parameters: parameters,
+			Doc:      "take a user's second factor away; all sessions of the user end",
+			Returns:  dashboardv1alpha1.Envelope{},
+			Endpoint: routes.AsCaller(e.administrator, e.resetTwoFactor),
+		},
+		{
+			Method: http.MethodPost, Path: "/users/{user}/revoke-sessions", Operation: "revokeSessions", Parameters: parameters,
+			Doc:      "end all sessions of a user",
+			Returns:  dashboardv1alpha1.RevokedEnvelope{},
+			Endpoint: routes.AsCaller(e.administrator, e.revokeSessions),
+		},
+	}
+}
+
+// administrator connects whoever manages the user in the path. Nobody is managed under the name by which everybody finds themselves.
+func (e *Endpoints) administrator(r *routes.Request, u user.Info) (*administrator, error) {
+	if r.Path(paramUser) == self {
+		return nil, envelope.New(dashboardv1alpha1.CodeNotFound, "there is no such endpoint")
+	}
+	c, err := hostobjects.Named(paramUser, e.Host.Connect)(r, u)
+	return &administrator{c}, err
+}
+
+// find reads the user as the caller.
+func (a *administrator) find(ctx context.Context, name string) (*kubevisionv1alpha1.KubeVisionUser, error) {
+	u := &kubevisionv1alpha1.KubeVisionUser{}
+	err := a.Find(ctx, name, u, envelope.New(dashboardv1alpha1.CodeUserNotFound, "there is no user %q", name))
+	return u, err
+}
+
+func (e *Endpoints) resetPassword(r *routes.Request, a *administrator) (routes.Result, error) {
+	var body dashboardv1alpha1.ResetPasswordRequest
+	if err := r.ReadJSON(&body); err != nil {
+		return routes.Result{}, err
+	}
+	replacement := cmp.Or(body.NewPassword, body.Password)
+	if replacement == "" {
+		return routes.Result{}, envelope.Required("newPassword")
+	}
+	ctx := r.Context()
+	u, err := a.find(ctx, r.Path(paramUser))
+	if err != nil {
+		return routes.Result{}, err
+	}
+	if err := password.CheckStrength(replacement, u.Name, u.Spec.DisplayName, u.Spec.Email); err != nil {
+		return routes.Result{}, autherrors.Of(err)
+	}
+	hash, err := e.Hash(ctx, replacement)
+	if err != nil {
+		return routes.Result{}, autherrors.Of(err)
+	}
+	version, err := a.replacePassword(ctx, u, hash.String(), body.MustChangePassword == nil || *body.MustChangePassword)
+	if err != nil {
+		return routes.Result{}, err
+	}
+	e.record(r, audit.PasswordReset, a, u, "")
+	return e.done(ctx, "the new password", func(ctx context.Context) (bool, error) { return e.settled(ctx, u, version) })
+}
+
+func (e *Endpoints) resetTwoFactor(r *routes.Request, a *administrator) (routes.Result, error) {
+	ctx := r.Context()
+	u, err := a.find(ctx, r.Path(paramUser))
+	if err != nil {
+		return routes.Result{}, err
+	}
+	changed := u.DeepCopy()
+	if changed.Annotations == nil {
+		changed.Annotations = map[string]string{}
+	}
+	changed.Annotations[names.ResetTwoFactorAnnotation] = a.GetName()
+	if err := a.Patch(ctx, changed, client.MergeFrom(u)); err != nil {
+		return routes.Result{}, envelope.FromAPIError(err)
+	}
+	e.record(r, audit.SecondFactorReset, a, u, "")
+	return e.done(ctx, "the reset", func(ctx context.Context) (bool, error) {
+		now := &kubevisionv1alpha1.KubeVisionUser{}
+		err := e.Reader.Get(ctx, client.ObjectKeyFromObject(u), now)
+		_, waiting := now.Annotations[names.ResetTwoFactorAnnotation]
+		if err != nil || waiting || now.ResourceVersion == u.ResourceVersion {
+			return false, client.IgnoreNotFound(err)
+		}
+		return e.settled(ctx, u, "")
+	})
+}
+
+func (e *Endpoints) revokeSessions(r *routes.Request, a *administrator) (routes.Result, error) {
+	ctx := r.Context()
+	u, err := a.find(ctx, r.Path(paramUser))
+	if err != nil {
+		return routes.Result{}, err
+	}
+	var all kubevisionv1alpha1.KubeVisionSessionList
+	if err := a.List(ctx, &all, client.MatchingLabels{names.UserLabel: u.Name}); err != nil {
+		return routes.Result{}, envelope.FromAPIError(err)
+	}
+	revoked, err := a.end(ctx, all.Items)
+	if err == nil || revoked > 0 { // some may have ended before the error
+		e.record(r, audit.SessionEnded, a, u, fmt.Sprintf("%d sessions", revoked))
+	}
+	if err != nil {
+		return routes.Result{}, envelope.FromAPIError(err)
+	}
+	return routes.Result{Data: dashboardv1alpha1.Revoked{Revoked: revoked}}, nil
+}
+
+func (a *administrator) end(ctx context.Context, sessions []kubevisionv1alpha1.KubeVisionSession) (ended int32, err error) {
+	for i := range sessions {
+		err := a.Delete(ctx, &sessions[i])
+		if client.IgnoreNotFound(err) != nil {
+			return ended, fmt.Errorf("ending session %s: %w", sessions[i].Name, err)
+		}
+		if err == nil {
+			ended++
+		}
+	}
+	return ended, nil
+}
+
+func (e *Endpoints) record(r *routes.Request, reason audit.Reason, a *administrator, u *kubevisionv1alpha1.KubeVisionUser, detail string) {
+	e.Audit.Record(r.Context(), audit.Event{Reason: reason, User: u, Actor: a.GetName(), Address: e.Client(r.Request).Address.String(), Detail: detail})
+}

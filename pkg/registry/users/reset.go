@@ -1,0 +1,138 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package users
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/envelope"
+	"github.com/kubevision-io/kubevision/pkg/routes"
+	"github.com/kubevision-io/kubevision/pkg/authentication/credentials"
+	"github.com/kubevision-io/kubevision/pkg/names"
+	"github.com/kubevision-io/kubevision/pkg/registry/hostobjects"
+)
+
+const (
+	// patience is how long an endpoint waits until a controller has done what it asked for.
+	patience = 10 * time.Second
+	interval = 50 * time.Millisecond
+)
+
+// replacePassword writes the hash into the Secret that the user's password is taken from, as the caller. It returns
+// the version of that Secret. The user is changed first: nobody must log in with the new password who need not choose
+// another one yet. Before that both are written on trial, so that a caller who may do only one of the two has done
+// neither.
+func (a *administrator) replacePassword(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, hash string, mustChange bool) (string, error) {
+	ref := u.Spec.PasswordSecretRef
+	if ref == nil {
+		ref = &kubevisionv1alpha1.SecretKeyReference{Name: passwordSecret(u.Name)}
+	}
+	key := cmp.Or(ref.Key, names.PasswordKey)
+	changed := u.DeepCopy()
+	changed.Spec.MustChangePassword = mustChange
+	whole := changed.DeepCopy()
+	whole.Spec.PasswordSecretRef = ref
+	trial := &administrator{&hostobjects.Caller{Info: a.Info, Client: client.NewDryRunClient(a.Client)}}
+	if _, err := trial.writeSecret(ctx, u, ref.Name, key, hash); err != nil {
+		return "", err
+	}
+	if err := trial.Patch(ctx, whole, client.MergeFrom(u)); err != nil {
+		return "", envelope.FromAPIError(err)
+	}
+	if err := a.Patch(ctx, changed, client.MergeFrom(u)); err != nil {
+		return "", envelope.FromAPIError(err)
+	}
+	secret, err := a.writeSecret(ctx, u, ref.Name, key, hash)
+	if err != nil {
+		return "", err
+	}
+	if u.Spec.PasswordSecretRef == nil {
+		referring := changed.DeepCopy()
+		referring.Spec.PasswordSecretRef = ref
+		if err := a.Patch(ctx, referring, client.MergeFrom(changed)); err != nil {
+			return "", envelope.FromAPIError(err)
+		}
+	}
+	return string(secret.UID) + "/" + secret.ResourceVersion + "/", nil
+}
+
+func (a *administrator) writeSecret(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, name, key, value string) (*corev1.Secret, error) {
+	secret := &corev1.Secret{}
+	err := a.Get(ctx, types.NamespacedName{Namespace: names.Namespace, Name: name}, secret)
+	switch {
+	case apierrors.IsNotFound(err):
+		secret = newPasswordSecret(u, name, key, value)
+		err = a.Create(ctx, secret)
+	case err != nil:
+	case u.Spec.PasswordSecretRef == nil:
+		return nil, envelope.New(dashboardv1alpha1.CodeConflict, "there is a Secret %s already, which is not the user's: name one in spec.passwordSecretRef", name)
+	case credentials.OfAnother(secret, u.Name):
+		return nil, envelope.New(dashboardv1alpha1.CodeConflict, "the Secret %s holds the password of another user: name another one in spec.passwordSecretRef", name)
+	case len(secret.Data[key]) == 0: // what was no user's password does not become one by this
+		return nil, envelope.New(dashboardv1alpha1.CodeConflict, "the Secret %s has no key %s: mend it, or name another one in spec.passwordSecretRef", name, key)
+	default:
+		secret.Data[key] = []byte(value)
+		err = a.Update(ctx, secret)
+	}
+	if err != nil {
+		return nil, envelope.FromAPIError(err)
+	}
+	return secret, nil
+}
+
+func passwordSecret(user string) string { return user + "-password" }
+
+// newPasswordSecret is of the user, and goes with the user.
+func newPasswordSecret(u *kubevisionv1alpha1.KubeVisionUser, name, key, value string) *corev1.Secret {
+	return &corev1.Secret{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: names.Namespace, Name: name, Labels: map[string]string{names.UserLabel: u.Name},
+			OwnerReferences: hostobjects.Owner(kind, u),
+		},
+		Data: map[string][]byte{key: []byte(value)},
+	}
+}
+
+// settled says whether the user's password was taken from a version of a Secret, of any where it is empty, and whether no session from before
+// is left.
+func (e *Endpoints) settled(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, version string) (bool, error) {
+	secret := &corev1.Secret{}
+	err := e.Live.Get(ctx, types.NamespacedName{Namespace: names.Namespace, Name: names.CredentialsSecret(u.Name)}, secret)
+	if err != nil { // somebody without credentials has no sessions either
+		return version == "", client.IgnoreNotFound(err)
+	}
+	var sessions kubevisionv1alpha1.KubeVisionSessionList
+	if err := e.Live.List(ctx, &sessions, client.MatchingLabels{names.UserLabel: u.Name}); err != nil {
+		return false, fmt.Errorf("listing sessions: %w", err)
+	}
+	old := slices.ContainsFunc(sessions.Items, func(s kubevisionv1alpha1.KubeVisionSession) bool {
+		return !credentials.InForce(secret, s.Name, s.Spec.CredentialsEpoch)
+	})
+	return !old && strings.HasPrefix(secret.Annotations[credentials.PasswordSourceAnnotation], version), nil
+}
+
+// done waits until what was asked for is in force. Where that takes too long, the answer says so: it was accepted, and will be.
+func (e *Endpoints) done(ctx context.Context, what string, check wait.ConditionWithContextFunc) (routes.Result, error) {
+	err := wait.PollUntilContextTimeout(ctx, interval, patience, true, check)
+	if wait.Interrupted(err) {
+		return routes.Result{Meta: dashboardv1alpha1.Meta{
+			Warnings: []string{what + " is accepted, but not in force yet: kubevision-controller-manager has not come to it"},
+		}}, nil
+	}
+	return routes.Result{}, err
+}

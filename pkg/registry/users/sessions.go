@@ -1,0 +1,113 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package users
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apiserver/pkg/authentication/user"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/envelope"
+	"github.com/kubevision-io/kubevision/pkg/routes"
+	"github.com/kubevision-io/kubevision/pkg/authentication"
+	"github.com/kubevision-io/kubevision/pkg/authentication/audit"
+	"github.com/kubevision-io/kubevision/pkg/names"
+)
+
+const paramSession = "session"
+
+// sessionRoutes are about the caller's own sessions. Whoever kube-apiserver has authenticated has none.
+func (e *Endpoints) sessionRoutes() []routes.Route {
+	return []routes.Route{
+		{
+			Method: http.MethodPost, Path: "/auth/logout", Operation: "logout", DuringSetup: true, DuringPasswordChange: true,
+			Doc: "end the session that the request belongs to", Returns: dashboardv1alpha1.Envelope{},
+			Endpoint: routes.Self(func(r *routes.Request, u user.Info) (routes.Result, error) {
+				p, ok := u.(*authentication.Principal)
+				if !ok {
+					return routes.Result{}, nil
+				}
+				return routes.Result{}, e.endSession(r, p, p.Session)
+			}),
+		},
+		{
+			Method: http.MethodGet, Path: "/users/me/sessions", Operation: "listOwnSessions",
+			Doc: "list the caller's sessions", Returns: dashboardv1alpha1.SessionListEnvelope{},
+			Endpoint: routes.Self(func(r *routes.Request, u user.Info) (routes.Result, error) {
+				return listSessions(r.Context(), e.Live, u)
+			}),
+		},
+		{
+			Method: http.MethodDelete, Path: "/users/me/sessions/{session}", Operation: "endOwnSession",
+			Doc: "end one of the caller's sessions", Returns: dashboardv1alpha1.Envelope{},
+			Parameters: map[string]string{paramSession: "the id of the session"},
+			Endpoint: routes.Self(func(r *routes.Request, u user.Info) (routes.Result, error) {
+				id := r.Path(paramSession)
+				if err := routes.CheckSubdomain(paramSession, id); err != nil {
+					return routes.Result{}, err
+				}
+				p, ok := u.(*authentication.Principal)
+				if !ok {
+					return routes.Result{}, noSession(id)
+				}
+				return routes.Result{}, e.endSession(r, p, id)
+			}),
+		},
+	}
+}
+
+// listSessions asks the API server rather than a copy: a list of sessions is looked at to see that one is gone.
+func listSessions(ctx context.Context, c client.Reader, u user.Info) (routes.Result, error) {
+	out := []dashboardv1alpha1.Session{}
+	if p, ok := u.(*authentication.Principal); ok {
+		var all kubevisionv1alpha1.KubeVisionSessionList
+		if err := c.List(ctx, &all, client.MatchingLabels{names.UserLabel: p.User.Name}); err != nil {
+			return routes.Result{}, fmt.Errorf("listing sessions: %w", err)
+		}
+		for i := range all.Items {
+			if s := &all.Items[i]; s.Spec.UserUID == p.User.UID {
+				out = append(out, describeSession(s, p.Session))
+			}
+		}
+	}
+	slices.SortFunc(out, func(a, b dashboardv1alpha1.Session) int { return b.CreatedAt.Compare(a.CreatedAt.Time) })
+	return routes.Result{Data: out, Meta: dashboardv1alpha1.Meta{Total: new(int64(len(out)))}}, nil
+}
+
+func describeSession(s *kubevisionv1alpha1.KubeVisionSession, current string) dashboardv1alpha1.Session {
+	return dashboardv1alpha1.Session{
+		ID: s.Name, CreatedAt: s.CreationTimestamp, ExpiresAt: s.Spec.ExpirationTime,
+		Address: s.Spec.Client.Address, UserAgent: s.Spec.Client.UserAgent, Current: s.Name == current,
+	}
+}
+
+// endSession ends a session of the caller's. Those of others are not there for them.
+func (e *Endpoints) endSession(r *routes.Request, p *authentication.Principal, id string) error {
+	ctx := r.Context()
+	s := &kubevisionv1alpha1.KubeVisionSession{}
+	err := e.Live.Get(ctx, types.NamespacedName{Name: id}, s)
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("reading the session: %w", err)
+	}
+	if apierrors.IsNotFound(err) || s.Spec.UserUID != p.User.UID {
+		return noSession(id)
+	}
+	if err := e.Live.Delete(ctx, s, client.Preconditions{UID: &s.UID}); client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("ending the session: %w", err)
+	}
+	e.Audit.Record(ctx, audit.Event{Reason: audit.SessionEnded, User: p.User, Session: id, Address: e.Client(r.Request).Address.String()})
+	return nil
+}
+
+func noSession(id string) error {
+	return envelope.New(dashboardv1alpha1.CodeNotFound, "you have no session %q", id)
+}

@@ -1,0 +1,94 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package users
+
+import (
+	"context"
+	"errors"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/routes"
+	"github.com/kubevision-io/kubevision/pkg/registry/hostobjects"
+)
+
+// update changes what is given of the user, and the binding of the role, or nothing.
+func (e *Endpoints) update(r *routes.Request, a *administrator) (routes.Result, error) {
+	var body dashboardv1alpha1.UpdateUserRequest
+	if err := r.ReadJSON(&body); err != nil {
+		return routes.Result{}, err
+	}
+	if err := checkChange(&body); err != nil {
+		return routes.Result{}, err
+	}
+	ctx := r.Context()
+	u, err := a.find(ctx, r.Path(paramUser))
+	if err != nil {
+		return routes.Result{}, err
+	}
+	if err := hostobjects.CheckVersion(body.ResourceVersion, u); err != nil {
+		return routes.Result{}, err
+	}
+	changed := u.DeepCopy()
+	apply(&changed.Spec, &body)
+	steps, err := e.changes(ctx, a, u, changed, &body)
+	if err != nil {
+		return routes.Result{}, err
+	}
+	if err := a.Apply(ctx, steps...); err != nil {
+		return routes.Result{}, err
+	}
+	return e.show(ctx, a, u.Name)
+}
+
+func checkChange(body *dashboardv1alpha1.UpdateUserRequest) error {
+	var errs []error
+	if body.Role != nil {
+		errs = append(errs, checkRole(*body.Role))
+	}
+	if body.TwoFactor != nil {
+		errs = append(errs, checkTwoFactor(*body.TwoFactor))
+	}
+	return errors.Join(errs...)
+}
+
+// changes returns the steps of an update. The user is changed also if only the role is another, so that it takes the
+// right to do that.
+func (e *Endpoints) changes(
+	ctx context.Context, a *administrator, u, changed *kubevisionv1alpha1.KubeVisionUser,
+	body *dashboardv1alpha1.UpdateUserRequest,
+) ([]hostobjects.Step, error) {
+	patch := a.For(hostobjects.Action("patch", kubevisionv1alpha1.ResourceUsers, u.Name))
+	steps := []hostobjects.Step{hostobjects.Patch("user "+u.Name, u, changed, body.ResourceVersion, patch)}
+	if body.Role == nil {
+		return steps, nil
+	}
+	step, err := e.changeRole(ctx, a, changed, *body.Role)
+	if err != nil {
+		return nil, err
+	}
+	if step != nil {
+		steps = append(steps, *step)
+	}
+	return steps, nil
+}
+
+func apply(spec *kubevisionv1alpha1.KubeVisionUserSpec, body *dashboardv1alpha1.UpdateUserRequest) {
+	set(&spec.DisplayName, body.DisplayName)
+	set(&spec.Email, body.Email)
+	set(&spec.Groups, body.Groups)
+	set(&spec.MustChangePassword, body.MustChangePassword)
+	if body.IsActive != nil {
+		spec.Disabled = !*body.IsActive
+	}
+	if body.TwoFactor != nil {
+		spec.TwoFactor = kubevisionv1alpha1.TwoFactorPolicy(*body.TwoFactor)
+	}
+}
+
+func set[T any](field, given *T) {
+	if given != nil {
+		*field = *given
+	}
+}

@@ -1,0 +1,107 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package routes
+
+import (
+	"errors"
+	"slices"
+
+	"k8s.io/apiserver/pkg/authentication/user"
+	genericapirequest "k8s.io/apiserver/pkg/endpoints/request"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/envelope"
+)
+
+// Rule is an access rule: it tells who may call an endpoint, and with whose rights the endpoint acts.
+type Rule string
+
+// The access rules.
+const (
+	// RulePublic allows anonymous requests.
+	RulePublic Rule = "Public"
+	// RuleSelf allows authenticated users, for endpoints about themselves.
+	RuleSelf Rule = "Self"
+	// RuleAsCaller allows authenticated users. The endpoint acts on the host cluster as the caller, and the RBAC of the
+	// host decides.
+	RuleAsCaller Rule = "AsCaller"
+	// RuleReviewed allows callers for whom an access review succeeds.
+	RuleReviewed Rule = "Reviewed"
+)
+
+// Result is the result of a handler.
+type Result struct {
+	// Data is the data of the envelope.
+	Data any
+	// Meta is the meta of the envelope. The request id is added to it.
+	Meta dashboardv1alpha1.Meta
+}
+
+// Endpoint is a handler with its access rule. Only the constructors of this package make one.
+type Endpoint struct {
+	rule  Rule
+	serve func(*Request) (any, dashboardv1alpha1.Meta, error)
+}
+
+// Rule returns the access rule of the endpoint.
+func (e Endpoint) Rule() Rule { return e.rule }
+
+// Public returns an endpoint that anybody may call. The handler does not learn who calls it.
+func Public(handler func(*Request) (Result, error)) Endpoint {
+	return Endpoint{rule: RulePublic, serve: func(r *Request) (any, dashboardv1alpha1.Meta, error) {
+		return split(handler(r))
+	}}
+}
+
+// Self returns an endpoint about the caller.
+func Self(handler func(*Request, user.Info) (Result, error)) Endpoint {
+	return Endpoint{rule: RuleSelf, serve: authenticated(handler)}
+}
+
+// AsCaller returns an endpoint whose handler gets a client that acts as the caller. connect makes that client, and
+// returns an error for a caller who cannot be impersonated.
+func AsCaller[C any](connect func(*Request, user.Info) (C, error), handler func(*Request, C) (Result, error)) Endpoint {
+	return Endpoint{rule: RuleAsCaller, serve: authenticated(func(r *Request, u user.Info) (Result, error) {
+		client, err := connect(r, u)
+		if err != nil {
+			return Result{}, err
+		}
+		return handler(r, client)
+	})}
+}
+
+// Reviewed returns an endpoint whose handler gets the result of the review. The error of the review is the response for
+// all other callers.
+func Reviewed[G any](review func(*Request, user.Info) (G, error), handler func(*Request, G) (Result, error)) Endpoint {
+	return Endpoint{rule: RuleReviewed, serve: authenticated(func(r *Request, u user.Info) (Result, error) {
+		granted, err := review(r, u)
+		if err != nil {
+			return Result{}, err
+		}
+		return handler(r, granted)
+	})}
+}
+
+func split(res Result, err error) (any, dashboardv1alpha1.Meta, error) {
+	return res.Data, res.Meta, err
+}
+
+// authenticated refuses anonymous requests again, whatever the filters have let through.
+func authenticated(handler func(*Request, user.Info) (Result, error)) func(*Request) (any, dashboardv1alpha1.Meta, error) {
+	return func(r *Request) (any, dashboardv1alpha1.Meta, error) {
+		u, ok := genericapirequest.UserFrom(r.Context())
+		if !ok {
+			return nil, dashboardv1alpha1.Meta{}, envelope.Internal(errors.New("no user in the context of an authenticated route"))
+		}
+		if Anonymous(u) {
+			return nil, dashboardv1alpha1.Meta{}, envelope.Unauthenticated()
+		}
+		return split(handler(r, u))
+	}
+}
+
+// Anonymous returns true for an anonymous user.
+func Anonymous(u user.Info) bool {
+	return u.GetName() == "" || u.GetName() == user.Anonymous || slices.Contains(u.GetGroups(), user.AllUnauthenticated)
+}

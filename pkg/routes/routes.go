@@ -1,0 +1,238 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package routes registers the endpoints of the dashboard's API. An endpoint is always made together with its access
+// rule: each constructor takes a handler that gets only the access that the rule allows.
+package routes
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/emicklei/go-restful/v3"
+	"k8s.io/apiserver/pkg/authentication/user"
+	genericapirequest "k8s.io/apiserver/pkg/endpoints/request"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/envelope"
+	"github.com/kubevision-io/kubevision/pkg/budget"
+	"github.com/kubevision-io/kubevision/pkg/stepup"
+)
+
+// Route is an endpoint with its method and path, and its documentation for OpenAPI.
+type Route struct {
+	// Method is the HTTP method.
+	Method string
+	// Path is relative to the root of the API, with parameters in braces: /clusters/{cluster}.
+	Path string
+	// Operation is the operation id in OpenAPI. It is unique in the API.
+	Operation string
+	// Doc describes the endpoint in one sentence.
+	Doc string
+	// Endpoint is the handler with its access rule.
+	Endpoint Endpoint
+	// Reads is an empty value of the type of the body, or nil if the endpoint has no body.
+	Reads any
+	// BodyOptional says that the body may be left out.
+	BodyOptional bool
+	// Returns is an empty value of the envelope's type.
+	Returns any
+	// Ambient is true for what dashboards ask for on every page, and nobody else does. Who must set up a second factor is
+	// told so there with 40900: the existing dashboard shows that message, and says nothing of 40102 after the login.
+	Ambient bool
+	// DuringSetup lets those call who must set up a second factor before anything else.
+	DuringSetup bool
+	// DuringPasswordChange allows users to call the endpoint who must change the password first.
+	DuringPasswordChange bool
+	// Parameters documents the path and query parameters by name. Those in braces in the path are path parameters.
+	Parameters map[string]string
+	// Types describes the query parameters that are not just any string.
+	Types map[string]Type
+}
+
+// Table holds the registered routes.
+type Table struct {
+	// PerUser bounds the requests in flight of one user. Zero means DefaultPerUser.
+	PerUser int
+	// Prove checks the fresh code that came with a request, which is empty if there was none. It returns nil for callers
+	// without a second factor.
+	Prove func(r *http.Request, u user.Info, code string) error
+	// Memory is what requests may hold of clusters' answers; nil is no bound.
+	Memory *budget.Budget
+	// PublicMemory bounds the memory of requests to public endpoints, so that requests of users leave room for logins.
+	// Nil means no bound.
+	PublicMemory *budget.Budget
+
+	routes []Route
+}
+
+// Add registers routes. It returns an error for a route without an access rule, an operation or documented parameters,
+// and the server does not start.
+func (t *Table) Add(routes ...Route) error {
+	for _, r := range routes {
+		switch {
+		case r.Endpoint.rule == "":
+			return fmt.Errorf("route %s %s has no access rule", r.Method, r.Path)
+		case r.Operation == "" || r.Doc == "" || r.Returns == nil:
+			return fmt.Errorf("route %s %s is not documented", r.Method, r.Path)
+		case slices.ContainsFunc(t.routes, func(o Route) bool { return o.Operation == r.Operation }):
+			return fmt.Errorf("operation %s is registered twice", r.Operation)
+		}
+		for _, p := range pathParameters(r.Path) {
+			if r.Parameters[p] == "" {
+				return fmt.Errorf("path parameter %s of route %s %s is not documented", p, r.Method, r.Path)
+			}
+		}
+		for name := range r.Types {
+			if r.Parameters[name] == "" || slices.Contains(pathParameters(r.Path), name) {
+				return fmt.Errorf("%s, which has a type, is no query parameter of route %s %s", name, r.Method, r.Path)
+			}
+		}
+		t.routes = append(t.routes, r)
+	}
+	return nil
+}
+
+// Routes returns all registered routes.
+func (t *Table) Routes() []Route { return slices.Clone(t.routes) }
+
+// Public returns true if a request without a credential may call the route. The path is relative to the root of the
+// API, and exactly as registered: public routes have no parameters.
+func (t *Table) Public(method, path string) bool {
+	return slices.ContainsFunc(t.routes, func(r Route) bool {
+		return r.Endpoint.rule == RulePublic && r.Method == method && r.Path == path
+	})
+}
+
+// DuringSetup returns true if users may call the route who must set up a second factor first.
+func (t *Table) DuringSetup(method, path string) bool {
+	return slices.ContainsFunc(t.routes, func(r Route) bool { return r.DuringSetup && r.Method == method && r.Path == path })
+}
+
+// SetupCode returns the code by which those are refused who must set up a second factor before anything else.
+func (t *Table) SetupCode(method, path string) dashboardv1alpha1.Code {
+	ambient := func(r Route) bool { return r.Ambient && r.Method == method && r.Path == path }
+	if slices.ContainsFunc(t.routes, ambient) {
+		return dashboardv1alpha1.CodeConflict
+	}
+	return dashboardv1alpha1.CodeTwoFactorRequired
+}
+
+// DuringPasswordChange says whether those may call who must choose another password before anything else.
+func (t *Table) DuringPasswordChange(method, path string) bool {
+	return slices.ContainsFunc(t.routes, func(r Route) bool { return r.DuringPasswordChange && r.Method == method && r.Path == path })
+}
+
+// Install adds the routes to the web service at the root of the API.
+func (t *Table) Install(ws *restful.WebService) {
+	fair := &fairness{limit: cmp.Or(t.PerUser, DefaultPerUser)}
+	for _, r := range t.routes {
+		b := ws.Method(r.Method).Path(r.Path).To(t.serve(r, fair)).Operation(r.Operation).Doc(r.Doc).
+			Produces("application/json").Consumes("*/*").
+			Returns(http.StatusOK, "An envelope; its code says what happened.", r.Returns)
+		if stronger := t.stronger(r); len(stronger) > 0 {
+			b = b.If(meant(stronger))
+		}
+		if r.Reads != nil {
+			b = b.Reads(r.Reads)
+		}
+		names := pathParameters(r.Path)
+		for _, name := range names {
+			b = b.Param(ws.PathParameter(name, r.Parameters[name]).DataType("string"))
+		}
+		for _, name := range sortedKeys(r.Parameters) {
+			if !slices.Contains(names, name) {
+				b = b.Param(ws.QueryParameter(name, r.Parameters[name]).DataType(r.Types[name].name()))
+			}
+		}
+		ws.Route(b)
+	}
+}
+
+// handlerTimeout ends a handler before the library would end the request, which it could not do with an envelope.
+const handlerTimeout = 55 * time.Second
+
+func (t *Table) serve(r Route, fair *fairness) restful.RouteFunction {
+	return func(req *restful.Request, resp *restful.Response) {
+		ctx, cancel := context.WithTimeout(req.Request.Context(), handlerTimeout)
+		defer cancel()
+		if s := envelope.StateFrom(ctx); s != nil {
+			s.SetRoute(r.Path)
+		}
+		code, inBody := freshCode(req.Request, r.Endpoint.rule)
+		if u, ok := genericapirequest.UserFrom(ctx); ok && t.Prove != nil {
+			inbound := req.Request.WithContext(ctx)
+			ctx = stepup.WithProof(ctx, func() error { return t.Prove(inbound, u, code) })
+		}
+		leave, err := fair.enter(ctx)
+		if err != nil {
+			envelope.WriteError(ctx, resp.ResponseWriter, err)
+			return
+		}
+		defer leave()
+		account := t.account(ctx, r.Endpoint.rule)
+		defer account.Close()
+		if err := account.Take(1); err != nil { // before a request for data that could not be held
+			envelope.WriteError(ctx, resp.ResponseWriter, envelope.TooMuch(err))
+			return
+		}
+		ctx = budget.With(ctx, account)
+		data, meta, err := r.Endpoint.serve(&Request{
+			Request: req.Request.WithContext(ctx), path: req.PathParameters(), code: code, codeInBody: inBody,
+		})
+		if err != nil {
+			writeFailure(ctx, resp.ResponseWriter, r.Endpoint.rule, err)
+			return
+		}
+		envelope.WriteData(ctx, resp.ResponseWriter, data, meta)
+	}
+}
+
+// writeFailure writes an error. It leaves the refusal of an anonymous request to the outermost filter, which paces
+// refusals after the request has left all limits.
+func writeFailure(ctx context.Context, w http.ResponseWriter, rule Rule, err error) {
+	refusal, state := envelope.As(err), envelope.StateFrom(ctx)
+	if rule != RulePublic || refusal.Code != dashboardv1alpha1.CodeUnauthenticated || state == nil {
+		envelope.WriteError(ctx, w, err)
+		return
+	}
+	state.SetFailure(refusal)
+	w.WriteHeader(http.StatusUnauthorized)
+}
+
+func (t *Table) account(ctx context.Context, rule Rule) *budget.Account {
+	if rule == RulePublic {
+		return t.PublicMemory.Account(holder(ctx), 0)
+	}
+	return t.Memory.Account(holder(ctx), 0)
+}
+
+// BelowRoot returns the part of a URL path below the root of the API, as in registered routes, and false if the path is
+// elsewhere.
+func BelowRoot(path string) (string, bool) {
+	return strings.CutPrefix(path, dashboardv1alpha1.RootPath)
+}
+
+func pathParameters(path string) []string {
+	var names []string
+	for segment := range strings.SplitSeq(path, "/") {
+		if strings.HasPrefix(segment, "{") {
+			names = append(names, strings.Trim(segment, "{}"))
+		}
+	}
+	return names
+}
+
+func sortedKeys(m map[string]string) []string {
+	keys := make([]string, 0, len(m))
+	for k := range m {
+		keys = append(keys, k)
+	}
+	slices.Sort(keys)
+	return keys
+}

@@ -1,0 +1,220 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package strictdecoding finds values that decoders of JSON and YAML would change silently.
+package strictdecoding
+
+import (
+	"encoding/json"
+	"strconv"
+	"strings"
+	"unicode/utf16"
+	"unicode/utf8"
+)
+
+// Problem is a value that a decoder would change.
+type Problem struct {
+	// Path is the path of the field, or empty for the whole document.
+	Path string
+	// Reason describes the problem. It never contains the value.
+	Reason string
+}
+
+// The reasons.
+const (
+	notUTF8      = "is not valid UTF-8"
+	surrogate    = "has half of a surrogate pair, which is no character"
+	largeInteger = "is an integer that does not fit into 64 bits"
+	longFloat    = "is a number with more digits than can be kept"
+)
+
+// JSON returns the first problem of a document, or nil. It leaves syntax errors to the decoder.
+func JSON(document []byte) *Problem {
+	s := scanner{text: document}
+	return s.scan()
+}
+
+// Number returns the reason why a decimal number would change, or an empty string.
+func Number(text string) string {
+	if !strings.ContainsAny(text, ".eE") {
+		if _, err := strconv.ParseInt(text, 10, 64); err != nil {
+			return largeInteger
+		}
+		return ""
+	}
+	value, err := strconv.ParseFloat(text, 64)
+	if err != nil || decimal(text) != decimal(strconv.FormatFloat(value, 'e', -1, 64)) {
+		return longFloat
+	}
+	return ""
+}
+
+type digits struct {
+	negative bool
+	text     string
+	exponent int
+}
+
+// decimal returns a number without insignificant zeros.
+func decimal(text string) digits {
+	var d digits
+	text, d.negative = strings.CutPrefix(text, "-")
+	text = strings.TrimPrefix(text, "+")
+	mantissa := text
+	if i := strings.IndexAny(text, "eE"); i >= 0 {
+		mantissa = text[:i]
+		d.exponent, _ = strconv.Atoi(text[i+1:]) // a number out of range is out of range in the decoder, too
+	}
+	whole, fraction, _ := strings.Cut(mantissa, ".")
+	d.exponent -= len(fraction)
+	d.text = strings.TrimLeft(whole+fraction, "0")
+	trimmed := strings.TrimRight(d.text, "0")
+	d.exponent += len(d.text) - len(trimmed)
+	if d.text = trimmed; d.text == "" {
+		return digits{}
+	}
+	return d
+}
+
+// frame is an object or an array around the current position.
+type frame struct {
+	object bool
+	key    string
+	index  int
+	// inKey is true if the next string is a key.
+	inKey bool
+}
+
+type scanner struct {
+	text   []byte
+	at     int
+	frames []frame
+}
+
+func (s *scanner) scan() *Problem {
+	for s.at < len(s.text) {
+		switch c := s.text[s.at]; {
+		case c == '"':
+			if reason := s.string(); reason != "" {
+				return &Problem{Path: s.path(), Reason: reason}
+			}
+		case c == '-' || (c >= '0' && c <= '9'):
+			if reason := s.number(); reason != "" {
+				return &Problem{Path: s.path(), Reason: reason}
+			}
+		case c >= utf8.RuneSelf:
+			// A character beyond ASCII outside of a string is a syntax error.
+			return &Problem{Path: s.path(), Reason: notUTF8}
+		default:
+			s.structure(c)
+			s.at++
+		}
+	}
+	return nil
+}
+
+func (s *scanner) structure(c byte) {
+	switch top := len(s.frames) - 1; {
+	case c == '{':
+		s.frames = append(s.frames, frame{object: true, inKey: true})
+	case c == '[':
+		s.frames = append(s.frames, frame{})
+	case top < 0:
+	case c == '}' || c == ']':
+		s.frames = s.frames[:top]
+	case c == ':':
+		s.frames[top].inKey = false
+	case c == ',':
+		s.frames[top].index++
+		s.frames[top].inKey = s.frames[top].object
+	}
+}
+
+func (s *scanner) number() string {
+	begin := s.at
+	for s.at < len(s.text) && strings.IndexByte("+-.0123456789eE", s.text[s.at]) >= 0 {
+		s.at++
+	}
+	text := s.text[begin:s.at]
+	if !json.Valid(text) {
+		return "" // a syntax error, which the decoder reports
+	}
+	return Number(string(text))
+}
+
+func (s *scanner) string() string {
+	begin := s.at
+	for s.at++; s.at < len(s.text) && s.text[s.at] != '"'; s.at++ {
+		if s.text[s.at] == '\\' {
+			s.at++
+		}
+	}
+	s.at = min(s.at+1, len(s.text))
+	text := s.text[begin:s.at]
+	if top := len(s.frames) - 1; top >= 0 && s.frames[top].inKey {
+		if json.Unmarshal(text, &s.frames[top].key) != nil {
+			s.frames[top].key = ""
+		}
+	}
+	switch {
+	case !utf8.Valid(text):
+		return notUTF8
+	case halfPair(text):
+		return surrogate
+	}
+	return ""
+}
+
+// halfPair returns true for an escape of one half of a surrogate pair without the other.
+func halfPair(text []byte) bool {
+	for i := 0; i+1 < len(text); i++ {
+		if text[i] != '\\' {
+			continue
+		}
+		i++
+		if text[i] != 'u' {
+			continue
+		}
+		first, ok := escaped(text, i+1)
+		if !ok || !utf16.IsSurrogate(first) {
+			continue
+		}
+		if i+6 >= len(text) || text[i+5] != '\\' || text[i+6] != 'u' {
+			return true
+		}
+		second, ok := escaped(text, i+7)
+		if !ok || utf16.DecodeRune(first, second) == utf8.RuneError {
+			return true
+		}
+		i += 10
+	}
+	return false
+}
+
+func escaped(text []byte, at int) (rune, bool) {
+	if at+4 > len(text) {
+		return 0, false
+	}
+	n, err := strconv.ParseUint(string(text[at:at+4]), 16, 32)
+	return rune(n), err == nil //nolint:gosec // four hexadecimal digits
+}
+
+// maxPath bounds the length of a reported path.
+const maxPath = 256
+
+// path returns the path of the current field, for example spec.ports[0].port.
+func (s *scanner) path() string {
+	var out strings.Builder
+	for _, f := range s.frames {
+		switch {
+		case !f.object:
+			out.WriteString("[" + strconv.Itoa(f.index) + "]")
+		case out.Len() == 0:
+			out.WriteString(f.key)
+		default:
+			out.WriteString("." + f.key)
+		}
+	}
+	path := strings.ToValidUTF8(out.String(), "\uFFFD")
+	return path[:min(len(path), maxPath)]
+}
