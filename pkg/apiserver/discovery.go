@@ -18,8 +18,8 @@ import (
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/envelope"
-	"github.com/kubevision-io/kubevision/pkg/routes"
 	"github.com/kubevision-io/kubevision/pkg/registry/absent"
+	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
 // dashboardResource is all that discovery says of the group. Clients resolve plurals, singulars and kinds over all

@@ -16,8 +16,8 @@ import (
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/filters"
-	"github.com/kubevision-io/kubevision/pkg/routes"
 	"github.com/kubevision-io/kubevision/pkg/fanout"
+	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
 // TestAPanicEndsOneRequest, wherever it is, with an envelope that does not say what it was.

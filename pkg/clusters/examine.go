@@ -13,8 +13,8 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
-	"github.com/kubevision-io/kubevision/pkg/clusters/response"
 	"github.com/kubevision-io/kubevision/pkg/clusters/addresspolicy"
+	"github.com/kubevision-io/kubevision/pkg/clusters/response"
 )
 
 // examineTimeout bounds an examination.

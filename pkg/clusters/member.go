@@ -13,9 +13,9 @@ import (
 	"k8s.io/client-go/transport"
 	"k8s.io/utils/clock"
 
-	"github.com/kubevision-io/kubevision/pkg/clusters/response"
 	"github.com/kubevision-io/kubevision/pkg/clusters/addresspolicy"
 	"github.com/kubevision-io/kubevision/pkg/clusters/kubeconfig"
+	"github.com/kubevision-io/kubevision/pkg/clusters/response"
 )
 
 const (

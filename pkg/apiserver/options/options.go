@@ -23,10 +23,10 @@ import (
 	logsapi "k8s.io/component-base/logs/api/v1"
 
 	"github.com/kubevision-io/kubevision/pkg/apiserver"
-	"github.com/kubevision-io/kubevision/pkg/routes"
 	"github.com/kubevision-io/kubevision/pkg/authentication/credentials"
 	"github.com/kubevision-io/kubevision/pkg/authentication/sessionindex"
 	"github.com/kubevision-io/kubevision/pkg/clusters/addresspolicy"
+	"github.com/kubevision-io/kubevision/pkg/routes"
 	"github.com/kubevision-io/kubevision/pkg/version"
 )
 

@@ -23,9 +23,9 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 	"github.com/kubevision-io/kubevision/pkg/clusters/addresspolicy"
-	"github.com/kubevision-io/kubevision/pkg/controllers/impersonation"
 	"github.com/kubevision-io/kubevision/pkg/controllers/apply"
 	"github.com/kubevision-io/kubevision/pkg/controllers/clustercache"
+	"github.com/kubevision-io/kubevision/pkg/controllers/impersonation"
 )
 
 // TestListErrorKeepsTheFinalizer: what cannot be read is neither in use nor unused. No API server fails a List of a cache, so that it is a fake.

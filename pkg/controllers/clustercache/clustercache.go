@@ -26,8 +26,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 	"github.com/kubevision-io/kubevision/pkg/clusters/addresspolicy"
 	"github.com/kubevision-io/kubevision/pkg/clusters/kubeconfig"
-	"github.com/kubevision-io/kubevision/pkg/controllers/impersonation"
 	"github.com/kubevision-io/kubevision/pkg/controllers/apply"
+	"github.com/kubevision-io/kubevision/pkg/controllers/impersonation"
 )
 
 // Cluster is a cluster that controllers write to.

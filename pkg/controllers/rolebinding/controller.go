@@ -28,11 +28,11 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/source"
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/controllers/apply"
+	"github.com/kubevision-io/kubevision/pkg/controllers/clustercache"
 	"github.com/kubevision-io/kubevision/pkg/controllers/condition"
 	"github.com/kubevision-io/kubevision/pkg/controllers/finalizer"
 	"github.com/kubevision-io/kubevision/pkg/controllers/initial"
-	"github.com/kubevision-io/kubevision/pkg/controllers/apply"
-	"github.com/kubevision-io/kubevision/pkg/controllers/clustercache"
 )
 
 const (

@@ -16,9 +16,9 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
-	"github.com/kubevision-io/kubevision/pkg/controllers/finalizer"
 	"github.com/kubevision-io/kubevision/pkg/controllers/apply"
 	"github.com/kubevision-io/kubevision/pkg/controllers/clustercache"
+	"github.com/kubevision-io/kubevision/pkg/controllers/finalizer"
 	"github.com/kubevision-io/kubevision/pkg/fanout"
 )
 

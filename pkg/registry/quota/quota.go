@@ -10,10 +10,10 @@ import (
 	"slices"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
-	"github.com/kubevision-io/kubevision/pkg/routes"
 	"github.com/kubevision-io/kubevision/pkg/authorization"
 	"github.com/kubevision-io/kubevision/pkg/registry/objectref"
 	"github.com/kubevision-io/kubevision/pkg/registry/scopedlist"
+	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
 // Routes returns the endpoints of this package.
@@ -23,7 +23,7 @@ func Routes(access *scopedlist.Access) []routes.Route {
 		Doc: "show the quotas of the namespaces that the caller may read", Returns: dashboardv1alpha1.QuotaSummaryEnvelope{},
 		Parameters: map[string]string{
 			authorization.ClusterParameter: "the name of the cluster",
-			objectref.Namespace:               "only quotas of this namespace",
+			objectref.Namespace:            "only quotas of this namespace",
 		},
 		Endpoint: routes.Reviewed(access.Cluster, get),
 	}}

@@ -9,8 +9,8 @@ import (
 	"testing"
 
 	"github.com/kubevision-io/kubevision/pkg/envelope"
-	"github.com/kubevision-io/kubevision/pkg/routes"
 	"github.com/kubevision-io/kubevision/pkg/registry/objectref"
+	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
 // blamesRequest fails where what a client has sent is said to be anything but missing or malformed.

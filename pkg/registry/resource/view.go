@@ -12,8 +12,8 @@ import (
 	"strings"
 
 	"github.com/kubevision-io/kubevision/pkg/envelope"
-	"github.com/kubevision-io/kubevision/pkg/routes"
 	"github.com/kubevision-io/kubevision/pkg/objects"
+	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
 // view is what Kubernetes has no query for: a search, an order, and pages of what came of them. It takes the whole list.

@@ -11,11 +11,11 @@ import (
 	"slices"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
-	"github.com/kubevision-io/kubevision/pkg/routes"
 	"github.com/kubevision-io/kubevision/pkg/authorization"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 	"github.com/kubevision-io/kubevision/pkg/registry/objectref"
 	"github.com/kubevision-io/kubevision/pkg/registry/scopedlist"
+	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
 // Routes returns the endpoints of this package.
@@ -25,7 +25,7 @@ func Routes(access *scopedlist.Access) []routes.Route {
 		Doc: "show how the objects of a namespace belong together", Returns: dashboardv1alpha1.TopologyEnvelope{},
 		Parameters: map[string]string{
 			authorization.ClusterParameter: "the name of the cluster",
-			objectref.Namespace:               "the namespace",
+			objectref.Namespace:            "the namespace",
 		},
 		Endpoint: routes.Reviewed(access.Cluster, get),
 	}}
