@@ -6,6 +6,7 @@ package clusters
 import (
 	"context"
 	"io"
+	"math"
 	"net/http"
 	"strconv"
 	"time"
@@ -36,7 +37,8 @@ const (
 // ErrTooLarge is returned when a response exceeds its bound.
 var ErrTooLarge error = response.NewFailure("the response is too large", nil)
 
-// bounded limits the duration and the size of responses. It does not limit the duration of a watch.
+// bounded limits the duration and the size of responses. It does not limit the duration of a watch, nor the size of a
+// watch of the read cache, which bounds each event.
 type bounded struct {
 	next    http.RoundTripper
 	timeout time.Duration
@@ -60,6 +62,9 @@ func (b *bounded) RoundTrip(r *http.Request) (*http.Response, error) {
 		response.Header.Del(retryAfterHeader)
 	}
 	left := b.bytes
+	if isWatch(r) && isReader(r.Context()) {
+		left = math.MaxInt64 - 1
+	}
 	if response.StatusCode >= http.StatusBadRequest {
 		left = min(left, maxErrorBytes)
 	}

@@ -27,6 +27,10 @@ import (
 
 // Caller acts on one cluster as one user.
 type Caller struct {
+	connection *Connection
+	user       string
+	identity   transport.ImpersonationConfig
+
 	config    *rest.Config
 	http      *http.Client
 	rest      rest.Interface
@@ -36,11 +40,11 @@ type Caller struct {
 // newCaller returns a Caller for a user whom the cluster sees under a name, which many users may share. It sets the
 // identity in a round tripper, behind everything that a request could bring along, and asks for a fresh code in front
 // of it.
-func newCaller(c *Connection, user, name string, groups []string) (*Caller, error) {
-	if name == "" {
+func newCaller(c *Connection, user string, identity transport.ImpersonationConfig) (*Caller, error) {
+	if identity.UserName == "" {
 		return nil, errors.New("there is no client without a user")
 	}
-	asUser := transport.NewImpersonatingRoundTripper(transport.ImpersonationConfig{UserName: name, Groups: groups},
+	asUser := transport.NewImpersonatingRoundTripper(identity,
 		&paced{
 			next: &charged{next: c.transport, each: budget.Buffered}, turns: c.turns, large: c.large, whole: c.whole,
 			calls: c.calls, user: user,
@@ -51,8 +55,19 @@ func newCaller(c *Connection, user, name string, groups []string) (*Caller, erro
 	if err != nil {
 		return nil, fmt.Errorf("making a client for the cluster: %w", err)
 	}
-	return &Caller{config: c.config, http: httpClient, rest: restClient, resources: c.resources}, nil
+	return &Caller{
+		connection: c, user: user, identity: identity, config: c.config, http: httpClient, rest: restClient, resources: c.resources,
+	}, nil
 }
+
+// Connection returns the connection to the cluster on which the caller acts.
+func (c *Caller) Connection() *Connection { return c.connection }
+
+// User returns the name of the user on the host. It is not the name that the cluster sees.
+func (c *Caller) User() string { return c.user }
+
+// Identity returns the identity that each call is sent with. It must not be changed.
+func (c *Caller) Identity() transport.ImpersonationConfig { return c.identity }
 
 // objects returns a client for typed objects: KubeVision's own objects, and Secrets.
 func (c *Caller) objects() (client.Client, error) {

@@ -20,6 +20,7 @@ import (
 	"k8s.io/client-go/discovery"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/scheme"
+	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/transport"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
@@ -83,7 +84,7 @@ func NewConnections(ctx context.Context, o Options) (*Connections, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making a client for the host: %w", err)
 	}
-	host, err := connect(o, newTokenSource(kube.CoreV1()))
+	host, err := connect(o, kube.CoreV1())
 	if err != nil {
 		return nil, fmt.Errorf("connecting to the host: %w", err)
 	}
@@ -97,10 +98,11 @@ func NewConnections(ctx context.Context, o Options) (*Connections, error) {
 	return &Connections{reader: o.Cache, host: host, members: m}, nil
 }
 
-// Close closes the connections to members and ends the requests on them. It must not be called while new requests may
+// Close closes the connections and ends the requests on them. It must not be called while new requests may
 // arrive.
 func (c *Connections) Close() {
 	c.members.forget(func(string, Revision) bool { return true })
+	c.host.close()
 }
 
 // Get returns the connection to a registered cluster. It returns ErrNotRegistered or ErrNotConnected if there is none.
@@ -125,7 +127,11 @@ func (c *Connections) Get(ctx context.Context, name string) (*Connection, error)
 	case cluster.Spec.KubeconfigSecretRef == nil:
 		return nil, fmt.Errorf("%w: %s has no kubeconfig", ErrNotConnected, name)
 	}
-	return c.members.get(ctx, cluster)
+	connection, err := c.members.get(ctx, cluster)
+	if err != nil {
+		return nil, err
+	}
+	return connection.with(cluster.Spec.ReadCache), nil
 }
 
 // hostBy returns the connection to the host for a registration of the host, which must be the one in force.
@@ -137,7 +143,7 @@ func (c *Connections) hostBy(ctx context.Context, registration *kubevisionv1alph
 	if inForce := HostRegistration(all.Items); inForce == nil || inForce.UID != registration.UID {
 		return nil, fmt.Errorf("%w: %s", ErrIdentityConflict, registration.Name)
 	}
-	return c.host, nil
+	return c.host.with(registration.Spec.ReadCache), nil
 }
 
 // HostAs returns a client for KubeVision's objects and Secrets on the host that acts as the user. The RBAC of the host
@@ -162,12 +168,17 @@ type Connection struct {
 	// member is true unless the cluster is the host, which has no kubeconfig.
 	member     bool
 	kubeconfig *kubeconfig.Kubeconfig
+	// reader is the account of the read cache.
+	reader *readerAccount
+	// closed ends with the connection.
+	closed context.Context //nolint:containedctx // it is the life of the connection, not of a request
+	close  context.CancelFunc
 	// turns are those of all clusters, large, whole and calls are for this one.
 	turns, large, whole, calls *gates
 }
 
 // connect makes a connection to the host.
-func connect(o Options, tokens *tokenSource) (*Connection, error) {
+func connect(o Options, accounts corev1client.ServiceAccountsGetter) (*Connection, error) {
 	anonymous := rest.AnonymousClientConfig(o.Config)
 	anonymous.Timeout = callTimeout
 	if anonymous.UserAgent == "" {
@@ -188,7 +199,13 @@ func connect(o Options, tokens *tokenSource) (*Connection, error) {
 	if err != nil {
 		return nil, fmt.Errorf("making a transport: %w", err)
 	}
-	return newConnection(anonymous, authenticated(&response.Transport{Next: base}, tokens), tokens, o.Bound, o.Memory)
+	safe, tokens := &response.Transport{Next: base}, newTokenSource(accounts)
+	c, err := newConnection(anonymous, authenticated(safe, tokens), tokens, o.Bound, o.Memory)
+	if err != nil {
+		return nil, err
+	}
+	c.reader = newReaderAccount(anonymous, safe, accounts)
+	return c, nil
 }
 
 // innermost returns the transport inside the wrappers of the library, or nil.
@@ -225,18 +242,23 @@ func newConnection(
 	if err != nil {
 		return nil, fmt.Errorf("making a discovery client: %w", err)
 	}
+	closed, closer := context.WithCancel(context.Background())
 	account := func() *budget.Account { return memory.Account("discovery of "+anonymous.Host, 0) }
 	return &Connection{
 		config: anonymous, transport: authenticated, resources: newResources(discoveryClient, tags, account),
 		bound: bound, tokens: tokens,
 		robot: discoveryClient, turns: newTurns(), large: newLarge(), whole: newWhole(),
-		calls: newGates(maxCalls),
+		calls: newGates(maxCalls), closed: closed, close: closer,
 	}, nil
 }
 
 func refuseRedirect(*http.Request, []*http.Request) error {
 	return errors.New("the cluster's API server answered with a redirect")
 }
+
+// Done returns a channel that is closed when the connection is closed: its registration is gone, or another kubeconfig
+// has replaced it. What is kept of the cluster by this connection must be dropped then.
+func (c *Connection) Done() <-chan struct{} { return c.closed.Done() }
 
 // As is a client that acts on the cluster as the user, with exactly the rights that the cluster's own RBAC gives them. It is
 // ErrNobodyToActAs where no binding names the user or a group of theirs.
@@ -255,5 +277,5 @@ func (c *Connection) As(ctx context.Context, u user.Info) (*Caller, error) {
 			groups[i] = identity.OnMember(groups[i])
 		}
 	}
-	return newCaller(c, u.GetName(), name, groups)
+	return newCaller(c, u.GetName(), transport.ImpersonationConfig{UserName: name, Groups: groups})
 }

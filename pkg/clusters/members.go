@@ -116,6 +116,7 @@ func (o *openMember) close() {
 	o.member.Close()
 	if o.connection != nil {
 		o.connection.resources.close()
+		o.connection.close()
 	}
 }
 
@@ -214,6 +215,7 @@ func (m *members) connect(ctx context.Context, c *kubevisionv1alpha1.KubeVisionC
 		return nil, err
 	}
 	connection.member, connection.kubeconfig = true, k
+	connection.reader = newReaderAccount(member.Config, member.anonymous, accounts)
 	connection.turns, connection.resources.kept = m.turns, m.discovered
 	revision := RevisionOf(c, secret)
 	return &openMember{

@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/transport"
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/envelope"
@@ -42,7 +43,7 @@ func callerOf(t *testing.T, next http.RoundTripper) *Caller {
 	t.Helper()
 	config := &rest.Config{Host: "https://cluster.example", QPS: -1}
 	config.NegotiatedSerializer = scheme.Codecs.WithoutConversion()
-	caller, err := newCaller(&Connection{config: config, transport: next}, "alice", "alice", nil)
+	caller, err := newCaller(&Connection{config: config, transport: next}, "alice", transport.ImpersonationConfig{UserName: "alice"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -34,13 +34,16 @@ const (
 // tokenPattern matches a bearer token (RFC 6750).
 var tokenPattern = regexp.MustCompile(`^[A-Za-z0-9._~+/-]+=*$`)
 
-// tokenSource requests short-lived tokens of the ServiceAccount that may only impersonate.
+// tokenSource requests short-lived tokens of one of KubeVision's ServiceAccounts on a cluster.
 type tokenSource struct {
 	accounts corev1client.ServiceAccountsGetter
+	// account is the name of the ServiceAccount.
+	account string
 }
 
+// newTokenSource returns a source of tokens of the ServiceAccount that may only impersonate.
 func newTokenSource(accounts corev1client.ServiceAccountsGetter) *tokenSource {
-	return &tokenSource{accounts: accounts}
+	return &tokenSource{accounts: accounts, account: names.Impersonator}
 }
 
 // Token requests a new token from the cluster.
@@ -71,13 +74,13 @@ func (s *tokenSource) token(ctx context.Context) (*oauth2.Token, error) {
 	request := &authenticationv1.TokenRequest{}
 	request.Spec.ExpirationSeconds = new(int64(tokenLifetime.Seconds()))
 	accounts := s.accounts.ServiceAccounts(names.Namespace)
-	granted, err := accounts.CreateToken(ctx, names.Impersonator, request, metav1.CreateOptions{})
+	granted, err := accounts.CreateToken(ctx, s.account, request, metav1.CreateOptions{})
 	if err != nil {
-		return nil, fmt.Errorf("requesting a token of %s/%s: %w", names.Namespace, names.Impersonator, response.Error(ctx, err))
+		return nil, fmt.Errorf("requesting a token of %s/%s: %w", names.Namespace, s.account, response.Error(ctx, err))
 	}
 	token, expires := granted.Status.Token, granted.Status.ExpirationTimestamp
 	if len(token) > maxTokenBytes || !tokenPattern.MatchString(token) || expires.IsZero() {
-		return nil, fmt.Errorf("requesting a token of %s/%s: %w", names.Namespace, names.Impersonator, ErrNoAPIServer)
+		return nil, fmt.Errorf("requesting a token of %s/%s: %w", names.Namespace, s.account, ErrNoAPIServer)
 	}
 	return &oauth2.Token{AccessToken: token, TokenType: "Bearer", Expiry: expires.Add(-renewBefore)}, nil
 }

@@ -15,6 +15,7 @@ import (
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/rest"
+	"k8s.io/client-go/transport"
 
 	"github.com/kubevision-io/kubevision/pkg/budget"
 	"github.com/kubevision-io/kubevision/pkg/clusters/response"
@@ -70,12 +71,12 @@ func (s *plainServer) serve(w http.ResponseWriter, r *http.Request) {
 
 func (s *plainServer) caller(t *testing.T) *Caller {
 	t.Helper()
-	transport := &response.Transport{Next: s.Client().Transport}
-	c, err := newConnection(&rest.Config{Host: s.URL, QPS: -1}, transport, nil, nil, budget.New(1<<30))
+	safe := &response.Transport{Next: s.Client().Transport}
+	c, err := newConnection(&rest.Config{Host: s.URL, QPS: -1}, safe, nil, nil, budget.New(1<<30))
 	if err != nil {
 		t.Fatal(err)
 	}
-	caller, err := newCaller(c, "somebody", "somebody", nil)
+	caller, err := newCaller(c, "somebody", transport.ImpersonationConfig{UserName: "somebody"})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -26,6 +26,8 @@ const (
 	// Impersonator is the name of the ServiceAccount that may only impersonate the users and groups that bindings name,
 	// and of its roles.
 	Impersonator = "kubevision-impersonator"
+	// Reader is the name of the ServiceAccount that fills the read cache, and of its role and binding.
+	Reader = "kubevision-reader"
 
 	// AdminUser is the first user.
 	AdminUser = "admin"

@@ -60,13 +60,35 @@ type KubeVisionClusterSpec struct {
 	// auth-provider plugins, file paths, impersonation and proxies are refused.
 	// +optional
 	KubeconfigSecretRef *SecretKeyReference `json:"kubeconfigSecretRef,omitempty"`
+
+	// readCache is Enabled where KubeVision may answer reads of the cluster from
+	// a copy that it keeps in memory. To fill the copy, it places the
+	// ServiceAccount kubevision-reader on the cluster, which may read what the
+	// cluster's ClusterRole view allows, and no Secrets. Disabled removes the
+	// account and its rights, and every read asks the cluster's API server.
+	// Whether a user may read an object is decided by the cluster's RBAC either
+	// way. Defaults to Enabled.
+	// +optional
+	// +kubebuilder:default=Enabled
+	ReadCache ReadCacheMode `json:"readCache,omitempty"`
 }
+
+// ReadCacheMode says whether reads of a cluster may be answered from a cache.
+//
+// +kubebuilder:validation:Enum=Enabled;Disabled
+type ReadCacheMode string
+
+// Modes of the read cache. An empty mode means ReadCacheEnabled.
+const (
+	ReadCacheEnabled  ReadCacheMode = "Enabled"
+	ReadCacheDisabled ReadCacheMode = "Disabled"
+)
 
 // KubeVisionClusterStatus is what the last probe found.
 type KubeVisionClusterStatus struct {
 	// conditions of the cluster: Ready, Reachable, CredentialsValid,
-	// ImpersonationReady and, where another registration claims to be the same
-	// cluster, IdentityConflict.
+	// ImpersonationReady, ReadCache and, where another registration claims to be
+	// the same cluster, IdentityConflict. Ready does not depend on ReadCache.
 	// +optional
 	// +listType=map
 	// +listMapKey=type

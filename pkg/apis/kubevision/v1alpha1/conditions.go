@@ -21,6 +21,9 @@ const (
 	ClusterCredentialsCondition = "CredentialsValid"
 	// ClusterImpersonationCondition says whether the account that acts for users is in place on the cluster.
 	ClusterImpersonationCondition = "ImpersonationReady"
+	// ClusterReadCacheCondition says whether the account that fills the read cache is in place on the cluster. Reads of a
+	// cluster without the account are live. A cluster is Ready without it.
+	ClusterReadCacheCondition = "ReadCache"
 	// ClusterIdentityConflictCondition says that two registrations claim to be one cluster, without proof. The newer one is not Ready, with
 	// ReasonIdentityConflict, and not used. The condition is absent where there is no conflict.
 	ClusterIdentityConflictCondition = "IdentityConflict"
@@ -62,6 +65,8 @@ const (
 	ReasonNotConnected        = "NotConnected"
 	ReasonConnected           = "Connected"
 	ReasonImpersonatorApplied = "ImpersonatorApplied"
+	ReasonReaderApplied       = "ReaderApplied"
+	ReasonDisabled            = "Disabled"
 	ReasonApplyFailed         = "ApplyFailed"
 	ReasonApplied             = "Applied"
 	ReasonClusterNotFound     = "ClusterNotFound"

@@ -1,0 +1,270 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package verdicts keeps the answers of clusters to the question whether a user may read something, for as long as no
+// RBAC object of the cluster changes. It makes no decision of its own, and an error is a denial.
+package verdicts
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	authorizationv1 "k8s.io/api/authorization/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/utils/clock"
+
+	"github.com/kubevision-io/kubevision/pkg/authorization"
+	"github.com/kubevision-io/kubevision/pkg/budget"
+	"github.com/kubevision-io/kubevision/pkg/clusters"
+)
+
+const (
+	// maxAge bounds the use of a verdict: a cluster may have authorizers beside RBAC, whose changes cannot be watched.
+	maxAge = 10 * time.Second
+	// settleTime is how long after a change an API server may still decide by the old RBAC objects. A verdict of that
+	// time is used for unsettledAge only.
+	settleTime   = 500 * time.Millisecond
+	unsettledAge = 250 * time.Millisecond
+	// maxOutage bounds the time for which AllowedStale uses verdicts of before an outage, and lastAge the age that they
+	// had at its begin.
+	maxOutage = 5 * time.Minute
+	lastAge   = time.Minute
+	// reviewTimeout bounds one access review, which several requests may wait for.
+	reviewTimeout = 10 * time.Second
+	// idleTime is how long the RBAC objects of a cluster are watched after the last question.
+	idleTime = 5 * time.Minute
+	// maxWatched bounds the clusters whose RBAC objects are watched. Verdicts about others are not kept.
+	maxWatched = 256
+)
+
+// Cache holds verdicts about users on all clusters.
+type Cache struct {
+	clock   clock.PassiveClock
+	entries *entries
+	// follow watches the RBAC objects of a connection until the context ends, and reports to the scope.
+	follow func(context.Context, *clusters.Connection, *scope)
+
+	mu      sync.Mutex
+	stopped bool
+	scopes  map[*clusters.Connection]*scope
+	flights map[flightKey]*flight
+	running sync.WaitGroup
+}
+
+// New returns an empty cache. Stop must be called in the end.
+func New() *Cache { return newCache(clock.RealClock{}, maxEntries, watchRBAC) }
+
+func newCache(c clock.PassiveClock, size int, follow func(context.Context, *clusters.Connection, *scope)) *Cache {
+	return &Cache{
+		clock: c, entries: newEntries(size), follow: follow, scopes: map[*clusters.Connection]*scope{}, flights: map[flightKey]*flight{},
+	}
+}
+
+// Stop ends all watches. Later verdicts are not kept.
+func (c *Cache) Stop() {
+	c.mu.Lock()
+	c.stopped = true
+	for connection, s := range c.scopes {
+		delete(c.scopes, connection)
+		s.stop()
+	}
+	c.mu.Unlock()
+	c.running.Wait()
+}
+
+// Allowed returns true if the cluster allows the caller's read, by an access review of the very identity that the
+// caller's requests have. The cluster is not asked again while its last answer is young and none of its RBAC objects has
+// changed. An error is a denial, with the code 50200. Where the impersonating account may not act for the caller yet,
+// the answer is false.
+func (c *Cache) Allowed(ctx context.Context, caller *clusters.Caller, attributes authorizationv1.ResourceAttributes) (bool, error) {
+	allowed, err := c.ask(ctx, caller, attributes)
+	if err != nil {
+		return false, authorization.Unreviewed(err)
+	}
+	return allowed, nil
+}
+
+// AllowedStale is like Allowed for objects that are no newer than asOf. While the cluster cannot be reached, it returns
+// true also to those who were allowed the read when the cluster was last reached: they saw these objects, or could have.
+func (c *Cache) AllowedStale(
+	ctx context.Context, caller *clusters.Caller, attributes authorizationv1.ResourceAttributes, asOf time.Time,
+) (bool, error) {
+	allowed, err := c.ask(ctx, caller, attributes)
+	switch {
+	case err == nil:
+		return allowed, nil
+	case isOutage(err) && c.wasAllowed(caller.Connection(), newQuestion(caller.Identity(), &attributes), asOf):
+		return true, nil
+	default:
+		return false, authorization.Unreviewed(err)
+	}
+}
+
+// isOutage returns true if the cluster has not answered.
+func isOutage(err error) bool {
+	var status apierrors.APIStatus
+	return errors.Is(err, clusters.ErrNotConnected) && !errors.As(err, &status)
+}
+
+func (c *Cache) ask(ctx context.Context, caller *clusters.Caller, attributes authorizationv1.ResourceAttributes) (bool, error) {
+	review := func(ctx context.Context) (bool, error) { return caller.Allowed(ctx, attributes) }
+	allowed, err := c.verdict(ctx, c.scopeOf(caller.Connection()), newQuestion(caller.Identity(), &attributes), caller.User(), review)
+	if apierrors.IsForbidden(err) {
+		return false, nil
+	}
+	return allowed, err
+}
+
+// verdict returns a verdict that is in force, or makes a review.
+func (c *Cache) verdict(
+	ctx context.Context, s *scope, q question, holder string, review func(context.Context) (bool, error),
+) (bool, error) {
+	generation, healthy := s.use(c.clock.Now())
+	if !healthy {
+		ctx, cancel := context.WithTimeout(ctx, reviewTimeout)
+		defer cancel()
+		return review(ctx)
+	}
+	if allowed, ok := c.entries.get(entryKey{s, q}, generation, c.clock.Now()); ok {
+		return allowed, nil
+	}
+	f := c.join(ctx, flightKey{s, q, generation}, func(ctx context.Context) (bool, error) {
+		asked := c.clock.Now()
+		allowed, err := review(ctx)
+		if err == nil {
+			s.keep(generation, asked, func(until time.Time) {
+				c.entries.put(entryKey{s, q}, holder, verdict{allowed: allowed, generation: generation, asked: asked, until: until})
+			})
+		}
+		return allowed, err
+	})
+	return c.await(ctx, f)
+}
+
+// wasAllowed returns true if the last verdict before the present outage allowed the read.
+func (c *Cache) wasAllowed(connection *clusters.Connection, q question, asOf time.Time) bool {
+	s := c.scopeOf(connection)
+	began, generation, ok := s.outage()
+	if !ok || c.clock.Since(began) > maxOutage || asOf.After(began.Add(maxAge)) {
+		return false
+	}
+	last, ok := c.entries.last(entryKey{s, q})
+	return ok && last.allowed && last.generation == generation && began.Sub(last.asked) <= lastAge
+}
+
+type flightKey struct {
+	scope      *scope
+	question   question
+	generation uint64
+}
+
+// flight is a review that several requests wait for. It ends with the last of them.
+type flight struct {
+	key     flightKey
+	waiting int
+	cancel  context.CancelFunc
+	done    chan struct{}
+	allowed bool
+	err     error
+}
+
+// join waits for a review that was begun after the last change of RBAC objects, or begins one.
+func (c *Cache) join(ctx context.Context, key flightKey, review func(context.Context) (bool, error)) *flight {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if f := c.flights[key]; f != nil {
+		f.waiting++
+		return f
+	}
+	// The review outlives the request that began it, and so does not use the account of that request.
+	ctx, cancel := context.WithTimeout(budget.With(context.WithoutCancel(ctx), nil), reviewTimeout)
+	f := &flight{key: key, waiting: 1, cancel: cancel, done: make(chan struct{})}
+	c.flights[key] = f
+	go func() {
+		defer cancel()
+		f.allowed, f.err = review(ctx)
+		c.land(f)
+		close(f.done)
+	}()
+	return f
+}
+
+// land lets nobody join the flight any more.
+func (c *Cache) land(f *flight) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.flights[f.key] == f {
+		delete(c.flights, f.key)
+	}
+}
+
+func (c *Cache) await(ctx context.Context, f *flight) (bool, error) {
+	select {
+	case <-f.done:
+		return f.allowed, f.err
+	case <-ctx.Done():
+	}
+	c.mu.Lock()
+	f.waiting--
+	last := f.waiting == 0
+	if last && c.flights[f.key] == f {
+		delete(c.flights, f.key)
+	}
+	c.mu.Unlock()
+	if last {
+		f.cancel()
+	}
+	return false, fmt.Errorf("waiting for an access review: %w", ctx.Err())
+}
+
+// scopeOf returns the scope of a connection, and begins to watch the RBAC objects there.
+func (c *Cache) scopeOf(connection *clusters.Connection) *scope {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if s := c.scopes[connection]; s != nil {
+		return s
+	}
+	if c.stopped {
+		return newScope(c.clock)
+	}
+	c.makeRoom()
+	s := newScope(c.clock)
+	ctx, cancel := context.WithCancel(context.Background())
+	s.stop = cancel
+	c.scopes[connection] = s
+	c.running.Go(func() {
+		defer c.forget(connection, s)
+		defer cancel()
+		c.running.Go(func() { s.endWhenIdle(ctx, connection) })
+		c.follow(ctx, connection, s)
+	})
+	return s
+}
+
+// makeRoom ends the watch that was used least recently. The caller holds the lock.
+func (c *Cache) makeRoom() {
+	if len(c.scopes) < maxWatched {
+		return
+	}
+	var oldest *clusters.Connection
+	for connection, s := range c.scopes {
+		if oldest == nil || s.lastUse().Before(c.scopes[oldest].lastUse()) {
+			oldest = connection
+		}
+	}
+	c.scopes[oldest].stop()
+	delete(c.scopes, oldest)
+}
+
+func (c *Cache) forget(connection *clusters.Connection, s *scope) {
+	s.end()
+	c.entries.forget(s)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.scopes[connection] == s {
+		delete(c.scopes, connection)
+	}
+}

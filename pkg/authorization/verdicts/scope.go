@@ -1,0 +1,142 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package verdicts
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"k8s.io/utils/clock"
+
+	"github.com/kubevision-io/kubevision/pkg/clusters"
+)
+
+// scope says which verdicts about one cluster are in force.
+type scope struct {
+	clock clock.PassiveClock
+	stop  context.CancelFunc
+
+	mu sync.Mutex
+	// generation grows with each change of an RBAC object, and whenever a change may have been missed. Verdicts of
+	// earlier generations are not in force.
+	generation uint64
+	// watched are the resources whose changes arrive. No verdict is in force unless all of them are.
+	watched map[string]bool
+	// changed is the time of the last change.
+	changed time.Time
+	// broken is the time at which the watches broke, or zero, and before is the generation that was in force then. It is
+	// zero after a change during the outage.
+	broken time.Time
+	before uint64
+	used   time.Time
+	ended  bool
+}
+
+func newScope(c clock.PassiveClock) *scope {
+	return &scope{clock: c, stop: func() {}, generation: 1, watched: map[string]bool{}, used: c.Now()}
+}
+
+// use returns the generation, and true if verdicts of it are in force.
+func (s *scope) use(now time.Time) (generation uint64, healthy bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.used = now
+	return s.generation, s.healthy()
+}
+
+func (s *scope) healthy() bool { return !s.ended && len(s.watched) == len(rbacResources()) }
+
+func (s *scope) lastUse() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.used
+}
+
+// keep stores a verdict that was asked for in a generation, unless that is over. It calls store with the time at which
+// the verdict must be asked for again.
+func (s *scope) keep(generation uint64, asked time.Time, store func(until time.Time)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.generation != generation || !s.healthy() {
+		return
+	}
+	age := maxAge
+	if asked.Sub(s.changed) < settleTime {
+		age = unsettledAge
+	}
+	store(asked.Add(age))
+}
+
+// connected records that changes of a resource arrive from now on. Some may have been missed.
+func (s *scope) connected(resource string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.watched[resource] = true
+	s.generation++
+	s.changed = s.clock.Now()
+	if s.healthy() {
+		s.broken, s.before = time.Time{}, 0
+	}
+}
+
+// hasChanged records a change of an RBAC object.
+func (s *scope) hasChanged() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.generation++
+	s.changed = s.clock.Now()
+	s.before = 0
+}
+
+// disconnected records that changes of a resource do not arrive any more.
+func (s *scope) disconnected(resource string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if !s.watched[resource] {
+		return
+	}
+	if s.healthy() {
+		s.broken, s.before = s.clock.Now(), s.generation
+	}
+	delete(s.watched, resource)
+	s.generation++
+}
+
+// outage returns when the watches broke, and the generation that was in force until then. It returns false if they are
+// healthy, or were never.
+func (s *scope) outage() (began time.Time, generation uint64, ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.broken, s.before, !s.ended && !s.broken.IsZero() && s.before != 0
+}
+
+// end puts all verdicts out of force.
+func (s *scope) end() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.ended = true
+	s.generation++
+}
+
+// endWhenIdle ends the watches after idleTime without a question, and with the connection.
+func (s *scope) endWhenIdle(ctx context.Context, connection *clusters.Connection) {
+	defer s.stop()
+	for {
+		left := idleTime - s.clock.Since(s.lastUse())
+		if left <= 0 {
+			return
+		}
+		timer := time.NewTimer(left)
+		select {
+		case <-timer.C:
+		case <-ctx.Done():
+			timer.Stop()
+			return
+		case <-connection.Done():
+			timer.Stop()
+			return
+		}
+	}
+}

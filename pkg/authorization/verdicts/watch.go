@@ -1,0 +1,197 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package verdicts
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"math/rand/v2"
+	"strconv"
+	"sync"
+	"time"
+
+	rbacv1 "k8s.io/api/rbac/v1"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/rest"
+	"k8s.io/klog/v2"
+
+	"github.com/kubevision-io/kubevision/pkg/clusters"
+)
+
+const (
+	// firstPause is the time until the next attempt to watch after the first failure. It doubles with each one, up to
+	// maxPause.
+	firstPause = 100 * time.Millisecond
+	maxPause   = 10 * time.Second
+	// watchSeconds is the least time after which an API server ends a watch. The time is spread up to the double.
+	watchSeconds = 300
+	// minWatch is the duration of a watch after which it is continued at once.
+	minWatch = time.Second
+	// maxEventBytes is several times the size of the metadata of an object.
+	maxEventBytes = 4 << 20
+	// acceptMetadata leaves the rules and subjects on the cluster.
+	acceptMetadata = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+)
+
+var errEvent = errors.New("an event of a watch cannot be read")
+
+// rbacResources returns the resources that decide about a verdict.
+func rbacResources() []string {
+	return []string{"roles", "rolebindings", "clusterroles", "clusterrolebindings"}
+}
+
+// watchRBAC watches the metadata of all RBAC objects of a cluster as kubevision-reader until the context ends. It keeps
+// none of them.
+func watchRBAC(ctx context.Context, connection *clusters.Connection, s *scope) {
+	var group sync.WaitGroup
+	for _, resource := range rbacResources() {
+		group.Go(func() {
+			w := &watcher{connection: connection, resource: resource, scope: s}
+			pause := firstPause
+			for ctx.Err() == nil {
+				began := time.Now()
+				err := w.follow(ctx)
+				s.disconnected(resource)
+				klog.FromContext(ctx).V(2).Info("RBAC objects are not watched", "resource", resource, "reason", err)
+				if time.Since(began) > maxPause {
+					pause = firstPause
+				}
+				wait(ctx, pause)
+				pause = min(2*pause, maxPause)
+			}
+		})
+	}
+	group.Wait()
+}
+
+// wait waits for a time between the half and the whole of the pause.
+func wait(ctx context.Context, pause time.Duration) {
+	timer := time.NewTimer(pause/2 + rand.N(pause/2)) //nolint:gosec // it spreads attempts
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// watcher watches one resource.
+type watcher struct {
+	connection *clusters.Connection
+	resource   string
+	scope      *scope
+	client     rest.Interface
+	// version is the resource version from which the watch continues.
+	version string
+}
+
+// follow watches until the watch cannot be continued. A watch that has ended is continued where it was.
+func (w *watcher) follow(ctx context.Context) error {
+	if w.connection != nil {
+		reader, err := w.connection.Reader(ctx)
+		if err != nil {
+			return err
+		}
+		if w.client, err = rest.UnversionedRESTClientForConfigAndClient(reader.Config, reader.Client); err != nil {
+			return fmt.Errorf("making a client: %w", err)
+		}
+	}
+	if err := w.list(ctx); err != nil {
+		return err
+	}
+	for {
+		began := time.Now()
+		if err := w.watch(ctx); err != nil {
+			return err
+		}
+		w.scope.disconnected(w.resource)
+		if time.Since(began) < minWatch {
+			return fmt.Errorf("watching %s: the watch has ended early", w.resource)
+		}
+	}
+}
+
+// list asks for the current resource version.
+func (w *watcher) list(ctx context.Context) error {
+	var found struct {
+		Metadata objectMeta `json:"metadata"`
+	}
+	body, err := w.request("limit", "1").Stream(ctx)
+	if err != nil {
+		return fmt.Errorf("listing %s: %w", w.resource, err)
+	}
+	defer func() { _ = body.Close() }()
+	if err := json.NewDecoder(io.LimitReader(body, maxEventBytes)).Decode(&found); err != nil {
+		return fmt.Errorf("listing %s: %w", w.resource, errEvent)
+	}
+	w.version = found.Metadata.ResourceVersion
+	return nil
+}
+
+// watch returns nil at the end of a watch that can be continued.
+func (w *watcher) watch(ctx context.Context) error {
+	seconds := watchSeconds + rand.IntN(watchSeconds) //nolint:gosec // it spreads watches
+	body, err := w.request(
+		"watch", "true", "allowWatchBookmarks", "true", "resourceVersion", w.version, "timeoutSeconds", strconv.Itoa(seconds),
+	).Stream(ctx)
+	if err != nil {
+		return fmt.Errorf("watching %s: %w", w.resource, err)
+	}
+	defer func() { _ = body.Close() }()
+	w.scope.connected(w.resource)
+	limited := &eventReader{next: body}
+	decoder := json.NewDecoder(limited)
+	for {
+		var event struct {
+			Type   watch.EventType `json:"type"`
+			Object struct {
+				Metadata objectMeta `json:"metadata"`
+			} `json:"object"`
+		}
+		limited.left = maxEventBytes
+		err := decoder.Decode(&event)
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil:
+			return fmt.Errorf("watching %s: %w", w.resource, errEvent)
+		case event.Type == watch.Error || event.Object.Metadata.ResourceVersion == "":
+			return fmt.Errorf("watching %s: the watch cannot be continued", w.resource)
+		}
+		w.version = event.Object.Metadata.ResourceVersion
+		if event.Type != watch.Bookmark {
+			w.scope.hasChanged()
+		}
+	}
+}
+
+type objectMeta struct {
+	ResourceVersion string `json:"resourceVersion"`
+}
+
+func (w *watcher) request(parameters ...string) *rest.Request {
+	r := w.client.Get().AbsPath("/apis", rbacv1.GroupName, "v1", w.resource).SetHeader("Accept", acceptMetadata).MaxRetries(0)
+	for i := 0; i < len(parameters); i += 2 {
+		r = r.Param(parameters[i], parameters[i+1])
+	}
+	return r
+}
+
+// eventReader bounds the bytes of one event.
+type eventReader struct {
+	next io.Reader
+	left int
+}
+
+// Read returns errEvent when the event exceeds its bound.
+func (r *eventReader) Read(p []byte) (int, error) {
+	if r.left <= 0 {
+		return 0, errEvent
+	}
+	n, err := r.next.Read(p[:min(len(p), r.left)])
+	r.left -= n
+	return n, err //nolint:wrapcheck // io.EOF must not be wrapped
+}
