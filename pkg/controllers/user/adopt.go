@@ -17,8 +17,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// adoptCredentials makes restored credentials those of the user where an annotation asks for it, and takes the
-// annotation away. It returns whether one did.
+// adoptCredentials makes restored credentials and favorites those of the user where an annotation asks for it, and takes
+// the annotation away. It returns whether one did.
 //
 // A restored user has another UID, and so is somebody else: whoever gets a name that was another person's must not be
 // let in with that person's password. That the name means the same person is the word of whoever sets the annotation,
@@ -26,6 +26,9 @@ import (
 func (r *Reconciler) adoptCredentials(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser) (bool, error) {
 	if _, asked := u.Annotations[names.AdoptCredentialsAnnotation]; !asked {
 		return false, nil
+	}
+	if err := r.adoptFavorites(ctx, u); err != nil {
+		return false, err
 	}
 	secret := &corev1.Secret{}
 	err := r.Live.Get(ctx, types.NamespacedName{Namespace: names.Namespace, Name: names.CredentialsSecret(u.Name)}, secret)
@@ -56,8 +59,35 @@ func (r *Reconciler) adoptCredentials(ctx context.Context, u *kubevisionv1alpha1
 // restored returns true if a Secret holds credentials that were made for a user of that name and belong to nobody.
 // Those that belong to a user who is gone are deleted by Kubernetes.
 func restored(secret *corev1.Secret, u *kubevisionv1alpha1.KubeVisionUser) bool {
-	return secret.Type == credentials.SecretType && secret.Labels[names.UserLabel] == u.Name &&
-		len(secret.OwnerReferences) == 0 && secret.DeletionTimestamp.IsZero()
+	return secret.Type == credentials.SecretType && belongsToNobody(secret, u)
+}
+
+// belongsToNobody returns true if an object was made for a user of that name and has no owner.
+func belongsToNobody(o client.Object, u *kubevisionv1alpha1.KubeVisionUser) bool {
+	return o.GetLabels()[names.UserLabel] == u.Name && len(o.GetOwnerReferences()) == 0 && o.GetDeletionTimestamp().IsZero()
+}
+
+func (r *Reconciler) adoptFavorites(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser) error {
+	favorites := &corev1.ConfigMap{}
+	err := r.Live.Get(ctx, types.NamespacedName{Namespace: names.Namespace, Name: names.FavoritesConfigMap(u.Name)}, favorites)
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("reading the restored favorites: %w", err)
+	}
+	if err != nil || !belongsToNobody(favorites, u) {
+		return nil
+	}
+	favorites.Labels[names.ManagedByLabel] = names.ManagedBy
+	favorites.OwnerReferences = ownedBy(u)
+	if err := r.Client.Update(ctx, favorites); err != nil {
+		return fmt.Errorf("adopting the restored favorites: %w", err)
+	}
+	return nil
+}
+
+func ownedBy(u *kubevisionv1alpha1.KubeVisionUser) []metav1.OwnerReference {
+	return []metav1.OwnerReference{
+		*metav1.NewControllerRef(u, kubevisionv1alpha1.SchemeGroupVersion.WithKind("KubeVisionUser")),
+	}
 }
 
 // adopt makes a user the owner of credentials, and ends what was begun with them.
@@ -72,8 +102,6 @@ func adopt(secret *corev1.Secret, u *kubevisionv1alpha1.KubeVisionUser) error {
 	}
 	credentials.BeginEpoch(secret, "")
 	secret.Labels[names.ManagedByLabel] = names.ManagedBy
-	secret.OwnerReferences = []metav1.OwnerReference{
-		*metav1.NewControllerRef(u, kubevisionv1alpha1.SchemeGroupVersion.WithKind("KubeVisionUser")),
-	}
+	secret.OwnerReferences = ownedBy(u)
 	return nil
 }

@@ -51,8 +51,8 @@ func (e *Endpoints) load(
 	case found.Labels[names.ManagedByLabel] != names.ManagedBy:
 		return nil, nil, envelope.New(dashboardv1alpha1.CodeConflict,
 			"the ConfigMap %q is not one of KubeVision: favorites cannot be kept", name)
-	case len(found.OwnerReferences) > 0 && !hostobjects.Owned(found, u):
-		return found, kept, nil // those of a user of the same name who is gone
+	case !hostobjects.Owned(found, u):
+		return found, kept, nil // those of a user of the same name, whose data nobody has asked to adopt
 	}
 	if err := json.Unmarshal([]byte(found.Data[key]), kept); err != nil {
 		klog.FromContext(ctx).Info("Favorites cannot be read", "configMap", klog.KObj(found))

@@ -137,6 +137,46 @@ func TestRestoredUser(t *testing.T) {
 	}
 }
 
+// favoritesOf are favorites as they are restored.
+func favoritesOf(u *kubevisionv1alpha1.KubeVisionUser) *corev1.ConfigMap {
+	return &corev1.ConfigMap{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: names.Namespace, Name: names.FavoritesConfigMap(u.Name), Labels: labelSet{names.UserLabel: u.Name},
+		},
+		Data: map[string]string{"favorites": `{"lastId":0,"items":[]}`},
+	}
+}
+
+// TestRestoredFavorites belong to the user once an administrator says so, with or without credentials.
+func TestRestoredFavorites(t *testing.T) {
+	u := newUser(t, "")
+	favorites := favoritesOf(u)
+	if err := env.Client.Create(t.Context(), favorites); err != nil {
+		t.Fatalf("an administrator restores favorites: %v", err)
+	}
+	t.Cleanup(func() { remove(t, favorites) })
+	annotate(t, u)
+	if got := read(t, favorites); !metav1.IsControlledBy(got, u) || got.Labels[names.ManagedByLabel] != names.ManagedBy {
+		t.Errorf("the favorites belong to %v and have the labels %v", got.OwnerReferences, got.Labels)
+	}
+
+	manager := delegate(t, everything("", "configmaps"))
+	other := newUser(t, "")
+	becomesRefused(t, ownObjectsPolicy, manager, func(ctx context.Context, as client.Client) error {
+		return as.Create(ctx, favoritesOf(other), client.DryRunAll)
+	})
+	for what, how := range map[string]func(*corev1.ConfigMap){
+		"of another user": func(c *corev1.ConfigMap) { c.Labels[names.UserLabel] = u.Name },
+		"with an owner":   func(c *corev1.ConfigMap) { c.OwnerReferences = read(t, favorites).OwnerReferences },
+	} {
+		c := favoritesOf(other)
+		how(c)
+		if err := refusedBy(ownObjectsPolicy, env.Client.Create(t.Context(), c, client.DryRunAll)); err != nil {
+			t.Errorf("an administrator restores favorites %s: %v", what, err)
+		}
+	}
+}
+
 // TestNobodyTakesANameOverByARestore: neither who may write users and Secrets, nor who comes after somebody of that
 // name.
 func TestNobodyTakesANameOverByARestore(t *testing.T) {

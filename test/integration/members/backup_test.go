@@ -20,6 +20,7 @@ import (
 
 	"github.com/kubevision-io/kubevision/hack/localcluster"
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/names"
 	"github.com/kubevision-io/kubevision/test/conformance/fixture"
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
@@ -105,7 +106,7 @@ func backupPage(tb testing.TB) (save, install, create, start, look string) {
 	return blocks[0], blocks[2], blocks[3], blocks[4], blocks[5]
 }
 
-// theAlice makes a user with a password of her own and a second factor, who may read the pods of a member.
+// theAlice makes a user with a password of her own, a second factor and a favorite, who may read the pods of a member.
 func theAlice(t *testing.T, member *plane) (u fixture.User, factor string) {
 	t.Helper()
 	kubeconfig, err := localcluster.Kubeconfig(member.Config())
@@ -148,11 +149,21 @@ func theAlice(t *testing.T, member *plane) (u fixture.User, factor string) {
 		Body: `{"oldPassword":"` + u.Password + `","newPassword":"` + chosen + `"}`,
 	}).Want(t, wire.OK)
 	u.Password = chosen
+	wireClient.Call(t, wire.Request{
+		Method: "POST", Path: wire.DirectPath + "/favorites", Bearer: token,
+		Body: `{"clusterId":"production","namespace":"shop","resourceType":"deployments","resourceName":"web"}`,
+	}).Want(t, wire.OK)
+	set().Create(t, &corev1.ConfigMap{
+		ObjectMeta: metav1.ObjectMeta{
+			Namespace: fixture.SystemNamespace, Name: "house-style", Labels: map[string]string{names.TemplateLabel: ""},
+		},
+		Data: map[string]string{"resource": "pods", "manifest": "kind: Pod"},
+	})
 	return u, fixture.Enrol(t, wireClient, wire.DirectPath, token)
 }
 
-// TestPageOnBackup does what the page says, in a new control plane: alice has her password, her second factor and her
-// rights on a member.
+// TestPageOnBackup does what the page says, in a new control plane: alice has her password, her second factor, her
+// favorites and her rights on a member.
 func TestPageOnBackup(t *testing.T) {
 	member, in := theOther(t), newShell(t)
 	save, install, create, start, look := backupPage(t)
@@ -212,6 +223,15 @@ func TestPageOnBackup(t *testing.T) {
 		Method: "POST", Path: wire.DirectPath + "/auth/2fa/verify",
 		Body: `{"sessionToken":"` + challenge.SessionToken + `","code":"` + fixture.Code(t, factor, 0) + `"}`,
 	}).Want(t, wire.OK).Into(t, &login)
+	for path, want := range map[string]string{"/favorites": `"resourceName":"web"`, "/templates": `"house-style"`} {
+		fixture.Eventually(t, "find what was restored in "+path, func(context.Context) error {
+			e := wireClient.Call(t, wire.Request{Path: wire.DirectPath + path, Bearer: login.AccessToken}).Want(t, wire.OK)
+			if !strings.Contains(string(e.Data), want) {
+				return fmt.Errorf("got %s", e.Data)
+			}
+			return nil
+		})
+	}
 	fixture.Eventually(t, "read the pods of the member", func(ctx context.Context) error {
 		return wireClient.Answers(ctx, wire.OK, wire.Request{
 			Path: wire.DirectPath + "/clusters/production/resources/pods", Bearer: login.AccessToken,
