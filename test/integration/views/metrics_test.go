@@ -21,18 +21,19 @@ import (
 
 func quantity(s string) resource.Quantity { return resource.MustParse(s) }
 
-// wantingPod makes a Pod; it is refused until the namespace has its ServiceAccount.
+// wantingPod returns a function that creates a Pod. It is refused until the namespace has its ServiceAccount.
 func wantingPod(namespace string) func(context.Context) error {
+	return podThatWants(namespace, "wanting", corev1.ResourceRequirements{
+		Requests: corev1.ResourceList{"cpu": quantity("250m"), "memory": quantity("64Mi")},
+		Limits:   corev1.ResourceList{"cpu": quantity("500m")},
+	})
+}
+
+func podThatWants(namespace, name string, resources corev1.ResourceRequirements) func(context.Context) error {
 	return func(ctx context.Context) error {
 		return env.Client.Create(ctx, &corev1.Pod{
-			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "wanting"},
-			Spec: corev1.PodSpec{Containers: []corev1.Container{{
-				Name: "main", Image: "none",
-				Resources: corev1.ResourceRequirements{
-					Requests: corev1.ResourceList{"cpu": quantity("250m"), "memory": quantity("64Mi")},
-					Limits:   corev1.ResourceList{"cpu": quantity("500m")},
-				},
-			}}},
+			ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: name},
+			Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "main", Image: "none", Resources: resources}}},
 		})
 	}
 }
@@ -62,9 +63,15 @@ func serveMetrics(tb testing.TB, namespace, node string) {
 	create(tb, object(metricsVersion.WithKind("NodeMetrics"), "", node, map[string]any{
 		"timestamp": "2026-01-01T00:00:00Z", "window": "30s", "usage": map[string]any{"cpu": "1500m", "memory": "512Mi"},
 	}))
-	create(tb, object(metricsVersion.WithKind("PodMetrics"), namespace, "wanting", map[string]any{
+	measure(tb, namespace, "wanting", "100m", "32Mi")
+}
+
+// measure has the cluster serve metrics of a Pod.
+func measure(tb testing.TB, namespace, pod, cpu, memory string) {
+	tb.Helper()
+	create(tb, object(metricsVersion.WithKind("PodMetrics"), namespace, pod, map[string]any{
 		"timestamp": "2026-01-01T00:00:00Z", "window": "30s",
-		"containers": []any{map[string]any{"name": "main", "usage": map[string]any{"cpu": "100m", "memory": "32Mi"}}},
+		"containers": []any{map[string]any{"name": "main", "usage": map[string]any{"cpu": cpu, "memory": memory}}},
 	}))
 }
 

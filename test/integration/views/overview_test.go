@@ -192,4 +192,42 @@ func TestMetricsBesideThePods(t *testing.T) {
 	}
 	becomes(t, limited, path+"?includeMetrics=true", func(got []pod) error { return check(got[0]) })
 	becomes(t, limited, path+"/wanting?includeMetrics=true", check)
+	sortByUsage(t, limited, mine)
+}
+
+// sortByUsage checks that Pods beside which metrics are shown are sorted by what they use, and not by what they ask for.
+// Pods that were not measured come last.
+func sortByUsage(t *testing.T, v *viewer, namespace string) {
+	t.Helper()
+	for name, asked := range map[string][2]string{"greedy": {"900m", "8Mi"}, "young": {"10m", "16Mi"}} {
+		fixture.Eventually(t, "make Pod "+name, podThatWants(namespace, name, corev1.ResourceRequirements{
+			Requests: corev1.ResourceList{"cpu": quantity(asked[0]), "memory": quantity(asked[1])},
+		}))
+	}
+	measure(t, namespace, "greedy", "10m", "64Mi")
+	type pod struct {
+		Metadata      struct{ Name string }
+		MetricsStatus string `json:"metricsStatus"`
+	}
+	for query, want := range map[string]string{
+		"sortBy=cpu":                                        "young wanting greedy",
+		"sortBy=memory&order=desc":                          "wanting young greedy",
+		"sortBy=cpu&includeMetrics=true":                    "greedy+ wanting+ young",
+		"order=desc&sortBy=cpu&includeMetrics=true":         "wanting+ greedy+ young",
+		"order=desc&sortBy=memory&includeMetrics=true":      "greedy+ wanting+ young",
+		"order=desc&sortBy=cpu&includeMetrics=true&limit=1": "wanting+",
+	} {
+		pods, _ := read[[]pod](t, v, onHost+"/namespaces/"+namespace+"/resources/pods?"+query)
+		var got []string
+		for _, p := range pods {
+			name := p.Metadata.Name
+			if p.MetricsStatus == "available" {
+				name += "+"
+			}
+			got = append(got, name)
+		}
+		if text := strings.Join(got, " "); text != want {
+			t.Errorf("%s: got %s, want %s", query, text, want)
+		}
+	}
 }
