@@ -53,6 +53,10 @@ func TestSizes(t *testing.T) {
 	if same, err := first.add(second, u); err != nil || same != small {
 		t.Errorf("an object of the same version is encoded again: %d bytes (%v)", same, err)
 	}
+	gone, third := sizes{"gone": {bytes: 1}}, sizes{}
+	if _, err := gone.add(third, u); err != nil || len(third) != 1 {
+		t.Errorf("the sizes of %d objects are known, of which one is there (%v)", len(third), err)
+	}
 	u.ResourceVersion = "2"
 	if large, err := second.add(sizes{}, u); err != nil || large <= small {
 		t.Errorf("an object that has grown has %d bytes, and had %d (%v)", large, small, err)
