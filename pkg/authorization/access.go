@@ -105,7 +105,9 @@ func nobody(err error, where string) error {
 // the caller.
 func Unreviewed(err error) error {
 	message := "your permissions could not be checked"
-	if why, ok := envelope.Failure(err); ok {
+	if errors.Is(err, ErrHostUnavailable) {
+		message += ", since the API server of the cluster that KubeVision runs in does not answer: try again shortly"
+	} else if why, ok := envelope.Failure(err); ok {
 		message += ": " + why
 	}
 	return envelope.New(dashboardv1alpha1.CodeUnreachable, "%s", message).Because(err)

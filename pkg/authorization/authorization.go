@@ -7,25 +7,45 @@ package authorization
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/http"
+	"time"
 
 	authorizationv1 "k8s.io/api/authorization/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apiserver/pkg/authentication/user"
 	authorizationclient "k8s.io/client-go/kubernetes/typed/authorization/v1"
+	"k8s.io/utils/clock"
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/authorization/accessreview"
+	"github.com/kubevision-io/kubevision/pkg/circuitbreaker"
 )
+
+const (
+	// reviewTimeout bounds a review, with all attempts of the client. kube-apiserver answers from memory.
+	reviewTimeout = 2 * time.Second
+	// maxReviewPause bounds the time for which nothing is asked after reviews without an answer.
+	maxReviewPause = 2 * time.Second
+)
+
+// ErrHostUnavailable is returned if the host cluster does not answer a review in time.
+var ErrHostUnavailable = errors.New("the API server of the host cluster does not answer")
 
 // Reviewer makes access reviews on the host cluster.
 type Reviewer struct {
 	reviews authorizationclient.SubjectAccessReviewInterface
+	circuit circuitbreaker.Breaker
 }
 
 // NewReviewer returns a reviewer that uses a client.
 func NewReviewer(client authorizationclient.SubjectAccessReviewsGetter) *Reviewer {
-	return &Reviewer{reviews: client.SubjectAccessReviews()}
+	return &Reviewer{
+		reviews: client.SubjectAccessReviews(),
+		circuit: circuitbreaker.Breaker{Clock: clock.RealClock{}, MaxPause: maxReviewPause},
+	}
 }
 
 // MayUseCluster returns true if the user may use a cluster. An empty name means every cluster.
@@ -58,11 +78,44 @@ func (r *Reviewer) Allowed(ctx context.Context, u user.Info, attributes *authori
 		Groups:             u.GetGroups(),
 		Extra:              extra(u.GetExtra()),
 	}}
-	answer, err := r.reviews.Create(ctx, question, metav1.CreateOptions{})
+	answer, err := r.ask(ctx, question)
 	if err != nil {
 		return false, fmt.Errorf("reviewing access to %s: %w", attributes.Resource, err)
 	}
 	return accessreview.Allows(answer.Status)
+}
+
+// ask makes a review within reviewTimeout. It returns ErrHostUnavailable if there is no answer.
+func (r *Reviewer) ask(ctx context.Context, question *authorizationv1.SubjectAccessReview) (*authorizationv1.SubjectAccessReview, error) {
+	leave, err := r.circuit.Enter()
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", ErrHostUnavailable, err)
+	}
+	outcome := circuitbreaker.Unknown
+	defer func() { leave(outcome) }()
+	bounded, cancel := context.WithTimeout(ctx, reviewTimeout)
+	defer cancel()
+	answer, err := r.reviews.Create(bounded, question, metav1.CreateOptions{})
+	switch {
+	case err == nil, isRefusal(err):
+		outcome = circuitbreaker.Answered
+		return answer, err //nolint:wrapcheck // the caller wraps it
+	case ctx.Err() != nil: // the caller gave up, which says nothing about the host
+		return nil, err //nolint:wrapcheck // the caller wraps it
+	default:
+		outcome = circuitbreaker.Failed
+		return nil, fmt.Errorf("%w: %w", ErrHostUnavailable, err)
+	}
+}
+
+// isRefusal returns whether an error is the answer of an API server that works.
+func isRefusal(err error) bool {
+	var status apierrors.APIStatus
+	if !errors.As(err, &status) {
+		return false
+	}
+	code := status.Status().Code
+	return code < http.StatusInternalServerError && code != http.StatusTooManyRequests
 }
 
 func extra(in map[string][]string) map[string]authorizationv1.ExtraValue {

@@ -14,6 +14,8 @@ import (
 	"time"
 
 	clocktesting "k8s.io/utils/clock/testing"
+
+	"github.com/kubevision-io/kubevision/pkg/circuitbreaker"
 )
 
 type answering func(*http.Request) (*http.Response, error)
@@ -24,13 +26,13 @@ func (f answering) RoundTrip(r *http.Request) (*http.Response, error) { return f
 func TestBreaker(t *testing.T) {
 	now := clocktesting.NewFakePassiveClock(time.Now())
 	sent, fails := 0, true
-	b := &breaker{clock: now, next: answering(func(*http.Request) (*http.Response, error) {
+	b := newBreaker(now, maxPause, answering(func(*http.Request) (*http.Response, error) {
 		sent++
 		if fails {
 			return nil, errors.New("connection refused")
 		}
 		return httptest.NewRecorder().Result(), nil
-	})}
+	}))
 	try := func(ctx context.Context) error {
 		response, err := b.RoundTrip(httptest.NewRequestWithContext(ctx, http.MethodGet, "/", nil))
 		if err == nil {
@@ -43,21 +45,21 @@ func TestBreaker(t *testing.T) {
 			t.Fatalf("a request without an answer: %v", err)
 		}
 	}
-	if sent != breakAfter {
-		t.Errorf("%d requests were sent, want %d", sent, breakAfter)
+	if sent != circuitbreaker.After {
+		t.Errorf("%d requests were sent, want %d", sent, circuitbreaker.After)
 	}
-	now.SetTime(now.Now().Add(firstPause))
+	now.SetTime(now.Now().Add(circuitbreaker.FirstPause))
 	for range 3 {
 		_ = try(t.Context())
 	}
-	if sent != breakAfter+1 {
-		t.Errorf("%d requests were sent after the pause, want one", sent-breakAfter)
+	if sent != circuitbreaker.After+1 {
+		t.Errorf("%d requests were sent after the pause, want one", sent-circuitbreaker.After)
 	}
 	fails = false
 	if err := try(t.Context()); err == nil {
 		t.Error("the pause after another failure is not longer")
 	}
-	now.SetTime(now.Now().Add(2 * firstPause))
+	now.SetTime(now.Now().Add(2 * circuitbreaker.FirstPause))
 	for range 3 {
 		if err := try(t.Context()); err != nil {
 			t.Errorf("the cluster is back: %v", err)
@@ -67,18 +69,20 @@ func TestBreaker(t *testing.T) {
 
 // TestBreakerCancelled: clients that go away say nothing of the cluster.
 func TestBreakerCancelled(t *testing.T) {
-	b := &breaker{clock: clocktesting.NewFakePassiveClock(time.Now()), next: answering(func(r *http.Request) (*http.Response, error) {
+	sent := 0
+	b := newBreaker(clocktesting.NewFakePassiveClock(time.Now()), maxPause, answering(func(r *http.Request) (*http.Response, error) {
+		sent++
 		return nil, r.Context().Err()
-	})}
+	}))
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	for range breakAfter + 1 {
+	for range circuitbreaker.After + 1 {
 		if response, err := b.RoundTrip(httptest.NewRequestWithContext(ctx, http.MethodGet, "/", nil)); err == nil {
 			t.Error("a cancelled request succeeded", response.Body.Close())
 		}
 	}
-	if b.failures != 0 {
-		t.Errorf("%d failures were counted", b.failures)
+	if sent != circuitbreaker.After+1 {
+		t.Errorf("%d requests were sent", sent)
 	}
 }
 
@@ -86,10 +90,10 @@ func TestBreakerCancelled(t *testing.T) {
 func TestBreakerManyAtOnce(t *testing.T) {
 	now := clocktesting.NewFakePassiveClock(time.Now())
 	arrived, release := make(chan struct{}), make(chan error)
-	b := &breaker{clock: now, next: answering(func(*http.Request) (*http.Response, error) {
+	b := newBreaker(now, maxPause, answering(func(*http.Request) (*http.Response, error) {
 		arrived <- struct{}{}
 		return httptest.NewRecorder().Result(), <-release
-	})}
+	}))
 	try := func() error {
 		response, err := b.RoundTrip(httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil))
 		if err == nil {
@@ -116,7 +120,7 @@ func TestBreakerManyAtOnce(t *testing.T) {
 	if err := try(); !errors.Is(err, ErrNotConnected) {
 		t.Errorf("right after that: %v, want %v", err, ErrNotConnected)
 	}
-	now.SetTime(now.Now().Add(firstPause))
+	now.SetTime(now.Now().Add(circuitbreaker.FirstPause))
 	go func() { outcomes <- try() }()
 	select {
 	case <-arrived:

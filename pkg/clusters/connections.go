@@ -23,6 +23,7 @@ import (
 	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/transport"
+	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/cache"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -200,7 +201,8 @@ func connect(o Options, accounts corev1client.ServiceAccountsGetter) (*Connectio
 		return nil, fmt.Errorf("making a transport: %w", err)
 	}
 	safe, tokens := &response.Transport{Next: base}, newTokenSource(accounts)
-	c, err := newConnection(anonymous, authenticated(safe, tokens), tokens, o.Bound, o.Memory)
+	ofUsers := newBreaker(clock.RealClock{}, maxHostPause, safe)
+	c, err := newConnection(anonymous, authenticated(ofUsers, tokens), tokens, o.Bound, o.Memory)
 	if err != nil {
 		return nil, err
 	}

@@ -108,7 +108,7 @@ func (m *Member) transport(config *rest.Config) (http.RoundTripper, error) {
 // guarded adds the limit of requests in flight and the circuit breaker. They stand before everything that asks the
 // cluster, token requests included.
 func guarded(next http.RoundTripper) http.RoundTripper {
-	return newLimited(maxAtOnce, &breaker{clock: clock.RealClock{}, next: next})
+	return newLimited(maxAtOnce, newBreaker(clock.RealClock{}, maxPause, next))
 }
 
 // Filled records that the initial lists are complete. Objects that are read from now on are changes.

@@ -18,6 +18,8 @@ import (
 	"k8s.io/client-go/kubernetes/fake"
 	clienttesting "k8s.io/client-go/testing"
 	clocktesting "k8s.io/utils/clock/testing"
+
+	"github.com/kubevision-io/kubevision/pkg/circuitbreaker"
 )
 
 // tokens is a source whose cluster answers so.
@@ -40,14 +42,12 @@ func TestTokenRefused(t *testing.T) {
 		"unauthorized": {apierrors.NewUnauthorized("no"), true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			b := &breaker{
-				clock: clocktesting.NewFakePassiveClock(time.Now()),
-				next: authenticated(answering(func(*http.Request) (*http.Response, error) {
+			b := newBreaker(clocktesting.NewFakePassiveClock(time.Now()), maxPause,
+				authenticated(answering(func(*http.Request) (*http.Response, error) {
 					t.Error("a request was sent without a token")
 					return nil, refused
-				}), tokens(nil, test.err)),
-			}
-			for range breakAfter {
+				}), tokens(nil, test.err)))
+			for range circuitbreaker.After {
 				response, err := b.RoundTrip(httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/", nil))
 				if err == nil {
 					t.Fatal("there is a response", response.Body.Close())
@@ -57,8 +57,8 @@ func TestTokenRefused(t *testing.T) {
 					t.Errorf("%v, want %v and nothing that the cluster has answered us", err, ErrNotConnected)
 				}
 			}
-			if closed := b.failures == 0; closed != test.answers {
-				t.Errorf("%d failures were counted", b.failures)
+			if _, err := b.circuit.Enter(); (err == nil) != test.answers {
+				t.Errorf("the next request: %v", err)
 			}
 		})
 	}

@@ -1,0 +1,84 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package circuitbreaker keeps callers from waiting for a server that does not answer.
+package circuitbreaker
+
+import (
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"k8s.io/utils/clock"
+)
+
+const (
+	// After is the number of failures in a row after which a breaker opens.
+	After = 2
+	// FirstPause is how long a breaker stays open at first. Each further failure doubles the pause.
+	FirstPause = time.Second
+
+	maxDoublings = 8
+)
+
+// ErrOpen is returned while a breaker is open.
+var ErrOpen = errors.New("the server does not answer")
+
+// Outcome is what a call says about the server.
+type Outcome int
+
+const (
+	// Unknown is the outcome of a call that was given up.
+	Unknown Outcome = iota
+	// Answered is the outcome of a call with a response, whatever the response.
+	Answered
+	// Failed is the outcome of a call without a response.
+	Failed
+)
+
+// Breaker is a circuit breaker. While it is open, it lets one call through after each pause, and it closes when that
+// call is answered.
+type Breaker struct {
+	Clock clock.PassiveClock
+	// MaxPause bounds the pause.
+	MaxPause time.Duration
+
+	mu       sync.Mutex
+	failures int
+	until    time.Time
+	trying   bool
+}
+
+// Enter returns ErrOpen while the breaker is open. Otherwise it returns a function that must be called with the outcome
+// of the call.
+func (b *Breaker) Enter() (leave func(Outcome), err error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.failures < After {
+		return func(o Outcome) { b.leave(false, o) }, nil
+	}
+	if wait := b.until.Sub(b.Clock.Now()); wait > 0 || b.trying {
+		return nil, fmt.Errorf("%w: %d requests in a row got no answer", ErrOpen, b.failures)
+	}
+	b.trying = true
+	return func(o Outcome) { b.leave(true, o) }, nil
+}
+
+func (b *Breaker) leave(trial bool, o Outcome) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if trial {
+		b.trying = false
+	}
+	switch {
+	case o == Answered:
+		b.failures = 0
+	// A call that was begun before the breaker opened must not lengthen the pause.
+	case o == Unknown, !trial && b.failures >= After:
+	default:
+		b.failures++
+		pause := FirstPause << min(max(b.failures-After, 0), maxDoublings)
+		b.until = b.Clock.Now().Add(min(pause, b.MaxPause))
+	}
+}
