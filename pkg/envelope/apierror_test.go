@@ -186,6 +186,13 @@ func TestAnyOtherErrorIsInternalAndSilent(t *testing.T) {
 }
 
 // What kube-apiserver says of a patch quotes the object that it would make.
+func TestLate(t *testing.T) {
+	e := As(fmt.Errorf("reading: %w", context.DeadlineExceeded))
+	if e.Code != dashboardv1alpha1.CodeUnreachable || !strings.Contains(e.Message, "in time") {
+		t.Errorf("got %d %q", e.Code, e.Message)
+	}
+}
+
 func TestABadPatchIsNotQuoted(t *testing.T) {
 	const canary = "aHVudGVyMg"
 	for name, tc := range map[string]struct{ value, detail, want string }{

@@ -6,6 +6,7 @@
 package envelope
 
 import (
+	"context"
 	"errors"
 	"fmt"
 
@@ -81,6 +82,15 @@ func Internal(cause error) *Error {
 	return New(dashboardv1alpha1.CodeInternal, "internal server error: give the request id to whoever runs KubeVision").Because(cause)
 }
 
+// Late returns the error of a request that was not finished in time. Its time passes while a cluster is waited for.
+func Late(cause error) *Error {
+	return New(dashboardv1alpha1.CodeUnreachable,
+		"the request was not finished in time, since the host or a cluster was slow: try again").Because(cause)
+}
+
+// IsGone returns whether the client of a request has hung up, so that nobody reads the response.
+func IsGone(ctx context.Context) bool { return errors.Is(context.Cause(ctx), context.Canceled) }
+
 // As returns the Error in err. Any other error is internal.
 func As(err error) *Error {
 	if e, ok := errors.AsType[*Error](err); ok {
@@ -88,6 +98,9 @@ func As(err error) *Error {
 	}
 	if errors.Is(err, budget.ErrExceeded) {
 		return TooMuch(err)
+	}
+	if errors.Is(err, context.DeadlineExceeded) {
+		return Late(err)
 	}
 	return Internal(err)
 }

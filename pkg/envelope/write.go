@@ -49,9 +49,12 @@ func WriteData(ctx context.Context, w http.ResponseWriter, data any, meta dashbo
 func WriteError(ctx context.Context, w http.ResponseWriter, err error) {
 	e := As(err)
 	logger := klog.FromContext(ctx)
-	if e.Code >= dashboardv1alpha1.CodeInternal {
+	switch {
+	case e.Code >= dashboardv1alpha1.CodeInternal && IsGone(ctx):
+		logger.V(3).Info("Client went away before the response", "err", redaction.Cut(err.Error()))
+	case e.Code >= dashboardv1alpha1.CodeInternal:
 		logger.Error(nil, "Request failed", "code", e.Code, "err", redaction.Cut(err.Error()))
-	} else {
+	default:
 		logger.V(3).Info("Request refused", "code", e.Code, "reason", redaction.Cut(err.Error()))
 	}
 	body, err := encode(e.Data)

@@ -65,7 +65,11 @@ func serveEnveloped(
 
 	defer func() {
 		route, code := state.Outcome()
-		observe(route, r.Method, code, time.Since(start))
+		if code >= dashboardv1alpha1.CodeInternal && envelope.IsGone(ctx) {
+			observe(route, r.Method, codeCanceled, time.Since(start))
+			return
+		}
+		observe(route, r.Method, strconv.Itoa(int(code)), time.Since(start))
 		klog.FromContext(ctx).V(2).Info("Served request", "method", r.Method, "route", route, "code", code, "duration", time.Since(start))
 	}()
 	if err := refuse(r); err != nil {
@@ -234,6 +238,8 @@ func (w *writer) unanswered(state *envelope.State, method string) error {
 		return envelope.New(dashboardv1alpha1.CodeNotFound, "there is no route at this path")
 	case w.status >= 400 && w.status < 500:
 		return envelope.Invalid("request", "the request is malformed")
+	case w.status == http.StatusGatewayTimeout: // also where the client has hung up
+		return envelope.Late(errors.New("the handler chain has ended the request"))
 	default:
 		return envelope.Internal(errors.New("the handler chain answered with HTTP status " + strconv.Itoa(w.status)))
 	}

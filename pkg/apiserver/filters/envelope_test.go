@@ -13,6 +13,8 @@ import (
 	"strings"
 	"testing"
 
+	"k8s.io/component-base/metrics/testutil"
+
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 )
@@ -80,7 +82,7 @@ func request(method, target string) *http.Request {
 func TestAnyStatusOfTheChainBecomesAnEnvelope(t *testing.T) {
 	for status, want := range map[int]int{
 		301: 40400, 302: 40400, 307: 40400, 400: 40002, 401: 40100, 403: 40300, 404: 40400, 405: 40400, 406: 40002, 409: 40002, 413: 40002,
-		415: 40002, 418: 40002, 429: 42900, 500: 50000, 501: 50000, 503: 50000, 504: 50000,
+		415: 40002, 418: 40002, 429: 42900, 500: 50000, 501: 50000, 503: 50000, 504: 50200,
 	} {
 		got := send(t, http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Location", "https://example.com")
@@ -100,6 +102,27 @@ func TestAnyStatusOfTheChainBecomesAnEnvelope(t *testing.T) {
 		}
 		if want == 42900 && got.Meta.RetryAfterSeconds != 7 {
 			t.Errorf("retryAfterSeconds is %d, want 7", got.Meta.RetryAfterSeconds)
+		}
+	}
+}
+
+// TestClientsThatHangUp are counted apart from failures. The library's chain answers them with HTTP 504.
+func TestClientsThatHangUp(t *testing.T) {
+	RegisterMetrics()
+	ctx, hangUp := context.WithCancel(t.Context())
+	r := request(http.MethodGet, "/api/v1/x").WithContext(ctx)
+	got := send(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		envelope.StateFrom(r.Context()).SetRoute("hang up")
+		hangUp()
+		w.WriteHeader(http.StatusGatewayTimeout)
+	}), r)
+	if got.Code != 50200 {
+		t.Errorf("code %d, want 50200", got.Code)
+	}
+	want := map[string]float64{codeCanceled: 1, "50000": 0, "50200": 0}
+	for code, n := range want {
+		if got, err := testutil.GetCounterMetricValue(requests.WithLabelValues("hang up", http.MethodGet, code)); err != nil || got != n {
+			t.Errorf("%s is counted %v times (%v), want %v", code, got, err, n)
 		}
 	}
 }

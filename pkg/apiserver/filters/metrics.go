@@ -4,22 +4,23 @@
 package filters
 
 import (
-	"strconv"
 	"time"
 
 	"k8s.io/component-base/metrics"
 	"k8s.io/component-base/metrics/legacyregistry"
-
-	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 )
+
+// codeCanceled counts the requests whose client hung up before there was a response, other than a refusal.
+const codeCanceled = "canceled"
 
 // The HTTP status is always 200, so that the metrics of the library cannot distinguish success from failure.
 var (
 	requests = metrics.NewCounterVec(&metrics.CounterOpts{
-		Namespace:      "kubevision",
-		Subsystem:      "apiserver",
-		Name:           "requests_total",
-		Help:           "Requests by route template, method and the code in the envelope.",
+		Namespace: "kubevision",
+		Subsystem: "apiserver",
+		Name:      "requests_total",
+		Help: "Requests by route template, method and the code in the envelope, " +
+			"which is \"canceled\" where the client hung up before the response.",
 		StabilityLevel: metrics.ALPHA,
 	}, []string{"route", "method", "code"})
 
@@ -40,13 +41,13 @@ func RegisterMetrics() {
 
 var knownMethods = map[string]bool{"GET": true, "HEAD": true, "POST": true, "PUT": true, "PATCH": true, "DELETE": true}
 
-func observe(route, method string, code dashboardv1alpha1.Code, d time.Duration) {
+func observe(route, method, code string, d time.Duration) {
 	if route == "" {
 		route = "none"
 	}
 	if !knownMethods[method] { // clients can invent methods, and every label value takes memory for good
 		method = "other"
 	}
-	requests.WithLabelValues(route, method, strconv.Itoa(int(code))).Inc()
+	requests.WithLabelValues(route, method, code).Inc()
 	durations.WithLabelValues(route, method).Observe(d.Seconds())
 }

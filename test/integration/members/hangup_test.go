@@ -1,0 +1,97 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package members
+
+import (
+	"bytes"
+	"context"
+	"crypto/tls"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"testing"
+
+	"github.com/kubevision-io/kubevision/test/conformance/fixture"
+	"github.com/kubevision-io/kubevision/test/conformance/wire"
+)
+
+// served matches the counters of requests for Pods, by their code.
+var served = regexp.MustCompile(
+	`(?m)^kubevision_apiserver_requests_total\{code="(\w+)",method="GET",route="/clusters/\{cluster\}/namespaces/[^"]*"\} (\d+)$`)
+
+// counts returns the numbers of requests for objects of a namespace, by their code.
+func counts(ctx context.Context, metrics *wire.Client) (map[string]string, error) {
+	r, err := metrics.Do(ctx, wire.Request{Path: "/metrics"})
+	if err != nil {
+		return nil, err
+	}
+	out := map[string]string{}
+	for _, match := range served.FindAllSubmatch(r.Body, -1) {
+		out[string(match[1])] += string(match[2]) + " "
+	}
+	return out, nil
+}
+
+// TestClientsThatHangUp are counted on their own, and are no failures in the log.
+func TestClientsThatHangUp(t *testing.T) {
+	config := env.Cluster.Config()
+	certificate, err := tls.X509KeyPair(config.CertData, config.KeyData)
+	if err != nil {
+		t.Fatal(err)
+	}
+	metrics, err := wire.New(env.KubeVision.Endpoint(), env.KubeVision.CAPEM(), certificate)
+	if err != nil {
+		t.Fatal(err)
+	}
+	slow := newStandin(t)
+	p, c := onStandin(t, slow)
+	before, err := counts(t.Context(), metrics)
+	if err != nil {
+		t.Fatal(err)
+	}
+	arrived, never := make(chan struct{}), make(chan struct{})
+	slow.answer(podsPath, holding(arrived, never))
+	ctx, hangUp := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	go func() {
+		_, err := p.get(ctx, c.Name, "/namespaces/default/resources/pods")
+		ended <- err
+	}()
+	receive(t, fixture.Patience, "wait for the request", arrived)
+	hangUp()
+	if err := receive(t, fixture.Patience, "wait for the end of the request", ended); err == nil {
+		t.Fatal("the request was answered")
+	}
+	fixture.Eventually(t, "count the request", func(ctx context.Context) error {
+		after, err := counts(ctx, metrics)
+		if err != nil {
+			return err
+		}
+		for _, failure := range []string{"50000", "50200"} {
+			if after[failure] != before[failure] {
+				t.Errorf("of code %s there were %q, and there are %q", failure, before[failure], after[failure])
+			}
+		}
+		if after["canceled"] == before["canceled"] {
+			return fmt.Errorf("the counts are %v", after)
+		}
+		return nil
+	})
+	logs, err := filepath.Glob(filepath.Join(env.Cluster.Dir(), "logs", "kubevision-apiserver*.log"))
+	if err != nil || len(logs) == 0 {
+		t.Fatalf("the logs are %v (%v)", logs, err)
+	}
+	for _, path := range logs {
+		text, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for line := range bytes.Lines(text) {
+			if bytes.Contains(line, []byte("Request failed")) && bytes.Contains(line, []byte("context canceled")) {
+				t.Errorf("a failure in the log: %s", line)
+			}
+		}
+	}
+}
