@@ -50,7 +50,7 @@ func (w *Writer) Apply(ctx context.Context, desired client.Object) error {
 		}
 	}
 	switch {
-	case existing == nil:
+	case existing == nil, isRemade(existing, desired):
 	case !ours(existing):
 		return w.foreign(desired)
 	case matches(existing, desired):
@@ -208,6 +208,20 @@ func ours(o client.Object) bool {
 		slices.ContainsFunc(o.GetManagedFields(), func(e metav1.ManagedFieldsEntry) bool {
 			return e.Manager == names.FieldManager
 		})
+}
+
+// isRemade returns true for a ClusterRole that the controller which aggregates rules has made again after KubeVision
+// deleted it. It has the rules alone, which are aggregated anew once it is applied.
+func isRemade(existing, desired client.Object) bool {
+	const aggregator = "clusterrole-aggregation-controller"
+	e, isRole := existing.(*rbacv1.ClusterRole)
+	d, wantsRole := desired.(*rbacv1.ClusterRole)
+	if !isRole || !wantsRole || d.AggregationRule == nil || e.AggregationRule != nil || len(e.ManagedFields) == 0 {
+		return false
+	}
+	return len(e.Labels) == 0 && !slices.ContainsFunc(e.ManagedFields, func(entry metav1.ManagedFieldsEntry) bool {
+		return entry.Manager != aggregator
+	})
 }
 
 // describe returns the kind and the name of an object as kubectl shows them, for conditions and events.

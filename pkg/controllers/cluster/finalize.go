@@ -4,9 +4,11 @@
 package cluster
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -125,7 +127,16 @@ func (r *Reconciler) isInUse(c *kubevisionv1alpha1.KubeVisionCluster, all []kube
 	return false
 }
 
-// sweep deletes the objects of KubeVision, whatever binding they were created for. It deletes grants first.
+// aggregates returns 1 for a role that has the rules of others, and 0 for any other.
+func aggregates(role *rbacv1.ClusterRole) int {
+	if role.AggregationRule != nil {
+		return 1
+	}
+	return 0
+}
+
+// sweep deletes the objects of KubeVision, whatever binding they were created for. It deletes grants first, and roles
+// that aggregate others before those: the controller that aggregates them would make them again.
 func sweep(ctx context.Context, t *clustercache.Cluster) error {
 	var errs []error
 	for _, list := range []client.ObjectList{
@@ -137,6 +148,11 @@ func sweep(ctx context.Context, t *clustercache.Cluster) error {
 		}
 		if err := t.Writer.Live.List(ctx, list, selection...); err != nil {
 			return fmt.Errorf("listing what is to be removed: %w", err)
+		}
+		if roles, ok := list.(*rbacv1.ClusterRoleList); ok {
+			slices.SortStableFunc(roles.Items, func(a, b rbacv1.ClusterRole) int {
+				return cmp.Compare(aggregates(&b), aggregates(&a))
+			})
 		}
 		err := meta.EachListItem(list, func(o runtime.Object) error {
 			if object, ok := o.(client.Object); ok {
