@@ -177,11 +177,16 @@ func (c *Cluster) startProgram(ctx context.Context, name string, ready func(cont
 }
 
 // APIServer is the process of kube-apiserver.
-func (c *Cluster) APIServer() *Program {
+func (c *Cluster) APIServer() *Program { return c.program(kubeAPIServerName) }
+
+// ControllerManager is the process of kube-controller-manager, or nil if there is none.
+func (c *Cluster) ControllerManager() *Program { return c.program(controllerManagerName) }
+
+func (c *Cluster) program(name string) *Program {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, p := range c.programs {
-		if p.Name() == kubeAPIServerName {
+		if p.Name() == name {
 			return p
 		}
 	}

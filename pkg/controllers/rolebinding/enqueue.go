@@ -124,8 +124,8 @@ func (r *Reconciler) onMember(ctx context.Context, o client.Object) []reconcile.
 	}
 }
 
-// ownRoles enqueues the bindings of a built-in role that has appeared, is gone, or is somebody else's from now on. The
-// cache of what is KubeVision's loses one that has changed its owner.
+// ownRoles enqueues the bindings of a built-in role that has appeared, is gone, is somebody else's from now on, or has
+// got its first rules. The cache of what is KubeVision's loses one that has changed its owner.
 func (r *Reconciler) ownRoles() handler.EventHandler {
 	add := func(ctx context.Context, q queue, o client.Object) {
 		for _, request := range r.boundToOwnRole(ctx, o) {
@@ -135,6 +135,13 @@ func (r *Reconciler) ownRoles() handler.EventHandler {
 	return handler.Funcs{
 		CreateFunc: func(ctx context.Context, e event.CreateEvent, q queue) { add(ctx, q, e.Object) },
 		DeleteFunc: func(ctx context.Context, e event.DeleteEvent, q queue) { add(ctx, q, e.Object) },
+		UpdateFunc: func(ctx context.Context, e event.UpdateEvent, q queue) {
+			before, ok := e.ObjectOld.(*rbacv1.ClusterRole)
+			after, ok2 := e.ObjectNew.(*rbacv1.ClusterRole)
+			if ok && ok2 && isRuleless(before) != isRuleless(after) {
+				add(ctx, q, after)
+			}
+		},
 	}
 }
 

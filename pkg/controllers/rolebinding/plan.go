@@ -62,6 +62,8 @@ type grant struct {
 	roleMissing bool
 	// roles are the built-in ClusterRoles that the objects bind, and whether they are there.
 	roles map[string]bool
+	// ruleless are those of them that are to aggregate the rules of others, and into which none were aggregated.
+	ruleless map[string]bool
 	// unread is why the namespaces could not be read. RoleBindings that are there stay as far as the subjects and the
 	// role allow.
 	unread error
@@ -242,7 +244,7 @@ func (r *Reconciler) selectClusters(
 // KubeVision's own: a grant of somebody else's role of that name would give what nobody has asked for.
 func findRole(ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, g *grant) error {
 	if _, ok := bindings.BuiltInRole(b.Spec.RoleRef); ok {
-		g.roles = map[string]bool{}
+		g.roles, g.ruleless = map[string]bool{}, map[string]bool{}
 		var errs []error
 		for _, name := range bindings.ClusterRoles(b.Spec.RoleRef) {
 			found, err := g.target.Writer.Find(ctx, &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: name}})
@@ -254,6 +256,10 @@ func findRole(ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, 
 				errs = append(errs, err)
 			}
 			g.roles[name] = found
+			if found {
+				g.ruleless[name], err = lacksRules(ctx, g, name)
+				errs = append(errs, err)
+			}
 		}
 		return errors.Join(errs...)
 	}
@@ -266,6 +272,24 @@ func findRole(ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, 
 		return fmt.Errorf("reading cluster role %s: %w", b.Spec.RoleRef.Name, err)
 	}
 	return nil
+}
+
+// lacksRules returns whether nobody has aggregated rules into a role. A role that the cache does not have yet is looked
+// at again with its event.
+func lacksRules(ctx context.Context, g *grant, name string) (bool, error) {
+	role := &rbacv1.ClusterRole{}
+	err := g.target.Writer.Client.Get(ctx, types.NamespacedName{Name: name}, role, client.UnsafeDisableDeepCopy)
+	if apierrors.IsNotFound(err) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("reading cluster role %s: %w", name, err)
+	}
+	return isRuleless(role), nil
+}
+
+func isRuleless(role *rbacv1.ClusterRole) bool {
+	return role.AggregationRule != nil && len(role.Rules) == 0
 }
 
 // bindable returns true if the role may be bound on the cluster, now or, where it is a built-in role that is not there
@@ -283,6 +307,17 @@ func (g *grant) unready() []string {
 	var out []string
 	for _, o := range g.objects {
 		if role := boundRole(o); g.bindable(role) && !g.ready(role) && !slices.Contains(out, role) {
+			out = append(out, role)
+		}
+	}
+	return out
+}
+
+// withoutRules returns the names of the roles that give nothing yet.
+func (g *grant) withoutRules() []string {
+	var out []string
+	for _, o := range g.objects {
+		if role := boundRole(o); g.ruleless[role] && !slices.Contains(out, role) {
 			out = append(out, role)
 		}
 	}

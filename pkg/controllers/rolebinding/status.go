@@ -138,6 +138,12 @@ func (g *grant) verdict(b *kubevisionv1alpha1.KubeVisionRoleBinding, leftOut boo
 			metav1.ConditionFalse, kubevisionv1alpha1.ReasonDependencyNotReady,
 			"there is no ClusterRole " + strings.Join(g.unready(), ", ") + " yet",
 		}
+	case len(g.withoutRules()) > 0:
+		return verdict{
+			metav1.ConditionFalse, kubevisionv1alpha1.ReasonDependencyNotReady,
+			"the cluster has aggregated no rules into ClusterRole " + strings.Join(g.withoutRules(), ", ") +
+				": look whether its kube-controller-manager runs",
+		}
 	case g.waiting > 0:
 		return verdict{metav1.ConditionFalse, kubevisionv1alpha1.ReasonApplying, "the RoleBindings in its namespaces are being made"}
 	case g.roleMissing:
