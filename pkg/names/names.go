@@ -94,6 +94,10 @@ const AdoptCredentialsAnnotation = "kubevision.io/adopt-credentials" //nolint:go
 // AbandonAnnotation on a KubeVisionCluster that is being deleted, with any value, lets it go though it could not be cleaned up.
 const AbandonAnnotation = "kubevision.io/abandon"
 
+// CompromisedServingCertAnnotation on the APIService, with any value, replaces the serving certificate of
+// kubevision-apiserver at once, without trust in the previous CA.
+const CompromisedServingCertAnnotation = "kubevision.io/compromised-serving-cert"
+
 // PasswordKey is the default key of a user's password in the Secret of spec.passwordSecretRef.
 const PasswordKey = "password"
 

@@ -25,6 +25,9 @@ const (
 	lifetime = 365 * 24 * time.Hour
 	// renewBefore is the remaining lifetime at which a new certificate is made.
 	renewBefore = lifetime / 3
+	// maxPrevious is the number of previous CAs that clients trust: one that is served, and one whose certificate was
+	// never stored, since the program ended before.
+	maxPrevious = 2
 	// backdate allows for differences between clocks.
 	backdate = time.Hour
 )
@@ -114,13 +117,14 @@ func usable(cert, key, ca []byte, hosts []string, now time.Time) (time.Duration,
 	return left, nil
 }
 
-// trust returns the CA bundle for clients: the new CA, and the previous one while its certificate may still be served.
+// trust returns the CA bundle for clients: the new CA, and previous ones while their certificates may still be served.
 func trust(current, previous []byte, now time.Time) []byte {
-	out := slices.Clone(current)
-	for block, rest := pem.Decode(previous); block != nil; block, rest = pem.Decode(rest) {
+	out, kept := slices.Clone(current), 0
+	for block, rest := pem.Decode(previous); block != nil && kept < maxPrevious; block, rest = pem.Decode(rest) {
 		cert, err := x509.ParseCertificate(block.Bytes)
 		if err == nil && now.Before(cert.NotAfter) {
-			return append(out, pem.EncodeToMemory(block)...)
+			out = append(out, pem.EncodeToMemory(block)...)
+			kept++
 		}
 	}
 	return out

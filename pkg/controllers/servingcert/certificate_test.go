@@ -62,6 +62,15 @@ func TestTrustOverlaps(t *testing.T) {
 			t.Errorf("while both are served, the %s certificate: %v", name, err)
 		}
 	}
+	const half = renewBefore / 2
+	fresh, err := issue(hosts, now.Add(half))
+	if err != nil {
+		t.Fatal(err)
+	}
+	many := trust(fresh.ca, trust(first.ca, trust(second.ca, both, now), now), now)
+	if n := bytes.Count(many, []byte("BEGIN CERTIFICATE")); n != 1+maxPrevious {
+		t.Errorf("%d CAs are trusted", n)
+	}
 	third, err := issue(hosts, now.Add(2*lifetime))
 	if err != nil {
 		t.Fatal(err)

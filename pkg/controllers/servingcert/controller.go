@@ -71,7 +71,9 @@ func (r *Reconciler) hosts() []string {
 	return append([]string{service, names.APIServerService, names.APIServerService + "." + names.Namespace, service + ".cluster.local"}, r.ExtraHosts...)
 }
 
-// Reconcile makes a certificate if there is no usable one, and requeues for its renewal.
+// Reconcile makes a certificate if there is no usable one, or the one in use is said to be compromised, and requeues for
+// its renewal. Clients go on to trust the previous CA, unless it is compromised: replicas serve the previous certificate
+// until the new one has reached them.
 func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, error) {
 	secret := &corev1.Secret{}
 	err := r.Live.Get(ctx, secretKey(), secret)
@@ -79,21 +81,95 @@ func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result
 		return ctrl.Result{}, fmt.Errorf("reading the serving certificate: %w", err)
 	}
 	absent := apierrors.IsNotFound(err)
+	apiService, err := r.apiService(ctx)
+	if err != nil {
+		return ctrl.Result{}, err
+	}
 	left, problem := usable(secret.Data[corev1.TLSCertKey], secret.Data[corev1.TLSPrivateKeyKey], secret.Data[caKey], r.hosts(), r.Clock.Now())
+	if isCompromised(apiService) {
+		problem = errors.New("the APIService says that the certificate is compromised")
+	}
 	if problem == nil {
-		return ctrl.Result{RequeueAfter: left}, r.trustIn(ctx, secret.Data[caKey])
+		return ctrl.Result{RequeueAfter: left}, r.trustIn(ctx, apiService, secret.Data[caKey])
 	}
 	ctrl.LoggerFrom(ctx).Info("Making a serving certificate", "reason", problem.Error())
 	made, err := issue(r.hosts(), r.Clock.Now())
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	bundle := trust(made.ca, secret.Data[caKey], r.Clock.Now())
+	bundle := trust(made.ca, r.previous(secret, apiService), r.Clock.Now())
 	// The CA bundle is written first: the certificate may be served as soon as it is written.
-	if err := r.trustIn(ctx, bundle); err != nil {
+	if err := r.trustIn(ctx, apiService, bundle); err != nil {
 		return ctrl.Result{}, err
 	}
-	return ctrl.Result{RequeueAfter: lifetime - renewBefore - time.Minute}, r.store(ctx, secret, absent, made, bundle)
+	if err := r.store(ctx, secret, absent, made, bundle); err != nil {
+		return ctrl.Result{}, err
+	}
+	if isCompromised(apiService) {
+		err = r.unmark(ctx, apiService)
+	}
+	return ctrl.Result{RequeueAfter: lifetime - renewBefore - time.Minute}, err
+}
+
+// previous returns the CAs that clients go on to trust: none if the certificate in use is compromised.
+func (r *Reconciler) previous(secret *corev1.Secret, apiService *unstructured.Unstructured) []byte {
+	switch ca := secret.Data[caKey]; {
+	case isCompromised(apiService):
+		return nil
+	case len(trust(nil, ca, r.Clock.Now())) == 0: // somebody has deleted or changed the Secret
+		return caBundleOf(apiService)
+	default:
+		return ca
+	}
+}
+
+// isCompromised returns whether somebody has marked the certificate in use.
+func isCompromised(apiService *unstructured.Unstructured) bool {
+	if apiService == nil {
+		return false
+	}
+	_, marked := apiService.GetAnnotations()[names.CompromisedServingCertAnnotation]
+	return marked
+}
+
+// unmark removes the mark.
+func (r *Reconciler) unmark(ctx context.Context, apiService *unstructured.Unstructured) error {
+	marked := &unstructured.Unstructured{}
+	marked.SetGroupVersionKind(apiServiceGVK)
+	marked.SetName(apiService.GetName())
+	patch := fmt.Sprintf(`{"metadata":{"annotations":{%q:null}}}`, names.CompromisedServingCertAnnotation)
+	err := r.Client.Patch(ctx, marked, client.RawPatch(types.MergePatchType, []byte(patch)))
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("removing the annotation %s: %w", names.CompromisedServingCertAnnotation, err)
+	}
+	return nil
+}
+
+// apiService returns the APIService, or nil if there is none.
+func (r *Reconciler) apiService(ctx context.Context) (*unstructured.Unstructured, error) {
+	existing := &unstructured.Unstructured{}
+	existing.SetGroupVersionKind(apiServiceGVK)
+	err := r.Live.Get(ctx, apiServiceKey(), existing)
+	if apierrors.IsNotFound(err) {
+		return nil, nil //nolint:nilnil // its creation is watched
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading the APIService: %w", err)
+	}
+	return existing, nil
+}
+
+// caBundleOf returns the CAs by which clients verify the certificate now.
+func caBundleOf(apiService *unstructured.Unstructured) []byte {
+	if apiService == nil {
+		return nil
+	}
+	encoded, _, _ := unstructured.NestedString(apiService.Object, "spec", "caBundle")
+	bundle, err := base64.StdEncoding.DecodeString(encoded)
+	if err != nil {
+		return nil
+	}
+	return bundle
 }
 
 func (r *Reconciler) store(ctx context.Context, secret *corev1.Secret, absent bool, made bundle, bundle []byte) error {
@@ -115,15 +191,9 @@ func (r *Reconciler) store(ctx context.Context, secret *corev1.Secret, absent bo
 }
 
 // trustIn writes the CA into the APIService. It does nothing if there is no APIService, whose creation is watched.
-func (r *Reconciler) trustIn(ctx context.Context, ca []byte) error {
-	existing := &unstructured.Unstructured{}
-	existing.SetGroupVersionKind(apiServiceGVK)
-	err := r.Live.Get(ctx, apiServiceKey(), existing)
-	if apierrors.IsNotFound(err) {
+func (r *Reconciler) trustIn(ctx context.Context, existing *unstructured.Unstructured, ca []byte) error {
+	if existing == nil {
 		return nil
-	}
-	if err != nil {
-		return fmt.Errorf("reading the APIService: %w", err)
 	}
 	encoded := base64.StdEncoding.EncodeToString(ca)
 	current, _, _ := unstructured.NestedString(existing.Object, "spec", "caBundle")
@@ -134,7 +204,7 @@ func (r *Reconciler) trustIn(ctx context.Context, ca []byte) error {
 	desired := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{"caBundle": encoded, "insecureSkipTLSVerify": false}}}
 	desired.SetGroupVersionKind(apiServiceGVK)
 	desired.SetName(names.APIService)
-	err = r.Client.Apply(ctx, client.ApplyConfigurationFromUnstructured(desired), client.ForceOwnership, client.FieldOwner(names.FieldManager))
+	err := r.Client.Apply(ctx, client.ApplyConfigurationFromUnstructured(desired), client.ForceOwnership, client.FieldOwner(names.FieldManager))
 	if err != nil {
 		return fmt.Errorf("applying the caBundle of the APIService: %w", err)
 	}

@@ -4,8 +4,13 @@
 package controllers
 
 import (
+	"bytes"
 	"context"
+	"encoding/base64"
+	"encoding/pem"
+	"errors"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -24,6 +29,80 @@ func aged(tb testing.TB, ago time.Duration) (name string, value []byte) {
 		tb.Fatal(err)
 	}
 	return name, value
+}
+
+// certificates are those in a bundle of the Secret or the APIService, in PEM.
+func certificates(bundle []byte) []string {
+	var out []string
+	for block, rest := pem.Decode(bundle); block != nil; block, rest = pem.Decode(rest) {
+		out = append(out, string(block.Bytes))
+	}
+	return out
+}
+
+// awaitTrust waits until the Secret has another certificate than before, and the APIService the CAs of the Secret. It
+// returns them.
+func awaitTrust(t *testing.T, before []byte) []string {
+	t.Helper()
+	var trusted []string
+	eventually(t, soon, "find another certificate", func(ctx context.Context) error {
+		s := ownSecret(names.ServingCertSecret)
+		if err := env.Client.Get(ctx, client.ObjectKeyFromObject(s), s); err != nil {
+			return err
+		}
+		encoded, err := caBundle(ctx)
+		if err != nil {
+			return err
+		}
+		bundle, err := base64.StdEncoding.DecodeString(encoded)
+		if err != nil {
+			return err
+		}
+		trusted = certificates(bundle)
+		if bytes.Equal(s.Data[corev1.TLSCertKey], before) || !bytes.Equal(bundle, s.Data["ca.crt"]) {
+			return errors.New("it is the old one")
+		}
+		return nil
+	})
+	return trusted
+}
+
+// TestServingCertificateIsReplaced: clients trust the previous CA, too, while replicas serve its certificate, unless
+// somebody says that it is compromised.
+func TestServingCertificateIsReplaced(t *testing.T) {
+	guard(t)
+	secret := read(t, ownSecret(names.ServingCertSecret))
+	previous := certificates(secret.Data["ca.crt"])[0]
+	remove(t, secret)
+	trusted := awaitTrust(t, secret.Data[corev1.TLSCertKey])
+	if !slices.Contains(trusted[1:], previous) {
+		t.Errorf("of %d CAs that are trusted, none is the previous one", len(trusted))
+	}
+
+	secret = read(t, ownSecret(names.ServingCertSecret))
+	mark := merge(`{"metadata":{"annotations":{"` + names.CompromisedServingCertAnnotation + `":""}}}`)
+	if err := env.Client.Patch(t.Context(), apiService(), mark); err != nil {
+		t.Fatal(err)
+	}
+	if now := awaitTrust(t, secret.Data[corev1.TLSCertKey]); len(now) != 1 || slices.Contains(trusted, now[0]) {
+		t.Errorf("%d CAs are trusted after a compromise", len(now))
+	}
+	eventually(t, soon, "remove the mark", func(ctx context.Context) error {
+		a := apiService()
+		if err := env.Client.Get(ctx, client.ObjectKeyFromObject(a), a); err != nil {
+			return err
+		}
+		if _, marked := a.GetAnnotations()[names.CompromisedServingCertAnnotation]; marked {
+			return errors.New("it is there")
+		}
+		return nil
+	})
+	if err := env.KubeVision.ExportServingCertificate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if err := env.KubeVision.WaitAvailable(t.Context()); err != nil {
+		t.Error(err)
+	}
 }
 
 // TestSigningKeysRotate: the old key stays until nothing that it signed is valid, and one that has served its time goes.
