@@ -8,6 +8,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
+	"net/http"
 	"os"
 	"time"
 
@@ -26,6 +28,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters/addresspolicy"
 	"github.com/kubevision-io/kubevision/pkg/controllers"
 	"github.com/kubevision-io/kubevision/pkg/controllers/objectquota"
+	"github.com/kubevision-io/kubevision/pkg/hostwait"
 	"github.com/kubevision-io/kubevision/pkg/logs"
 	"github.com/kubevision-io/kubevision/pkg/names"
 	"github.com/kubevision-io/kubevision/pkg/version"
@@ -39,7 +42,7 @@ type options struct {
 	kubeconfig     string
 	probeAddress   string
 	metricsAddress string
-	leaderElect    bool
+	election       election
 	addresses      addresspolicy.Flags
 	controllers    controllers.Options
 }
@@ -71,11 +74,13 @@ func newCommand() *cobra.Command {
 	fs.StringVar(&o.kubeconfig, "kubeconfig", "", "kubeconfig file of the host cluster; without it, the cluster that the program runs in.")
 	fs.StringVar(&o.probeAddress, "health-probe-bind-address", ":8081", "Address of /healthz and /readyz; 0 for none.")
 	fs.StringVar(&o.metricsAddress, "metrics-bind-address", ":8443", "Address of /metrics, served over TLS to those whom the host lets read it; 0 for none.")
-	fs.BoolVar(&o.leaderElect, "leader-elect", true, "Work only while holding the lease, so that several replicas may run.")
+	o.election.addFlags(fs)
 	fs.DurationVar(&o.controllers.SigningKeyPeriod, "signing-key-rotation-period", 30*24*time.Hour,
 		"Time after which another key signs access tokens. Tokens of the key before stay valid.")
 	fs.BoolVar(&o.controllers.AdminKeepsPassword, "bootstrap-admin-keeps-password", false,
 		"Let the first user keep the random password, rather than having to choose another one before anything else.")
+	fs.StringVar(&o.controllers.HostCluster, "bootstrap-cluster", "local",
+		"Name by which the cluster that the program runs in is registered along with the first user; empty if it is not.")
 	fs.StringSliceVar(&o.controllers.ServingCertExtraHosts, "serving-cert-extra-names", nil,
 		"DNS names and IP addresses that the certificate of kubevision-apiserver is good for, beside those of its Service.")
 	fs.Int64Var(&o.controllers.MemberCacheBytes, "member-cache-bytes", clusters.DefaultMemberCacheBytes,
@@ -88,12 +93,27 @@ func newCommand() *cobra.Command {
 	return cmd
 }
 
+// listen opens the port of the probes. It returns nil if there is none.
+func (o *options) listen(ctx context.Context) (net.Listener, error) {
+	if o.probeAddress == "0" || o.probeAddress == "" {
+		return nil, nil //nolint:nilnil // nobody probes
+	}
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", o.probeAddress)
+	if err != nil {
+		return nil, fmt.Errorf("listening on %s: %w", o.probeAddress, err)
+	}
+	return listener, nil
+}
+
 func (o *options) run(ctx context.Context) error {
 	if o.controllers.SigningKeyPeriod < minSigningKeyPeriod {
 		return fmt.Errorf("--signing-key-rotation-period must be at least %s", minSigningKeyPeriod)
 	}
 	if o.controllers.MemberCacheBytes <= 0 {
 		return errors.New("--member-cache-bytes must be more than 0")
+	}
+	if err := o.election.validate(); err != nil {
+		return err
 	}
 	if err := o.controllers.SessionLimits.Validate(); err != nil {
 		return err
@@ -111,6 +131,9 @@ func (o *options) run(ctx context.Context) error {
 	}
 	o.controllers.ClusterAddresses = addresses.WithHost(config.Host)
 	config.QPS = -1 // the host's own flow control is what queues our calls
+	if err := hostwait.Await(ctx, config, o.listen, hostwait.Probes(http.NotFoundHandler())); err != nil {
+		return err
+	}
 	scheme, err := controllers.NewScheme()
 	if err != nil {
 		return err
@@ -122,7 +145,10 @@ func (o *options) run(ctx context.Context) error {
 		Metrics: metricsserver.Options{
 			BindAddress: o.metricsAddress, SecureServing: true, FilterProvider: filters.WithAuthenticationAndAuthorization,
 		},
-		LeaderElection:                o.leaderElect,
+		LeaderElection:                o.election.enabled,
+		LeaseDuration:                 &o.election.leaseDuration,
+		RenewDeadline:                 &o.election.renewDeadline,
+		RetryPeriod:                   &o.election.retryPeriod,
 		LeaderElectionID:              "kubevision-controller-manager",
 		LeaderElectionNamespace:       names.Namespace,
 		LeaderElectionReleaseOnCancel: true, // the program ends as soon as the manager does

@@ -164,35 +164,52 @@ func (k *KubeVision) waitAdmission(ctx context.Context) error {
 }
 
 func (k *KubeVision) startControllerManager(ctx context.Context) error {
-	healthPort, err := FreePort(ctx)
-	if err != nil {
-		return err
-	}
+	var err error
 	if k.metricsPort, err = FreePort(ctx); err != nil {
 		return err
 	}
+	k.controllerManager, err = k.runControllerManager(ctx, controllerManagerProgram, k.metricsPort, k.options.ControllerManagerArgs)
+	return err
+}
+
+// StartControllerManager starts another replica of kubevision-controller-manager.
+func (k *KubeVision) StartControllerManager(ctx context.Context, extra ...string) (*Program, error) {
+	metricsPort, err := FreePort(ctx)
+	if err != nil {
+		return nil, err
+	}
+	extra = slices.Concat(k.options.ControllerManagerArgs, extra)
+	return k.runControllerManager(ctx, controllerManagerProgram+"-2", metricsPort, extra)
+}
+
+// runControllerManager returns the program also if it has not become ready.
+func (k *KubeVision) runControllerManager(ctx context.Context, name string, metricsPort int, extra []string) (*Program, error) {
+	healthPort, err := FreePort(ctx)
+	if err != nil {
+		return nil, err
+	}
 	kubeconfig, err := k.kubeconfig(ctx, controllerManagerProgram)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	begun := time.Now()
 	args := append([]string{
 		"--kubeconfig=" + kubeconfig,
 		"--health-probe-bind-address=" + address(healthPort),
-		"--metrics-bind-address=" + address(k.metricsPort),
+		"--metrics-bind-address=" + address(metricsPort),
 		"--serving-cert-extra-names=localhost," + loopback,
 		clustersOnLoopback,
-	}, k.options.ControllerManagerArgs...)
+	}, extra...)
 	ready := probePlain("http://" + address(healthPort) + "/readyz")
-	k.controllerManager = k.cluster.newProgram(controllerManagerProgram, k.binary(controllerManagerProgram), ready, args)
-	if err := k.confine(k.controllerManager, "controller-manager"); err != nil {
-		return err
+	program := k.cluster.newProgram(name, k.binary(controllerManagerProgram), ready, args)
+	if err := k.confine(program, "controller-manager"); err != nil {
+		return program, err
 	}
-	if err := k.controllerManager.Start(ctx); err != nil {
-		return err
+	if err := program.Start(ctx); err != nil {
+		return program, err
 	}
-	k.cluster.say("%s is ready after %s", controllerManagerProgram, time.Since(begun).Round(pollInterval))
-	return nil
+	k.cluster.say("%s is ready after %s", name, time.Since(begun).Round(pollInterval))
+	return program, nil
 }
 
 // ExportServingCertificate copies the serving certificate from its Secret to the

@@ -130,6 +130,8 @@ type Options struct {
 	SigningKeyPeriod time.Duration
 	// AdminKeepsPassword lets the first user keep the random password.
 	AdminKeepsPassword bool
+	// HostCluster is the name by which the host is registered along with the first user; empty for none.
+	HostCluster string
 	// SessionLimits are how many sessions there may be.
 	SessionLimits sessionindex.Limits
 	// ObjectLimits are how many users, clusters and role bindings there may be.
@@ -184,7 +186,8 @@ func Setup(ctx context.Context, mgr ctrl.Manager, o Options) error {
 			return fmt.Errorf("setting up the %s controller: %w", name, err)
 		}
 	}
-	if err := mgr.Add(&bootstrap.Admin{Client: c, Live: live, KeepsPassword: o.AdminKeepsPassword}); err != nil {
+	first := &bootstrap.Admin{Client: c, Live: live, KeepsPassword: o.AdminKeepsPassword, HostCluster: o.HostCluster}
+	if err := mgr.Add(first); err != nil {
 		return fmt.Errorf("adding the bootstrap of the first user: %w", err)
 	}
 	return nil

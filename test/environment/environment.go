@@ -31,6 +31,9 @@ import (
 // startTimeout bounds the start, the building of the programs included.
 const startTimeout = 15 * time.Minute
 
+// noHostCluster leaves it to the tests to register the host.
+const noHostCluster = "--bootstrap-cluster="
+
 // Environment is a control plane with KubeVision in it.
 type Environment struct {
 	// Cluster is the control plane.
@@ -63,7 +66,9 @@ func (e *Environment) StartCluster(ctx context.Context) (*localcluster.Cluster, 
 
 // Install installs KubeVision in another control plane, and starts its programs.
 func (e *Environment) Install(ctx context.Context, c *localcluster.Cluster) (*localcluster.KubeVision, error) {
-	kubevision, err := c.StartKubeVision(ctx, localcluster.KubeVisionOptions{BinDir: e.bin})
+	kubevision, err := c.StartKubeVision(ctx, localcluster.KubeVisionOptions{
+		BinDir: e.bin, ControllerManagerArgs: []string{noHostCluster},
+	})
 	if err != nil {
 		return nil, fmt.Errorf("starting another KubeVision: %w", err)
 	}
@@ -121,6 +126,7 @@ func run(m *testing.M, options localcluster.KubeVisionOptions, use func(*Environ
 			return failed(err)
 		}
 	}
+	options.ControllerManagerArgs = []string{noHostCluster}
 	cluster, err := localcluster.Start(ctx, localcluster.Options{Dir: filepath.Join(dir, "cluster"), Log: os.Stderr})
 	if err != nil {
 		return failed(err)

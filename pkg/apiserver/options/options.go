@@ -241,6 +241,9 @@ func (o *Options) Config(ctx context.Context) (apiserver.CompletedConfig, error)
 	if err := o.SecureServing.MaybeDefaultWithSelfSignedCerts("localhost", nil, []net.IP{net.IPv4(127, 0, 0, 1)}); err != nil {
 		return apiserver.CompletedConfig{}, fmt.Errorf("making a self-signed certificate: %w", err)
 	}
+	if err := o.awaitHost(ctx); err != nil {
+		return apiserver.CompletedConfig{}, err
+	}
 	_, codecs := apiserver.NewCodecs()
 	generic := genericapiserver.NewRecommendedConfig(codecs)
 	generic.EffectiveVersion = effectiveVersion{compatibility.DefaultBuildEffectiveVersion()}

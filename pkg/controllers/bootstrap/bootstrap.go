@@ -1,7 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package bootstrap creates the first user of an empty installation, once: an administrator with a random password.
+// Package bootstrap creates the first user of an empty installation, once: an administrator with a random password. It
+// registers the host, too, without which nobody has rights in the dashboard.
 package bootstrap
 
 import (
@@ -19,6 +20,7 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/clusters"
 	"github.com/kubevision-io/kubevision/pkg/controllers/apply"
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
@@ -40,6 +42,9 @@ type Admin struct {
 	Live client.Reader
 	// KeepsPassword lets the user keep the random password. Otherwise the user must change it first.
 	KeepsPassword bool
+	// HostCluster is the name by which the host is registered, unless it is registered already. If it is empty, the host
+	// is not registered.
+	HostCluster string
 }
 
 // NeedLeaderElection implements manager.LeaderElectionRunnable.
@@ -87,7 +92,32 @@ func (a *Admin) ensure(ctx context.Context) error {
 			return fmt.Errorf("creating %T %s: %w", o, o.GetName(), err)
 		}
 	}
+	if err := a.registerHost(ctx); err != nil {
+		return err
+	}
 	return a.setState(ctx, done)
+}
+
+// registerHost registers the host if nobody else has done so. A member may have the name.
+func (a *Admin) registerHost(ctx context.Context) error {
+	if a.HostCluster == "" {
+		return nil
+	}
+	var all kubevisionv1alpha1.KubeVisionClusterList
+	if err := a.Live.List(ctx, &all); err != nil {
+		return fmt.Errorf("listing clusters: %w", err)
+	}
+	if clusters.HostRegistration(all.Items) != nil {
+		return nil
+	}
+	host := &kubevisionv1alpha1.KubeVisionCluster{
+		ObjectMeta: metav1.ObjectMeta{Name: a.HostCluster},
+		Spec:       kubevisionv1alpha1.KubeVisionClusterSpec{InCluster: true},
+	}
+	if err := a.Client.Create(ctx, host); err != nil && !apierrors.IsAlreadyExists(err) {
+		return fmt.Errorf("registering the host: %w", err)
+	}
+	return nil
 }
 
 // checkOwn returns an error unless an existing user or binding was created by an earlier attempt: a user of somebody

@@ -152,3 +152,42 @@ func TestFirstUserHalfMadeIsFinished(t *testing.T) {
 	adminCanLogIn(t)
 	awaitLogin(t, names.AdminUser, value, dashboardv1alpha1.CodeOK)
 }
+
+// TestFirstRunRegistersTheHost, so that the first user can do something, unless it is registered already.
+func TestFirstRunRegistersTheHost(t *testing.T) {
+	const name = "first-run"
+	guard(t)
+	noHost(t)
+	withoutAdmin(t)
+	program := env.KubeVision.ControllerManager()
+	begin := func() {
+		t.Helper()
+		change(t, bootstrapMarker(), func(m *corev1.ConfigMap) { m.Data["state"] = "begun" })
+		if err := program.RestartWith(t.Context(), "--bootstrap-cluster="+name); err != nil {
+			t.Fatal(err)
+		}
+		awaitBootstrapState(t, "done")
+	}
+	t.Cleanup(func() {
+		ctx, cancel := later(t)
+		defer cancel()
+		if err := program.RestartWith(ctx); err != nil {
+			t.Error(err)
+		}
+	})
+	begin()
+	c := read(t, hostObject(name))
+	t.Cleanup(func() { remove(t, c) })
+	if !c.Spec.InCluster {
+		t.Errorf("the cluster is %+v", c.Spec)
+	}
+	awaitReady(t, c)
+	adminCanLogIn(t)
+
+	remove(t, c)
+	host(t)
+	begin()
+	if err := absent(t.Context(), hostObject(name)); err != nil {
+		t.Errorf("the host is registered twice: %v", err)
+	}
+}

@@ -1,0 +1,50 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package main
+
+import (
+	"errors"
+	"time"
+
+	"github.com/spf13/pflag"
+)
+
+// The defaults are those of the controller managers of Kubernetes.
+const (
+	defaultLeaseDuration = 15 * time.Second
+	defaultRenewDeadline = 10 * time.Second
+	defaultRetryPeriod   = 2 * time.Second
+)
+
+// election are the flags of the lease.
+type election struct {
+	enabled bool
+	// leaseDuration is how long others wait for a holder that is gone. A holder that cannot renew the lease within
+	// renewDeadline ends. All of them try each retryPeriod.
+	leaseDuration, renewDeadline, retryPeriod time.Duration
+}
+
+func (e *election) addFlags(fs *pflag.FlagSet) {
+	fs.BoolVar(&e.enabled, "leader-elect", true, "Work only while holding the lease, so that several replicas may run.")
+	fs.DurationVar(&e.leaseDuration, "leader-elect-lease-duration", defaultLeaseDuration,
+		"Time for which other replicas wait for one that holds the lease and does not renew it, in whole seconds.")
+	fs.DurationVar(&e.renewDeadline, "leader-elect-renew-deadline", defaultRenewDeadline,
+		"Time after which a replica ends that cannot renew its lease.")
+	fs.DurationVar(&e.retryPeriod, "leader-elect-retry-period", defaultRetryPeriod,
+		"Time between two attempts to get or renew the lease.")
+}
+
+func (e *election) validate() error {
+	const jitter = 1.2 // of client-go
+	switch {
+	case e.leaseDuration <= e.renewDeadline:
+		return errors.New("--leader-elect-lease-duration must be longer than --leader-elect-renew-deadline")
+	case e.retryPeriod <= 0, float64(e.renewDeadline) <= jitter*float64(e.retryPeriod):
+		return errors.New("--leader-elect-renew-deadline must be longer than --leader-elect-retry-period by a fifth, " +
+			"and that more than 0")
+	case e.leaseDuration%time.Second != 0:
+		return errors.New("--leader-elect-lease-duration must be in whole seconds")
+	}
+	return nil
+}

@@ -1,0 +1,122 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package hostwait lets a program start before the API server of the host cluster answers. A program that ended instead
+// would be started again later and later.
+package hostwait
+
+import (
+	"context"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+
+	"k8s.io/client-go/rest"
+	"k8s.io/klog/v2"
+)
+
+const (
+	// askTimeout bounds one attempt, pause is the time between two.
+	askTimeout = 3 * time.Second
+	pause      = time.Second
+	// repeatLog is how often the log says again what is waited for.
+	repeatLog = 15 * time.Second
+
+	readHeaderTimeout = 5 * time.Second
+	maxHeaderBytes    = 16 << 10
+)
+
+// Listen opens the listener on which the program says that it is not ready.
+type Listen func(context.Context) (net.Listener, error)
+
+// Await returns when the API server of the host is ready, or when the context ends. Until then, handler answers on the
+// listener, which is closed before Await returns.
+func Await(ctx context.Context, config *rest.Config, listen Listen, handler http.Handler) error {
+	config = rest.CopyConfig(config)
+	config.Timeout = askTimeout
+	client, err := rest.HTTPClientFor(config)
+	if err != nil {
+		return fmt.Errorf("making a client for the host: %w", err)
+	}
+	defer client.CloseIdleConnections()
+	base, _, err := rest.DefaultServerUrlFor(config)
+	if err != nil {
+		return fmt.Errorf("reading the address of the host: %w", err)
+	}
+	target := base.JoinPath("readyz").String()
+	missing := ask(ctx, client, target)
+	if missing == nil {
+		return nil
+	}
+	stop, err := serve(ctx, listen, handler)
+	if err != nil {
+		return err
+	}
+	defer stop()
+	logger, said := klog.FromContext(ctx), time.Time{}
+	for missing != nil {
+		if now := time.Now(); now.Sub(said) >= repeatLog {
+			logger.Info("Waiting for the API server of the host cluster", "server", base.Host, "err", missing)
+			said = now
+		}
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for the API server of the host cluster: %w", ctx.Err())
+		case <-time.After(pause):
+		}
+		missing = ask(ctx, client, target)
+	}
+	logger.Info("The API server of the host cluster answers", "server", base.Host)
+	return nil
+}
+
+// ask returns an error unless the API server is ready. A server that refuses to say so is there.
+func ask(ctx context.Context, client *http.Client, target string) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, target, http.NoBody)
+	if err != nil {
+		return fmt.Errorf("asking the host: %w", err)
+	}
+	response, err := client.Do(request)
+	if err != nil {
+		return fmt.Errorf("asking the host: %w", err)
+	}
+	defer response.Body.Close()
+	if response.StatusCode >= http.StatusInternalServerError || response.StatusCode == http.StatusTooManyRequests {
+		return fmt.Errorf("the host is not ready: HTTP %d", response.StatusCode)
+	}
+	return nil
+}
+
+func serve(ctx context.Context, listen Listen, handler http.Handler) (stop func(), err error) {
+	listener, err := listen(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if listener == nil {
+		return func() {}, nil
+	}
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: readHeaderTimeout, MaxHeaderBytes: maxHeaderBytes}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_ = server.Serve(listener) // which ends by Close
+	}()
+	return func() {
+		_ = server.Close()
+		<-ended
+	}, nil
+}
+
+// Probes returns a handler for the probes of a program that waits: it is alive, and not ready.
+func Probes(others http.Handler) http.Handler {
+	mux := http.NewServeMux()
+	for _, path := range []string{"/livez", "/healthz"} {
+		mux.HandleFunc(path, func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("ok")) })
+	}
+	mux.HandleFunc("/readyz", func(w http.ResponseWriter, _ *http.Request) {
+		http.Error(w, "waiting for the API server of the host cluster", http.StatusServiceUnavailable)
+	})
+	mux.Handle("/", others)
+	return mux
+}

@@ -1,0 +1,155 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package apiserver_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"os"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/kubevision-io/kubevision/hack/localcluster"
+	"github.com/kubevision-io/kubevision/test/conformance/wire"
+)
+
+const (
+	// outageAnswer is how long an answer may take while the host does not answer: a review, and a busy machine.
+	outageAnswer = 5 * time.Second
+	// outageRecovery is how long it may take until the host is asked again.
+	outageRecovery = 5 * time.Second
+	// waitIsSaid is how long a program may take to say that it waits, startAfterOutage how long to be ready after that.
+	waitIsSaid       = 20 * time.Second
+	startAfterOutage = time.Minute
+)
+
+// pauseHost stops the process of kube-apiserver until the function that it returns is called, or the test ends. The
+// pause must be shorter than the time within which a controller manager renews its lease.
+func pauseHost(t *testing.T) (resume func()) {
+	t.Helper()
+	program := env.Cluster.APIServer().PID()
+	if err := syscall.Kill(program, syscall.SIGSTOP); err != nil {
+		t.Fatal(err)
+	}
+	resume = sync.OnceFunc(func() {
+		if err := syscall.Kill(program, syscall.SIGCONT); err != nil {
+			t.Error(err)
+		}
+	})
+	t.Cleanup(resume)
+	return resume
+}
+
+// startInOutage starts a program while the host does not answer, and returns when it has said in its log that it waits,
+// with a function that awaits the end of the start.
+func startInOutage(t *testing.T, program *localcluster.Program) (started func() error, resume func()) {
+	t.Helper()
+	begun, err := os.ReadFile(program.LogFile())
+	if err != nil {
+		t.Fatal(err)
+	}
+	resume = pauseHost(t)
+	ended := make(chan error, 1)
+	go func() { ended <- program.Start(t.Context()) }()
+	if err := localcluster.Poll(t.Context(), waitIsSaid, "wait for the log", func(context.Context) error {
+		text, err := os.ReadFile(program.LogFile())
+		if err != nil {
+			return fmt.Errorf("reading the log: %w", err)
+		}
+		if !bytes.Contains(text[len(begun):], []byte("Waiting for the API server of the host cluster")) {
+			return errors.New("the log does not say that the program waits")
+		}
+		return nil
+	}); err != nil {
+		t.Error(err)
+	}
+	return func() error {
+		select {
+		case err := <-ended:
+			return err
+		case <-time.After(startAfterOutage):
+			return errors.New("the program is not ready")
+		}
+	}, resume
+}
+
+// TestStartWithoutTheHost: both programs wait for the host, are alive and not ready meanwhile, and go on by themselves.
+func TestStartWithoutTheHost(t *testing.T) {
+	t.Run("kubevision-apiserver", func(t *testing.T) {
+		replica := newReplica(t)
+		if err := replica.Stop(); err != nil {
+			t.Fatal(err)
+		}
+		started, resume := startInOutage(t, replica.Program)
+		client := at(t, replica.Endpoint())
+		for path, want := range map[string]int{
+			"/livez": http.StatusOK, "/readyz": http.StatusServiceUnavailable, "/version": http.StatusServiceUnavailable,
+		} {
+			if got := client.Send(t, wire.Request{Path: path}); got.Status != want {
+				t.Errorf("%s: HTTP %d, want %d", path, got.Status, want)
+			}
+		}
+		client.Call(t, wire.Request{Path: wire.DirectPath + me}).Want(t, wire.Unreachable)
+		resume()
+		if err := started(); err != nil {
+			t.Fatal(err)
+		}
+		direct(t).Call(t, wire.Request{Path: wire.DirectPath + me}).Want(t, wire.Unauthenticated)
+		at(t, replica.Endpoint()).Call(t, wire.Request{Path: wire.DirectPath + me}).Want(t, wire.Unauthenticated)
+	})
+	t.Run("kubevision-controller-manager", func(t *testing.T) {
+		program := env.KubeVision.ControllerManager()
+		if err := program.Stop(); err != nil {
+			t.Fatal(err)
+		}
+		started, resume := startInOutage(t, program)
+		resume()
+		if err := started(); err != nil {
+			t.Fatal(err)
+		}
+	})
+}
+
+// TestHostThatDoesNotAnswer pauses kube-apiserver: all requests are answered soon, and no answer blames the caller.
+func TestHostThatDoesNotAnswer(t *testing.T) {
+	const atOnce, rounds = 60, 2
+	a, client := newActor(t, ""), direct(t)
+	request := wire.Request{Path: wire.DirectPath + "/clusters/of-nobody/resources/pods", Bearer: a.AccessToken}
+	client.Call(t, request).Want(t, wire.ClusterForbidden)
+
+	resume := pauseHost(t)
+	for range rounds {
+		var all sync.WaitGroup
+		for range atOnce {
+			all.Go(func() {
+				begun := time.Now()
+				response, err := client.Do(t.Context(), request)
+				if err != nil {
+					t.Errorf("no answer: %v", err)
+					return
+				}
+				e, err := response.Parse()
+				if err != nil || e.Code != wire.Unreachable || !strings.Contains(e.Message, "KubeVision runs in") {
+					t.Errorf("code %d %q (%v)", e.Code, e.Message, err)
+				}
+				if took := time.Since(begun); took > outageAnswer {
+					t.Errorf("an answer took %s, want at most %s", took, outageAnswer)
+				}
+			})
+		}
+		all.Wait()
+	}
+	resume()
+	if err := localcluster.Poll(t.Context(), outageRecovery, "be answered again", func(ctx context.Context) error {
+		return client.Answers(ctx, wire.ClusterForbidden, request)
+	}); err != nil {
+		t.Error(err)
+	}
+}
