@@ -16,8 +16,8 @@ CA ?=
 FLOOD ?= 10s
 # How long "make fuzz" runs each fuzz target.
 FUZZTIME ?= 10s
-# The name of the image that "make image" builds.
-IMAGE ?= kubevision:dev
+# The name of the image that "make image" builds, by default that of config/default.
+IMAGE ?= kubevision:v0.1.0
 
 MODULE := github.com/kubevision-io/kubevision
 
