@@ -56,7 +56,8 @@ func newCaller(c *Connection, user string, identity transport.ImpersonationConfi
 		return nil, fmt.Errorf("making a client for the cluster: %w", err)
 	}
 	return &Caller{
-		connection: c, user: user, identity: identity, config: c.config, http: httpClient, rest: restClient, resources: c.resources,
+		connection: c, user: user, identity: identity,
+		config: c.config, http: httpClient, rest: restClient, resources: c.resources,
 	}, nil
 }
 

@@ -152,12 +152,14 @@ func checkReadOnly(r *http.Request) error {
 			return fmt.Errorf("a request of %s has the header %s", names.Reader, header)
 		}
 	}
-	factory := request.RequestInfoFactory{APIPrefixes: sets.NewString("api", "apis"), GrouplessAPIPrefixes: sets.NewString("api")}
+	factory := request.RequestInfoFactory{
+		APIPrefixes: sets.NewString("api", "apis"), GrouplessAPIPrefixes: sets.NewString("api"),
+	}
 	info, err := factory.NewRequestInfo(r)
 	switch {
 	case err != nil:
 		return fmt.Errorf("reading the path of a request of %s: %w", names.Reader, err)
-	case r.Method != http.MethodGet, !info.IsResourceRequest, info.Subresource != "":
+	case r.Method != http.MethodGet, !info.IsResourceRequest, info.Subresource != "", info.Verb == "proxy":
 		return fmt.Errorf("%s reads resources only, and not by %s %s", names.Reader, r.Method, r.URL.Path)
 	case info.APIGroup == "" && info.Resource == "secrets":
 		return fmt.Errorf("%s reads no Secrets", names.Reader)

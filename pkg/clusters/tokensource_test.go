@@ -77,3 +77,57 @@ func TestTokenRenewed(t *testing.T) {
 		t.Errorf("it is renewed %s before its end, want %s", left, renewBefore)
 	}
 }
+
+// TestTokensOfNoReader: a cluster without the account of the read cache is not asked for a token again at once.
+func TestTokensOfNoReader(t *testing.T) {
+	missing := apierrors.NewNotFound(schema.GroupResource{Resource: "serviceaccounts"}, "kubevision-reader")
+	for name, test := range map[string]struct{ err, want error }{
+		"missing": {missing, ErrNoReader}, "no answer": {errors.New("connection refused"), ErrNotConnected},
+	} {
+		t.Run(name, func(t *testing.T) {
+			now, asked := time.Now(), 0
+			kube := fake.NewClientset()
+			kube.PrependReactor("create", "serviceaccounts/token", func(clienttesting.Action) (bool, runtime.Object, error) {
+				asked++
+				return true, nil, test.err
+			})
+			s := &patientSource{next: newTokenSource(kube.CoreV1()), now: func() time.Time { return now }}
+			for _, wait := range []time.Duration{0, readerRetry - 1, 1} {
+				now = now.Add(wait)
+				var status apierrors.APIStatus
+				if _, err := s.Token(); !errors.Is(err, test.want) || errors.As(err, &status) {
+					t.Errorf("after %s: %v", wait, err)
+				}
+			}
+			if asked != 2 {
+				t.Errorf("the cluster was asked %d times", asked)
+			}
+		})
+	}
+}
+
+// TestReadOnly: requests of the read cache are reads of resources, and of no Secrets.
+func TestReadOnly(t *testing.T) {
+	for path, allowed := range map[string]bool{
+		"/api/v1/pods?watch=true": true, "/apis/apps/v1/namespaces/a/deployments/b": true, "/apis/example.com/v1/secrets": true,
+		"/api/v1/secrets": false, "/api/v1/namespaces/a/secrets/b": false, "/api/v1/watch/secrets": false,
+		"/api/v1/namespaces/a/pods/b/log": false, "/version": false, "/api/v1/proxy/namespaces/a/pods/b": false,
+	} {
+		err := checkReadOnly(httptest.NewRequestWithContext(t.Context(), http.MethodGet, path, nil))
+		if (err == nil) != allowed {
+			t.Errorf("%s: %v", path, err)
+		}
+	}
+	for _, method := range []string{http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodHead, http.MethodOptions} {
+		if checkReadOnly(httptest.NewRequestWithContext(t.Context(), method, "/api/v1/namespaces/a/pods", nil)) == nil {
+			t.Errorf("%s is sent", method)
+		}
+	}
+	for _, header := range []string{"Impersonate-User", "Authorization"} {
+		r := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/api/v1/pods", nil)
+		r.Header.Set(header, "x")
+		if checkReadOnly(r) == nil {
+			t.Errorf("%s is sent", header)
+		}
+	}
+}

@@ -40,16 +40,22 @@ const (
 	maxWatched = 256
 )
 
+// connection is a clusters.Connection.
+type connection interface {
+	Reader(ctx context.Context) (*clusters.Reader, error)
+	Done() <-chan struct{}
+}
+
 // Cache holds verdicts about users on all clusters.
 type Cache struct {
 	clock   clock.PassiveClock
 	entries *entries
 	// follow watches the RBAC objects of a connection until the context ends, and reports to the scope.
-	follow func(context.Context, *clusters.Connection, *scope)
+	follow func(context.Context, connection, *scope)
 
 	mu      sync.Mutex
 	stopped bool
-	scopes  map[*clusters.Connection]*scope
+	scopes  map[connection]*scope
 	flights map[flightKey]*flight
 	running sync.WaitGroup
 }
@@ -57,9 +63,10 @@ type Cache struct {
 // New returns an empty cache. Stop must be called in the end.
 func New() *Cache { return newCache(clock.RealClock{}, maxEntries, watchRBAC) }
 
-func newCache(c clock.PassiveClock, size int, follow func(context.Context, *clusters.Connection, *scope)) *Cache {
+func newCache(c clock.PassiveClock, size int, follow func(context.Context, connection, *scope)) *Cache {
 	return &Cache{
-		clock: c, entries: newEntries(size), follow: follow, scopes: map[*clusters.Connection]*scope{}, flights: map[flightKey]*flight{},
+		clock: c, entries: newEntries(size), follow: follow,
+		scopes: map[connection]*scope{}, flights: map[flightKey]*flight{},
 	}
 }
 
@@ -67,8 +74,8 @@ func newCache(c clock.PassiveClock, size int, follow func(context.Context, *clus
 func (c *Cache) Stop() {
 	c.mu.Lock()
 	c.stopped = true
-	for connection, s := range c.scopes {
-		delete(c.scopes, connection)
+	for cluster, s := range c.scopes {
+		delete(c.scopes, cluster)
 		s.stop()
 	}
 	c.mu.Unlock()
@@ -76,10 +83,12 @@ func (c *Cache) Stop() {
 }
 
 // Allowed returns true if the cluster allows the caller's read, by an access review of the very identity that the
-// caller's requests have. The cluster is not asked again while its last answer is young and none of its RBAC objects has
-// changed. An error is a denial, with the code 50200. Where the impersonating account may not act for the caller yet,
-// the answer is false.
-func (c *Cache) Allowed(ctx context.Context, caller *clusters.Caller, attributes authorizationv1.ResourceAttributes) (bool, error) {
+// caller's requests have. The cluster is not asked again while its last answer is young and none of its RBAC objects
+// has changed. An error is a denial, with the code 50200. Where the impersonating account may not act for the caller
+// yet, the answer is false.
+func (c *Cache) Allowed(
+	ctx context.Context, caller *clusters.Caller, attributes authorizationv1.ResourceAttributes,
+) (bool, error) {
 	allowed, err := c.ask(ctx, caller, attributes)
 	if err != nil {
 		return false, authorization.Unreviewed(err)
@@ -88,7 +97,8 @@ func (c *Cache) Allowed(ctx context.Context, caller *clusters.Caller, attributes
 }
 
 // AllowedStale is like Allowed for objects that are no newer than asOf. While the cluster cannot be reached, it returns
-// true also to those who were allowed the read when the cluster was last reached: they saw these objects, or could have.
+// true also to those who were allowed the read when the cluster was last reached: they saw these objects, or could
+// have.
 func (c *Cache) AllowedStale(
 	ctx context.Context, caller *clusters.Caller, attributes authorizationv1.ResourceAttributes, asOf time.Time,
 ) (bool, error) {
@@ -109,9 +119,12 @@ func isOutage(err error) bool {
 	return errors.Is(err, clusters.ErrNotConnected) && !errors.As(err, &status)
 }
 
-func (c *Cache) ask(ctx context.Context, caller *clusters.Caller, attributes authorizationv1.ResourceAttributes) (bool, error) {
+func (c *Cache) ask(
+	ctx context.Context, caller *clusters.Caller, attributes authorizationv1.ResourceAttributes,
+) (bool, error) {
 	review := func(ctx context.Context) (bool, error) { return caller.Allowed(ctx, attributes) }
-	allowed, err := c.verdict(ctx, c.scopeOf(caller.Connection()), newQuestion(caller.Identity(), &attributes), caller.User(), review)
+	q := newQuestion(caller.Identity(), &attributes)
+	allowed, err := c.verdict(ctx, c.scopeOf(caller.Connection()), q, caller.User(), review)
 	if apierrors.IsForbidden(err) {
 		return false, nil
 	}
@@ -145,8 +158,8 @@ func (c *Cache) verdict(
 }
 
 // wasAllowed returns true if the last verdict before the present outage allowed the read.
-func (c *Cache) wasAllowed(connection *clusters.Connection, q question, asOf time.Time) bool {
-	s := c.scopeOf(connection)
+func (c *Cache) wasAllowed(cluster connection, q question, asOf time.Time) bool {
+	s := c.scopeOf(cluster)
 	began, generation, ok := s.outage()
 	if !ok || c.clock.Since(began) > maxOutage || asOf.After(began.Add(maxAge)) {
 		return false
@@ -221,10 +234,10 @@ func (c *Cache) await(ctx context.Context, f *flight) (bool, error) {
 }
 
 // scopeOf returns the scope of a connection, and begins to watch the RBAC objects there.
-func (c *Cache) scopeOf(connection *clusters.Connection) *scope {
+func (c *Cache) scopeOf(cluster connection) *scope {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if s := c.scopes[connection]; s != nil {
+	if s := c.scopes[cluster]; s != nil {
 		return s
 	}
 	if c.stopped {
@@ -233,13 +246,16 @@ func (c *Cache) scopeOf(connection *clusters.Connection) *scope {
 	c.makeRoom()
 	s := newScope(c.clock)
 	ctx, cancel := context.WithCancel(context.Background())
-	s.stop = cancel
-	c.scopes[connection] = s
+	s.stop = func() {
+		s.end() // before a change can be missed
+		cancel()
+	}
+	c.scopes[cluster] = s
 	c.running.Go(func() {
-		defer c.forget(connection, s)
-		defer cancel()
-		c.running.Go(func() { s.endWhenIdle(ctx, connection) })
-		c.follow(ctx, connection, s)
+		defer c.forget(cluster, s)
+		defer s.stop()
+		c.running.Go(func() { s.endWhenIdle(ctx, cluster) })
+		c.follow(ctx, cluster, s)
 	})
 	return s
 }
@@ -249,22 +265,22 @@ func (c *Cache) makeRoom() {
 	if len(c.scopes) < maxWatched {
 		return
 	}
-	var oldest *clusters.Connection
-	for connection, s := range c.scopes {
+	var oldest connection
+	for cluster, s := range c.scopes {
 		if oldest == nil || s.lastUse().Before(c.scopes[oldest].lastUse()) {
-			oldest = connection
+			oldest = cluster
 		}
 	}
 	c.scopes[oldest].stop()
 	delete(c.scopes, oldest)
 }
 
-func (c *Cache) forget(connection *clusters.Connection, s *scope) {
+func (c *Cache) forget(cluster connection, s *scope) {
 	s.end()
 	c.entries.forget(s)
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if c.scopes[connection] == s {
-		delete(c.scopes, connection)
+	if c.scopes[cluster] == s {
+		delete(c.scopes, cluster)
 	}
 }

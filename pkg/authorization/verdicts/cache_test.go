@@ -34,7 +34,7 @@ type harness struct {
 func newHarness(t *testing.T, size int) *harness {
 	t.Helper()
 	h := &harness{clock: testclock.NewFakePassiveClock(time.Now())}
-	h.Cache = newCache(h.clock, size, func(ctx context.Context, _ *clusters.Connection, _ *scope) { <-ctx.Done() })
+	h.Cache = newCache(h.clock, size, func(ctx context.Context, _ connection, _ *scope) { <-ctx.Done() })
 	h.scope = newScope(h.clock)
 	h.allowed.Store(true)
 	h.connect()
@@ -128,7 +128,9 @@ type waiting struct {
 	results sync.Map
 	release chan bool
 	begun   chan struct{}
-	group   sync.WaitGroup
+	// ended gets something for each review whose context ends.
+	ended chan struct{}
+	group sync.WaitGroup
 }
 
 func (h *harness) ask(ctx context.Context, w *waiting, names ...string) {
@@ -141,6 +143,7 @@ func (h *harness) ask(ctx context.Context, w *waiting, names ...string) {
 				case allowed := <-w.release:
 					return allowed, nil
 				case <-ctx.Done():
+					w.ended <- struct{}{}
 					return false, ctx.Err()
 				}
 			})
@@ -150,7 +153,7 @@ func (h *harness) ask(ctx context.Context, w *waiting, names ...string) {
 }
 
 func newWaiting() *waiting {
-	return &waiting{release: make(chan bool), begun: make(chan struct{}, 100)}
+	return &waiting{release: make(chan bool), begun: make(chan struct{}, 100), ended: make(chan struct{}, 100)}
 }
 
 func TestEqualQuestionsAreAskedOnce(t *testing.T) {
@@ -227,6 +230,11 @@ func TestReviewsEndWithTheLastRequest(t *testing.T) {
 	<-w.begun
 	giveUp()
 	w.group.Wait() // it ends, though nobody releases the review
+	select {
+	case <-w.ended:
+	case <-time.After(reviewTimeout / 2):
+		t.Error("the review goes on without anybody who waits for it")
+	}
 	h.awaitWaiting(t, 0)
 }
 
@@ -237,24 +245,29 @@ func TestLastVerdicts(t *testing.T) {
 		asOf   time.Duration
 		want   bool
 	}{
-		"in an outage":                  {during: func(*harness) {}, want: true},
-		"after a change in the outage":  {during: func(h *harness) { h.scope.hasChanged() }},
-		"after the end of the outage":   {during: func(h *harness) { h.scope.connected("roles") }},
+		"in an outage":                 {during: func(*harness) {}, want: true},
+		"after a change in the outage": {during: func(h *harness) { h.scope.hasChanged() }},
+		"after the end of the outage":  {during: func(h *harness) { h.scope.connected("roles") }},
+		"after the cluster was back for a moment": {during: func(h *harness) {
+			h.scope.disconnected("rolebindings")
+			h.scope.connected("roles")
+			h.scope.disconnected("roles")
+		}},
 		"in a long outage":              {during: func(h *harness) { h.after(maxOutage + time.Second) }},
 		"of objects of after the break": {during: func(*harness) {}, asOf: maxAge + time.Second},
 	} {
 		t.Run(name, func(t *testing.T) {
 			h := newHarness(t, 10)
-			connection := &clusters.Connection{}
-			h.scopes[connection] = h.scope
+			member := &fakeConnection{}
+			h.scopes[member] = h.scope
 			h.expect(t, "before", true, 1)
 			h.scope.disconnected("roles")
 			broken := h.clock.Now()
 			test.during(h)
-			if got := h.wasAllowed(connection, number(1), broken.Add(test.asOf)); got != test.want {
+			if got := h.wasAllowed(member, number(1), broken.Add(test.asOf)); got != test.want {
 				t.Errorf("allowed: %t, want %t", got, test.want)
 			}
-			if h.wasAllowed(connection, number(2), broken) {
+			if h.wasAllowed(member, number(2), broken) {
 				t.Error("somebody is allowed for whom there was no verdict")
 			}
 		})
@@ -263,14 +276,14 @@ func TestLastVerdicts(t *testing.T) {
 
 func TestOldVerdictsAreNotLast(t *testing.T) {
 	h := newHarness(t, 10)
-	connection := &clusters.Connection{}
-	h.scopes[connection] = h.scope
+	member := &fakeConnection{}
+	h.scopes[member] = h.scope
 	h.expect(t, "before", true, 1)
 	h.allowed.Store(false)
 	h.after(maxAge)
 	h.expect(t, "a denial", false, 2)
 	h.scope.disconnected("roles")
-	if h.wasAllowed(connection, number(1), h.clock.Now()) {
+	if h.wasAllowed(member, number(1), h.clock.Now()) {
 		t.Error("a denial is taken for the yes before it")
 	}
 	h.scope.connected("roles")
@@ -278,7 +291,7 @@ func TestOldVerdictsAreNotLast(t *testing.T) {
 	h.expect(t, "allowed anew", true, 3)
 	h.after(lastAge + time.Second)
 	h.scope.disconnected("roles")
-	if h.wasAllowed(connection, number(1), h.clock.Now()) {
+	if h.wasAllowed(member, number(1), h.clock.Now()) {
 		t.Error("a verdict is used that was old when the outage began")
 	}
 }
@@ -365,4 +378,81 @@ func TestConcurrentChanges(t *testing.T) {
 	if len(h.entries.verdicts) > 50 {
 		t.Error("too many verdicts are kept")
 	}
+}
+
+// TestWatchesAreFew: another cluster takes the place of the one that was not asked about for longest, and a cluster that
+// is gone leaves nothing.
+func TestWatchesAreFew(t *testing.T) {
+	h := newHarness(t, 10)
+	t.Cleanup(h.Stop)
+	connections := make([]*fakeConnection, maxWatched+1)
+	for i := range connections {
+		connections[i] = &fakeConnection{done: make(chan struct{})}
+		h.scopeOf(connections[i]).use(h.clock.Now().Add(time.Duration(i) * time.Millisecond))
+	}
+	h.awaitScopes(t, maxWatched)
+	h.mu.Lock()
+	_, first := h.scopes[connections[0]]
+	_, last := h.scopes[connections[maxWatched]]
+	h.mu.Unlock()
+	if first || !last {
+		t.Errorf("the first cluster is watched: %t, the last one: %t", first, last)
+	}
+	close(connections[maxWatched].done)
+	h.awaitScopes(t, maxWatched-1)
+	h.Stop()
+	h.awaitScopes(t, 0)
+	if _, healthy := h.scopeOf(connections[0]).use(h.clock.Now()); healthy {
+		t.Error("verdicts are kept after the end")
+	}
+}
+
+// fakeConnection is a cluster without an account of the read cache.
+type fakeConnection struct{ done chan struct{} }
+
+// Reader returns ErrNoReader.
+func (*fakeConnection) Reader(context.Context) (*clusters.Reader, error) {
+	return nil, clusters.ErrNoReader
+}
+
+// Done returns a channel that the test closes.
+func (c *fakeConnection) Done() <-chan struct{} { return c.done }
+
+// TestIdleWatchesEnd: nothing is watched of clusters that nobody asks about.
+func TestIdleWatchesEnd(t *testing.T) {
+	h := newHarness(t, 10)
+	t.Cleanup(h.Stop)
+	h.after(-idleTime) // a cluster that is asked about now was not asked about for longer when the watch looks
+	s := h.scopeOf(&fakeConnection{done: make(chan struct{})})
+	h.after(idleTime)
+	s.endWhenIdle(t.Context(), &fakeConnection{})
+	h.awaitScopes(t, 0)
+}
+
+func (h *harness) awaitScopes(t *testing.T, want int) {
+	t.Helper()
+	n := 0
+	for range 1000 {
+		h.mu.Lock()
+		n = len(h.scopes)
+		h.mu.Unlock()
+		if n == want {
+			return
+		}
+		time.Sleep(time.Millisecond)
+	}
+	t.Fatalf("%d clusters are watched, want %d", n, want)
+}
+
+// TestEachQuestionIsAskedWithoutAWatch: a review that was begun earlier may know of fewer changes.
+func TestEachQuestionIsAskedWithoutAWatch(t *testing.T) {
+	h := newHarness(t, 10)
+	h.scope.disconnected("roles")
+	w := newWaiting()
+	h.ask(t.Context(), w, "early", "late")
+	<-w.begun
+	<-w.begun
+	w.release <- true
+	w.release <- true
+	w.group.Wait()
 }

@@ -9,8 +9,6 @@ import (
 	"time"
 
 	"k8s.io/utils/clock"
-
-	"github.com/kubevision-io/kubevision/pkg/clusters"
 )
 
 // scope says which verdicts about one cluster are in force.
@@ -27,7 +25,7 @@ type scope struct {
 	// changed is the time of the last change.
 	changed time.Time
 	// broken is the time at which the watches broke, or zero, and before is the generation that was in force then. It is
-	// zero after a change during the outage.
+	// zero after a change during the outage, and after a watch that came back: a change may have been missed.
 	broken time.Time
 	before uint64
 	used   time.Time
@@ -75,9 +73,9 @@ func (s *scope) connected(resource string) {
 	defer s.mu.Unlock()
 	s.watched[resource] = true
 	s.generation++
-	s.changed = s.clock.Now()
+	s.changed, s.before = s.clock.Now(), 0
 	if s.healthy() {
-		s.broken, s.before = time.Time{}, 0
+		s.broken = time.Time{}
 	}
 }
 
@@ -101,7 +99,6 @@ func (s *scope) disconnected(resource string) {
 		s.broken, s.before = s.clock.Now(), s.generation
 	}
 	delete(s.watched, resource)
-	s.generation++
 }
 
 // outage returns when the watches broke, and the generation that was in force until then. It returns false if they are
@@ -121,7 +118,7 @@ func (s *scope) end() {
 }
 
 // endWhenIdle ends the watches after idleTime without a question, and with the connection.
-func (s *scope) endWhenIdle(ctx context.Context, connection *clusters.Connection) {
+func (s *scope) endWhenIdle(ctx context.Context, cluster connection) {
 	defer s.stop()
 	for {
 		left := idleTime - s.clock.Since(s.lastUse())
@@ -134,7 +131,7 @@ func (s *scope) endWhenIdle(ctx context.Context, connection *clusters.Connection
 		case <-ctx.Done():
 			timer.Stop()
 			return
-		case <-connection.Done():
+		case <-cluster.Done():
 			timer.Stop()
 			return
 		}

@@ -18,8 +18,6 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/rest"
 	"k8s.io/klog/v2"
-
-	"github.com/kubevision-io/kubevision/pkg/clusters"
 )
 
 const (
@@ -33,8 +31,9 @@ const (
 	minWatch = time.Second
 	// maxEventBytes is several times the size of the metadata of an object.
 	maxEventBytes = 4 << 20
-	// acceptMetadata leaves the rules and subjects on the cluster.
-	acceptMetadata = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+	// acceptEvents and acceptList leave the rules and subjects on the cluster.
+	acceptEvents = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1"
+	acceptList   = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 )
 
 var errEvent = errors.New("an event of a watch cannot be read")
@@ -46,11 +45,11 @@ func rbacResources() []string {
 
 // watchRBAC watches the metadata of all RBAC objects of a cluster as kubevision-reader until the context ends. It keeps
 // none of them.
-func watchRBAC(ctx context.Context, connection *clusters.Connection, s *scope) {
+func watchRBAC(ctx context.Context, cluster connection, s *scope) {
 	var group sync.WaitGroup
 	for _, resource := range rbacResources() {
 		group.Go(func() {
-			w := &watcher{connection: connection, resource: resource, scope: s}
+			w := &watcher{cluster: cluster, resource: resource, scope: s}
 			pause := firstPause
 			for ctx.Err() == nil {
 				began := time.Now()
@@ -80,18 +79,18 @@ func wait(ctx context.Context, pause time.Duration) {
 
 // watcher watches one resource.
 type watcher struct {
-	connection *clusters.Connection
-	resource   string
-	scope      *scope
-	client     rest.Interface
+	cluster  connection
+	resource string
+	scope    *scope
+	client   rest.Interface
 	// version is the resource version from which the watch continues.
 	version string
 }
 
 // follow watches until the watch cannot be continued. A watch that has ended is continued where it was.
 func (w *watcher) follow(ctx context.Context) error {
-	if w.connection != nil {
-		reader, err := w.connection.Reader(ctx)
+	if w.cluster != nil {
+		reader, err := w.cluster.Reader(ctx)
 		if err != nil {
 			return err
 		}
@@ -119,7 +118,7 @@ func (w *watcher) list(ctx context.Context) error {
 	var found struct {
 		Metadata objectMeta `json:"metadata"`
 	}
-	body, err := w.request("limit", "1").Stream(ctx)
+	body, err := w.request(acceptList, "limit", "1").Stream(ctx)
 	if err != nil {
 		return fmt.Errorf("listing %s: %w", w.resource, err)
 	}
@@ -135,7 +134,8 @@ func (w *watcher) list(ctx context.Context) error {
 func (w *watcher) watch(ctx context.Context) error {
 	seconds := watchSeconds + rand.IntN(watchSeconds) //nolint:gosec // it spreads watches
 	body, err := w.request(
-		"watch", "true", "allowWatchBookmarks", "true", "resourceVersion", w.version, "timeoutSeconds", strconv.Itoa(seconds),
+		acceptEvents, "watch", "true", "allowWatchBookmarks", "true", "resourceVersion", w.version,
+		"timeoutSeconds", strconv.Itoa(seconds),
 	).Stream(ctx)
 	if err != nil {
 		return fmt.Errorf("watching %s: %w", w.resource, err)
@@ -172,8 +172,8 @@ type objectMeta struct {
 	ResourceVersion string `json:"resourceVersion"`
 }
 
-func (w *watcher) request(parameters ...string) *rest.Request {
-	r := w.client.Get().AbsPath("/apis", rbacv1.GroupName, "v1", w.resource).SetHeader("Accept", acceptMetadata).MaxRetries(0)
+func (w *watcher) request(accept string, parameters ...string) *rest.Request {
+	r := w.client.Get().AbsPath("/apis", rbacv1.GroupName, "v1", w.resource).SetHeader("Accept", accept).MaxRetries(0)
 	for i := 0; i < len(parameters); i += 2 {
 		r = r.Param(parameters[i], parameters[i+1])
 	}

@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package cluster reconciles KubeVisionClusters: it probes them, and creates the built-in roles and the impersonating
-// account on each.
+// Package cluster reconciles KubeVisionClusters: it probes them, and creates the built-in roles, the impersonating
+// account and the account of the read cache on each.
 package cluster
 
 import (
@@ -219,7 +219,7 @@ func (r *Reconciler) probeDue(c *kubevisionv1alpha1.KubeVisionCluster) bool {
 	return last == nil || c.Status.ObservedGeneration != c.Generation || r.Clock.Since(last.Time) >= probePeriod
 }
 
-// place applies the built-in roles and the impersonating account.
+// place applies the built-in roles, the impersonating account and the account of the read cache.
 func (r *Reconciler) place(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, t *clustercache.Cluster) error {
 	err := errors.Join(applyRoles(ctx, t), t.Impersonator.Ensure(ctx))
 	status, reason, message := metav1.ConditionTrue, kubevisionv1alpha1.ReasonImpersonatorApplied, "the account that acts for users is in place"
@@ -227,6 +227,7 @@ func (r *Reconciler) place(ctx context.Context, c *kubevisionv1alpha1.KubeVision
 		status, reason, message = metav1.ConditionFalse, kubevisionv1alpha1.ReasonApplyFailed, err.Error()
 	}
 	condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ClusterImpersonationCondition, status, reason, message)
+	r.placeReader(ctx, c, t)
 	return err
 }
 

@@ -85,7 +85,8 @@ func (r *Reconciler) clean(ctx context.Context, c *kubevisionv1alpha1.KubeVision
 		if clusters.HostRegistration(all) != nil {
 			return nil
 		}
-		return errors.Join(removeRoles(ctx, r.Targets.Host()), r.Targets.Host().Impersonator.Remove(ctx))
+		host := r.Targets.Host()
+		return errors.Join(removeRoles(ctx, host), removeReader(ctx, host), host.Impersonator.Remove(ctx))
 	}
 	if c.Status.ClusterID == "" || c.Status.ClusterID == r.Targets.Host().ID || r.isInUse(c, all) {
 		return nil

@@ -164,8 +164,12 @@ func reasonOf(err error) string {
 
 // notPlaced sets the conditions of a cluster that cannot be reached to unknown.
 func notPlaced(c *kubevisionv1alpha1.KubeVisionCluster) {
-	condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ClusterImpersonationCondition, metav1.ConditionUnknown,
-		kubevisionv1alpha1.ReasonNotConnected, "there is no connection to the cluster")
+	for _, t := range []string{
+		kubevisionv1alpha1.ClusterImpersonationCondition, kubevisionv1alpha1.ClusterReadCacheCondition,
+	} {
+		condition.Set(&c.Status.Conditions, c.Generation, t, metav1.ConditionUnknown, kubevisionv1alpha1.ReasonNotConnected,
+			"there is no connection to the cluster")
+	}
 }
 
 // readKubeconfig returns errNoKubeconfig if the Secret has no usable kubeconfig. The conditions tell why, without the

@@ -210,6 +210,8 @@ func TestDriftOfWhatIsPlacedIsRepaired(t *testing.T) {
 		"impersonator":                    clusterRole(names.Impersonator),
 		"binding of the impersonator":     &rbacv1.ClusterRoleBinding{ObjectMeta: impersonator},
 		"impersonator's ServiceAccount":   &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: names.Namespace, Name: names.Impersonator}},
+		"reader's view":                   &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: names.Reader + "-view"}},
+		"reader's ServiceAccount":         &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: names.Namespace, Name: names.Reader}},
 		"impersonator in a namespace":     &rbacv1.Role{ObjectMeta: metav1.ObjectMeta{Namespace: n, Name: names.Impersonator}},
 		"impersonator bound in namespace": &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: n, Name: names.Impersonator}},
 	} {

@@ -75,7 +75,9 @@ func onEveryHost() []string {
 		"*v1.ClusterRole /kubevision:admin", "*v1.ClusterRole /kubevision:ops", "*v1.ClusterRole /kubevision:ops-cluster", "*v1.ClusterRole /kubevision:dev", "*v1.ClusterRole /kubevision:dev-cluster", "*v1.ClusterRole /kubevision:readonly",
 		"*v1.ClusterRole /kubevision:aggregate-cluster-view", "*v1.ClusterRole /kubevision:aggregate-operate-nodes",
 		"*v1.ClusterRole /kubevision-impersonator", "*v1.ClusterRoleBinding /kubevision-impersonator",
-		"*v1.ServiceAccount kubevision-system/kubevision-impersonator")
+		"*v1.ServiceAccount kubevision-system/kubevision-impersonator",
+		"*v1.ClusterRole /kubevision-reader", "*v1.ClusterRoleBinding /kubevision-reader", "*v1.ClusterRoleBinding /kubevision-reader-view",
+		"*v1.ServiceAccount kubevision-system/kubevision-reader")
 }
 
 func TestLastRegistrationOfTheHostTakesEverythingAlong(t *testing.T) {

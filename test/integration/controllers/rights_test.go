@@ -70,8 +70,23 @@ func rulesOf(tb testing.TB, where string, ref rbacv1.RoleRef, namespace string) 
 	return out
 }
 
+// readerRights are those of the account of the read cache, on the host and on members.
+func readerRights() []string {
+	return []string{
+		"everywhere: ClusterRole view",
+		"everywhere: get,list,watch /nodes,namespaces,persistentvolumes",
+		"everywhere: get,list,watch apiextensions.k8s.io/customresourcedefinitions",
+		"everywhere: get,list,watch networking.k8s.io/ingressclasses",
+		"everywhere: get,list,watch rbac.authorization.k8s.io/roles,rolebindings,clusterroles,clusterrolebindings",
+		"everywhere: get,list,watch scheduling.k8s.io/priorityclasses",
+		"everywhere: get,list,watch storage.k8s.io/storageclasses",
+	}
+}
+
 // Whoever widens what the programs may do widens this list too.
 func TestRightsOfThePrograms(t *testing.T) {
+	guard(t)
+	host(t)
 	for account, want := range map[string][]string{
 		"kubevision-controller-manager": {
 			"everywhere: ClusterRole system:auth-delegator",
@@ -99,11 +114,12 @@ func TestRightsOfThePrograms(t *testing.T) {
 			"everywhere: get,list,watch kubevision.io/kubevisionusers,kubevisionclusters,kubevisionrolebindings",
 			"everywhere: get,list,watch,create,update,delete kubevision.io/kubevisionsessions,kubevisionloginthrottles",
 			"in kube-system: Role extension-apiserver-authentication-reader",
-			"in kubevision-system: create /serviceaccounts/token kubevision-impersonator",
+			"in kubevision-system: create /serviceaccounts/token kubevision-impersonator,kubevision-reader",
 			"in kubevision-system: create,patch events.k8s.io/events",
 			"in kubevision-system: get,list,watch,create,update /configmaps",
 			"in kubevision-system: get,list,watch,update /secrets",
 		},
+		"kubevision-reader": readerRights(),
 	} {
 		t.Run(account, func(t *testing.T) {
 			if diff := cmp.Diff(want, rights(t, account)); diff != "" {

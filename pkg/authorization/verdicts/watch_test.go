@@ -1,0 +1,80 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package verdicts
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+	"k8s.io/utils/clock"
+)
+
+const bookmark = `{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"7"}}}` + "\n"
+
+// follow watches a server that sends the events, and returns the watcher at the end of the watch.
+func follow(t *testing.T, events string) (*watcher, error) {
+	t.Helper()
+	var versions []string
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/json")
+		isList := r.URL.Query().Get("watch") == ""
+		if asksList := strings.Contains(r.Header.Get("Accept"), "as=PartialObjectMetadataList;"); asksList != isList {
+			w.WriteHeader(http.StatusNotAcceptable) // as an API server answers
+			return
+		}
+		if isList {
+			_, _ = fmt.Fprint(w, `{"kind":"PartialObjectMetadataList","metadata":{"resourceVersion":"5"},"items":[]}`)
+			return
+		}
+		versions = append(versions, r.URL.Query().Get("resourceVersion"))
+		_, _ = fmt.Fprint(w, events)
+	}))
+	defer server.Close()
+	config := &rest.Config{Host: server.URL, QPS: -1}
+	config.NegotiatedSerializer = scheme.Codecs.WithoutConversion()
+	client, err := rest.UnversionedRESTClientForConfigAndClient(config, server.Client())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &watcher{resource: "roles", scope: newScope(clock.RealClock{}), client: client}
+	err = w.follow(t.Context())
+	if len(versions) != 1 || versions[0] != "5" {
+		t.Errorf("watches began at %v", versions)
+	}
+	return w, err
+}
+
+// TestFollow: each change ends the generation, bookmarks do not, and whatever cannot be understood ends the watch.
+func TestFollow(t *testing.T) {
+	const added = `{"type":"ADDED","object":{"metadata":{"name":"x","resourceVersion":"6"}}}` + "\n"
+	for name, test := range map[string]struct {
+		events, version string
+		changes         uint64
+		why             string
+	}{
+		"bookmarks": {bookmark + bookmark, "7", 0, "ended early"},
+		"changes":   {added + strings.ReplaceAll(added, "ADDED", "DELETED") + bookmark, "7", 2, "ended early"},
+		"an error":  {bookmark + `{"type":"ERROR","object":{"metadata":{"resourceVersion":"9"}}}` + "\n", "7", 0, "cannot be continued"},
+		"text":      {bookmark + "no JSON", "7", 0, errEvent.Error()},
+		"too much":  {`{"type":"ADDED","object":{"metadata":{"name":"` + strings.Repeat("x", maxEventBytes) + `"}}}`, "5", 0, errEvent.Error()},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w, err := follow(t, test.events)
+			if err == nil || !strings.Contains(err.Error(), test.why) || strings.Contains(err.Error(), "no JSON") {
+				t.Errorf("the error is %v", err)
+			}
+			if w.version != test.version {
+				t.Errorf("the watch continues at %s", w.version)
+			}
+			if got := w.scope.generation - 2; got != test.changes { // one is that of the connection
+				t.Errorf("%d changes were seen, want %d", got, test.changes)
+			}
+		})
+	}
+}

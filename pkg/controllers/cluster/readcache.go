@@ -1,0 +1,153 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package cluster
+
+import (
+	"context"
+	"errors"
+
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	ctrl "sigs.k8s.io/controller-runtime"
+
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/controllers/apply"
+	"github.com/kubevision-io/kubevision/pkg/controllers/clustercache"
+	"github.com/kubevision-io/kubevision/pkg/controllers/condition"
+	"github.com/kubevision-io/kubevision/pkg/names"
+)
+
+const (
+	readerComponent = "reader"
+	// viewRole is the cluster's own role for readers of namespaced objects. It leaves Secrets out, and grows with what
+	// CustomResourceDefinitions add to it.
+	viewRole = "view"
+	// readerViewBinding binds viewRole. A binding of the name names.Reader binds the role of that name.
+	readerViewBinding = names.Reader + "-" + viewRole
+)
+
+// readerAccount returns the ServiceAccount that fills the read cache.
+func readerAccount() *corev1.ServiceAccount {
+	return &corev1.ServiceAccount{ObjectMeta: readerMetadata(names.Namespace, names.Reader)}
+}
+
+// readerRole returns the ClusterRole for the cluster-scoped kinds that dashboards show and viewRole leaves out, and for
+// the RBAC objects, whose changes end verdicts. RBAC cannot say that metadata is enough.
+func readerRole() *rbacv1.ClusterRole {
+	rule := func(group string, resources ...string) rbacv1.PolicyRule {
+		return rbacv1.PolicyRule{APIGroups: []string{group}, Resources: resources, Verbs: reading()}
+	}
+	return &rbacv1.ClusterRole{ObjectMeta: readerMetadata("", names.Reader), Rules: []rbacv1.PolicyRule{
+		rule("", "nodes", "namespaces", "persistentvolumes"),
+		rule("storage.k8s.io", "storageclasses"),
+		rule("networking.k8s.io", "ingressclasses"),
+		rule("scheduling.k8s.io", "priorityclasses"),
+		rule("apiextensions.k8s.io", "customresourcedefinitions"),
+		rule(rbacv1.GroupName, "roles", "rolebindings", "clusterroles", "clusterrolebindings"),
+	}}
+}
+
+func readerBinding(name, role string) *rbacv1.ClusterRoleBinding {
+	return &rbacv1.ClusterRoleBinding{
+		ObjectMeta: readerMetadata("", name),
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role},
+		Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: names.Namespace, Name: names.Reader}},
+	}
+}
+
+func readerMetadata(namespace, name string) metav1.ObjectMeta {
+	labels := map[string]string{names.ComponentLabel: readerComponent}
+	return metav1.ObjectMeta{Namespace: namespace, Name: name, Labels: labels}
+}
+
+// ensureReader applies the account and its rights. An account or a role of somebody else gets or gives no rights: the
+// owner of an account may hold its tokens.
+func ensureReader(ctx context.Context, t *clustercache.Cluster) error {
+	if err := t.Writer.Apply(ctx, readerAccount()); err != nil {
+		if errors.Is(err, apply.ErrForeign) {
+			return errors.Join(err, removeReaderBindings(ctx, t))
+		}
+		return err
+	}
+	if err := t.Writer.Apply(ctx, readerRole()); err != nil {
+		if errors.Is(err, apply.ErrForeign) {
+			return errors.Join(err, t.Writer.Remove(ctx, readerBinding(names.Reader, names.Reader)))
+		}
+		return err
+	}
+	return errors.Join(
+		t.Writer.Apply(ctx, readerBinding(names.Reader, names.Reader)),
+		t.Writer.Apply(ctx, readerBinding(readerViewBinding, viewRole)))
+}
+
+// removeReader deletes the account and its rights, the rights first.
+func removeReader(ctx context.Context, t *clustercache.Cluster) error {
+	return errors.Join(
+		removeReaderBindings(ctx, t), t.Writer.Remove(ctx, readerRole()), t.Writer.Remove(ctx, readerAccount()))
+}
+
+func removeReaderBindings(ctx context.Context, t *clustercache.Cluster) error {
+	return errors.Join(
+		t.Writer.Remove(ctx, readerBinding(readerViewBinding, viewRole)),
+		t.Writer.Remove(ctx, readerBinding(names.Reader, names.Reader)))
+}
+
+// placeReader places or removes the account of the read cache, and sets the condition. Without the account, the cluster
+// is read live, so that a failure does not make it less ready.
+func (r *Reconciler) placeReader(
+	ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, t *clustercache.Cluster,
+) {
+	set := func(status metav1.ConditionStatus, reason, message string) {
+		condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ClusterReadCacheCondition,
+			status, reason, message)
+	}
+	disabledBy, err := r.readCacheDisabledBy(ctx, c, t)
+	switch {
+	case err != nil:
+	case disabledBy != "":
+		err = removeReader(ctx, t)
+		set(metav1.ConditionFalse, kubevisionv1alpha1.ReasonDisabled,
+			"reads are live: spec.readCache of "+disabledBy+" is Disabled")
+	default:
+		err = ensureReader(ctx, t)
+		set(metav1.ConditionTrue, kubevisionv1alpha1.ReasonReaderApplied, "the account that reads for the cache is in place")
+	}
+	if err == nil {
+		return
+	}
+	ctrl.LoggerFrom(ctx).Info("The read cache has no account, or still has one", "reason", err.Error())
+	reason := kubevisionv1alpha1.ReasonApplyFailed
+	if apierrors.IsForbidden(err) {
+		reason = kubevisionv1alpha1.ReasonForbidden
+	}
+	set(metav1.ConditionFalse, reason, "reads are live: "+err.Error())
+}
+
+// readCacheDisabledBy returns the name of a registration that is proven to lead to the cluster and disables the read
+// cache, or an empty name. Registrations of one cluster share its account, and one of them suffices to disable it.
+func (r *Reconciler) readCacheDisabledBy(
+	ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, t *clustercache.Cluster,
+) (string, error) {
+	if c.Spec.ReadCache == kubevisionv1alpha1.ReadCacheDisabled {
+		return c.Name, nil
+	}
+	all, err := r.list(ctx)
+	if err != nil {
+		return "", err
+	}
+	view := r.Targets.View()
+	for i := range all {
+		other := &all[i]
+		disables := other.Spec.ReadCache == kubevisionv1alpha1.ReadCacheDisabled && other.DeletionTimestamp.IsZero()
+		if other.UID == c.UID || !disables {
+			continue
+		}
+		if found, err := view.Get(other); err == nil && found.ID == t.ID {
+			return other.Name, nil
+		}
+	}
+	return "", nil
+}

@@ -1,0 +1,302 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package members
+
+import (
+	"context"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	authorizationv1 "k8s.io/api/authorization/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/authorization/verdicts"
+	"github.com/kubevision-io/kubevision/pkg/clusters"
+	"github.com/kubevision-io/kubevision/pkg/envelope"
+	"github.com/kubevision-io/kubevision/test/conformance/fixture"
+)
+
+// revoked is how long a right may be used after it was taken away.
+const revoked = time.Second
+
+func noReader(connections *clusters.Connections, cluster string) func(context.Context) error {
+	return func(ctx context.Context) error {
+		connection, err := connections.Get(ctx, cluster)
+		if err != nil {
+			return err
+		}
+		if _, err := connection.Reader(ctx); !errors.Is(err, clusters.ErrNoReader) {
+			return fmt.Errorf("the error is %w", err)
+		}
+		return nil
+	}
+}
+
+// reviewer counts access reviews on a member, and breaks what a test wants broken.
+type reviewer struct {
+	reviews atomic.Int32
+	// silent says that reviews get no answer.
+	silent atomic.Bool
+
+	mu sync.Mutex
+	// network carries the requests of kubevision-reader until end is called.
+	network context.Context //nolint:containedctx // it is no context of a request
+	end     context.CancelFunc
+}
+
+func (v *reviewer) serve(next http.Handler, w http.ResponseWriter, r *http.Request) {
+	if strings.HasSuffix(r.URL.Path, "/selfsubjectaccessreviews") {
+		v.reviews.Add(1)
+		if v.silent.Load() {
+			panic(http.ErrAbortHandler)
+		}
+	}
+	if !ofReader(r) {
+		next.ServeHTTP(w, r)
+		return
+	}
+	v.mu.Lock()
+	network := v.network
+	v.mu.Unlock()
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	defer context.AfterFunc(network, cancel)()
+	if network.Err() != nil {
+		panic(http.ErrAbortHandler)
+	}
+	next.ServeHTTP(w, r.WithContext(ctx))
+}
+
+// mend lets requests of kubevision-reader through until end is called.
+func (v *reviewer) mend() {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	v.network, v.end = context.WithCancel(context.Background())
+}
+
+// ofReader returns true if a request has a token of kubevision-reader.
+func ofReader(r *http.Request) bool {
+	parts := strings.Split(strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "), ".")
+	if len(parts) != 3 {
+		return false
+	}
+	claims, err := base64.RawURLEncoding.DecodeString(parts[1])
+	return err == nil && strings.Contains(string(claims), "system:serviceaccount:"+fixture.SystemNamespace+":"+readerName)
+}
+
+// judged is somebody on a member behind a front, and the verdicts about them.
+type judged struct {
+	*reviewer
+
+	member    *plane
+	cache     *verdicts.Cache
+	caller    *clusters.Caller
+	namespace string
+}
+
+func newJudged(t *testing.T) *judged {
+	t.Helper()
+	member := theOther(t)
+	f := newFront(t, member)
+	j := &judged{reviewer: &reviewer{}, member: member, cache: verdicts.New(), namespace: member.set().Namespace(t, "judged")}
+	j.mend()
+	f.set(j.serve)
+	c := register(t, f.config(member.token(t)), nil)
+	ready(t, c)
+	condition(t, c, fixture.Patience, kubevisionv1alpha1.ClusterReadCacheCondition, metav1.ConditionTrue, "")
+	u := set().User(t, "judged")
+	set().Bind(t, "judged", fixture.Grant{ // somewhere else, so that the member lets KubeVision act for the user
+		Role: kubevisionv1alpha1.RoleReadonly, Subjects: fixture.KubeVisionUsers(u), Cluster: c.Name, Namespaces: []string{"default"},
+	})
+	t.Cleanup(j.cache.Stop)
+	j.caller = callerOf(t, connect(t, newConnections(t), c.Name), u.Name)
+	fixture.Eventually(t, "act for the user", func(ctx context.Context) error {
+		return j.answer(ctx, listPodsIn("default"), true)
+	})
+	return j
+}
+
+func listPodsIn(namespace string) authorizationv1.ResourceAttributes {
+	return authorizationv1.ResourceAttributes{Verb: "list", Version: "v1", Resource: "pods", Namespace: namespace}
+}
+
+// answer is an error unless the verdict is that one.
+func (j *judged) answer(ctx context.Context, a authorizationv1.ResourceAttributes, want bool) error {
+	allowed, err := j.cache.Allowed(ctx, j.caller, a)
+	if err == nil && allowed != want {
+		return fmt.Errorf("allowed: %t", allowed)
+	}
+	return err
+}
+
+// within is the time until the verdict is that one. It fails after a second.
+func (j *judged) within(t *testing.T, what string, want bool) {
+	t.Helper()
+	begun := time.Now()
+	for {
+		err := j.answer(t.Context(), listPodsIn(j.namespace), want)
+		if err == nil {
+			t.Logf("%s: after %s", what, time.Since(begun).Round(time.Millisecond))
+			return
+		}
+		if time.Since(begun) > revoked {
+			t.Fatalf("%s: after %s: %v", what, revoked, err)
+		}
+		time.Sleep(5 * time.Millisecond)
+	}
+}
+
+// awaitKept waits until verdicts are kept: no review is made for another question of the same kind.
+func (j *judged) awaitKept(t *testing.T, want bool) {
+	t.Helper()
+	fixture.Eventually(t, "keep the verdict", func(ctx context.Context) error {
+		before := j.reviews.Load()
+		for range 20 {
+			if err := j.answer(ctx, listPodsIn(j.namespace), want); err != nil {
+				return err
+			}
+		}
+		if n := j.reviews.Load() - before; n > 0 {
+			return fmt.Errorf("%d reviews for 20 questions", n)
+		}
+		return nil
+	})
+}
+
+func (j *judged) binding(role string) *rbacv1.RoleBinding {
+	return &rbacv1.RoleBinding{
+		ObjectMeta: metav1.ObjectMeta{Namespace: j.namespace, Name: fixture.Name("direct")},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role},
+		Subjects:   []rbacv1.Subject{{Kind: rbacv1.UserKind, APIGroup: rbacv1.GroupName, Name: j.caller.Identity().UserName}},
+	}
+}
+
+// TestRevokedRightsEndVerdicts: whatever takes a right away on the member itself, by whichever object, is seen within a
+// second, while the same question costs no review before and after.
+func TestRevokedRightsEndVerdicts(t *testing.T) {
+	j := newJudged(t)
+	admin := j.member.admin
+	role := &rbacv1.ClusterRole{
+		ObjectMeta: metav1.ObjectMeta{Name: fixture.Name("direct")},
+		Rules:      []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"pods"}, Verbs: []string{"list"}}},
+	}
+	j.member.set().Create(t, role)
+	rules := role.Rules
+	j.awaitKept(t, false)
+	binding := j.binding(role.Name)
+	for what, step := range map[string]struct{ give, take func() error }{
+		"the RoleBinding": {
+			func() error { binding = j.binding(role.Name); return admin.Create(t.Context(), binding) },
+			func() error { return admin.Delete(t.Context(), binding) },
+		},
+		"its subjects": {
+			func() error { binding = j.binding(role.Name); return admin.Create(t.Context(), binding) },
+			func() error { binding.Subjects = nil; return admin.Update(t.Context(), binding) },
+		},
+		"the rules of the ClusterRole": {
+			func() error {
+				role.Rules = rules
+				binding = j.binding(role.Name)
+				return errors.Join(admin.Update(t.Context(), role), admin.Create(t.Context(), binding))
+			},
+			func() error { role.Rules = nil; return admin.Update(t.Context(), role) },
+		},
+	} {
+		for range 3 {
+			role.Rules = rules
+			if err := errors.Join(admin.Update(t.Context(), role), step.give()); err != nil {
+				t.Fatal(err)
+			}
+			j.within(t, what+" gives", true)
+			j.awaitKept(t, true)
+			if err := step.take(); err != nil {
+				t.Fatal(err)
+			}
+			j.within(t, what+" is taken away", false)
+			if err := client.IgnoreNotFound(admin.Delete(t.Context(), binding)); err != nil {
+				t.Fatal(err)
+			}
+			j.awaitKept(t, false)
+		}
+	}
+}
+
+// TestNoVerdictWithoutAWatch: while RBAC objects are not watched, each question is asked, and is kept again afterwards.
+// An error is a denial with the code 50200.
+func TestNoVerdictWithoutAWatch(t *testing.T) {
+	j := newJudged(t)
+	binding := j.binding("view")
+	j.member.set().Create(t, binding)
+	j.within(t, "given", true)
+	j.awaitKept(t, true)
+	j.end()
+	fixture.Eventually(t, "ask each time", func(ctx context.Context) error {
+		const times = 10
+		before := j.reviews.Load()
+		for range times {
+			if err := j.answer(ctx, listPodsIn(j.namespace), true); err != nil {
+				return err
+			}
+		}
+		if n := j.reviews.Load() - before; n != times {
+			return fmt.Errorf("%d reviews for %d questions", n, times)
+		}
+		return nil
+	})
+	if err := j.member.admin.Delete(t.Context(), binding); err != nil {
+		t.Fatal(err)
+	}
+	j.within(t, "taken away while nobody watches", false)
+	j.mend()
+	j.awaitKept(t, false)
+}
+
+// TestVerdictsOfAMemberThatIsGone: an error is a denial, but for whoever was allowed just before, about what is as old.
+func TestVerdictsOfAMemberThatIsGone(t *testing.T) {
+	j := newJudged(t)
+	j.member.set().Create(t, j.binding("view"))
+	j.within(t, "given", true)
+	j.awaitKept(t, true)
+	j.silent.Store(true)
+	if err := j.answer(t.Context(), listPodsIn(j.namespace), true); err != nil {
+		t.Errorf("a verdict in force is not used: %v", err)
+	}
+	j.end()
+	fixture.Eventually(t, "be refused", func(ctx context.Context) error {
+		allowed, err := j.cache.Allowed(ctx, j.caller, listPodsIn(j.namespace))
+		if allowed || err == nil {
+			return fmt.Errorf("allowed: %t (%w)", allowed, err)
+		}
+		return nil
+	})
+	_, err := j.cache.Allowed(t.Context(), j.caller, listPodsIn(j.namespace))
+	if code := envelope.As(err).Code; code != dashboardv1alpha1.CodeUnreachable {
+		t.Errorf("the code is %d: %v", code, err)
+	}
+	if allowed, err := j.cache.AllowedStale(t.Context(), j.caller, listPodsIn(j.namespace), time.Now()); err != nil || !allowed {
+		t.Errorf("who was allowed before is not: %t, %v", allowed, err)
+	}
+	for what, a := range map[string]authorizationv1.ResourceAttributes{
+		"what was never asked": listPodsIn("kube-system"), "another verb": {Verb: "watch", Version: "v1", Resource: "pods", Namespace: j.namespace},
+	} {
+		allowed, err := j.cache.AllowedStale(t.Context(), j.caller, a, time.Now())
+		if allowed || err == nil || envelope.As(err).Code != dashboardv1alpha1.CodeUnreachable {
+			t.Errorf("%s: allowed: %t, %v", what, allowed, err)
+		}
+	}
+	j.silent.Store(false)
+	j.mend()
+	j.awaitKept(t, true)
+}
