@@ -56,7 +56,7 @@ func (r *Reviewer) Allowed(ctx context.Context, u user.Info, attributes *authori
 		User:               u.GetName(),
 		UID:                u.GetUID(),
 		Groups:             u.GetGroups(),
-		Extra:              extra(u.GetExtra()),
+		Extra:              convertExtra(u.GetExtra()),
 	}}
 	answer, err := r.reviews.Create(ctx, question, metav1.CreateOptions{})
 	if err != nil {
@@ -65,7 +65,7 @@ func (r *Reviewer) Allowed(ctx context.Context, u user.Info, attributes *authori
 	return accessreview.Allows(answer.Status)
 }
 
-func extra(in map[string][]string) map[string]authorizationv1.ExtraValue {
+func convertExtra(in map[string][]string) map[string]authorizationv1.ExtraValue {
 	if len(in) == 0 {
 		return nil
 	}

@@ -69,7 +69,7 @@ func (b *breaker) leave(ctx context.Context, trial bool, err error) {
 		b.trying = false
 	}
 	switch {
-	case err == nil, isAnswer(err):
+	case err == nil, isServerResponse(err):
 		b.failures = 0
 	// The client gave up, which says nothing about the cluster.
 	case errors.Is(ctx.Err(), context.Canceled), errors.Is(context.Cause(ctx), ErrImpatient):

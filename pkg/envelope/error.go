@@ -43,8 +43,8 @@ func New(code dashboardv1alpha1.Code, format string, args ...any) *Error {
 	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}
 }
 
-// Because adds the cause, which stays in the log.
-func (e *Error) Because(cause error) *Error {
+// WithCause adds the cause, which stays in the log.
+func (e *Error) WithCause(cause error) *Error {
 	e.cause = cause
 	return e
 }
@@ -78,7 +78,7 @@ func SessionEnded() *Error {
 
 // Internal hides a cause that nobody foresaw behind a message that says nothing of it.
 func Internal(cause error) *Error {
-	return New(dashboardv1alpha1.CodeInternal, "internal server error: give the request id to whoever runs KubeVision").Because(cause)
+	return New(dashboardv1alpha1.CodeInternal, "internal server error: give the request id to whoever runs KubeVision").WithCause(cause)
 }
 
 // As returns the Error in err. Any other error is internal.
@@ -87,7 +87,7 @@ func As(err error) *Error {
 		return e
 	}
 	if errors.Is(err, budget.ErrExceeded) {
-		return TooMuch(err)
+		return OutOfMemory(err)
 	}
 	return Internal(err)
 }

@@ -79,10 +79,10 @@ func (c *Cache) Stop() {
 // caller's requests have. The cluster is not asked again while its last answer is young and none of its RBAC objects has
 // changed. An error is a denial, with the code 50200. Where the impersonating account may not act for the caller yet,
 // the answer is false.
-func (c *Cache) Allowed(ctx context.Context, caller *clusters.Caller, attributes authorizationv1.ResourceAttributes) (bool, error) {
+func (c *Cache) Allowed(ctx context.Context, caller *clusters.Client, attributes authorizationv1.ResourceAttributes) (bool, error) {
 	allowed, err := c.ask(ctx, caller, attributes)
 	if err != nil {
-		return false, authorization.Unreviewed(err)
+		return false, authorization.NewReviewFailed(err)
 	}
 	return allowed, nil
 }
@@ -90,7 +90,7 @@ func (c *Cache) Allowed(ctx context.Context, caller *clusters.Caller, attributes
 // AllowedStale is like Allowed for objects that are no newer than asOf. While the cluster cannot be reached, it returns
 // true also to those who were allowed the read when the cluster was last reached: they saw these objects, or could have.
 func (c *Cache) AllowedStale(
-	ctx context.Context, caller *clusters.Caller, attributes authorizationv1.ResourceAttributes, asOf time.Time,
+	ctx context.Context, caller *clusters.Client, attributes authorizationv1.ResourceAttributes, asOf time.Time,
 ) (bool, error) {
 	allowed, err := c.ask(ctx, caller, attributes)
 	switch {
@@ -99,7 +99,7 @@ func (c *Cache) AllowedStale(
 	case isOutage(err) && c.wasAllowed(caller.Connection(), newQuestion(caller.Identity(), &attributes), asOf):
 		return true, nil
 	default:
-		return false, authorization.Unreviewed(err)
+		return false, authorization.NewReviewFailed(err)
 	}
 }
 
@@ -109,7 +109,7 @@ func isOutage(err error) bool {
 	return errors.Is(err, clusters.ErrNotConnected) && !errors.As(err, &status)
 }
 
-func (c *Cache) ask(ctx context.Context, caller *clusters.Caller, attributes authorizationv1.ResourceAttributes) (bool, error) {
+func (c *Cache) ask(ctx context.Context, caller *clusters.Client, attributes authorizationv1.ResourceAttributes) (bool, error) {
 	review := func(ctx context.Context) (bool, error) { return caller.Allowed(ctx, attributes) }
 	allowed, err := c.verdict(ctx, c.scopeOf(caller.Connection()), newQuestion(caller.Identity(), &attributes), caller.User(), review)
 	if apierrors.IsForbidden(err) {
@@ -180,7 +180,7 @@ func (c *Cache) join(ctx context.Context, key flightKey, review func(context.Con
 		return f
 	}
 	// The review outlives the request that began it, and so does not use the account of that request.
-	ctx, cancel := context.WithTimeout(budget.With(context.WithoutCancel(ctx), nil), reviewTimeout)
+	ctx, cancel := context.WithTimeout(budget.WithAccount(context.WithoutCancel(ctx), nil), reviewTimeout)
 	f := &flight{key: key, waiting: 1, cancel: cancel, done: make(chan struct{})}
 	c.flights[key] = f
 	go func() {

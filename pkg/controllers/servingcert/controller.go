@@ -58,11 +58,11 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	apiService.SetGroupVersionKind(apiServiceGVK)
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("servingcert").
-		For(&corev1.Secret{}, builder.WithPredicates(predicates.Is(secretKey()))).
+		For(&corev1.Secret{}, builder.WithPredicates(predicates.Named(secretKey()))).
 		WatchesMetadata(apiService, handler.EnqueueRequestsFromMapFunc(func(context.Context, client.Object) []reconcile.Request {
 			return []reconcile.Request{{NamespacedName: secretKey()}}
-		}), builder.WithPredicates(predicates.Is(apiServiceKey()))).
-		WatchesRawSource(predicates.Once(secretKey())).
+		}), builder.WithPredicates(predicates.Named(apiServiceKey()))).
+		WatchesRawSource(predicates.OnStart(secretKey())).
 		Complete(r)
 }
 
@@ -79,18 +79,18 @@ func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result
 		return ctrl.Result{}, fmt.Errorf("reading the serving certificate: %w", err)
 	}
 	absent := apierrors.IsNotFound(err)
-	left, problem := usable(secret.Data[corev1.TLSCertKey], secret.Data[corev1.TLSPrivateKeyKey], secret.Data[caKey], r.hosts(), r.Clock.Now())
+	left, problem := remainingUse(secret.Data[corev1.TLSCertKey], secret.Data[corev1.TLSPrivateKeyKey], secret.Data[caKey], r.hosts(), r.Clock.Now())
 	if problem == nil {
-		return ctrl.Result{RequeueAfter: left}, r.trustIn(ctx, secret.Data[caKey])
+		return ctrl.Result{RequeueAfter: left}, r.writeCABundle(ctx, secret.Data[caKey])
 	}
 	ctrl.LoggerFrom(ctx).Info("Making a serving certificate", "reason", problem.Error())
 	made, err := issue(r.hosts(), r.Clock.Now())
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	bundle := trust(made.ca, secret.Data[caKey], r.Clock.Now())
+	bundle := mergeBundles(made.ca, secret.Data[caKey], r.Clock.Now())
 	// The CA bundle is written first: the certificate may be served as soon as it is written.
-	if err := r.trustIn(ctx, bundle); err != nil {
+	if err := r.writeCABundle(ctx, bundle); err != nil {
 		return ctrl.Result{}, err
 	}
 	return ctrl.Result{RequeueAfter: lifetime - renewBefore - time.Minute}, r.store(ctx, secret, absent, made, bundle)
@@ -114,8 +114,8 @@ func (r *Reconciler) store(ctx context.Context, secret *corev1.Secret, absent bo
 	return nil
 }
 
-// trustIn writes the CA into the APIService. It does nothing if there is no APIService, whose creation is watched.
-func (r *Reconciler) trustIn(ctx context.Context, ca []byte) error {
+// writeCABundle writes the CA into the APIService. It does nothing if there is no APIService, whose creation is watched.
+func (r *Reconciler) writeCABundle(ctx context.Context, ca []byte) error {
 	existing := &unstructured.Unstructured{}
 	existing.SetGroupVersionKind(apiServiceGVK)
 	err := r.Live.Get(ctx, apiServiceKey(), existing)
