@@ -74,13 +74,13 @@ func (a *requestAuthenticator) byToken(r *http.Request, raw string) (*authentica
 	var failure *envelope.Error
 	switch {
 	case errors.Is(err, token.ErrExpired):
-		failure = envelope.TokenExpired().Because(err)
+		failure = envelope.TokenExpired().WithCause(err)
 	case errors.Is(err, authentication.ErrSessionEnded):
-		failure = envelope.SessionEnded().Because(err)
+		failure = envelope.SessionEnded().WithCause(err)
 	case errors.Is(err, authentication.ErrUnavailable):
 		failure = envelope.Internal(err)
 	case err != nil:
-		failure = envelope.Unauthenticated().Because(err)
+		failure = envelope.Unauthenticated().WithCause(err)
 	case principal.SetupRequired && !a.table.DuringSetup(r.Method, path):
 		failure = autherrors.SetupRequired(a.table.SetupCode(r.Method, path))
 	case principal.PasswordChangeRequired && !a.table.DuringPasswordChange(r.Method, path):

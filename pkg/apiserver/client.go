@@ -68,10 +68,10 @@ func (f *clientFinder) address(r *http.Request) netip.Addr {
 	return address
 }
 
-// questions bounds what the host is asked for requests outside of the API's prefixes: who sends them, and whether they
+// delegationLimit bounds what the host is asked for requests outside of the API's prefixes: who sends them, and whether they
 // may. Those of kube-apiserver are for many clients, and probes of the health ask nothing.
-func (f *clientFinder) questions() filters.Questions {
-	failures := authentication.NewFailures()
+func (f *clientFinder) delegationLimit() filters.DelegationLimit {
+	failures := authentication.NewRefusalLimiter()
 	probes := []string{"/healthz", "/livez", "/readyz"}
 	return func(r *http.Request) (done func(refused bool), ok bool) {
 		isProven := r.TLS != nil && len(r.TLS.PeerCertificates) > 0

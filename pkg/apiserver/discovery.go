@@ -18,7 +18,7 @@ import (
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/envelope"
-	"github.com/kubevision-io/kubevision/pkg/registry/absent"
+	"github.com/kubevision-io/kubevision/pkg/registry/unsupported"
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
@@ -45,7 +45,7 @@ func install(s *genericapiserver.GenericAPIServer, codecs serializer.CodecFactor
 	lister := discovery.APIResourceListerFunc(func() []metav1.APIResource { return []metav1.APIResource{resource} })
 	discovery.NewAPIVersionHandler(codecs, gv, lister).AddToWebService(ws)
 	table.Install(ws)
-	s.Handler.GoRestfulContainer.ServiceErrorHandler(unrouted(codecs))
+	s.Handler.GoRestfulContainer.ServiceErrorHandler(unroutedHandler(codecs))
 	s.Handler.GoRestfulContainer.Add(ws)
 	s.Handler.GoRestfulContainer.Add(discovery.NewAPIGroupHandler(codecs, group).WebService())
 	s.DiscoveryGroupManager.AddGroup(group)
@@ -64,12 +64,12 @@ func install(s *genericapiserver.GenericAPIServer, codecs serializer.CodecFactor
 	return nil
 }
 
-// unrouted answers where there is no route. Below the root, the filter around the chain makes an envelope of it, unless
+// unroutedHandler answers where there is no route. Below the root, the filter around the chain makes an envelope of it, unless
 // the feature that is asked for is one that KubeVision does not have.
-func unrouted(codecs serializer.CodecFactory) restful.ServiceErrorHandleFunction {
+func unroutedHandler(codecs serializer.CodecFactory) restful.ServiceErrorHandleFunction {
 	return func(failure restful.ServiceError, r *restful.Request, w *restful.Response) {
 		if path, ok := routes.BelowRoot(r.Request.URL.Path); ok {
-			if err := absent.Error(path); err != nil {
+			if err := unsupported.Error(path); err != nil {
 				envelope.WriteError(r.Request.Context(), w.ResponseWriter, err)
 				return
 			}

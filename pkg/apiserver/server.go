@@ -35,7 +35,6 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authorization"
 	"github.com/kubevision-io/kubevision/pkg/budget"
 	"github.com/kubevision-io/kubevision/pkg/clusters/addresspolicy"
-	"github.com/kubevision-io/kubevision/pkg/registry/absent"
 	"github.com/kubevision-io/kubevision/pkg/registry/action"
 	"github.com/kubevision-io/kubevision/pkg/registry/apiresources"
 	"github.com/kubevision-io/kubevision/pkg/registry/auth"
@@ -53,6 +52,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/registry/sessions"
 	"github.com/kubevision-io/kubevision/pkg/registry/template"
 	"github.com/kubevision-io/kubevision/pkg/registry/topology"
+	"github.com/kubevision-io/kubevision/pkg/registry/unsupported"
 	accessregistry "github.com/kubevision-io/kubevision/pkg/registry/useraccess"
 	"github.com/kubevision-io/kubevision/pkg/registry/users"
 	"github.com/kubevision-io/kubevision/pkg/routes"
@@ -156,8 +156,8 @@ func (c *Config) Complete(ctx context.Context) (completed CompletedConfig, err e
 	generic.Authorization.Authorizer = requestAuthorizer{generic.Authorization.Authorizer}
 	origin := func(r *http.Request) filters.Origin {
 		from := clients.find(r)
-		known := from.Trusted || state.sessions.Begun(from.Address)
-		return filters.Origin{Network: throttle.NetworkOf(from.Address).String(), Known: known}
+		known := from.Trusted || state.sessions.HasSessionFrom(from.Address)
+		return filters.Origin{Network: throttle.ClientNetwork(from.Address).String(), Known: known}
 	}
 	bodies := filters.NewBodies(c.ExtraConfig.BodyBytesInFlight, origin)
 	files := func(next http.Handler) http.Handler { return next }
@@ -166,18 +166,18 @@ func (c *Config) Complete(ctx context.Context) (completed CompletedConfig, err e
 		if err != nil {
 			return CompletedConfig{}, fmt.Errorf("--dashboard-dir: %w", err)
 		}
-		files = opened.Around
+		files = opened.Wrap
 	}
 	listener := connections.Limit(generic.SecureServing.Listener, connections.Options{
-		Bytes: c.ExtraConfig.ConnectionBytes, Networks: throttle.PrefixesOf,
+		Bytes: c.ExtraConfig.ConnectionBytes, Networks: throttle.CountedPrefixes,
 		Known: func(a netip.Addr) bool {
-			return clients.isProxy(a) || contains(clients.trusted, a) || state.sessions.Begun(a)
+			return clients.isProxy(a) || contains(clients.trusted, a) || state.sessions.HasSessionFrom(a)
 		},
 	})
 	generic.SecureServing.Listener = listener
 	generic.BuildHandlerChainFunc = func(handler http.Handler, c *genericapiserver.Config) http.Handler {
-		refusals, questions := filters.NewRefusals(), clients.questions()
-		inner := files(chains(handler, c, bodies, questions))
+		refusals, questions := filters.NewRefusals(), clients.delegationLimit()
+		inner := files(handlerChains(handler, c, bodies, questions))
 		enveloped := filters.WithEnvelope(inner, clients.isKubeAPIServer, refusals)
 		return listener.Handler(enveloped, clients.isKubeAPIServer)
 	}
@@ -193,15 +193,15 @@ func (c *Config) Complete(ctx context.Context) (completed CompletedConfig, err e
 	}}, nil
 }
 
-// chains is the library's chain twice: as it is, and for what is enveloped with the limit of requests in progress behind the reading of the body.
-func chains(
-	handler http.Handler, c *genericapiserver.Config, bodies *filters.Bodies, questions filters.Questions,
+// handlerChains is the library's chain twice: as it is, and for what is enveloped with the limit of requests in progress behind the reading of the body.
+func handlerChains(
+	handler http.Handler, c *genericapiserver.Config, bodies *filters.Bodies, questions filters.DelegationLimit,
 ) http.Handler {
 	inFlight := genericfilters.WithMaxInFlightLimit(handler, c.MaxRequestsInFlight, c.MaxMutatingRequestsInFlight, c.LongRunningFunc)
 	own := *c
 	own.MaxRequestsInFlight, own.MaxMutatingRequestsInFlight = 0, 0
 	enveloped := genericapiserver.DefaultBuildHandlerChain(filters.WithBody(inFlight, bodies), &own)
-	others := filters.WithQuestions(genericapiserver.DefaultBuildHandlerChain(handler, c), questions)
+	others := filters.WithDelegationLimit(genericapiserver.DefaultBuildHandlerChain(handler, c), questions)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if filters.UnderAPI(r.URL.Path) {
 			enveloped.ServeHTTP(w, r)
@@ -223,12 +223,12 @@ func (c *Config) routes(ctx context.Context, s *state, clients *clientFinder) (*
 	}
 	policy := &authentication.TwoFactorPolicy{Reader: s.cache, Roles: c.ExtraConfig.TwoFactorRoles}
 	service := token.NewService(token.Access, s.keys, c.ExtraConfig.AccessTokenTTL, clock.RealClock{})
-	log, gone := &audit.Log{Recorder: s.recorder}, authentication.NewGone()
+	log, gone := &audit.Log{Recorder: s.recorder}, authentication.NewDeletedObjects()
 	logins := &authentication.Logins{
 		Cache: s.cache, Client: s.client, Hasher: hasher, Policy: policy, Tokens: service, Audit: log, Clock: clock.RealClock{},
 		Challenges: token.NewService(token.Challenge, s.keys, credentials.ChallengeTTL, clock.RealClock{}),
 		Setups:     token.NewService(token.Setup, s.keys, credentials.ChallengeTTL, clock.RealClock{}),
-		RefreshMAC: token.NewMAC(s.keys, "refresh tokens"), Rates: authentication.NewRates(gone),
+		RefreshMAC: token.NewMAC(s.keys, "refresh tokens"), Rates: authentication.NewRefreshLimits(gone),
 		Devices:  &authentication.Devices{MAC: token.NewMAC(s.keys, "device tokens"), Clock: clock.RealClock{}},
 		Sessions: s.sessions, Limits: c.ExtraConfig.SessionLimits, LoginCodeTTL: c.ExtraConfig.LoginCodeTTL,
 		Throttle: &throttle.Throttle{
@@ -276,7 +276,7 @@ func (c *Config) routes(ctx context.Context, s *state, clients *clientFinder) (*
 		favoriteEndpoints.Routes(), //nolint:contextcheck // as above
 		templateEndpoints.Routes(),
 		image.Routes(),
-		absent.Routes(access),
+		unsupported.Routes(access),
 	} {
 		if err := table.Add(family...); err != nil {
 			return nil, nil, fmt.Errorf("registering routes: %w", err)

@@ -54,7 +54,7 @@ type state struct {
 	secrets cache.Cache
 	client  client.Client
 	keys    *token.KeySet
-	bound   *clusters.Bound
+	bound   *clusters.BoundNames
 	// sessions counts the sessions in the cache.
 	sessions *sessionindex.Index
 	// policy decides which addresses may be dialled.
@@ -159,7 +159,7 @@ func (s *state) watch(ctx context.Context) error {
 	}); err != nil {
 		return fmt.Errorf("watching the signing keys: %w", err)
 	}
-	s.bound, err = clusters.NewBound(ctx, s.cache)
+	s.bound, err = clusters.NewBoundNames(ctx, s.cache)
 	return err
 }
 

@@ -35,12 +35,12 @@ func (l *Logins) challenge(ctx context.Context, u *kubevisionv1alpha1.KubeVision
 	if err != nil {
 		return fmt.Errorf("signing a challenge: %w", err)
 	}
-	err = l.changeCredentials(ctx, u.Name, u.UID, func(secret *corev1.Secret) (bool, error) {
+	err = l.updateCredentials(ctx, u.Name, u.UID, func(secret *corev1.Secret) (bool, error) {
 		if credentials.Epoch(secret) != epoch {
 			return false, ErrRevoked
 		}
-		return change(secret, func(f *credentials.SecondFactor) (bool, error) {
-			f.Open(id, l.Clock.Now())
+		return editSecondFactor(secret, func(f *credentials.SecondFactor) (bool, error) {
+			f.AddChallenge(id, l.Clock.Now())
 			return true, nil
 		})
 	})
@@ -50,27 +50,27 @@ func (l *Logins) challenge(ctx context.Context, u *kubevisionv1alpha1.KubeVision
 	return &ChallengeError{Token: raw}
 }
 
-// AnswerTOTP ends a login with a one-time code. A login that waits for the set-up of a second factor has no code yet:
+// VerifyTOTP ends a login with a one-time code. A login that waits for the set-up of a second factor has no code yet:
 // it ends with a session that is good for nothing but the set-up.
-func (l *Logins) AnswerTOTP(ctx context.Context, challenge, code string, from Client) (*Session, error) {
-	if session, err := l.answerSetup(ctx, challenge, from); !errors.Is(err, errNoSetupToken) {
+func (l *Logins) VerifyTOTP(ctx context.Context, challenge, code string, from Client) (*Session, error) {
+	if session, err := l.verifySetup(ctx, challenge, from); !errors.Is(err, errNoSetupToken) {
 		return session, err
 	}
-	return l.answer(ctx, challenge, methodOTP, from, func(f *credentials.SecondFactor, _ types.UID) error { return l.checkTOTP(f, code) })
+	return l.verifyChallenge(ctx, challenge, methodOTP, from, func(f *credentials.SecondFactor, _ types.UID) error { return l.checkTOTP(f, code) })
 }
 
-// AnswerRecovery ends a login with a recovery code, as AnswerTOTP does with a one-time code.
-func (l *Logins) AnswerRecovery(ctx context.Context, challenge, code string, from Client) (*Session, error) {
-	if session, err := l.answerSetup(ctx, challenge, from); !errors.Is(err, errNoSetupToken) {
+// VerifyRecoveryCode ends a login with a recovery code, as AnswerTOTP does with a one-time code.
+func (l *Logins) VerifyRecoveryCode(ctx context.Context, challenge, code string, from Client) (*Session, error) {
+	if session, err := l.verifySetup(ctx, challenge, from); !errors.Is(err, errNoSetupToken) {
 		return session, err
 	}
-	return l.answer(ctx, challenge, methodRecovery, from, func(f *credentials.SecondFactor, uid types.UID) error {
+	return l.verifyChallenge(ctx, challenge, methodRecovery, from, func(f *credentials.SecondFactor, uid types.UID) error {
 		return l.checkRecovery(f, uid, code)
 	})
 }
 
-// answer returns token.ErrExpired or ErrRevoked for a challenge that is not valid, and a CodeError for a wrong code.
-func (l *Logins) answer(
+// verifyChallenge returns token.ErrExpired or ErrRevoked for a challenge that is not valid, and a CodeError for a wrong code.
+func (l *Logins) verifyChallenge(
 	ctx context.Context, challenge, method string, from Client, check func(*credentials.SecondFactor, types.UID) error,
 ) (*Session, error) {
 	claims, err := l.Challenges.Verify(challenge)
@@ -80,7 +80,7 @@ func (l *Logins) answer(
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrRevoked, err)
 	}
-	if err := l.shown(claims.Session); err != nil {
+	if err := l.countGenuine(claims.Session); err != nil {
 		return nil, err
 	}
 	u := &kubevisionv1alpha1.KubeVisionUser{}
@@ -92,9 +92,9 @@ func (l *Logins) answer(
 		return nil, err
 	}
 	var answered *corev1.Secret
-	err = l.changeCredentials(ctx, u.Name, u.UID, func(secret *corev1.Secret) (bool, error) {
+	err = l.updateCredentials(ctx, u.Name, u.UID, func(secret *corev1.Secret) (bool, error) {
 		answered = secret
-		return change(secret, func(f *credentials.SecondFactor) (bool, error) {
+		return editSecondFactor(secret, func(f *credentials.SecondFactor) (bool, error) {
 			open := f.Challenge(claims.Session, l.Clock.Now())
 			if open == nil || !f.Enabled() { // answered, tried too often, or displaced by later challenges
 				return false, &CodeError{reason: "the challenge was answered, tried too often, or has expired"}
@@ -102,7 +102,7 @@ func (l *Logins) answer(
 			open.Tries++
 			err := check(f, u.UID)
 			if err == nil {
-				f.Close(claims.Session)
+				f.RemoveChallenge(claims.Session)
 			}
 			if err == nil && method == methodOTP && l.LoginCodeTTL > 0 {
 				f.Verify(name, l.Clock.Now(), l.LoginCodeTTL)
@@ -111,7 +111,7 @@ func (l *Logins) answer(
 		})
 	})
 	if err != nil {
-		l.codeRefused(ctx, u, from, err)
+		l.recordWrongCode(ctx, u, from, err)
 		return nil, err
 	}
 	if method == methodRecovery {
@@ -120,8 +120,8 @@ func (l *Logins) answer(
 	return l.startNamed(ctx, name, u, answered, []string{methodPassword, method}, from)
 }
 
-// codeRefused records a wrong code in the audit trail.
-func (l *Logins) codeRefused(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, from Client, err error) {
+// recordWrongCode records a wrong code in the audit trail.
+func (l *Logins) recordWrongCode(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, from Client, err error) {
 	e, ok := errors.AsType[*CodeError](err)
 	if !ok {
 		return

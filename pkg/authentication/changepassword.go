@@ -37,7 +37,7 @@ func (l *Logins) ChangePassword(ctx context.Context, p *Principal, old, replacem
 	if err != nil {
 		return err
 	}
-	err = l.changeOwn(ctx, p, func(secret *corev1.Secret) (bool, error) {
+	err = l.updateOwnCredentials(ctx, p, func(secret *corev1.Secret) (bool, error) {
 		if err := credentials.ReplacePassword(secret, hash, true); err != nil {
 			return false, err
 		}
@@ -48,7 +48,7 @@ func (l *Logins) ChangePassword(ctx context.Context, p *Principal, old, replacem
 		return err
 	}
 	l.Audit.Record(ctx, p.event(audit.PasswordChanged, from))
-	return errors.Join(l.changeSession(ctx, p.Session, func(s *kubevisionv1alpha1.KubeVisionSessionSpec) { s.PasswordChangeRequired = false }),
+	return errors.Join(l.updateSession(ctx, p.Session, func(s *kubevisionv1alpha1.KubeVisionSessionSpec) { s.PasswordChangeRequired = false }),
 		l.endOthers(ctx, p))
 }
 
@@ -57,7 +57,7 @@ func (l *Logins) ChangePassword(ctx context.Context, p *Principal, old, replacem
 func (l *Logins) confirmPassword(ctx context.Context, p *Principal, pass string, from Client, refused audit.Reason) error {
 	attempt, err := l.Throttle.BeginSession(ctx, p.User, p.Session)
 	if err != nil {
-		return busy(err)
+		return wrapBusy(err)
 	}
 	defer attempt.Release()
 	secret, err := l.ownCredentials(ctx, p)
@@ -94,7 +94,7 @@ func (l *Logins) HashPassword(ctx context.Context, pass string) (password.Hash, 
 	defer cancel()
 	hash, err := l.Hasher.Hash(ctx, pass)
 	if err != nil {
-		return password.Hash{}, fmt.Errorf("hashing the password: %w", busy(err))
+		return password.Hash{}, fmt.Errorf("hashing the password: %w", wrapBusy(err))
 	}
 	return hash, nil
 }

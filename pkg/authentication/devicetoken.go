@@ -43,11 +43,11 @@ func (d *device) name() string {
 	return hex.EncodeToString(d.id[:])
 }
 
-// in returns true if the device has logged in with the credentials of an epoch.
-func (d *device) in(epoch string) bool { return d.epoch == epochDigest(epoch) }
+// matchesEpoch returns true if the device has logged in with the credentials of an epoch.
+func (d *device) matchesEpoch(epoch string) bool { return d.epoch == epochDigest(epoch) }
 
-// deviceOf returns the id of the device that begins a session. Session names are unique.
-func deviceOf(session string) (id [deviceIDBytes]byte) {
+// newDeviceID returns the id of the device that begins a session. Session names are unique.
+func newDeviceID(session string) (id [deviceIDBytes]byte) {
 	sum := sha256.Sum256([]byte("device of session " + session))
 	copy(id[:], sum[:])
 	return id
@@ -71,7 +71,7 @@ type Devices struct {
 // issue makes the token of a device. Without a known device, the id is that of the session: however often a session is
 // renewed, its holder counts as one device.
 func (d *Devices) issue(known *device, session string, user types.UID, epoch string) (string, error) {
-	made := device{id: deviceOf(session), epoch: epochDigest(epoch)}
+	made := device{id: newDeviceID(session), epoch: epochDigest(epoch)}
 	if known != nil {
 		made.id = known.id
 	}

@@ -63,7 +63,7 @@ func (l *Logins) Setup(ctx context.Context, p *Principal, pass string, from Clie
 	if err != nil {
 		return nil, err
 	}
-	err = l.changeSecondFactor(ctx, p, func(f *credentials.SecondFactor) (bool, error) {
+	err = l.updateSecondFactor(ctx, p, func(f *credentials.SecondFactor) (bool, error) {
 		if f.Enabled() && pass == "" {
 			return false, ErrPasswordRequired
 		}
@@ -92,7 +92,7 @@ func (l *Logins) ownCredentials(ctx context.Context, p *Principal) (*corev1.Secr
 	if err != nil {
 		return nil, err
 	}
-	if !ownedBy(secret, p.User.UID) || !credentials.InForce(secret, p.Session, p.Epoch) {
+	if !isOwnedBy(secret, p.User.UID) || !credentials.InForce(secret, p.Session, p.Epoch) {
 		return nil, ErrSessionEnded
 	}
 	return secret, nil
@@ -101,8 +101,8 @@ func (l *Logins) ownCredentials(ctx context.Context, p *Principal) (*corev1.Secr
 // Enable puts the pending second factor into force, proved by its first code. The caller's other sessions end, since
 // they began without it.
 func (l *Logins) Enable(ctx context.Context, p *Principal, code string, from Client) error {
-	err := l.changeOwn(ctx, p, func(secret *corev1.Secret) (bool, error) {
-		return change(secret, func(f *credentials.SecondFactor) (bool, error) {
+	err := l.updateOwnCredentials(ctx, p, func(secret *corev1.Secret) (bool, error) {
+		return editSecondFactor(secret, func(f *credentials.SecondFactor) (bool, error) {
 			pending := f.PendingIn(p.Session, l.Clock.Now())
 			if pending == nil {
 				return false, ErrNoSecondFactor
@@ -122,10 +122,10 @@ func (l *Logins) Enable(ctx context.Context, p *Principal, code string, from Cli
 		})
 	})
 	if err != nil {
-		return l.refusedInSession(ctx, p, from, err)
+		return l.recordWrongCodeInSession(ctx, p, from, err)
 	}
 	l.Audit.Record(ctx, p.event(audit.SecondFactorEnabled, from))
-	return errors.Join(l.changeSession(ctx, p.Session, func(s *kubevisionv1alpha1.KubeVisionSessionSpec) {
+	return errors.Join(l.updateSession(ctx, p.Session, func(s *kubevisionv1alpha1.KubeVisionSessionSpec) {
 		if !slices.Contains(s.AuthenticationMethods, methodOTP) {
 			s.AuthenticationMethods = append(s.AuthenticationMethods, methodOTP)
 		}
@@ -142,7 +142,7 @@ func (l *Logins) Disable(ctx context.Context, p *Principal, code string, from Cl
 	if required {
 		return ErrPolicy
 	}
-	err = l.changeByCode(ctx, p, code, from, func(secret *corev1.Secret, f *credentials.SecondFactor) {
+	err = l.updateWithCode(ctx, p, code, from, func(secret *corev1.Secret, f *credentials.SecondFactor) {
 		// The last step stays: the code must not be good again if the same secret ever were.
 		f.TOTPSecret, f.RecoveryCodes, f.Pending, f.Challenges, f.Verified = "", nil, nil, nil, nil
 		credentials.BeginEpoch(secret, p.Session)
@@ -151,7 +151,7 @@ func (l *Logins) Disable(ctx context.Context, p *Principal, code string, from Cl
 		return err
 	}
 	l.Audit.Record(ctx, p.event(audit.SecondFactorDisabled, from))
-	return errors.Join(l.changeSession(ctx, p.Session, func(s *kubevisionv1alpha1.KubeVisionSessionSpec) {
+	return errors.Join(l.updateSession(ctx, p.Session, func(s *kubevisionv1alpha1.KubeVisionSessionSpec) {
 		s.AuthenticationMethods = slices.DeleteFunc(s.AuthenticationMethods, func(m string) bool { return m == methodOTP || m == methodRecovery })
 	}), l.endOthers(ctx, p))
 }
@@ -162,7 +162,7 @@ func (l *Logins) RenewRecoveryCodes(ctx context.Context, p *Principal, code stri
 	if err != nil {
 		return nil, err
 	}
-	err = l.changeByCode(ctx, p, code, from, func(_ *corev1.Secret, f *credentials.SecondFactor) {
+	err = l.updateWithCode(ctx, p, code, from, func(_ *corev1.Secret, f *credentials.SecondFactor) {
 		f.RecoveryCodes = hashes
 	})
 	if err != nil {

@@ -21,11 +21,11 @@ import (
 // ErrFreshCodeRequired is returned for a sensitive operation without a code by a user with a second factor.
 var ErrFreshCodeRequired = errors.New("a fresh code is needed")
 
-// Fresh accepts a code for one sensitive operation, once. Users without a second factor need none, and neither does a
+// VerifyFreshCode accepts a code for one sensitive operation, once. Users without a second factor need none, and neither does a
 // session that is verified. It returns ErrFreshCodeRequired without a code, and a CodeError for a wrong one.
-func (l *Logins) Fresh(ctx context.Context, p *Principal, code string, from Client) error {
+func (l *Logins) VerifyFreshCode(ctx context.Context, p *Principal, code string, from Client) error {
 	var reason audit.Reason
-	err := l.changeSecondFactor(ctx, p, func(f *credentials.SecondFactor) (bool, error) {
+	err := l.updateSecondFactor(ctx, p, func(f *credentials.SecondFactor) (bool, error) {
 		reason = ""
 		switch {
 		case !f.Enabled():
@@ -41,7 +41,7 @@ func (l *Logins) Fresh(ctx context.Context, p *Principal, code string, from Clie
 		}
 	})
 	if err != nil {
-		return l.refusedInSession(ctx, p, from, err)
+		return l.recordWrongCodeInSession(ctx, p, from, err)
 	}
 	if reason != "" {
 		l.Audit.Record(ctx, p.event(reason, from))
@@ -52,7 +52,7 @@ func (l *Logins) Fresh(ctx context.Context, p *Principal, code string, from Clie
 // Reverify accepts a code for all sensitive operations of the session within credentials.VerifiedTTL. The code is spent
 // and the session noted in one write, which every replica reads.
 func (l *Logins) Reverify(ctx context.Context, p *Principal, code string, from Client) error {
-	err := l.changeByCode(ctx, p, code, from, func(_ *corev1.Secret, f *credentials.SecondFactor) {
+	err := l.updateWithCode(ctx, p, code, from, func(_ *corev1.Secret, f *credentials.SecondFactor) {
 		f.Verify(p.Session, l.Clock.Now(), credentials.VerifiedTTL)
 	})
 	if err != nil {
@@ -82,8 +82,8 @@ func (l *Logins) checkInSession(p *Principal, f *credentials.SecondFactor, verif
 	}
 }
 
-// refusedInSession records a wrong code, and ends the session if there were too many. It returns the error.
-func (l *Logins) refusedInSession(ctx context.Context, p *Principal, from Client, err error) error {
+// recordWrongCodeInSession records a wrong code, and ends the session if there were too many. It returns the error.
+func (l *Logins) recordWrongCodeInSession(ctx context.Context, p *Principal, from Client, err error) error {
 	e, ok := errors.AsType[*CodeError](err)
 	if !ok {
 		return err
@@ -110,12 +110,12 @@ func (l *Logins) refusedInSession(ctx context.Context, p *Principal, from Client
 	return err
 }
 
-// changeByCode is like changeSecondFactor, for a change that needs a code of the second factor in force.
-func (l *Logins) changeByCode(
+// updateWithCode is like changeSecondFactor, for a change that needs a code of the second factor in force.
+func (l *Logins) updateWithCode(
 	ctx context.Context, p *Principal, code string, from Client, edit func(*corev1.Secret, *credentials.SecondFactor),
 ) error {
-	err := l.changeOwn(ctx, p, func(secret *corev1.Secret) (bool, error) {
-		return change(secret, func(f *credentials.SecondFactor) (bool, error) {
+	err := l.updateOwnCredentials(ctx, p, func(secret *corev1.Secret) (bool, error) {
+		return editSecondFactor(secret, func(f *credentials.SecondFactor) (bool, error) {
 			if !f.Enabled() {
 				return false, ErrNoSecondFactor
 			}
@@ -127,7 +127,7 @@ func (l *Logins) changeByCode(
 		})
 	})
 	if err != nil {
-		return l.refusedInSession(ctx, p, from, err)
+		return l.recordWrongCodeInSession(ctx, p, from, err)
 	}
 	return nil
 }

@@ -27,37 +27,37 @@ const (
 	shownBurst = 60
 )
 
-// Rates limits the work for tokens that are not genuine or are sent too often. Each replica has its own.
-type Rates struct {
-	invented, shown *rates
-	gone            *Gone
+// RefreshLimits limits the work for tokens that are not genuine or are sent too often. Each replica has its own.
+type RefreshLimits struct {
+	invented, shown *rateLimiters
+	gone            *DeletedObjects
 }
 
-// NewRates returns rates that use gone to recognize ended sessions.
-func NewRates(gone *Gone) *Rates {
-	return &Rates{invented: newRates(inventedBurst), shown: newRates(shownBurst), gone: gone}
+// NewRefreshLimits returns rates that use gone to recognize ended sessions.
+func NewRefreshLimits(gone *DeletedObjects) *RefreshLimits {
+	return &RefreshLimits{invented: newRateLimiters(inventedBurst), shown: newRateLimiters(shownBurst), gone: gone}
 }
 
-// admit returns nil for a refresh token that is worth a call to the API server. It returns ErrRevoked for a token that
+// admitRefresh returns nil for a refresh token that is worth a call to the API server. It returns ErrRevoked for a token that
 // is not genuine or whose session has ended, and a throttle.BlockedError if the address has sent too many such tokens,
 // too many logins from it have failed, or the session is renewed too often.
-func (l *Logins) admit(ctx context.Context, presented refreshToken, from Client) error {
-	genuine, err := l.genuine(ctx, presented)
+func (l *Logins) admitRefresh(ctx context.Context, presented refreshToken, from Client) error {
+	genuine, err := l.isGenuine(ctx, presented)
 	if err != nil {
 		return err
 	}
 	if !genuine {
-		return l.invented(ctx, from)
+		return l.countForged(ctx, from)
 	}
 	if l.Rates.gone.has(presented.session) {
 		return ErrRevoked
 	}
-	return l.shown(presented.session)
+	return l.countGenuine(presented.session)
 }
 
-// genuine returns true if a token was issued by this installation: it has a valid MAC, or the watched copy of its
+// isGenuine returns true if a token was issued by this installation: it has a valid MAC, or the watched copy of its
 // session knows it. The copy may not yet have a token that another replica issued. The MAC key may be gone.
-func (l *Logins) genuine(ctx context.Context, presented refreshToken) (bool, error) {
+func (l *Logins) isGenuine(ctx context.Context, presented refreshToken) (bool, error) {
 	if presented.signed(l.RefreshMAC) {
 		return true, nil
 	}
@@ -73,8 +73,8 @@ func (l *Logins) genuine(ctx context.Context, presented refreshToken) (bool, err
 	return hash == session.Spec.RefreshTokenHash || slices.Contains(session.Spec.PreviousRefreshTokenHashes, hash), nil
 }
 
-// invented counts a token that is not genuine.
-func (l *Logins) invented(ctx context.Context, from Client) error {
+// countForged counts a token that is not genuine.
+func (l *Logins) countForged(ctx context.Context, from Client) error {
 	if err := l.Throttle.Blocked(ctx, from.Address); err != nil {
 		return err
 	}
@@ -84,17 +84,17 @@ func (l *Logins) invented(ctx context.Context, from Client) error {
 	return ErrRevoked
 }
 
-// shown counts a genuine token.
-func (l *Logins) shown(key string) error {
+// countGenuine counts a genuine token.
+func (l *Logins) countGenuine(key string) error {
 	if !l.Rates.shown.allow(key, l.Clock.Now()) {
 		return &throttle.BlockedError{RetryAfter: rateInterval}
 	}
 	return nil
 }
 
-// refused is like invented, for a token that cannot be parsed.
-func (l *Logins) refused(ctx context.Context, from Client, reason error) error {
-	err := l.invented(ctx, from)
+// countMalformed is like invented, for a token that cannot be parsed.
+func (l *Logins) countMalformed(ctx context.Context, from Client, reason error) error {
+	err := l.countForged(ctx, from)
 	if errors.Is(err, ErrRevoked) {
 		return fmt.Errorf("%w: %w", err, reason)
 	}

@@ -85,7 +85,7 @@ type Logins struct {
 	Sessions *sessionindex.Index
 	Limits   sessionindex.Limits
 	// Rates limits the work for tokens that are not genuine or are sent too often.
-	Rates *Rates
+	Rates *RefreshLimits
 	// LoginCodeTTL is how long the one-time code of a login stands for fresh codes in its session; 0 if it does not.
 	LoginCodeTTL time.Duration
 	// Audit is told of everything.
@@ -94,16 +94,16 @@ type Logins struct {
 	Clock clock.PassiveClock
 }
 
-// refusal is ErrInvalidCredentials with a reason, which only the log may contain.
-type refusal struct{ reason string }
+// credentialsError is ErrInvalidCredentials with a reason, which only the log may contain.
+type credentialsError struct{ reason string }
 
-func (*refusal) Error() string { return ErrInvalidCredentials.Error() }
-func (*refusal) Unwrap() error { return ErrInvalidCredentials }
+func (*credentialsError) Error() string { return ErrInvalidCredentials.Error() }
+func (*credentialsError) Unwrap() error { return ErrInvalidCredentials }
 
-// userName returns the name that somebody means who logs in. Names of users are lower case, and phones begin a field
+// normalizeUserName returns the name that somebody means who logs in. Names of users are lower case, and phones begin a field
 // in upper case: the profile UsernameCaseMapped (RFC 8265) makes them one, and other widths and forms of characters,
 // too. What it does not allow is nobody's name. A mail address is none either: several users may have the same one.
-func userName(given string) string {
+func normalizeUserName(given string) string {
 	name, err := precis.UsernameCaseMapped.String(given)
 	if err != nil {
 		return given
@@ -115,7 +115,7 @@ func userName(given string) string {
 // a ChallengeError where the second factor is due, a throttle.BlockedError where too many logins have failed, and ErrBusy where too many
 // are under way.
 func (l *Logins) Password(ctx context.Context, username, pass string, from Client) (*Session, error) {
-	username = userName(username)
+	username = normalizeUserName(username)
 	u, err := l.user(ctx, username)
 	if err != nil {
 		return nil, err
@@ -128,7 +128,7 @@ func (l *Logins) Password(ctx context.Context, username, pass string, from Clien
 	defer attempt.Release()
 	session, err := l.password(ctx, u, credential{username: username, password: pass, device: known}, attempt, from)
 	if errors.Is(err, ErrInvalidCredentials) {
-		if countErr := l.failed(ctx, attempt, u, from, err); countErr != nil {
+		if countErr := l.recordFailure(ctx, attempt, u, from, err); countErr != nil {
 			return nil, countErr // without a count, the result must not be told
 		}
 		return nil, err
@@ -162,7 +162,7 @@ func (l *Logins) class(known *device, from Client) throttle.Class {
 		return throttle.KnownDevice
 	case from.Trusted:
 		return throttle.TrustedNetwork
-	case l.Sessions.Begun(from.Address):
+	case l.Sessions.HasSessionFrom(from.Address):
 		return throttle.KnownAddress
 	default:
 		return throttle.Stranger
@@ -181,13 +181,13 @@ func (l *Logins) begin(
 	if _, blocked := errors.AsType[*throttle.BlockedError](err); blocked {
 		l.Audit.Record(ctx, audit.Event{Reason: audit.LoginBlocked, User: u, Address: from.address()})
 	}
-	return attempt, busy(err)
+	return attempt, wrapBusy(err)
 }
 
-// failed counts a wrong password. It returns an error if it cannot count.
-func (l *Logins) failed(ctx context.Context, attempt *throttle.Attempt, u *kubevisionv1alpha1.KubeVisionUser, from Client, why error) error {
+// recordFailure counts a wrong password. It returns an error if it cannot count.
+func (l *Logins) recordFailure(ctx context.Context, attempt *throttle.Attempt, u *kubevisionv1alpha1.KubeVisionUser, from Client, why error) error {
 	e := audit.Event{Reason: audit.LoginFailed, User: u, Address: from.address()}
-	if r, ok := errors.AsType[*refusal](why); ok {
+	if r, ok := errors.AsType[*credentialsError](why); ok {
 		e.Detail = r.reason
 	}
 	l.Audit.Record(ctx, e)
@@ -215,12 +215,12 @@ func (l *Logins) password(
 	if err != nil {
 		return nil, err
 	}
-	if u == nil || !ownedBy(secret, u.UID) {
+	if u == nil || !isOwnedBy(secret, u.UID) {
 		secret = &corev1.Secret{} // the Secret does not exist, or belongs to somebody else
 	}
 	// The device has logged in with earlier credentials only.
-	if given.device != nil && !given.device.in(credentials.Epoch(secret)) {
-		if err := attempt.Disown(ctx); err != nil {
+	if given.device != nil && !given.device.matchesEpoch(credentials.Epoch(secret)) {
+		if err := attempt.SetUnknownDevice(ctx); err != nil {
 			return nil, err
 		}
 	}
@@ -232,14 +232,14 @@ func (l *Logins) password(
 	if err != nil {
 		return nil, err
 	}
-	if err := refused(u, known, right); err != nil {
+	if err := checkOutcome(u, known, right); err != nil {
 		return nil, err
 	}
 	factor, err := credentials.ReadSecondFactor(secret)
 	if err != nil {
 		return nil, err
 	}
-	if hash.Outdated() {
+	if hash.NeedsRehash() {
 		l.upgrade(ctx, u, given.password, hash)
 	}
 	if factor.Enabled() {
@@ -248,19 +248,19 @@ func (l *Logins) password(
 	return l.start(ctx, u, secret, []string{methodPassword}, from)
 }
 
-// refused returns the reason to refuse a login after the comparison of its password, or nil.
-func refused(u *kubevisionv1alpha1.KubeVisionUser, known, right bool) error {
+// checkOutcome returns the reason to refuse a login after the comparison of its password, or nil.
+func checkOutcome(u *kubevisionv1alpha1.KubeVisionUser, known, right bool) error {
 	switch {
 	case u == nil:
-		return &refusal{"there is no such user"}
+		return &credentialsError{"there is no such user"}
 	case !known:
-		return &refusal{"the user has no password"}
+		return &credentialsError{"the user has no password"}
 	case !right:
-		return &refusal{"the password is wrong"}
+		return &credentialsError{"the password is wrong"}
 	case u.Spec.Disabled:
-		return &refusal{"the user is disabled"}
+		return &credentialsError{"the user is disabled"}
 	case !u.DeletionTimestamp.IsZero():
-		return &refusal{"the user is being deleted"}
+		return &credentialsError{"the user is being deleted"}
 	default:
 		return nil
 	}
@@ -274,19 +274,19 @@ func (l *Logins) compare(ctx context.Context, pass string, hash password.Hash, k
 	if known {
 		err = l.Hasher.Verify(ctx, pass, hash)
 	} else {
-		err = l.Hasher.VerifyNobody(ctx, pass)
+		err = l.Hasher.VerifyDummy(ctx, pass)
 	}
 	if errors.Is(err, password.ErrMismatch) {
 		return false, nil
 	}
 	if err != nil {
-		return false, fmt.Errorf("verifying the password: %w", busy(err))
+		return false, fmt.Errorf("verifying the password: %w", wrapBusy(err))
 	}
 	return true, nil
 }
 
-// busy maps queue-full and deadline errors to ErrBusy.
-func busy(err error) error {
+// wrapBusy maps queue-full and deadline errors to ErrBusy.
+func wrapBusy(err error) error {
 	if errors.Is(err, password.ErrBusy) || errors.Is(err, throttle.ErrBusy) || errors.Is(err, context.DeadlineExceeded) {
 		return fmt.Errorf("%w: %w", ErrBusy, err)
 	}
@@ -298,7 +298,7 @@ func busy(err error) error {
 func (l *Logins) upgrade(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, pass string, old password.Hash) {
 	made, err := l.Hasher.Hash(ctx, pass)
 	if err == nil {
-		err = l.changeCredentials(ctx, u.Name, u.UID, func(secret *corev1.Secret) (bool, error) {
+		err = l.updateCredentials(ctx, u.Name, u.UID, func(secret *corev1.Secret) (bool, error) {
 			if string(secret.Data[credentials.PasswordHashKey]) != old.String() {
 				return false, nil
 			}

@@ -32,7 +32,7 @@ func (p *TwoFactorPolicy) Required(ctx context.Context, u *kubevisionv1alpha1.Ku
 		return false, nil
 	}
 	principal := NewPrincipal(u)
-	held, err := bindings.Naming(ctx, p.Reader, principal.GetName(), principal.GetGroups())
+	held, err := bindings.ListForUser(ctx, p.Reader, principal.GetName(), principal.GetGroups())
 	if err != nil {
 		return false, fmt.Errorf("finding the roles of the user: %w", err)
 	}

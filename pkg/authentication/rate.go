@@ -19,8 +19,8 @@ import (
 // forgotten.
 const rateKeys = 4096
 
-// rates limits the rate for each of many keys.
-type rates struct {
+// rateLimiters limits the rate for each of many keys.
+type rateLimiters struct {
 	burst int
 
 	mu       sync.Mutex
@@ -29,25 +29,25 @@ type rates struct {
 	pending map[string]int
 }
 
-func newRates(burst int) *rates {
-	return &rates{burst: burst, limiters: lru.New(rateKeys), pending: map[string]int{}}
+func newRateLimiters(burst int) *rateLimiters {
+	return &rateLimiters{burst: burst, limiters: lru.New(rateKeys), pending: map[string]int{}}
 }
 
 // allow counts one request, and returns true if it is allowed.
-func (r *rates) allow(key string, now time.Time) bool {
+func (r *rateLimiters) allow(key string, now time.Time) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.limiter(key, 1).AllowN(now, 1)
 }
 
 // allowFrom is allow for an address: each of its networks has as many as its clients.
-func (r *rates) allowFrom(address netip.Addr, now time.Time) bool {
+func (r *rateLimiters) allowFrom(address netip.Addr, now time.Time) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.exhausted(address, now) {
 		return false
 	}
-	for _, n := range throttle.NetworksOf(address) {
+	for _, n := range throttle.CountedNetworks(address) {
 		r.limiter(n.Prefix.String(), n.Clients).AllowN(now, 1)
 	}
 	return true
@@ -55,15 +55,15 @@ func (r *rates) allowFrom(address netip.Addr, now time.Time) bool {
 
 // exhausted says whether one more from an address would not be allowed, beside those that are pending. The caller holds
 // the lock.
-func (r *rates) exhausted(address netip.Addr, now time.Time) bool {
-	return slices.ContainsFunc(throttle.NetworksOf(address), func(n throttle.Network) bool {
+func (r *rateLimiters) exhausted(address netip.Addr, now time.Time) bool {
+	return slices.ContainsFunc(throttle.CountedNetworks(address), func(n throttle.Network) bool {
 		key := n.Prefix.String()
 		return r.limiter(key, n.Clients).TokensAt(now)-float64(r.pending[key]) < 1
 	})
 }
 
 // limiter returns that of a key, which counts for so many clients. The caller holds the lock.
-func (r *rates) limiter(key string, clients int) *rate.Limiter {
+func (r *rateLimiters) limiter(key string, clients int) *rate.Limiter {
 	found, _ := r.limiters.Get(key)
 	limiter, ok := found.(*rate.Limiter)
 	if !ok {
@@ -73,39 +73,39 @@ func (r *rates) limiter(key string, clients int) *rate.Limiter {
 	return limiter
 }
 
-// Failures bound what the host is asked for requests that turn out to be refused, for each network. They are those of
+// RefusalLimiter bound what the host is asked for requests that turn out to be refused, for each network. They are those of
 // one replica.
-type Failures struct{ rates *rates }
+type RefusalLimiter struct{ rates *rateLimiters }
 
-// NewFailures returns Failures with a burst of inventedBurst.
-func NewFailures() *Failures { return &Failures{newRates(inventedBurst)} }
+// NewRefusalLimiter returns Failures with a burst of inventedBurst.
+func NewRefusalLimiter() *RefusalLimiter { return &RefusalLimiter{newRateLimiters(inventedBurst)} }
 
 // Begin says whether the host may be asked for a request from an address. Where it may, done must be called; until then
 // the request counts as one that is refused.
-func (f *Failures) Begin(address netip.Addr, now time.Time) (done func(refused bool), ok bool) {
+func (f *RefusalLimiter) Begin(address netip.Addr, now time.Time) (done func(refused bool), ok bool) {
 	r := f.rates
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.exhausted(address, now) {
 		return nil, false
 	}
-	r.pend(address, 1)
+	r.addPending(address, 1)
 	return func(refused bool) {
 		r.mu.Lock()
 		defer r.mu.Unlock()
-		r.pend(address, -1)
+		r.addPending(address, -1)
 		if !refused {
 			return
 		}
-		for _, n := range throttle.NetworksOf(address) {
+		for _, n := range throttle.CountedNetworks(address) {
 			r.limiter(n.Prefix.String(), n.Clients).AllowN(time.Now(), 1)
 		}
 	}, true
 }
 
-// pend changes the number of requests from an address that have begun. The caller holds the lock.
-func (r *rates) pend(address netip.Addr, change int) {
-	for _, n := range throttle.NetworksOf(address) {
+// addPending changes the number of requests from an address that have begun. The caller holds the lock.
+func (r *rateLimiters) addPending(address netip.Addr, change int) {
+	for _, n := range throttle.CountedNetworks(address) {
 		key := n.Prefix.String()
 		if r.pending[key] += change; r.pending[key] == 0 {
 			delete(r.pending, key)

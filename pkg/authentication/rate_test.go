@@ -14,7 +14,7 @@ import (
 // TestRates: each key has its own, and only so many keys are remembered.
 func TestRates(t *testing.T) {
 	const burst = 3
-	r, now := newRates(burst), time.Now()
+	r, now := newRateLimiters(burst), time.Now()
 	for range burst {
 		if !r.allow("busy", now) {
 			t.Fatal("the first ones are refused")
@@ -23,7 +23,7 @@ func TestRates(t *testing.T) {
 	if r.allow("busy", now) || !r.allow("other", now) || !r.allow("busy", now.Add(time.Second)) {
 		t.Error("a key has another rate than its own")
 	}
-	gone := NewGone()
+	gone := NewDeletedObjects()
 	for i := range 3 * rateKeys {
 		r.allow(strconv.Itoa(i), now)
 		gone.add(strconv.Itoa(i))
@@ -38,10 +38,10 @@ func TestRates(t *testing.T) {
 
 // TestFailures: requests that were refused count for the networks of their address, and so do those that have begun.
 func TestFailures(t *testing.T) {
-	begin := func(f *Failures, address string) (func(bool), bool) {
+	begin := func(f *RefusalLimiter, address string) (func(bool), bool) {
 		return f.Begin(netip.MustParseAddr(address), time.Now())
 	}
-	f := NewFailures()
+	f := NewRefusalLimiter()
 	var all []func(bool)
 	for range inventedBurst {
 		done, ok := begin(f, "2001:db8::1")

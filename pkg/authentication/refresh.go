@@ -40,9 +40,9 @@ var ErrExpired = errors.New("the session has expired")
 func (l *Logins) Refresh(ctx context.Context, text string, from Client) (*Session, error) {
 	presented, err := parseRefreshToken(text)
 	if err != nil {
-		return nil, l.refused(ctx, from, err)
+		return nil, l.countMalformed(ctx, from, err)
 	}
-	if err := l.admit(ctx, presented, from); err != nil {
+	if err := l.admitRefresh(ctx, presented, from); err != nil {
 		return nil, err
 	}
 	var renewed *Session
@@ -80,7 +80,7 @@ func (l *Logins) renew(ctx context.Context, presented refreshToken, from Client)
 	if err := l.liveUser(ctx, session.Spec.UserName, session.Spec.UserUID, u); err != nil {
 		return nil, err
 	}
-	epoch, err := l.inForce(ctx, u, session)
+	epoch, err := l.checkEpoch(ctx, u, session)
 	if err != nil {
 		return nil, err
 	}
@@ -91,21 +91,21 @@ func (l *Logins) renew(ctx context.Context, presented refreshToken, from Client)
 			return nil, err
 		}
 	case next.hash() != session.Spec.RefreshTokenHash || session.Spec.RotationTime == nil || now.Sub(session.Spec.RotationTime.Time) > reuseGrace:
-		return nil, l.end(ctx, u, session)
+		return nil, l.endReused(ctx, u, session)
 	}
 	return l.issue(ctx, u, session, next, epoch, from)
 }
 
-// inForce returns the epoch of the credentials. It returns ErrRevoked for a session that began before the credentials
+// checkEpoch returns the epoch of the credentials. It returns ErrRevoked for a session that began before the credentials
 // changed, and that has not been deleted yet.
-func (l *Logins) inForce(
+func (l *Logins) checkEpoch(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, session *kubevisionv1alpha1.KubeVisionSession,
 ) (epoch string, err error) {
 	secret, err := l.credentials(ctx, u.Name)
 	if err != nil {
 		return "", err
 	}
-	if !ownedBy(secret, u.UID) || !credentials.InForce(secret, session.Name, session.Spec.CredentialsEpoch) {
+	if !isOwnedBy(secret, u.UID) || !credentials.InForce(secret, session.Name, session.Spec.CredentialsEpoch) {
 		return "", ErrRevoked
 	}
 	return credentials.Epoch(secret), nil
@@ -148,9 +148,9 @@ func (l *Logins) rotate(ctx context.Context, session *kubevisionv1alpha1.KubeVis
 	return next, nil
 }
 
-// end ends a session whose spent token was used again: the user and a thief have copies, and nobody can tell them
+// endReused ends a session whose spent token was used again: the user and a thief have copies, and nobody can tell them
 // apart.
-func (l *Logins) end(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, session *kubevisionv1alpha1.KubeVisionSession) error {
+func (l *Logins) endReused(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, session *kubevisionv1alpha1.KubeVisionSession) error {
 	l.Audit.Record(ctx, audit.Event{Reason: audit.RefreshTokenReused, User: u, Session: session.Name})
 	if err := l.Client.Delete(ctx, session, client.Preconditions{UID: &session.UID}); client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("ending the session: %w", err)

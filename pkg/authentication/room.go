@@ -14,9 +14,9 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authentication/sessionindex"
 )
 
-// store creates a session, and ends older sessions beyond the limits. The session controller ends what remains beyond
+// createSession creates a session, and ends older sessions beyond the limits. The session controller ends what remains beyond
 // them, for example after logins on several replicas at once.
-func (l *Logins) store(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, session *kubevisionv1alpha1.KubeVisionSession) error {
+func (l *Logins) createSession(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, session *kubevisionv1alpha1.KubeVisionSession) error {
 	var group sync.WaitGroup
 	defer group.Wait()
 	for _, s := range l.Sessions.Excess(u.UID, 1, l.Limits) {

@@ -57,15 +57,15 @@ func HasSecondFactor(methods []string) bool {
 	return slices.Contains(methods, methodOTP) || slices.Contains(methods, methodRecovery)
 }
 
-// changeCredentials reads the credentials of a user, calls change, and writes them back if change returns true. It is a
+// updateCredentials reads the credentials of a user, calls change, and writes them back if change returns true. It is a
 // compare-and-swap: after a conflict, it calls change again with the new version, so that a code is accepted only once.
 // It returns the error of change after the write.
-func (l *Logins) changeCredentials(ctx context.Context, user string, uid types.UID, change func(*corev1.Secret) (write bool, err error)) error {
+func (l *Logins) updateCredentials(ctx context.Context, user string, uid types.UID, change func(*corev1.Secret) (write bool, err error)) error {
 	var verdict error
 	err := retry.RetryOnConflict(contention(), func() error {
 		secret := &corev1.Secret{}
 		err := l.Client.Get(ctx, types.NamespacedName{Namespace: names.Namespace, Name: names.CredentialsSecret(user)}, secret)
-		if apierrors.IsNotFound(err) || (err == nil && !ownedBy(secret, uid)) {
+		if apierrors.IsNotFound(err) || (err == nil && !isOwnedBy(secret, uid)) {
 			return ErrRevoked
 		}
 		if err != nil {
@@ -87,10 +87,10 @@ func (l *Logins) changeCredentials(ctx context.Context, user string, uid types.U
 	return verdict
 }
 
-// changeOwn is changeCredentials for somebody who is logged in. A session that is over, and has only not been ended
+// updateOwnCredentials is changeCredentials for somebody who is logged in. A session that is over, and has only not been ended
 // yet, changes nothing: it could undo what has ended it. The error is ErrSessionEnded then.
-func (l *Logins) changeOwn(ctx context.Context, p *Principal, edit func(*corev1.Secret) (write bool, err error)) error {
-	err := l.changeCredentials(ctx, p.User.Name, p.User.UID, func(secret *corev1.Secret) (bool, error) {
+func (l *Logins) updateOwnCredentials(ctx context.Context, p *Principal, edit func(*corev1.Secret) (write bool, err error)) error {
+	err := l.updateCredentials(ctx, p.User.Name, p.User.UID, func(secret *corev1.Secret) (bool, error) {
 		if !credentials.InForce(secret, p.Session, p.Epoch) {
 			return false, ErrSessionEnded
 		}
@@ -102,13 +102,13 @@ func (l *Logins) changeOwn(ctx context.Context, p *Principal, edit func(*corev1.
 	return err
 }
 
-// changeSecondFactor is like changeOwn, for the second factor.
-func (l *Logins) changeSecondFactor(ctx context.Context, p *Principal, edit func(*credentials.SecondFactor) (write bool, err error)) error {
-	return l.changeOwn(ctx, p, func(secret *corev1.Secret) (bool, error) { return change(secret, edit) })
+// updateSecondFactor is like changeOwn, for the second factor.
+func (l *Logins) updateSecondFactor(ctx context.Context, p *Principal, edit func(*credentials.SecondFactor) (write bool, err error)) error {
+	return l.updateOwnCredentials(ctx, p, func(secret *corev1.Secret) (bool, error) { return editSecondFactor(secret, edit) })
 }
 
-// change calls edit with the second factor in a Secret, and writes it back into the Secret if edit returns true.
-func change(secret *corev1.Secret, edit func(*credentials.SecondFactor) (write bool, err error)) (bool, error) {
+// editSecondFactor calls edit with the second factor in a Secret, and writes it back into the Secret if edit returns true.
+func editSecondFactor(secret *corev1.Secret, edit func(*credentials.SecondFactor) (write bool, err error)) (bool, error) {
 	factor, err := credentials.ReadSecondFactor(secret)
 	if err != nil {
 		return false, err
@@ -129,8 +129,8 @@ func contention() wait.Backoff {
 	return wait.Backoff{Steps: 15, Duration: 10 * time.Millisecond, Factor: 1.5, Jitter: 0.5, Cap: time.Second}
 }
 
-// ownedBy returns false for the credentials of a deleted user whose name was reused.
-func ownedBy(secret *corev1.Secret, uid types.UID) bool {
+// isOwnedBy returns false for the credentials of a deleted user whose name was reused.
+func isOwnedBy(secret *corev1.Secret, uid types.UID) bool {
 	owner := metav1.GetControllerOf(secret)
 	return owner != nil && owner.UID == uid
 }
@@ -170,7 +170,7 @@ func (l *Logins) spend(factor *credentials.SecondFactor, code string) bool {
 // checkRecovery accepts a recovery code, once.
 func (l *Logins) checkRecovery(factor *credentials.SecondFactor, uid types.UID, code string) error {
 	return l.check(factor, func() bool {
-		rest, ok := recoverycode.Spend(factor.RecoveryCodes, string(uid), code)
+		rest, ok := recoverycode.Redeem(factor.RecoveryCodes, string(uid), code)
 		if ok {
 			factor.RecoveryCodes = rest
 		}

@@ -104,7 +104,7 @@ func (l *Logins) startNamed(
 	if err != nil {
 		return nil, err
 	}
-	if err := l.store(ctx, u, session); err != nil {
+	if err := l.createSession(ctx, u, session); err != nil {
 		return nil, err
 	}
 	if err := l.confirm(ctx, u, session); err != nil {
@@ -120,7 +120,7 @@ func (l *Logins) startNamed(
 // ends the sessions. This check ends a session that it missed.
 func (l *Logins) confirm(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, session *kubevisionv1alpha1.KubeVisionSession) error {
 	now, err := l.credentials(ctx, u.Name)
-	if err == nil && ownedBy(now, u.UID) && credentials.Epoch(now) == session.Spec.CredentialsEpoch {
+	if err == nil && isOwnedBy(now, u.UID) && credentials.Epoch(now) == session.Spec.CredentialsEpoch {
 		return nil
 	}
 	if deleteErr := l.Client.Delete(ctx, session); client.IgnoreNotFound(deleteErr) != nil {
@@ -175,8 +175,8 @@ func (l *Logins) loginTime(session *kubevisionv1alpha1.KubeVisionSession) time.T
 	return session.CreationTimestamp.Time
 }
 
-// changeSession changes the session of a request.
-func (l *Logins) changeSession(ctx context.Context, name string, change func(*kubevisionv1alpha1.KubeVisionSessionSpec)) error {
+// updateSession changes the session of a request.
+func (l *Logins) updateSession(ctx context.Context, name string, change func(*kubevisionv1alpha1.KubeVisionSessionSpec)) error {
 	return retry.RetryOnConflict(contention(), func() error {
 		s := &kubevisionv1alpha1.KubeVisionSession{}
 		if err := l.Client.Get(ctx, types.NamespacedName{Name: name}, s); err != nil {

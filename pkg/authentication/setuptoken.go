@@ -34,11 +34,11 @@ func (l *Logins) setupToken(
 	return raw, nil
 }
 
-// answerSetup begins a session in place of the one that a login began which waits for the set-up of a second factor. A
+// verifySetup begins a session in place of the one that a login began which waits for the set-up of a second factor. A
 // code has nothing to be compared with yet; the new session is good for as little as the old one, which the login has
 // given for the password alone. It returns errNoSetupToken for another kind of token, and ErrRevoked for one that was
 // used, or whose user has a second factor now.
-func (l *Logins) answerSetup(ctx context.Context, raw string, from Client) (*Session, error) {
+func (l *Logins) verifySetup(ctx context.Context, raw string, from Client) (*Session, error) {
 	claims, err := l.Setups.Verify(raw)
 	if errors.Is(err, token.ErrExpired) {
 		return nil, err
@@ -46,7 +46,7 @@ func (l *Logins) answerSetup(ctx context.Context, raw string, from Client) (*Ses
 	if err != nil {
 		return nil, errNoSetupToken
 	}
-	if err := l.shown(claims.Session); err != nil {
+	if err := l.countGenuine(claims.Session); err != nil {
 		return nil, err
 	}
 	u := &kubevisionv1alpha1.KubeVisionUser{}
@@ -65,7 +65,7 @@ func (l *Logins) answerSetup(ctx context.Context, raw string, from Client) (*Ses
 	if err != nil {
 		return nil, err
 	}
-	if begun.Spec.UserUID != u.UID || !begun.DeletionTimestamp.IsZero() || factor.Enabled() || !ownedBy(secret, u.UID) ||
+	if begun.Spec.UserUID != u.UID || !begun.DeletionTimestamp.IsZero() || factor.Enabled() || !isOwnedBy(secret, u.UID) ||
 		!credentials.InForce(secret, begun.Name, begun.Spec.CredentialsEpoch) {
 		return nil, ErrRevoked
 	}

@@ -59,7 +59,7 @@ type Tokens struct {
 	// Live reads objects that the cache does not have yet, for example the session of a login a moment ago.
 	Live client.Reader
 	// Gone remembers objects that Live did not find.
-	Gone *Gone
+	Gone *DeletedObjects
 	// Policy decides which users must have a second factor.
 	Policy *TwoFactorPolicy
 	// Clock decides when sessions end.

@@ -31,12 +31,12 @@ type Access struct {
 
 // Cluster is the access review of every route below /clusters/{cluster}. The caller must be allowed to use the cluster,
 // and gets a client that acts there as the caller. Only callers who may use the cluster learn whether it exists.
-func (a *Access) Cluster(r *routes.Request, u user.Info) (*clusters.Caller, error) {
-	return a.Named(r.Context(), u, r.Path(ClusterParameter))
+func (a *Access) Cluster(r *routes.Request, u user.Info) (*clusters.Client, error) {
+	return a.ClusterByName(r.Context(), u, r.Path(ClusterParameter))
 }
 
-// Named is like Cluster, for a cluster that is not named in the path.
-func (a *Access) Named(ctx context.Context, u user.Info, name string) (*clusters.Caller, error) {
+// ClusterByName is like Cluster, for a cluster that is not named in the path.
+func (a *Access) ClusterByName(ctx context.Context, u user.Info, name string) (*clusters.Client, error) {
 	if err := routes.CheckSubdomain(ClusterParameter, name); err != nil {
 		return nil, err
 	}
@@ -46,17 +46,17 @@ func (a *Access) Named(ctx context.Context, u user.Info, name string) (*clusters
 	connection, err := a.Connections.Get(ctx, name)
 	switch {
 	case errors.Is(err, clusters.ErrNotRegistered):
-		return nil, NoCluster(name)
+		return nil, NewClusterNotFound(name)
 	case errors.Is(err, clusters.ErrIdentityConflict):
 		return nil, envelope.New(dashboardv1alpha1.CodeUnreachable,
-			"cluster %q is not used: another registration claims to be the same cluster (IdentityConflict)", name).Because(err)
+			"cluster %q is not used: another registration claims to be the same cluster (IdentityConflict)", name).WithCause(err)
 	case errors.Is(err, clusters.ErrNotConnected):
-		return nil, envelope.New(dashboardv1alpha1.CodeUnreachable, "cluster %q is registered, but there is no connection to it", name).Because(err)
+		return nil, envelope.New(dashboardv1alpha1.CodeUnreachable, "cluster %q is registered, but there is no connection to it", name).WithCause(err)
 	case err != nil:
 		return nil, err
 	}
 	caller, err := connection.As(ctx, u)
-	return caller, nobody(err, fmt.Sprintf("cluster %q", name))
+	return caller, newNotBound(err, fmt.Sprintf("cluster %q", name))
 }
 
 // CheckUse returns the error for a caller who may not use a cluster, whether or not the cluster exists, and nil for
@@ -64,7 +64,7 @@ func (a *Access) Named(ctx context.Context, u user.Info, name string) (*clusters
 func (r *Reviewer) CheckUse(ctx context.Context, u user.Info, cluster string) error {
 	allowed, err := r.MayUseCluster(ctx, u, cluster)
 	if err != nil {
-		return Unreviewed(err)
+		return NewReviewFailed(err)
 	}
 	if !allowed {
 		return envelope.New(dashboardv1alpha1.CodeClusterForbidden, "you may not use cluster %q", cluster)
@@ -72,13 +72,13 @@ func (r *Reviewer) CheckUse(ctx context.Context, u user.Info, cluster string) er
 	return nil
 }
 
-// NoCluster returns the error for a cluster that is not registered, for callers who may use it.
-func NoCluster(name string) *envelope.Error {
+// NewClusterNotFound returns the error for a cluster that is not registered, for callers who may use it.
+func NewClusterNotFound(name string) *envelope.Error {
 	return envelope.New(dashboardv1alpha1.CodeClusterNotFound, "there is no cluster %q", name)
 }
 
 // MayRead asks the cluster whether the caller may get a namespace.
-func MayRead(ctx context.Context, caller *clusters.Caller, namespace string) (bool, error) {
+func MayRead(ctx context.Context, caller *clusters.Client, namespace string) (bool, error) {
 	return caller.Allowed(ctx, authorizationv1.ResourceAttributes{
 		Version: "v1", Resource: "namespaces", Verb: "get", Namespace: namespace, Name: namespace,
 	})
@@ -88,34 +88,34 @@ func MayRead(ctx context.Context, caller *clusters.Caller, namespace string) (bo
 func HostAs(connections *clusters.Connections) func(context.Context, user.Info) (client.Client, error) {
 	return func(ctx context.Context, u user.Info) (client.Client, error) {
 		c, err := connections.HostAs(ctx, u)
-		return c, nobody(err, "the cluster that it runs in")
+		return c, newNotBound(err, "the cluster that it runs in")
 	}
 }
 
-// nobody returns the error for callers whom no binding names.
-func nobody(err error, where string) error {
+// newNotBound returns the error for callers whom no binding names.
+func newNotBound(err error, where string) error {
 	if errors.Is(err, clusters.ErrNobodyToActAs) {
 		return envelope.New(dashboardv1alpha1.CodeForbidden,
-			"no role binding names you or a group of yours, so that KubeVision may not act for you on %s", where).Because(err)
+			"no role binding names you or a group of yours, so that KubeVision may not act for you on %s", where).WithCause(err)
 	}
 	return err
 }
 
-// Unreviewed returns the error for a permission that could not be checked. It denies the request, and does not blame
+// NewReviewFailed returns the error for a permission that could not be checked. It denies the request, and does not blame
 // the caller.
-func Unreviewed(err error) error {
+func NewReviewFailed(err error) error {
 	message := "your permissions could not be checked"
 	if errors.Is(err, ErrHostUnavailable) {
 		message += ", since the API server of the cluster that KubeVision runs in does not answer: try again shortly"
-	} else if why, ok := envelope.Failure(err); ok {
+	} else if why, ok := envelope.ServerFailure(err); ok {
 		message += ": " + why
 	}
-	return envelope.New(dashboardv1alpha1.CodeUnreachable, "%s", message).Because(err)
+	return envelope.New(dashboardv1alpha1.CodeUnreachable, "%s", message).WithCause(err)
 }
 
-// Outcome returns the error of a call to a cluster, which acted as a user, with its code. For a forbidden call, it asks
+// CallError returns the error of a call to a cluster, which acted as a user, with its code. For a forbidden call, it asks
 // whether RBAC was the reason, and whether the user may get the namespace.
-func Outcome(ctx context.Context, caller *clusters.Caller, attributes authorizationv1.ResourceAttributes, err error) error {
+func CallError(ctx context.Context, caller *clusters.Client, attributes authorizationv1.ResourceAttributes, err error) error {
 	if err == nil {
 		return nil
 	}
@@ -126,28 +126,28 @@ func Outcome(ctx context.Context, caller *clusters.Caller, attributes authorizat
 	switch {
 	case apierrors.IsForbidden(reviewErr):
 		// The review was forbidden, too: the impersonating account may not act for this user.
-		return envelope.New(dashboardv1alpha1.CodeForbidden, "your role binding is not in force on this cluster yet: try again shortly").Because(err)
+		return envelope.New(dashboardv1alpha1.CodeForbidden, "your role binding is not in force on this cluster yet: try again shortly").WithCause(err)
 	case reviewErr != nil:
-		return Unreviewed(errors.Join(reviewErr, err))
+		return NewReviewFailed(errors.Join(reviewErr, err))
 	case allowed:
-		return envelope.New(dashboardv1alpha1.CodeRejected, "%s", message(err)).Because(err)
+		return envelope.New(dashboardv1alpha1.CodeRejected, "%s", statusMessage(err)).WithCause(err)
 	case attributes.Namespace == "":
 		return envelope.FromAPIError(err)
 	}
 	visible, reviewErr := MayRead(ctx, caller, attributes.Namespace)
 	if reviewErr != nil {
-		return Unreviewed(errors.Join(reviewErr, err))
+		return NewReviewFailed(errors.Join(reviewErr, err))
 	}
 	if !visible {
 		return envelope.New(dashboardv1alpha1.CodeNamespaceForbidden,
 			"you may not %s in namespace %q, and you may not get the namespace",
-			action(attributes), attributes.Namespace).Because(err)
+			describeAttributes(attributes), attributes.Namespace).WithCause(err)
 	}
 	return envelope.FromAPIError(err)
 }
 
-// action returns what attributes are about, in words.
-func action(a authorizationv1.ResourceAttributes) string {
+// describeAttributes returns what attributes are about, in words.
+func describeAttributes(a authorizationv1.ResourceAttributes) string {
 	kind := schema.GroupResource{Group: a.Group, Resource: a.Resource}.String()
 	if a.Subresource != "" {
 		kind += "/" + a.Subresource
@@ -158,7 +158,7 @@ func action(a authorizationv1.ResourceAttributes) string {
 	return a.Verb + " " + kind
 }
 
-func message(err error) string {
+func statusMessage(err error) string {
 	var status apierrors.APIStatus
 	if errors.As(err, &status) {
 		return status.Status().Message

@@ -76,7 +76,7 @@ func (r *Reviewer) Allowed(ctx context.Context, u user.Info, attributes *authori
 		User:               u.GetName(),
 		UID:                u.GetUID(),
 		Groups:             u.GetGroups(),
-		Extra:              extra(u.GetExtra()),
+		Extra:              convertExtra(u.GetExtra()),
 	}}
 	answer, err := r.ask(ctx, question)
 	if err != nil {
@@ -118,7 +118,7 @@ func isRefusal(err error) bool {
 	return code < http.StatusInternalServerError && code != http.StatusTooManyRequests
 }
 
-func extra(in map[string][]string) map[string]authorizationv1.ExtraValue {
+func convertExtra(in map[string][]string) map[string]authorizationv1.ExtraValue {
 	if len(in) == 0 {
 		return nil
 	}

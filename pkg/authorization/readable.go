@@ -12,9 +12,9 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/fanout"
 )
 
-// Readable returns those of the namespaces that the caller may get on the cluster. If the reviews are forbidden, the
+// ReadableNamespaces returns those of the namespaces that the caller may get on the cluster. If the reviews are forbidden, the
 // impersonating account may not act for the caller yet, and the caller can read nothing.
-func Readable(ctx context.Context, caller *clusters.Caller, namespaces []string) ([]string, error) {
+func ReadableNamespaces(ctx context.Context, caller *clusters.Client, namespaces []string) ([]string, error) {
 	allowed := make([]bool, len(namespaces))
 	err := fanout.Each(ctx, len(namespaces), ReviewsAtOnce, func(ctx context.Context, i int) (err error) {
 		allowed[i], err = MayRead(ctx, caller, namespaces[i])

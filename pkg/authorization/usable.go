@@ -19,8 +19,8 @@ import (
 // ReviewsAtOnce bounds the concurrent access reviews of one request, on one cluster.
 const ReviewsAtOnce = 8
 
-// Clusters returns all registered clusters by name. The reader reads KubeVision's objects.
-func Clusters(ctx context.Context, reader client.Reader) ([]kubevisionv1alpha1.KubeVisionCluster, error) {
+// ListClusters returns all registered clusters by name. The reader reads KubeVision's objects.
+func ListClusters(ctx context.Context, reader client.Reader) ([]kubevisionv1alpha1.KubeVisionCluster, error) {
 	var all kubevisionv1alpha1.KubeVisionClusterList
 	if err := reader.List(ctx, &all); err != nil {
 		return nil, fmt.Errorf("listing clusters: %w", err)
@@ -29,12 +29,12 @@ func Clusters(ctx context.Context, reader client.Reader) ([]kubevisionv1alpha1.K
 	return all.Items, nil
 }
 
-// Usable returns those of the clusters that the user may use. It makes a review for each cluster, unless one review
+// UsableClusters returns those of the clusters that the user may use. It makes a review for each cluster, unless one review
 // answers for all.
-func (r *Reviewer) Usable(ctx context.Context, u user.Info, all []kubevisionv1alpha1.KubeVisionCluster) ([]kubevisionv1alpha1.KubeVisionCluster, error) {
+func (r *Reviewer) UsableClusters(ctx context.Context, u user.Info, all []kubevisionv1alpha1.KubeVisionCluster) ([]kubevisionv1alpha1.KubeVisionCluster, error) {
 	every, err := r.MayUseCluster(ctx, u, "")
 	if err != nil {
-		return nil, Unreviewed(err)
+		return nil, NewReviewFailed(err)
 	}
 	if every {
 		return all, nil
@@ -45,7 +45,7 @@ func (r *Reviewer) Usable(ctx context.Context, u user.Info, all []kubevisionv1al
 		return err
 	})
 	if err != nil {
-		return nil, Unreviewed(err)
+		return nil, NewReviewFailed(err)
 	}
 	var out []kubevisionv1alpha1.KubeVisionCluster
 	for i, ok := range allowed {

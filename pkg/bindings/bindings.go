@@ -62,8 +62,8 @@ func rbacGroup(name string) rbacv1.Subject {
 	return rbacv1.Subject{APIGroup: rbacv1.GroupName, Kind: rbacv1.GroupKind, Name: name}
 }
 
-// Names returns true if the subjects include a Kubernetes user name or one of the Kubernetes groups.
-func Names(subjects []rbacv1.Subject, user string, groups []string) bool {
+// ContainsUser returns true if the subjects include a Kubernetes user name or one of the Kubernetes groups.
+func ContainsUser(subjects []rbacv1.Subject, user string, groups []string) bool {
 	return slices.ContainsFunc(subjects, func(s rbacv1.Subject) bool {
 		switch s.Kind {
 		case rbacv1.UserKind:

@@ -78,7 +78,7 @@ func TestNames(t *testing.T) {
 		{"system:serviceaccount:other:bot", nil, false},
 		{"bot", nil, false},
 	} {
-		if got := Names(subjects, tc.user, tc.groups); got != tc.want {
+		if got := ContainsUser(subjects, tc.user, tc.groups); got != tc.want {
 			t.Errorf("%s %v: %v, want %v", tc.user, tc.groups, got, tc.want)
 		}
 	}
@@ -89,7 +89,7 @@ func TestImpersonation(t *testing.T) {
 	for _, u := range users() {
 		people = append(people, *u)
 	}
-	i, left := ImpersonationOf(bindingsOf(everyKind()), people, ImpersonationBudget)
+	i, left := CollectImpersonation(bindingsOf(everyKind()), people, ImpersonationBudget)
 	if left.Len() > 0 {
 		t.Errorf("left out are %v", left)
 	}
@@ -113,7 +113,7 @@ func TestImpersonation(t *testing.T) {
 		"the bare name of a KubeVision user": {"alice", nil, "", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			user, groups, ok := i.As(tc.user, tc.groups)
+			user, groups, ok := i.Identity(tc.user, tc.groups)
 			if ok != (tc.wantUser != "") || user != tc.wantUser || !slices.Equal(groups, tc.wantGroups) {
 				t.Errorf("got %q %v %v, want %q %v", user, groups, ok, tc.wantUser, tc.wantGroups)
 			}

@@ -42,16 +42,16 @@ const (
 	accountNamespaceBytes = 2 << 10
 )
 
-// ImpersonationOf collects the names in the subjects of bindings. A KubeVision group stands for the KubeVisionUsers in
+// CollectImpersonation collects the names in the subjects of bindings. A KubeVision group stands for the KubeVisionUsers in
 // it. A Kubernetes group, whose members are not known here, stands for identity.GroupMember. Bindings spend the budget
 // in the order of their creation, and the bindings of one role spend at most RoleShare of it. ImpersonationOf omits
 // bindings whose names do not fit any more, and returns their UIDs.
-func ImpersonationOf(
+func CollectImpersonation(
 	all []kubevisionv1alpha1.KubeVisionRoleBinding, users []kubevisionv1alpha1.KubeVisionUser, budget int,
 ) (Impersonation, sets.Set[types.UID]) {
 	c := newCollector(all, users, budget)
 	left := sets.New[types.UID]()
-	for _, b := range ByCreation(all) {
+	for _, b := range SortByCreation(all) {
 		if b.DeletionTimestamp.IsZero() && !c.collect(ClusterRole(b.Spec.RoleRef), b.Spec.Subjects) {
 			left.Insert(b.UID)
 		}
@@ -59,8 +59,8 @@ func ImpersonationOf(
 	return c.out, left
 }
 
-// ByCreation returns the bindings from the oldest to the newest.
-func ByCreation(all []kubevisionv1alpha1.KubeVisionRoleBinding) []*kubevisionv1alpha1.KubeVisionRoleBinding {
+// SortByCreation returns the bindings from the oldest to the newest.
+func SortByCreation(all []kubevisionv1alpha1.KubeVisionRoleBinding) []*kubevisionv1alpha1.KubeVisionRoleBinding {
 	out := make([]*kubevisionv1alpha1.KubeVisionRoleBinding, 0, len(all))
 	for i := range all {
 		out = append(out, &all[i])
@@ -71,9 +71,9 @@ func ByCreation(all []kubevisionv1alpha1.KubeVisionRoleBinding) []*kubevisionv1a
 	return out
 }
 
-// As returns the identity under which a cluster sees a user: the groups that bindings name, and the name if a binding
+// Identity returns the identity under which a cluster sees a user: the groups that bindings name, and the name if a binding
 // names it. It returns false if no binding names the user or a group of the user. Such a user cannot be impersonated.
-func (i Impersonation) As(user string, groups []string) (string, []string, bool) {
+func (i Impersonation) Identity(user string, groups []string) (string, []string, bool) {
 	named := make([]string, 0, len(groups))
 	for _, g := range groups {
 		if i.Groups.Has(g) {

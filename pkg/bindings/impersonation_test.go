@@ -45,7 +45,7 @@ func TestImpersonationBudget(t *testing.T) {
 	account := []kubevisionv1alpha1.Subject{{Kind: kubevisionv1alpha1.SubjectServiceAccount, Namespace: "ci", Name: "bot"}}
 	all := bindingsOf(longUsers("first", 10), longUsers("second", 11), longUsers("third", 5), longUsers("first", 10), account)
 	all[0], all[2] = all[2], all[0]
-	named, left := ImpersonationOf(all, nil, 2000)
+	named, left := CollectImpersonation(all, nil, 2000)
 	if diff := cmp.Diff(sets.New[types.UID]("u1", "u4"), left); diff != "" {
 		t.Errorf("left out (-want +got):\n%s", diff)
 	}
@@ -61,7 +61,7 @@ func TestImpersonationBudget(t *testing.T) {
 func TestImpersonationShares(t *testing.T) {
 	all := bindingsOf(longUsers("first", 10), longUsers("second", 5), longUsers("third", 5), longUsers("fourth", 4), longUsers("fifth", 1))
 	all[3].Spec.RoleRef.Name, all[4].Spec.RoleRef.Name = kubevisionv1alpha1.RoleAdmin, kubevisionv1alpha1.RoleAdmin
-	_, left := ImpersonationOf(all, nil, 2000)
+	_, left := CollectImpersonation(all, nil, 2000)
 	if diff := cmp.Diff(sets.New[types.UID]("u2"), left); diff != "" {
 		t.Errorf("left out (-want +got):\n%s", diff)
 	}
@@ -70,7 +70,7 @@ func TestImpersonationShares(t *testing.T) {
 func TestImpersonationLeavesOutBindingsThatEnd(t *testing.T) {
 	all := bindingsOf(everyKind())
 	all[0].DeletionTimestamp = &metav1.Time{Time: time.Unix(1, 0)}
-	if named, _ := ImpersonationOf(all, nil, ImpersonationBudget); named.Users.Len()+named.Groups.Len()+named.ServiceAccounts.Len() > 0 {
+	if named, _ := CollectImpersonation(all, nil, ImpersonationBudget); named.Users.Len()+named.Groups.Len()+named.ServiceAccounts.Len() > 0 {
 		t.Errorf("names are %+v", named)
 	}
 }
@@ -95,6 +95,6 @@ func BenchmarkImpersonationOf(b *testing.B) {
 	}
 	all := bindingsOf(subjects...)
 	for b.Loop() {
-		ImpersonationOf(all, users, ImpersonationBudget)
+		CollectImpersonation(all, users, ImpersonationBudget)
 	}
 }

@@ -29,7 +29,7 @@ func OnMember(subjects []rbacv1.Subject) []rbacv1.Subject {
 
 // OnMember returns the names that may be impersonated on a member cluster.
 func (i Impersonation) OnMember() Impersonation {
-	out := Impersonation{Users: onMember(i.Users), Groups: onMember(i.Groups)}
+	out := Impersonation{Users: memberNames(i.Users), Groups: memberNames(i.Groups)}
 	if len(i.ServiceAccounts) > 0 {
 		out.Users = out.Users.Clone()
 		for a := range i.ServiceAccounts {
@@ -39,8 +39,8 @@ func (i Impersonation) OnMember() Impersonation {
 	return out
 }
 
-// onMember returns the set itself if all names are the same on a member: a set may have 600,000 names.
-func onMember(named sets.Set[string]) sets.Set[string] {
+// memberNames returns the set itself if all names are the same on a member: a set may have 600,000 names.
+func memberNames(named sets.Set[string]) sets.Set[string] {
 	var differing []string
 	for n := range named {
 		if identity.OnMember(n) != n {

@@ -161,13 +161,13 @@ func (a *Account) Close() {
 
 type accountKey struct{}
 
-// With returns a context with an account.
-func With(ctx context.Context, a *Account) context.Context {
+// WithAccount returns a context with an account.
+func WithAccount(ctx context.Context, a *Account) context.Context {
 	return context.WithValue(ctx, accountKey{}, a)
 }
 
-// From returns the account of a context, or nil.
-func From(ctx context.Context) *Account {
+// AccountFrom returns the account of a context, or nil.
+func AccountFrom(ctx context.Context) *Account {
 	a, _ := ctx.Value(accountKey{}).(*Account)
 	return a
 }

@@ -66,10 +66,10 @@ func TestNobodyCounts(t *testing.T) {
 	}
 	a.Give(1)
 	a.Close()
-	if From(t.Context()) != nil {
+	if AccountFrom(t.Context()) != nil {
 		t.Error("there is an account")
 	}
-	if From(With(t.Context(), New(1).Account("x", 0))) == nil {
+	if AccountFrom(WithAccount(t.Context(), New(1).Account("x", 0))) == nil {
 		t.Error("the account is not found")
 	}
 }

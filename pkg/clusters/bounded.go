@@ -37,16 +37,16 @@ const (
 // ErrTooLarge is returned when a response exceeds its bound.
 var ErrTooLarge error = response.NewFailure("the response is too large", nil)
 
-// bounded limits the duration and the size of responses. It does not limit the duration of a watch, nor the size of a
-// watch of the read cache, which bounds each event.
-type bounded struct {
+// boundedRoundTripper limits the duration and the size of responses. It does not limit the duration of a watch, nor the
+// size of a watch of the read cache, which bounds each event.
+type boundedRoundTripper struct {
 	next    http.RoundTripper
 	timeout time.Duration
 	bytes   int64
 }
 
 // RoundTrip sends a request with a deadline.
-func (b *bounded) RoundTrip(r *http.Request) (*http.Response, error) {
+func (b *boundedRoundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 	cancel := context.CancelFunc(func() {})
 	if !isWatch(r) {
 		var ctx context.Context

@@ -51,7 +51,7 @@ func (b *breaker) RoundTrip(r *http.Request) (*http.Response, error) {
 
 func outcomeOf(ctx context.Context, err error) circuitbreaker.Outcome {
 	switch {
-	case err == nil, isAnswer(err):
+	case err == nil, isServerResponse(err):
 		return circuitbreaker.Answered
 	// The client gave up, which says nothing about the cluster.
 	case errors.Is(ctx.Err(), context.Canceled), errors.Is(context.Cause(ctx), ErrImpatient):

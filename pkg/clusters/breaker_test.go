@@ -139,7 +139,7 @@ func TestBreakerManyAtOnce(t *testing.T) {
 // TestBounded: neither a response that does not end nor one that does not come is waited for. A watch is.
 func TestBounded(t *testing.T) {
 	const limit = 100
-	b := &bounded{timeout: 20 * time.Millisecond, bytes: limit, next: answering(func(r *http.Request) (*http.Response, error) {
+	b := &boundedRoundTripper{timeout: 20 * time.Millisecond, bytes: limit, next: answering(func(r *http.Request) (*http.Response, error) {
 		if r.URL.Path == "/slow" {
 			<-r.Context().Done()
 			return nil, r.Context().Err()

@@ -36,8 +36,8 @@ type Call struct {
 	Once bool
 }
 
-// Answer is the response of a cluster's API server.
-type Answer struct {
+// Response is the response of a cluster's API server.
+type Response struct {
 	Body []byte
 	// Warnings are the warning headers of the response.
 	Warnings []string
@@ -45,26 +45,26 @@ type Answer struct {
 
 // Do makes a call as the user. Errors are those of the API server, or say that it was not reached. Where the cluster
 // does not serve the resource any more, it is resolved anew.
-func (c *Caller) Do(ctx context.Context, call Call) (Answer, error) {
+func (c *Client) Do(ctx context.Context, call Call) (Response, error) {
 	answer, err := c.do(ctx, call)
-	if !unserved(&call, err) {
+	if !mayBeUnserved(&call, err) {
 		return answer, err
 	}
-	if call, err = c.resources.renewed(ctx, call, err); err != nil {
-		return Answer{}, err
+	if call, err = c.resources.refreshCall(ctx, call, err); err != nil {
+		return Response{}, err
 	}
 	return c.do(ctx, call)
 }
 
-func (c *Caller) do(ctx context.Context, call Call) (Answer, error) {
+func (c *Client) do(ctx context.Context, call Call) (Response, error) {
 	if call.Name != "" || (call.Method != "" && call.Method != http.MethodGet) {
-		ctx = ofObject(ctx)
+		ctx = withObjectResponse(ctx)
 	}
 	result := c.request(call).Do(ctx)
 	if err := result.Error(); err != nil { // Raw drops the message of the API server
-		return Answer{}, err
+		return Response{}, err
 	}
-	out := Answer{}
+	out := Response{}
 	for _, w := range result.Warnings() {
 		out.Warnings = append(out.Warnings, w.Text)
 	}
@@ -74,18 +74,18 @@ func (c *Caller) do(ctx context.Context, call Call) (Answer, error) {
 }
 
 // Stream is like Do, and returns the body while it arrives. The caller must close it.
-func (c *Caller) Stream(ctx context.Context, call Call) (io.ReadCloser, error) {
-	stream, err := c.request(call).Stream(streamed(ctx))
-	if !unserved(&call, err) {
+func (c *Client) Stream(ctx context.Context, call Call) (io.ReadCloser, error) {
+	stream, err := c.request(call).Stream(withStreamedResponse(ctx))
+	if !mayBeUnserved(&call, err) {
 		return stream, err
 	}
-	if call, err = c.resources.renewed(ctx, call, err); err != nil {
+	if call, err = c.resources.refreshCall(ctx, call, err); err != nil {
 		return nil, err
 	}
-	return c.request(call).Stream(streamed(ctx))
+	return c.request(call).Stream(withStreamedResponse(ctx))
 }
 
-func (c *Caller) request(call Call) *rest.Request {
+func (c *Client) request(call Call) *rest.Request {
 	method, accept, contentType := call.Method, call.Accept, call.ContentType
 	if method == "" {
 		method = http.MethodGet
@@ -113,7 +113,7 @@ func (c *Caller) request(call Call) *rest.Request {
 }
 
 // Get reads objects as JSON: a list if the name is empty, of all namespaces if the namespace is empty, too.
-func (c *Caller) Get(ctx context.Context, r Resource, namespace, name string, query url.Values) ([]byte, error) {
+func (c *Client) Get(ctx context.Context, r Resource, namespace, name string, query url.Values) ([]byte, error) {
 	answer, err := c.Do(ctx, Call{Resource: r, Namespace: namespace, Name: name, Query: query})
 	return answer.Body, err
 }

@@ -58,7 +58,7 @@ func newCatalog(
 	}
 	for _, l := range lists {
 		if gv, err := schema.ParseGroupVersion(l.GroupVersion); err == nil {
-			byVersion[gv] = served(gv, l.APIResources)
+			byVersion[gv] = servedResources(gv, l.APIResources)
 		}
 	}
 	c := &catalog{byPlural: map[string][]Resource{}}
@@ -106,8 +106,8 @@ func versions(g *metav1.APIGroup, failed []schema.GroupVersion) []schema.GroupVe
 	return out
 }
 
-// failed returns the versions that a discovery could not ask about, the most mature ones first.
-func failed(err error) []schema.GroupVersion {
+// failedVersions returns the versions that a discovery could not ask about, the most mature ones first.
+func failedVersions(err error) []schema.GroupVersion {
 	lost, ok := errors.AsType[*discovery.ErrGroupDiscoveryFailed](err)
 	if !ok {
 		return nil
@@ -125,9 +125,9 @@ func failed(err error) []schema.GroupVersion {
 	return out
 }
 
-// served returns the kinds of one group and version. What has no verbs is not served: it is there to be named in rules
+// servedResources returns the kinds of one group and version. What has no verbs is not served: it is there to be named in rules
 // of RBAC.
-func served(gv schema.GroupVersion, list []metav1.APIResource) []Resource {
+func servedResources(gv schema.GroupVersion, list []metav1.APIResource) []Resource {
 	subresources := map[string][]string{}
 	for i := range list {
 		if plural, below, ok := strings.Cut(list[i].Name, "/"); ok {
@@ -162,17 +162,17 @@ func (c *catalog) lookup(name string) (Resource, bool) {
 	return Resource{}, false
 }
 
-// silent says whether a name is one of a group whose API server did not answer, so that nobody knows whether it is
+// isGroupUnavailable says whether a name is one of a group whose API server did not answer, so that nobody knows whether it is
 // served.
-func (c *catalog) silent(name string) bool {
+func (c *catalog) isGroupUnavailable(name string) bool {
 	versioned, grouped := schema.ParseResourceArg(name)
 	return slices.ContainsFunc(c.unanswered, func(gv schema.GroupVersion) bool {
 		return gv.Group == grouped.Group || (versioned != nil && gv == versioned.GroupVersion())
 	})
 }
 
-// noAnswer is the error of a kind of such a group.
-func noAnswer(name string) error {
+// groupUnavailableError is the error of a kind of such a group.
+func groupUnavailableError(name string) error {
 	_, grouped := schema.ParseResourceArg(name)
 	return unavailable(fmt.Sprintf("the API server of %s does not answer", grouped.String()))
 }

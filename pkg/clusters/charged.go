@@ -10,24 +10,24 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/budget"
 )
 
-// charged takes the bytes that are read of a response from the budget of the request. Callers of Stream account for the
+// chargingRoundTripper takes the bytes that are read of a response from the budget of the request. Callers of Stream account for the
 // memory of a stream themselves.
-type charged struct {
+type chargingRoundTripper struct {
 	next http.RoundTripper
 	each budget.Quarters
 }
 
 // RoundTrip sends the request.
-func (c *charged) RoundTrip(r *http.Request) (*http.Response, error) {
+func (c *chargingRoundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 	response, err := c.next.RoundTrip(r)
-	if err != nil || isStreamed(r.Context()) {
+	if err != nil || isStreamedResponse(r.Context()) {
 		return response, err
 	}
 	each := c.each
-	if isObject(r.Context()) {
+	if isObjectResponse(r.Context()) {
 		each = max(each, decodedObject)
 	}
-	response.Body = budget.Reader(response.Body, budget.From(r.Context()), each)
+	response.Body = budget.Reader(response.Body, budget.AccountFrom(r.Context()), each)
 	return response, nil
 }
 
@@ -37,15 +37,17 @@ const decodedObject budget.Quarters = 24
 
 type objectKey struct{}
 
-// ofObject marks a call whose response is one object, which is decoded and encoded as a whole.
-func ofObject(ctx context.Context) context.Context { return context.WithValue(ctx, objectKey{}, true) }
+// withObjectResponse marks a call whose response is one object, which is decoded and encoded as a whole.
+func withObjectResponse(ctx context.Context) context.Context {
+	return context.WithValue(ctx, objectKey{}, true)
+}
 
-func isObject(ctx context.Context) bool { return ctx.Value(objectKey{}) != nil }
+func isObjectResponse(ctx context.Context) bool { return ctx.Value(objectKey{}) != nil }
 
 type streamedKey struct{}
 
-func streamed(ctx context.Context) context.Context {
+func withStreamedResponse(ctx context.Context) context.Context {
 	return context.WithValue(ctx, streamedKey{}, true)
 }
 
-func isStreamed(ctx context.Context) bool { return ctx.Value(streamedKey{}) != nil }
+func isStreamedResponse(ctx context.Context) bool { return ctx.Value(streamedKey{}) != nil }

@@ -72,7 +72,7 @@ type Options struct {
 	// Live reads from the host without a cache.
 	Live client.Reader
 	// Bound holds the users and groups that may be impersonated.
-	Bound *Bound
+	Bound *BoundNames
 	// Policy decides which addresses may be dialled.
 	Policy addresspolicy.Policy
 	// Memory bounds the memory of discovery. Nil means no bound.
@@ -91,7 +91,7 @@ func NewConnections(ctx context.Context, o Options) (*Connections, error) {
 	}
 	m := &members{
 		secrets: o.Secrets, live: o.Live, policy: o.Policy, bound: o.Bound, memory: o.Memory, turns: host.turns,
-		discovered: newDiscoveries(maxAllDiscovered), open: map[string]*openMember{},
+		discovered: newCatalogBudget(maxAllDiscovered), open: map[string]*openMember{},
 	}
 	if err := m.watch(ctx, o.Cache, o.Secrets); err != nil {
 		return nil, err
@@ -161,8 +161,8 @@ func (c *Connections) HostAs(ctx context.Context, u user.Info) (client.Client, e
 type Connection struct {
 	config    *rest.Config
 	transport http.RoundTripper
-	resources *resources
-	bound     *Bound
+	resources *resourceMapper
+	bound     *BoundNames
 	// tokens and robot belong to the impersonating account itself, without impersonation.
 	tokens *tokenSource
 	robot  discovery.DiscoveryInterfaceWithContext
@@ -194,7 +194,7 @@ func connect(o Options, accounts corev1client.ServiceAccountsGetter) (*Connectio
 			http2 := windows()
 			t.HTTP2 = &http2
 		}
-		return &bounded{next: next, timeout: callTimeout, bytes: maxResponseBytes}
+		return &boundedRoundTripper{next: next, timeout: callTimeout, bytes: maxResponseBytes}
 	})
 	base, err := rest.TransportFor(anonymous)
 	if err != nil {
@@ -231,12 +231,12 @@ func authenticated(base http.RoundTripper, tokens *tokenSource) http.RoundTrippe
 
 // newConnection makes a connection on a transport that authenticates.
 func newConnection(
-	anonymous *rest.Config, authenticated http.RoundTripper, tokens *tokenSource, bound *Bound, memory *budget.Budget,
+	anonymous *rest.Config, authenticated http.RoundTripper, tokens *tokenSource, bound *BoundNames, memory *budget.Budget,
 ) (*Connection, error) {
 	anonymous = rest.CopyConfig(anonymous)
 	anonymous.NegotiatedSerializer = scheme.Codecs.WithoutConversion()
-	small := &bounded{
-		next: &weighed{next: &charged{next: authenticated, each: decodedDiscovery}}, timeout: callTimeout, bytes: maxDiscoveryBytes,
+	small := &boundedRoundTripper{
+		next: &elementRoundTripper{next: &chargingRoundTripper{next: authenticated, each: decodedDiscovery}}, timeout: callTimeout, bytes: maxDiscoveryBytes,
 	}
 	tags := newEntityTags(small)
 	robot := &http.Client{Transport: tags, Timeout: callTimeout, CheckRedirect: refuseRedirect}
@@ -247,9 +247,9 @@ func newConnection(
 	closed, closer := context.WithCancel(context.Background())
 	account := func() *budget.Account { return memory.Account("discovery of "+anonymous.Host, 0) }
 	return &Connection{
-		config: anonymous, transport: authenticated, resources: newResources(discoveryClient, tags, account),
+		config: anonymous, transport: authenticated, resources: newResourceMapper(discoveryClient, tags, account),
 		bound: bound, tokens: tokens,
-		robot: discoveryClient, turns: newTurns(), large: newLarge(), whole: newWhole(),
+		robot: discoveryClient, turns: newTurnGates(), large: newLargeGates(), whole: newWholeListGates(),
 		calls: newGates(maxCalls), closed: closed, close: closer,
 	}, nil
 }
@@ -264,12 +264,12 @@ func (c *Connection) Done() <-chan struct{} { return c.closed.Done() }
 
 // As is a client that acts on the cluster as the user, with exactly the rights that the cluster's own RBAC gives them. It is
 // ErrNobodyToActAs where no binding names the user or a group of theirs.
-func (c *Connection) As(ctx context.Context, u user.Info) (*Caller, error) {
+func (c *Connection) As(ctx context.Context, u user.Info) (*Client, error) {
 	allowed, err := c.bound.Impersonation(ctx)
 	if err != nil {
 		return nil, err
 	}
-	name, groups, ok := allowed.As(u.GetName(), u.GetGroups())
+	name, groups, ok := allowed.Identity(u.GetName(), u.GetGroups())
 	if !ok {
 		return nil, fmt.Errorf("%w: %q", ErrNobodyToActAs, u.GetName())
 	}
@@ -279,5 +279,5 @@ func (c *Connection) As(ctx context.Context, u user.Info) (*Caller, error) {
 			groups[i] = identity.OnMember(groups[i])
 		}
 	}
-	return newCaller(c, u.GetName(), transport.ImpersonationConfig{UserName: name, Groups: groups})
+	return newClient(c, u.GetName(), transport.ImpersonationConfig{UserName: name, Groups: groups})
 }

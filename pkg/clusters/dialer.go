@@ -41,7 +41,7 @@ func (d *dialer) dial(ctx context.Context, network, address string) (net.Conn, e
 		_ = made.Close()
 		return nil, errClosed()
 	}
-	c := &dialled{Conn: made, dialer: d}
+	c := &trackedConn{Conn: made, dialer: d}
 	d.open[c] = struct{}{}
 	return c, nil
 }
@@ -66,14 +66,14 @@ func (d *dialer) close() {
 	}
 }
 
-// dialled is a connection that the dialer forgets when it is closed.
-type dialled struct {
+// trackedConn is a connection that the dialer forgets when it is closed.
+type trackedConn struct {
 	net.Conn
 	dialer *dialer
 }
 
 // Close closes the connection.
-func (c *dialled) Close() error {
+func (c *trackedConn) Close() error {
 	c.dialer.mu.Lock()
 	delete(c.dialer.open, c)
 	c.dialer.mu.Unlock()

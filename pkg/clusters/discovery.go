@@ -44,14 +44,14 @@ const (
 	decodedDiscovery budget.Quarters = 24
 )
 
-// resources knows what a cluster serves, and finds it by the names that people use.
-type resources struct {
+// resourceMapper knows what a cluster serves, and finds it by the names that people use.
+type resourceMapper struct {
 	client discovery.DiscoveryInterfaceWithContext
 	tags   *entityTags
 	// account is what a look at the cluster may hold.
 	account func() *budget.Account
 	// kept bounds what is kept of all members; nil for the host.
-	kept   *discoveries
+	kept   *catalogBudget
 	flight singleflight.Group
 
 	mu     sync.RWMutex
@@ -66,16 +66,16 @@ type resources struct {
 	renewing bool
 }
 
-func newResources(
+func newResourceMapper(
 	client discovery.DiscoveryInterfaceWithContext, tags *entityTags, account func() *budget.Account,
-) *resources {
-	return &resources{client: client, tags: tags, account: account}
+) *resourceMapper {
+	return &resourceMapper{client: client, tags: tags, account: account}
 }
 
 // find resolves plural, plural.group or plural.version.group to a resource that fits; any does where fits is nil. Where
 // what is known does not fit, the cluster is asked anew, unless that was a moment ago: the resource that is returned
 // then is as it is. The result is false where the cluster serves nothing of that name.
-func (r *resources) find(ctx context.Context, name string, fits func(*Resource) bool) (Resource, bool, error) {
+func (r *resourceMapper) find(ctx context.Context, name string, fits func(*Resource) bool) (Resource, bool, error) {
 	known, err := r.current(ctx)
 	if err != nil {
 		return Resource{}, false, err
@@ -87,28 +87,28 @@ func (r *resources) find(ctx context.Context, name string, fits func(*Resource) 
 		}
 		found, ok = known.lookup(name)
 	}
-	if !ok && known.silent(name) {
-		return Resource{}, false, noAnswer(name)
+	if !ok && known.isGroupUnavailable(name) {
+		return Resource{}, false, groupUnavailableError(name)
 	}
 	return found, ok, nil
 }
 
 // served is find for what is asked for again and again, whether or not it is there.
-func (r *resources) served(ctx context.Context, name string) (Resource, bool, error) {
+func (r *resourceMapper) served(ctx context.Context, name string) (Resource, bool, error) {
 	known, err := r.current(ctx)
 	if err != nil {
 		return Resource{}, false, err
 	}
 	found, ok := known.lookup(name)
-	if !ok && known.silent(name) {
-		return Resource{}, false, noAnswer(name)
+	if !ok && known.isGroupUnavailable(name) {
+		return Resource{}, false, groupUnavailableError(name)
 	}
 	return found, ok, nil
 }
 
 // current returns what the cluster serves. An old list is better than none.
-func (r *resources) current(ctx context.Context) (*catalog, error) {
-	r.keepYoung() //nolint:contextcheck // it outlives the request
+func (r *resourceMapper) current(ctx context.Context) (*catalog, error) {
+	r.refreshInBackground() //nolint:contextcheck // it outlives the request
 	known, age := r.state()
 	limit := plainDiscoveryAge
 	if r.tags.complete() {
@@ -116,13 +116,13 @@ func (r *resources) current(ctx context.Context) (*catalog, error) {
 	}
 	switch {
 	case known == nil:
-		return r.look(ctx, time.Time{})
+		return r.discover(ctx, time.Time{})
 	case age < limit:
 		return known, nil
 	}
 	waiting, cancel := context.WithTimeoutCause(ctx, checkPatience, ErrImpatient)
 	defer cancel()
-	renewed, err := r.look(waiting, time.Time{})
+	renewed, err := r.discover(waiting, time.Time{})
 	if err != nil {
 		klog.FromContext(ctx).V(4).Info("The list of a cluster's resources is old", "age", age, "err", err)
 		return known, nil
@@ -132,44 +132,44 @@ func (r *resources) current(ctx context.Context) (*catalog, error) {
 
 // confirmed is current for those who would say that something is not served. It looks at the cluster unless the last
 // look has begun a moment ago.
-func (r *resources) confirmed(ctx context.Context) (*catalog, error) {
+func (r *resourceMapper) confirmed(ctx context.Context) (*catalog, error) {
 	r.mu.RLock()
 	known, looked, failure := r.known, r.looked, r.failure
 	r.mu.RUnlock()
 	oldest := time.Now().Add(-absenceAge)
 	if looked.Before(oldest) || (known == nil && failure == nil) {
-		return r.look(ctx, oldest)
+		return r.discover(ctx, oldest)
 	}
 	return known, failure
 }
 
 // refresh looks at the cluster now.
-func (r *resources) refresh(ctx context.Context) error {
-	_, err := r.look(ctx, time.Now())
+func (r *resourceMapper) refresh(ctx context.Context) error {
+	_, err := r.discover(ctx, time.Now())
 	return err
 }
 
 // state returns what is known, and for how long it has not been checked.
-func (r *resources) state() (*catalog, time.Duration) {
+func (r *resourceMapper) state() (*catalog, time.Duration) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	return r.known, time.Since(r.looked)
 }
 
 // close forgets what the cluster serves, for good.
-func (r *resources) close() {
+func (r *resourceMapper) close() {
 	r.mu.Lock()
 	r.closed = true
 	r.mu.Unlock()
 	r.forget()
-	r.kept.leave(r)
+	r.kept.release(r)
 }
 
 // forget forgets what the cluster serves until somebody asks.
-func (r *resources) forget() { r.note(time.Time{}, nil, nil) }
+func (r *resourceMapper) forget() { r.record(time.Time{}, nil, nil) }
 
-// note keeps what came of a look.
-func (r *resources) note(began time.Time, known *catalog, err error) {
+// record keeps what came of a look.
+func (r *resourceMapper) record(began time.Time, known *catalog, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.looked, r.failure = began, err; err == nil {
@@ -177,25 +177,25 @@ func (r *resources) note(began time.Time, known *catalog, err error) {
 	}
 }
 
-func (r *resources) isClosed() bool {
+func (r *resourceMapper) isClosed() bool {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	return r.closed
 }
 
-// sight is what came of a look at the cluster.
-type sight struct {
+// discoveryResult is what came of a look at the cluster.
+type discoveryResult struct {
 	began time.Time
 	known *catalog
 }
 
-// look waits for the end of a look at the cluster that has not begun before some time. One serves all who wait.
-func (r *resources) look(ctx context.Context, notBefore time.Time) (*catalog, error) {
+// discover waits for the end of a look at the cluster that has not begun before some time. One serves all who wait.
+func (r *resourceMapper) discover(ctx context.Context, notBefore time.Time) (*catalog, error) {
 	for {
-		done := r.flight.DoChan("", func() (any, error) { return r.see(context.WithoutCancel(ctx)) })
+		done := r.flight.DoChan("", func() (any, error) { return r.runDiscovery(context.WithoutCancel(ctx)) })
 		select {
 		case result := <-done:
-			if seen, ok := result.Val.(sight); !ok || !seen.began.Before(notBefore) {
+			if seen, ok := result.Val.(discoveryResult); !ok || !seen.began.Before(notBefore) {
 				return seen.known, result.Err
 			}
 		case <-ctx.Done():
@@ -204,33 +204,33 @@ func (r *resources) look(ctx context.Context, notBefore time.Time) (*catalog, er
 	}
 }
 
-func (r *resources) see(ctx context.Context) (sight, error) {
-	seen := sight{began: time.Now()}
+func (r *resourceMapper) runDiscovery(ctx context.Context) (discoveryResult, error) {
+	seen := discoveryResult{began: time.Now()}
 	account := r.account() // not that of whoever asked first
 	defer account.Close()
 	err := fanout.Safely(ctx, func() (err error) {
-		seen.known, err = r.ask(budget.With(ctx, account))
+		seen.known, err = r.readCatalog(budget.WithAccount(ctx, account))
 		return err
 	})
-	r.note(seen.began, seen.known, err)
+	r.record(seen.began, seen.known, err)
 	if err != nil {
 		return seen, err
 	}
 	r.kept.keep(r, seen.known.size)
 	if r.isClosed() { // meanwhile
 		r.forget()
-		r.kept.leave(r)
+		r.kept.release(r)
 	}
 	return seen, nil
 }
 
-// ask asks the cluster: whether anything is different first, where that is possible.
-func (r *resources) ask(ctx context.Context) (*catalog, error) {
+// readCatalog asks the cluster: whether anything is different first, where that is possible.
+func (r *resourceMapper) readCatalog(ctx context.Context) (*catalog, error) {
 	known, _ := r.state()
 	if known != nil {
 		same, err := r.tags.unchanged(ctx, r.client.RESTClient())
 		if err != nil {
-			return nil, undiscovered(ctx, err)
+			return nil, discoveryError(ctx, err)
 		}
 		if same {
 			return known, nil
@@ -239,9 +239,9 @@ func (r *resources) ask(ctx context.Context) (*catalog, error) {
 	r.tags.begin()
 	groups, lists, err := r.client.ServerGroupsAndResourcesWithContext(ctx)
 	if err != nil && (!discovery.IsGroupDiscoveryFailedError(err) || len(lists) == 0) {
-		return nil, undiscovered(ctx, err)
+		return nil, discoveryError(ctx, err)
 	}
-	found, err := newCatalog(groups, lists, failed(err), known)
+	found, err := newCatalog(groups, lists, failedVersions(err), known)
 	if err != nil {
 		return nil, fmt.Errorf("discovering the cluster's resources: %w", err)
 	}
@@ -252,9 +252,9 @@ func (r *resources) ask(ctx context.Context) (*catalog, error) {
 	return found, nil
 }
 
-// undiscovered returns the error of a discovery. That it is forbidden, or not found, says nothing about what was asked
+// discoveryError returns the error of a discovery. That it is forbidden, or not found, says nothing about what was asked
 // for.
-func undiscovered(ctx context.Context, err error) error {
+func discoveryError(ctx context.Context, err error) error {
 	err = response.Error(ctx, err)
 	var status apierrors.APIStatus
 	switch {
@@ -276,9 +276,9 @@ func unavailable(message string) error {
 	}}
 }
 
-// keepYoung checks the list again and again while the cluster is in use, so that no request waits for that. It does
+// refreshInBackground checks the list again and again while the cluster is in use, so that no request waits for that. It does
 // nothing where the whole list would have to be read.
-func (r *resources) keepYoung() {
+func (r *resourceMapper) refreshInBackground() {
 	if !r.tags.complete() {
 		return
 	}
@@ -291,7 +291,7 @@ func (r *resources) keepYoung() {
 	}
 }
 
-func (r *resources) renew() {
+func (r *resourceMapper) renew() {
 	ctx := context.Background() // nothing of the request that came first
 	pause := renewInterval
 	for {
@@ -304,7 +304,7 @@ func (r *resources) renew() {
 		}
 		r.mu.Unlock()
 		began := time.Now()
-		if _, err := r.look(ctx, time.Time{}); err != nil {
+		if _, err := r.discover(ctx, time.Time{}); err != nil {
 			klog.FromContext(ctx).V(4).Info("The list of a cluster's resources could not be checked", "err", err)
 		}
 		// A cluster may answer slowly, or with something else each time.

@@ -75,15 +75,15 @@ func TestDiscoveryIsBounded(t *testing.T) {
 
 // TestDiscoveriesAreBounded: where all members take too much, that of one which takes much is asked for again.
 func TestDiscoveriesAreBounded(t *testing.T) {
-	kept := newDiscoveries(100)
-	look := func(bytes int64) *resources {
-		r := newResources(nil, nil, nil)
+	kept := newCatalogBudget(100)
+	look := func(bytes int64) *resourceMapper {
+		r := newResourceMapper(nil, nil, nil)
 		r.kept = kept
-		r.note(time.Now(), &catalog{}, nil)
+		r.record(time.Now(), &catalog{}, nil)
 		kept.keep(r, bytes)
 		return r
 	}
-	knows := func(r *resources) bool {
+	knows := func(r *resourceMapper) bool {
 		known, age := r.state()
 		return known != nil && age < discoveryAge
 	}
@@ -111,7 +111,7 @@ func TestElements(t *testing.T) {
 		`[[{"a":1,"b":2}]]`:         2*costOfStruct + costOfField,
 	} {
 		for _, size := range []int{1, len(text)} {
-			e, got := elements{}, int64(0)
+			e, got := elementScanner{}, int64(0)
 			for i := 0; i < len(text); i += size {
 				cost, fits := e.weigh([]byte(text[i:min(i+size, len(text))]))
 				if got += cost; !fits {
@@ -123,7 +123,7 @@ func TestElements(t *testing.T) {
 			}
 		}
 	}
-	e := elements{}
+	e := elementScanner{}
 	if _, fits := e.weigh([]byte(strings.Repeat("[", maxDepth+1))); fits {
 		t.Error("what is too deep fits")
 	}
@@ -179,7 +179,7 @@ func (s *aggregatedServer) count(code int) int {
 	return s.requests[code]
 }
 
-func (s *aggregatedServer) connect(t *testing.T) *resources {
+func (s *aggregatedServer) connect(t *testing.T) *resourceMapper {
 	t.Helper()
 	transport := &response.Transport{Next: s.Client().Transport}
 	c, err := newConnection(&rest.Config{Host: s.URL}, transport, nil, nil, budget.New(1<<30))

@@ -17,15 +17,15 @@ const (
 	costOfField  = 64
 )
 
-// weighed takes from the account of the request what the elements of a response take when they are decoded: two bytes
+// elementRoundTripper takes from the account of the request what the elements of a response take when they are decoded: two bytes
 // may become a large struct. It passes on JSON only.
-type weighed struct {
+type elementRoundTripper struct {
 	next http.RoundTripper
 }
 
 // RoundTrip sends the request.
-func (w *weighed) RoundTrip(r *http.Request) (*http.Response, error) {
-	account, found := budget.From(r.Context()), &elements{}
+func (w *elementRoundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
+	account, found := budget.AccountFrom(r.Context()), &elementScanner{}
 	return countJSON(w.next, r, func(piece []byte) error {
 		cost, fits := found.weigh(piece)
 		if !fits {
@@ -35,8 +35,8 @@ func (w *weighed) RoundTrip(r *http.Request) (*http.Response, error) {
 	})
 }
 
-// elements finds the elements of lists in a text in JSON that comes in pieces.
-type elements struct {
+// elementScanner finds the elements of lists in a text in JSON that comes in pieces.
+type elementScanner struct {
 	arrays          []bool // of each value that has begun, whether it is an array
 	quoted, escaped bool
 	// next is true where an element of an array is to begin.
@@ -44,7 +44,7 @@ type elements struct {
 }
 
 // weigh returns the cost of a piece. It is false where the text is nested too deep.
-func (e *elements) weigh(text []byte) (cost int64, fits bool) {
+func (e *elementScanner) weigh(text []byte) (cost int64, fits bool) {
 	for _, b := range text {
 		if e.quoted {
 			e.quoted, e.escaped = e.escaped || b != '"', !e.escaped && b == '\\'
@@ -80,7 +80,7 @@ func (e *elements) weigh(text []byte) (cost int64, fits bool) {
 	return cost, true
 }
 
-func (e *elements) inArray() bool { return len(e.arrays) > 0 && e.arrays[len(e.arrays)-1] }
+func (e *elementScanner) inArray() bool { return len(e.arrays) > 0 && e.arrays[len(e.arrays)-1] }
 
 // costOfElementBeginning is the cost of an element that begins so. A null may be a struct.
 func costOfElementBeginning(b byte) int64 {

@@ -85,8 +85,8 @@ func RefusesCredential(err error) bool {
 	return alert || apierrors.IsUnauthorized(err)
 }
 
-// why returns the kind of an error of a connection, which says nothing that the other side has sent.
-func why(err error) string {
+// errorKind returns the kind of an error of a connection, which says nothing that the other side has sent.
+func errorKind(err error) string {
 	if failure, ok := errors.AsType[*response.Failure](err); ok {
 		return ": " + failure.Error()
 	}
@@ -105,7 +105,7 @@ func diagnose(err error) Examination {
 	case errors.Is(err, ErrNoAPIServer):
 		return Examination{Message: ErrNoAPIServer.Error()}
 	case !answered:
-		return Examination{Message: "the API server cannot be reached" + why(err)}
+		return Examination{Message: "the API server cannot be reached" + errorKind(err)}
 	case !response.IsTyped(err):
 		return Examination{Message: fmt.Sprintf("%v: the answer had the HTTP status %d", ErrNoAPIServer, status.Status().Code)}
 	case apierrors.IsUnauthorized(err):

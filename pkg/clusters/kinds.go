@@ -12,25 +12,25 @@ import (
 
 // Kind finds what the cluster serves of a kind, preferably what can be patched. It is false if the cluster serves
 // nothing of it, which is not said without a look at the cluster.
-func (c *Caller) Kind(ctx context.Context, kind schema.GroupVersionKind) (Resource, bool, error) {
+func (c *Client) Kind(ctx context.Context, kind schema.GroupVersionKind) (Resource, bool, error) {
 	known, err := c.resources.current(ctx)
 	if err != nil {
 		return Resource{}, false, err
 	}
-	if found, ok := ofKind(known.ordered, kind); ok {
+	if found, ok := findKind(known.ordered, kind); ok {
 		return found, true, nil
 	}
 	if known, err = c.resources.confirmed(ctx); err != nil {
 		return Resource{}, false, err
 	}
-	found, ok := ofKind(known.ordered, kind)
+	found, ok := findKind(known.ordered, kind)
 	if !ok && slices.Contains(known.unanswered, kind.GroupVersion()) {
-		return Resource{}, false, noAnswer(kind.GroupKind().String())
+		return Resource{}, false, groupUnavailableError(kind.GroupKind().String())
 	}
 	return found, ok, nil
 }
 
-func ofKind(known []Resource, kind schema.GroupVersionKind) (Resource, bool) {
+func findKind(known []Resource, kind schema.GroupVersionKind) (Resource, bool) {
 	is := func(r Resource) bool { return r.Kind == kind.Kind && r.GroupVersion() == kind.GroupVersion() }
 	i := slices.IndexFunc(known, func(r Resource) bool { return is(r) && slices.Contains(r.Verbs, "patch") })
 	if i < 0 {

@@ -14,18 +14,18 @@ import (
 // member that does not answer leaves room for requests to others.
 const maxAtOnce = 100
 
-// limited bounds the requests in flight, up to the end of the response. A watch counts until its response begins.
-type limited struct {
+// inFlightRoundTripper bounds the requests in flight, up to the end of the response. A watch counts until its response begins.
+type inFlightRoundTripper struct {
 	next   http.RoundTripper
 	places chan struct{}
 }
 
-func newLimited(places int, next http.RoundTripper) *limited {
-	return &limited{next: next, places: make(chan struct{}, places)}
+func newLimited(places int, next http.RoundTripper) *inFlightRoundTripper {
+	return &inFlightRoundTripper{next: next, places: make(chan struct{}, places)}
 }
 
 // RoundTrip returns ErrNotConnected if too many requests are in flight.
-func (l *limited) RoundTrip(r *http.Request) (*http.Response, error) {
+func (l *inFlightRoundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 	select {
 	case l.places <- struct{}{}:
 	default:

@@ -98,11 +98,11 @@ func (m *Member) transport(config *rest.Config) (http.RoundTripper, error) {
 	named := transport.NewUserAgentRoundTripper(rest.DefaultKubernetesUserAgent(), t)
 	safe := http.RoundTripper(&response.Transport{Next: named})
 	if m.share == nil {
-		return &bounded{next: safe, timeout: callTimeout, bytes: m.limits.Response}, nil
+		return &boundedRoundTripper{next: safe, timeout: callTimeout, bytes: m.limits.Response}, nil
 	}
 	// A watch has no end. The meter bounds its events.
 	counted := &meter{next: safe, response: m.limits.Response, share: m.share}
-	return &bounded{next: counted, timeout: callTimeout, bytes: math.MaxInt64 - 1}, nil
+	return &boundedRoundTripper{next: counted, timeout: callTimeout, bytes: math.MaxInt64 - 1}, nil
 }
 
 // guarded adds the limit of requests in flight and the circuit breaker. They stand before everything that asks the
@@ -111,10 +111,10 @@ func guarded(next http.RoundTripper) http.RoundTripper {
 	return newLimited(maxAtOnce, newBreaker(clock.RealClock{}, maxPause, next))
 }
 
-// Filled records that the initial lists are complete. Objects that are read from now on are changes.
-func (m *Member) Filled() {
+// MarkSynced records that the initial lists are complete. Objects that are read from now on are changes.
+func (m *Member) MarkSynced() {
 	if m.share != nil {
-		m.share.fill()
+		m.share.markSynced()
 	}
 }
 

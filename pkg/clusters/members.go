@@ -89,11 +89,11 @@ type members struct {
 	secrets client.Reader
 	live    client.Reader
 	policy  addresspolicy.Policy
-	bound   *Bound
+	bound   *BoundNames
 	memory  *budget.Budget
 	turns   *gates
 	// discovered bounds what is kept of what members serve.
-	discovered *discoveries
+	discovered *catalogBudget
 
 	flight singleflight.Group
 	mu     sync.Mutex
@@ -202,7 +202,7 @@ func (m *members) connect(ctx context.Context, c *kubevisionv1alpha1.KubeVisionC
 		return nil, err
 	}
 	// The registered credential is used only for token requests. Their responses count against no request.
-	member.Registered.Transport = &bounded{
+	member.Registered.Transport = &boundedRoundTripper{
 		next: member.Registered.Transport, timeout: callTimeout, bytes: maxTokenResponseBytes,
 	}
 	accounts, err := corev1client.NewForConfigAndClient(member.Config, member.Registered)

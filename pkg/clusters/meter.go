@@ -59,7 +59,7 @@ func (m *meter) RoundTrip(r *http.Request) (*http.Response, error) {
 	if m.share.isOver() {
 		return nil, errKept
 	}
-	l, _ := r.Context().Value(loanKey{}).(*loan)
+	l, _ := r.Context().Value(transientMemoryKey{}).(*transientMemory)
 	found := &scanner{limit: m.response}
 	return countJSON(m.next, metered(r), func(piece []byte) error {
 		cost, fits := found.scan(piece)
@@ -96,33 +96,33 @@ func metered(r *http.Request) *http.Request {
 }
 
 // spend counts n bytes, and returns false if they exceed the bound.
-func (m *meter) spend(n int64, l *loan) bool {
+func (m *meter) spend(n int64, l *transientMemory) bool {
 	if l != nil {
 		l.add(m.share, n)
 	}
 	return m.share.spend(n)
 }
 
-type loanKey struct{}
+type transientMemoryKey struct{}
 
-// loan counts the memory of objects that are dropped soon.
-type loan struct {
+// transientMemory counts the memory of objects that are dropped soon.
+type transientMemory struct {
 	mu    sync.Mutex
 	share *share
 	spent int64
 }
 
-func (l *loan) add(s *share, n int64) {
+func (l *transientMemory) add(s *share, n int64) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.share = s
 	l.spent += n
 }
 
-// Lend returns a context for calls to one member, and a function that returns the memory of their responses.
-func Lend(ctx context.Context) (context.Context, func()) {
-	l := &loan{}
-	return context.WithValue(ctx, loanKey{}, l), func() {
+// WithTransientMemory returns a context for calls to one member, and a function that returns the memory of their responses.
+func WithTransientMemory(ctx context.Context) (context.Context, func()) {
+	l := &transientMemory{}
+	return context.WithValue(ctx, transientMemoryKey{}, l), func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
 		if l.share != nil {

@@ -110,7 +110,7 @@ func TestMeter(t *testing.T) {
 	}
 	request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/api/v1/namespaces?limit=500&resourceVersion=0", nil)
 	for range 20 {
-		ctx, drop := Lend(t.Context())
+		ctx, drop := WithTransientMemory(t.Context())
 		if err := send(request.WithContext(ctx)); err != nil {
 			t.Fatal(err)
 		}

@@ -54,15 +54,15 @@ type gate struct {
 	responses int
 }
 
-// newTurns returns gates for work on responses, so that large lists of one user take at most half of the processors.
-func newTurns() *gates { return newGates(max(1, runtime.GOMAXPROCS(0)/2)) }
+// newTurnGates returns gates for work on responses, so that large lists of one user take at most half of the processors.
+func newTurnGates() *gates { return newGates(max(1, runtime.GOMAXPROCS(0)/2)) }
 
-// newLarge returns gates for the large responses of one cluster that are read at once.
-func newLarge() *gates { return newGates(max(minLarge, runtime.GOMAXPROCS(0))) }
+// newLargeGates returns gates for the large responses of one cluster that are read at once.
+func newLargeGates() *gates { return newGates(max(minLarge, runtime.GOMAXPROCS(0))) }
 
-// newWhole returns gates for the whole lists that are requested from one cluster at once. A cluster begins to produce
+// newWholeListGates returns gates for the whole lists that are requested from one cluster at once. A cluster begins to produce
 // each of them, however large, before any of it is read.
-func newWhole() *gates { return newGates(wholePerLarge * newLarge().atOnce) }
+func newWholeListGates() *gates { return newGates(wholePerLarge * newLargeGates().atOnce) }
 
 func newGates(atOnce int) *gates { return &gates{atOnce: atOnce, users: map[string]*gate{}} }
 
@@ -123,8 +123,8 @@ func (g *gates) take(ctx context.Context, user string, full error) (leave func()
 	}), nil
 }
 
-// paced reads the responses of one cluster to one user.
-type paced struct {
+// pacedRoundTripper reads the responses of one cluster to one user.
+type pacedRoundTripper struct {
 	next http.RoundTripper
 	// turns are for all clusters, the others for this one: a cluster that sends slowly holds up no other.
 	turns, large, whole, calls *gates
@@ -132,10 +132,10 @@ type paced struct {
 }
 
 // RoundTrip sends the request. Of the user's calls, and of whole lists, only some are sent at once.
-func (p *paced) RoundTrip(r *http.Request) (*http.Response, error) {
+func (p *pacedRoundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 	body := &pacedBody{context: r.Context(), paced: p}
 	var err error
-	if isWhole(r) {
+	if isWholeList(r) {
 		if body.leaveWhole, err = p.whole.take(r.Context(), p.user, errLarge); err != nil {
 			return nil, err
 		}
@@ -154,9 +154,9 @@ func (p *paced) RoundTrip(r *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
-// isWhole returns true for a list request without a limit. Callers mark such requests as streamed.
-func isWhole(r *http.Request) bool {
-	return isStreamed(r.Context()) && r.Method == http.MethodGet && !isWatch(r) && !r.URL.Query().Has("limit")
+// isWholeList returns true for a list request without a limit. Callers mark such requests as streamed.
+func isWholeList(r *http.Request) bool {
+	return isStreamedResponse(r.Context()) && r.Method == http.MethodGet && !isWatch(r) && !r.URL.Query().Has("limit")
 }
 
 // pacedBody holds a place among the large responses once more than unpacedBytes were read. It holds a turn from the
@@ -165,7 +165,7 @@ type pacedBody struct {
 	io.ReadCloser
 
 	context context.Context //nolint:containedctx // it is that of the request
-	paced   *paced
+	paced   *pacedRoundTripper
 	read    int64
 
 	// turn and large are nil until more than unpacedBytes were read.

@@ -28,7 +28,7 @@ import (
 // opened returns a large response to a user, of which so much was read that the next Read waits for a turn.
 func opened(ctx context.Context, t *testing.T, turns, large *gates, user string) io.ReadCloser {
 	t.Helper()
-	transport := &paced{turns: turns, large: large, user: user, next: answering(func(*http.Request) (*http.Response, error) {
+	transport := &pacedRoundTripper{turns: turns, large: large, user: user, next: answering(func(*http.Request) (*http.Response, error) {
 		return &http.Response{Body: io.NopCloser(strings.NewReader(strings.Repeat("x", 2*unpacedBytes)))}, nil
 	})}
 	response, err := transport.RoundTrip(httptest.NewRequestWithContext(ctx, http.MethodGet, "/", http.NoBody))
@@ -95,7 +95,7 @@ func TestWholeLists(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		sent := 0
 		whole := newGates(1)
-		transport := &paced{turns: newGates(1), large: newGates(1), whole: whole, user: "greedy", next: answering(func(*http.Request) (*http.Response, error) {
+		transport := &pacedRoundTripper{turns: newGates(1), large: newGates(1), whole: whole, user: "greedy", next: answering(func(*http.Request) (*http.Response, error) {
 			sent++
 			if sent == 3 {
 				return nil, errors.New("no connection")
@@ -110,7 +110,7 @@ func TestWholeLists(t *testing.T) {
 			}
 			return response.Body, time.Since(begun), nil
 		}
-		list := streamed(t.Context())
+		list := withStreamedResponse(t.Context())
 		first, _, err := send(list, "/pods")
 		if err != nil {
 			t.Fatal(err)
@@ -165,7 +165,7 @@ func TestCallsOfOneUser(t *testing.T) {
 		calls := newGates(2)
 		send := func(user string) (io.ReadCloser, time.Duration, error) {
 			begun := time.Now()
-			transport := &paced{calls: calls, user: user, next: answering(func(*http.Request) (*http.Response, error) {
+			transport := &pacedRoundTripper{calls: calls, user: user, next: answering(func(*http.Request) (*http.Response, error) {
 				return &http.Response{Body: io.NopCloser(strings.NewReader("x"))}, nil
 			})}
 			response, err := transport.RoundTrip(httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/pods/x", http.NoBody))
@@ -198,7 +198,7 @@ func TestCallsOfOneUser(t *testing.T) {
 }
 
 // TestMembersOfOneGroup: users whom bindings name by a group alone have one name on a cluster, and places of their own.
-// Each of the gates is in the way of a Caller.
+// Each of the gates is in the way of a Client.
 func TestMembersOfOneGroup(t *testing.T) {
 	config := &rest.Config{Host: "https://cluster"}
 	config.NegotiatedSerializer = scheme.Codecs.WithoutConversion()
@@ -209,7 +209,7 @@ func TestMembersOfOneGroup(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := &gates
-			c.config, c.bound = config, &Bound{current: bindings.Impersonation{Groups: sets.New("web")}}
+			c.config, c.bound = config, &BoundNames{current: bindings.Impersonation{Groups: sets.New("web")}}
 			c.transport = answering(func(r *http.Request) (*http.Response, error) {
 				if got := r.Header.Get("Impersonate-User"); got != identity.GroupMember {
 					t.Errorf("the cluster sees %q", got)

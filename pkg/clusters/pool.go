@@ -147,8 +147,8 @@ func (s *share) changes() int64 {
 	return s.spent - s.filled
 }
 
-// fill records that the memory spent so far belongs to the initial objects.
-func (s *share) fill() {
+// markSynced records that the memory spent so far belongs to the initial objects.
+func (s *share) markSynced() {
 	s.pool.mu.Lock()
 	defer s.pool.mu.Unlock()
 	s.filled = s.spent

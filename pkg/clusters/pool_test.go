@@ -74,7 +74,7 @@ func TestPoolOfChanges(t *testing.T) {
 	busy, quiet := newPoolMember(p, 1), newPoolMember(p, 2)
 	for _, m := range []poolMember{busy, quiet} {
 		m.spend(40)
-		m.fill()
+		m.markSynced()
 	}
 	quiet.spend(60)
 	busy.spend(59)

@@ -23,8 +23,8 @@ import (
 	"k8s.io/client-go/transport"
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
-	"github.com/kubevision-io/kubevision/pkg/envelope"
 	"github.com/kubevision-io/kubevision/pkg/names"
+	"github.com/kubevision-io/kubevision/pkg/stepup"
 )
 
 // readerRetry is the time between two requests for a token of an account that is not there.
@@ -141,9 +141,9 @@ type readOnly struct {
 // RoundTrip sends a list, a watch or a get of a resource.
 func (o *readOnly) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err := checkReadOnly(r); err != nil {
-		return nil, refuse(r, envelope.Internal(err))
+		return nil, stepup.Refuse(r, err)
 	}
-	return o.next.RoundTrip(r.WithContext(ofReader(r.Context())))
+	return o.next.RoundTrip(r.WithContext(withReader(r.Context())))
 }
 
 func checkReadOnly(r *http.Request) error {
@@ -169,6 +169,8 @@ func checkReadOnly(r *http.Request) error {
 
 type readerKey struct{}
 
-func ofReader(ctx context.Context) context.Context { return context.WithValue(ctx, readerKey{}, true) }
+func withReader(ctx context.Context) context.Context {
+	return context.WithValue(ctx, readerKey{}, true)
+}
 
 func isReader(ctx context.Context) bool { return ctx.Value(readerKey{}) != nil }

@@ -34,7 +34,7 @@ const (
 func (m *members) renew(
 	ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, key types.NamespacedName, old *openMember,
 ) {
-	ctx = budget.With(ctx, nil) // the account of the request that noticed the change ends with it
+	ctx = budget.WithAccount(ctx, nil) // the account of the request that noticed the change ends with it
 	o, err := m.connect(ctx, c, key)
 	if err == nil && o.digest != old.digest {
 		err = o.connection.answers(ctx)

@@ -33,7 +33,7 @@ var errNoSchema = errors.New("the cluster publishes no schema of the kind")
 
 // Schema reads the schema of a kind from the OpenAPI document of its version. The account of the request holds the
 // document.
-func (c *Caller) Schema(ctx context.Context, r Resource) (*Schema, error) {
+func (c *Client) Schema(ctx context.Context, r Resource) (*Schema, error) {
 	segments := []string{"/openapi/v3/apis", r.Group, r.Version}
 	if r.Group == "" {
 		segments = []string{"/openapi/v3/api", r.Version}
@@ -43,7 +43,7 @@ func (c *Caller) Schema(ctx context.Context, r Resource) (*Schema, error) {
 	if err != nil {
 		return nil, fmt.Errorf("reading the schema of %s: %w", r.Kind, err)
 	}
-	account, size := budget.From(ctx), int64(len(body))*decodedSchema
+	account, size := budget.AccountFrom(ctx), int64(len(body))*decodedSchema
 	if err := account.Take(size); err != nil {
 		return nil, fmt.Errorf("reading the schema of %s: %w", r.Kind, err)
 	}

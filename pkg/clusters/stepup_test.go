@@ -39,11 +39,11 @@ func (b *busy) RoundTrip(r *http.Request) (*http.Response, error) {
 	}, nil
 }
 
-func callerOf(t *testing.T, next http.RoundTripper) *Caller {
+func callerOf(t *testing.T, next http.RoundTripper) *Client {
 	t.Helper()
 	config := &rest.Config{Host: "https://cluster.example", QPS: -1}
 	config.NegotiatedSerializer = scheme.Codecs.WithoutConversion()
-	caller, err := newCaller(&Connection{config: config, transport: next}, "alice", transport.ImpersonationConfig{UserName: "alice"})
+	caller, err := newClient(&Connection{config: config, transport: next}, "alice", transport.ImpersonationConfig{UserName: "alice"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -60,7 +60,7 @@ func userCall() Call {
 func TestNoSensitiveRequestLeaves(t *testing.T) {
 	cluster := &busy{}
 	caller := callerOf(t, cluster)
-	missing := envelope.New(40102, "send a code").Because(apierrors.NewConflict(schema.GroupResource{}, "credentials", nil))
+	missing := envelope.New(40102, "send a code").WithCause(apierrors.NewConflict(schema.GroupResource{}, "credentials", nil))
 	missing.Data = "reverify"
 	refusing := stepup.WithProof(t.Context(), func() error { return missing })
 	objects, err := caller.objects()
@@ -124,7 +124,7 @@ func TestNobodyBringsAnIdentity(t *testing.T) {
 			t.Fatal(err)
 		}
 		r.Header.Set(header, "admin")
-		response, err := (&sensitive{next: cluster}).RoundTrip(r)
+		response, err := (&stepup.RoundTripper{Next: cluster}).RoundTrip(r)
 		if err == nil {
 			_ = response.Body.Close()
 			t.Errorf("%s has passed", header)

@@ -51,20 +51,20 @@ func (s *tokenSource) Token() (*oauth2.Token, error) {
 	token, err := s.token(context.Background())
 	var status apierrors.APIStatus
 	if errors.As(err, &status) {
-		return nil, &noTokenError{text: err.Error()}
+		return nil, &tokenError{text: err.Error()}
 	}
 	return token, err
 }
 
-// noTokenError hides the cluster's response to the token request, which must not pass as the response to the request of
+// tokenError hides the cluster's response to the token request, which must not pass as the response to the request of
 // a user.
-type noTokenError struct{ text string }
+type tokenError struct{ text string }
 
-func (e *noTokenError) Error() string { return e.text }
+func (e *tokenError) Error() string { return e.text }
 
-// isAnswer returns true if an error is the cluster's response to a token request.
-func isAnswer(err error) bool {
-	_, ok := errors.AsType[*noTokenError](err)
+// isServerResponse returns true if an error is the cluster's response to a token request.
+func isServerResponse(err error) bool {
+	_, ok := errors.AsType[*tokenError](err)
 	return ok
 }
 

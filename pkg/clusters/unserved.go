@@ -15,9 +15,9 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// unserved says whether an error may mean that the cluster does not serve what a call is about. That an object is not
+// mayBeUnserved says whether an error may mean that the cluster does not serve what a call is about. That an object is not
 // there is said by its name.
-func unserved(call *Call, err error) bool {
+func mayBeUnserved(call *Call, err error) bool {
 	var status apierrors.APIStatus
 	if !errors.As(err, &status) {
 		return false
@@ -33,9 +33,9 @@ func unserved(call *Call, err error) bool {
 	}
 }
 
-// renewed returns a call as it is to be made where the cluster serves its resource in another version now. It returns
+// refreshCall returns a call as it is to be made where the cluster serves its resource in another version now. It returns
 // the cause where that is not why the call has failed.
-func (r *resources) renewed(ctx context.Context, call Call, cause error) (Call, error) {
+func (r *resourceMapper) refreshCall(ctx context.Context, call Call, cause error) (Call, error) {
 	known, err := r.confirmed(ctx)
 	if err != nil {
 		return call, err
@@ -45,7 +45,7 @@ func (r *resources) renewed(ctx context.Context, call Call, cause error) (Call, 
 	case !ok:
 		return call, cause
 	case call.Subresource != "" && !slices.Contains(found.Subresources, call.Subresource):
-		err := noSubresource(&call)
+		err := subresourceNotFound(&call)
 		return call, err
 	case found.GroupVersionResource == call.Resource.GroupVersionResource,
 		found.Namespaced != call.Resource.Namespaced, !call.repeatable():
@@ -65,7 +65,7 @@ func (c *Call) repeatable() bool {
 	}
 }
 
-func noSubresource(call *Call) error {
+func subresourceNotFound(call *Call) error {
 	return &apierrors.StatusError{ErrStatus: metav1.Status{
 		Status: metav1.StatusFailure, Code: http.StatusNotFound, Reason: metav1.StatusReasonNotFound,
 		Message: fmt.Sprintf("the cluster serves no %s of %s", call.Subresource, call.Resource.GroupVersionResource.Resource),

@@ -69,14 +69,14 @@ func (s *plainServer) serve(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func (s *plainServer) caller(t *testing.T) *Caller {
+func (s *plainServer) caller(t *testing.T) *Client {
 	t.Helper()
 	safe := &response.Transport{Next: s.Client().Transport}
 	c, err := newConnection(&rest.Config{Host: s.URL, QPS: -1}, safe, nil, nil, budget.New(1<<30))
 	if err != nil {
 		t.Fatal(err)
 	}
-	caller, err := newCaller(c, "somebody", transport.ImpersonationConfig{UserName: "somebody"})
+	caller, err := newClient(c, "somebody", transport.ImpersonationConfig{UserName: "somebody"})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -84,7 +84,7 @@ func (s *plainServer) caller(t *testing.T) *Caller {
 }
 
 // age makes what is known of the cluster as old as it may be.
-func (c *Caller) age() {
+func (c *Client) age() {
 	c.resources.mu.Lock()
 	defer c.resources.mu.Unlock()
 	c.resources.looked = time.Now().Add(-absenceAge)

@@ -69,7 +69,7 @@ func CacheOptions() cache.Options {
 			&rbacv1.ClusterRole{}:        managed,
 			&rbacv1.ClusterRoleBinding{}: managed,
 			&rbacv1.Role{}:               {Label: managed.Label, Transform: apply.Trim()},
-			&rbacv1.RoleBinding{}:        {Label: managed.Label, Transform: apply.ShareParts()},
+			&rbacv1.RoleBinding{}:        {Label: managed.Label, Transform: apply.ShareMemory()},
 			&corev1.Namespace{}:          {Transform: apply.TrimMetadata()},
 			&corev1.Secret{}:             own,
 			&corev1.ServiceAccount{}:     own,
@@ -95,8 +95,8 @@ func newRoleCache(mgr ctrl.Manager) (cache.Cache, error) {
 	return roles, nil
 }
 
-// newTargets has the host, and ends the connections to members with the manager.
-func newTargets(
+// newClusterCache has the host, and ends the connections to members with the manager.
+func newClusterCache(
 	ctx context.Context, mgr ctrl.Manager, host kubernetes.Interface, roles cache.Cache, o Options,
 ) (*clustercache.Registry, error) {
 	system, err := host.CoreV1().Namespaces().Get(ctx, metav1.NamespaceSystem, metav1.GetOptions{})
@@ -110,7 +110,7 @@ func newTargets(
 	named := impersonation.NewSource(mgr.GetClient())
 	targets := clustercache.NewRegistry(&clustercache.Cluster{ //nolint:contextcheck // it reads a cache, which answers at once
 		ID: string(system.UID), Writer: writer, Metadata: clustercache.Metadata{Namespaces: mgr.GetClient(), ClusterRoles: roles},
-		Impersonator: &impersonation.Keeper{Source: named, Writer: writer},
+		Impersonator: &impersonation.AccountManager{Source: named, Writer: writer},
 	}, mgr.GetScheme(), mgr.GetClient(), named, o.ClusterAddresses, clusters.NewPool(o.MemberCacheBytes))
 	if err := mgr.Add(manager.RunnableFunc(func(ctx context.Context) error {
 		<-ctx.Done()
@@ -165,7 +165,7 @@ func Setup(ctx context.Context, mgr ctrl.Manager, o Options) error {
 	if err != nil {
 		return fmt.Errorf("making a client for the host: %w", err)
 	}
-	targets, err := newTargets(ctx, mgr, host, roles, o)
+	targets, err := newClusterCache(ctx, mgr, host, roles, o)
 	if err != nil {
 		return err
 	}

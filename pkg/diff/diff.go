@@ -20,8 +20,8 @@ import (
 
 const indent = 2
 
-// bookkeeping returns the fields of metadata that the API server sets.
-func bookkeeping() []string {
+// serverFields returns the fields of metadata that the API server sets.
+func serverFields() []string {
 	return []string{"managedFields", "resourceVersion", "uid", "creationTimestamp", "generation", "selfLink"}
 }
 
@@ -32,7 +32,7 @@ func Readable(object []byte) (map[string]any, error) {
 		return nil, fmt.Errorf("reading an object: %w", err)
 	}
 	if metadata, ok := o["metadata"].(map[string]any); ok {
-		for _, field := range bookkeeping() {
+		for _, field := range serverFields() {
 			delete(metadata, field)
 		}
 	}

@@ -26,7 +26,7 @@ func FromAPIError(err error) *Error {
 		return known
 	}
 	if errors.Is(err, budget.ErrExceeded) {
-		return TooMuch(err)
+		return OutOfMemory(err)
 	}
 	var status apierrors.APIStatus
 	if !errors.As(err, &status) {
@@ -34,10 +34,10 @@ func FromAPIError(err error) *Error {
 	}
 	s := status.Status()
 	if why, ok := lastAdmin(&s); ok {
-		return New(dashboardv1alpha1.CodeConflict, "%s", why).Because(err)
+		return New(dashboardv1alpha1.CodeConflict, "%s", why).WithCause(err)
 	}
-	if admission(&s) {
-		return New(dashboardv1alpha1.CodeRejected, "%s", s.Message).Because(err)
+	if isAdmissionRefusal(&s) {
+		return New(dashboardv1alpha1.CodeRejected, "%s", s.Message).WithCause(err)
 	}
 	if bad := badPatch(&s); bad != nil { // without the cause, which would put the object into the log
 		return bad
@@ -47,41 +47,41 @@ func FromAPIError(err error) *Error {
 	case dashboardv1alpha1.CodeUnreachable:
 		return unreachable(err)
 	case dashboardv1alpha1.CodeInvalid:
-		e := New(code, "%s", s.Message).Because(err)
+		e := New(code, "%s", s.Message).WithCause(err)
 		e.Field = fieldOf(&s)
 		return e
 	default:
-		return New(code, "%s", s.Message).Because(err)
+		return New(code, "%s", s.Message).WithCause(err)
 	}
 }
 
 // memoryRetrySeconds is the Retry-After of requests that exceed the memory budget.
 const memoryRetrySeconds = 2
 
-// TooMuch returns the error of a request that needs more memory than its caller may have now.
-func TooMuch(cause error) *Error {
+// OutOfMemory returns the error of a request that needs more memory than its caller may have now.
+func OutOfMemory(cause error) *Error {
 	e := New(dashboardv1alpha1.CodeTooManyRequests,
-		"your requests under way hold as much as they may: wait for some of them, or ask for less, such as pages with limit").Because(cause)
+		"your requests under way hold as much as they may: wait for some of them, or ask for less, such as pages with limit").WithCause(cause)
 	e.RetryAfterSeconds = memoryRetrySeconds
 	return e
 }
 
 func unreachable(cause error) *Error {
 	message := "the cluster's API server cannot be reached"
-	if why, ok := Failure(cause); ok {
+	if why, ok := ServerFailure(cause); ok {
 		message = why
 	} else if errors.Is(cause, context.DeadlineExceeded) {
 		message = "the cluster's API server did not answer in time"
 	}
-	return New(dashboardv1alpha1.CodeUnreachable, "%s", message).Because(cause)
+	return New(dashboardv1alpha1.CodeUnreachable, "%s", message).WithCause(cause)
 }
 
 // maxFailure bounds what is repeated of an API server's own words.
 const maxFailure = 4 << 10
 
-// Failure returns what an API server says of its own failure: a webhook for conversion that does not answer, a storage
+// ServerFailure returns what an API server says of its own failure: a webhook for conversion that does not answer, a storage
 // that is down. It is false where no API server has answered, or where its words may hold values of an object.
-func Failure(err error) (string, bool) {
+func ServerFailure(err error) (string, bool) {
 	var status apierrors.APIStatus
 	if !errors.As(err, &status) || !response.IsTyped(err) {
 		return "", false

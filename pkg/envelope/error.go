@@ -44,8 +44,8 @@ func New(code dashboardv1alpha1.Code, format string, args ...any) *Error {
 	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}
 }
 
-// Because adds the cause, which stays in the log.
-func (e *Error) Because(cause error) *Error {
+// WithCause adds the cause, which stays in the log.
+func (e *Error) WithCause(cause error) *Error {
 	e.cause = cause
 	return e
 }
@@ -79,13 +79,13 @@ func SessionEnded() *Error {
 
 // Internal hides a cause that nobody foresaw behind a message that says nothing of it.
 func Internal(cause error) *Error {
-	return New(dashboardv1alpha1.CodeInternal, "internal server error: give the request id to whoever runs KubeVision").Because(cause)
+	return New(dashboardv1alpha1.CodeInternal, "internal server error: give the request id to whoever runs KubeVision").WithCause(cause)
 }
 
 // Late returns the error of a request that was not finished in time. Its time passes while a cluster is waited for.
 func Late(cause error) *Error {
 	return New(dashboardv1alpha1.CodeUnreachable,
-		"the request was not finished in time, since the host or a cluster was slow: try again").Because(cause)
+		"the request was not finished in time, since the host or a cluster was slow: try again").WithCause(cause)
 }
 
 // IsGone returns whether the client of a request has hung up, so that nobody reads the response.
@@ -97,7 +97,7 @@ func As(err error) *Error {
 		return e
 	}
 	if errors.Is(err, budget.ErrExceeded) {
-		return TooMuch(err)
+		return OutOfMemory(err)
 	}
 	if errors.Is(err, context.DeadlineExceeded) {
 		return Late(err)

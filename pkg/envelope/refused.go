@@ -62,9 +62,9 @@ func LacksRight(err error) bool {
 	}
 }
 
-// admission reports whether a webhook or a policy has refused the object, whatever status it gave: many give none, or a
+// isAdmissionRefusal reports whether a webhook or a policy has refused the object, whatever status it gave: many give none, or a
 // misleading one. Forbidden requests are left to the authorization package, which distinguishes policies from RBAC.
-func admission(s *metav1.Status) bool {
+func isAdmissionRefusal(s *metav1.Status) bool {
 	if strings.HasPrefix(s.Message, "admission webhook \"") || strings.Contains(s.Message, "failed calling webhook") {
 		return true
 	}
@@ -85,9 +85,9 @@ func badPatch(s *metav1.Status) *Error {
 	if strings.HasPrefix(s.Message, "failed to create typed patch object") {
 		if found := notTyped.FindStringSubmatch(s.Message); found != nil {
 			field := strings.TrimPrefix(found[1], ".")
-			return Invalid(field, "the manifest does not fit the kind: %s: %s", field, found[2]).Because(refused)
+			return Invalid(field, "the manifest does not fit the kind: %s: %s", field, found[2]).WithCause(refused)
 		}
-		return Invalid("body", "the manifest does not fit the kind: a field has another type").Because(refused)
+		return Invalid("body", "the manifest does not fit the kind: a field has another type").WithCause(refused)
 	}
 	if s.Reason != metav1.StatusReasonInvalid || s.Details == nil || len(s.Details.Causes) != 1 || s.Details.Causes[0].Field != "patch" {
 		return nil
@@ -99,5 +99,5 @@ func badPatch(s *metav1.Status) *Error {
 			break
 		}
 	}
-	return Invalid("body", "the patch does not fit the object: %s", why).Because(refused)
+	return Invalid("body", "the patch does not fit the object: %s", why).WithCause(refused)
 }

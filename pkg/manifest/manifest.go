@@ -108,7 +108,7 @@ func checkSize(body []byte) error {
 }
 
 func decodeJSON(body []byte) (map[string]any, error) {
-	if routes.Deeper(body, maxDepth) {
+	if routes.IsDeeperThan(body, maxDepth) {
 		return nil, unparseable("the manifest is nested deeper than %d levels", maxDepth)
 	}
 	if problem := strictdecoding.JSON(body); problem != nil {

@@ -14,8 +14,8 @@ const (
 	entryBytes = 48
 )
 
-// below returns about how many bytes a value refers to, beside those of its own type.
-func below(v reflect.Value) (bytes int64) {
+// referencedBytes returns about how many bytes a value refers to, beside those of its own type.
+func referencedBytes(v reflect.Value) (bytes int64) {
 	switch v.Kind() {
 	case reflect.String:
 		if v.Len() > 0 {
@@ -27,23 +27,23 @@ func below(v reflect.Value) (bytes int64) {
 			return bytes
 		}
 		for i := range v.Len() {
-			bytes += below(v.Index(i))
+			bytes += referencedBytes(v.Index(i))
 		}
 	case reflect.Map:
 		bytes = int64(v.Len()) * (entryBytes + 2*(sizeOf(v.Type().Key())+sizeOf(v.Type().Elem())))
 		for entries := v.MapRange(); entries.Next(); {
-			bytes += below(entries.Key()) + below(entries.Value())
+			bytes += referencedBytes(entries.Key()) + referencedBytes(entries.Value())
 		}
 	case reflect.Pointer, reflect.Interface:
 		if !v.IsNil() {
-			bytes = sizeOf(v.Elem().Type()) + below(v.Elem())
+			bytes = sizeOf(v.Elem().Type()) + referencedBytes(v.Elem())
 		}
 	case reflect.Struct:
 		if v.Type() == reflect.TypeFor[time.Time]() { // all refer to one location
 			return 0
 		}
 		for i := range v.NumField() { //nolint:modernize // Fields yields copies
-			bytes += below(v.Field(i))
+			bytes += referencedBytes(v.Field(i))
 		}
 	default: // nothing is below
 	}

@@ -30,7 +30,7 @@ const (
 func Items[T any](body []byte, account *budget.Account) ([]T, error) {
 	var out []T
 	err := each(body, account, smallElementBytes, func(item *T) error {
-		if err := Kept(account, item); err != nil {
+		if err := HoldItem(account, item); err != nil {
 			return err
 		}
 		out = append(out, *item)
@@ -66,10 +66,10 @@ func each[T any](body []byte, account *budget.Account, elementBytes int64, visit
 	})
 }
 
-// Kept takes from the account what an object takes that is kept of a list.
-func Kept[T any](account *budget.Account, item *T) error {
+// HoldItem takes from the account what an object takes that is kept of a list.
+func HoldItem[T any](account *budget.Account, item *T) error {
 	value := reflect.ValueOf(item).Elem()
-	if err := account.Take(growth*int64(value.Type().Size()) + below(value)); err != nil { //nolint:gosec // a size of a type is small
+	if err := account.Take(growth*int64(value.Type().Size()) + referencedBytes(value)); err != nil { //nolint:gosec // a size of a type is small
 		return fmt.Errorf("keeping an object of a list: %w", err)
 	}
 	return nil

@@ -126,7 +126,7 @@ func TestElementsAreCharged(t *testing.T) {
 		}
 	}
 	account := accountOf(16 << 20)
-	if err := Each([]byte(flat), account, func(p *corev1.Pod) error { return Kept(account, p) }); !errors.Is(err, budget.ErrExceeded) {
+	if err := Each([]byte(flat), account, func(p *corev1.Pod) error { return HoldItem(account, p) }); !errors.Is(err, budget.ErrExceeded) {
 		t.Errorf("many Pods that are kept: %v", err)
 	}
 	containers := []byte(strings.Repeat("\x12\x00", bytes/2)) // field 2 of the spec, which is field 2 of the Pod

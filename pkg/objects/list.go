@@ -173,7 +173,7 @@ func (l *list) readItems() error {
 			return unreadable(err)
 		}
 		l.bounded.consumed = l.decoder.InputOffset()
-		if err := o.present(l.resource, IsSecret(l.resource), nil); err != nil {
+		if err := o.prepare(l.resource, IsSecret(l.resource), nil); err != nil {
 			return err
 		}
 		if err := l.visit(o); err != nil {

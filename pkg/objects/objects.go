@@ -65,7 +65,7 @@ func decode(body []byte, r clusters.Resource, masking bool, beside values) (Obje
 	if err := json.Unmarshal(body, &o); err != nil {
 		return nil, unreadable(err)
 	}
-	if err := o.present(r, masking, beside); err != nil {
+	if err := o.prepare(r, masking, beside); err != nil {
 		return nil, err
 	}
 	return o, nil
@@ -76,12 +76,12 @@ func unreadable(err error) error {
 	if errors.Is(err, budget.ErrExceeded) {
 		return err
 	}
-	return envelope.New(dashboardv1alpha1.CodeUnreachable, "the cluster's API server gave an answer that cannot be read").Because(err)
+	return envelope.New(dashboardv1alpha1.CodeUnreachable, "the cluster's API server gave an answer that cannot be read").WithCause(err)
 }
 
-// present makes an object what a caller sees: with its kind, which the items of a list lack, without managedFields, and
+// prepare makes an object what a caller sees: with its kind, which the items of a list lack, without managedFields, and
 // without the values of a Secret where those are to be masked.
-func (o Object) present(r clusters.Resource, masking bool, beside values) error {
+func (o Object) prepare(r clusters.Resource, masking bool, beside values) error {
 	if o == nil {
 		return unreadable(fmt.Errorf("an object of %s is null", r.GroupVersionResource.Resource))
 	}

@@ -50,7 +50,7 @@ func (e Endpoint) Rule() Rule { return e.rule }
 // Public returns an endpoint that anybody may call. The handler does not learn who calls it.
 func Public(handler func(*Request) (Result, error)) Endpoint {
 	return Endpoint{rule: RulePublic, serve: func(r *Request) (any, dashboardv1alpha1.Meta, error) {
-		return split(handler(r))
+		return unpackResult(handler(r))
 	}}
 }
 
@@ -83,7 +83,7 @@ func Reviewed[G any](review func(*Request, user.Info) (G, error), handler func(*
 	})}
 }
 
-func split(res Result, err error) (any, dashboardv1alpha1.Meta, error) {
+func unpackResult(res Result, err error) (any, dashboardv1alpha1.Meta, error) {
 	return res.Data, res.Meta, err
 }
 
@@ -97,7 +97,7 @@ func authenticated(handler func(*Request, user.Info) (Result, error)) func(*Requ
 		if Anonymous(u) {
 			return nil, dashboardv1alpha1.Meta{}, envelope.Unauthenticated()
 		}
-		return split(handler(r, u))
+		return unpackResult(handler(r, u))
 	}
 }
 

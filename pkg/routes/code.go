@@ -28,7 +28,7 @@ func freshCode(r *http.Request, rule Rule) (code string, inBody bool) {
 	var found struct {
 		Code json.RawMessage `json:"totpCode"`
 	}
-	if Deeper(read.all, maxDepth) || kjson.UnmarshalCaseSensitivePreserveInts(read.all, &found) != nil {
+	if IsDeeperThan(read.all, maxDepth) || kjson.UnmarshalCaseSensitivePreserveInts(read.all, &found) != nil {
 		return header, false
 	}
 	if found.Code == nil || json.Unmarshal(found.Code, &code) != nil {

@@ -12,8 +12,8 @@ import (
 // differ. The router would count literals, and could not decide whether PUT /namespaces/n/resources/configmaps/scale
 // means /namespaces/{namespace}/{resource}/{name}/scale or an object with the name scale. It means the object.
 
-// stronger returns the routes that take precedence over r for paths that both match.
-func (t *Table) stronger(r Route) [][]string {
+// higherPrecedence returns the routes that take precedence over r for paths that both match.
+func (t *Table) higherPrecedence(r Route) [][]string {
 	mine := segments(r.Path)
 	var out [][]string
 	for _, o := range t.routes {
@@ -24,8 +24,8 @@ func (t *Table) stronger(r Route) [][]string {
 	return out
 }
 
-// meant reports whether no route of higher precedence matches a request.
-func meant(stronger [][]string) func(*http.Request) bool {
+// noneMatches reports whether no route of higher precedence matches a request.
+func noneMatches(stronger [][]string) func(*http.Request) bool {
 	return func(r *http.Request) bool {
 		below, ok := BelowRoot(r.URL.Path)
 		if !ok {

@@ -103,9 +103,9 @@ func (r *Request) Hold(bytes int) (release func(), err error) {
 	if bytes > maxDecoded {
 		return nil, envelope.Invalid("body", "the body is larger than %d bytes", maxDecoded)
 	}
-	account, size := budget.From(r.Context()), int64(bytes)*decodedBytes
+	account, size := budget.AccountFrom(r.Context()), int64(bytes)*decodedBytes
 	if err := account.Take(size); err != nil {
-		return nil, envelope.TooMuch(err)
+		return nil, envelope.OutOfMemory(err)
 	}
 	return func() { account.Give(size) }, nil
 }
@@ -117,7 +117,7 @@ func (r *Request) ReadBody() ([]byte, error) {
 	}
 	read, err := io.ReadAll(r.Body)
 	if err != nil {
-		return nil, envelope.Invalid("body", "the body could not be read").Because(err)
+		return nil, envelope.Invalid("body", "the body could not be read").WithCause(err)
 	}
 	return read, nil
 }
@@ -150,7 +150,7 @@ func decodeJSON(body []byte, into any) (strict []error, err error) {
 	if strings.TrimSpace(string(body)) == "" {
 		return nil, envelope.Required("body")
 	}
-	if Deeper(body, maxDepth) {
+	if IsDeeperThan(body, maxDepth) {
 		return nil, envelope.Invalid("body", "the body is nested deeper than %d levels", maxDepth)
 	}
 	if problem := strictdecoding.JSON(body); problem != nil {
@@ -178,9 +178,9 @@ func strictField(err error) string {
 	return "body"
 }
 
-// Deeper returns true if arrays and objects of a JSON text are nested deeper than a number of levels. It protects
+// IsDeeperThan returns true if arrays and objects of a JSON text are nested deeper than a number of levels. It protects
 // recursive decoders.
-func Deeper(body []byte, levels int) bool {
+func IsDeeperThan(body []byte, levels int) bool {
 	depth, inString := 0, false
 	for i := 0; i < len(body); i++ {
 		switch c := body[i]; {

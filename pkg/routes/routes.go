@@ -135,8 +135,8 @@ func (t *Table) Install(ws *restful.WebService) {
 		b := ws.Method(r.Method).Path(r.Path).To(t.serve(r, fair)).Operation(r.Operation).Doc(r.Doc).
 			Produces("application/json").Consumes("*/*").
 			Returns(http.StatusOK, "An envelope; its code says what happened.", r.Returns)
-		if stronger := t.stronger(r); len(stronger) > 0 {
-			b = b.If(meant(stronger))
+		if stronger := t.higherPrecedence(r); len(stronger) > 0 {
+			b = b.If(noneMatches(stronger))
 		}
 		if r.Reads != nil {
 			b = b.Reads(r.Reads)
@@ -178,10 +178,10 @@ func (t *Table) serve(r Route, fair *fairness) restful.RouteFunction {
 		account := t.account(ctx, r.Endpoint.rule)
 		defer account.Close()
 		if err := account.Take(1); err != nil { // before a request for data that could not be held
-			envelope.WriteError(ctx, resp.ResponseWriter, envelope.TooMuch(err))
+			envelope.WriteError(ctx, resp.ResponseWriter, envelope.OutOfMemory(err))
 			return
 		}
-		ctx = budget.With(ctx, account)
+		ctx = budget.WithAccount(ctx, account)
 		data, meta, err := r.Endpoint.serve(&Request{
 			Request: req.Request.WithContext(ctx), path: req.PathParameters(), code: code, codeInBody: inBody,
 		})

@@ -14,7 +14,7 @@ import (
 // from a trusted party is not counted, and never closed.
 func (l *Listener) Handler(next http.Handler, isTrusted func(*http.Request) bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		c, first := l.arrived(r.RemoteAddr)
+		c, first := l.markArrived(r.RemoteAddr)
 		if first && isTrusted(r) {
 			l.trust(c)
 		}
@@ -29,9 +29,9 @@ func (l *Listener) Handler(next http.Handler, isTrusted func(*http.Request) bool
 	})
 }
 
-// arrived notes that no header of a connection is unfinished. It returns the connection, nil where it is not counted,
+// markArrived notes that no header of a connection is unfinished. It returns the connection, nil where it is not counted,
 // and whether the request is the first one on it.
-func (l *Listener) arrived(remote string) (c *connection, first bool) {
+func (l *Listener) markArrived(remote string) (c *connection, first bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	c = l.connections[remote]

@@ -145,17 +145,17 @@ func (l *Listener) next() *connection {
 	known := l.known > l.options.Bytes/knownPart || l.known == l.taken
 	var first *connection
 	for _, c := range l.connections {
-		if c.known == known && (first == nil || c.before(first)) {
+		if c.known == known && (first == nil || c.closesBefore(first)) {
 			first = c
 		}
 	}
 	return first
 }
 
-// before returns true if a connection is closed before another one: first by what its networks take, and itself, and
+// closesBefore returns true if a connection is closed before another one: first by what its networks take, and itself, and
 // then by its age. Less than what an idle connection takes makes no difference: whoever begins a request beside many idle
 // connections would be closed for it.
-func (c *connection) before(other *connection) bool {
+func (c *connection) closesBefore(other *connection) bool {
 	for i := range min(len(c.networks), len(other.networks)) {
 		if mine, others := c.networks[i].taken/idleBytes, other.networks[i].taken/idleBytes; mine != others {
 			return mine > others

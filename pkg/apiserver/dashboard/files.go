@@ -46,7 +46,7 @@ var errNoFile = errors.New("not a file")
 // Files serves the files of a directory.
 type Files struct {
 	root *os.Root
-	room *room
+	room *responseSpace
 }
 
 // Open returns the files of a directory, which must have an index. Symbolic links are followed as long as they stay in
@@ -56,7 +56,7 @@ func Open(dir string, origin func(*http.Request) filters.Origin) (*Files, error)
 	if err != nil {
 		return nil, fmt.Errorf("opening the directory of the dashboard: %w", err)
 	}
-	f := &Files{root: root, room: newRoom(origin)}
+	f := &Files{root: root, room: newResponseSpace(origin)}
 	if _, err := f.index(); err != nil {
 		_ = root.Close()
 		return nil, fmt.Errorf("reading %s of the dashboard: %w", indexFile, err)
@@ -64,10 +64,10 @@ func Open(dir string, origin func(*http.Request) filters.Origin) (*Files, error)
 	return f, nil
 }
 
-// Around returns a handler that serves the files wherever next has no paths.
-func (f *Files) Around(next http.Handler) http.Handler {
+// Wrap returns a handler that serves the files wherever next has no paths.
+func (f *Files) Wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if Reserved(r.URL.Path) {
+		if IsReserved(r.URL.Path) {
 			next.ServeHTTP(w, r)
 			return
 		}
@@ -75,8 +75,8 @@ func (f *Files) Around(next http.Handler) http.Handler {
 	})
 }
 
-// Reserved says whether a path belongs to the API server: to the API, its discovery, its health or its metrics.
-func Reserved(path string) bool {
+// IsReserved says whether a path belongs to the API server: to the API, its discovery, its health or its metrics.
+func IsReserved(path string) bool {
 	first, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
 	switch first {
 	case "api", "apis", "openapi", "version", "metrics", "healthz", "livez", "readyz", "debug", "statusz", "flagz",
@@ -107,16 +107,16 @@ func (f *Files) serve(w http.ResponseWriter, r *http.Request) {
 		f.serveIndex(w, r)
 	case r.URL.Path == scriptPath:
 		f.serveText(w, r, "qr.js", script)
-	case hidden(name):
+	case isHidden(name):
 		notFound(w, "not found")
 	default:
 		f.serveFile(w, r, name)
 	}
 }
 
-// hidden says whether a path names a file that is not for readers, or none at all: with a segment that begins with a
+// isHidden says whether a path names a file that is not for readers, or none at all: with a segment that begins with a
 // dot, or with characters that no path of the application has.
-func hidden(name string) bool {
+func isHidden(name string) bool {
 	if strings.ContainsFunc(name, func(c rune) bool { return c < ' ' || c == 0x7f || c == '\\' }) {
 		return true
 	}
@@ -134,7 +134,7 @@ func (f *Files) serveFile(w http.ResponseWriter, r *http.Request, name string) {
 	case errors.Is(err, errTooLarge):
 		notFound(w, fmt.Sprintf("the file is larger than %d bytes", maxFileBytes))
 		return
-	case err != nil && page(r):
+	case err != nil && isPageRequest(r):
 		f.serveIndex(w, r)
 		return
 	case err != nil:
@@ -144,10 +144,10 @@ func (f *Files) serveFile(w http.ResponseWriter, r *http.Request, name string) {
 	defer func() { _ = file.Close() }()
 	changed := info.ModTime()
 	w.Header().Set("Content-Type", contentType(name))
-	if hashed(name) {
+	if hasHashedName(name) {
 		w.Header().Set("Cache-Control", "public, max-age=31536000, immutable")
 	} else {
-		tag, err := tagOf(file)
+		tag, err := entityTag(file)
 		if err != nil {
 			klog.FromContext(r.Context()).Error(err, "A file of the dashboard cannot be read", "name", name)
 			http.Error(w, "the file cannot be read", http.StatusInternalServerError)
@@ -181,9 +181,9 @@ func (f *Files) open(name string) (*os.File, fs.FileInfo, error) {
 	return file, info, nil
 }
 
-// page says whether a browser asks for a page, which the application makes from its index, and not for a script, a
+// isPageRequest says whether a browser asks for a page, which the application makes from its index, and not for a script, a
 // style or an image that is missing. Names of objects have dots, too.
-func page(r *http.Request) bool {
+func isPageRequest(r *http.Request) bool {
 	last := r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:]
 	return strings.Contains(r.Header.Get("Accept"), "text/html") || !strings.Contains(last, ".")
 }
@@ -234,8 +234,8 @@ func (f *Files) serveText(w http.ResponseWriter, r *http.Request, name string, t
 	f.room.within(w, int64(len(text)), func() { http.ServeContent(w, r, name, time.Time{}, bytes.NewReader(text)) })
 }
 
-// tagOf returns the tag of a file's content.
-func tagOf(file io.ReadSeeker) (string, error) {
+// entityTag returns the tag of a file's content.
+func entityTag(file io.ReadSeeker) (string, error) {
 	sum := sha256.New()
 	if _, err := io.Copy(sum, file); err != nil {
 		return "", fmt.Errorf("reading the file: %w", err)

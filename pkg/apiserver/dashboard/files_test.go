@@ -78,7 +78,7 @@ func handler(t *testing.T, dir string) (*Files, http.Handler) {
 		t.Fatal(err)
 	}
 	teapot := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusTeapot) })
-	around := f.Around(teapot)
+	around := f.Wrap(teapot)
 	return f, around
 }
 
@@ -332,7 +332,7 @@ func TestHashed(t *testing.T) {
 		"app.js": false, "logo-kubevision.svg": false, "report-20240101.pdf": false, "index.html": false,
 		"apple-touch-icon-precomposed.png": false, "assets/inter-latin-wght-normal-Dx4kXJAl.woff2": true,
 	} {
-		if got := hashed(name); got != want {
+		if got := hasHashedName(name); got != want {
 			t.Errorf("%s: %v, want %v", name, got, want)
 		}
 	}

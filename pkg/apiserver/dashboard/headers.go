@@ -30,9 +30,9 @@ func setPolicy(h http.Header) {
 // digits.
 var hash = regexp.MustCompile(`[-.]([A-Za-z0-9_-]{8}|[0-9a-f]{9,64})(\.[a-z0-9]+)+$`)
 
-// hashed says whether a file has a hash in its name, so that its content never changes. A word and a date are none: a
+// hasHashedName says whether a file has a hash in its name, so that its content never changes. A word and a date are none: a
 // hash has letters, and digits or capitals beyond the first character.
-func hashed(name string) bool {
+func hasHashedName(name string) bool {
 	found := hash.FindStringSubmatch(path.Base(name))
 	if found == nil {
 		return false

@@ -165,7 +165,7 @@ func readAll(from io.Reader, length, limit int64, account *budget.Account) ([]by
 		case errors.Is(err, io.EOF):
 			return body, nil
 		case err != nil:
-			return nil, envelope.Invalid("body", "the body did not arrive whole, or not within %s", bodyTimeout).Because(err)
+			return nil, envelope.Invalid("body", "the body did not arrive whole, or not within %s", bodyTimeout).WithCause(err)
 		}
 	}
 }
@@ -175,7 +175,7 @@ func tooLarge(limit int64) error {
 }
 
 func noRoom(err error) error {
-	e := envelope.New(dashboardv1alpha1.CodeTooManyRequests, "too many bodies are under way: try again in a second").Because(err)
+	e := envelope.New(dashboardv1alpha1.CodeTooManyRequests, "too many bodies are under way: try again in a second").WithCause(err)
 	e.RetryAfterSeconds = bodyRetrySeconds
 	return e
 }

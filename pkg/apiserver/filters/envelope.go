@@ -72,7 +72,7 @@ func serveEnveloped(
 		observe(route, r.Method, strconv.Itoa(int(code)), time.Since(start))
 		klog.FromContext(ctx).V(2).Info("Served request", "method", r.Method, "route", route, "code", code, "duration", time.Since(start))
 	}()
-	if err := refuse(r); err != nil {
+	if err := checkRequest(r); err != nil {
 		envelope.WriteError(ctx, ew, err)
 		return
 	}
@@ -114,8 +114,8 @@ func serveRecovered(ctx context.Context, next http.Handler, w *writer, r *http.R
 	next.ServeHTTP(responsewriter.WrapForHTTP1Or2(w), r)
 }
 
-// refuse returns an error for a request that no route expects.
-func refuse(r *http.Request) error {
+// checkRequest returns an error for a request that no route expects.
+func checkRequest(r *http.Request) error {
 	if what, status := oversized(r); status == http.StatusRequestURITooLong {
 		return envelope.Invalid("url", "%s", what)
 	} else if what != "" {

@@ -99,7 +99,7 @@ func (l *Log) Record(ctx context.Context, e Event) {
 		}
 	}
 	klog.FromContext(ctx).WithName("audit").Info("Security event", fields...)
-	if e.User != nil && worthAnEvent(e.Reason) {
+	if e.User != nil && emitsEvent(e.Reason) {
 		l.Recorder.Eventf(Reference(e.User), nil, severity(e.Reason), string(e.Reason), action, "%s", note(e))
 	}
 }
@@ -120,7 +120,7 @@ func Reference(u *kubevisionv1alpha1.KubeVisionUser) runtime.Object {
 	}
 }
 
-func worthAnEvent(r Reason) bool { return r != SecondFactorDue && r != SecondFactorSetUp }
+func emitsEvent(r Reason) bool { return r != SecondFactorDue && r != SecondFactorSetUp }
 
 func severity(r Reason) string {
 	switch r {

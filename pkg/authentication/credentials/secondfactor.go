@@ -101,9 +101,9 @@ func (f *SecondFactor) PendingIn(session string, now time.Time) *PendingFactor {
 	return f.Pending
 }
 
-// Open adds a challenge.
-func (f *SecondFactor) Open(id string, now time.Time) {
-	f.drop(now)
+// AddChallenge adds a challenge.
+func (f *SecondFactor) AddChallenge(id string, now time.Time) {
+	f.dropExpired(now)
 	if len(f.Challenges) >= maxChallenges {
 		f.Challenges = f.Challenges[len(f.Challenges)-maxChallenges+1:]
 	}
@@ -112,18 +112,18 @@ func (f *SecondFactor) Open(id string, now time.Time) {
 
 // Challenge returns the challenge with an id, or nil if there is none or it has expired.
 func (f *SecondFactor) Challenge(id string, now time.Time) *Challenge {
-	f.drop(now)
+	f.dropExpired(now)
 	if i := slices.IndexFunc(f.Challenges, func(c Challenge) bool { return c.ID == id }); i >= 0 {
 		return &f.Challenges[i]
 	}
 	return nil
 }
 
-// Close ends a challenge.
-func (f *SecondFactor) Close(id string) {
+// RemoveChallenge ends a challenge.
+func (f *SecondFactor) RemoveChallenge(id string) {
 	f.Challenges = slices.DeleteFunc(f.Challenges, func(c Challenge) bool { return c.ID == id })
 }
 
-func (f *SecondFactor) drop(now time.Time) {
+func (f *SecondFactor) dropExpired(now time.Time) {
 	f.Challenges = slices.DeleteFunc(f.Challenges, func(c Challenge) bool { return !now.Before(c.Expires) || c.Tries >= ChallengeTries })
 }

@@ -13,7 +13,7 @@ import (
 func TestChallengesAreFew(t *testing.T) {
 	f, now := &SecondFactor{}, time.Now()
 	for i := range 3 * maxChallenges {
-		f.Open(strconv.Itoa(i), now)
+		f.AddChallenge(strconv.Itoa(i), now)
 	}
 	if n := len(f.Challenges); n != maxChallenges {
 		t.Errorf("%d logins wait for a code", n)
@@ -26,7 +26,7 @@ func TestChallengesAreFew(t *testing.T) {
 	if f.Challenge(last, now) != nil {
 		t.Error("a challenge has more tries than it may")
 	}
-	f.Open("next", now.Add(ChallengeTTL))
+	f.AddChallenge("next", now.Add(ChallengeTTL))
 	if len(f.Challenges) != 1 {
 		t.Errorf("%d challenges are left after their time", len(f.Challenges))
 	}

@@ -62,7 +62,7 @@ func (f Failures) add(p throttle.Policy, now time.Time) Failures {
 	return Failures{Number: counter.Failures, Last: counter.Last}
 }
 
-func (s *SessionFailures) of(session string) Failures {
+func (s *SessionFailures) forSession(session string) Failures {
 	if i := slices.IndexFunc(s.Sessions, func(n NamedFailures) bool { return n.Name == session }); i >= 0 {
 		return s.Sessions[i].Failures
 	}
@@ -71,17 +71,17 @@ func (s *SessionFailures) of(session string) Failures {
 
 // Wait returns how long codes of the session are refused without a check.
 func (s *SessionFailures) Wait(session string, now time.Time) time.Duration {
-	return max(sessionPolicy().Wait(s.of(session).counter(), now), sumPolicy().Wait(s.Sum.counter(), now))
+	return max(sessionPolicy().Wait(s.forSession(session).counter(), now), sumPolicy().Wait(s.Sum.counter(), now))
 }
 
 // Exhausted returns true if the session has sent too many wrong codes to continue.
 func (s *SessionFailures) Exhausted(session string, now time.Time) bool {
-	return sessionPolicy().At(s.of(session).counter(), now).Failures >= MaxSessionFailures
+	return sessionPolicy().At(s.forSession(session).counter(), now).Failures >= MaxSessionFailures
 }
 
 // Add counts a wrong code.
 func (s *SessionFailures) Add(session string, now time.Time) {
-	counted := NamedFailures{Name: session, Failures: s.of(session).add(sessionPolicy(), now)}
+	counted := NamedFailures{Name: session, Failures: s.forSession(session).add(sessionPolicy(), now)}
 	s.Sum = s.Sum.add(sumPolicy(), now)
 	s.Sessions = slices.DeleteFunc(s.Sessions, func(n NamedFailures) bool {
 		return n.Name == session || sessionPolicy().At(n.counter(), now).Failures == 0

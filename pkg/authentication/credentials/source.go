@@ -12,9 +12,9 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// OfAnother returns true if a Secret with a password was made for another user, by its label or its owner. A user
+// BelongsToOther returns true if a Secret with a password was made for another user, by its label or its owner. A user
 // manager must not get the password of another user compared or replaced.
-func OfAnother(secret *corev1.Secret, user string) bool {
+func BelongsToOther(secret *corev1.Secret, user string) bool {
 	owner, labelled := secret.Labels[names.UserLabel]
 	return (labelled && owner != user) || slices.ContainsFunc(secret.OwnerReferences, func(r metav1.OwnerReference) bool {
 		return r.Kind == "KubeVisionUser" && r.Name != user

@@ -119,8 +119,8 @@ func (h *Hasher) Verify(ctx context.Context, password string, hash Hash) error {
 	return nil
 }
 
-// VerifyNobody takes as long as Verify, and never succeeds. It is for users who do not exist.
-func (h *Hasher) VerifyNobody(ctx context.Context, password string) error {
+// VerifyDummy takes as long as Verify, and never succeeds. It is for users who do not exist.
+func (h *Hasher) VerifyDummy(ctx context.Context, password string) error {
 	if err := h.Verify(ctx, password, h.dummy); err != nil {
 		return err
 	}
@@ -181,8 +181,8 @@ func (h Hash) String() string {
 		base64.RawStdEncoding.EncodeToString(h.salt), base64.RawStdEncoding.EncodeToString(h.key))
 }
 
-// Outdated returns true if new hashes cost more than this one.
-func (h Hash) Outdated() bool {
+// NeedsRehash returns true if new hashes cost more than this one.
+func (h Hash) NeedsRehash() bool {
 	r := recommended()
 	return h.params.Memory < r.Memory || h.params.Time < r.Time || len(h.key) < keyLength
 }

@@ -38,7 +38,7 @@ func TestHashAndVerify(t *testing.T) {
 			t.Errorf("wrong password %.20q: got %v, want ErrMismatch", wrong, err)
 		}
 	}
-	if err := h.VerifyNobody(t.Context(), "correct horse"); !errors.Is(err, ErrMismatch) {
+	if err := h.VerifyDummy(t.Context(), "correct horse"); !errors.Is(err, ErrMismatch) {
 		t.Errorf("nobody's password: got %v, want ErrMismatch", err)
 	}
 }

@@ -51,14 +51,14 @@ func CheckStrength(password string, known ...string) error {
 	for _, k := range known {
 		words = append(words, strings.FieldsFunc(strings.ToLower(k), func(r rune) bool { return strings.ContainsRune(" @.-_", r) })...)
 	}
-	if zxcvbn.PasswordStrength(head(password), words).Score < minScore {
+	if zxcvbn.PasswordStrength(firstCharacters(password), words).Score < minScore {
 		return &WeakError{"is easily guessed: use several unrelated words, or a password manager"}
 	}
 	return nil
 }
 
-// head returns the beginning of a password, in whole characters.
-func head(password string) string {
+// firstCharacters returns the beginning of a password, in whole characters.
+func firstCharacters(password string) string {
 	runes := []rune(password)
 	return string(runes[:min(len(runes), estimated)])
 }

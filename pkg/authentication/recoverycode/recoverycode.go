@@ -48,9 +48,9 @@ func chunks(s string) func(func(string) bool) {
 	}
 }
 
-// Spend returns the hashes without the hash of the code, and true if the code was among them. Case, spaces and hyphens
+// Redeem returns the hashes without the hash of the code, and true if the code was among them. Case, spaces and hyphens
 // do not matter.
-func Spend(hashes []string, userUID, code string) ([]string, bool) {
+func Redeem(hashes []string, userUID, code string) ([]string, bool) {
 	wanted := hash(userUID, code)
 	rest := slices.DeleteFunc(slices.Clone(hashes), func(h string) bool { return h == wanted })
 	return rest, len(rest) < len(hashes)

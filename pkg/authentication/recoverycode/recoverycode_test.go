@@ -28,23 +28,23 @@ func TestCodes(t *testing.T) {
 		}
 	}
 	for _, typed := range []string{codes[0], strings.ToUpper(codes[0]), strings.ReplaceAll(codes[0], "-", " "), strings.ReplaceAll(codes[0], "-", "")} {
-		rest, ok := Spend(hashes, "uid-1", typed)
+		rest, ok := Redeem(hashes, "uid-1", typed)
 		if !ok || len(rest) != Count-1 {
 			t.Errorf("%d of %d left, %v", len(rest), Count, ok)
 		}
-		if _, again := Spend(rest, "uid-1", typed); again {
+		if _, again := Redeem(rest, "uid-1", typed); again {
 			t.Error("a code is good twice")
 		}
 	}
 	for _, wrong := range []string{"", "-", codes[0] + "a", codes[0][1:]} {
-		if _, ok := Spend(hashes, "uid-1", wrong); ok {
+		if _, ok := Redeem(hashes, "uid-1", wrong); ok {
 			t.Errorf("a wrong code of %d characters is good", len(wrong))
 		}
 	}
-	if _, ok := Spend(hashes, "uid-2", codes[0]); ok {
+	if _, ok := Redeem(hashes, "uid-2", codes[0]); ok {
 		t.Error("another user's code is good")
 	}
-	if _, ok := Spend(nil, "uid-1", ""); ok {
+	if _, ok := Redeem(nil, "uid-1", ""); ok {
 		t.Error("nothing is good where there are no codes")
 	}
 }

@@ -87,7 +87,7 @@ func (i *Index) Observe(s *kubevisionv1alpha1.KubeVisionSession) {
 		seen.LastUsed = s.Spec.RotationTime.Time
 	}
 	if address, err := netip.ParseAddr(s.Spec.Client.Address); err == nil {
-		seen.network = throttle.NetworkOf(address)
+		seen.network = throttle.ClientNetwork(address)
 	}
 	i.mu.Lock()
 	defer i.mu.Unlock()
@@ -130,11 +130,11 @@ func (i *Index) Has(name string) bool {
 	return ok
 }
 
-// Begun returns true if a session began at the address, or in its IPv6 /64.
-func (i *Index) Begun(address netip.Addr) bool {
+// HasSessionFrom returns true if a session began at the address, or in its IPv6 /64.
+func (i *Index) HasSessionFrom(address netip.Addr) bool {
 	i.mu.RLock()
 	defer i.mu.RUnlock()
-	return i.networks[throttle.NetworkOf(address)] > 0
+	return i.networks[throttle.ClientNetwork(address)] > 0
 }
 
 // Excess returns the sessions that must end before a user may have a number of new ones: those of the user beyond the

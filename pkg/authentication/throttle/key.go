@@ -51,9 +51,9 @@ func accountPolicy() Policy { return Policy{Free: accountFree, Forgive: accountF
 // NameOfUser returns the name of the KubeVisionLoginThrottle of a KubeVisionUser.
 func NameOfUser(user string) string { return "user-" + user }
 
-// Forgiven returns the time at which all failures of a throttle are forgiven.
-func Forgiven(t *kubevisionv1alpha1.KubeVisionLoginThrottle) time.Time {
-	forgiven := policyOf(t).Forgiven(counterOf(t))
+// ForgivenAt returns the time at which all failures of a throttle are forgiven.
+func ForgivenAt(t *kubevisionv1alpha1.KubeVisionLoginThrottle) time.Time {
+	forgiven := policyOf(t).ForgivenAt(counterOf(t))
 	if until := t.Spec.BlockedUntil; until != nil && until.After(forgiven) {
 		return until.Time
 	}
@@ -64,7 +64,7 @@ func Forgiven(t *kubevisionv1alpha1.KubeVisionLoginThrottle) time.Time {
 // free.
 func policyOf(t *kubevisionv1alpha1.KubeVisionLoginThrottle) Policy {
 	if t.Spec.Target == kubevisionv1alpha1.ThrottleAddress {
-		return addressPolicy(0, clientsOf(t.Spec.Address))
+		return addressPolicy(0, networkClients(t.Spec.Address))
 	}
 	return accountPolicy()
 }
@@ -110,7 +110,7 @@ func deviceKey(u *kubevisionv1alpha1.KubeVisionUser, device string) key {
 
 // addressKeys count the failures of a client address and of its networks.
 func addressKeys(address netip.Addr, free int) []key {
-	networks := NetworksOf(address)
+	networks := CountedNetworks(address)
 	keys := make([]key, 0, len(networks))
 	for _, n := range networks {
 		shown := n.Prefix.String()
@@ -118,16 +118,16 @@ func addressKeys(address netip.Addr, free int) []key {
 			shown = n.Prefix.Addr().String()
 		}
 		keys = append(keys, key{
-			name: "address-" + nameOf(n.Prefix), policy: addressPolicy(free, n.Clients),
+			name: "address-" + networkName(n.Prefix), policy: addressPolicy(free, n.Clients),
 			spec: kubevisionv1alpha1.KubeVisionLoginThrottleSpec{Target: kubevisionv1alpha1.ThrottleAddress, Address: shown},
 		})
 	}
 	return keys
 }
 
-// nameOf returns a network as part of an object name: for IPv6 the first four groups, written out because a name must
+// networkName returns a network as part of an object name: for IPv6 the first four groups, written out because a name must
 // not end in a separator, and the prefix length of a larger network.
-func nameOf(prefix netip.Prefix) string {
+func networkName(prefix netip.Prefix) string {
 	if prefix.Addr().Is4() {
 		return prefix.Addr().String()
 	}
@@ -138,13 +138,13 @@ func nameOf(prefix netip.Prefix) string {
 	return name
 }
 
-// clientsOf returns the number of clients that a network counts for, from the text of addressKeys.
-func clientsOf(shown string) int {
+// networkClients returns the number of clients that a network counts for, from the text of addressKeys.
+func networkClients(shown string) int {
 	prefix, err := netip.ParsePrefix(shown)
 	if err != nil {
 		return clientsOfClient
 	}
-	for _, n := range NetworksOf(prefix.Addr()) {
+	for _, n := range CountedNetworks(prefix.Addr()) {
 		if n.Prefix.Bits() == prefix.Bits() {
 			return n.Clients
 		}

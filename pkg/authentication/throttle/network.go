@@ -23,13 +23,13 @@ const (
 	clientsOfClient, clientsOfSite, clientsOfProvider = 1, 4, 16
 )
 
-// clean returns the address without its zone, and as IPv4 if it is an IPv4-mapped address.
-func clean(address netip.Addr) netip.Addr { return address.Unmap().WithZone("") }
+// normalize returns the address without its zone, and as IPv4 if it is an IPv4-mapped address.
+func normalize(address netip.Addr) netip.Addr { return address.Unmap().WithZone("") }
 
-// NetworkOf returns the network of one client: the IPv4 address itself, or the IPv6 /64. It is invalid if the address
+// ClientNetwork returns the network of one client: the IPv4 address itself, or the IPv6 /64. It is invalid if the address
 // is invalid.
-func NetworkOf(address netip.Addr) netip.Prefix {
-	address = clean(address)
+func ClientNetwork(address netip.Addr) netip.Prefix {
+	address = normalize(address)
 	bits := clientBits4
 	if address.Is6() {
 		bits = clientBits6
@@ -41,9 +41,9 @@ func NetworkOf(address netip.Addr) netip.Prefix {
 	return prefix
 }
 
-// PrefixesOf returns the networks that an address is counted with, the largest one first.
-func PrefixesOf(address netip.Addr) []netip.Prefix {
-	networks := NetworksOf(address)
+// CountedPrefixes returns the networks that an address is counted with, the largest one first.
+func CountedPrefixes(address netip.Addr) []netip.Prefix {
+	networks := CountedNetworks(address)
 	out := make([]netip.Prefix, 0, len(networks))
 	for _, n := range slices.Backward(networks) {
 		out = append(out, n.Prefix)
@@ -51,26 +51,26 @@ func PrefixesOf(address netip.Addr) []netip.Prefix {
 	return out
 }
 
-// NetworksOf returns the networks whose failures are counted: of IPv6 those that one customer may have.
-func NetworksOf(address netip.Addr) []Network {
-	address = clean(address)
+// CountedNetworks returns the networks whose failures are counted: of IPv6 those that one customer may have.
+func CountedNetworks(address netip.Addr) []Network {
+	address = normalize(address)
 	if !address.IsValid() {
 		return nil
 	}
 	if address.Is4() {
-		return []Network{{NetworkOf(address), clientsOfClient}}
+		return []Network{{ClientNetwork(address), clientsOfClient}}
 	}
 	return []Network{
-		{NetworkOf(address), clientsOfClient},
+		{ClientNetwork(address), clientsOfClient},
 		{netip.PrefixFrom(address, siteBits6).Masked(), clientsOfSite},
 		{netip.PrefixFrom(address, providerBits6).Masked(), clientsOfProvider},
 	}
 }
 
-// queued are the networks that take turns: those that are counted, and the neighbours of IPv4.
-func queued(address netip.Addr) []Network {
-	networks := NetworksOf(address)
-	if address = clean(address); address.Is4() {
+// queuedNetworks are the networks that take turns: those that are counted, and the neighbours of IPv4.
+func queuedNetworks(address netip.Addr) []Network {
+	networks := CountedNetworks(address)
+	if address = normalize(address); address.Is4() {
 		networks = append(networks, Network{netip.PrefixFrom(address, providerBits4).Masked(), clientsOfSite})
 	}
 	return networks

@@ -68,7 +68,7 @@ func (p Policy) Wait(c Counter, now time.Time) time.Duration {
 	return until.Sub(now)
 }
 
-// Forgiven returns the time at which all failures are forgiven.
-func (p Policy) Forgiven(c Counter) time.Time {
+// ForgivenAt returns the time at which all failures are forgiven.
+func (p Policy) ForgivenAt(c Counter) time.Time {
 	return c.Last.Add(time.Duration(c.Failures) * p.Forgive)
 }

@@ -120,7 +120,7 @@ func TestForgiven(t *testing.T) {
 		"a year's failure": {object(kubevisionv1alpha1.ThrottleUser, 96*365, nil), 96 * 365 * time.Hour},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := Forgiven(tc.throttle).Sub(start); got != tc.want {
+			if got := ForgivenAt(tc.throttle).Sub(start); got != tc.want {
 				t.Errorf("forgiven after %s, want %s", got, tc.want)
 			}
 		})
@@ -151,8 +151,8 @@ func TestAddresses(t *testing.T) {
 			if problems := utilvalidation.IsDNS1123Subdomain(k.name); len(problems) > 0 {
 				t.Errorf("%s: no object can have the name %s: %v", address, k.name, problems)
 			}
-			if k.policy != addressPolicy(30, clients) || clientsOf(k.spec.Address) != clients {
-				t.Errorf("%s counts for %d clients, with %+v", k.spec.Address, clientsOf(k.spec.Address), k.policy)
+			if k.policy != addressPolicy(30, clients) || networkClients(k.spec.Address) != clients {
+				t.Errorf("%s counts for %d clients, with %+v", k.spec.Address, networkClients(k.spec.Address), k.policy)
 			}
 			clients *= 4
 		}

@@ -13,11 +13,11 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
-// makeRoom deletes the least important counter if a new one would exceed the bound: the counter with the fewest
+// evictCounter deletes the least important counter if a new one would exceed the bound: the counter with the fewest
 // failures, and of those the oldest. Counters of users are never deleted, so that no flood of names makes the server
 // forget failures of a user. Counters of a user's known devices give way only to one another, and so do counters of a
 // user's sessions.
-func (t *Throttle) makeRoom(ctx context.Context, k key) error {
+func (t *Throttle) evictCounter(ctx context.Context, k key) error {
 	most := t.Strangers
 	var only client.MatchingLabels
 	switch k.spec.Target {

@@ -77,9 +77,9 @@ type Attempt struct {
 	throttle *Throttle
 	login    Login
 	// account, networks and device are the counters of the attempt. device is nil without a known device.
-	account  tally
-	networks []tally
-	device   *tally
+	account  keyedCounter
+	networks []keyedCounter
+	device   *keyedCounter
 	turn     *turn
 }
 
@@ -92,15 +92,15 @@ func (t *Throttle) Begin(ctx context.Context, login Login) (*Attempt, error) {
 	if err != nil {
 		return nil, fmt.Errorf("counting failed logins: %w", err)
 	}
-	a := &Attempt{throttle: t, login: login, account: tally{key: nameKey(login.Name, secret)}}
+	a := &Attempt{throttle: t, login: login, account: keyedCounter{key: nameKey(login.Name, secret)}}
 	if login.User != nil {
 		a.account.key = userKey(login.User)
 	}
 	for _, k := range addressKeys(login.Address, t.AddressFree) {
-		a.networks = append(a.networks, tally{key: k})
+		a.networks = append(a.networks, keyedCounter{key: k})
 	}
 	if login.User != nil && login.Device != "" {
-		a.device = &tally{key: deviceKey(login.User, login.Device)}
+		a.device = &keyedCounter{key: deviceKey(login.User, login.Device)}
 	}
 	return a.enter(ctx)
 }
@@ -109,7 +109,7 @@ func (t *Throttle) Begin(ctx context.Context, login Login) (*Attempt, error) {
 func (t *Throttle) BeginSession(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, session string,
 ) (*Attempt, error) {
-	a := &Attempt{throttle: t, login: Login{Class: KnownDevice}, account: tally{key: sessionKey(u, session)}}
+	a := &Attempt{throttle: t, login: Login{Class: KnownDevice}, account: keyedCounter{key: sessionKey(u, session)}}
 	return a.enter(ctx)
 }
 
@@ -117,7 +117,7 @@ func (t *Throttle) BeginSession(
 func (t *Throttle) Blocked(ctx context.Context, address netip.Addr) error {
 	a := &Attempt{throttle: t}
 	for _, k := range addressKeys(address, t.AddressFree) {
-		a.networks = append(a.networks, tally{key: k})
+		a.networks = append(a.networks, keyedCounter{key: k})
 	}
 	pause, err := a.waitOfNetworks(ctx)
 	return blocked(pause, err)
@@ -130,7 +130,7 @@ func (a *Attempt) enter(ctx context.Context) (*Attempt, error) {
 	if err := a.admit(ctx, t.Cache); err != nil {
 		return nil, err
 	}
-	turn, err := t.turns.enter(ctx, a.login.Class, a.judge().name, a.flows())
+	turn, err := t.turns.enter(ctx, a.login.Class, a.decisiveCounter().name, a.flows())
 	if err != nil {
 		return nil, fmt.Errorf("waiting for other logins: %w", err)
 	}
@@ -142,9 +142,9 @@ func (a *Attempt) enter(ctx context.Context) (*Attempt, error) {
 	return a, nil
 }
 
-// judge returns the counter that decides, beside that of the address, whether the attempt must wait. Failures of the
+// decisiveCounter returns the counter that decides, beside that of the address, whether the attempt must wait. Failures of the
 // account do not delay its known devices, which have their own counters.
-func (a *Attempt) judge() *tally {
+func (a *Attempt) decisiveCounter() *keyedCounter {
 	if a.device != nil {
 		return a.device
 	}
@@ -153,9 +153,9 @@ func (a *Attempt) judge() *tally {
 
 // flows returns the flows that the attempt belongs to.
 func (a *Attempt) flows() []flow {
-	networks := queued(a.login.Address)
+	networks := queuedNetworks(a.login.Address)
 	flows := make([]flow, 0, 1+len(networks))
-	flows = append(flows, flow{a.judge().name, 1})
+	flows = append(flows, flow{a.decisiveCounter().name, 1})
 	for _, n := range networks {
 		flows = append(flows, flow{n.Prefix.String(), 1 / float64(n.Clients)})
 	}
@@ -165,7 +165,7 @@ func (a *Attempt) flows() []flow {
 // admit reads the counter of the account or the device with the reader, and the counters of the address always from the
 // cache: there, a few failures more or less do not matter.
 func (a *Attempt) admit(ctx context.Context, accounts client.Reader) error {
-	pause, err := a.judge().wait(ctx, accounts, a.throttle.Clock.Now())
+	pause, err := a.decisiveCounter().wait(ctx, accounts, a.throttle.Clock.Now())
 	if err != nil {
 		return err
 	}
@@ -197,8 +197,8 @@ func blocked(pause time.Duration, err error) error {
 	return nil
 }
 
-// Disown makes the attempt one of an unknown device. It returns a BlockedError if there were too many failures.
-func (a *Attempt) Disown(ctx context.Context) error {
+// SetUnknownDevice makes the attempt one of an unknown device. It returns a BlockedError if there were too many failures.
+func (a *Attempt) SetUnknownDevice(ctx context.Context) error {
 	if a.device == nil {
 		return nil
 	}
@@ -206,15 +206,15 @@ func (a *Attempt) Disown(ctx context.Context) error {
 	return a.admit(ctx, a.throttle.Client)
 }
 
-// tally is a key with its counter as it was last read. A nil counter means no failures.
-type tally struct {
+// keyedCounter is a key with its counter as it was last read. A nil counter means no failures.
+type keyedCounter struct {
 	key
 
 	failures *kubevisionv1alpha1.KubeVisionLoginThrottle
 }
 
 // wait reads the counter, and returns the delay of the next attempt.
-func (c *tally) wait(ctx context.Context, reader client.Reader, now time.Time) (time.Duration, error) {
+func (c *keyedCounter) wait(ctx context.Context, reader client.Reader, now time.Time) (time.Duration, error) {
 	var err error
 	c.failures, err = read(ctx, reader, c.key)
 	return c.policy.Wait(counterOf(c.failures), now), err
@@ -255,7 +255,7 @@ func (a *Attempt) end(failed bool) {
 // could guess at other accounts without end.
 func (a *Attempt) Succeeded(ctx context.Context) error {
 	defer a.Release()
-	judge := a.judge()
+	judge := a.decisiveCounter()
 	if judge.failures == nil {
 		return nil
 	}
@@ -292,7 +292,7 @@ func (a *Attempt) Failed(ctx context.Context) (blocked Blocked, err error) {
 }
 
 // record is a compare-and-swap, so that no failure is lost to another replica.
-func (t *Throttle) record(ctx context.Context, counted tally) (pause time.Duration, err error) {
+func (t *Throttle) record(ctx context.Context, counted keyedCounter) (pause time.Duration, err error) {
 	k, stale := counted.key, false
 	err = retry.OnError(contention(), func(err error) bool {
 		return apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) || apierrors.IsNotFound(err)
@@ -308,7 +308,7 @@ func (t *Throttle) record(ctx context.Context, counted tally) (pause time.Durati
 		counter := k.policy.Add(counterOf(found), now)
 		pause = k.policy.Wait(counter, now)
 		if found == nil {
-			if err := t.makeRoom(ctx, k); err != nil {
+			if err := t.evictCounter(ctx, k); err != nil {
 				return err
 			}
 			return t.Client.Create(ctx, k.object(counter, now))

@@ -49,7 +49,7 @@ type turns struct {
 	places int
 
 	mu               sync.Mutex
-	lines            [classes]line
+	lines            [classes]fairQueue
 	strangers, known pool
 	busy             map[string]bool
 }
@@ -86,7 +86,7 @@ func (t *turns) enter(ctx context.Context, class Class, account string, flows []
 	return &turn{turns: t, pool: p, account: account, begun: time.Now()}, nil
 }
 
-func (t *turns) join(class Class, account string, flows []flow) (*pool, *line, *ticket, error) {
+func (t *turns) join(class Class, account string, flows []flow) (*pool, *fairQueue, *ticket, error) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.init()
@@ -145,7 +145,7 @@ func (t *turns) dispatch(p *pool) {
 	}
 }
 
-func (t *turns) leave(l *line, waiting *ticket) bool {
+func (t *turns) leave(l *fairQueue, waiting *ticket) bool {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	return l.leave(waiting)
@@ -161,7 +161,7 @@ func (t *turn) end(failed bool) {
 	delete(s.busy, t.account)
 	rest := time.Duration(0)
 	if failed {
-		rest = t.pool.rest(took)
+		rest = t.pool.restAfter(took)
 	}
 	if rest > 0 {
 		time.AfterFunc(rest, func() {

@@ -20,7 +20,7 @@ func shares(account string) []flow { return []flow{{account, 1}} }
 
 // flowsFrom are the flows of an attempt on an account from an address.
 func flowsFrom(address, account string) []flow {
-	a := &Attempt{login: Login{Address: netip.MustParseAddr(address)}, account: tally{key: key{name: account}}}
+	a := &Attempt{login: Login{Address: netip.MustParseAddr(address)}, account: keyedCounter{key: key{name: account}}}
 	return a.flows()
 }
 
@@ -232,7 +232,7 @@ func TestTurnsRest(t *testing.T) {
 
 // TestFlowsAreForgotten that may go on at once, and all where there are too many others.
 func TestFlowsAreForgotten(t *testing.T) {
-	l := &line{limit: 4}
+	l := &fairQueue{limit: 4}
 	for i := range 100 * finishFactor {
 		waiting := &ticket{flows: shares(strconv.Itoa(i)), start: float64(i % 7)}
 		l.join(waiting)

@@ -87,11 +87,11 @@ func (c *Cache) Stop() {
 // has changed. An error is a denial, with the code 50200. Where the impersonating account may not act for the caller
 // yet, the answer is false.
 func (c *Cache) Allowed(
-	ctx context.Context, caller *clusters.Caller, attributes authorizationv1.ResourceAttributes,
+	ctx context.Context, caller *clusters.Client, attributes authorizationv1.ResourceAttributes,
 ) (bool, error) {
 	allowed, err := c.ask(ctx, caller, attributes)
 	if err != nil {
-		return false, authorization.Unreviewed(err)
+		return false, authorization.NewReviewFailed(err)
 	}
 	return allowed, nil
 }
@@ -100,7 +100,7 @@ func (c *Cache) Allowed(
 // true also to those who were allowed the read when the cluster was last reached: they saw these objects, or could
 // have.
 func (c *Cache) AllowedStale(
-	ctx context.Context, caller *clusters.Caller, attributes authorizationv1.ResourceAttributes, asOf time.Time,
+	ctx context.Context, caller *clusters.Client, attributes authorizationv1.ResourceAttributes, asOf time.Time,
 ) (bool, error) {
 	allowed, err := c.ask(ctx, caller, attributes)
 	switch {
@@ -109,7 +109,7 @@ func (c *Cache) AllowedStale(
 	case isOutage(err) && c.wasAllowed(caller.Connection(), newQuestion(caller.Identity(), &attributes), asOf):
 		return true, nil
 	default:
-		return false, authorization.Unreviewed(err)
+		return false, authorization.NewReviewFailed(err)
 	}
 }
 
@@ -120,7 +120,7 @@ func isOutage(err error) bool {
 }
 
 func (c *Cache) ask(
-	ctx context.Context, caller *clusters.Caller, attributes authorizationv1.ResourceAttributes,
+	ctx context.Context, caller *clusters.Client, attributes authorizationv1.ResourceAttributes,
 ) (bool, error) {
 	review := func(ctx context.Context) (bool, error) { return caller.Allowed(ctx, attributes) }
 	q := newQuestion(caller.Identity(), &attributes)
@@ -193,7 +193,7 @@ func (c *Cache) join(ctx context.Context, key flightKey, review func(context.Con
 		return f
 	}
 	// The review outlives the request that began it, and so does not use the account of that request.
-	ctx, cancel := context.WithTimeout(budget.With(context.WithoutCancel(ctx), nil), reviewTimeout)
+	ctx, cancel := context.WithTimeout(budget.WithAccount(context.WithoutCancel(ctx), nil), reviewTimeout)
 	f := &flight{key: key, waiting: 1, cancel: cancel, done: make(chan struct{})}
 	c.flights[key] = f
 	go func() {

@@ -116,12 +116,12 @@ func (p Policy) Check(address netip.Addr) error {
 
 func (p Policy) check(to netip.AddrPort, looked []netip.AddrPort) error {
 	refused := false
-	for _, address := range meanings(to.Addr()) {
+	for _, address := range embeddedAddresses(to.Addr()) {
 		contains := func(n netip.Prefix) bool { return n.Contains(address) }
 		if slices.ContainsFunc(p.Allowed, contains) {
 			continue
 		}
-		refused = refused || slices.ContainsFunc(p.Denied, contains) || p.isHost(address, to.Port(), looked) || (p.Self && own(address))
+		refused = refused || slices.ContainsFunc(p.Denied, contains) || p.isHost(address, to.Port(), looked) || (p.Self && isOwnAddress(address))
 	}
 	if refused {
 		return ErrRefused
@@ -129,9 +129,9 @@ func (p Policy) check(to netip.AddrPort, looked []netip.AddrPort) error {
 	return nil
 }
 
-// meanings returns the addresses that an address may lead to: itself, and the IPv4 address in it, which translators
+// embeddedAddresses returns the addresses that an address may lead to: itself, and the IPv4 address in it, which translators
 // expect at one of several offsets.
-func meanings(address netip.Addr) []netip.Addr {
+func embeddedAddresses(address netip.Addr) []netip.Addr {
 	address = address.Unmap().WithZone("")
 	for network, at := range translated() {
 		if network.Contains(address) && !address.IsLoopback() && !address.IsUnspecified() {
@@ -146,9 +146,9 @@ func meanings(address netip.Addr) []netip.Addr {
 	return []netip.Addr{address}
 }
 
-// own returns true for an address of the program's own network interfaces. If the interfaces cannot be listed, it
+// isOwnAddress returns true for an address of the program's own network interfaces. If the interfaces cannot be listed, it
 // returns true for every address.
-func own(address netip.Addr) bool {
+func isOwnAddress(address netip.Addr) bool {
 	interfaces, err := net.InterfaceAddrs()
 	if err != nil {
 		return true

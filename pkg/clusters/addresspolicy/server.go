@@ -34,7 +34,7 @@ func (p Policy) WithHost(server string) Policy {
 	if port == "" {
 		port = httpsPort
 	}
-	return p.with(endpoint{name: u.Hostname(), port: port})
+	return p.withEndpoint(endpoint{name: u.Hostname(), port: port})
 }
 
 // withService adds the Service of the API server, at any port.
@@ -42,10 +42,10 @@ func (p Policy) withService(address string) Policy {
 	if address == "" {
 		return p
 	}
-	return p.with(endpoint{name: address})
+	return p.withEndpoint(endpoint{name: address})
 }
 
-func (p Policy) with(e endpoint) Policy {
+func (p Policy) withEndpoint(e endpoint) Policy {
 	p.hosts = append(slices.Clone(p.hosts), e)
 	return p
 }

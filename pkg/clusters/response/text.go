@@ -39,7 +39,7 @@ func clean(s string) string {
 		case unicode.IsSpace(r):
 			space = true
 			continue
-		case broken && invalid, !broken && !visible(r):
+		case broken && invalid, !broken && !isVisible(r):
 			continue
 		}
 		if space && b.Len() > 0 {
@@ -51,9 +51,9 @@ func clean(s string) string {
 	return b.String()
 }
 
-// visible returns true for a character that shows on a screen by itself. Format characters, for example those that
+// isVisible returns true for a character that shows on a screen by itself. Format characters, for example those that
 // reverse the direction of text, do not.
-func visible(r rune) bool {
+func isVisible(r rune) bool {
 	const blankBraille = '\u2800'
 	return unicode.IsPrint(r) && r != blankBraille &&
 		!unicode.In(r, unicode.Variation_Selector, unicode.Other_Default_Ignorable_Code_Point)

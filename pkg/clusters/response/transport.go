@@ -56,11 +56,11 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 		response.Body = &body{ReadCloser: response.Body, request: r}
 		return response, nil
 	}
-	return failed(r, response)
+	return errorResponse(r, response)
 }
 
-// failed replaces the body of an error response.
-func failed(r *http.Request, response *http.Response) (*http.Response, error) {
+// errorResponse replaces the body of an error response.
+func errorResponse(r *http.Request, response *http.Response) (*http.Response, error) {
 	raw, err := io.ReadAll(io.LimitReader(response.Body, maxErrorBytes+1))
 	if closed := response.Body.Close(); err == nil {
 		err = closed

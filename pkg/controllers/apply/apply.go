@@ -36,7 +36,7 @@ type Writer struct {
 
 // Apply makes the object equal to the desired one. It makes no call if it is equal already.
 func (w *Writer) Apply(ctx context.Context, desired client.Object) error {
-	label(desired)
+	setLabel(desired)
 	existing, err := w.cached(ctx, desired)
 	if err != nil {
 		return err
@@ -51,8 +51,8 @@ func (w *Writer) Apply(ctx context.Context, desired client.Object) error {
 	}
 	switch {
 	case existing == nil, isRemade(existing, desired):
-	case !ours(existing):
-		return w.foreign(desired)
+	case !isOwn(existing):
+		return w.checkOwner(desired)
 	case matches(existing, desired):
 		return nil
 	case immutableDiffers(existing, desired):
@@ -78,7 +78,7 @@ func (w *Writer) create(ctx context.Context, desired client.Object) error {
 
 // Delete deletes the object, unless it belongs to somebody else.
 func (w *Writer) Delete(ctx context.Context, object client.Object) error {
-	if !ours(object) {
+	if !isOwn(object) {
 		return nil
 	}
 	return w.delete(ctx, object)
@@ -86,7 +86,7 @@ func (w *Writer) Delete(ctx context.Context, object client.Object) error {
 
 // DeleteUnchanged deletes an object, unless it has changed since it was read.
 func (w *Writer) DeleteUnchanged(ctx context.Context, object client.Object) error {
-	if emptied, err := w.empty(ctx, object, object.GetResourceVersion()); emptied || err != nil {
+	if emptied, err := w.removeRights(ctx, object, object.GetResourceVersion()); emptied || err != nil {
 		return err // it has changed, and is reconciled again
 	}
 	uid, version := object.GetUID(), object.GetResourceVersion()
@@ -98,7 +98,7 @@ func (w *Writer) DeleteUnchanged(ctx context.Context, object client.Object) erro
 }
 
 func (w *Writer) delete(ctx context.Context, object client.Object) error {
-	if _, err := w.empty(ctx, object, ""); err != nil {
+	if _, err := w.removeRights(ctx, object, ""); err != nil {
 		return err
 	}
 	uid := object.GetUID()
@@ -136,7 +136,7 @@ func (w *Writer) cached(ctx context.Context, desired client.Object) (client.Obje
 		return nil, err
 	}
 	err = w.Client.Get(ctx, client.ObjectKeyFromObject(desired), existing, client.UnsafeDisableDeepCopy)
-	if apierrors.IsNotFound(err) || (err == nil && !ours(existing)) {
+	if apierrors.IsNotFound(err) || (err == nil && !isOwn(existing)) {
 		return nil, nil //nolint:nilnil // nothing of that name is an answer
 	}
 	if err != nil {
@@ -188,11 +188,11 @@ func (w *Writer) apply(ctx context.Context, desired client.Object) error {
 	return nil
 }
 
-func (w *Writer) foreign(o client.Object) error {
+func (w *Writer) checkOwner(o client.Object) error {
 	return fmt.Errorf("%s %w", w.describe(o), ErrForeign)
 }
 
-func label(o client.Object) {
+func setLabel(o client.Object) {
 	labels := o.GetLabels()
 	if labels == nil {
 		labels = map[string]string{}
@@ -201,9 +201,9 @@ func label(o client.Object) {
 	o.SetLabels(labels)
 }
 
-// ours returns true if the object has the label, or if KubeVision's field manager has written it and somebody has
+// isOwn returns true if the object has the label, or if KubeVision's field manager has written it and somebody has
 // removed the label. Objects in the cache have the label.
-func ours(o client.Object) bool {
+func isOwn(o client.Object) bool {
 	return o.GetLabels()[names.ManagedByLabel] == names.ManagedBy ||
 		slices.ContainsFunc(o.GetManagedFields(), func(e metav1.ManagedFieldsEntry) bool {
 			return e.Manager == names.FieldManager

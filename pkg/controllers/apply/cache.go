@@ -41,9 +41,9 @@ func IndexBindings(ctx context.Context, indexer client.FieldIndexer) error {
 // sharedParts bounds the distinct lists of subjects and sets of labels that are shared.
 const sharedParts = 1024
 
-// ShareParts returns a transform of RoleBindings for a cache. The RoleBindings of a KubeVisionRoleBinding have equal
+// ShareMemory returns a transform of RoleBindings for a cache. The RoleBindings of a KubeVisionRoleBinding have equal
 // labels, subjects and names in thousands of namespaces. The cache holds them once.
-func ShareParts() toolscache.TransformFunc {
+func ShareMemory() toolscache.TransformFunc {
 	var mu sync.Mutex
 	last := map[string]*rbacv1.RoleBinding{}
 	return func(o any) (any, error) {

@@ -56,7 +56,7 @@ func TestTrim(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			transform := Trim()
 			if _, ok := object.(*rbacv1.RoleBinding); ok {
-				transform = ShareParts()
+				transform = ShareMemory()
 			}
 			if _, err := transform(object); err != nil {
 				t.Fatal(err)
@@ -65,7 +65,7 @@ func TestTrim(t *testing.T) {
 			if err != nil || len(text) > kept {
 				t.Errorf("%d bytes are kept (%v)", len(text), err)
 			}
-			if len(rights(object)) == 0 || len(object.GetFinalizers()) == 0 || len(object.GetLabels()) != 3 {
+			if len(rightFields(object)) == 0 || len(object.GetFinalizers()) == 0 || len(object.GetLabels()) != 3 {
 				t.Errorf("it is not known any more what it is: %s", text)
 			}
 		})
@@ -111,7 +111,7 @@ func TestTrimOwn(t *testing.T) {
 		binding.Subjects = append(binding.Subjects, rbacv1.Subject{Kind: rbacv1.UserKind, Name: strings.Repeat("u", 253)})
 	}
 	bound := binding.DeepCopy()
-	if _, err := ShareParts()(binding); err != nil || !reflect.DeepEqual(binding, bound) {
+	if _, err := ShareMemory()(binding); err != nil || !reflect.DeepEqual(binding, bound) {
 		t.Errorf("a binding has changed (%v)", err)
 	}
 }

@@ -14,11 +14,11 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// empty removes all rights from an RBAC object with finalizers. RBAC evaluates objects that are being deleted, and
+// removeRights removes all rights from an RBAC object with finalizers. RBAC evaluates objects that are being deleted, and
 // their authors may keep them with a finalizer. It returns true if it has changed the object. With a version, it does
 // not change an object that has changed since.
-func (w *Writer) empty(ctx context.Context, object client.Object, version string) (bool, error) {
-	fields := rights(object)
+func (w *Writer) removeRights(ctx context.Context, object client.Object, version string) (bool, error) {
+	fields := rightFields(object)
 	if len(object.GetFinalizers()) == 0 || len(fields) == 0 {
 		return false, nil
 	}
@@ -50,8 +50,8 @@ func (w *Writer) empty(ctx context.Context, object client.Object, version string
 	return true, nil
 }
 
-// rights returns the fields of an RBAC object that grant something.
-func rights(object client.Object) []string {
+// rightFields returns the fields of an RBAC object that grant something.
+func rightFields(object client.Object) []string {
 	var out []string
 	add := func(field string, given bool) {
 		if given {

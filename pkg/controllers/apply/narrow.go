@@ -13,7 +13,7 @@ import (
 
 // Matches returns true if Apply would not change the existing object.
 func Matches(existing, desired client.Object) bool {
-	label(desired)
+	setLabel(desired)
 	return matches(existing, desired)
 }
 
@@ -21,7 +21,7 @@ func Matches(existing, desired client.Object) bool {
 // an object that is not desired (nil), that binds another role, or that has no subject left. It returns the resulting
 // object, or nil.
 func (w *Writer) Narrow(ctx context.Context, existing, desired client.Object) (client.Object, error) {
-	if !ours(existing) {
+	if !isOwn(existing) {
 		return existing, nil
 	}
 	if desired == nil {
@@ -34,7 +34,7 @@ func (w *Writer) Narrow(ctx context.Context, existing, desired client.Object) (c
 	case narrowed == nil:
 		return nil, w.delete(ctx, existing)
 	default:
-		label(narrowed)
+		setLabel(narrowed)
 		return narrowed, w.apply(ctx, narrowed)
 	}
 }
@@ -63,8 +63,8 @@ func (w *Writer) Find(ctx context.Context, object client.Object) (bool, error) {
 	if err != nil || existing == nil {
 		return false, err
 	}
-	if !ours(existing) {
-		return false, w.foreign(object)
+	if !isOwn(existing) {
+		return false, w.checkOwner(object)
 	}
 	return true, nil
 }

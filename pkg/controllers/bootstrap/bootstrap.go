@@ -72,7 +72,7 @@ func (a *Admin) ensure(ctx context.Context) error {
 		return err
 	}
 	if state == "" {
-		empty, err := a.empty(ctx)
+		empty, err := a.isEmpty(ctx)
 		if err != nil {
 			return err
 		}
@@ -164,7 +164,7 @@ func (a *Admin) objects() []client.Object {
 	}
 }
 
-func (a *Admin) empty(ctx context.Context) (bool, error) {
+func (a *Admin) isEmpty(ctx context.Context) (bool, error) {
 	var users kubevisionv1alpha1.KubeVisionUserList
 	if err := a.Live.List(ctx, &users, client.Limit(1)); err != nil {
 		return false, fmt.Errorf("listing users: %w", err)

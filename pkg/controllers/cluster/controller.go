@@ -36,7 +36,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/controllers/clustercache"
 	"github.com/kubevision-io/kubevision/pkg/controllers/condition"
 	"github.com/kubevision-io/kubevision/pkg/controllers/finalizer"
-	"github.com/kubevision-io/kubevision/pkg/controllers/initial"
+	"github.com/kubevision-io/kubevision/pkg/controllers/predicates"
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
@@ -76,24 +76,24 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	if r.Client == nil || r.Recorder == nil || r.Targets == nil || r.Host == nil || r.Clock == nil {
 		return errors.New("the cluster controller lacks a dependency")
 	}
-	all := handler.EnqueueRequestsFromMapFunc(r.all)
-	component := handler.EnqueueRequestsFromMapFunc(r.hostsOfComponent)
-	later := builder.WithPredicates(initial.Skip())
-	specChanged := builder.WithPredicates(initial.Skip(), predicate.GenerationChangedPredicate{})
+	all := handler.EnqueueRequestsFromMapFunc(r.requestsForAll)
+	component := handler.EnqueueRequestsFromMapFunc(r.requestsForHosts)
+	later := builder.WithPredicates(predicates.SkipInitialList())
+	specChanged := builder.WithPredicates(predicates.SkipInitialList(), predicate.GenerationChangedPredicate{})
 	changed := builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{}))
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("cluster").
 		WithOptions(controller.Options{MaxConcurrentReconciles: concurrency}).
 		For(&kubevisionv1alpha1.KubeVisionCluster{}, changed).
 		Watches(&kubevisionv1alpha1.KubeVisionRoleBinding{}, all, specChanged).
-		Watches(&kubevisionv1alpha1.KubeVisionUser{}, all, builder.WithPredicates(initial.Skip(), membershipChanged())).
-		Watches(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(r.clustersOfSecret), later).
+		Watches(&kubevisionv1alpha1.KubeVisionUser{}, all, builder.WithPredicates(predicates.SkipInitialList(), membershipChanged())).
+		Watches(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(r.requestsForSecret), later).
 		Watches(&corev1.ServiceAccount{}, component).
 		Watches(&rbacv1.ClusterRole{}, component).
 		Watches(&rbacv1.ClusterRoleBinding{}, component).
 		Watches(&rbacv1.Role{}, component).
 		Watches(&rbacv1.RoleBinding{}, component).
-		WatchesRawSource(r.Targets.Source(r.members)).
+		WatchesRawSource(r.Targets.Source(r.requestsForMembers)).
 		Complete(r)
 }
 
@@ -107,20 +107,20 @@ func membershipChanged() predicate.Predicate {
 	}}
 }
 
-// hostsOfComponent handles both sides of a change, so that it notices an object whose label is removed.
-func (r *Reconciler) hostsOfComponent(ctx context.Context, o client.Object) []reconcile.Request {
+// requestsForHosts handles both sides of a change, so that it notices an object whose label is removed.
+func (r *Reconciler) requestsForHosts(ctx context.Context, o client.Object) []reconcile.Request {
 	if o.GetLabels()[names.ComponentLabel] == "" {
 		return nil
 	}
-	return r.those(ctx, func(c *kubevisionv1alpha1.KubeVisionCluster) bool { return c.Spec.InCluster })
+	return r.requestsFor(ctx, func(c *kubevisionv1alpha1.KubeVisionCluster) bool { return c.Spec.InCluster })
 }
 
-// members returns requests for the clusters that a change on a member concerns: all members if the object was not
+// requestsForMembers returns requests for the clusters that a change on a member concerns: all members if the object was not
 // created for one binding, the clusters that are being compared with another one if members were connected or closed,
 // and the cluster whose identity is disputed or that has sent too much.
-func (r *Reconciler) members(ctx context.Context, o client.Object) []reconcile.Request {
+func (r *Reconciler) requestsForMembers(ctx context.Context, o client.Object) []reconcile.Request {
 	if o == nil {
-		return r.those(ctx, func(c *kubevisionv1alpha1.KubeVisionCluster) bool { return r.Targets.Waits(c.UID) })
+		return r.requestsFor(ctx, func(c *kubevisionv1alpha1.KubeVisionCluster) bool { return r.Targets.IsWaiting(c.UID) })
 	}
 	if c, ok := o.(*kubevisionv1alpha1.KubeVisionCluster); ok {
 		return []reconcile.Request{{NamespacedName: client.ObjectKeyFromObject(c)}}
@@ -128,15 +128,15 @@ func (r *Reconciler) members(ctx context.Context, o client.Object) []reconcile.R
 	if o.GetLabels()[names.ComponentLabel] == "" {
 		return nil
 	}
-	return r.those(ctx, func(c *kubevisionv1alpha1.KubeVisionCluster) bool { return !c.Spec.InCluster })
+	return r.requestsFor(ctx, func(c *kubevisionv1alpha1.KubeVisionCluster) bool { return !c.Spec.InCluster })
 }
 
-func (r *Reconciler) all(ctx context.Context, _ client.Object) []reconcile.Request {
-	return r.those(ctx, func(*kubevisionv1alpha1.KubeVisionCluster) bool { return true })
+func (r *Reconciler) requestsForAll(ctx context.Context, _ client.Object) []reconcile.Request {
+	return r.requestsFor(ctx, func(*kubevisionv1alpha1.KubeVisionCluster) bool { return true })
 }
 
-func (r *Reconciler) those(ctx context.Context, wanted func(*kubevisionv1alpha1.KubeVisionCluster) bool) []reconcile.Request {
-	all, err := r.list(ctx)
+func (r *Reconciler) requestsFor(ctx context.Context, wanted func(*kubevisionv1alpha1.KubeVisionCluster) bool) []reconcile.Request {
+	all, err := r.listClusters(ctx)
 	if err != nil {
 		ctrl.LoggerFrom(ctx).Error(err, "Listing clusters")
 		return nil
@@ -159,7 +159,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (resul
 		}
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
-	if r.statuses.Behind(c) {
+	if r.statuses.IsStale(c) {
 		return ctrl.Result{RequeueAfter: condition.CatchUp}, nil
 	}
 	if !c.DeletionTimestamp.IsZero() {
@@ -180,7 +180,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (resul
 
 // reconcileHost reconciles a registration of the host. The oldest registration is in force.
 func (r *Reconciler) reconcileHost(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster) (ctrl.Result, error) {
-	all, err := r.list(ctx)
+	all, err := r.listClusters(ctx)
 	if err != nil {
 		return ctrl.Result{}, err
 	}
@@ -190,22 +190,22 @@ func (r *Reconciler) reconcileHost(ctx context.Context, c *kubevisionv1alpha1.Ku
 		reportConflict(c, r.Targets.DisputeHost(c, inForce))
 		return after, nil
 	}
-	r.Targets.Settle(c.UID)
+	r.Targets.EndConflict(c.UID)
 	if r.probeDue(c) {
 		c.Status.APIServer, c.Status.ClusterID = r.HostURL, r.Targets.Host().ID
 		if _, err := r.probe(ctx, c, r.Host); err != nil {
 			ctrl.LoggerFrom(ctx).Error(err, "The host does not answer")
 		}
 	}
-	err = r.place(ctx, c, r.Targets.Host())
+	err = r.applyObjects(ctx, c, r.Targets.Host())
 	r.reportRivals(c)
 	r.summarize(c)
 	c.Status.ObservedGeneration = c.Generation
 	return after, err
 }
 
-// list returns all clusters in the cache. They must not be changed.
-func (r *Reconciler) list(ctx context.Context) ([]kubevisionv1alpha1.KubeVisionCluster, error) {
+// listClusters returns all clusters in the cache. They must not be changed.
+func (r *Reconciler) listClusters(ctx context.Context) ([]kubevisionv1alpha1.KubeVisionCluster, error) {
 	var all kubevisionv1alpha1.KubeVisionClusterList
 	if err := r.Client.List(ctx, &all, client.UnsafeDisableDeepCopy); err != nil {
 		return nil, fmt.Errorf("listing clusters: %w", err)
@@ -219,8 +219,8 @@ func (r *Reconciler) probeDue(c *kubevisionv1alpha1.KubeVisionCluster) bool {
 	return last == nil || c.Status.ObservedGeneration != c.Generation || r.Clock.Since(last.Time) >= probePeriod
 }
 
-// place applies the built-in roles, the impersonating account and the account of the read cache.
-func (r *Reconciler) place(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, t *clustercache.Cluster) error {
+// applyObjects applies the built-in roles, the impersonating account and the account of the read cache.
+func (r *Reconciler) applyObjects(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, t *clustercache.Cluster) error {
 	err := errors.Join(applyRoles(ctx, t), t.Impersonator.Ensure(ctx))
 	status, reason, message := metav1.ConditionTrue, kubevisionv1alpha1.ReasonImpersonatorApplied, "the account that acts for users is in place"
 	if err != nil {

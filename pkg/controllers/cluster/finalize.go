@@ -40,11 +40,11 @@ func (r *Reconciler) finalize(ctx context.Context, c *kubevisionv1alpha1.KubeVis
 	if _, done := r.cleaned.Load(c.UID); done { // the object in the cache is older than the cleanup
 		return ctrl.Result{}, nil
 	}
-	r.Targets.Examined(c.UID) // nobody waits for its connection any more
+	r.Targets.MarkExamined(c.UID) // nobody waits for its connection any more
 	var left error
 	err := finalizer.Finish(ctx, r.Client, c, finalizerName, func(ctx context.Context) error {
-		left = r.clean(ctx, c)
-		if left == nil || (!r.abandoned(c) && !errors.Is(left, errUnconfirmed)) {
+		left = r.removeObjects(ctx, c)
+		if left == nil || (!r.isAbandoned(c) && !errors.Is(left, errUnconfirmed)) {
 			return left
 		}
 		r.Recorder.Eventf(c, nil, corev1.EventTypeWarning, kubevisionv1alpha1.ReasonLeftBehind, "Delete",
@@ -63,7 +63,7 @@ func (r *Reconciler) finalize(ctx context.Context, c *kubevisionv1alpha1.KubeVis
 	return ctrl.Result{}, err
 }
 
-func (r *Reconciler) abandoned(c *kubevisionv1alpha1.KubeVisionCluster) bool {
+func (r *Reconciler) isAbandoned(c *kubevisionv1alpha1.KubeVisionCluster) bool {
 	_, asked := c.Annotations[names.AbandonAnnotation]
 	return asked || r.Clock.Since(c.DeletionTimestamp.Time) >= abandonAfter
 }
@@ -75,9 +75,9 @@ func (r *Reconciler) reportLeft(ctx context.Context, c *kubevisionv1alpha1.KubeV
 	return r.statuses.Patch(ctx, r.Client, r.Recorder, c, original, original.Status.Conditions, c.Status.Conditions)
 }
 
-// clean removes all objects of KubeVision from the cluster, unless another registration uses them.
-func (r *Reconciler) clean(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster) error {
-	all, err := r.list(ctx)
+// removeObjects removes all objects of KubeVision from the cluster, unless another registration uses them.
+func (r *Reconciler) removeObjects(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster) error {
+	all, err := r.listClusters(ctx)
 	if err != nil {
 		return err
 	}
@@ -92,8 +92,8 @@ func (r *Reconciler) clean(ctx context.Context, c *kubevisionv1alpha1.KubeVision
 		return nil
 	}
 	r.Targets.Retire(c) //nolint:contextcheck // it waits for nothing
-	if t, err := r.Targets.Retired(c); err == nil && r.Targets.Holds(c, c.Status.ClusterID) {
-		return sweep(ctx, t)
+	if t, err := r.Targets.Retired(c); err == nil && r.Targets.HoldsIdentity(c, c.Status.ClusterID) {
+		return deleteOwnObjects(ctx, t)
 	}
 	secret, k, err := r.readKubeconfig(ctx, c)
 	if err != nil {
@@ -109,7 +109,7 @@ func (r *Reconciler) clean(ctx context.Context, c *kubevisionv1alpha1.KubeVision
 	if err != nil {
 		return err
 	}
-	return sweep(ctx, t)
+	return deleteOwnObjects(ctx, t)
 }
 
 // isInUse returns true if another connected registration is proven to lead to the same cluster. A claim alone does not
@@ -136,9 +136,9 @@ func aggregates(role *rbacv1.ClusterRole) int {
 	return 0
 }
 
-// sweep deletes the objects of KubeVision, whatever binding they were created for. It deletes grants first, and roles
+// deleteOwnObjects deletes the objects of KubeVision, whatever binding they were created for. It deletes grants first, and roles
 // that aggregate others before those: the controller that aggregates them would make them again.
-func sweep(ctx context.Context, t *clustercache.Cluster) error {
+func deleteOwnObjects(ctx context.Context, t *clustercache.Cluster) error {
 	var errs []error
 	for _, list := range []client.ObjectList{
 		&rbacv1.ClusterRoleBindingList{}, &rbacv1.RoleBindingList{}, &rbacv1.ClusterRoleList{}, &corev1.ServiceAccountList{},

@@ -61,7 +61,7 @@ func TestListErrorKeepsTheFinalizer(t *testing.T) {
 			r := &Reconciler{
 				Client: host, Recorder: events.NewFakeRecorder(10), Clock: clock.RealClock{},
 				Targets: clustercache.NewRegistry(&clustercache.Cluster{
-					ID: "host", Writer: writer, Impersonator: &impersonation.Keeper{Source: named, Writer: writer},
+					ID: "host", Writer: writer, Impersonator: &impersonation.AccountManager{Source: named, Writer: writer},
 				}, scheme, host, named, addresspolicy.Policy{}, clusters.NewPool(clusters.DefaultMemberCacheBytes)),
 			}
 			result, err := r.Reconcile(t.Context(), ctrl.Request{NamespacedName: client.ObjectKeyFromObject(c)})

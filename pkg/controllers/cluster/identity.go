@@ -28,19 +28,19 @@ const (
 	maxRivals = 10
 )
 
-// confirm writes the identity of the cluster into its status, once it is proved. It does so before anything is created
+// confirmIdentity writes the identity of the cluster into its status, once it is proved. It does so before anything is created
 // on the cluster, so that all objects there are removed with the registration.
-func (r *Reconciler) confirm(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, id string) error {
+func (r *Reconciler) confirmIdentity(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, id string) error {
 	if id == "" || len(id) > maxIdentity {
-		return unreachable(c, kubevisionv1alpha1.ReasonProbeFailed, "namespace kube-system has no UID: the server is not an API server of Kubernetes")
+		return reportUnreachable(c, kubevisionv1alpha1.ReasonProbeFailed, "namespace kube-system has no UID: the server is not an API server of Kubernetes")
 	}
 	if c.Status.ClusterID != "" && c.Status.ClusterID != id {
-		r.Targets.Settle(c.UID)
+		r.Targets.EndConflict(c.UID)
 		meta.RemoveStatusCondition(&c.Status.Conditions, kubevisionv1alpha1.ClusterIdentityConflictCondition)
-		return unreachable(c, kubevisionv1alpha1.ReasonClusterChanged,
+		return reportUnreachable(c, kubevisionv1alpha1.ReasonClusterChanged,
 			"the kubeconfig leads to another cluster than before: register that one under a name of its own")
 	}
-	all, err := r.list(ctx)
+	all, err := r.listClusters(ctx)
 	if err != nil {
 		return err
 	}
@@ -66,7 +66,7 @@ func (r *Reconciler) confirm(ctx context.Context, c *kubevisionv1alpha1.KubeVisi
 	return nil
 }
 
-func unreachable(c *kubevisionv1alpha1.KubeVisionCluster, reason, message string) error {
+func reportUnreachable(c *kubevisionv1alpha1.KubeVisionCluster, reason, message string) error {
 	condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ClusterReachableCondition, metav1.ConditionFalse, reason, message)
 	return errors.New(message)
 }
@@ -74,7 +74,7 @@ func unreachable(c *kubevisionv1alpha1.KubeVisionCluster, reason, message string
 // reportConflict sets the conditions of a cluster that claims an identity without a proof. The cluster is not used. The
 // Event is that of the condition Ready.
 func reportConflict(c *kubevisionv1alpha1.KubeVisionCluster, conflict *clustercache.ConflictError) {
-	notPlaced(c)
+	reportNotApplied(c)
 	condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ClusterIdentityConflictCondition, metav1.ConditionTrue,
 		kubevisionv1alpha1.ReasonIdentityConflict, conflict.Message)
 	condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ReadyCondition, metav1.ConditionFalse,

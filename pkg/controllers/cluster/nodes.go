@@ -72,7 +72,7 @@ func countNodes(ctx context.Context, client rest.Interface) (kubevisionv1alpha1.
 }
 
 func readNodes(ctx context.Context, client rest.Interface, next string) (*nodeTable, error) {
-	ctx, drop := clusters.Lend(ctx)
+	ctx, drop := clusters.WithTransientMemory(ctx)
 	defer drop()
 	request := client.Get().AbsPath("/api/v1/nodes").SetHeader("Accept", acceptTable).
 		Param("limit", strconv.Itoa(nodesPerPage)).Param("includeObject", string(metav1.IncludeNone))

@@ -23,8 +23,8 @@ import (
 // probeTimeout bounds one probe.
 const probeTimeout = 10 * time.Second
 
-// Finding is the result of a probe.
-type Finding struct {
+// ProbeResult is the result of a probe.
+type ProbeResult struct {
 	// ID is the UID of the namespace kube-system. It is a claim of the cluster and proves nothing.
 	ID      string
 	Version string
@@ -41,31 +41,31 @@ func (e *stepError) Error() string { return e.step + ": " + e.err.Error() }
 func (e *stepError) Unwrap() error { return e.err }
 
 // Probe reads the identity, the version and the nodes of a cluster.
-func Probe(ctx context.Context, kube kubernetes.Interface) (Finding, error) {
+func Probe(ctx context.Context, kube kubernetes.Interface) (ProbeResult, error) {
 	ctx, cancel := context.WithTimeout(ctx, probeTimeout)
 	defer cancel()
 	version, err := clusters.ServerVersion(ctx, kube.Discovery())
 	if err != nil {
-		return Finding{}, &stepError{"asking for the version", err}
+		return ProbeResult{}, &stepError{"asking for the version", err}
 	}
 	system, err := kube.CoreV1().Namespaces().Get(ctx, metav1.NamespaceSystem, metav1.GetOptions{ResourceVersion: "0"})
 	if err != nil {
-		return Finding{}, &stepError{"reading namespace " + metav1.NamespaceSystem, response.Error(ctx, err)}
+		return ProbeResult{}, &stepError{"reading namespace " + metav1.NamespaceSystem, response.Error(ctx, err)}
 	}
 	id, err := clusters.ID(system)
 	if err != nil {
-		return Finding{}, &stepError{"reading namespace " + metav1.NamespaceSystem, err}
+		return ProbeResult{}, &stepError{"reading namespace " + metav1.NamespaceSystem, err}
 	}
 	nodes, err := countNodes(ctx, kube.CoreV1().RESTClient())
 	if err != nil {
-		return Finding{}, &stepError{"listing nodes", err}
+		return ProbeResult{}, &stepError{"listing nodes", err}
 	}
-	return Finding{ID: id, Version: version, Nodes: nodes}, nil
+	return ProbeResult{ID: id, Version: version, Nodes: nodes}, nil
 }
 
 // probe writes the result of a probe to the status, except the claimed identity. A cluster that cannot be reached is a
 // result: the error tells the caller not to continue.
-func (r *Reconciler) probe(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, kube kubernetes.Interface) (Finding, error) {
+func (r *Reconciler) probe(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, kube kubernetes.Interface) (ProbeResult, error) {
 	found, err := Probe(ctx, kube)
 	c.Status.LastProbeTime = &metav1.Time{Time: r.Clock.Now().Truncate(time.Second)}
 	if err == nil {
@@ -94,7 +94,7 @@ func reportProbe(c *kubevisionv1alpha1.KubeVisionCluster, err error) {
 	case typed && apierrors.IsForbidden(err):
 		reachable()
 		set(kubevisionv1alpha1.ClusterCredentialsCondition, metav1.ConditionFalse, kubevisionv1alpha1.ReasonForbidden,
-			"the credentials do not allow "+step(err)+": they need the rights of a cluster administrator")
+			"the credentials do not allow "+failedStep(err)+": they need the rights of a cluster administrator")
 	case errors.Is(err, addresspolicy.ErrRefused):
 		set(kubevisionv1alpha1.ClusterReachableCondition, metav1.ConditionFalse, kubevisionv1alpha1.ReasonAddressRefused,
 			"KubeVision may not connect to this address; an operator can allow it with --cluster-addresses-allowed")
@@ -102,7 +102,7 @@ func reportProbe(c *kubevisionv1alpha1.KubeVisionCluster, err error) {
 	default:
 		message := err.Error()
 		if errors.As(err, &status) { // a server that may be no API server is not quoted
-			message = fmt.Sprintf("%s: the answer was HTTP status %d", step(err), status.Status().Code)
+			message = fmt.Sprintf("%s: the answer was HTTP status %d", failedStep(err), status.Status().Code)
 		}
 		if typed && errors.As(err, &status) {
 			message += ": " + status.Status().Message
@@ -112,7 +112,7 @@ func reportProbe(c *kubevisionv1alpha1.KubeVisionCluster, err error) {
 	}
 }
 
-func step(err error) string {
+func failedStep(err error) string {
 	if e, ok := errors.AsType[*stepError](err); ok {
 		return e.step
 	}

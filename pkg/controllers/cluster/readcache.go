@@ -38,7 +38,7 @@ func readerAccount() *corev1.ServiceAccount {
 // the RBAC objects, whose changes end verdicts. RBAC cannot say that metadata is enough.
 func readerRole() *rbacv1.ClusterRole {
 	rule := func(group string, resources ...string) rbacv1.PolicyRule {
-		return rbacv1.PolicyRule{APIGroups: []string{group}, Resources: resources, Verbs: reading()}
+		return rbacv1.PolicyRule{APIGroups: []string{group}, Resources: resources, Verbs: readVerbs()}
 	}
 	return &rbacv1.ClusterRole{ObjectMeta: readerMetadata("", names.Reader), Rules: []rbacv1.PolicyRule{
 		rule("", "nodes", "namespaces", "persistentvolumes"),
@@ -134,7 +134,7 @@ func (r *Reconciler) readCacheDisabledBy(
 	if c.Spec.ReadCache == kubevisionv1alpha1.ReadCacheDisabled {
 		return c.Name, nil
 	}
-	all, err := r.list(ctx)
+	all, err := r.listClusters(ctx)
 	if err != nil {
 		return "", err
 	}

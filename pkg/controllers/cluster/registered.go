@@ -55,22 +55,22 @@ func (r *Reconciler) reconcileRegistered(ctx context.Context, c *kubevisionv1alp
 	if r.isSettled(c, revision) {
 		return ctrl.Result{RequeueAfter: wait.Jitter(probePeriod, probeJitter)}, nil
 	}
-	if left := r.retries.left(c.UID, revision, r.Clock.Now()); left > 0 && c.Status.ObservedGeneration == c.Generation {
+	if left := r.retries.remaining(c.UID, revision, r.Clock.Now()); left > 0 && c.Status.ObservedGeneration == c.Generation {
 		return ctrl.Result{RequeueAfter: left}, nil
 	}
 	before := meta.FindStatusCondition(c.Status.Conditions, kubevisionv1alpha1.ClusterCredentialsCondition)
 	warned := before != nil && before.Reason == kubevisionv1alpha1.ReasonExpiresSoon
 	status := c.Status.DeepCopy()
 	if err := r.connect(ctx, c, revision, k); err != nil {
-		return r.notConnected(ctx, c, status, revision, err), nil
+		return r.reportNotConnected(ctx, c, status, revision, err), nil
 	}
-	r.Targets.Examined(c.UID)
+	r.Targets.MarkExamined(c.UID)
 	r.retries.forget(c.UID)
 	r.reportRivals(c)
 	after := wait.Jitter(probePeriod, probeJitter)
 	t, err := r.Targets.Get(c)
 	if err == nil {
-		err = r.place(ctx, c, t)
+		err = r.applyObjects(ctx, c, t)
 	}
 	if err != nil { // the conditions tell; for example, a deleted namespace is still terminating
 		ctrl.LoggerFrom(ctx).Info("The cluster is not ready", "reason", err.Error())
@@ -88,8 +88,8 @@ func (r *Reconciler) isSettled(c *kubevisionv1alpha1.KubeVisionCluster, revision
 	return clusters.IsRefused(c) && r.Targets.Conflict(c.UID, revision) != nil && !r.probeDue(c)
 }
 
-// notConnected reports why there is no connection, and returns the time of the next attempt.
-func (r *Reconciler) notConnected(
+// reportNotConnected reports why there is no connection, and returns the time of the next attempt.
+func (r *Reconciler) reportNotConnected(
 	ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, before *kubevisionv1alpha1.KubeVisionClusterStatus,
 	revision clusters.Revision, err error,
 ) ctrl.Result {
@@ -98,8 +98,8 @@ func (r *Reconciler) notConnected(
 		return ctrl.Result{RequeueAfter: undecidedRetry}
 	}
 	r.Targets.Close(c.Name)
-	r.Targets.Examined(c.UID)
-	notPlaced(c)
+	r.Targets.MarkExamined(c.UID)
+	reportNotApplied(c)
 	c.Status.ObservedGeneration = c.Generation
 	ctrl.LoggerFrom(ctx).Info("The cluster is not connected", "reason", err.Error())
 	if conflict, ok := errors.AsType[*clustercache.ConflictError](err); ok {
@@ -126,23 +126,23 @@ func (r *Reconciler) connect(
 	if !k.Expires.IsZero() {
 		c.Status.CredentialsExpirationTime = &metav1.Time{Time: k.Expires}
 	}
-	if _, err := r.Targets.Get(c); err == nil && !r.probeDue(c) && r.Targets.At(c.Name) == revision {
+	if _, err := r.Targets.Get(c); err == nil && !r.probeDue(c) && r.Targets.Revision(c.Name) == revision {
 		return nil
 	}
 	kube, err := r.Targets.Open(c, revision, k)
 	if err != nil {
-		return unreachable(c, reasonOf(err), err.Error())
+		return reportUnreachable(c, reasonOf(err), err.Error())
 	}
 	found, err := r.probe(ctx, c, kube)
 	if err != nil {
 		r.reportExpiry(c, k, err)
 		return err
 	}
-	if err := r.confirm(ctx, c, found.ID); err != nil {
+	if err := r.confirmIdentity(ctx, c, found.ID); err != nil {
 		return err
 	}
 	if err := r.Targets.Connect(ctx, c.Name, c.Status.ClusterID); err != nil {
-		return unreachable(c, reasonOf(err), err.Error())
+		return reportUnreachable(c, reasonOf(err), err.Error())
 	}
 	return nil
 }
@@ -162,8 +162,8 @@ func reasonOf(err error) string {
 	return kubevisionv1alpha1.ReasonProbeFailed
 }
 
-// notPlaced sets the conditions of a cluster that cannot be reached to unknown.
-func notPlaced(c *kubevisionv1alpha1.KubeVisionCluster) {
+// reportNotApplied sets the conditions of a cluster that cannot be reached to unknown.
+func reportNotApplied(c *kubevisionv1alpha1.KubeVisionCluster) {
 	for _, t := range []string{
 		kubevisionv1alpha1.ClusterImpersonationCondition, kubevisionv1alpha1.ClusterReadCacheCondition,
 	} {
@@ -176,14 +176,14 @@ func notPlaced(c *kubevisionv1alpha1.KubeVisionCluster) {
 // contents.
 func (r *Reconciler) readKubeconfig(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster) (*corev1.Secret, *kubeconfig.Kubeconfig, error) {
 	if err := clusters.CheckReference(c); err != nil {
-		r.unusable(c, kubevisionv1alpha1.ReasonSecretInvalid, err.Error())
+		r.reportUnusable(c, kubevisionv1alpha1.ReasonSecretInvalid, err.Error())
 		return nil, nil, errNoKubeconfig
 	}
 	secret := &corev1.Secret{}
 	ref := c.Spec.KubeconfigSecretRef
 	err := r.Client.Get(ctx, types.NamespacedName{Namespace: names.Namespace, Name: ref.Name}, secret)
 	if apierrors.IsNotFound(err) {
-		r.unusable(c, kubevisionv1alpha1.ReasonSecretNotFound, fmt.Sprintf("there is no Secret %s in namespace %s", ref.Name, names.Namespace))
+		r.reportUnusable(c, kubevisionv1alpha1.ReasonSecretNotFound, fmt.Sprintf("there is no Secret %s in namespace %s", ref.Name, names.Namespace))
 		return nil, nil, errNoKubeconfig
 	}
 	if err != nil {
@@ -191,16 +191,16 @@ func (r *Reconciler) readKubeconfig(ctx context.Context, c *kubevisionv1alpha1.K
 	}
 	k, err := clusters.ReadKubeconfig(c, secret)
 	if err != nil {
-		r.unusable(c, kubevisionv1alpha1.ReasonSecretInvalid, err.Error())
+		r.reportUnusable(c, kubevisionv1alpha1.ReasonSecretInvalid, err.Error())
 		return nil, nil, errNoKubeconfig
 	}
 	return secret, k, nil
 }
 
-func (r *Reconciler) unusable(c *kubevisionv1alpha1.KubeVisionCluster, reason, message string) {
+func (r *Reconciler) reportUnusable(c *kubevisionv1alpha1.KubeVisionCluster, reason, message string) {
 	r.Targets.Close(c.Name)
-	r.Targets.Settle(c.UID)
-	r.Targets.Examined(c.UID)
+	r.Targets.EndConflict(c.UID)
+	r.Targets.MarkExamined(c.UID)
 	meta.RemoveStatusCondition(&c.Status.Conditions, kubevisionv1alpha1.ClusterIdentityConflictCondition)
 	set := func(conditionType string, status metav1.ConditionStatus) {
 		condition.Set(&c.Status.Conditions, c.Generation, conditionType, status, reason, message)
@@ -208,7 +208,7 @@ func (r *Reconciler) unusable(c *kubevisionv1alpha1.KubeVisionCluster, reason, m
 	set(kubevisionv1alpha1.ReadyCondition, metav1.ConditionFalse)
 	set(kubevisionv1alpha1.ClusterReachableCondition, metav1.ConditionUnknown)
 	set(kubevisionv1alpha1.ClusterCredentialsCondition, metav1.ConditionFalse)
-	notPlaced(c)
+	reportNotApplied(c)
 	c.Status.APIServer, c.Status.CredentialsExpirationTime = "", nil
 	c.Status.ObservedGeneration = c.Generation
 }
@@ -228,12 +228,12 @@ func (r *Reconciler) warnOfExpiry(c *kubevisionv1alpha1.KubeVisionCluster, warne
 	}
 }
 
-// clustersOfSecret returns requests for the clusters whose kubeconfig is in a Secret.
-func (r *Reconciler) clustersOfSecret(ctx context.Context, secret client.Object) []reconcile.Request {
+// requestsForSecret returns requests for the clusters whose kubeconfig is in a Secret.
+func (r *Reconciler) requestsForSecret(ctx context.Context, secret client.Object) []reconcile.Request {
 	if secret.GetNamespace() != names.Namespace {
 		return nil
 	}
-	return r.those(ctx, func(c *kubevisionv1alpha1.KubeVisionCluster) bool {
+	return r.requestsFor(ctx, func(c *kubevisionv1alpha1.KubeVisionCluster) bool {
 		ref := c.Spec.KubeconfigSecretRef
 		return ref != nil && ref.Name == secret.GetName()
 	})

@@ -39,9 +39,9 @@ func (r *retries) next(cluster types.UID, revision clusters.Revision, now time.T
 	return pause
 }
 
-// left returns the remaining time until the next probe, so that changes of bindings and users, which are frequent,
+// remaining returns the remaining time until the next probe, so that changes of bindings and users, which are frequent,
 // cause no probes.
-func (r *retries) left(cluster types.UID, revision clusters.Revision, now time.Time) time.Duration {
+func (r *retries) remaining(cluster types.UID, revision clusters.Revision, now time.Time) time.Duration {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if w, ok := r.waiting[cluster]; ok && w.revision == revision {

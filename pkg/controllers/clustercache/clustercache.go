@@ -37,7 +37,7 @@ type Cluster struct {
 	// Writer writes KubeVision's objects there.
 	Writer *apply.Writer
 	// Impersonator maintains the impersonating account there.
-	Impersonator *impersonation.Keeper
+	Impersonator *impersonation.AccountManager
 	// Metadata reads the metadata of all namespaces and ClusterRoles. Writer's cache has only KubeVision's own objects.
 	Metadata Metadata
 }
@@ -150,8 +150,8 @@ func (r *Registry) Retired(c *kubevisionv1alpha1.KubeVisionCluster) (*Cluster, e
 	return m.cluster, nil
 }
 
-// At returns the revision of the open connection to a cluster, or an empty one.
-func (r *Registry) At(name string) clusters.Revision {
+// Revision returns the revision of the open connection to a cluster, or an empty one.
+func (r *Registry) Revision(name string) clusters.Revision {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	if m := r.members[name]; m != nil {
@@ -173,7 +173,7 @@ func (r *Registry) Open(
 		return m.kube, nil
 	}
 	r.Close(name)
-	if r.penalized(revision) {
+	if r.isPenalized(revision) {
 		return nil, ErrLimitExceeded
 	}
 	limits := clusters.ControllerLimits(r.kept, c.CreationTimestamp.Time)

@@ -81,7 +81,7 @@ func (r *Registry) Confirm(
 	}
 	holder := r.claim(c, id, all)
 	if holder.uid == c.UID {
-		r.Settle(c.UID)
+		r.EndConflict(c.UID)
 		return nil
 	}
 	return r.prove(ctx, c, id, holder)
@@ -140,7 +140,7 @@ func (r *Registry) prove(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCl
 	case own == nil || own.revision.Cluster != c.UID:
 		return fmt.Errorf("%w: %s was closed", clusters.ErrNotConnected, c.Name)
 	case isProven && known.own == own.revision && known.holder.Cluster == holder.uid && (other == nil || other.revision == known.holder):
-		r.Settle(c.UID)
+		r.EndConflict(c.UID)
 		return nil
 	case other == nil && (isOpen || !isExamined):
 		return ErrUndecided
@@ -164,7 +164,7 @@ func (r *Registry) prove(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCl
 	r.mu.Lock()
 	r.identities.proofs[c.UID] = proof{own: own.revision, holder: other.revision}
 	r.mu.Unlock()
-	r.Settle(c.UID)
+	r.EndConflict(c.UID)
 	return nil
 }
 
@@ -214,8 +214,8 @@ func (r *Registry) DisputeHost(c, inForce *kubevisionv1alpha1.KubeVisionCluster)
 		"the cluster that KubeVision runs in is registered as %s already, and only once: delete one of the two", inForce.Name)})
 }
 
-// Settle ends the conflict of a registration, and enqueues the registration that holds the identity.
-func (r *Registry) Settle(uid types.UID) {
+// EndConflict ends the conflict of a registration, and enqueues the registration that holds the identity.
+func (r *Registry) EndConflict(uid types.UID) {
 	r.mu.Lock()
 	ended, isKnown := r.identities.conflicts[uid]
 	delete(r.identities.conflicts, uid)
@@ -250,8 +250,8 @@ func (r *Registry) Conflict(uid types.UID, own clusters.Revision) *ConflictError
 	return known.err
 }
 
-// Waits returns true if a registration must be reconciled when another one is connected or closed.
-func (r *Registry) Waits(uid types.UID) bool {
+// IsWaiting returns true if a registration must be reconciled when another one is connected or closed.
+func (r *Registry) IsWaiting(uid types.UID) bool {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	_, disputed := r.identities.conflicts[uid]
@@ -274,15 +274,15 @@ func (r *Registry) Rivals(c *kubevisionv1alpha1.KubeVisionCluster) []string {
 	return out
 }
 
-// Examined records that the connection of a registration was attempted.
-func (r *Registry) Examined(uid types.UID) {
+// MarkExamined records that the connection of a registration was attempted.
+func (r *Registry) MarkExamined(uid types.UID) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.identities.examined.Insert(uid)
 }
 
-// Holds returns true if a registration holds an identity, or is proven to lead to the cluster of its holder.
-func (r *Registry) Holds(c *kubevisionv1alpha1.KubeVisionCluster, id string) bool {
+// HoldsIdentity returns true if a registration holds an identity, or is proven to lead to the cluster of its holder.
+func (r *Registry) HoldsIdentity(c *kubevisionv1alpha1.KubeVisionCluster, id string) bool {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	holder, ok := r.identities.holders[id]
@@ -312,20 +312,20 @@ func (r *Registry) Release(uid types.UID, name string) {
 	r.identities.examined.Delete(uid)
 	for id, holder := range r.identities.holders {
 		if holder.uid == uid {
-			r.handOver(id, holder)
+			r.transferIdentity(id, holder)
 		}
 	}
 	delete(r.identities.proofs, uid)
 	r.mu.Unlock()
-	r.Settle(uid)
+	r.EndConflict(uid)
 	r.Close(name)
 	r.notify(nil)
 }
 
-// handOver makes a registration the holder that is proven to lead to the same cluster. Other registrations that were
+// transferIdentity makes a registration the holder that is proven to lead to the same cluster. Other registrations that were
 // proven by the same connection of the old holder count as proven by the connection of the new one. The caller holds
 // the lock.
-func (r *Registry) handOver(id string, holder registration) {
+func (r *Registry) transferIdentity(id string, holder registration) {
 	delete(r.identities.holders, id)
 	for _, name := range slices.Sorted(maps.Keys(r.members)) {
 		m := r.members[name]

@@ -143,12 +143,12 @@ func (m *member) connect(
 		}
 		return nil, errNotFilled
 	}
-	m.way.Filled()
+	m.way.MarkSynced()
 	live := &pagedReader{response.NewReader(own.GetAPIReader())}
 	writer := &apply.Writer{Client: response.NewClient(own.GetClient()), Live: live}
 	return &Cluster{
 		ID: id, Writer: writer, Metadata: Metadata{Namespaces: others, ClusterRoles: others},
-		Impersonator: &impersonation.Keeper{Source: named, Writer: writer, Member: true},
+		Impersonator: &impersonation.AccountManager{Source: named, Writer: writer, Member: true},
 	}, nil
 }
 
@@ -159,7 +159,7 @@ func cacheOptions() cache.Options {
 		DefaultLabelSelector: managed,
 		ByObject: map[client.Object]cache.ByObject{
 			&corev1.ServiceAccount{}: {Namespaces: map[string]cache.Config{names.Namespace: {}}, Label: managed},
-			&rbacv1.RoleBinding{}:    {Label: managed, Transform: apply.ShareParts()},
+			&rbacv1.RoleBinding{}:    {Label: managed, Transform: apply.ShareMemory()},
 		},
 	}
 }
@@ -182,9 +182,9 @@ func restMapper() meta.RESTMapper {
 
 func watchOwn(ctx context.Context, c cache.Cache, tell func(client.Object)) error {
 	handler := toolscache.ResourceEventHandlerFuncs{
-		AddFunc:    func(o any) { tellOf(o, tell) },
-		UpdateFunc: func(was, is any) { tellOf(was, tell); tellOf(is, tell) },
-		DeleteFunc: func(o any) { tellOf(o, tell) },
+		AddFunc:    func(o any) { notifyOf(o, tell) },
+		UpdateFunc: func(was, is any) { notifyOf(was, tell); notifyOf(is, tell) },
+		DeleteFunc: func(o any) { notifyOf(o, tell) },
 	}
 	for resource, kind := range map[string]client.Object{
 		"serviceaccounts": &corev1.ServiceAccount{}, "clusterroles": &rbacv1.ClusterRole{}, "clusterrolebindings": &rbacv1.ClusterRoleBinding{},
@@ -207,7 +207,7 @@ func watchOthers(ctx context.Context, c cache.Cache, tell func(client.Object)) e
 		err := watch(ctx, c, "the metadata of "+gvk.Kind, o, toolscache.ResourceEventHandlerDetailedFuncs{
 			AddFunc: func(o any, first bool) {
 				if !first {
-					tellOf(o, tell)
+					notifyOf(o, tell)
 				}
 			},
 			UpdateFunc: func(was, is any) {
@@ -217,7 +217,7 @@ func watchOthers(ctx context.Context, c cache.Cache, tell func(client.Object)) e
 					tell(after)
 				}
 			},
-			DeleteFunc: func(o any) { tellOf(o, tell) },
+			DeleteFunc: func(o any) { notifyOf(o, tell) },
 		})
 		if err != nil {
 			return err
@@ -237,7 +237,7 @@ func watch(ctx context.Context, c cache.Cache, resource string, kind client.Obje
 	return nil
 }
 
-func tellOf(o any, tell func(client.Object)) {
+func notifyOf(o any, tell func(client.Object)) {
 	if gone, ok := o.(toolscache.DeletedFinalStateUnknown); ok {
 		o = gone.Obj
 	}

@@ -30,7 +30,7 @@ type pagedReader struct {
 
 // List reads a list.
 func (r *pagedReader) List(ctx context.Context, list client.ObjectList, options ...client.ListOption) error {
-	ctx, drop := clusters.Lend(ctx)
+	ctx, drop := clusters.WithTransientMemory(ctx)
 	defer drop()
 	var all []runtime.Object
 	size := int64(pageSize)

@@ -29,7 +29,7 @@ func (r *Registry) penalize(m *member) {
 // patience is the time within which a cluster must not send too much.
 const patience = 10 * time.Minute
 
-func (r *Registry) penalized(revision clusters.Revision) bool {
+func (r *Registry) isPenalized(revision clusters.Revision) bool {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	return time.Now().Before(r.penalties[revision])

@@ -38,7 +38,7 @@ func (r *Registry) View() *View {
 		if m.cluster == nil || m.cluster.ID == r.host.ID || r.retired.Has(m.revision.Cluster) {
 			continue
 		}
-		if t := r.represent(m, alone); t != nil {
+		if t := r.clusterOf(m, alone); t != nil {
 			v.registered[m.revision.Cluster] = t
 		}
 	}
@@ -51,10 +51,10 @@ func (r *Registry) View() *View {
 	return v
 }
 
-// represent returns the Cluster of a member: that of the registration that holds the identity, if the member is proven
+// clusterOf returns the Cluster of a member: that of the registration that holds the identity, if the member is proven
 // to be the same cluster and the holder is connected. Otherwise, members that are proven to be one cluster share an
 // entry in alone. It returns nil without a proof. The caller holds the lock.
-func (r *Registry) represent(m *member, alone map[clusters.Revision]*Cluster) *Cluster {
+func (r *Registry) clusterOf(m *member, alone map[clusters.Revision]*Cluster) *Cluster {
 	holder, ok := r.identities.holders[m.cluster.ID]
 	switch {
 	case !ok:

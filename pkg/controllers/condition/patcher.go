@@ -31,9 +31,9 @@ type Patcher struct {
 	written map[types.UID]uint64
 }
 
-// Behind returns true if an object from a cache is older than the status that was written last. The caller must
+// IsStale returns true if an object from a cache is older than the status that was written last. The caller must
 // reconcile it again after CatchUp.
-func (p *Patcher) Behind(object client.Object) bool {
+func (p *Patcher) IsStale(object client.Object) bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	written, ok := p.written[object.GetUID()]

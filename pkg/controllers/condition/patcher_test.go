@@ -36,15 +36,15 @@ func TestBehind(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	if p.Behind(old) {
+	if p.IsStale(old) {
 		t.Error("behind what was never written")
 	}
 	written := old.DeepCopy()
 	patch(written, metav1.ConditionTrue)
-	if !p.Behind(old) {
+	if !p.IsStale(old) {
 		t.Error("the old object is not behind")
 	}
-	if p.Behind(written) {
+	if p.IsStale(written) {
 		t.Error("what was written is behind")
 	}
 	again := written.DeepCopy()
@@ -55,12 +55,12 @@ func TestBehind(t *testing.T) {
 	}
 	later := again.DeepCopy()
 	later.ResourceVersion = strconv.Itoa(version + 1) // somebody else has changed it
-	if !p.Behind(written) || p.Behind(later) || len(p.written) != 0 {
+	if !p.IsStale(written) || p.IsStale(later) || len(p.written) != 0 {
 		t.Errorf("written %v", p.written)
 	}
 	other := old.DeepCopy()
 	other.UID = "2"
-	if p.Behind(other) {
+	if p.IsStale(other) {
 		t.Error("another object of that name is behind")
 	}
 }

@@ -27,8 +27,8 @@ const (
 	component = "impersonator"
 )
 
-// Keeper maintains the account on one cluster.
-type Keeper struct {
+// AccountManager maintains the account on one cluster.
+type AccountManager struct {
 	// Source reads the names that the account may impersonate.
 	Source *Source
 	// Writer writes to the cluster.
@@ -53,7 +53,7 @@ type pass struct {
 // Ensure allows the account to impersonate exactly the names in role bindings. It revokes before it grants. Concurrent
 // calls are coalesced. If a namespace refuses the Role or its binding, or they belong to somebody else, the account
 // cannot impersonate the ServiceAccounts of that namespace. Ensure logs such a failure and returns no error.
-func (k *Keeper) Ensure(ctx context.Context) error {
+func (k *AccountManager) Ensure(ctx context.Context) error {
 	p, mine := k.join()
 	if !mine {
 		select {
@@ -73,7 +73,7 @@ func (k *Keeper) Ensure(ctx context.Context) error {
 	return p.err
 }
 
-func (k *Keeper) join() (p *pass, mine bool) {
+func (k *AccountManager) join() (p *pass, mine bool) {
 	k.nextMu.Lock()
 	defer k.nextMu.Unlock()
 	if k.next != nil {
@@ -84,22 +84,22 @@ func (k *Keeper) join() (p *pass, mine bool) {
 }
 
 // Narrow revokes the names that are in no role binding any more, and grants nothing.
-func (k *Keeper) Narrow(ctx context.Context) error {
+func (k *AccountManager) Narrow(ctx context.Context) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	desired, err := k.Source.Read(ctx)
 	if err != nil {
 		return err
 	}
-	return k.narrow(ctx, desired.on(k))
+	return k.narrow(ctx, desired.rolesFor(k))
 }
 
-func (k *Keeper) ensure(ctx context.Context) error {
+func (k *AccountManager) ensure(ctx context.Context) error {
 	read, err := k.Source.Read(ctx)
 	if err != nil {
 		return err
 	}
-	desired := read.on(k)
+	desired := read.rolesFor(k)
 	if err := k.narrow(ctx, desired); err != nil {
 		return err
 	}
@@ -108,10 +108,10 @@ func (k *Keeper) ensure(ctx context.Context) error {
 	}
 	var errs []error
 	for _, s := range desired.cluster {
-		errs = append(errs, k.give(ctx, s.clusterRole(), s.clusterRoleBinding()))
+		errs = append(errs, k.bindRole(ctx, s.clusterRole(), s.clusterRoleBinding()))
 	}
 	for _, s := range desired.accounts {
-		errs = append(errs, k.giveIn(ctx, s))
+		errs = append(errs, k.bindRoleInNamespace(ctx, s))
 	}
 	// A name may have moved from one role to another. It leaves the old role when the new one exists.
 	if err := errors.Join(errs...); err != nil {
@@ -120,8 +120,8 @@ func (k *Keeper) ensure(ctx context.Context) error {
 	return k.prune(ctx, desired)
 }
 
-// give binds the role to the account if the role is KubeVision's own.
-func (k *Keeper) give(ctx context.Context, role, binding client.Object) error {
+// bindRole binds the role to the account if the role is KubeVision's own.
+func (k *AccountManager) bindRole(ctx context.Context, role, binding client.Object) error {
 	if err := k.Writer.Apply(ctx, role); err != nil {
 		if errors.Is(err, apply.ErrForeign) {
 			return errors.Join(err, k.Writer.Remove(ctx, binding))
@@ -131,11 +131,11 @@ func (k *Keeper) give(ctx context.Context, role, binding client.Object) error {
 	return k.Writer.Apply(ctx, binding)
 }
 
-// giveIn skips a namespace that does not exist, that is being deleted, in which somebody else owns the role, or that
+// bindRoleInNamespace skips a namespace that does not exist, that is being deleted, in which somebody else owns the role, or that
 // refuses the role: administrators of one namespace may create a quota, or keep an object of that name with a
 // finalizer.
-func (k *Keeper) giveIn(ctx context.Context, s *shard) error {
-	err := k.give(ctx, s.role(), s.roleBinding())
+func (k *AccountManager) bindRoleInNamespace(ctx context.Context, s *shard) error {
+	err := k.bindRole(ctx, s.role(), s.roleBinding())
 	switch {
 	case apierrors.IsNotFound(err), apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
 		return nil
@@ -148,7 +148,7 @@ func (k *Keeper) giveIn(ctx context.Context, s *shard) error {
 
 // ensureAccount creates the ServiceAccount. A ServiceAccount of somebody else must not be able to impersonate: its
 // owner may hold its tokens.
-func (k *Keeper) ensureAccount(ctx context.Context) error {
+func (k *AccountManager) ensureAccount(ctx context.Context) error {
 	if err := k.ensureNamespace(ctx); err != nil {
 		return err
 	}
@@ -159,7 +159,7 @@ func (k *Keeper) ensureAccount(ctx context.Context) error {
 	return err
 }
 
-func (k *Keeper) ensureNamespace(ctx context.Context) error {
+func (k *AccountManager) ensureNamespace(ctx context.Context) error {
 	if !k.Member {
 		return nil
 	}
@@ -177,7 +177,7 @@ func (k *Keeper) ensureNamespace(ctx context.Context) error {
 }
 
 // removeNamespace deletes the namespace, unless it belongs to somebody else.
-func (k *Keeper) removeNamespace(ctx context.Context) error {
+func (k *AccountManager) removeNamespace(ctx context.Context) error {
 	namespace := &corev1.Namespace{}
 	err := k.Writer.Live.Get(ctx, types.NamespacedName{Name: names.Namespace}, namespace)
 	if err == nil && namespace.Labels[names.ComponentLabel] == component {
@@ -190,7 +190,7 @@ func (k *Keeper) removeNamespace(ctx context.Context) error {
 }
 
 // Remove deletes the account.
-func (k *Keeper) Remove(ctx context.Context) error {
+func (k *AccountManager) Remove(ctx context.Context) error {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	errs := []error{

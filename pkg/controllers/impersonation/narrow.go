@@ -16,16 +16,16 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// placed holds the account's existing roles and bindings on the cluster.
-type placed struct {
+// existingObjects holds the account's existing roles and bindings on the cluster.
+type existingObjects struct {
 	clusterRoles        rbacv1.ClusterRoleList
 	clusterRoleBindings rbacv1.ClusterRoleBindingList
 	roles               rbacv1.RoleList
 	roleBindings        rbacv1.RoleBindingList
 }
 
-func (k *Keeper) read(ctx context.Context) (*placed, error) {
-	p := &placed{}
+func (k *AccountManager) read(ctx context.Context) (*existingObjects, error) {
+	p := &existingObjects{}
 	lists := []client.ObjectList{&p.clusterRoles, &p.clusterRoleBindings}
 	if !k.Member { // on a member, ServiceAccounts of the host are users
 		lists = append(lists, &p.roles, &p.roleBindings)
@@ -41,7 +41,7 @@ func (k *Keeper) read(ctx context.Context) (*placed, error) {
 }
 
 // bindings returns the bindings, which are deleted before their roles.
-func (p *placed) bindings() []client.Object {
+func (p *existingObjects) bindings() []client.Object {
 	out := make([]client.Object, 0, len(p.clusterRoleBindings.Items)+len(p.roleBindings.Items))
 	for i := range p.clusterRoleBindings.Items {
 		out = append(out, &p.clusterRoleBindings.Items[i])
@@ -52,7 +52,7 @@ func (p *placed) bindings() []client.Object {
 	return out
 }
 
-func (p *placed) all() []client.Object {
+func (p *existingObjects) all() []client.Object {
 	out := p.bindings()
 	for i := range p.clusterRoles.Items {
 		out = append(out, &p.clusterRoles.Items[i])
@@ -65,7 +65,7 @@ func (p *placed) all() []client.Object {
 
 // narrow removes from each role the names that no desired role has. A name that has moved to another desired role
 // stays, so that its user is not refused in the meantime.
-func (k *Keeper) narrow(ctx context.Context, desired *roles) error {
+func (k *AccountManager) narrow(ctx context.Context, desired *roles) error {
 	found, err := k.read(ctx)
 	if err != nil {
 		return err
@@ -94,7 +94,7 @@ func (k *Keeper) narrow(ctx context.Context, desired *roles) error {
 	return errors.Join(errs...)
 }
 
-func (k *Keeper) narrowRole(ctx context.Context, desired *roles, existing client.Object, rules []rbacv1.PolicyRule) error {
+func (k *AccountManager) narrowRole(ctx context.Context, desired *roles, existing client.Object, rules []rbacv1.PolicyRule) error {
 	kept := make([]rbacv1.PolicyRule, 0, len(rules))
 	for _, r := range rules {
 		if len(r.Resources) != 1 {
@@ -117,13 +117,13 @@ func (k *Keeper) narrowRole(ctx context.Context, desired *roles, existing client
 	return k.narrowObject(ctx, existing, &rbacv1.Role{ObjectMeta: meta, Rules: kept})
 }
 
-func (k *Keeper) narrowObject(ctx context.Context, existing, desired client.Object) error {
+func (k *AccountManager) narrowObject(ctx context.Context, existing, desired client.Object) error {
 	_, err := k.Writer.Narrow(ctx, existing, desired)
 	return err
 }
 
 // prune deletes the roles that have no desired names any more, and their bindings first.
-func (k *Keeper) prune(ctx context.Context, desired *roles) error {
+func (k *AccountManager) prune(ctx context.Context, desired *roles) error {
 	found, err := k.read(ctx)
 	if err != nil {
 		return err
@@ -142,7 +142,7 @@ func (k *Keeper) prune(ctx context.Context, desired *roles) error {
 }
 
 // removeBindings revokes all rights of the account.
-func (k *Keeper) removeBindings(ctx context.Context) error {
+func (k *AccountManager) removeBindings(ctx context.Context) error {
 	found, err := k.read(ctx)
 	if err != nil {
 		return err

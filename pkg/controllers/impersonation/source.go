@@ -44,16 +44,16 @@ type roles struct {
 	accounts []*shard
 }
 
-// on returns the desired roles on the cluster of a Keeper.
-func (d *Desired) on(k *Keeper) *roles {
+// rolesFor returns the desired roles on the cluster of an AccountManager.
+func (d *Desired) rolesFor(k *AccountManager) *roles {
 	if k.Member {
 		return d.member
 	}
 	return d.host
 }
 
-// LeftOut returns true if the names of a binding exceed the budget.
-func (d *Desired) LeftOut(binding types.UID) bool { return d.left.Has(binding) }
+// IsOverBudget returns true if the names of a binding exceed the budget.
+func (d *Desired) IsOverBudget(binding types.UID) bool { return d.left.Has(binding) }
 
 // NewSource returns a Source that has not read anything yet.
 func NewSource(reader client.Reader) *Source {
@@ -102,7 +102,7 @@ func (s *Source) identify(o *metav1.ObjectMeta) uint64 {
 }
 
 func newDesired(all []kubevisionv1alpha1.KubeVisionRoleBinding, users []kubevisionv1alpha1.KubeVisionUser, budget int) *Desired {
-	named, left := bindings.ImpersonationOf(all, users, budget)
+	named, left := bindings.CollectImpersonation(all, users, budget)
 	return &Desired{left: left, host: newRoles(named), member: newRoles(named.OnMember())}
 }
 

@@ -55,12 +55,12 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	}))
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("lastadmin").
-		For(&corev1.ConfigMap{}, builder.WithPredicates(predicates.Is(configMapKey()))).
+		For(&corev1.ConfigMap{}, builder.WithPredicates(predicates.Named(configMapKey()))).
 		Watches(&kubevisionv1alpha1.KubeVisionUser{}, one, specChanged).
 		Watches(&kubevisionv1alpha1.KubeVisionRoleBinding{}, one, specChanged).
 		Watches(&kubevisionv1alpha1.KubeVisionCluster{}, one, selectionChanged).
 		Watches(&corev1.Secret{}, one, holdsCredentials).
-		WatchesRawSource(predicates.Once(configMapKey())).
+		WatchesRawSource(predicates.OnStart(configMapKey())).
 		Complete(r)
 }
 
@@ -120,7 +120,7 @@ func (r *Reconciler) grants(ctx context.Context) ([]grant, error) {
 	host := clusters.HostRegistration(registered.Items)
 	var out []grant
 	for i := range all.Items {
-		if !administers(&all.Items[i], host) {
+		if !grantsAdmin(&all.Items[i], host) {
 			continue
 		}
 		out = append(out, grantsOf(&all.Items[i], users.Items)...)
@@ -158,9 +158,9 @@ func (r *Reconciler) hasPassword(ctx context.Context, u *kubevisionv1alpha1.Kube
 	return err == nil && metav1.IsControlledBy(secret, u) && len(secret.Data[credentials.PasswordHashKey]) > 0, nil
 }
 
-// administers returns true if a binding grants the built-in role admin in the whole host, or will as soon as the host
+// grantsAdmin returns true if a binding grants the built-in role admin in the whole host, or will as soon as the host
 // is registered.
-func administers(b *kubevisionv1alpha1.KubeVisionRoleBinding, host *kubevisionv1alpha1.KubeVisionCluster) bool {
+func grantsAdmin(b *kubevisionv1alpha1.KubeVisionRoleBinding, host *kubevisionv1alpha1.KubeVisionCluster) bool {
 	role, _ := bindings.BuiltInRole(b.Spec.RoleRef)
 	if role != kubevisionv1alpha1.RoleAdmin || b.Spec.Namespaces != nil || !b.DeletionTimestamp.IsZero() {
 		return false

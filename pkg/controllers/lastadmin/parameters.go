@@ -45,7 +45,7 @@ func grantsOf(b *kubevisionv1alpha1.KubeVisionRoleBinding, users []kubevisionv1a
 	for _, s := range b.Spec.Subjects {
 		for i := range users {
 			u := &users[i]
-			if !u.Spec.Disabled && u.DeletionTimestamp.IsZero() && means(s, u) {
+			if !u.Spec.Disabled && u.DeletionTimestamp.IsZero() && matchesSubject(s, u) {
 				out = append(out, grant{user: u, binding: b.Name, subject: s})
 			}
 		}
@@ -53,7 +53,7 @@ func grantsOf(b *kubevisionv1alpha1.KubeVisionRoleBinding, users []kubevisionv1a
 	return out
 }
 
-func means(s kubevisionv1alpha1.Subject, u *kubevisionv1alpha1.KubeVisionUser) bool {
+func matchesSubject(s kubevisionv1alpha1.Subject, u *kubevisionv1alpha1.KubeVisionUser) bool {
 	switch s.Kind {
 	case kubevisionv1alpha1.SubjectKubeVisionUser:
 		return s.Name == u.Name

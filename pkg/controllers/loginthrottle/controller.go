@@ -37,7 +37,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	if err := r.Client.Get(ctx, request.NamespacedName, t); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
-	if left := throttle.Forgiven(t).Sub(r.Clock.Now()); left > 0 {
+	if left := throttle.ForgivenAt(t).Sub(r.Clock.Now()); left > 0 {
 		return ctrl.Result{RequeueAfter: left}, nil
 	}
 	unchanged := client.Preconditions{UID: &t.UID, ResourceVersion: &t.ResourceVersion}

@@ -66,7 +66,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Watches(&kubevisionv1alpha1.KubeVisionUser{}, countSoon()).
 		Watches(&kubevisionv1alpha1.KubeVisionCluster{}, countSoon()).
 		Watches(&kubevisionv1alpha1.KubeVisionRoleBinding{}, countSoon()).
-		WatchesRawSource(predicates.Once(configMapKey())).
+		WatchesRawSource(predicates.OnStart(configMapKey())).
 		Complete(r)
 }
 

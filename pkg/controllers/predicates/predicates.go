@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package predicates supports controllers that maintain one object of a fixed name, and create it if it does not exist.
+// Package predicates has predicates and sources that several controllers share.
 package predicates
 
 import (
@@ -10,21 +10,29 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/workqueue"
 	"sigs.k8s.io/controller-runtime/pkg/client"
+	"sigs.k8s.io/controller-runtime/pkg/event"
 	"sigs.k8s.io/controller-runtime/pkg/predicate"
 	"sigs.k8s.io/controller-runtime/pkg/reconcile"
 	"sigs.k8s.io/controller-runtime/pkg/source"
 )
 
-// Is returns a predicate for the events of one object.
-func Is(key types.NamespacedName) predicate.Predicate {
+// Named returns a predicate for the events of one object.
+func Named(key types.NamespacedName) predicate.Predicate {
 	return predicate.NewPredicateFuncs(func(o client.Object) bool { return client.ObjectKeyFromObject(o) == key })
 }
 
-// Once returns a source with one request for the object at the start of the controller, since an object that does not
+// OnStart returns a source with one request for the object at the start of the controller, since an object that does not
 // exist causes no event.
-func Once(key types.NamespacedName) source.Source {
+func OnStart(key types.NamespacedName) source.Source {
 	return source.Func(func(_ context.Context, queue workqueue.TypedRateLimitingInterface[reconcile.Request]) error {
 		queue.Add(reconcile.Request{NamespacedName: key})
 		return nil
 	})
+}
+
+// SkipInitialList returns a predicate that drops the creations of the initial list. The controller enqueues each of its
+// own objects then, and works after all caches are filled: what the objects of another kind would enqueue is enqueued
+// already. With thousands of both, the start would take minutes, and the manager gives up after two.
+func SkipInitialList() predicate.Predicate {
+	return predicate.Funcs{CreateFunc: func(e event.CreateEvent) bool { return !e.IsInInitialList }}
 }

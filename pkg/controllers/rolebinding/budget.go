@@ -68,7 +68,7 @@ func (l *budgets) admit(
 	if err := reader.List(ctx, &all, client.UnsafeDisableDeepCopy); err != nil {
 		return "", fmt.Errorf("listing role bindings: %w", err)
 	}
-	leading := leadingTo(view, t, registered)
+	leading := registrationsOf(view, t, registered)
 	fingerprint := namespaces.fingerprint
 	for _, c := range leading {
 		fingerprint += maphash.String(l.seed, c.Name+fmt.Sprint(c.Labels))
@@ -76,21 +76,21 @@ func (l *budgets) admit(
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	charges := l.refresh(t, all.Items, func(o *kubevisionv1alpha1.KubeVisionRoleBinding) int64 {
-		return wantedOn(o, leading, namespaces)
+		return desiredBytes(o, leading, namespaces)
 	}, fingerprint)
 	own := charges[b.UID]
 	if own == nil || own.wanted > bindingBudget {
 		return fmt.Sprintf("its objects would take more than %d MiB, the budget of one binding on one cluster: bind groups "+
 			"instead of users, or fewer namespaces", bindingBudget>>20), nil
 	}
-	if fits(charges) {
+	if isWithinBudget(charges) {
 		own.held = max(own.held, own.wanted)
 		return "", nil
 	}
-	if err := hold(ctx, t, all.Items, charges); err != nil {
+	if err := readHeld(ctx, t, all.Items, charges); err != nil {
 		return "", err
 	}
-	serve(bindings.ByCreation(all.Items), charges)
+	allocate(bindings.SortByCreation(all.Items), charges)
 	if own.held < own.wanted {
 		return fmt.Sprintf("the objects of all bindings would take more than %d MiB, the budget of a cluster, or those of this role "+
 			"more than %d MiB, and this binding is one of the newest: bind groups instead of users, or fewer namespaces",
@@ -136,8 +136,8 @@ func (l *budgets) settle(t *clustercache.Cluster, b *kubevisionv1alpha1.KubeVisi
 	}
 }
 
-// fits returns true if the budget allows to give each binding what it asks for.
-func fits(charges map[types.UID]*charge) bool {
+// isWithinBudget returns true if the budget allows to give each binding what it asks for.
+func isWithinBudget(charges map[types.UID]*charge) bool {
 	s := newSpending()
 	for _, c := range charges {
 		most := max(c.held, min(c.wanted, bindingBudget))
@@ -166,14 +166,14 @@ func (s *spending) add(role string, more int64) {
 	s.ofRole[role] += more
 }
 
-// hold finds out what the bindings hold of which that is not known.
-func hold(ctx context.Context, t *clustercache.Cluster, all []kubevisionv1alpha1.KubeVisionRoleBinding, charges map[types.UID]*charge) error {
+// readHeld finds out what the bindings hold of which that is not known.
+func readHeld(ctx context.Context, t *clustercache.Cluster, all []kubevisionv1alpha1.KubeVisionRoleBinding, charges map[types.UID]*charge) error {
 	for i := range all {
 		c := charges[all[i].UID]
 		if c.held >= 0 {
 			continue
 		}
-		found, err := made(ctx, t.Writer.Client, client.MatchingFields{apply.BindingIndex: all[i].Name})
+		found, err := listMade(ctx, t.Writer.Client, client.MatchingFields{apply.BindingIndex: all[i].Name})
 		if err != nil {
 			return err
 		}
@@ -182,8 +182,8 @@ func hold(ctx context.Context, t *clustercache.Cluster, all []kubevisionv1alpha1
 	return nil
 }
 
-// serve gives to each binding in turn what it asks for, as long as the budget and the share of its role last.
-func serve(ordered []*kubevisionv1alpha1.KubeVisionRoleBinding, charges map[types.UID]*charge) {
+// allocate gives to each binding in turn what it asks for, as long as the budget and the share of its role last.
+func allocate(ordered []*kubevisionv1alpha1.KubeVisionRoleBinding, charges map[types.UID]*charge) {
 	s := newSpending()
 	for _, c := range charges {
 		s.add(c.role, c.held)
@@ -197,8 +197,8 @@ func serve(ordered []*kubevisionv1alpha1.KubeVisionRoleBinding, charges map[type
 	}
 }
 
-// leadingTo returns the registrations that lead to a cluster.
-func leadingTo(
+// registrationsOf returns the registrations that lead to a cluster.
+func registrationsOf(
 	view *clustercache.View, t *clustercache.Cluster, registered []kubevisionv1alpha1.KubeVisionCluster,
 ) []*kubevisionv1alpha1.KubeVisionCluster {
 	var out []*kubevisionv1alpha1.KubeVisionCluster
@@ -210,9 +210,9 @@ func leadingTo(
 	return out
 }
 
-// wantedOn is what the objects take for which a binding asks on a cluster. Users that do not exist count: they may
+// desiredBytes is what the objects take for which a binding asks on a cluster. Users that do not exist count: they may
 // come.
-func wantedOn(
+func desiredBytes(
 	b *kubevisionv1alpha1.KubeVisionRoleBinding, leading []*kubevisionv1alpha1.KubeVisionCluster, namespaces namespaceList,
 ) int64 {
 	selected := false

@@ -26,7 +26,7 @@ func served(entries [][2]int64) ([]bool, int64) {
 		charges[uid] = &charge{wanted: e[0] * mib, held: e[1] * mib, role: strconv.Itoa(i)}
 		ordered = append(ordered, &kubevisionv1alpha1.KubeVisionRoleBinding{ObjectMeta: metav1.ObjectMeta{UID: uid}})
 	}
-	serve(ordered, charges)
+	allocate(ordered, charges)
 	var total int64
 	out := make([]bool, len(entries))
 	for i := range entries {
@@ -72,10 +72,10 @@ func TestOneRoleLeavesRoomForOthers(t *testing.T) {
 		charges[uid] = &charge{wanted: 16 * mib, role: "one"}
 		ordered = append(ordered, &kubevisionv1alpha1.KubeVisionRoleBinding{ObjectMeta: metav1.ObjectMeta{UID: uid}})
 	}
-	if charges["8"].role = "other"; fits(charges) {
+	if charges["8"].role = "other"; isWithinBudget(charges) {
 		t.Error("all fit")
 	}
-	serve(ordered, charges)
+	allocate(ordered, charges)
 	for uid, c := range charges {
 		if given, want := c.held == c.wanted, uid <= "5" || uid == "8"; given != want {
 			t.Errorf("binding %s of role %s is given its objects: %t, want %t", uid, c.role, given, want)
@@ -99,14 +99,14 @@ func TestWantedOn(t *testing.T) {
 	}
 	leading := []*kubevisionv1alpha1.KubeVisionCluster{{ObjectMeta: metav1.ObjectMeta{Name: "local"}}}
 	const each = objectBytes + 256*(subjectBytes+253)
-	if got := wantedOn(b, leading, all); got != 992*each || got < bindingBudget {
+	if got := desiredBytes(b, leading, all); got != 992*each || got < bindingBudget {
 		t.Errorf("dev in the whole cluster takes %d bytes, want %d", got, 992*each)
 	}
 	b.Spec.RoleRef.Name = kubevisionv1alpha1.RoleReadonly
-	if got := wantedOn(b, leading, all); got != 2*each {
+	if got := desiredBytes(b, leading, all); got != 2*each {
 		t.Errorf("readonly in the whole cluster takes %d bytes, want %d", got, 2*each)
 	}
-	if got := wantedOn(b, nil, all); got != 0 {
+	if got := desiredBytes(b, nil, all); got != 0 {
 		t.Errorf("on another cluster it takes %d bytes", got)
 	}
 }

@@ -32,7 +32,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/controllers/clustercache"
 	"github.com/kubevision-io/kubevision/pkg/controllers/condition"
 	"github.com/kubevision-io/kubevision/pkg/controllers/finalizer"
-	"github.com/kubevision-io/kubevision/pkg/controllers/initial"
+	"github.com/kubevision-io/kubevision/pkg/controllers/predicates"
 )
 
 const (
@@ -63,8 +63,8 @@ type Reconciler struct {
 	budgets     *budgets
 	revocations *revocations
 	// unreachable are the bindings that select a cluster which cannot be reached.
-	unreachable *gauged
-	revoking    revoking
+	unreachable *bindingGauge
+	revoking    activeRevocations
 }
 
 // SetupWithManager watches bindings, what they name, and what was made for them.
@@ -77,41 +77,41 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	if r.revocations, err = newRevocations(); err != nil {
 		return err
 	}
-	if r.unreachable, err = newGauged("kubevision_rolebinding_unreachable",
+	if r.unreachable, err = newBindingGauge("kubevision_rolebinding_unreachable",
 		"Number of role bindings that select a cluster which cannot be reached."); err != nil {
 		return err
 	}
-	all := handler.EnqueueRequestsFromMapFunc(r.all)
-	later := builder.WithPredicates(initial.Skip())
-	specChanged := builder.WithPredicates(initial.Skip(), predicate.Or(predicate.GenerationChangedPredicate{}, predicate.LabelChangedPredicate{}))
+	all := handler.EnqueueRequestsFromMapFunc(r.requestsForAll)
+	later := builder.WithPredicates(predicates.SkipInitialList())
+	specChanged := builder.WithPredicates(predicates.SkipInitialList(), predicate.Or(predicate.GenerationChangedPredicate{}, predicate.LabelChangedPredicate{}))
 	namespace := &metav1.PartialObjectMetadata{}
 	namespace.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("rolebinding").
 		WithOptions(controller.Options{MaxConcurrentReconciles: concurrency}).
 		For(&kubevisionv1alpha1.KubeVisionRoleBinding{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
-		Watches(&kubevisionv1alpha1.KubeVisionUser{}, r.users(), later).
+		Watches(&kubevisionv1alpha1.KubeVisionUser{}, r.userHandler(), later).
 		Watches(&kubevisionv1alpha1.KubeVisionCluster{}, all, specChanged).
-		Watches(&kubevisionv1alpha1.KubeVisionCluster{}, handler.EnqueueRequestsFromMapFunc(r.selecting),
-			builder.WithPredicates(initial.Skip(), probed())).
-		WatchesMetadata(namespace, handler.EnqueueRequestsFromMapFunc(r.inNamespaces),
-			builder.WithPredicates(initial.Skip(), predicate.LabelChangedPredicate{})).
-		Watches(&rbacv1.ClusterRole{}, madeObjects()).
-		Watches(&rbacv1.ClusterRole{}, r.ownRoles(), later).
-		Watches(&rbacv1.ClusterRoleBinding{}, madeObjects()).
-		Watches(&rbacv1.RoleBinding{}, madeObjects()).
-		WatchesRawSource(source.Kind(r.Roles, clusterRoleMetadata(), handler.TypedEnqueueRequestsFromMapFunc(r.boundToMetadata),
+		Watches(&kubevisionv1alpha1.KubeVisionCluster{}, handler.EnqueueRequestsFromMapFunc(r.requestsForCluster),
+			builder.WithPredicates(predicates.SkipInitialList(), probed())).
+		WatchesMetadata(namespace, handler.EnqueueRequestsFromMapFunc(r.requestsForNamespace),
+			builder.WithPredicates(predicates.SkipInitialList(), predicate.LabelChangedPredicate{})).
+		Watches(&rbacv1.ClusterRole{}, madeObjectHandler()).
+		Watches(&rbacv1.ClusterRole{}, r.ownRoleHandler(), later).
+		Watches(&rbacv1.ClusterRoleBinding{}, madeObjectHandler()).
+		Watches(&rbacv1.RoleBinding{}, madeObjectHandler()).
+		WatchesRawSource(source.Kind(r.Roles, clusterRoleMetadata(), handler.TypedEnqueueRequestsFromMapFunc(r.requestsForRoleMetadata),
 			predicate.TypedFuncs[*metav1.PartialObjectMetadata]{
 				CreateFunc: func(e event.TypedCreateEvent[*metav1.PartialObjectMetadata]) bool { return !e.IsInInitialList },
 				UpdateFunc: func(event.TypedUpdateEvent[*metav1.PartialObjectMetadata]) bool { return false },
 			})).
-		WatchesRawSource(r.Targets.Source(r.onMember)).
-		WatchesRawSource(inBackground(r.Targets.Source(onMadeObject))).
+		WatchesRawSource(r.Targets.Source(r.requestsForMember)).
+		WatchesRawSource(inBackground(r.Targets.Source(requestsForMadeObject))).
 		Complete(r)
 }
 
-func (r *Reconciler) boundToMetadata(ctx context.Context, role *metav1.PartialObjectMetadata) []reconcile.Request {
-	return r.boundToRole(ctx, role)
+func (r *Reconciler) requestsForRoleMetadata(ctx context.Context, role *metav1.PartialObjectMetadata) []reconcile.Request {
+	return r.requestsForRole(ctx, role)
 }
 
 func clusterRoleMetadata() *metav1.PartialObjectMetadata {
@@ -131,7 +131,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (_ ctr
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	if r.statuses.Behind(b) {
+	if r.statuses.IsStale(b) {
 		return ctrl.Result{RequeueAfter: condition.CatchUp}, nil
 	}
 	if !b.DeletionTimestamp.IsZero() {
@@ -154,14 +154,14 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (_ ctr
 		return ctrl.Result{RequeueAfter: nextTurn, Priority: new(handler.LowPriority)}, nil
 	}
 	if err == nil || errors.Is(err, apply.ErrForeign) { // trying again at once does not make it ours; the condition says what to do
-		return ctrl.Result{RequeueAfter: r.nextLook(b, p), Priority: new(0)}, nil
+		return ctrl.Result{RequeueAfter: r.requeueAfter(b, p), Priority: new(0)}, nil
 	}
 	return ctrl.Result{}, err
 }
 
-// nextLook is when a binding is looked at again though nothing has changed: where it waits for what is not watched.
-func (r *Reconciler) nextLook(b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan) time.Duration {
-	if waitsForOthers(meta.FindStatusCondition(b.Status.Conditions, kubevisionv1alpha1.RoleBindingAppliedCondition)) {
+// requeueAfter is when a binding is looked at again though nothing has changed: where it waits for what is not watched.
+func (r *Reconciler) requeueAfter(b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan) time.Duration {
+	if isBlockedByForeign(meta.FindStatusCondition(b.Status.Conditions, kubevisionv1alpha1.RoleBindingAppliedCondition)) {
 		return unwatchedPeriod
 	}
 	if p.leftOut || slices.ContainsFunc(p.grants, func(g *grant) bool { return g.err != nil || g.excess != "" }) {
@@ -170,7 +170,7 @@ func (r *Reconciler) nextLook(b *kubevisionv1alpha1.KubeVisionRoleBinding, p *pl
 	return 0
 }
 
-// waitsForOthers says whether the binding waits for an object to go that is not KubeVision's, and so is not watched.
-func waitsForOthers(applied *metav1.Condition) bool {
+// isBlockedByForeign says whether the binding waits for an object to go that is not KubeVision's, and so is not watched.
+func isBlockedByForeign(applied *metav1.Condition) bool {
 	return applied != nil && applied.Reason == kubevisionv1alpha1.ReasonNameConflict
 }

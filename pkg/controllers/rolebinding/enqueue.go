@@ -44,12 +44,12 @@ func inBackground(s source.Source) source.Source {
 	return source.Func(func(ctx context.Context, q queue) error { return s.Start(ctx, background{q}) })
 }
 
-// madeObjects enqueues the binding for which an object was made. It looks at both sides of a change, so that an object
+// madeObjectHandler enqueues the binding for which an object was made. It looks at both sides of a change, so that an object
 // is missed as soon as its label is taken off.
-func madeObjects() handler.EventHandler {
+func madeObjectHandler() handler.EventHandler {
 	add := func(q queue, objects ...client.Object) {
 		for _, o := range objects {
-			for _, request := range labelledBinding(o) {
+			for _, request := range requestsForLabel(o) {
 				background{q}.Add(request)
 			}
 		}
@@ -61,17 +61,17 @@ func madeObjects() handler.EventHandler {
 	}
 }
 
-func labelledBinding(o client.Object) []reconcile.Request {
+func requestsForLabel(o client.Object) []reconcile.Request {
 	if o.GetLabels()[names.RoleBindingLabel] == "" {
 		return nil
 	}
 	return []reconcile.Request{{NamespacedName: client.ObjectKey{Name: o.GetLabels()[names.RoleBindingLabel]}}}
 }
 
-// users enqueues the bindings that name a user whose existence or groups have changed, or one of the groups.
-func (r *Reconciler) users() handler.EventHandler {
+// userHandler enqueues the bindings that name a user whose existence or groups have changed, or one of the groups.
+func (r *Reconciler) userHandler() handler.EventHandler {
 	add := func(ctx context.Context, q queue, user string, groups sets.Set[string]) {
-		for _, request := range r.those(ctx, func(b *kubevisionv1alpha1.KubeVisionRoleBinding) bool {
+		for _, request := range r.requestsFor(ctx, func(b *kubevisionv1alpha1.KubeVisionRoleBinding) bool {
 			return slices.ContainsFunc(b.Spec.Subjects, func(s kubevisionv1alpha1.Subject) bool {
 				return s.Kind == kubevisionv1alpha1.SubjectKubeVisionUser && s.Name == user ||
 					s.Kind == kubevisionv1alpha1.SubjectKubeVisionGroup && groups.Has(s.Name)
@@ -108,27 +108,27 @@ func groupsOf(o client.Object) sets.Set[string] {
 	return sets.New(u.Spec.Groups...)
 }
 
-// onMember enqueues the bindings that a change on a member concerns: all, if it can be reached now and could not
+// requestsForMember enqueues the bindings that a change on a member concerns: all, if it can be reached now and could not
 // before, or the reverse.
-func (r *Reconciler) onMember(ctx context.Context, o client.Object) []reconcile.Request {
+func (r *Reconciler) requestsForMember(ctx context.Context, o client.Object) []reconcile.Request {
 	m, isMetadata := o.(*metav1.PartialObjectMetadata)
 	switch {
 	case o == nil:
-		return append(r.all(ctx, nil), r.orphaned(ctx)...)
+		return append(r.requestsForAll(ctx, nil), r.requestsForOrphans(ctx)...)
 	case !isMetadata:
-		return r.boundToOwnRole(ctx, o)
+		return r.requestsForOwnRole(ctx, o)
 	case m.Kind == "Namespace":
-		return r.inNamespaces(ctx, o)
+		return r.requestsForNamespace(ctx, o)
 	default:
-		return r.boundToRole(ctx, m)
+		return r.requestsForRole(ctx, m)
 	}
 }
 
-// ownRoles enqueues the bindings of a built-in role that has appeared, is gone, is somebody else's from now on, or has
+// ownRoleHandler enqueues the bindings of a built-in role that has appeared, is gone, is somebody else's from now on, or has
 // got its first rules. The cache of what is KubeVision's loses one that has changed its owner.
-func (r *Reconciler) ownRoles() handler.EventHandler {
+func (r *Reconciler) ownRoleHandler() handler.EventHandler {
 	add := func(ctx context.Context, q queue, o client.Object) {
-		for _, request := range r.boundToOwnRole(ctx, o) {
+		for _, request := range r.requestsForOwnRole(ctx, o) {
 			q.Add(request)
 		}
 	}
@@ -145,64 +145,64 @@ func (r *Reconciler) ownRoles() handler.EventHandler {
 	}
 }
 
-func (r *Reconciler) boundToOwnRole(ctx context.Context, o client.Object) []reconcile.Request {
+func (r *Reconciler) requestsForOwnRole(ctx context.Context, o client.Object) []reconcile.Request {
 	if _, ok := o.(*rbacv1.ClusterRole); !ok || o.GetLabels()[names.ComponentLabel] == "" {
 		return nil
 	}
-	return r.boundToRole(ctx, o)
+	return r.requestsForRole(ctx, o)
 }
 
-func onMadeObject(_ context.Context, o client.Object) []reconcile.Request {
+func requestsForMadeObject(_ context.Context, o client.Object) []reconcile.Request {
 	if _, isMetadata := o.(*metav1.PartialObjectMetadata); o == nil || isMetadata {
 		return nil
 	}
-	return labelledBinding(o)
+	return requestsForLabel(o)
 }
 
-// orphaned are the bindings, there or not, for which there is something on the members that can be reached.
-func (r *Reconciler) orphaned(ctx context.Context) []reconcile.Request {
+// requestsForOrphans are the bindings, there or not, for which there is something on the members that can be reached.
+func (r *Reconciler) requestsForOrphans(ctx context.Context) []reconcile.Request {
 	found := sets.New[reconcile.Request]()
 	for _, t := range r.Targets.All()[1:] { // without the host
-		objects, err := made(ctx, t.Writer.Client, client.MatchingLabels{names.ManagedByLabel: names.ManagedBy})
+		objects, err := listMade(ctx, t.Writer.Client, client.MatchingLabels{names.ManagedByLabel: names.ManagedBy})
 		if err != nil {
 			ctrl.LoggerFrom(ctx).Error(err, "Listing what was made on a member", "clusterID", t.ID)
 		}
 		for _, o := range objects {
-			found.Insert(labelledBinding(o)...)
+			found.Insert(requestsForLabel(o)...)
 		}
 	}
 	return found.UnsortedList()
 }
 
-// inNamespaces are the bindings that are made true with RoleBindings, and those of ServiceAccounts in the namespace,
+// requestsForNamespace are the bindings that are made true with RoleBindings, and those of ServiceAccounts in the namespace,
 // for which the impersonating account has a Role there.
-func (r *Reconciler) inNamespaces(ctx context.Context, namespace client.Object) []reconcile.Request {
-	return r.those(ctx, func(b *kubevisionv1alpha1.KubeVisionRoleBinding) bool {
+func (r *Reconciler) requestsForNamespace(ctx context.Context, namespace client.Object) []reconcile.Request {
+	return r.requestsFor(ctx, func(b *kubevisionv1alpha1.KubeVisionRoleBinding) bool {
 		return b.Spec.Namespaces != nil || bindings.SparesProtected(b.Spec.RoleRef) ||
 			slices.ContainsFunc(b.Spec.Subjects, func(s kubevisionv1alpha1.Subject) bool { return s.Namespace == namespace.GetName() })
 	})
 }
 
-// boundToRole are the bindings of a ClusterRole that has appeared or gone.
-func (r *Reconciler) boundToRole(ctx context.Context, role client.Object) []reconcile.Request {
-	return r.those(ctx, func(b *kubevisionv1alpha1.KubeVisionRoleBinding) bool {
+// requestsForRole are the bindings of a ClusterRole that has appeared or gone.
+func (r *Reconciler) requestsForRole(ctx context.Context, role client.Object) []reconcile.Request {
+	return r.requestsFor(ctx, func(b *kubevisionv1alpha1.KubeVisionRoleBinding) bool {
 		return slices.Contains(bindings.ClusterRoles(b.Spec.RoleRef), role.GetName())
 	})
 }
 
-// selecting are the bindings that select a cluster.
-func (r *Reconciler) selecting(ctx context.Context, cluster client.Object) []reconcile.Request {
-	return r.those(ctx, func(b *kubevisionv1alpha1.KubeVisionRoleBinding) bool {
+// requestsForCluster are the bindings that select a cluster.
+func (r *Reconciler) requestsForCluster(ctx context.Context, cluster client.Object) []reconcile.Request {
+	return r.requestsFor(ctx, func(b *kubevisionv1alpha1.KubeVisionRoleBinding) bool {
 		selected, err := bindings.SelectsCluster(b.Spec.Clusters, cluster.GetName(), cluster.GetLabels())
 		return err != nil || selected
 	})
 }
 
-func (r *Reconciler) all(ctx context.Context, _ client.Object) []reconcile.Request {
-	return r.those(ctx, func(*kubevisionv1alpha1.KubeVisionRoleBinding) bool { return true })
+func (r *Reconciler) requestsForAll(ctx context.Context, _ client.Object) []reconcile.Request {
+	return r.requestsFor(ctx, func(*kubevisionv1alpha1.KubeVisionRoleBinding) bool { return true })
 }
 
-func (r *Reconciler) those(ctx context.Context, wanted func(*kubevisionv1alpha1.KubeVisionRoleBinding) bool) []reconcile.Request {
+func (r *Reconciler) requestsFor(ctx context.Context, wanted func(*kubevisionv1alpha1.KubeVisionRoleBinding) bool) []reconcile.Request {
 	var list kubevisionv1alpha1.KubeVisionRoleBindingList
 	if err := r.Client.List(ctx, &list, client.UnsafeDisableDeepCopy); err != nil {
 		ctrl.LoggerFrom(ctx).Error(err, "Listing role bindings")

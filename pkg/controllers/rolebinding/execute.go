@@ -47,12 +47,12 @@ func (r *Reconciler) execute(ctx context.Context, b *kubevisionv1alpha1.KubeVisi
 	places := make(chan struct{}, parallelTargets)
 	err := fanout.Each(ctx, len(all), -1, func(ctx context.Context, i int) error {
 		t, g := all[i], p.grantOn(all[i])
-		if results[i] = r.takeAway(ctx, b, p, t, g); results[i] != nil || g == nil || !p.mayGive(g) {
+		if results[i] = r.revokeOnCluster(ctx, b, p, t, g); results[i] != nil || g == nil || !p.mayGive(g) {
 			return nil
 		}
 		places <- struct{}{}
 		defer func() { <-places }()
-		results[i] = r.give(ctx, g)
+		results[i] = r.grantOnCluster(ctx, g)
 		return nil
 	})
 	failures := []error{err}
@@ -77,12 +77,12 @@ func (r *Reconciler) execute(ctx context.Context, b *kubevisionv1alpha1.KubeVisi
 	if hostErr != nil || p.waiting() || p.leftOut || p.exceeds(host) {
 		return hostErr
 	}
-	return allowUse(ctx, p, host)
+	return grantUse(ctx, p, host)
 }
 
-// allowUse lets the subjects use the clusters, and returns what failed on the host besides. The ClusterRoleBinding
+// grantUse lets the subjects use the clusters, and returns what failed on the host besides. The ClusterRoleBinding
 // stands on the ClusterRole: it is not made where that one fails.
-func allowUse(ctx context.Context, p *plan, host *clustercache.Cluster) error {
+func grantUse(ctx context.Context, p *plan, host *clustercache.Cluster) error {
 	for _, o := range p.uses {
 		if err := host.Writer.Apply(ctx, o); err != nil {
 			return err
@@ -94,10 +94,10 @@ func allowUse(ctx context.Context, p *plan, host *clustercache.Cluster) error {
 	return nil
 }
 
-// give makes a cluster what the plan says, for one turn. RoleBindings do not stand on each other, and what fails in a
+// grantOnCluster makes a cluster what the plan says, for one turn. RoleBindings do not stand on each other, and what fails in a
 // namespace, where others than administrators may have made an object of that name, does not keep the subjects from the
 // rest.
-func (r *Reconciler) give(ctx context.Context, g *grant) error {
+func (r *Reconciler) grantOnCluster(ctx context.Context, g *grant) error {
 	if err := g.target.Impersonator.Ensure(ctx); err != nil {
 		return err
 	}
@@ -117,7 +117,7 @@ func (r *Reconciler) give(ctx context.Context, g *grant) error {
 	var left, written atomic.Int64 // what fails takes no part of the turn, or it would keep others from theirs for good
 	failed := newFailures()
 	err := fanout.Each(ctx, len(inNamespaces), parallelWrites, func(ctx context.Context, i int) error {
-		if written.Load() >= turn || r.revoking.on(g.target.ID) {
+		if written.Load() >= turn || r.revoking.isActive(g.target.ID) {
 			left.Add(1)
 			return nil
 		}
@@ -149,7 +149,7 @@ func (r *Reconciler) finalize(ctx context.Context, b *kubevisionv1alpha1.KubeVis
 // repaired at the same time, and stays where that comes first.
 func (r *Reconciler) removeOrphans(ctx context.Context, binding string) error {
 	err := removeFromEach(ctx, r.Targets.All(), func(ctx context.Context, t *clustercache.Cluster) error {
-		found, err := made(ctx, t.Writer.Client, indexed(binding))
+		found, err := listMade(ctx, t.Writer.Client, indexed(binding))
 		errs := []error{err}
 		for _, o := range found {
 			errs = append(errs, t.Writer.DeleteUnchanged(ctx, o))

@@ -21,7 +21,7 @@ import (
 // revocations remembers the bindings from which something could not be taken away, and raises the alarm.
 type revocations struct {
 	failures prometheus.Counter
-	pending  *gauged
+	pending  *bindingGauge
 }
 
 // newRevocations registers the metrics.
@@ -36,7 +36,7 @@ func newRevocations() (*revocations, error) {
 		return nil, err
 	}
 	var err error
-	r.pending, err = newGauged("kubevision_rolebinding_pending_revocations",
+	r.pending, err = newBindingGauge("kubevision_rolebinding_pending_revocations",
 		"Number of role bindings whose rights could not be taken away at the last attempt.")
 	return r, err
 }
@@ -57,20 +57,20 @@ func (r *revocations) settle(binding string, err error) {
 	r.pending.set(binding, err != nil)
 }
 
-// gauged is a set of role bindings whose number is a metric.
-type gauged struct {
+// bindingGauge is a set of role bindings whose number is a metric.
+type bindingGauge struct {
 	gauge prometheus.Gauge
 
 	mu    sync.Mutex
 	names sets.Set[string]
 }
 
-func newGauged(name, help string) (*gauged, error) {
-	g := &gauged{gauge: prometheus.NewGauge(prometheus.GaugeOpts{Name: name, Help: help}), names: sets.New[string]()}
+func newBindingGauge(name, help string) (*bindingGauge, error) {
+	g := &bindingGauge{gauge: prometheus.NewGauge(prometheus.GaugeOpts{Name: name, Help: help}), names: sets.New[string]()}
 	return g, register(g.gauge)
 }
 
-func (g *gauged) set(binding string, member bool) {
+func (g *bindingGauge) set(binding string, member bool) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	if member {

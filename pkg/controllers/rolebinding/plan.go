@@ -121,7 +121,7 @@ func kindOf(o client.Object) string {
 // plan reads what the binding names and says which RBAC objects that makes. Where a part cannot be read, the rest is
 // planned.
 func (r *Reconciler) plan(ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding) (*plan, error) {
-	users, err := r.named(ctx, b)
+	users, err := r.subjectUsers(ctx, b)
 	if err != nil {
 		return nil, err
 	}
@@ -131,7 +131,7 @@ func (r *Reconciler) plan(ctx context.Context, b *kubevisionv1alpha1.KubeVisionR
 	if err != nil {
 		return nil, err
 	}
-	p.leftOut = named.LeftOut(b.UID)
+	p.leftOut = named.IsOverBudget(b.UID)
 	registered, err := r.selectClusters(ctx, b, p)
 	if err != nil {
 		return nil, err
@@ -158,8 +158,8 @@ func (r *Reconciler) subjectsOn(t *clustercache.Cluster, p *plan) []rbacv1.Subje
 	return bindings.OnMember(p.subjects)
 }
 
-// named returns the KubeVisionUsers that are subjects of the binding.
-func (r *Reconciler) named(ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding) (bindings.Users, error) {
+// subjectUsers returns the KubeVisionUsers that are subjects of the binding.
+func (r *Reconciler) subjectUsers(ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding) (bindings.Users, error) {
 	users := bindings.Users{}
 	for _, s := range b.Spec.Subjects {
 		if s.Kind != kubevisionv1alpha1.SubjectKubeVisionUser {
@@ -198,7 +198,7 @@ func (r *Reconciler) planGrant(
 		g.unread = nil // nobody keeps anything
 		return
 	}
-	g.objects = grants(b, g.namespaces, g.subjects)
+	g.objects = newGrants(b, g.namespaces, g.subjects)
 	if g.unread == nil && !p.leftOut {
 		g.excess, err = r.budgets.admit(ctx, r.Client, p.view, g.target, b, registered, all)
 		if err != nil {
@@ -335,8 +335,8 @@ func boundRole(o client.Object) string {
 	}
 }
 
-// grants bind the subjects: in the whole cluster, unless the binding names namespaces, and in each of the namespaces.
-func grants(b *kubevisionv1alpha1.KubeVisionRoleBinding, namespaces []namespace, subjects []rbacv1.Subject) []client.Object {
+// newGrants bind the subjects: in the whole cluster, unless the binding names namespaces, and in each of the namespaces.
+func newGrants(b *kubevisionv1alpha1.KubeVisionRoleBinding, namespaces []namespace, subjects []rbacv1.Subject) []client.Object {
 	out := make([]client.Object, 0, len(namespaces)+1)
 	if b.Spec.Namespaces == nil {
 		out = append(out, &rbacv1.ClusterRoleBinding{

@@ -26,10 +26,10 @@ import (
 // errRevocation marks a failure to take something away.
 var errRevocation = errors.New("what the binding does not grant any more could not be taken away")
 
-// takeAway takes from a cluster what the binding does not grant there any more, and gives nothing: it deletes objects
+// revokeOnCluster takes from a cluster what the binding does not grant there any more, and gives nothing: it deletes objects
 // that are not wanted or bind another role, and narrows the others. What holds in the whole cluster goes first, and a
 // failure stops nothing.
-func (r *Reconciler) takeAway(
+func (r *Reconciler) revokeOnCluster(
 	ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan, t *clustercache.Cluster, g *grant,
 ) error {
 	existing, err := r.existing(ctx, b, t)
@@ -125,9 +125,9 @@ func (r *Reconciler) existing(
 	ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, t *clustercache.Cluster,
 ) (map[objectKey]client.Object, error) {
 	if b.Status.ObservedGeneration != b.Generation && b.Status.ObservedGeneration != 0 {
-		return made(ctx, t.Writer.Live, labelled(b.Name))
+		return listMade(ctx, t.Writer.Live, labelled(b.Name))
 	}
-	return made(ctx, t.Writer.Client, indexed(b.Name))
+	return listMade(ctx, t.Writer.Client, indexed(b.Name))
 }
 
 // removeAll removes everything that was made for the binding. It looks for labels and for names, since somebody may have taken the labels
@@ -139,7 +139,7 @@ func (r *Reconciler) removeAll(ctx context.Context, t *clustercache.Cluster, bin
 		client.MatchingFields{"metadata.name": names.GrantedRole(binding)},
 		client.MatchingFields{"metadata.name": names.ClusterUse(binding)},
 	} {
-		objects, err := made(ctx, t.Writer.Live, selection)
+		objects, err := listMade(ctx, t.Writer.Live, selection)
 		if err != nil {
 			return err
 		}
@@ -189,8 +189,8 @@ func indexed(binding string) client.ListOption {
 	return client.MatchingFields{apply.BindingIndex: binding}
 }
 
-// made lists RBAC objects. They must not be changed.
-func made(ctx context.Context, reader client.Reader, selection client.ListOption) (map[objectKey]client.Object, error) {
+// listMade lists RBAC objects. They must not be changed.
+func listMade(ctx context.Context, reader client.Reader, selection client.ListOption) (map[objectKey]client.Object, error) {
 	var clusterRoles rbacv1.ClusterRoleList
 	var clusterRoleBindings rbacv1.ClusterRoleBindingList
 	var roleBindings rbacv1.RoleBindingList

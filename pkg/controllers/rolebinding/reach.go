@@ -57,9 +57,9 @@ func reachVerdict(selected int, unreachable sets.Set[string]) verdict {
 	}
 }
 
-// noteReach counts the binding where it selects a cluster that cannot be reached, and makes an event where the
+// recordReach counts the binding where it selects a cluster that cannot be reached, and makes an event where the
 // condition changes.
-func (r *Reconciler) noteReach(b *kubevisionv1alpha1.KubeVisionRoleBinding, now verdict) {
+func (r *Reconciler) recordReach(b *kubevisionv1alpha1.KubeVisionRoleBinding, now verdict) {
 	r.unreachable.set(b.Name, now.status != metav1.ConditionTrue)
 	was := meta.FindStatusCondition(b.Status.Conditions, kubevisionv1alpha1.RoleBindingClustersCondition)
 	switch {

@@ -52,7 +52,7 @@ func (r *Reconciler) report(b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan
 	set(kubevisionv1alpha1.RoleBindingSubjectsCondition, resolved)
 	set(kubevisionv1alpha1.RoleBindingAppliedCondition, applied)
 	reached := reachVerdict(len(p.clusters), unreachable)
-	r.noteReach(b, reached)
+	r.recordReach(b, reached)
 	set(kubevisionv1alpha1.RoleBindingClustersCondition, reached)
 	b.Status.UnreachableClusters = new(int32(min(len(unreachable), math.MaxInt32)))
 	b.Status.Clusters = clusters
@@ -65,7 +65,7 @@ func appliedVerdict(
 ) verdict {
 	switch {
 	case err != nil:
-		return failed(err)
+		return failureVerdict(err)
 	case p.invalid != nil:
 		return verdict{metav1.ConditionFalse, kubevisionv1alpha1.ReasonInvalidSelector, p.invalid.Error()}
 	case len(p.unknown) > 0:
@@ -90,7 +90,7 @@ func appliedVerdict(
 func (r *Reconciler) clusterStatuses(b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan, err error) []kubevisionv1alpha1.RoleBindingClusterStatus {
 	out := make([]kubevisionv1alpha1.RoleBindingClusterStatus, 0, len(p.clusters))
 	for i := range p.clusters {
-		s := kubevisionv1alpha1.RoleBindingClusterStatus{Name: p.clusters[i].Name, ClusterRole: roleIn(b)}
+		s := kubevisionv1alpha1.RoleBindingClusterStatus{Name: p.clusters[i].Name, ClusterRole: roleName(b)}
 		var v verdict
 		if t, missing := p.view.Get(&p.clusters[i]); missing != nil {
 			v = verdict{metav1.ConditionFalse, kubevisionv1alpha1.ReasonNotConnected, "the cluster is not connected"}
@@ -102,13 +102,13 @@ func (r *Reconciler) clusterStatuses(b *kubevisionv1alpha1.KubeVisionRoleBinding
 		s.Status, s.Reason, s.Message = v.status, v.reason, condition.Truncate(v.message)
 		out = append(out, s)
 	}
-	fit(out)
+	truncateStatuses(out)
 	return out
 }
 
-// fit cuts the names of namespaces and the messages, so that the status of many clusters can be stored. Clusters share
+// truncateStatuses cuts the names of namespaces and the messages, so that the status of many clusters can be stored. Clusters share
 // the room equally.
-func fit(clusters []kubevisionv1alpha1.RoleBindingClusterStatus) {
+func truncateStatuses(clusters []kubevisionv1alpha1.RoleBindingClusterStatus) {
 	for i := range clusters {
 		s, room := &clusters[i], maxNamesBytes/len(clusters)
 		s.Message = response.Text(s.Message, maxMessageBytes/len(clusters))
@@ -124,7 +124,7 @@ func fit(clusters []kubevisionv1alpha1.RoleBindingClusterStatus) {
 func (g *grant) verdict(b *kubevisionv1alpha1.KubeVisionRoleBinding, leftOut bool, err error) verdict {
 	switch {
 	case err != nil:
-		return failed(err)
+		return failureVerdict(err)
 	case leftOut:
 		return verdict{
 			metav1.ConditionFalse, kubevisionv1alpha1.ReasonTooLarge, fmt.Sprintf("KubeVision may act for names of %d MiB in all, and "+
@@ -170,7 +170,7 @@ func (g *grant) applied(b *kubevisionv1alpha1.KubeVisionRoleBinding) verdict {
 		"the role is readonly in protected namespaces: " + strings.Join(protected, ", ")}
 }
 
-func failed(err error) verdict {
+func failureVerdict(err error) verdict {
 	switch {
 	case errors.Is(err, errRevocation):
 		return verdict{metav1.ConditionFalse, kubevisionv1alpha1.ReasonRevocationFailed, err.Error()}
@@ -183,9 +183,9 @@ func failed(err error) verdict {
 	}
 }
 
-// roleIn is the ClusterRole that the binding means: where it holds in the whole cluster, that of the
+// roleName is the ClusterRole that the binding means: where it holds in the whole cluster, that of the
 // ClusterRoleBinding.
-func roleIn(b *kubevisionv1alpha1.KubeVisionRoleBinding) string {
+func roleName(b *kubevisionv1alpha1.KubeVisionRoleBinding) string {
 	if b.Spec.Namespaces == nil {
 		return bindings.WholeClusterRole(b.Spec.RoleRef)
 	}

@@ -26,7 +26,7 @@ func TestStatusOfManyClusters(t *testing.T) {
 				all[i].Namespaces = append(all[i].Namespaces, fmt.Sprintf("%063d", n))
 			}
 		}
-		fit(all)
+		truncateStatuses(all)
 		raw, err := json.Marshal(all)
 		if err != nil || len(raw) > most {
 			t.Errorf("the status of %d clusters has %d bytes: %v", count, len(raw), err)

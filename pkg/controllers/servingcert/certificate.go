@@ -95,8 +95,8 @@ func encode(blockType string, der []byte) []byte {
 	return pem.EncodeToMemory(&pem.Block{Type: blockType, Bytes: der})
 }
 
-// usable returns how long a certificate may still be served for these hosts, or an error if it may not be served.
-func usable(cert, key, ca []byte, hosts []string, now time.Time) (time.Duration, error) {
+// remainingUse returns how long a certificate may still be served for these hosts, or an error if it may not be served.
+func remainingUse(cert, key, ca []byte, hosts []string, now time.Time) (time.Duration, error) {
 	pair, err := tls.X509KeyPair(cert, key)
 	if err != nil {
 		return 0, errors.New("the certificate and its key do not belong together")
@@ -117,8 +117,8 @@ func usable(cert, key, ca []byte, hosts []string, now time.Time) (time.Duration,
 	return left, nil
 }
 
-// trust returns the CA bundle for clients: the new CA, and previous ones while their certificates may still be served.
-func trust(current, previous []byte, now time.Time) []byte {
+// mergeBundles returns the CA bundle for clients: the new CA, and previous ones while their certificates may still be served.
+func mergeBundles(current, previous []byte, now time.Time) []byte {
 	out, kept := slices.Clone(current), 0
 	for block, rest := pem.Decode(previous); block != nil && kept < maxPrevious; block, rest = pem.Decode(rest) {
 		cert, err := x509.ParseCertificate(block.Bytes)

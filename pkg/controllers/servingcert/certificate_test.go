@@ -16,7 +16,7 @@ func TestCertificate(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	left, err := usable(made.cert, made.key, made.ca, hosts, now)
+	left, err := remainingUse(made.cert, made.key, made.ca, hosts, now)
 	if err != nil || left != lifetime-renewBefore {
 		t.Errorf("a new certificate: %s left, %v", left, err)
 	}
@@ -39,7 +39,7 @@ func TestCertificate(t *testing.T) {
 		"expired":         {made.cert, made.key, made.ca, hosts, now.Add(lifetime + time.Second)},
 		"of the future":   {made.cert, made.key, made.ca, hosts, now.Add(-2 * backdate)},
 	} {
-		if _, err := usable(tc.cert, tc.key, tc.ca, tc.hosts, tc.now); err == nil {
+		if _, err := remainingUse(tc.cert, tc.key, tc.ca, tc.hosts, tc.now); err == nil {
 			t.Errorf("%s: usable", name)
 		}
 	}
@@ -56,9 +56,9 @@ func TestTrustOverlaps(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	both := trust(second.ca, trust(first.ca, nil, now), now.Add(lifetime-renewBefore))
+	both := mergeBundles(second.ca, mergeBundles(first.ca, nil, now), now.Add(lifetime-renewBefore))
 	for name, b := range map[string]bundle{"old": first, "new": second} {
-		if _, err := usable(b.cert, b.key, both, hosts, now.Add(lifetime-renewBefore-time.Minute)); err != nil {
+		if _, err := remainingUse(b.cert, b.key, both, hosts, now.Add(lifetime-renewBefore-time.Minute)); err != nil {
 			t.Errorf("while both are served, the %s certificate: %v", name, err)
 		}
 	}
@@ -67,7 +67,7 @@ func TestTrustOverlaps(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	many := trust(fresh.ca, trust(first.ca, trust(second.ca, both, now), now), now)
+	many := mergeBundles(fresh.ca, mergeBundles(first.ca, mergeBundles(second.ca, both, now), now), now)
 	if n := bytes.Count(many, []byte("BEGIN CERTIFICATE")); n != 1+maxPrevious {
 		t.Errorf("%d CAs are trusted", n)
 	}
@@ -75,7 +75,7 @@ func TestTrustOverlaps(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := trust(third.ca, both, now.Add(2*lifetime)); bytes.Count(got, []byte("BEGIN CERTIFICATE")) != 1 {
+	if got := mergeBundles(third.ca, both, now.Add(2*lifetime)); bytes.Count(got, []byte("BEGIN CERTIFICATE")) != 1 {
 		t.Errorf("CAs that have expired are still trusted:\n%s", got)
 	}
 }

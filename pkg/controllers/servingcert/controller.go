@@ -58,11 +58,11 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	apiService.SetGroupVersionKind(apiServiceGVK)
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("servingcert").
-		For(&corev1.Secret{}, builder.WithPredicates(predicates.Is(secretKey()))).
+		For(&corev1.Secret{}, builder.WithPredicates(predicates.Named(secretKey()))).
 		WatchesMetadata(apiService, handler.EnqueueRequestsFromMapFunc(func(context.Context, client.Object) []reconcile.Request {
 			return []reconcile.Request{{NamespacedName: secretKey()}}
-		}), builder.WithPredicates(predicates.Is(apiServiceKey()))).
-		WatchesRawSource(predicates.Once(secretKey())).
+		}), builder.WithPredicates(predicates.Named(apiServiceKey()))).
+		WatchesRawSource(predicates.OnStart(secretKey())).
 		Complete(r)
 }
 
@@ -85,21 +85,21 @@ func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	left, problem := usable(secret.Data[corev1.TLSCertKey], secret.Data[corev1.TLSPrivateKeyKey], secret.Data[caKey], r.hosts(), r.Clock.Now())
+	left, problem := remainingUse(secret.Data[corev1.TLSCertKey], secret.Data[corev1.TLSPrivateKeyKey], secret.Data[caKey], r.hosts(), r.Clock.Now())
 	if isCompromised(apiService) {
 		problem = errors.New("the APIService says that the certificate is compromised")
 	}
 	if problem == nil {
-		return ctrl.Result{RequeueAfter: left}, r.trustIn(ctx, apiService, secret.Data[caKey])
+		return ctrl.Result{RequeueAfter: left}, r.writeCABundle(ctx, apiService, secret.Data[caKey])
 	}
 	ctrl.LoggerFrom(ctx).Info("Making a serving certificate", "reason", problem.Error())
 	made, err := issue(r.hosts(), r.Clock.Now())
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	bundle := trust(made.ca, r.previous(secret, apiService), r.Clock.Now())
+	bundle := mergeBundles(made.ca, r.previous(secret, apiService), r.Clock.Now())
 	// The CA bundle is written first: the certificate may be served as soon as it is written.
-	if err := r.trustIn(ctx, apiService, bundle); err != nil {
+	if err := r.writeCABundle(ctx, apiService, bundle); err != nil {
 		return ctrl.Result{}, err
 	}
 	if err := r.store(ctx, secret, absent, made, bundle); err != nil {
@@ -116,7 +116,7 @@ func (r *Reconciler) previous(secret *corev1.Secret, apiService *unstructured.Un
 	switch ca := secret.Data[caKey]; {
 	case isCompromised(apiService):
 		return nil
-	case len(trust(nil, ca, r.Clock.Now())) == 0: // somebody has deleted or changed the Secret
+	case len(mergeBundles(nil, ca, r.Clock.Now())) == 0: // somebody has deleted or changed the Secret
 		return caBundleOf(apiService)
 	default:
 		return ca
@@ -190,8 +190,8 @@ func (r *Reconciler) store(ctx context.Context, secret *corev1.Secret, absent bo
 	return nil
 }
 
-// trustIn writes the CA into the APIService. It does nothing if there is no APIService, whose creation is watched.
-func (r *Reconciler) trustIn(ctx context.Context, existing *unstructured.Unstructured, ca []byte) error {
+// writeCABundle writes the CA into the APIService. It does nothing if there is no APIService, whose creation is watched.
+func (r *Reconciler) writeCABundle(ctx context.Context, existing *unstructured.Unstructured, ca []byte) error {
 	if existing == nil {
 		return nil
 	}

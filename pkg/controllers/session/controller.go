@@ -65,7 +65,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	if err := r.Client.Get(ctx, request.NamespacedName, s); err != nil {
 		return ctrl.Result{}, client.IgnoreNotFound(err)
 	}
-	again, err := r.bound(ctx, s)
+	again, err := r.enforceLimits(ctx, s)
 	if err != nil {
 		return ctrl.Result{}, err
 	}
@@ -81,8 +81,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 	return ctrl.Result{}, nil
 }
 
-// bound deletes the sessions beyond the limits, and returns the time until the next check, or 0.
-func (r *Reconciler) bound(ctx context.Context, s *kubevisionv1alpha1.KubeVisionSession) (time.Duration, error) {
+// enforceLimits deletes the sessions beyond the limits, and returns the time until the next check, or 0.
+func (r *Reconciler) enforceLimits(ctx context.Context, s *kubevisionv1alpha1.KubeVisionSession) (time.Duration, error) {
 	if !r.index.Has(s.Name) {
 		return indexLag, nil
 	}

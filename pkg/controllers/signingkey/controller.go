@@ -46,8 +46,8 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	}
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("signingkey").
-		For(&corev1.Secret{}, builder.WithPredicates(predicates.Is(secretKey()))).
-		WatchesRawSource(predicates.Once(secretKey())).
+		For(&corev1.Secret{}, builder.WithPredicates(predicates.Named(secretKey()))).
+		WatchesRawSource(predicates.OnStart(secretKey())).
 		Complete(r)
 }
 
@@ -63,12 +63,12 @@ func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result
 		return ctrl.Result{}, fmt.Errorf("reading the signing keys: %w", err)
 	}
 	if len(secret.Data) == 0 {
-		return ctrl.Result{}, r.unreadable(errors.New("it is empty"))
+		return ctrl.Result{}, r.reportUnreadable(errors.New("it is empty"))
 	}
 	now := r.Clock.Now()
 	rotated, changed, next, err := token.Rotate(secret.Data, now, r.Period)
 	if err != nil {
-		return ctrl.Result{}, r.unreadable(err)
+		return ctrl.Result{}, r.reportUnreadable(err)
 	}
 	if changed {
 		secret.Data = rotated
@@ -80,7 +80,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result
 	return ctrl.Result{RequeueAfter: max(next.Sub(now), time.Second)}, nil
 }
 
-func (r *Reconciler) unreadable(err error) error {
+func (r *Reconciler) reportUnreadable(err error) error {
 	return fmt.Errorf("secret %s holds no readable signing keys; delete it to have new ones made, which ends every session: %w", secretKey(), err)
 }
 

@@ -35,7 +35,7 @@ func (r *Reconciler) adoptCredentials(ctx context.Context, u *kubevisionv1alpha1
 	if client.IgnoreNotFound(err) != nil {
 		return false, fmt.Errorf("reading the restored credentials: %w", err)
 	}
-	adopted := err == nil && restored(secret, u)
+	adopted := err == nil && isRestored(secret, u)
 	if adopted {
 		if err := adopt(secret, u); err != nil {
 			return false, err
@@ -56,9 +56,9 @@ func (r *Reconciler) adoptCredentials(ctx context.Context, u *kubevisionv1alpha1
 	return true, nil
 }
 
-// restored returns true if a Secret holds credentials that were made for a user of that name and belong to nobody.
+// isRestored returns true if a Secret holds credentials that were made for a user of that name and belong to nobody.
 // Those that belong to a user who is gone are deleted by Kubernetes.
-func restored(secret *corev1.Secret, u *kubevisionv1alpha1.KubeVisionUser) bool {
+func isRestored(secret *corev1.Secret, u *kubevisionv1alpha1.KubeVisionUser) bool {
 	return secret.Type == credentials.SecretType && belongsToNobody(secret, u)
 }
 

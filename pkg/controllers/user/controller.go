@@ -110,7 +110,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (_ ctr
 	if !u.DeletionTimestamp.IsZero() {
 		return ctrl.Result{}, nil
 	}
-	if r.statuses.Behind(u) {
+	if r.statuses.IsStale(u) {
 		return ctrl.Result{RequeueAfter: condition.CatchUp}, nil
 	}
 	if adopted, err := r.adoptCredentials(ctx, u); err != nil || adopted {

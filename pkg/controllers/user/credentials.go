@@ -34,7 +34,7 @@ type outcome struct {
 // reconcileCredentials takes the password over from the Secret that the spec names, when that Secret has changed since the last time. A
 // password that the user has chosen later stays until then.
 func (r *Reconciler) reconcileCredentials(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser) error {
-	result, err := r.takeOver(ctx, u)
+	result, err := r.readPassword(ctx, u)
 	if err != nil {
 		return err
 	}
@@ -55,8 +55,8 @@ func (r *Reconciler) reconcileCredentials(ctx context.Context, u *kubevisionv1al
 	return nil
 }
 
-func (r *Reconciler) takeOver(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser) (outcome, error) {
-	stored, err := r.stored(ctx, u)
+func (r *Reconciler) readPassword(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser) (outcome, error) {
+	stored, err := r.readCredentials(ctx, u)
 	switch {
 	case errors.Is(err, errForeign):
 		return outcome{metav1.ConditionFalse, kubevisionv1alpha1.ReasonNameConflict, err.Error()}, nil
@@ -85,24 +85,24 @@ func (r *Reconciler) takeOver(ctx context.Context, u *kubevisionv1alpha1.KubeVis
 	if err != nil {
 		return outcome{}, fmt.Errorf("reading secret %s: %w", ref.Name, err)
 	}
-	if credentials.OfAnother(source, u.Name) {
+	if credentials.BelongsToOther(source, u.Name) {
 		return outcome{metav1.ConditionFalse, kubevisionv1alpha1.ReasonSecretInvalid,
 			"Secret " + ref.Name + " holds the password of another user; make one for this user and name that"}, nil
 	}
 	version := fmt.Sprintf("%s/%s/%s", source.UID, source.ResourceVersion, passwordKey(ref))
 	if stored == nil || stored.Annotations[credentials.PasswordSourceAnnotation] != version {
-		return r.adopt(ctx, u, stored, source, version)
+		return r.importPassword(ctx, u, stored, source, version)
 	}
-	if !readable(stored) { // the Secret may hold an older password than the one that the user has chosen since
+	if !isReadable(stored) { // the Secret may hold an older password than the one that the user has chosen since
 		return outcome{metav1.ConditionFalse, kubevisionv1alpha1.ReasonSecretInvalid,
 			"the stored hash cannot be read, or costs too much: put another password into Secret " + ref.Name}, nil
 	}
 	return outcome{metav1.ConditionTrue, kubevisionv1alpha1.ReasonPasswordSet, "the password is that of Secret " + ref.Name + ", or one that the user has chosen since"}, nil
 }
 
-// readable says whether a login can compare a password with the stored hash. One that was taken over by an earlier
+// isReadable says whether a login can compare a password with the stored hash. One that was taken over by an earlier
 // version may cost too much.
-func readable(stored *corev1.Secret) bool {
+func isReadable(stored *corev1.Secret) bool {
 	_, _, err := credentials.PasswordHash(stored)
 	return err == nil
 }
@@ -124,12 +124,12 @@ func noteSecondFactor(u *kubevisionv1alpha1.KubeVisionUser, stored *corev1.Secre
 	return nil
 }
 
-// adopt takes over the Secret's password where it has changed, and not where only the rest of the Secret has.
-func (r *Reconciler) adopt(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, stored, source *corev1.Secret, version string) (outcome, error) {
+// importPassword takes over the Secret's password where it has changed, and not where only the rest of the Secret has.
+func (r *Reconciler) importPassword(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, stored, source *corev1.Secret, version string) (outcome, error) {
 	key := passwordKey(u.Spec.PasswordSecretRef)
 	value := trimLineEnd(string(source.Data[key]))
 	result := outcome{metav1.ConditionTrue, kubevisionv1alpha1.ReasonPasswordSet, "the password is that of Secret " + source.Name}
-	same, err := r.adopted(ctx, stored, value)
+	same, err := r.isImported(ctx, stored, value)
 	if err != nil {
 		return outcome{}, err
 	}
@@ -166,9 +166,9 @@ func (r *Reconciler) warnOfWeakness(u *kubevisionv1alpha1.KubeVisionUser, value 
 	}
 }
 
-// adopted says whether the value is the one that was last taken over.
-func (r *Reconciler) adopted(ctx context.Context, stored *corev1.Secret, value string) (bool, error) {
-	if stored == nil || len(stored.Data[credentials.PasswordSourceHashKey]) == 0 || !readable(stored) {
+// isImported says whether the value is the one that was last taken over.
+func (r *Reconciler) isImported(ctx context.Context, stored *corev1.Secret, value string) (bool, error) {
+	if stored == nil || len(stored.Data[credentials.PasswordSourceHashKey]) == 0 || !isReadable(stored) {
 		return false, nil
 	}
 	last := string(stored.Data[credentials.PasswordSourceHashKey])
@@ -216,8 +216,8 @@ var errForeign = errors.New("exists already and does not belong to this user")
 var errRestored = fmt.Errorf("%w: if it was restored, and the user is the same person, set the annotation %s on the "+
 	"user; otherwise delete it", errForeign, names.AdoptCredentialsAnnotation)
 
-// stored is the user's credentials, nil where there are none yet.
-func (r *Reconciler) stored(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser) (*corev1.Secret, error) {
+// readCredentials is the user's credentials, nil where there are none yet.
+func (r *Reconciler) readCredentials(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser) (*corev1.Secret, error) {
 	secret := &corev1.Secret{}
 	err := r.Client.Get(ctx, types.NamespacedName{Namespace: names.Namespace, Name: names.CredentialsSecret(u.Name)}, secret)
 	if apierrors.IsNotFound(err) {
@@ -229,7 +229,7 @@ func (r *Reconciler) stored(ctx context.Context, u *kubevisionv1alpha1.KubeVisio
 	// The credentials of a user who was deleted and made again are those of another person until they are collected.
 	if !metav1.IsControlledBy(secret, u) || secret.Type != credentials.SecretType {
 		why := errForeign
-		if restored(secret, u) {
+		if isRestored(secret, u) {
 			why = errRestored
 		}
 		return nil, fmt.Errorf("secret %s/%s %w", secret.Namespace, secret.Name, why)

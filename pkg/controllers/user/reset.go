@@ -21,7 +21,7 @@ func (r *Reconciler) resetTwoFactor(ctx context.Context, u *kubevisionv1alpha1.K
 	if _, asked := u.Annotations[names.ResetTwoFactorAnnotation]; !asked {
 		return false, nil
 	}
-	stored, err := r.stored(ctx, u)
+	stored, err := r.readCredentials(ctx, u)
 	if err != nil && !errors.Is(err, errForeign) {
 		return false, err
 	}

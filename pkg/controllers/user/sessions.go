@@ -28,12 +28,12 @@ func (r *Reconciler) reconcileSessions(ctx context.Context, u *kubevisionv1alpha
 	if u.Spec.Disabled {
 		return r.endSessions(ctx, sessions.Items)
 	}
-	over, err := r.over(ctx, r.Client, u, sessions.Items)
+	over, err := r.endedSessions(ctx, r.Client, u, sessions.Items)
 	if err != nil || len(over) == 0 {
 		return err
 	}
 	// The copies of credentials and sessions may lag behind one another: a login of a moment ago must not end for that.
-	if over, err = r.over(ctx, r.Live, u, over); err != nil {
+	if over, err = r.endedSessions(ctx, r.Live, u, over); err != nil {
 		return err
 	}
 	return r.endSessions(ctx, over)
@@ -49,8 +49,8 @@ func noteLogin(u *kubevisionv1alpha1.KubeVisionUser, sessions []kubevisionv1alph
 	}
 }
 
-// over are the sessions that the user's credentials say are over. Without credentials all are.
-func (r *Reconciler) over(
+// endedSessions are the sessions that the user's credentials say are over. Without credentials all are.
+func (r *Reconciler) endedSessions(
 	ctx context.Context, reader client.Reader, u *kubevisionv1alpha1.KubeVisionUser, sessions []kubevisionv1alpha1.KubeVisionSession,
 ) ([]kubevisionv1alpha1.KubeVisionSession, error) {
 	secret := &corev1.Secret{}

@@ -25,17 +25,17 @@ type item struct {
 	err    error
 }
 
-// naming is what an item names, and verb what is to be done with it.
-type naming struct {
+// itemReference is what an item names, and verb what is to be done with it.
+type itemReference struct {
 	// kindField is the field that kind was sent in.
 	kindField, kind, namespace, name, verb string
 	// check is an error for what the action does not exist for.
 	check func(objectref.Target) error
 }
 
-func batchDelete(r *routes.Request, caller *clusters.Caller) (routes.Result, error) {
-	named, items, err := readBatch(r, caller, func(i dashboardv1alpha1.BatchDeleteItem) naming {
-		return naming{
+func batchDelete(r *routes.Request, caller *clusters.Client) (routes.Result, error) {
+	named, items, err := readBatch(r, caller, func(i dashboardv1alpha1.BatchDeleteItem) itemReference {
+		return itemReference{
 			kindField: "resource", kind: i.Resource, namespace: i.Namespace, name: i.Name, verb: "delete",
 			check: func(objectref.Target) error { return nil },
 		}
@@ -43,7 +43,7 @@ func batchDelete(r *routes.Request, caller *clusters.Caller) (routes.Result, err
 	if err != nil {
 		return routes.Result{}, err
 	}
-	if err := prove(r.Context(), caller, items, func(objectref.Target) string { return http.MethodDelete }); err != nil {
+	if err := requireFreshCode(r.Context(), caller, items, func(objectref.Target) string { return http.MethodDelete }); err != nil {
 		return routes.Result{}, err
 	}
 	out := make([]dashboardv1alpha1.BatchDeleteResult, len(items))
@@ -60,14 +60,14 @@ func batchDelete(r *routes.Request, caller *clusters.Caller) (routes.Result, err
 	return results(out, warnings), err
 }
 
-func batchRestart(r *routes.Request, caller *clusters.Caller) (routes.Result, error) {
-	named, items, err := readBatch(r, caller, func(i dashboardv1alpha1.BatchRestartItem) naming {
-		return naming{kindField: "kind", kind: i.Kind, namespace: i.Namespace, name: i.Name, verb: "get", check: checkRestart}
+func batchRestart(r *routes.Request, caller *clusters.Client) (routes.Result, error) {
+	named, items, err := readBatch(r, caller, func(i dashboardv1alpha1.BatchRestartItem) itemReference {
+		return itemReference{kindField: "kind", kind: i.Kind, namespace: i.Namespace, name: i.Name, verb: "get", check: checkRestart}
 	})
 	if err != nil {
 		return routes.Result{}, err
 	}
-	if err := prove(r.Context(), caller, items, restartMethod); err != nil {
+	if err := requireFreshCode(r.Context(), caller, items, restartMethod); err != nil {
 		return routes.Result{}, err
 	}
 	out := make([]dashboardv1alpha1.BatchRestartResult, len(items))
@@ -83,8 +83,8 @@ func batchRestart(r *routes.Request, caller *clusters.Caller) (routes.Result, er
 	return results(out, warnings), err
 }
 
-// prove asks for a fresh code before anything is done, if one of the items needs it.
-func prove(ctx context.Context, caller *clusters.Caller, items []item, method func(objectref.Target) string) error {
+// requireFreshCode asks for a fresh code before anything is done, if one of the items needs it.
+func requireFreshCode(ctx context.Context, caller *clusters.Client, items []item, method func(objectref.Target) string) error {
 	for i := range items {
 		if items[i].err != nil {
 			continue
@@ -118,7 +118,7 @@ func (i *item) do(ctx context.Context, action func(objectref.Target) error) dash
 }
 
 // readBatch reads the items of a batch. That one is malformed is the error of all, before anything is done.
-func readBatch[T any](r *routes.Request, caller *clusters.Caller, name func(T) naming) ([]T, []item, error) {
+func readBatch[T any](r *routes.Request, caller *clusters.Client, name func(T) itemReference) ([]T, []item, error) {
 	var named []T
 	if err := r.ReadJSON(&named); err != nil {
 		return nil, nil, err
@@ -142,7 +142,7 @@ func readBatch[T any](r *routes.Request, caller *clusters.Caller, name func(T) n
 
 // find finds what an item is about. It is an error where the item is malformed, or nothing can be found; prefix stands before the names of the
 // item's fields.
-func (n naming) find(ctx context.Context, caller *clusters.Caller, prefix string) (item, error) {
+func (n itemReference) find(ctx context.Context, caller *clusters.Client, prefix string) (item, error) {
 	for _, field := range []struct{ name, value string }{{n.kindField, n.kind}, {"name", n.name}} {
 		if field.value == "" {
 			return item{}, envelope.Required(prefix + "." + field.name)

@@ -23,25 +23,25 @@ import (
 const maxCalls = 8
 
 // read reads the target.
-func read(ctx context.Context, caller *clusters.Caller, t objectref.Target, query url.Values, into any) error {
+func read(ctx context.Context, caller *clusters.Client, t objectref.Target, query url.Values, into any) error {
 	body, err := caller.Get(ctx, t.Resource, t.Namespace, t.Name, query)
-	if err := authorization.Outcome(ctx, caller, t.Attributes("get"), err); err != nil {
+	if err := authorization.CallError(ctx, caller, t.Attributes("get"), err); err != nil {
 		return err
 	}
-	return objects.Read(body, budget.From(ctx), into)
+	return objects.Read(body, budget.AccountFrom(ctx), into)
 }
 
 // list reads the objects of a list. The account of the request holds them.
-func list[T any](ctx context.Context, caller *clusters.Caller, t objectref.Target, query url.Values) ([]T, error) {
+func list[T any](ctx context.Context, caller *clusters.Client, t objectref.Target, query url.Values) ([]T, error) {
 	body, err := caller.Get(ctx, t.Resource, t.Namespace, "", query)
-	if err := authorization.Outcome(ctx, caller, t.Attributes("list"), err); err != nil {
+	if err := authorization.CallError(ctx, caller, t.Attributes("list"), err); err != nil {
 		return nil, err
 	}
-	account := budget.From(ctx)
+	account := budget.AccountFrom(ctx)
 	var out []T
 	err = objects.Each(body, account, func(o *T) error {
 		out = append(out, *o)
-		return objects.Kept(account, o)
+		return objects.HoldItem(account, o)
 	})
 	return out, err
 }
@@ -56,25 +56,25 @@ type change struct {
 }
 
 // patch changes the target.
-func patch(ctx context.Context, caller *clusters.Caller, t objectref.Target, c change) (clusters.Answer, error) {
+func patch(ctx context.Context, caller *clusters.Client, t objectref.Target, c change) (clusters.Response, error) {
 	encoded, err := json.Marshal(c.body)
 	if err != nil {
-		return clusters.Answer{}, fmt.Errorf("encoding a patch: %w", err)
+		return clusters.Response{}, fmt.Errorf("encoding a patch: %w", err)
 	}
 	call := t.Call(http.MethodPatch)
 	call.Subresource, call.Query, call.ContentType, call.Body = c.subresource, c.query, string(c.kind), encoded
 	answer, err := caller.Do(ctx, call)
 	attributes := t.Attributes("patch")
 	attributes.Subresource = c.subresource
-	return answer, authorization.Outcome(ctx, caller, attributes, err)
+	return answer, authorization.CallError(ctx, caller, attributes, err)
 }
 
 // remove deletes the target; what it owns is collected after it.
-func remove(ctx context.Context, caller *clusters.Caller, t objectref.Target) (clusters.Answer, error) {
+func remove(ctx context.Context, caller *clusters.Client, t objectref.Target) (clusters.Response, error) {
 	call := t.Call(http.MethodDelete)
 	call.Query = url.Values{"propagationPolicy": {"Background"}} // as kubectl: the default of some kinds leaves what they own behind
 	answer, err := caller.Do(ctx, call)
-	return answer, authorization.Outcome(ctx, caller, t.Attributes("delete"), err)
+	return answer, authorization.CallError(ctx, caller, t.Attributes("delete"), err)
 }
 
 // object is a JSON object.

@@ -27,7 +27,7 @@ const (
 
 // draining is a drain in progress.
 type draining struct {
-	caller  *clusters.Caller
+	caller  *clusters.Client
 	pods    objectref.Target
 	options dashboardv1alpha1.DrainRequest
 	// until is when evictions are not tried again any more.
@@ -37,7 +37,7 @@ type draining struct {
 	results []dashboardv1alpha1.DrainedPod
 }
 
-func drain(r *routes.Request, caller *clusters.Caller) (routes.Result, error) {
+func drain(r *routes.Request, caller *clusters.Client) (routes.Result, error) {
 	ctx := r.Context()
 	options, err := drainOptions(r)
 	if err != nil {
@@ -53,7 +53,7 @@ func drain(r *routes.Request, caller *clusters.Caller) (routes.Result, error) {
 	}
 	d := &draining{caller: caller, pods: pods, options: options, until: time.Now().Add(time.Duration(*options.TimeoutSeconds) * time.Second)}
 	// First of all no more Pods may come, as with kubectl. That also asks whether the caller may do anything with the node.
-	answer, err := setUnschedulable(ctx, caller, node, true, tryOnly(options.DryRun))
+	answer, err := setUnschedulable(ctx, caller, node, true, dryRunQuery(options.DryRun))
 	if err != nil {
 		return routes.Result{}, err
 	}
@@ -69,7 +69,7 @@ func drain(r *routes.Request, caller *clusters.Caller) (routes.Result, error) {
 		return routes.Result{}, err
 	}
 	data := d.data(node.Name, left == 0)
-	return routes.Result{Data: data, Meta: dashboardv1alpha1.Meta{Warnings: answer.Warnings}}, d.hopeless(waiting, data)
+	return routes.Result{Data: data, Meta: dashboardv1alpha1.Meta{Warnings: answer.Warnings}}, d.nothingEvictedError(waiting, data)
 }
 
 // drainOptions reads the body, if there is one.
@@ -112,8 +112,8 @@ func (d *draining) data(node string, completed bool) dashboardv1alpha1.Drain {
 	return dashboardv1alpha1.Drain{Name: node, Completed: completed, DryRun: d.options.DryRun, Pods: d.results}
 }
 
-// hopeless is an error where not one Pod could be evicted, and all for the same reason, such as a right that the caller lacks.
-func (d *draining) hopeless(waiting []int, data dashboardv1alpha1.Drain) error {
+// nothingEvictedError is an error where not one Pod could be evicted, and all for the same reason, such as a right that the caller lacks.
+func (d *draining) nothingEvictedError(waiting []int, data dashboardv1alpha1.Drain) error {
 	if len(waiting) == 0 {
 		return nil
 	}

@@ -110,7 +110,7 @@ func TestHopeless(t *testing.T) {
 		for i := range tc.results {
 			waiting = append(waiting, i)
 		}
-		err := (&draining{results: tc.results}).hopeless(waiting, dashboardv1alpha1.Drain{})
+		err := (&draining{results: tc.results}).nothingEvictedError(waiting, dashboardv1alpha1.Drain{})
 		if got := err != nil; got != (tc.want != dashboardv1alpha1.CodeOK) || (got && envelope.As(err).Code != tc.want) {
 			t.Errorf("%s: %v", name, err)
 		}

@@ -26,7 +26,7 @@ func (d *draining) plan(node string) ([]int, error) {
 	var withData, unmanaged []int
 	for i := range d.found {
 		pod, result := &d.found[i], &d.results[i]
-		if reason := staysFor(pod); reason != "" {
+		if reason := skipReason(pod); reason != "" {
 			result.Status, result.Reason = dashboardv1alpha1.DrainSkipped, reason
 			continue
 		}
@@ -35,7 +35,7 @@ func (d *draining) plan(node string) ([]int, error) {
 			continue
 		}
 		waiting = append(waiting, i)
-		if finished(pod) {
+		if isFinished(pod) {
 			continue
 		}
 		if !d.options.DeleteEmptyDirData && hasEmptyDir(pod) {
@@ -47,11 +47,11 @@ func (d *draining) plan(node string) ([]int, error) {
 			d.refuse(i, "no controller would make it again")
 		}
 	}
-	return waiting, d.refused(node, withData, unmanaged)
+	return waiting, d.refusedError(node, withData, unmanaged)
 }
 
-// staysFor is the reason for which a Pod stays on a node that is drained.
-func staysFor(pod *corev1.Pod) string {
+// skipReason is the reason for which a Pod stays on a node that is drained.
+func skipReason(pod *corev1.Pod) string {
 	if _, ok := pod.Annotations[corev1.MirrorPodAnnotationKey]; ok {
 		return "it is a static pod of the node's kubelet"
 	}
@@ -62,8 +62,8 @@ func staysFor(pod *corev1.Pod) string {
 	return ""
 }
 
-// finished says whether a Pod has nothing to lose any more.
-func finished(pod *corev1.Pod) bool {
+// isFinished says whether a Pod has nothing to lose any more.
+func isFinished(pod *corev1.Pod) bool {
 	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
 }
 
@@ -80,13 +80,13 @@ func (d *draining) refuse(i int, reason string) {
 	result.Reason = reason
 }
 
-func (d *draining) refused(node string, withData, unmanaged []int) error {
+func (d *draining) refusedError(node string, withData, unmanaged []int) error {
 	var why []string
 	if len(withData) > 0 {
-		why = append(why, d.named(withData)+" would lose data in emptyDir volumes (deleteEmptyDirData allows it)")
+		why = append(why, d.podNames(withData)+" would lose data in emptyDir volumes (deleteEmptyDirData allows it)")
 	}
 	if len(unmanaged) > 0 {
-		why = append(why, d.named(unmanaged)+" would not be made again by any controller (force allows it)")
+		why = append(why, d.podNames(unmanaged)+" would not be made again by any controller (force allows it)")
 	}
 	if len(why) == 0 {
 		return nil
@@ -105,8 +105,8 @@ func (d *draining) refused(node string, withData, unmanaged []int) error {
 	return e
 }
 
-// named lists Pods, for a person to read.
-func (d *draining) named(pods []int) string {
+// podNames lists Pods, for a person to read.
+func (d *draining) podNames(pods []int) string {
 	out := make([]string, 0, maxNamed)
 	for _, i := range pods[:min(len(pods), maxNamed)] {
 		out = append(out, d.results[i].Namespace+"/"+d.results[i].Name)

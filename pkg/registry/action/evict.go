@@ -42,15 +42,15 @@ func (d *draining) evictAll(ctx context.Context, waiting []int) (left int, err e
 		if err != nil {
 			return 0, err
 		}
-		blocked = d.having(blocked, dashboardv1alpha1.DrainBlocked)
+		blocked = d.withStatus(blocked, dashboardv1alpha1.DrainBlocked)
 		if d.options.DryRun || len(blocked) == 0 || !d.pause(ctx) {
 			break
 		}
 	}
-	return len(blocked) + len(d.having(waiting, dashboardv1alpha1.DrainFailed)), nil
+	return len(blocked) + len(d.withStatus(waiting, dashboardv1alpha1.DrainFailed)), nil
 }
 
-func (d *draining) having(pods []int, status string) []int {
+func (d *draining) withStatus(pods []int, status string) []int {
 	var out []int
 	for _, i := range pods {
 		if d.results[i].Status == status {
@@ -100,7 +100,7 @@ func (d *draining) evict(ctx context.Context, i int) {
 	}
 }
 
-func (d *draining) of(pod *corev1.Pod) objectref.Target {
+func (d *draining) target(pod *corev1.Pod) objectref.Target {
 	return objectref.Target{Resource: d.pods.Resource, Namespace: pod.Namespace, Name: pod.Name}
 }
 
@@ -116,8 +116,8 @@ func (d *draining) callEviction(ctx context.Context, pod *corev1.Pod) error {
 	if err != nil {
 		return errors.Join(errors.New("encoding an eviction"), err)
 	}
-	call := d.of(pod).Call(http.MethodPost)
-	call.Subresource, call.Body, call.Query, call.Once = "eviction", body, tryOnly(d.options.DryRun), true
+	call := d.target(pod).Call(http.MethodPost)
+	call.Subresource, call.Body, call.Query, call.Once = "eviction", body, dryRunQuery(d.options.DryRun), true
 	_, err = d.caller.Do(ctx, call)
 	return err
 }
@@ -133,10 +133,10 @@ func blockedBy(err error) string {
 // failure is the outcome of an eviction that another try would not help.
 func (d *draining) failure(ctx context.Context, pod *corev1.Pod, err error) *envelope.Error {
 	if apierrors.IsInternalError(err) && strings.Contains(err.Error(), "PodDisruptionBudget") {
-		return envelope.New(dashboardv1alpha1.CodeConflict, "more than one PodDisruptionBudget selects it, and then Kubernetes evicts nothing").Because(err)
+		return envelope.New(dashboardv1alpha1.CodeConflict, "more than one PodDisruptionBudget selects it, and then Kubernetes evicts nothing").WithCause(err)
 	}
-	t := d.of(pod)
+	t := d.target(pod)
 	attributes := t.Attributes("create")
 	attributes.Subresource = "eviction"
-	return envelope.As(authorization.Outcome(ctx, d.caller, attributes, err))
+	return envelope.As(authorization.CallError(ctx, d.caller, attributes, err))
 }

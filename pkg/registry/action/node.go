@@ -19,15 +19,15 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-func cordon(r *routes.Request, caller *clusters.Caller) (routes.Result, error) {
+func cordon(r *routes.Request, caller *clusters.Client) (routes.Result, error) {
 	return schedule(r, caller, true)
 }
 
-func uncordon(r *routes.Request, caller *clusters.Caller) (routes.Result, error) {
+func uncordon(r *routes.Request, caller *clusters.Client) (routes.Result, error) {
 	return schedule(r, caller, false)
 }
 
-func schedule(r *routes.Request, caller *clusters.Caller, unschedulable bool) (routes.Result, error) {
+func schedule(r *routes.Request, caller *clusters.Client, unschedulable bool) (routes.Result, error) {
 	t, err := objectref.Find(r.Context(), caller, "patch", "nodes", "", r.Path(objectref.Name))
 	if err != nil {
 		return routes.Result{}, err
@@ -37,19 +37,19 @@ func schedule(r *routes.Request, caller *clusters.Caller, unschedulable bool) (r
 		return routes.Result{}, err
 	}
 	var found corev1.Node
-	err = objects.Read(answer.Body, budget.From(r.Context()), &found)
+	err = objects.Read(answer.Body, budget.AccountFrom(r.Context()), &found)
 	return routes.Result{
 		Data: dashboardv1alpha1.NodeScheduling{Name: found.Name, Unschedulable: found.Spec.Unschedulable},
 		Meta: dashboardv1alpha1.Meta{Warnings: answer.Warnings},
 	}, err
 }
 
-func setUnschedulable(ctx context.Context, caller *clusters.Caller, node objectref.Target, value bool, query url.Values) (clusters.Answer, error) {
+func setUnschedulable(ctx context.Context, caller *clusters.Client, node objectref.Target, value bool, query url.Values) (clusters.Response, error) {
 	return patch(ctx, caller, node, change{kind: types.MergePatchType, body: object{"spec": object{"unschedulable": value}}, query: query})
 }
 
-// tryOnly is the query of a call that changes nothing.
-func tryOnly(dryRun bool) url.Values {
+// dryRunQuery is the query of a call that changes nothing.
+func dryRunQuery(dryRun bool) url.Values {
 	if !dryRun {
 		return nil
 	}

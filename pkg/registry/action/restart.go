@@ -45,7 +45,7 @@ func hasTemplate(t objectref.Target) bool {
 	}
 }
 
-func restart(r *routes.Request, caller *clusters.Caller) (routes.Result, error) {
+func restart(r *routes.Request, caller *clusters.Client) (routes.Result, error) {
 	t, err := objectref.ReadObject(r, caller, "get")
 	if err != nil {
 		return routes.Result{}, err
@@ -74,7 +74,7 @@ func restartMethod(t objectref.Target) string {
 }
 
 // restartTarget restarts what passed checkRestart. It returns warnings.
-func restartTarget(ctx context.Context, caller *clusters.Caller, t objectref.Target) ([]string, error) {
+func restartTarget(ctx context.Context, caller *clusters.Client, t objectref.Target) ([]string, error) {
 	if isPod(t) {
 		return restartPod(ctx, caller, t)
 	}
@@ -84,7 +84,7 @@ func restartTarget(ctx context.Context, caller *clusters.Caller, t objectref.Tar
 			return nil, err
 		}
 		if found.Spec.Paused {
-			return nil, paused(t)
+			return nil, checkNotPaused(t)
 		}
 	}
 	answer, err := patch(ctx, caller, t, change{kind: types.MergePatchType, body: object{"spec": object{"template": object{
@@ -100,7 +100,7 @@ func restartTarget(ctx context.Context, caller *clusters.Caller, t objectref.Tar
 			} `json:"updateStrategy"`
 		} `json:"spec"`
 	}
-	if err := objects.Read(answer.Body, budget.From(ctx), &changed); err != nil {
+	if err := objects.Read(answer.Body, budget.AccountFrom(ctx), &changed); err != nil {
 		return nil, err
 	}
 	warnings := answer.Warnings
@@ -111,13 +111,13 @@ func restartTarget(ctx context.Context, caller *clusters.Caller, t objectref.Tar
 }
 
 // restartPod deletes a Pod: its controller makes another.
-func restartPod(ctx context.Context, caller *clusters.Caller, t objectref.Target) ([]string, error) {
+func restartPod(ctx context.Context, caller *clusters.Client, t objectref.Target) ([]string, error) {
 	answer, err := remove(ctx, caller, t)
 	if err != nil {
 		return nil, err
 	}
 	var deleted metav1.PartialObjectMetadata
-	if err := objects.Read(answer.Body, budget.From(ctx), &deleted); err != nil {
+	if err := objects.Read(answer.Body, budget.AccountFrom(ctx), &deleted); err != nil {
 		return nil, err
 	}
 	warnings := answer.Warnings
@@ -127,7 +127,7 @@ func restartPod(ctx context.Context, caller *clusters.Caller, t objectref.Target
 	return warnings, nil
 }
 
-// paused is the answer where a change would not be rolled out.
-func paused(t objectref.Target) error {
+// checkNotPaused is the answer where a change would not be rolled out.
+func checkNotPaused(t objectref.Target) error {
 	return envelope.New(dashboardv1alpha1.CodeConflict, "deployment %q is paused: resume it first (set spec.paused to false)", t.Name)
 }

@@ -59,7 +59,7 @@ type record struct {
 }
 
 // readRevisions reads a workload, and its revisions from the oldest to the current one.
-func readRevisions(r *routes.Request, caller *clusters.Caller) (objectref.Target, *workload, []revision, error) {
+func readRevisions(r *routes.Request, caller *clusters.Client) (objectref.Target, *workload, []revision, error) {
 	t, err := objectref.ReadObject(r, caller, "get")
 	if err != nil {
 		return objectref.Target{}, nil, nil, err
@@ -89,7 +89,7 @@ func readRevisions(r *routes.Request, caller *clusters.Caller) (objectref.Target
 	return t, w, revisions, nil
 }
 
-func readRecords(ctx context.Context, caller *clusters.Caller, t objectref.Target, w *workload) ([]record, error) {
+func readRecords(ctx context.Context, caller *clusters.Client, t objectref.Target, w *workload) ([]record, error) {
 	kind := "controllerrevisions.apps"
 	if isDeployment(t) {
 		kind = "replicasets.apps"
@@ -113,7 +113,7 @@ func (r *record) revision(ofDeployment bool) (revision, bool) {
 	return revision{number: number, metadata: r.Metadata, template: r.Spec.Template}, err == nil
 }
 
-func history(r *routes.Request, caller *clusters.Caller) (routes.Result, error) {
+func history(r *routes.Request, caller *clusters.Client) (routes.Result, error) {
 	_, _, revisions, err := readRevisions(r, caller)
 	if err != nil {
 		return routes.Result{}, err

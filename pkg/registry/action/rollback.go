@@ -24,7 +24,7 @@ const (
 	maxTries = 5
 )
 
-func rollback(r *routes.Request, caller *clusters.Caller) (routes.Result, error) {
+func rollback(r *routes.Request, caller *clusters.Client) (routes.Result, error) {
 	var request dashboardv1alpha1.RollbackRequest
 	if err := r.ReadJSON(&request); err != nil {
 		return routes.Result{}, err
@@ -40,26 +40,26 @@ func rollback(r *routes.Request, caller *clusters.Caller) (routes.Result, error)
 		return routes.Result{}, err
 	}
 	if w.Spec.Paused {
-		return routes.Result{}, paused(t)
+		return routes.Result{}, checkNotPaused(t)
 	}
-	chosen, err := choose(t, revisions, *request.Revision)
+	chosen, err := findRevision(t, revisions, *request.Revision)
 	if err != nil {
 		return routes.Result{}, err
 	}
 	changed := !reflect.DeepEqual(w.Spec.Template, chosen.template)
 	// What changes nothing is sent too: whether the caller may roll back is the cluster's to say.
-	answer, err := goBack(r.Context(), caller, t, w, chosen, changed && isDeployment(t))
+	answer, err := rollbackTo(r.Context(), caller, t, w, chosen, changed && isDeployment(t))
 	return routes.Result{
 		Data: dashboardv1alpha1.Rollback{Revision: chosen.number, Changed: changed}, Meta: dashboardv1alpha1.Meta{Warnings: answer.Warnings},
 	}, err
 }
 
-// goBack tries again where only the status has changed meanwhile, as it does all the time while a workload is rolled out.
-func goBack(
-	ctx context.Context, caller *clusters.Caller, t objectref.Target, w *workload, chosen *revision, withAnnotations bool,
-) (answer clusters.Answer, err error) {
+// rollbackTo tries again where only the status has changed meanwhile, as it does all the time while a workload is rolled out.
+func rollbackTo(
+	ctx context.Context, caller *clusters.Client, t objectref.Target, w *workload, chosen *revision, withAnnotations bool,
+) (answer clusters.Response, err error) {
 	for range maxTries {
-		answer, err = patch(ctx, caller, t, change{kind: types.JSONPatchType, body: steps(w, chosen, withAnnotations)})
+		answer, err = patch(ctx, caller, t, change{kind: types.JSONPatchType, body: patchSteps(w, chosen, withAnnotations)})
 		if err == nil || envelope.As(err).Code != dashboardv1alpha1.CodeStale {
 			return answer, err
 		}
@@ -75,8 +75,8 @@ func goBack(
 	return answer, err
 }
 
-// choose finds a revision by its number, or the one before the current one.
-func choose(t objectref.Target, revisions []revision, number int64) (*revision, error) {
+// findRevision finds a revision by its number, or the one before the current one.
+func findRevision(t objectref.Target, revisions []revision, number int64) (*revision, error) {
 	if number == 0 {
 		if len(revisions) < 2 {
 			return nil, envelope.New(dashboardv1alpha1.CodeConflict, "%q has no revision before the current one", t.Name)
@@ -97,8 +97,8 @@ type step struct {
 	Value any    `json:"value"`
 }
 
-// steps replace the Pod template of the very version of the workload that was read. A merge would keep what the revision did not have.
-func steps(w *workload, chosen *revision, withAnnotations bool) []step {
+// patchSteps replace the Pod template of the very version of the workload that was read. A merge would keep what the revision did not have.
+func patchSteps(w *workload, chosen *revision, withAnnotations bool) []step {
 	out := []step{
 		{Op: "replace", Path: "/metadata/resourceVersion", Value: w.Metadata.ResourceVersion},
 		{Op: "replace", Path: "/spec/template", Value: chosen.template},

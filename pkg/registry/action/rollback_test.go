@@ -29,7 +29,7 @@ func TestChoose(t *testing.T) {
 		"before the only one":     {three[:1], 0, 0, dashboardv1alpha1.CodeConflict},
 		"before what is not done": {nil, 0, 0, dashboardv1alpha1.CodeConflict},
 	} {
-		got, err := choose(objectref.Target{Name: "web"}, tc.revisions, tc.number)
+		got, err := findRevision(objectref.Target{Name: "web"}, tc.revisions, tc.number)
 		switch {
 		case tc.code == 0 && (err != nil || got.number != tc.want):
 			t.Errorf("%s: %v %v", name, got, err)
@@ -52,10 +52,10 @@ func TestSteps(t *testing.T) {
 		{"replace", "/spec/template", object{"spec": object{}}},
 		{"add", "/metadata/annotations", map[string]string{revisionAnnotation: "7", changeCauseAnnotation: "old"}},
 	}
-	if diff := cmp.Diff(want, steps(w, chosen, true)); diff != "" {
+	if diff := cmp.Diff(want, patchSteps(w, chosen, true)); diff != "" {
 		t.Error(diff)
 	}
-	if diff := cmp.Diff(want[:2], steps(w, chosen, false)); diff != "" {
+	if diff := cmp.Diff(want[:2], patchSteps(w, chosen, false)); diff != "" {
 		t.Error(diff)
 	}
 }

@@ -18,7 +18,7 @@ import (
 
 const subresourceScale = "scale"
 
-func scale(r *routes.Request, caller *clusters.Caller) (routes.Result, error) {
+func scale(r *routes.Request, caller *clusters.Client) (routes.Result, error) {
 	const field = "replicas"
 	t, err := objectref.ReadSubresource(r, caller, "get", subresourceScale)
 	if err != nil {
@@ -41,7 +41,7 @@ func scale(r *routes.Request, caller *clusters.Caller) (routes.Result, error) {
 		return routes.Result{}, err
 	}
 	var found autoscalingv1.Scale
-	err = objects.Read(answer.Body, budget.From(r.Context()), &found)
+	err = objects.Read(answer.Body, budget.AccountFrom(r.Context()), &found)
 	return routes.Result{
 		Data: dashboardv1alpha1.Scale{Replicas: found.Spec.Replicas, CurrentReplicas: found.Status.Replicas},
 		Meta: dashboardv1alpha1.Meta{Warnings: answer.Warnings},

@@ -42,7 +42,7 @@ func Routes(access *scopedlist.Access) []routes.Route {
 	}
 }
 
-func apiResources(r *routes.Request, caller *scopedlist.Caller) (routes.Result, error) {
+func apiResources(r *routes.Request, caller *scopedlist.Client) (routes.Result, error) {
 	all, err := caller.Resources(r.Context())
 	if err != nil {
 		return routes.Result{}, envelope.FromAPIError(err)
@@ -62,28 +62,28 @@ func describe(r *clusters.Resource) dashboardv1alpha1.APIResource {
 }
 
 // customResources reads only the names of definitions, since their schemas are large, and the rest from discovery.
-func customResources(r *routes.Request, caller *scopedlist.Caller) (routes.Result, error) {
+func customResources(r *routes.Request, caller *scopedlist.Client) (routes.Result, error) {
 	return list(r, caller, func() error { return nil })
 }
 
 // refresh requires the right to list the definitions.
-func refresh(r *routes.Request, caller *scopedlist.Caller) (routes.Result, error) {
+func refresh(r *routes.Request, caller *scopedlist.Client) (routes.Result, error) {
 	return list(r, caller, func() error { return caller.RefreshResources(r.Context()) })
 }
 
-func list(r *routes.Request, caller *scopedlist.Caller, prepare func() error) (routes.Result, error) {
+func list(r *routes.Request, caller *scopedlist.Client, prepare func() error) (routes.Result, error) {
 	ctx := r.Context()
-	t, err := objectref.Find(ctx, caller.Caller, "list", definitions, "", "")
+	t, err := objectref.Find(ctx, caller.Client, "list", definitions, "", "")
 	if err != nil {
 		return routes.Result{}, err
 	}
 	call := t.Call(http.MethodGet)
 	call.Accept = scopedlist.MetadataOnly
 	answer, err := caller.Do(ctx, call)
-	if err := authorization.Outcome(ctx, caller.Caller, t.Attributes("list"), err); err != nil {
+	if err := authorization.CallError(ctx, caller.Client, t.Attributes("list"), err); err != nil {
 		return routes.Result{}, err
 	}
-	items, err := scopedlist.Items[definition](ctx, scopedlist.Answer{Bodies: [][]byte{answer.Body}})
+	items, err := scopedlist.Items[definition](ctx, scopedlist.Result{Bodies: [][]byte{answer.Body}})
 	if err != nil {
 		return routes.Result{}, err
 	}
@@ -93,7 +93,7 @@ func list(r *routes.Request, caller *scopedlist.Caller, prepare func() error) (r
 	data := []dashboardv1alpha1.CustomResource{}
 	for _, d := range items {
 		found, served, err := caller.Served(ctx, d.Metadata.Name)
-		if _, failed := envelope.Failure(err); err != nil && !failed {
+		if _, failed := envelope.ServerFailure(err); err != nil && !failed {
 			return routes.Result{}, envelope.FromAPIError(err)
 		}
 		if served { // a definition that is new, or not accepted, has no kind yet

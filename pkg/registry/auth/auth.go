@@ -34,7 +34,7 @@ type Endpoints struct {
 
 // Routes are the routes of the endpoints.
 func (e *Endpoints) Routes() []routes.Route {
-	return slices.Concat(e.answerRoutes(), e.factorRoutes(), []routes.Route{
+	return slices.Concat(e.verifyRoutes(), e.factorRoutes(), []routes.Route{
 		{
 			Method: http.MethodPost, Path: "/auth/login", Operation: "login",
 			Doc:   "log in with user name and password",
@@ -72,7 +72,7 @@ func (e *Endpoints) login(r *routes.Request) (routes.Result, error) {
 	from := e.Client(r.Request)
 	from.DeviceToken = cmp.Or(body.DeviceToken, from.DeviceToken)
 	session, err := e.Logins.Password(r.Context(), body.Username, body.Password, from)
-	return e.begun(r, session, err)
+	return e.loginResult(r, session, err)
 }
 
 func (e *Endpoints) refresh(r *routes.Request) (routes.Result, error) {
@@ -84,13 +84,13 @@ func (e *Endpoints) refresh(r *routes.Request) (routes.Result, error) {
 		return routes.Result{}, envelope.Required("refreshToken")
 	}
 	session, err := e.Logins.Refresh(r.Context(), body.RefreshToken, e.Client(r.Request))
-	return e.begun(r, session, err)
+	return e.loginResult(r, session, err)
 }
 
-// begun answers with a session, or asks for a second factor to be set up, which is all that the session is good for then.
-func (e *Endpoints) begun(r *routes.Request, session *authentication.Session, err error) (routes.Result, error) {
+// loginResult answers with a session, or asks for a second factor to be set up, which is all that the session is good for then.
+func (e *Endpoints) loginResult(r *routes.Request, session *authentication.Session, err error) (routes.Result, error) {
 	if err != nil {
-		return routes.Result{}, autherrors.Of(err)
+		return routes.Result{}, autherrors.Map(err)
 	}
 	if session.SetupRequired {
 		due := autherrors.SetupRequired(dashboardv1alpha1.CodeTwoFactorRequired)
@@ -100,18 +100,18 @@ func (e *Endpoints) begun(r *routes.Request, session *authentication.Session, er
 		}
 		return routes.Result{}, due
 	}
-	return e.welcome(r, session)
+	return e.sessionResult(r, session)
 }
 
-// answered answers with the session with which a login has ended.
-func (e *Endpoints) answered(r *routes.Request, session *authentication.Session, err error) (routes.Result, error) {
+// verifyResult answers with the session with which a login has ended.
+func (e *Endpoints) verifyResult(r *routes.Request, session *authentication.Session, err error) (routes.Result, error) {
 	if err != nil {
-		return routes.Result{}, autherrors.Of(err)
+		return routes.Result{}, autherrors.Map(err)
 	}
-	return e.welcome(r, session)
+	return e.sessionResult(r, session)
 }
 
-func (e *Endpoints) welcome(r *routes.Request, session *authentication.Session) (routes.Result, error) {
+func (e *Endpoints) sessionResult(r *routes.Request, session *authentication.Session) (routes.Result, error) {
 	current, err := users.Describe(r.Context(), e.Reader, authentication.NewPrincipal(session.User))
 	if err != nil {
 		return routes.Result{}, err

@@ -31,7 +31,7 @@ func (e *Endpoints) changePassword(r *routes.Request, u user.Info) (routes.Resul
 		return routes.Result{}, envelope.Required("newPassword")
 	}
 	err = e.Logins.ChangePassword(r.Context(), p, body.OldPassword, body.NewPassword, e.Client(r.Request))
-	return routes.Result{}, autherrors.Of(err)
+	return routes.Result{}, autherrors.Map(err)
 }
 
 // Prove checks the fresh code of a request. Callers whom kube-apiserver has authenticated have no second factor here.
@@ -40,7 +40,7 @@ func (e *Endpoints) Prove(r *http.Request, u user.Info, code string) error {
 	if !ok {
 		return nil
 	}
-	return autherrors.Of(e.Logins.Fresh(r.Context(), p, code, e.Client(r)))
+	return autherrors.Map(e.Logins.VerifyFreshCode(r.Context(), p, code, e.Client(r)))
 }
 
 // principal is the caller where it is a KubeVisionUser: nobody else has a password or a second factor here.

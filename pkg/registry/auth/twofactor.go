@@ -18,8 +18,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// answerRoutes end a login that waits for its second factor.
-func (e *Endpoints) answerRoutes() []routes.Route {
+// verifyRoutes end a login that waits for its second factor.
+func (e *Endpoints) verifyRoutes() []routes.Route {
 	return []routes.Route{
 		{
 			Method: http.MethodPost, Path: "/auth/2fa/verify", Operation: "verifyTwoFactor",
@@ -30,7 +30,7 @@ func (e *Endpoints) answerRoutes() []routes.Route {
 				if err := r.ReadJSON(&body); err != nil {
 					return routes.Result{}, err
 				}
-				return e.answer(r, cmp.Or(body.SessionToken, body.TempToken), "code", body.Code, e.Logins.AnswerTOTP)
+				return e.verify(r, cmp.Or(body.SessionToken, body.TempToken), "code", body.Code, e.Logins.VerifyTOTP)
 			}),
 		},
 		{
@@ -43,15 +43,15 @@ func (e *Endpoints) answerRoutes() []routes.Route {
 					return routes.Result{}, err
 				}
 				code := cmp.Or(body.RecoveryCode, body.Code)
-				return e.answer(r, cmp.Or(body.SessionToken, body.TempToken), "recoveryCode", code, e.Logins.AnswerRecovery)
+				return e.verify(r, cmp.Or(body.SessionToken, body.TempToken), "recoveryCode", code, e.Logins.VerifyRecoveryCode)
 			}),
 		},
 	}
 }
 
-type answerFunc func(ctx context.Context, challenge, code string, from authentication.Client) (*authentication.Session, error)
+type verifyFunc func(ctx context.Context, challenge, code string, from authentication.Client) (*authentication.Session, error)
 
-func (e *Endpoints) answer(r *routes.Request, challenge, field, code string, answer answerFunc) (routes.Result, error) {
+func (e *Endpoints) verify(r *routes.Request, challenge, field, code string, answer verifyFunc) (routes.Result, error) {
 	switch {
 	case challenge == "":
 		return routes.Result{}, envelope.Required("sessionToken")
@@ -59,7 +59,7 @@ func (e *Endpoints) answer(r *routes.Request, challenge, field, code string, ans
 		return routes.Result{}, envelope.Required(field)
 	}
 	session, err := answer(r.Context(), challenge, code, e.Client(r.Request))
-	return e.answered(r, session, err)
+	return e.verifyResult(r, session, err)
 }
 
 // factorRoutes are about the caller's own second factor.
@@ -119,7 +119,7 @@ func (e *Endpoints) setUp(r *routes.Request, u user.Info) (routes.Result, error)
 	}
 	made, err := e.Logins.Setup(r.Context(), p, body.Password, e.Client(r.Request))
 	if err != nil {
-		return routes.Result{}, autherrors.Of(err)
+		return routes.Result{}, autherrors.Map(err)
 	}
 	return routes.Result{Data: dashboardv1alpha1.Setup{
 		Secret: made.Secret, OTPAuthURL: made.URL, QRCode: made.QRCode, RecoveryCodes: made.RecoveryCodes,
@@ -143,7 +143,7 @@ func withCode(do func(*routes.Request, *authentication.Principal, string) (any, 
 		}
 		data, err := do(r, p, code)
 		if err != nil {
-			return routes.Result{}, autherrors.Of(err)
+			return routes.Result{}, autherrors.Map(err)
 		}
 		return routes.Result{Data: data}, nil
 	}

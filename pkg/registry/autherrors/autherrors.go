@@ -22,8 +22,8 @@ const newPassword = "newPassword"
 
 const busy = "too many logins at once: try again shortly"
 
-// Of returns the error for the client. It returns unknown errors unchanged.
-func Of(err error) error {
+// Map returns the error for the client. It returns unknown errors unchanged.
+func Map(err error) error {
 	if e, ok := errors.AsType[*authentication.ChallengeError](err); ok {
 		due := envelope.New(dashboardv1alpha1.CodeTwoFactorRequired, "the second factor is due: send a code with the session token")
 		due.Data = dashboardv1alpha1.TwoFactorChallenge{Requires2FA: true, SessionToken: e.Token, TempToken: e.Token}
@@ -44,19 +44,19 @@ func Of(err error) error {
 	if e, ok := errors.AsType[*password.WeakError](err); ok {
 		return envelope.Invalid(newPassword, "%s", e.Error())
 	}
-	return ofSentinel(err)
+	return mapSentinel(err)
 }
 
-func ofSentinel(err error) error {
+func mapSentinel(err error) error {
 	switch {
 	case errors.Is(err, authentication.ErrInvalidCredentials):
 		return envelope.New(dashboardv1alpha1.CodeUnauthenticated, "wrong user name or password")
 	case errors.Is(err, token.ErrExpired), errors.Is(err, authentication.ErrExpired):
-		return envelope.TokenExpired().Because(err)
+		return envelope.TokenExpired().WithCause(err)
 	case errors.Is(err, authentication.ErrSessionEnded):
-		return envelope.SessionEnded().Because(err)
+		return envelope.SessionEnded().WithCause(err)
 	case errors.Is(err, authentication.ErrRevoked):
-		return envelope.New(dashboardv1alpha1.CodeUnauthenticated, "the token is not valid: log in again").Because(err)
+		return envelope.New(dashboardv1alpha1.CodeUnauthenticated, "the token is not valid: log in again").WithCause(err)
 	case errors.Is(err, authentication.ErrNoSecondFactor):
 		return envelope.New(dashboardv1alpha1.CodeConflict, "you have no second factor: set one up first")
 	case errors.Is(err, authentication.ErrPolicy):

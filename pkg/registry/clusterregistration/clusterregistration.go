@@ -56,23 +56,23 @@ func (e *Endpoints) Routes() []routes.Route {
 		{
 			Method: http.MethodGet, Path: "/clusters/{cluster}", Operation: "getCluster", Parameters: parameters,
 			Doc: "show a cluster that the caller may use", Returns: dashboardv1alpha1.ClusterEnvelope{},
-			Endpoint: routes.Reviewed(e.known, e.show),
+			Endpoint: routes.Reviewed(e.review, e.show),
 		},
 		{
 			Method: http.MethodPut, Path: "/clusters/{cluster}", Operation: "updateCluster", Parameters: parameters,
 			Doc:   "change a registration, or replace its kubeconfig; what is not given stays as it is",
 			Reads: dashboardv1alpha1.UpdateClusterRequest{}, Returns: dashboardv1alpha1.ClusterEnvelope{},
-			Endpoint: routes.AsCaller(e.manager, e.update),
+			Endpoint: routes.AsCaller(e.connect, e.update),
 		},
 		{
 			Method: http.MethodDelete, Path: "/clusters/{cluster}", Operation: "deleteCluster", Parameters: parameters,
 			Doc: "take a registration back, with its kubeconfig", Returns: dashboardv1alpha1.Envelope{},
-			Endpoint: routes.AsCaller(e.manager, e.remove),
+			Endpoint: routes.AsCaller(e.connect, e.remove),
 		},
 		{
 			Method: http.MethodPost, Path: "/clusters/{cluster}/test", Operation: "testCluster", Parameters: parameters,
 			Doc: "look whether the cluster can be reached now", Returns: dashboardv1alpha1.ClusterTestEnvelope{},
-			Endpoint: routes.Reviewed(e.known, e.test),
+			Endpoint: routes.Reviewed(e.review, e.test),
 		},
 	}
 }
@@ -82,15 +82,15 @@ type view struct {
 	operator bool
 }
 
-// known refuses callers who may neither use the cluster nor read the object, whether or not it exists.
-func (e *Endpoints) known(r *routes.Request, u user.Info) (*view, error) {
+// review refuses callers who may neither use the cluster nor read the object, whether or not it exists.
+func (e *Endpoints) review(r *routes.Request, u user.Info) (*view, error) {
 	name := r.Path(paramCluster)
 	if err := routes.CheckSubdomain(paramCluster, name); err != nil {
 		return nil, err
 	}
 	operator, err := e.Host.Reviewer.MayGetCluster(r.Context(), u, name)
 	if err != nil {
-		return nil, authorization.Unreviewed(err)
+		return nil, authorization.NewReviewFailed(err)
 	}
 	if !operator {
 		if err := e.Host.Reviewer.CheckUse(r.Context(), u, name); err != nil {
@@ -100,9 +100,9 @@ func (e *Endpoints) known(r *routes.Request, u user.Info) (*view, error) {
 	return &view{operator: operator}, nil
 }
 
-// manager returns a client for callers who may know about the cluster.
-func (e *Endpoints) manager(r *routes.Request, u user.Info) (*hostobjects.Caller, error) {
-	if _, err := e.known(r, u); err != nil {
+// connect returns a client for callers who may know about the cluster.
+func (e *Endpoints) connect(r *routes.Request, u user.Info) (*hostobjects.Client, error) {
+	if _, err := e.review(r, u); err != nil {
 		return nil, err
 	}
 	return e.Host.Connect(r, u)
@@ -113,7 +113,7 @@ func (e *Endpoints) show(r *routes.Request, v *view) (routes.Result, error) {
 	err := e.Reader.Get(r.Context(), types.NamespacedName{Name: r.Path(paramCluster)}, c)
 	switch {
 	case apierrors.IsNotFound(err):
-		return routes.Result{}, authorization.NoCluster(r.Path(paramCluster))
+		return routes.Result{}, authorization.NewClusterNotFound(r.Path(paramCluster))
 	case err != nil:
 		return routes.Result{}, fmt.Errorf("reading the cluster: %w", err)
 	default:
@@ -126,7 +126,7 @@ func (e *Endpoints) test(r *routes.Request, _ *view) (routes.Result, error) {
 	name := r.Path(paramCluster)
 	found, err := e.Examine(r.Context(), name)
 	if errors.Is(err, clusters.ErrNotRegistered) {
-		return routes.Result{}, authorization.NoCluster(name)
+		return routes.Result{}, authorization.NewClusterNotFound(name)
 	}
 	if err != nil {
 		return routes.Result{}, err
@@ -137,19 +137,19 @@ func (e *Endpoints) test(r *routes.Request, _ *view) (routes.Result, error) {
 	}}, nil
 }
 
-func find(ctx context.Context, a *hostobjects.Caller, name string) (*kubevisionv1alpha1.KubeVisionCluster, error) {
+func find(ctx context.Context, a *hostobjects.Client, name string) (*kubevisionv1alpha1.KubeVisionCluster, error) {
 	c := &kubevisionv1alpha1.KubeVisionCluster{}
-	err := a.Find(ctx, name, c, authorization.NoCluster(name))
+	err := a.Find(ctx, name, c, authorization.NewClusterNotFound(name))
 	return c, err
 }
 
 // remove deletes the registration. The Secret that was created for it is deleted by its owner reference.
-func (e *Endpoints) remove(r *routes.Request, a *hostobjects.Caller) (routes.Result, error) {
+func (e *Endpoints) remove(r *routes.Request, a *hostobjects.Client) (routes.Result, error) {
 	c := &kubevisionv1alpha1.KubeVisionCluster{}
 	c.Name = r.Path(paramCluster)
 	err := a.Delete(r.Context(), c)
 	if apierrors.IsNotFound(err) {
-		return routes.Result{}, authorization.NoCluster(c.Name).Because(err)
+		return routes.Result{}, authorization.NewClusterNotFound(c.Name).WithCause(err)
 	}
-	return routes.Result{}, a.Refused(r.Context(), err, hostobjects.Action("delete", kubevisionv1alpha1.ResourceClusters, c.Name))
+	return routes.Result{}, a.WriteError(r.Context(), err, hostobjects.Action("delete", kubevisionv1alpha1.ResourceClusters, c.Name))
 }

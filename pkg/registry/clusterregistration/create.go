@@ -28,7 +28,7 @@ const (
 )
 
 // create registers a cluster and creates the Secret with its kubeconfig, or neither.
-func (e *Endpoints) create(r *routes.Request, a *hostobjects.Caller) (routes.Result, error) {
+func (e *Endpoints) create(r *routes.Request, a *hostobjects.Client) (routes.Result, error) {
 	var body dashboardv1alpha1.CreateClusterRequest
 	if err := r.ReadJSON(&body); err != nil {
 		return routes.Result{}, err
@@ -40,12 +40,12 @@ func (e *Endpoints) create(r *routes.Request, a *hostobjects.Caller) (routes.Res
 	steps := []hostobjects.Step{hostobjects.Create("cluster "+body.Name, func() client.Object {
 		*c = *newCluster(&body)
 		return c
-	}, a.For(hostobjects.Action("create", kubevisionv1alpha1.ResourceClusters, "")))}
+	}, a.WriteErrorFor(hostobjects.Action("create", kubevisionv1alpha1.ResourceClusters, "")))}
 	if body.AuthType == dashboardv1alpha1.AuthTypeKubeconfig {
 		name := secretName(body.Name)
 		steps = append(steps, hostobjects.Create("Secret "+name, func() client.Object {
 			return newSecret(c, name, field, body.Kubeconfig)
-		}, a.For(hostobjects.SecretAction("create", name))))
+		}, a.WriteErrorFor(hostobjects.SecretAction("create", name))))
 	}
 	if err := a.Apply(r.Context(), steps...); err != nil {
 		return routes.Result{}, err
@@ -80,7 +80,7 @@ func (e *Endpoints) checkKubeconfig(text string) error {
 	}
 	k, err := kubeconfig.Parse([]byte(text))
 	if err != nil {
-		return envelope.Invalid(field, "%s", err.Error()).Because(errors.New("kubeconfig refused"))
+		return envelope.Invalid(field, "%s", err.Error()).WithCause(errors.New("kubeconfig refused"))
 	}
 	if err := k.CheckExpiry(time.Now()); err != nil {
 		return envelope.Invalid(field, "%s", err.Error())
@@ -91,7 +91,7 @@ func (e *Endpoints) checkKubeconfig(text string) error {
 	}
 	if err != nil {
 		return envelope.Invalid(field, "clusters[].cluster.server is at an address that KubeVision may not connect to; "+
-			"an operator can allow it with --cluster-addresses-allowed").Because(err)
+			"an operator can allow it with --cluster-addresses-allowed").WithCause(err)
 	}
 	return nil
 }
@@ -114,7 +114,7 @@ func newCluster(body *dashboardv1alpha1.CreateClusterRequest) *kubevisionv1alpha
 func newSecret(c *kubevisionv1alpha1.KubeVisionCluster, name, key, text string) *corev1.Secret {
 	return &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{
-			Namespace: names.Namespace, Name: name, OwnerReferences: hostobjects.Owner("KubeVisionCluster", c),
+			Namespace: names.Namespace, Name: name, OwnerReferences: hostobjects.OwnerReferences("KubeVisionCluster", c),
 		},
 		Data: map[string][]byte{key: []byte(text)},
 	}

@@ -29,18 +29,18 @@ func (e *Endpoints) visible(r *routes.Request, u user.Info) (*visible, error) {
 
 // usable returns all clusters for an operator, and for other callers those that they may use.
 func usable(ctx context.Context, reader client.Reader, reviewer *authorization.Reviewer, u user.Info) (*visible, error) {
-	all, err := authorization.Clusters(ctx, reader)
+	all, err := authorization.ListClusters(ctx, reader)
 	if err != nil {
 		return nil, err
 	}
 	operator, err := reviewer.MayListClusters(ctx, u)
 	if err != nil {
-		return nil, authorization.Unreviewed(err)
+		return nil, authorization.NewReviewFailed(err)
 	}
 	if operator {
 		return &visible{clusters: all, operator: true}, nil
 	}
-	clusters, err := reviewer.Usable(ctx, u, all)
+	clusters, err := reviewer.UsableClusters(ctx, u, all)
 	return &visible{clusters: clusters}, err
 }
 

@@ -21,7 +21,7 @@ import (
 )
 
 // update changes the given fields of the registration and the kubeconfig, or nothing.
-func (e *Endpoints) update(r *routes.Request, a *hostobjects.Caller) (routes.Result, error) {
+func (e *Endpoints) update(r *routes.Request, a *hostobjects.Client) (routes.Result, error) {
 	var body dashboardv1alpha1.UpdateClusterRequest
 	if err := r.ReadJSON(&body); err != nil {
 		return routes.Result{}, err
@@ -54,7 +54,7 @@ func (e *Endpoints) update(r *routes.Request, a *hostobjects.Caller) (routes.Res
 }
 
 func changes(
-	ctx context.Context, a *hostobjects.Caller, c *kubevisionv1alpha1.KubeVisionCluster, body *dashboardv1alpha1.UpdateClusterRequest,
+	ctx context.Context, a *hostobjects.Client, c *kubevisionv1alpha1.KubeVisionCluster, body *dashboardv1alpha1.UpdateClusterRequest,
 ) ([]hostobjects.Step, error) {
 	changed := c.DeepCopy()
 	if body.DisplayName != nil {
@@ -63,7 +63,7 @@ func changes(
 	if body.Labels != nil {
 		changed.Labels = body.Labels
 	}
-	patch := a.For(hostobjects.Action("patch", kubevisionv1alpha1.ResourceClusters, c.Name))
+	patch := a.WriteErrorFor(hostobjects.Action("patch", kubevisionv1alpha1.ResourceClusters, c.Name))
 	registration := hostobjects.Patch("cluster "+c.Name, c, changed, body.ResourceVersion, patch)
 	if body.Kubeconfig == nil {
 		return []hostobjects.Step{registration}, nil
@@ -74,7 +74,7 @@ func changes(
 
 // rotate returns the step that replaces the kubeconfig in the Secret of the cluster. It creates a missing Secret, and
 // does not overwrite a key that is no kubeconfig.
-func rotate(ctx context.Context, a *hostobjects.Caller, c *kubevisionv1alpha1.KubeVisionCluster, text string) (hostobjects.Step, error) {
+func rotate(ctx context.Context, a *hostobjects.Client, c *kubevisionv1alpha1.KubeVisionCluster, text string) (hostobjects.Step, error) {
 	ref := c.Spec.KubeconfigSecretRef
 	if ref == nil {
 		return hostobjects.Step{}, envelope.Invalid(field, "the cluster that KubeVision runs in needs no kubeconfig")
@@ -85,7 +85,7 @@ func rotate(ctx context.Context, a *hostobjects.Caller, c *kubevisionv1alpha1.Ku
 	switch {
 	case apierrors.IsNotFound(err):
 		return hostobjects.Create("Secret "+ref.Name, func() client.Object { return newSecret(c, ref.Name, key, text) },
-			a.For(hostobjects.SecretAction("create", ref.Name))), nil
+			a.WriteErrorFor(hostobjects.SecretAction("create", ref.Name))), nil
 	case err != nil:
 		return hostobjects.Step{}, envelope.FromAPIError(err)
 	case len(secret.Data[key]) == 0:
@@ -94,6 +94,6 @@ func rotate(ctx context.Context, a *hostobjects.Caller, c *kubevisionv1alpha1.Ku
 	return hostobjects.Step{What: "Secret " + ref.Name, Do: func(ctx context.Context, w client.Client) error {
 		written := secret.DeepCopy()
 		written.Data[key] = []byte(text)
-		return a.Refused(ctx, w.Update(ctx, written), hostobjects.SecretAction("update", ref.Name))
+		return a.WriteError(ctx, w.Update(ctx, written), hostobjects.SecretAction("update", ref.Name))
 	}}, nil
 }

@@ -43,7 +43,7 @@ func (e *Endpoints) Routes() []routes.Route {
 type side struct {
 	field  string
 	ref    dashboardv1alpha1.ObjectReference
-	caller *clusters.Caller
+	caller *clusters.Client
 
 	resource clusters.Resource
 	body     []byte
@@ -65,7 +65,7 @@ func (e *Endpoints) review(r *routes.Request, u user.Info) ([]side, error) {
 	}
 	sides := []side{source, other}
 	for i := range sides {
-		if sides[i].caller, err = e.Access.Named(r.Context(), u, sides[i].ref.Cluster); err != nil {
+		if sides[i].caller, err = e.Access.ClusterByName(r.Context(), u, sides[i].ref.Cluster); err != nil {
 			return nil, err
 		}
 	}
@@ -133,11 +133,11 @@ func (s *side) read(ctx context.Context) error {
 		return s.locate(err)
 	}
 	body, err := s.caller.Get(ctx, t.Resource, t.Namespace, t.Name, nil)
-	if err := authorization.Outcome(ctx, s.caller, t.Attributes("get"), err); err != nil {
+	if err := authorization.CallError(ctx, s.caller, t.Attributes("get"), err); err != nil {
 		return err
 	}
-	if err := objects.HoldUntyped(body, budget.From(ctx)); err != nil {
-		return envelope.TooMuch(err)
+	if err := objects.HoldUntyped(body, budget.AccountFrom(ctx)); err != nil {
+		return envelope.OutOfMemory(err)
 	}
 	s.resource, s.body, s.ref.Namespace = t.Resource, body, t.Namespace
 	return nil

@@ -50,31 +50,31 @@ func (e *Endpoints) Routes() []routes.Route {
 			Method: http.MethodPost, Path: "/favorites", Operation: "addFavorite",
 			Doc:   "make an object a favorite of the caller",
 			Reads: dashboardv1alpha1.FavoriteRequest{}, Returns: dashboardv1alpha1.FavoriteEnvelope{},
-			Endpoint: routes.Self(own(e.add)),
+			Endpoint: routes.Self(forUser(e.add)),
 		},
 		{
 			Method: http.MethodPost, Path: "/favorites/toggle", Operation: "toggleFavorite",
 			Doc:   "make an object a favorite of the caller, or one no more",
 			Reads: dashboardv1alpha1.FavoriteRequest{}, Returns: dashboardv1alpha1.FavoriteStateEnvelope{},
-			Endpoint: routes.Self(own(e.toggle)),
+			Endpoint: routes.Self(forUser(e.toggle)),
 		},
 		{
 			Method: http.MethodPut, Path: "/favorites/reorder", Operation: "reorderFavorites",
 			Doc:   "put the favorites of the caller into another order",
 			Reads: dashboardv1alpha1.FavoriteOrder{}, Returns: dashboardv1alpha1.Envelope{},
-			Endpoint: routes.Self(own(e.reorder)),
+			Endpoint: routes.Self(forUser(e.reorder)),
 		},
 		{
 			Method: http.MethodDelete, Path: "/favorites/{favorite}", Operation: "deleteFavorite",
 			Doc: "remove a favorite of the caller", Returns: dashboardv1alpha1.Envelope{},
 			Parameters: map[string]string{paramFavorite: "the id of the favorite"},
-			Endpoint:   routes.Self(own(e.remove)),
+			Endpoint:   routes.Self(forUser(e.remove)),
 		},
 	}
 }
 
-// own returns a handler for KubeVisionUsers. Nobody else has an object that their favorites could go with.
-func own(
+// forUser returns a handler for KubeVisionUsers. Nobody else has an object that their favorites could go with.
+func forUser(
 	handle func(*routes.Request, *authentication.Principal) (routes.Result, error),
 ) func(*routes.Request, user.Info) (routes.Result, error) {
 	return func(r *routes.Request, u user.Info) (routes.Result, error) {

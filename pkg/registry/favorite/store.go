@@ -51,7 +51,7 @@ func (e *Endpoints) load(
 	case found.Labels[names.ManagedByLabel] != names.ManagedBy:
 		return nil, nil, envelope.New(dashboardv1alpha1.CodeConflict,
 			"the ConfigMap %q is not one of KubeVision: favorites cannot be kept", name)
-	case !hostobjects.Owned(found, u):
+	case !hostobjects.IsOwnedBy(found, u):
 		return found, kept, nil // those of a user of the same name, whose data nobody has asked to adopt
 	}
 	if err := json.Unmarshal([]byte(found.Data[key]), kept); err != nil {
@@ -66,7 +66,7 @@ func (e *Endpoints) load(
 func (e *Endpoints) change(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, change func(*favorites) error,
 ) error {
-	err := retry.OnError(contention(), interrupted, func() error {
+	err := retry.OnError(contention(), isInterrupted, func() error {
 		found, kept, err := e.load(ctx, u)
 		if err != nil {
 			return err
@@ -84,14 +84,14 @@ func (e *Endpoints) change(
 		}
 		return e.save(ctx, u, found, string(text))
 	})
-	if interrupted(err) {
-		return envelope.New(dashboardv1alpha1.CodeStale, "your favorites are being changed: try again").Because(err)
+	if isInterrupted(err) {
+		return envelope.New(dashboardv1alpha1.CodeStale, "your favorites are being changed: try again").WithCause(err)
 	}
 	return err
 }
 
-// interrupted says whether a write has failed because of another one.
-func interrupted(err error) bool {
+// isInterrupted says whether a write has failed because of another one.
+func isInterrupted(err error) bool {
 	return apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) || apierrors.IsNotFound(err)
 }
 
@@ -106,7 +106,7 @@ func (e *Endpoints) save(
 	}
 	metav1.SetMetaDataLabel(&found.ObjectMeta, names.ManagedByLabel, names.ManagedBy)
 	metav1.SetMetaDataLabel(&found.ObjectMeta, names.UserLabel, u.Name)
-	found.OwnerReferences = hostobjects.Owner("KubeVisionUser", u)
+	found.OwnerReferences = hostobjects.OwnerReferences("KubeVisionUser", u)
 	found.Data, found.BinaryData = map[string]string{key: text}, nil
 	var err error
 	if made {

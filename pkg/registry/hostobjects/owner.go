@@ -12,20 +12,20 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
-// Owner returns the reference with which an object is deleted together with its owner.
-func Owner(kind string, owner client.Object) []metav1.OwnerReference {
+// OwnerReferences returns the reference with which an object is deleted together with its owner.
+func OwnerReferences(kind string, owner client.Object) []metav1.OwnerReference {
 	return []metav1.OwnerReference{{
 		APIVersion: kubevisionv1alpha1.SchemeGroupVersion.String(), Kind: kind, Name: owner.GetName(), UID: owner.GetUID(),
 	}}
 }
 
-// Owned returns true if an object was made for its owner, and not for a deleted one with the same name.
-func Owned(object, owner client.Object) bool {
+// IsOwnedBy returns true if an object was made for its owner, and not for a deleted one with the same name.
+func IsOwnedBy(object, owner client.Object) bool {
 	return slices.ContainsFunc(object.GetOwnerReferences(), func(r metav1.OwnerReference) bool { return r.UID == owner.GetUID() })
 }
 
-// This limits a delete to the object that was read.
-func This(object client.Object) client.Preconditions {
+// UIDPrecondition limits a delete to the object that was read.
+func UIDPrecondition(object client.Object) client.Preconditions {
 	uid := object.GetUID()
 	return client.Preconditions{UID: &uid}
 }

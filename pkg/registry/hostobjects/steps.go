@@ -38,7 +38,7 @@ func Create(what string, object func() client.Object, refused func(context.Conte
 			made = object()
 			return refused(ctx, c.Create(ctx, made))
 		},
-		Undo: func(ctx context.Context, c client.Client) error { return c.Delete(ctx, made, This(made)) },
+		Undo: func(ctx context.Context, c client.Client) error { return c.Delete(ctx, made, UIDPrecondition(made)) },
 	}
 }
 
@@ -49,7 +49,7 @@ func Patch(what string, from, to client.Object, given string, refused func(conte
 		if !ok { // cannot happen: a copy has the type of its original
 			return fmt.Errorf("copying %s", what)
 		}
-		return c.Patch(ctx, written, Change(from, given))
+		return c.Patch(ctx, written, PatchFrom(from, given))
 	}
 	return Step{
 		What: what,
@@ -58,8 +58,8 @@ func Patch(what string, from, to client.Object, given string, refused func(conte
 	}
 }
 
-// Change returns the patch that changes an object. If the client has given a version, it fails for any other version.
-func Change(from client.Object, given string) client.Patch {
+// PatchFrom returns the patch that changes an object. If the client has given a version, it fails for any other version.
+func PatchFrom(from client.Object, given string) client.Patch {
 	if given == "" {
 		return client.MergeFrom(from)
 	}
@@ -67,16 +67,16 @@ func Change(from client.Object, given string) client.Patch {
 }
 
 // Apply executes all steps or none. It makes a dry run first.
-func (c *Caller) Apply(ctx context.Context, steps ...Step) error {
-	if err := c.Try(ctx, steps...); err != nil {
+func (c *Client) Apply(ctx context.Context, steps ...Step) error {
+	if err := c.DryRun(ctx, steps...); err != nil {
 		return err
 	}
-	return c.Do(ctx, steps...)
+	return c.Execute(ctx, steps...)
 }
 
-// Try makes a dry run of each step, so that a caller who may execute only some of them is refused before any is
+// DryRun makes a dry run of each step, so that a caller who may execute only some of them is refused before any is
 // executed.
-func (c *Caller) Try(ctx context.Context, steps ...Step) error {
+func (c *Client) DryRun(ctx context.Context, steps ...Step) error {
 	trial := client.NewDryRunClient(c.Client)
 	for _, s := range steps {
 		if err := s.Do(ctx, trial); err != nil {
@@ -86,9 +86,9 @@ func (c *Caller) Try(ctx context.Context, steps ...Step) error {
 	return nil
 }
 
-// Do executes one step after the other. If one fails, it reverts the earlier steps. The error names the steps that
+// Execute executes one step after the other. If one fails, it reverts the earlier steps. The error names the steps that
 // could not be reverted.
-func (c *Caller) Do(ctx context.Context, steps ...Step) error {
+func (c *Client) Execute(ctx context.Context, steps ...Step) error {
 	for i, s := range steps {
 		if err := s.Do(ctx, c.Client); err != nil {
 			return c.undo(ctx, steps[:i], err)
@@ -97,7 +97,7 @@ func (c *Caller) Do(ctx context.Context, steps ...Step) error {
 	return nil
 }
 
-func (c *Caller) undo(ctx context.Context, done []Step, cause error) error {
+func (c *Client) undo(ctx context.Context, done []Step, cause error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), undoTimeout)
 	defer cancel()
 	var left []string
@@ -113,5 +113,5 @@ func (c *Caller) undo(ctx context.Context, done []Step, cause error) error {
 	}
 	e := *envelope.As(cause)
 	e.Message += "; and this could not be taken back: " + strings.Join(left, ", ")
-	return (&e).Because(errors.Join(append(errs, cause)...))
+	return (&e).WithCause(errors.Join(append(errs, cause)...))
 }

@@ -45,7 +45,7 @@ func TestDo(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			var h history
-			err := (&hostobjects.Caller{}).Do(t.Context(), h.step("a", nil, nil), h.step("b", nil, tc.undo), h.step("c", tc.third, nil))
+			err := (&hostobjects.Client{}).Execute(t.Context(), h.step("a", nil, nil), h.step("b", nil, tc.undo), h.step("c", tc.third, nil))
 			if !slices.Equal(h, tc.want) {
 				t.Errorf("done was %v, want %v", []string(h), tc.want)
 			}
@@ -74,7 +74,7 @@ func TestUndoOutlivesItsRequest(t *testing.T) {
 		cancel()
 		return context.Canceled
 	}}
-	if err := (&hostobjects.Caller{}).Do(ctx, first, second); !errors.Is(err, context.Canceled) {
+	if err := (&hostobjects.Client{}).Execute(ctx, first, second); !errors.Is(err, context.Canceled) {
 		t.Errorf("the error is %v", err)
 	}
 	if !undone {

@@ -61,12 +61,12 @@ func (t Target) Call(method string) clusters.Call {
 // Read reads the target of a request from its path, and the namespace from its query if the path has none. The verb is
 // one that the cluster must offer. The kind is found by discovery only, never built into a URL as it was sent. In a
 // query, a namespace is ignored if the kind has none, as with kubectl: clients send the one that they show.
-func Read(r *routes.Request, caller *clusters.Caller, verb string) (Target, error) {
+func Read(r *routes.Request, caller *clusters.Client, verb string) (Target, error) {
 	return find(r.Context(), caller, requested(r, verb))
 }
 
 // ReadObject is like Read, for one object: an object of a namespaced kind must have a namespace.
-func ReadObject(r *routes.Request, caller *clusters.Caller, verb string) (Target, error) {
+func ReadObject(r *routes.Request, caller *clusters.Client, verb string) (Target, error) {
 	t, err := Read(r, caller, verb)
 	if err != nil {
 		return Target{}, err
@@ -75,7 +75,7 @@ func ReadObject(r *routes.Request, caller *clusters.Caller, verb string) (Target
 }
 
 // ReadSubresource is ReadObject for what is served below an object.
-func ReadSubresource(r *routes.Request, caller *clusters.Caller, verb, subresource string) (Target, error) {
+func ReadSubresource(r *routes.Request, caller *clusters.Client, verb, subresource string) (Target, error) {
 	w := requested(r, verb)
 	w.subresource = subresource
 	t, err := find(r.Context(), caller, w)
@@ -94,7 +94,7 @@ func (t Target) CheckNamespaced() error {
 }
 
 // Find is Read for names that come from elsewhere than the path. Namespace and name may be empty.
-func Find(ctx context.Context, caller *clusters.Caller, verb, kind, namespace, name string) (Target, error) {
+func Find(ctx context.Context, caller *clusters.Client, verb, kind, namespace, name string) (Target, error) {
 	return find(ctx, caller, wanted{
 		verb: verb, kind: kind, namespace: namespace, name: name, namespaced: namespace != "",
 	})
@@ -148,7 +148,7 @@ func (w wanted) mismatch(r *clusters.Resource) error {
 	}
 }
 
-func find(ctx context.Context, caller *clusters.Caller, w wanted) (Target, error) {
+func find(ctx context.Context, caller *clusters.Client, w wanted) (Target, error) {
 	if err := w.check(); err != nil {
 		return Target{}, err
 	}

@@ -22,23 +22,23 @@ const recentEvents = 10
 // manyEvents is the number of events that are held before older ones are dropped.
 const manyEvents = 100 * recentEvents
 
-// surroundings returns the kinds that workloads run in.
-func surroundings(out *dashboardv1alpha1.Overview) []scopedlist.Kind {
+// infrastructureKinds returns the kinds that workloads run in.
+func infrastructureKinds(out *dashboardv1alpha1.Overview) []scopedlist.Kind {
 	return []scopedlist.Kind{
-		counted("services", &out.Services),
-		counted("ingresses.networking.k8s.io", &out.Ingresses),
-		typed("namespaces", func(n *corev1.Namespace) {
+		countedKind("services", &out.Services),
+		countedKind("ingresses.networking.k8s.io", &out.Ingresses),
+		typedKind("namespaces", func(n *corev1.Namespace) {
 			out.Namespaces++
-			count(&out.ActiveNamespaces, n.Status.Phase == corev1.NamespaceActive)
+			addIf(&out.ActiveNamespaces, n.Status.Phase == corev1.NamespaceActive)
 		}),
-		typed("nodes", func(n *corev1.Node) {
+		typedKind("nodes", func(n *corev1.Node) {
 			out.Nodes++
-			count(&out.ReadyNodes, ready(n))
+			addIf(&out.ReadyNodes, isReady(n))
 			has := amountOf(n.Status.Allocatable)
 			out.Resources.CPU.Allocatable += has.cpu
 			out.Resources.Memory.Allocatable += has.memory
 		}),
-		typed("events.v1.", func(e *corev1.Event) {
+		typedKind("events.v1.", func(e *corev1.Event) {
 			if isOwn(e) {
 				return
 			}
@@ -56,7 +56,7 @@ func isOwn(e *corev1.Event) bool {
 	return strings.HasPrefix(e.InvolvedObject.APIVersion, kubevisionv1alpha1.GroupName+"/")
 }
 
-func ready(n *corev1.Node) bool {
+func isReady(n *corev1.Node) bool {
 	return slices.ContainsFunc(n.Status.Conditions, func(c corev1.NodeCondition) bool {
 		return c.Type == corev1.NodeReady && c.Status == corev1.ConditionTrue
 	})
@@ -85,23 +85,23 @@ func newest(all []dashboardv1alpha1.OverviewEvent) []dashboardv1alpha1.OverviewE
 	return all[:min(len(all), recentEvents)]
 }
 
-// storage returns volumes and claims.
-func storage(out *dashboardv1alpha1.Overview) []scopedlist.Kind {
+// storageKinds returns volumes and claims.
+func storageKinds(out *dashboardv1alpha1.Overview) []scopedlist.Kind {
 	return []scopedlist.Kind{
-		typed("persistentvolumes", func(v *corev1.PersistentVolume) {
+		typedKind("persistentvolumes", func(v *corev1.PersistentVolume) {
 			bytes := v.Spec.Capacity.Storage().Value()
 			out.PersistentVolumes++
 			out.TotalStorageBytes += bytes
-			count(&out.AvailablePVs, v.Status.Phase == corev1.VolumeAvailable)
-			count(&out.ReleasedPVs, v.Status.Phase == corev1.VolumeReleased)
+			addIf(&out.AvailablePVs, v.Status.Phase == corev1.VolumeAvailable)
+			addIf(&out.ReleasedPVs, v.Status.Phase == corev1.VolumeReleased)
 			if v.Status.Phase == corev1.VolumeBound {
 				out.BoundPVs++
 				out.AllocatedStorageBytes += bytes
 			}
 		}),
-		typed("persistentvolumeclaims", func(c *corev1.PersistentVolumeClaim) {
+		typedKind("persistentvolumeclaims", func(c *corev1.PersistentVolumeClaim) {
 			out.PersistentVolumeClaims++
-			count(&out.PendingPVCs, c.Status.Phase == corev1.ClaimPending)
+			addIf(&out.PendingPVCs, c.Status.Phase == corev1.ClaimPending)
 			if c.Status.Phase == corev1.ClaimBound {
 				out.BoundPVCs++
 				out.UsedStorageBytes += c.Spec.Resources.Requests.Storage().Value()

@@ -29,26 +29,26 @@ func Routes(access *scopedlist.Access) []routes.Route {
 	}}
 }
 
-func get(r *routes.Request, caller *scopedlist.Caller) (routes.Result, error) {
+func get(r *routes.Request, caller *scopedlist.Client) (routes.Result, error) {
 	data := dashboardv1alpha1.Overview{RecentEvents: []dashboardv1alpha1.OverviewEvent{}}
 	use := &usage{}
-	kinds := slices.Concat(workloads(&data), storage(&data), surroundings(&data), []scopedlist.Kind{use.ofNodes()})
+	kinds := slices.Concat(workloadKinds(&data), storageKinds(&data), infrastructureKinds(&data), []scopedlist.Kind{use.nodeKind()})
 	meta, err := caller.Survey(r.Context(), "", kinds)
 	if err != nil {
 		return routes.Result{}, err
 	}
 	if meta.Partial && !use.known {
 		// Metrics are optional.
-		_, _ = caller.Survey(r.Context(), "", []scopedlist.Kind{use.ofPods()})
+		_, _ = caller.Survey(r.Context(), "", []scopedlist.Kind{use.podKind()})
 	}
 	use.report(&data.Resources)
 	data.RecentEvents = newest(data.RecentEvents)
 	return routes.Result{Data: data, Meta: meta}, nil
 }
 
-// counted returns a kind of which only the number is needed.
-func counted(resource string, n *int64) scopedlist.Kind {
-	read := func(ctx context.Context, _ clusters.Resource, a scopedlist.Answer) error {
+// countedKind returns a kind of which only the number is needed.
+func countedKind(resource string, n *int64) scopedlist.Kind {
+	read := func(ctx context.Context, _ clusters.Resource, a scopedlist.Result) error {
 		items, err := scopedlist.Items[struct{}](ctx, a)
 		*n = int64(len(items))
 		return err
@@ -56,15 +56,15 @@ func counted(resource string, n *int64) scopedlist.Kind {
 	return scopedlist.Kind{Resource: resource, Accept: scopedlist.MetadataOnly, Read: read}
 }
 
-// typed returns a built-in kind whose objects are visited and not kept.
-func typed[T any, P interface {
+// typedKind returns a built-in kind whose objects are visited and not kept.
+func typedKind[T any, P interface {
 	*T
 	Unmarshal(data []byte) error
 }](resource string, look func(P),
 ) scopedlist.Kind {
-	read := func(ctx context.Context, _ clusters.Resource, a scopedlist.Answer) error {
+	read := func(ctx context.Context, _ clusters.Resource, a scopedlist.Result) error {
 		for _, body := range a.Bodies {
-			if err := each(body, budget.From(ctx), look); err != nil {
+			if err := each(body, budget.AccountFrom(ctx), look); err != nil {
 				return err
 			}
 		}
@@ -89,7 +89,7 @@ func each[T any, P interface {
 		o := P(new(T))
 		if err := o.Unmarshal(item); err != nil {
 			unreadable := "the cluster's API server gave an answer that cannot be read"
-			return envelope.New(dashboardv1alpha1.CodeUnreachable, "%s", unreadable).Because(err)
+			return envelope.New(dashboardv1alpha1.CodeUnreachable, "%s", unreadable).WithCause(err)
 		}
 		look(o)
 		return nil

@@ -82,9 +82,9 @@ type usage struct {
 	known bool
 }
 
-// ofNodes returns the kind that reads the usage of the nodes.
-func (u *usage) ofNodes() scopedlist.Kind {
-	return scopedlist.Kind{Resource: "nodes.metrics.k8s.io", Read: func(ctx context.Context, _ clusters.Resource, a scopedlist.Answer) error {
+// nodeKind returns the kind that reads the usage of the nodes.
+func (u *usage) nodeKind() scopedlist.Kind {
+	return scopedlist.Kind{Resource: "nodes.metrics.k8s.io", Read: func(ctx context.Context, _ clusters.Resource, a scopedlist.Result) error {
 		items, err := scopedlist.Items[struct {
 			Usage corev1.ResourceList `json:"usage"`
 		}](ctx, a)
@@ -96,9 +96,9 @@ func (u *usage) ofNodes() scopedlist.Kind {
 	}}
 }
 
-// ofPods returns the kind that reads the usage of the Pods, for callers who may not read that of the nodes.
-func (u *usage) ofPods() scopedlist.Kind {
-	return scopedlist.Kind{Resource: podmetrics.Resource, Read: func(ctx context.Context, _ clusters.Resource, a scopedlist.Answer) error {
+// podKind returns the kind that reads the usage of the Pods, for callers who may not read that of the nodes.
+func (u *usage) podKind() scopedlist.Kind {
+	return scopedlist.Kind{Resource: podmetrics.Resource, Read: func(ctx context.Context, _ clusters.Resource, a scopedlist.Result) error {
 		items, err := scopedlist.Items[podmetrics.Measured](ctx, a)
 		for i := range items {
 			for _, c := range items[i].Containers {

@@ -12,35 +12,35 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/registry/scopedlist"
 )
 
-// workloads returns the kinds that run Pods.
-func workloads(out *dashboardv1alpha1.Overview) []scopedlist.Kind {
+// workloadKinds returns the kinds that run Pods.
+func workloadKinds(out *dashboardv1alpha1.Overview) []scopedlist.Kind {
 	return []scopedlist.Kind{
-		typed("pods", func(pod *corev1.Pod) { countPod(pod, out) }),
-		typed("deployments.v1.apps", func(d *appsv1.Deployment) {
+		typedKind("pods", func(pod *corev1.Pod) { countPod(pod, out) }),
+		typedKind("deployments.v1.apps", func(d *appsv1.Deployment) {
 			out.Deployments++
-			count(&out.ReadyDeployments, d.Status.ReadyReplicas >= wantedReplicas(d.Spec.Replicas))
+			addIf(&out.ReadyDeployments, d.Status.ReadyReplicas >= wantedReplicas(d.Spec.Replicas))
 		}),
-		typed("statefulsets.v1.apps", func(s *appsv1.StatefulSet) {
+		typedKind("statefulsets.v1.apps", func(s *appsv1.StatefulSet) {
 			out.StatefulSets++
-			count(&out.ReadyStatefulSets, s.Status.ReadyReplicas >= wantedReplicas(s.Spec.Replicas))
+			addIf(&out.ReadyStatefulSets, s.Status.ReadyReplicas >= wantedReplicas(s.Spec.Replicas))
 		}),
-		typed("daemonsets.v1.apps", func(d *appsv1.DaemonSet) {
+		typedKind("daemonsets.v1.apps", func(d *appsv1.DaemonSet) {
 			out.DaemonSets++
-			count(&out.ReadyDaemonSets, d.Status.NumberReady >= d.Status.DesiredNumberScheduled)
+			addIf(&out.ReadyDaemonSets, d.Status.NumberReady >= d.Status.DesiredNumberScheduled)
 		}),
-		typed("jobs.v1.batch", func(j *batchv1.Job) {
+		typedKind("jobs.v1.batch", func(j *batchv1.Job) {
 			out.Jobs++
-			count(&out.SucceededJobs, jobIs(j, batchv1.JobComplete))
-			count(&out.FailedJobs, jobIs(j, batchv1.JobFailed))
+			addIf(&out.SucceededJobs, hasJobCondition(j, batchv1.JobComplete))
+			addIf(&out.FailedJobs, hasJobCondition(j, batchv1.JobFailed))
 		}),
-		typed("cronjobs.v1.batch", func(c *batchv1.CronJob) {
+		typedKind("cronjobs.v1.batch", func(c *batchv1.CronJob) {
 			out.CronJobs++
-			count(&out.ActiveCronJobs, c.Spec.Suspend == nil || !*c.Spec.Suspend)
+			addIf(&out.ActiveCronJobs, c.Spec.Suspend == nil || !*c.Spec.Suspend)
 		}),
 	}
 }
 
-func count(n *int64, is bool) {
+func addIf(n *int64, is bool) {
 	if is {
 		*n++
 	}
@@ -53,7 +53,7 @@ func wantedReplicas(n *int32) int32 {
 	return *n
 }
 
-func jobIs(j *batchv1.Job, condition batchv1.JobConditionType) bool {
+func hasJobCondition(j *batchv1.Job, condition batchv1.JobConditionType) bool {
 	for _, c := range j.Status.Conditions {
 		if c.Type == condition && c.Status == corev1.ConditionTrue {
 			return true

@@ -17,8 +17,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/registry/scopedlist"
 )
 
-// one reads the metrics of one Pod. Missing metrics are no error.
-func one(ctx context.Context, caller *scopedlist.Caller, t objectref.Target) (map[[2]string]Measured, error) {
+// readOne reads the metrics of one Pod. Missing metrics are no error.
+func readOne(ctx context.Context, caller *scopedlist.Client, t objectref.Target) (map[[2]string]Measured, error) {
 	answer, err := caller.Do(ctx, t.Call(""))
 	if apierrors.IsNotFound(err) {
 		return nil, nil
@@ -27,7 +27,7 @@ func one(ctx context.Context, caller *scopedlist.Caller, t objectref.Target) (ma
 		return nil, err
 	}
 	var m Measured
-	if err := objects.Read(answer.Body, budget.From(ctx), &m); err != nil {
+	if err := objects.Read(answer.Body, budget.AccountFrom(ctx), &m); err != nil {
 		return nil, fmt.Errorf("reading the metrics of a pod: %w", err)
 	}
 	return map[[2]string]Measured{{t.Namespace, t.Name}: m}, nil

@@ -76,7 +76,7 @@ type Metrics struct {
 }
 
 // Read asks for the metrics of the Pods of a target. That there are none is no error.
-func Read(ctx context.Context, caller *scopedlist.Caller, t objectref.Target) *Metrics {
+func Read(ctx context.Context, caller *scopedlist.Client, t objectref.Target) *Metrics {
 	known, err := read(ctx, caller, t)
 	if err != nil {
 		klog.FromContext(ctx).V(3).Info("There are no metrics of Pods", "cluster", caller.Cluster(), "reason", err.Error())
@@ -138,7 +138,7 @@ func decode(object objects.Object) (pod, error) {
 }
 
 // read reads the metrics of one Pod, or of all Pods of a list.
-func read(ctx context.Context, caller *scopedlist.Caller, t objectref.Target) (map[[2]string]Measured, error) {
+func read(ctx context.Context, caller *scopedlist.Client, t objectref.Target) (map[[2]string]Measured, error) {
 	ctx, cancel := context.WithTimeoutCause(ctx, timeout, clusters.ErrImpatient)
 	defer cancel()
 	resource, served, err := caller.Served(ctx, Resource)
@@ -150,9 +150,9 @@ func read(ctx context.Context, caller *scopedlist.Caller, t objectref.Target) (m
 	}
 	found := objectref.Target{Resource: resource, Namespace: t.Namespace, Name: t.Name}
 	if t.Name != "" {
-		return one(ctx, caller, found)
+		return readOne(ctx, caller, found)
 	}
-	answer, err := caller.Visible(ctx, found, nil, "")
+	answer, err := caller.ListVisible(ctx, found, nil, "")
 	if err != nil {
 		return nil, err
 	}

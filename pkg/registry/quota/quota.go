@@ -43,8 +43,8 @@ type resourceQuota struct {
 	} `json:"status"`
 }
 
-func get(r *routes.Request, caller *scopedlist.Caller) (routes.Result, error) {
-	t, err := objectref.Find(r.Context(), caller.Caller, "list", "resourcequotas", r.Query(objectref.Namespace), "")
+func get(r *routes.Request, caller *scopedlist.Client) (routes.Result, error) {
+	t, err := objectref.Find(r.Context(), caller.Client, "list", "resourcequotas", r.Query(objectref.Namespace), "")
 	if err != nil {
 		return routes.Result{}, err
 	}

@@ -43,10 +43,10 @@ func (e *Endpoints) applyRoute() routes.Route {
 }
 
 // apply tries all objects before it writes the first one. What is refused then keeps all of them from being written.
-func apply(r *routes.Request, caller *scopedlist.Caller) (routes.Result, error) {
+func apply(r *routes.Request, caller *scopedlist.Client) (routes.Result, error) {
 	ctx, cancel := context.WithTimeoutCause(r.Context(), applyTime, clusters.ErrImpatient)
 	defer cancel()
-	b, err := readBundle(ctx, r, caller.Caller)
+	b, err := readBundle(ctx, r, caller.Client)
 	if err != nil {
 		return routes.Result{}, err
 	}
@@ -73,7 +73,7 @@ func apply(r *routes.Request, caller *scopedlist.Caller) (routes.Result, error) 
 
 // bundle is what one request applies.
 type bundle struct {
-	caller *clusters.Caller
+	caller *clusters.Client
 	items  []*applied
 	dryRun bool
 }
@@ -191,7 +191,7 @@ func (b *bundle) prove(ctx context.Context) error {
 }
 
 // readBundle reads the objects and finds their kinds. What is malformed is the error of all.
-func readBundle(ctx context.Context, r *routes.Request, caller *clusters.Caller) (*bundle, error) {
+func readBundle(ctx context.Context, r *routes.Request, caller *clusters.Client) (*bundle, error) {
 	b := &bundle{caller: caller}
 	force, err := flag(r, queryForce)
 	if err != nil {

@@ -41,7 +41,7 @@ func parseAll(r *routes.Request) ([]map[string]any, error) {
 
 // bundleReader finds what the objects of a bundle are about.
 type bundleReader struct {
-	caller *clusters.Caller
+	caller *clusters.Client
 	// namespace is for objects that say none.
 	namespace string
 	force     bool
@@ -94,7 +94,7 @@ func (r *bundleReader) find(ctx context.Context, gvk schema.GroupVersionKind) (f
 
 func (r *bundleReader) conform(ctx context.Context, object manifestObject, t *objectref.Target, defined bool) error {
 	if !defined {
-		object.dropAdded(ctx, r.caller, t.Resource)
+		object.dropDashboardFields(ctx, r.caller, t.Resource)
 	}
 	if namespace, err := object.metadata().text("namespace"); err == nil && namespace == "" && t.Resource.Namespaced {
 		t.Namespace = r.namespace

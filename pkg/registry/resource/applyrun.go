@@ -52,14 +52,14 @@ func (b *bundle) each(ctx context.Context, chosen func(*applied) bool, do func(c
 	})
 }
 
-func all(*applied) bool { return true }
+func anyObject(*applied) bool { return true }
 
 // tryAll makes a dry run of all objects that can be tried, and returns an error if one of them is refused. An object that
 // needs another one of the bundle is tried later.
 func (b *bundle) tryAll(ctx context.Context) error {
 	b.each(ctx, func(a *applied) bool { return !a.defined }, b.readCurrent)
 	found := b.dependencies()
-	b.each(ctx, all, func(ctx context.Context, a *applied) {
+	b.each(ctx, anyObject, func(ctx context.Context, a *applied) {
 		if found.surround(a) {
 			a.deferUntil(stageOfDefinitions)
 		} else {
@@ -127,8 +127,8 @@ func (a *applied) change(ctx context.Context, proposed []byte) (dashboardv1alpha
 		return dashboardv1alpha1.ApplyConfigured, nil
 	}
 	for _, body := range [][]byte{a.current, proposed} {
-		if err := objects.HoldUntyped(body, budget.From(ctx)); err != nil {
-			return "", envelope.TooMuch(err)
+		if err := objects.HoldUntyped(body, budget.AccountFrom(ctx)); err != nil {
+			return "", envelope.OutOfMemory(err)
 		}
 	}
 	paths, err := diff.Paths(a.current, proposed)

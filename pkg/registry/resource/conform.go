@@ -40,7 +40,7 @@ func (m manifestObject) metadata() manifestObject {
 }
 
 // readManifest reads the body, and the target that both the URL and the body are about.
-func readManifest(r *routes.Request, caller *clusters.Caller, verb string) (objectref.Target, manifestObject, error) {
+func readManifest(r *routes.Request, caller *clusters.Client, verb string) (objectref.Target, manifestObject, error) {
 	body, err := r.ReadBody()
 	if err != nil {
 		return objectref.Target{}, nil, err
@@ -57,7 +57,7 @@ func readManifest(r *routes.Request, caller *clusters.Caller, verb string) (obje
 	if t.Resource, err = object.resource(r.Context(), caller, t, r.Path(objectref.Resource)); err != nil {
 		return objectref.Target{}, nil, err
 	}
-	object.dropAdded(r.Context(), caller, t.Resource)
+	object.dropDashboardFields(r.Context(), caller, t.Resource)
 	if err := object.conform(&t); err != nil {
 		return objectref.Target{}, nil, err
 	}
@@ -101,7 +101,7 @@ func (m manifestObject) kind() (schema.GroupVersionKind, error) {
 // resource is the kind of the manifest. Where the URL leaves the version open, or the group, the manifest says which it
 // is.
 func (m manifestObject) resource(
-	ctx context.Context, caller *clusters.Caller, t objectref.Target, asked string,
+	ctx context.Context, caller *clusters.Client, t objectref.Target, asked string,
 ) (clusters.Resource, error) {
 	found := t.Resource
 	gvk, err := m.kind()
@@ -143,7 +143,7 @@ func (m manifestObject) conform(t *objectref.Target) error {
 		}
 		m["metadata"] = map[string]any{}
 	}
-	namespace, err := agree(m.metadata(), "namespace", t.Namespace)
+	namespace, err := agreedValue(m.metadata(), "namespace", t.Namespace)
 	if err != nil {
 		return err
 	}
@@ -159,12 +159,12 @@ func (m manifestObject) conform(t *objectref.Target) error {
 	if err := t.CheckNamespaced(); err != nil {
 		return err
 	}
-	_, err = agree(m.metadata(), "name", t.Name)
+	_, err = agreedValue(m.metadata(), "name", t.Name)
 	return err
 }
 
-// agree is the value of a field that the URL may say too.
-func agree(metadata manifestObject, field, inURL string) (string, error) {
+// agreedValue is the value of a field that the URL may say too.
+func agreedValue(metadata manifestObject, field, inURL string) (string, error) {
 	value, err := metadata.text(field)
 	switch {
 	case err != nil:
@@ -191,8 +191,8 @@ func (m manifestObject) requireName() error {
 
 var strictError = regexp.MustCompile(`(?:unknown|duplicate) field "([^"]+)"`)
 
-// named puts the field that the API server did not like into meta.field, where it says so in words only.
-func named(err error) error {
+// setField puts the field that the API server did not like into meta.field, where it says so in words only.
+func setField(err error) error {
 	e, ok := errors.AsType[*envelope.Error](err)
 	if !ok || e.Code != dashboardv1alpha1.CodeInvalid || e.Field != "" {
 		return err

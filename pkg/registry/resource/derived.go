@@ -47,8 +47,8 @@ func derivedValues(r clusters.Resource) (map[string]func(objects.Object) sortKey
 	}
 }
 
-// into decodes a part of an object. What cannot be decoded is as good as absent.
-func into[T any](raw json.RawMessage) T {
+// decodeOrZero decodes a part of an object. What cannot be decoded is as good as absent.
+func decodeOrZero[T any](raw json.RawMessage) T {
 	var out T
 	if err := json.Unmarshal(raw, &out); err != nil {
 		return *new(T)
@@ -64,12 +64,12 @@ type containerStatus struct {
 // restartsOf counts as kubectl does: the restarts of the containers and of those init containers that keep running, and
 // before the Pod is initialized, those of all init containers.
 func restartsOf(o objects.Object) sortKey {
-	status := into[struct {
+	status := decodeOrZero[struct {
 		Conditions            []corev1.PodCondition `json:"conditions"`
 		InitContainerStatuses []containerStatus     `json:"initContainerStatuses"`
 		ContainerStatuses     []containerStatus     `json:"containerStatuses"`
 	}](o["status"])
-	spec := into[struct {
+	spec := decodeOrZero[struct {
 		InitContainers []struct {
 			Name          string `json:"name"`
 			RestartPolicy string `json:"restartPolicy"`
@@ -98,16 +98,16 @@ func restartsOf(o objects.Object) sortKey {
 
 // lastSeen returns the time at which kubectl says that an event was seen last, whichever of the two APIs it is read by.
 func lastSeen(o objects.Object) sortKey {
-	series := into[struct {
+	series := decodeOrZero[struct {
 		LastObservedTime metav1.MicroTime `json:"lastObservedTime"`
 	}](o["series"])
-	metadata := into[struct {
+	metadata := decodeOrZero[struct {
 		CreationTimestamp metav1.Time `json:"creationTimestamp"`
 	}](o["metadata"])
 	for _, t := range []time.Time{
 		series.LastObservedTime.Time,
-		into[metav1.Time](o["lastTimestamp"]).Time, into[metav1.Time](o["deprecatedLastTimestamp"]).Time,
-		into[metav1.MicroTime](o["eventTime"]).Time, metadata.CreationTimestamp.Time,
+		decodeOrZero[metav1.Time](o["lastTimestamp"]).Time, decodeOrZero[metav1.Time](o["deprecatedLastTimestamp"]).Time,
+		decodeOrZero[metav1.MicroTime](o["eventTime"]).Time, metadata.CreationTimestamp.Time,
 	} {
 		if !t.IsZero() {
 			return number(new(big.Rat).SetFrac64(t.UnixMicro(), time.Second.Microseconds()))
@@ -122,7 +122,7 @@ type quantities map[corev1.ResourceName]json.RawMessage
 // requestedBy adds up what the containers of a Pod ask for.
 func requestedBy(o objects.Object, name corev1.ResourceName) sortKey {
 	var lists []quantities //nolint:prealloc // few
-	for _, c := range into[struct {
+	for _, c := range decodeOrZero[struct {
 		Containers []struct {
 			Resources struct {
 				Requests quantities `json:"requests"`
@@ -136,8 +136,8 @@ func requestedBy(o objects.Object, name corev1.ResourceName) sortKey {
 
 // usedBy returns the usage of a node, or adds up that of the containers of a Pod.
 func usedBy(o objects.Object, name corev1.ResourceName) sortKey {
-	lists := []quantities{into[quantities](o["usage"])} //nolint:prealloc // few
-	for _, c := range into[[]struct {
+	lists := []quantities{decodeOrZero[quantities](o["usage"])} //nolint:prealloc // few
+	for _, c := range decodeOrZero[[]struct {
 		Usage quantities `json:"usage"`
 	}](o["containers"]) {
 		lists = append(lists, c.Usage)

@@ -22,26 +22,26 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// trying makes an endpoint that makes a change without writing it. It takes the right to make the change, and shows what is there only to those
+// dryRunEndpoint makes an endpoint that makes a change without writing it. It takes the right to make the change, and shows what is there only to those
 // who may get it.
-func (e *Endpoints) trying(prepared prepare) routes.Endpoint {
-	return routes.Reviewed(e.Access.Cluster, func(r *routes.Request, caller *scopedlist.Caller) (routes.Result, error) {
-		w, err := prepared(r, caller.Caller)
+func (e *Endpoints) dryRunEndpoint(prepared prepare) routes.Endpoint {
+	return routes.Reviewed(e.Access.Cluster, func(r *routes.Request, caller *scopedlist.Client) (routes.Result, error) {
+		w, err := prepared(r, caller.Client)
 		if err != nil {
 			return routes.Result{}, err
 		}
 		w.call.Query.Set(queryDryRun, metav1.DryRunAll)
-		answer, err := w.do(r.Context(), caller.Caller)
+		answer, err := w.do(r.Context(), caller.Client)
 		refused, isRefused := errors.AsType[*envelope.Error](err)
 		if isRefused = isRefused && refused.Code == dashboardv1alpha1.CodeRejected; err != nil && !isRefused {
 			return routes.Result{}, err
 		}
 		data := dashboardv1alpha1.DryRun{Valid: !isRefused, Errors: []string{}, Warnings: append([]string{}, answer.Warnings...)}
-		current, err := w.current(r.Context(), caller.Caller)
+		current, err := w.current(r.Context(), caller.Client)
 		if err != nil {
 			return routes.Result{}, err
 		}
-		if data.Current, err = described(current, nil, w.Resource); err != nil {
+		if data.Current, err = describeObject(current, nil, w.Resource); err != nil {
 			return routes.Result{}, err
 		}
 		if isRefused {
@@ -53,7 +53,7 @@ func (e *Endpoints) trying(prepared prepare) routes.Endpoint {
 			refused.Data = data
 			return routes.Result{}, refused
 		}
-		if data.Proposed, err = described(answer.Body, current, w.Resource); err != nil {
+		if data.Proposed, err = describeObject(answer.Body, current, w.Resource); err != nil {
 			return routes.Result{}, err
 		}
 		if current != nil {
@@ -64,7 +64,7 @@ func (e *Endpoints) trying(prepared prepare) routes.Endpoint {
 }
 
 // current is the object as it is; nil where there is none, or none for this caller.
-func (w *write) current(ctx context.Context, caller *clusters.Caller) ([]byte, error) {
+func (w *write) current(ctx context.Context, caller *clusters.Client) ([]byte, error) {
 	if w.Name == "" {
 		return nil, nil
 	}
@@ -79,8 +79,8 @@ func (w *write) current(ctx context.Context, caller *clusters.Caller) ([]byte, e
 	}
 }
 
-// described shows an object, beside another one that it is compared with if that is not nil.
-func described(body, beside []byte, r clusters.Resource) (*dashboardv1alpha1.DryRunObject, error) {
+// describeObject shows an object, beside another one that it is compared with if that is not nil.
+func describeObject(body, beside []byte, r clusters.Resource) (*dashboardv1alpha1.DryRunObject, error) {
 	if body == nil {
 		return nil, nil //nolint:nilnil // there is nothing to describe
 	}
@@ -129,8 +129,8 @@ func compare(
 	ctx context.Context, current, proposed []byte, shown dashboardv1alpha1.DryRun,
 ) (*dashboardv1alpha1.Diff, error) {
 	for _, body := range [][]byte{current, proposed} {
-		if err := objects.HoldUntyped(body, budget.From(ctx)); err != nil {
-			return nil, envelope.TooMuch(err)
+		if err := objects.HoldUntyped(body, budget.AccountFrom(ctx)); err != nil {
+			return nil, envelope.OutOfMemory(err)
 		}
 	}
 	paths, err := diff.Paths(current, proposed)

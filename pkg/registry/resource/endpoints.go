@@ -102,27 +102,27 @@ func (e *Endpoints) Routes() []routes.Route {
 		{path: "/clusters/{cluster}/resources/{resource}", scope: "Cluster", queries: []string{objectref.Namespace}},
 		{path: "/clusters/{cluster}/namespaces/{namespace}/resources/{resource}", scope: "Namespace"},
 	} {
-		out = append(out, e.reads(f)...)
-		out = append(out, e.writes(f)...)
-		out = append(out, e.tries(f)...)
+		out = append(out, e.readRoutes(f)...)
+		out = append(out, e.writeRoutes(f)...)
+		out = append(out, e.dryRunRoutes(f)...)
 	}
 	return append(out, e.applyRoute())
 }
 
-func (e *Endpoints) reads(f family) []routes.Route {
+func (e *Endpoints) readRoutes(f family) []routes.Route {
 	list := f.route(http.MethodGet, "", "list*Objects", "list the objects of a kind", routes.Reviewed(e.Access.Cluster, list),
 		queryLabelSelector, queryFieldSelector, queryLimit, queryContinue, querySortBy, queryOrder, querySearch, queryMetrics)
 	list.Returns = dashboardv1alpha1.ObjectListEnvelope{}
-	get := f.route(http.MethodGet, "/{name}", "get*Object", "get one object", routes.Reviewed(e.reading, e.get), queryReveal, queryMetrics)
+	get := f.route(http.MethodGet, "/{name}", "get*Object", "get one object", routes.Reviewed(e.reviewRead, e.get), queryReveal, queryMetrics)
 	return []routes.Route{list, get}
 }
 
-func (e *Endpoints) writes(f family) []routes.Route {
+func (e *Endpoints) writeRoutes(f family) []routes.Route {
 	out := []routes.Route{
-		f.route(http.MethodPost, "", "create*Object", "create an object", e.writing(prepareCreate), queryDryRun),
-		f.route(http.MethodPut, "/{name}", "replace*Object", "replace an object", e.writing(prepareReplace), queryDryRun),
-		f.route(http.MethodPatch, "/{name}", "patch*Object", "patch or apply an object", e.writing(preparePatch), queryForce, queryDryRun),
-		f.route(http.MethodDelete, "/{name}", "delete*Object", "delete an object", e.writing(prepareDelete),
+		f.route(http.MethodPost, "", "create*Object", "create an object", e.writeEndpoint(prepareCreate), queryDryRun),
+		f.route(http.MethodPut, "/{name}", "replace*Object", "replace an object", e.writeEndpoint(prepareReplace), queryDryRun),
+		f.route(http.MethodPatch, "/{name}", "patch*Object", "patch or apply an object", e.writeEndpoint(preparePatch), queryForce, queryDryRun),
+		f.route(http.MethodDelete, "/{name}", "delete*Object", "delete an object", e.writeEndpoint(prepareDelete),
 			queryPropagation, queryGracePeriod, queryDryRun),
 	}
 	for i := range out[:3] {
@@ -131,11 +131,11 @@ func (e *Endpoints) writes(f family) []routes.Route {
 	return out
 }
 
-func (e *Endpoints) tries(f family) []routes.Route {
+func (e *Endpoints) dryRunRoutes(f family) []routes.Route {
 	out := []routes.Route{
-		f.route(http.MethodPost, "/dry-run", "tryCreate*Object", "see what creating an object would do", e.trying(prepareCreate)),
-		f.route(http.MethodPut, "/{name}/dry-run", "tryReplace*Object", "see what replacing an object would do", e.trying(prepareReplace)),
-		f.route(http.MethodPatch, "/{name}/dry-run", "tryPatch*Object", "see what patching or applying an object would do", e.trying(preparePatch), queryForce),
+		f.route(http.MethodPost, "/dry-run", "tryCreate*Object", "see what creating an object would do", e.dryRunEndpoint(prepareCreate)),
+		f.route(http.MethodPut, "/{name}/dry-run", "tryReplace*Object", "see what replacing an object would do", e.dryRunEndpoint(prepareReplace)),
+		f.route(http.MethodPatch, "/{name}/dry-run", "tryPatch*Object", "see what patching or applying an object would do", e.dryRunEndpoint(preparePatch), queryForce),
 	}
 	for i := range out {
 		out[i].Reads, out[i].Returns = dashboardv1alpha1.Manifest{}, dashboardv1alpha1.DryRunEnvelope{}

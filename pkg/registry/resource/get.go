@@ -18,8 +18,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/stepup"
 )
 
-// reading is the review of somebody who gets one object. The values of a Secret take a fresh code.
-func (e *Endpoints) reading(r *routes.Request, u user.Info) (*scopedlist.Caller, error) {
+// reviewRead is the review of somebody who gets one object. The values of a Secret take a fresh code.
+func (e *Endpoints) reviewRead(r *routes.Request, u user.Info) (*scopedlist.Client, error) {
 	reveal, err := flag(r, queryReveal)
 	if err != nil {
 		return nil, err
@@ -32,8 +32,8 @@ func (e *Endpoints) reading(r *routes.Request, u user.Info) (*scopedlist.Caller,
 	return e.Access.Cluster(r, u)
 }
 
-func (e *Endpoints) get(r *routes.Request, caller *scopedlist.Caller) (routes.Result, error) {
-	t, err := objectref.ReadObject(r, caller.Caller, "get")
+func (e *Endpoints) get(r *routes.Request, caller *scopedlist.Client) (routes.Result, error) {
+	t, err := objectref.ReadObject(r, caller.Client, "get")
 	if err != nil {
 		return routes.Result{}, err
 	}
@@ -46,7 +46,7 @@ func (e *Endpoints) get(r *routes.Request, caller *scopedlist.Caller) (routes.Re
 		return routes.Result{}, err
 	}
 	body, err := caller.Get(r.Context(), t.Resource, t.Namespace, t.Name, nil)
-	if err := authorization.Outcome(r.Context(), caller.Caller, t.Attributes("get"), err); err != nil {
+	if err := authorization.CallError(r.Context(), caller.Client, t.Attributes("get"), err); err != nil {
 		return routes.Result{}, err
 	}
 	decode := objects.Decode

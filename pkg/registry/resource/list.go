@@ -29,16 +29,16 @@ type listOptions struct {
 	metrics bool
 }
 
-func list(r *routes.Request, caller *scopedlist.Caller) (routes.Result, error) {
+func list(r *routes.Request, caller *scopedlist.Client) (routes.Result, error) {
 	o, err := readListOptions(r)
 	if err != nil {
 		return routes.Result{}, err
 	}
-	t, err := objectref.Read(r, caller.Caller, "list")
+	t, err := objectref.Read(r, caller.Client, "list")
 	if err != nil {
 		return routes.Result{}, err
 	}
-	o.view.order.of(t.Resource)
+	o.view.order.forResource(t.Resource)
 	var metrics *podmetrics.Metrics
 	if o.metrics && isPods(t) {
 		metrics = podmetrics.Read(r.Context(), caller, t)
@@ -53,7 +53,7 @@ func list(r *routes.Request, caller *scopedlist.Caller) (routes.Result, error) {
 	defer listing.Close()
 	meta := listing.Meta()
 	var data envelope.Pieces
-	if o.view.whole() || listing.Partial || metrics != nil {
+	if o.view.needsWholeList() || listing.Partial || metrics != nil {
 		data, err = o.collect(r.Context(), t, listing, metrics, &meta)
 	} else {
 		data, err = o.pass(r.Context(), listing, &meta)
@@ -63,7 +63,7 @@ func list(r *routes.Request, caller *scopedlist.Caller) (routes.Result, error) {
 
 // pass writes each object as soon as it is read: a list of all there is must not be held twice.
 func (o *listOptions) pass(ctx context.Context, listing *scopedlist.Listing, meta *dashboardv1alpha1.Meta) (envelope.Pieces, error) {
-	out := envelope.NewBuffer(budget.From(ctx))
+	out := envelope.NewBuffer(budget.AccountFrom(ctx))
 	separator := []byte{'['}
 	write := func(parts ...[]byte) error {
 		for _, part := range parts {
@@ -98,11 +98,11 @@ func (o *listOptions) pass(ctx context.Context, listing *scopedlist.Listing, met
 func (o *listOptions) collect(
 	ctx context.Context, t objectref.Target, listing *scopedlist.Listing, metrics *podmetrics.Metrics, meta *dashboardv1alpha1.Meta,
 ) (envelope.Pieces, error) {
-	viewed := o.view.whole() || listing.Partial
+	viewed := o.view.needsWholeList() || listing.Partial
 	if !viewed { // the cluster has made the page
 		o.view.limit = 0
 	}
-	kept := &selection{view: o.view, account: budget.From(ctx)}
+	kept := &selection{view: o.view, account: budget.AccountFrom(ctx)}
 	page, err := listing.Each(kept.add)
 	if err == nil {
 		err = o.view.order.check(t.Resource, kept.found, kept.keyed)
@@ -156,7 +156,7 @@ func readListOptions(r *routes.Request) (listOptions, error) {
 	if o.view, err = readView(r, limit); err != nil {
 		return o, err
 	}
-	if !o.view.whole() {
+	if !o.view.needsWholeList() {
 		if limit > 0 {
 			o.query.Set(queryLimit, strconv.FormatInt(limit, 10))
 		}

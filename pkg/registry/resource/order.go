@@ -51,8 +51,8 @@ func readOrder(sortBy, direction string) (order, error) {
 
 func (o *order) isSet() bool { return o.sortBy != "" }
 
-// of makes the order one of a kind, for which a name may stand for what is computed.
-func (o *order) of(r clusters.Resource) {
+// forResource makes the order one of a kind, for which a name may stand for what is computed.
+func (o *order) forResource(r clusters.Resource) {
 	if values, ok := derivedValues(r); ok && values[o.sortBy] != nil {
 		o.derived = values[o.sortBy]
 	}

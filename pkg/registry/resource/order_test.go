@@ -105,7 +105,7 @@ func TestDerivedValues(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		o.of(tc.r)
+		o.forResource(tc.r)
 		key, err := o.key(objectOf(t, tc.text))
 		got := ""
 		if key.number != nil {

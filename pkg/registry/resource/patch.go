@@ -23,7 +23,7 @@ import (
 )
 
 // preparePatch goes by the media type, as Kubernetes does.
-func preparePatch(r *routes.Request, caller *clusters.Caller) (*write, error) {
+func preparePatch(r *routes.Request, caller *clusters.Client) (*write, error) {
 	force, err := flag(r, queryForce)
 	if err != nil {
 		return nil, err
@@ -47,7 +47,7 @@ func preparePatch(r *routes.Request, caller *clusters.Caller) (*write, error) {
 }
 
 // prepareApply reads a manifest to apply.
-func prepareApply(r *routes.Request, caller *clusters.Caller, force bool) (*write, error) {
+func prepareApply(r *routes.Request, caller *clusters.Client, force bool) (*write, error) {
 	r.Header.Set("Content-Type", manifest.YAML)
 	t, object, err := readManifest(r, caller, "patch")
 	if err != nil {
@@ -57,7 +57,7 @@ func prepareApply(r *routes.Request, caller *clusters.Caller, force bool) (*writ
 }
 
 // apply is what applies the manifest. It takes the right to patch, and that to create where there is no such object yet.
-func (m manifestObject) apply(ctx context.Context, caller *clusters.Caller, t objectref.Target, force bool) (*write, error) {
+func (m manifestObject) apply(ctx context.Context, caller *clusters.Client, t objectref.Target, force bool) (*write, error) {
 	if objects.IsSecret(t.Resource) {
 		m.dropAnnotation() // it would be taken over from kubectl otherwise
 		err := m.restore(ctx, caller, t)
@@ -80,7 +80,7 @@ func (m manifestObject) apply(ctx context.Context, caller *clusters.Caller, t ob
 }
 
 // prepareChange reads a patch that says what is to be different.
-func prepareChange(r *routes.Request, caller *clusters.Caller, kind types.PatchType) (*write, error) {
+func prepareChange(r *routes.Request, caller *clusters.Client, kind types.PatchType) (*write, error) {
 	t, err := objectref.ReadObject(r, caller, "patch")
 	if err != nil {
 		return nil, err

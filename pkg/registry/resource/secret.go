@@ -111,7 +111,7 @@ func (m manifestObject) dropAnnotation() {
 
 // restore puts the values of a Secret where a client has sent back what it was shown instead of them. They are read as the caller, and the
 // write is about the version that they were read of.
-func (m manifestObject) restore(ctx context.Context, caller *clusters.Caller, t objectref.Target) error {
+func (m manifestObject) restore(ctx context.Context, caller *clusters.Client, t objectref.Target) error {
 	if err := m.refuseDifferences(); err != nil {
 		return err
 	}
@@ -121,7 +121,7 @@ func (m manifestObject) restore(ctx context.Context, caller *clusters.Caller, t 
 		return nil
 	}
 	body, err := caller.Get(ctx, t.Resource, t.Namespace, t.Name, nil)
-	if err := authorization.Outcome(ctx, caller, t.Attributes("get"), err); err != nil {
+	if err := authorization.CallError(ctx, caller, t.Attributes("get"), err); err != nil {
 		return err
 	}
 	var current corev1.Secret
@@ -213,13 +213,13 @@ func withhold(ctx context.Context, err error, confidential []string) error {
 	r, failed := redactor(ctx, confidential)
 	if failed != nil {
 		out.Message, out.Field = redaction.General, ""
-		return out.Because(failed)
+		return out.WithCause(failed)
 	}
 	out.Message, out.Field = r.Text(e.Message, ctx.Err), r.Text(e.Field, ctx.Err)
 	if out.Field == redaction.General {
 		out.Field = ""
 	}
-	return out.Because(errors.New("withheld, since it is about a Secret"))
+	return out.WithCause(errors.New("withheld, since it is about a Secret"))
 }
 
 // withholdWarnings takes values out of warnings.

@@ -24,14 +24,14 @@ const (
 	decodedBytes = 3
 )
 
-// held is an object of a list, ready to be sent.
-type held struct {
+// encodedObject is an object of a list, ready to be sent.
+type encodedObject struct {
 	key     sortKey
 	index   int
 	encoded []byte
 }
 
-func (h held) bytes() int64 { return int64(len(h.encoded)) + h.key.bytes() + heldBytes }
+func (h encodedObject) bytes() int64 { return int64(len(h.encoded)) + h.key.bytes() + heldBytes }
 
 // selection holds the objects of a list that a page may show, in the order of its view: all, or where the page ends somewhere, the first that
 // were seen until there. What is counted is what was found.
@@ -42,7 +42,7 @@ type selection struct {
 	found int
 	// keyed is true once an object had the value that the order is by.
 	keyed bool
-	items []held
+	items []encodedObject
 }
 
 // most is how many objects the page and those before it have, 0 where all are needed.
@@ -60,7 +60,7 @@ func (s *selection) add(o objects.Object) error {
 			return err
 		}
 	}
-	h := held{index: s.found}
+	h := encodedObject{index: s.found}
 	s.found++
 	if s.view.order.isSet() {
 		var err error
@@ -97,7 +97,7 @@ func (s *selection) add(o objects.Object) error {
 }
 
 // compare is the order of the page. Objects with the same key stay in the order of the list.
-func (s *selection) compare(a, b held) int {
+func (s *selection) compare(a, b encodedObject) int {
 	if c := s.view.order.compare(a.key, b.key); c != 0 {
 		return c
 	}
@@ -173,7 +173,7 @@ func (s *selection) Swap(i, j int) { s.items[i], s.items[j] = s.items[j], s.item
 
 // Push adds an object at the end.
 func (s *selection) Push(x any) {
-	if h, ok := x.(held); ok {
+	if h, ok := x.(encodedObject); ok {
 		s.items = append(s.items, h)
 	}
 }

@@ -48,7 +48,7 @@ func readView(r *routes.Request, limit int64) (view, error) {
 	v.of = strconv.FormatUint(sum.Sum64(), 16)
 	token, ours := decodePageToken(r.Query(queryContinue))
 	switch {
-	case ours && (token.Of != v.of || token.Offset <= 0), !ours && v.whole() && r.Query(queryContinue) != "":
+	case ours && (token.Of != v.of || token.Offset <= 0), !ours && v.needsWholeList() && r.Query(queryContinue) != "":
 		return view{}, envelope.Invalid(queryContinue, "continue is not of this list: begin without it")
 	case ours:
 		v.offset = token.Offset
@@ -65,8 +65,8 @@ func decodePageToken(text string) (pageToken, bool) {
 	return token, token.Version == pageTokenVersion
 }
 
-// whole says whether the page is of something that must be made of the whole list.
-func (v view) whole() bool { return v.search != "" || v.order.isSet() || v.offset > 0 }
+// needsWholeList says whether the page is of something that must be made of the whole list.
+func (v view) needsWholeList() bool { return v.search != "" || v.order.isSet() || v.offset > 0 }
 
 // next is the token of the page that begins at an offset.
 func (v view) next(offset int) (string, error) {

@@ -36,11 +36,11 @@ type write struct {
 }
 
 // prepare reads a write from a request.
-type prepare func(*routes.Request, *clusters.Caller) (*write, error)
+type prepare func(*routes.Request, *clusters.Client) (*write, error)
 
-func (e *Endpoints) writing(prepared prepare) routes.Endpoint {
-	return routes.Reviewed(e.Access.Cluster, func(r *routes.Request, caller *scopedlist.Caller) (routes.Result, error) {
-		w, err := prepared(r, caller.Caller)
+func (e *Endpoints) writeEndpoint(prepared prepare) routes.Endpoint {
+	return routes.Reviewed(e.Access.Cluster, func(r *routes.Request, caller *scopedlist.Client) (routes.Result, error) {
+		w, err := prepared(r, caller.Client)
 		if err != nil {
 			return routes.Result{}, err
 		}
@@ -51,7 +51,7 @@ func (e *Endpoints) writing(prepared prepare) routes.Endpoint {
 		default:
 			return routes.Result{}, envelope.Invalid(queryDryRun, "dryRun must be %s, or left out", metav1.DryRunAll)
 		}
-		answer, err := w.do(r.Context(), caller.Caller)
+		answer, err := w.do(r.Context(), caller.Client)
 		if err != nil {
 			return routes.Result{}, err
 		}
@@ -61,7 +61,7 @@ func (e *Endpoints) writing(prepared prepare) routes.Endpoint {
 }
 
 // do makes the change.
-func (w *write) do(ctx context.Context, caller *clusters.Caller) (clusters.Answer, error) {
+func (w *write) do(ctx context.Context, caller *clusters.Client) (clusters.Response, error) {
 	answer, err := caller.Do(ctx, w.call)
 	if err == nil {
 		answer.Warnings, err = withholdWarnings(ctx, answer.Warnings, w.confidential)
@@ -69,12 +69,12 @@ func (w *write) do(ctx context.Context, caller *clusters.Caller) (clusters.Answe
 	}
 	outcome := err
 	for _, verb := range w.verbs {
-		outcome = authorization.Outcome(ctx, caller, w.Attributes(verb), err)
+		outcome = authorization.CallError(ctx, caller, w.Attributes(verb), err)
 		if envelope.As(outcome).Code != dashboardv1alpha1.CodeRejected {
 			break // otherwise RBAC allows this verb, and the next may be what it does not allow
 		}
 	}
-	return clusters.Answer{}, named(withhold(ctx, outcome, w.confidential))
+	return clusters.Response{}, setField(withhold(ctx, outcome, w.confidential))
 }
 
 // result is the object as it is now; nothing where it is gone.
@@ -98,7 +98,7 @@ func writeQuery() url.Values {
 	return url.Values{"fieldManager": {names.UserFieldManager}, "fieldValidation": {metav1.FieldValidationStrict}}
 }
 
-func prepareCreate(r *routes.Request, caller *clusters.Caller) (*write, error) {
+func prepareCreate(r *routes.Request, caller *clusters.Client) (*write, error) {
 	t, object, err := readManifest(r, caller, "create")
 	if err != nil {
 		return nil, err
@@ -118,7 +118,7 @@ func prepareCreate(r *routes.Request, caller *clusters.Caller) (*write, error) {
 	return object.write(t, http.MethodPost, "create")
 }
 
-func prepareReplace(r *routes.Request, caller *clusters.Caller) (*write, error) {
+func prepareReplace(r *routes.Request, caller *clusters.Client) (*write, error) {
 	t, object, err := readManifest(r, caller, "update")
 	if err != nil {
 		return nil, err
@@ -136,7 +136,7 @@ func prepareReplace(r *routes.Request, caller *clusters.Caller) (*write, error) 
 	return object.write(t, http.MethodPut, "update")
 }
 
-func prepareDelete(r *routes.Request, caller *clusters.Caller) (*write, error) {
+func prepareDelete(r *routes.Request, caller *clusters.Client) (*write, error) {
 	t, err := objectref.ReadObject(r, caller, "delete")
 	if err != nil {
 		return nil, err

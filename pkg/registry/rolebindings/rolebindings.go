@@ -64,7 +64,7 @@ func (e *Endpoints) Routes() []routes.Route {
 	}
 }
 
-func list(r *routes.Request, a *hostobjects.Caller) (routes.Result, error) {
+func list(r *routes.Request, a *hostobjects.Client) (routes.Result, error) {
 	var all kubevisionv1alpha1.KubeVisionRoleBindingList
 	if err := a.List(r.Context(), &all); err != nil {
 		return routes.Result{}, envelope.FromAPIError(err)
@@ -77,7 +77,7 @@ func list(r *routes.Request, a *hostobjects.Caller) (routes.Result, error) {
 	return hostobjects.List(out), nil
 }
 
-func show(r *routes.Request, a *hostobjects.Caller) (routes.Result, error) {
+func show(r *routes.Request, a *hostobjects.Client) (routes.Result, error) {
 	b, err := find(r.Context(), a, r.Path(paramBinding))
 	if err != nil {
 		return routes.Result{}, err
@@ -89,13 +89,13 @@ func notFound(name string) *envelope.Error {
 	return envelope.New(dashboardv1alpha1.CodeNotFound, "there is no role binding %q", name)
 }
 
-func find(ctx context.Context, a *hostobjects.Caller, name string) (*kubevisionv1alpha1.KubeVisionRoleBinding, error) {
+func find(ctx context.Context, a *hostobjects.Client, name string) (*kubevisionv1alpha1.KubeVisionRoleBinding, error) {
 	b := &kubevisionv1alpha1.KubeVisionRoleBinding{}
 	err := a.Find(ctx, name, b, notFound(name))
 	return b, err
 }
 
-func create(r *routes.Request, a *hostobjects.Caller) (routes.Result, error) {
+func create(r *routes.Request, a *hostobjects.Client) (routes.Result, error) {
 	var body dashboardv1alpha1.CreateRoleBindingRequest
 	if err := r.ReadJSON(&body); err != nil {
 		return routes.Result{}, err
@@ -112,12 +112,12 @@ func create(r *routes.Request, a *hostobjects.Caller) (routes.Result, error) {
 	b := &kubevisionv1alpha1.KubeVisionRoleBinding{Spec: spec(&body.RoleBindingSpec)}
 	b.Name = body.Name
 	if err := a.Create(r.Context(), b); err != nil {
-		return routes.Result{}, a.Refused(r.Context(), err, hostobjects.Action("create", kubevisionv1alpha1.ResourceRoleBindings, ""))
+		return routes.Result{}, a.WriteError(r.Context(), err, hostobjects.Action("create", kubevisionv1alpha1.ResourceRoleBindings, ""))
 	}
 	return routes.Result{Data: describe(b)}, nil
 }
 
-func update(r *routes.Request, a *hostobjects.Caller) (routes.Result, error) {
+func update(r *routes.Request, a *hostobjects.Client) (routes.Result, error) {
 	var body dashboardv1alpha1.UpdateRoleBindingRequest
 	if err := r.ReadJSON(&body); err != nil {
 		return routes.Result{}, err
@@ -135,18 +135,18 @@ func update(r *routes.Request, a *hostobjects.Caller) (routes.Result, error) {
 	}
 	changed := b.DeepCopy()
 	changed.Spec = spec(&body.RoleBindingSpec)
-	if err := a.Patch(ctx, changed, hostobjects.Change(b, body.ResourceVersion)); err != nil {
-		return routes.Result{}, a.Refused(ctx, err, hostobjects.Action("patch", kubevisionv1alpha1.ResourceRoleBindings, b.Name))
+	if err := a.Patch(ctx, changed, hostobjects.PatchFrom(b, body.ResourceVersion)); err != nil {
+		return routes.Result{}, a.WriteError(ctx, err, hostobjects.Action("patch", kubevisionv1alpha1.ResourceRoleBindings, b.Name))
 	}
 	return routes.Result{Data: describe(changed)}, nil
 }
 
-func remove(r *routes.Request, a *hostobjects.Caller) (routes.Result, error) {
+func remove(r *routes.Request, a *hostobjects.Client) (routes.Result, error) {
 	b := &kubevisionv1alpha1.KubeVisionRoleBinding{}
 	b.Name = r.Path(paramBinding)
 	err := a.Delete(r.Context(), b)
 	if apierrors.IsNotFound(err) {
-		return routes.Result{}, notFound(b.Name).Because(err)
+		return routes.Result{}, notFound(b.Name).WithCause(err)
 	}
-	return routes.Result{}, a.Refused(r.Context(), err, hostobjects.Action("delete", kubevisionv1alpha1.ResourceRoleBindings, b.Name))
+	return routes.Result{}, a.WriteError(r.Context(), err, hostobjects.Action("delete", kubevisionv1alpha1.ResourceRoleBindings, b.Name))
 }

@@ -35,30 +35,30 @@ type Access struct {
 }
 
 // Cluster is the access review of a route below /clusters/{cluster}, like authorization.Access.Cluster.
-func (a *Access) Cluster(r *routes.Request, u user.Info) (*Caller, error) {
+func (a *Access) Cluster(r *routes.Request, u user.Info) (*Client, error) {
 	caller, err := a.Access.Cluster(r, u)
 	if err != nil {
 		return nil, err
 	}
-	return a.caller(caller, u, r.Path(authorization.ClusterParameter)), nil
+	return a.newClient(caller, u, r.Path(authorization.ClusterParameter)), nil
 }
 
-// Named is like Cluster, for a cluster that is not named in the path.
-func (a *Access) Named(ctx context.Context, u user.Info, cluster string) (*Caller, error) {
-	caller, err := a.Access.Named(ctx, u, cluster)
+// ClusterByName is like Cluster, for a cluster that is not named in the path.
+func (a *Access) ClusterByName(ctx context.Context, u user.Info, cluster string) (*Client, error) {
+	caller, err := a.Access.ClusterByName(ctx, u, cluster)
 	if err != nil {
 		return nil, err
 	}
-	return a.caller(caller, u, cluster), nil
+	return a.newClient(caller, u, cluster), nil
 }
 
-func (a *Access) caller(c *clusters.Caller, u user.Info, cluster string) *Caller {
-	return &Caller{Caller: c, reader: a.Reader, user: u, cluster: cluster, slots: make(chan struct{}, CallsAtOnce)}
+func (a *Access) newClient(c *clusters.Client, u user.Info, cluster string) *Client {
+	return &Client{Client: c, reader: a.Reader, user: u, cluster: cluster, slots: make(chan struct{}, CallsAtOnce)}
 }
 
-// Caller acts on one cluster as one user, for one request.
-type Caller struct {
-	*clusters.Caller
+// Client acts on one cluster as one user, for one request.
+type Client struct {
+	*clusters.Client
 
 	reader  client.Reader
 	user    user.Info
@@ -71,14 +71,14 @@ type Caller struct {
 }
 
 // User returns the user as whom the caller acts.
-func (c *Caller) User() user.Info { return c.user }
+func (c *Client) User() user.Info { return c.user }
 
 // Cluster returns the name of the cluster.
-func (c *Caller) Cluster() string { return c.cluster }
+func (c *Client) Cluster() string { return c.cluster }
 
 // Namespaces returns the namespaces that the user's bindings name and that the cluster lets the user get. It caches the
 // result.
-func (c *Caller) Namespaces(ctx context.Context) ([]string, error) {
+func (c *Client) Namespaces(ctx context.Context) ([]string, error) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.asked {
@@ -88,25 +88,25 @@ func (c *Caller) Namespaces(ctx context.Context) ([]string, error) {
 	if err := c.reader.Get(ctx, types.NamespacedName{Name: c.cluster}, cluster); err != nil {
 		return nil, fmt.Errorf("reading cluster %s: %w", c.cluster, err)
 	}
-	bound, err := bindings.Naming(ctx, c.reader, c.user.GetName(), c.user.GetGroups())
+	bound, err := bindings.ListForUser(ctx, c.reader, c.user.GetName(), c.user.GetGroups())
 	if err != nil {
 		return nil, err
 	}
-	found, err := authorization.Readable(ctx, c.Caller, bindings.Reaching(bindings.Selecting(bound, cluster), c.cluster))
+	found, err := authorization.ReadableNamespaces(ctx, c.Client, bindings.BoundNamespaces(bindings.SelectForCluster(bound, cluster), c.cluster))
 	if err != nil {
-		return nil, authorization.Unreviewed(err)
+		return nil, authorization.NewReviewFailed(err)
 	}
 	c.namespaces, c.asked = found, true
 	return found, nil
 }
 
-// Do is like clusters.Caller.Do. It waits while CallsAtOnce calls of the request are in flight.
-func (c *Caller) Do(ctx context.Context, call clusters.Call) (clusters.Answer, error) {
+// Do is like clusters.Client.Do. It waits while CallsAtOnce calls of the request are in flight.
+func (c *Client) Do(ctx context.Context, call clusters.Call) (clusters.Response, error) {
 	select {
 	case c.slots <- struct{}{}:
 		defer func() { <-c.slots }()
-		return c.Caller.Do(ctx, call)
+		return c.Client.Do(ctx, call)
 	case <-ctx.Done():
-		return clusters.Answer{}, fmt.Errorf("waiting to call the cluster: %w", errors.Join(ctx.Err(), context.Cause(ctx)))
+		return clusters.Response{}, fmt.Errorf("waiting to call the cluster: %w", errors.Join(ctx.Err(), context.Cause(ctx)))
 	}
 }

@@ -20,8 +20,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/registry/objectref"
 )
 
-// Answer is the result of a list.
-type Answer struct {
+// Result is the result of a list.
+type Result struct {
 	// Bodies are lists in the encoding of the API server: one list, or for a partial answer one of each namespace, in
 	// the order of Namespaces.
 	Bodies [][]byte
@@ -32,12 +32,12 @@ type Answer struct {
 }
 
 // Meta returns the meta of the envelope.
-func (a Answer) Meta() dashboardv1alpha1.Meta {
+func (a Result) Meta() dashboardv1alpha1.Meta {
 	return dashboardv1alpha1.Meta{Source: dashboardv1alpha1.SourceAPIServer, Partial: a.Partial, Namespaces: a.Namespaces}
 }
 
 // Objects returns the objects of all bodies.
-func (a Answer) Objects(r clusters.Resource) (objects.List, error) {
+func (a Result) Objects(r clusters.Resource) (objects.List, error) {
 	if len(a.Bodies) == 1 {
 		return objects.DecodeList(a.Bodies[0], r)
 	}
@@ -53,10 +53,10 @@ func (a Answer) Objects(r clusters.Resource) (objects.List, error) {
 }
 
 // Items decodes the objects of all bodies to a small type.
-func Items[T any](ctx context.Context, a Answer) ([]T, error) {
+func Items[T any](ctx context.Context, a Result) ([]T, error) {
 	var all []T
 	for _, body := range a.Bodies {
-		items, err := objects.Items[T](body, budget.From(ctx))
+		items, err := objects.Items[T](body, budget.AccountFrom(ctx))
 		if err != nil {
 			return nil, err
 		}
@@ -73,62 +73,62 @@ func Items[T any](ctx context.Context, a Answer) ([]T, error) {
 // may list it everywhere. Otherwise it lists the namespaces that the caller may read, whole: limit and continue are of
 // one list, and do not count there. Of Namespaces it gives those that the caller may read. A caller who may list the
 // kind nowhere gets the error that the first call ended with, which has its code.
-func (c *Caller) List(ctx context.Context, t objectref.Target, query url.Values) (Answer, error) {
+func (c *Client) List(ctx context.Context, t objectref.Target, query url.Values) (Result, error) {
 	answer, err := c.list(ctx, t, query, "")
-	return answer, authorization.Outcome(ctx, c.Caller, t.Attributes("list"), err)
+	return answer, authorization.CallError(ctx, c.Client, t.Attributes("list"), err)
 }
 
-// Visible is like List, for views of several kinds, with a choice of the media type. If the caller may list the kind in
+// ListVisible is like List, for views of several kinds, with a choice of the media type. If the caller may list the kind in
 // no namespace, it returns no bodies and no error.
-func (c *Caller) Visible(ctx context.Context, t objectref.Target, query url.Values, accept string) (Answer, error) {
+func (c *Client) ListVisible(ctx context.Context, t objectref.Target, query url.Values, accept string) (Result, error) {
 	answer, err := c.list(ctx, t, query, accept)
 	if apierrors.IsForbidden(err) {
-		return Answer{Partial: true}, nil
+		return Result{Partial: true}, nil
 	}
 	if err != nil {
-		return Answer{}, envelope.FromAPIError(err)
+		return Result{}, envelope.FromAPIError(err)
 	}
 	return answer, nil
 }
 
-func (c *Caller) list(ctx context.Context, t objectref.Target, query url.Values, accept string) (Answer, error) {
+func (c *Client) list(ctx context.Context, t objectref.Target, query url.Values, accept string) (Result, error) {
 	call := t.Call("")
 	call.Query, call.Accept = query, accept
 	answer, err := c.Do(ctx, call)
 	if err == nil {
-		return Answer{Bodies: [][]byte{answer.Body}}, nil
+		return Result{Bodies: [][]byte{answer.Body}}, nil
 	}
-	return c.instead(ctx, call, err)
+	return c.listByNamespace(ctx, call, err)
 }
 
-// instead lists the namespaces that the caller may read, if a list of all namespaces was forbidden. A list of
+// listByNamespace lists the namespaces that the caller may read, if a list of all namespaces was forbidden. A list of
 // Namespaces gives these namespaces themselves.
-func (c *Caller) instead(ctx context.Context, call clusters.Call, err error) (Answer, error) {
-	list := c.everyNamespace
+func (c *Client) listByNamespace(ctx context.Context, call clusters.Call, err error) (Result, error) {
+	list := c.listEachNamespace
 	switch {
 	case !apierrors.IsForbidden(err) || call.Namespace != "":
-		return Answer{}, err
+		return Result{}, err
 	case isNamespaces(call.Resource):
-		list = c.ownNamespaces
+		list = c.getOwnNamespaces
 	case !call.Resource.Namespaced:
-		return Answer{}, err
+		return Result{}, err
 	}
 	found, nested := list(ctx, call)
 	if nested != nil {
-		return Answer{}, nested
+		return Result{}, nested
 	}
 	if len(found.Namespaces) == 0 {
-		return Answer{}, err
+		return Result{}, err
 	}
 	return found, nil
 }
 
-// everyNamespace lists the namespaces that the caller may read, without those in which the caller may not list the
+// listEachNamespace lists the namespaces that the caller may read, without those in which the caller may not list the
 // kind.
-func (c *Caller) everyNamespace(ctx context.Context, call clusters.Call) (Answer, error) {
+func (c *Client) listEachNamespace(ctx context.Context, call clusters.Call) (Result, error) {
 	namespaces, err := c.Namespaces(ctx)
 	if err != nil {
-		return Answer{}, err
+		return Result{}, err
 	}
 	call.Query = maps.Clone(call.Query)
 	call.Query.Del("limit")
@@ -145,7 +145,7 @@ func (c *Caller) everyNamespace(ctx context.Context, call clusters.Call) (Answer
 		return err
 	})
 	if err != nil {
-		return Answer{}, err
+		return Result{}, err
 	}
-	return partial(namespaces, bodies), nil
+	return partialResult(namespaces, bodies), nil
 }

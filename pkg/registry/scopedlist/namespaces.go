@@ -28,16 +28,16 @@ func isNamespaces(r clusters.Resource) bool {
 	return r.Group == corev1.GroupName && r.GroupVersionResource.Resource == "namespaces"
 }
 
-// ownNamespaces gets the namespaces that the caller may read, each as a list of one, or of none if the selectors do not
+// getOwnNamespaces gets the namespaces that the caller may read, each as a list of one, or of none if the selectors do not
 // match it.
-func (c *Caller) ownNamespaces(ctx context.Context, call clusters.Call) (Answer, error) {
+func (c *Client) getOwnNamespaces(ctx context.Context, call clusters.Call) (Result, error) {
 	selected, err := readSelectors(call.Query)
 	if err != nil {
-		return Answer{}, err
+		return Result{}, err
 	}
 	names, err := c.Namespaces(ctx)
 	if err != nil {
-		return Answer{}, err
+		return Result{}, err
 	}
 	bodies := make([][]byte, len(names))
 	err = fanout.Each(ctx, len(names), CallsAtOnce, func(ctx context.Context, i int) error {
@@ -52,14 +52,14 @@ func (c *Caller) ownNamespaces(ctx context.Context, call clusters.Call) (Answer,
 		return err
 	})
 	if err != nil {
-		return Answer{}, err
+		return Result{}, err
 	}
-	return partial(names, bodies), nil
+	return partialResult(names, bodies), nil
 }
 
-// partial returns the answer of the namespaces for which there is a body.
-func partial(namespaces []string, bodies [][]byte) Answer {
-	out := Answer{Partial: true}
+// partialResult returns the answer of the namespaces for which there is a body.
+func partialResult(namespaces []string, bodies [][]byte) Result {
+	out := Result{Partial: true}
 	for i, body := range bodies {
 		if body != nil {
 			out.Bodies, out.Namespaces = append(out.Bodies, body), append(out.Namespaces, namespaces[i])
@@ -107,7 +107,7 @@ func (s selectors) list(body []byte) ([]byte, error) {
 	if err := json.Unmarshal(body, &found); err != nil {
 		const message = "the cluster's API server gave an answer that cannot be read"
 		unreadable := envelope.New(dashboardv1alpha1.CodeUnreachable, message)
-		return nil, unreadable.Because(errors.New("a namespace cannot be decoded"))
+		return nil, unreadable.WithCause(errors.New("a namespace cannot be decoded"))
 	}
 	const begin, end = `{"kind":"NamespaceList","apiVersion":"v1","metadata":{},"items":[`, `]}`
 	n := corev1.Namespace{Status: corev1.NamespaceStatus{Phase: found.Status.Phase}}

@@ -17,7 +17,7 @@ import (
 
 // Listing is a list that is read while it arrives. The caller must close it.
 type Listing struct {
-	Answer
+	Result
 
 	target  objectref.Target
 	account *budget.Account
@@ -26,18 +26,18 @@ type Listing struct {
 }
 
 // Open is like List, for objects that are visited one by one.
-func (c *Caller) Open(ctx context.Context, t objectref.Target, query url.Values) (*Listing, error) {
+func (c *Client) Open(ctx context.Context, t objectref.Target, query url.Values) (*Listing, error) {
 	call := t.Call("")
 	call.Query = query
 	stream, err := c.Stream(ctx, call)
 	if err == nil {
-		return &Listing{target: t, account: budget.From(ctx), stream: stream}, nil
+		return &Listing{target: t, account: budget.AccountFrom(ctx), stream: stream}, nil
 	}
-	answer, err := c.instead(ctx, call, err)
+	answer, err := c.listByNamespace(ctx, call, err)
 	if err != nil {
-		return nil, authorization.Outcome(ctx, c.Caller, t.Attributes("list"), err)
+		return nil, authorization.CallError(ctx, c.Client, t.Attributes("list"), err)
 	}
-	return &Listing{Answer: answer, target: t, account: budget.From(ctx)}, nil
+	return &Listing{Result: answer, target: t, account: budget.AccountFrom(ctx)}, nil
 }
 
 // Each visits the objects, and ends the reading: whoever calls the cluster again afterwards must not hold the places of

@@ -34,16 +34,16 @@ type Kind struct {
 	// Accept is the media type of the lists.
 	Accept string
 	// Read is called with the lists, concurrently with those of other kinds, and not if there are none.
-	Read func(ctx context.Context, r clusters.Resource, a Answer) error
+	Read func(ctx context.Context, r clusters.Resource, a Result) error
 }
 
 // Survey lists several kinds concurrently, in one namespace or in all. It omits kinds that the cluster does not serve
 // or the caller may not list. If some kinds could not be listed, the Meta has a warning. If none could, or if the
 // caller may list none of the kinds in the given namespace, Survey returns an error.
-func (c *Caller) Survey(ctx context.Context, namespace string, kinds []Kind) (dashboardv1alpha1.Meta, error) {
+func (c *Client) Survey(ctx context.Context, namespace string, kinds []Kind) (dashboardv1alpha1.Meta, error) {
 	s := &survey{namespaces: sets.New[string]()}
 	err := fanout.Each(ctx, len(kinds), CallsAtOnce, func(ctx context.Context, i int) error {
-		s.add(kinds[i], c.look(ctx, s, namespace, kinds[i]))
+		s.addError(kinds[i], c.listKind(ctx, s, namespace, kinds[i]))
 		return nil
 	})
 	if err != nil {
@@ -75,8 +75,8 @@ type survey struct {
 	warnings   []string
 }
 
-// look lists one kind.
-func (c *Caller) look(ctx context.Context, s *survey, namespace string, kind Kind) error {
+// listKind lists one kind.
+func (c *Client) listKind(ctx context.Context, s *survey, namespace string, kind Kind) error {
 	resource, served, err := c.Served(ctx, kind.Resource)
 	if err != nil {
 		return envelope.FromAPIError(err)
@@ -85,15 +85,15 @@ func (c *Caller) look(ctx context.Context, s *survey, namespace string, kind Kin
 		return nil
 	}
 	t := objectref.Target{Resource: resource, Namespace: namespace}
-	answer, err := c.Visible(ctx, t, nil, kind.Accept)
+	answer, err := c.ListVisible(ctx, t, nil, kind.Accept)
 	if err != nil {
 		return err
 	}
-	s.saw(&t, answer)
+	s.addResult(&t, answer)
 	if len(answer.Bodies) == 0 {
 		return nil
 	}
-	release, err := decoding(ctx, answer)
+	release, err := holdForDecoding(ctx, answer)
 	if err != nil {
 		return envelope.FromAPIError(err)
 	}
@@ -107,9 +107,9 @@ func (c *Caller) look(ctx context.Context, s *survey, namespace string, kind Kin
 // decodedBytes is the memory that a byte of a list takes while it is decoded, in bytes, beside the list.
 const decodedBytes = 2
 
-// decoding takes the memory for decoding an answer, until release is called.
-func decoding(ctx context.Context, a Answer) (release func(), err error) {
-	account := budget.From(ctx)
+// holdForDecoding takes the memory for decoding an answer, until release is called.
+func holdForDecoding(ctx context.Context, a Result) (release func(), err error) {
+	account := budget.AccountFrom(ctx)
 	var size int64
 	for _, body := range a.Bodies {
 		size += int64(len(body)) * decodedBytes
@@ -120,7 +120,7 @@ func decoding(ctx context.Context, a Answer) (release func(), err error) {
 	return func() { account.Give(size) }, nil
 }
 
-func (s *survey) saw(t *objectref.Target, a Answer) {
+func (s *survey) addResult(t *objectref.Target, a Result) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.partial = s.partial || a.Partial
@@ -132,7 +132,7 @@ func (s *survey) saw(t *objectref.Target, a Answer) {
 	s.answered++
 }
 
-func (s *survey) add(kind Kind, err error) {
+func (s *survey) addError(kind Kind, err error) {
 	if err == nil {
 		return
 	}

@@ -29,7 +29,7 @@ const clusterTimeout = 5 * time.Second
 // retrySeconds is after what time a search may be tried again that did not have its turn.
 const retrySeconds = 5
 
-func (e *Endpoints) searchOne(r *routes.Request, caller *scopedlist.Caller) (routes.Result, error) {
+func (e *Endpoints) searchOne(r *routes.Request, caller *scopedlist.Client) (routes.Result, error) {
 	w, err := read(r)
 	if err != nil {
 		return routes.Result{}, err
@@ -44,15 +44,15 @@ func (e *Endpoints) searchOne(r *routes.Request, caller *scopedlist.Caller) (rou
 }
 
 // search finds the matches of each kind, in the order of the kinds.
-func search(ctx context.Context, caller *scopedlist.Caller, w wanted, cluster string) ([][]match, dashboardv1alpha1.Meta, error) {
-	unserved, err := missing(ctx, caller, w)
+func search(ctx context.Context, caller *scopedlist.Client, w query, cluster string) ([][]match, dashboardv1alpha1.Meta, error) {
+	unserved, err := unservedWarnings(ctx, caller, w)
 	if err != nil {
 		return nil, dashboardv1alpha1.Meta{}, err
 	}
 	found := make([][]match, len(w.kinds))
 	kinds := make([]scopedlist.Kind, 0, len(w.kinds))
 	for i, name := range w.kinds {
-		kinds = append(kinds, scopedlist.Kind{Resource: name, Accept: scopedlist.MetadataOnly, Read: func(ctx context.Context, r clusters.Resource, a scopedlist.Answer) error {
+		kinds = append(kinds, scopedlist.Kind{Resource: name, Accept: scopedlist.MetadataOnly, Read: func(ctx context.Context, r clusters.Resource, a scopedlist.Result) error {
 			all, err := scopedlist.Items[object](ctx, a)
 			found[i] = matching(all, r, cluster, w.text)
 			return err
@@ -60,11 +60,11 @@ func search(ctx context.Context, caller *scopedlist.Caller, w wanted, cluster st
 	}
 	meta, err := caller.Survey(ctx, w.namespace, kinds)
 	meta.Warnings = append(meta.Warnings, unserved...)
-	return once(found), meta, err
+	return withoutRepeats(found), meta, err
 }
 
-// once leaves out what was found before: a kind may be named in two ways.
-func once(found [][]match) [][]match {
+// withoutRepeats leaves out what was found before: a kind may be named in two ways.
+func withoutRepeats(found [][]match) [][]match {
 	seen := sets.New[string]()
 	for i, matches := range found {
 		if len(matches) == 0 {
@@ -79,15 +79,15 @@ func once(found [][]match) [][]match {
 	return found
 }
 
-// missing warns of kinds that were named, and that the cluster does not serve.
-func missing(ctx context.Context, caller *scopedlist.Caller, w wanted) ([]string, error) {
+// unservedWarnings warns of kinds that were named, and that the cluster does not serve.
+func unservedWarnings(ctx context.Context, caller *scopedlist.Client, w query) ([]string, error) {
 	if !w.named {
 		return nil, nil
 	}
 	var warnings []string
 	for _, name := range w.kinds {
 		found, served, err := caller.Resource(ctx, name, listable)
-		_, failed := envelope.Failure(err)
+		_, failed := envelope.ServerFailure(err)
 		switch {
 		case failed: // the survey warns of it
 		case err != nil:
@@ -104,7 +104,7 @@ func missing(ctx context.Context, caller *scopedlist.Caller, w wanted) ([]string
 func listable(r *clusters.Resource) bool { return slices.Contains(r.Verbs, "list") }
 
 // results puts the matches of each kind together. Kinds without a match are left out.
-func results(w wanted, found [][]match) dashboardv1alpha1.SearchResults {
+func results(w query, found [][]match) dashboardv1alpha1.SearchResults {
 	out := dashboardv1alpha1.SearchResults{Results: []dashboardv1alpha1.SearchGroup{}}
 	for _, matches := range found {
 		if len(matches) == 0 {
@@ -117,14 +117,14 @@ func results(w wanted, found [][]match) dashboardv1alpha1.SearchResults {
 	return out
 }
 
-// reach are the clusters that a caller may use.
-type reach struct {
+// usableClusters are the clusters that a caller may use.
+type usableClusters struct {
 	user.Info
 	names []string
 }
 
 // review finds the clusters to search: those that are named, all of which the caller must be allowed to use, or all that they may use.
-func (e *Endpoints) review(r *routes.Request, u user.Info) (*reach, error) {
+func (e *Endpoints) review(r *routes.Request, u user.Info) (*usableClusters, error) {
 	ctx, reviewer := r.Context(), e.access.Reviewer
 	names, fits := split(r.Query(queryClusters), maxClusters)
 	if !fits {
@@ -138,16 +138,16 @@ func (e *Endpoints) review(r *routes.Request, u user.Info) (*reach, error) {
 			return nil, err
 		}
 	}
-	all, err := authorization.Clusters(ctx, e.access.Reader)
+	all, err := authorization.ListClusters(ctx, e.access.Reader)
 	if err != nil {
 		return nil, err
 	}
 	if len(names) == 0 {
-		if all, err = reviewer.Usable(ctx, u, all); err != nil {
+		if all, err = reviewer.UsableClusters(ctx, u, all); err != nil {
 			return nil, err
 		}
 	}
-	out := &reach{Info: u}
+	out := &usableClusters{Info: u}
 	for i := range all {
 		if len(names) == 0 || slices.Contains(names, all[i].Name) {
 			out.names = append(out.names, all[i].Name)
@@ -155,7 +155,7 @@ func (e *Endpoints) review(r *routes.Request, u user.Info) (*reach, error) {
 	}
 	for _, name := range names {
 		if !slices.Contains(out.names, name) {
-			return nil, authorization.NoCluster(name)
+			return nil, authorization.NewClusterNotFound(name)
 		}
 	}
 	return out, nil
@@ -169,14 +169,14 @@ type searched struct {
 }
 
 // searchSeveral asks many clusters at once, so that one that does not answer keeps nobody from the others.
-func (e *Endpoints) searchSeveral(r *routes.Request, reached *reach) (routes.Result, error) {
+func (e *Endpoints) searchSeveral(r *routes.Request, reached *usableClusters) (routes.Result, error) {
 	w, err := read(r)
 	if err != nil {
 		return routes.Result{}, err
 	}
 	all := make([]searched, len(reached.names))
 	err = fanout.Each(r.Context(), len(all), clustersAtOnce, func(ctx context.Context, i int) error {
-		return e.inTurn(ctx, reached.GetName(), func() { all[i] = e.ask(ctx, reached, reached.names[i], w) })
+		return e.inTurn(ctx, reached.GetName(), func() { all[i] = e.searchOneOfSeveral(ctx, reached, reached.names[i], w) })
 	})
 	if err != nil {
 		return routes.Result{}, err
@@ -204,26 +204,26 @@ func (e *Endpoints) inTurn(ctx context.Context, user string, search func()) erro
 	if err != nil {
 		busy := envelope.New(dashboardv1alpha1.CodeTooManyRequests, "too many clusters are being searched: try again later")
 		busy.RetryAfterSeconds = retrySeconds
-		return busy.Because(err)
+		return busy.WithCause(err)
 	}
 	defer leave()
 	search()
 	return nil
 }
 
-// ask searches one of several clusters. That it does not answer is an answer too, and so is that nobody may be acted for there.
-func (e *Endpoints) ask(ctx context.Context, u user.Info, name string, w wanted) searched {
+// searchOneOfSeveral searches one of several clusters. That it does not answer is an answer too, and so is that nobody may be acted for there.
+func (e *Endpoints) searchOneOfSeveral(ctx context.Context, u user.Info, name string, w query) searched {
 	ctx, cancel := context.WithTimeoutCause(ctx, clusterTimeout, clusters.ErrImpatient)
 	defer cancel()
 	out := searched{SearchedCluster: dashboardv1alpha1.SearchedCluster{ID: name, Name: name, Status: dashboardv1alpha1.AccessReachable}}
-	caller, err := e.access.Named(ctx, u, name)
+	caller, err := e.access.ClusterByName(ctx, u, name)
 	var meta dashboardv1alpha1.Meta
 	if err == nil {
 		out.found, meta, err = search(ctx, caller, w, name)
 	}
 	if err != nil {
 		out.found, out.Partial = nil, true
-		if why, ok := envelope.Failure(err); ok {
+		if why, ok := envelope.ServerFailure(err); ok {
 			out.warnings = []string{fmt.Sprintf("cluster %s: %s", name, why)}
 		}
 		if envelope.As(err).Code >= dashboardv1alpha1.CodeInternal {

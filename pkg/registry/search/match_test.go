@@ -43,7 +43,7 @@ func TestTheBestMatchesComeFirst(t *testing.T) {
 
 func TestAKindOfTwoNamesCountsOnce(t *testing.T) {
 	one := find(t, "web", `{"name":"web"}`)
-	if got := results(wanted{limit: 1}, once([][]match{one, nil, one})); got.Total != 1 || len(got.Results) != 1 {
+	if got := results(query{limit: 1}, withoutRepeats([][]match{one, nil, one})); got.Total != 1 || len(got.Results) != 1 {
 		t.Errorf("got %+v", got)
 	}
 }

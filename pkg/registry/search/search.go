@@ -89,8 +89,8 @@ func (e *Endpoints) Routes() []routes.Route {
 	}
 }
 
-// wanted is what a request searches for.
-type wanted struct {
+// query is what a request searches for.
+type query struct {
 	text  string
 	kinds []string
 	// named says that the request named the kinds.
@@ -99,23 +99,23 @@ type wanted struct {
 	limit     int
 }
 
-func read(r *routes.Request) (wanted, error) {
-	w := wanted{text: strings.ToLower(strings.TrimSpace(r.Query(queryText))), namespace: r.Query(queryNamespace), limit: defaultLimit}
+func read(r *routes.Request) (query, error) {
+	w := query{text: strings.ToLower(strings.TrimSpace(r.Query(queryText))), namespace: r.Query(queryNamespace), limit: defaultLimit}
 	switch {
 	case w.text == "":
-		return wanted{}, envelope.Required(queryText)
+		return query{}, envelope.Required(queryText)
 	case len(w.text) > maxText:
-		return wanted{}, envelope.Invalid(queryText, "q has at most %d characters", maxText)
+		return query{}, envelope.Invalid(queryText, "q has at most %d characters", maxText)
 	}
 	if w.namespace != "" {
 		if err := routes.CheckLabel(queryNamespace, w.namespace); err != nil {
-			return wanted{}, err
+			return query{}, err
 		}
 	}
 	if value := r.Query(queryLimit); value != "" {
 		limit, err := strconv.Atoi(value)
 		if err != nil || limit < 0 {
-			return wanted{}, envelope.Invalid(queryLimit, "limit must be a whole number, 0 or more")
+			return query{}, envelope.Invalid(queryLimit, "limit must be a whole number, 0 or more")
 		}
 		if limit > 0 {
 			w.limit = min(limit, maxLimit)

@@ -50,7 +50,7 @@ func (e *Endpoints) Routes() []routes.Route {
 		{
 			Method: http.MethodGet, Path: "/sessions/{session}", Operation: "getSession", Parameters: parameters,
 			Doc: "show a session", Returns: dashboardv1alpha1.ManagedSessionEnvelope{},
-			Endpoint: routes.AsCaller(hostobjects.Named(paramSession, e.Host.Connect), func(r *routes.Request, a *hostobjects.Caller) (routes.Result, error) {
+			Endpoint: routes.AsCaller(hostobjects.Named(paramSession, e.Host.Connect), func(r *routes.Request, a *hostobjects.Client) (routes.Result, error) {
 				s, err := find(r.Context(), a, r.Path(paramSession))
 				if err != nil {
 					return routes.Result{}, err
@@ -66,7 +66,7 @@ func (e *Endpoints) Routes() []routes.Route {
 	}
 }
 
-func list(r *routes.Request, a *hostobjects.Caller) (routes.Result, error) {
+func list(r *routes.Request, a *hostobjects.Client) (routes.Result, error) {
 	var options []client.ListOption
 	if name := r.Query(paramUser); name != "" {
 		if err := routes.CheckSubdomain(paramUser, name); err != nil {
@@ -86,21 +86,21 @@ func list(r *routes.Request, a *hostobjects.Caller) (routes.Result, error) {
 	return hostobjects.List(out), nil
 }
 
-func find(ctx context.Context, a *hostobjects.Caller, id string) (*kubevisionv1alpha1.KubeVisionSession, error) {
+func find(ctx context.Context, a *hostobjects.Client, id string) (*kubevisionv1alpha1.KubeVisionSession, error) {
 	s := &kubevisionv1alpha1.KubeVisionSession{}
 	err := a.Find(ctx, id, s, envelope.New(dashboardv1alpha1.CodeNotFound, "there is no session %q", id))
 	return s, err
 }
 
-func (e *Endpoints) end(r *routes.Request, a *hostobjects.Caller) (routes.Result, error) {
+func (e *Endpoints) end(r *routes.Request, a *hostobjects.Client) (routes.Result, error) {
 	ctx := r.Context()
 	s, err := find(ctx, a, r.Path(paramSession))
 	if err != nil {
 		return routes.Result{}, err
 	}
-	err = client.IgnoreNotFound(a.Delete(ctx, s, hostobjects.This(s)))
+	err = client.IgnoreNotFound(a.Delete(ctx, s, hostobjects.UIDPrecondition(s)))
 	if err != nil {
-		return routes.Result{}, a.Refused(ctx, err, hostobjects.Action("delete", kubevisionv1alpha1.ResourceSessions, s.Name))
+		return routes.Result{}, a.WriteError(ctx, err, hostobjects.Action("delete", kubevisionv1alpha1.ResourceSessions, s.Name))
 	}
 	owner := &kubevisionv1alpha1.KubeVisionUser{}
 	owner.Name, owner.UID = s.Spec.UserName, s.Spec.UserUID

@@ -39,7 +39,7 @@ func plurals() []string {
 	}
 }
 
-func get(r *routes.Request, caller *scopedlist.Caller) (routes.Result, error) {
+func get(r *routes.Request, caller *scopedlist.Client) (routes.Result, error) {
 	namespace := r.Path(objectref.Namespace)
 	if err := routes.CheckLabel(objectref.Namespace, namespace); err != nil {
 		return routes.Result{}, err
@@ -48,7 +48,7 @@ func get(r *routes.Request, caller *scopedlist.Caller) (routes.Result, error) {
 	found := make([][]object, len(names))
 	kinds := make([]scopedlist.Kind, 0, len(names))
 	for i, name := range names {
-		kinds = append(kinds, scopedlist.Kind{Resource: name, Read: func(ctx context.Context, kind clusters.Resource, a scopedlist.Answer) error {
+		kinds = append(kinds, scopedlist.Kind{Resource: name, Read: func(ctx context.Context, kind clusters.Resource, a scopedlist.Result) error {
 			items, err := scopedlist.Items[object](ctx, a)
 			for j := range items {
 				items[j].plural = kind.GroupVersionResource.Resource

@@ -27,11 +27,11 @@ import (
 // clusterTimeout bounds the time in which a cluster answers what the caller may read there.
 const clusterTimeout = 2 * time.Second
 
-// ask asks one cluster. No answer is a result, too.
-func (e *Endpoints) ask(ctx context.Context, g *granted, c *kubevisionv1alpha1.KubeVisionCluster) dashboardv1alpha1.ClusterAccess {
+// describeAccess asks one cluster. No answer is a result, too.
+func (e *Endpoints) describeAccess(ctx context.Context, g *access, c *kubevisionv1alpha1.KubeVisionCluster) dashboardv1alpha1.ClusterAccess {
 	ctx, cancel := context.WithTimeoutCause(ctx, clusterTimeout, clusters.ErrImpatient)
 	defer cancel()
-	bound := bindings.Selecting(g.bindings, c)
+	bound := bindings.SelectForCluster(g.bindings, c)
 	out := dashboardv1alpha1.ClusterAccess{ID: c.Name, Name: c.Name, Status: dashboardv1alpha1.AccessReachable, Roles: roles(bound)}
 	readable, all, err := e.readable(ctx, g, c, bound)
 	if err != nil {
@@ -47,7 +47,7 @@ func (e *Endpoints) ask(ctx context.Context, g *granted, c *kubevisionv1alpha1.K
 // readable returns the namespaces that the user may read: all namespaces if the user may list them, and otherwise those
 // in bindings that the user may get.
 func (e *Endpoints) readable(
-	ctx context.Context, g *granted, c *kubevisionv1alpha1.KubeVisionCluster, bound []kubevisionv1alpha1.KubeVisionRoleBinding,
+	ctx context.Context, g *access, c *kubevisionv1alpha1.KubeVisionCluster, bound []kubevisionv1alpha1.KubeVisionRoleBinding,
 ) (names []string, all bool, err error) {
 	connection, err := e.Access.Connections.Get(ctx, c.Name)
 	if err != nil {
@@ -67,11 +67,11 @@ func (e *Endpoints) readable(
 	if !apierrors.IsForbidden(err) {
 		return nil, false, err
 	}
-	names, err = authorization.Readable(ctx, caller, bindings.Reaching(bound, c.Name))
+	names, err = authorization.ReadableNamespaces(ctx, caller, bindings.BoundNamespaces(bound, c.Name))
 	return names, false, err
 }
 
-func list(ctx context.Context, caller *clusters.Caller) ([]string, error) {
+func list(ctx context.Context, caller *clusters.Client) ([]string, error) {
 	namespaces := clusters.Resource{GroupVersionResource: corev1.SchemeGroupVersion.WithResource("namespaces")}
 	raw, err := caller.Get(ctx, namespaces, "", "", nil)
 	if err != nil {
@@ -81,7 +81,7 @@ func list(ctx context.Context, caller *clusters.Caller) ([]string, error) {
 		Metadata struct {
 			Name string `json:"name"`
 		} `json:"metadata"`
-	}](raw, budget.From(ctx))
+	}](raw, budget.AccountFrom(ctx))
 	if err != nil {
 		return nil, fmt.Errorf("reading the list of namespaces: %w", err)
 	}

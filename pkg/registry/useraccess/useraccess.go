@@ -46,20 +46,20 @@ func (e *Endpoints) Routes() []routes.Route {
 	}}
 }
 
-// granted holds the clusters that a caller may use, and the bindings that name the caller.
-type granted struct {
+// access holds the clusters that a caller may use, and the bindings that name the caller.
+type access struct {
 	user.Info
 	clusters []kubevisionv1alpha1.KubeVisionCluster
 	bindings []kubevisionv1alpha1.KubeVisionRoleBinding
 }
 
-func (e *Endpoints) review(r *routes.Request, u user.Info) (*granted, error) {
+func (e *Endpoints) review(r *routes.Request, u user.Info) (*access, error) {
 	found, err := e.clusters(r, u)
 	if err != nil {
 		return nil, err
 	}
-	bound, err := bindings.Naming(r.Context(), e.Reader, u.GetName(), u.GetGroups())
-	return &granted{Info: u, clusters: found, bindings: bound}, err
+	bound, err := bindings.ListForUser(r.Context(), e.Reader, u.GetName(), u.GetGroups())
+	return &access{Info: u, clusters: found, bindings: bound}, err
 }
 
 func (e *Endpoints) clusters(r *routes.Request, u user.Info) ([]kubevisionv1alpha1.KubeVisionCluster, error) {
@@ -73,25 +73,25 @@ func (e *Endpoints) clusters(r *routes.Request, u user.Info) ([]kubevisionv1alph
 			return nil, err
 		}
 	}
-	all, err := authorization.Clusters(ctx, e.Reader)
+	all, err := authorization.ListClusters(ctx, e.Reader)
 	if err != nil {
 		return nil, err
 	}
 	if !one {
-		return e.Access.Reviewer.Usable(ctx, u, all)
+		return e.Access.Reviewer.UsableClusters(ctx, u, all)
 	}
 	i := slices.IndexFunc(all, func(c kubevisionv1alpha1.KubeVisionCluster) bool { return c.Name == name })
 	if i < 0 {
-		return nil, authorization.NoCluster(name)
+		return nil, authorization.NewClusterNotFound(name)
 	}
 	return all[i : i+1], nil
 }
 
 // get asks many clusters concurrently, so that one that does not answer does not delay the others.
-func (e *Endpoints) get(r *routes.Request, g *granted) (routes.Result, error) {
+func (e *Endpoints) get(r *routes.Request, g *access) (routes.Result, error) {
 	out := make([]dashboardv1alpha1.ClusterAccess, len(g.clusters))
 	err := fanout.Each(r.Context(), len(out), clustersAtOnce, func(ctx context.Context, i int) error {
-		out[i] = e.ask(ctx, g, &g.clusters[i])
+		out[i] = e.describeAccess(ctx, g, &g.clusters[i])
 		return nil
 	})
 	if err != nil {

@@ -24,24 +24,26 @@ const (
 	roleCustom     = "custom"
 )
 
-func rank() []string { return []string{roleCustom, roleViewer, roleEditor, roleAdmin, roleSuperAdmin} }
+func displayRoles() []string {
+	return []string{roleCustom, roleViewer, roleEditor, roleAdmin, roleSuperAdmin}
+}
 
 // displayRole is what the bindings amount to on the host, the clusters that KubeVision runs in.
 func displayRole(all []kubevisionv1alpha1.KubeVisionRoleBinding, hosts []kubevisionv1alpha1.KubeVisionCluster) string {
 	best := 0
 	for i := range all {
-		best = max(best, weight(&all[i], hosts))
+		best = max(best, displayRank(&all[i], hosts))
 	}
-	return rank()[best]
+	return displayRoles()[best]
 }
 
-// weight is the place in the rank of what one binding amounts to on the host. A binding of every cluster counts also
+// displayRank is the place in the rank of what one binding amounts to on the host. A binding of every cluster counts also
 // while no host is registered: the role that is shown must not be smaller than what this API has granted.
-func weight(b *kubevisionv1alpha1.KubeVisionRoleBinding, hosts []kubevisionv1alpha1.KubeVisionCluster) int {
+func displayRank(b *kubevisionv1alpha1.KubeVisionRoleBinding, hosts []kubevisionv1alpha1.KubeVisionCluster) int {
 	if !bindings.SelectsEveryCluster(b.Spec.Clusters) && len(selected(b, hosts)) == 0 {
 		return 0
 	}
-	return slices.Index(rank(), displayed(b))
+	return slices.Index(displayRoles(), displayRoleOf(b))
 }
 
 // hostsOf returns the registration of the host that is in force, or nothing.
@@ -52,9 +54,9 @@ func hostsOf(all []kubevisionv1alpha1.KubeVisionCluster) []kubevisionv1alpha1.Ku
 	return nil
 }
 
-// displayed is what one binding amounts to. Whoever administers no more than namespaces has nothing to press on the pages for the
+// displayRoleOf is what one binding amounts to. Whoever administers no more than namespaces has nothing to press on the pages for the
 // whole cluster, and is shown as an editor.
-func displayed(b *kubevisionv1alpha1.KubeVisionRoleBinding) string {
+func displayRoleOf(b *kubevisionv1alpha1.KubeVisionRoleBinding) string {
 	role, _ := bindings.BuiltInRole(b.Spec.RoleRef)
 	switch role {
 	case kubevisionv1alpha1.RoleAdmin, kubevisionv1alpha1.RoleOps:

@@ -36,17 +36,17 @@ func (e *Endpoints) create(r *routes.Request, a *administrator) (routes.Result, 
 	ctx := r.Context()
 	u := &kubevisionv1alpha1.KubeVisionUser{}
 	made := a.createUser(&body, u)
-	if err := made.Do(ctx, client.NewDryRunClient(a.Client)); err != nil { // hashing costs more than asking
+	if err := made.Do(ctx, client.NewDryRunClient(a.Client.Client)); err != nil { // hashing costs more than asking
 		return routes.Result{}, err
 	}
 	hash, err := e.Hash(ctx, body.Password)
 	if err != nil {
-		return routes.Result{}, autherrors.Of(err)
+		return routes.Result{}, autherrors.Map(err)
 	}
 	secret := passwordSecret(body.Username)
 	steps := []hostobjects.Step{made, hostobjects.Create("Secret "+secret, func() client.Object {
 		return newPasswordSecret(u, secret, names.PasswordKey, hash.String())
-	}, a.For(hostobjects.SecretAction("create", secret)))}
+	}, a.WriteErrorFor(hostobjects.SecretAction("create", secret)))}
 	if body.Role != roleCustom {
 		steps = append(steps, a.createGrant(u, body.Role))
 	}
@@ -100,6 +100,6 @@ func (a *administrator) createUser(body *dashboardv1alpha1.CreateUserRequest, in
 		return into
 	}
 	return hostobjects.Create("user "+body.Username, object, func(ctx context.Context, err error) error {
-		return a.Refused(ctx, err, hostobjects.Action("create", kubevisionv1alpha1.ResourceUsers, ""))
+		return a.WriteError(ctx, err, hostobjects.Action("create", kubevisionv1alpha1.ResourceUsers, ""))
 	})
 }

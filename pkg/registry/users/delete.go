@@ -26,29 +26,29 @@ func (e *Endpoints) remove(r *routes.Request, a *administrator) (routes.Result, 
 		return routes.Result{}, err
 	}
 	step := hostobjects.Step{What: "user " + u.Name, Do: func(ctx context.Context, c client.Client) error {
-		return a.Refused(ctx, client.IgnoreNotFound(c.Delete(ctx, u, hostobjects.This(u))), hostobjects.Action("delete", kubevisionv1alpha1.ResourceUsers, u.Name))
+		return a.WriteError(ctx, client.IgnoreNotFound(c.Delete(ctx, u, hostobjects.UIDPrecondition(u))), hostobjects.Action("delete", kubevisionv1alpha1.ResourceUsers, u.Name))
 	}}
 	if err := a.Apply(ctx, step); err != nil {
 		return routes.Result{}, err
 	}
-	a.collect(ctx, u)
-	return e.done(ctx, "the deletion", func(ctx context.Context) (bool, error) {
+	a.deleteDependents(ctx, u)
+	return e.waitUntilInForce(ctx, "the deletion", func(ctx context.Context) (bool, error) {
 		now := &kubevisionv1alpha1.KubeVisionUser{}
 		err := e.Live.Get(ctx, client.ObjectKeyFromObject(u), now)
 		return apierrors.IsNotFound(err) || now.UID != u.UID, client.IgnoreNotFound(err)
 	})
 }
 
-// collect deletes at once what Kubernetes' garbage collector would delete a little later anyway, so that the name is free. It does so as the
+// deleteDependents deletes at once what Kubernetes' garbage collector would delete a little later anyway, so that the name is free. It does so as the
 // caller, and leaves to the collector what the caller may not.
-func (a *administrator) collect(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser) {
+func (a *administrator) deleteDependents(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser) {
 	for key, object := range map[types.NamespacedName]client.Object{
 		{Name: names.UserGrant(u.Name)}:                            &kubevisionv1alpha1.KubeVisionRoleBinding{},
 		{Namespace: names.Namespace, Name: passwordSecret(u.Name)}: &corev1.Secret{},
 	} {
 		err := a.Get(ctx, key, object)
-		if err == nil && hostobjects.Owned(object, u) {
-			err = a.Delete(ctx, object, hostobjects.This(object))
+		if err == nil && hostobjects.IsOwnedBy(object, u) {
+			err = a.Delete(ctx, object, hostobjects.UIDPrecondition(object))
 		}
 		if client.IgnoreNotFound(err) != nil {
 			klog.FromContext(ctx).V(2).Info("Left to the garbage collector", "object", key.String(), "error", err.Error())

@@ -37,18 +37,18 @@ func newDirectory(
 	for i := range all {
 		if all[i].DeletionTimestamp.IsZero() {
 			subjects, _ := bindings.Subjects(all[i].Spec.Subjects, index)
-			d.grants = append(d.grants, grant{binding: all[i].Name, subjects: subjects, weight: weight(&all[i], hosts)})
+			d.grants = append(d.grants, grant{binding: all[i].Name, subjects: subjects, weight: displayRank(&all[i], hosts)})
 		}
 	}
 	return d
 }
 
-// naming returns the grants that name a user.
-func (d *directory) naming(u *kubevisionv1alpha1.KubeVisionUser) []grant {
+// grantsOf returns the grants that name a user.
+func (d *directory) grantsOf(u *kubevisionv1alpha1.KubeVisionUser) []grant {
 	p := authentication.NewPrincipal(u)
 	var out []grant
 	for _, g := range d.grants {
-		if bindings.Names(g.subjects, p.GetName(), p.GetGroups()) {
+		if bindings.ContainsUser(g.subjects, p.GetName(), p.GetGroups()) {
 			out = append(out, g)
 		}
 	}
@@ -58,10 +58,10 @@ func (d *directory) naming(u *kubevisionv1alpha1.KubeVisionUser) []grant {
 // role returns the display role of a user.
 func (d *directory) role(u *kubevisionv1alpha1.KubeVisionUser) string {
 	best := 0
-	for _, g := range d.naming(u) {
+	for _, g := range d.grantsOf(u) {
 		best = max(best, g.weight)
 	}
-	return rank()[best]
+	return displayRoles()[best]
 }
 
 // directory is what the caller may know of the roles of users: nothing, where the caller may not list role bindings.

@@ -41,8 +41,8 @@ func builtIn(role string) string {
 }
 
 func checkRole(role string) error {
-	if !slices.Contains(rank(), role) {
-		return envelope.Invalid("role", "role must be one of %v", rank())
+	if !slices.Contains(displayRoles(), role) {
+		return envelope.Invalid("role", "role must be one of %v", displayRoles())
 	}
 	return nil
 }
@@ -51,7 +51,7 @@ func checkRole(role string) error {
 func newGrant(u *kubevisionv1alpha1.KubeVisionUser, role string) *kubevisionv1alpha1.KubeVisionRoleBinding {
 	return &kubevisionv1alpha1.KubeVisionRoleBinding{
 		ObjectMeta: metav1.ObjectMeta{
-			Name: names.UserGrant(u.Name), Labels: map[string]string{names.UserLabel: u.Name}, OwnerReferences: hostobjects.Owner(kind, u),
+			Name: names.UserGrant(u.Name), Labels: map[string]string{names.UserLabel: u.Name}, OwnerReferences: hostobjects.OwnerReferences(kind, u),
 		},
 		Spec: kubevisionv1alpha1.KubeVisionRoleBindingSpec{
 			Subjects: []kubevisionv1alpha1.Subject{{Kind: kubevisionv1alpha1.SubjectKubeVisionUser, Name: u.Name}},
@@ -71,7 +71,7 @@ func (a *administrator) findGrant(ctx context.Context, u *kubevisionv1alpha1.Kub
 		return nil, nil //nolint:nilnil // no grant is an answer
 	case err != nil:
 		return nil, envelope.FromAPIError(err)
-	case b.Labels[names.UserLabel] != u.Name || !hostobjects.Owned(b, u):
+	case b.Labels[names.UserLabel] != u.Name || !hostobjects.IsOwnedBy(b, u):
 		return nil, envelope.New(dashboardv1alpha1.CodeConflict,
 			"there is a role binding %q that was not made for the user's role: change or remove it", b.Name)
 	default:
@@ -96,20 +96,20 @@ func (e *Endpoints) changeRole(
 	if err != nil {
 		return nil, err
 	}
-	if others := d.deciding(u, role, made != nil); len(others) > 0 {
+	if others := d.decidingBindings(u, role, made != nil); len(others) > 0 {
 		return nil, envelope.New(dashboardv1alpha1.CodeConflict,
 			"other role bindings decide what user %q may do: %s; change these, or the groups of the user",
-			u.Name, listed(others))
+			u.Name, joinNames(others))
 	}
 	return a.changeGrant(u, made, role), nil
 }
 
-// deciding returns the names of the bindings that decide what a user is instead of a role: all others if this API has
+// decidingBindings returns the names of the bindings that decide what a user is instead of a role: all others if this API has
 // made none for the user, and otherwise those that give more.
-func (d *directory) deciding(u *kubevisionv1alpha1.KubeVisionUser, role string, made bool) []string {
-	own, asked := names.UserGrant(u.Name), slices.Index(rank(), role)
+func (d *directory) decidingBindings(u *kubevisionv1alpha1.KubeVisionUser, role string, made bool) []string {
+	own, asked := names.UserGrant(u.Name), slices.Index(displayRoles(), role)
 	var out []string
-	for _, g := range d.naming(u) {
+	for _, g := range d.grantsOf(u) {
 		if g.binding != own && (!made || g.weight > asked) {
 			out = append(out, g.binding)
 		}
@@ -120,7 +120,7 @@ func (d *directory) deciding(u *kubevisionv1alpha1.KubeVisionUser, role string, 
 // maxListed is the number of names that a message lists at most.
 const maxListed = 10
 
-func listed(all []string) string {
+func joinNames(all []string) string {
 	slices.Sort(all)
 	if len(all) > maxListed {
 		return strings.Join(all[:maxListed], ", ") + fmt.Sprintf(" and %d more", len(all)-maxListed)
@@ -131,7 +131,7 @@ func listed(all []string) string {
 // createGrant is the step that gives a user a role; the user may be made by a step before.
 func (a *administrator) createGrant(u *kubevisionv1alpha1.KubeVisionUser, role string) hostobjects.Step {
 	return hostobjects.Create("role binding "+names.UserGrant(u.Name), func() client.Object { return newGrant(u, role) },
-		a.For(hostobjects.Action("create", kubevisionv1alpha1.ResourceRoleBindings, "")))
+		a.WriteErrorFor(hostobjects.Action("create", kubevisionv1alpha1.ResourceRoleBindings, "")))
 }
 
 // changeGrant is the step to another role, nil where there is nothing to do.
@@ -144,15 +144,15 @@ func (a *administrator) changeGrant(u *kubevisionv1alpha1.KubeVisionUser, b *kub
 		step = a.createGrant(u, role)
 	case role == roleCustom:
 		step.Do = func(ctx context.Context, c client.Client) error {
-			err := c.Delete(ctx, b, hostobjects.This(b))
-			return a.Refused(ctx, client.IgnoreNotFound(err), hostobjects.Action("delete", kubevisionv1alpha1.ResourceRoleBindings, b.Name))
+			err := c.Delete(ctx, b, hostobjects.UIDPrecondition(b))
+			return a.WriteError(ctx, client.IgnoreNotFound(err), hostobjects.Action("delete", kubevisionv1alpha1.ResourceRoleBindings, b.Name))
 		}
 	default:
 		step.Do = func(ctx context.Context, c client.Client) error {
 			changed := b.DeepCopy()
 			changed.Spec = newGrant(u, role).Spec
 			err := c.Patch(ctx, changed, client.MergeFrom(b))
-			return a.Refused(ctx, err, hostobjects.Action("patch", kubevisionv1alpha1.ResourceRoleBindings, b.Name))
+			return a.WriteError(ctx, err, hostobjects.Action("patch", kubevisionv1alpha1.ResourceRoleBindings, b.Name))
 		}
 	}
 	return &step

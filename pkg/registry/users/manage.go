@@ -31,7 +31,7 @@ const (
 
 // administrator is somebody who manages users and the logins of others.
 type administrator struct {
-	*hostobjects.Caller
+	*hostobjects.Client
 }
 
 // manageRoutes are about the logins of others.
@@ -90,18 +90,18 @@ func (e *Endpoints) resetPassword(r *routes.Request, a *administrator) (routes.R
 		return routes.Result{}, err
 	}
 	if err := password.CheckStrength(replacement, u.Name, u.Spec.DisplayName, u.Spec.Email); err != nil {
-		return routes.Result{}, autherrors.Of(err)
+		return routes.Result{}, autherrors.Map(err)
 	}
 	hash, err := e.Hash(ctx, replacement)
 	if err != nil {
-		return routes.Result{}, autherrors.Of(err)
+		return routes.Result{}, autherrors.Map(err)
 	}
 	version, err := a.replacePassword(ctx, u, hash.String(), body.MustChangePassword == nil || *body.MustChangePassword)
 	if err != nil {
 		return routes.Result{}, err
 	}
 	e.record(r, audit.PasswordReset, a, u, "")
-	return e.done(ctx, "the new password", func(ctx context.Context) (bool, error) { return e.settled(ctx, u, version) })
+	return e.waitUntilInForce(ctx, "the new password", func(ctx context.Context) (bool, error) { return e.isImported(ctx, u, version) })
 }
 
 func (e *Endpoints) resetTwoFactor(r *routes.Request, a *administrator) (routes.Result, error) {
@@ -119,14 +119,14 @@ func (e *Endpoints) resetTwoFactor(r *routes.Request, a *administrator) (routes.
 		return routes.Result{}, envelope.FromAPIError(err)
 	}
 	e.record(r, audit.SecondFactorReset, a, u, "")
-	return e.done(ctx, "the reset", func(ctx context.Context) (bool, error) {
+	return e.waitUntilInForce(ctx, "the reset", func(ctx context.Context) (bool, error) {
 		now := &kubevisionv1alpha1.KubeVisionUser{}
 		err := e.Reader.Get(ctx, client.ObjectKeyFromObject(u), now)
 		_, waiting := now.Annotations[names.ResetTwoFactorAnnotation]
 		if err != nil || waiting || now.ResourceVersion == u.ResourceVersion {
 			return false, client.IgnoreNotFound(err)
 		}
-		return e.settled(ctx, u, "")
+		return e.isImported(ctx, u, "")
 	})
 }
 
@@ -140,7 +140,7 @@ func (e *Endpoints) revokeSessions(r *routes.Request, a *administrator) (routes.
 	if err := a.List(ctx, &all, client.MatchingLabels{names.UserLabel: u.Name}); err != nil {
 		return routes.Result{}, envelope.FromAPIError(err)
 	}
-	revoked, err := a.end(ctx, all.Items)
+	revoked, err := a.deleteSessions(ctx, all.Items)
 	if err == nil || revoked > 0 { // some may have ended before the error
 		e.record(r, audit.SessionEnded, a, u, fmt.Sprintf("%d sessions", revoked))
 	}
@@ -150,7 +150,7 @@ func (e *Endpoints) revokeSessions(r *routes.Request, a *administrator) (routes.
 	return routes.Result{Data: dashboardv1alpha1.Revoked{Revoked: revoked}}, nil
 }
 
-func (a *administrator) end(ctx context.Context, sessions []kubevisionv1alpha1.KubeVisionSession) (ended int32, err error) {
+func (a *administrator) deleteSessions(ctx context.Context, sessions []kubevisionv1alpha1.KubeVisionSession) (ended int32, err error) {
 	for i := range sessions {
 		err := a.Delete(ctx, &sessions[i])
 		if client.IgnoreNotFound(err) != nil {

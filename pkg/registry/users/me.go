@@ -66,7 +66,7 @@ func Describe(ctx context.Context, reader client.Reader, u user.Info) (*dashboar
 	if err := reader.List(ctx, &clusters, client.UnsafeDisableDeepCopy); err != nil {
 		return nil, fmt.Errorf("listing clusters: %w", err)
 	}
-	bound, err := bindings.Naming(ctx, reader, u.GetName(), u.GetGroups())
+	bound, err := bindings.ListForUser(ctx, reader, u.GetName(), u.GetGroups())
 	if err != nil {
 		return nil, err
 	}

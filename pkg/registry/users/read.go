@@ -54,7 +54,7 @@ func (e *Endpoints) list(r *routes.Request, a *administrator) (routes.Result, er
 	slices.SortFunc(all.Items, func(a, b kubevisionv1alpha1.KubeVisionUser) int { return strings.Compare(a.Name, b.Name) })
 	out := make([]dashboardv1alpha1.ManagedUser, 0, len(all.Items))
 	for i := range all.Items {
-		out = append(out, managed(&all.Items[i], roles))
+		out = append(out, describeManaged(&all.Items[i], roles))
 	}
 	return hostobjects.List(out), nil
 }
@@ -68,10 +68,10 @@ func (e *Endpoints) show(ctx context.Context, a *administrator, name string) (ro
 	if err != nil {
 		return routes.Result{}, err
 	}
-	return routes.Result{Data: managed(u, roles)}, nil
+	return routes.Result{Data: describeManaged(u, roles)}, nil
 }
 
-func managed(u *kubevisionv1alpha1.KubeVisionUser, roles *directory) dashboardv1alpha1.ManagedUser {
+func describeManaged(u *kubevisionv1alpha1.KubeVisionUser, roles *directory) dashboardv1alpha1.ManagedUser {
 	out := dashboardv1alpha1.ManagedUser{
 		User: describeUser(u), Name: u.Name, Status: dashboardv1alpha1.UserActive, IsActive: !u.Spec.Disabled,
 		TwoFactor:          string(cmp.Or(u.Spec.TwoFactor, kubevisionv1alpha1.TwoFactorOptional)),

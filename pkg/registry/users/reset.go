@@ -47,7 +47,7 @@ func (a *administrator) replacePassword(ctx context.Context, u *kubevisionv1alph
 	changed.Spec.MustChangePassword = mustChange
 	whole := changed.DeepCopy()
 	whole.Spec.PasswordSecretRef = ref
-	trial := &administrator{&hostobjects.Caller{Info: a.Info, Client: client.NewDryRunClient(a.Client)}}
+	trial := &administrator{&hostobjects.Client{Info: a.Info, Client: client.NewDryRunClient(a.Client.Client)}}
 	if _, err := trial.writeSecret(ctx, u, ref.Name, key, hash); err != nil {
 		return "", err
 	}
@@ -81,7 +81,7 @@ func (a *administrator) writeSecret(ctx context.Context, u *kubevisionv1alpha1.K
 	case err != nil:
 	case u.Spec.PasswordSecretRef == nil:
 		return nil, envelope.New(dashboardv1alpha1.CodeConflict, "there is a Secret %s already, which is not the user's: name one in spec.passwordSecretRef", name)
-	case credentials.OfAnother(secret, u.Name):
+	case credentials.BelongsToOther(secret, u.Name):
 		return nil, envelope.New(dashboardv1alpha1.CodeConflict, "the Secret %s holds the password of another user: name another one in spec.passwordSecretRef", name)
 	case len(secret.Data[key]) == 0: // what was no user's password does not become one by this
 		return nil, envelope.New(dashboardv1alpha1.CodeConflict, "the Secret %s has no key %s: mend it, or name another one in spec.passwordSecretRef", name, key)
@@ -102,15 +102,15 @@ func newPasswordSecret(u *kubevisionv1alpha1.KubeVisionUser, name, key, value st
 	return &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: names.Namespace, Name: name, Labels: map[string]string{names.UserLabel: u.Name},
-			OwnerReferences: hostobjects.Owner(kind, u),
+			OwnerReferences: hostobjects.OwnerReferences(kind, u),
 		},
 		Data: map[string][]byte{key: []byte(value)},
 	}
 }
 
-// settled says whether the user's password was taken from a version of a Secret, of any where it is empty, and whether no session from before
+// isImported says whether the user's password was taken from a version of a Secret, of any where it is empty, and whether no session from before
 // is left.
-func (e *Endpoints) settled(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, version string) (bool, error) {
+func (e *Endpoints) isImported(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, version string) (bool, error) {
 	secret := &corev1.Secret{}
 	err := e.Live.Get(ctx, types.NamespacedName{Namespace: names.Namespace, Name: names.CredentialsSecret(u.Name)}, secret)
 	if err != nil { // somebody without credentials has no sessions either
@@ -126,8 +126,8 @@ func (e *Endpoints) settled(ctx context.Context, u *kubevisionv1alpha1.KubeVisio
 	return !old && strings.HasPrefix(secret.Annotations[credentials.PasswordSourceAnnotation], version), nil
 }
 
-// done waits until what was asked for is in force. Where that takes too long, the answer says so: it was accepted, and will be.
-func (e *Endpoints) done(ctx context.Context, what string, check wait.ConditionWithContextFunc) (routes.Result, error) {
+// waitUntilInForce waits until what was asked for is in force. Where that takes too long, the answer says so: it was accepted, and will be.
+func (e *Endpoints) waitUntilInForce(ctx context.Context, what string, check wait.ConditionWithContextFunc) (routes.Result, error) {
 	err := wait.PollUntilContextTimeout(ctx, interval, patience, true, check)
 	if wait.Interrupted(err) {
 		return routes.Result{Meta: dashboardv1alpha1.Meta{

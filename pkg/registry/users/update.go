@@ -59,7 +59,7 @@ func (e *Endpoints) changes(
 	ctx context.Context, a *administrator, u, changed *kubevisionv1alpha1.KubeVisionUser,
 	body *dashboardv1alpha1.UpdateUserRequest,
 ) ([]hostobjects.Step, error) {
-	patch := a.For(hostobjects.Action("patch", kubevisionv1alpha1.ResourceUsers, u.Name))
+	patch := a.WriteErrorFor(hostobjects.Action("patch", kubevisionv1alpha1.ResourceUsers, u.Name))
 	steps := []hostobjects.Step{hostobjects.Patch("user "+u.Name, u, changed, body.ResourceVersion, patch)}
 	if body.Role == nil {
 		return steps, nil
@@ -75,10 +75,10 @@ func (e *Endpoints) changes(
 }
 
 func apply(spec *kubevisionv1alpha1.KubeVisionUserSpec, body *dashboardv1alpha1.UpdateUserRequest) {
-	set(&spec.DisplayName, body.DisplayName)
-	set(&spec.Email, body.Email)
-	set(&spec.Groups, body.Groups)
-	set(&spec.MustChangePassword, body.MustChangePassword)
+	setIfGiven(&spec.DisplayName, body.DisplayName)
+	setIfGiven(&spec.Email, body.Email)
+	setIfGiven(&spec.Groups, body.Groups)
+	setIfGiven(&spec.MustChangePassword, body.MustChangePassword)
 	if body.IsActive != nil {
 		spec.Disabled = !*body.IsActive
 	}
@@ -87,7 +87,7 @@ func apply(spec *kubevisionv1alpha1.KubeVisionUserSpec, body *dashboardv1alpha1.
 	}
 }
 
-func set[T any](field, given *T) {
+func setIfGiven[T any](field, given *T) {
 	if given != nil {
 		*field = *given
 	}

@@ -40,7 +40,7 @@ func newConnections(tb testing.TB) *clusters.Connections {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	bound, err := clusters.NewBound(ctx, cached)
+	bound, err := clusters.NewBoundNames(ctx, cached)
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -76,9 +76,9 @@ func connect(tb testing.TB, connections *clusters.Connections, cluster string) *
 }
 
 // callerOf returns a client that acts on a cluster as a KubeVisionUser without groups.
-func callerOf(tb testing.TB, connection *clusters.Connection, name string) *clusters.Caller {
+func callerOf(tb testing.TB, connection *clusters.Connection, name string) *clusters.Client {
 	tb.Helper()
-	var caller *clusters.Caller
+	var caller *clusters.Client
 	fixture.Eventually(tb, "act as "+name, func(ctx context.Context) (err error) {
 		caller, err = connection.As(ctx, &user.DefaultInfo{
 			Name: "kubevision:" + name, Groups: []string{"kubevision:users", "system:authenticated"},

@@ -102,7 +102,7 @@ type judged struct {
 
 	member    *plane
 	cache     *verdicts.Cache
-	caller    *clusters.Caller
+	caller    *clusters.Client
 	namespace string
 }
 

@@ -27,9 +27,9 @@ type ticket struct {
 	outcome chan error
 }
 
-// line is the queue of a class, in the order of start-time fair queueing: the attempts of one network or account are
+// fairQueue is the queue of a class, in the order of start-time fair queueing: the attempts of one network or account are
 // one round apart, and the flow that was not served for longest is next. The line measures time in rounds.
-type line struct {
+type fairQueue struct {
 	limit   int
 	waiting []*ticket // in the order of arrival
 	now     float64
@@ -42,7 +42,7 @@ type line struct {
 const finishFactor = 16
 
 // place returns the start of a new attempt, and the number of attempts before it.
-func (l *line) place(flows []flow) (start float64, ahead int) {
+func (l *fairQueue) place(flows []flow) (start float64, ahead int) {
 	start = l.now
 	for _, f := range flows {
 		start = max(start, l.finish[f.name])
@@ -56,7 +56,7 @@ func (l *line) place(flows []flow) (start float64, ahead int) {
 }
 
 // join adds a ticket. If the line is full, it returns the last ticket, which is refused and may be the new one.
-func (l *line) join(t *ticket) (refused *ticket) {
+func (l *fairQueue) join(t *ticket) (refused *ticket) {
 	if len(l.waiting) >= l.limit {
 		last := 0
 		for i, other := range l.waiting {
@@ -82,7 +82,7 @@ func (l *line) join(t *ticket) (refused *ticket) {
 }
 
 // next removes and returns the next ticket whose account is not busy, or nil.
-func (l *line) next(busy map[string]bool) *ticket {
+func (l *fairQueue) next(busy map[string]bool) *ticket {
 	first := -1
 	for i, t := range l.waiting {
 		if !busy[t.account] && (first < 0 || t.start < l.waiting[first].start) {
@@ -99,7 +99,7 @@ func (l *line) next(busy map[string]bool) *ticket {
 }
 
 // leave removes a ticket. It returns false if the ticket was removed before.
-func (l *line) leave(t *ticket) bool {
+func (l *fairQueue) leave(t *ticket) bool {
 	i := slices.Index(l.waiting, t)
 	if i < 0 {
 		return false
@@ -109,7 +109,7 @@ func (l *line) leave(t *ticket) bool {
 }
 
 // forget drops the flows that may continue at once, if there are many flows, and all flows if too many remain.
-func (l *line) forget() {
+func (l *fairQueue) forget() {
 	if len(l.finish) <= finishFactor*l.limit {
 		return
 	}
@@ -122,7 +122,7 @@ func (l *line) forget() {
 // pool has places to work in, and the lines that wait for them in turn.
 type pool struct {
 	places, free int
-	lines        []*line
+	lines        []*fairQueue
 	last         int
 	// took is the average duration of the latest attempts.
 	took time.Duration
@@ -163,9 +163,9 @@ const averaging = 8
 
 func (p *pool) observe(took time.Duration) { p.took += (took - p.took) / averaging }
 
-// rest returns how long the place of a failed attempt stays empty: restFactor times the duration of the attempt, and
+// restAfter returns how long the place of a failed attempt stays empty: restFactor times the duration of the attempt, and
 // less if so many wait that the last of them would not be served in time.
-func (p *pool) rest(took time.Duration) time.Duration {
+func (p *pool) restAfter(took time.Duration) time.Duration {
 	rest := min(restFactor*took, maxRest)
 	if n := p.waiting(); n > 0 {
 		rest = min(rest, served*time.Duration(p.places)/time.Duration(n)-took)

@@ -9,8 +9,8 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
-// Selecting returns the bindings that select a cluster.
-func Selecting(all []kubevisionv1alpha1.KubeVisionRoleBinding, c *kubevisionv1alpha1.KubeVisionCluster) []kubevisionv1alpha1.KubeVisionRoleBinding {
+// SelectForCluster returns the bindings that select a cluster.
+func SelectForCluster(all []kubevisionv1alpha1.KubeVisionRoleBinding, c *kubevisionv1alpha1.KubeVisionCluster) []kubevisionv1alpha1.KubeVisionRoleBinding {
 	var out []kubevisionv1alpha1.KubeVisionRoleBinding
 	for i := range all {
 		if ok, err := SelectsCluster(all[i].Spec.Clusters, c.Name, c.Labels); ok && err == nil {
@@ -20,8 +20,8 @@ func Selecting(all []kubevisionv1alpha1.KubeVisionRoleBinding, c *kubevisionv1al
 	return out
 }
 
-// Reaching returns the namespaces that bindings name, or whose selectors matched on a cluster.
-func Reaching(bound []kubevisionv1alpha1.KubeVisionRoleBinding, cluster string) []string {
+// BoundNamespaces returns the namespaces that bindings name, or whose selectors matched on a cluster.
+func BoundNamespaces(bound []kubevisionv1alpha1.KubeVisionRoleBinding, cluster string) []string {
 	names := sets.New[string]()
 	for i := range bound {
 		if targets := bound[i].Spec.Namespaces; targets != nil {

@@ -23,10 +23,11 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authorization/accessreview"
 	"github.com/kubevision-io/kubevision/pkg/budget"
 	"github.com/kubevision-io/kubevision/pkg/clusters/response"
+	"github.com/kubevision-io/kubevision/pkg/stepup"
 )
 
-// Caller acts on one cluster as one user.
-type Caller struct {
+// Client acts on one cluster as one user.
+type Client struct {
 	connection *Connection
 	user       string
 	identity   transport.ImpersonationConfig
@@ -34,44 +35,44 @@ type Caller struct {
 	config    *rest.Config
 	http      *http.Client
 	rest      rest.Interface
-	resources *resources
+	resources *resourceMapper
 }
 
-// newCaller returns a Caller for a user whom the cluster sees under a name, which many users may share. It sets the
+// newClient returns a Client for a user whom the cluster sees under a name, which many users may share. It sets the
 // identity in a round tripper, behind everything that a request could bring along, and asks for a fresh code in front
 // of it.
-func newCaller(c *Connection, user string, identity transport.ImpersonationConfig) (*Caller, error) {
+func newClient(c *Connection, user string, identity transport.ImpersonationConfig) (*Client, error) {
 	if identity.UserName == "" {
 		return nil, errors.New("there is no client without a user")
 	}
 	asUser := transport.NewImpersonatingRoundTripper(identity,
-		&paced{
-			next: &charged{next: c.transport, each: budget.Buffered}, turns: c.turns, large: c.large, whole: c.whole,
+		&pacedRoundTripper{
+			next: &chargingRoundTripper{next: c.transport, each: budget.Buffered}, turns: c.turns, large: c.large, whole: c.whole,
 			calls: c.calls, user: user,
 		})
 	named := transport.NewUserAgentRoundTripper(userAgent(), asUser)
-	httpClient := &http.Client{Transport: &sensitive{next: named}, Timeout: callTimeout, CheckRedirect: refuseRedirect}
+	httpClient := &http.Client{Transport: &stepup.RoundTripper{Next: named}, Timeout: callTimeout, CheckRedirect: refuseRedirect}
 	restClient, err := rest.UnversionedRESTClientForConfigAndClient(c.config, httpClient)
 	if err != nil {
 		return nil, fmt.Errorf("making a client for the cluster: %w", err)
 	}
-	return &Caller{
+	return &Client{
 		connection: c, user: user, identity: identity,
 		config: c.config, http: httpClient, rest: restClient, resources: c.resources,
 	}, nil
 }
 
 // Connection returns the connection to the cluster on which the caller acts.
-func (c *Caller) Connection() *Connection { return c.connection }
+func (c *Client) Connection() *Connection { return c.connection }
 
 // User returns the name of the user on the host. It is not the name that the cluster sees.
-func (c *Caller) User() string { return c.user }
+func (c *Client) User() string { return c.user }
 
 // Identity returns the identity that each call is sent with. It must not be changed.
-func (c *Caller) Identity() transport.ImpersonationConfig { return c.identity }
+func (c *Client) Identity() transport.ImpersonationConfig { return c.identity }
 
 // objects returns a client for typed objects: KubeVision's own objects, and Secrets.
-func (c *Caller) objects() (client.Client, error) {
+func (c *Client) objects() (client.Client, error) {
 	scheme := runtime.NewScheme()
 	if err := errors.Join(kubevisionv1alpha1.AddToScheme(scheme), corev1.AddToScheme(scheme)); err != nil {
 		return nil, fmt.Errorf("building a scheme: %w", err)
@@ -91,17 +92,17 @@ func (c *Caller) objects() (client.Client, error) {
 // Resource finds a kind of objects by plural, plural.group or plural.version.group. It is false where the cluster
 // serves none. What is known of the cluster may be some seconds old: the cluster is asked anew before it is said that
 // there is none, and where the resource does not fit; fits may be nil.
-func (c *Caller) Resource(ctx context.Context, name string, fits func(*Resource) bool) (Resource, bool, error) {
+func (c *Client) Resource(ctx context.Context, name string, fits func(*Resource) bool) (Resource, bool, error) {
 	return c.resources.find(ctx, name, fits)
 }
 
 // Served is Resource for what is asked for again and again, whether or not it is there.
-func (c *Caller) Served(ctx context.Context, name string) (Resource, bool, error) {
+func (c *Client) Served(ctx context.Context, name string) (Resource, bool, error) {
 	return c.resources.served(ctx, name)
 }
 
 // Resources returns all kinds that the cluster serves, in the cluster's order of preference.
-func (c *Caller) Resources(ctx context.Context) ([]Resource, error) {
+func (c *Client) Resources(ctx context.Context) ([]Resource, error) {
 	known, err := c.resources.current(ctx)
 	if err != nil {
 		return nil, err
@@ -110,7 +111,7 @@ func (c *Caller) Resources(ctx context.Context) ([]Resource, error) {
 }
 
 // RefreshResources reads again what the cluster serves.
-func (c *Caller) RefreshResources(ctx context.Context) error {
+func (c *Client) RefreshResources(ctx context.Context) error {
 	return c.resources.refresh(ctx)
 }
 
@@ -118,7 +119,7 @@ func (c *Caller) RefreshResources(ctx context.Context) error {
 const maxReviewBytes = 64 << 10
 
 // Allowed asks the cluster whether the user may do that. An error is a denial.
-func (c *Caller) Allowed(ctx context.Context, attributes authorizationv1.ResourceAttributes) (bool, error) {
+func (c *Client) Allowed(ctx context.Context, attributes authorizationv1.ResourceAttributes) (bool, error) {
 	question := &authorizationv1.SelfSubjectAccessReview{}
 	question.APIVersion, question.Kind = authorizationv1.SchemeGroupVersion.String(), "SelfSubjectAccessReview"
 	question.Spec.ResourceAttributes = &attributes
@@ -130,7 +131,7 @@ func (c *Caller) Allowed(ctx context.Context, attributes authorizationv1.Resourc
 }
 
 // review reads nothing of the answer but the status.
-func (c *Caller) review(
+func (c *Client) review(
 	ctx context.Context, question *authorizationv1.SelfSubjectAccessReview,
 ) (authorizationv1.SubjectAccessReviewStatus, error) {
 	var reviewed struct {

@@ -5,15 +5,15 @@ package rolebinding
 
 import "sync"
 
-// revoking knows on which clusters rights are being taken away. Grants of other bindings there, which may be thousands
+// activeRevocations knows on which clusters rights are being taken away. Grants of other bindings there, which may be thousands
 // of writes, wait meanwhile.
-type revoking struct {
+type activeRevocations struct {
 	mu    sync.Mutex
 	count map[string]int
 }
 
 // begin notes the begin of a revocation on a cluster. The caller calls the returned function at its end.
-func (r *revoking) begin(cluster string) (end func()) {
+func (r *activeRevocations) begin(cluster string) (end func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.count == nil {
@@ -30,8 +30,8 @@ func (r *revoking) begin(cluster string) (end func()) {
 	}
 }
 
-// on returns true if rights are being taken away on a cluster.
-func (r *revoking) on(cluster string) bool {
+// isActive returns true if rights are being taken away on a cluster.
+func (r *activeRevocations) isActive(cluster string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.count[cluster] > 0

@@ -1,9 +1,9 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package absent answers what dashboards ask of features that KubeVision does not have: nothing to show is an empty
+// Package unsupported answers what dashboards ask of features that KubeVision does not have: nothing to show is an empty
 // list, and anything to do is an error that says so.
-package absent
+package unsupported
 
 import (
 	"net/http"
@@ -139,7 +139,7 @@ func clusterLists(access *authorization.Access) []routes.Route {
 			Method: http.MethodGet, Path: "/clusters/{cluster}" + l.path, Operation: l.operation,
 			Doc: "say that there are no " + l.what, Returns: dashboardv1alpha1.AbsentListEnvelope{},
 			Parameters: map[string]string{authorization.ClusterParameter: "the name of the cluster"},
-			Endpoint: routes.Reviewed(access.Cluster, func(*routes.Request, *clusters.Caller) (routes.Result, error) {
+			Endpoint: routes.Reviewed(access.Cluster, func(*routes.Request, *clusters.Client) (routes.Result, error) {
 				return empty(), nil
 			}),
 		})

@@ -17,22 +17,22 @@ const (
 	costOfText = 24
 )
 
-// discoveries bounds what is kept of what members serve. Where all members take too much, that of the member that takes
+// catalogBudget bounds what is kept of what members serve. Where all members take too much, that of the member that takes
 // most is forgotten, and asked for again when it is needed: that of an honest one is small.
-type discoveries struct {
+type catalogBudget struct {
 	total int64
 
 	mu   sync.Mutex
-	held map[*resources]int64
+	held map[*resourceMapper]int64
 	sum  int64
 }
 
-func newDiscoveries(total int64) *discoveries {
-	return &discoveries{total: total, held: map[*resources]int64{}}
+func newCatalogBudget(total int64) *catalogBudget {
+	return &catalogBudget{total: total, held: map[*resourceMapper]int64{}}
 }
 
 // keep notes that a member takes so many bytes. Nil discoveries bound nothing.
-func (d *discoveries) keep(r *resources, bytes int64) {
+func (d *catalogBudget) keep(r *resourceMapper, bytes int64) {
 	if d == nil {
 		return
 	}
@@ -41,7 +41,7 @@ func (d *discoveries) keep(r *resources, bytes int64) {
 	d.sum += bytes - d.held[r]
 	d.held[r] = bytes
 	for d.sum > d.total {
-		most := d.mostBeside(r)
+		most := d.largestOther(r)
 		if most == nil {
 			return
 		}
@@ -50,7 +50,7 @@ func (d *discoveries) keep(r *resources, bytes int64) {
 	}
 }
 
-func (d *discoveries) mostBeside(r *resources) (most *resources) {
+func (d *catalogBudget) largestOther(r *resourceMapper) (most *resourceMapper) {
 	for other, bytes := range d.held {
 		if other != r && (most == nil || bytes > d.held[most]) {
 			most = other
@@ -59,8 +59,8 @@ func (d *discoveries) mostBeside(r *resources) (most *resources) {
 	return most
 }
 
-// leave notes that nothing of a member is kept any more.
-func (d *discoveries) leave(r *resources) {
+// release notes that nothing of a member is kept any more.
+func (d *catalogBudget) release(r *resourceMapper) {
 	if d == nil {
 		return
 	}
@@ -69,7 +69,7 @@ func (d *discoveries) leave(r *resources) {
 	d.remove(r)
 }
 
-func (d *discoveries) remove(r *resources) {
+func (d *catalogBudget) remove(r *resourceMapper) {
 	d.sum -= d.held[r]
 	delete(d.held, r)
 }

@@ -9,12 +9,12 @@ import (
 	"k8s.io/apiserver/pkg/endpoints/responsewriter"
 )
 
-// Questions decides whether the host may be asked who sends a request, and whether they may. Where it may, done is to be
+// DelegationLimit decides whether the host may be asked who sends a request, and whether they may. Where it may, done is to be
 // called with whether the request was refused.
-type Questions func(r *http.Request) (done func(refused bool), ok bool)
+type DelegationLimit func(r *http.Request) (done func(refused bool), ok bool)
 
-// WithQuestions refuses requests of networks from which too many were refused before.
-func WithQuestions(next http.Handler, questions Questions) http.Handler {
+// WithDelegationLimit refuses requests of networks from which too many were refused before.
+func WithDelegationLimit(next http.Handler, questions DelegationLimit) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		done, ok := questions(r)
 		if !ok {

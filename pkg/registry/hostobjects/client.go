@@ -29,9 +29,9 @@ type Host struct {
 	Reviewer *authorization.Reviewer
 }
 
-// Caller is a user who manages KubeVision's objects with a client that acts as that user, so that the RBAC of the host
+// Client is a user who manages KubeVision's objects with a client that acts as that user, so that the RBAC of the host
 // decides.
-type Caller struct {
+type Client struct {
 	user.Info
 	client.Client
 
@@ -39,17 +39,17 @@ type Caller struct {
 }
 
 // Connect returns the caller of a request.
-func (h *Host) Connect(r *routes.Request, u user.Info) (*Caller, error) {
+func (h *Host) Connect(r *routes.Request, u user.Info) (*Client, error) {
 	c, err := h.As(r.Context(), u)
 	if err != nil {
 		return nil, err
 	}
-	return &Caller{Info: u, Client: c, reviewer: h.Reviewer}, nil
+	return &Client{Info: u, Client: c, reviewer: h.Reviewer}, nil
 }
 
 // Named is like connect, for routes with the name of an object in their path.
-func Named(parameter string, connect func(*routes.Request, user.Info) (*Caller, error)) func(*routes.Request, user.Info) (*Caller, error) {
-	return func(r *routes.Request, u user.Info) (*Caller, error) {
+func Named(parameter string, connect func(*routes.Request, user.Info) (*Client, error)) func(*routes.Request, user.Info) (*Client, error) {
+	return func(r *routes.Request, u user.Info) (*Client, error) {
 		if err := routes.CheckSubdomain(parameter, r.Path(parameter)); err != nil {
 			return nil, err
 		}
@@ -58,11 +58,11 @@ func Named(parameter string, connect func(*routes.Request, user.Info) (*Caller, 
 }
 
 // Find reads an object as the caller. It returns missing if the object does not exist.
-func (c *Caller) Find(ctx context.Context, name string, into client.Object, missing *envelope.Error) error {
+func (c *Client) Find(ctx context.Context, name string, into client.Object, missing *envelope.Error) error {
 	err := c.Get(ctx, types.NamespacedName{Name: name}, into)
 	switch {
 	case apierrors.IsNotFound(err):
-		return missing.Because(err)
+		return missing.WithCause(err)
 	case err != nil:
 		return envelope.FromAPIError(err)
 	default:
@@ -70,9 +70,9 @@ func (c *Caller) Find(ctx context.Context, name string, into client.Object, miss
 	}
 }
 
-// Refused returns the error of a failed write, with its code. If RBAC allows each of the actions, an admission plugin
+// WriteError returns the error of a failed write, with its code. If RBAC allows each of the actions, an admission plugin
 // has refused the write: the code is 42201, unless a policy of KubeVision requires a right.
-func (c *Caller) Refused(ctx context.Context, err error, actions ...authorizationv1.ResourceAttributes) error {
+func (c *Client) WriteError(ctx context.Context, err error, actions ...authorizationv1.ResourceAttributes) error {
 	if err == nil {
 		return nil
 	}
@@ -83,18 +83,18 @@ func (c *Caller) Refused(ctx context.Context, err error, actions ...authorizatio
 	for i := range actions {
 		allowed, reviewErr := c.reviewer.Allowed(ctx, c.Info, &actions[i])
 		if reviewErr != nil {
-			return authorization.Unreviewed(reviewErr)
+			return authorization.NewReviewFailed(reviewErr)
 		}
 		if !allowed {
 			return outcome
 		}
 	}
-	return envelope.New(dashboardv1alpha1.CodeRejected, "%s", outcome.Message).Because(err)
+	return envelope.New(dashboardv1alpha1.CodeRejected, "%s", outcome.Message).WithCause(err)
 }
 
-// For returns a function that returns the errors of writes that need a set of rights.
-func (c *Caller) For(actions ...authorizationv1.ResourceAttributes) func(context.Context, error) error {
-	return func(ctx context.Context, err error) error { return c.Refused(ctx, err, actions...) }
+// WriteErrorFor returns a function that returns the errors of writes that need a set of rights.
+func (c *Client) WriteErrorFor(actions ...authorizationv1.ResourceAttributes) func(context.Context, error) error {
+	return func(ctx context.Context, err error) error { return c.WriteError(ctx, err, actions...) }
 }
 
 // SecretAction returns the attributes of a verb on a Secret in KubeVision's namespace.

@@ -22,8 +22,8 @@ const (
 	sendRate = 64 << 10
 )
 
-// room bounds the responses that are sent at once. Anybody may ask for files, and read them slowly.
-type room struct {
+// responseSpace bounds the responses that are sent at once. Anybody may ask for files, and read them slowly.
+type responseSpace struct {
 	strangers, known *budget.Budget
 	origin           func(*http.Request) filters.Origin
 	// time and rate are sendTime and sendRate.
@@ -31,16 +31,16 @@ type room struct {
 	rate int64
 }
 
-func newRoom(origin func(*http.Request) filters.Origin) *room {
+func newResponseSpace(origin func(*http.Request) filters.Origin) *responseSpace {
 	options := budget.Options{Total: maxResponseBytes, Step: responseBytes}
-	return &room{
+	return &responseSpace{
 		strangers: budget.NewShared(options), known: budget.NewShared(options), origin: origin,
 		time: sendTime, rate: sendRate,
 	}
 }
 
 // enter takes the memory of a response. Networks that somebody is logged in from have room of their own.
-func (o *room) enter(r *http.Request) (leave func(), err error) {
+func (o *responseSpace) enter(r *http.Request) (leave func(), err error) {
 	from := o.origin(r)
 	if from.Known {
 		account := o.known.Account(from.Network, 0)
@@ -56,7 +56,7 @@ func (o *room) enter(r *http.Request) (leave func(), err error) {
 }
 
 // within sends a response, and gives up on a client that takes it too slowly.
-func (o *room) within(w http.ResponseWriter, size int64, send func()) {
+func (o *responseSpace) within(w http.ResponseWriter, size int64, send func()) {
 	connection := http.NewResponseController(w)
 	limit := o.time + time.Duration(size/o.rate)*time.Second
 	_ = connection.SetWriteDeadline(time.Now().Add(limit)) // a test has no connection

@@ -14,9 +14,9 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
-// Naming returns the bindings that name a Kubernetes user or one of the user's groups, by name of the binding. The
+// ListForUser returns the bindings that name a Kubernetes user or one of the user's groups, by name of the binding. The
 // bindings must not be changed.
-func Naming(ctx context.Context, reader client.Reader, user string, groups []string) ([]kubevisionv1alpha1.KubeVisionRoleBinding, error) {
+func ListForUser(ctx context.Context, reader client.Reader, user string, groups []string) ([]kubevisionv1alpha1.KubeVisionRoleBinding, error) {
 	var users kubevisionv1alpha1.KubeVisionUserList
 	if err := reader.List(ctx, &users, client.UnsafeDisableDeepCopy); err != nil {
 		return nil, fmt.Errorf("listing users: %w", err)
@@ -29,7 +29,7 @@ func Naming(ctx context.Context, reader client.Reader, user string, groups []str
 	var out []kubevisionv1alpha1.KubeVisionRoleBinding
 	for i := range all.Items {
 		subjects, _ := Subjects(all.Items[i].Spec.Subjects, index)
-		if all.Items[i].DeletionTimestamp.IsZero() && Names(subjects, user, groups) {
+		if all.Items[i].DeletionTimestamp.IsZero() && ContainsUser(subjects, user, groups) {
 			out = append(out, all.Items[i])
 		}
 	}

@@ -17,9 +17,9 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/bindings"
 )
 
-// Bound holds the users and groups that role bindings name, which are the only ones that KubeVision impersonates. It
+// BoundNames holds the users and groups that role bindings name, which are the only ones that KubeVision impersonates. It
 // reads the bindings again only after a binding or a user has changed.
-type Bound struct {
+type BoundNames struct {
 	reader  client.Reader
 	changes atomic.Int64
 
@@ -28,9 +28,9 @@ type Bound struct {
 	current bindings.Impersonation
 }
 
-// NewBound returns a Bound that watches the bindings and users in the cache.
-func NewBound(ctx context.Context, c cache.Cache) (*Bound, error) {
-	b := &Bound{reader: c}
+// NewBoundNames returns BoundNames that watches the bindings and users in the cache.
+func NewBoundNames(ctx context.Context, c cache.Cache) (*BoundNames, error) {
+	b := &BoundNames{reader: c}
 	b.changes.Store(1)
 	for _, kind := range []client.Object{&kubevisionv1alpha1.KubeVisionRoleBinding{}, &kubevisionv1alpha1.KubeVisionUser{}} {
 		informer, err := c.GetInformer(ctx, kind, cache.BlockUntilSynced(false))
@@ -50,7 +50,7 @@ func NewBound(ctx context.Context, c cache.Cache) (*Bound, error) {
 }
 
 // Impersonation returns the users and groups that the bindings name now.
-func (b *Bound) Impersonation(ctx context.Context) (bindings.Impersonation, error) {
+func (b *BoundNames) Impersonation(ctx context.Context) (bindings.Impersonation, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	version := b.changes.Load()
@@ -75,6 +75,6 @@ func ReadImpersonation(ctx context.Context, reader client.Reader) (bindings.Impe
 	if err := reader.List(ctx, &all, client.UnsafeDisableDeepCopy); err != nil {
 		return bindings.Impersonation{}, fmt.Errorf("listing role bindings: %w", err)
 	}
-	named, _ := bindings.ImpersonationOf(all.Items, users.Items, bindings.ImpersonationBudget)
+	named, _ := bindings.CollectImpersonation(all.Items, users.Items, bindings.ImpersonationBudget)
 	return named, nil
 }

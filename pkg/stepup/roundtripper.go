@@ -1,0 +1,47 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package stepup
+
+import (
+	"errors"
+	"net/http"
+	"strings"
+
+	"github.com/kubevision-io/kubevision/pkg/envelope"
+)
+
+// RoundTripper refuses sensitive requests that come without a fresh code. Every request of a user to a cluster passes
+// it.
+type RoundTripper struct {
+	Next http.RoundTripper
+}
+
+// RoundTrip returns an *envelope.Error if a fresh code is needed and was not proved. It refuses headers of the client
+// that would replace the identity of the caller.
+func (t *RoundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
+	for header := range r.Header {
+		if strings.HasPrefix(header, "Impersonate-") {
+			return nil, Refuse(r, envelope.Internal(errors.New("a request of a caller has the header "+header)))
+		}
+	}
+	if Sensitive(r) {
+		if err := Require(r.Context()); err != nil {
+			return nil, Refuse(r, err)
+		}
+	}
+	return t.Next.RoundTrip(r)
+}
+
+// Refuse returns the error with which a round tripper refuses a request, and closes the body. It keeps the cause as text
+// only, so that no caller mistakes the cause for a response of the cluster.
+func Refuse(r *http.Request, err error) error {
+	if r.Body != nil {
+		_ = r.Body.Close()
+	}
+	refusal := *envelope.As(err)
+	if cause := refusal.Unwrap(); cause != nil {
+		return refusal.WithCause(errors.New(cause.Error()))
+	}
+	return &refusal
+}
