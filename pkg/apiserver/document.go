@@ -24,7 +24,7 @@ import (
 func Document(ctx context.Context) (*spec3.OpenAPI, error) {
 	scheme, codecs := NewCodecs()
 	generic := genericapiserver.NewConfig(codecs)
-	c := &Config{ExtraConfig: ExtraConfig{PasswordHashes: 1}}
+	c := &ExtraConfig{PasswordHashes: 1}
 	// The routes are registered with all that serves them; none of it is called.
 	unconnected := &state{config: &rest.Config{}, keys: token.NewKeySet(clock.RealClock{}), sessions: &sessionindex.Index{}}
 	table, _, err := c.routes(ctx, unconnected, &clientFinder{})

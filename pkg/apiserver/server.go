@@ -19,42 +19,16 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/serializer"
 	genericapiserver "k8s.io/apiserver/pkg/server"
 	genericfilters "k8s.io/apiserver/pkg/server/filters"
-	"k8s.io/client-go/kubernetes"
-	"k8s.io/utils/clock"
 
 	"github.com/kubevision-io/kubevision/pkg/apiserver/connections"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/dashboard"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/filters"
-	"github.com/kubevision-io/kubevision/pkg/authentication"
 	"github.com/kubevision-io/kubevision/pkg/authentication/audit"
-	"github.com/kubevision-io/kubevision/pkg/authentication/credentials"
 	"github.com/kubevision-io/kubevision/pkg/authentication/password"
 	"github.com/kubevision-io/kubevision/pkg/authentication/sessionindex"
 	"github.com/kubevision-io/kubevision/pkg/authentication/throttle"
-	"github.com/kubevision-io/kubevision/pkg/authentication/token"
-	"github.com/kubevision-io/kubevision/pkg/authorization"
 	"github.com/kubevision-io/kubevision/pkg/budget"
 	"github.com/kubevision-io/kubevision/pkg/clusters/addresspolicy"
-	"github.com/kubevision-io/kubevision/pkg/registry/action"
-	"github.com/kubevision-io/kubevision/pkg/registry/apiresources"
-	"github.com/kubevision-io/kubevision/pkg/registry/auth"
-	"github.com/kubevision-io/kubevision/pkg/registry/clusterregistration"
-	"github.com/kubevision-io/kubevision/pkg/registry/compare"
-	"github.com/kubevision-io/kubevision/pkg/registry/favorite"
-	"github.com/kubevision-io/kubevision/pkg/registry/hostobjects"
-	"github.com/kubevision-io/kubevision/pkg/registry/image"
-	"github.com/kubevision-io/kubevision/pkg/registry/overview"
-	"github.com/kubevision-io/kubevision/pkg/registry/quota"
-	"github.com/kubevision-io/kubevision/pkg/registry/resource"
-	"github.com/kubevision-io/kubevision/pkg/registry/rolebindings"
-	"github.com/kubevision-io/kubevision/pkg/registry/scopedlist"
-	"github.com/kubevision-io/kubevision/pkg/registry/search"
-	"github.com/kubevision-io/kubevision/pkg/registry/sessions"
-	"github.com/kubevision-io/kubevision/pkg/registry/template"
-	"github.com/kubevision-io/kubevision/pkg/registry/topology"
-	"github.com/kubevision-io/kubevision/pkg/registry/unsupported"
-	accessregistry "github.com/kubevision-io/kubevision/pkg/registry/useraccess"
-	"github.com/kubevision-io/kubevision/pkg/registry/users"
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
@@ -66,9 +40,6 @@ func NewCodecs() (*runtime.Scheme, serializer.CodecFactory) {
 	scheme.AddUnversionedTypes(unversioned, &metav1.Status{}, &metav1.APIVersions{}, &metav1.APIGroupList{}, &metav1.APIGroup{}, &metav1.APIResourceList{})
 	return scheme, serializer.NewCodecFactory(scheme)
 }
-
-// publicMemory bounds the memory of requests to public endpoints, in bytes: ten of the largest at once.
-const publicMemory = 64 << 20
 
 // ExtraConfig is the configuration of the dashboard's API beside that of a generic API server.
 type ExtraConfig struct {
@@ -143,7 +114,7 @@ func (c *Config) Complete(ctx context.Context) (completed CompletedConfig, err e
 		return CompletedConfig{}, err
 	}
 	clients := newClientFinder(c.ExtraConfig.TrustedProxies, c.ExtraConfig.TrustedLoginNetworks, generic.Authentication.RequestHeaderConfig)
-	table, tokens, err := c.routes(ctx, state, clients)
+	table, tokens, err := c.ExtraConfig.routes(ctx, state, clients)
 	if err != nil {
 		return CompletedConfig{}, err
 	}
@@ -209,80 +180,6 @@ func handlerChains(
 		}
 		others.ServeHTTP(w, r)
 	})
-}
-
-// routes makes the endpoints.
-func (c *Config) routes(ctx context.Context, s *state, clients *clientFinder) (*routes.Table, *authentication.Tokens, error) {
-	kube, err := kubernetes.NewForConfig(s.config)
-	if err != nil {
-		return nil, nil, fmt.Errorf("making a client: %w", err)
-	}
-	hasher, err := password.NewHasher(ctx, c.ExtraConfig.PasswordHashes)
-	if err != nil {
-		return nil, nil, err
-	}
-	policy := &authentication.TwoFactorPolicy{Reader: s.cache, Roles: c.ExtraConfig.TwoFactorRoles}
-	service := token.NewService(token.Access, s.keys, c.ExtraConfig.AccessTokenTTL, clock.RealClock{})
-	log, gone := &audit.Log{Recorder: s.recorder}, authentication.NewDeletedObjects()
-	logins := &authentication.Logins{
-		Cache: s.cache, Client: s.client, Hasher: hasher, Policy: policy, Tokens: service, Audit: log, Clock: clock.RealClock{},
-		Challenges: token.NewService(token.Challenge, s.keys, credentials.ChallengeTTL, clock.RealClock{}),
-		Setups:     token.NewService(token.Setup, s.keys, credentials.ChallengeTTL, clock.RealClock{}),
-		RefreshMAC: token.NewMAC(s.keys, "refresh tokens"), Rates: authentication.NewRefreshLimits(gone),
-		Devices:  &authentication.Devices{MAC: token.NewMAC(s.keys, "device tokens"), Clock: clock.RealClock{}},
-		Sessions: s.sessions, Limits: c.ExtraConfig.SessionLimits, LoginCodeTTL: c.ExtraConfig.LoginCodeTTL,
-		Throttle: &throttle.Throttle{
-			Cache: s.cache, Client: s.client, Clock: clock.RealClock{}, AddressFree: c.ExtraConfig.LoginFailuresPerAddress,
-			// One more than are hashed, since an attempt also reads and writes.
-			Strangers: c.ExtraConfig.LoginFailureCounters, Places: c.ExtraConfig.PasswordHashes + 1,
-			NameSecret: func() ([]byte, error) { return s.keys.Secret("login throttle: unknown names") },
-		},
-	}
-	authEndpoints := &auth.Endpoints{Logins: logins, Reader: s.cache, Client: clients.find}
-	reviewer := authorization.NewReviewer(kube.AuthorizationV1())
-	host := &hostobjects.Host{As: authorization.HostAs(s.connections), Reviewer: reviewer}
-	userEndpoints := &users.Endpoints{Reader: s.cache, Live: s.client, Host: host, Hash: logins.HashPassword, Audit: log, Client: clients.find}
-	clusterEndpoints := &clusterregistration.Endpoints{Reader: s.cache, Host: host, Examine: s.connections.Examine, Policy: s.policy}
-	bindingEndpoints := &rolebindings.Endpoints{Host: host}
-	sessionEndpoints := &sessions.Endpoints{Host: host, Audit: log, Client: clients.find}
-	access := &authorization.Access{Reviewer: reviewer, Connections: s.connections}
-	accessEndpoints := &accessregistry.Endpoints{Reader: s.cache, Access: access}
-
-	readable := &scopedlist.Access{Access: access, Reader: s.cache}
-	resourceEndpoints := &resource.Endpoints{
-		Access: readable, Audit: log, RefusedDryRunsAsData: c.ExtraConfig.RefusedDryRunsAsData,
-	}
-	searchEndpoints := search.New(readable)
-	compareEndpoints := &compare.Endpoints{Access: access}
-	favoriteEndpoints := &favorite.Endpoints{Client: s.client}
-	templateEndpoints := &template.Endpoints{Reader: s.cache}
-
-	table := &routes.Table{PerUser: c.ExtraConfig.RequestsPerUser, Prove: authEndpoints.Prove, Memory: s.memory, PublicMemory: budget.New(publicMemory)}
-	for _, family := range [][]routes.Route{
-		authEndpoints.Routes(),     //nolint:contextcheck // handlers take the context of their request
-		userEndpoints.Routes(),     //nolint:contextcheck // as above
-		clusterEndpoints.Routes(),  //nolint:contextcheck // as above
-		bindingEndpoints.Routes(),  //nolint:contextcheck // as above
-		sessionEndpoints.Routes(),  //nolint:contextcheck // as above
-		resourceEndpoints.Routes(), //nolint:contextcheck // as above
-		accessEndpoints.Routes(),   //nolint:contextcheck // as above
-		action.Routes(access),      //nolint:contextcheck // as above
-		overview.Routes(readable),  //nolint:contextcheck // as above
-		quota.Routes(readable),
-		topology.Routes(readable), //nolint:contextcheck // as above
-		apiresources.Routes(readable),
-		searchEndpoints.Routes(),   //nolint:contextcheck // as above
-		compareEndpoints.Routes(),  //nolint:contextcheck // as above
-		favoriteEndpoints.Routes(), //nolint:contextcheck // as above
-		templateEndpoints.Routes(),
-		image.Routes(),
-		unsupported.Routes(access),
-	} {
-		if err := table.Add(family...); err != nil {
-			return nil, nil, fmt.Errorf("registering routes: %w", err)
-		}
-	}
-	return table, &authentication.Tokens{Service: service, Cache: s.cache, Live: s.client, Gone: gone, Policy: policy, Clock: clock.RealClock{}}, nil
 }
 
 // Server is the dashboard's API server.

@@ -55,6 +55,11 @@ type Route struct {
 	Types map[string]Type
 }
 
+// Provider provides the routes of a family of endpoints. Its fields say what the endpoints need.
+type Provider interface {
+	Routes() []Route
+}
+
 // Table holds the registered routes.
 type Table struct {
 	// PerUser bounds the requests in flight of one user. Zero means DefaultPerUser.

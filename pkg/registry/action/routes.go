@@ -18,28 +18,34 @@ import (
 
 const cluster = "/clusters/{cluster}"
 
-// Routes are the endpoints of this package.
-func Routes(access *authorization.Access) []routes.Route {
-	return slices.Concat(workloadRoutes(access), nodeRoutes(access), batchRoutes(access))
+// Provider provides the endpoints of this package.
+type Provider struct {
+	// Access connects callers to clusters.
+	Access *authorization.Access
 }
 
-func workloadRoutes(access *authorization.Access) []routes.Route {
+// Routes implements routes.Provider.
+func (p *Provider) Routes() []routes.Route {
+	return slices.Concat(p.workloadRoutes(), p.nodeRoutes(), p.batchRoutes())
+}
+
+func (p *Provider) workloadRoutes() []routes.Route {
 	return slices.Concat(
 		onObject("scale", routes.Route{
 			Method: http.MethodPut, Doc: "set the number of replicas, of any kind that has a scale subresource",
-			Reads: dashboardv1alpha1.ScaleRequest{}, Returns: dashboardv1alpha1.ScaleEnvelope{}, Endpoint: routes.Reviewed(access.Cluster, scale),
+			Reads: dashboardv1alpha1.ScaleRequest{}, Returns: dashboardv1alpha1.ScaleEnvelope{}, Endpoint: routes.Reviewed(p.Access.Cluster, scale),
 		}),
 		onObject("restart", routes.Route{
 			Method: http.MethodPost, Doc: "restart the Pods of a Deployment, StatefulSet or DaemonSet, or one Pod",
-			Returns: dashboardv1alpha1.Envelope{}, Endpoint: routes.Reviewed(access.Cluster, restart),
+			Returns: dashboardv1alpha1.Envelope{}, Endpoint: routes.Reviewed(p.Access.Cluster, restart),
 		}),
 		onObject("history", routes.Route{
 			Method: http.MethodGet, Doc: "list the revisions of a Deployment, StatefulSet or DaemonSet, the oldest first",
-			Returns: dashboardv1alpha1.RevisionListEnvelope{}, Endpoint: routes.Reviewed(access.Cluster, history),
+			Returns: dashboardv1alpha1.RevisionListEnvelope{}, Endpoint: routes.Reviewed(p.Access.Cluster, history),
 		}),
 		onObject("rollback", routes.Route{
 			Method: http.MethodPost, Doc: "go back to a revision of a Deployment, StatefulSet or DaemonSet; 0 is the one before the current one",
-			Reads: dashboardv1alpha1.RollbackRequest{}, Returns: dashboardv1alpha1.RollbackEnvelope{}, Endpoint: routes.Reviewed(access.Cluster, rollback),
+			Reads: dashboardv1alpha1.RollbackRequest{}, Returns: dashboardv1alpha1.RollbackEnvelope{}, Endpoint: routes.Reviewed(p.Access.Cluster, rollback),
 		}),
 	)
 }
@@ -61,7 +67,7 @@ func onObject(action string, r routes.Route) []routes.Route {
 	return out
 }
 
-func nodeRoutes(access *authorization.Access) []routes.Route {
+func (p *Provider) nodeRoutes() []routes.Route {
 	onNode := func(action string, r routes.Route) routes.Route {
 		r.Method, r.Path, r.Operation = http.MethodPost, cluster+"/resources/nodes/{name}/"+action, action+"Node"
 		r.Parameters = parameters(r.Path)
@@ -70,31 +76,31 @@ func nodeRoutes(access *authorization.Access) []routes.Route {
 	return []routes.Route{
 		onNode("cordon", routes.Route{
 			Doc:     "place no new Pods on a node",
-			Returns: dashboardv1alpha1.NodeSchedulingEnvelope{}, Endpoint: routes.Reviewed(access.Cluster, cordon),
+			Returns: dashboardv1alpha1.NodeSchedulingEnvelope{}, Endpoint: routes.Reviewed(p.Access.Cluster, cordon),
 		}),
 		onNode("uncordon", routes.Route{
 			Doc:     "place Pods on a node again",
-			Returns: dashboardv1alpha1.NodeSchedulingEnvelope{}, Endpoint: routes.Reviewed(access.Cluster, uncordon),
+			Returns: dashboardv1alpha1.NodeSchedulingEnvelope{}, Endpoint: routes.Reviewed(p.Access.Cluster, uncordon),
 		}),
 		onNode("drain", routes.Route{
 			Doc:   "place no new Pods on a node, and evict those that are there",
 			Reads: dashboardv1alpha1.DrainRequest{}, BodyOptional: true, Returns: dashboardv1alpha1.DrainEnvelope{},
-			Endpoint: routes.Reviewed(access.Cluster, drain),
+			Endpoint: routes.Reviewed(p.Access.Cluster, drain),
 		}),
 	}
 }
 
-func batchRoutes(access *authorization.Access) []routes.Route {
+func (p *Provider) batchRoutes() []routes.Route {
 	return []routes.Route{
 		{
 			Method: http.MethodPost, Path: cluster + "/resources/batch-delete", Operation: "batchDelete",
 			Doc: "delete up to 100 objects", Parameters: parameters(cluster),
-			Reads: dashboardv1alpha1.BatchDelete{}, Returns: dashboardv1alpha1.BatchDeleteEnvelope{}, Endpoint: routes.Reviewed(access.Cluster, batchDelete),
+			Reads: dashboardv1alpha1.BatchDelete{}, Returns: dashboardv1alpha1.BatchDeleteEnvelope{}, Endpoint: routes.Reviewed(p.Access.Cluster, batchDelete),
 		},
 		{
 			Method: http.MethodPost, Path: cluster + "/batch-restart", Operation: "batchRestart",
 			Doc: "restart up to 100 workloads", Parameters: parameters(cluster),
-			Reads: dashboardv1alpha1.BatchRestart{}, Returns: dashboardv1alpha1.BatchRestartEnvelope{}, Endpoint: routes.Reviewed(access.Cluster, batchRestart),
+			Reads: dashboardv1alpha1.BatchRestart{}, Returns: dashboardv1alpha1.BatchRestartEnvelope{}, Endpoint: routes.Reviewed(p.Access.Cluster, batchRestart),
 		},
 	}
 }

@@ -19,25 +19,31 @@ import (
 // definitions is the kind of the objects that define kinds.
 const definitions = "customresourcedefinitions.apiextensions.k8s.io"
 
-// Routes returns the endpoints of this package.
-func Routes(access *scopedlist.Access) []routes.Route {
+// Provider provides the endpoints of this package.
+type Provider struct {
+	// Access connects callers to clusters of which they may read only some namespaces.
+	Access *scopedlist.Access
+}
+
+// Routes implements routes.Provider.
+func (p *Provider) Routes() []routes.Route {
 	parameters := map[string]string{authorization.ClusterParameter: "the name of the cluster"}
 	return []routes.Route{
 		{
 			Method: http.MethodGet, Path: "/clusters/{cluster}/api-resources", Operation: "listAPIResources",
 			Doc: "list the kinds of objects that the cluster serves", Returns: dashboardv1alpha1.APIResourceListEnvelope{}, Parameters: parameters,
-			Endpoint: routes.Reviewed(access.Cluster, apiResources),
+			Endpoint: routes.Reviewed(p.Access.Cluster, apiResources),
 		},
 		{
 			Method: http.MethodGet, Path: "/clusters/{cluster}/crds", Operation: "listCustomResources",
 			Doc: "list the kinds that CustomResourceDefinitions define", Returns: dashboardv1alpha1.CustomResourceListEnvelope{}, Parameters: parameters,
-			Endpoint: routes.Reviewed(access.Cluster, customResources),
+			Endpoint: routes.Reviewed(p.Access.Cluster, customResources),
 		},
 		{
 			Method: http.MethodPost, Path: "/clusters/{cluster}/crds/refresh", Operation: "refreshCustomResources",
 			Doc:     "ask the cluster anew what it serves, and list the kinds that CustomResourceDefinitions define",
 			Returns: dashboardv1alpha1.CustomResourceListEnvelope{}, Parameters: parameters,
-			Endpoint: routes.Reviewed(access.Cluster, refresh),
+			Endpoint: routes.Reviewed(p.Access.Cluster, refresh),
 		},
 	}
 }

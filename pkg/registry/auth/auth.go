@@ -22,8 +22,8 @@ import (
 // localProvider is the only directory that is served: the KubeVisionUsers.
 const localProvider = "local"
 
-// Endpoints are the endpoints of this package.
-type Endpoints struct {
+// Provider provides the endpoints of this package.
+type Provider struct {
 	// Logins does the work.
 	Logins *authentication.Logins
 	// Reader holds the KubeVision objects.
@@ -32,8 +32,8 @@ type Endpoints struct {
 	Client func(*http.Request) authentication.Client
 }
 
-// Routes are the routes of the endpoints.
-func (e *Endpoints) Routes() []routes.Route {
+// Routes implements routes.Provider.
+func (e *Provider) Routes() []routes.Route {
 	return slices.Concat(e.verifyRoutes(), e.factorRoutes(), []routes.Route{
 		{
 			Method: http.MethodPost, Path: "/auth/login", Operation: "login",
@@ -56,7 +56,7 @@ func (e *Endpoints) Routes() []routes.Route {
 	})
 }
 
-func (e *Endpoints) login(r *routes.Request) (routes.Result, error) {
+func (e *Provider) login(r *routes.Request) (routes.Result, error) {
 	var body dashboardv1alpha1.LoginRequest
 	if err := r.ReadJSON(&body); err != nil {
 		return routes.Result{}, err
@@ -75,7 +75,7 @@ func (e *Endpoints) login(r *routes.Request) (routes.Result, error) {
 	return e.loginResult(r, session, err)
 }
 
-func (e *Endpoints) refresh(r *routes.Request) (routes.Result, error) {
+func (e *Provider) refresh(r *routes.Request) (routes.Result, error) {
 	var body dashboardv1alpha1.RefreshRequest
 	if err := r.ReadJSON(&body); err != nil {
 		return routes.Result{}, err
@@ -88,7 +88,7 @@ func (e *Endpoints) refresh(r *routes.Request) (routes.Result, error) {
 }
 
 // loginResult answers with a session, or asks for a second factor to be set up, which is all that the session is good for then.
-func (e *Endpoints) loginResult(r *routes.Request, session *authentication.Session, err error) (routes.Result, error) {
+func (e *Provider) loginResult(r *routes.Request, session *authentication.Session, err error) (routes.Result, error) {
 	if err != nil {
 		return routes.Result{}, autherrors.Map(err)
 	}
@@ -104,14 +104,14 @@ func (e *Endpoints) loginResult(r *routes.Request, session *authentication.Sessi
 }
 
 // verifyResult answers with the session with which a login has ended.
-func (e *Endpoints) verifyResult(r *routes.Request, session *authentication.Session, err error) (routes.Result, error) {
+func (e *Provider) verifyResult(r *routes.Request, session *authentication.Session, err error) (routes.Result, error) {
 	if err != nil {
 		return routes.Result{}, autherrors.Map(err)
 	}
 	return e.sessionResult(r, session)
 }
 
-func (e *Endpoints) sessionResult(r *routes.Request, session *authentication.Session) (routes.Result, error) {
+func (e *Provider) sessionResult(r *routes.Request, session *authentication.Session) (routes.Result, error) {
 	current, err := users.Describe(r.Context(), e.Reader, authentication.NewPrincipal(session.User))
 	if err != nil {
 		return routes.Result{}, err

@@ -15,7 +15,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-func (e *Endpoints) changePassword(r *routes.Request, u user.Info) (routes.Result, error) {
+func (e *Provider) changePassword(r *routes.Request, u user.Info) (routes.Result, error) {
 	p, err := principal(u)
 	if err != nil {
 		return routes.Result{}, err
@@ -34,13 +34,18 @@ func (e *Endpoints) changePassword(r *routes.Request, u user.Info) (routes.Resul
 	return routes.Result{}, autherrors.Map(err)
 }
 
-// Prove checks the fresh code of a request. Callers whom kube-apiserver has authenticated have no second factor here.
-func (e *Endpoints) Prove(r *http.Request, u user.Info, code string) error {
-	p, ok := u.(*authentication.Principal)
-	if !ok {
-		return nil
+// Prove returns a function that checks the fresh code of a request. Callers whom kube-apiserver has authenticated have no
+// second factor here.
+func Prove(
+	logins *authentication.Logins, origin func(*http.Request) authentication.Client,
+) func(r *http.Request, u user.Info, code string) error {
+	return func(r *http.Request, u user.Info, code string) error {
+		p, ok := u.(*authentication.Principal)
+		if !ok {
+			return nil
+		}
+		return autherrors.Map(logins.VerifyFreshCode(r.Context(), p, code, origin(r)))
 	}
-	return autherrors.Map(e.Logins.VerifyFreshCode(r.Context(), p, code, e.Client(r)))
 }
 
 // principal is the caller where it is a KubeVisionUser: nobody else has a password or a second factor here.

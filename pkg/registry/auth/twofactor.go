@@ -19,7 +19,7 @@ import (
 )
 
 // verifyRoutes end a login that waits for its second factor.
-func (e *Endpoints) verifyRoutes() []routes.Route {
+func (e *Provider) verifyRoutes() []routes.Route {
 	return []routes.Route{
 		{
 			Method: http.MethodPost, Path: "/auth/2fa/verify", Operation: "verifyTwoFactor",
@@ -51,7 +51,7 @@ func (e *Endpoints) verifyRoutes() []routes.Route {
 
 type verifyFunc func(ctx context.Context, challenge, code string, from authentication.Client) (*authentication.Session, error)
 
-func (e *Endpoints) verify(r *routes.Request, challenge, field, code string, answer verifyFunc) (routes.Result, error) {
+func (e *Provider) verify(r *routes.Request, challenge, field, code string, answer verifyFunc) (routes.Result, error) {
 	switch {
 	case challenge == "":
 		return routes.Result{}, envelope.Required("sessionToken")
@@ -63,7 +63,7 @@ func (e *Endpoints) verify(r *routes.Request, challenge, field, code string, ans
 }
 
 // factorRoutes are about the caller's own second factor.
-func (e *Endpoints) factorRoutes() []routes.Route {
+func (e *Provider) factorRoutes() []routes.Route {
 	return []routes.Route{
 		{
 			Method: http.MethodPost, Path: "/auth/2fa/setup", Operation: "setUpTwoFactor", DuringSetup: true, DuringPasswordChange: true,
@@ -108,7 +108,7 @@ func (e *Endpoints) factorRoutes() []routes.Route {
 	}
 }
 
-func (e *Endpoints) setUp(r *routes.Request, u user.Info) (routes.Result, error) {
+func (e *Provider) setUp(r *routes.Request, u user.Info) (routes.Result, error) {
 	p, err := principal(u)
 	if err != nil {
 		return routes.Result{}, err

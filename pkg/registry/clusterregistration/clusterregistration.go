@@ -26,8 +26,8 @@ import (
 
 const paramCluster = authorization.ClusterParameter
 
-// Endpoints are the endpoints of this package.
-type Endpoints struct {
+// Provider provides the endpoints of this package.
+type Provider struct {
 	// Reader reads KubeVision's objects.
 	Reader client.Reader
 	// Host is the host cluster, in which clusters are registered.
@@ -38,8 +38,8 @@ type Endpoints struct {
 	Policy addresspolicy.Policy
 }
 
-// Routes returns the routes of the endpoints.
-func (e *Endpoints) Routes() []routes.Route {
+// Routes implements routes.Provider.
+func (e *Provider) Routes() []routes.Route {
 	parameters := map[string]string{paramCluster: "the name of the cluster"}
 	return []routes.Route{
 		{
@@ -83,7 +83,7 @@ type view struct {
 }
 
 // review refuses callers who may neither use the cluster nor read the object, whether or not it exists.
-func (e *Endpoints) review(r *routes.Request, u user.Info) (*view, error) {
+func (e *Provider) review(r *routes.Request, u user.Info) (*view, error) {
 	name := r.Path(paramCluster)
 	if err := routes.CheckSubdomain(paramCluster, name); err != nil {
 		return nil, err
@@ -101,14 +101,14 @@ func (e *Endpoints) review(r *routes.Request, u user.Info) (*view, error) {
 }
 
 // connect returns a client for callers who may know about the cluster.
-func (e *Endpoints) connect(r *routes.Request, u user.Info) (*hostobjects.Client, error) {
+func (e *Provider) connect(r *routes.Request, u user.Info) (*hostobjects.Client, error) {
 	if _, err := e.review(r, u); err != nil {
 		return nil, err
 	}
 	return e.Host.Connect(r, u)
 }
 
-func (e *Endpoints) show(r *routes.Request, v *view) (routes.Result, error) {
+func (e *Provider) show(r *routes.Request, v *view) (routes.Result, error) {
 	c := &kubevisionv1alpha1.KubeVisionCluster{}
 	err := e.Reader.Get(r.Context(), types.NamespacedName{Name: r.Path(paramCluster)}, c)
 	switch {
@@ -122,7 +122,7 @@ func (e *Endpoints) show(r *routes.Request, v *view) (routes.Result, error) {
 }
 
 // test examines a cluster. A problem of the cluster is a result and no error.
-func (e *Endpoints) test(r *routes.Request, _ *view) (routes.Result, error) {
+func (e *Provider) test(r *routes.Request, _ *view) (routes.Result, error) {
 	name := r.Path(paramCluster)
 	found, err := e.Examine(r.Context(), name)
 	if errors.Is(err, clusters.ErrNotRegistered) {
@@ -144,7 +144,7 @@ func find(ctx context.Context, a *hostobjects.Client, name string) (*kubevisionv
 }
 
 // remove deletes the registration. The Secret that was created for it is deleted by its owner reference.
-func (e *Endpoints) remove(r *routes.Request, a *hostobjects.Client) (routes.Result, error) {
+func (e *Provider) remove(r *routes.Request, a *hostobjects.Client) (routes.Result, error) {
 	c := &kubevisionv1alpha1.KubeVisionCluster{}
 	c.Name = r.Path(paramCluster)
 	err := a.Delete(r.Context(), c)

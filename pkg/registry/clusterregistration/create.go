@@ -28,7 +28,7 @@ const (
 )
 
 // create registers a cluster and creates the Secret with its kubeconfig, or neither.
-func (e *Endpoints) create(r *routes.Request, a *hostobjects.Client) (routes.Result, error) {
+func (e *Provider) create(r *routes.Request, a *hostobjects.Client) (routes.Result, error) {
 	var body dashboardv1alpha1.CreateClusterRequest
 	if err := r.ReadJSON(&body); err != nil {
 		return routes.Result{}, err
@@ -53,7 +53,7 @@ func (e *Endpoints) create(r *routes.Request, a *hostobjects.Client) (routes.Res
 	return routes.Result{Data: describe(c, true)}, nil
 }
 
-func (e *Endpoints) checkNew(body *dashboardv1alpha1.CreateClusterRequest) error {
+func (e *Provider) checkNew(body *dashboardv1alpha1.CreateClusterRequest) error {
 	if err := routes.CheckSubdomain("name", body.Name); err != nil {
 		return err
 	}
@@ -74,7 +74,7 @@ func (e *Endpoints) checkNew(body *dashboardv1alpha1.CreateClusterRequest) error
 }
 
 // checkKubeconfig returns an error that names the refused fields, and not their values.
-func (e *Endpoints) checkKubeconfig(text string) error {
+func (e *Provider) checkKubeconfig(text string) error {
 	if text == "" {
 		return envelope.Required(field)
 	}

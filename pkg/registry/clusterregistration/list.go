@@ -23,7 +23,7 @@ type visible struct {
 	operator bool
 }
 
-func (e *Endpoints) visible(r *routes.Request, u user.Info) (*visible, error) {
+func (e *Provider) visible(r *routes.Request, u user.Info) (*visible, error) {
 	return usable(r.Context(), e.Reader, e.Host.Reviewer, u)
 }
 

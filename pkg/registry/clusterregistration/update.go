@@ -21,7 +21,7 @@ import (
 )
 
 // update changes the given fields of the registration and the kubeconfig, or nothing.
-func (e *Endpoints) update(r *routes.Request, a *hostobjects.Client) (routes.Result, error) {
+func (e *Provider) update(r *routes.Request, a *hostobjects.Client) (routes.Result, error) {
 	var body dashboardv1alpha1.UpdateClusterRequest
 	if err := r.ReadJSON(&body); err != nil {
 		return routes.Result{}, err

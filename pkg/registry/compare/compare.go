@@ -24,13 +24,13 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// Endpoints are the endpoints of this package.
-type Endpoints struct {
+// Provider provides the endpoints of this package.
+type Provider struct {
 	Access *authorization.Access
 }
 
-// Routes are the routes of the endpoints.
-func (e *Endpoints) Routes() []routes.Route {
+// Routes implements routes.Provider.
+func (e *Provider) Routes() []routes.Route {
 	return []routes.Route{{
 		Method: http.MethodPost, Path: "/compare", Operation: "compareObjects",
 		Doc:   "show two objects as YAML, without what differs of any two",
@@ -50,7 +50,7 @@ type side struct {
 }
 
 // review reads which objects are meant: the clusters that the caller must be allowed to use are in the body.
-func (e *Endpoints) review(r *routes.Request, u user.Info) ([]side, error) {
+func (e *Provider) review(r *routes.Request, u user.Info) ([]side, error) {
 	var request dashboardv1alpha1.CompareRequest
 	if err := r.ReadJSON(&request); err != nil {
 		return nil, err

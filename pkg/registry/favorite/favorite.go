@@ -23,14 +23,14 @@ import (
 
 const paramFavorite = "favorite"
 
-// Endpoints are the endpoints of this package.
-type Endpoints struct {
+// Provider provides the endpoints of this package.
+type Provider struct {
 	// Client reads and writes the ConfigMaps, as KubeVision.
 	Client client.Client
 }
 
-// Routes returns the routes of the endpoints.
-func (e *Endpoints) Routes() []routes.Route {
+// Routes implements routes.Provider.
+func (e *Provider) Routes() []routes.Route {
 	return []routes.Route{
 		{
 			Method: http.MethodGet, Path: "/favorites", Operation: "listFavorites", Ambient: true,
@@ -87,7 +87,7 @@ func forUser(
 	}
 }
 
-func (e *Endpoints) list(r *routes.Request, u user.Info) (routes.Result, error) {
+func (e *Provider) list(r *routes.Request, u user.Info) (routes.Result, error) {
 	p, ok := u.(*authentication.Principal)
 	if !ok {
 		return hostobjects.List[dashboardv1alpha1.Favorite](nil), nil
@@ -103,7 +103,7 @@ func (e *Endpoints) list(r *routes.Request, u user.Info) (routes.Result, error) 
 	return hostobjects.List(out), nil
 }
 
-func (e *Endpoints) check(r *routes.Request, u user.Info) (routes.Result, error) {
+func (e *Provider) check(r *routes.Request, u user.Info) (routes.Result, error) {
 	o := object{
 		Cluster: r.Query("cluster_id"), Namespace: r.Query("namespace"),
 		Resource: r.Query("resource_type"), Name: r.Query("name"),
@@ -137,7 +137,7 @@ func read(r *routes.Request) (object, string, error) {
 	return o, cmp.Or(body.DisplayName, body.ResourceName), checkDisplayName(body.DisplayName)
 }
 
-func (e *Endpoints) add(r *routes.Request, p *authentication.Principal) (routes.Result, error) {
+func (e *Provider) add(r *routes.Request, p *authentication.Principal) (routes.Result, error) {
 	o, displayName, err := read(r)
 	if err != nil {
 		return routes.Result{}, err
@@ -154,7 +154,7 @@ func (e *Endpoints) add(r *routes.Request, p *authentication.Principal) (routes.
 	return routes.Result{Data: added}, err
 }
 
-func (e *Endpoints) toggle(r *routes.Request, p *authentication.Principal) (routes.Result, error) {
+func (e *Provider) toggle(r *routes.Request, p *authentication.Principal) (routes.Result, error) {
 	o, displayName, err := read(r)
 	if err != nil {
 		return routes.Result{}, err
@@ -172,7 +172,7 @@ func (e *Endpoints) toggle(r *routes.Request, p *authentication.Principal) (rout
 	return routes.Result{Data: state}, err
 }
 
-func (e *Endpoints) reorder(r *routes.Request, p *authentication.Principal) (routes.Result, error) {
+func (e *Provider) reorder(r *routes.Request, p *authentication.Principal) (routes.Result, error) {
 	var body dashboardv1alpha1.FavoriteOrder
 	if err := r.ReadJSON(&body); err != nil {
 		return routes.Result{}, err
@@ -186,7 +186,7 @@ func (e *Endpoints) reorder(r *routes.Request, p *authentication.Principal) (rou
 	})
 }
 
-func (e *Endpoints) remove(r *routes.Request, p *authentication.Principal) (routes.Result, error) {
+func (e *Provider) remove(r *routes.Request, p *authentication.Principal) (routes.Result, error) {
 	id, err := strconv.ParseInt(r.Path(paramFavorite), 10, 64)
 	if err != nil {
 		return routes.Result{}, envelope.Invalid(paramFavorite, "the id of a favorite is a number")

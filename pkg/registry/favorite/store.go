@@ -37,7 +37,7 @@ func contention() wait.Backoff {
 }
 
 // load reads the favorites of a user, and the ConfigMap that holds them; it is nil where there is none yet.
-func (e *Endpoints) load(
+func (e *Provider) load(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser,
 ) (*corev1.ConfigMap, *favorites, error) {
 	found, kept := &corev1.ConfigMap{}, &favorites{}
@@ -63,7 +63,7 @@ func (e *Endpoints) load(
 
 // change reads the favorites of a user, changes them, and writes them unless somebody else has written meanwhile, when
 // it begins again. An error of the change ends it.
-func (e *Endpoints) change(
+func (e *Provider) change(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, change func(*favorites) error,
 ) error {
 	err := retry.OnError(contention(), isInterrupted, func() error {
@@ -95,7 +95,7 @@ func isInterrupted(err error) bool {
 	return apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) || apierrors.IsNotFound(err)
 }
 
-func (e *Endpoints) save(
+func (e *Provider) save(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, found *corev1.ConfigMap, text string,
 ) error {
 	made := found == nil

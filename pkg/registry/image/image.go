@@ -23,8 +23,11 @@ const (
 	defaultRegistry, defaultNamespace = "docker.io", "library"
 )
 
-// Routes returns the endpoints of this package.
-func Routes() []routes.Route {
+// Provider provides the endpoints of this package. They need nothing.
+type Provider struct{}
+
+// Routes implements routes.Provider.
+func (*Provider) Routes() []routes.Route {
 	return []routes.Route{{
 		Method: http.MethodGet, Path: "/registry-tags", Operation: "listImageTags",
 		Doc: "take the name of an image apart; its tags are not looked up", Returns: dashboardv1alpha1.RegistryTagsEnvelope{},

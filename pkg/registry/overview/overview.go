@@ -19,13 +19,19 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// Routes returns the endpoints of this package.
-func Routes(access *scopedlist.Access) []routes.Route {
+// Provider provides the endpoints of this package.
+type Provider struct {
+	// Access connects callers to clusters of which they may read only some namespaces.
+	Access *scopedlist.Access
+}
+
+// Routes implements routes.Provider.
+func (p *Provider) Routes() []routes.Route {
 	return []routes.Route{{
 		Method: http.MethodGet, Path: "/clusters/{cluster}/overview", Operation: "getClusterOverview",
 		Doc: "count what is on a cluster, of what the caller may list", Returns: dashboardv1alpha1.OverviewEnvelope{},
 		Parameters: map[string]string{authorization.ClusterParameter: "the name of the cluster"},
-		Endpoint:   routes.Reviewed(access.Cluster, get),
+		Endpoint:   routes.Reviewed(p.Access.Cluster, get),
 	}}
 }
 

@@ -16,8 +16,14 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// Routes returns the endpoints of this package.
-func Routes(access *scopedlist.Access) []routes.Route {
+// Provider provides the endpoints of this package.
+type Provider struct {
+	// Access connects callers to clusters of which they may read only some namespaces.
+	Access *scopedlist.Access
+}
+
+// Routes implements routes.Provider.
+func (p *Provider) Routes() []routes.Route {
 	return []routes.Route{{
 		Method: http.MethodGet, Path: "/clusters/{cluster}/quota-summary", Operation: "getQuotaSummary",
 		Doc: "show the quotas of the namespaces that the caller may read", Returns: dashboardv1alpha1.QuotaSummaryEnvelope{},
@@ -25,7 +31,7 @@ func Routes(access *scopedlist.Access) []routes.Route {
 			authorization.ClusterParameter: "the name of the cluster",
 			objectref.Namespace:            "only quotas of this namespace",
 		},
-		Endpoint: routes.Reviewed(access.Cluster, get),
+		Endpoint: routes.Reviewed(p.Access.Cluster, get),
 	}}
 }
 

@@ -31,7 +31,7 @@ const (
 	maxApplyWarnings = 64
 )
 
-func (e *Endpoints) applyRoute() routes.Route {
+func (e *Provider) applyRoute() routes.Route {
 	const path = "/clusters/{cluster}/apply"
 	return routes.Route{
 		Method: http.MethodPost, Path: path, Operation: "applyObjects",

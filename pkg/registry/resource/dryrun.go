@@ -24,7 +24,7 @@ import (
 
 // dryRunEndpoint makes an endpoint that makes a change without writing it. It takes the right to make the change, and shows what is there only to those
 // who may get it.
-func (e *Endpoints) dryRunEndpoint(prepared prepare) routes.Endpoint {
+func (e *Provider) dryRunEndpoint(prepared prepare) routes.Endpoint {
 	return routes.Reviewed(e.Access.Cluster, func(r *routes.Request, caller *scopedlist.Client) (routes.Result, error) {
 		w, err := prepared(r, caller.Client)
 		if err != nil {

@@ -20,8 +20,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// Endpoints serve objects.
-type Endpoints struct {
+// Provider provides the endpoints of objects.
+type Provider struct {
 	Access *scopedlist.Access
 	Audit  *audit.Log
 	// RefusedDryRunsAsData answers pages of this origin with code 0 if a dry run was refused.
@@ -95,8 +95,8 @@ func (f family) route(method, below, operation, doc string, endpoint routes.Endp
 	}
 }
 
-// Routes are the endpoints of this package.
-func (e *Endpoints) Routes() []routes.Route {
+// Routes implements routes.Provider.
+func (e *Provider) Routes() []routes.Route {
 	out := make([]routes.Route, 0, 32)
 	for _, f := range []family{
 		{path: "/clusters/{cluster}/resources/{resource}", scope: "Cluster", queries: []string{objectref.Namespace}},
@@ -109,7 +109,7 @@ func (e *Endpoints) Routes() []routes.Route {
 	return append(out, e.applyRoute())
 }
 
-func (e *Endpoints) readRoutes(f family) []routes.Route {
+func (e *Provider) readRoutes(f family) []routes.Route {
 	list := f.route(http.MethodGet, "", "list*Objects", "list the objects of a kind", routes.Reviewed(e.Access.Cluster, list),
 		queryLabelSelector, queryFieldSelector, queryLimit, queryContinue, querySortBy, queryOrder, querySearch, queryMetrics)
 	list.Returns = dashboardv1alpha1.ObjectListEnvelope{}
@@ -117,7 +117,7 @@ func (e *Endpoints) readRoutes(f family) []routes.Route {
 	return []routes.Route{list, get}
 }
 
-func (e *Endpoints) writeRoutes(f family) []routes.Route {
+func (e *Provider) writeRoutes(f family) []routes.Route {
 	out := []routes.Route{
 		f.route(http.MethodPost, "", "create*Object", "create an object", e.writeEndpoint(prepareCreate), queryDryRun),
 		f.route(http.MethodPut, "/{name}", "replace*Object", "replace an object", e.writeEndpoint(prepareReplace), queryDryRun),
@@ -131,7 +131,7 @@ func (e *Endpoints) writeRoutes(f family) []routes.Route {
 	return out
 }
 
-func (e *Endpoints) dryRunRoutes(f family) []routes.Route {
+func (e *Provider) dryRunRoutes(f family) []routes.Route {
 	out := []routes.Route{
 		f.route(http.MethodPost, "/dry-run", "tryCreate*Object", "see what creating an object would do", e.dryRunEndpoint(prepareCreate)),
 		f.route(http.MethodPut, "/{name}/dry-run", "tryReplace*Object", "see what replacing an object would do", e.dryRunEndpoint(prepareReplace)),

@@ -19,7 +19,7 @@ import (
 )
 
 // reviewRead is the review of somebody who gets one object. The values of a Secret take a fresh code.
-func (e *Endpoints) reviewRead(r *routes.Request, u user.Info) (*scopedlist.Client, error) {
+func (e *Provider) reviewRead(r *routes.Request, u user.Info) (*scopedlist.Client, error) {
 	reveal, err := flag(r, queryReveal)
 	if err != nil {
 		return nil, err
@@ -32,7 +32,7 @@ func (e *Endpoints) reviewRead(r *routes.Request, u user.Info) (*scopedlist.Clie
 	return e.Access.Cluster(r, u)
 }
 
-func (e *Endpoints) get(r *routes.Request, caller *scopedlist.Client) (routes.Result, error) {
+func (e *Provider) get(r *routes.Request, caller *scopedlist.Client) (routes.Result, error) {
 	t, err := objectref.ReadObject(r, caller.Client, "get")
 	if err != nil {
 		return routes.Result{}, err

@@ -38,7 +38,7 @@ type write struct {
 // prepare reads a write from a request.
 type prepare func(*routes.Request, *clusters.Client) (*write, error)
 
-func (e *Endpoints) writeEndpoint(prepared prepare) routes.Endpoint {
+func (e *Provider) writeEndpoint(prepared prepare) routes.Endpoint {
 	return routes.Reviewed(e.Access.Cluster, func(r *routes.Request, caller *scopedlist.Client) (routes.Result, error) {
 		w, err := prepared(r, caller.Client)
 		if err != nil {

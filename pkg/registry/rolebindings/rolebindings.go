@@ -24,14 +24,14 @@ const (
 	longestName  = 63
 )
 
-// Endpoints are the endpoints of this package.
-type Endpoints struct {
+// Provider provides the endpoints of this package.
+type Provider struct {
 	// Host is the host cluster, which has the role bindings.
 	Host *hostobjects.Host
 }
 
-// Routes returns the routes of the endpoints.
-func (e *Endpoints) Routes() []routes.Route {
+// Routes implements routes.Provider.
+func (e *Provider) Routes() []routes.Route {
 	parameters := map[string]string{paramBinding: "the name of the role binding"}
 	return []routes.Route{
 		{

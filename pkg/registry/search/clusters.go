@@ -29,7 +29,7 @@ const clusterTimeout = 5 * time.Second
 // retrySeconds is after what time a search may be tried again that did not have its turn.
 const retrySeconds = 5
 
-func (e *Endpoints) searchOne(r *routes.Request, caller *scopedlist.Client) (routes.Result, error) {
+func (e *Provider) searchOne(r *routes.Request, caller *scopedlist.Client) (routes.Result, error) {
 	w, err := read(r)
 	if err != nil {
 		return routes.Result{}, err
@@ -124,7 +124,7 @@ type usableClusters struct {
 }
 
 // review finds the clusters to search: those that are named, all of which the caller must be allowed to use, or all that they may use.
-func (e *Endpoints) review(r *routes.Request, u user.Info) (*usableClusters, error) {
+func (e *Provider) review(r *routes.Request, u user.Info) (*usableClusters, error) {
 	ctx, reviewer := r.Context(), e.access.Reviewer
 	names, fits := split(r.Query(queryClusters), maxClusters)
 	if !fits {
@@ -169,7 +169,7 @@ type searched struct {
 }
 
 // searchSeveral asks many clusters at once, so that one that does not answer keeps nobody from the others.
-func (e *Endpoints) searchSeveral(r *routes.Request, reached *usableClusters) (routes.Result, error) {
+func (e *Provider) searchSeveral(r *routes.Request, reached *usableClusters) (routes.Result, error) {
 	w, err := read(r)
 	if err != nil {
 		return routes.Result{}, err
@@ -199,7 +199,7 @@ func (e *Endpoints) searchSeveral(r *routes.Request, reached *usableClusters) (r
 
 // inTurn waits while the replica searches as many clusters as it may, or as many for one user: 42900 where the request's
 // time ends before its turn comes.
-func (e *Endpoints) inTurn(ctx context.Context, user string, search func()) error {
+func (e *Provider) inTurn(ctx context.Context, user string, search func()) error {
 	leave, err := e.turns.enter(ctx, user)
 	if err != nil {
 		busy := envelope.New(dashboardv1alpha1.CodeTooManyRequests, "too many clusters are being searched: try again later")
@@ -212,7 +212,7 @@ func (e *Endpoints) inTurn(ctx context.Context, user string, search func()) erro
 }
 
 // searchOneOfSeveral searches one of several clusters. That it does not answer is an answer too, and so is that nobody may be acted for there.
-func (e *Endpoints) searchOneOfSeveral(ctx context.Context, u user.Info, name string, w query) searched {
+func (e *Provider) searchOneOfSeveral(ctx context.Context, u user.Info, name string, w query) searched {
 	ctx, cancel := context.WithTimeoutCause(ctx, clusterTimeout, clusters.ErrImpatient)
 	defer cancel()
 	out := searched{SearchedCluster: dashboardv1alpha1.SearchedCluster{ID: name, Name: name, Status: dashboardv1alpha1.AccessReachable}}

@@ -13,7 +13,7 @@ import (
 
 // TestInTurn: where a replica searches as many clusters as it may, the next waits as long as its request lasts.
 func TestInTurn(t *testing.T) {
-	e := New(nil)
+	e := NewProvider(nil)
 	for range searchesAtOnce {
 		e.turns.all <- struct{}{}
 	}

@@ -51,19 +51,19 @@ func defaultKinds() []string {
 	}
 }
 
-// Endpoints are the endpoints of this package.
-type Endpoints struct {
+// Provider provides the endpoints of this package.
+type Provider struct {
 	access *scopedlist.Access
 	turns  *turns
 }
 
-// New makes the endpoints, which share one bound.
-func New(access *scopedlist.Access) *Endpoints {
-	return &Endpoints{access: access, turns: newTurns(searchesAtOnce)}
+// NewProvider returns a provider whose endpoints share one bound.
+func NewProvider(access *scopedlist.Access) *Provider {
+	return &Provider{access: access, turns: newTurns(searchesAtOnce)}
 }
 
-// Routes are the routes of the endpoints.
-func (e *Endpoints) Routes() []routes.Route {
+// Routes implements routes.Provider.
+func (e *Provider) Routes() []routes.Route {
 	queries := map[string]string{
 		queryText:      "what the name or a label must contain, in upper or lower case",
 		queryKinds:     "the plurals of the kinds to search, by commas; without it, those of the sidebar",

@@ -27,8 +27,8 @@ const (
 	paramUser    = "user"
 )
 
-// Endpoints are the endpoints of this package.
-type Endpoints struct {
+// Provider provides the endpoints of this package.
+type Provider struct {
 	// Host is the host cluster, which has the sessions.
 	Host *hostobjects.Host
 	// Audit records every session that is deleted.
@@ -37,8 +37,8 @@ type Endpoints struct {
 	Client func(*http.Request) authentication.Client
 }
 
-// Routes returns the routes of the endpoints. Only logins create and change sessions.
-func (e *Endpoints) Routes() []routes.Route {
+// Routes implements routes.Provider. Only logins create and change sessions.
+func (e *Provider) Routes() []routes.Route {
 	parameters := map[string]string{paramSession: "the id of the session"}
 	return []routes.Route{
 		{
@@ -92,7 +92,7 @@ func find(ctx context.Context, a *hostobjects.Client, id string) (*kubevisionv1a
 	return s, err
 }
 
-func (e *Endpoints) end(r *routes.Request, a *hostobjects.Client) (routes.Result, error) {
+func (e *Provider) end(r *routes.Request, a *hostobjects.Client) (routes.Result, error) {
 	ctx := r.Context()
 	s, err := find(ctx, a, r.Path(paramSession))
 	if err != nil {

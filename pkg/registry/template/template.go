@@ -44,14 +44,14 @@ const (
 
 const queryCategory = "category"
 
-// Endpoints are the endpoints of this package.
-type Endpoints struct {
+// Provider provides the endpoints of this package.
+type Provider struct {
 	// Reader holds the ConfigMaps with the label, trimmed by Trim.
 	Reader client.Reader
 }
 
-// Routes returns the routes of the endpoints.
-func (e *Endpoints) Routes() []routes.Route {
+// Routes implements routes.Provider.
+func (e *Provider) Routes() []routes.Route {
 	return []routes.Route{{
 		Method: http.MethodGet, Path: "/templates", Operation: "listTemplates",
 		Doc: "list manifests to begin with", Returns: dashboardv1alpha1.TemplateListEnvelope{},
@@ -81,7 +81,7 @@ func Trim(o any) (any, error) {
 func cut(text string, limit int) string { return string([]byte(text[:min(len(text), limit)])) }
 
 // list leaves templates out that cannot be read, with a warning. Nobody but their author can mend them.
-func (e *Endpoints) list(r *routes.Request, _ user.Info) (routes.Result, error) {
+func (e *Provider) list(r *routes.Request, _ user.Info) (routes.Result, error) {
 	var found corev1.ConfigMapList
 	err := e.Reader.List(r.Context(), &found, client.InNamespace(names.Namespace), client.UnsafeDisableDeepCopy)
 	if err != nil {

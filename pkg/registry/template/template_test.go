@@ -40,7 +40,7 @@ func TestManyTemplates(t *testing.T) {
 	for i := range maxTemplates + 1 {
 		all = append(all, configMap(fmt.Sprintf("good-%d", i), "kind: Pod"), configMap(fmt.Sprintf("bad-%d", i), "[}"))
 	}
-	e := &Endpoints{Reader: fake.NewClientBuilder().WithScheme(scheme).WithObjects(all...).Build()}
+	e := &Provider{Reader: fake.NewClientBuilder().WithScheme(scheme).WithObjects(all...).Build()}
 	request := httptest.NewRequestWithContext(t.Context(), http.MethodGet, "/templates", http.NoBody)
 	result, err := e.list(&routes.Request{Request: request}, nil)
 	if err != nil {

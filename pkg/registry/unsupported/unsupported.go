@@ -71,8 +71,14 @@ func below(path, pattern string) bool {
 	return true
 }
 
-// Routes returns the routes that dashboards call before anybody asks for such a feature.
-func Routes(access *authorization.Access) []routes.Route {
+// Provider provides the endpoints that dashboards call before anybody asks for such a feature.
+type Provider struct {
+	// Access connects callers to clusters.
+	Access *authorization.Access
+}
+
+// Routes implements routes.Provider.
+func (p *Provider) Routes() []routes.Route {
 	out := []routes.Route{ //nolint:prealloc // once, at the start
 		{
 			Method: http.MethodGet, Path: "/auth/public-key/config", Operation: "getPublicKeyConfig",
@@ -103,7 +109,7 @@ func Routes(access *authorization.Access) []routes.Route {
 			}),
 		},
 	}
-	return append(append(out, lists()...), clusterLists(access)...)
+	return append(append(out, lists()...), p.clusterLists()...)
 }
 
 // lists are those of the installation.
@@ -127,7 +133,7 @@ func lists() []routes.Route {
 }
 
 // clusterLists are those of a cluster. They are empty for those who may use the cluster.
-func clusterLists(access *authorization.Access) []routes.Route {
+func (p *Provider) clusterLists() []routes.Route {
 	var out []routes.Route //nolint:prealloc // once, at the start
 	for _, l := range []struct{ path, operation, what string }{
 		{"/package-releases", "listPackageReleases", "Helm releases"},
@@ -139,7 +145,7 @@ func clusterLists(access *authorization.Access) []routes.Route {
 			Method: http.MethodGet, Path: "/clusters/{cluster}" + l.path, Operation: l.operation,
 			Doc: "say that there are no " + l.what, Returns: dashboardv1alpha1.AbsentListEnvelope{},
 			Parameters: map[string]string{authorization.ClusterParameter: "the name of the cluster"},
-			Endpoint: routes.Reviewed(access.Cluster, func(*routes.Request, *clusters.Client) (routes.Result, error) {
+			Endpoint: routes.Reviewed(p.Access.Cluster, func(*routes.Request, *clusters.Client) (routes.Result, error) {
 				return empty(), nil
 			}),
 		})

@@ -28,7 +28,7 @@ import (
 const clusterTimeout = 2 * time.Second
 
 // describeAccess asks one cluster. No answer is a result, too.
-func (e *Endpoints) describeAccess(ctx context.Context, g *access, c *kubevisionv1alpha1.KubeVisionCluster) dashboardv1alpha1.ClusterAccess {
+func (e *Provider) describeAccess(ctx context.Context, g *access, c *kubevisionv1alpha1.KubeVisionCluster) dashboardv1alpha1.ClusterAccess {
 	ctx, cancel := context.WithTimeoutCause(ctx, clusterTimeout, clusters.ErrImpatient)
 	defer cancel()
 	bound := bindings.SelectForCluster(g.bindings, c)
@@ -46,7 +46,7 @@ func (e *Endpoints) describeAccess(ctx context.Context, g *access, c *kubevision
 
 // readable returns the namespaces that the user may read: all namespaces if the user may list them, and otherwise those
 // in bindings that the user may get.
-func (e *Endpoints) readable(
+func (e *Provider) readable(
 	ctx context.Context, g *access, c *kubevisionv1alpha1.KubeVisionCluster, bound []kubevisionv1alpha1.KubeVisionRoleBinding,
 ) (names []string, all bool, err error) {
 	connection, err := e.Access.Connections.Get(ctx, c.Name)

@@ -28,16 +28,16 @@ const (
 	clustersAtOnce = 32
 )
 
-// Endpoints are the endpoints of this package.
-type Endpoints struct {
+// Provider provides the endpoints of this package.
+type Provider struct {
 	// Reader reads KubeVision's objects.
 	Reader client.Reader
 	// Access reviews the use of clusters, and connects to them.
 	Access *authorization.Access
 }
 
-// Routes returns the routes of the endpoints.
-func (e *Endpoints) Routes() []routes.Route {
+// Routes implements routes.Provider.
+func (e *Provider) Routes() []routes.Route {
 	return []routes.Route{{
 		Method: http.MethodGet, Path: "/users/me/access", Operation: "getCurrentUserAccess",
 		Doc: "say which clusters the caller may use, and which namespaces they may read there", Returns: dashboardv1alpha1.AccessEnvelope{},
@@ -53,7 +53,7 @@ type access struct {
 	bindings []kubevisionv1alpha1.KubeVisionRoleBinding
 }
 
-func (e *Endpoints) review(r *routes.Request, u user.Info) (*access, error) {
+func (e *Provider) review(r *routes.Request, u user.Info) (*access, error) {
 	found, err := e.clusters(r, u)
 	if err != nil {
 		return nil, err
@@ -62,7 +62,7 @@ func (e *Endpoints) review(r *routes.Request, u user.Info) (*access, error) {
 	return &access{Info: u, clusters: found, bindings: bound}, err
 }
 
-func (e *Endpoints) clusters(r *routes.Request, u user.Info) ([]kubevisionv1alpha1.KubeVisionCluster, error) {
+func (e *Provider) clusters(r *routes.Request, u user.Info) ([]kubevisionv1alpha1.KubeVisionCluster, error) {
 	ctx := r.Context()
 	name, one := r.Query(queryCluster), r.URL.Query().Has(queryCluster)
 	if one {
@@ -88,7 +88,7 @@ func (e *Endpoints) clusters(r *routes.Request, u user.Info) ([]kubevisionv1alph
 }
 
 // get asks many clusters concurrently, so that one that does not answer does not delay the others.
-func (e *Endpoints) get(r *routes.Request, g *access) (routes.Result, error) {
+func (e *Provider) get(r *routes.Request, g *access) (routes.Result, error) {
 	out := make([]dashboardv1alpha1.ClusterAccess, len(g.clusters))
 	err := fanout.Each(r.Context(), len(out), clustersAtOnce, func(ctx context.Context, i int) error {
 		out[i] = e.describeAccess(ctx, g, &g.clusters[i])

@@ -19,7 +19,7 @@ import (
 )
 
 // remove deletes the user; what was made for the user goes with the user, and nothing else.
-func (e *Endpoints) remove(r *routes.Request, a *administrator) (routes.Result, error) {
+func (e *Provider) remove(r *routes.Request, a *administrator) (routes.Result, error) {
 	ctx := r.Context()
 	u, err := a.find(ctx, r.Path(paramUser))
 	if err != nil {

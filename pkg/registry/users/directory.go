@@ -65,7 +65,7 @@ func (d *directory) role(u *kubevisionv1alpha1.KubeVisionUser) string {
 }
 
 // directory is what the caller may know of the roles of users: nothing, where the caller may not list role bindings.
-func (e *Endpoints) directory(ctx context.Context, a *administrator, users []kubevisionv1alpha1.KubeVisionUser) (*directory, error) {
+func (e *Provider) directory(ctx context.Context, a *administrator, users []kubevisionv1alpha1.KubeVisionUser) (*directory, error) {
 	d, err := e.readDirectory(ctx, a, users)
 	if apierrors.IsForbidden(err) {
 		return nil, nil //nolint:nilnil // no directory is what the caller may know
@@ -77,7 +77,7 @@ func (e *Endpoints) directory(ctx context.Context, a *administrator, users []kub
 }
 
 // readDirectory lists the role bindings as the caller. Its error is the API server's.
-func (e *Endpoints) readDirectory(
+func (e *Provider) readDirectory(
 	ctx context.Context, a *administrator, users []kubevisionv1alpha1.KubeVisionUser,
 ) (*directory, error) {
 	var all kubevisionv1alpha1.KubeVisionRoleBindingList

@@ -82,7 +82,7 @@ func (a *administrator) findGrant(ctx context.Context, u *kubevisionv1alpha1.Kub
 // changeRole returns the step that makes the role of a user another one, nil if it is shown already. It changes
 // nothing but the binding that this API makes, on every cluster: if other bindings name the user, it makes none beside
 // them, and changes it only if the role is shown then. Otherwise it returns a conflict that names those bindings.
-func (e *Endpoints) changeRole(
+func (e *Provider) changeRole(
 	ctx context.Context, a *administrator, u *kubevisionv1alpha1.KubeVisionUser, role string,
 ) (*hostobjects.Step, error) {
 	d, err := e.readDirectory(ctx, a, []kubevisionv1alpha1.KubeVisionUser{*u})

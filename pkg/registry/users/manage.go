@@ -35,7 +35,7 @@ type administrator struct {
 }
 
 // manageRoutes are about the logins of others.
-func (e *Endpoints) manageRoutes() []routes.Route {
+func (e *Provider) manageRoutes() []routes.Route {
 	parameters := map[string]string{paramUser: "the name of the user"}
 	return []routes.Route{
 		{
@@ -60,7 +60,7 @@ func (e *Endpoints) manageRoutes() []routes.Route {
 }
 
 // administrator connects whoever manages the user in the path. Nobody is managed under the name by which everybody finds themselves.
-func (e *Endpoints) administrator(r *routes.Request, u user.Info) (*administrator, error) {
+func (e *Provider) administrator(r *routes.Request, u user.Info) (*administrator, error) {
 	if r.Path(paramUser) == self {
 		return nil, envelope.New(dashboardv1alpha1.CodeNotFound, "there is no such endpoint")
 	}
@@ -75,7 +75,7 @@ func (a *administrator) find(ctx context.Context, name string) (*kubevisionv1alp
 	return u, err
 }
 
-func (e *Endpoints) resetPassword(r *routes.Request, a *administrator) (routes.Result, error) {
+func (e *Provider) resetPassword(r *routes.Request, a *administrator) (routes.Result, error) {
 	var body dashboardv1alpha1.ResetPasswordRequest
 	if err := r.ReadJSON(&body); err != nil {
 		return routes.Result{}, err
@@ -104,7 +104,7 @@ func (e *Endpoints) resetPassword(r *routes.Request, a *administrator) (routes.R
 	return e.waitUntilInForce(ctx, "the new password", func(ctx context.Context) (bool, error) { return e.isImported(ctx, u, version) })
 }
 
-func (e *Endpoints) resetTwoFactor(r *routes.Request, a *administrator) (routes.Result, error) {
+func (e *Provider) resetTwoFactor(r *routes.Request, a *administrator) (routes.Result, error) {
 	ctx := r.Context()
 	u, err := a.find(ctx, r.Path(paramUser))
 	if err != nil {
@@ -130,7 +130,7 @@ func (e *Endpoints) resetTwoFactor(r *routes.Request, a *administrator) (routes.
 	})
 }
 
-func (e *Endpoints) revokeSessions(r *routes.Request, a *administrator) (routes.Result, error) {
+func (e *Provider) revokeSessions(r *routes.Request, a *administrator) (routes.Result, error) {
 	ctx := r.Context()
 	u, err := a.find(ctx, r.Path(paramUser))
 	if err != nil {
@@ -163,6 +163,6 @@ func (a *administrator) deleteSessions(ctx context.Context, sessions []kubevisio
 	return ended, nil
 }
 
-func (e *Endpoints) record(r *routes.Request, reason audit.Reason, a *administrator, u *kubevisionv1alpha1.KubeVisionUser, detail string) {
+func (e *Provider) record(r *routes.Request, reason audit.Reason, a *administrator, u *kubevisionv1alpha1.KubeVisionUser, detail string) {
 	e.Audit.Record(r.Context(), audit.Event{Reason: reason, User: u, Actor: a.GetName(), Address: e.Client(r.Request).Address.String(), Detail: detail})
 }

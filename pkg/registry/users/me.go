@@ -23,8 +23,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// Endpoints are the endpoints of this package.
-type Endpoints struct {
+// Provider provides the endpoints of this package.
+type Provider struct {
 	// Reader holds the KubeVision objects.
 	Reader client.Reader
 	// Live ends sessions, and reads what must not be out of date.
@@ -39,8 +39,8 @@ type Endpoints struct {
 	Client func(*http.Request) authentication.Client
 }
 
-// Routes are the routes of the endpoints.
-func (e *Endpoints) Routes() []routes.Route {
+// Routes implements routes.Provider.
+func (e *Provider) Routes() []routes.Route {
 	return append(slices.Concat(e.sessionRoutes(), e.manageRoutes(), e.readRoutes(), e.writeRoutes()), routes.Route{
 		Method: http.MethodGet, Path: "/users/me", Operation: "getCurrentUser", DuringPasswordChange: true,
 		Doc: "say who the caller is", Returns: dashboardv1alpha1.CurrentUserEnvelope{},

@@ -21,7 +21,7 @@ import (
 )
 
 // readRoutes show users to those who may read KubeVisionUsers.
-func (e *Endpoints) readRoutes() []routes.Route {
+func (e *Provider) readRoutes() []routes.Route {
 	all := func(r *routes.Request, u user.Info) (*administrator, error) {
 		c, err := e.Host.Connect(r, u)
 		return &administrator{c}, err
@@ -42,7 +42,7 @@ func (e *Endpoints) readRoutes() []routes.Route {
 	}
 }
 
-func (e *Endpoints) list(r *routes.Request, a *administrator) (routes.Result, error) {
+func (e *Provider) list(r *routes.Request, a *administrator) (routes.Result, error) {
 	var all kubevisionv1alpha1.KubeVisionUserList
 	if err := a.List(r.Context(), &all); err != nil {
 		return routes.Result{}, envelope.FromAPIError(err)
@@ -59,7 +59,7 @@ func (e *Endpoints) list(r *routes.Request, a *administrator) (routes.Result, er
 	return hostobjects.List(out), nil
 }
 
-func (e *Endpoints) show(ctx context.Context, a *administrator, name string) (routes.Result, error) {
+func (e *Provider) show(ctx context.Context, a *administrator, name string) (routes.Result, error) {
 	u, err := a.find(ctx, name)
 	if err != nil {
 		return routes.Result{}, err

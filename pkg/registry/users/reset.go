@@ -110,7 +110,7 @@ func newPasswordSecret(u *kubevisionv1alpha1.KubeVisionUser, name, key, value st
 
 // isImported says whether the user's password was taken from a version of a Secret, of any where it is empty, and whether no session from before
 // is left.
-func (e *Endpoints) isImported(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, version string) (bool, error) {
+func (e *Provider) isImported(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, version string) (bool, error) {
 	secret := &corev1.Secret{}
 	err := e.Live.Get(ctx, types.NamespacedName{Namespace: names.Namespace, Name: names.CredentialsSecret(u.Name)}, secret)
 	if err != nil { // somebody without credentials has no sessions either
@@ -127,7 +127,7 @@ func (e *Endpoints) isImported(ctx context.Context, u *kubevisionv1alpha1.KubeVi
 }
 
 // waitUntilInForce waits until what was asked for is in force. Where that takes too long, the answer says so: it was accepted, and will be.
-func (e *Endpoints) waitUntilInForce(ctx context.Context, what string, check wait.ConditionWithContextFunc) (routes.Result, error) {
+func (e *Provider) waitUntilInForce(ctx context.Context, what string, check wait.ConditionWithContextFunc) (routes.Result, error) {
 	err := wait.PollUntilContextTimeout(ctx, interval, patience, true, check)
 	if wait.Interrupted(err) {
 		return routes.Result{Meta: dashboardv1alpha1.Meta{

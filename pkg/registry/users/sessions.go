@@ -26,7 +26,7 @@ import (
 const paramSession = "session"
 
 // sessionRoutes are about the caller's own sessions. Whoever kube-apiserver has authenticated has none.
-func (e *Endpoints) sessionRoutes() []routes.Route {
+func (e *Provider) sessionRoutes() []routes.Route {
 	return []routes.Route{
 		{
 			Method: http.MethodPost, Path: "/auth/logout", Operation: "logout", DuringSetup: true, DuringPasswordChange: true,
@@ -91,7 +91,7 @@ func describeSession(s *kubevisionv1alpha1.KubeVisionSession, current string) da
 }
 
 // endSession ends a session of the caller's. Those of others are not there for them.
-func (e *Endpoints) endSession(r *routes.Request, p *authentication.Principal, id string) error {
+func (e *Provider) endSession(r *routes.Request, p *authentication.Principal, id string) error {
 	ctx := r.Context()
 	s := &kubevisionv1alpha1.KubeVisionSession{}
 	err := e.Live.Get(ctx, types.NamespacedName{Name: id}, s)

@@ -14,7 +14,7 @@ import (
 )
 
 // update changes what is given of the user, and the binding of the role, or nothing.
-func (e *Endpoints) update(r *routes.Request, a *administrator) (routes.Result, error) {
+func (e *Provider) update(r *routes.Request, a *administrator) (routes.Result, error) {
 	var body dashboardv1alpha1.UpdateUserRequest
 	if err := r.ReadJSON(&body); err != nil {
 		return routes.Result{}, err
@@ -55,7 +55,7 @@ func checkChange(body *dashboardv1alpha1.UpdateUserRequest) error {
 
 // changes returns the steps of an update. The user is changed also if only the role is another, so that it takes the
 // right to do that.
-func (e *Endpoints) changes(
+func (e *Provider) changes(
 	ctx context.Context, a *administrator, u, changed *kubevisionv1alpha1.KubeVisionUser,
 	body *dashboardv1alpha1.UpdateUserRequest,
 ) ([]hostobjects.Step, error) {

@@ -13,7 +13,7 @@ import (
 )
 
 // writeRoutes let those make, change and delete users whom the host's RBAC lets.
-func (e *Endpoints) writeRoutes() []routes.Route {
+func (e *Provider) writeRoutes() []routes.Route {
 	parameters := map[string]string{paramUser: "the name of the user"}
 	connect := func(r *routes.Request, u user.Info) (*administrator, error) {
 		c, err := e.Host.Connect(r, u)

@@ -1,0 +1,132 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package apiserver
+
+import (
+	"context"
+	"fmt"
+
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/utils/clock"
+
+	"github.com/kubevision-io/kubevision/pkg/authentication"
+	"github.com/kubevision-io/kubevision/pkg/authentication/audit"
+	"github.com/kubevision-io/kubevision/pkg/authentication/credentials"
+	"github.com/kubevision-io/kubevision/pkg/authentication/password"
+	"github.com/kubevision-io/kubevision/pkg/authentication/throttle"
+	"github.com/kubevision-io/kubevision/pkg/authentication/token"
+	"github.com/kubevision-io/kubevision/pkg/authorization"
+	"github.com/kubevision-io/kubevision/pkg/budget"
+	"github.com/kubevision-io/kubevision/pkg/registry/action"
+	"github.com/kubevision-io/kubevision/pkg/registry/apiresources"
+	"github.com/kubevision-io/kubevision/pkg/registry/auth"
+	"github.com/kubevision-io/kubevision/pkg/registry/clusterregistration"
+	"github.com/kubevision-io/kubevision/pkg/registry/compare"
+	"github.com/kubevision-io/kubevision/pkg/registry/favorite"
+	"github.com/kubevision-io/kubevision/pkg/registry/hostobjects"
+	"github.com/kubevision-io/kubevision/pkg/registry/image"
+	"github.com/kubevision-io/kubevision/pkg/registry/overview"
+	"github.com/kubevision-io/kubevision/pkg/registry/quota"
+	"github.com/kubevision-io/kubevision/pkg/registry/resource"
+	"github.com/kubevision-io/kubevision/pkg/registry/rolebindings"
+	"github.com/kubevision-io/kubevision/pkg/registry/scopedlist"
+	"github.com/kubevision-io/kubevision/pkg/registry/search"
+	"github.com/kubevision-io/kubevision/pkg/registry/sessions"
+	"github.com/kubevision-io/kubevision/pkg/registry/template"
+	"github.com/kubevision-io/kubevision/pkg/registry/topology"
+	"github.com/kubevision-io/kubevision/pkg/registry/unsupported"
+	"github.com/kubevision-io/kubevision/pkg/registry/useraccess"
+	"github.com/kubevision-io/kubevision/pkg/registry/users"
+	"github.com/kubevision-io/kubevision/pkg/routes"
+)
+
+// publicMemory bounds the memory of requests to public endpoints, in bytes: ten of the largest at once.
+const publicMemory = 64 << 20
+
+// services are what several providers share.
+type services struct {
+	logins *authentication.Logins
+	audit  *audit.Log
+	// host connects callers to the host cluster.
+	host *hostobjects.Host
+	// access connects callers to clusters, and lists to those of which callers may read only some namespaces.
+	access *authorization.Access
+	lists  *scopedlist.Access
+}
+
+// providers lists the families of endpoints. A new family needs one more line.
+func (c *ExtraConfig) providers(s *state, v *services, clients *clientFinder) []routes.Provider {
+	return []routes.Provider{
+		&auth.Provider{Logins: v.logins, Reader: s.cache, Client: clients.find},
+		&users.Provider{Reader: s.cache, Live: s.client, Host: v.host, Hash: v.logins.HashPassword, Audit: v.audit, Client: clients.find},
+		&clusterregistration.Provider{Reader: s.cache, Host: v.host, Examine: s.connections.Examine, Policy: s.policy},
+		&rolebindings.Provider{Host: v.host},
+		&sessions.Provider{Host: v.host, Audit: v.audit, Client: clients.find},
+		&resource.Provider{Access: v.lists, Audit: v.audit, RefusedDryRunsAsData: c.RefusedDryRunsAsData},
+		&useraccess.Provider{Reader: s.cache, Access: v.access},
+		&action.Provider{Access: v.access},
+		&overview.Provider{Access: v.lists},
+		&quota.Provider{Access: v.lists},
+		&topology.Provider{Access: v.lists},
+		&apiresources.Provider{Access: v.lists},
+		search.NewProvider(v.lists),
+		&compare.Provider{Access: v.access},
+		&favorite.Provider{Client: s.client},
+		&template.Provider{Reader: s.cache},
+		&image.Provider{},
+		&unsupported.Provider{Access: v.access},
+	}
+}
+
+// routes returns the table of all routes, and the authenticator of access tokens.
+func (c *ExtraConfig) routes(ctx context.Context, s *state, clients *clientFinder) (*routes.Table, *authentication.Tokens, error) {
+	kube, err := kubernetes.NewForConfig(s.config)
+	if err != nil {
+		return nil, nil, fmt.Errorf("making a client: %w", err)
+	}
+	hasher, err := password.NewHasher(ctx, c.PasswordHashes)
+	if err != nil {
+		return nil, nil, err
+	}
+	tokens := &authentication.Tokens{
+		Service: token.NewService(token.Access, s.keys, c.AccessTokenTTL, clock.RealClock{}),
+		Cache:   s.cache, Live: s.client, Gone: authentication.NewDeletedObjects(), Clock: clock.RealClock{},
+		Policy: &authentication.TwoFactorPolicy{Reader: s.cache, Roles: c.TwoFactorRoles},
+	}
+	log, reviewer := &audit.Log{Recorder: s.recorder}, authorization.NewReviewer(kube.AuthorizationV1())
+	access := &authorization.Access{Reviewer: reviewer, Connections: s.connections}
+	shared := &services{
+		logins: c.logins(s, tokens, hasher, log), audit: log,
+		host:   &hostobjects.Host{As: authorization.HostAs(s.connections), Reviewer: reviewer},
+		access: access, lists: &scopedlist.Access{Access: access, Reader: s.cache},
+	}
+	table := &routes.Table{
+		PerUser: c.RequestsPerUser, Prove: auth.Prove(shared.logins, clients.find),
+		Memory: s.memory, PublicMemory: budget.New(publicMemory),
+	}
+	for _, provider := range c.providers(s, shared, clients) {
+		if err := table.Add(provider.Routes()...); err != nil {
+			return nil, nil, fmt.Errorf("registering routes: %w", err)
+		}
+	}
+	return table, tokens, nil
+}
+
+// logins returns what logs users in.
+func (c *ExtraConfig) logins(s *state, tokens *authentication.Tokens, hasher *password.Hasher, log *audit.Log) *authentication.Logins {
+	return &authentication.Logins{
+		Cache: s.cache, Client: s.client, Hasher: hasher, Policy: tokens.Policy, Tokens: tokens.Service, Audit: log, Clock: clock.RealClock{},
+		Challenges: token.NewService(token.Challenge, s.keys, credentials.ChallengeTTL, clock.RealClock{}),
+		Setups:     token.NewService(token.Setup, s.keys, credentials.ChallengeTTL, clock.RealClock{}),
+		RefreshMAC: token.NewMAC(s.keys, "refresh tokens"), Rates: authentication.NewRefreshLimits(tokens.Gone),
+		Devices:  &authentication.Devices{MAC: token.NewMAC(s.keys, "device tokens"), Clock: clock.RealClock{}},
+		Sessions: s.sessions, Limits: c.SessionLimits, LoginCodeTTL: c.LoginCodeTTL,
+		Throttle: &throttle.Throttle{
+			Cache: s.cache, Client: s.client, Clock: clock.RealClock{}, AddressFree: c.LoginFailuresPerAddress,
+			// One more than are hashed, since an attempt also reads and writes.
+			Strangers: c.LoginFailureCounters, Places: c.PasswordHashes + 1,
+			NameSecret: func() ([]byte, error) { return s.keys.Secret("login throttle: unknown names") },
+		},
+	}
+}
