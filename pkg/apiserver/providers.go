@@ -12,9 +12,7 @@ import (
 
 	"github.com/kubevision-io/kubevision/pkg/authentication"
 	"github.com/kubevision-io/kubevision/pkg/authentication/audit"
-	"github.com/kubevision-io/kubevision/pkg/authentication/credentials"
 	"github.com/kubevision-io/kubevision/pkg/authentication/password"
-	"github.com/kubevision-io/kubevision/pkg/authentication/throttle"
 	"github.com/kubevision-io/kubevision/pkg/authentication/token"
 	"github.com/kubevision-io/kubevision/pkg/authorization"
 	"github.com/kubevision-io/kubevision/pkg/budget"
@@ -58,8 +56,11 @@ type services struct {
 // providers lists the families of endpoints. A new family needs one more line.
 func (c *ExtraConfig) providers(s *state, v *services, clients *clientFinder) []routes.Provider {
 	return []routes.Provider{
-		&auth.Provider{Logins: v.logins, Reader: s.cache, Client: clients.find},
-		&users.Provider{Reader: s.cache, Live: s.client, Host: v.host, Hash: v.logins.HashPassword, Audit: v.audit, Client: clients.find},
+		&auth.Provider{
+			Logins: v.logins, Passwords: v.logins.Passwords, Sessions: v.logins.Sessions, SecondFactors: v.logins.SecondFactors,
+			Reader: s.cache, Client: clients.find,
+		},
+		&users.Provider{Reader: s.cache, Live: s.client, Host: v.host, Hash: v.logins.Passwords.Hash, Audit: v.audit, Client: clients.find},
 		&clusterregistration.Provider{Reader: s.cache, Host: v.host, Examine: s.connections.Examine, Policy: s.policy},
 		&rolebindings.Provider{Host: v.host},
 		&sessions.Provider{Host: v.host, Audit: v.audit, Client: clients.find},
@@ -102,7 +103,7 @@ func (c *ExtraConfig) routes(ctx context.Context, s *state, clients *clientFinde
 		access: access, lists: &scopedlist.Access{Access: access, Reader: s.cache},
 	}
 	table := &routes.Table{
-		PerUser: c.RequestsPerUser, Prove: auth.Prove(shared.logins, clients.find),
+		PerUser: c.RequestsPerUser, Prove: auth.Prove(shared.logins.SecondFactors, clients.find),
 		Memory: s.memory, PublicMemory: budget.New(publicMemory),
 	}
 	for _, provider := range c.providers(s, shared, clients) {
@@ -111,22 +112,4 @@ func (c *ExtraConfig) routes(ctx context.Context, s *state, clients *clientFinde
 		}
 	}
 	return table, tokens, nil
-}
-
-// logins returns what logs users in.
-func (c *ExtraConfig) logins(s *state, tokens *authentication.Tokens, hasher *password.Hasher, log *audit.Log) *authentication.Logins {
-	return &authentication.Logins{
-		Cache: s.cache, Client: s.client, Hasher: hasher, Policy: tokens.Policy, Tokens: tokens.Service, Audit: log, Clock: clock.RealClock{},
-		Challenges: token.NewService(token.Challenge, s.keys, credentials.ChallengeTTL, clock.RealClock{}),
-		Setups:     token.NewService(token.Setup, s.keys, credentials.ChallengeTTL, clock.RealClock{}),
-		RefreshMAC: token.NewMAC(s.keys, "refresh tokens"), Rates: authentication.NewRefreshLimits(tokens.Gone),
-		Devices:  &authentication.Devices{MAC: token.NewMAC(s.keys, "device tokens"), Clock: clock.RealClock{}},
-		Sessions: s.sessions, Limits: c.SessionLimits, LoginCodeTTL: c.LoginCodeTTL,
-		Throttle: &throttle.Throttle{
-			Cache: s.cache, Client: s.client, Clock: clock.RealClock{}, AddressFree: c.LoginFailuresPerAddress,
-			// One more than are hashed, since an attempt also reads and writes.
-			Strangers: c.LoginFailureCounters, Places: c.PasswordHashes + 1,
-			NameSecret: func() ([]byte, error) { return s.keys.Secret("login throttle: unknown names") },
-		},
-	}
 }

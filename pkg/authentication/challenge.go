@@ -29,18 +29,18 @@ type ChallengeError struct {
 func (*ChallengeError) Error() string { return "the second factor is due" }
 
 // challenge opens a challenge for a user with a second factor, unless the password has changed since it was compared.
-func (l *Logins) challenge(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, epoch string) error {
+func (s *SecondFactors) challenge(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, epoch string) error {
 	id := rand.Text()
-	raw, err := l.Challenges.Sign(token.Claims{Subject: u.Name, UserUID: string(u.UID), Session: id, Methods: []string{methodPassword}})
+	raw, err := s.Challenges.Sign(token.Claims{Subject: u.Name, UserUID: string(u.UID), Session: id, Methods: []string{methodPassword}})
 	if err != nil {
 		return fmt.Errorf("signing a challenge: %w", err)
 	}
-	err = l.updateCredentials(ctx, u.Name, u.UID, func(secret *corev1.Secret) (bool, error) {
+	err = s.Store.update(ctx, u.Name, u.UID, func(secret *corev1.Secret) (bool, error) {
 		if credentials.Epoch(secret) != epoch {
 			return false, ErrRevoked
 		}
 		return editSecondFactor(secret, func(f *credentials.SecondFactor) (bool, error) {
-			f.AddChallenge(id, l.Clock.Now())
+			f.AddChallenge(id, s.Clock.Now())
 			return true, nil
 		})
 	})
@@ -52,50 +52,50 @@ func (l *Logins) challenge(ctx context.Context, u *kubevisionv1alpha1.KubeVision
 
 // VerifyTOTP ends a login with a one-time code. A login that waits for the set-up of a second factor has no code yet:
 // it ends with a session that is good for nothing but the set-up.
-func (l *Logins) VerifyTOTP(ctx context.Context, challenge, code string, from Client) (*Session, error) {
-	if session, err := l.verifySetup(ctx, challenge, from); !errors.Is(err, errNoSetupToken) {
+func (s *SecondFactors) VerifyTOTP(ctx context.Context, challenge, code string, from Client) (*Session, error) {
+	if session, err := s.Sessions.startFromSetup(ctx, challenge, from); !errors.Is(err, errNoSetupToken) {
 		return session, err
 	}
-	return l.verifyChallenge(ctx, challenge, methodOTP, from, func(f *credentials.SecondFactor, _ types.UID) error { return l.checkTOTP(f, code) })
+	return s.verifyChallenge(ctx, challenge, methodOTP, from, func(f *credentials.SecondFactor, _ types.UID) error { return s.checkTOTP(f, code) })
 }
 
-// VerifyRecoveryCode ends a login with a recovery code, as AnswerTOTP does with a one-time code.
-func (l *Logins) VerifyRecoveryCode(ctx context.Context, challenge, code string, from Client) (*Session, error) {
-	if session, err := l.verifySetup(ctx, challenge, from); !errors.Is(err, errNoSetupToken) {
+// VerifyRecoveryCode ends a login with a recovery code, as VerifyTOTP does with a one-time code.
+func (s *SecondFactors) VerifyRecoveryCode(ctx context.Context, challenge, code string, from Client) (*Session, error) {
+	if session, err := s.Sessions.startFromSetup(ctx, challenge, from); !errors.Is(err, errNoSetupToken) {
 		return session, err
 	}
-	return l.verifyChallenge(ctx, challenge, methodRecovery, from, func(f *credentials.SecondFactor, uid types.UID) error {
-		return l.checkRecovery(f, uid, code)
+	return s.verifyChallenge(ctx, challenge, methodRecovery, from, func(f *credentials.SecondFactor, uid types.UID) error {
+		return s.checkRecovery(f, uid, code)
 	})
 }
 
 // verifyChallenge returns token.ErrExpired or ErrRevoked for a challenge that is not valid, and a CodeError for a wrong code.
-func (l *Logins) verifyChallenge(
+func (s *SecondFactors) verifyChallenge(
 	ctx context.Context, challenge, method string, from Client, check func(*credentials.SecondFactor, types.UID) error,
 ) (*Session, error) {
-	claims, err := l.Challenges.Verify(challenge)
+	claims, err := s.Challenges.Verify(challenge)
 	if errors.Is(err, token.ErrExpired) {
 		return nil, err
 	}
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrRevoked, err)
 	}
-	if err := l.countGenuine(claims.Session); err != nil {
+	if err := s.Sessions.countGenuine(claims.Session); err != nil {
 		return nil, err
 	}
 	u := &kubevisionv1alpha1.KubeVisionUser{}
-	if err := l.liveUser(ctx, claims.Subject, types.UID(claims.UserUID), u); err != nil {
+	if err := s.Store.readUser(ctx, claims.Subject, types.UID(claims.UserUID), u); err != nil {
 		return nil, err
 	}
-	name, err := l.sessionName()
+	name, err := s.Sessions.newName()
 	if err != nil {
 		return nil, err
 	}
 	var answered *corev1.Secret
-	err = l.updateCredentials(ctx, u.Name, u.UID, func(secret *corev1.Secret) (bool, error) {
+	err = s.Store.update(ctx, u.Name, u.UID, func(secret *corev1.Secret) (bool, error) {
 		answered = secret
 		return editSecondFactor(secret, func(f *credentials.SecondFactor) (bool, error) {
-			open := f.Challenge(claims.Session, l.Clock.Now())
+			open := f.Challenge(claims.Session, s.Clock.Now())
 			if open == nil || !f.Enabled() { // answered, tried too often, or displaced by later challenges
 				return false, &CodeError{reason: "the challenge was answered, tried too often, or has expired"}
 			}
@@ -104,30 +104,30 @@ func (l *Logins) verifyChallenge(
 			if err == nil {
 				f.RemoveChallenge(claims.Session)
 			}
-			if err == nil && method == methodOTP && l.LoginCodeTTL > 0 {
-				f.Verify(name, l.Clock.Now(), l.LoginCodeTTL)
+			if err == nil && method == methodOTP && s.LoginCodeTTL > 0 {
+				f.Verify(name, s.Clock.Now(), s.LoginCodeTTL)
 			}
 			return true, err
 		})
 	})
 	if err != nil {
-		l.recordWrongCode(ctx, u, from, err)
+		s.recordWrongCode(ctx, u, from, err)
 		return nil, err
 	}
 	if method == methodRecovery {
-		l.Audit.Record(ctx, audit.Event{Reason: audit.RecoveryCodeUsed, User: u, Address: from.address()})
+		s.Audit.Record(ctx, audit.Event{Reason: audit.RecoveryCodeUsed, User: u, Address: from.address()})
 	}
-	return l.startNamed(ctx, name, u, answered, []string{methodPassword, method}, from)
+	return s.Sessions.startNamed(ctx, name, u, answered, []string{methodPassword, method}, from)
 }
 
 // recordWrongCode records a wrong code in the audit trail.
-func (l *Logins) recordWrongCode(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, from Client, err error) {
+func (s *SecondFactors) recordWrongCode(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, from Client, err error) {
 	e, ok := errors.AsType[*CodeError](err)
 	if !ok {
 		return
 	}
-	l.Audit.Record(ctx, audit.Event{Reason: audit.SecondFactorFailed, User: u, Address: from.address(), Detail: e.reason})
+	s.Audit.Record(ctx, audit.Event{Reason: audit.SecondFactorFailed, User: u, Address: from.address(), Detail: e.reason})
 	if e.RetryAfter > 0 {
-		l.Audit.Record(ctx, audit.Event{Reason: audit.SecondFactorBlocked, User: u, Address: from.address(), Detail: "for " + e.RetryAfter.Round(time.Second).String()})
+		s.Audit.Record(ctx, audit.Event{Reason: audit.SecondFactorBlocked, User: u, Address: from.address(), Detail: "for " + e.RetryAfter.Round(time.Second).String()})
 	}
 }

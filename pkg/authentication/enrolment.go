@@ -42,12 +42,12 @@ type Enrolment struct {
 // until then, and only the password allows its replacement. A first second factor needs the password, or a login within
 // the last five minutes: an access token alone is not enough. Setup returns a CodeError for a wrong password, and a
 // throttle.BlockedError after too many wrong ones.
-func (l *Logins) Setup(ctx context.Context, p *Principal, pass string, from Client) (*Enrolment, error) {
-	if pass == "" && !l.mayEnrol(p) {
+func (s *SecondFactors) Setup(ctx context.Context, p *Principal, pass string, from Client) (*Enrolment, error) {
+	if pass == "" && !s.mayEnrol(p) {
 		return nil, ErrPasswordRequired
 	}
 	if pass != "" {
-		err := l.confirmPassword(ctx, p, pass, from, audit.SecondFactorSetUpRefused)
+		err := s.Passwords.confirm(ctx, p, pass, from, audit.SecondFactorSetUpRefused)
 		if errors.Is(err, ErrInvalidCredentials) { // this code would make dashboards log out
 			return nil, &CodeError{reason: "the password is wrong"}
 		}
@@ -63,12 +63,12 @@ func (l *Logins) Setup(ctx context.Context, p *Principal, pass string, from Clie
 	if err != nil {
 		return nil, err
 	}
-	err = l.updateSecondFactor(ctx, p, func(f *credentials.SecondFactor) (bool, error) {
+	err = s.Store.updateSecondFactor(ctx, p, func(f *credentials.SecondFactor) (bool, error) {
 		if f.Enabled() && pass == "" {
 			return false, ErrPasswordRequired
 		}
 		f.Pending = &credentials.PendingFactor{
-			Session: p.Session, Expires: l.Clock.Now().Add(credentials.PendingTTL),
+			Session: p.Session, Expires: s.Clock.Now().Add(credentials.PendingTTL),
 			TOTPSecret: made.Secret, RecoveryCodes: hashes,
 		}
 		return true, nil
@@ -76,40 +76,28 @@ func (l *Logins) Setup(ctx context.Context, p *Principal, pass string, from Clie
 	if err != nil {
 		return nil, err
 	}
-	l.Audit.Record(ctx, p.event(audit.SecondFactorSetUp, from))
+	s.Audit.Record(ctx, p.event(audit.SecondFactorSetUp, from))
 	return &Enrolment{Enrolment: made, RecoveryCodes: codes}, nil
 }
 
 // mayEnrol returns true if the login is recent enough to set up a first second factor.
-func (l *Logins) mayEnrol(p *Principal) bool {
-	age := l.Clock.Since(p.AuthTime)
+func (s *SecondFactors) mayEnrol(p *Principal) bool {
+	age := s.Clock.Since(p.AuthTime)
 	return !p.AuthTime.IsZero() && age <= recently
-}
-
-// ownCredentials returns the credentials of somebody who is logged in, and ErrSessionEnded if the session is over.
-func (l *Logins) ownCredentials(ctx context.Context, p *Principal) (*corev1.Secret, error) {
-	secret, err := l.credentials(ctx, p.User.Name)
-	if err != nil {
-		return nil, err
-	}
-	if !isOwnedBy(secret, p.User.UID) || !credentials.InForce(secret, p.Session, p.Epoch) {
-		return nil, ErrSessionEnded
-	}
-	return secret, nil
 }
 
 // Enable puts the pending second factor into force, proved by its first code. The caller's other sessions end, since
 // they began without it.
-func (l *Logins) Enable(ctx context.Context, p *Principal, code string, from Client) error {
-	err := l.updateOwnCredentials(ctx, p, func(secret *corev1.Secret) (bool, error) {
+func (s *SecondFactors) Enable(ctx context.Context, p *Principal, code string, from Client) error {
+	err := s.Store.updateOwn(ctx, p, func(secret *corev1.Secret) (bool, error) {
 		return editSecondFactor(secret, func(f *credentials.SecondFactor) (bool, error) {
-			pending := f.PendingIn(p.Session, l.Clock.Now())
+			pending := f.PendingIn(p.Session, s.Clock.Now())
 			if pending == nil {
 				return false, ErrNoSecondFactor
 			}
 			var step int64
-			err := l.checkInSession(p, f, func() (ok bool) {
-				step, ok = totp.Check(code, pending.TOTPSecret, 0, l.Clock.Now())
+			err := s.checkInSession(p, f, func() (ok bool) {
+				step, ok = totp.Check(code, pending.TOTPSecret, 0, s.Clock.Now())
 				return ok
 			})
 			if err == nil {
@@ -122,27 +110,27 @@ func (l *Logins) Enable(ctx context.Context, p *Principal, code string, from Cli
 		})
 	})
 	if err != nil {
-		return l.recordWrongCodeInSession(ctx, p, from, err)
+		return s.recordWrongCodeInSession(ctx, p, from, err)
 	}
-	l.Audit.Record(ctx, p.event(audit.SecondFactorEnabled, from))
-	return errors.Join(l.updateSession(ctx, p.Session, func(s *kubevisionv1alpha1.KubeVisionSessionSpec) {
+	s.Audit.Record(ctx, p.event(audit.SecondFactorEnabled, from))
+	return errors.Join(s.Sessions.update(ctx, p.Session, func(s *kubevisionv1alpha1.KubeVisionSessionSpec) {
 		if !slices.Contains(s.AuthenticationMethods, methodOTP) {
 			s.AuthenticationMethods = append(s.AuthenticationMethods, methodOTP)
 		}
-	}), l.endOthers(ctx, p))
+	}), s.Sessions.endOthers(ctx, p))
 }
 
 // Disable removes the second factor with one of its codes, unless the user must have one. The caller's other sessions
 // end.
-func (l *Logins) Disable(ctx context.Context, p *Principal, code string, from Client) error {
-	required, err := l.Policy.Required(ctx, p.User)
+func (s *SecondFactors) Disable(ctx context.Context, p *Principal, code string, from Client) error {
+	required, err := s.Policy.Required(ctx, p.User)
 	if err != nil {
 		return err
 	}
 	if required {
 		return ErrPolicy
 	}
-	err = l.updateWithCode(ctx, p, code, from, func(secret *corev1.Secret, f *credentials.SecondFactor) {
+	err = s.updateWithCode(ctx, p, code, from, func(secret *corev1.Secret, f *credentials.SecondFactor) {
 		// The last step stays: the code must not be good again if the same secret ever were.
 		f.TOTPSecret, f.RecoveryCodes, f.Pending, f.Challenges, f.Verified = "", nil, nil, nil, nil
 		credentials.BeginEpoch(secret, p.Session)
@@ -150,25 +138,25 @@ func (l *Logins) Disable(ctx context.Context, p *Principal, code string, from Cl
 	if err != nil {
 		return err
 	}
-	l.Audit.Record(ctx, p.event(audit.SecondFactorDisabled, from))
-	return errors.Join(l.updateSession(ctx, p.Session, func(s *kubevisionv1alpha1.KubeVisionSessionSpec) {
+	s.Audit.Record(ctx, p.event(audit.SecondFactorDisabled, from))
+	return errors.Join(s.Sessions.update(ctx, p.Session, func(s *kubevisionv1alpha1.KubeVisionSessionSpec) {
 		s.AuthenticationMethods = slices.DeleteFunc(s.AuthenticationMethods, func(m string) bool { return m == methodOTP || m == methodRecovery })
-	}), l.endOthers(ctx, p))
+	}), s.Sessions.endOthers(ctx, p))
 }
 
 // RenewRecoveryCodes replaces the recovery codes with a code of the second factor.
-func (l *Logins) RenewRecoveryCodes(ctx context.Context, p *Principal, code string, from Client) ([]string, error) {
+func (s *SecondFactors) RenewRecoveryCodes(ctx context.Context, p *Principal, code string, from Client) ([]string, error) {
 	codes, hashes, err := recoverycode.New(string(p.User.UID))
 	if err != nil {
 		return nil, err
 	}
-	err = l.updateWithCode(ctx, p, code, from, func(_ *corev1.Secret, f *credentials.SecondFactor) {
+	err = s.updateWithCode(ctx, p, code, from, func(_ *corev1.Secret, f *credentials.SecondFactor) {
 		f.RecoveryCodes = hashes
 	})
 	if err != nil {
 		return nil, err
 	}
-	l.Audit.Record(ctx, p.event(audit.RecoveryCodesRenewed, from))
+	s.Audit.Record(ctx, p.event(audit.RecoveryCodesRenewed, from))
 	return codes, nil
 }
 

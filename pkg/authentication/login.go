@@ -7,26 +7,18 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 	"time"
 
 	"golang.org/x/text/secure/precis"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/types"
-	utilvalidation "k8s.io/apimachinery/pkg/util/validation"
-	"k8s.io/klog/v2"
-	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/authentication/audit"
 	"github.com/kubevision-io/kubevision/pkg/authentication/credentials"
-	"github.com/kubevision-io/kubevision/pkg/authentication/password"
-	"github.com/kubevision-io/kubevision/pkg/authentication/sessionindex"
 	"github.com/kubevision-io/kubevision/pkg/authentication/throttle"
-	"github.com/kubevision-io/kubevision/pkg/authentication/token"
-	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
 // queueTime bounds the wait of a login for the hasher.
@@ -40,58 +32,17 @@ var (
 	ErrBusy = errors.New("too many logins at once")
 )
 
-// Client is the origin of a request.
-type Client struct {
-	// Address is the address of the client, as far as it can be determined.
-	Address netip.Addr
-	// UserAgent is the User-Agent header of the request.
-	UserAgent string
-	// DeviceToken is the token that an earlier login gave to the client, if the client sends one.
-	DeviceToken string
-	// Trusted is true for an address in a network that the administrator trusts.
-	Trusted bool
-}
-
-func (c Client) address() string {
-	if !c.Address.IsValid() {
-		return ""
-	}
-	return c.Address.String()
-}
-
-// Logins logs users in, and changes their passwords and second factors.
+// Logins logs users in with their passwords.
 type Logins struct {
 	// Cache reads the users.
 	Cache client.Reader
-	// Client reads credentials and writes sessions.
-	Client client.Client
-	// Hasher verifies passwords.
-	Hasher *password.Hasher
 	// Throttle delays logins after failures.
-	Throttle *throttle.Throttle
-	// Policy decides which users must have a second factor.
-	Policy *TwoFactorPolicy
-	// Tokens signs access tokens.
-	Tokens *token.Service
-	// Challenges signs and verifies challenge tokens.
-	Challenges *token.Service
-	// Setups signs and verifies the tokens of logins that wait for the set-up of a second factor.
-	Setups *token.Service
-	// RefreshMAC authenticates refresh tokens.
-	RefreshMAC *token.MAC
-	// Devices recognizes devices that have logged in before.
-	Devices *Devices
-	// Sessions counts the sessions. Limits bounds them.
-	Sessions *sessionindex.Index
-	Limits   sessionindex.Limits
-	// Rates limits the work for tokens that are not genuine or are sent too often.
-	Rates *RefreshLimits
-	// LoginCodeTTL is how long the one-time code of a login stands for fresh codes in its session; 0 if it does not.
-	LoginCodeTTL time.Duration
-	// Audit is told of everything.
-	Audit *audit.Log
-	// Clock decides when sessions end.
-	Clock clock.PassiveClock
+	Throttle      *throttle.Throttle
+	Store         *CredentialsStore
+	Passwords     *Passwords
+	SecondFactors *SecondFactors
+	Sessions      *SessionManager
+	Audit         *audit.Log
 }
 
 // credentialsError is ErrInvalidCredentials with a reason, which only the log may contain.
@@ -111,32 +62,40 @@ func normalizeUserName(given string) string {
 	return name
 }
 
-// Password logs in with a user name and a password. Whatever is wrong with them, the same work is done and the same error returned. It is
-// a ChallengeError where the second factor is due, a throttle.BlockedError where too many logins have failed, and ErrBusy where too many
-// are under way.
+// Password logs in with a user name and a password. Whatever is wrong with them, it does the same work and returns
+// ErrInvalidCredentials. It returns a ChallengeError if the second factor is due, a throttle.BlockedError if too many
+// logins have failed, and ErrBusy if too many are in progress.
 func (l *Logins) Password(ctx context.Context, username, pass string, from Client) (*Session, error) {
+	// Find the user and the device. Neither has to exist.
 	username = normalizeUserName(username)
 	u, err := l.user(ctx, username)
 	if err != nil {
 		return nil, err
 	}
 	known := l.device(u, from)
+	// Wait for a turn. Accounts, devices and addresses with failures wait longer, or are blocked.
 	attempt, err := l.begin(ctx, u, username, known, from)
 	if err != nil {
 		return nil, err
 	}
 	defer attempt.Release()
-	session, err := l.password(ctx, u, credential{username: username, password: pass, device: known}, attempt, from)
+	// Compare the password, and count a wrong one.
+	secret, err := l.verify(ctx, u, credential{username: username, password: pass, device: known}, attempt)
 	if errors.Is(err, ErrInvalidCredentials) {
 		if countErr := l.recordFailure(ctx, attempt, u, from, err); countErr != nil {
 			return nil, countErr // without a count, the result must not be told
 		}
+	}
+	if err != nil {
 		return nil, err
 	}
+	// Begin the session, or ask for the second factor.
+	session, err := l.proceed(ctx, u, pass, secret, from)
 	_, challenged := errors.AsType[*ChallengeError](err)
 	if err != nil && !challenged {
 		return nil, err
 	}
+	// Forget the failures of the account. The token is given only afterwards.
 	if err := attempt.Succeeded(ctx); err != nil {
 		return nil, err
 	}
@@ -150,9 +109,9 @@ func (l *Logins) Password(ctx context.Context, username, pass string, from Clien
 // device returns the device of the user that a login comes from, or nil for an unknown device.
 func (l *Logins) device(u *kubevisionv1alpha1.KubeVisionUser, from Client) *device {
 	if u == nil {
-		return l.Devices.find(from.DeviceToken, "")
+		return l.Sessions.Devices.find(from.DeviceToken, "")
 	}
-	return l.Devices.find(from.DeviceToken, u.UID)
+	return l.Sessions.Devices.find(from.DeviceToken, u.UID)
 }
 
 // class returns how well a client is known. It does not depend on whether the user exists.
@@ -162,7 +121,7 @@ func (l *Logins) class(known *device, from Client) throttle.Class {
 		return throttle.KnownDevice
 	case from.Trusted:
 		return throttle.TrustedNetwork
-	case l.Sessions.HasSessionFrom(from.Address):
+	case l.Sessions.Index.HasSessionFrom(from.Address):
 		return throttle.KnownAddress
 	default:
 		return throttle.Stranger
@@ -207,11 +166,12 @@ type credential struct {
 	device             *device
 }
 
-// password compares the password, and continues with the session or the second factor.
-func (l *Logins) password(
-	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, given credential, attempt *throttle.Attempt, from Client,
-) (*Session, error) {
-	secret, err := l.credentials(ctx, given.username)
+// verify compares the password, and returns the credentials that it was compared with. It returns a credentialsError if
+// the user may not log in with it.
+func (l *Logins) verify(
+	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, given credential, attempt *throttle.Attempt,
+) (*corev1.Secret, error) {
+	secret, err := l.Store.get(ctx, given.username)
 	if err != nil {
 		return nil, err
 	}
@@ -228,24 +188,32 @@ func (l *Logins) password(
 	if err != nil {
 		return nil, err
 	}
-	right, err := l.compare(ctx, given.password, hash, known)
+	right, err := l.Passwords.compare(ctx, given.password, hash, known)
 	if err != nil {
 		return nil, err
 	}
-	if err := checkOutcome(u, known, right); err != nil {
-		return nil, err
-	}
+	return secret, checkOutcome(u, known, right)
+}
+
+// proceed begins a session for a user whose password is right, or a challenge if the user has a second factor.
+func (l *Logins) proceed(
+	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, pass string, secret *corev1.Secret, from Client,
+) (*Session, error) {
 	factor, err := credentials.ReadSecondFactor(secret)
 	if err != nil {
 		return nil, err
 	}
+	hash, _, err := credentials.PasswordHash(secret)
+	if err != nil {
+		return nil, err
+	}
 	if hash.NeedsRehash() {
-		l.upgrade(ctx, u, given.password, hash)
+		l.Passwords.upgrade(ctx, u, pass, hash)
 	}
 	if factor.Enabled() {
-		return nil, l.challenge(ctx, u, credentials.Epoch(secret))
+		return nil, l.SecondFactors.challenge(ctx, u, credentials.Epoch(secret))
 	}
-	return l.start(ctx, u, secret, []string{methodPassword}, from)
+	return l.Sessions.start(ctx, u, secret, []string{methodPassword}, from)
 }
 
 // checkOutcome returns the reason to refuse a login after the comparison of its password, or nil.
@@ -266,51 +234,6 @@ func checkOutcome(u *kubevisionv1alpha1.KubeVisionUser, known, right bool) error
 	}
 }
 
-// compare does the same work if there is no hash to compare with.
-func (l *Logins) compare(ctx context.Context, pass string, hash password.Hash, known bool) (bool, error) {
-	ctx, cancel := context.WithTimeout(ctx, queueTime)
-	defer cancel()
-	var err error
-	if known {
-		err = l.Hasher.Verify(ctx, pass, hash)
-	} else {
-		err = l.Hasher.VerifyDummy(ctx, pass)
-	}
-	if errors.Is(err, password.ErrMismatch) {
-		return false, nil
-	}
-	if err != nil {
-		return false, fmt.Errorf("verifying the password: %w", wrapBusy(err))
-	}
-	return true, nil
-}
-
-// wrapBusy maps queue-full and deadline errors to ErrBusy.
-func wrapBusy(err error) error {
-	if errors.Is(err, password.ErrBusy) || errors.Is(err, throttle.ErrBusy) || errors.Is(err, context.DeadlineExceeded) {
-		return fmt.Errorf("%w: %w", ErrBusy, err)
-	}
-	return err
-}
-
-// upgrade replaces the hash with one of the current cost, unless the password has changed in the meantime. A failure is
-// no reason to refuse the login.
-func (l *Logins) upgrade(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, pass string, old password.Hash) {
-	made, err := l.Hasher.Hash(ctx, pass)
-	if err == nil {
-		err = l.updateCredentials(ctx, u.Name, u.UID, func(secret *corev1.Secret) (bool, error) {
-			if string(secret.Data[credentials.PasswordHashKey]) != old.String() {
-				return false, nil
-			}
-			secret.Data[credentials.PasswordHashKey] = []byte(made.String())
-			return true, nil
-		})
-	}
-	if err != nil {
-		klog.FromContext(ctx).Error(err, "Upgrading the hash of a password", "user", u.Name)
-	}
-}
-
 // user returns nil if no user has the name.
 func (l *Logins) user(ctx context.Context, name string) (*kubevisionv1alpha1.KubeVisionUser, error) {
 	u := &kubevisionv1alpha1.KubeVisionUser{}
@@ -322,17 +245,4 @@ func (l *Logins) user(ctx context.Context, name string) (*kubevisionv1alpha1.Kub
 		return nil, fmt.Errorf("reading the user: %w", err)
 	}
 	return u, nil
-}
-
-// credentials returns an empty Secret if there is none. It makes the same call for a name that no user can have.
-func (l *Logins) credentials(ctx context.Context, username string) (*corev1.Secret, error) {
-	if len(utilvalidation.IsDNS1123Subdomain(username)) > 0 {
-		username = "-"
-	}
-	secret := &corev1.Secret{}
-	err := l.Client.Get(ctx, types.NamespacedName{Namespace: names.Namespace, Name: names.CredentialsSecret(username)}, secret)
-	if client.IgnoreNotFound(err) != nil {
-		return nil, fmt.Errorf("reading the credentials: %w", err)
-	}
-	return secret, nil
 }

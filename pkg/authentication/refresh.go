@@ -37,34 +37,34 @@ var ErrExpired = errors.New("the session has expired")
 // Refresh renews a session with its refresh token, and replaces the token. It returns ErrExpired for a genuine token of
 // an expired session, ErrRevoked for any other invalid token, and a throttle.BlockedError for too many invalid tokens
 // or renewals. A token that is not genuine causes no call to the API server.
-func (l *Logins) Refresh(ctx context.Context, text string, from Client) (*Session, error) {
+func (m *SessionManager) Refresh(ctx context.Context, text string, from Client) (*Session, error) {
 	presented, err := parseRefreshToken(text)
 	if err != nil {
-		return nil, l.countMalformed(ctx, from, err)
+		return nil, m.countMalformed(ctx, from, err)
 	}
-	if err := l.admitRefresh(ctx, presented, from); err != nil {
+	if err := m.admitRefresh(ctx, presented, from); err != nil {
 		return nil, err
 	}
 	var renewed *Session
 	// If several replicas renew at once, one of them writes. The others read its result and return the same token.
 	err = retry.RetryOnConflict(contention(), func() error {
-		renewed, err = l.renew(ctx, presented, from)
+		renewed, err = m.renew(ctx, presented, from)
 		return err
 	})
 	return renewed, err
 }
 
-func (l *Logins) renew(ctx context.Context, presented refreshToken, from Client) (*Session, error) {
+func (m *SessionManager) renew(ctx context.Context, presented refreshToken, from Client) (*Session, error) {
 	session := &kubevisionv1alpha1.KubeVisionSession{}
-	err := l.Client.Get(ctx, types.NamespacedName{Name: presented.session}, session)
+	err := m.Client.Get(ctx, types.NamespacedName{Name: presented.session}, session)
 	if apierrors.IsNotFound(err) {
-		l.Rates.gone.add(presented.session)
+		m.Rates.gone.add(presented.session)
 		return nil, ErrRevoked
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading the session: %w", err)
 	}
-	now := l.Clock.Now()
+	now := m.Clock.Now()
 	hash := presented.hash()
 	current := hash == session.Spec.RefreshTokenHash
 	if !current && !slices.Contains(session.Spec.PreviousRefreshTokenHashes, hash) {
@@ -77,31 +77,31 @@ func (l *Logins) renew(ctx context.Context, presented refreshToken, from Client)
 		return nil, ErrExpired
 	}
 	u := &kubevisionv1alpha1.KubeVisionUser{}
-	if err := l.liveUser(ctx, session.Spec.UserName, session.Spec.UserUID, u); err != nil {
+	if err := m.Store.readUser(ctx, session.Spec.UserName, session.Spec.UserUID, u); err != nil {
 		return nil, err
 	}
-	epoch, err := l.checkEpoch(ctx, u, session)
+	epoch, err := m.checkEpoch(ctx, u, session)
 	if err != nil {
 		return nil, err
 	}
 	next := presented.successor(session.Spec.RotationSalt)
 	switch {
 	case current:
-		if next, err = l.rotate(ctx, session, presented, now); err != nil {
+		if next, err = m.rotate(ctx, session, presented, now); err != nil {
 			return nil, err
 		}
 	case next.hash() != session.Spec.RefreshTokenHash || session.Spec.RotationTime == nil || now.Sub(session.Spec.RotationTime.Time) > reuseGrace:
-		return nil, l.endReused(ctx, u, session)
+		return nil, m.endReused(ctx, u, session)
 	}
-	return l.issue(ctx, u, session, next, epoch, from)
+	return m.issue(ctx, u, session, next, epoch, from)
 }
 
 // checkEpoch returns the epoch of the credentials. It returns ErrRevoked for a session that began before the credentials
 // changed, and that has not been deleted yet.
-func (l *Logins) checkEpoch(
+func (m *SessionManager) checkEpoch(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, session *kubevisionv1alpha1.KubeVisionSession,
 ) (epoch string, err error) {
-	secret, err := l.credentials(ctx, u.Name)
+	secret, err := m.Store.get(ctx, u.Name)
 	if err != nil {
 		return "", err
 	}
@@ -111,22 +111,9 @@ func (l *Logins) checkEpoch(
 	return credentials.Epoch(secret), nil
 }
 
-// liveUser reads a user from the API server: a cache that lags behind must not renew a session of a disabled user. It
-// returns ErrRevoked for a user who may not log in any more.
-func (l *Logins) liveUser(ctx context.Context, name string, uid types.UID, u *kubevisionv1alpha1.KubeVisionUser) error {
-	err := l.Client.Get(ctx, types.NamespacedName{Name: name}, u)
-	if client.IgnoreNotFound(err) != nil {
-		return fmt.Errorf("reading the user: %w", err)
-	}
-	if err != nil || u.UID != uid || u.Spec.Disabled || !u.DeletionTimestamp.IsZero() {
-		return ErrRevoked
-	}
-	return nil
-}
-
 // rotate replaces the token. The update fails if another replica was faster, and is retried with the result of that
 // replica.
-func (l *Logins) rotate(ctx context.Context, session *kubevisionv1alpha1.KubeVisionSession, presented refreshToken, now time.Time) (refreshToken, error) {
+func (m *SessionManager) rotate(ctx context.Context, session *kubevisionv1alpha1.KubeVisionSession, presented refreshToken, now time.Time) (refreshToken, error) {
 	random := make([]byte, secretBytes)
 	if _, err := rand.Read(random); err != nil {
 		return refreshToken{}, fmt.Errorf("reading randomness for a salt: %w", err)
@@ -139,7 +126,7 @@ func (l *Logins) rotate(ctx context.Context, session *kubevisionv1alpha1.KubeVis
 	session.Spec.RotationSalt = salt
 	session.Spec.RotationTime = &metav1.Time{Time: now}
 	session.Spec.ExpirationTime = metav1.NewTime(now.Add(SessionTTL))
-	if err := l.Client.Update(ctx, session); err != nil {
+	if err := m.Client.Update(ctx, session); err != nil {
 		if apierrors.IsNotFound(err) {
 			return refreshToken{}, ErrRevoked
 		}
@@ -150,9 +137,9 @@ func (l *Logins) rotate(ctx context.Context, session *kubevisionv1alpha1.KubeVis
 
 // endReused ends a session whose spent token was used again: the user and a thief have copies, and nobody can tell them
 // apart.
-func (l *Logins) endReused(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, session *kubevisionv1alpha1.KubeVisionSession) error {
-	l.Audit.Record(ctx, audit.Event{Reason: audit.RefreshTokenReused, User: u, Session: session.Name})
-	if err := l.Client.Delete(ctx, session, client.Preconditions{UID: &session.UID}); client.IgnoreNotFound(err) != nil {
+func (m *SessionManager) endReused(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, session *kubevisionv1alpha1.KubeVisionSession) error {
+	m.Audit.Record(ctx, audit.Event{Reason: audit.RefreshTokenReused, User: u, Session: session.Name})
+	if err := m.Client.Delete(ctx, session, client.Preconditions{UID: &session.UID}); client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("ending the session: %w", err)
 	}
 	return ErrRevoked

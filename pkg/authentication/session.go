@@ -9,6 +9,7 @@ import (
 	"errors"
 	"fmt"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/oklog/ulid/v2"
@@ -16,11 +17,15 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/util/retry"
+	"k8s.io/klog/v2"
+	"k8s.io/utils/clock"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/authentication/audit"
 	"github.com/kubevision-io/kubevision/pkg/authentication/credentials"
+	"github.com/kubevision-io/kubevision/pkg/authentication/sessionindex"
+	"github.com/kubevision-io/kubevision/pkg/authentication/throttle"
 	"github.com/kubevision-io/kubevision/pkg/authentication/token"
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
@@ -48,22 +53,48 @@ type Session struct {
 	PasswordChangeRequired bool
 }
 
+// SessionManager begins, renews and ends sessions, and issues their tokens.
+type SessionManager struct {
+	Store *CredentialsStore
+	// Cache reads sessions without a call. Client writes them.
+	Cache  client.Reader
+	Client client.Client
+	// Policy decides which users must have a second factor.
+	Policy *TwoFactorPolicy
+	// Tokens signs access tokens, and Setups the tokens of logins that wait for the set-up of a second factor.
+	Tokens, Setups *token.Service
+	// RefreshMAC authenticates refresh tokens.
+	RefreshMAC *token.MAC
+	// Devices recognizes devices that have logged in before.
+	Devices *Devices
+	// Index counts the sessions. Limits bounds them.
+	Index  *sessionindex.Index
+	Limits sessionindex.Limits
+	// Rates limits the work for tokens that are not genuine or are sent too often.
+	Rates *RefreshLimits
+	// Throttle knows the addresses from which too many logins have failed.
+	Throttle *throttle.Throttle
+	Audit    *audit.Log
+	// Clock decides when sessions end.
+	Clock clock.PassiveClock
+}
+
 // start creates a session and its tokens. It stores the session before it returns a token, and makes the tokens before
 // it stores the session. The secret is the version of the credentials that the login was checked against. If they have
 // changed since and the login does not count any more, there is no session.
-func (l *Logins) start(
+func (m *SessionManager) start(
 	ctx context.Context, known *kubevisionv1alpha1.KubeVisionUser, secret *corev1.Secret, methods []string, from Client,
 ) (*Session, error) {
-	name, err := l.sessionName()
+	name, err := m.newName()
 	if err != nil {
 		return nil, err
 	}
-	return l.startNamed(ctx, name, known, secret, methods, from)
+	return m.startNamed(ctx, name, known, secret, methods, from)
 }
 
-// sessionName returns the name of a session to come.
-func (l *Logins) sessionName() (string, error) {
-	id, err := ulid.New(ulid.Timestamp(l.Clock.Now()), rand.Reader)
+// newName returns the name of a session to come.
+func (m *SessionManager) newName() (string, error) {
+	id, err := ulid.New(ulid.Timestamp(m.Clock.Now()), rand.Reader)
 	if err != nil {
 		return "", fmt.Errorf("making a session id: %w", err)
 	}
@@ -71,15 +102,15 @@ func (l *Logins) sessionName() (string, error) {
 }
 
 // startNamed is start for a session whose name was noted before.
-func (l *Logins) startNamed(
+func (m *SessionManager) startNamed(
 	ctx context.Context, name string, known *kubevisionv1alpha1.KubeVisionUser, secret *corev1.Secret, methods []string,
 	from Client,
 ) (*Session, error) {
 	u := &kubevisionv1alpha1.KubeVisionUser{} // as the API server knows them now: a copy may not know yet what the session must not do
-	if err := l.liveUser(ctx, known.Name, known.UID, u); err != nil {
+	if err := m.Store.readUser(ctx, known.Name, known.UID, u); err != nil {
 		return nil, err
 	}
-	now := l.Clock.Now()
+	now := m.Clock.Now()
 	refresh, err := newRefreshToken(name)
 	if err != nil {
 		return nil, err
@@ -100,30 +131,48 @@ func (l *Logins) startNamed(
 			PasswordChangeRequired: u.Spec.MustChangePassword && !credentials.PasswordChosen(secret),
 		},
 	}
-	issued, err := l.issue(ctx, u, session, refresh, session.Spec.CredentialsEpoch, from)
+	issued, err := m.issue(ctx, u, session, refresh, session.Spec.CredentialsEpoch, from)
 	if err != nil {
 		return nil, err
 	}
-	if err := l.createSession(ctx, u, session); err != nil {
+	if err := m.create(ctx, u, session); err != nil {
 		return nil, err
 	}
-	if err := l.confirm(ctx, u, session); err != nil {
+	if err := m.confirm(ctx, u, session); err != nil {
 		return nil, err
 	}
-	l.Audit.Record(ctx, audit.Event{
+	m.Audit.Record(ctx, audit.Event{
 		Reason: audit.LoggedIn, User: u, Address: from.address(), Session: name, Detail: strings.Join(methods, "+"),
 	})
 	return issued, nil
 }
 
+// create creates a session, and ends older sessions beyond the limits. The session controller ends what remains beyond
+// them, for example after logins on several replicas at once.
+func (m *SessionManager) create(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, session *kubevisionv1alpha1.KubeVisionSession) error {
+	var group sync.WaitGroup
+	defer group.Wait()
+	for _, s := range m.Index.Excess(u.UID, 1, m.Limits) {
+		group.Go(func() {
+			if err := sessionindex.End(ctx, m.Client, m.Audit, s); err != nil {
+				klog.FromContext(ctx).Error(err, "Making room for a session", "user", u.Name)
+			}
+		})
+	}
+	if err := m.Client.Create(ctx, session); err != nil {
+		return fmt.Errorf("creating the session: %w", err)
+	}
+	return nil
+}
+
 // confirm deletes a session whose login does not count any more. A change of credentials first begins an epoch and then
 // ends the sessions. This check ends a session that it missed.
-func (l *Logins) confirm(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, session *kubevisionv1alpha1.KubeVisionSession) error {
-	now, err := l.credentials(ctx, u.Name)
+func (m *SessionManager) confirm(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, session *kubevisionv1alpha1.KubeVisionSession) error {
+	now, err := m.Store.get(ctx, u.Name)
 	if err == nil && isOwnedBy(now, u.UID) && credentials.Epoch(now) == session.Spec.CredentialsEpoch {
 		return nil
 	}
-	if deleteErr := l.Client.Delete(ctx, session); client.IgnoreNotFound(deleteErr) != nil {
+	if deleteErr := m.Client.Delete(ctx, session); client.IgnoreNotFound(deleteErr) != nil {
 		return errors.Join(err, fmt.Errorf("taking the session back: %w", deleteErr))
 	}
 	if err != nil {
@@ -133,57 +182,57 @@ func (l *Logins) confirm(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUs
 }
 
 // issue makes the tokens of a session.
-func (l *Logins) issue(
+func (m *SessionManager) issue(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, session *kubevisionv1alpha1.KubeVisionSession, refresh refreshToken,
 	epoch string, from Client,
 ) (*Session, error) {
 	methods := session.Spec.AuthenticationMethods
-	setup, err := l.Policy.SetupRequired(ctx, u, methods)
+	setup, err := m.Policy.SetupRequired(ctx, u, methods)
 	if err != nil {
 		return nil, err
 	}
-	access, err := l.Tokens.Sign(token.Claims{
-		Subject: u.Name, UserUID: string(u.UID), Session: session.Name, Methods: methods, AuthTime: l.loginTime(session),
+	access, err := m.Tokens.Sign(token.Claims{
+		Subject: u.Name, UserUID: string(u.UID), Session: session.Name, Methods: methods, AuthTime: m.loginTime(session),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("signing an access token: %w", err)
 	}
-	text, err := refresh.sign(l.RefreshMAC)
+	text, err := refresh.sign(m.RefreshMAC)
 	if err != nil {
 		return nil, err
 	}
-	known, err := l.Devices.issue(l.Devices.find(from.DeviceToken, u.UID), session.Name, u.UID, epoch)
+	known, err := m.Devices.issue(m.Devices.find(from.DeviceToken, u.UID), session.Name, u.UID, epoch)
 	if err != nil {
 		return nil, err
 	}
 	out := &Session{
-		User: u, AccessToken: access, RefreshToken: text, DeviceToken: known, ExpiresIn: l.Tokens.TTL(),
+		User: u, AccessToken: access, RefreshToken: text, DeviceToken: known, ExpiresIn: m.Tokens.TTL(),
 		SetupRequired: setup, PasswordChangeRequired: session.Spec.PasswordChangeRequired,
 	}
 	if setup {
-		out.SetupToken, err = l.setupToken(u, session)
+		out.SetupToken, err = m.setupToken(u, session)
 	}
 	return out, err
 }
 
 // loginTime returns the time of the login that began the session. Only logins create sessions, and creation is the last
 // step of a login.
-func (l *Logins) loginTime(session *kubevisionv1alpha1.KubeVisionSession) time.Time {
+func (m *SessionManager) loginTime(session *kubevisionv1alpha1.KubeVisionSession) time.Time {
 	if session.CreationTimestamp.IsZero() {
-		return l.Clock.Now()
+		return m.Clock.Now()
 	}
 	return session.CreationTimestamp.Time
 }
 
-// updateSession changes the session of a request.
-func (l *Logins) updateSession(ctx context.Context, name string, change func(*kubevisionv1alpha1.KubeVisionSessionSpec)) error {
+// update changes the session of a request.
+func (m *SessionManager) update(ctx context.Context, name string, change func(*kubevisionv1alpha1.KubeVisionSessionSpec)) error {
 	return retry.RetryOnConflict(contention(), func() error {
 		s := &kubevisionv1alpha1.KubeVisionSession{}
-		if err := l.Client.Get(ctx, types.NamespacedName{Name: name}, s); err != nil {
+		if err := m.Client.Get(ctx, types.NamespacedName{Name: name}, s); err != nil {
 			return fmt.Errorf("reading the session: %w", err)
 		}
 		change(&s.Spec)
-		if err := l.Client.Update(ctx, s); err != nil {
+		if err := m.Client.Update(ctx, s); err != nil {
 			return fmt.Errorf("updating the session: %w", err)
 		}
 		return nil
@@ -191,15 +240,15 @@ func (l *Logins) updateSession(ctx context.Context, name string, change func(*ku
 }
 
 // endOthers ends the user's other sessions. The user controller ends sessions that remain, because their epoch is over.
-func (l *Logins) endOthers(ctx context.Context, p *Principal) error {
+func (m *SessionManager) endOthers(ctx context.Context, p *Principal) error {
 	var all kubevisionv1alpha1.KubeVisionSessionList
-	if err := l.Client.List(ctx, &all, client.MatchingLabels{names.UserLabel: p.User.Name}); err != nil {
+	if err := m.Client.List(ctx, &all, client.MatchingLabels{names.UserLabel: p.User.Name}); err != nil {
 		return fmt.Errorf("listing sessions: %w", err)
 	}
 	var errs []error
 	for i := range all.Items {
 		if s := &all.Items[i]; s.Name != p.Session && s.Spec.UserUID == p.User.UID {
-			if err := l.Client.Delete(ctx, s); client.IgnoreNotFound(err) != nil {
+			if err := m.Client.Delete(ctx, s); client.IgnoreNotFound(err) != nil {
 				errs = append(errs, fmt.Errorf("ending session %s: %w", s.Name, err))
 			}
 		}

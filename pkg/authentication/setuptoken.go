@@ -22,10 +22,10 @@ var errNoSetupToken = errors.New("not a token of a login that waits for a set-up
 
 // setupToken signs the token by which a dashboard that asks for a code, and not for a set-up, gets the session that the
 // login began.
-func (l *Logins) setupToken(
+func (m *SessionManager) setupToken(
 	u *kubevisionv1alpha1.KubeVisionUser, session *kubevisionv1alpha1.KubeVisionSession,
 ) (string, error) {
-	raw, err := l.Setups.Sign(token.Claims{
+	raw, err := m.Setups.Sign(token.Claims{
 		Subject: u.Name, UserUID: string(u.UID), Session: session.Name, Methods: session.Spec.AuthenticationMethods,
 	})
 	if err != nil {
@@ -34,30 +34,30 @@ func (l *Logins) setupToken(
 	return raw, nil
 }
 
-// verifySetup begins a session in place of the one that a login began which waits for the set-up of a second factor. A
+// startFromSetup begins a session in place of the one that a login began which waits for the set-up of a second factor. A
 // code has nothing to be compared with yet; the new session is good for as little as the old one, which the login has
 // given for the password alone. It returns errNoSetupToken for another kind of token, and ErrRevoked for one that was
 // used, or whose user has a second factor now.
-func (l *Logins) verifySetup(ctx context.Context, raw string, from Client) (*Session, error) {
-	claims, err := l.Setups.Verify(raw)
+func (m *SessionManager) startFromSetup(ctx context.Context, raw string, from Client) (*Session, error) {
+	claims, err := m.Setups.Verify(raw)
 	if errors.Is(err, token.ErrExpired) {
 		return nil, err
 	}
 	if err != nil {
 		return nil, errNoSetupToken
 	}
-	if err := l.countGenuine(claims.Session); err != nil {
+	if err := m.countGenuine(claims.Session); err != nil {
 		return nil, err
 	}
 	u := &kubevisionv1alpha1.KubeVisionUser{}
-	if err := l.liveUser(ctx, claims.Subject, types.UID(claims.UserUID), u); err != nil {
+	if err := m.Store.readUser(ctx, claims.Subject, types.UID(claims.UserUID), u); err != nil {
 		return nil, err
 	}
 	begun := &kubevisionv1alpha1.KubeVisionSession{}
-	if err := l.Client.Get(ctx, types.NamespacedName{Name: claims.Session}, begun); err != nil {
+	if err := m.Client.Get(ctx, types.NamespacedName{Name: claims.Session}, begun); err != nil {
 		return nil, revokedIfNotFound(err)
 	}
-	secret, err := l.credentials(ctx, u.Name)
+	secret, err := m.Store.get(ctx, u.Name)
 	if err != nil {
 		return nil, err
 	}
@@ -69,10 +69,10 @@ func (l *Logins) verifySetup(ctx context.Context, raw string, from Client) (*Ses
 		!credentials.InForce(secret, begun.Name, begun.Spec.CredentialsEpoch) {
 		return nil, ErrRevoked
 	}
-	if err := l.Client.Delete(ctx, begun, client.Preconditions{UID: &begun.UID}); err != nil { // once
+	if err := m.Client.Delete(ctx, begun, client.Preconditions{UID: &begun.UID}); err != nil { // once
 		return nil, revokedIfNotFound(err)
 	}
-	return l.start(ctx, u, secret, begun.Spec.AuthenticationMethods, from)
+	return m.start(ctx, u, secret, begun.Spec.AuthenticationMethods, from)
 }
 
 func revokedIfNotFound(err error) error {

@@ -24,8 +24,12 @@ const localProvider = "local"
 
 // Provider provides the endpoints of this package.
 type Provider struct {
-	// Logins does the work.
-	Logins *authentication.Logins
+	// Logins logs users in, Passwords changes their passwords, and Sessions renews their sessions.
+	Logins    *authentication.Logins
+	Passwords *authentication.Passwords
+	Sessions  *authentication.SessionManager
+	// SecondFactors sets up second factors, and verifies their codes.
+	SecondFactors *authentication.SecondFactors
 	// Reader holds the KubeVision objects.
 	Reader client.Reader
 	// Client says where a request comes from.
@@ -83,7 +87,7 @@ func (e *Provider) refresh(r *routes.Request) (routes.Result, error) {
 	if body.RefreshToken == "" {
 		return routes.Result{}, envelope.Required("refreshToken")
 	}
-	session, err := e.Logins.Refresh(r.Context(), body.RefreshToken, e.Client(r.Request))
+	session, err := e.Sessions.Refresh(r.Context(), body.RefreshToken, e.Client(r.Request))
 	return e.loginResult(r, session, err)
 }
 

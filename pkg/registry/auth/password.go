@@ -30,21 +30,21 @@ func (e *Provider) changePassword(r *routes.Request, u user.Info) (routes.Result
 	case body.NewPassword == "":
 		return routes.Result{}, envelope.Required("newPassword")
 	}
-	err = e.Logins.ChangePassword(r.Context(), p, body.OldPassword, body.NewPassword, e.Client(r.Request))
+	err = e.Passwords.Change(r.Context(), p, body.OldPassword, body.NewPassword, e.Client(r.Request))
 	return routes.Result{}, autherrors.Map(err)
 }
 
 // Prove returns a function that checks the fresh code of a request. Callers whom kube-apiserver has authenticated have no
 // second factor here.
 func Prove(
-	logins *authentication.Logins, origin func(*http.Request) authentication.Client,
+	factors *authentication.SecondFactors, origin func(*http.Request) authentication.Client,
 ) func(r *http.Request, u user.Info, code string) error {
 	return func(r *http.Request, u user.Info, code string) error {
 		p, ok := u.(*authentication.Principal)
 		if !ok {
 			return nil
 		}
-		return autherrors.Map(logins.VerifyFreshCode(r.Context(), p, code, origin(r)))
+		return autherrors.Map(factors.VerifyFreshCode(r.Context(), p, code, origin(r)))
 	}
 }
 

@@ -30,7 +30,7 @@ func (e *Provider) verifyRoutes() []routes.Route {
 				if err := r.ReadJSON(&body); err != nil {
 					return routes.Result{}, err
 				}
-				return e.verify(r, cmp.Or(body.SessionToken, body.TempToken), "code", body.Code, e.Logins.VerifyTOTP)
+				return e.verify(r, cmp.Or(body.SessionToken, body.TempToken), "code", body.Code, e.SecondFactors.VerifyTOTP)
 			}),
 		},
 		{
@@ -43,7 +43,7 @@ func (e *Provider) verifyRoutes() []routes.Route {
 					return routes.Result{}, err
 				}
 				code := cmp.Or(body.RecoveryCode, body.Code)
-				return e.verify(r, cmp.Or(body.SessionToken, body.TempToken), "recoveryCode", code, e.Logins.VerifyRecoveryCode)
+				return e.verify(r, cmp.Or(body.SessionToken, body.TempToken), "recoveryCode", code, e.SecondFactors.VerifyRecoveryCode)
 			}),
 		},
 	}
@@ -76,7 +76,7 @@ func (e *Provider) factorRoutes() []routes.Route {
 			Doc:   "put the second factor into force with its first code; the caller's other sessions end",
 			Reads: dashboardv1alpha1.CodeRequest{}, Returns: dashboardv1alpha1.EnabledEnvelope{},
 			Endpoint: routes.Self(withCode(func(r *routes.Request, p *authentication.Principal, code string) (any, error) {
-				return dashboardv1alpha1.Enabled{Enabled: true}, e.Logins.Enable(r.Context(), p, code, e.Client(r.Request))
+				return dashboardv1alpha1.Enabled{Enabled: true}, e.SecondFactors.Enable(r.Context(), p, code, e.Client(r.Request))
 			})),
 		},
 		{
@@ -84,7 +84,7 @@ func (e *Provider) factorRoutes() []routes.Route {
 			Doc:   "take the second factor away with one of its codes; the caller's other sessions end",
 			Reads: dashboardv1alpha1.CodeRequest{}, Returns: dashboardv1alpha1.DisabledEnvelope{},
 			Endpoint: routes.Self(withCode(func(r *routes.Request, p *authentication.Principal, code string) (any, error) {
-				return dashboardv1alpha1.Disabled{Disabled: true}, e.Logins.Disable(r.Context(), p, code, e.Client(r.Request))
+				return dashboardv1alpha1.Disabled{Disabled: true}, e.SecondFactors.Disable(r.Context(), p, code, e.Client(r.Request))
 			})),
 		},
 		{
@@ -93,7 +93,7 @@ func (e *Provider) factorRoutes() []routes.Route {
 			Reads: dashboardv1alpha1.CodeRequest{}, Returns: dashboardv1alpha1.ReverifiedEnvelope{},
 			Endpoint: routes.Self(withCode(func(r *routes.Request, p *authentication.Principal, code string) (any, error) {
 				answer := dashboardv1alpha1.Reverified{Reverified: true, ExpiresIn: int64(credentials.VerifiedTTL.Seconds())}
-				return answer, e.Logins.Reverify(r.Context(), p, code, e.Client(r.Request))
+				return answer, e.SecondFactors.Reverify(r.Context(), p, code, e.Client(r.Request))
 			})),
 		},
 		{
@@ -101,7 +101,7 @@ func (e *Provider) factorRoutes() []routes.Route {
 			Doc:   "replace the recovery codes, with a code of the second factor",
 			Reads: dashboardv1alpha1.CodeRequest{}, Returns: dashboardv1alpha1.RecoveryCodesEnvelope{},
 			Endpoint: routes.Self(withCode(func(r *routes.Request, p *authentication.Principal, code string) (any, error) {
-				codes, err := e.Logins.RenewRecoveryCodes(r.Context(), p, code, e.Client(r.Request))
+				codes, err := e.SecondFactors.RenewRecoveryCodes(r.Context(), p, code, e.Client(r.Request))
 				return dashboardv1alpha1.RecoveryCodes{RecoveryCodes: codes}, err
 			})),
 		},
@@ -117,7 +117,7 @@ func (e *Provider) setUp(r *routes.Request, u user.Info) (routes.Result, error) 
 	if err := r.ReadJSON(&body); err != nil && r.ContentLength != 0 { // nothing need be said shortly after a login
 		return routes.Result{}, err
 	}
-	made, err := e.Logins.Setup(r.Context(), p, body.Password, e.Client(r.Request))
+	made, err := e.SecondFactors.Setup(r.Context(), p, body.Password, e.Client(r.Request))
 	if err != nil {
 		return routes.Result{}, autherrors.Map(err)
 	}

@@ -23,49 +23,49 @@ var ErrFreshCodeRequired = errors.New("a fresh code is needed")
 
 // VerifyFreshCode accepts a code for one sensitive operation, once. Users without a second factor need none, and neither does a
 // session that is verified. It returns ErrFreshCodeRequired without a code, and a CodeError for a wrong one.
-func (l *Logins) VerifyFreshCode(ctx context.Context, p *Principal, code string, from Client) error {
+func (s *SecondFactors) VerifyFreshCode(ctx context.Context, p *Principal, code string, from Client) error {
 	var reason audit.Reason
-	err := l.updateSecondFactor(ctx, p, func(f *credentials.SecondFactor) (bool, error) {
+	err := s.Store.updateSecondFactor(ctx, p, func(f *credentials.SecondFactor) (bool, error) {
 		reason = ""
 		switch {
 		case !f.Enabled():
 			return false, nil
-		case code == "" && f.IsVerified(p.Session, l.Clock.Now()):
+		case code == "" && f.IsVerified(p.Session, s.Clock.Now()):
 			reason = audit.VerifiedSessionUsed
 			return false, nil
 		case code == "":
 			return false, ErrFreshCodeRequired
 		default:
 			reason = audit.SecondFactorVerified
-			return true, l.checkInSession(p, f, func() bool { return l.spend(f, code) })
+			return true, s.checkInSession(p, f, func() bool { return s.spend(f, code) })
 		}
 	})
 	if err != nil {
-		return l.recordWrongCodeInSession(ctx, p, from, err)
+		return s.recordWrongCodeInSession(ctx, p, from, err)
 	}
 	if reason != "" {
-		l.Audit.Record(ctx, p.event(reason, from))
+		s.Audit.Record(ctx, p.event(reason, from))
 	}
 	return nil
 }
 
 // Reverify accepts a code for all sensitive operations of the session within credentials.VerifiedTTL. The code is spent
 // and the session noted in one write, which every replica reads.
-func (l *Logins) Reverify(ctx context.Context, p *Principal, code string, from Client) error {
-	err := l.updateWithCode(ctx, p, code, from, func(_ *corev1.Secret, f *credentials.SecondFactor) {
-		f.Verify(p.Session, l.Clock.Now(), credentials.VerifiedTTL)
+func (s *SecondFactors) Reverify(ctx context.Context, p *Principal, code string, from Client) error {
+	err := s.updateWithCode(ctx, p, code, from, func(_ *corev1.Secret, f *credentials.SecondFactor) {
+		f.Verify(p.Session, s.Clock.Now(), credentials.VerifiedTTL)
 	})
 	if err != nil {
 		return err
 	}
-	l.Audit.Record(ctx, p.event(audit.SessionVerified, from))
+	s.Audit.Record(ctx, p.event(audit.SessionVerified, from))
 	return nil
 }
 
 // checkInSession is check for somebody who is logged in. A wrong code counts by session and not against logins: whoever
 // holds an access token must not keep its owner out.
-func (l *Logins) checkInSession(p *Principal, f *credentials.SecondFactor, verify func() bool) error {
-	now := l.Clock.Now()
+func (s *SecondFactors) checkInSession(p *Principal, f *credentials.SecondFactor, verify func() bool) error {
+	now := s.Clock.Now()
 	if f.InSessions.Exhausted(p.Session, now) {
 		return &CodeError{reason: "too many were wrong in this session", over: true}
 	}
@@ -83,43 +83,43 @@ func (l *Logins) checkInSession(p *Principal, f *credentials.SecondFactor, verif
 }
 
 // recordWrongCodeInSession records a wrong code, and ends the session if there were too many. It returns the error.
-func (l *Logins) recordWrongCodeInSession(ctx context.Context, p *Principal, from Client, err error) error {
+func (s *SecondFactors) recordWrongCodeInSession(ctx context.Context, p *Principal, from Client, err error) error {
 	e, ok := errors.AsType[*CodeError](err)
 	if !ok {
 		return err
 	}
 	failed := p.event(audit.FreshCodeFailed, from)
 	failed.Detail = e.reason
-	l.Audit.Record(ctx, failed)
+	s.Audit.Record(ctx, failed)
 	if e.RetryAfter > 0 && !e.over {
 		blocked := p.event(audit.FreshCodeBlocked, from)
 		blocked.Detail = "for " + e.RetryAfter.Round(time.Second).String()
-		l.Audit.Record(ctx, blocked)
+		s.Audit.Record(ctx, blocked)
 	}
 	if !e.over {
 		return err
 	}
 	session := &kubevisionv1alpha1.KubeVisionSession{ObjectMeta: metav1.ObjectMeta{Name: p.Session}}
-	if deleteErr := l.Client.Delete(ctx, session); client.IgnoreNotFound(deleteErr) != nil {
+	if deleteErr := s.Sessions.Client.Delete(ctx, session); client.IgnoreNotFound(deleteErr) != nil {
 		// The session cannot use codes any more, and the next attempt ends it.
 		return errors.Join(err, fmt.Errorf("ending the session: %w", deleteErr))
 	}
 	ended := p.event(audit.SessionEnded, from)
 	ended.Detail = "too many wrong codes"
-	l.Audit.Record(ctx, ended)
+	s.Audit.Record(ctx, ended)
 	return err
 }
 
 // updateWithCode is like changeSecondFactor, for a change that needs a code of the second factor in force.
-func (l *Logins) updateWithCode(
+func (s *SecondFactors) updateWithCode(
 	ctx context.Context, p *Principal, code string, from Client, edit func(*corev1.Secret, *credentials.SecondFactor),
 ) error {
-	err := l.updateOwnCredentials(ctx, p, func(secret *corev1.Secret) (bool, error) {
+	err := s.Store.updateOwn(ctx, p, func(secret *corev1.Secret) (bool, error) {
 		return editSecondFactor(secret, func(f *credentials.SecondFactor) (bool, error) {
 			if !f.Enabled() {
 				return false, ErrNoSecondFactor
 			}
-			err := l.checkInSession(p, f, func() bool { return l.spend(f, code) })
+			err := s.checkInSession(p, f, func() bool { return s.spend(f, code) })
 			if err == nil {
 				edit(secret, f)
 			}
@@ -127,7 +127,7 @@ func (l *Logins) updateWithCode(
 		})
 	})
 	if err != nil {
-		return l.recordWrongCodeInSession(ctx, p, from, err)
+		return s.recordWrongCodeInSession(ctx, p, from, err)
 	}
 	return nil
 }

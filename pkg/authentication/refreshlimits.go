@@ -41,28 +41,28 @@ func NewRefreshLimits(gone *DeletedObjects) *RefreshLimits {
 // admitRefresh returns nil for a refresh token that is worth a call to the API server. It returns ErrRevoked for a token that
 // is not genuine or whose session has ended, and a throttle.BlockedError if the address has sent too many such tokens,
 // too many logins from it have failed, or the session is renewed too often.
-func (l *Logins) admitRefresh(ctx context.Context, presented refreshToken, from Client) error {
-	genuine, err := l.isGenuine(ctx, presented)
+func (m *SessionManager) admitRefresh(ctx context.Context, presented refreshToken, from Client) error {
+	genuine, err := m.isGenuine(ctx, presented)
 	if err != nil {
 		return err
 	}
 	if !genuine {
-		return l.countForged(ctx, from)
+		return m.countForged(ctx, from)
 	}
-	if l.Rates.gone.has(presented.session) {
+	if m.Rates.gone.has(presented.session) {
 		return ErrRevoked
 	}
-	return l.countGenuine(presented.session)
+	return m.countGenuine(presented.session)
 }
 
 // isGenuine returns true if a token was issued by this installation: it has a valid MAC, or the watched copy of its
 // session knows it. The copy may not yet have a token that another replica issued. The MAC key may be gone.
-func (l *Logins) isGenuine(ctx context.Context, presented refreshToken) (bool, error) {
-	if presented.signed(l.RefreshMAC) {
+func (m *SessionManager) isGenuine(ctx context.Context, presented refreshToken) (bool, error) {
+	if presented.signed(m.RefreshMAC) {
 		return true, nil
 	}
 	session := &kubevisionv1alpha1.KubeVisionSession{}
-	err := l.Cache.Get(ctx, types.NamespacedName{Name: presented.session}, session)
+	err := m.Cache.Get(ctx, types.NamespacedName{Name: presented.session}, session)
 	if apierrors.IsNotFound(err) {
 		return false, nil
 	}
@@ -74,27 +74,27 @@ func (l *Logins) isGenuine(ctx context.Context, presented refreshToken) (bool, e
 }
 
 // countForged counts a token that is not genuine.
-func (l *Logins) countForged(ctx context.Context, from Client) error {
-	if err := l.Throttle.Blocked(ctx, from.Address); err != nil {
+func (m *SessionManager) countForged(ctx context.Context, from Client) error {
+	if err := m.Throttle.Blocked(ctx, from.Address); err != nil {
 		return err
 	}
-	if !l.Rates.invented.allowFrom(from.Address, l.Clock.Now()) {
+	if !m.Rates.invented.allowFrom(from.Address, m.Clock.Now()) {
 		return &throttle.BlockedError{RetryAfter: rateInterval}
 	}
 	return ErrRevoked
 }
 
 // countGenuine counts a genuine token.
-func (l *Logins) countGenuine(key string) error {
-	if !l.Rates.shown.allow(key, l.Clock.Now()) {
+func (m *SessionManager) countGenuine(key string) error {
+	if !m.Rates.shown.allow(key, m.Clock.Now()) {
 		return &throttle.BlockedError{RetryAfter: rateInterval}
 	}
 	return nil
 }
 
 // countMalformed is like invented, for a token that cannot be parsed.
-func (l *Logins) countMalformed(ctx context.Context, from Client, reason error) error {
-	err := l.countForged(ctx, from)
+func (m *SessionManager) countMalformed(ctx context.Context, from Client, reason error) error {
+	err := m.countForged(ctx, from)
 	if errors.Is(err, ErrRevoked) {
 		return fmt.Errorf("%w: %w", err, reason)
 	}

@@ -1,0 +1,146 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package authentication
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	utilvalidation "k8s.io/apimachinery/pkg/util/validation"
+	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/client-go/util/retry"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/authentication/credentials"
+	"github.com/kubevision-io/kubevision/pkg/names"
+)
+
+// CredentialsStore reads and writes the Secrets with the credentials of users.
+type CredentialsStore struct {
+	// Client reads from the API server: a copy could lag behind.
+	Client client.Client
+}
+
+// get returns an empty Secret if there is none. It makes the same call for a name that no user can have.
+func (c *CredentialsStore) get(ctx context.Context, username string) (*corev1.Secret, error) {
+	if len(utilvalidation.IsDNS1123Subdomain(username)) > 0 {
+		username = "-"
+	}
+	secret := &corev1.Secret{}
+	err := c.Client.Get(ctx, types.NamespacedName{Namespace: names.Namespace, Name: names.CredentialsSecret(username)}, secret)
+	if client.IgnoreNotFound(err) != nil {
+		return nil, fmt.Errorf("reading the credentials: %w", err)
+	}
+	return secret, nil
+}
+
+// getOwn returns the credentials of somebody who is logged in, and ErrSessionEnded if the session is over.
+func (c *CredentialsStore) getOwn(ctx context.Context, p *Principal) (*corev1.Secret, error) {
+	secret, err := c.get(ctx, p.User.Name)
+	if err != nil {
+		return nil, err
+	}
+	if !isOwnedBy(secret, p.User.UID) || !credentials.InForce(secret, p.Session, p.Epoch) {
+		return nil, ErrSessionEnded
+	}
+	return secret, nil
+}
+
+// update reads the credentials of a user, calls change, and writes them back if change returns true. It is a
+// compare-and-swap: after a conflict, it calls change again with the new version, so that a code is accepted only once.
+// It returns the error of change after the write.
+func (c *CredentialsStore) update(ctx context.Context, user string, uid types.UID, change func(*corev1.Secret) (write bool, err error)) error {
+	var verdict error
+	err := retry.RetryOnConflict(contention(), func() error {
+		secret := &corev1.Secret{}
+		err := c.Client.Get(ctx, types.NamespacedName{Namespace: names.Namespace, Name: names.CredentialsSecret(user)}, secret)
+		if apierrors.IsNotFound(err) || (err == nil && !isOwnedBy(secret, uid)) {
+			return ErrRevoked
+		}
+		if err != nil {
+			return fmt.Errorf("reading the credentials: %w", err)
+		}
+		var write bool
+		write, verdict = change(secret)
+		if !write {
+			return nil
+		}
+		if err := c.Client.Update(ctx, secret); err != nil {
+			return fmt.Errorf("writing the credentials: %w", err)
+		}
+		return nil
+	})
+	if err != nil {
+		return err
+	}
+	return verdict
+}
+
+// updateOwn is changeCredentials for somebody who is logged in. A session that is over, and has only not been ended
+// yet, changes nothing: it could undo what has ended it. The error is ErrSessionEnded then.
+func (c *CredentialsStore) updateOwn(ctx context.Context, p *Principal, edit func(*corev1.Secret) (write bool, err error)) error {
+	err := c.update(ctx, p.User.Name, p.User.UID, func(secret *corev1.Secret) (bool, error) {
+		if !credentials.InForce(secret, p.Session, p.Epoch) {
+			return false, ErrSessionEnded
+		}
+		return edit(secret)
+	})
+	if errors.Is(err, ErrRevoked) { // the credentials are gone, or another user's
+		return ErrSessionEnded
+	}
+	return err
+}
+
+// updateSecondFactor is like changeOwn, for the second factor.
+func (c *CredentialsStore) updateSecondFactor(ctx context.Context, p *Principal, edit func(*credentials.SecondFactor) (write bool, err error)) error {
+	return c.updateOwn(ctx, p, func(secret *corev1.Secret) (bool, error) { return editSecondFactor(secret, edit) })
+}
+
+// editSecondFactor calls edit with the second factor in a Secret, and writes it back into the Secret if edit returns true.
+func editSecondFactor(secret *corev1.Secret, edit func(*credentials.SecondFactor) (write bool, err error)) (bool, error) {
+	factor, err := credentials.ReadSecondFactor(secret)
+	if err != nil {
+		return false, err
+	}
+	write, verdict := edit(factor)
+	if !write {
+		return false, verdict
+	}
+	if err := factor.Write(secret); err != nil {
+		return false, err
+	}
+	return true, verdict
+}
+
+// readUser reads a user from the API server: a cache that lags behind must not renew a session of a disabled user. It
+// returns ErrRevoked for a user who may not log in any more.
+func (c *CredentialsStore) readUser(ctx context.Context, name string, uid types.UID, u *kubevisionv1alpha1.KubeVisionUser) error {
+	err := c.Client.Get(ctx, types.NamespacedName{Name: name}, u)
+	if client.IgnoreNotFound(err) != nil {
+		return fmt.Errorf("reading the user: %w", err)
+	}
+	if err != nil || u.UID != uid || u.Spec.Disabled || !u.DeletionTimestamp.IsZero() {
+		return ErrRevoked
+	}
+	return nil
+}
+
+// isOwnedBy returns false for the credentials of a deleted user whose name was reused.
+func isOwnedBy(secret *corev1.Secret, uid types.UID) bool {
+	owner := metav1.GetControllerOf(secret)
+	return owner != nil && owner.UID == uid
+}
+
+// contention bounds the retries of a write: fifty clients that send one code at once are an attack, and each of them
+// must get an answer.
+func contention() wait.Backoff {
+	return wait.Backoff{Steps: 15, Duration: 10 * time.Millisecond, Factor: 1.5, Jitter: 0.5, Cap: time.Second}
+}

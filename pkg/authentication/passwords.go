@@ -1,0 +1,158 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package authentication
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/klog/v2"
+
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/authentication/audit"
+	"github.com/kubevision-io/kubevision/pkg/authentication/credentials"
+	"github.com/kubevision-io/kubevision/pkg/authentication/password"
+	"github.com/kubevision-io/kubevision/pkg/authentication/throttle"
+)
+
+// Passwords compares, hashes and changes passwords.
+type Passwords struct {
+	Store    *CredentialsStore
+	Sessions *SessionManager
+	// Hasher computes a bounded number of hashes at once.
+	Hasher *password.Hasher
+	// Throttle delays attempts after failures.
+	Throttle *throttle.Throttle
+	Audit    *audit.Log
+}
+
+// ErrSamePassword is returned when the new password equals the old one.
+var ErrSamePassword = errors.New("the new password is the old one")
+
+// Change replaces the caller's own password and ends the caller's other sessions. It returns a
+// password.WeakError or ErrSamePassword for a new password that is not acceptable, ErrInvalidCredentials for a wrong
+// old password, and a throttle.BlockedError after too many wrong ones.
+func (s *Passwords) Change(ctx context.Context, p *Principal, old, replacement string, from Client) error {
+	if err := s.confirm(ctx, p, old, from, audit.PasswordChangeRefused); err != nil {
+		return err
+	}
+	u := p.User
+	if err := password.CheckStrength(replacement, u.Name, u.Spec.DisplayName, u.Spec.Email); err != nil {
+		return err
+	}
+	if old == replacement {
+		return ErrSamePassword
+	}
+	hash, err := s.Hash(ctx, replacement)
+	if err != nil {
+		return err
+	}
+	err = s.Store.updateOwn(ctx, p, func(secret *corev1.Secret) (bool, error) {
+		if err := credentials.ReplacePassword(secret, hash, true); err != nil {
+			return false, err
+		}
+		credentials.BeginEpoch(secret, p.Session)
+		return true, nil
+	})
+	if err != nil {
+		return err
+	}
+	s.Audit.Record(ctx, p.event(audit.PasswordChanged, from))
+	return errors.Join(s.Sessions.update(ctx, p.Session, func(s *kubevisionv1alpha1.KubeVisionSessionSpec) { s.PasswordChangeRequired = false }),
+		s.Sessions.endOthers(ctx, p))
+}
+
+// confirm compares the password of a caller who is logged in. refused is the audit reason for a wrong password.
+// Failures count by session, so that failed logins of others cannot lock the caller out of this operation.
+func (s *Passwords) confirm(ctx context.Context, p *Principal, pass string, from Client, refused audit.Reason) error {
+	attempt, err := s.Throttle.BeginSession(ctx, p.User, p.Session)
+	if err != nil {
+		return wrapBusy(err)
+	}
+	defer attempt.Release()
+	secret, err := s.Store.getOwn(ctx, p)
+	if err != nil {
+		return err
+	}
+	hash, known, err := credentials.PasswordHash(secret)
+	if err != nil {
+		return err
+	}
+	right, err := s.compare(ctx, pass, hash, known)
+	switch {
+	case err != nil:
+		return err
+	case right:
+		return attempt.Succeeded(ctx)
+	}
+	s.Audit.Record(ctx, p.event(refused, from))
+	blocked, err := attempt.Failed(ctx)
+	if err != nil {
+		return err // without a count, the result must not be told
+	}
+	if blocked.Account > 0 {
+		e := p.event(audit.PasswordChangeBlocked, from)
+		e.Detail = "for " + blocked.Account.String()
+		s.Audit.Record(ctx, e)
+	}
+	return ErrInvalidCredentials
+}
+
+// Hash hashes a new password. It returns ErrBusy if too many requests wait for the hasher.
+func (s *Passwords) Hash(ctx context.Context, pass string) (password.Hash, error) {
+	ctx, cancel := context.WithTimeout(ctx, queueTime)
+	defer cancel()
+	hash, err := s.Hasher.Hash(ctx, pass)
+	if err != nil {
+		return password.Hash{}, fmt.Errorf("hashing the password: %w", wrapBusy(err))
+	}
+	return hash, nil
+}
+
+// compare does the same work if there is no hash to compare with.
+func (s *Passwords) compare(ctx context.Context, pass string, hash password.Hash, known bool) (bool, error) {
+	ctx, cancel := context.WithTimeout(ctx, queueTime)
+	defer cancel()
+	var err error
+	if known {
+		err = s.Hasher.Verify(ctx, pass, hash)
+	} else {
+		err = s.Hasher.VerifyDummy(ctx, pass)
+	}
+	if errors.Is(err, password.ErrMismatch) {
+		return false, nil
+	}
+	if err != nil {
+		return false, fmt.Errorf("verifying the password: %w", wrapBusy(err))
+	}
+	return true, nil
+}
+
+// upgrade replaces the hash with one of the current cost, unless the password has changed in the meantime. A failure is
+// no reason to refuse the login.
+func (s *Passwords) upgrade(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, pass string, old password.Hash) {
+	made, err := s.Hasher.Hash(ctx, pass)
+	if err == nil {
+		err = s.Store.update(ctx, u.Name, u.UID, func(secret *corev1.Secret) (bool, error) {
+			if string(secret.Data[credentials.PasswordHashKey]) != old.String() {
+				return false, nil
+			}
+			secret.Data[credentials.PasswordHashKey] = []byte(made.String())
+			return true, nil
+		})
+	}
+	if err != nil {
+		klog.FromContext(ctx).Error(err, "Upgrading the hash of a password", "user", u.Name)
+	}
+}
+
+// wrapBusy maps queue-full and deadline errors to ErrBusy.
+func wrapBusy(err error) error {
+	if errors.Is(err, password.ErrBusy) || errors.Is(err, throttle.ErrBusy) || errors.Is(err, context.DeadlineExceeded) {
+		return fmt.Errorf("%w: %w", ErrBusy, err)
+	}
+	return err
+}
