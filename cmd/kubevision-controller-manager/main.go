@@ -27,7 +27,9 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 	"github.com/kubevision-io/kubevision/pkg/clusters/addresspolicy"
 	"github.com/kubevision-io/kubevision/pkg/controllers"
+	"github.com/kubevision-io/kubevision/pkg/controllers/cluster"
 	"github.com/kubevision-io/kubevision/pkg/controllers/objectquota"
+	"github.com/kubevision-io/kubevision/pkg/controllers/rolebinding"
 	"github.com/kubevision-io/kubevision/pkg/hostwait"
 	"github.com/kubevision-io/kubevision/pkg/logs"
 	"github.com/kubevision-io/kubevision/pkg/names"
@@ -86,6 +88,10 @@ func newCommand() *cobra.Command {
 	fs.Int64Var(&o.controllers.MemberCacheBytes, "member-cache-bytes", clusters.DefaultMemberCacheBytes,
 		"Memory that RBAC objects and namespaces may take which are read of all member clusters, in bytes. "+
 			"Of one member at most 144 MiB are kept. Clusters that were registered last give way.")
+	fs.IntVar(&o.controllers.ConcurrentClusterSyncs, "concurrent-cluster-syncs", cluster.DefaultConcurrency,
+		"The number of clusters that are reconciled at once. More need more memory and connections.")
+	fs.IntVar(&o.controllers.ConcurrentRoleBindingSyncs, "concurrent-role-binding-syncs", rolebinding.DefaultConcurrency,
+		"The number of role bindings that are reconciled at once.")
 	o.controllers.SessionLimits.AddFlags(fs)
 	o.controllers.ObjectLimits.AddFlags(fs)
 	o.addresses.AddFlags(fs)
@@ -114,6 +120,9 @@ func (o *options) run(ctx context.Context) error {
 	}
 	if err := o.election.validate(); err != nil {
 		return err
+	}
+	if o.controllers.ConcurrentClusterSyncs <= 0 || o.controllers.ConcurrentRoleBindingSyncs <= 0 {
+		return errors.New("--concurrent-cluster-syncs and --concurrent-role-binding-syncs must be more than 0")
 	}
 	if err := o.controllers.SessionLimits.Validate(); err != nil {
 		return err

@@ -8,6 +8,7 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -117,11 +118,9 @@ func (m *SessionManager) startNamed(
 	}
 	session := &kubevisionv1alpha1.KubeVisionSession{
 		ObjectMeta: metav1.ObjectMeta{
-			Name:   name,
-			Labels: map[string]string{names.UserLabel: u.Name, names.ManagedByLabel: names.ManagedBy},
-			OwnerReferences: []metav1.OwnerReference{{
-				APIVersion: kubevisionv1alpha1.SchemeGroupVersion.String(), Kind: "KubeVisionUser", Name: u.Name, UID: u.UID,
-			}},
+			Name:            name,
+			Labels:          map[string]string{names.UserLabel: u.Name, names.ManagedByLabel: names.ManagedBy},
+			OwnerReferences: kubevisionv1alpha1.OwnerReferences("KubeVisionUser", u),
 		},
 		Spec: kubevisionv1alpha1.KubeVisionSessionSpec{
 			UserName: u.Name, UserUID: u.UID, AuthenticationMethods: methods,
@@ -245,15 +244,10 @@ func (m *SessionManager) endOthers(ctx context.Context, p *Principal) error {
 	if err := m.Client.List(ctx, &all, client.MatchingLabels{names.UserLabel: p.User.Name}); err != nil {
 		return fmt.Errorf("listing sessions: %w", err)
 	}
-	var errs []error
-	for i := range all.Items {
-		if s := &all.Items[i]; s.Name != p.Session && s.Spec.UserUID == p.User.UID {
-			if err := m.Client.Delete(ctx, s); client.IgnoreNotFound(err) != nil {
-				errs = append(errs, fmt.Errorf("ending session %s: %w", s.Name, err))
-			}
-		}
-	}
-	return errors.Join(errs...)
+	_, err := sessionindex.EndAll(ctx, m.Client, slices.DeleteFunc(all.Items, func(s kubevisionv1alpha1.KubeVisionSession) bool {
+		return s.Name == p.Session || s.Spec.UserUID != p.User.UID
+	}))
+	return err
 }
 
 func truncate(s string, length int) string {

@@ -8,7 +8,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
-	"strconv"
 	"sync"
 	"time"
 
@@ -16,6 +15,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/resourceversion"
 	corev1client "k8s.io/client-go/kubernetes/typed/core/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -49,12 +49,11 @@ func (r Revision) replaces(old Revision) bool {
 	if !same {
 		return true
 	}
-	is, err := strconv.ParseUint(r.Version, 10, 64)
-	was, err2 := strconv.ParseUint(old.Version, 10, 64)
-	if err != nil || err2 != nil {
+	order, err := resourceversion.CompareResourceVersion(r.Version, old.Version)
+	if err != nil {
 		return r.Version != old.Version
 	}
-	return is > was
+	return order > 0
 }
 
 // RevisionOf returns the current revision of a cluster and its Secret.

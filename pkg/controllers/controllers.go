@@ -140,6 +140,12 @@ type Options struct {
 	ClusterAddresses addresspolicy.Policy
 	// MemberCacheBytes bounds what objects may take that are read of all members.
 	MemberCacheBytes int64
+	// ConcurrentClusterSyncs and ConcurrentRoleBindingSyncs are the numbers of objects that are reconciled at once.
+	ConcurrentClusterSyncs, ConcurrentRoleBindingSyncs int
+}
+
+type reconciler interface {
+	SetupWithManager(mgr ctrl.Manager) error
 }
 
 // Setup adds every controller to the manager.
@@ -169,21 +175,27 @@ func Setup(ctx context.Context, mgr ctrl.Manager, o Options) error {
 	if err != nil {
 		return err
 	}
-	for name, controller := range map[string]interface {
-		SetupWithManager(mgr ctrl.Manager) error
+	now := clock.RealClock{}
+	// The order is that of the table in docs/architecture.md.
+	for _, controller := range []struct {
+		name string
+		reconciler
 	}{
-		"last admin":     &lastadmin.Reconciler{Client: c},
-		"object quota":   &objectquota.Reconciler{Client: c, Live: live, Clock: clock.RealClock{}, Limits: o.ObjectLimits},
-		"login throttle": &loginthrottle.Reconciler{Client: c, Clock: clock.RealClock{}},
-		"cluster": &cluster.Reconciler{
-			Client: c, Recorder: recorder, Targets: targets, Host: host, HostURL: mgr.GetConfig().Host, Clock: clock.RealClock{},
-		},
-		"role binding":        &rolebinding.Reconciler{Client: c, Recorder: recorder, Targets: targets, Roles: roles},
-		"signing key":         &signingkey.Reconciler{Client: c, Live: live, Clock: clock.RealClock{}, Period: o.SigningKeyPeriod},
-		"serving certificate": &servingcert.Reconciler{Client: c, Live: live, Clock: clock.RealClock{}, ExtraHosts: o.ServingCertExtraHosts},
+		{"login throttle", &loginthrottle.Reconciler{Client: c, Clock: now}},
+		{"cluster", &cluster.Reconciler{
+			Client: c, Recorder: recorder, Targets: targets, Host: host, HostURL: mgr.GetConfig().Host, Clock: now,
+			Concurrency: o.ConcurrentClusterSyncs,
+		}},
+		{"role binding", &rolebinding.Reconciler{
+			Client: c, Recorder: recorder, Targets: targets, Roles: roles, Concurrency: o.ConcurrentRoleBindingSyncs,
+		}},
+		{"last admin", &lastadmin.Reconciler{Client: c}},
+		{"object quota", &objectquota.Reconciler{Client: c, Live: live, Clock: now, Limits: o.ObjectLimits}},
+		{"signing key", &signingkey.Reconciler{Client: c, Live: live, Clock: now, Period: o.SigningKeyPeriod}},
+		{"serving certificate", &servingcert.Reconciler{Client: c, Live: live, Clock: now, ExtraHosts: o.ServingCertExtraHosts}},
 	} {
 		if err := controller.SetupWithManager(mgr); err != nil {
-			return fmt.Errorf("setting up the %s controller: %w", name, err)
+			return fmt.Errorf("setting up the %s controller: %w", controller.name, err)
 		}
 	}
 	first := &bootstrap.Admin{Client: c, Live: live, KeepsPassword: o.AdminKeepsPassword, HostCluster: o.HostCluster}

@@ -49,7 +49,7 @@ func each[T any](body []byte, account *budget.Account, elementBytes int64, visit
 	return eachItem(body, func(decoder *json.Decoder) error {
 		var raw json.RawMessage
 		if err := decoder.Decode(&raw); err != nil {
-			return unreadable(err)
+			return Unreadable(err)
 		}
 		if len(raw) > smallItem {
 			size := elements(raw) * elementBytes
@@ -89,12 +89,12 @@ func eachItem(body []byte, read func(*json.Decoder) error) error {
 	for l.decoder.More() {
 		field, err := l.decoder.Token()
 		if err != nil {
-			return unreadable(err)
+			return Unreadable(err)
 		}
 		if field == "items" {
 			err = l.eachOf(read)
 		} else if err = l.decoder.Decode(new(json.RawMessage)); err != nil {
-			err = unreadable(err)
+			err = Unreadable(err)
 		}
 		if err != nil {
 			return err
@@ -106,11 +106,11 @@ func eachItem(body []byte, read func(*json.Decoder) error) error {
 func (l *list) eachOf(read func(*json.Decoder) error) error {
 	switch begin, err := l.decoder.Token(); {
 	case err != nil:
-		return unreadable(err)
+		return Unreadable(err)
 	case begin == nil: // null is an empty list
 		return nil
 	case begin != json.Delim('['):
-		return unreadable(errors.New("the items are no list"))
+		return Unreadable(errors.New("the items are no list"))
 	}
 	for l.decoder.More() {
 		if err := read(l.decoder); err != nil {

@@ -45,7 +45,7 @@ func ReadList(from io.Reader, r clusters.Resource, account *budget.Account, visi
 		return Page{}, err
 	}
 	if !l.complete {
-		return Page{}, unreadable(fmt.Errorf("the list of %s has no items", r.GroupVersionResource.Resource))
+		return Page{}, Unreadable(fmt.Errorf("the list of %s has no items", r.GroupVersionResource.Resource))
 	}
 	return l.page, nil
 }
@@ -121,7 +121,7 @@ func (l *list) read() error {
 	for l.decoder.More() {
 		field, err := l.decoder.Token()
 		if err != nil {
-			return unreadable(err)
+			return Unreadable(err)
 		}
 		switch field {
 		case "metadata":
@@ -130,7 +130,7 @@ func (l *list) read() error {
 			err = l.readItems()
 		default:
 			if err = l.decoder.Decode(new(json.RawMessage)); err != nil {
-				err = unreadable(err)
+				err = Unreadable(err)
 			}
 		}
 		if err != nil {
@@ -143,10 +143,10 @@ func (l *list) read() error {
 func (l *list) expect(delimiter json.Delim) error {
 	token, err := l.decoder.Token()
 	if err != nil {
-		return unreadable(err)
+		return Unreadable(err)
 	}
 	if token != delimiter {
-		return unreadable(errors.New("it is no list"))
+		return Unreadable(errors.New("it is no list"))
 	}
 	return nil
 }
@@ -157,7 +157,7 @@ func (l *list) readMetadata() error {
 		RemainingItemCount *int64 `json:"remainingItemCount"`
 	}
 	if err := l.decoder.Decode(&metadata); err != nil {
-		return unreadable(err)
+		return Unreadable(err)
 	}
 	l.page.Continue, l.page.remaining = metadata.Continue, metadata.RemainingItemCount
 	return nil
@@ -170,7 +170,7 @@ func (l *list) readItems() error {
 	for l.decoder.More() {
 		var o Object
 		if err := l.decoder.Decode(&o); err != nil {
-			return unreadable(err)
+			return Unreadable(err)
 		}
 		l.bounded.consumed = l.decoder.InputOffset()
 		if err := o.prepare(l.resource, IsSecret(l.resource), nil); err != nil {

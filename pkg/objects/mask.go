@@ -54,7 +54,7 @@ func valuesOf(body []byte) (values, error) {
 		} `json:"metadata"`
 	}
 	if err := json.Unmarshal(body, &secret); err != nil {
-		return nil, unreadable(errors.New("a secret cannot be read"))
+		return nil, Unreadable(errors.New("a secret cannot be read"))
 	}
 	return values{fieldData: secret.Data, fieldAnnotations: secret.Metadata.Annotations}, nil
 }
@@ -83,7 +83,7 @@ func mask(o, metadata Object, beside values) error {
 		}
 		var shown map[string]hidden
 		if err := json.Unmarshal(raw, &shown); err != nil {
-			return unreadable(fmt.Errorf("the %s of a secret is not an object", field))
+			return Unreadable(fmt.Errorf("the %s of a secret is not an object", field))
 		}
 		for key, value := range shown {
 			shown[key] = masks[0]
@@ -107,7 +107,7 @@ func maskAnnotation(metadata Object, beside values) error {
 	}
 	var annotations map[string]string
 	if err := json.Unmarshal(raw, &annotations); err != nil {
-		return unreadable(errors.New("the annotations of a secret are not strings"))
+		return Unreadable(errors.New("the annotations of a secret are not strings"))
 	}
 	if applied, ok := annotations[corev1.LastAppliedConfigAnnotation]; ok {
 		annotations[corev1.LastAppliedConfigAnnotation] = Masked

@@ -63,7 +63,7 @@ func DecodeBeside(body, other []byte, r clusters.Resource) (Object, error) {
 func decode(body []byte, r clusters.Resource, masking bool, beside values) (Object, error) {
 	var o Object
 	if err := json.Unmarshal(body, &o); err != nil {
-		return nil, unreadable(err)
+		return nil, Unreadable(err)
 	}
 	if err := o.prepare(r, masking, beside); err != nil {
 		return nil, err
@@ -71,8 +71,8 @@ func decode(body []byte, r clusters.Resource, masking bool, beside values) (Obje
 	return o, nil
 }
 
-// unreadable is an answer that no API server gives. Its content stays out of the error.
-func unreadable(err error) error {
+// Unreadable returns the error of a response that no API server gives. Its content stays out of the message.
+func Unreadable(err error) error {
 	if errors.Is(err, budget.ErrExceeded) {
 		return err
 	}
@@ -83,7 +83,7 @@ func unreadable(err error) error {
 // without the values of a Secret where those are to be masked.
 func (o Object) prepare(r clusters.Resource, masking bool, beside values) error {
 	if o == nil {
-		return unreadable(fmt.Errorf("an object of %s is null", r.GroupVersionResource.Resource))
+		return Unreadable(fmt.Errorf("an object of %s is null", r.GroupVersionResource.Resource))
 	}
 	for field, value := range map[string]string{"kind": r.Kind, "apiVersion": r.GroupVersion().String()} {
 		if err := o.complete(field, value); err != nil {
@@ -92,7 +92,7 @@ func (o Object) prepare(r clusters.Resource, masking bool, beside values) error 
 	}
 	var metadata Object
 	if err := json.Unmarshal(o["metadata"], &metadata); err != nil || metadata == nil {
-		return unreadable(fmt.Errorf("an object of %s has no metadata", r.GroupVersionResource.Resource))
+		return Unreadable(fmt.Errorf("an object of %s has no metadata", r.GroupVersionResource.Resource))
 	}
 	delete(metadata, "managedFields")
 	if masking {
@@ -129,7 +129,7 @@ type Metadata struct {
 func (o Object) Metadata() (Metadata, error) {
 	var metadata Metadata
 	if err := json.Unmarshal(o["metadata"], &metadata); err != nil {
-		return Metadata{}, unreadable(errors.New("the metadata of an object cannot be read"))
+		return Metadata{}, Unreadable(errors.New("the metadata of an object cannot be read"))
 	}
 	return metadata, nil
 }

@@ -39,12 +39,12 @@ func EachProtobuf(list []byte, account *budget.Account, visit func(item []byte) 
 	for len(list) > 0 {
 		number, kind, n := protowire.ConsumeTag(list)
 		if n < 0 {
-			return unreadable(protowire.ParseError(n))
+			return Unreadable(protowire.ParseError(n))
 		}
 		list = list[n:]
 		value := list
 		if n = protowire.ConsumeFieldValue(number, kind, list); n < 0 {
-			return unreadable(protowire.ParseError(n))
+			return Unreadable(protowire.ParseError(n))
 		}
 		list = list[n:]
 		if number != itemsField {
@@ -52,7 +52,7 @@ func EachProtobuf(list []byte, account *budget.Account, visit func(item []byte) 
 		}
 		item, m := protowire.ConsumeBytes(value[:n])
 		if kind != protowire.BytesType || m < 0 {
-			return unreadable(errors.New("an object of a list is no message"))
+			return Unreadable(errors.New("an object of a list is no message"))
 		}
 		if err := visitCharged(item, account, visit); err != nil {
 			return err

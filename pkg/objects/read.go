@@ -35,7 +35,7 @@ func HoldUntyped(body []byte, account *budget.Account) error {
 
 func read(body []byte, into any) error {
 	if err := utiljson.Unmarshal(body, into); err != nil {
-		return unreadable(err)
+		return Unreadable(err)
 	}
 	return nil
 }

@@ -9,6 +9,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
@@ -49,7 +50,8 @@ type Route struct {
 	DuringSetup bool
 	// DuringPasswordChange allows users to call the endpoint who must change the password first.
 	DuringPasswordChange bool
-	// Parameters documents the path and query parameters by name. Those in braces in the path are path parameters.
+	// Parameters documents the path and query parameters by name. Those in braces in the path are path parameters. Add
+	// documents the path parameters that mean the same in every route.
 	Parameters map[string]string
 	// Types describes the query parameters that are not just any string.
 	Types map[string]Type
@@ -88,6 +90,7 @@ func (t *Table) Add(routes ...Route) error {
 		case slices.ContainsFunc(t.routes, func(o Route) bool { return o.Operation == r.Operation }):
 			return fmt.Errorf("operation %s is registered twice", r.Operation)
 		}
+		r.Parameters = withSharedParameters(r)
 		for _, p := range pathParameters(r.Path) {
 			if r.Parameters[p] == "" {
 				return fmt.Errorf("path parameter %s of route %s %s is not documented", p, r.Method, r.Path)
@@ -101,6 +104,21 @@ func (t *Table) Add(routes ...Route) error {
 		t.routes = append(t.routes, r)
 	}
 	return nil
+}
+
+// withSharedParameters returns the documentation of the parameters of a route, together with that of the path parameters
+// that mean the same in every route.
+func withSharedParameters(r Route) map[string]string {
+	all := maps.Clone(r.Parameters)
+	for name, doc := range map[string]string{"cluster": "the name of the cluster", "session": "the id of the session"} {
+		if all[name] == "" && slices.Contains(pathParameters(r.Path), name) {
+			if all == nil {
+				all = map[string]string{}
+			}
+			all[name] = doc
+		}
+	}
+	return all
 }
 
 // Routes returns all registered routes.

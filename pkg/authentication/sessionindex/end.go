@@ -5,6 +5,7 @@ package sessionindex
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -28,4 +29,19 @@ func End(ctx context.Context, c client.Client, log *audit.Log, s Session) error 
 	owner := &kubevisionv1alpha1.KubeVisionUser{ObjectMeta: metav1.ObjectMeta{Name: s.UserName, UID: s.UserUID}}
 	log.Record(ctx, audit.Event{Reason: audit.SessionDisplaced, User: owner, Session: s.Name})
 	return nil
+}
+
+// EndAll deletes sessions, and returns the number of those that were deleted. After an error it continues.
+func EndAll(ctx context.Context, c client.Writer, sessions []kubevisionv1alpha1.KubeVisionSession) (ended int32, err error) {
+	var errs []error
+	for i := range sessions {
+		err := c.Delete(ctx, &sessions[i])
+		switch {
+		case err == nil:
+			ended++
+		case !apierrors.IsNotFound(err):
+			errs = append(errs, fmt.Errorf("ending session %s: %w", sessions[i].Name, err))
+		}
+	}
+	return ended, errors.Join(errs...)
 }

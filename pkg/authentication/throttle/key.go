@@ -74,10 +74,8 @@ func userKey(u *kubevisionv1alpha1.KubeVisionUser) key {
 	return key{
 		name: NameOfUser(u.Name), policy: accountPolicy(),
 		labels: map[string]string{names.UserLabel: u.Name},
-		owner: []metav1.OwnerReference{{
-			APIVersion: kubevisionv1alpha1.SchemeGroupVersion.String(), Kind: "KubeVisionUser", Name: u.Name, UID: u.UID,
-		}},
-		spec: kubevisionv1alpha1.KubeVisionLoginThrottleSpec{Target: kubevisionv1alpha1.ThrottleUser, UserName: u.Name},
+		owner:  kubevisionv1alpha1.OwnerReferences("KubeVisionUser", u),
+		spec:   kubevisionv1alpha1.KubeVisionLoginThrottleSpec{Target: kubevisionv1alpha1.ThrottleUser, UserName: u.Name},
 	}
 }
 

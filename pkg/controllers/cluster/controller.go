@@ -48,8 +48,8 @@ const (
 	probePeriod = 30 * time.Second
 	probeJitter = 0.2
 
-	// concurrency lets other clusters be reconciled while some do not answer.
-	concurrency = 16
+	// DefaultConcurrency lets other clusters be reconciled while some do not answer.
+	DefaultConcurrency = 16
 )
 
 // Reconciler reconciles KubeVisionClusters.
@@ -63,6 +63,8 @@ type Reconciler struct {
 	// HostURL is the address of the host's API server.
 	HostURL string
 	Clock   clock.PassiveClock
+	// Concurrency is the number of clusters that are reconciled at once.
+	Concurrency int
 
 	retries retries
 	// cleaned has the UIDs of the clusters from which everything was removed.
@@ -83,7 +85,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	changed := builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{}))
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("cluster").
-		WithOptions(controller.Options{MaxConcurrentReconciles: concurrency}).
+		WithOptions(controller.Options{MaxConcurrentReconciles: r.Concurrency}).
 		For(&kubevisionv1alpha1.KubeVisionCluster{}, changed).
 		Watches(&kubevisionv1alpha1.KubeVisionRoleBinding{}, all, specChanged).
 		Watches(&kubevisionv1alpha1.KubeVisionUser{}, all, builder.WithPredicates(predicates.SkipInitialList(), membershipChanged())).
@@ -168,10 +170,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (resul
 	if err := finalizer.Ensure(ctx, r.Client, c, finalizerName); err != nil {
 		return ctrl.Result{}, err
 	}
-	original := c.DeepCopy()
-	defer func() {
-		reterr = errors.Join(reterr, r.statuses.Patch(ctx, r.Client, r.Recorder, c, original, original.Status.Conditions, c.Status.Conditions))
-	}()
+	defer r.statuses.Patch(ctx, r.Client, r.Recorder, c, &c.Status.Conditions, &reterr)()
 	if c.Spec.InCluster {
 		return r.reconcileHost(ctx, c)
 	}

@@ -68,11 +68,11 @@ func (r *Reconciler) isAbandoned(c *kubevisionv1alpha1.KubeVisionCluster) bool {
 	return asked || r.Clock.Since(c.DeletionTimestamp.Time) >= abandonAfter
 }
 
-func (r *Reconciler) reportLeft(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, left error) error {
-	original := c.DeepCopy()
+func (r *Reconciler) reportLeft(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, left error) (reterr error) {
+	defer r.statuses.Patch(ctx, r.Client, r.Recorder, c, &c.Status.Conditions, &reterr)()
 	condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ReadyCondition, metav1.ConditionFalse, kubevisionv1alpha1.ReasonCleanupFailed,
 		fmt.Sprintf("what KubeVision has placed on the cluster cannot be removed: %v; annotate the cluster with %s to leave it there", left, names.AbandonAnnotation))
-	return r.statuses.Patch(ctx, r.Client, r.Recorder, c, original, original.Status.Conditions, c.Status.Conditions)
+	return nil
 }
 
 // removeObjects removes all objects of KubeVision from the cluster, unless another registration uses them.

@@ -5,8 +5,9 @@ package condition
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"strconv"
+	"slices"
 	"sync"
 	"time"
 
@@ -15,6 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/resourceversion"
 	"k8s.io/client-go/tools/events"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 
@@ -28,7 +30,7 @@ const CatchUp = 20 * time.Millisecond
 // older status would omit fields that differ only from the newer one. The zero value is ready for use.
 type Patcher struct {
 	mu      sync.Mutex
-	written map[types.UID]uint64
+	written map[types.UID]string
 }
 
 // IsStale returns true if an object from a cache is older than the status that was written last. The caller must
@@ -40,7 +42,7 @@ func (p *Patcher) IsStale(object client.Object) bool {
 	if !ok {
 		return false
 	}
-	if version, err := strconv.ParseUint(object.GetResourceVersion(), 10, 64); err == nil && version < written {
+	if order, err := resourceversion.CompareResourceVersion(object.GetResourceVersion(), written); err == nil && order < 0 {
 		return true
 	}
 	delete(p.written, object.GetUID())
@@ -48,20 +50,35 @@ func (p *Patcher) IsStale(object client.Object) bool {
 }
 
 func (p *Patcher) note(object client.Object) {
-	version, err := strconv.ParseUint(object.GetResourceVersion(), 10, 64)
-	if err != nil {
-		return
-	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.written == nil {
-		p.written = map[types.UID]uint64{}
+		p.written = map[types.UID]string{}
 	}
-	p.written[object.GetUID()] = version
+	p.written[object.GetUID()] = object.GetResourceVersion()
 }
 
-// Patch writes the status of an object, if it has changed, and an Event if the Ready condition has changed.
-func (p *Patcher) Patch(ctx context.Context, c client.Client, recorder events.EventRecorder, object, original client.Object, before, after []metav1.Condition) error {
+// Patch remembers an object, and returns a function that writes the status of the object, if it has changed by then, and
+// an Event if the Ready condition has changed. A Reconcile function defers it, and adds the error to its own.
+func (p *Patcher) Patch(
+	ctx context.Context, c client.Client, recorder events.EventRecorder, object client.Object, conditions *[]metav1.Condition,
+	reterr *error,
+) func() {
+	original, ok := object.DeepCopyObject().(client.Object)
+	before := slices.Clone(*conditions)
+	return func() {
+		if !ok {
+			*reterr = errors.Join(*reterr, errors.New("the copy is not an object"))
+			return
+		}
+		*reterr = errors.Join(*reterr, p.patch(ctx, c, recorder, object, original, before, *conditions))
+	}
+}
+
+func (p *Patcher) patch(
+	ctx context.Context, c client.Client, recorder events.EventRecorder, object, original client.Object,
+	before, after []metav1.Condition,
+) error {
 	if equality.Semantic.DeepEqual(object, original) {
 		return nil
 	}

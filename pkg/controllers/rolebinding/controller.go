@@ -46,8 +46,8 @@ const (
 	// nextTurn is the pause before the next turn of a binding with objects left, in which the cache learns of the last
 	// ones.
 	nextTurn = 50 * time.Millisecond
-	// concurrency lets bindings on clusters that answer slowly be waited for while others are looked at.
-	concurrency = 8
+	// DefaultConcurrency lets other bindings be reconciled while clusters of some answer slowly.
+	DefaultConcurrency = 8
 )
 
 // Reconciler reconciles KubeVisionRoleBindings.
@@ -58,6 +58,8 @@ type Reconciler struct {
 	Targets *clustercache.Registry
 	// Roles holds the metadata of all ClusterRoles of the host; the manager's own cache has only those that are KubeVision's.
 	Roles cache.Cache
+	// Concurrency is the number of bindings that are reconciled at once.
+	Concurrency int
 
 	statuses    condition.Patcher
 	budgets     *budgets
@@ -88,7 +90,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	namespace.SetGroupVersionKind(corev1.SchemeGroupVersion.WithKind("Namespace"))
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("rolebinding").
-		WithOptions(controller.Options{MaxConcurrentReconciles: concurrency}).
+		WithOptions(controller.Options{MaxConcurrentReconciles: r.Concurrency}).
 		For(&kubevisionv1alpha1.KubeVisionRoleBinding{}, builder.WithPredicates(predicate.GenerationChangedPredicate{})).
 		Watches(&kubevisionv1alpha1.KubeVisionUser{}, r.userHandler(), later).
 		Watches(&kubevisionv1alpha1.KubeVisionCluster{}, all, specChanged).
@@ -140,10 +142,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (_ ctr
 	if err := finalizer.Ensure(ctx, r.Client, b, finalizerName); err != nil {
 		return ctrl.Result{}, err
 	}
-	original := b.DeepCopy()
-	defer func() {
-		reterr = errors.Join(reterr, r.statuses.Patch(ctx, r.Client, r.Recorder, b, original, original.Status.Conditions, b.Status.Conditions))
-	}()
+	defer r.statuses.Patch(ctx, r.Client, r.Recorder, b, &b.Status.Conditions, &reterr)()
 	p, err := r.plan(ctx, b)
 	if err != nil {
 		return ctrl.Result{}, err

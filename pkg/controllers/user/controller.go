@@ -119,10 +119,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (_ ctr
 	if reset, err := r.resetTwoFactor(ctx, u); err != nil || reset {
 		return ctrl.Result{}, err // the change of the user comes back here
 	}
-	original := u.DeepCopy()
-	defer func() {
-		reterr = errors.Join(reterr, r.statuses.Patch(ctx, r.Client, r.Recorder, u, original, original.Status.Conditions, u.Status.Conditions))
-	}()
+	defer r.statuses.Patch(ctx, r.Client, r.Recorder, u, &u.Status.Conditions, &reterr)()
 	locked, err := r.noteLockout(ctx, u)
 	if err != nil {
 		return ctrl.Result{}, err

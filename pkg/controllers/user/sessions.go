@@ -5,7 +5,6 @@ package user
 
 import (
 	"context"
-	"errors"
 	"fmt"
 
 	corev1 "k8s.io/api/core/v1"
@@ -15,6 +14,7 @@ import (
 
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/authentication/credentials"
+	"github.com/kubevision-io/kubevision/pkg/authentication/sessionindex"
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
@@ -68,14 +68,9 @@ func (r *Reconciler) endedSessions(
 }
 
 func (r *Reconciler) endSessions(ctx context.Context, sessions []kubevisionv1alpha1.KubeVisionSession) error {
-	var errs []error
-	for i := range sessions {
-		if err := r.Client.Delete(ctx, &sessions[i]); client.IgnoreNotFound(err) != nil {
-			errs = append(errs, fmt.Errorf("ending session %s: %w", sessions[i].Name, err))
-		}
-	}
+	_, err := sessionindex.EndAll(ctx, r.Client, sessions)
 	if len(sessions) > 0 {
 		ctrl.LoggerFrom(ctx).Info("Sessions ended", "sessions", len(sessions))
 	}
-	return errors.Join(errs...)
+	return err
 }

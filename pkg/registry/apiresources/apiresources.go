@@ -27,22 +27,21 @@ type Provider struct {
 
 // Routes implements routes.Provider.
 func (p *Provider) Routes() []routes.Route {
-	parameters := map[string]string{authorization.ClusterParameter: "the name of the cluster"}
 	return []routes.Route{
 		{
 			Method: http.MethodGet, Path: "/clusters/{cluster}/api-resources", Operation: "listAPIResources",
-			Doc: "list the kinds of objects that the cluster serves", Returns: dashboardv1alpha1.APIResourceListEnvelope{}, Parameters: parameters,
+			Doc: "list the kinds of objects that the cluster serves", Returns: dashboardv1alpha1.APIResourceListEnvelope{},
 			Endpoint: routes.Reviewed(p.Access.Cluster, apiResources),
 		},
 		{
 			Method: http.MethodGet, Path: "/clusters/{cluster}/crds", Operation: "listCustomResources",
-			Doc: "list the kinds that CustomResourceDefinitions define", Returns: dashboardv1alpha1.CustomResourceListEnvelope{}, Parameters: parameters,
+			Doc: "list the kinds that CustomResourceDefinitions define", Returns: dashboardv1alpha1.CustomResourceListEnvelope{},
 			Endpoint: routes.Reviewed(p.Access.Cluster, customResources),
 		},
 		{
 			Method: http.MethodPost, Path: "/clusters/{cluster}/crds/refresh", Operation: "refreshCustomResources",
-			Doc:     "ask the cluster anew what it serves, and list the kinds that CustomResourceDefinitions define",
-			Returns: dashboardv1alpha1.CustomResourceListEnvelope{}, Parameters: parameters,
+			Doc:      "ask the cluster anew what it serves, and list the kinds that CustomResourceDefinitions define",
+			Returns:  dashboardv1alpha1.CustomResourceListEnvelope{},
 			Endpoint: routes.Reviewed(p.Access.Cluster, refresh),
 		},
 	}

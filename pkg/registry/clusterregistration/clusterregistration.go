@@ -40,7 +40,6 @@ type Provider struct {
 
 // Routes implements routes.Provider.
 func (e *Provider) Routes() []routes.Route {
-	parameters := map[string]string{paramCluster: "the name of the cluster"}
 	return []routes.Route{
 		{
 			Method: http.MethodGet, Path: "/clusters", Operation: "listClusters",
@@ -54,23 +53,23 @@ func (e *Provider) Routes() []routes.Route {
 			Endpoint: routes.AsCaller(e.Host.Connect, e.create),
 		},
 		{
-			Method: http.MethodGet, Path: "/clusters/{cluster}", Operation: "getCluster", Parameters: parameters,
+			Method: http.MethodGet, Path: "/clusters/{cluster}", Operation: "getCluster",
 			Doc: "show a cluster that the caller may use", Returns: dashboardv1alpha1.ClusterEnvelope{},
 			Endpoint: routes.Reviewed(e.review, e.show),
 		},
 		{
-			Method: http.MethodPut, Path: "/clusters/{cluster}", Operation: "updateCluster", Parameters: parameters,
+			Method: http.MethodPut, Path: "/clusters/{cluster}", Operation: "updateCluster",
 			Doc:   "change a registration, or replace its kubeconfig; what is not given stays as it is",
 			Reads: dashboardv1alpha1.UpdateClusterRequest{}, Returns: dashboardv1alpha1.ClusterEnvelope{},
 			Endpoint: routes.AsCaller(e.connect, e.update),
 		},
 		{
-			Method: http.MethodDelete, Path: "/clusters/{cluster}", Operation: "deleteCluster", Parameters: parameters,
+			Method: http.MethodDelete, Path: "/clusters/{cluster}", Operation: "deleteCluster",
 			Doc: "take a registration back, with its kubeconfig", Returns: dashboardv1alpha1.Envelope{},
 			Endpoint: routes.AsCaller(e.connect, e.remove),
 		},
 		{
-			Method: http.MethodPost, Path: "/clusters/{cluster}/test", Operation: "testCluster", Parameters: parameters,
+			Method: http.MethodPost, Path: "/clusters/{cluster}/test", Operation: "testCluster",
 			Doc: "look whether the cluster can be reached now", Returns: dashboardv1alpha1.ClusterTestEnvelope{},
 			Endpoint: routes.Reviewed(e.review, e.test),
 		},

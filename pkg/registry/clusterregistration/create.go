@@ -114,7 +114,7 @@ func newCluster(body *dashboardv1alpha1.CreateClusterRequest) *kubevisionv1alpha
 func newSecret(c *kubevisionv1alpha1.KubeVisionCluster, name, key, text string) *corev1.Secret {
 	return &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{
-			Namespace: names.Namespace, Name: name, OwnerReferences: hostobjects.OwnerReferences("KubeVisionCluster", c),
+			Namespace: names.Namespace, Name: name, OwnerReferences: kubevisionv1alpha1.OwnerReferences("KubeVisionCluster", c),
 		},
 		Data: map[string][]byte{key: []byte(text)},
 	}

@@ -8,16 +8,7 @@ import (
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"sigs.k8s.io/controller-runtime/pkg/client"
-
-	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
-
-// OwnerReferences returns the reference with which an object is deleted together with its owner.
-func OwnerReferences(kind string, owner client.Object) []metav1.OwnerReference {
-	return []metav1.OwnerReference{{
-		APIVersion: kubevisionv1alpha1.SchemeGroupVersion.String(), Kind: kind, Name: owner.GetName(), UID: owner.GetUID(),
-	}}
-}
 
 // IsOwnedBy returns true if an object was made for its owner, and not for a deleted one with the same name.
 func IsOwnedBy(object, owner client.Object) bool {

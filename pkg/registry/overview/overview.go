@@ -10,10 +10,8 @@ import (
 	"slices"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
-	"github.com/kubevision-io/kubevision/pkg/authorization"
 	"github.com/kubevision-io/kubevision/pkg/budget"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
-	"github.com/kubevision-io/kubevision/pkg/envelope"
 	"github.com/kubevision-io/kubevision/pkg/objects"
 	"github.com/kubevision-io/kubevision/pkg/registry/scopedlist"
 	"github.com/kubevision-io/kubevision/pkg/routes"
@@ -30,8 +28,7 @@ func (p *Provider) Routes() []routes.Route {
 	return []routes.Route{{
 		Method: http.MethodGet, Path: "/clusters/{cluster}/overview", Operation: "getClusterOverview",
 		Doc: "count what is on a cluster, of what the caller may list", Returns: dashboardv1alpha1.OverviewEnvelope{},
-		Parameters: map[string]string{authorization.ClusterParameter: "the name of the cluster"},
-		Endpoint:   routes.Reviewed(p.Access.Cluster, get),
+		Endpoint: routes.Reviewed(p.Access.Cluster, get),
 	}}
 }
 
@@ -94,8 +91,7 @@ func each[T any, P interface {
 	return objects.EachProtobuf(list, account, func(item []byte) error {
 		o := P(new(T))
 		if err := o.Unmarshal(item); err != nil {
-			unreadable := "the cluster's API server gave an answer that cannot be read"
-			return envelope.New(dashboardv1alpha1.CodeUnreachable, "%s", unreadable).WithCause(err)
+			return objects.Unreadable(err)
 		}
 		look(o)
 		return nil

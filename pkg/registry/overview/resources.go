@@ -7,6 +7,7 @@ import (
 	"context"
 
 	corev1 "k8s.io/api/core/v1"
+	podresource "k8s.io/component-helpers/resource"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
@@ -23,57 +24,14 @@ func amountOf(l corev1.ResourceList) amount {
 
 func (a amount) plus(b amount) amount { return amount{cpu: a.cpu + b.cpu, memory: a.memory + b.memory} }
 
-func (a amount) most(b amount) amount {
-	return amount{cpu: max(a.cpu, b.cpu), memory: max(a.memory, b.memory)}
-}
-
-// raised adds to limits. No limit stays no limit.
-func (a amount) raised(by amount) amount {
-	if a.cpu > 0 {
-		a.cpu += by.cpu
-	}
-	if a.memory > 0 {
-		a.memory += by.memory
-	}
-	return a
-}
-
-// addWanted adds the requests and limits of a Pod as the scheduler computes them.
-func addWanted(spec *corev1.PodSpec, out *dashboardv1alpha1.OverviewResources) {
-	requests := wanted(spec, func(r *corev1.ResourceRequirements) corev1.ResourceList { return r.Requests }).plus(amountOf(spec.Overhead))
-	limits := wanted(spec, func(r *corev1.ResourceRequirements) corev1.ResourceList { return r.Limits }).raised(amountOf(spec.Overhead))
+// addRequests adds the requests and limits of a Pod as the scheduler computes them.
+func addRequests(pod *corev1.Pod, out *dashboardv1alpha1.OverviewResources) {
+	requests := amountOf(podresource.PodRequests(pod, podresource.PodResourcesOptions{}))
+	limits := amountOf(podresource.PodLimits(pod, podresource.PodResourcesOptions{}))
 	out.CPU.Requests += requests.cpu
 	out.CPU.Limits += limits.cpu
 	out.Memory.Requests += requests.memory
 	out.Memory.Limits += limits.memory
-}
-
-// wanted returns the sum over the containers and the restartable init containers, or the maximum over other init
-// containers, whichever is larger. Resources of the Pod as a whole take precedence.
-func wanted(spec *corev1.PodSpec, of func(*corev1.ResourceRequirements) corev1.ResourceList) amount {
-	var running, starting amount
-	for i := range spec.InitContainers {
-		c := &spec.InitContainers[i]
-		need := amountOf(of(&c.Resources))
-		starting = starting.most(running.plus(need))
-		if c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways {
-			running = running.plus(need)
-		}
-	}
-	for i := range spec.Containers {
-		running = running.plus(amountOf(of(&spec.Containers[i].Resources)))
-	}
-	total := running.most(starting)
-	if spec.Resources != nil {
-		whole := of(spec.Resources)
-		if q, ok := whole[corev1.ResourceCPU]; ok {
-			total.cpu = q.MilliValue()
-		}
-		if q, ok := whole[corev1.ResourceMemory]; ok {
-			total.memory = q.Value()
-		}
-	}
-	return total
 }
 
 // usage is the usage in the metrics API.

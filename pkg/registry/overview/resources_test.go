@@ -36,7 +36,7 @@ func TestWhatAPodAsksFor(t *testing.T) {
 		"whole":    {corev1.PodSpec{Containers: main, Resources: &whole}, 2000},
 	} {
 		var out dashboardv1alpha1.OverviewResources
-		addWanted(&tc.spec, &out)
+		addRequests(&corev1.Pod{Spec: tc.spec}, &out)
 		if out.CPU.Requests != tc.want || out.CPU.Limits != 0 {
 			t.Errorf("%s: got %+v, want %d", name, out.CPU, tc.want)
 		}

@@ -83,5 +83,5 @@ func countPod(pod *corev1.Pod, out *dashboardv1alpha1.Overview) {
 	default:
 		phases.Unknown++
 	}
-	addWanted(&pod.Spec, &out.Resources)
+	addRequests(pod, &out.Resources)
 }

@@ -10,7 +10,6 @@ import (
 	"slices"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
-	"github.com/kubevision-io/kubevision/pkg/authorization"
 	"github.com/kubevision-io/kubevision/pkg/registry/objectref"
 	"github.com/kubevision-io/kubevision/pkg/registry/scopedlist"
 	"github.com/kubevision-io/kubevision/pkg/routes"
@@ -28,8 +27,7 @@ func (p *Provider) Routes() []routes.Route {
 		Method: http.MethodGet, Path: "/clusters/{cluster}/quota-summary", Operation: "getQuotaSummary",
 		Doc: "show the quotas of the namespaces that the caller may read", Returns: dashboardv1alpha1.QuotaSummaryEnvelope{},
 		Parameters: map[string]string{
-			authorization.ClusterParameter: "the name of the cluster",
-			objectref.Namespace:            "only quotas of this namespace",
+			objectref.Namespace: "only quotas of this namespace",
 		},
 		Endpoint: routes.Reviewed(p.Access.Cluster, get),
 	}}

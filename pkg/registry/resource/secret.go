@@ -14,7 +14,6 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/authorization"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 	"github.com/kubevision-io/kubevision/pkg/envelope"
@@ -126,7 +125,7 @@ func (m manifestObject) restore(ctx context.Context, caller *clusters.Client, t 
 	}
 	var current corev1.Secret
 	if err := json.Unmarshal(body, &current); err != nil {
-		return envelope.New(dashboardv1alpha1.CodeUnreachable, "the cluster's API server gave an answer that cannot be read")
+		return objects.Unreadable(errors.New("a secret cannot be decoded"))
 	}
 	if version, ok := m.metadata()["resourceVersion"]; !ok || version == "" {
 		m.metadata()["resourceVersion"] = current.ResourceVersion

@@ -16,9 +16,7 @@ import (
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/labels"
 
-	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
-	"github.com/kubevision-io/kubevision/pkg/envelope"
 	"github.com/kubevision-io/kubevision/pkg/fanout"
 	"github.com/kubevision-io/kubevision/pkg/objects"
 )
@@ -105,9 +103,7 @@ func (s selectors) list(body []byte) ([]byte, error) {
 		} `json:"status"`
 	}
 	if err := json.Unmarshal(body, &found); err != nil {
-		const message = "the cluster's API server gave an answer that cannot be read"
-		unreadable := envelope.New(dashboardv1alpha1.CodeUnreachable, message)
-		return nil, unreadable.WithCause(errors.New("a namespace cannot be decoded"))
+		return nil, objects.Unreadable(errors.New("a namespace cannot be decoded"))
 	}
 	const begin, end = `{"kind":"NamespaceList","apiVersion":"v1","metadata":{},"items":[`, `]}`
 	n := corev1.Namespace{Status: corev1.NamespaceStatus{Phase: found.Status.Phase}}

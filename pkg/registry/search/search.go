@@ -14,7 +14,6 @@ import (
 	utilvalidation "k8s.io/apimachinery/pkg/util/validation"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
-	"github.com/kubevision-io/kubevision/pkg/authorization"
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 	"github.com/kubevision-io/kubevision/pkg/registry/scopedlist"
 	"github.com/kubevision-io/kubevision/pkg/routes"
@@ -71,14 +70,13 @@ func (e *Provider) Routes() []routes.Route {
 		queryNamespace: "only objects of this namespace",
 		queryLimit:     "the most items of each kind; 20 where it is not given, 500 at most",
 	}
-	one, several := maps.Clone(queries), maps.Clone(queries)
+	several := maps.Clone(queries)
 	types := map[string]routes.Type{queryLimit: routes.Integer()}
-	one[authorization.ClusterParameter] = "the name of the cluster"
 	several[queryClusters] = "the names of the clusters to search, by commas; without it, all that the caller may use"
 	return []routes.Route{
 		{
 			Method: http.MethodGet, Path: "/clusters/{cluster}/search", Operation: "searchCluster",
-			Doc: "find objects of a cluster by name or label", Returns: dashboardv1alpha1.SearchEnvelope{}, Parameters: one,
+			Doc: "find objects of a cluster by name or label", Returns: dashboardv1alpha1.SearchEnvelope{}, Parameters: queries,
 			Types: types, Endpoint: routes.Reviewed(e.access.Cluster, e.searchOne),
 		},
 		{

@@ -39,7 +39,6 @@ type Provider struct {
 
 // Routes implements routes.Provider. Only logins create and change sessions.
 func (e *Provider) Routes() []routes.Route {
-	parameters := map[string]string{paramSession: "the id of the session"}
 	return []routes.Route{
 		{
 			Method: http.MethodGet, Path: "/sessions", Operation: "listSessions",
@@ -48,18 +47,18 @@ func (e *Provider) Routes() []routes.Route {
 			Endpoint:   routes.AsCaller(e.Host.Connect, list),
 		},
 		{
-			Method: http.MethodGet, Path: "/sessions/{session}", Operation: "getSession", Parameters: parameters,
+			Method: http.MethodGet, Path: "/sessions/{session}", Operation: "getSession",
 			Doc: "show a session", Returns: dashboardv1alpha1.ManagedSessionEnvelope{},
 			Endpoint: routes.AsCaller(hostobjects.Named(paramSession, e.Host.Connect), func(r *routes.Request, a *hostobjects.Client) (routes.Result, error) {
 				s, err := find(r.Context(), a, r.Path(paramSession))
 				if err != nil {
 					return routes.Result{}, err
 				}
-				return routes.Result{Data: describe(s, a.Info)}, nil
+				return routes.Result{Data: describeManaged(s, a.Info)}, nil
 			}),
 		},
 		{
-			Method: http.MethodDelete, Path: "/sessions/{session}", Operation: "endSession", Parameters: parameters,
+			Method: http.MethodDelete, Path: "/sessions/{session}", Operation: "endSession",
 			Doc: "end a session", Returns: dashboardv1alpha1.Envelope{},
 			Endpoint: routes.AsCaller(hostobjects.Named(paramSession, e.Host.Connect), e.end),
 		},
@@ -80,7 +79,7 @@ func list(r *routes.Request, a *hostobjects.Client) (routes.Result, error) {
 	}
 	out := make([]dashboardv1alpha1.ManagedSession, 0, len(all.Items))
 	for i := range all.Items {
-		out = append(out, describe(&all.Items[i], a.Info))
+		out = append(out, describeManaged(&all.Items[i], a.Info))
 	}
 	slices.SortFunc(out, func(a, b dashboardv1alpha1.ManagedSession) int { return b.CreatedAt.Compare(a.CreatedAt.Time) })
 	return hostobjects.List(out), nil
@@ -110,14 +109,18 @@ func (e *Provider) end(r *routes.Request, a *hostobjects.Client) (routes.Result,
 	return routes.Result{}, nil
 }
 
-// describe omits the fields that tokens are verified with.
-func describe(s *kubevisionv1alpha1.KubeVisionSession, caller user.Info) dashboardv1alpha1.ManagedSession {
+// Describe returns a session as callers see it, without the fields that tokens are verified with.
+func Describe(s *kubevisionv1alpha1.KubeVisionSession, caller user.Info) dashboardv1alpha1.Session {
 	p, ok := caller.(*authentication.Principal)
+	return dashboardv1alpha1.Session{
+		ID: s.Name, CreatedAt: s.CreationTimestamp, ExpiresAt: s.Spec.ExpirationTime,
+		Address: s.Spec.Client.Address, UserAgent: s.Spec.Client.UserAgent, Current: ok && p.Session == s.Name,
+	}
+}
+
+func describeManaged(s *kubevisionv1alpha1.KubeVisionSession, caller user.Info) dashboardv1alpha1.ManagedSession {
 	return dashboardv1alpha1.ManagedSession{
-		Session: dashboardv1alpha1.Session{
-			ID: s.Name, CreatedAt: s.CreationTimestamp, ExpiresAt: s.Spec.ExpirationTime,
-			Address: s.Spec.Client.Address, UserAgent: s.Spec.Client.UserAgent, Current: ok && p.Session == s.Name,
-		},
-		User: s.Spec.UserName, AuthenticationMethods: append([]string{}, s.Spec.AuthenticationMethods...),
+		Session: Describe(s, caller),
+		User:    s.Spec.UserName, AuthenticationMethods: append([]string{}, s.Spec.AuthenticationMethods...),
 	}
 }

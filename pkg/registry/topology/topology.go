@@ -11,7 +11,6 @@ import (
 	"slices"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
-	"github.com/kubevision-io/kubevision/pkg/authorization"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 	"github.com/kubevision-io/kubevision/pkg/registry/objectref"
 	"github.com/kubevision-io/kubevision/pkg/registry/scopedlist"
@@ -30,8 +29,7 @@ func (p *Provider) Routes() []routes.Route {
 		Method: http.MethodGet, Path: "/clusters/{cluster}/namespaces/{namespace}/topology", Operation: "getNamespaceTopology",
 		Doc: "show how the objects of a namespace belong together", Returns: dashboardv1alpha1.TopologyEnvelope{},
 		Parameters: map[string]string{
-			authorization.ClusterParameter: "the name of the cluster",
-			objectref.Namespace:            "the namespace",
+			objectref.Namespace: "the namespace",
 		},
 		Endpoint: routes.Reviewed(p.Access.Cluster, get),
 	}}

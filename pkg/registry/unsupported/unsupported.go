@@ -144,7 +144,6 @@ func (p *Provider) clusterLists() []routes.Route {
 		out = append(out, routes.Route{
 			Method: http.MethodGet, Path: "/clusters/{cluster}" + l.path, Operation: l.operation,
 			Doc: "say that there are no " + l.what, Returns: dashboardv1alpha1.AbsentListEnvelope{},
-			Parameters: map[string]string{authorization.ClusterParameter: "the name of the cluster"},
 			Endpoint: routes.Reviewed(p.Access.Cluster, func(*routes.Request, *clusters.Client) (routes.Result, error) {
 				return empty(), nil
 			}),

@@ -51,7 +51,7 @@ func checkRole(role string) error {
 func newGrant(u *kubevisionv1alpha1.KubeVisionUser, role string) *kubevisionv1alpha1.KubeVisionRoleBinding {
 	return &kubevisionv1alpha1.KubeVisionRoleBinding{
 		ObjectMeta: metav1.ObjectMeta{
-			Name: names.UserGrant(u.Name), Labels: map[string]string{names.UserLabel: u.Name}, OwnerReferences: hostobjects.OwnerReferences(kind, u),
+			Name: names.UserGrant(u.Name), Labels: map[string]string{names.UserLabel: u.Name}, OwnerReferences: kubevisionv1alpha1.OwnerReferences(kind, u),
 		},
 		Spec: kubevisionv1alpha1.KubeVisionRoleBindingSpec{
 			Subjects: []kubevisionv1alpha1.Subject{{Kind: kubevisionv1alpha1.SubjectKubeVisionUser, Name: u.Name}},

@@ -16,6 +16,7 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/authentication/audit"
 	"github.com/kubevision-io/kubevision/pkg/authentication/password"
+	"github.com/kubevision-io/kubevision/pkg/authentication/sessionindex"
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 	"github.com/kubevision-io/kubevision/pkg/names"
 	"github.com/kubevision-io/kubevision/pkg/registry/autherrors"
@@ -140,7 +141,7 @@ func (e *Provider) revokeSessions(r *routes.Request, a *administrator) (routes.R
 	if err := a.List(ctx, &all, client.MatchingLabels{names.UserLabel: u.Name}); err != nil {
 		return routes.Result{}, envelope.FromAPIError(err)
 	}
-	revoked, err := a.deleteSessions(ctx, all.Items)
+	revoked, err := sessionindex.EndAll(ctx, a.Client.Client, all.Items)
 	if err == nil || revoked > 0 { // some may have ended before the error
 		e.record(r, audit.SessionEnded, a, u, fmt.Sprintf("%d sessions", revoked))
 	}
@@ -148,19 +149,6 @@ func (e *Provider) revokeSessions(r *routes.Request, a *administrator) (routes.R
 		return routes.Result{}, envelope.FromAPIError(err)
 	}
 	return routes.Result{Data: dashboardv1alpha1.Revoked{Revoked: revoked}}, nil
-}
-
-func (a *administrator) deleteSessions(ctx context.Context, sessions []kubevisionv1alpha1.KubeVisionSession) (ended int32, err error) {
-	for i := range sessions {
-		err := a.Delete(ctx, &sessions[i])
-		if client.IgnoreNotFound(err) != nil {
-			return ended, fmt.Errorf("ending session %s: %w", sessions[i].Name, err)
-		}
-		if err == nil {
-			ended++
-		}
-	}
-	return ended, nil
 }
 
 func (e *Provider) record(r *routes.Request, reason audit.Reason, a *administrator, u *kubevisionv1alpha1.KubeVisionUser, detail string) {

@@ -20,6 +20,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authentication/audit"
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 	"github.com/kubevision-io/kubevision/pkg/names"
+	"github.com/kubevision-io/kubevision/pkg/registry/sessions"
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
@@ -49,7 +50,6 @@ func (e *Provider) sessionRoutes() []routes.Route {
 		{
 			Method: http.MethodDelete, Path: "/users/me/sessions/{session}", Operation: "endOwnSession",
 			Doc: "end one of the caller's sessions", Returns: dashboardv1alpha1.Envelope{},
-			Parameters: map[string]string{paramSession: "the id of the session"},
 			Endpoint: routes.Self(func(r *routes.Request, u user.Info) (routes.Result, error) {
 				id := r.Path(paramSession)
 				if err := routes.CheckSubdomain(paramSession, id); err != nil {
@@ -75,19 +75,12 @@ func listSessions(ctx context.Context, c client.Reader, u user.Info) (routes.Res
 		}
 		for i := range all.Items {
 			if s := &all.Items[i]; s.Spec.UserUID == p.User.UID {
-				out = append(out, describeSession(s, p.Session))
+				out = append(out, sessions.Describe(s, p))
 			}
 		}
 	}
 	slices.SortFunc(out, func(a, b dashboardv1alpha1.Session) int { return b.CreatedAt.Compare(a.CreatedAt.Time) })
 	return routes.Result{Data: out, Meta: dashboardv1alpha1.Meta{Total: new(int64(len(out)))}}, nil
-}
-
-func describeSession(s *kubevisionv1alpha1.KubeVisionSession, current string) dashboardv1alpha1.Session {
-	return dashboardv1alpha1.Session{
-		ID: s.Name, CreatedAt: s.CreationTimestamp, ExpiresAt: s.Spec.ExpirationTime,
-		Address: s.Spec.Client.Address, UserAgent: s.Spec.Client.UserAgent, Current: s.Name == current,
-	}
 }
 
 // endSession ends a session of the caller's. Those of others are not there for them.
