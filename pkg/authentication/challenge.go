@@ -69,7 +69,8 @@ func (s *SecondFactors) VerifyRecoveryCode(ctx context.Context, challenge, code 
 	})
 }
 
-// verifyChallenge returns token.ErrExpired or ErrRevoked for a challenge that is not valid, and a CodeError for a wrong code.
+// verifyChallenge returns token.ErrExpired or ErrRevoked for a challenge that is not valid, and a CodeError for a wrong
+// code.
 func (s *SecondFactors) verifyChallenge(
 	ctx context.Context, challenge, method string, from Client, check func(*credentials.SecondFactor, types.UID) error,
 ) (*Session, error) {

@@ -104,7 +104,8 @@ func (c *CredentialsStore) updateSecondFactor(ctx context.Context, p *Principal,
 	return c.updateOwn(ctx, p, func(secret *corev1.Secret) (bool, error) { return editSecondFactor(secret, edit) })
 }
 
-// editSecondFactor calls edit with the second factor in a Secret, and writes it back into the Secret if edit returns true.
+// editSecondFactor calls edit with the second factor in a Secret, and writes it back into the Secret if edit returns
+// true.
 func editSecondFactor(secret *corev1.Secret, edit func(*credentials.SecondFactor) (write bool, err error)) (bool, error) {
 	factor, err := credentials.ReadSecondFactor(secret)
 	if err != nil {

@@ -21,8 +21,9 @@ import (
 // ErrFreshCodeRequired is returned for a sensitive operation without a code by a user with a second factor.
 var ErrFreshCodeRequired = errors.New("a fresh code is needed")
 
-// VerifyFreshCode accepts a code for one sensitive operation, once. Users without a second factor need none, and neither does a
-// session that is verified. It returns ErrFreshCodeRequired without a code, and a CodeError for a wrong one.
+// VerifyFreshCode accepts a code for one sensitive operation, once. Users without a second factor need none, and
+// neither does a session that is verified. It returns ErrFreshCodeRequired without a code, and a CodeError for a wrong
+// one.
 func (s *SecondFactors) VerifyFreshCode(ctx context.Context, p *Principal, code string, from Client) error {
 	var reason audit.Reason
 	err := s.Store.updateSecondFactor(ctx, p, func(f *credentials.SecondFactor) (bool, error) {

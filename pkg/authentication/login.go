@@ -51,9 +51,10 @@ type credentialsError struct{ reason string }
 func (*credentialsError) Error() string { return ErrInvalidCredentials.Error() }
 func (*credentialsError) Unwrap() error { return ErrInvalidCredentials }
 
-// normalizeUserName returns the name that somebody means who logs in. Names of users are lower case, and phones begin a field
-// in upper case: the profile UsernameCaseMapped (RFC 8265) makes them one, and other widths and forms of characters,
-// too. What it does not allow is nobody's name. A mail address is none either: several users may have the same one.
+// normalizeUserName returns the name that somebody means who logs in. Names of users are lower case, and phones begin a
+// field in upper case: the profile UsernameCaseMapped (RFC 8265) makes them one, and other widths and forms of
+// characters, too. What it does not allow is nobody's name. A mail address is none either: several users may have the
+// same one.
 func normalizeUserName(given string) string {
 	name, err := precis.UsernameCaseMapped.String(given)
 	if err != nil {

@@ -73,8 +73,8 @@ func (r *rateLimiters) limiter(key string, clients int) *rate.Limiter {
 	return limiter
 }
 
-// RefusalLimiter bound what the host is asked for requests that turn out to be refused, for each network. They are those of
-// one replica.
+// RefusalLimiter bound what the host is asked for requests that turn out to be refused, for each network. They are
+// those of one replica.
 type RefusalLimiter struct{ rates *rateLimiters }
 
 // NewRefusalLimiter returns Failures with a burst of inventedBurst.

@@ -96,8 +96,8 @@ func (m *SessionManager) renew(ctx context.Context, presented refreshToken, from
 	return m.issue(ctx, u, session, next, epoch, from)
 }
 
-// checkEpoch returns the epoch of the credentials. It returns ErrRevoked for a session that began before the credentials
-// changed, and that has not been deleted yet.
+// checkEpoch returns the epoch of the credentials. It returns ErrRevoked for a session that began before the
+// credentials changed, and that has not been deleted yet.
 func (m *SessionManager) checkEpoch(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, session *kubevisionv1alpha1.KubeVisionSession,
 ) (epoch string, err error) {

@@ -38,9 +38,9 @@ func NewRefreshLimits(gone *DeletedObjects) *RefreshLimits {
 	return &RefreshLimits{invented: newRateLimiters(inventedBurst), shown: newRateLimiters(shownBurst), gone: gone}
 }
 
-// admitRefresh returns nil for a refresh token that is worth a call to the API server. It returns ErrRevoked for a token that
-// is not genuine or whose session has ended, and a throttle.BlockedError if the address has sent too many such tokens,
-// too many logins from it have failed, or the session is renewed too often.
+// admitRefresh returns nil for a refresh token that is worth a call to the API server. It returns ErrRevoked for a
+// token that is not genuine or whose session has ended, and a throttle.BlockedError if the address has sent too many
+// such tokens, too many logins from it have failed, or the session is renewed too often.
 func (m *SessionManager) admitRefresh(ctx context.Context, presented refreshToken, from Client) error {
 	genuine, err := m.isGenuine(ctx, presented)
 	if err != nil {

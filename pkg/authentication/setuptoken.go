@@ -34,8 +34,8 @@ func (m *SessionManager) setupToken(
 	return raw, nil
 }
 
-// startFromSetup begins a session in place of the one that a login began which waits for the set-up of a second factor. A
-// code has nothing to be compared with yet; the new session is good for as little as the old one, which the login has
+// startFromSetup begins a session in place of the one that a login began which waits for the set-up of a second factor.
+// A code has nothing to be compared with yet; the new session is good for as little as the old one, which the login has
 // given for the password alone. It returns errNoSetupToken for another kind of token, and ErrRevoked for one that was
 // used, or whose user has a second factor now.
 func (m *SessionManager) startFromSetup(ctx context.Context, raw string, from Client) (*Session, error) {

@@ -22,8 +22,8 @@ import (
 )
 
 var (
-	// ErrSessionEnded is returned for an access token that was issued for a session that has ended, or whose user may not
-	// log in any more.
+	// ErrSessionEnded is returned for an access token that was issued for a session that has ended, or whose user may
+	// not log in any more.
 	ErrSessionEnded = errors.New("the session of the token has ended")
 	// ErrRevoked is returned for a refresh token or a challenge that is worth nothing any more, and for an access token
 	// that names a session of another user.

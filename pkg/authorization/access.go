@@ -101,8 +101,8 @@ func newNotBound(err error, where string) error {
 	return err
 }
 
-// NewReviewFailed returns the error for a permission that could not be checked. It denies the request, and does not blame
-// the caller.
+// NewReviewFailed returns the error for a permission that could not be checked. It denies the request, and does not
+// blame the caller.
 func NewReviewFailed(err error) error {
 	message := "your permissions could not be checked"
 	if errors.Is(err, ErrHostUnavailable) {
@@ -113,8 +113,8 @@ func NewReviewFailed(err error) error {
 	return envelope.New(dashboardv1alpha1.CodeUnreachable, "%s", message).WithCause(err)
 }
 
-// CallError returns the error of a call to a cluster, which acted as a user, with its code. For a forbidden call, it asks
-// whether RBAC was the reason, and whether the user may get the namespace.
+// CallError returns the error of a call to a cluster, which acted as a user, with its code. For a forbidden call, it
+// asks whether RBAC was the reason, and whether the user may get the namespace.
 func CallError(ctx context.Context, caller *clusters.Client, attributes authorizationv1.ResourceAttributes, err error) error {
 	if err == nil {
 		return nil

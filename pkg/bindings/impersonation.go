@@ -42,10 +42,10 @@ const (
 	accountNamespaceBytes = 2 << 10
 )
 
-// CollectImpersonation collects the names in the subjects of bindings. A KubeVision group stands for the KubeVisionUsers in
-// it. A Kubernetes group, whose members are not known here, stands for identity.GroupMember. Bindings spend the budget
-// in the order of their creation, and the bindings of one role spend at most RoleShare of it. ImpersonationOf omits
-// bindings whose names do not fit any more, and returns their UIDs.
+// CollectImpersonation collects the names in the subjects of bindings. A KubeVision group stands for the
+// KubeVisionUsers in it. A Kubernetes group, whose members are not known here, stands for identity.GroupMember.
+// Bindings spend the budget in the order of their creation, and the bindings of one role spend at most RoleShare of it.
+// ImpersonationOf omits bindings whose names do not fit any more, and returns their UIDs.
 func CollectImpersonation(
 	all []kubevisionv1alpha1.KubeVisionRoleBinding, users []kubevisionv1alpha1.KubeVisionUser, budget int,
 ) (Impersonation, sets.Set[types.UID]) {
@@ -71,8 +71,9 @@ func SortByCreation(all []kubevisionv1alpha1.KubeVisionRoleBinding) []*kubevisio
 	return out
 }
 
-// Identity returns the identity under which a cluster sees a user: the groups that bindings name, and the name if a binding
-// names it. It returns false if no binding names the user or a group of the user. Such a user cannot be impersonated.
+// Identity returns the identity under which a cluster sees a user: the groups that bindings name, and the name if a
+// binding names it. It returns false if no binding names the user or a group of the user. Such a user cannot be
+// impersonated.
 func (i Impersonation) Identity(user string, groups []string) (string, []string, bool) {
 	named := make([]string, 0, len(groups))
 	for _, g := range groups {

@@ -125,8 +125,8 @@ func failedVersions(err error) []schema.GroupVersion {
 	return out
 }
 
-// servedResources returns the kinds of one group and version. What has no verbs is not served: it is there to be named in rules
-// of RBAC.
+// servedResources returns the kinds of one group and version. What has no verbs is not served: it is there to be named
+// in rules of RBAC.
 func servedResources(gv schema.GroupVersion, list []metav1.APIResource) []Resource {
 	subresources := map[string][]string{}
 	for i := range list {
@@ -162,8 +162,8 @@ func (c *catalog) lookup(name string) (Resource, bool) {
 	return Resource{}, false
 }
 
-// isGroupUnavailable says whether a name is one of a group whose API server did not answer, so that nobody knows whether it is
-// served.
+// isGroupUnavailable says whether a name is one of a group whose API server did not answer, so that nobody knows
+// whether it is served.
 func (c *catalog) isGroupUnavailable(name string) bool {
 	versioned, grouped := schema.ParseResourceArg(name)
 	return slices.ContainsFunc(c.unanswered, func(gv schema.GroupVersion) bool {

@@ -17,8 +17,8 @@ const (
 	costOfText = 24
 )
 
-// catalogBudget bounds what is kept of what members serve. Where all members take too much, that of the member that takes
-// most is forgotten, and asked for again when it is needed: that of an honest one is small.
+// catalogBudget bounds what is kept of what members serve. Where all members take too much, that of the member that
+// takes most is forgotten, and asked for again when it is needed: that of an honest one is small.
 type catalogBudget struct {
 	total int64
 

@@ -10,8 +10,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/budget"
 )
 
-// chargingRoundTripper takes the bytes that are read of a response from the budget of the request. Callers of Stream account for the
-// memory of a stream themselves.
+// chargingRoundTripper takes the bytes that are read of a response from the budget of the request. Callers of Stream
+// account for the memory of a stream themselves.
 type chargingRoundTripper struct {
 	next http.RoundTripper
 	each budget.Quarters

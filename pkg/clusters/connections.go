@@ -262,8 +262,8 @@ func refuseRedirect(*http.Request, []*http.Request) error {
 // has replaced it. What is kept of the cluster by this connection must be dropped then.
 func (c *Connection) Done() <-chan struct{} { return c.closed.Done() }
 
-// As is a client that acts on the cluster as the user, with exactly the rights that the cluster's own RBAC gives them. It is
-// ErrNobodyToActAs where no binding names the user or a group of theirs.
+// As is a client that acts on the cluster as the user, with exactly the rights that the cluster's own RBAC gives them.
+// It is ErrNobodyToActAs where no binding names the user or a group of theirs.
 func (c *Connection) As(ctx context.Context, u user.Info) (*Client, error) {
 	allowed, err := c.bound.Impersonation(ctx)
 	if err != nil {

@@ -252,8 +252,8 @@ func (r *resourceMapper) readCatalog(ctx context.Context) (*catalog, error) {
 	return found, nil
 }
 
-// discoveryError returns the error of a discovery. That it is forbidden, or not found, says nothing about what was asked
-// for.
+// discoveryError returns the error of a discovery. That it is forbidden, or not found, says nothing about what was
+// asked for.
 func discoveryError(ctx context.Context, err error) error {
 	err = response.Error(ctx, err)
 	var status apierrors.APIStatus
@@ -276,8 +276,8 @@ func unavailable(message string) error {
 	}}
 }
 
-// refreshInBackground checks the list again and again while the cluster is in use, so that no request waits for that. It does
-// nothing where the whole list would have to be read.
+// refreshInBackground checks the list again and again while the cluster is in use, so that no request waits for that.
+// It does nothing where the whole list would have to be read.
 func (r *resourceMapper) refreshInBackground() {
 	if !r.tags.complete() {
 		return

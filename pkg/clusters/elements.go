@@ -17,8 +17,8 @@ const (
 	costOfField  = 64
 )
 
-// elementRoundTripper takes from the account of the request what the elements of a response take when they are decoded: two bytes
-// may become a large struct. It passes on JSON only.
+// elementRoundTripper takes from the account of the request what the elements of a response take when they are decoded:
+// two bytes may become a large struct. It passes on JSON only.
 type elementRoundTripper struct {
 	next http.RoundTripper
 }

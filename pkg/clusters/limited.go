@@ -14,7 +14,8 @@ import (
 // member that does not answer leaves room for requests to others.
 const maxAtOnce = 100
 
-// inFlightRoundTripper bounds the requests in flight, up to the end of the response. A watch counts until its response begins.
+// inFlightRoundTripper bounds the requests in flight, up to the end of the response. A watch counts until its response
+// begins.
 type inFlightRoundTripper struct {
 	next   http.RoundTripper
 	places chan struct{}

@@ -119,7 +119,8 @@ func (l *transientMemory) add(s *share, n int64) {
 	l.spent += n
 }
 
-// WithTransientMemory returns a context for calls to one member, and a function that returns the memory of their responses.
+// WithTransientMemory returns a context for calls to one member, and a function that returns the memory of their
+// responses.
 func WithTransientMemory(ctx context.Context) (context.Context, func()) {
 	l := &transientMemory{}
 	return context.WithValue(ctx, transientMemoryKey{}, l), func() {

@@ -54,14 +54,15 @@ type gate struct {
 	responses int
 }
 
-// newTurnGates returns gates for work on responses, so that large lists of one user take at most half of the processors.
+// newTurnGates returns gates for work on responses, so that large lists of one user take at most half of the
+// processors.
 func newTurnGates() *gates { return newGates(max(1, runtime.GOMAXPROCS(0)/2)) }
 
 // newLargeGates returns gates for the large responses of one cluster that are read at once.
 func newLargeGates() *gates { return newGates(max(minLarge, runtime.GOMAXPROCS(0))) }
 
-// newWholeListGates returns gates for the whole lists that are requested from one cluster at once. A cluster begins to produce
-// each of them, however large, before any of it is read.
+// newWholeListGates returns gates for the whole lists that are requested from one cluster at once. A cluster begins to
+// produce each of them, however large, before any of it is read.
 func newWholeListGates() *gates { return newGates(wholePerLarge * newLargeGates().atOnce) }
 
 func newGates(atOnce int) *gates { return &gates{atOnce: atOnce, users: map[string]*gate{}} }
@@ -106,8 +107,8 @@ func (g *gate) enter(ctx context.Context, wait time.Duration) bool {
 	return false
 }
 
-// take waits for a place of a user, and returns the error where there is none in time. The place is left once. Nil gates
-// bound nothing.
+// take waits for a place of a user, and returns the error where there is none in time. The place is left once. Nil
+// gates bound nothing.
 func (g *gates) take(ctx context.Context, user string, full error) (leave func(), err error) {
 	if g == nil {
 		return func() {}, nil

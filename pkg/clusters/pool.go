@@ -60,8 +60,8 @@ func (p *Pool) join(limit int64, registered time.Time, exceeded func()) *share {
 	return s
 }
 
-// spend counts n more bytes, or fewer if n is negative. It returns false if the member may not have them. It waits while
-// members that were ended still hold the memory.
+// spend counts n more bytes, or fewer if n is negative. It returns false if the member may not have them. It waits
+// while members that were ended still hold the memory.
 func (s *share) spend(n int64) bool {
 	p := s.pool
 	p.mu.Lock()

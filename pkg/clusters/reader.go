@@ -39,8 +39,8 @@ var ErrNoReader = errors.New("the cluster has no account " + names.Reader)
 type Reader struct {
 	// Config has the address of the cluster, and no credential.
 	Config *rest.Config
-	// Client sends requests as the account. Its responses are sanitized as those to users are. A request that is no watch
-	// ends after 30 s and 256 MiB. A watch ends with the connection, and whoever reads it bounds its events.
+	// Client sends requests as the account. Its responses are sanitized as those to users are. A request that is no
+	// watch ends after 30 s and 256 MiB. A watch ends with the connection, and whoever reads it bounds its events.
 	Client *http.Client
 }
 

@@ -15,8 +15,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// mayBeUnserved says whether an error may mean that the cluster does not serve what a call is about. That an object is not
-// there is said by its name.
+// mayBeUnserved says whether an error may mean that the cluster does not serve what a call is about. That an object is
+// not there is said by its name.
 func mayBeUnserved(call *Call, err error) bool {
 	var status apierrors.APIStatus
 	if !errors.As(err, &status) {
@@ -33,8 +33,8 @@ func mayBeUnserved(call *Call, err error) bool {
 	}
 }
 
-// refreshCall returns a call as it is to be made where the cluster serves its resource in another version now. It returns
-// the cause where that is not why the call has failed.
+// refreshCall returns a call as it is to be made where the cluster serves its resource in another version now. It
+// returns the cause where that is not why the call has failed.
 func (r *resourceMapper) refreshCall(ctx context.Context, call Call, cause error) (Call, error) {
 	known, err := r.confirmed(ctx)
 	if err != nil {

@@ -79,8 +79,8 @@ func unreachable(cause error) *Error {
 // maxFailure bounds what is repeated of an API server's own words.
 const maxFailure = 4 << 10
 
-// ServerFailure returns what an API server says of its own failure: a webhook for conversion that does not answer, a storage
-// that is down. It is false where no API server has answered, or where its words may hold values of an object.
+// ServerFailure returns what an API server says of its own failure: a webhook for conversion that does not answer, a
+// storage that is down. It is false where no API server has answered, or where its words may hold values of an object.
 func ServerFailure(err error) (string, bool) {
 	var status apierrors.APIStatus
 	if !errors.As(err, &status) || !response.IsTyped(err) {

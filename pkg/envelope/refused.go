@@ -62,8 +62,9 @@ func LacksRight(err error) bool {
 	}
 }
 
-// isAdmissionRefusal reports whether a webhook or a policy has refused the object, whatever status it gave: many give none, or a
-// misleading one. Forbidden requests are left to the authorization package, which distinguishes policies from RBAC.
+// isAdmissionRefusal reports whether a webhook or a policy has refused the object, whatever status it gave: many give
+// none, or a misleading one. Forbidden requests are left to the authorization package, which distinguishes policies
+// from RBAC.
 func isAdmissionRefusal(s *metav1.Status) bool {
 	if strings.HasPrefix(s.Message, "admission webhook \"") || strings.Contains(s.Message, "failed calling webhook") {
 		return true

@@ -34,9 +34,8 @@ func (p Page) Total() *int64 {
 	}
 }
 
-// ReadList reads a list of the cluster's API server, one object after the other, so that never more than one is held: a list may be much larger
-// than what is made of it.
-// The account holds what it takes to read the object that is read.
+// ReadList reads a list of the cluster's API server, one object after the other, so that never more than one is held: a
+// list may be much larger than what is made of it. The account holds what it takes to read the object that is read.
 func ReadList(from io.Reader, r clusters.Resource, account *budget.Account, visit func(Object) error) (Page, error) {
 	bounded := &objectReader{from: from, account: account}
 	defer bounded.release()
@@ -50,7 +49,8 @@ func ReadList(from io.Reader, r clusters.Resource, account *budget.Account, visi
 	return l.page, nil
 }
 
-// maxObjectBytes is the largest object of a list that is read. kube-apiserver stores none beyond 1.5 MiB; other API servers might.
+// maxObjectBytes is the largest object of a list that is read. kube-apiserver stores none beyond 1.5 MiB; other API
+// servers might.
 const maxObjectBytes = 8 << 20
 
 var errTooLarge = fmt.Errorf("a part of the list is larger than %d bytes", maxObjectBytes)

@@ -43,8 +43,9 @@ type Route struct {
 	BodyOptional bool
 	// Returns is an empty value of the envelope's type.
 	Returns any
-	// Ambient is true for what dashboards ask for on every page, and nobody else does. Who must set up a second factor is
-	// told so there with 40900: the existing dashboard shows that message, and says nothing of 40102 after the login.
+	// Ambient is true for what dashboards ask for on every page, and nobody else does. Who must set up a second factor
+	// is told so there with 40900: the existing dashboard shows that message, and says nothing of 40102 after the
+	// login.
 	Ambient bool
 	// DuringSetup lets those call who must set up a second factor before anything else.
 	DuringSetup bool
@@ -66,8 +67,8 @@ type Provider interface {
 type Table struct {
 	// PerUser bounds the requests in flight of one user. Zero means DefaultPerUser.
 	PerUser int
-	// Prove checks the fresh code that came with a request, which is empty if there was none. It returns nil for callers
-	// without a second factor.
+	// Prove checks the fresh code that came with a request, which is empty if there was none. It returns nil for
+	// callers without a second factor.
 	Prove func(r *http.Request, u user.Info, code string) error
 	// Memory is what requests may hold of clusters' answers; nil is no bound.
 	Memory *budget.Budget
@@ -106,8 +107,8 @@ func (t *Table) Add(routes ...Route) error {
 	return nil
 }
 
-// withSharedParameters returns the documentation of the parameters of a route, together with that of the path parameters
-// that mean the same in every route.
+// withSharedParameters returns the documentation of the parameters of a route, together with that of the path
+// parameters that mean the same in every route.
 func withSharedParameters(r Route) map[string]string {
 	all := maps.Clone(r.Parameters)
 	for name, doc := range map[string]string{"cluster": "the name of the cluster", "session": "the id of the session"} {

@@ -33,8 +33,8 @@ func (t *RoundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 	return t.Next.RoundTrip(r)
 }
 
-// Refuse returns the error with which a round tripper refuses a request, and closes the body. It keeps the cause as text
-// only, so that no caller mistakes the cause for a response of the cluster.
+// Refuse returns the error with which a round tripper refuses a request, and closes the body. It keeps the cause as
+// text only, so that no caller mistakes the cause for a response of the cluster.
 func Refuse(r *http.Request, err error) error {
 	if r.Body != nil {
 		_ = r.Body.Close()

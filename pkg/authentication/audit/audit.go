@@ -40,8 +40,8 @@ const (
 	SecondFactorEnabled  Reason = "SecondFactorEnabled"
 	SecondFactorDisabled Reason = "SecondFactorDisabled"
 	SecondFactorVerified Reason = "SecondFactorVerified"
-	// SessionVerified is a code that stands for fresh codes in the session for some minutes, and VerifiedSessionUsed is a
-	// sensitive operation that it was good for.
+	// SessionVerified is a code that stands for fresh codes in the session for some minutes, and VerifiedSessionUsed is
+	// a sensitive operation that it was good for.
 	SessionVerified       Reason = "SessionVerified"
 	VerifiedSessionUsed   Reason = "VerifiedSessionUsed"
 	RecoveryCodeUsed      Reason = "RecoveryCodeUsed"

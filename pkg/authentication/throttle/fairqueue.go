@@ -27,8 +27,8 @@ type ticket struct {
 	outcome chan error
 }
 
-// fairQueue is the queue of a class, in the order of start-time fair queueing: the attempts of one network or account are
-// one round apart, and the flow that was not served for longest is next. The line measures time in rounds.
+// fairQueue is the queue of a class, in the order of start-time fair queueing: the attempts of one network or account
+// are one round apart, and the flow that was not served for longest is next. The line measures time in rounds.
 type fairQueue struct {
 	limit   int
 	waiting []*ticket // in the order of arrival
@@ -163,8 +163,8 @@ const averaging = 8
 
 func (p *pool) observe(took time.Duration) { p.took += (took - p.took) / averaging }
 
-// restAfter returns how long the place of a failed attempt stays empty: restFactor times the duration of the attempt, and
-// less if so many wait that the last of them would not be served in time.
+// restAfter returns how long the place of a failed attempt stays empty: restFactor times the duration of the attempt,
+// and less if so many wait that the last of them would not be served in time.
 func (p *pool) restAfter(took time.Duration) time.Duration {
 	rest := min(restFactor*took, maxRest)
 	if n := p.waiting(); n > 0 {

@@ -123,8 +123,8 @@ func addressKeys(address netip.Addr, free int) []key {
 	return keys
 }
 
-// networkName returns a network as part of an object name: for IPv6 the first four groups, written out because a name must
-// not end in a separator, and the prefix length of a larger network.
+// networkName returns a network as part of an object name: for IPv6 the first four groups, written out because a name
+// must not end in a separator, and the prefix length of a larger network.
 func networkName(prefix netip.Prefix) string {
 	if prefix.Addr().Is4() {
 		return prefix.Addr().String()

@@ -26,8 +26,8 @@ const (
 // normalize returns the address without its zone, and as IPv4 if it is an IPv4-mapped address.
 func normalize(address netip.Addr) netip.Addr { return address.Unmap().WithZone("") }
 
-// ClientNetwork returns the network of one client: the IPv4 address itself, or the IPv6 /64. It is invalid if the address
-// is invalid.
+// ClientNetwork returns the network of one client: the IPv4 address itself, or the IPv6 /64. It is invalid if the
+// address is invalid.
 func ClientNetwork(address netip.Addr) netip.Prefix {
 	address = normalize(address)
 	bits := clientBits4

@@ -142,8 +142,8 @@ func (a *Attempt) enter(ctx context.Context) (*Attempt, error) {
 	return a, nil
 }
 
-// decisiveCounter returns the counter that decides, beside that of the address, whether the attempt must wait. Failures of the
-// account do not delay its known devices, which have their own counters.
+// decisiveCounter returns the counter that decides, beside that of the address, whether the attempt must wait. Failures
+// of the account do not delay its known devices, which have their own counters.
 func (a *Attempt) decisiveCounter() *keyedCounter {
 	if a.device != nil {
 		return a.device
@@ -197,7 +197,8 @@ func blocked(pause time.Duration, err error) error {
 	return nil
 }
 
-// SetUnknownDevice makes the attempt one of an unknown device. It returns a BlockedError if there were too many failures.
+// SetUnknownDevice makes the attempt one of an unknown device. It returns a BlockedError if there were too many
+// failures.
 func (a *Attempt) SetUnknownDevice(ctx context.Context) error {
 	if a.device == nil {
 		return nil

@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package addresspolicy decides to which addresses KubeVision connects. The registrar of a cluster chooses its address, and
-// could otherwise let KubeVision call servers that the registrar cannot reach.
+// Package addresspolicy decides to which addresses KubeVision connects. The registrar of a cluster chooses its address,
+// and could otherwise let KubeVision call servers that the registrar cannot reach.
 package addresspolicy
 
 import (
@@ -129,8 +129,8 @@ func (p Policy) check(to netip.AddrPort, looked []netip.AddrPort) error {
 	return nil
 }
 
-// embeddedAddresses returns the addresses that an address may lead to: itself, and the IPv4 address in it, which translators
-// expect at one of several offsets.
+// embeddedAddresses returns the addresses that an address may lead to: itself, and the IPv4 address in it, which
+// translators expect at one of several offsets.
 func embeddedAddresses(address netip.Addr) []netip.Addr {
 	address = address.Unmap().WithZone("")
 	for network, at := range translated() {
@@ -146,8 +146,8 @@ func embeddedAddresses(address netip.Addr) []netip.Addr {
 	return []netip.Addr{address}
 }
 
-// isOwnAddress returns true for an address of the program's own network interfaces. If the interfaces cannot be listed, it
-// returns true for every address.
+// isOwnAddress returns true for an address of the program's own network interfaces. If the interfaces cannot be listed,
+// it returns true for every address.
 func isOwnAddress(address netip.Addr) bool {
 	interfaces, err := net.InterfaceAddrs()
 	if err != nil {
