@@ -30,9 +30,10 @@ func TestBehind(t *testing.T) {
 	var p Patcher
 	patch := func(o *kubevisionv1alpha1.KubeVisionCluster, status metav1.ConditionStatus) {
 		t.Helper()
-		before := o.DeepCopy()
+		var err error
+		write := p.Patch(t.Context(), c, events.NewFakeRecorder(10), o, &o.Status.Conditions, &err)
 		Set(&o.Status.Conditions, 1, kubevisionv1alpha1.ReadyCondition, status, "Because", "")
-		if err := p.Patch(t.Context(), c, events.NewFakeRecorder(10), o, before, before.Status.Conditions, o.Status.Conditions); err != nil {
+		if write(); err != nil {
 			t.Fatal(err)
 		}
 	}
