@@ -1,0 +1,53 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package gzipmember
+
+import (
+	"hash/crc32"
+	"sync"
+)
+
+// The checksum of two texts that follow each other is the sum of that of the second and that of the first multiplied
+// by x^n modulo the polynomial, where n is the number of bits of the second. zlib's crc32_combine does the same. The
+// bits of a polynomial are reflected: 1<<31 is x^0.
+
+const (
+	one        = uint32(1) << 31
+	bitsInByte = 3 // as a power of two
+)
+
+// multiply returns the product of two polynomials.
+func multiply(a, b uint32) (product uint32) {
+	for bit := one; bit != 0 && a&(bit|(bit-1)) != 0; bit >>= 1 {
+		if a&bit != 0 {
+			product ^= b
+		}
+		if b&1 != 0 {
+			b = b>>1 ^ crc32.IEEE
+		} else {
+			b >>= 1
+		}
+	}
+	return product
+}
+
+// powers returns x^(2^k) for each k.
+var powers = sync.OnceValue(func() (out [32]uint32) { //nolint:gochecknoglobals // a table of constants
+	out[0] = one >> 1
+	for k := 1; k < len(out); k++ {
+		out[k] = multiply(out[k-1], out[k-1])
+	}
+	return out
+})
+
+// shiftOf returns x^n for the bits of so many bytes.
+func shiftOf(bytes int64) uint32 {
+	product := one
+	for k := bitsInByte; bytes > 0; bytes, k = bytes>>1, k+1 {
+		if bytes&1 != 0 {
+			product = multiply(powers()[k%32], product) //nolint:mnd // x^(2^32) is x
+		}
+	}
+	return product
+}

@@ -1,0 +1,121 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package gzipmember joins texts that were compressed one by one into one member of a gzip file (RFC 1952), without
+// compressing them again.
+package gzipmember
+
+import (
+	"bytes"
+	"compress/flate"
+	"encoding/binary"
+	"hash/crc32"
+	"io"
+	"iter"
+	"slices"
+	"sync"
+)
+
+// Segment is a text as a sequence of deflate blocks that ends at the boundary of a byte. No block refers to another
+// segment, and none is the last of a stream.
+type Segment struct {
+	Deflated []byte
+
+	size int64
+	crc  uint32
+	// shift moves a checksum by the size of the text.
+	shift uint32
+}
+
+// Deflate compresses what text writes. Writing cannot fail.
+func Deflate(text func(io.Writer)) Segment {
+	var out bytes.Buffer
+	w, _ := writers.Get().(*flate.Writer)
+	defer writers.Put(w)
+	w.Reset(&out)
+	counted := &counter{next: w}
+	text(counted)
+	_ = w.Flush() // ends with an empty stored block at the boundary of a byte
+	return Segment{Deflated: bytes.Clone(out.Bytes()), size: counted.size, crc: counted.crc, shift: shiftOf(counted.size)}
+}
+
+var writers = sync.Pool{New: func() any { //nolint:gochecknoglobals // a compressor takes more than a megabyte
+	w, _ := flate.NewWriter(nil, flate.BestSpeed) // the level is valid
+	return w
+}}
+
+// counter notes the size and the checksum of a text.
+type counter struct {
+	next io.Writer
+	size int64
+	crc  uint32
+}
+
+// Write writes to the next writer.
+func (c *counter) Write(p []byte) (int, error) {
+	c.size += int64(len(p))
+	c.crc = crc32.Update(c.crc, crc32.IEEETable, p)
+	return c.next.Write(p) //nolint:wrapcheck // it is passed on
+}
+
+// maxStored is the length of the longest stored block.
+const maxStored = 1<<16 - 1
+
+// Store returns a text as it is, for texts that are too short to be compressed.
+func Store(text []byte) Segment {
+	s := Segment{size: int64(len(text)), crc: crc32.ChecksumIEEE(text), shift: shiftOf(int64(len(text)))}
+	for block := range slices.Chunk(text, maxStored) {
+		n := uint16(len(block)) //nolint:gosec // at most maxStored
+		s.Deflated = append(s.Deflated, 0)
+		s.Deflated = binary.LittleEndian.AppendUint16(s.Deflated, n)
+		s.Deflated = binary.LittleEndian.AppendUint16(s.Deflated, ^n)
+		s.Deflated = append(s.Deflated, block...)
+	}
+	return s
+}
+
+// header is that of a member with nothing but its method.
+func header() []byte { return []byte{0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255} }
+
+// last is an empty block, the last of a stream.
+func last() []byte { return []byte{3, 0} }
+
+// trailerBytes is the length of the checksum and the size at the end.
+const trailerBytes = 8
+
+// Member is a member of a gzip file.
+type Member struct {
+	Segments iter.Seq[Segment]
+}
+
+// Size returns the length of the member.
+func (m Member) Size() int64 {
+	size := int64(len(header()) + len(last()) + trailerBytes)
+	for s := range m.Segments {
+		size += int64(len(s.Deflated))
+	}
+	return size
+}
+
+// WriteTo writes the member.
+func (m Member) WriteTo(w io.Writer) (int64, error) {
+	var written, size int64
+	var crc uint32
+	write := func(p []byte) error {
+		n, err := w.Write(p)
+		written += int64(n)
+		return err //nolint:wrapcheck // it is passed on
+	}
+	if err := write(header()); err != nil {
+		return written, err
+	}
+	for s := range m.Segments {
+		crc = multiply(s.shift, crc) ^ s.crc
+		size += s.size
+		if err := write(s.Deflated); err != nil {
+			return written, err
+		}
+	}
+	end := binary.LittleEndian.AppendUint32(last(), crc)
+	return written, write(binary.LittleEndian.AppendUint32(end, uint32(size))) //nolint:gosec // RFC 1952: modulo 2^32
+}

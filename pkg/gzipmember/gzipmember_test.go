@@ -1,0 +1,64 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package gzipmember
+
+import (
+	"bytes"
+	"compress/gzip"
+	"hash/crc32"
+	"io"
+	"slices"
+	"strings"
+	"testing"
+)
+
+func deflated(t testing.TB, text []byte) Segment {
+	t.Helper()
+	return Deflate(func(w io.Writer) {
+		if _, err := w.Write(text); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+func check(t testing.TB, want []byte, segments ...Segment) {
+	t.Helper()
+	m := Member{Segments: slices.Values(segments)}
+	var b bytes.Buffer
+	if n, err := m.WriteTo(&b); err != nil || n != m.Size() || n != int64(b.Len()) {
+		t.Fatalf("%d of %d bytes, in the buffer %d: %v", n, m.Size(), b.Len(), err)
+	}
+	r, err := gzip.NewReader(&b)
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := io.ReadAll(r) // checks the checksum and the size
+	if err != nil || !bytes.Equal(got, want) {
+		t.Errorf("got %d bytes for %d: %v", len(got), len(want), err)
+	}
+}
+
+// TestMember joins compressed and stored texts of all sizes, empty ones included.
+func TestMember(t *testing.T) {
+	large := []byte(strings.Repeat("a text that repeats. ", 10_000))
+	check(t, nil)
+	check(t, []byte(""), deflated(t, nil), Store(nil))
+	check(t, []byte("[1,2]"), Store([]byte("[")), deflated(t, []byte("1")), Store([]byte(",")), deflated(t, []byte("2")), Store([]byte("]")))
+	check(t, slices.Concat(large, large, large), Store(large), deflated(t, large), Store(large))
+	same := deflated(t, large)
+	check(t, slices.Concat(large, large), same, same)
+}
+
+// FuzzMember compares the checksum of joined segments with that of the text, and reads the member.
+func FuzzMember(f *testing.F) {
+	f.Add([]byte("a"), []byte(""), []byte("bc"))
+	f.Add(bytes.Repeat([]byte{0}, 100), []byte{0xff}, bytes.Repeat([]byte("ab"), 70_000))
+	f.Fuzz(func(t *testing.T, a, b, c []byte) {
+		all := slices.Concat(a, b, c)
+		check(t, all, deflated(t, a), Store(b), deflated(t, c))
+		if got := multiply(shiftOf(int64(len(b)+len(c))), crc32.ChecksumIEEE(a)) ^ crc32.ChecksumIEEE(slices.Concat(b, c)); got != crc32.ChecksumIEEE(all) {
+			t.Errorf("the checksum is %x instead of %x", got, crc32.ChecksumIEEE(all))
+		}
+	})
+}

@@ -1,0 +1,264 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package readcache keeps the objects of clusters as the JSON that is sent, so that a list is a concatenation. It knows
+// no users: whoever reads from it must have asked the cluster whether this user may read that.
+package readcache
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/rest"
+	"k8s.io/klog/v2"
+	"k8s.io/utils/lru"
+)
+
+var (
+	// ErrNotCached is wrapped by the errors of a Cluster that has no account for the cache.
+	ErrNotCached = errors.New("the cluster is not cached")
+
+	errTooMuch = errors.New("the objects do not fit into the read cache")
+	errEvicted = errors.New("other objects have taken the place")
+	errGone    = errors.New("the connection to the cluster is gone")
+	errIdle    = errors.New("nobody has read the objects for a while")
+)
+
+// Cluster is a cluster as the account of the cache sees it. Its type must be comparable: equal values are the same
+// connection.
+type Cluster interface {
+	// Reader returns a client that acts as the account.
+	Reader(ctx context.Context) (rest.Interface, error)
+	// Done is closed when the connection is gone for good.
+	Done() <-chan struct{}
+}
+
+const (
+	// firstListTimeout bounds the wait of a request for the first list of a kind, after which it is read live.
+	firstListTimeout = 5 * time.Second
+	// idleTimeout is how long a kind is kept that nobody reads.
+	idleTimeout = 10 * time.Minute
+	// inUse is how long after it was read a kind does not give way to others.
+	inUse = time.Minute
+	// refusedFor is how long a kind is read live that could not be cached, and tooLargeFor one that did not fit.
+	refusedFor  = 30 * time.Second
+	tooLargeFor = 2 * time.Minute
+	// sweepInterval is the time between two searches for kinds that nobody reads.
+	sweepInterval = 15 * time.Second
+	// maxKinds bounds the kinds that are kept, and those that are known to be refused.
+	maxKinds = 4096
+	// maxWrites bounds the writes that are remembered for the next read.
+	maxWrites = 4096
+)
+
+// Cache holds the objects of clusters. A nil Cache holds none.
+type Cache struct {
+	pool pool
+
+	mu      sync.Mutex
+	kinds   map[kindKey]*kind
+	refused *lru.Cache
+	closed  bool
+
+	// writing is held while a write is recorded.
+	writing sync.Mutex
+	writes  *lru.Cache
+}
+
+type kindKey struct {
+	cluster  Cluster
+	resource schema.GroupVersionResource
+}
+
+// New returns a cache of so many bytes, or nil for none.
+func New(bytes int64) *Cache {
+	if bytes <= 0 {
+		return nil
+	}
+	return &Cache{
+		pool: pool{limit: bytes}, kinds: map[kindKey]*kind{}, refused: lru.New(maxKinds), writes: lru.New(maxWrites),
+	}
+}
+
+// Run stops kinds that nobody reads, until the context ends. Then it stops all.
+func (c *Cache) Run(ctx context.Context) {
+	if c == nil {
+		return
+	}
+	ticker := time.NewTicker(sweepInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			c.sweep(time.Now().Add(-idleTimeout))
+			c.measure()
+		case <-ctx.Done():
+			c.mu.Lock()
+			c.closed = true
+			c.mu.Unlock()
+			c.sweep(time.Now().Add(time.Hour))
+			return
+		}
+	}
+}
+
+// Forget stops all kinds of a cluster.
+func (c *Cache) Forget(cluster Cluster) {
+	var all []*kind
+	c.mu.Lock()
+	for key, k := range c.kinds {
+		if key.cluster == cluster {
+			all = append(all, k)
+		}
+	}
+	c.mu.Unlock()
+	for _, k := range all {
+		c.stop(k, ErrNotCached, 0)
+	}
+}
+
+// sweep stops kinds that were not read since a time.
+func (c *Cache) sweep(since time.Time) {
+	var idle []*kind
+	c.mu.Lock()
+	for _, k := range c.kinds {
+		if k.lastUse().Before(since) {
+			idle = append(idle, k)
+		}
+	}
+	c.mu.Unlock()
+	for _, k := range idle {
+		c.stop(k, errIdle, 0)
+	}
+}
+
+// cacheable returns whether objects of a kind may be kept at all. Secrets are read by those who may read them, whatever
+// the account of the cache may do. The others have no list that a watch could follow.
+func cacheable(r schema.GroupVersionResource) bool {
+	return r.GroupResource() != corev1.Resource("secrets")
+}
+
+// View is what the cache has of a kind.
+type View struct {
+	*Snapshot
+
+	// Stale is true if the watch is broken. AsOf is then the last time at which it was not.
+	Stale bool
+	AsOf  time.Time
+}
+
+// Get returns the objects of a kind, with what a user has written before. It is false if the kind must be read live. It
+// starts to cache the kind at the first call.
+func (c *Cache) Get(ctx context.Context, cluster Cluster, r schema.GroupVersionResource, kindName, user string) (View, bool) {
+	if c == nil || !cacheable(r) {
+		return View{}, false
+	}
+	k := c.kind(kindKey{cluster, r}, kindName)
+	if k == nil {
+		requests.WithLabelValues(resultRefused).Inc()
+		return View{}, false
+	}
+	snapshot, ok := k.first(ctx)
+	if ok {
+		snapshot, ok = c.awaitWrite(ctx, k, snapshot, user)
+	}
+	if !ok {
+		requests.WithLabelValues(resultMissed).Inc()
+		return View{}, false
+	}
+	v := View{Snapshot: snapshot}
+	v.AsOf, v.Stale = k.source.stale()
+	if v.Stale {
+		requests.WithLabelValues(resultStale).Inc()
+	} else {
+		requests.WithLabelValues(resultHit).Inc()
+	}
+	return v, true
+}
+
+// Holds returns whether a kind is cached.
+func (c *Cache) Holds(cluster Cluster, r schema.GroupVersionResource) bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.kinds[kindKey{cluster, r}] != nil
+}
+
+// kind returns a kind that is cached, or nil.
+func (c *Cache) kind(key kindKey, name string) *kind {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	k := c.kinds[key]
+	if k == nil {
+		if until, ok := c.refused.Get(key); ok && time.Now().Before(until.(time.Time)) { //nolint:forcetypeassert // nothing else is put
+			return nil
+		}
+		if c.closed || len(c.kinds) >= maxKinds {
+			return nil
+		}
+		k = c.start(key, name)
+		c.kinds[key] = k
+	}
+	k.used.Store(time.Now().UnixNano())
+	return k
+}
+
+// stop ends the watch of a kind and forgets its objects. It is not cached again for a while.
+func (c *Cache) stop(k *kind, why error, pause time.Duration) {
+	c.mu.Lock()
+	if c.kinds[k.key] != k {
+		c.mu.Unlock()
+		return
+	}
+	delete(c.kinds, k.key)
+	if pause > 0 {
+		c.refused.Add(k.key, time.Now().Add(pause))
+	}
+	c.mu.Unlock()
+	k.end()
+	klog.Background().V(2).Info("A kind is not cached any more", "resource", k.key.resource.String(), "reason", why.Error())
+	if errors.Is(why, errEvicted) || errors.Is(why, errTooMuch) {
+		evictions.Inc()
+	}
+}
+
+// makeRoom stops kinds that were not read lately, the oldest first, until the rest fits. It is an error if it never
+// does.
+func (c *Cache) makeRoom(newcomer *kind) error {
+	for c.pool.over() {
+		c.mu.Lock()
+		var oldest *kind
+		for _, k := range c.kinds {
+			if k != newcomer && (oldest == nil || k.used.Load() < oldest.used.Load()) {
+				oldest = k
+			}
+		}
+		c.mu.Unlock()
+		if oldest == nil || time.Since(oldest.lastUse()) < inUse {
+			c.stop(newcomer, errTooMuch, tooLargeFor)
+			return errTooMuch
+		}
+		c.stop(oldest, errEvicted, 0)
+	}
+	return nil
+}
+
+// Resources returns the kinds that are cached, for tests.
+func (c *Cache) Resources() []schema.GroupVersionResource {
+	var out []schema.GroupVersionResource
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	for key := range c.kinds {
+		if !slices.Contains(out, key.resource) {
+			out = append(out, key.resource)
+		}
+	}
+	return out
+}
+
+// Bytes returns the memory of all objects, as it is counted.
+func (c *Cache) Bytes() int64 { return c.pool.used.Load() }

@@ -1,0 +1,259 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package readcache
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+)
+
+// fakeCluster is an API server that gives what no other one gives: objects of any size, and Secrets to everybody.
+type fakeCluster struct {
+	server *httptest.Server
+	done   chan struct{}
+	// size is the size of each of two objects.
+	size  int
+	reads atomic.Int64
+}
+
+func newFakeCluster(t *testing.T, size int) *fakeCluster {
+	t.Helper()
+	f := &fakeCluster{size: size, done: make(chan struct{})}
+	f.server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		f.reads.Add(1)
+		w.Header().Set("Content-Type", "application/json")
+		write := func(format string, args ...any) { _, _ = fmt.Fprintf(w, format+"\n", args...) }
+		filling := strings.Repeat("x", f.size)
+		for n := range 2 {
+			write(`{"type":"ADDED","object":{"metadata":{"name":"o%d","namespace":"n","resourceVersion":"%d"},"data":%q}}`, n, n+1, filling)
+		}
+		write(`{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"5","annotations":{"k8s.io/initial-events-end":"true"}}}}`)
+		if flusher, ok := w.(http.Flusher); ok {
+			flusher.Flush()
+		}
+		<-r.Context().Done()
+	}))
+	t.Cleanup(func() {
+		f.server.CloseClientConnections()
+		f.server.Close()
+	})
+	return f
+}
+
+func (f *fakeCluster) Reader(context.Context) (rest.Interface, error) {
+	return rest.UnversionedRESTClientForConfigAndClient(&rest.Config{
+		Host: f.server.URL, ContentConfig: rest.ContentConfig{NegotiatedSerializer: scheme.Codecs.WithoutConversion()},
+	}, f.server.Client())
+}
+
+func (f *fakeCluster) Done() <-chan struct{} { return f.done }
+
+func core(resource string) schema.GroupVersionResource {
+	return schema.GroupVersionResource{Version: "v1", Resource: resource}
+}
+
+// runCache returns a cache that ends with the test.
+func runCache(t *testing.T, bytes int64) *Cache {
+	t.Helper()
+	c := New(bytes)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		c.Run(ctx)
+	}()
+	t.Cleanup(func() {
+		cancel()
+		<-ended
+		if used := c.Bytes(); used != 0 {
+			t.Errorf("%d bytes are counted in the end", used)
+		}
+	})
+	return c
+}
+
+// TestSecretsAreNotCached, although this cluster lets the account read them.
+func TestSecretsAreNotCached(t *testing.T) {
+	c, f := runCache(t, 1<<20), newFakeCluster(t, 10)
+	for _, version := range []string{"v1", "v2"} {
+		r := core("secrets")
+		r.Version = version
+		if _, ok := c.Get(t.Context(), f, r, "Secret", "u"); ok || f.reads.Load() != 0 || c.Holds(f, r) || c.Bytes() != 0 {
+			t.Errorf("%s: %d reads, %d bytes", r, f.reads.Load(), c.Bytes())
+		}
+	}
+	if v, ok := c.Get(t.Context(), f, core("configmaps"), "ConfigMap", "u"); !ok || v.Count != 2 {
+		t.Errorf("%+v, %v", v, ok)
+	}
+}
+
+// TestBound: what does not fit is not kept, what was not read lately gives way, and what was read lately does not.
+func TestBound(t *testing.T) {
+	const size = 100 << 10
+	c, f := runCache(t, 5*size), newFakeCluster(t, size)
+	get := func(resource string) bool {
+		_, ok := c.Get(t.Context(), f, core(resource), "Kind", "u")
+		return ok
+	}
+	if !get("a") || !get("b") {
+		t.Fatal("two kinds do not fit")
+	}
+	if get("c") || c.Holds(f, core("c")) || !c.Holds(f, core("a")) || !c.Holds(f, core("b")) {
+		t.Error("a kind in use gives way")
+	}
+	c.kinds[kindKey{f, core("a")}].used.Store(time.Now().Add(-2 * inUse).UnixNano())
+	if !get("d") || c.Holds(f, core("a")) || !c.Holds(f, core("b")) {
+		t.Error("the kind that was not read lately does not give way")
+	}
+	if used := c.Bytes(); used > 5*size || used < 4*size {
+		t.Errorf("%d bytes are counted", used)
+	}
+	before := f.reads.Load()
+	if get("c") || f.reads.Load() != before {
+		t.Error("what did not fit is tried again at once")
+	}
+	if large := runCache(t, size); func() bool { _, ok := large.Get(t.Context(), f, core("a"), "Kind", "u"); return ok }() || large.Bytes() != 0 {
+		t.Errorf("a kind beyond the bound is kept, of %d bytes", large.Bytes())
+	}
+}
+
+// TestGone: the objects of a connection that is gone are dropped at once, and idle ones later.
+func TestGone(t *testing.T) {
+	c, f := runCache(t, 1<<20), newFakeCluster(t, 10)
+	for _, resource := range []string{"a", "b"} {
+		if _, ok := c.Get(t.Context(), f, core(resource), "Kind", "u"); !ok {
+			t.Fatal("it is not cached")
+		}
+	}
+	c.kinds[kindKey{f, core("a")}].used.Store(time.Now().Add(-2 * idleTimeout).UnixNano())
+	c.sweep(time.Now().Add(-idleTimeout))
+	if c.Holds(f, core("a")) || !c.Holds(f, core("b")) {
+		t.Error("the idle kind is kept, or the other one is not")
+	}
+	close(f.done)
+	for c.Holds(f, core("b")) {
+		time.Sleep(time.Millisecond)
+	}
+}
+
+type absent struct{ *fakeCluster }
+
+func (absent) Reader(context.Context) (rest.Interface, error) {
+	return nil, fmt.Errorf("%w: no account", ErrNotCached)
+}
+
+// TestNoAccount: a cluster without the account is read live at once.
+func TestNoAccount(t *testing.T) {
+	c, f := runCache(t, 1<<20), absent{newFakeCluster(t, 10)}
+	begun := time.Now()
+	for range 3 {
+		if _, ok := c.Get(t.Context(), f, core("a"), "Kind", "u"); ok || time.Since(begun) > firstListTimeout/2 {
+			t.Errorf("%v after %s", ok, time.Since(begun))
+		}
+	}
+}
+
+// TestWrites: a read waits for what its user has written, and nobody else's does.
+func TestWrites(t *testing.T) {
+	c, f := runCache(t, 1<<20), newFakeCluster(t, 10)
+	get := func(user string) bool {
+		_, ok := c.Get(t.Context(), f, core("a"), "Kind", user)
+		return ok
+	}
+	note := func(deleted bool, name, response string) {
+		c.Wrote(f, "writer", Write{
+			Resource: core("a").GroupResource(), Namespace: "n", Name: name, Deleted: deleted, Response: []byte(response),
+		})
+	}
+	if !get("writer") {
+		t.Fatal("it is not cached")
+	}
+	note(false, "o1", `{"metadata":{"resourceVersion":"5"}}`)
+	if !get("writer") {
+		t.Error("what is there is waited for")
+	}
+	for name, write := range map[string]func(){
+		"a version":     func() { note(false, "o1", `{"metadata":{"resourceVersion":"6"}}`) },
+		"a deletion":    func() { note(true, "o1", `{"kind":"Status","metadata":{}}`) },
+		"without words": func() { note(false, "o1", `{}`) },
+	} {
+		write()
+		if get("writer") {
+			t.Errorf("%s is not waited for", name)
+		}
+		if !get("reader") {
+			t.Errorf("%s is waited for by somebody else", name)
+		}
+		c.writes.Clear()
+	}
+	note(true, "none", `{}`)
+	if !get("writer") {
+		t.Error("the deletion of what is not there is waited for")
+	}
+}
+
+// TestManyWrites: what is remembered of writes is bounded, and nobody reads what they have deleted.
+func TestManyWrites(t *testing.T) {
+	c, f := runCache(t, 1<<20), newFakeCluster(t, 10)
+	write := func(user, name string) {
+		c.Wrote(f, user, Write{Resource: core("a").GroupResource(), Namespace: "n", Name: name, Deleted: true})
+	}
+	for n := range maxWrites + 10 {
+		write(fmt.Sprint(n), "o1")
+	}
+	if n := c.writes.Len(); n != maxWrites {
+		t.Errorf("%d writes are remembered", n)
+	}
+	for n := range maxDeleted + 1 {
+		write("deleter", fmt.Sprint(n)) // of objects that are not there
+	}
+	if _, ok := c.Get(t.Context(), f, core("a"), "Kind", "deleter"); ok {
+		t.Error("a deletion beyond those that are remembered is not respected")
+	}
+	c.Wrote(f, "deleter", Write{Resource: core("a").GroupResource(), Response: []byte(`{"metadata":{"resourceVersion":"5"}}`)})
+	if _, ok := c.Get(t.Context(), f, core("a"), "Kind", "deleter"); !ok {
+		t.Error("a version that comes after them does not count")
+	}
+}
+
+// TestManyKinds: further ones are read live.
+func TestManyKinds(t *testing.T) {
+	c, f := New(1<<20), newFakeCluster(t, 10)
+	for n := range maxKinds {
+		c.kinds[kindKey{f, core(fmt.Sprint(n))}] = nil
+	}
+	if _, ok := c.Get(t.Context(), f, core("another"), "Kind", "u"); ok || len(c.kinds) != maxKinds || f.reads.Load() != 0 {
+		t.Errorf("%d kinds", len(c.kinds))
+	}
+}
+
+// TestDecoder takes no half events.
+func TestDecoder(t *testing.T) {
+	const bookmark = `{"type":"BOOKMARK","object":{"metadata":{"resourceVersion":"5"}}}`
+	for text, want := range map[string]error{
+		bookmark + "\n":                      nil,
+		"\n \n" + bookmark + "\n":            nil,
+		bookmark:                             io.EOF,
+		bookmark + bookmark + "\n":           errSyntax,
+		`{"type":"ADDED","object":` + "\n":   errSyntax,
+		strings.Repeat(" ", maxEventBytes+1): errTooLarge,
+	} {
+		d := newDecoder(io.NopCloser(strings.NewReader(text)), podKind)
+		if _, _, err := d.next(); !errors.Is(err, want) {
+			t.Errorf("%.80q: %v, want %v", text, err, want)
+		}
+	}
+}

@@ -1,0 +1,167 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package readcache
+
+import (
+	"bufio"
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/watch"
+)
+
+const (
+	// maxEventBytes is the size of the largest event that is read. kube-apiserver stores no object beyond 1.5 MiB.
+	maxEventBytes = 8 << 20
+	// readBytes is the size of the buffer of a watch.
+	readBytes = 64 << 10
+	// maxKeptBuffer is the size up to which the memory of a large event serves the next one.
+	maxKeptBuffer = 256 << 10
+)
+
+var errTooLarge = fmt.Errorf("an object is larger than %d bytes", maxEventBytes)
+
+// decoder reads the events of a watch. API servers write one event per line.
+type decoder struct {
+	kind schema.GroupVersionKind
+	// keep counts the memory of an object before it is passed on. It may return another object with the same content.
+	keep func(*Object) (*Object, error)
+	// read is called after each event, and told whether it is the end of a streaming list; closed is called with the
+	// reason of the end.
+	read   func(endsInitial bool)
+	closed func(error)
+
+	body   io.ReadCloser
+	lines  *bufio.Reader
+	buffer []byte
+}
+
+var _ watch.Decoder = &decoder{}
+
+func newDecoder(body io.ReadCloser, kind schema.GroupVersionKind) *decoder {
+	return &decoder{kind: kind, body: body, lines: bufio.NewReaderSize(body, readBytes)}
+}
+
+// Decode returns the next event.
+func (d *decoder) Decode() (watch.EventType, runtime.Object, error) {
+	event, object, err := d.next()
+	if err != nil {
+		d.closed(err)
+		return "", nil, err
+	}
+	o, ok := object.(*Object)
+	d.read(ok && o.endsInitial)
+	return event, object, nil
+}
+
+// Close ends the watch.
+func (d *decoder) Close() {
+	d.closed(io.EOF)
+	_ = d.body.Close() // what was not read is not wanted
+}
+
+func (d *decoder) next() (watch.EventType, runtime.Object, error) {
+	line, err := d.line()
+	if err != nil {
+		return "", nil, err
+	}
+	var event watch.EventType
+	var text []byte
+	var o *Object
+	s := &scanner{text: line}
+	s.space()
+	err = s.members(func(key quotedText) error {
+		begin := s.pos
+		switch {
+		case key.is("type"):
+			name, err := s.string()
+			event = watch.EventType(name)
+			return err
+		case key.is("object") && carries(event): // API servers write the type first
+			var err error
+			o, err = s.object(d.kind)
+			return err
+		case key.is("object"):
+			err := s.value()
+			text = s.text[begin:s.pos]
+			return err
+		default:
+			return s.value()
+		}
+	})
+	if err == nil {
+		err = s.end()
+	}
+	if err == nil && o == nil && carries(event) {
+		o, err = parse(text, d.kind)
+	}
+	switch {
+	case err != nil:
+		return "", nil, err
+	case o == nil:
+		return d.control(event, text)
+	case event != watch.Deleted:
+		o, err = d.keep(o)
+	}
+	return event, o, err
+}
+
+// carries returns whether events of a type have an object of the kind.
+func carries(event watch.EventType) bool {
+	return event == watch.Added || event == watch.Modified || event == watch.Deleted
+}
+
+// control returns an event about the watch itself.
+func (*decoder) control(event watch.EventType, text []byte) (watch.EventType, runtime.Object, error) {
+	switch event {
+	case watch.Error:
+		status := &metav1.Status{}
+		if err := json.Unmarshal(text, status); err != nil {
+			return "", nil, errSyntax
+		}
+		return event, status, nil
+	case watch.Bookmark:
+		var bookmark metav1.PartialObjectMetadata
+		if err := json.Unmarshal(text, &bookmark); err != nil {
+			return "", nil, errSyntax
+		}
+		return event, &Object{
+			ResourceVersion: bookmark.ResourceVersion,
+			endsInitial:     bookmark.Annotations[metav1.InitialEventsAnnotationKey] == "true",
+		}, nil
+	default:
+		return "", nil, errors.New("the API server has sent an event of an unknown type")
+	}
+}
+
+// line returns the next line, until the next call.
+func (d *decoder) line() ([]byte, error) {
+	if d.buffer = d.buffer[:0]; cap(d.buffer) > maxKeptBuffer {
+		d.buffer = nil
+	}
+	for {
+		part, err := d.lines.ReadSlice('\n')
+		if len(d.buffer)+len(part) > maxEventBytes {
+			return nil, errTooLarge
+		}
+		switch {
+		case err == nil && len(d.buffer) == 0:
+			if len(bytes.TrimSpace(part)) > 0 {
+				return part, nil
+			}
+			continue
+		case err == nil:
+			return append(d.buffer, part...), nil
+		case !errors.Is(err, bufio.ErrBufferFull):
+			return nil, err //nolint:wrapcheck // the Reflector must know io.EOF
+		}
+		d.buffer = append(d.buffer, part...)
+	}
+}

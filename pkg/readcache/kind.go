@@ -1,0 +1,119 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package readcache
+
+import (
+	"context"
+	"errors"
+	"sync/atomic"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/util/wait"
+	toolscache "k8s.io/client-go/tools/cache"
+)
+
+// kind is one kind of one cluster, with the Reflector that follows it.
+type kind struct {
+	key    kindKey
+	store  *store
+	source *source
+	cancel context.CancelFunc
+	// started is the time of the first read.
+	started time.Time
+	// used is the time of the last read, in nanoseconds.
+	used atomic.Int64
+	// ended is true once the kind is not cached any more.
+	ended atomic.Bool
+}
+
+// backoff is the pause between two attempts to reach a cluster. It is shorter than that of a Reflector, so that a
+// cluster that is back is not shown as it was for a minute.
+func backoff() *wait.Backoff {
+	const first, most, steps = 200 * time.Millisecond, 5 * time.Second, 10
+	return &wait.Backoff{Duration: first, Cap: most, Steps: steps, Factor: 2, Jitter: 1} //nolint:mnd // as the library
+}
+
+// start begins to cache a kind. The caller holds the lock of the cache.
+func (c *Cache) start(key kindKey, name string) *kind {
+	ctx, cancel := context.WithCancel(context.Background())
+	account := &account{pool: &c.pool}
+	k := &kind{key: key, store: &store{account: account}, cancel: cancel, started: time.Now()}
+	k.source = &source{
+		cluster: key.cluster, resource: key.resource, kind: key.resource.GroupVersion().WithKind(name), begin: account.begin,
+	}
+	k.source.keep = func(o *Object, listed bool) (*Object, error) {
+		if k.ended.Load() {
+			return nil, errEvicted
+		}
+		if same := k.store.same(o); same != nil { // it is counted already
+			return same, nil
+		}
+		if listed {
+			account.load(o.memory())
+		}
+		return o, c.makeRoom(k)
+	}
+	k.source.noted = func() {
+		if err := k.source.failed(); err != nil && refused(err) {
+			c.stop(k, err, refusedFor)
+		}
+		k.store.wake()
+	}
+	k.used.Store(time.Now().UnixNano())
+	reflector := toolscache.NewReflectorWithOptions(k.source, &Object{}, k.store, toolscache.ReflectorOptions{
+		Name: "readcache", TypeDescription: key.resource.String(), Backoff: backoff(),
+	})
+	go reflector.RunWithContext(ctx)
+	go func() {
+		select {
+		case <-key.cluster.Done():
+			c.stop(k, errGone, 0)
+		case <-ctx.Done():
+		}
+	}()
+	return k
+}
+
+// refused returns whether an error says that the account may not follow the kind, or that there is none.
+func refused(err error) bool {
+	return errors.Is(err, ErrNotCached) || apierrors.IsForbidden(err) || apierrors.IsNotFound(err) ||
+		apierrors.IsMethodNotSupported(err) || apierrors.IsNotAcceptable(err) || errors.Is(err, errNoMetadata)
+}
+
+func (k *kind) lastUse() time.Time { return time.Unix(0, k.used.Load()) }
+
+// end stops the Reflector and gives the memory back.
+func (k *kind) end() {
+	k.ended.Store(true)
+	k.cancel()
+	k.store.account.close()
+	k.store.wake()
+}
+
+// first returns the content. It waits for the first list, unless that cannot be had now.
+func (k *kind) first(ctx context.Context) (*Snapshot, bool) {
+	if s := k.store.snapshot(); s != nil {
+		return s, !k.ended.Load()
+	}
+	ctx, cancel := context.WithDeadline(ctx, k.started.Add(firstListTimeout))
+	defer cancel()
+	s, ok := k.store.await(ctx, func(s *Snapshot) bool {
+		return s != nil || k.ended.Load() || k.source.failed() != nil
+	})
+	return s, ok && s != nil && !k.ended.Load()
+}
+
+// same returns an object that is kept already, or nil.
+func (s *store) same(o *Object) *Object {
+	current := s.snapshot()
+	if current == nil || o.ResourceVersion == "" {
+		return nil
+	}
+	if old := current.Get(o.Namespace, o.Name); old != nil && old.ResourceVersion == o.ResourceVersion &&
+		string(old.JSON) == string(o.JSON) {
+		return old
+	}
+	return nil
+}

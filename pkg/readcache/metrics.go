@@ -1,0 +1,64 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package readcache
+
+import (
+	"k8s.io/component-base/metrics"
+	"k8s.io/component-base/metrics/legacyregistry"
+)
+
+// The results of a look into the cache.
+const (
+	resultHit     = "hit"
+	resultStale   = "stale"
+	resultMissed  = "miss"
+	resultRefused = "refused"
+)
+
+var (
+	gauge = func(name, help string) *metrics.Gauge {
+		return metrics.NewGauge(&metrics.GaugeOpts{
+			Namespace: "kubevision", Subsystem: "readcache", Name: name, StabilityLevel: metrics.ALPHA, Help: help,
+		})
+	}
+	bytesGauge   = gauge("bytes", "Memory of the objects in the read cache.")
+	objectsGauge = gauge("objects", "Number of objects in the read cache.")
+	kindsGauge   = gauge("kinds", "Number of kinds in the read cache, of all clusters.")
+	staleGauge   = gauge("stale_kinds", "Number of kinds in the read cache whose watch is broken.")
+
+	requests = metrics.NewCounterVec(&metrics.CounterOpts{
+		Namespace: "kubevision", Subsystem: "readcache", Name: "requests_total", StabilityLevel: metrics.ALPHA,
+		Help: "Number of reads that could be answered from the cache, by result: hit, stale (the watch is broken), miss " +
+			"(not complete yet, or older than what the user has written), refused (the kind cannot be cached).",
+	}, []string{"result"})
+	evictions = metrics.NewCounter(&metrics.CounterOpts{
+		Namespace: "kubevision", Subsystem: "readcache", Name: "evictions_total", StabilityLevel: metrics.ALPHA,
+		Help: "Number of kinds that have given way to others, or did not fit.",
+	})
+)
+
+// RegisterMetrics registers the metrics of the package.
+func RegisterMetrics() {
+	legacyregistry.MustRegister(bytesGauge, objectsGauge, kindsGauge, staleGauge, requests, evictions)
+}
+
+// measure sets the gauges.
+func (c *Cache) measure() {
+	var objects, stale int
+	c.mu.Lock()
+	kinds := len(c.kinds)
+	for _, k := range c.kinds {
+		if s := k.store.snapshot(); s != nil {
+			objects += s.Count
+		}
+		if _, broken := k.source.stale(); broken {
+			stale++
+		}
+	}
+	c.mu.Unlock()
+	bytesGauge.Set(float64(c.Bytes()))
+	objectsGauge.Set(float64(objects))
+	kindsGauge.Set(float64(kinds))
+	staleGauge.Set(float64(stale))
+}

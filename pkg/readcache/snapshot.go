@@ -1,0 +1,195 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package readcache
+
+import (
+	"io"
+	"iter"
+	"math/rand/v2"
+	"slices"
+	"sort"
+	"strings"
+	"sync"
+	"sync/atomic"
+
+	"github.com/kubevision-io/kubevision/pkg/gzipmember"
+)
+
+// groupSize is how many objects are compressed together. A group with twice as many is split.
+const groupSize = 64
+
+// Group is a number of objects of one namespace, in order. It is never changed: a change makes another one.
+type Group struct {
+	// Objects are the objects, of which there is at least one.
+	Objects []*Object
+	// Size is the length of their JSON, with a comma between two.
+	Size int64
+	// Serial differs from that of any other group of the process. It is 0 for a group that a reader has made.
+	Serial uint64
+
+	account *account
+
+	mu         sync.Mutex
+	compressed *gzipmember.Segment
+	dropped    bool
+}
+
+// NewGroup returns a group of objects that a reader has selected, of one namespace and in order.
+func NewGroup(objects []*Object) *Group {
+	g := newGroup(objects, nil)
+	g.Serial = 0
+	return g
+}
+
+func newGroup(objects []*Object, a *account) *Group {
+	g := &Group{Objects: objects, Serial: epoch + serials.Add(1), account: a}
+	for _, o := range objects {
+		g.Size += int64(len(o.JSON)) + 1
+	}
+	g.Size--
+	return g
+}
+
+// The serials of two processes differ, too.
+//
+//nolint:gochecknoglobals // entity tags compare the groups of different stores
+var (
+	serials atomic.Uint64
+	epoch   = rand.Uint64()
+)
+
+// Compressed returns the JSON of the group, which is compressed once.
+func (g *Group) Compressed() gzipmember.Segment {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.compressed != nil {
+		return *g.compressed
+	}
+	s := Compress(g.Objects)
+	g.compressed = &s
+	if !g.dropped && g.account != nil {
+		g.account.add(int64(len(s.Deflated)))
+	}
+	return s
+}
+
+// drop stops to count what the group has compressed.
+func (g *Group) drop() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	if g.compressed != nil && !g.dropped {
+		g.account.add(-int64(len(g.compressed.Deflated)))
+	}
+	g.dropped = true
+}
+
+// Compress compresses the JSON of objects, with a comma between two.
+func Compress(objects []*Object) gzipmember.Segment {
+	return gzipmember.Deflate(func(w io.Writer) { _ = WriteObjects(w, objects) }) // memory takes everything
+}
+
+// WriteObjects writes the JSON of objects, with a comma between two.
+func WriteObjects(w io.Writer, objects []*Object) error {
+	for i, o := range objects {
+		if i > 0 {
+			if _, err := w.Write([]byte{','}); err != nil {
+				return err //nolint:wrapcheck // it is passed on
+			}
+		}
+		if _, err := w.Write(o.JSON); err != nil {
+			return err //nolint:wrapcheck // it is passed on
+		}
+	}
+	return nil
+}
+
+// Snapshot is the content of a store at one time. It is never changed.
+type Snapshot struct {
+	// ResourceVersion is that of the kind in the cluster, which no object of the snapshot exceeds.
+	ResourceVersion string
+	// Groups are in the order in which API servers list: by namespace and name with a slash between them.
+	Groups []*Group
+	// Count is the number of objects.
+	Count int
+}
+
+// compareNamespaces orders namespaces as API servers list them: as if a slash followed each.
+func compareNamespaces(a, b string) int {
+	n := min(len(a), len(b))
+	if c := strings.Compare(a[:n], b[:n]); c != 0 || len(a) == len(b) {
+		return c
+	}
+	if len(a) < len(b) {
+		return strings.Compare("/", b[n:n+1])
+	}
+	return strings.Compare(a[n:n+1], "/")
+}
+
+// compareKeys orders objects as API servers list them.
+func compareKeys(aNamespace, aName, bNamespace, bName string) int {
+	if c := compareNamespaces(aNamespace, bNamespace); c != 0 {
+		return c
+	}
+	return strings.Compare(aName, bName)
+}
+
+func (g *Group) last() *Object { return g.Objects[len(g.Objects)-1] }
+
+// Namespace returns the namespace of the objects.
+func (g *Group) Namespace() string { return g.Objects[0].Namespace }
+
+// at returns the index of the first group that may contain a key or anything after it.
+func (s *Snapshot) at(namespace, name string) int {
+	return sort.Search(len(s.Groups), func(i int) bool {
+		last := s.Groups[i].last()
+		return compareKeys(last.Namespace, last.Name, namespace, name) >= 0
+	})
+}
+
+// In returns the groups of a namespace.
+func (s *Snapshot) In(namespace string) []*Group {
+	begin := s.at(namespace, "")
+	end := begin
+	for end < len(s.Groups) && s.Groups[end].Namespace() == namespace {
+		end++
+	}
+	return s.Groups[begin:end]
+}
+
+// Get returns an object, or nil.
+func (s *Snapshot) Get(namespace, name string) *Object {
+	i := s.at(namespace, name)
+	if i == len(s.Groups) || s.Groups[i].Namespace() != namespace {
+		return nil
+	}
+	if j, ok := s.Groups[i].find(name); ok {
+		return s.Groups[i].Objects[j]
+	}
+	return nil
+}
+
+func (g *Group) find(name string) (int, bool) {
+	return slices.BinarySearchFunc(g.Objects, name, func(o *Object, name string) int { return strings.Compare(o.Name, name) })
+}
+
+// Behind returns the objects of the group that come after a key.
+func (g *Group) Behind(namespace, name string) []*Object {
+	i := sort.Search(len(g.Objects), func(i int) bool {
+		return compareKeys(g.Objects[i].Namespace, g.Objects[i].Name, namespace, name) > 0
+	})
+	return g.Objects[i:]
+}
+
+// All visits the objects of groups in order.
+func All(groups []*Group) iter.Seq[*Object] {
+	return func(yield func(*Object) bool) {
+		for _, g := range groups {
+			for _, o := range g.Objects {
+				if !yield(o) {
+					return
+				}
+			}
+		}
+	}
+}

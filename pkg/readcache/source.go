@@ -1,0 +1,257 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package readcache
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"sync"
+	"syscall"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/rest"
+	toolscache "k8s.io/client-go/tools/cache"
+)
+
+// source lists and watches one kind of one cluster.
+type source struct {
+	cluster  Cluster
+	resource schema.GroupVersionResource
+	kind     schema.GroupVersionKind
+	// begin is called before each list. keep is called with each object before it is passed on, and is told whether it
+	// belongs to a list.
+	begin func()
+	keep  func(o *Object, listed bool) (*Object, error)
+	// noted is called when the connection is made or lost.
+	noted func()
+
+	mu        sync.Mutex
+	connected bool
+	// alive is the time of the last sign of the watch.
+	alive time.Time
+	// failure is why there is no connection.
+	failure error
+}
+
+var (
+	_ toolscache.ListerWatcher            = &source{}
+	_ toolscache.ListerWatcherWithContext = &source{}
+)
+
+// list is a page of a list.
+type list struct {
+	metav1.ListMeta
+
+	Items []runtime.Object
+}
+
+// GetObjectKind implements runtime.Object.
+func (*list) GetObjectKind() schema.ObjectKind { return schema.EmptyObjectKind }
+
+// DeepCopyObject implements runtime.Object. Nobody changes a list.
+func (l *list) DeepCopyObject() runtime.Object { return l }
+
+// List implements toolscache.ListerWatcher.
+func (s *source) List(options metav1.ListOptions) (runtime.Object, error) {
+	return s.ListWithContext(context.Background(), options)
+}
+
+// Watch implements toolscache.ListerWatcher.
+func (s *source) Watch(options metav1.ListOptions) (watch.Interface, error) {
+	return s.WatchWithContext(context.Background(), options)
+}
+
+// ListWithContext implements toolscache.ListerWatcherWithContext, for API servers that do not stream lists.
+func (s *source) ListWithContext(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
+	if options.Continue == "" {
+		s.begin()
+	}
+	body, err := s.open(ctx, options)
+	if err != nil {
+		s.lost(err)
+		return nil, err
+	}
+	defer func() { _ = body.Close() }()
+	page, err := s.read(body)
+	if err != nil {
+		s.lost(err)
+		return nil, err
+	}
+	return page, nil
+}
+
+// WatchWithContext implements toolscache.ListerWatcherWithContext.
+func (s *source) WatchWithContext(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
+	listing := options.SendInitialEvents != nil && *options.SendInitialEvents
+	if listing {
+		s.begin()
+	}
+	options.Watch = true
+	body, err := s.open(ctx, options)
+	if err != nil {
+		s.lost(err)
+		return nil, retriable(err)
+	}
+	s.found(!listing)
+	var end sync.Once
+	d := newDecoder(body, s.kind)
+	d.keep = func(o *Object) (*Object, error) { return s.keep(o, listing) }
+	d.closed = func(err error) { end.Do(func() { s.lost(err) }) }
+	d.read = func(ended bool) {
+		if ended {
+			listing = false
+		}
+		s.found(!listing)
+	}
+	return watch.NewStreamWatcher(d, apierrors.NewClientErrorReporter(http.StatusInternalServerError, "GET", "ClientWatchDecoding")), nil
+}
+
+// retriable makes a Reflector try again where it was, instead of listing again, if the API server was not reached.
+func retriable(err error) error {
+	var status apierrors.APIStatus
+	if errors.As(err, &status) || errors.Is(err, context.Canceled) {
+		return err
+	}
+	return fmt.Errorf("%w: %w", syscall.ECONNREFUSED, err)
+}
+
+func (s *source) open(ctx context.Context, options metav1.ListOptions) (io.ReadCloser, error) {
+	client, err := s.cluster.Reader(ctx)
+	if err != nil {
+		return nil, err //nolint:wrapcheck // it says what there is to say
+	}
+	prefix := []string{"/apis", s.resource.Group, s.resource.Version, s.resource.Resource}
+	if s.resource.Group == "" {
+		prefix = []string{"/api", s.resource.Version, s.resource.Resource}
+	}
+	return client.Get().AbsPath(prefix...).VersionedParams(&options, metav1.ParameterCodec).
+		SetHeader("Accept", runtime.ContentTypeJSON).MaxRetries(0).WarningHandler(rest.NoWarnings{}).Stream(ctx)
+}
+
+// read reads a page of a list, one object after the other.
+func (s *source) read(body io.Reader) (*list, error) {
+	decoder, page := json.NewDecoder(body), &list{Items: []runtime.Object{}}
+	if err := delimiter(decoder, '{'); err != nil {
+		return nil, err
+	}
+	complete := false
+	for decoder.More() {
+		field, err := decoder.Token()
+		if err != nil {
+			return nil, unreadable(err)
+		}
+		switch field {
+		case "metadata":
+			err = decoder.Decode(&page.ListMeta)
+		case "items":
+			complete, err = true, s.items(decoder, page)
+		default:
+			err = decoder.Decode(new(json.RawMessage))
+		}
+		if err != nil {
+			return nil, unreadable(err)
+		}
+	}
+	if !complete {
+		return nil, errSyntax
+	}
+	return page, delimiter(decoder, '}')
+}
+
+func (s *source) items(decoder *json.Decoder, page *list) error {
+	if err := delimiter(decoder, '['); err != nil {
+		return err
+	}
+	for decoder.More() {
+		var text json.RawMessage
+		if err := decoder.Decode(&text); err != nil {
+			return unreadable(err)
+		}
+		o, err := parse(text, s.kind)
+		if err != nil {
+			return err
+		}
+		if o, err = s.keep(o, true); err != nil {
+			return err
+		}
+		page.Items = append(page.Items, o)
+	}
+	return delimiter(decoder, ']')
+}
+
+func delimiter(decoder *json.Decoder, want json.Delim) error {
+	token, err := decoder.Token()
+	if err != nil {
+		return unreadable(err)
+	}
+	if token != want {
+		return errSyntax
+	}
+	return nil
+}
+
+// unreadable keeps the text of a cluster out of errors about its syntax.
+func unreadable(err error) error {
+	if _, ok := errors.AsType[*json.SyntaxError](err); ok {
+		return errSyntax
+	}
+	if _, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
+		return errSyntax
+	}
+	return err
+}
+
+// found records a sign of the watch. The store is current once the list is complete.
+func (s *source) found(complete bool) {
+	s.mu.Lock()
+	s.alive = time.Now()
+	changed := complete && !s.connected
+	if changed {
+		s.connected, s.failure = true, nil
+	}
+	s.mu.Unlock()
+	if changed {
+		s.noted()
+	}
+}
+
+// lost records that the watch has ended. API servers end each watch after some minutes without an error.
+func (s *source) lost(err error) {
+	s.mu.Lock()
+	if s.connected && errors.Is(err, io.EOF) {
+		s.alive = time.Now()
+	}
+	s.connected, s.failure = false, err
+	s.mu.Unlock()
+	s.noted()
+}
+
+// reconnect is how long a watch may be away before what it has brought is called stale. API servers end each watch
+// after some minutes, and a Reflector begins another one at once.
+const reconnect = time.Second
+
+// stale returns whether the watch is broken, and when it was not.
+func (s *source) stale() (asOf time.Time, stale bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.connected || time.Since(s.alive) < reconnect {
+		return time.Time{}, false
+	}
+	return s.alive, true
+}
+
+func (s *source) failed() error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.failure
+}

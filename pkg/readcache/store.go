@@ -1,0 +1,231 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package readcache
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+
+	"k8s.io/apimachinery/pkg/util/resourceversion"
+	toolscache "k8s.io/client-go/tools/cache"
+)
+
+// store holds the objects of one kind of one cluster. A Reflector writes to it. Readers take the snapshot, which takes
+// no lock.
+type store struct {
+	account *account
+	current atomic.Pointer[Snapshot]
+
+	// mu is held by writers, and guards changed.
+	mu sync.Mutex
+	// changed is closed at the next change if somebody waits for it.
+	changed chan struct{}
+}
+
+var (
+	_ toolscache.ReflectorStore         = &store{}
+	_ toolscache.ResourceVersionUpdater = &store{}
+)
+
+// snapshot returns the content, or nil before the first list.
+func (s *store) snapshot() *Snapshot { return s.current.Load() }
+
+// publish replaces the snapshot. The caller holds the lock.
+func (s *store) publish(next *Snapshot) {
+	s.current.Store(next)
+	if s.changed != nil {
+		close(s.changed)
+		s.changed = nil
+	}
+}
+
+// Replace implements toolscache.ReflectorStore.
+func (s *store) Replace(list []any, version string) error {
+	objects := make([]*Object, 0, len(list))
+	for _, item := range list {
+		o, ok := item.(*Object)
+		if !ok {
+			return errType(item)
+		}
+		objects = append(objects, o)
+	}
+	compare := func(a, b *Object) int { return compareKeys(a.Namespace, a.Name, b.Namespace, b.Name) }
+	slices.SortFunc(objects, compare)
+	objects = slices.CompactFunc(objects, func(a, b *Object) bool { return compare(a, b) == 0 })
+	next := &Snapshot{ResourceVersion: version, Count: len(objects)}
+	var bytes int64
+	for begin := 0; begin < len(objects); {
+		end := begin + 1
+		for end < len(objects) && end-begin < groupSize && objects[end].Namespace == objects[begin].Namespace {
+			end++
+		}
+		next.Groups = append(next.Groups, newGroup(slices.Clone(objects[begin:end]), s.account))
+		begin = end
+	}
+	for _, o := range objects {
+		bytes += o.memory()
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if old := s.snapshot(); old != nil {
+		for _, g := range old.Groups {
+			g.drop()
+		}
+	}
+	s.account.replace(bytes)
+	s.publish(next)
+	return nil
+}
+
+func errType(object any) error { return fmt.Errorf("an object of the type %T is not kept", object) }
+
+// Add implements toolscache.ReflectorStore.
+func (s *store) Add(object any) error { return s.Update(object) }
+
+// Update implements toolscache.ReflectorStore.
+func (s *store) Update(object any) error {
+	o, ok := object.(*Object)
+	if !ok {
+		return errType(object)
+	}
+	s.change(o.Namespace, o.Name, o)
+	return nil
+}
+
+// Delete implements toolscache.ReflectorStore.
+func (s *store) Delete(object any) error {
+	o, ok := object.(*Object)
+	if !ok {
+		return errType(object)
+	}
+	s.change(o.Namespace, o.Name, nil)
+	return nil
+}
+
+// Resync implements toolscache.ReflectorStore.
+func (*store) Resync() error { return nil }
+
+// UpdateResourceVersion implements toolscache.ResourceVersionUpdater. A Reflector calls it after each change, and for
+// bookmarks.
+func (s *store) UpdateResourceVersion(version string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if old := s.snapshot(); old != nil && old.ResourceVersion != version {
+		next := *old
+		next.ResourceVersion = version
+		s.publish(&next)
+	}
+}
+
+// change puts an object in its place, or removes it if it is nil.
+func (s *store) change(namespace, name string, o *Object) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	old := s.snapshot()
+	if old == nil {
+		old = &Snapshot{}
+	}
+	next := *old
+	index, found := old.place(namespace, name)
+	var before []*Object
+	if found {
+		before = old.Groups[index].Objects
+		old.Groups[index].drop()
+	}
+	after, delta := changed(before, name, o)
+	next.Count += len(after) - len(before)
+	groups := s.grouped(after)
+	end := index
+	if found {
+		end++
+	}
+	next.Groups = slices.Concat(old.Groups[:index], groups, old.Groups[end:])
+	s.account.add(delta)
+	s.publish(&next)
+}
+
+// place returns the index of the group that an object belongs to, or where such a group would be.
+func (s *Snapshot) place(namespace, name string) (index int, found bool) {
+	i := s.at(namespace, name)
+	switch {
+	case i < len(s.Groups) && s.Groups[i].Namespace() == namespace:
+		return i, true
+	case i > 0 && s.Groups[i-1].Namespace() == namespace: // behind the last of the namespace
+		return i - 1, true
+	default:
+		return i, false
+	}
+}
+
+// changed returns the objects with another one in the place of the one with its name, and how much more memory they
+// take.
+func changed(objects []*Object, name string, o *Object) (after []*Object, delta int64) {
+	g := Group{Objects: objects}
+	i, found := g.find(name)
+	rest := objects[i:]
+	if found {
+		delta = -objects[i].memory()
+		rest = objects[i+1:]
+	}
+	if o == nil {
+		return slices.Concat(objects[:i], rest), delta
+	}
+	return slices.Concat(objects[:i], []*Object{o}, rest), delta + o.memory()
+}
+
+// grouped returns no group for no objects, and two for too many.
+func (s *store) grouped(objects []*Object) []*Group {
+	switch n := len(objects); {
+	case n == 0:
+		return nil
+	case n < 2*groupSize:
+		return []*Group{newGroup(objects, s.account)}
+	default:
+		return []*Group{newGroup(slices.Clone(objects[:n/2]), s.account), newGroup(slices.Clone(objects[n/2:]), s.account)}
+	}
+}
+
+// await waits until a condition holds for the snapshot.
+func (s *store) await(ctx context.Context, holds func(*Snapshot) bool) (*Snapshot, bool) {
+	for {
+		s.mu.Lock()
+		current := s.snapshot()
+		if holds(current) {
+			s.mu.Unlock()
+			return current, true
+		}
+		if s.changed == nil {
+			s.changed = make(chan struct{})
+		}
+		next := s.changed
+		s.mu.Unlock()
+		select {
+		case <-next:
+		case <-ctx.Done():
+			return nil, false
+		}
+	}
+}
+
+// reaches returns whether a snapshot is at least as new as a version. It is false for versions that have no order.
+func (s *Snapshot) reaches(version string) bool {
+	if s == nil {
+		return false
+	}
+	c, err := resourceversion.CompareResourceVersion(s.ResourceVersion, version)
+	return err == nil && c >= 0
+}
+
+// wake makes those who wait look again.
+func (s *store) wake() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.changed != nil {
+		close(s.changed)
+		s.changed = nil
+	}
+}

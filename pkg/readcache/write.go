@@ -1,0 +1,136 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package readcache
+
+import (
+	"context"
+	"slices"
+	"time"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+const (
+	// writeTimeout bounds the wait of a read for what its user has written before. After it, the read is live.
+	writeTimeout = time.Second
+	// writeMemory is how long a write is remembered.
+	writeMemory = 10 * time.Second
+)
+
+// Write is a change that a user has made.
+type Write struct {
+	Resource        schema.GroupResource
+	Namespace, Name string
+	// Deleted is true if the object was deleted.
+	Deleted bool
+	// Response is the answer of the API server.
+	Response []byte
+}
+
+type writeKey struct {
+	cluster  Cluster
+	resource schema.GroupResource
+	user     string
+}
+
+// maxDeleted bounds the deletions that are remembered of one user and kind. After more, reads are live for a while.
+const maxDeleted = 64
+
+// written is what a user has written.
+type written struct {
+	// version is what the store must reach, or empty.
+	version string
+	// deleted are the objects that the store must not have, by namespace and name.
+	deleted [][2]string
+	// unknown is true if the API server did not say what there is to wait for.
+	unknown bool
+	expires time.Time
+}
+
+// Wrote records a write, so that the next reads of the user show it.
+func (c *Cache) Wrote(cluster Cluster, user string, w Write) {
+	if c == nil || !cacheable(w.Resource.WithVersion("")) {
+		return
+	}
+	key := writeKey{cluster, w.Resource, user}
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	note := written{}
+	if before, ok := c.writes.Get(key); ok {
+		if before, ok := before.(*written); ok && time.Now().Before(before.expires) {
+			note = *before
+		}
+	}
+	note.expires = time.Now().Add(writeMemory)
+	version := versionOf(w.Response)
+	if version != "" {
+		note.version = version
+	}
+	switch {
+	case w.Deleted && w.Name != "" && len(note.deleted) < maxDeleted:
+		note.deleted = append(slices.Clip(note.deleted), [2]string{w.Namespace, w.Name})
+	case w.Deleted, version == "":
+		note.unknown = true
+	default:
+		note.deleted, note.unknown = nil, false // the version comes after them
+	}
+	c.writes.Add(key, &note)
+}
+
+// versionOf returns the resource version of an object, or an empty string.
+func versionOf(object []byte) string {
+	raw, ok := lookup(object, "metadata", "resourceVersion")
+	if !ok {
+		return ""
+	}
+	version, err := (&scanner{text: raw}).string()
+	if err != nil {
+		return ""
+	}
+	return version
+}
+
+// awaitWrite waits until the content shows what the user has written, and returns it. It is false if it does not show
+// that in time.
+func (c *Cache) awaitWrite(ctx context.Context, k *kind, s *Snapshot, user string) (*Snapshot, bool) {
+	key := writeKey{k.key.cluster, k.key.resource.GroupResource(), user}
+	value, _ := c.writes.Get(key)
+	note, ok := value.(*written)
+	if !ok {
+		return s, true
+	}
+	if time.Now().Before(note.expires) && !note.shownBy(s) {
+		ctx, cancel := context.WithTimeout(ctx, writeTimeout)
+		defer cancel()
+		if s, ok = k.store.await(ctx, note.shownBy); !ok {
+			return nil, false
+		}
+	}
+	c.writing.Lock()
+	defer c.writing.Unlock()
+	if last, ok := c.writes.Get(key); ok && last == value { // a store never goes back
+		c.writes.Remove(key)
+	}
+	return s, true
+}
+
+// shownBy returns whether a content shows the write.
+func (w *written) shownBy(s *Snapshot) bool {
+	if s == nil || w.unknown || (w.version != "" && !s.reaches(w.version)) {
+		return false
+	}
+	for _, key := range w.deleted {
+		if o := s.Get(key[0], key[1]); o != nil && !o.terminating() {
+			return false
+		}
+	}
+	return true
+}
+
+// terminating returns whether an object is being deleted. The answer to a deletion may have the version of the object
+// before.
+func (o *Object) terminating() bool {
+	_, ok := lookup(o.JSON, "metadata", "deletionTimestamp")
+	return ok
+}
