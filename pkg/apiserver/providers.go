@@ -96,11 +96,14 @@ func (c *ExtraConfig) routes(ctx context.Context, s *state, clients *clientFinde
 		Policy: &authentication.TwoFactorPolicy{Reader: s.cache, Roles: c.TwoFactorRoles},
 	}
 	log, reviewer := &audit.Log{Recorder: s.recorder}, authorization.NewReviewer(kube.AuthorizationV1())
-	access := &authorization.Access{Reviewer: reviewer, Connections: s.connections}
+	access := &authorization.Access{Reviewer: reviewer, Connections: s.connections, Wrote: scopedlist.Wrote(s.reads)}
+	if s.reads != nil {
+		access.Verdicts = s.verdicts
+	}
 	shared := &services{
 		logins: c.logins(s, tokens, hasher, log), audit: log,
 		host:   &hostobjects.Host{As: authorization.HostAs(s.connections), Reviewer: reviewer},
-		access: access, lists: &scopedlist.Access{Access: access, Reader: s.cache},
+		access: access, lists: &scopedlist.Access{Access: access, Reader: s.cache, Cache: s.reads, Verdicts: s.verdicts},
 	}
 	table := &routes.Table{
 		PerUser: c.RequestsPerUser, Prove: auth.Prove(shared.logins.SecondFactors, clients.find),

@@ -27,8 +27,10 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authentication/password"
 	"github.com/kubevision-io/kubevision/pkg/authentication/sessionindex"
 	"github.com/kubevision-io/kubevision/pkg/authentication/throttle"
+	"github.com/kubevision-io/kubevision/pkg/authorization/verdicts"
 	"github.com/kubevision-io/kubevision/pkg/budget"
 	"github.com/kubevision-io/kubevision/pkg/clusters/addresspolicy"
+	"github.com/kubevision-io/kubevision/pkg/readcache"
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
@@ -51,6 +53,8 @@ type ExtraConfig struct {
 	BodyBytesInFlight int64
 	// ResponseBytesInFlight bounds the bytes of responses of clusters in memory.
 	ResponseBytesInFlight int64
+	// ReadCacheBytes bounds the memory of the read cache. There is none if it is 0.
+	ReadCacheBytes int64
 	// ConnectionBytes bounds the memory of client connections.
 	ConnectionBytes int64
 	// RequestsPerUser bounds the requests in flight of one user.
@@ -104,6 +108,7 @@ func (c *Config) Complete(ctx context.Context) (completed CompletedConfig, err e
 	if err != nil {
 		return CompletedConfig{}, err
 	}
+	state.reads, state.verdicts = readcache.New(c.ExtraConfig.ReadCacheBytes), verdicts.New()
 	defer func() {
 		if err != nil {
 			state.stop()
@@ -157,6 +162,7 @@ func (c *Config) Complete(ctx context.Context) (completed CompletedConfig, err e
 	setOpenAPI(&generic.Config, scheme, table)
 	generic.AddReadyzChecks(state.readyzChecks()...)
 	filters.RegisterMetrics()
+	readcache.RegisterMetrics()
 	audit.RegisterMetrics()
 	password.RegisterMetrics()
 	return CompletedConfig{&completedConfig{

@@ -28,10 +28,12 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/authentication/sessionindex"
 	"github.com/kubevision-io/kubevision/pkg/authentication/token"
+	"github.com/kubevision-io/kubevision/pkg/authorization/verdicts"
 	"github.com/kubevision-io/kubevision/pkg/budget"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 	"github.com/kubevision-io/kubevision/pkg/clusters/addresspolicy"
 	"github.com/kubevision-io/kubevision/pkg/names"
+	"github.com/kubevision-io/kubevision/pkg/readcache"
 	"github.com/kubevision-io/kubevision/pkg/registry/template"
 )
 
@@ -63,6 +65,9 @@ type state struct {
 	memory *budget.Budget
 	// connections are the connections to the clusters.
 	connections *clusters.Connections
+	// reads are objects of clusters, and nil if everything is read live. verdicts tell who may read them.
+	reads    *readcache.Cache
+	verdicts *verdicts.Cache
 
 	// recorder writes Events of users.
 	recorder    events.EventRecorder
@@ -184,6 +189,7 @@ func (s *state) start(ctx context.Context) error {
 		s.stop()
 		return fmt.Errorf("recording events: %w", err)
 	}
+	s.running.Go(func() { s.reads.Run(ctx) })
 	for _, c := range []cache.Cache{s.cache, s.secrets} {
 		s.running.Go(func() {
 			if err := c.Start(ctx); err != nil {
@@ -201,6 +207,9 @@ func (s *state) stop() {
 		s.cancel()
 	}
 	s.connections.Close()
+	if s.verdicts != nil {
+		s.verdicts.Stop()
+	}
 	stopped := make(chan struct{})
 	go func() {
 		defer close(stopped)

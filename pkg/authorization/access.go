@@ -23,10 +23,24 @@ import (
 // ClusterParameter is the path parameter with the name of a cluster.
 const ClusterParameter = "cluster"
 
+// Verdicts keep the results of reviews.
+type Verdicts interface {
+	// Reviewed returns the result of a review of a user on a cluster, which may be some seconds old if no RBAC object
+	// there has changed since.
+	Reviewed(
+		ctx context.Context, cluster *clusters.Connection, u user.Info, attributes authorizationv1.ResourceAttributes,
+		review func(context.Context) (bool, error),
+	) (bool, error)
+}
+
 // Access gives callers access to clusters.
 type Access struct {
+	// Verdicts keep the reviews about the use of clusters. It may be nil.
+	Verdicts    Verdicts
 	Reviewer    *Reviewer
 	Connections *clusters.Connections
+	// Wrote is called after each change that a user has made on a cluster, unless it is nil.
+	Wrote func(caller *clusters.Client, call clusters.Call, answer clusters.Response)
 }
 
 // Cluster is the access review of every route below /clusters/{cluster}. The caller must be allowed to use the cluster,
@@ -40,7 +54,7 @@ func (a *Access) ClusterByName(ctx context.Context, u user.Info, name string) (*
 	if err := routes.CheckSubdomain(ClusterParameter, name); err != nil {
 		return nil, err
 	}
-	if err := a.Reviewer.CheckUse(ctx, u, name); err != nil {
+	if err := a.checkUse(ctx, u, name); err != nil {
 		return nil, err
 	}
 	connection, err := a.Connections.Get(ctx, name)
@@ -56,20 +70,40 @@ func (a *Access) ClusterByName(ctx context.Context, u user.Info, name string) (*
 		return nil, err
 	}
 	caller, err := connection.As(ctx, u)
-	return caller, newNotBound(err, fmt.Sprintf("cluster %q", name))
+	if err != nil {
+		return nil, newNotBound(err, fmt.Sprintf("cluster %q", name))
+	}
+	if a.Wrote != nil {
+		caller.OnWrite(func(call clusters.Call, answer clusters.Response) { a.Wrote(caller, call, answer) })
+	}
+	return caller, nil
+}
+
+func (a *Access) checkUse(ctx context.Context, u user.Info, name string) error {
+	review := func(ctx context.Context) (bool, error) { return a.Reviewer.MayUseCluster(ctx, u, name) }
+	if a.Verdicts == nil {
+		return used(name)(review(ctx))
+	}
+	return used(name)(a.Verdicts.Reviewed(ctx, a.Connections.Host(), u, *use(name), review))
 }
 
 // CheckUse returns the error for a caller who may not use a cluster, whether or not the cluster exists, and nil for
 // other callers.
 func (r *Reviewer) CheckUse(ctx context.Context, u user.Info, cluster string) error {
-	allowed, err := r.MayUseCluster(ctx, u, cluster)
-	if err != nil {
-		return NewReviewFailed(err)
+	return used(cluster)(r.MayUseCluster(ctx, u, cluster))
+}
+
+// used returns a function that makes an error of the result of a review about the use of a cluster.
+func used(cluster string) func(allowed bool, err error) error {
+	return func(allowed bool, err error) error {
+		if err != nil {
+			return NewReviewFailed(err)
+		}
+		if !allowed {
+			return envelope.New(dashboardv1alpha1.CodeClusterForbidden, "you may not use cluster %q", cluster)
+		}
+		return nil
 	}
-	if !allowed {
-		return envelope.New(dashboardv1alpha1.CodeClusterForbidden, "you may not use cluster %q", cluster)
-	}
-	return nil
 }
 
 // NewClusterNotFound returns the error for a cluster that is not registered, for callers who may use it.

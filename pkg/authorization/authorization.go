@@ -50,9 +50,14 @@ func NewReviewer(client authorizationclient.SubjectAccessReviewsGetter) *Reviewe
 
 // MayUseCluster returns true if the user may use a cluster. An empty name means every cluster.
 func (r *Reviewer) MayUseCluster(ctx context.Context, u user.Info, cluster string) (bool, error) {
-	return r.Allowed(ctx, u, &authorizationv1.ResourceAttributes{
+	return r.Allowed(ctx, u, use(cluster))
+}
+
+// use returns the attributes of a review about the use of a cluster.
+func use(cluster string) *authorizationv1.ResourceAttributes {
+	return &authorizationv1.ResourceAttributes{
 		Group: kubevisionv1alpha1.GroupName, Resource: kubevisionv1alpha1.ResourceClusters, Verb: kubevisionv1alpha1.VerbUse, Name: cluster,
-	})
+	}
 }
 
 // MayListClusters returns true if the user may list KubeVisionClusters.

@@ -47,13 +47,21 @@ type Response struct {
 // does not serve the resource any more, it is resolved anew.
 func (c *Client) Do(ctx context.Context, call Call) (Response, error) {
 	answer, err := c.do(ctx, call)
-	if !mayBeUnserved(&call, err) {
-		return answer, err
+	if mayBeUnserved(&call, err) {
+		if call, err = c.resources.refreshCall(ctx, call, err); err != nil {
+			return Response{}, err
+		}
+		answer, err = c.do(ctx, call)
 	}
-	if call, err = c.resources.refreshCall(ctx, call, err); err != nil {
-		return Response{}, err
+	if err == nil && c.wrote != nil && call.writes() {
+		c.wrote(call, answer)
 	}
-	return c.do(ctx, call)
+	return answer, err
+}
+
+// writes returns whether the call may change something.
+func (c *Call) writes() bool {
+	return c.Method != "" && c.Method != http.MethodGet && !c.Query.Has("dryRun")
 }
 
 func (c *Client) do(ctx context.Context, call Call) (Response, error) {

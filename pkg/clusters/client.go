@@ -36,7 +36,12 @@ type Client struct {
 	http      *http.Client
 	rest      rest.Interface
 	resources *resourceMapper
+	// wrote is called after each change, unless it is nil.
+	wrote func(Call, Response)
 }
+
+// OnWrite sets a function that is called after each change that the caller has made. It must be set before any call.
+func (c *Client) OnWrite(wrote func(Call, Response)) { c.wrote = wrote }
 
 // newClient returns a Client for a user whom the cluster sees under a name, which many users may share. It sets the
 // identity in a round tripper, behind everything that a request could bring along, and asks for a fresh code in front

@@ -147,6 +147,9 @@ func (c *Connections) hostBy(ctx context.Context, registration *kubevisionv1alph
 	return c.host.with(registration.Spec.ReadCache), nil
 }
 
+// Host returns the connection to the cluster that KubeVision runs in.
+func (c *Connections) Host() *Connection { return c.host }
+
 // HostAs returns a client for KubeVision's objects and Secrets on the host that acts as the user. The RBAC of the host
 // decides what it may do. HostAs returns ErrNobodyToActAs under the same condition as Connection.As.
 func (c *Connections) HostAs(ctx context.Context, u user.Info) (client.Client, error) {

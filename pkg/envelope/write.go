@@ -9,6 +9,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"iter"
 	"net/http"
 	"slices"
 	"strconv"
@@ -17,6 +18,7 @@ import (
 	"k8s.io/klog/v2"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/gzipmember"
 	"github.com/kubevision-io/kubevision/pkg/redaction"
 )
 
@@ -25,6 +27,20 @@ type (
 	Raw []byte
 	// Pieces is Raw in several parts.
 	Pieces [][]byte
+	// Body is data in JSON that is written without being joined in memory.
+	Body interface {
+		// Size returns the length of the JSON.
+		Size() int64
+		io.WriterTo
+	}
+	// Compressible is a Body that is there in compressed parts, too.
+	Compressible interface {
+		Body
+		// Segments returns the compressed parts.
+		Segments() iter.Seq[gzipmember.Segment]
+	}
+	// Gzipped is data that is sent as gzip, for clients that accept that.
+	Gzipped struct{ Compressible }
 )
 
 // These constants bound the parts of an envelope that repeat text of a client or a cluster.
@@ -78,13 +94,13 @@ func cutAll(texts []string) []string {
 	return out
 }
 
-func encode(data any) (Pieces, error) {
+func encode(data any) (Body, error) {
 	switch d := data.(type) {
 	case nil:
 		return Pieces{[]byte("null")}, nil
 	case Raw:
 		return Pieces{d}, nil
-	case Pieces:
+	case Body:
 		return d, nil
 	default:
 		encoded, err := json.Marshal(d)
@@ -92,7 +108,7 @@ func encode(data any) (Pieces, error) {
 	}
 }
 
-func write(ctx context.Context, w http.ResponseWriter, header dashboardv1alpha1.Header, data Pieces, meta dashboardv1alpha1.Meta) {
+func write(ctx context.Context, w http.ResponseWriter, header dashboardv1alpha1.Header, data Body, meta dashboardv1alpha1.Meta) {
 	logger := klog.FromContext(ctx)
 	if s := StateFrom(ctx); s != nil {
 		meta.RequestID = s.RequestID
@@ -120,31 +136,67 @@ func write(ctx context.Context, w http.ResponseWriter, header dashboardv1alpha1.
 	tail := append(append([]byte(`,"meta":`), metaJSON...), "}\n"...)
 
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
-	w.Header().Set("Content-Length", strconv.Itoa(len(head)+data.size()+len(tail)))
-	w.WriteHeader(http.StatusOK)
-	if err := send(w, head, data, tail); err != nil {
+	if gzipped, ok := data.(Gzipped); ok {
+		member := gzipped.member(head, tail)
+		w.Header().Set("Content-Encoding", "gzip")
+		w.Header().Set("Content-Length", strconv.FormatInt(member.Size(), 10))
+		w.WriteHeader(http.StatusOK)
+		err = send(w, member)
+	} else {
+		w.Header().Set("Content-Length", strconv.FormatInt(int64(len(head)+len(tail))+data.Size(), 10))
+		w.WriteHeader(http.StatusOK)
+		err = send(w, Pieces{head}, data, Pieces{tail})
+	}
+	if err != nil {
 		logger.V(3).Info("Client went away", "error", err.Error())
 	}
 }
 
+// member returns the envelope with the compressed data.
+func (g Gzipped) member(head, tail []byte) gzipmember.Member {
+	return gzipmember.Member{Segments: func(yield func(gzipmember.Segment) bool) {
+		if !yield(gzipmember.Store(head)) {
+			return
+		}
+		for segment := range g.Segments() {
+			if !yield(segment) {
+				return
+			}
+		}
+		yield(gzipmember.Store(tail))
+	}}
+}
+
 // send joins small pieces, and writes large ones directly.
-func send(w io.Writer, head []byte, data Pieces, tail []byte) error {
+func send(w io.Writer, parts ...io.WriterTo) error {
 	const together = 16 << 10
 	buffered := bufio.NewWriterSize(w, together)
-	for _, pieces := range [][][]byte{{head}, data, {tail}} {
-		for _, piece := range pieces {
-			if _, err := buffered.Write(piece); err != nil {
-				return err //nolint:wrapcheck // it says that the client went away, and no more
-			}
+	for _, part := range parts {
+		if _, err := part.WriteTo(buffered); err != nil {
+			return err //nolint:wrapcheck // it says that the client went away, and no more
 		}
 	}
 	return buffered.Flush() //nolint:wrapcheck // as above
 }
 
-func (p Pieces) size() int {
-	n := 0
+// Size returns the length of all pieces.
+func (p Pieces) Size() int64 {
+	var n int64
 	for _, piece := range p {
-		n += len(piece)
+		n += int64(len(piece))
 	}
 	return n
+}
+
+// WriteTo writes the pieces.
+func (p Pieces) WriteTo(w io.Writer) (int64, error) {
+	var written int64
+	for _, piece := range p {
+		n, err := w.Write(piece)
+		written += int64(n)
+		if err != nil {
+			return written, err //nolint:wrapcheck // it is passed on
+		}
+	}
+	return written, nil
 }

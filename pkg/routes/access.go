@@ -36,12 +36,14 @@ type Result struct {
 	Data any
 	// Meta is the meta of the envelope. The request id is added to it.
 	Meta dashboardv1alpha1.Meta
+	// Tag identifies the data for this caller, if it is not empty. The data are not sent to a client that has them.
+	Tag string
 }
 
 // Endpoint is a handler with its access rule. Only the constructors of this package make one.
 type Endpoint struct {
 	rule  Rule
-	serve func(*Request) (any, dashboardv1alpha1.Meta, error)
+	serve func(*Request) (Result, error)
 }
 
 // Rule returns the access rule of the endpoint.
@@ -49,9 +51,7 @@ func (e Endpoint) Rule() Rule { return e.rule }
 
 // Public returns an endpoint that anybody may call. The handler does not learn who calls it.
 func Public(handler func(*Request) (Result, error)) Endpoint {
-	return Endpoint{rule: RulePublic, serve: func(r *Request) (any, dashboardv1alpha1.Meta, error) {
-		return unpackResult(handler(r))
-	}}
+	return Endpoint{rule: RulePublic, serve: handler}
 }
 
 // Self returns an endpoint about the caller.
@@ -83,21 +83,17 @@ func Reviewed[G any](review func(*Request, user.Info) (G, error), handler func(*
 	})}
 }
 
-func unpackResult(res Result, err error) (any, dashboardv1alpha1.Meta, error) {
-	return res.Data, res.Meta, err
-}
-
 // authenticated refuses anonymous requests again, whatever the filters have let through.
-func authenticated(handler func(*Request, user.Info) (Result, error)) func(*Request) (any, dashboardv1alpha1.Meta, error) {
-	return func(r *Request) (any, dashboardv1alpha1.Meta, error) {
+func authenticated(handler func(*Request, user.Info) (Result, error)) func(*Request) (Result, error) {
+	return func(r *Request) (Result, error) {
 		u, ok := genericapirequest.UserFrom(r.Context())
 		if !ok {
-			return nil, dashboardv1alpha1.Meta{}, envelope.Internal(errors.New("no user in the context of an authenticated route"))
+			return Result{}, envelope.Internal(errors.New("no user in the context of an authenticated route"))
 		}
 		if Anonymous(u) {
-			return nil, dashboardv1alpha1.Meta{}, envelope.Unauthenticated()
+			return Result{}, envelope.Unauthenticated()
 		}
-		return unpackResult(handler(r, u))
+		return handler(r, u)
 	}
 }
 

@@ -206,14 +206,14 @@ func (t *Table) serve(r Route, fair *fairness) restful.RouteFunction {
 			return
 		}
 		ctx = budget.WithAccount(ctx, account)
-		data, meta, err := r.Endpoint.serve(&Request{
+		result, err := r.Endpoint.serve(&Request{
 			Request: req.Request.WithContext(ctx), path: req.PathParameters(), code: code, codeInBody: inBody,
 		})
 		if err != nil {
 			writeFailure(ctx, resp.ResponseWriter, r.Endpoint.rule, err)
 			return
 		}
-		envelope.WriteData(ctx, resp.ResponseWriter, data, meta)
+		writeResult(ctx, resp.ResponseWriter, req.Request, result)
 	}
 }
 

@@ -75,7 +75,7 @@ func TestOnlyPublicEndpointsServeTheAnonymous(t *testing.T) {
 			if endpoint.Rule() != rule {
 				t.Errorf("the rule of %s is %s", rule, endpoint.Rule())
 			}
-			_, _, err := endpoint.serve(&Request{Request: httptest.NewRequestWithContext(ctx, http.MethodGet, "/", nil)})
+			_, err := endpoint.serve(&Request{Request: httptest.NewRequestWithContext(ctx, http.MethodGet, "/", nil)})
 			if err == nil {
 				t.Errorf("%s serves %v", rule, u)
 			}
@@ -95,7 +95,7 @@ func TestAFailedReviewIsNotServed(t *testing.T) {
 		Reviewed(func(*Request, user.Info) (int, error) { return 0, denied }, func(*Request, int) (Result, error) { entered = true; return Result{}, nil }),
 		AsCaller(func(*Request, user.Info) (int, error) { return 0, denied }, func(*Request, int) (Result, error) { entered = true; return Result{}, nil }),
 	} {
-		if _, _, err := endpoint.serve(r); envelope.As(err).Code != dashboardv1alpha1.CodeForbidden || entered {
+		if _, err := endpoint.serve(r); envelope.As(err).Code != dashboardv1alpha1.CodeForbidden || entered {
 			t.Errorf("got %v, entered %v", err, entered)
 		}
 	}

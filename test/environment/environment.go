@@ -94,6 +94,11 @@ func Main(m *testing.M, use func(*Environment)) int {
 	return run(m, localcluster.KubeVisionOptions{}, use)
 }
 
+// MainWith is Main with more flags of kubevision-apiserver.
+func MainWith(m *testing.M, apiServerArgs []string, use func(*Environment)) int {
+	return run(m, localcluster.KubeVisionOptions{APIServerArgs: apiServerArgs}, use)
+}
+
 // MainConfined is Main with the programs under the memory limits of config/. With the race detector, which takes several
 // times the memory, they are not.
 func MainConfined(m *testing.M, use func(*Environment)) int {
@@ -178,7 +183,7 @@ func install(
 	ctx context.Context, cluster *localcluster.Cluster, options localcluster.KubeVisionOptions,
 ) (*Environment, error) {
 	// All tests come from one address; those of the throttle start a replica of their own.
-	options.APIServerArgs = []string{"--login-failures-per-address=1000000"}
+	options.APIServerArgs = append(options.APIServerArgs, "--login-failures-per-address=1000000")
 	kubevision, err := cluster.StartKubeVision(ctx, options)
 	if err != nil {
 		return nil, fmt.Errorf("starting KubeVision: %w", err)

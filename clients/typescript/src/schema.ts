@@ -3555,12 +3555,16 @@ export interface components {
         };
         /** @description Meta is what an envelope says beside the data. */
         "io.kubevision.dashboard.v1alpha1.Meta": {
+            /** @description asOf is the last time at which stale data were known to be current. */
+            asOf?: components["schemas"]["io.k8s.apimachinery.pkg.apis.meta.v1.Time"];
             /** @description continue is the token that fetches the next page. */
             continue?: string;
             /** @description field names the part of the request that is missing or malformed. */
             field?: string;
             /** @description namespaces are those that were read where the data are partial. */
             namespaces?: string[];
+            /** @description notModified is true if the data are those whose entity tag the client has sent in If-None-Match. They are null then. */
+            notModified?: boolean;
             /** @description partial is true where the caller may not read the whole cluster, and the data are those of the namespaces that they may read. */
             partial?: boolean;
             /**
@@ -5691,6 +5695,8 @@ export interface operations {
                 q?: string;
                 /** @description what to sort by: name, namespace, age, a path such as status.phase, restarts, cpu or memory of Pods, lastSeen of Events */
                 sortBy?: string;
+                /** @description live for an answer of the cluster's API server, where the read cache could answer */
+                source?: "live";
             };
             header?: never;
             path: {
@@ -5788,6 +5794,8 @@ export interface operations {
                 includeMetrics?: boolean;
                 /** @description true for the values of a Secret; it takes the right to get it, and is recorded */
                 reveal?: boolean;
+                /** @description live for an answer of the cluster's API server, where the read cache could answer */
+                source?: "live";
             };
             header?: never;
             path: {
@@ -6472,6 +6480,8 @@ export interface operations {
                 q?: string;
                 /** @description what to sort by: name, namespace, age, a path such as status.phase, restarts, cpu or memory of Pods, lastSeen of Events */
                 sortBy?: string;
+                /** @description live for an answer of the cluster's API server, where the read cache could answer */
+                source?: "live";
             };
             header?: never;
             path: {
@@ -6570,6 +6580,8 @@ export interface operations {
                 includeMetrics?: boolean;
                 /** @description true for the values of a Secret; it takes the right to get it, and is recorded */
                 reveal?: boolean;
+                /** @description live for an answer of the cluster's API server, where the read cache could answer */
+                source?: "live";
             };
             header?: never;
             path: {

@@ -4462,6 +4462,19 @@ func schema_pkg_apis_dashboard_v1alpha1_Meta(ref common.ReferenceCallback) commo
 							Format:      "",
 						},
 					},
+					"asOf": {
+						SchemaProps: spec.SchemaProps{
+							Description: "asOf is the last time at which stale data were known to be current.",
+							Ref:         ref(v1.Time{}.OpenAPIModelName()),
+						},
+					},
+					"notModified": {
+						SchemaProps: spec.SchemaProps{
+							Description: "notModified is true if the data are those whose entity tag the client has sent in If-None-Match. They are null then.",
+							Type:        []string{"boolean"},
+							Format:      "",
+						},
+					},
 					"total": {
 						SchemaProps: spec.SchemaProps{
 							Description: "total is the number of items that match, where that is known.",
@@ -4539,6 +4552,8 @@ func schema_pkg_apis_dashboard_v1alpha1_Meta(ref common.ReferenceCallback) commo
 				Required: []string{"requestId"},
 			},
 		},
+		Dependencies: []string{
+			v1.Time{}.OpenAPIModelName()},
 	}
 }
 

@@ -63,6 +63,8 @@ type Options struct {
 	// BodyBytesInFlight bounds the bytes of request bodies in memory, ResponseBytesInFlight those of responses of
 	// clusters.
 	BodyBytesInFlight, ResponseBytesInFlight int64
+	// ReadCacheBytes bounds the memory of the read cache; 0 for none.
+	ReadCacheBytes int64
 	// ConnectionBytes bounds the memory of client connections.
 	ConnectionBytes int64
 	// LoginFailuresPerAddress is the number of failed logins from one address that cause no delay.
@@ -141,6 +143,9 @@ func (o *Options) AddFlags(fs *pflag.FlagSet) {
 			"Those who are not logged in have a quarter of them, and an eighth in networks from which somebody is logged in.")
 	fs.Int64Var(&o.ResponseBytesInFlight, "response-bytes-in-flight", o.ResponseBytesInFlight,
 		"Number of bytes of clusters' answers that may be in memory on this replica. One user may have half of what is left.")
+	fs.Int64Var(&o.ReadCacheBytes, "read-cache-bytes", o.ReadCacheBytes,
+		"Number of bytes of clusters' objects that are kept on this replica to answer reads from memory, as each cluster's RBAC "+
+			"allows. A kind that does not fit is read from its cluster each time, and so is everything if it is 0.")
 	fs.Int64Var(&o.ConnectionBytes, "connection-bytes", o.ConnectionBytes,
 		"Number of bytes that connections of clients may take on this replica: 64 KiB each, and three times what has arrived of requests "+
 			"that are not complete. Where it is more, connections of the network that takes most are closed.")
@@ -197,6 +202,9 @@ func (o *Options) Validate() error {
 	}
 	if min(o.BodyBytesInFlight, o.ResponseBytesInFlight, o.ConnectionBytes) < minBytesInFlight {
 		errs = append(errs, fmt.Errorf("--body-bytes-in-flight, --response-bytes-in-flight and --connection-bytes must be at least %d", minBytesInFlight))
+	}
+	if o.ReadCacheBytes < 0 {
+		errs = append(errs, errors.New("--read-cache-bytes must not be negative"))
 	}
 	if o.LoginFailuresPerAddress < 1 {
 		errs = append(errs, errors.New("--login-failures-per-address must be at least 1"))
@@ -268,7 +276,7 @@ func (o *Options) Config(ctx context.Context) (apiserver.CompletedConfig, error)
 		ExtraConfig: apiserver.ExtraConfig{
 			AccessTokenTTL: o.AccessTokenTTL, RequestsPerUser: o.RequestsPerUser, LoginFailuresPerAddress: o.LoginFailuresPerAddress,
 			LoginFailureCounters: o.LoginFailureCounters, BodyBytesInFlight: o.BodyBytesInFlight,
-			ResponseBytesInFlight: o.ResponseBytesInFlight, ConnectionBytes: o.ConnectionBytes,
+			ResponseBytesInFlight: o.ResponseBytesInFlight, ReadCacheBytes: o.ReadCacheBytes, ConnectionBytes: o.ConnectionBytes,
 			LoginCodeTTL: o.LoginCodeTTL, RefusedDryRunsAsData: o.RefusedDryRunsAsData,
 			TrustedLoginNetworks: trusted, SessionLimits: o.SessionLimits,
 			TrustedProxies: proxies, TwoFactorRoles: o.TwoFactorRoles, ClusterAddresses: addresses,

@@ -52,11 +52,15 @@ func get(r *routes.Request, caller *scopedlist.Client) (routes.Result, error) {
 // countedKind returns a kind of which only the number is needed.
 func countedKind(resource string, n *int64) scopedlist.Kind {
 	read := func(ctx context.Context, _ clusters.Resource, a scopedlist.Result) error {
+		if a.Cached != nil {
+			*n = int64(a.Cached.Count())
+			return nil
+		}
 		items, err := scopedlist.Items[struct{}](ctx, a)
 		*n = int64(len(items))
 		return err
 	}
-	return scopedlist.Kind{Resource: resource, Accept: scopedlist.MetadataOnly, Read: read}
+	return scopedlist.Kind{Resource: resource, Accept: scopedlist.MetadataOnly, FromCache: true, Read: read}
 }
 
 // typedKind returns a built-in kind whose objects are visited and not kept.

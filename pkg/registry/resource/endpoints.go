@@ -38,10 +38,14 @@ const (
 	querySearch        = "q"
 	queryMetrics       = "includeMetrics"
 	queryReveal        = "reveal"
+	querySource        = "source"
 	queryForce         = "force"
 	queryDryRun        = "dryRun"
 	queryPropagation   = "propagationPolicy"
 	queryGracePeriod   = "gracePeriodSeconds"
+
+	// sourceLive is the value of querySource that leaves the read cache out.
+	sourceLive = "live"
 )
 
 func parameterDocs() map[string]string {
@@ -56,6 +60,7 @@ func parameterDocs() map[string]string {
 		querySearch:        "only objects whose name, namespace or labels contain this text, in any case",
 		queryMetrics:       "true for the metrics of pods beside them",
 		queryReveal:        "true for the values of a Secret; it takes the right to get it, and is recorded",
+		querySource:        "live for an answer of the cluster's API server, where the read cache could answer",
 		queryForce:         "true to take fields over that others have applied",
 		queryDryRun:        "All to try without writing",
 		queryPropagation:   "what becomes of what the object owns: Background, Foreground or Orphan; Background where it is not given",
@@ -71,6 +76,7 @@ func parameterTypes() map[string]routes.Type {
 		queryOrder:   routes.OneOf("asc", "desc"),
 		queryMetrics: routes.Boolean(),
 		queryReveal:  routes.Boolean(),
+		querySource:  routes.OneOf(sourceLive),
 		queryForce:   routes.Boolean(),
 		queryDryRun:  routes.OneOf(metav1.DryRunAll),
 		queryPropagation: routes.OneOf(
@@ -111,9 +117,9 @@ func (e *Provider) Routes() []routes.Route {
 
 func (e *Provider) readRoutes(f family) []routes.Route {
 	list := f.route(http.MethodGet, "", "list*Objects", "list the objects of a kind", routes.Reviewed(e.Access.Cluster, list),
-		queryLabelSelector, queryFieldSelector, queryLimit, queryContinue, querySortBy, queryOrder, querySearch, queryMetrics)
+		queryLabelSelector, queryFieldSelector, queryLimit, queryContinue, querySortBy, queryOrder, querySearch, queryMetrics, querySource)
 	list.Returns = dashboardv1alpha1.ObjectListEnvelope{}
-	get := f.route(http.MethodGet, "/{name}", "get*Object", "get one object", routes.Reviewed(e.reviewRead, e.get), queryReveal, queryMetrics)
+	get := f.route(http.MethodGet, "/{name}", "get*Object", "get one object", routes.Reviewed(e.reviewRead, e.get), queryReveal, queryMetrics, querySource)
 	return []routes.Route{list, get}
 }
 

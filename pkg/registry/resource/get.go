@@ -4,6 +4,8 @@
 package resource
 
 import (
+	"context"
+
 	"k8s.io/apiserver/pkg/authentication/user"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
@@ -45,6 +47,15 @@ func (e *Provider) get(r *routes.Request, caller *scopedlist.Client) (routes.Res
 	if err != nil {
 		return routes.Result{}, err
 	}
+	live, err := wantsLive(r)
+	if err != nil {
+		return routes.Result{}, err
+	}
+	if !live && !metrics && !reveal {
+		if result, ok, err := cachedObject(r.Context(), caller, t); ok || err != nil {
+			return result, err
+		}
+	}
 	body, err := caller.Get(r.Context(), t.Resource, t.Namespace, t.Name, nil)
 	if err := authorization.CallError(r.Context(), caller.Client, t.Attributes("get"), err); err != nil {
 		return routes.Result{}, err
@@ -67,6 +78,16 @@ func (e *Provider) get(r *routes.Request, caller *scopedlist.Client) (routes.Res
 	}
 	encoded, err := objects.Encode(object)
 	return routes.Result{Data: envelope.Raw(encoded), Meta: dashboardv1alpha1.Meta{Source: dashboardv1alpha1.SourceAPIServer}}, err
+}
+
+// cachedObject answers from the cache. It is false if the object must be read live, which it is if the cache has none:
+// the API server says so in its own words.
+func cachedObject(ctx context.Context, caller *scopedlist.Client, t objectref.Target) (routes.Result, bool, error) {
+	found, meta, ok, err := caller.CachedObject(ctx, t)
+	if err != nil || !ok || found == nil {
+		return routes.Result{}, false, err
+	}
+	return routes.Result{Data: envelope.Raw(found.JSON), Meta: meta, Tag: objectTag(caller, t, found)}, true, nil
 }
 
 func isPods(t objectref.Target) bool {

@@ -27,6 +27,10 @@ type listOptions struct {
 	query   url.Values
 	view    view
 	metrics bool
+	// live is true if the caller wants to hear the API server.
+	live bool
+	// encoded is the whole query.
+	encoded string
 }
 
 func list(r *routes.Request, caller *scopedlist.Client) (routes.Result, error) {
@@ -39,6 +43,9 @@ func list(r *routes.Request, caller *scopedlist.Client) (routes.Result, error) {
 		return routes.Result{}, err
 	}
 	o.view.order.forResource(t.Resource)
+	if result, ok, err := o.fromCache(r.Context(), caller, t); ok || err != nil {
+		return result, err
+	}
 	var metrics *podmetrics.Metrics
 	if o.metrics && isPods(t) {
 		metrics = podmetrics.Read(r.Context(), caller, t)
@@ -145,7 +152,7 @@ func nameField(err error, query url.Values) error {
 }
 
 func readListOptions(r *routes.Request) (listOptions, error) {
-	o := listOptions{query: url.Values{}}
+	o := listOptions{query: url.Values{}, encoded: r.URL.Query().Encode()}
 	if err := o.readSelectors(r); err != nil {
 		return o, err
 	}
@@ -167,8 +174,23 @@ func readListOptions(r *routes.Request) (listOptions, error) {
 	if reveal, err := flag(r, queryReveal); err != nil || reveal {
 		return o, envelope.Invalid(queryReveal, "the values of Secrets are revealed one Secret at a time: get it")
 	}
+	if o.live, err = wantsLive(r); err != nil {
+		return o, err
+	}
 	o.metrics, err = flag(r, queryMetrics)
 	return o, err
+}
+
+// wantsLive returns whether a read must be answered by the API server.
+func wantsLive(r *routes.Request) (bool, error) {
+	switch r.Query(querySource) {
+	case "":
+		return false, nil
+	case sourceLive:
+		return true, nil
+	default:
+		return false, envelope.Invalid(querySource, "source must be %s, or absent", sourceLive)
+	}
 }
 
 func (o *listOptions) readSelectors(r *routes.Request) error {

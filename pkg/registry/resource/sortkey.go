@@ -59,15 +59,19 @@ func keyOf(raw json.RawMessage) (sortKey, bool) {
 	case json.Number:
 		return numberKey(v.String()), true
 	case string:
-		if n, ok := parseQuantity(v); ok {
-			return number(n), true
-		}
-		return sortKey{class: classText, text: v}, true
+		return textKey(v), true
 	case bool:
 		return sortKey{class: classText, text: strconv.FormatBool(v)}, true
 	default:
 		return sortKey{}, false
 	}
+}
+
+func textKey(text string) sortKey {
+	if n, ok := parseQuantity(text); ok {
+		return number(n)
+	}
+	return sortKey{class: classText, text: text}
 }
 
 func numberKey(text string) sortKey {

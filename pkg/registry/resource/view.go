@@ -11,7 +11,6 @@ import (
 	"strconv"
 	"strings"
 
-	"github.com/kubevision-io/kubevision/pkg/envelope"
 	"github.com/kubevision-io/kubevision/pkg/objects"
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
@@ -49,7 +48,7 @@ func readView(r *routes.Request, limit int64) (view, error) {
 	token, ours := decodePageToken(r.Query(queryContinue))
 	switch {
 	case ours && (token.Of != v.of || token.Offset <= 0), !ours && v.needsWholeList() && r.Query(queryContinue) != "":
-		return view{}, envelope.Invalid(queryContinue, "continue is not of this list: begin without it")
+		return view{}, notOfThisList()
 	case ours:
 		v.offset = token.Offset
 	}

@@ -20,6 +20,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authorization"
 	"github.com/kubevision-io/kubevision/pkg/bindings"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
+	"github.com/kubevision-io/kubevision/pkg/readcache"
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
@@ -32,6 +33,9 @@ type Access struct {
 
 	// Reader reads KubeVision's objects.
 	Reader client.Reader
+	// Cache and Verdicts are nil if everything is read live.
+	Cache    *readcache.Cache
+	Verdicts Verdicts
 }
 
 // Cluster is the access review of a route below /clusters/{cluster}, like authorization.Access.Cluster.
@@ -53,17 +57,22 @@ func (a *Access) ClusterByName(ctx context.Context, u user.Info, cluster string)
 }
 
 func (a *Access) newClient(c *clusters.Client, u user.Info, cluster string) *Client {
-	return &Client{Client: c, reader: a.Reader, user: u, cluster: cluster, slots: make(chan struct{}, CallsAtOnce)}
+	return &Client{
+		Client: c, reader: a.Reader, cache: a.Cache, verdicts: a.Verdicts, user: u, cluster: cluster,
+		slots: make(chan struct{}, CallsAtOnce),
+	}
 }
 
 // Client acts on one cluster as one user, for one request.
 type Client struct {
 	*clusters.Client
 
-	reader  client.Reader
-	user    user.Info
-	cluster string
-	slots   chan struct{}
+	reader   client.Reader
+	cache    *readcache.Cache
+	verdicts Verdicts
+	user     user.Info
+	cluster  string
+	slots    chan struct{}
 
 	mu         sync.Mutex
 	asked      bool
@@ -84,6 +93,20 @@ func (c *Client) Namespaces(ctx context.Context) ([]string, error) {
 	if c.asked {
 		return c.namespaces, nil
 	}
+	bound, err := c.bound(ctx)
+	if err != nil {
+		return nil, err
+	}
+	found, err := authorization.ReadableNamespaces(ctx, c.Client, bound)
+	if err != nil {
+		return nil, authorization.NewReviewFailed(err)
+	}
+	c.namespaces, c.asked = found, true
+	return found, nil
+}
+
+// bound returns the namespaces that the user's bindings name.
+func (c *Client) bound(ctx context.Context) ([]string, error) {
 	cluster := &kubevisionv1alpha1.KubeVisionCluster{}
 	if err := c.reader.Get(ctx, types.NamespacedName{Name: c.cluster}, cluster); err != nil {
 		return nil, fmt.Errorf("reading cluster %s: %w", c.cluster, err)
@@ -92,12 +115,7 @@ func (c *Client) Namespaces(ctx context.Context) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	found, err := authorization.ReadableNamespaces(ctx, c.Client, bindings.BoundNamespaces(bindings.SelectForCluster(bound, cluster), c.cluster))
-	if err != nil {
-		return nil, authorization.NewReviewFailed(err)
-	}
-	c.namespaces, c.asked = found, true
-	return found, nil
+	return bindings.BoundNamespaces(bindings.SelectForCluster(bound, cluster), c.cluster), nil
 }
 
 // Do is like clusters.Client.Do. It waits while CallsAtOnce calls of the request are in flight.

@@ -25,6 +25,8 @@ type Result struct {
 	// Bodies are lists in the encoding of the API server: one list, or for a partial answer one of each namespace, in
 	// the order of Namespaces.
 	Bodies [][]byte
+	// Cached are the objects instead of Bodies, if they are from the read cache.
+	Cached *Cached
 	// Partial is true if the caller may not list the kind in all namespaces.
 	Partial bool
 	// Namespaces are the listed namespaces of a partial answer.
@@ -55,6 +57,9 @@ func (a Result) Objects(r clusters.Resource) (objects.List, error) {
 // Items decodes the objects of all bodies to a small type.
 func Items[T any](ctx context.Context, a Result) ([]T, error) {
 	var all []T
+	if a.Cached != nil {
+		return cachedItems[T](ctx, a.Cached)
+	}
 	for _, body := range a.Bodies {
 		items, err := objects.Items[T](body, budget.AccountFrom(ctx))
 		if err != nil {

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"sync"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/sets"
 	"k8s.io/klog/v2"
 
@@ -33,6 +34,8 @@ type Kind struct {
 	Resource string
 	// Accept is the media type of the lists.
 	Accept string
+	// FromCache is true if Read takes objects of the read cache.
+	FromCache bool
 	// Read is called with the lists, concurrently with those of other kinds, and not if there are none.
 	Read func(ctx context.Context, r clusters.Resource, a Result) error
 }
@@ -60,14 +63,23 @@ func (c *Client) Survey(ctx context.Context, namespace string, kinds []Kind) (da
 		return dashboardv1alpha1.Meta{}, err
 	}
 	slices.Sort(s.warnings)
-	return dashboardv1alpha1.Meta{
-		Source: dashboardv1alpha1.SourceAPIServer, Partial: s.partial, Namespaces: sets.List(s.namespaces), Warnings: s.warnings,
-	}, nil
+	meta := dashboardv1alpha1.Meta{
+		Source: dashboardv1alpha1.SourceAPIServer, Stale: s.asOf != nil, AsOf: s.asOf, Partial: s.partial,
+		Namespaces: sets.List(s.namespaces), Warnings: s.warnings,
+	}
+	if s.answered > 0 && s.answered == s.cached {
+		meta.Source = dashboardv1alpha1.SourceCache
+	}
+	return meta, nil
 }
 
 type survey struct {
-	mu         sync.Mutex
+	mu sync.Mutex
+	// answered is the number of kinds with an answer, cached that of those which the read cache has answered, and asOf
+	// the oldest time of these that are stale.
 	answered   int
+	cached     int
+	asOf       *metav1.Time
 	refused    *objectref.Target
 	partial    bool
 	namespaces sets.Set[string]
@@ -85,12 +97,12 @@ func (c *Client) listKind(ctx context.Context, s *survey, namespace string, kind
 		return nil
 	}
 	t := objectref.Target{Resource: resource, Namespace: namespace}
-	answer, err := c.ListVisible(ctx, t, nil, kind.Accept)
+	answer, err := c.visible(ctx, t, kind)
 	if err != nil {
 		return err
 	}
 	s.addResult(&t, answer)
-	if len(answer.Bodies) == 0 {
+	if answer.empty() {
 		return nil
 	}
 	release, err := holdForDecoding(ctx, answer)
@@ -103,6 +115,23 @@ func (c *Client) listKind(ctx context.Context, s *survey, namespace string, kind
 	}
 	return nil
 }
+
+// visible lists one kind, from the cache if that is possible.
+func (c *Client) visible(ctx context.Context, t objectref.Target, kind Kind) (Result, error) {
+	if kind.FromCache {
+		found, ok, err := c.Cached(ctx, t)
+		if err != nil {
+			return Result{}, err
+		}
+		if ok {
+			return Result{Cached: found, Partial: found.Partial, Namespaces: found.Namespaces}, nil
+		}
+	}
+	return c.ListVisible(ctx, t, nil, kind.Accept)
+}
+
+// empty returns whether the caller may list the kind nowhere.
+func (a Result) empty() bool { return len(a.Bodies) == 0 && a.Cached == nil }
 
 // decodedBytes is the memory that a byte of a list takes while it is decoded, in bytes, beside the list.
 const decodedBytes = 2
@@ -125,11 +154,18 @@ func (s *survey) addResult(t *objectref.Target, a Result) {
 	defer s.mu.Unlock()
 	s.partial = s.partial || a.Partial
 	s.namespaces.Insert(a.Namespaces...)
-	if len(a.Bodies) == 0 {
+	if a.empty() {
 		s.refused = t
 		return
 	}
 	s.answered++
+	if a.Cached == nil {
+		return
+	}
+	s.cached++
+	if v := a.Cached.View; v.Stale && (s.asOf == nil || v.AsOf.Before(s.asOf.Time)) {
+		s.asOf = &metav1.Time{Time: v.AsOf}
+	}
 }
 
 func (s *survey) addError(kind Kind, err error) {

@@ -16,9 +16,12 @@ import (
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/authorization"
+	"github.com/kubevision-io/kubevision/pkg/budget"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 	"github.com/kubevision-io/kubevision/pkg/fanout"
+	"github.com/kubevision-io/kubevision/pkg/objects"
+	"github.com/kubevision-io/kubevision/pkg/readcache"
 	"github.com/kubevision-io/kubevision/pkg/registry/scopedlist"
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
@@ -52,7 +55,12 @@ func search(ctx context.Context, caller *scopedlist.Client, w query, cluster str
 	found := make([][]match, len(w.kinds))
 	kinds := make([]scopedlist.Kind, 0, len(w.kinds))
 	for i, name := range w.kinds {
-		kinds = append(kinds, scopedlist.Kind{Resource: name, Accept: scopedlist.MetadataOnly, Read: func(ctx context.Context, r clusters.Resource, a scopedlist.Result) error {
+		kinds = append(kinds, scopedlist.Kind{Resource: name, Accept: scopedlist.MetadataOnly, FromCache: true, Read: func(ctx context.Context, r clusters.Resource, a scopedlist.Result) error {
+			if a.Cached != nil {
+				all, err := cached(ctx, a.Cached, w.text)
+				found[i] = matching(all, r, cluster, w.text)
+				return err
+			}
 			all, err := scopedlist.Items[object](ctx, a)
 			found[i] = matching(all, r, cluster, w.text)
 			return err
@@ -61,6 +69,29 @@ func search(ctx context.Context, caller *scopedlist.Client, w query, cluster str
 	meta, err := caller.Survey(ctx, w.namespace, kinds)
 	meta.Warnings = append(meta.Warnings, unserved...)
 	return withoutRepeats(found), meta, err
+}
+
+// cached returns the objects of the read cache that match. None is decoded.
+func cached(ctx context.Context, c *scopedlist.Cached, text string) ([]object, error) {
+	account, all := budget.AccountFrom(ctx), []object(nil)
+	for o := range readcache.All(c.Groups) {
+		var item object
+		item.Metadata.Name, item.Metadata.Namespace = o.Name, o.Namespace
+		if len(o.Labels) > 0 {
+			item.Metadata.Labels = make(map[string]string, len(o.Labels))
+		}
+		for _, l := range o.Labels {
+			item.Metadata.Labels[l.Key] = l.Value
+		}
+		if rank(&item, text) == rankNone {
+			continue
+		}
+		if err := objects.HoldItem(account, &item); err != nil {
+			return nil, fmt.Errorf("searching the read cache: %w", err)
+		}
+		all = append(all, item)
+	}
+	return all, nil
 }
 
 // withoutRepeats leaves out what was found before: a kind may be named in two ways.

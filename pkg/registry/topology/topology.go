@@ -52,7 +52,7 @@ func get(r *routes.Request, caller *scopedlist.Client) (routes.Result, error) {
 	found := make([][]object, len(names))
 	kinds := make([]scopedlist.Kind, 0, len(names))
 	for i, name := range names {
-		kinds = append(kinds, scopedlist.Kind{Resource: name, Read: func(ctx context.Context, kind clusters.Resource, a scopedlist.Result) error {
+		kinds = append(kinds, scopedlist.Kind{Resource: name, FromCache: true, Read: func(ctx context.Context, kind clusters.Resource, a scopedlist.Result) error {
 			items, err := scopedlist.Items[object](ctx, a)
 			for j := range items {
 				items[j].plural = kind.GroupVersionResource.Resource

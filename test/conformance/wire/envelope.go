@@ -58,6 +58,9 @@ type Meta struct {
 	Total             *int64   `json:"total"`
 	RetryAfterSeconds int64    `json:"retryAfterSeconds"`
 	Partial           bool     `json:"partial"`
+	Stale             bool     `json:"stale"`
+	AsOf              string   `json:"asOf"`
+	NotModified       bool     `json:"notModified"`
 	Namespaces        []string `json:"namespaces"`
 }
 

@@ -3,7 +3,10 @@
 
 package v1alpha1
 
-import "k8s.io/apimachinery/pkg/runtime"
+import (
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+)
 
 // Meta is what an envelope says beside the data.
 type Meta struct {
@@ -16,6 +19,13 @@ type Meta struct {
 	// connection.
 	// +optional
 	Stale bool `json:"stale,omitempty"`
+	// asOf is the last time at which stale data were known to be current.
+	// +optional
+	AsOf *metav1.Time `json:"asOf,omitempty"`
+	// notModified is true if the data are those whose entity tag the client
+	// has sent in If-None-Match. They are null then.
+	// +optional
+	NotModified bool `json:"notModified,omitempty"`
 	// total is the number of items that match, where that is known.
 	// +optional
 	Total *int64 `json:"total,omitempty"`
@@ -47,6 +57,8 @@ const (
 	// SourceAPIServer is an answer of the cluster's API server, made for this
 	// request.
 	SourceAPIServer = "apiserver"
+	// SourceCache is what a watch of the cluster has brought.
+	SourceCache = "cache"
 )
 
 // Header is what every envelope begins with.

@@ -1,0 +1,213 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package resource
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"hash"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/fields"
+	"k8s.io/apimachinery/pkg/labels"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/budget"
+	"github.com/kubevision-io/kubevision/pkg/envelope"
+	"github.com/kubevision-io/kubevision/pkg/readcache"
+	"github.com/kubevision-io/kubevision/pkg/registry/objectref"
+	"github.com/kubevision-io/kubevision/pkg/registry/scopedlist"
+	"github.com/kubevision-io/kubevision/pkg/routes"
+)
+
+// cachedQuery is a list that the cache can answer.
+type cachedQuery struct {
+	*listOptions
+
+	target objectref.Target
+	labels labels.Selector
+	// selected tells whether the fields of an object match.
+	selected func(*readcache.Object) bool
+	// filtered is true if some objects may not match.
+	filtered bool
+	// of is the list that pages are of.
+	of string
+	// after is the position behind which the page begins, or nil.
+	after *keyToken
+}
+
+// fromCache answers a list from the cache. It is false if the list must be read live.
+func (o *listOptions) fromCache(
+	ctx context.Context, caller *scopedlist.Client, t objectref.Target,
+) (routes.Result, bool, error) {
+	q, ok, err := o.cachedQuery(t)
+	if err != nil || !ok {
+		return routes.Result{}, false, err
+	}
+	found, ok, err := caller.Cached(ctx, t)
+	if err != nil || !ok {
+		return routes.Result{}, false, err
+	}
+	meta := found.Meta()
+	body := &cachedBody{}
+	switch {
+	case found.Partial && q.after != nil: // the caller could list all namespaces when the page before was read
+		err = notOfThisList()
+	case o.view.needsWholeList() || (found.Partial && o.view.limit > 0):
+		err = q.view(found.Groups, body, &meta, budget.AccountFrom(ctx))
+	default:
+		err = q.page(found.Groups, body, &meta)
+	}
+	if err != nil {
+		return routes.Result{}, false, err
+	}
+	return routes.Result{Data: body.data(), Meta: meta, Tag: q.tag(caller, found)}, true, nil
+}
+
+// cachedQuery returns false if the cache would not answer as the API server does.
+func (o *listOptions) cachedQuery(t objectref.Target) (*cachedQuery, bool, error) {
+	if o.live || o.metrics {
+		return nil, false, nil
+	}
+	byLabels, err := labels.Parse(o.query.Get(queryLabelSelector))
+	byFields, err2 := fields.ParseSelector(o.query.Get(queryFieldSelector))
+	if err != nil || err2 != nil { // the API server says what is wrong
+		return nil, false, nil
+	}
+	matches, ok := readcache.FieldMatcher(t.Resource.GroupVersionResource, t.Resource.Namespaced, byFields)
+	if !ok {
+		return nil, false, nil
+	}
+	q := &cachedQuery{
+		listOptions: o, target: t, labels: byLabels, selected: matches, filtered: !byFields.Empty() || !byLabels.Empty(),
+		of: strings.Join([]string{o.view.of, t.Resource.String(), t.Namespace}, "/"),
+	}
+	if text := o.query.Get(queryContinue); text != "" {
+		if q.after, ok = decodeKeyToken(text); !ok { // it is of the API server
+			return nil, false, nil
+		}
+		if q.after.Of != q.of {
+			return nil, false, notOfThisList()
+		}
+	}
+	return q, true, nil
+}
+
+func notOfThisList() error {
+	return envelope.Invalid(queryContinue, "continue is not of this list: begin without it")
+}
+
+// matching returns those of the objects that match.
+func (q *cachedQuery) matching(objects []*readcache.Object) []*readcache.Object {
+	if !q.filtered {
+		return objects
+	}
+	var out []*readcache.Object
+	for _, o := range objects {
+		if q.labels.Matches(o.Labels) && q.selected(o) {
+			out = append(out, o)
+		}
+	}
+	return out
+}
+
+// page adds a page in the order of the API server. The next page begins behind its last object, whatever has changed by
+// then.
+func (q *cachedQuery) page(groups []*readcache.Group, body *cachedBody, meta *dashboardv1alpha1.Meta) error {
+	var total int64
+	var last *readcache.Object
+	room, more := q.listOptions.view.limit, false
+	for _, g := range groups {
+		taken := q.matching(g.Objects)
+		total += int64(len(taken))
+		if q.after != nil {
+			taken = q.matching(g.Behind(q.after.Namespace, q.after.Name))
+		}
+		if q.listOptions.view.limit > 0 && len(taken) > room {
+			taken, more = taken[:room], true
+		}
+		if len(taken) == 0 {
+			continue
+		}
+		room, last = room-len(taken), taken[len(taken)-1]
+		body.add(g, taken)
+	}
+	if q.after == nil {
+		meta.Total = &total
+	}
+	if !more {
+		return nil
+	}
+	var err error
+	meta.Continue, err = keyToken{Version: keyTokenVersion, Of: q.of, Namespace: last.Namespace, Name: last.Name}.encode()
+	return err
+}
+
+// tag identifies the answer: its objects, by their groups, the query, and the caller as the cluster sees them.
+func (q *cachedQuery) tag(caller *scopedlist.Client, found *scopedlist.Cached) string {
+	sum := sha256.New()
+	write := func(values ...any) { _, _ = fmt.Fprintf(sum, "%q\n", values) } // a hash takes everything
+	identity := caller.Identity()
+	write(caller.Cluster(), q.of, q.encoded, identity.UserName, identity.Groups, found.Partial, found.Namespaces)
+	var serial [8]byte
+	for _, g := range found.Groups {
+		if g.Serial == 0 {
+			for _, o := range g.Objects {
+				write(o.Name, o.ResourceVersion)
+			}
+			continue
+		}
+		binary.LittleEndian.PutUint64(serial[:], g.Serial)
+		_, _ = sum.Write(serial[:]) // as above
+	}
+	return tagOf(sum)
+}
+
+// tagBytes is the length of the hash in an entity tag.
+const tagBytes = 18
+
+// keyToken is where the next page of a list of the cache begins.
+type keyToken struct {
+	Version   string `json:"v"`
+	Of        string `json:"of"`
+	Namespace string `json:"ns,omitempty"`
+	Name      string `json:"name"`
+}
+
+const keyTokenVersion = "dashboard.kubevision.io/v1alpha1/key"
+
+func (k keyToken) encode() (string, error) {
+	token, err := json.Marshal(k)
+	if err != nil {
+		return "", fmt.Errorf("encoding a page token: %w", err)
+	}
+	return base64.RawURLEncoding.EncodeToString(token), nil
+}
+
+func decodeKeyToken(text string) (*keyToken, bool) {
+	token := &keyToken{}
+	raw, err := base64.RawURLEncoding.DecodeString(text)
+	if err != nil || json.Unmarshal(raw, token) != nil {
+		return nil, false
+	}
+	return token, token.Version == keyTokenVersion
+}
+
+// objectTag identifies an object for a caller.
+func objectTag(caller *scopedlist.Client, t objectref.Target, o *readcache.Object) string {
+	sum := sha256.New()
+	identity := caller.Identity()
+	_, _ = fmt.Fprintf(sum, "%q\n", []any{ // as above
+		caller.Cluster(), t.Resource.String(), o.Namespace, o.Name, o.ResourceVersion, identity.UserName, identity.Groups,
+	})
+	return tagOf(sum)
+}
+
+func tagOf(sum hash.Hash) string {
+	return `W/"` + base64.RawURLEncoding.EncodeToString(sum.Sum(nil)[:tagBytes]) + `"`
+}

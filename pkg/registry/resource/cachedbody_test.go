@@ -1,0 +1,55 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package resource
+
+import (
+	"bytes"
+	"compress/gzip"
+	"fmt"
+	"io"
+	"testing"
+
+	"github.com/kubevision-io/kubevision/pkg/envelope"
+	"github.com/kubevision-io/kubevision/pkg/gzipmember"
+	"github.com/kubevision-io/kubevision/pkg/readcache"
+)
+
+func numbered(n int) []*readcache.Object {
+	out := make([]*readcache.Object, n)
+	for i := range out {
+		out[i] = &readcache.Object{JSON: fmt.Appendf(nil, "%d", i)}
+	}
+	return out
+}
+
+// TestLooseObjects: the array is the same plain and compressed, and too many objects that nobody has compressed yet are
+// not.
+func TestLooseObjects(t *testing.T) {
+	for _, n := range []int{0, 1, 63, 64, 65, maxCompressed, maxCompressed + 1} {
+		b := &cachedBody{}
+		b.addObjects(numbered(n))
+		var plain bytes.Buffer
+		if written, err := b.WriteTo(&plain); err != nil || written != b.Size() || written != int64(plain.Len()) {
+			t.Errorf("%d of %d bytes: %v", written, b.Size(), err)
+		}
+		body, ok := b.data().(envelope.Compressible)
+		if ok != (n <= maxCompressed) {
+			t.Errorf("%d objects: compressed %v", n, ok)
+		}
+		if !ok {
+			continue
+		}
+		var compressed bytes.Buffer
+		if _, err := (gzipmember.Member{Segments: body.Segments()}).WriteTo(&compressed); err != nil {
+			t.Fatal(err)
+		}
+		r, err := gzip.NewReader(&compressed)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got, err := io.ReadAll(r); err != nil || !bytes.Equal(got, plain.Bytes()) {
+			t.Errorf("%d objects: %.60s instead of %.60s, %v", n, got, plain.Bytes(), err)
+		}
+	}
+}

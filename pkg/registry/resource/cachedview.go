@@ -1,0 +1,109 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package resource
+
+import (
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/budget"
+	"github.com/kubevision-io/kubevision/pkg/objects"
+	"github.com/kubevision-io/kubevision/pkg/readcache"
+)
+
+// ranked is an object of the cache with its key in an order.
+type ranked struct {
+	object *readcache.Object
+	key    sortKey
+}
+
+// rankedBytes is what a ranked object takes beside its key.
+const rankedBytes = 64
+
+// view adds a page of a search, of an order, or of the namespaces that the caller may read.
+func (q *cachedQuery) view(
+	groups []*readcache.Group, body *cachedBody, meta *dashboardv1alpha1.Meta, account *budget.Account,
+) error {
+	v := &q.listOptions.view
+	var found []ranked
+	keyed := false
+	for _, g := range groups {
+		for _, o := range q.matching(g.Objects) {
+			if v.search != "" && !v.finds(o) {
+				continue
+			}
+			r := ranked{object: o}
+			if v.order.isSet() {
+				var err error
+				if r.key, err = v.order.cachedKey(o); err != nil {
+					return err
+				}
+				keyed = keyed || r.key.class != classMissing
+			}
+			if err := account.Take(rankedBytes + r.key.bytes()); err != nil {
+				return fmt.Errorf("sorting objects: %w", err)
+			}
+			found = append(found, r)
+		}
+	}
+	if err := v.order.check(q.target.Resource, len(found), keyed); err != nil {
+		return err
+	}
+	if v.order.isSet() {
+		slices.SortStableFunc(found, func(a, b ranked) int { return v.order.compare(a.key, b.key) })
+	}
+	return q.addPage(found, body, meta)
+}
+
+// addPage adds the objects of the page, and says where the next one begins.
+func (q *cachedQuery) addPage(found []ranked, body *cachedBody, meta *dashboardv1alpha1.Meta) error {
+	v := &q.listOptions.view
+	meta.Total = new(int64(len(found)))
+	begin, end := min(v.offset, len(found)), len(found)
+	if v.limit > 0 && end-begin > v.limit {
+		end = begin + v.limit
+		var err error
+		if meta.Continue, err = v.next(end); err != nil {
+			return err
+		}
+	}
+	page := make([]*readcache.Object, 0, end-begin)
+	for _, r := range found[begin:end] {
+		page = append(page, r.object)
+	}
+	body.addObjects(page)
+	return nil
+}
+
+// finds is matches for an object of the cache.
+func (v *view) finds(o *readcache.Object) bool {
+	contains := func(text string) bool { return strings.Contains(strings.ToLower(text), v.search) }
+	if contains(o.Name) || contains(o.Namespace) {
+		return true
+	}
+	return slices.ContainsFunc(o.Labels, func(l readcache.Label) bool { return contains(l.Key + "=" + l.Value) })
+}
+
+// cachedKey is key for an object of the cache. Only orders by other values than metadata decode the object.
+func (o *order) cachedKey(item *readcache.Object) (sortKey, error) {
+	if o.derived == nil && len(o.path) == 2 && o.path[0] == "metadata" {
+		switch o.path[1] {
+		case "name":
+			return textKey(item.Name), nil
+		case "namespace":
+			if item.Namespace == "" {
+				return missing(), nil
+			}
+			return textKey(item.Namespace), nil
+		}
+	}
+	var decoded objects.Object
+	if err := json.Unmarshal(item.JSON, &decoded); err != nil {
+		return sortKey{}, fmt.Errorf("decoding an object of the cache: %w", err)
+	}
+	return o.key(decoded)
+}

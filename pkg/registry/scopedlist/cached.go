@@ -1,0 +1,190 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package scopedlist
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	authorizationv1 "k8s.io/api/authorization/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/rest"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/budget"
+	"github.com/kubevision-io/kubevision/pkg/clusters"
+	"github.com/kubevision-io/kubevision/pkg/objects"
+	"github.com/kubevision-io/kubevision/pkg/readcache"
+	"github.com/kubevision-io/kubevision/pkg/registry/objectref"
+)
+
+// Verdicts tell what clusters allow users. An error is a denial.
+type Verdicts interface {
+	// AllowedStale asks the cluster of the caller about data that were current at a time. It may use an older verdict
+	// while the cluster cannot be reached.
+	AllowedStale(
+		ctx context.Context, caller *clusters.Client, attributes authorizationv1.ResourceAttributes, asOf time.Time,
+	) (bool, error)
+}
+
+// Connected is a cluster as the account of the read cache sees it.
+type Connected struct{ Connection *clusters.Connection }
+
+// Reader implements readcache.Cluster.
+func (c Connected) Reader(ctx context.Context) (rest.Interface, error) {
+	reader, err := c.Connection.Reader(ctx)
+	if errors.Is(err, clusters.ErrNoReader) {
+		return nil, fmt.Errorf("%w: %w", readcache.ErrNotCached, err)
+	}
+	if err != nil {
+		return nil, err //nolint:wrapcheck // it says what there is to say
+	}
+	client, err := rest.UnversionedRESTClientForConfigAndClient(reader.Config, reader.Client)
+	if err != nil {
+		return nil, fmt.Errorf("making a client for the cluster: %w", err)
+	}
+	return client, nil
+}
+
+// tokenTimeout bounds the wait for a token of the account, which is there already unless the cluster is out of reach.
+const tokenTimeout = 50 * time.Millisecond
+
+// enabled returns false if the registration turns the cache off, or the cluster has no account for it.
+func (c Connected) enabled(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, tokenTimeout)
+	defer cancel()
+	_, err := c.Connection.Reader(ctx)
+	return !errors.Is(err, clusters.ErrNoReader)
+}
+
+// Done implements readcache.Cluster.
+func (c Connected) Done() <-chan struct{} { return c.Connection.Done() }
+
+// Wrote returns a function for authorization.Access, so that users read what they have written.
+func Wrote(cache *readcache.Cache) func(*clusters.Client, clusters.Call, clusters.Response) {
+	return func(caller *clusters.Client, call clusters.Call, answer clusters.Response) {
+		cache.Wrote(Connected{caller.Connection()}, caller.User(), readcache.Write{
+			Resource: call.Resource.GroupResource(), Namespace: call.Namespace, Name: call.Name,
+			Deleted:  call.Method == http.MethodDelete || call.Subresource == "eviction",
+			Response: answer.Body,
+		})
+	}
+}
+
+// Cached is the part of a kind in the read cache that the caller may list.
+type Cached struct {
+	readcache.View
+
+	// Groups are the objects that the caller may list.
+	Groups []*readcache.Group
+	// Partial is true if the caller may not list the kind in all namespaces. Namespaces are then those that the caller
+	// may.
+	Partial    bool
+	Namespaces []string
+}
+
+// Count returns the number of objects.
+func (c *Cached) Count() int {
+	n := 0
+	for _, g := range c.Groups {
+		n += len(g.Objects)
+	}
+	return n
+}
+
+// cachedItems decodes the objects to a small type.
+func cachedItems[T any](ctx context.Context, c *Cached) ([]T, error) {
+	account, all := budget.AccountFrom(ctx), make([]T, 0, c.Count())
+	for o := range readcache.All(c.Groups) {
+		var item T
+		if err := objects.Read(o.JSON, nil, &item); err != nil {
+			return nil, err
+		}
+		if err := objects.HoldItem(account, &item); err != nil {
+			return nil, err
+		}
+		all = append(all, item)
+	}
+	return all, nil
+}
+
+// Meta returns the meta of the envelope.
+func (c *Cached) Meta() dashboardv1alpha1.Meta {
+	meta := metaOf(c.View)
+	meta.Partial, meta.Namespaces = c.Partial, c.Namespaces
+	return meta
+}
+
+func metaOf(v readcache.View) dashboardv1alpha1.Meta {
+	meta := dashboardv1alpha1.Meta{Source: dashboardv1alpha1.SourceCache, Stale: v.Stale}
+	if v.Stale {
+		meta.AsOf = &metav1.Time{Time: v.AsOf}
+	}
+	return meta
+}
+
+// Cached returns the objects of a collection that the caller may list, from the cache. It is false if they must be read
+// live: they are not cached, or the caller may list none, which is for the cluster to say.
+func (c *Client) Cached(ctx context.Context, t objectref.Target) (*Cached, bool, error) {
+	allowed := func(v readcache.View) (*Cached, bool, error) { return c.listable(ctx, t, v) }
+	return viewed(ctx, c, t, allowed)
+}
+
+// CachedObject returns an object from the cache, or nil if there is none. It is false if the object must be read live.
+func (c *Client) CachedObject(
+	ctx context.Context, t objectref.Target,
+) (*readcache.Object, dashboardv1alpha1.Meta, bool, error) {
+	found, ok, err := viewed(ctx, c, t, func(v readcache.View) (readcache.View, bool, error) {
+		attributes := t.Attributes("get")
+		if isNamespaces(t.Resource) { // API servers authorize that in the namespace itself
+			attributes.Namespace = t.Name
+		}
+		may, err := c.may(ctx, attributes, v)
+		return v, may, err
+	})
+	if err != nil || !ok {
+		return nil, dashboardv1alpha1.Meta{}, false, err
+	}
+	return found.Get(t.Namespace, t.Name), metaOf(found), true, nil
+}
+
+// viewed returns what a review leaves of what the cache has. It reviews before, so that nobody makes the cache read what
+// they may not, and again after a wait.
+func viewed[T any](
+	ctx context.Context, c *Client, t objectref.Target, review func(readcache.View) (T, bool, error),
+) (out T, ok bool, err error) {
+	if c.cache == nil || c.verdicts == nil {
+		return out, false, nil
+	}
+	cluster := Connected{c.Connection()}
+	if !cluster.enabled(ctx) {
+		c.cache.Forget(cluster)
+		return out, false, nil
+	}
+	look := func() (readcache.View, bool) {
+		return c.cache.Get(ctx, cluster, t.Resource.GroupVersionResource, t.Resource.Kind, c.user.GetName())
+	}
+	if !c.cache.Holds(cluster, t.Resource.GroupVersionResource) {
+		if _, ok, err := review(readcache.View{Snapshot: &readcache.Snapshot{}}); err != nil || !ok {
+			return out, false, err
+		}
+	}
+	view, ok := look()
+	if !ok {
+		return out, false, nil
+	}
+	return review(view)
+}
+
+// may returns whether the cluster lets the caller do that now.
+func (c *Client) may(ctx context.Context, attributes authorizationv1.ResourceAttributes, v readcache.View) (bool, error) {
+	asOf := time.Now()
+	if v.Stale {
+		asOf = v.AsOf
+	}
+	return c.verdicts.AllowedStale(ctx, c.Client, attributes, asOf) //nolint:wrapcheck // it has its code
+}

@@ -1,0 +1,65 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package routes
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"strings"
+
+	"github.com/kubevision-io/kubevision/pkg/envelope"
+)
+
+// writeResult writes a result: without its data to a client that has them, and compressed to one that accepts that.
+func writeResult(ctx context.Context, w http.ResponseWriter, r *http.Request, result Result) {
+	if result.Tag != "" { // no envelope is stored, so that browsers send no If-None-Match on their own
+		w.Header().Set("ETag", result.Tag)
+		if matchesTag(r.Header.Values("If-None-Match"), result.Tag) {
+			result.Data, result.Meta.NotModified = nil, true
+		}
+	}
+	if data, ok := result.Data.(envelope.Compressible); ok {
+		w.Header().Add("Vary", "Accept-Encoding")
+		if acceptsGzip(r.Header.Values("Accept-Encoding")) {
+			result.Data = envelope.Gzipped{Compressible: data}
+		}
+	}
+	envelope.WriteData(ctx, w, result.Data, result.Meta)
+}
+
+// matchesTag returns whether one of the tags of a client is a tag, in the weak comparison of RFC 9110. A star is no tag of
+// data that a client could have.
+func matchesTag(values []string, tag string) bool {
+	for _, value := range values {
+		for candidate := range strings.SplitSeq(value, ",") {
+			if strings.TrimPrefix(strings.TrimSpace(candidate), "W/") == strings.TrimPrefix(tag, "W/") {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// acceptsGzip returns whether a client names gzip, or everything, with a weight other than 0.
+func acceptsGzip(values []string) bool {
+	accepted := false
+	for _, value := range values {
+		for coding := range strings.SplitSeq(value, ",") {
+			name, parameters, _ := strings.Cut(coding, ";")
+			name = strings.ToLower(strings.TrimSpace(name))
+			if name != "gzip" && name != "*" {
+				continue
+			}
+			weight, weighted := strings.CutPrefix(strings.ReplaceAll(parameters, " ", ""), "q=")
+			q, err := strconv.ParseFloat(weight, 64)
+			is := !weighted || (err == nil && q > 0)
+			if name == "gzip" {
+				return is
+			}
+			accepted = is
+		}
+	}
+	return accepted
+}
