@@ -164,6 +164,9 @@ func TestNoAccount(t *testing.T) {
 			t.Errorf("%v after %s", ok, time.Since(begun))
 		}
 	}
+	if c.Holds(f, core("a")) {
+		t.Error("it is tried again and again")
+	}
 }
 
 // TestWrites: a read waits for what its user has written, and nobody else's does.
