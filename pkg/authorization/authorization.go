@@ -91,7 +91,9 @@ func (r *Reviewer) Allowed(ctx context.Context, u user.Info, attributes *authori
 }
 
 // ask makes a review within reviewTimeout. It returns ErrHostUnavailable if there is no answer.
-func (r *Reviewer) ask(ctx context.Context, question *authorizationv1.SubjectAccessReview) (*authorizationv1.SubjectAccessReview, error) {
+func (r *Reviewer) ask(
+	ctx context.Context, question *authorizationv1.SubjectAccessReview,
+) (*authorizationv1.SubjectAccessReview, error) {
 	leave, err := r.circuit.Enter()
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrHostUnavailable, err)

@@ -17,8 +17,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// adoptCredentials makes restored credentials and favorites those of the user where an annotation asks for it, and takes
-// the annotation away. It returns whether one did.
+// adoptCredentials makes restored credentials and favorites those of the user where an annotation asks for it, and
+// takes the annotation away. It returns whether one did.
 //
 // A restored user has another UID, and so is somebody else: whoever gets a name that was another person's must not be
 // let in with that person's password. That the name means the same person is the word of whoever sets the annotation,
@@ -64,12 +64,14 @@ func isRestored(secret *corev1.Secret, u *kubevisionv1alpha1.KubeVisionUser) boo
 
 // belongsToNobody returns true if an object was made for a user of that name and has no owner.
 func belongsToNobody(o client.Object, u *kubevisionv1alpha1.KubeVisionUser) bool {
-	return o.GetLabels()[names.UserLabel] == u.Name && len(o.GetOwnerReferences()) == 0 && o.GetDeletionTimestamp().IsZero()
+	return o.GetLabels()[names.UserLabel] == u.Name &&
+		len(o.GetOwnerReferences()) == 0 && o.GetDeletionTimestamp().IsZero()
 }
 
 func (r *Reconciler) adoptFavorites(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser) error {
 	favorites := &corev1.ConfigMap{}
-	err := r.Live.Get(ctx, types.NamespacedName{Namespace: names.Namespace, Name: names.FavoritesConfigMap(u.Name)}, favorites)
+	key := types.NamespacedName{Namespace: names.Namespace, Name: names.FavoritesConfigMap(u.Name)}
+	err := r.Live.Get(ctx, key, favorites)
 	if client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("reading the restored favorites: %w", err)
 	}
