@@ -294,6 +294,13 @@ func TestOldVerdictsAreNotLast(t *testing.T) {
 	if h.wasAllowed(member, number(1), h.clock.Now()) {
 		t.Error("a verdict is used that was old when the outage began")
 	}
+	h.scope.connected("roles")
+	h.expect(t, "allowed once more", true, 4)
+	h.scope.hasChanged()
+	h.scope.disconnected("roles")
+	if h.wasAllowed(member, number(1), h.clock.Now()) {
+		t.Error("a verdict is used that a change had ended before the outage")
+	}
 }
 
 func TestVerdictsAreFew(t *testing.T) {
