@@ -25,7 +25,7 @@ func Document(ctx context.Context) (*spec3.OpenAPI, error) {
 	scheme, codecs := NewCodecs()
 	generic := genericapiserver.NewConfig(codecs)
 	c := &Config{ExtraConfig: ExtraConfig{PasswordHashes: 1}}
-	// The routes are registered with all that serves them; none of it is called.
+	// The routes are registered with their dependencies, none of which is called.
 	unconnected := &state{config: &rest.Config{}, keys: token.NewKeySet(clock.RealClock{}), sessions: &sessionindex.Index{}}
 	table, _, err := c.routes(ctx, unconnected, &clientFinder{})
 	if err != nil {

@@ -86,9 +86,10 @@ type Logins struct {
 	Limits   sessionindex.Limits
 	// Rates limits the work for tokens that are not genuine or are sent too often.
 	Rates *RefreshLimits
-	// LoginCodeTTL is how long the one-time code of a login stands for fresh codes in its session; 0 if it does not.
+	// LoginCodeTTL is the time for which the one-time code of a login replaces fresh codes in its session; 0 disables
+	// it.
 	LoginCodeTTL time.Duration
-	// Audit is told of everything.
+	// Audit records all changes.
 	Audit *audit.Log
 	// Clock decides when sessions end.
 	Clock clock.PassiveClock

@@ -113,8 +113,8 @@ func NewReviewFailed(err error) error {
 	return envelope.New(dashboardv1alpha1.CodeUnreachable, "%s", message).WithCause(err)
 }
 
-// CallError returns the error of a call to a cluster, which acted as a user, with its code. For a forbidden call, it asks
-// whether RBAC was the reason, and whether the user may get the namespace.
+// CallError returns the error, with its code, of a call to a cluster that was made as a user. For a forbidden call,
+// it reviews whether RBAC was the reason, and whether the user may get the namespace.
 func CallError(ctx context.Context, caller *clusters.Client, attributes authorizationv1.ResourceAttributes, err error) error {
 	if err == nil {
 		return nil
@@ -146,7 +146,7 @@ func CallError(ctx context.Context, caller *clusters.Client, attributes authoriz
 	return envelope.FromAPIError(err)
 }
 
-// describeAttributes returns what attributes are about, in words.
+// describeAttributes describes attributes for a message.
 func describeAttributes(a authorizationv1.ResourceAttributes) string {
 	kind := schema.GroupResource{Group: a.Group, Resource: a.Resource}.String()
 	if a.Subresource != "" {

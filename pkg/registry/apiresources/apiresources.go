@@ -19,7 +19,7 @@ import (
 // definitions is the kind of the objects that define kinds.
 const definitions = "customresourcedefinitions.apiextensions.k8s.io"
 
-// Routes returns the endpoints of this package.
+// Routes returns the routes of this package.
 func Routes(access *scopedlist.Access) []routes.Route {
 	parameters := map[string]string{authorization.ClusterParameter: "the name of the cluster"}
 	return []routes.Route{

@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package auth serves what somebody needs to log in, and to change what they log in with.
+// Package auth serves logins, and changes of passwords and second factors.
 package auth
 
 import (
@@ -19,20 +19,20 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// localProvider is the only directory that is served: the KubeVisionUsers.
+// localProvider is the only supported identity provider: the KubeVisionUsers.
 const localProvider = "local"
 
-// Endpoints are the endpoints of this package.
+// Endpoints serves logins and credentials.
 type Endpoints struct {
-	// Logins does the work.
+	// Logins performs the operations.
 	Logins *authentication.Logins
-	// Reader holds the KubeVision objects.
+	// Reader reads KubeVision's objects from a cache.
 	Reader client.Reader
-	// Client says where a request comes from.
+	// Client returns the origin of a request.
 	Client func(*http.Request) authentication.Client
 }
 
-// Routes are the routes of the endpoints.
+// Routes returns the routes of the endpoints.
 func (e *Endpoints) Routes() []routes.Route {
 	return slices.Concat(e.verifyRoutes(), e.factorRoutes(), []routes.Route{
 		{
@@ -87,7 +87,8 @@ func (e *Endpoints) refresh(r *routes.Request) (routes.Result, error) {
 	return e.loginResult(r, session, err)
 }
 
-// loginResult answers with a session, or asks for a second factor to be set up, which is all that the session is good for then.
+// loginResult responds with a session, or with a request to set up a second factor, to which the session is limited
+// then.
 func (e *Endpoints) loginResult(r *routes.Request, session *authentication.Session, err error) (routes.Result, error) {
 	if err != nil {
 		return routes.Result{}, autherrors.Map(err)
@@ -103,7 +104,7 @@ func (e *Endpoints) loginResult(r *routes.Request, session *authentication.Sessi
 	return e.sessionResult(r, session)
 }
 
-// verifyResult answers with the session with which a login has ended.
+// verifyResult responds with the session that completes a login.
 func (e *Endpoints) verifyResult(r *routes.Request, session *authentication.Session, err error) (routes.Result, error) {
 	if err != nil {
 		return routes.Result{}, autherrors.Map(err)

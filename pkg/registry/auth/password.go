@@ -34,7 +34,8 @@ func (e *Endpoints) changePassword(r *routes.Request, u user.Info) (routes.Resul
 	return routes.Result{}, autherrors.Map(err)
 }
 
-// Prove checks the fresh code of a request. Callers whom kube-apiserver has authenticated have no second factor here.
+// Prove verifies the fresh code of a request. A caller whom kube-apiserver has authenticated has no second factor
+// here.
 func (e *Endpoints) Prove(r *http.Request, u user.Info, code string) error {
 	p, ok := u.(*authentication.Principal)
 	if !ok {
@@ -43,7 +44,7 @@ func (e *Endpoints) Prove(r *http.Request, u user.Info, code string) error {
 	return autherrors.Map(e.Logins.VerifyFreshCode(r.Context(), p, code, e.Client(r)))
 }
 
-// principal is the caller where it is a KubeVisionUser: nobody else has a password or a second factor here.
+// principal returns the caller if it is a KubeVisionUser: other callers have no password or second factor here.
 func principal(u user.Info) (*authentication.Principal, error) {
 	if p, ok := u.(*authentication.Principal); ok {
 		return p, nil

@@ -26,7 +26,7 @@ import (
 
 const paramCluster = authorization.ClusterParameter
 
-// Endpoints are the endpoints of this package.
+// Endpoints serves logins and credentials.
 type Endpoints struct {
 	// Reader reads KubeVision's objects.
 	Reader client.Reader

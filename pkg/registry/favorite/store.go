@@ -25,18 +25,18 @@ import (
 )
 
 const (
-	// key is where a ConfigMap has the favorites.
+	// key is the key of the favorites in a ConfigMap.
 	key = "favorites"
-	// maxBytes is the size of the favorites of one user.
+	// maxBytes bounds the size of the favorites of one user.
 	maxBytes = 32 << 10
 )
 
-// contention is how writes are repeated that meet others of the same user.
+// contention returns the backoff for writes that conflict with other writes of the same user.
 func contention() wait.Backoff {
 	return wait.Backoff{Steps: 8, Duration: 10 * time.Millisecond, Factor: 2, Jitter: 0.5}
 }
 
-// load reads the favorites of a user, and the ConfigMap that holds them; it is nil where there is none yet.
+// load reads the favorites of a user, and the ConfigMap that holds them. The ConfigMap is nil if there is none yet.
 func (e *Endpoints) load(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser,
 ) (*corev1.ConfigMap, *favorites, error) {
@@ -61,8 +61,8 @@ func (e *Endpoints) load(
 	return found, kept, nil
 }
 
-// change reads the favorites of a user, changes them, and writes them unless somebody else has written meanwhile, when
-// it begins again. An error of the change ends it.
+// change reads the favorites of a user, changes them and writes them back. It starts over after a conflict with
+// another write. An error of the change ends it.
 func (e *Endpoints) change(
 	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, change func(*favorites) error,
 ) error {
@@ -90,7 +90,7 @@ func (e *Endpoints) change(
 	return err
 }
 
-// isInterrupted says whether a write has failed because of another one.
+// isInterrupted returns true if a write has failed because of another write.
 func isInterrupted(err error) bool {
 	return apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) || apierrors.IsNotFound(err)
 }

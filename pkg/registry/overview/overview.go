@@ -19,7 +19,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// Routes returns the endpoints of this package.
+// Routes returns the routes of this package.
 func Routes(access *scopedlist.Access) []routes.Route {
 	return []routes.Route{{
 		Method: http.MethodGet, Path: "/clusters/{cluster}/overview", Operation: "getClusterOverview",

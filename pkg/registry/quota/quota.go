@@ -16,7 +16,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// Routes returns the endpoints of this package.
+// Routes returns the routes of this package.
 func Routes(access *scopedlist.Access) []routes.Route {
 	return []routes.Route{{
 		Method: http.MethodGet, Path: "/clusters/{cluster}/quota-summary", Operation: "getQuotaSummary",
@@ -78,7 +78,7 @@ func summary(items []resourceQuota) dashboardv1alpha1.QuotaSummary {
 	return out
 }
 
-// describe returns the status of a quota, or its spec as long as the status is empty.
+// describe returns the status of a quota, or its spec while the status is empty.
 func describe(q *resourceQuota) dashboardv1alpha1.Quota {
 	out := dashboardv1alpha1.Quota{Name: q.Metadata.Name, Hard: q.Status.Hard, Used: q.Status.Used}
 	if out.Hard == nil {

@@ -95,7 +95,7 @@ func (f family) route(method, below, operation, doc string, endpoint routes.Endp
 	}
 }
 
-// Routes are the endpoints of this package.
+// Routes returns the routes of this package.
 func (e *Endpoints) Routes() []routes.Route {
 	out := make([]routes.Route, 0, 32)
 	for _, f := range []family{

@@ -24,7 +24,7 @@ const (
 	longestName  = 63
 )
 
-// Endpoints are the endpoints of this package.
+// Endpoints serves logins and credentials.
 type Endpoints struct {
 	// Host is the host cluster, which has the role bindings.
 	Host *hostobjects.Host

@@ -23,10 +23,10 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// clusterTimeout is how long one of several clusters may take.
+// clusterTimeout bounds the search of one of several clusters.
 const clusterTimeout = 5 * time.Second
 
-// retrySeconds is after what time a search may be tried again that did not have its turn.
+// retrySeconds is the time after which a client may retry a search that did not get its turn.
 const retrySeconds = 5
 
 func (e *Endpoints) searchOne(r *routes.Request, caller *scopedlist.Client) (routes.Result, error) {
@@ -43,7 +43,7 @@ func (e *Endpoints) searchOne(r *routes.Request, caller *scopedlist.Client) (rou
 	return routes.Result{Data: data, Meta: meta}, nil
 }
 
-// search finds the matches of each kind, in the order of the kinds.
+// search returns the matches of each kind, in the order of the kinds.
 func search(ctx context.Context, caller *scopedlist.Client, w query, cluster string) ([][]match, dashboardv1alpha1.Meta, error) {
 	unserved, err := unservedWarnings(ctx, caller, w)
 	if err != nil {
@@ -63,7 +63,7 @@ func search(ctx context.Context, caller *scopedlist.Client, w query, cluster str
 	return withoutRepeats(found), meta, err
 }
 
-// withoutRepeats leaves out what was found before: a kind may be named in two ways.
+// withoutRepeats removes duplicates: one kind may be named in two ways.
 func withoutRepeats(found [][]match) [][]match {
 	seen := sets.New[string]()
 	for i, matches := range found {
@@ -79,7 +79,7 @@ func withoutRepeats(found [][]match) [][]match {
 	return found
 }
 
-// unservedWarnings warns of kinds that were named, and that the cluster does not serve.
+// unservedWarnings returns warnings for named kinds that the cluster does not serve.
 func unservedWarnings(ctx context.Context, caller *scopedlist.Client, w query) ([]string, error) {
 	if !w.named {
 		return nil, nil
@@ -89,7 +89,7 @@ func unservedWarnings(ctx context.Context, caller *scopedlist.Client, w query) (
 		found, served, err := caller.Resource(ctx, name, listable)
 		_, failed := envelope.ServerFailure(err)
 		switch {
-		case failed: // the survey warns of it
+		case failed: // the survey warns of this group
 		case err != nil:
 			return nil, envelope.FromAPIError(err)
 		case !served:
@@ -103,7 +103,7 @@ func unservedWarnings(ctx context.Context, caller *scopedlist.Client, w query) (
 
 func listable(r *clusters.Resource) bool { return slices.Contains(r.Verbs, "list") }
 
-// results puts the matches of each kind together. Kinds without a match are left out.
+// results combines the matches of all kinds. It omits kinds without a match.
 func results(w query, found [][]match) dashboardv1alpha1.SearchResults {
 	out := dashboardv1alpha1.SearchResults{Results: []dashboardv1alpha1.SearchGroup{}}
 	for _, matches := range found {
@@ -117,13 +117,14 @@ func results(w query, found [][]match) dashboardv1alpha1.SearchResults {
 	return out
 }
 
-// usableClusters are the clusters that a caller may use.
+// usableClusters holds the clusters that a caller may use.
 type usableClusters struct {
 	user.Info
 	names []string
 }
 
-// review finds the clusters to search: those that are named, all of which the caller must be allowed to use, or all that they may use.
+// review returns the clusters to search: the named clusters, all of which the caller must be allowed to use, or all
+// clusters that the caller may use.
 func (e *Endpoints) review(r *routes.Request, u user.Info) (*usableClusters, error) {
 	ctx, reviewer := r.Context(), e.access.Reviewer
 	names, fits := split(r.Query(queryClusters), maxClusters)
@@ -161,14 +162,14 @@ func (e *Endpoints) review(r *routes.Request, u user.Info) (*usableClusters, err
 	return out, nil
 }
 
-// searched is what one of several clusters has.
+// searched is the result of one of several clusters.
 type searched struct {
 	dashboardv1alpha1.SearchedCluster
 	found    [][]match
 	warnings []string
 }
 
-// searchSeveral asks many clusters at once, so that one that does not answer keeps nobody from the others.
+// searchSeveral searches several clusters concurrently, so that a cluster that does not respond delays no other.
 func (e *Endpoints) searchSeveral(r *routes.Request, reached *usableClusters) (routes.Result, error) {
 	w, err := read(r)
 	if err != nil {
@@ -197,8 +198,8 @@ func (e *Endpoints) searchSeveral(r *routes.Request, reached *usableClusters) (r
 	return routes.Result{Data: data, Meta: meta}, nil
 }
 
-// inTurn waits while the replica searches as many clusters as it may, or as many for one user: 42900 where the request's
-// time ends before its turn comes.
+// inTurn runs a search when the replica and the user are below their limits of concurrent searches. It returns error
+// 42900 if the request ends before its turn.
 func (e *Endpoints) inTurn(ctx context.Context, user string, search func()) error {
 	leave, err := e.turns.enter(ctx, user)
 	if err != nil {
@@ -211,7 +212,8 @@ func (e *Endpoints) inTurn(ctx context.Context, user string, search func()) erro
 	return nil
 }
 
-// searchOneOfSeveral searches one of several clusters. That it does not answer is an answer too, and so is that nobody may be acted for there.
+// searchOneOfSeveral searches one of several clusters. If the cluster does not respond or impersonation is impossible
+// there, the result describes it.
 func (e *Endpoints) searchOneOfSeveral(ctx context.Context, u user.Info, name string, w query) searched {
 	ctx, cancel := context.WithTimeoutCause(ctx, clusterTimeout, clusters.ErrImpatient)
 	defer cancel()

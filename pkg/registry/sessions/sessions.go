@@ -27,7 +27,7 @@ const (
 	paramUser    = "user"
 )
 
-// Endpoints are the endpoints of this package.
+// Endpoints serves logins and credentials.
 type Endpoints struct {
 	// Host is the host cluster, which has the sessions.
 	Host *hostobjects.Host

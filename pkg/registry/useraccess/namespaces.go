@@ -24,10 +24,10 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/objects"
 )
 
-// clusterTimeout bounds the time in which a cluster answers what the caller may read there.
+// clusterTimeout bounds the reviews of the caller's access on one cluster.
 const clusterTimeout = 2 * time.Second
 
-// describeAccess asks one cluster. No answer is a result, too.
+// describeAccess reads the caller's access to one cluster. An unreachable cluster is a result, too.
 func (e *Endpoints) describeAccess(ctx context.Context, g *access, c *kubevisionv1alpha1.KubeVisionCluster) dashboardv1alpha1.ClusterAccess {
 	ctx, cancel := context.WithTimeoutCause(ctx, clusterTimeout, clusters.ErrImpatient)
 	defer cancel()

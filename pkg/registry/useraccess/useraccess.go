@@ -24,11 +24,11 @@ import (
 const (
 	queryCluster = "cluster"
 
-	// clustersAtOnce bounds the clusters that one request asks at once.
+	// clustersAtOnce bounds the concurrent calls to clusters of one request.
 	clustersAtOnce = 32
 )
 
-// Endpoints are the endpoints of this package.
+// Endpoints serves logins and credentials.
 type Endpoints struct {
 	// Reader reads KubeVision's objects.
 	Reader client.Reader
@@ -87,7 +87,7 @@ func (e *Endpoints) clusters(r *routes.Request, u user.Info) ([]kubevisionv1alph
 	return all[i : i+1], nil
 }
 
-// get asks many clusters concurrently, so that one that does not answer does not delay the others.
+// get calls many clusters concurrently, so that one that does not respond does not delay the others.
 func (e *Endpoints) get(r *routes.Request, g *access) (routes.Result, error) {
 	out := make([]dashboardv1alpha1.ClusterAccess, len(g.clusters))
 	err := fanout.Each(r.Context(), len(out), clustersAtOnce, func(ctx context.Context, i int) error {

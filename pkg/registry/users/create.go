@@ -23,7 +23,7 @@ import (
 
 const longestName = 63
 
-// create makes the user, the Secret of the password and the binding of the role, or none of them.
+// create creates the user, the Secret of the password and the binding of the role, or none of them.
 func (e *Endpoints) create(r *routes.Request, a *administrator) (routes.Result, error) {
 	var body dashboardv1alpha1.CreateUserRequest
 	if err := r.ReadJSON(&body); err != nil {
@@ -36,7 +36,7 @@ func (e *Endpoints) create(r *routes.Request, a *administrator) (routes.Result, 
 	ctx := r.Context()
 	u := &kubevisionv1alpha1.KubeVisionUser{}
 	made := a.createUser(&body, u)
-	if err := made.Do(ctx, client.NewDryRunClient(a.Client.Client)); err != nil { // hashing costs more than asking
+	if err := made.Do(ctx, client.NewDryRunClient(a.Client.Client)); err != nil { // hashing is more expensive than a dry run
 		return routes.Result{}, err
 	}
 	hash, err := e.Hash(ctx, body.Password)
@@ -86,7 +86,7 @@ func checkTwoFactor(policy string) error {
 	}
 }
 
-// createUser is the step that makes the user, who is in into from then on.
+// createUser returns the step that creates the user and stores the result in into.
 func (a *administrator) createUser(body *dashboardv1alpha1.CreateUserRequest, into *kubevisionv1alpha1.KubeVisionUser) hostobjects.Step {
 	object := func() client.Object {
 		*into = kubevisionv1alpha1.KubeVisionUser{

@@ -17,12 +17,12 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 )
 
-// directory finds the roles of many users.
+// directory looks up the roles of many users.
 type directory struct {
 	grants []grant
 }
 
-// grant is what one binding amounts to on the host, and for whom.
+// grant is the display role that one binding gives on the host, and its subjects.
 type grant struct {
 	binding  string
 	subjects []rbacv1.Subject
@@ -64,7 +64,8 @@ func (d *directory) role(u *kubevisionv1alpha1.KubeVisionUser) string {
 	return displayRoles()[best]
 }
 
-// directory is what the caller may know of the roles of users: nothing, where the caller may not list role bindings.
+// directory returns the roles of users as far as the caller may know them: none if the caller may not list role
+// bindings.
 func (e *Endpoints) directory(ctx context.Context, a *administrator, users []kubevisionv1alpha1.KubeVisionUser) (*directory, error) {
 	d, err := e.readDirectory(ctx, a, users)
 	if apierrors.IsForbidden(err) {
@@ -76,7 +77,7 @@ func (e *Endpoints) directory(ctx context.Context, a *administrator, users []kub
 	return d, nil
 }
 
-// readDirectory lists the role bindings as the caller. Its error is the API server's.
+// readDirectory lists the role bindings as the caller. Its error is that of the API server.
 func (e *Endpoints) readDirectory(
 	ctx context.Context, a *administrator, users []kubevisionv1alpha1.KubeVisionUser,
 ) (*directory, error) {

@@ -29,12 +29,12 @@ const (
 	self = "me"
 )
 
-// administrator is somebody who manages users and the logins of others.
+// administrator is a caller who manages users and the logins of others.
 type administrator struct {
 	*hostobjects.Client
 }
 
-// manageRoutes are about the logins of others.
+// manageRoutes returns the routes that manage the logins of other users.
 func (e *Endpoints) manageRoutes() []routes.Route {
 	parameters := map[string]string{paramUser: "the name of the user"}
 	return []routes.Route{
@@ -59,7 +59,8 @@ func (e *Endpoints) manageRoutes() []routes.Route {
 	}
 }
 
-// administrator connects whoever manages the user in the path. Nobody is managed under the name by which everybody finds themselves.
+// administrator connects the caller who manages the user in the path. The name that stands for the caller cannot be
+// managed.
 func (e *Endpoints) administrator(r *routes.Request, u user.Info) (*administrator, error) {
 	if r.Path(paramUser) == self {
 		return nil, envelope.New(dashboardv1alpha1.CodeNotFound, "there is no such endpoint")
@@ -141,7 +142,7 @@ func (e *Endpoints) revokeSessions(r *routes.Request, a *administrator) (routes.
 		return routes.Result{}, envelope.FromAPIError(err)
 	}
 	revoked, err := a.deleteSessions(ctx, all.Items)
-	if err == nil || revoked > 0 { // some may have ended before the error
+	if err == nil || revoked > 0 { // some sessions may have ended before the error
 		e.record(r, audit.SessionEnded, a, u, fmt.Sprintf("%d sessions", revoked))
 	}
 	if err != nil {

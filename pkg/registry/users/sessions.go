@@ -25,7 +25,8 @@ import (
 
 const paramSession = "session"
 
-// sessionRoutes are about the caller's own sessions. Whoever kube-apiserver has authenticated has none.
+// sessionRoutes returns the routes for the caller's own sessions. A caller whom kube-apiserver has authenticated has
+// none.
 func (e *Endpoints) sessionRoutes() []routes.Route {
 	return []routes.Route{
 		{
@@ -65,7 +66,8 @@ func (e *Endpoints) sessionRoutes() []routes.Route {
 	}
 }
 
-// listSessions asks the API server rather than a copy: a list of sessions is looked at to see that one is gone.
+// listSessions reads from the API server instead of a cache, since users look at the list to verify that a session
+// has ended.
 func listSessions(ctx context.Context, c client.Reader, u user.Info) (routes.Result, error) {
 	out := []dashboardv1alpha1.Session{}
 	if p, ok := u.(*authentication.Principal); ok {
@@ -90,7 +92,7 @@ func describeSession(s *kubevisionv1alpha1.KubeVisionSession, current string) da
 	}
 }
 
-// endSession ends a session of the caller's. Those of others are not there for them.
+// endSession ends a session of the caller. The sessions of other users are not found.
 func (e *Endpoints) endSession(r *routes.Request, p *authentication.Principal, id string) error {
 	ctx := r.Context()
 	s := &kubevisionv1alpha1.KubeVisionSession{}

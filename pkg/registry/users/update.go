@@ -13,7 +13,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// update changes what is given of the user, and the binding of the role, or nothing.
+// update changes the given fields of the user and the binding of the role, or nothing.
 func (e *Endpoints) update(r *routes.Request, a *administrator) (routes.Result, error) {
 	var body dashboardv1alpha1.UpdateUserRequest
 	if err := r.ReadJSON(&body); err != nil {
@@ -53,8 +53,8 @@ func checkChange(body *dashboardv1alpha1.UpdateUserRequest) error {
 	return errors.Join(errs...)
 }
 
-// changes returns the steps of an update. The user is changed also if only the role is another, so that it takes the
-// right to do that.
+// changes returns the steps of an update. The user is patched even if only the role changes, so that the caller needs
+// the permission to patch the user.
 func (e *Endpoints) changes(
 	ctx context.Context, a *administrator, u, changed *kubevisionv1alpha1.KubeVisionUser,
 	body *dashboardv1alpha1.UpdateUserRequest,

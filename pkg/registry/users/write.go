@@ -12,7 +12,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// writeRoutes let those make, change and delete users whom the host's RBAC lets.
+// writeRoutes returns the routes that create, change and delete users, as far as the host's RBAC allows it.
 func (e *Endpoints) writeRoutes() []routes.Route {
 	parameters := map[string]string{paramUser: "the name of the user"}
 	connect := func(r *routes.Request, u user.Info) (*administrator, error) {
