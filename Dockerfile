@@ -18,12 +18,12 @@ RUN --mount=type=cache,target=/go/pkg/mod \
     CGO_ENABLED=0 GOOS=$TARGETOS GOARCH=$TARGETARCH \
     go build -trimpath -buildvcs=false -ldflags "-s -w $LDFLAGS" -o /out/ ./cmd/...
 
-# No shell and no package manager: two static programs, certificates and time zones.
+# The image has no shell and no package manager: it contains two static programs, certificates and time zones.
 FROM gcr.io/distroless/static:nonroot
 
 COPY --from=build /out/ /usr/local/bin/
 
 USER 65532:65532
 
-# The Deployments name the program that they run; this is the one that serves the API.
+# The Deployments name the program that they run; the default is the one that serves the API.
 ENTRYPOINT ["/usr/local/bin/kubevision-apiserver"]

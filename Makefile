@@ -1,67 +1,70 @@
-# Needs Go, make, git and curl; nothing else is assumed. The tools and the local control plane are built from source on first use,
-# at the versions of hack/tools and hack/controlplane. Docker is needed for "make image" only, and npm for the TypeScript client, whose
-# checks are left out without.
+# Requires Go, make, git and curl. The tools and the local control plane are built from source on first use, at the
+# versions of hack/tools and hack/controlplane. Docker is required only for "make image", and npm only for the
+# TypeScript client, whose checks are skipped without it.
 
-# What "make run" hands to its program, for example ARGS="--help".
+# Arguments for the program of "make run", for example ARGS="--help".
 ARGS ?=
-# What the test targets hand to go test besides their own flags, for example TESTFLAGS="-run TestLogin -v".
+# Additional flags for go test in the test targets, for example TESTFLAGS="-run TestLogin -v".
 TESTFLAGS ?=
 # The packages of "make test" and "make test-unit".
 PKG ?= ./...
-# The installation that "make conformance" tests: the address of its kubevision-apiserver. Without it, one is started. CA is the file with the
-# authority of that address, by default the one of the installation's Secret; $KUBECONFIG is an administrator's of its cluster.
+# The installation that "make conformance" tests: the address of its kubevision-apiserver. Without it, an installation
+# is started. CA is the file with the authority of that address, by default the authority in the installation's
+# Secret; $KUBECONFIG is that of an administrator of its cluster.
 URL ?=
 CA ?=
-# How long "make test-limits" and "make bench" keep up each flood, and each attack of a member; a minute for the record.
+# The duration of each flood, and of each attack of a member, in "make test-limits" and "make bench"; published
+# results use a minute.
 FLOOD ?= 10s
-# How long "make fuzz" runs each fuzz target.
+# The time for which "make fuzz" runs each fuzz target.
 FUZZTIME ?= 10s
 # The name of the image that "make image" builds, by default that of config/default.
 IMAGE ?= kubevision:v0.1.0
 
 MODULE := github.com/kubevision-io/kubevision
 
-# A history without tags is named by its commit.
+# A history without tags gets a version with the commit.
 VERSION ?= $(shell git describe --tags --match 'v*' --dirty 2>/dev/null || echo "v0.0.0-$$(git describe --always --dirty 2>/dev/null || echo unknown)")
 COMMIT ?= $(shell git rev-parse --verify --quiet HEAD 2>/dev/null || echo unknown)
-# The commit's time, not the clock's: the same commit gives the same programs.
+# The commit's time instead of the current time: the same commit always results in the same programs.
 BUILD_DATE ?= $(shell TZ=UTC0 git log -1 --date=format-local:%Y-%m-%dT%H:%M:%SZ --format=%cd 2>/dev/null || echo unknown)
 
-# k8s.io/component-base/version is left alone on purpose: the API server library derives from it which Kubernetes release to behave
-# like, and would take KubeVision's number for one.
+# k8s.io/component-base/version is not set: the API server library derives the emulated Kubernetes release from it,
+# and would mistake KubeVision's version for one.
 VERSION_FLAGS = -X $(MODULE)/pkg/version.version=$(VERSION) \
 	-X $(MODULE)/pkg/version.commit=$(COMMIT) \
 	-X $(MODULE)/pkg/version.date=$(BUILD_DATE) \
 	-X k8s.io/client-go/pkg/version.gitVersion=$(VERSION) \
 	-X k8s.io/client-go/pkg/version.gitCommit=$(COMMIT)
 
-# Prints yes where the race detector can be compiled in: on Linux it needs cgo, a C compiler and the C library's headers.
+# Prints yes if the race detector can be compiled: on Linux it requires cgo, a C compiler and the C library's headers.
 HAVE_CGO = test "$$(go env CGO_ENABLED)" = 1 && echo '\#include <stdlib.h>' | $$(go env CC) -E -x c - >/dev/null 2>&1 && echo yes
 
 # Sets "race" and CGO_ENABLED for the rest of a recipe's line.
 CHOOSE_RACE = if [ "$$($(HAVE_CGO))" = yes ]; then race=-race; export CGO_ENABLED=1; else race=; export CGO_ENABLED=0; \
 	echo "notice: no C compiler found, so the tests run without the race detector" >&2; fi
 
-# Makes Kubernetes' client libraries fail loudly where a shared object is changed. KUBE_PANIC_WATCH_DECODE_ERROR would end
-# kube-apiserver where a test breaks a conversion webhook.
-# There is more memory than time: garbage is collected half as often.
+# Kubernetes' client libraries panic if a shared object is changed. KUBE_PANIC_WATCH_DECODE_ERROR is not set, because
+# it would stop kube-apiserver when a test breaks a conversion webhook. GOGC halves the number of garbage collections,
+# because memory is less scarce than time.
 TEST_ENV = KUBE_CACHE_MUTATION_DETECTOR=true GOGC=200
 
-# Says aloud that a test is skipped, which go test does not.
+# Reports a skipped test, which go test does not.
 CHECK_BROWSER = command -v chromium >/dev/null || command -v chromium-browser >/dev/null || \
 	command -v google-chrome >/dev/null || \
 	echo "notice: Chromium was not found, so that no browser tries the dashboard: TestBrowser is skipped" >&2
 
-# Half of the time of race-built programs would go into watching the inner loops of password hashes, which share nothing.
+# Half of the time of programs with the race detector would be spent in the inner loops of password hashes, which
+# share no memory.
 FAST_HASHES = -gcflags='golang.org/x/crypto/argon2=-race=false -d=checkptr=0'
 
-# The programs under test, for all packages of tests.
+# The programs under test, which all test packages share.
 TEST_PROGRAMS = $(CURDIR)/bin/test
 
-# The tests that load the programs to their limits; make test leaves them to make test-limits.
+# The tests that load the programs to their limits. "make test" excludes them, and "make test-limits" runs them.
 LIMITS = /test/integration/limits
 
-# Builds what is missing of the local control plane and tells the tests where it is.
+# Builds the missing parts of the local control plane and sets its path for the tests.
 CONTROL_PLANE = KUBEBUILDER_ASSETS="$$(hack/controlplane/build.sh)" && export KUBEBUILDER_ASSETS
 
 .DEFAULT_GOAL := help
@@ -85,8 +88,8 @@ stop: ## Stop what "make run" started.
 ##@ Testing
 
 .PHONY: test
-# Three packages at a time, each with a control plane of its own: much of what they do is to wait. The packages and the programs are compiled
-# beforehand, and "make verify" vets.
+# Three packages run concurrently, each with its own control plane, since they wait most of the time. The packages and
+# the programs are compiled beforehand, and "make verify" runs vet.
 test: ## Run all tests: unit, integration and conformance.
 	@$(CHOOSE_RACE); $(CHECK_BROWSER); \
 	go build $$race ./... && go build $$race $(FAST_HASHES) -o $(TEST_PROGRAMS)/ ./cmd/... && $(CONTROL_PLANE) && \
@@ -94,8 +97,8 @@ test: ## Run all tests: unit, integration and conformance.
 	KUBEVISION_PROGRAMS=$(TEST_PROGRAMS) $(TEST_ENV) go test $$race -vet=off -p 3 -count 1 -timeout 45m $(TESTFLAGS) $$packages
 
 .PHONY: test-limits
-# Alone, since other tests would wait too long beside the floods. Without the race detector, which takes several times the
-# memory, and without the mutation detector, which copies every cached object.
+# Runs alone, since other tests would time out during the floods. Runs without the race detector, which needs several
+# times the memory, and without the mutation detector, which copies every cached object.
 test-limits: ## Load the programs to the limits of config/ and measure their memory.
 	@export CGO_ENABLED=0 && go build -o $(TEST_PROGRAMS)/plain/ ./cmd/... && $(CONTROL_PLANE) && \
 	export KUBEVISION_PROGRAMS=$(TEST_PROGRAMS)/plain && \
@@ -108,7 +111,7 @@ test-unit: ## Run the tests that need no control plane.
 	$(TEST_ENV) go test $$race -short -timeout 10m $(TESTFLAGS) $(PKG)
 
 .PHONY: conformance
-# Without a package argument, go test shows what a test prints: the table of codes.
+# Without a package argument, go test prints the output of a passing test: the table of codes.
 conformance: ## Run the conformance tests only; URL= and CA= point them at an installation that is there already (docs/conformance.md).
 	@$(CHOOSE_RACE); if [ -z "$(URL)" ]; then $(CONTROL_PLANE); fi && \
 	cd test/conformance && $(TEST_ENV) go test $$race -count 1 -timeout 30m $(TESTFLAGS) -args -url=$(URL) -ca=$(abspath $(CA))

@@ -2,15 +2,15 @@
 # Copyright The KubeVision Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-# Runs every fuzz target of the main module for a short time, one after the other. Each package is compiled once.
+# Runs every fuzz target of the main module for a short time, sequentially. Each package is compiled once.
 #
-#   FUZZTIME  how long each of them runs (default: 10s)
+#   FUZZTIME  the time for each of them (default: 10s)
 
 # shellcheck source=hack/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
 readonly fuzz_time="${FUZZTIME:-10s}"
-# What go test would use: inputs that reached new code are kept there for the next time.
+# The default cache of go test: it keeps inputs that reached new code for the next run.
 fuzz_cache="$(go env GOCACHE)/fuzz"
 readonly fuzz_cache
 

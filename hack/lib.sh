@@ -2,7 +2,7 @@
 # Copyright The KubeVision Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-# Shared by the scripts of this folder, which source it.
+# Functions and variables for the scripts of this folder, which source this file.
 
 set -o errexit -o nounset -o pipefail
 unset CDPATH
@@ -12,12 +12,12 @@ readonly root
 # shellcheck disable=SC2034 # used by the scripts that source this one
 readonly module="github.com/kubevision-io/kubevision"
 
-# A workspace file or a vendor folder of the developer's own must not change what the scripts see.
+# A developer's workspace file or vendor folder must not affect the scripts.
 export GOWORK=off
-# The same messages and the same order of files everywhere.
+# The messages and the order of files are the same on all machines.
 export LC_ALL=C
 
-# say prints to stderr: stdout belongs to the results.
+# say prints to stderr, since stdout contains the results.
 say() {
   printf '%s\n' "$*" >&2
 }
@@ -27,14 +27,14 @@ die() {
   exit 1
 }
 
-# make_scratch sets "scratch" to a new folder that is removed when the script ends.
+# make_scratch sets "scratch" to a new folder that is removed when the script exits.
 make_scratch() {
   scratch="$(mktemp -d)"
   # shellcheck disable=SC2064 # the folder's name is meant to be expanded now
   trap "rm -rf '${scratch}'" EXIT
 }
 
-# build_tool builds a program of a tool module into bin/. When nothing has changed, go does not even link it again.
+# build_tool builds a program of a tool module into bin/. Without changes, go does not even link it again.
 #
 #   build_tool <folder of the tool module> <package> <name>
 build_tool() {
@@ -45,8 +45,8 @@ build_tool() {
   ) || die "cannot build ${name} from ${folder}; is the Go module proxy reachable?"
 }
 
-# source_files prints the committed and the new files of the repository, NUL-separated, relative to its root; "git ls-files"
-# patterns narrow them down.
+# source_files prints the committed and the new files of the repository, NUL-separated, relative to its root. Patterns
+# of "git ls-files" select a part of them.
 source_files() {
   git -C "${root}" ls-files -z --cached --others --exclude-standard --deduplicate -- "$@" |
     while IFS= read -r -d '' file; do

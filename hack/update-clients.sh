@@ -3,11 +3,11 @@
 # SPDX-License-Identifier: Apache-2.0
 
 # Generates the OpenAPI document from the routes of kubevision-apiserver, and the types of the TypeScript client from
-# the document. Where npm is not installed, the types stay as they are.
+# the document. Without npm the types are not changed.
 #
 #   hack/update-clients.sh [<folder>]
 #
-# <folder> is where to generate; without it, clients/. hack/verify-clients.sh names another one.
+# <folder> is the output folder, by default clients/. hack/verify-clients.sh names another one.
 
 # shellcheck source=hack/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -25,7 +25,7 @@ if ! command -v npm >/dev/null; then
   say "npm is not installed: the types of the TypeScript client are not generated"
   exit 0
 fi
-# A default is what the server puts in for a field that is left out: it makes no field required.
+# The server uses the default for a missing field, so a default does not make the field required.
 hack/npm.sh exec --silent --offline -- \
   openapi-typescript "${document}" --output "${scratch}/schema.ts" \
   --empty-objects-unknown --default-non-nullable=false >&2

@@ -2,11 +2,13 @@
 # Copyright The KubeVision Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-# Generates the deep-copy functions, the CustomResourceDefinitions and the OpenAPI definitions from the types in pkg/apis.
+# Generates the deep-copy functions, the CustomResourceDefinitions and the OpenAPI definitions from the types in
+# pkg/apis.
 #
 #   hack/update-codegen.sh [<root>]
 #
-# <root> is the tree to generate in; without it, the repository itself. hack/verify-codegen.sh names a copy.
+# <root> is the tree in which the files are generated, by default the repository itself. hack/verify-codegen.sh names
+# a copy.
 
 # shellcheck source=hack/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
@@ -19,9 +21,10 @@ readonly openapi_gen="${root}/bin/openapi-gen"
 
 readonly crd_folder="config/crd/bases"
 readonly openapi_folder="pkg/apiserver/openapi"
-# The custom resources: their CustomResourceDefinitions are what the host's kube-apiserver serves.
+# The custom resources, whose CustomResourceDefinitions the host's kube-apiserver serves.
 readonly crd_packages="./pkg/apis/kubevision/..."
-# The types that KubeVision's own API server serves, and those of Kubernetes that they and the discovery documents refer to.
+# The types that KubeVision's own API server serves, and the types of Kubernetes to which they and the discovery
+# documents refer.
 readonly served_packages=("${module}/pkg/apis/dashboard/v1alpha1")
 readonly kubernetes_packages=(
   k8s.io/apimachinery/pkg/api/resource
@@ -61,8 +64,8 @@ generate_openapi() {
     "${readonly_packages[@]}" \
     "${kubernetes_packages[@]}" "${served_packages[@]}"
 
-  # Kubernetes' own types break some of the API rules for ever. The project's may break only those of the list, each of which is
-  # a name that clients already rely on.
+  # Kubernetes' own types violate some of the API rules. The project may violate only those in the list, each of which
+  # is a name on which clients already depend.
   if ! diff -u "${accepted_violations}" <(grep -F "${module}/" "${report}" | sort) >&2; then
     die "the API rule violations are not those of hack/api-violations.list (see the differences above): names_match wants the" \
       "JSON name to be the Go name in lower camel case, list_type_missing wants a +listType marker on every list;" \

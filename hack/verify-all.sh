@@ -2,7 +2,7 @@
 # Copyright The KubeVision Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-# Runs every check that is not a test, the cheapest first. All of them run, even when an early one fails.
+# Runs every check that is not a test, the cheapest first. All of them run, even if an early one fails.
 
 # shellcheck source=hack/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"

@@ -2,13 +2,13 @@
 # Copyright The KubeVision Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-# Fails when a Go file, a TypeScript file or a shell script does not begin with the copyright and licence lines.
+# Fails if a Go file, a TypeScript file or a shell script does not begin with the copyright and licence lines.
 
 # shellcheck source=hack/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-# header prints the comment that the file must begin with; a script's "#!" line comes before it, a generated Go file's build
-# constraint too.
+# header prints the comment with which the file must begin; the "#!" line of a script and the build constraint of a
+# generated Go file precede it.
 header() {
   local mark="//"
   case "$1" in *.sh | .ci/run) mark="#" ;; esac

@@ -2,8 +2,9 @@
 # Copyright The KubeVision Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-# Fails when the OpenAPI document or the types of the TypeScript client are not what hack/update-clients.sh makes, and
-# when the client does not compile or its unit tests fail. Where npm is not installed, only the document is compared.
+# Fails if the OpenAPI document or the types of the TypeScript client differ from the output of
+# hack/update-clients.sh, if the client does not compile, or if its unit tests fail. Without npm only the document is
+# compared.
 
 # shellcheck source=hack/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"

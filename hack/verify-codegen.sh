@@ -2,14 +2,14 @@
 # Copyright The KubeVision Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-# Fails when generated files are not what hack/update-codegen.sh makes of the types. The tree is not touched.
+# Fails if generated files differ from the output of hack/update-codegen.sh. The tree is not changed.
 
 # shellcheck source=hack/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"
 
-# What the generators read and write; the type packages import nothing else of the project.
+# The files that the generators read and write; the type packages import nothing else of the project.
 readonly inputs=(go.mod go.sum pkg/apis)
-# A missing file differs in every line; nobody reads all of them.
+# A missing file differs in every line; the output is truncated.
 readonly shown_lines=60
 readonly outputs=(pkg/apis pkg/apiserver/openapi config/crd/bases)
 

@@ -2,7 +2,7 @@
 # Copyright The KubeVision Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-# Fails when a go.mod or go.sum is not tidy, or when the main module depends on k8s.io/kubernetes.
+# Fails if a go.mod or go.sum is not tidy, or if the main module depends on k8s.io/kubernetes.
 
 # shellcheck source=hack/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"

@@ -2,7 +2,7 @@
 # Copyright The KubeVision Authors.
 # SPDX-License-Identifier: Apache-2.0
 
-# Fails when a kustomization of config/ does not render. The kubectl is that of the local control plane.
+# Fails if a kustomization of config/ does not render. The kubectl is that of the local control plane.
 
 # shellcheck source=hack/lib.sh
 source "$(dirname "${BASH_SOURCE[0]}")/lib.sh"

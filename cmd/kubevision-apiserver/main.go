@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Program kubevision-apiserver serves the API of the dashboard.
+// Command kubevision-apiserver serves the API of the dashboard.
 package main
 
 import (
@@ -35,7 +35,7 @@ func newCommand() *cobra.Command {
 			if err := logs.Apply(o.Logs); err != nil {
 				return err
 			}
-			ctrllog.SetLogger(klog.Background()) // its caches and clients log too
+			ctrllog.SetLogger(klog.Background()) // for controller-runtime's caches and clients
 			o.Complete()
 			if err := o.Validate(); err != nil {
 				return err

@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Program kubevision-controller-manager makes KubeVision's custom resources true.
+// Command kubevision-controller-manager reconciles KubeVision's custom resources.
 package main
 
 import (
@@ -36,7 +36,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/version"
 )
 
-// minSigningKeyPeriod keeps the keys few: each stays for some hours after its successor has come.
+// minSigningKeyPeriod bounds the number of keys: each is kept for some hours after its successor was created.
 const minSigningKeyPeriod = 6 * time.Hour
 
 type options struct {
@@ -139,7 +139,7 @@ func (o *options) run(ctx context.Context) error {
 		return fmt.Errorf("reading the kubeconfig: %w", err)
 	}
 	o.controllers.ClusterAddresses = addresses.WithHost(config.Host)
-	config.QPS = -1 // the host's own flow control is what queues our calls
+	config.QPS = -1 // the API priority and fairness of the host queues the calls
 	if err := hostwait.Await(ctx, config, o.listen, hostwait.Probes(http.NotFoundHandler())); err != nil {
 		return err
 	}
@@ -160,7 +160,7 @@ func (o *options) run(ctx context.Context) error {
 		RetryPeriod:                   &o.election.retryPeriod,
 		LeaderElectionID:              "kubevision-controller-manager",
 		LeaderElectionNamespace:       names.Namespace,
-		LeaderElectionReleaseOnCancel: true, // the program ends as soon as the manager does
+		LeaderElectionReleaseOnCancel: true, // the program exits as soon as the manager stops
 		GracefulShutdownTimeout:       new(20 * time.Second),
 	})
 	if err != nil {

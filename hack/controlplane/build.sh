@@ -9,7 +9,7 @@
 #   KUBEVISION_CACHE    where built binaries are kept (default: the user's cache folder)
 set -euo pipefail
 
-# With CDPATH set, cd prints the folder it goes to.
+# With CDPATH set, cd prints the destination.
 unset CDPATH
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)"
 readonly here
@@ -23,7 +23,7 @@ readonly programs=(
 readonly version_package=k8s.io/component-base/version
 readonly link_flags="-s -w -X ${version_package}.gitVersion=%s -X ${version_package}.gitMajor=%s -X ${version_package}.gitMinor=%s"
 
-# A workspace file or flags of the caller's own must not change what is built.
+# A workspace file or flags of the caller must not affect the build.
 export CGO_ENABLED=0 GOWORK=off GOFLAGS=-mod=readonly
 
 say() { printf 'control plane: %s\n' "$*" >&2; }
@@ -59,7 +59,7 @@ lock_owner_gone() {
   local owner
   owner="$(cat "$1/pid" 2>/dev/null)" || owner=""
   if [[ -z "$owner" ]]; then
-    # The owner writes its id right after making the folder; after a minute it never will.
+    # The owner writes its id directly after it has created the folder; after a minute it never will.
     [[ -n "$(find "$1" -maxdepth 0 -mmin +1 2>/dev/null)" ]]
     return
   fi
@@ -70,7 +70,7 @@ lock_folder() {
   local lock="$1" told=""
   until mkdir "$lock" 2>/dev/null; do
     if lock_owner_gone "$lock"; then
-      # Renaming first lets only one of several waiting runs clear a stale lock.
+      # The rename comes first, so that only one of several waiting runs removes a stale lock.
       mv "$lock" "$lock.stale.$$" 2>/dev/null && rm -rf "$lock.stale.$$"
       continue
     fi
@@ -119,7 +119,7 @@ explain_failure() {
 
 build_one() {
   local name="$1" package="$2" flags="$3" folder="$4" started="$SECONDS"
-  # In the background, so that a signal to this script ends the compiler at once.
+  # Runs in the background, so that a signal to this script stops the compiler at once.
   go build -trimpath -ldflags "$flags" -o "$scratch/$name" "$package" >"$scratch/$name.log" 2>&1 9>&- &
   compiler=$!
   wait "$compiler" || { compiler=""; explain_failure "$name" "$scratch/$name.log"; }
@@ -162,7 +162,7 @@ main() {
     trap 'exit 130' INT
     trap 'exit 143' TERM HUP
     take_lock "$folder.lock"
-    # Inside the cache folder: a rename is atomic only within one file system.
+    # Inside the cache folder, since a rename is atomic only within one file system.
     scratch="$(mktemp -d -p "$root")"
     complete "$folder" || build_missing "$folder"
   fi

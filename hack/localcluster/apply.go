@@ -15,8 +15,8 @@ import (
 
 const applyTimeout = time.Minute
 
-// Apply gives the cluster what a kustomize folder describes, by server-side
-// apply. It tries again while definitions it has just made are not served.
+// Apply applies a kustomize folder to the cluster by server-side apply. It retries while definitions that it has just
+// created are not served.
 func (c *Cluster) Apply(ctx context.Context, kustomizeDir string) error {
 	ctx, cancel := context.WithTimeout(ctx, applyTimeout)
 	defer cancel()
@@ -36,15 +36,15 @@ func (c *Cluster) Apply(ctx context.Context, kustomizeDir string) error {
 	}
 }
 
-// retryable recognises the answers of a cluster that has been given a
-// definition or an API service an instant ago and does not serve it yet.
+// retryable returns true for the errors of a cluster that does not serve a new definition or API service yet.
 func retryable(err error) bool {
 	for _, answer := range []string{
 		"ensure CRDs are installed first",
 		"no matches for kind",
 		"the server could not find the requested resource",
 		"the server is currently unable to handle the request",
-		// A kube-apiserver that starts with data looks for the kinds of the admission policies at once, and again after 30 seconds.
+		// A kube-apiserver that starts with existing data looks up the kinds of the admission policies at once, and
+		// again after 30 seconds.
 		"failed to configure policy",
 	} {
 		if strings.Contains(err.Error(), answer) {
@@ -54,8 +54,7 @@ func retryable(err error) bool {
 	return false
 }
 
-// Kubectl runs kubectl with full rights and returns what it prints. What it
-// complains about is in the error.
+// Kubectl runs kubectl with full rights and returns its standard output. The error contains its standard error.
 func (c *Cluster) Kubectl(ctx context.Context, args ...string) (string, error) {
 	args = append([]string{
 		"--kubeconfig=" + c.adminKubeconfig(),

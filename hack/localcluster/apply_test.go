@@ -13,7 +13,7 @@ import (
 	"k8s.io/client-go/transport"
 )
 
-// gadgets defines a kind and an object of that kind in one go.
+// gadgets contains a definition and an object of the defined kind.
 const gadgets = `apiVersion: apiextensions.k8s.io/v1
 kind: CustomResourceDefinition
 metadata:
@@ -65,7 +65,7 @@ func writeTestFile(t *testing.T, path, text string) {
 	}
 }
 
-// asUser sets the headers by which the aggregation layer names a user.
+// asUser sets the headers with which the aggregation layer names a user.
 func asUser(name string) transport.WrapperFunc {
 	return func(next http.RoundTripper) http.RoundTripper {
 		return roundTripper(func(request *http.Request) (*http.Response, error) {

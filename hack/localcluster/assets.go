@@ -23,9 +23,8 @@ const (
 	buildTimeout = time.Hour
 )
 
-// Assets gives the folder of the control plane's programs and builds them if
-// they are not there yet. Progress, and the reason of a failure, go to out; with
-// io.Discard the reason is in the error.
+// Assets returns the folder of the control plane's programs, and builds them if they are missing. It writes progress
+// and the reason of a failure to out; with io.Discard the error contains the reason.
 func Assets(ctx context.Context, out io.Writer) (string, error) {
 	root, err := ModuleRoot()
 	if err != nil {
@@ -38,7 +37,7 @@ func Assets(ctx context.Context, out io.Writer) (string, error) {
 	var stdout, stderr bytes.Buffer
 	cmd.Stdout = &stdout
 	cmd.Stderr = io.MultiWriter(out, &stderr)
-	// SIGTERM lets the script end its compiler; SIGKILL would leave it running.
+	// SIGTERM lets the script stop its compiler; SIGKILL would leave it running.
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 10 * time.Second
 	if err := cmd.Run(); err != nil {
@@ -50,7 +49,7 @@ func Assets(ctx context.Context, out io.Writer) (string, error) {
 	return strings.TrimSpace(stdout.String()), nil
 }
 
-// ModuleRoot is the folder of KubeVision's go.mod at or above the working directory.
+// ModuleRoot returns the folder of KubeVision's go.mod, at or above the working directory.
 func ModuleRoot() (string, error) {
 	dir, err := os.Getwd()
 	if err != nil {

@@ -17,8 +17,8 @@ import (
 	"time"
 )
 
-// fakeGo stands in for the go command: it records what it is asked to build,
-// fails for the name in FAKE_GO_FAILS and waits at the name in FAKE_GO_HANGS.
+// fakeGo replaces the go command: it records the names of the programs to build, fails for the name in FAKE_GO_FAILS
+// and blocks at the name in FAKE_GO_HANGS.
 const fakeGo = `#!/bin/sh
 case "$1" in
 env) echo "value of $2" ;;
@@ -35,8 +35,8 @@ build)
 esac
 `
 
-// fakeToolchain sets the environment of build.sh and gives the cache folder and
-// a function that tells what was built.
+// fakeToolchain sets the environment of build.sh. It returns the cache folder and a function that returns the
+// programs that were built.
 func fakeToolchain(t *testing.T) (cache string, built func() string) {
 	t.Helper()
 	dir := t.TempDir()
@@ -70,7 +70,7 @@ func TestAssetsTwoRunsBuildOnce(t *testing.T) {
 	checkTwoRuns(t, built)
 }
 
-// TestAssetsWithoutFlock is for systems that have no such program.
+// TestAssetsWithoutFlock covers systems without the program flock.
 func TestAssetsWithoutFlock(t *testing.T) {
 	cache, built := fakeToolchain(t)
 	tools := t.TempDir()
@@ -84,7 +84,7 @@ func TestAssetsWithoutFlock(t *testing.T) {
 	t.Setenv("PATH", filepath.Dir(os.Getenv("FAKE_GO_LOG"))+":"+tools)
 	checkTwoRuns(t, built)
 
-	// A run that was killed leaves its lock, with the id of a dead process.
+	// A process that was killed leaves its lock, which contains the id of a dead process.
 	dir := soleFolder(t, filepath.Join(cache, "controlplane"))
 	if err := os.Remove(filepath.Join(dir, "kubectl")); err != nil {
 		t.Fatal(err)
@@ -130,7 +130,7 @@ func checkTwoRuns(t *testing.T, built func() string) {
 	}
 }
 
-// soleFolder is the one folder that a build leaves.
+// soleFolder returns the only folder that a build leaves.
 func soleFolder(t *testing.T, root string) string {
 	t.Helper()
 	entries, err := os.ReadDir(root)

@@ -19,7 +19,7 @@ rules:
 - level: None
 `
 
-// AuditLog is the file in which kube-apiserver records the requests that KubeVision makes for its users.
+// AuditLog returns the file in which kube-apiserver records the requests that KubeVision makes for its users.
 func (c *Cluster) AuditLog() string { return filepath.Join(c.dir, logsDir, "audit.log") }
 
 func (c *Cluster) writeAuditPolicy() (string, error) {

@@ -20,7 +20,8 @@ import (
 	"time"
 )
 
-// certificateLifetime outlasts any cluster: nothing renews an authority whose cluster is kept from run to run.
+// certificateLifetime exceeds the lifetime of any cluster: nothing renews the authority of a cluster that is kept
+// between runs.
 const certificateLifetime = 10 * 365 * 24 * time.Hour
 
 // KeyPair is a certificate with its private key, both PEM encoded.
@@ -29,7 +30,7 @@ type KeyPair struct {
 	KeyPEM  []byte
 }
 
-// NewAuthority makes a self-signed certificate authority.
+// NewAuthority creates a self-signed certificate authority.
 func NewAuthority(commonName string) (KeyPair, error) {
 	template := &x509.Certificate{
 		Subject:               pkix.Name{CommonName: commonName},
@@ -44,8 +45,8 @@ func NewAuthority(commonName string) (KeyPair, error) {
 	return sign(template, key, template, key)
 }
 
-// IssueClient signs a client certificate; Kubernetes takes its common name as
-// the user name and its organizations as the groups.
+// IssueClient signs a client certificate. Kubernetes uses its common name as the user name and its organizations as
+// the groups.
 func (pair KeyPair) IssueClient(commonName string, organizations ...string) (KeyPair, error) {
 	return pair.issue(&x509.Certificate{
 		Subject:     pkix.Name{CommonName: commonName, Organization: organizations},
@@ -61,7 +62,7 @@ func (pair KeyPair) IssueServing(hosts ...string) (KeyPair, error) {
 	return pair.issue(template)
 }
 
-// issuePeer signs a certificate good for both sides of a connection.
+// issuePeer signs a certificate for both sides of a connection.
 func (pair KeyPair) issuePeer(hosts ...string) (KeyPair, error) {
 	template := servingTemplate(hosts)
 	template.ExtKeyUsage = []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth, x509.ExtKeyUsageClientAuth}
@@ -138,7 +139,7 @@ func encodeKey(key *ecdsa.PrivateKey) ([]byte, error) {
 	return pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: der}), nil
 }
 
-// encodePublicKey gives the form in which kube-apiserver verifies tokens.
+// encodePublicKey encodes a key in the form with which kube-apiserver verifies tokens.
 func encodePublicKey(key *ecdsa.PrivateKey) ([]byte, error) {
 	der, err := x509.MarshalPKIXPublicKey(key.Public())
 	if err != nil {
@@ -158,7 +159,7 @@ func (pair KeyPair) write(dir, name string) error {
 	return nil
 }
 
-// readKeyPair reads what KeyPair.write has stored.
+// readKeyPair reads the files of KeyPair.write.
 func readKeyPair(dir, name string) (KeyPair, error) {
 	certificate, err := os.ReadFile(filepath.Join(dir, name+".crt")) //nolint:gosec // a directory of the cluster
 	if err != nil {

@@ -17,7 +17,7 @@ import (
 
 const (
 	apiServiceName = "v1alpha1.dashboard.kubevision.io"
-	// askedAnnotation has no meaning: it only changes.
+	// askedAnnotation has no meaning; a change of it triggers a check.
 	askedAnnotation = "localcluster.kubevision.io/asked-at"
 )
 
@@ -25,8 +25,8 @@ func apiServices() schema.GroupVersionResource {
 	return schema.GroupVersionResource{Group: "apiregistration.k8s.io", Version: "v1", Resource: "apiservices"}
 }
 
-// WaitAvailable waits until the aggregation layer reaches kubevision-apiserver.
-// Right after a restart it may still go by what held before.
+// WaitAvailable waits until the aggregation layer reaches kubevision-apiserver. Directly after a restart the status
+// of the APIService may still be that of the previous process.
 func (k *KubeVision) WaitAvailable(ctx context.Context) error {
 	begun := time.Now()
 	if err := k.askAggregator(ctx); err != nil {
@@ -43,8 +43,8 @@ func (k *KubeVision) WaitAvailable(ctx context.Context) error {
 	return nil
 }
 
-// askAggregator makes the aggregation layer look again now: after failures it
-// waits longer and longer, but a change of the object ends the wait.
+// askAggregator triggers a check of the aggregation layer. After failures its backoff grows, but a change of the
+// object ends the wait.
 func (k *KubeVision) askAggregator(ctx context.Context) error {
 	client, err := dynamic.NewForConfig(k.cluster.Config())
 	if err != nil {

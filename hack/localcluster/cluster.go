@@ -20,20 +20,17 @@ const (
 	etcdDataDir = "etcd-data"
 )
 
-// Options say how to start a Cluster. The zero value is good for tests.
+// Options configures a Cluster. The zero value suits tests.
 type Options struct {
-	// Assets is the folder of the control plane's programs; by default the one
-	// that the function Assets gives.
+	// Assets is the folder of the control plane's programs. It defaults to the result of the function Assets.
 	Assets string
-	// Dir gets certificates, logs and data. By default it is a temporary folder
-	// that Stop removes.
+	// Dir is the folder of certificates, logs and data. It defaults to a temporary folder that Stop removes.
 	Dir string
-	// Keep continues with the data and the authorities that an earlier run left
-	// in Dir. Without it, they are removed.
+	// Keep continues with the data and the authorities of an earlier run in Dir. Without it, they are removed.
 	Keep bool
-	// APIServerPort is kube-apiserver's port; 0 picks a free one.
+	// APIServerPort is the port of kube-apiserver; 0 selects a free one.
 	APIServerPort int
-	// Log gets a line of progress at each step; by default nothing does.
+	// Log receives a line of progress for each step. By default progress is discarded.
 	Log io.Writer
 }
 
@@ -47,15 +44,15 @@ type Cluster struct {
 	log       io.Writer
 	keys      *pki
 	exits     chan *ExitError
-	// hasControllerManager is false only with assets of the user's own.
+	// hasControllerManager can be false only with custom assets.
 	hasControllerManager bool
 
 	mu       sync.Mutex
 	programs []*Program
 }
 
-// Start starts a control plane and waits until it is ready. The context bounds
-// the start; afterwards the cluster runs until Stop.
+// Start starts a control plane and waits until it is ready. The context bounds the start; afterwards the cluster runs
+// until Stop.
 func Start(ctx context.Context, options Options) (*Cluster, error) {
 	c, err := newCluster(ctx, options)
 	if err != nil {
@@ -138,7 +135,7 @@ func (c *Cluster) prepareDir() error {
 	return c.keys.write(keys)
 }
 
-// Stop ends all programs, the last started first, and waits for them. A nil Cluster has none.
+// Stop stops all programs, the last started first, and waits for them. A nil Cluster has no programs.
 func (c *Cluster) Stop() error {
 	if c == nil {
 		return nil
@@ -158,9 +155,8 @@ func (c *Cluster) Stop() error {
 	return errors.Join(failures...)
 }
 
-// Exits tells of every program, also those of KubeVision, that ends without
-// having been stopped: its name, its exit status and the end of its log. A nil
-// Cluster has no programs.
+// Exits reports every program, including those of KubeVision, that exits without having been stopped: its name, its
+// exit status and the end of its log. A nil Cluster has no programs.
 func (c *Cluster) Exits() <-chan *ExitError {
 	if c == nil {
 		return nil
@@ -171,16 +167,16 @@ func (c *Cluster) Exits() <-chan *ExitError {
 func (c *Cluster) reportExit(err *ExitError) {
 	select {
 	case c.exits <- err:
-	default: // Nobody reads; the first reports are the ones that explain.
+	default: // No reader; the first reports are the ones that explain the failure.
 	}
 }
 
-// Dir is the folder with the certificates, logs and data of the cluster.
+// Dir returns the folder with the certificates, logs and data of the cluster.
 func (c *Cluster) Dir() string { return c.dir }
 
-// KubectlPath is the kubectl that fits the cluster.
+// KubectlPath returns the path of a kubectl of the cluster's version.
 func (c *Cluster) KubectlPath() string { return filepath.Join(c.assets, "kubectl") }
 
-// HasControllerManager is false when KUBEBUILDER_ASSETS names a folder without
-// kube-controller-manager: then nothing makes Pods or collects garbage.
+// HasControllerManager returns false if KUBEBUILDER_ASSETS names a folder without kube-controller-manager: then Pods
+// are not created and garbage is not collected.
 func (c *Cluster) HasControllerManager() bool { return c.hasControllerManager }

@@ -24,8 +24,7 @@ import (
 
 const testTimeout = 30 * time.Second
 
-// TestCluster starts one control plane and looks at it from all sides: a start
-// takes seconds, so the parts share it.
+// TestCluster runs all checks against one control plane, because a start takes seconds.
 func TestCluster(t *testing.T) {
 	if testing.Short() {
 		t.Skip("-short was given, and this starts a control plane")
@@ -98,7 +97,7 @@ func newNamespace(t *testing.T, client kubernetes.Interface, name string) {
 	}
 }
 
-// eventually polls with the package's own bound and fails the test when time is up.
+// eventually polls with the package's own bound and fails the test after a timeout.
 func eventually(t *testing.T, what string, check func(context.Context) error) {
 	t.Helper()
 	if err := Poll(t.Context(), testTimeout, what, check); err != nil {
@@ -209,8 +208,7 @@ func checkIdentities(t *testing.T, cluster *Cluster) {
 	}
 }
 
-// checkFrontProxy speaks for another user, with the right and with wrong
-// certificates of the aggregation layer.
+// checkFrontProxy impersonates another user, with valid and with invalid certificates of the aggregation layer.
 func checkFrontProxy(t *testing.T, cluster *Cluster) {
 	wrongName, err := cluster.RequestHeaderCA().IssueClient("someone-else")
 	if err != nil {
@@ -270,7 +268,7 @@ func checkAuthenticationConfigMap(t *testing.T, cluster *Cluster) {
 	}
 }
 
-// checkUnexpectedExit kills a program behind the cluster's back.
+// checkUnexpectedExit kills a program without the cluster's knowledge.
 func checkUnexpectedExit(t *testing.T, cluster *Cluster) {
 	victim := cluster.programs[2]
 	if err := syscall.Kill(victim.PID(), syscall.SIGKILL); err != nil {

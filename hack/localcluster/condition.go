@@ -15,9 +15,8 @@ import (
 	"k8s.io/client-go/dynamic"
 )
 
-// WaitForCondition waits until there are objects of a resource (of one name, if
-// names are given) and the condition is True for all of them at the generation
-// they have now.
+// WaitForCondition waits until objects of a resource exist (all of the names, if names are given) and the condition
+// is True for all of them at their current generation.
 func (c *Cluster) WaitForCondition(ctx context.Context, timeout time.Duration, resource schema.GroupVersionResource, condition string, names ...string) error {
 	what := fmt.Sprintf("wait until all %s are %s", resource.GroupResource(), condition)
 	check, err := c.conditionCheck(resource, condition, names)
@@ -68,7 +67,7 @@ func listOrGet(ctx context.Context, client dynamic.ResourceInterface, names []st
 	return objects, nil
 }
 
-// conditionTrue says why a condition does not hold for the object's present spec.
+// conditionTrue returns the reason for which a condition does not hold for the object's current spec, or nil.
 func conditionTrue(object *unstructured.Unstructured, want string) error {
 	name := object.GetName()
 	if namespace := object.GetNamespace(); namespace != "" {

@@ -21,9 +21,8 @@ const (
 	controllerManagerName = "kube-controller-manager"
 )
 
-// controllers leaves out those that act on nodes, their volumes or load
-// balancers. Without nodes they do nothing, or harm: the pod garbage collector
-// would delete every Pod that a test binds to a node.
+// controllers excludes the controllers that act on nodes, their volumes or load balancers. Without nodes they are
+// useless or harmful: the pod garbage collector would delete every Pod that a test binds to a node.
 func controllers() string {
 	return strings.Join([]string{
 		"*",
@@ -71,7 +70,7 @@ func (c *Cluster) startEtcd(ctx context.Context) (clientURL string, err error) {
 		"--peer-trusted-ca-file=" + c.pkiFile("etcd-ca.crt"),
 		"--peer-cert-file=" + c.pkiFile("etcd.crt"),
 		"--peer-key-file=" + c.pkiFile("etcd.key"),
-		// The data outlives the programs, and need not outlive a crash of the machine.
+		// The data must survive a restart of the programs, but not a crash of the machine.
 		"--unsafe-no-fsync=true",
 		"--log-level=warn",
 	})
@@ -118,7 +117,7 @@ func (c *Cluster) startKubeAPIServer(ctx context.Context, etcdURL string) error 
 		"--audit-log-maxbackup=1",
 	}
 	if !c.hasControllerManager {
-		// Nothing would make the service accounts this plugin asks for.
+		// Nothing would create the service accounts that this plugin requires.
 		args = append(args, "--disable-admission-plugins=ServiceAccount")
 	}
 	ready, err := probe("https://"+address(c.port)+"/readyz", c.keys.cluster.CertPEM, c.keys.admin)
@@ -157,7 +156,7 @@ func (c *Cluster) startControllerManager(ctx context.Context) error {
 		"--cluster-signing-cert-file=" + c.pkiFile("ca.crt"),
 		"--cluster-signing-key-file=" + c.pkiFile("ca.key"),
 		"--leader-elect=false",
-		// One quick user: the defaults would make garbage collection lag behind.
+		// The server has one user; with the default limits garbage collection would be slow.
 		"--kube-api-qps=200",
 		"--kube-api-burst=400",
 		"--concurrent-gc-syncs=5",
@@ -165,7 +164,7 @@ func (c *Cluster) startControllerManager(ctx context.Context) error {
 	})
 }
 
-// startProgram starts a program of the assets folder and waits for it.
+// startProgram starts a program of the assets folder and waits until it is ready.
 func (c *Cluster) startProgram(ctx context.Context, name string, ready func(context.Context) error, args []string) error {
 	begun := time.Now()
 	program := c.newProgram(name, filepath.Join(c.assets, name), ready, args)
@@ -176,7 +175,7 @@ func (c *Cluster) startProgram(ctx context.Context, name string, ready func(cont
 	return nil
 }
 
-// APIServer is the process of kube-apiserver.
+// APIServer returns the process of kube-apiserver.
 func (c *Cluster) APIServer() *Program { return c.program(kubeAPIServerName) }
 
 // ControllerManager is the process of kube-controller-manager, or nil if there is none.
@@ -193,7 +192,7 @@ func (c *Cluster) program(name string) *Program {
 	return nil
 }
 
-// newProgram makes a program that Stop will end before those made earlier.
+// newProgram creates a program, which Stop stops before the programs created earlier.
 func (c *Cluster) newProgram(name, path string, ready func(context.Context) error, args []string) *Program {
 	program := &Program{
 		name:         name,

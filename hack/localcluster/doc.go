@@ -1,10 +1,9 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package localcluster runs a Kubernetes control plane (etcd, kube-apiserver
-// and kube-controller-manager, but no scheduler and no node) and the two
-// KubeVision programs as child processes on the loopback interface.
+// Package localcluster runs a Kubernetes control plane (etcd, kube-apiserver and kube-controller-manager, without a
+// scheduler and nodes) and the two KubeVision programs as child processes on the loopback interface.
 //
-// The tests and "make run" use it: what they talk to is a real API server with
-// a real aggregation layer, real admission, RBAC and garbage collection.
+// The tests and "make run" use it. It provides a real API server with a real aggregation layer, admission, RBAC and
+// garbage collection.
 package localcluster

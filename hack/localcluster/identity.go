@@ -18,17 +18,17 @@ const (
 	adminUser  = "kubernetes-admin"
 	adminGroup = "system:masters"
 
-	// tokenSeconds is 30 days: nothing renews the token in a kubeconfig, and a
-	// detached run may well be left alone for days.
+	// tokenSeconds is 30 days: nothing renews the token in a kubeconfig, and a detached run may run unattended for
+	// days.
 	tokenSeconds   = 30 * 24 * 60 * 60
 	accountTimeout = 10 * time.Second
 )
 
-// Config has full rights in the cluster.
+// Config returns a client configuration with full rights in the cluster.
 func (c *Cluster) Config() *rest.Config { return c.certificateConfig(c.keys.admin) }
 
-// KubeVisionConfig is for KubeVision's own account, with full rights in the
-// cluster: admission lets nobody else write sessions, credentials and the like.
+// KubeVisionConfig returns a client configuration for KubeVision's own account, with full rights in the cluster:
+// admission allows only that account to write sessions, credentials and similar objects.
 func KubeVisionConfig(admin *rest.Config) *rest.Config {
 	config := rest.CopyConfig(admin)
 	config.Impersonate = rest.ImpersonationConfig{
@@ -37,7 +37,7 @@ func KubeVisionConfig(admin *rest.Config) *rest.Config {
 	return config
 }
 
-// UserConfig is for a user who proves a name and groups by a client certificate.
+// UserConfig returns a client configuration for a user whose client certificate contains the name and groups.
 func (c *Cluster) UserConfig(name string, groups ...string) (*rest.Config, error) {
 	pair, err := c.keys.cluster.IssueClient(name, groups...)
 	if err != nil {
@@ -46,13 +46,12 @@ func (c *Cluster) UserConfig(name string, groups ...string) (*rest.Config, error
 	return c.certificateConfig(pair), nil
 }
 
-// AnonymousConfig carries no identity.
+// AnonymousConfig returns a client configuration without an identity.
 func (c *Cluster) AnonymousConfig() *rest.Config {
 	return &rest.Config{
 		Host:            "https://" + address(c.port),
 		TLSClientConfig: rest.TLSClientConfig{CAData: c.keys.cluster.CertPEM},
-		// All clients share one machine with the server: the server's own
-		// fairness is enough.
+		// All clients share one machine with the server; the server's priority and fairness suffices.
 		QPS: -1,
 	}
 }
@@ -63,8 +62,8 @@ func (c *Cluster) certificateConfig(pair KeyPair) *rest.Config {
 	return config
 }
 
-// ServiceAccountConfig is for a service account, with a token of its own. It
-// waits a moment for an account that a controller is about to make.
+// ServiceAccountConfig returns a client configuration for a service account, with a token of its own. It waits for an
+// account that a controller is about to create.
 func (c *Cluster) ServiceAccountConfig(ctx context.Context, namespace, name string) (*rest.Config, error) {
 	client, err := kubernetes.NewForConfig(c.Config())
 	if err != nil {
@@ -90,12 +89,11 @@ func (c *Cluster) ServiceAccountConfig(ctx context.Context, namespace, name stri
 	return config, nil
 }
 
-// ClusterCA signs kube-apiserver's certificate and those of its clients.
+// ClusterCA returns the authority of kube-apiserver's certificate and of its clients.
 func (c *Cluster) ClusterCA() KeyPair { return c.keys.cluster }
 
-// RequestHeaderCA signs the certificates with which the aggregation layer may
-// speak for other users.
+// RequestHeaderCA returns the authority of the certificates with which the aggregation layer may impersonate users.
 func (c *Cluster) RequestHeaderCA() KeyPair { return c.keys.frontProxy }
 
-// FrontProxyCert is the certificate of the aggregation layer.
+// FrontProxyCert returns the certificate of the aggregation layer.
 func (c *Cluster) FrontProxyCert() KeyPair { return c.keys.frontProxyClient }

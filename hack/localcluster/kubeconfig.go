@@ -15,7 +15,7 @@ import (
 
 const contextName = "kubevision-local"
 
-// Kubeconfig writes down a client configuration in the form kubectl reads.
+// Kubeconfig encodes a client configuration as a kubeconfig.
 func Kubeconfig(config *rest.Config) ([]byte, error) {
 	text, err := clientcmd.Write(clientcmdapi.Config{
 		Clusters: map[string]*clientcmdapi.Cluster{contextName: {
@@ -39,8 +39,7 @@ func Kubeconfig(config *rest.Config) ([]byte, error) {
 	return text, nil
 }
 
-// WriteKubeconfig stores the kubeconfig of a client configuration in a file
-// that only the user can read.
+// WriteKubeconfig writes the kubeconfig of a client configuration to a file that only the user can read.
 func WriteKubeconfig(config *rest.Config, path string) error {
 	text, err := Kubeconfig(config)
 	if err != nil {

@@ -23,39 +23,37 @@ import (
 )
 
 const (
-	// Namespace is where KubeVision is installed.
+	// Namespace is the namespace in which KubeVision is installed.
 	Namespace = "kubevision-system"
 
 	apiServerProgram         = "kubevision-apiserver"
 	controllerManagerProgram = "kubevision-controller-manager"
 	servingSecret            = "kubevision-apiserver-tls"
 
-	// clustersOnLoopback lets clusters be registered that run on this machine.
+	// clustersOnLoopback allows the registration of clusters that run on this machine.
 	clustersOnLoopback = "--cluster-addresses-denied=169.254.0.0/16"
 
 	servingTimeout = time.Minute
 )
 
-// KubeVisionOptions say how to start KubeVision.
+// KubeVisionOptions configures an installation of KubeVision.
 type KubeVisionOptions struct {
-	// BinDir holds the programs kubevision-apiserver and kubevision-controller-manager.
+	// BinDir contains the programs kubevision-apiserver and kubevision-controller-manager.
 	BinDir string
-	// ConfigDir is the folder of the installation's manifests; by default that
-	// of the repository.
+	// ConfigDir is the folder of the installation's manifests. It defaults to that of the repository.
 	ConfigDir string
-	// Port is the port of kubevision-apiserver; 0 picks a free one.
+	// Port is the port of kubevision-apiserver; 0 selects a free one.
 	Port int
-	// APIServerArgs and ControllerManagerArgs are added to the programs' own.
+	// APIServerArgs and ControllerManagerArgs are appended to the default arguments.
 	APIServerArgs         []string
 	ControllerManagerArgs []string
-	// ConfineMemory runs the programs under the memory limits of their
-	// Deployments: with their GOMEMLIMIT, and ended by the kernel where they
-	// hold more than their container may. It works on Linux only.
+	// ConfineMemory runs the programs under the memory limits of their Deployments: with their GOMEMLIMIT, and the
+	// kernel kills a program that exceeds the limit of its container. It works on Linux only.
 	ConfineMemory bool
 }
 
-// KubeVision is an installation whose programs run beside the cluster, each as
-// its own service account, and are reached through the aggregation layer.
+// KubeVision is an installation whose programs run outside of the cluster, each as its own service account, and are
+// reached through the aggregation layer.
 type KubeVision struct {
 	cluster           *Cluster
 	client            kubernetes.Interface
@@ -70,8 +68,7 @@ type KubeVision struct {
 	caPEM    []byte
 }
 
-// StartKubeVision installs KubeVision in the cluster, starts its programs and
-// waits until its API is available.
+// StartKubeVision installs KubeVision in the cluster, starts its programs and waits until its API is available.
 func (c *Cluster) StartKubeVision(ctx context.Context, options KubeVisionOptions) (*KubeVision, error) {
 	k, err := c.newKubeVision(ctx, options)
 	if err != nil {
@@ -134,7 +131,7 @@ func (k *KubeVision) install(ctx context.Context) error {
 	if err := writeOverlay(overlay, k.options.ConfigDir, k.port); err != nil {
 		return err
 	}
-	// kube-apiserver looks for the kinds that admission policies refer to when it first needs them, and not again for
+	// kube-apiserver looks up the kinds that admission policies refer to when it first needs them, and not again for
 	// 30 seconds.
 	if err := k.cluster.Apply(ctx, filepath.Join(k.options.ConfigDir, "crd")); err != nil {
 		return err
@@ -146,8 +143,8 @@ func (k *KubeVision) install(ctx context.Context) error {
 	return k.cluster.Apply(ctx, overlay)
 }
 
-// waitAdmission waits until kube-apiserver can evaluate the admission policies:
-// until then it refuses whatever they look at, such as a change of a namespace.
+// waitAdmission waits until kube-apiserver can evaluate the admission policies. Until then it rejects the requests to
+// which they apply, such as a change of a namespace.
 func (k *KubeVision) waitAdmission(ctx context.Context) error {
 	begun := time.Now()
 	patch := []byte(`{"metadata":{"annotations":{"` + askedAnnotation + `":"` + begun.Format(time.RFC3339Nano) + `"}}}`)
@@ -212,8 +209,8 @@ func (k *KubeVision) runControllerManager(ctx context.Context, name string, metr
 	return program, nil
 }
 
-// ExportServingCertificate copies the serving certificate from its Secret to the
-// files that kubevision-apiserver reads, as a kubelet does for a mounted Secret.
+// ExportServingCertificate copies the serving certificate from its Secret to the files that kubevision-apiserver
+// reads, as a kubelet does for a mounted Secret.
 func (k *KubeVision) ExportServingCertificate(ctx context.Context) error {
 	secret, err := k.client.CoreV1().Secrets(Namespace).Get(ctx, servingSecret, metav1.GetOptions{})
 	if err != nil {
@@ -249,7 +246,7 @@ func (k *KubeVision) kubeconfig(ctx context.Context, account string) (string, er
 
 func (k *KubeVision) binary(name string) string { return filepath.Join(k.options.BinDir, name) }
 
-// Stop ends KubeVision's programs and leaves the control plane running.
+// Stop stops KubeVision's programs. The control plane continues to run.
 func (k *KubeVision) Stop() error {
 	k.mu.Lock()
 	replicas := slices.Clone(k.replicas)
@@ -264,26 +261,26 @@ func (k *KubeVision) Stop() error {
 	return errors.Join(failures...)
 }
 
-// Endpoint is the address of the first kubevision-apiserver.
+// Endpoint returns the address of the first kubevision-apiserver.
 func (k *KubeVision) Endpoint() string { return endpoint(k.port) }
 
-// MetricsEndpoint is where kubevision-controller-manager serves its metrics.
+// MetricsEndpoint returns the address of the metrics of kubevision-controller-manager.
 func (k *KubeVision) MetricsEndpoint() string { return endpoint(k.metricsPort) }
 
-// CAFile holds the authority that signed kubevision-apiserver's certificate.
+// CAFile returns the file with the authority of kubevision-apiserver's certificate.
 func (k *KubeVision) CAFile() string { return filepath.Join(k.cluster.dir, apiServerProgram+"-ca.crt") }
 
-// CAPEM is what CAFile holds.
+// CAPEM returns the content of CAFile.
 func (k *KubeVision) CAPEM() []byte {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	return slices.Clone(k.caPEM)
 }
 
-// APIServer is the first kubevision-apiserver, the one the APIService points to.
+// APIServer returns the first kubevision-apiserver, to which the APIService points.
 func (k *KubeVision) APIServer() *APIServer { return k.apiServer }
 
-// ControllerManager is the program kubevision-controller-manager.
+// ControllerManager returns the program kubevision-controller-manager.
 func (k *KubeVision) ControllerManager() *Program { return k.controllerManager }
 
 func endpoint(port int) string { return "https://localhost:" + strconv.Itoa(port) }

@@ -18,15 +18,15 @@ import (
 
 const (
 	softLimitVariable = "GOMEMLIMIT"
-	// collectorVariable is emptied: without it, the collector works as in a container.
+	// collectorVariable is cleared, so that the garbage collector works as in a container.
 	collectorVariable = "GOGC"
 )
 
-// MemoryLimit is what the Deployment of a program lets it hold.
+// MemoryLimit is the memory limit in the Deployment of a program.
 type MemoryLimit struct {
 	// Bytes is the limit of the container.
 	Bytes uint64
-	// Soft is GOMEMLIMIT.
+	// Soft is the value of GOMEMLIMIT.
 	Soft string
 }
 
@@ -67,7 +67,7 @@ func memoryLimitOf(d *appsv1.Deployment) (MemoryLimit, bool) {
 	return limit, limit.Bytes > 0 && limit.Soft != ""
 }
 
-// confine gives a program the memory limit of its Deployment, in a folder of the configuration.
+// confine applies the memory limit of a program's Deployment, which is in a folder of the configuration.
 func (k *KubeVision) confine(p *Program, folder string) error {
 	if !k.options.ConfineMemory {
 		return nil
@@ -80,18 +80,18 @@ func (k *KubeVision) confine(p *Program, folder string) error {
 	return nil
 }
 
-// MemoryLimit is the limit that the program runs under, zero where it has none.
+// MemoryLimit returns the limit of the program, or zero if it has none.
 func (p *Program) MemoryLimit() MemoryLimit { return p.memory }
 
-// ProcessMemory is what a process has in RAM, in bytes.
+// ProcessMemory is the physical memory of a process, in bytes.
 type ProcessMemory struct {
-	// Resident is what it has now.
+	// Resident is the current value.
 	Resident uint64
-	// Peak is the most that it had since its start, or since ForgetPeak.
+	// Peak is the maximum since the start of the process, or since ForgetPeak.
 	Peak uint64
 }
 
-// ReadMemory asks Linux about a process. It fails once the process has ended.
+// ReadMemory reads the memory of a process from Linux. It fails if the process has exited.
 func ReadMemory(pid int) (ProcessMemory, error) {
 	text, err := os.ReadFile(processFile(pid, "status"))
 	if err != nil {
@@ -102,7 +102,7 @@ func ReadMemory(pid int) (ProcessMemory, error) {
 		_, rest, _ := strings.Cut(string(text), "\n"+name+":")
 		line, _, _ := strings.Cut(rest, "\n")
 		kibibytes, err := strconv.ParseUint(strings.TrimSpace(strings.TrimSuffix(line, "kB")), 10, 64)
-		if err != nil { // a zombie has none
+		if err != nil { // a zombie has no memory
 			return ProcessMemory{}, fmt.Errorf("read %s of process %d: %w", name, pid, err)
 		}
 		*into = kibibytes << 10
@@ -110,7 +110,7 @@ func ReadMemory(pid int) (ProcessMemory, error) {
 	return out, nil
 }
 
-// ForgetPeak makes the peak of a process what it has now.
+// ForgetPeak resets the peak of a process to its current value.
 func ForgetPeak(pid int) error {
 	const resetPeak = "5" // proc(5)
 	if err := os.WriteFile(processFile(pid, "clear_refs"), []byte(resetPeak), 0); err != nil {

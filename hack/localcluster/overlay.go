@@ -11,9 +11,8 @@ import (
 	"strings"
 )
 
-// overlayTemplate adapts the installation to programs that run beside the
-// cluster instead of in it. kube-apiserver follows a Service of type
-// ExternalName to its host, at the port that the APIService names.
+// overlayTemplate adapts the installation to programs that run outside of the cluster. kube-apiserver resolves a
+// Service of type ExternalName to its host, at the port of the APIService.
 const overlayTemplate = `apiVersion: kustomize.config.k8s.io/v1beta1
 kind: Kustomization
 resources:
@@ -40,7 +39,7 @@ patches:
     metadata: {name: any}
 `
 
-// writeOverlay makes the kustomize folder that is applied for KubeVision.
+// writeOverlay writes the kustomize folder that is applied for KubeVision.
 func writeOverlay(dir, configDir string, port int) error {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return fmt.Errorf("make the overlay's folder: %w", err)
@@ -56,8 +55,7 @@ func writeOverlay(dir, configDir string, port int) error {
 	return nil
 }
 
-// overlayBases names the installation's folders relative to the overlay:
-// kustomize takes no absolute ones.
+// overlayBases returns the installation's folders relative to the overlay, since kustomize accepts no absolute paths.
 func overlayBases(dir, configDir string) ([]string, error) {
 	from, err := realPath(dir)
 	if err != nil {

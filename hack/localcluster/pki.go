@@ -11,14 +11,14 @@ import (
 )
 
 const (
-	// FrontProxyName is the one common name kube-apiserver's clients accept on
-	// the certificate of the aggregation layer.
+	// FrontProxyName is the only common name that kube-apiserver's clients accept in the certificate of the
+	// aggregation layer.
 	FrontProxyName = "front-proxy-client"
 
 	controllerManagerUser = "system:kube-controller-manager"
 	firstServiceIP        = "10.96.0.1"
 
-	// These are the names of the files with the authorities.
+	// Names of the files of the authorities.
 	clusterCA    = "ca"
 	etcdCA       = "etcd-ca"
 	frontProxyCA = "front-proxy-ca"
@@ -26,7 +26,7 @@ const (
 	tokenKeyFile = "sa.key"
 )
 
-// pki holds the keys of one cluster, split the way a real cluster splits them.
+// pki holds the keys of one cluster, separated as in a real cluster.
 type pki struct {
 	cluster           KeyPair
 	admin             KeyPair
@@ -37,7 +37,8 @@ type pki struct {
 	etcdClient        KeyPair
 }
 
-// newPKI makes the keys of a cluster. Authorities that an earlier run left in dir are used again, so that kubeconfigs of that run stay valid.
+// newPKI creates the keys of a cluster. It reuses the authorities of an earlier run in dir, so that kubeconfigs of
+// that run stay valid.
 func newPKI(dir string) (*pki, error) {
 	keys := &pki{}
 	for _, authority := range []struct {
@@ -77,7 +78,7 @@ func newPKI(dir string) (*pki, error) {
 	return keys, nil
 }
 
-// write stores what the programs read, under the names the flags use.
+// write stores the files that the programs read, with the names that the flags use.
 func (keys *pki) write(dir string) error {
 	apiServer, err := keys.cluster.IssueServing("localhost", loopback, "::1", firstServiceIP,
 		"kubernetes", "kubernetes.default", "kubernetes.default.svc", "kubernetes.default.svc.cluster.local")
@@ -109,7 +110,7 @@ func (keys *pki) write(dir string) error {
 	return writeTokenKeys(dir)
 }
 
-// writeTokenKeys stores the keys that sign and verify service account tokens. Those of an earlier run are used again.
+// writeTokenKeys stores the keys that sign and verify service account tokens. It reuses those of an earlier run.
 func writeTokenKeys(dir string) error {
 	if _, err := os.Stat(filepath.Join(dir, tokenKeyFile)); err == nil {
 		return nil

@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// TestKeptAuthorities makes the keys of two runs in one folder: kubeconfigs and tokens of the first are good in the second.
+// TestKeptAuthorities verifies that kubeconfigs and tokens of one run are valid in the next run in the same folder.
 func TestKeptAuthorities(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

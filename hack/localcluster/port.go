@@ -14,17 +14,17 @@ import (
 
 const (
 	loopback = "127.0.0.1"
-	// Free ports are taken from below the range that systems use for outgoing
-	// connections, so that no such connection takes one before it is served.
+	// Free ports are selected below the ephemeral range, so that no outgoing connection takes a port before the
+	// program listens on it.
 	firstPort    = 20000
 	lastPort     = 32000
 	portAttempts = 200
 )
 
-// ErrPortTaken says that something else listens on a port that was asked for.
+// ErrPortTaken is returned if another program listens on a requested port.
 var ErrPortTaken = errors.New("in use by another program")
 
-// CheckPort gives an error that names the port when it cannot be listened on.
+// CheckPort returns an error that names the port if it is not possible to listen on it.
 func CheckPort(ctx context.Context, port int) error {
 	var config net.ListenConfig
 	listener, err := config.Listen(ctx, "tcp", address(port))
@@ -37,7 +37,7 @@ func CheckPort(ctx context.Context, port int) error {
 	return nil
 }
 
-// FreePort finds a loopback port that nothing listens on.
+// FreePort returns a loopback port on which no program listens.
 func FreePort(ctx context.Context) (int, error) {
 	var err error
 	for range portAttempts {
@@ -49,7 +49,7 @@ func FreePort(ctx context.Context) (int, error) {
 	return 0, fmt.Errorf("find a free port: %w", err)
 }
 
-// pickPort is the wanted port if it is free, or any free one for 0.
+// pickPort returns the wanted port if it is free, or any free port for 0.
 func pickPort(ctx context.Context, wanted int) (int, error) {
 	if wanted == 0 {
 		return FreePort(ctx)

@@ -20,8 +20,8 @@ const (
 	probeBodyLimit = 4 * 1024
 )
 
-// probe makes a check that a URL answers 200, over a connection verified with
-// the authority. An empty client pair asks anonymously.
+// probe returns a check that a URL responds with 200, over a connection verified against the authority. With an empty
+// client pair the check is anonymous.
 func probe(url string, authorityPEM []byte, client KeyPair) (func(context.Context) error, error) {
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM(authorityPEM) {
@@ -41,7 +41,7 @@ func probe(url string, authorityPEM []byte, client KeyPair) (func(context.Contex
 	}), nil
 }
 
-// probePlain makes a check that a URL of plain HTTP answers 200.
+// probePlain returns a check that a URL of plain HTTP responds with 200.
 func probePlain(url string) func(context.Context) error {
 	return probeClient(url, &http.Client{
 		Timeout:   probeTimeout,

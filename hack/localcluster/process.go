@@ -16,44 +16,44 @@ import (
 	"time"
 )
 
-// Program is one child process, which can be stopped and started again.
+// Program is a child process, which can be stopped and started again.
 type Program struct {
 	name string
 	path string
 	args []string
-	// extra is added to the arguments since the last RestartWith.
+	// extra holds the additional arguments of the last RestartWith.
 	extra   []string
 	logFile string
 	// env is added to the environment.
 	env []string
-	// memory is what the process may hold; nothing is unlimited.
+	// memory is the limit of the process; the zero value is unlimited.
 	memory MemoryLimit
-	// ready is asked again and again after a start until it gives no error.
+	// ready is called after a start until it returns no error.
 	ready func(context.Context) error
 	// startTimeout and stopTimeout bound the two waits.
 	startTimeout time.Duration
 	stopTimeout  time.Duration
-	// onExit is told when the process ends without having been asked to.
+	// onExit is called if the process exits without having been stopped.
 	onExit func(*ExitError)
 
 	mu  sync.Mutex
 	run *run
 }
 
-// run is one life of a program's process.
+// run is one process of a program, from its start to its exit.
 type run struct {
 	cmd     *exec.Cmd
 	done    chan struct{}
 	ordered bool
 }
 
-// Name is the name of the program's binary.
+// Name returns the name of the program's binary.
 func (p *Program) Name() string { return p.name }
 
-// LogFile is the file that gets what the program prints.
+// LogFile returns the file to which the program's output is written.
 func (p *Program) LogFile() string { return p.logFile }
 
-// PID is the process id, 0 when the program does not run.
+// PID returns the process id, or 0 if the program does not run.
 func (p *Program) PID() int {
 	if current := p.current(); current != nil {
 		return current.cmd.Process.Pid
@@ -76,8 +76,7 @@ func (p *Program) Start(ctx context.Context) error {
 	return nil
 }
 
-// Restart stops the program in the orderly way, starts it again and waits
-// until it is ready.
+// Restart stops the program gracefully, starts it again and waits until it is ready.
 func (p *Program) Restart(ctx context.Context) error {
 	if err := p.Stop(); err != nil {
 		return err
@@ -85,8 +84,8 @@ func (p *Program) Restart(ctx context.Context) error {
 	return p.Start(ctx)
 }
 
-// RestartWith is Restart with other extra arguments. They come after all others,
-// and so decide where a flag is given twice; they stay until the next call.
+// RestartWith restarts the program with other additional arguments. They follow all other arguments, and so override
+// them; they stay until the next call.
 func (p *Program) RestartWith(ctx context.Context, extra ...string) error {
 	if err := p.Stop(); err != nil {
 		return err
@@ -95,11 +94,11 @@ func (p *Program) RestartWith(ctx context.Context, extra ...string) error {
 	return p.Start(ctx)
 }
 
-// Stop sends SIGTERM, and SIGKILL when that does not end the process in time.
-// A program that does not run is no error.
+// Stop sends SIGTERM, and SIGKILL if the process does not exit in time. It returns no error for a program that does
+// not run.
 func (p *Program) Stop() error { return p.end(syscall.SIGTERM) }
 
-// Kill ends the process with SIGKILL. A program that does not run is no error.
+// Kill ends the process with SIGKILL. It returns no error for a program that does not run.
 func (p *Program) Kill() error { return p.end(syscall.SIGKILL) }
 
 func (p *Program) end(signal syscall.Signal) error {
@@ -122,14 +121,14 @@ func (p *Program) end(signal syscall.Signal) error {
 	return nil
 }
 
-// current is the live run, nil when the process has ended.
+// current returns the current run, or nil if the process has exited.
 func (p *Program) current() *run {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.run
 }
 
-// order marks the end of the current run as wanted.
+// order marks the exit of the current run as expected.
 func (p *Program) order() *run {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -159,9 +158,8 @@ func (p *Program) launch(ctx context.Context) (*run, error) {
 	return started, nil
 }
 
-// supervise starts the process and waits for it on one and the same thread:
-// Linux ends the process when the thread that started it ends, and the Go
-// runtime may end any thread that no goroutine holds.
+// supervise starts the process and waits for it on the same thread: Linux kills the process when the thread that
+// started it exits, and the Go runtime may end any thread that is not locked to a goroutine.
 func (p *Program) supervise(started *run, log *os.File, result chan<- error) {
 	runtime.LockOSThread()
 	defer runtime.UnlockOSThread()
@@ -191,16 +189,16 @@ func (p *Program) supervise(started *run, log *os.File, result chan<- error) {
 	}
 }
 
-// ExitError is the end of a program that nobody stopped.
+// ExitError describes the exit of a program that was not stopped.
 type ExitError struct {
-	// Program can be started again.
+	// Program is the program that has exited.
 	Program *Program
-	// Status is how the process ended.
+	// Status is the exit status.
 	Status string
 	logEnd string
 }
 
-// Error tells how the process ended, with the end of its log.
+// Error returns the exit status and the end of the log.
 func (e *ExitError) Error() string {
 	return fmt.Sprintf("%s ended by itself (%s); the end of %s:\n%s", e.Program.name, e.Status, e.Program.logFile, e.logEnd)
 }
@@ -228,7 +226,7 @@ func (r *run) waitDone(timeout time.Duration) bool {
 		return true
 	case <-timer.C:
 	}
-	// Both may be due at once: then the end counts.
+	// Both may be ready at once; the exit has priority.
 	select {
 	case <-r.done:
 		return true

@@ -10,16 +10,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// childAttributes puts a child in a process group of its own, so that Ctrl-C
-// reaches only the supervisor, and ties its life to the supervisor's: the
-// kernel kills it when the thread that started it ends.
+// childAttributes puts a child into its own process group, so that Ctrl-C reaches only the supervisor, and ties its
+// life to the supervisor's: the kernel kills it when the thread that started it exits.
 func childAttributes() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 }
 
-// limitMemory lets a process have so many bytes of memory of its own. A Go
-// program that asks for more ends. What it has given back to the kernel counts
-// too, so that it has a little less than in a container.
+// limitMemory limits the private memory of a process. A Go program that needs more exits. Memory that was returned to
+// the kernel counts, too, so the limit is slightly stricter than in a container.
 func limitMemory(pid int, bytes uint64) error {
 	limit := &unix.Rlimit{Cur: bytes, Max: bytes}
 	if err := unix.Prlimit(pid, unix.RLIMIT_DATA, limit, nil); err != nil {

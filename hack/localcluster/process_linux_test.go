@@ -17,7 +17,7 @@ import (
 
 const supervisorVariable = "LOCALCLUSTER_TEST_SUPERVISOR"
 
-// TestSupervisorKilled kills a supervisor with SIGKILL and looks for its child.
+// TestSupervisorKilled verifies that a child exits after its supervisor was killed with SIGKILL.
 func TestSupervisorKilled(t *testing.T) {
 	if os.Getenv(supervisorVariable) != "" {
 		superviseForever(t)
@@ -66,7 +66,7 @@ func superviseForever(t *testing.T) {
 	time.Sleep(testTimeout)
 }
 
-// alive is false for a dead process that nothing has reaped yet.
+// alive returns false for a dead process that has not been reaped yet.
 func alive(pid int) bool {
 	status, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
 	return err == nil && !strings.Contains(string(status), "State:\tZ")

@@ -10,11 +10,10 @@ import (
 	"syscall"
 )
 
-// childAttributes puts a child in a process group of its own, so that Ctrl-C
-// reaches only the supervisor.
+// childAttributes puts a child into its own process group, so that Ctrl-C reaches only the supervisor.
 func childAttributes() *syscall.SysProcAttr {
 	return &syscall.SysProcAttr{Setpgid: true}
 }
 
-// limitMemory would limit the memory of a process.
+// limitMemory is not supported on this system.
 func limitMemory(int, uint64) error { return errors.New("memory can be limited on Linux only") }

@@ -19,18 +19,16 @@ type APIServer struct {
 	port int
 }
 
-// Endpoint is the address of this process.
+// Endpoint returns the address of this process.
 func (a *APIServer) Endpoint() string { return endpoint(a.port) }
 
-// StartAPIServer starts one more kubevision-apiserver, on a free port for 0,
-// and waits until it is ready. The extra arguments come after all others, and
-// so decide where a flag is given twice.
+// StartAPIServer starts another kubevision-apiserver, on a free port for 0, and waits until it is ready. The extra
+// arguments follow all others, and so override them.
 func (k *KubeVision) StartAPIServer(ctx context.Context, port int, extra ...string) (*APIServer, error) {
 	return k.startAPIServer(ctx, k.binary(apiServerProgram), port, extra...)
 }
 
-// StartAPIServerOf starts one more kubevision-apiserver on a free port, of
-// another version: program is its path.
+// StartAPIServerOf starts another kubevision-apiserver of another version on a free port; program is its path.
 func (k *KubeVision) StartAPIServerOf(ctx context.Context, program string) (*APIServer, error) {
 	return k.startAPIServer(ctx, program, 0)
 }
@@ -68,7 +66,7 @@ func (k *KubeVision) startAPIServer(ctx context.Context, program string, port in
 	return server, nil
 }
 
-// addReplica gives each process a log file of its own.
+// addReplica adds a process with its own log file.
 func (k *KubeVision) addReplica(program string, port int, ready func(context.Context) error, args []string) *APIServer {
 	k.mu.Lock()
 	defer k.mu.Unlock()

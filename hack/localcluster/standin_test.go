@@ -26,8 +26,8 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 )
 
-// TestMain lets the test binary stand in for KubeVision's programs: called by
-// their names it does as much of their work as a start waits for.
+// TestMain lets the test binary replace KubeVision's programs: if it is called by their names, it does the part of
+// their work for which a start waits.
 func TestMain(m *testing.M) {
 	var err error
 	switch filepath.Base(os.Args[0]) {
@@ -42,7 +42,7 @@ func TestMain(m *testing.M) {
 	os.Exit(1)
 }
 
-// standIns makes a folder of programs for KubeVisionOptions.BinDir.
+// standIns creates a folder of programs for KubeVisionOptions.BinDir.
 func standIns(t *testing.T) string {
 	t.Helper()
 	self, err := os.Executable()
@@ -115,8 +115,7 @@ func publishServingCert(ctx context.Context, client *kubernetes.Clientset) error
 		AbsPath("/apis/apiregistration.k8s.io/v1/apiservices/" + apiServiceName).Body(patch).Do(ctx).Error()
 }
 
-// standInAPIServer serves its own identity as /whoami, to show that the
-// kubeconfig is that of the service account.
+// standInAPIServer serves its own identity as /whoami, to prove that the kubeconfig is that of the service account.
 func standInAPIServer() error {
 	kubeconfig := flag.String("kubeconfig", "", "")
 	host := flag.String("bind-address", "", "")

@@ -17,8 +17,8 @@ const (
 	tailBytes    = 16 * 1024
 )
 
-// Poll asks check until it gives no error; when time is up the error names
-// what was waited for and what check said last.
+// Poll calls check until it returns no error. After a timeout the error contains the awaited state and the last error
+// of check.
 func Poll(ctx context.Context, timeout time.Duration, what string, check func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -38,8 +38,8 @@ func Poll(ctx context.Context, timeout time.Duration, what string, check func(co
 	}
 }
 
-// await polls check and gives up at once when the program's process ends. Its
-// errors hold the end of the program's log.
+// await polls check, and returns an error at once if the program exits. Its errors contain the end of the program's
+// log.
 func (p *Program) await(ctx context.Context, timeout time.Duration, what string, check func(context.Context) error) error {
 	current := p.current()
 	if current == nil {
@@ -68,7 +68,7 @@ func (p *Program) awaitRun(ctx context.Context, current *run, timeout time.Durat
 	return fmt.Errorf("%w; the end of %s:\n%s", err, p.logFile, logTail(p.logFile))
 }
 
-// logTail is the end of a log file, indented for an error message.
+// logTail returns the end of a log file, indented for an error message.
 func logTail(path string) string {
 	text, err := readEnd(path, tailBytes)
 	if err != nil {

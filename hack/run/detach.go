@@ -21,15 +21,14 @@ const (
 	followInterval = 200 * time.Millisecond
 )
 
-// detach starts this program again in a session of its own and shows what it
-// does until it is ready or has failed.
+// detach starts this program again in its own session and shows its output until it is ready or has failed.
 func detach(ctx context.Context, root string, files state, wanted settings, out io.Writer) error {
 	release, err := files.lock()
 	if err != nil {
 		return err
 	}
-	// The child takes the lock itself; the files of an earlier run must be gone
-	// before this process looks for the child's.
+	// The child acquires the lock itself. The files of an earlier run must be removed before this process looks for
+	// those of the child.
 	if err := errors.Join(files.clear(), release()); err != nil {
 		return err
 	}
@@ -63,7 +62,7 @@ func startDetached(ctx context.Context, root string, wanted settings, log *os.Fi
 	return child, nil
 }
 
-// foregroundArgs returns the command line that does the same in the foreground.
+// foregroundArgs returns the command line for the same run in the foreground.
 func foregroundArgs(wanted settings) []string {
 	args := []string{
 		"--port=" + strconv.Itoa(wanted.port), "--kube-port=" + strconv.Itoa(wanted.kubePort), "--member-port=" + strconv.Itoa(wanted.memberPort),
@@ -80,7 +79,7 @@ func foregroundArgs(wanted settings) []string {
 	return args
 }
 
-// follow copies the child's log until the child is ready or has ended.
+// follow copies the child's log until the child is ready or has exited.
 func follow(ctx context.Context, files state, child *os.Process, ended <-chan error, out io.Writer) error {
 	log, err := os.Open(files.path(logFile))
 	if err != nil {
@@ -92,8 +91,7 @@ func follow(ctx context.Context, files state, child *os.Process, ended <-chan er
 	ticker := time.NewTicker(followInterval)
 	defer ticker.Stop()
 	for {
-		// Before the log is copied: what the child printed before it was ready
-		// is then in the log.
+		// The check precedes the copy: the log then contains everything that the child printed before it was ready.
 		_, notReady := os.Stat(files.path(endpointFile))
 		if _, err := io.Copy(out, log); err != nil {
 			return fmt.Errorf("show the log: %w", err)

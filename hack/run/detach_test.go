@@ -16,7 +16,7 @@ import (
 	"testing"
 )
 
-// The test binary stands in for the background process when this variable says how.
+// If this variable is set, the test binary acts as the background process.
 const childVariable = "RUN_TEST_CHILD"
 
 func TestMain(m *testing.M) {
@@ -30,7 +30,7 @@ func TestMain(m *testing.M) {
 	}
 }
 
-// standIn does what foreground does to the state folder, its working directory.
+// standIn writes the files that foreground writes into the state folder, its working directory.
 func standIn(mode string) (err error) {
 	files := state{dir: "."}
 	release, err := files.lock()
@@ -146,7 +146,7 @@ func (f writerFunc) Write(text []byte) (int, error) {
 
 func TestStopWithoutRun(t *testing.T) {
 	files := testState(t)
-	// A pid file of a run that was killed may name an innocent process: this one.
+	// The pid file of a process that was killed may name an unrelated process: this one.
 	for name, text := range map[string]string{pidFile: strconv.Itoa(os.Getpid()), adminPasswordFile: "old"} {
 		if err := files.write(name, text); err != nil {
 			t.Fatal(err)

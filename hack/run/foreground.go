@@ -18,16 +18,16 @@ import (
 	"github.com/kubevision-io/kubevision/hack/localcluster"
 )
 
-// programsVariable names a folder with the programs, where they have been built already.
+// programsVariable names a folder with programs that are already built.
 const programsVariable = "KUBEVISION_PROGRAMS"
 
-// restartPause is the time between the end of a program and its next start.
+// restartPause is the time between the exit of a program and its next start.
 const restartPause = time.Second
 
-// suspendTimeout bounds the last call to a cluster that stops.
+// suspendTimeout bounds the last call to a cluster before it stops.
 const suspendTimeout = 10 * time.Second
 
-// foreground runs everything until the context ends or a program fails.
+// foreground starts everything and runs until the context ends or a program fails.
 func foreground(ctx context.Context, root string, files state, wanted settings, out io.Writer) (err error) {
 	release, err := files.lock()
 	if err != nil {
@@ -43,7 +43,7 @@ func foreground(ctx context.Context, root string, files state, wanted settings, 
 	steps := newProgress(out)
 	err = serve(ctx, root, files, wanted, steps)
 	if ctx.Err() != nil {
-		// What fails after a signal fails because of it.
+		// An error after a signal is a consequence of the signal.
 		steps.say("stopped")
 		return nil
 	}
@@ -91,8 +91,9 @@ func serve(ctx context.Context, root string, files state, wanted settings, steps
 	return errors.Join(err, cluster.Stop(), member.Stop())
 }
 
-// suspend removes what the next start installs first. A kube-apiserver that starts with admission policies looks for their kinds too early,
-// and not again for 30 seconds; one that starts with an APIService waits longer between its attempts to reach it.
+// suspend removes the objects that the next start installs first. A kube-apiserver that starts with admission
+// policies looks up their kinds too early, and not again for 30 seconds; one that starts with an APIService increases
+// its backoff before the service is up.
 func suspend(ctx context.Context, cluster *localcluster.Cluster) error {
 	ctx, cancel := context.WithTimeout(ctx, suspendTimeout)
 	defer cancel()
@@ -101,7 +102,7 @@ func suspend(ctx context.Context, cluster *localcluster.Cluster) error {
 	return err
 }
 
-// startMember starts the second cluster, if there is to be one.
+// startMember starts the second cluster if it is requested.
 func startMember(ctx context.Context, assets string, files state, wanted settings, steps *progress) (*localcluster.Cluster, error) {
 	if !wanted.member {
 		return nil, nil //nolint:nilnil // no second cluster is wanted
@@ -120,7 +121,7 @@ func startMember(ctx context.Context, assets string, files state, wanted setting
 	return member, localcluster.WriteKubeconfig(member.Config(), files.path(memberFile))
 }
 
-// use brings KubeVision up in the cluster and waits for the end.
+// use installs KubeVision in the cluster and waits for the end.
 func use(ctx context.Context, root, programs string, files state, wanted settings, cluster, member *localcluster.Cluster, steps *progress) error {
 	var arguments []string
 	if wanted.dashboardDir != "" {
@@ -131,7 +132,7 @@ func use(ctx context.Context, root, programs string, files state, wanted setting
 		BinDir:        programs,
 		ConfigDir:     filepath.Join(root, "config"),
 		Port:          wanted.port,
-		// The password that is written down for scripts must be good for more than to be replaced.
+		// Scripts use the stored password, so it must allow more than a change of the password.
 		ControllerManagerArgs: []string{"--bootstrap-admin-keeps-password"},
 	})
 	if err != nil {
@@ -140,7 +141,7 @@ func use(ctx context.Context, root, programs string, files state, wanted setting
 	if err := publish(ctx, files, cluster, vision); err != nil {
 		return err
 	}
-	// So that both ways in can be tried: kube-apiserver's own is closed to those without a credential by default.
+	// Allows trying both access paths: by default kube-apiserver rejects requests without credentials.
 	if err := cluster.Apply(ctx, filepath.Join(root, "config", "anonymous")); err != nil {
 		return err
 	}
@@ -156,14 +157,15 @@ func use(ctx context.Context, root, programs string, files state, wanted setting
 	if _, err := io.WriteString(steps.out, nextSteps(vision.Endpoint(), member != nil)); err != nil {
 		return fmt.Errorf("print the next steps: %w", err)
 	}
-	// Last: whoever waits for this file finds everything ready.
+	// This file is last: a process that waits for it finds everything ready.
 	if err := files.write(endpointFile, vision.Endpoint()+"\n"); err != nil {
 		return err
 	}
 	return keepRunning(ctx, cluster, member, vision, steps)
 }
 
-// keepRunning starts KubeVision's programs again when they end, as a kubelet would. The end of any other program is the end of the cluster.
+// keepRunning restarts KubeVision's programs after they exit, as a kubelet does. If any other program exits, the
+// cluster stops.
 func keepRunning(ctx context.Context, cluster, member *localcluster.Cluster, vision *localcluster.KubeVision, steps *progress) error {
 	restarts := newRestarts()
 	for {
@@ -184,7 +186,7 @@ func keepRunning(ctx context.Context, cluster, member *localcluster.Cluster, vis
 	}
 }
 
-// restarts are the programs that are to be started again.
+// restarts holds the programs that are scheduled for a restart.
 type restarts struct {
 	due     chan *localcluster.Program
 	pending map[*localcluster.Program]bool
@@ -194,7 +196,7 @@ func newRestarts() *restarts {
 	return &restarts{due: make(chan *localcluster.Program, 2), pending: map[*localcluster.Program]bool{}}
 }
 
-// schedule starts a program in a moment. A program that is scheduled already is not started twice.
+// schedule starts a program after a pause. A program that is already scheduled is not started twice.
 func (r *restarts) schedule(program *localcluster.Program) {
 	if !r.pending[program] {
 		r.pending[program] = true
@@ -202,7 +204,8 @@ func (r *restarts) schedule(program *localcluster.Program) {
 	}
 }
 
-// start starts a program, and schedules another attempt where that fails. The cluster goes on meanwhile: the installation may be incomplete.
+// start starts a program, and schedules another attempt after a failure. The cluster continues to run: the
+// installation may be incomplete.
 func (r *restarts) start(ctx context.Context, program *localcluster.Program, steps *progress) {
 	delete(r.pending, program)
 	if program.PID() != 0 {
@@ -236,7 +239,7 @@ func checkPorts(ctx context.Context, wanted settings) error {
 	return nil
 }
 
-// build returns the folder of the two KubeVision programs, which it builds unless there is one.
+// build returns the folder of the two KubeVision programs, and builds them if necessary.
 func build(ctx context.Context, root string, files state, steps *progress) (string, error) {
 	bin := files.path(binDir)
 	if err := os.MkdirAll(bin, 0o700); err != nil {
@@ -246,7 +249,7 @@ func build(ctx context.Context, root string, files state, steps *progress) (stri
 		return programs, nil
 	}
 	steps.say("building KubeVision; the first time takes some minutes")
-	// The commit is recorded, for /version.
+	// The commit is recorded for /version.
 	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-o", bin+string(filepath.Separator), "./cmd/...") //nolint:gosec // our own programs
 	cmd.Dir = root
 	cmd.Env = append(os.Environ(), "CGO_ENABLED=0")

@@ -71,8 +71,7 @@ func TestPortTakenNamesTheFlag(t *testing.T) {
 	}
 }
 
-// fakeCurl answers a login the way kubevision-apiserver does and shows any
-// other call's arguments.
+// fakeCurl answers a login as kubevision-apiserver does, and prints the arguments of other calls.
 const fakeCurl = `#!/bin/sh
 case "$*" in
 *'{"username":"alice","password":"s3cret"}'*/api/v1/auth/login)

@@ -1,11 +1,10 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Command run starts KubeVision on this machine: a Kubernetes control plane,
-// the two KubeVision programs and the sample objects.
+// Command run starts KubeVision on this machine: a Kubernetes control plane, the two KubeVision programs and the
+// sample objects.
 //
-// "make run" and "make stop" call it. What it writes is in the folder
-// .kubevision at the root of the repository.
+// "make run" and "make stop" call it. Its files are in the folder .kubevision at the root of the repository.
 package main
 
 import (
@@ -22,7 +21,7 @@ import (
 	"github.com/kubevision-io/kubevision/hack/localcluster"
 )
 
-// settings are the command line.
+// settings holds the command line flags.
 type settings struct {
 	detach     bool
 	stop       bool
@@ -31,13 +30,13 @@ type settings struct {
 	port       int
 	kubePort   int
 	memberPort int
-	// dashboardDir is a dashboard that kubevision-apiserver serves, or empty.
+	// dashboardDir is the folder of a dashboard that kubevision-apiserver serves, or empty.
 	dashboardDir string
 }
 
 func main() {
 	ctx, restore := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
-	// After the first signal the next one ends the program at once.
+	// A second signal ends the program at once.
 	context.AfterFunc(ctx, restore)
 	err := run(ctx, os.Args[1:], os.Stdout, os.Stderr)
 	if err == nil || errors.Is(err, flag.ErrHelp) {

@@ -11,8 +11,8 @@ import (
 	"time"
 )
 
-// progress puts the time since the start before every line. Parts of a line
-// come out at once: they tell what a long step is about.
+// progress prefixes every line with the time since the start. It prints parts of a line at once, because they
+// describe a long step.
 type progress struct {
 	out   io.Writer
 	begun time.Time

@@ -31,7 +31,7 @@ const (
 	secretTimeout = time.Minute
 )
 
-// publish writes what a client of the run needs.
+// publish writes the files that a client of the run needs.
 func publish(ctx context.Context, files state, cluster *localcluster.Cluster, vision *localcluster.KubeVision) error {
 	if err := localcluster.WriteKubeconfig(cluster.Config(), files.path(kubeconfigFile)); err != nil {
 		return err
@@ -73,7 +73,7 @@ func linkKubectl(files state, kubectl string) error {
 	return nil
 }
 
-// awaitAdminPassword waits until the controller manager has made the password of the first user.
+// awaitAdminPassword waits until the controller manager has created the password of the first user.
 func awaitAdminPassword(ctx context.Context, client kubernetes.Interface) error {
 	return localcluster.Poll(ctx, secretTimeout, "wait for the Secret "+adminPasswordSecret, func(ctx context.Context) error {
 		_, err := client.CoreV1().Secrets(localcluster.Namespace).Get(ctx, adminPasswordSecret, metav1.GetOptions{})
@@ -97,7 +97,8 @@ func createAlicePassword(ctx context.Context, client kubernetes.Interface) error
 	return nil
 }
 
-// copyPassword writes the password in a Secret to a file. There may be none: its user was deleted, or the Secret holds a hash.
+// copyPassword writes the password in a Secret to a file. It writes nothing if the Secret or its user was deleted, or
+// if the Secret holds a hash.
 func copyPassword(ctx context.Context, client kubernetes.Interface, files state, name, file string) error {
 	secret, err := client.CoreV1().Secrets(localcluster.Namespace).Get(ctx, name, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {

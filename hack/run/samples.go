@@ -21,7 +21,7 @@ const (
 	samplesTimeout = 2 * time.Minute
 )
 
-// applySamples applies the sample objects and waits until they are in force.
+// applySamples applies the sample objects and waits until they are ready.
 func applySamples(ctx context.Context, root string, files state, cluster *localcluster.Cluster, steps *progress) error {
 	steps.say("applying the samples")
 	if err := cluster.Apply(ctx, filepath.Join(root, "config", "samples")); err != nil {
@@ -48,8 +48,7 @@ func applySamples(ctx context.Context, root string, files state, cluster *localc
 	return waitForPods(ctx, client)
 }
 
-// waitForPods waits until the sample Deployments have their Pods, which stay
-// Pending: there is no node.
+// waitForPods waits until the sample Deployments have their Pods, which stay Pending because there is no node.
 func waitForPods(ctx context.Context, client kubernetes.Interface) error {
 	return localcluster.Poll(ctx, samplesTimeout, "wait for the Pods of the samples", func(ctx context.Context) error {
 		return checkPods(ctx, client)

@@ -29,11 +29,12 @@ const (
 	clusterDir        = "cluster"
 	memberDir         = "member"
 
-	// completeFile is written when the samples have been applied: the data of a start that failed before is not kept.
+	// completeFile is written after the samples have been applied. The data of a start that failed earlier is not
+	// kept.
 	completeFile = "complete"
 )
 
-// state is the folder that tells others of the run.
+// state is the folder with the files that describe the run.
 type state struct{ dir string }
 
 func openState(dir string) (state, error) {
@@ -52,8 +53,7 @@ func (s state) write(name, text string) error {
 	return nil
 }
 
-// clear removes the files that describe a run, and its secrets. Data, logs and
-// programs stay.
+// clear removes the files that describe a run, and its secrets. Data, logs and programs stay.
 func (s state) clear() error {
 	for _, name := range []string{endpointFile, kubeconfigFile, caFile, adminPasswordFile, alicePasswordFile, memberFile, pidFile} {
 		if err := os.Remove(s.path(name)); err != nil && !errors.Is(err, os.ErrNotExist) {
@@ -63,7 +63,7 @@ func (s state) clear() error {
 	return nil
 }
 
-// kept reports whether the data of an earlier run can be used again.
+// kept returns true if the data of an earlier run can be used again.
 func (s state) kept() bool {
 	_, err := os.Stat(s.path(completeFile))
 	return err == nil
@@ -80,11 +80,11 @@ func (s state) forget() error {
 // keep makes the next start continue with the data of this one.
 func (s state) keep() error { return s.write(completeFile, "") }
 
-// errRunning says that another process holds the folder.
+// errRunning is returned if another process holds the folder.
 var errRunning = errors.New("KubeVision is running already")
 
-// lock claims the folder for this process. The kernel gives the claim up when
-// the process ends, however it ends: a stale one cannot exist.
+// lock acquires the folder for this process. The kernel releases the lock when the process exits for any reason, so
+// the lock cannot become stale.
 func (s state) lock() (release func() error, err error) {
 	file, err := os.OpenFile(s.path(lockFile), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {

@@ -5,7 +5,7 @@ package main
 
 import "testing"
 
-// TestKeptData follows the data of runs: only those of a start that was completed are kept, until they are discarded.
+// TestKeptData verifies that only the data of a completed start is kept, until it is discarded.
 func TestKeptData(t *testing.T) {
 	t.Parallel()
 	files := testState(t)

@@ -31,7 +31,8 @@ type requestAuthenticator struct {
 	tokens     *authentication.Tokens
 	frontProxy authenticator.Request
 	delegated  authenticator.Request
-	// table says which routes nobody in particular may call, or somebody who has something to do before anything else.
+	// table contains the routes that anonymous callers may call, and those that a caller may call who must first
+	// change the password or set up a second factor.
 	table *routes.Table
 }
 

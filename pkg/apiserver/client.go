@@ -44,7 +44,7 @@ func (f *clientFinder) find(r *http.Request) authentication.Client {
 }
 
 // address reads X-Forwarded-For from its end, where each proxy appends the address of its client, up to the first
-// address that is no trusted proxy.
+// address that is not a trusted proxy.
 func (f *clientFinder) address(r *http.Request) netip.Addr {
 	peer, err := netip.ParseAddrPort(r.RemoteAddr)
 	if err != nil {
@@ -68,8 +68,9 @@ func (f *clientFinder) address(r *http.Request) netip.Addr {
 	return address
 }
 
-// delegationLimit bounds what the host is asked for requests outside of the API's prefixes: who sends them, and whether they
-// may. Those of kube-apiserver are for many clients, and probes of the health ask nothing.
+// delegationLimit bounds the reviews on the host for requests outside of the API's prefixes: of tokens, and of
+// permissions. It does not bound those of kube-apiserver, which come from many clients. Health probes cause no
+// reviews.
 func (f *clientFinder) delegationLimit() filters.DelegationLimit {
 	failures := authentication.NewRefusalLimiter()
 	probes := []string{"/healthz", "/livez", "/readyz"}

@@ -21,7 +21,7 @@ import (
 )
 
 const (
-	// proxied and proxied6 are proxies of ours, stranger is nobody we know.
+	// proxied and proxied6 are addresses of trusted proxies, stranger is an unknown address.
 	proxied  = "10.1.2.3:4711"
 	proxied6 = "[fd00::2]:4711"
 	stranger = "198.51.100.9:4711"
@@ -69,7 +69,7 @@ func TestForwardedFor(t *testing.T) {
 		"a proxy without a header":          {proxied, nil, "10.1.2.3"},
 		"a proxy with an empty one":         {proxied, []string{""}, "10.1.2.3"},
 		"a proxy's header":                  {proxied, []string{"203.0.113.1"}, "203.0.113.1"},
-		"what the client wrote before":      {proxied, []string{"192.0.2.1, 203.0.113.1"}, "203.0.113.1"},
+		"forged addresses of the client":    {proxied, []string{"192.0.2.1, 203.0.113.1"}, "203.0.113.1"},
 		"a proxy's name before the client":  {proxied, []string{"10.9.9.9, 203.0.113.1"}, "203.0.113.1"},
 		"two proxies":                       {proxied, []string{"203.0.113.1, 10.4.4.4"}, "203.0.113.1"},
 		"two proxies, and a lie":            {proxied, []string{"192.0.2.1, 203.0.113.1, 10.4.4.4"}, "203.0.113.1"},
@@ -94,7 +94,8 @@ func TestForwardedFor(t *testing.T) {
 		"a proxy by IPv6":                   {proxied6, []string{"203.0.113.1"}, "203.0.113.1"},
 		"a stranger by IPv6":                {"[2001:db8::9]:4711", []string{"203.0.113.1"}, "2001:db8::9"},
 		"a stranger by a link":              {"[fe80::9%eth0]:4711", []string{"203.0.113.1"}, "fe80::9"},
-		"a very long chain":                 {proxied, []string{strings.Repeat("10.4.4.4,", 10_000) + "10.4.4.4"}, "10.4.4.4"},
+		"a very long chain": {proxied, []string{strings.Repeat("10.4.4.4,", 10_000) + "10.4.4.4"},
+			"10.4.4.4"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := f.find(requestFrom(t, tc.peer, tc.forwarded...)).Address; got.String() != tc.want {
@@ -104,10 +105,11 @@ func TestForwardedFor(t *testing.T) {
 	}
 }
 
-// TestOtherHeadersAreNotBelieved, whoever sends them.
+// TestOtherHeadersAreNotBelieved verifies that other headers with an address are ignored, whoever sends them.
 func TestOtherHeadersAreNotBelieved(t *testing.T) {
 	f, _ := newFinder(t, "10.0.0.0/8")
-	for _, header := range []string{"X-Real-Ip", "Forwarded", "X-Client-Ip", "True-Client-Ip", "Cf-Connecting-Ip", "X-Forwarded", "X-Forwarded-For-Original"} {
+	for _, header := range []string{"X-Real-Ip", "Forwarded", "X-Client-Ip", "True-Client-Ip", "Cf-Connecting-Ip",
+		"X-Forwarded", "X-Forwarded-For-Original"} {
 		for _, value := range []string{"203.0.113.1", "for=203.0.113.1"} {
 			r := requestFrom(t, proxied)
 			r.Header.Set(header, value)
@@ -126,14 +128,15 @@ func TestNoProxyIsTrustedByDefault(t *testing.T) {
 			t.Errorf("%s is %s", peer, got)
 		}
 	}
-	for _, peer := range []string{"", "@", "pipe", "203.0.113.1", "localhost:80"} { // a socket that has no address
+	for _, peer := range []string{"", "@", "pipe", "203.0.113.1", "localhost:80"} { // a socket without an address
 		if got := f.address(requestFrom(t, peer, "203.0.113.1")); got.IsValid() {
 			t.Errorf("%q is %s", peer, got)
 		}
 	}
 }
 
-// TestTheFrontProxySaysForWhom it asks; nobody else's certificate does.
+// TestTheFrontProxySaysForWhom verifies that the front proxy may name the client's address, and that holders of other
+// certificates may not.
 func TestTheFrontProxySaysForWhom(t *testing.T) {
 	f, authority := newFinder(t, "10.0.0.0/8")
 	other, err := localcluster.NewAuthority("front-proxy")
@@ -146,13 +149,15 @@ func TestTheFrontProxySaysForWhom(t *testing.T) {
 		forwarded string
 		want      string
 	}{
-		"the front proxy":                {authority, localcluster.FrontProxyName, "203.0.113.1", "203.0.113.1"},
-		"what its client wrote before":   {authority, localcluster.FrontProxyName, "192.0.2.1, 203.0.113.1", "203.0.113.1"},
-		"it got it from a proxy of ours": {authority, localcluster.FrontProxyName, "203.0.113.1, 10.1.2.3", "203.0.113.1"},
-		"it says nothing":                {authority, localcluster.FrontProxyName, "", "198.51.100.9"},
-		"another name":                   {authority, "somebody", "203.0.113.1", "198.51.100.9"},
-		"no name":                        {authority, "", "203.0.113.1", "198.51.100.9"},
-		"another authority":              {other, localcluster.FrontProxyName, "203.0.113.1", "198.51.100.9"},
+		"the front proxy": {authority, localcluster.FrontProxyName, "203.0.113.1", "203.0.113.1"},
+		"forged addresses of its client": {authority, localcluster.FrontProxyName, "192.0.2.1, 203.0.113.1",
+			"203.0.113.1"},
+		"received from a trusted proxy": {authority, localcluster.FrontProxyName, "203.0.113.1, 10.1.2.3",
+			"203.0.113.1"},
+		"without a header":  {authority, localcluster.FrontProxyName, "", "198.51.100.9"},
+		"another name":      {authority, "somebody", "203.0.113.1", "198.51.100.9"},
+		"no name":           {authority, "", "203.0.113.1", "198.51.100.9"},
+		"another authority": {other, localcluster.FrontProxyName, "203.0.113.1", "198.51.100.9"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			pair, err := tc.authority.IssueClient(tc.cn)

@@ -22,11 +22,11 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// dashboardResource is all that discovery says of the group. Clients resolve plurals, singulars and kinds over all
-// groups, whether or not a kind has verbs: a resource named clusters or users would take its name away from other
-// products. It has no verbs, so that nothing works with it: kubectl get, the garbage collector, the deletion of
-// namespaces, quotas. The list is not empty because clients that do not use aggregated discovery take an empty one for
-// an error, or do not cache it.
+// dashboardResource is the only resource in the discovery of the group. Clients resolve plurals, singulars and kinds
+// over all groups, whether or not a kind has verbs: a resource named clusters or users would hide those of other
+// products. It has no verbs, so that clients ignore it: kubectl get, the garbage collector, the deletion of
+// namespaces, quotas. The list is not empty because clients without aggregated discovery treat an empty list as an
+// error, or do not cache it.
 func dashboardResource() metav1.APIResource {
 	return metav1.APIResource{
 		Name: "kubevisiondashboards", SingularName: "kubevisiondashboard", Kind: "KubeVisionDashboard", Verbs: metav1.Verbs{},
@@ -64,8 +64,8 @@ func install(s *genericapiserver.GenericAPIServer, codecs serializer.CodecFactor
 	return nil
 }
 
-// unroutedHandler answers where there is no route. Below the root, the filter around the chain makes an envelope of it, unless
-// the feature that is asked for is one that KubeVision does not have.
+// unroutedHandler responds to requests without a route. Below the root, the outermost filter converts the response to
+// an envelope, unless the path belongs to a feature that KubeVision does not have.
 func unroutedHandler(codecs serializer.CodecFactory) restful.ServiceErrorHandleFunction {
 	return func(failure restful.ServiceError, r *restful.Request, w *restful.Response) {
 		if path, ok := routes.BelowRoot(r.Request.URL.Path); ok {

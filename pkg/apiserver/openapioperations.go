@@ -18,8 +18,8 @@ import (
 )
 
 const (
-	// anyMediaType is what routes are registered with, so that a body of a media type that they do not take is refused
-	// in an envelope.
+	// anyMediaType is the media type with which routes are registered, so that a body of an unsupported media type is
+	// rejected with an envelope.
 	anyMediaType = "*/*"
 
 	bearerScheme = "accessToken"
@@ -29,8 +29,8 @@ const (
 	jsonPatchModel  = "io.kubevision.dashboard.v1alpha1.JSONPatch"
 )
 
-// describeOperations says what a registered route has no words for: the media types of its body, the values of its
-// parameters, and the credential that it takes.
+// describeOperations adds the parts of the description that a registered route lacks: the media types of its body,
+// the values of its parameters, and its credentials.
 func describeOperations(document *spec3.OpenAPI, table *routes.Table) {
 	if document.Paths == nil || document.Components == nil {
 		return
@@ -58,7 +58,8 @@ func operationOf(path *spec3.Path, method string) *spec3.Operation {
 	}[method]
 }
 
-// describeBody names the media types that generators make typed requests for: JSON, and those of Kubernetes' patches.
+// describeBody sets the media types for which generators create typed requests: JSON, and those of Kubernetes'
+// patches.
 func describeBody(operation *spec3.Operation, r routes.Route) {
 	if operation.RequestBody == nil {
 		return
@@ -83,7 +84,7 @@ func mediaTypeOf(model string) *spec3.MediaType {
 	}}
 }
 
-// patchSchemas are the bodies of patches, for which there are no types in Go.
+// patchSchemas returns the schemas of patches, which have no types in Go.
 func patchSchemas() map[string]*spec.Schema {
 	text := spec.StringProperty()
 	operation := spec.Schema{SchemaProps: spec.SchemaProps{
@@ -109,7 +110,7 @@ func patchSchemas() map[string]*spec.Schema {
 
 func describeValues(parameters []*spec3.Parameter, described map[string]routes.Type) {
 	for _, p := range parameters {
-		p.Schema.UniqueItems = false // it is no array
+		p.Schema.UniqueItems = false // the parameter is not an array
 		values := described[p.Name].Values
 		if p.In != "query" || len(values) == 0 {
 			continue
@@ -121,7 +122,7 @@ func describeValues(parameters []*spec3.Parameter, described map[string]routes.T
 	}
 }
 
-// securitySchemes are the ways in which a request brings an access token. Public routes take none.
+// securitySchemes returns the ways in which a request carries an access token. Public routes need none.
 func securitySchemes() spec3.SecuritySchemes {
 	return spec3.SecuritySchemes{
 		bearerScheme: {SecuritySchemeProps: spec3.SecuritySchemeProps{

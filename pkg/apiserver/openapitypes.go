@@ -23,8 +23,8 @@ const (
 	schemaPrefix = "#/components/schemas/"
 )
 
-// definitions describe the generated types, and what the generator of descriptions leaves out: it describes structs
-// only, and only what other descriptions refer to.
+// definitions returns the descriptions of the generated types, and those that the generator omits: it describes only
+// structs, and only those to which other descriptions refer.
 func definitions(ref common.ReferenceCallback) map[string]common.OpenAPIDefinition {
 	out := openapi.GetOpenAPIDefinitions(ref)
 	describeCodes(out, ref)
@@ -84,8 +84,8 @@ func codeSchema() spec.Schema {
 	return schema
 }
 
-// describeObjects says of the types what the generator of descriptions cannot: the objects of clusters have more fields
-// than those that all kinds have, and each envelope has data, which are null where there are none.
+// describeObjects adds the parts of the descriptions that the generator does not support: objects of clusters have
+// further fields, and the data of each envelope may be null.
 func describeObjects(document *spec3.OpenAPI) {
 	if document.Components == nil {
 		return

@@ -20,7 +20,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// TestAPanicEndsOneRequest, wherever it is, with an envelope that does not say what it was.
+// TestAPanicEndsOneRequest verifies that a panic in any place ends one request, with an envelope that does not
+// contain its cause.
 func TestAPanicEndsOneRequest(t *testing.T) {
 	var nobody *dashboardv1alpha1.User
 	table := &routes.Table{}
@@ -34,7 +35,8 @@ func TestAPanicEndsOneRequest(t *testing.T) {
 		},
 	} {
 		err := table.Add(routes.Route{
-			Method: http.MethodGet, Path: "/" + name, Operation: name, Doc: "panic", Returns: dashboardv1alpha1.Envelope{}, Endpoint: routes.Public(endpoint),
+			Method: http.MethodGet, Path: "/" + name, Operation: name, Doc: "panic",
+			Returns: dashboardv1alpha1.Envelope{}, Endpoint: routes.Public(endpoint),
 		})
 		if err != nil {
 			t.Fatal(err)
@@ -50,9 +52,11 @@ func TestAPanicEndsOneRequest(t *testing.T) {
 	handler.GoRestfulContainer.Add(ws)
 	for _, r := range table.Routes() {
 		recorder := httptest.NewRecorder()
-		handler.ServeHTTP(recorder, httptest.NewRequestWithContext(t.Context(), http.MethodGet, dashboardv1alpha1.RootPath+r.Path, http.NoBody))
+		handler.ServeHTTP(recorder, httptest.NewRequestWithContext(t.Context(), http.MethodGet,
+			dashboardv1alpha1.RootPath+r.Path, http.NoBody))
 		var got dashboardv1alpha1.Envelope
-		if err := json.Unmarshal(recorder.Body.Bytes(), &got); err != nil || got.Code != dashboardv1alpha1.CodeInternal || strings.Contains(got.Message, "pointer") {
+		if err := json.Unmarshal(recorder.Body.Bytes(), &got); err != nil ||
+			got.Code != dashboardv1alpha1.CodeInternal || strings.Contains(got.Message, "pointer") {
 			t.Errorf("%s: %s, %v", r.Path, recorder.Body, err)
 		}
 	}

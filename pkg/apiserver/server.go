@@ -71,13 +71,14 @@ type ExtraConfig struct {
 	TrustedProxies []netip.Prefix
 	// TwoFactorRoles are the roles whose holders must have a second factor.
 	TwoFactorRoles []string
-	// LoginCodeTTL is how long the one-time code of a login stands for fresh codes in its session; 0 if it does not.
+	// LoginCodeTTL is the time for which the one-time code of a login replaces fresh codes in its session; 0 disables
+	// it.
 	LoginCodeTTL time.Duration
 	// RefusedDryRunsAsData answers pages of this origin with code 0 if a dry run was refused.
 	RefusedDryRunsAsData bool
-	// ClusterAddresses are where clusters may be.
+	// ClusterAddresses restricts the addresses of clusters.
 	ClusterAddresses addresspolicy.Policy
-	// DashboardDir is the directory of a dashboard that is served beside the API; none where it is empty.
+	// DashboardDir is the directory of a dashboard that is served beside the API, or empty.
 	DashboardDir string
 }
 
@@ -99,7 +100,7 @@ type CompletedConfig struct {
 	*completedConfig
 }
 
-// Complete makes the routes, and installs KubeVision's authenticator, authorizer and filters around those of the
+// Complete creates the routes, and installs KubeVision's authenticator, authorizer and filters around those of the
 // library.
 func (c *Config) Complete(ctx context.Context) (completed CompletedConfig, err error) {
 	generic := c.GenericConfig
@@ -157,7 +158,7 @@ func (c *Config) Complete(ctx context.Context) (completed CompletedConfig, err e
 		enveloped := filters.WithEnvelope(inner, clients.isKubeAPIServer, refusals)
 		return listener.Handler(enveloped, clients.isKubeAPIServer)
 	}
-	// Nothing in this program calls the server over its loopback, so that its token must not authenticate anybody.
+	// Nothing in this program calls the server over its loopback, so the loopback token must not be valid.
 	generic.LoopbackClientConfig.BearerToken = ""
 	setOpenAPI(&generic.Config, scheme, table)
 	generic.AddReadyzChecks(state.readyzChecks()...)
@@ -170,7 +171,8 @@ func (c *Config) Complete(ctx context.Context) (completed CompletedConfig, err e
 	}}, nil
 }
 
-// handlerChains is the library's chain twice: as it is, and for what is enveloped with the limit of requests in progress behind the reading of the body.
+// handlerChains returns the library's handler chain twice: unchanged, and for enveloped requests, in which the limit
+// of requests in flight follows the reading of the body.
 func handlerChains(
 	handler http.Handler, c *genericapiserver.Config, bodies *filters.Bodies, questions filters.DelegationLimit,
 ) http.Handler {

@@ -59,11 +59,11 @@ type state struct {
 	bound   *clusters.BoundNames
 	// sessions counts the sessions in the cache.
 	sessions *sessionindex.Index
-	// policy decides which addresses may be dialled.
+	// policy restricts the addresses that may be dialed.
 	policy addresspolicy.Policy
 	// memory bounds the memory of responses of clusters.
 	memory *budget.Budget
-	// connections are the connections to the clusters.
+	// connections holds the connections to the clusters.
 	connections *clusters.Connections
 	// reads are objects of clusters, and nil if everything is read live. verdicts tell who may read them.
 	reads    *readcache.Cache
@@ -73,14 +73,14 @@ type state struct {
 	recorder    events.EventRecorder
 	broadcaster events.EventBroadcaster
 
-	// running counts what runs from start to stop.
+	// running counts the goroutines that run from start to stop.
 	running sync.WaitGroup
 	cancel  context.CancelFunc
 }
 
 func newState(ctx context.Context, config *rest.Config, policy addresspolicy.Policy, memory *budget.Budget) (*state, error) {
 	config = rest.CopyConfig(config)
-	config.QPS = -1 // each request asks the host about permissions, so client-side flow control would queue requests
+	config.QPS = -1 // each request causes reviews on the host, which client-side flow control would queue
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{kubevisionv1alpha1.AddToScheme, corev1.AddToScheme} {
 		if err := add(scheme); err != nil {
@@ -200,7 +200,7 @@ func (s *state) start(ctx context.Context) error {
 	return nil
 }
 
-// stop ends what newState and start have begun. It waits for the watches to end, for a bounded time.
+// stop stops the goroutines of newState and start. It waits for the end of the watches, for a bounded time.
 func (s *state) stop() {
 	s.broadcaster.Shutdown()
 	if s.cancel != nil {

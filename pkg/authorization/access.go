@@ -180,7 +180,7 @@ func CallError(ctx context.Context, caller *clusters.Client, attributes authoriz
 	return envelope.FromAPIError(err)
 }
 
-// describeAttributes returns what attributes are about, in words.
+// describeAttributes describes attributes for a message.
 func describeAttributes(a authorizationv1.ResourceAttributes) string {
 	kind := schema.GroupResource{Group: a.Group, Resource: a.Resource}.String()
 	if a.Subresource != "" {

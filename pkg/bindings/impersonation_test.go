@@ -17,7 +17,7 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
-// bindingsOf returns one binding for each list of subjects, each a second younger than the one before.
+// bindingsOf returns one binding for each list of subjects, each a second newer than the previous one.
 func bindingsOf(subjects ...[]kubevisionv1alpha1.Subject) []kubevisionv1alpha1.KubeVisionRoleBinding {
 	out := make([]kubevisionv1alpha1.KubeVisionRoleBinding, 0, len(subjects))
 	for i, s := range subjects {
@@ -39,8 +39,8 @@ func longUsers(prefix string, count int) []kubevisionv1alpha1.Subject {
 	return out
 }
 
-// A binding whose names do not fit is left out as a whole, whatever comes first in the list; a younger one that fits is
-// not.
+// TestImpersonationBudget verifies that a binding whose names do not fit is excluded as a whole, whatever the order
+// of the list, and that a newer one that fits is included.
 func TestImpersonationBudget(t *testing.T) {
 	account := []kubevisionv1alpha1.Subject{{Kind: kubevisionv1alpha1.SubjectServiceAccount, Namespace: "ci", Name: "bot"}}
 	all := bindingsOf(longUsers("first", 10), longUsers("second", 11), longUsers("third", 5), longUsers("first", 10), account)
@@ -57,7 +57,7 @@ func TestImpersonationBudget(t *testing.T) {
 	}
 }
 
-// The bindings of one role leave room for those of others.
+// TestImpersonationShares verifies that the bindings of one role leave room for those of others.
 func TestImpersonationShares(t *testing.T) {
 	all := bindingsOf(longUsers("first", 10), longUsers("second", 5), longUsers("third", 5), longUsers("fourth", 4), longUsers("fifth", 1))
 	all[3].Spec.RoleRef.Name, all[4].Spec.RoleRef.Name = kubevisionv1alpha1.RoleAdmin, kubevisionv1alpha1.RoleAdmin
@@ -75,7 +75,7 @@ func TestImpersonationLeavesOutBindingsThatEnd(t *testing.T) {
 	}
 }
 
-// BenchmarkImpersonationOf has 200 bindings of 20 groups each, and 4,000 users of three groups.
+// BenchmarkImpersonationOf uses 200 bindings of 20 groups each, and 4,000 users of three groups.
 func BenchmarkImpersonationOf(b *testing.B) {
 	const groups = 400
 	users := make([]kubevisionv1alpha1.KubeVisionUser, 4000)

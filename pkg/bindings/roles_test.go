@@ -16,17 +16,18 @@ func TestProtected(t *testing.T) {
 		labels map[string]string
 		want   bool
 	}{
-		"kube-system":                      {"kube-system", nil, true},
-		"kube-system, labelled otherwise":  {"kube-system", map[string]string{names.ProtectedLabel: "false"}, true},
-		"Leases of nodes":                  {"kube-node-lease", nil, true},
-		"Kubernetes' public one":           {"kube-public", map[string]string{names.ProtectedLabel: "false"}, true},
-		"KubeVision's own":                 {"kubevision-system", nil, true},
-		"KubeVision's, labelled otherwise": {"kubevision-system", map[string]string{names.ProtectedLabel: "false"}, true},
-		"ordinary":                         {"shop", map[string]string{"team": "shop"}, false},
-		"labelled":                         {"shop", map[string]string{names.ProtectedLabel: "true"}, true},
-		"labelled with nothing":            {"shop", map[string]string{names.ProtectedLabel: ""}, true},
-		"labelled with another value":      {"shop", map[string]string{names.ProtectedLabel: "yes"}, true},
-		"labelled false":                   {"shop", map[string]string{names.ProtectedLabel: "false"}, false},
+		"kube-system":                     {"kube-system", nil, true},
+		"kube-system, labelled otherwise": {"kube-system", map[string]string{names.ProtectedLabel: "false"}, true},
+		"Leases of nodes":                 {"kube-node-lease", nil, true},
+		"Kubernetes' public one":          {"kube-public", map[string]string{names.ProtectedLabel: "false"}, true},
+		"KubeVision's own":                {"kubevision-system", nil, true},
+		"KubeVision's, labelled otherwise": {"kubevision-system",
+			map[string]string{names.ProtectedLabel: "false"}, true},
+		"ordinary":                    {"shop", map[string]string{"team": "shop"}, false},
+		"labelled":                    {"shop", map[string]string{names.ProtectedLabel: "true"}, true},
+		"labelled with nothing":       {"shop", map[string]string{names.ProtectedLabel: ""}, true},
+		"labelled with another value": {"shop", map[string]string{names.ProtectedLabel: "yes"}, true},
+		"labelled false":              {"shop", map[string]string{names.ProtectedLabel: "false"}, false},
 	} {
 		if got := Protected(tc.name, tc.labels); got != tc.want {
 			t.Errorf("%s: %v, want %v", name, got, tc.want)
@@ -40,8 +41,10 @@ func TestRolesInProtectedNamespaces(t *testing.T) {
 		whole, ordinary, spared string
 	}{
 		{kubevisionv1alpha1.RoleReference{Name: "admin"}, "kubevision:admin", "kubevision:admin", "kubevision:admin"},
-		{kubevisionv1alpha1.RoleReference{Name: "readonly"}, "kubevision:readonly", "kubevision:readonly", "kubevision:readonly"},
-		{kubevisionv1alpha1.RoleReference{Name: "dev"}, "kubevision:dev-cluster", "kubevision:dev", "kubevision:readonly"},
+		{kubevisionv1alpha1.RoleReference{Name: "readonly"}, "kubevision:readonly", "kubevision:readonly",
+			"kubevision:readonly"},
+		{kubevisionv1alpha1.RoleReference{Name: "dev"}, "kubevision:dev-cluster", "kubevision:dev",
+			"kubevision:readonly"},
 		{
 			kubevisionv1alpha1.RoleReference{Kind: kubevisionv1alpha1.RoleKubeVision, Name: "ops"},
 			"kubevision:ops-cluster", "kubevision:ops", "kubevision:readonly",
@@ -55,7 +58,8 @@ func TestRolesInProtectedNamespaces(t *testing.T) {
 			kubevisionv1alpha1.RoleReference{Kind: kubevisionv1alpha1.RoleClusterRole, Name: "kubevision:ops"},
 			"kubevision:ops-cluster", "kubevision:ops", "kubevision:readonly",
 		},
-		{kubevisionv1alpha1.RoleReference{Name: "kubevision:other"}, "kubevision:other", "kubevision:other", "kubevision:other"},
+		{kubevisionv1alpha1.RoleReference{Name: "kubevision:other"}, "kubevision:other", "kubevision:other",
+			"kubevision:other"},
 		{kubevisionv1alpha1.RoleReference{Name: "pod-reader"}, "pod-reader", "pod-reader", "pod-reader"},
 	} {
 		if got := WholeClusterRole(tc.ref); got != tc.whole {

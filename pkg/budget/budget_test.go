@@ -22,7 +22,8 @@ func fill(a *Account) int {
 	return taken
 }
 
-// One holder has half, however many requests it makes; whoever comes next has half of the rest.
+// TestShares verifies that one holder gets half, however many requests it makes, and that the next holder gets half
+// of the rest.
 func TestShares(t *testing.T) {
 	b := New(total)
 	first, again := b.Account("greedy", 0), b.Account("greedy", 0)

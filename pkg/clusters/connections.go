@@ -73,7 +73,7 @@ type Options struct {
 	Live client.Reader
 	// Bound holds the users and groups that may be impersonated.
 	Bound *BoundNames
-	// Policy decides which addresses may be dialled.
+	// Policy restricts the addresses that may be dialed.
 	Policy addresspolicy.Policy
 	// Memory bounds the memory of discovery. Nil means no bound.
 	Memory *budget.Budget

@@ -58,8 +58,8 @@ func NewScheme() (*kruntime.Scheme, error) {
 	return scheme, nil
 }
 
-// CacheOptions keep out of memory what is not KubeVision's: of RBAC objects what is labelled, of Secrets its own namespace, of ConfigMaps
-// the one that is watched, of namespaces names and labels.
+// CacheOptions restricts the cache to KubeVision's objects: labelled RBAC objects, Secrets in its own namespace, the
+// watched ConfigMap, and the names and labels of namespaces.
 func CacheOptions() cache.Options {
 	managed := cache.ByObject{Label: labels.SelectorFromSet(labels.Set{names.ManagedByLabel: names.ManagedBy})}
 	own := cache.ByObject{Namespaces: map[string]cache.Config{names.Namespace: {}}}
@@ -122,9 +122,9 @@ func newClusterCache(
 	return targets, nil
 }
 
-// Options are what can be chosen.
+// Options contains the configurable parts of the controllers.
 type Options struct {
-	// ServingCertExtraHosts are what the certificate of kubevision-apiserver is good for beside its Service.
+	// ServingCertExtraHosts are additional hosts in the certificate of kubevision-apiserver, beside its Service.
 	ServingCertExtraHosts []string
 	// SigningKeyPeriod is how long a key signs access tokens before another one does.
 	SigningKeyPeriod time.Duration
@@ -132,13 +132,13 @@ type Options struct {
 	AdminKeepsPassword bool
 	// HostCluster is the name by which the host is registered along with the first user; empty for none.
 	HostCluster string
-	// SessionLimits are how many sessions there may be.
+	// SessionLimits bounds the number of sessions.
 	SessionLimits sessionindex.Limits
-	// ObjectLimits are how many users, clusters and role bindings there may be.
+	// ObjectLimits bounds the number of users, clusters and role bindings.
 	ObjectLimits objectquota.Limits
-	// ClusterAddresses are where clusters may be.
+	// ClusterAddresses restricts the addresses of clusters.
 	ClusterAddresses addresspolicy.Policy
-	// MemberCacheBytes bounds what objects may take that are read of all members.
+	// MemberCacheBytes bounds the memory of cached objects of all members.
 	MemberCacheBytes int64
 	// ConcurrentClusterSyncs and ConcurrentRoleBindingSyncs are the numbers of objects that are reconciled at once.
 	ConcurrentClusterSyncs, ConcurrentRoleBindingSyncs int

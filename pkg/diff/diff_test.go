@@ -15,16 +15,19 @@ func TestPaths(t *testing.T) {
 		before, after string
 		want          []string
 	}{
-		"nothing":           {`{"a":{"b":[1,"x",null]}}`, `{"a":{"b":[1,"x",null]}}`, []string{}},
-		"what is kept":      {`{"metadata":{"name":"a","resourceVersion":"1","uid":"u","managedFields":[{}]}}`, `{"metadata":{"name":"a","generation":2}}`, []string{}},
-		"a value":           {`{"spec":{"replicas":1}}`, `{"spec":{"replicas":2}}`, []string{".spec.replicas"}},
-		"an item":           {`{"c":[{"i":"a"},{"i":"b"}]}`, `{"c":[{"i":"a"},{"i":"c"}]}`, []string{".c[1].i"}},
-		"more items":        {`{"c":[1]}`, `{"c":[1,2,3]}`, []string{".c[1]", ".c[2]"}},
-		"fewer items":       {`{"c":[1,2]}`, `{"c":[1]}`, []string{".c[1]"}},
-		"a key that is new": {`{"a":{}}`, `{"a":{"b":{"c":1}}}`, []string{".a.b"}},
-		"a key that goes":   {`{"a":1,"b":null}`, `{"a":1}`, []string{".b"}},
-		"another type":      {`{"a":{"b":1},"c":[1],"d":1}`, `{"a":[1],"c":{"x":1},"d":{}}`, []string{".a", ".c", ".d"}},
-		"a key with dots":   {`{"metadata":{"labels":{"a.b/c":"1"}}}`, `{"metadata":{"labels":{"a.b/c":"2"}}}`, []string{`.metadata.labels["a.b/c"]`}},
+		"nothing": {`{"a":{"b":[1,"x",null]}}`, `{"a":{"b":[1,"x",null]}}`, []string{}},
+		"a kept value": {`{"metadata":{"name":"a","resourceVersion":"1","uid":"u","managedFields":[{}]}}`,
+			`{"metadata":{"name":"a","generation":2}}`, []string{}},
+		"a value":       {`{"spec":{"replicas":1}}`, `{"spec":{"replicas":2}}`, []string{".spec.replicas"}},
+		"an item":       {`{"c":[{"i":"a"},{"i":"b"}]}`, `{"c":[{"i":"a"},{"i":"c"}]}`, []string{".c[1].i"}},
+		"more items":    {`{"c":[1]}`, `{"c":[1,2,3]}`, []string{".c[1]", ".c[2]"}},
+		"fewer items":   {`{"c":[1,2]}`, `{"c":[1]}`, []string{".c[1]"}},
+		"a new key":     {`{"a":{}}`, `{"a":{"b":{"c":1}}}`, []string{".a.b"}},
+		"a removed key": {`{"a":1,"b":null}`, `{"a":1}`, []string{".b"}},
+		"another type": {`{"a":{"b":1},"c":[1],"d":1}`, `{"a":[1],"c":{"x":1},"d":{}}`,
+			[]string{".a", ".c", ".d"}},
+		"a key with dots": {`{"metadata":{"labels":{"a.b/c":"1"}}}`, `{"metadata":{"labels":{"a.b/c":"2"}}}`,
+			[]string{`.metadata.labels["a.b/c"]`}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := Paths([]byte(tc.before), []byte(tc.after))

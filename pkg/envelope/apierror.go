@@ -17,10 +17,10 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters/response"
 )
 
-// FromAPIError is the outcome of a call to a cluster's API server that failed. It is the one place where Kubernetes'
-// errors become codes; what only a further question can tell (40301, 40302, whether RBAC was the cause) is asked by the
-// authorization package. Anything that is not an answer of an API server means that it was not reached. An API server
-// that fails has the same code, with its own words.
+// FromAPIError returns the error for a failed call to a cluster's API server. It is the only place where Kubernetes'
+// errors are mapped to codes. Package authorization makes the additional reviews that distinguish 40301, 40302 and
+// the cause of a denial. An error that is not a response of an API server means that it could not be reached. The
+// failure of an API server has the same code, with the server's message.
 func FromAPIError(err error) *Error {
 	if known, ok := errors.AsType[*Error](err); ok {
 		return known
@@ -76,7 +76,7 @@ func unreachable(cause error) *Error {
 	return New(dashboardv1alpha1.CodeUnreachable, "%s", message).WithCause(cause)
 }
 
-// maxFailure bounds what is repeated of an API server's own words.
+// maxFailure bounds the part of an API server's message that is passed on.
 const maxFailure = 4 << 10
 
 // ServerFailure returns what an API server says of its own failure: a webhook for conversion that does not answer, a
@@ -94,7 +94,7 @@ func ServerFailure(err error) (string, bool) {
 	return "the cluster's API server answered with an error: " + response.Text(s.Message, maxFailure), true
 }
 
-// codeOf goes by the HTTP status, which every answer has; of the reasons only AlreadyExists says more.
+// codeOf maps the HTTP status, which every response has. Of the reasons only AlreadyExists is more specific.
 func codeOf(s *metav1.Status) dashboardv1alpha1.Code {
 	switch s.Code {
 	case http.StatusForbidden:

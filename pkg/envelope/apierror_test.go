@@ -24,7 +24,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// Every constructor of k8s.io/apimachinery/pkg/api/errors has its code.
+// TestFromAPIErrorGolden verifies the code of every constructor of k8s.io/apimachinery/pkg/api/errors.
 func TestFromAPIErrorGolden(t *testing.T) {
 	pods := schema.GroupResource{Resource: "pods"}
 	for name, tc := range map[string]struct {
@@ -80,7 +80,8 @@ func TestFromAPIErrorGolden(t *testing.T) {
 	}
 }
 
-// A refusal of the policies that keep the last usable administrator is a conflict, and reads well; that of any other policy is not one.
+// TestLastAdminIsAConflict verifies that a rejection by the policies which keep the last administrator is a conflict
+// with a readable message, and that one by another policy is not.
 func TestLastAdminIsAConflict(t *testing.T) {
 	denied := func(policy string, code int32, reason metav1.StatusReason) error {
 		message := "ValidatingAdmissionPolicy '" + policy + "' with binding '" + policy + "' denied request: \"alice\" is the last"
@@ -108,7 +109,7 @@ func TestLastAdminIsAConflict(t *testing.T) {
 	}
 }
 
-// Only a refusal by a policy of KubeVision that asks for a right is a missing right.
+// TestLacksRight verifies that only a rejection by a policy of KubeVision that requires a right is a missing right.
 func TestLacksRight(t *testing.T) {
 	for policy, want := range map[string]bool{
 		names.RoleBindingsPolicy: true, names.ClustersPolicy: true, names.ClusterCredentialsPolicy: true, names.UsersPolicy: true,
@@ -154,7 +155,8 @@ func TestUnreachableSaysNothingOfTheCause(t *testing.T) {
 	}
 }
 
-// What an API server says of its own failure is said, in one line; what is none, or may quote an object, says nothing.
+// TestFailureInTheServersWords verifies that the error of an API server is passed on in one line, and that other
+// texts, and texts that may quote an object, are not.
 func TestFailureInTheServersWords(t *testing.T) {
 	const general = "the cluster's API server cannot be reached"
 	for name, tc := range map[string]struct {
@@ -162,7 +164,7 @@ func TestFailureInTheServersWords(t *testing.T) {
 		want string
 	}{
 		"a failure":    {apierrors.NewServiceUnavailable("conversion\nfailed"), "conversion failed"},
-		"not there":    {apierrors.NewServiceUnavailable("down"), "down"},
+		"not found":    {apierrors.NewServiceUnavailable("down"), "down"},
 		"none":         {apierrors.NewGenericServerResponse(500, "get", schema.GroupResource{}, "", "", 0, true), ""},
 		"an object":    {apierrors.NewInternalError(errors.New("failed to create typed live object (a): .data: canary")), ""},
 		"without text": {&apierrors.StatusError{ErrStatus: metav1.Status{Code: http.StatusInternalServerError}}, ""},
@@ -185,7 +187,8 @@ func TestAnyOtherErrorIsInternalAndSilent(t *testing.T) {
 	}
 }
 
-// What kube-apiserver says of a patch quotes the object that it would make.
+// TestABadPatchIsNotQuoted verifies that kube-apiserver's error about a patch, which quotes the resulting object, is
+// not passed on.
 func TestLate(t *testing.T) {
 	e := As(fmt.Errorf("reading: %w", context.DeadlineExceeded))
 	if e.Code != dashboardv1alpha1.CodeUnreachable || !strings.Contains(e.Message, "in time") {
@@ -196,10 +199,10 @@ func TestLate(t *testing.T) {
 func TestABadPatchIsNotQuoted(t *testing.T) {
 	const canary = "aHVudGVyMg"
 	for name, tc := range map[string]struct{ value, detail, want string }{
-		"an unknown field":    {`{"data":{"p":"` + canary + `"},"spec":{}}`, `strict decoding error: unknown field "spec"`, `strict decoding error: unknown field "spec"`},
-		"a list":              {`["` + canary + `"]`, "cannot unmarshal", "cannot unmarshal"},
-		"a map of Go":         {"map[p:" + canary + "]", "invalid type", "invalid type"},
-		"what ends otherwise": {canary, canary, "it has another form"},
+		"an unknown field": {`{"data":{"p":"` + canary + `"},"spec":{}}`, `strict decoding error: unknown field "spec"`, `strict decoding error: unknown field "spec"`},
+		"a list":           {`["` + canary + `"]`, "cannot unmarshal", "cannot unmarshal"},
+		"a map of Go":      {"map[p:" + canary + "]", "invalid type", "invalid type"},
+		"an unknown text":  {canary, canary, "it has another form"},
 	} {
 		err := apierrors.NewInvalid(schema.GroupKind{}, "", field.ErrorList{field.Invalid(field.NewPath("patch"), tc.value, tc.detail)})
 		got := FromAPIError(err)
@@ -212,7 +215,8 @@ func TestABadPatchIsNotQuoted(t *testing.T) {
 	}
 }
 
-// What a webhook or a policy says is what counts, whatever status it gave; what does not fit the kind is the caller's, and says no value.
+// TestRefusalsByTheirWords verifies that rejections by webhooks and policies are recognized by their messages,
+// whatever their status, and that an object which does not fit its kind is an error of the caller without a value.
 func TestRefusalsByTheirWords(t *testing.T) {
 	const canary = "12345678"
 	plain := func(code int32, message string) error {
@@ -226,7 +230,7 @@ func TestRefusalsByTheirWords(t *testing.T) {
 		"a webhook without a status": {plain(400, `admission webhook "x.example.com" denied the request: no`), 42201, ""},
 		"a webhook of another mind":  {plain(500, `admission webhook "x.example.com" denied the request: no`), 42201, ""},
 		"a webhook without dry runs": {apierrors.NewBadRequest(`admission webhook "x.example.com" does not support dry run`), 42201, ""},
-		"a webhook that is gone":     {apierrors.NewInternalError(errors.New(`failed calling webhook "x.example.com": refused`)), 42201, ""},
+		"an unreachable webhook":     {apierrors.NewInternalError(errors.New(`failed calling webhook "x.example.com": refused`)), 42201, ""},
 		"a policy with its own reason": {&apierrors.StatusError{ErrStatus: metav1.Status{
 			Code: 401, Reason: metav1.StatusReasonUnauthorized, Message: "no",
 			Details: &metav1.StatusDetails{Causes: []metav1.StatusCause{{Message: "ValidatingAdmissionPolicy 'x' with binding 'x' denied request: no"}}},

@@ -10,7 +10,7 @@ const (
 	nextPiece  = 256 << 10
 )
 
-// Buffer holds data while they are made. It grows without a copy, and takes its bytes from an account.
+// Buffer holds data while they are generated. It grows without copies, and takes its bytes from an account.
 type Buffer struct {
 	account *budget.Account
 	full    Pieces

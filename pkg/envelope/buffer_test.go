@@ -14,7 +14,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/budget"
 )
 
-// TestBuffer holds every byte once, in its order, and no more than its account may.
+// TestBuffer verifies that a buffer returns every byte once and in order, and holds no more than its budget allows.
 func TestBuffer(t *testing.T) {
 	account := budget.New(8<<20).Account("holder", 0)
 	b := NewBuffer(account)
@@ -27,7 +27,8 @@ func TestBuffer(t *testing.T) {
 		}
 	}
 	recorder := httptest.NewRecorder()
-	WriteData(t.Context(), recorder, append(append(Pieces{[]byte{'"'}}, b.Pieces()...), []byte{'"'}), dashboardv1alpha1.Meta{})
+	WriteData(t.Context(), recorder, append(append(Pieces{[]byte{'"'}}, b.Pieces()...), []byte{'"'}),
+		dashboardv1alpha1.Meta{})
 	var got struct{ Data string }
 	if err := json.Unmarshal(recorder.Body.Bytes(), &got); err != nil || got.Data != want.String() {
 		t.Errorf("%d of %d bytes came back: %v", len(got.Data), want.Len(), err)

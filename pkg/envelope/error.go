@@ -77,7 +77,7 @@ func SessionEnded() *Error {
 	return New(dashboardv1alpha1.CodeTokenExpired, "the session has ended: log in again")
 }
 
-// Internal hides a cause that nobody foresaw behind a message that says nothing of it.
+// Internal hides an unexpected cause behind a message without details.
 func Internal(cause error) *Error {
 	return New(dashboardv1alpha1.CodeInternal, "internal server error: give the request id to whoever runs KubeVision").WithCause(cause)
 }

@@ -22,7 +22,8 @@ func TestEach(t *testing.T) {
 		return nil
 	})
 	if err != nil || done.Load() != count || tooMany.Load() > 0 {
-		t.Errorf("%d of %d were done, %d at once with a limit of %d: %v", done.Load(), count, tooMany.Load(), limit, err)
+		t.Errorf("%d of %d were done, %d at once with a limit of %d: %v", done.Load(), count, tooMany.Load(),
+			limit, err)
 	}
 }
 

@@ -7,17 +7,17 @@ import (
 	"bytes"
 )
 
-// maxDocuments is the largest number of documents in a text.
+// maxDocuments bounds the documents in a text.
 const maxDocuments = 1000
 
-// document is a part of a text that begins after a number of lines.
+// document is a part of a text, with the number of lines before it.
 type document struct {
 	text  []byte
 	lines int
 }
 
-// split cuts a text into its YAML documents, as kubectl does, and leaves out those without any content. Directives stay
-// with the document that they are for.
+// split splits a text into its YAML documents, as kubectl does, and omits documents without content. Directives stay
+// with the document to which they belong.
 func split(text []byte) ([]document, error) {
 	var (
 		out     []document
@@ -85,13 +85,14 @@ func kindOf(line []byte) lineKind {
 	}
 }
 
-// marks returns whether a line begins with a marker of documents, behind which there must be a blank or nothing.
+// marks returns true if a line begins with a document marker, which must be followed by a blank or the end of the
+// line.
 func marks(line []byte, marker string) bool {
 	rest, ok := bytes.CutPrefix(line, []byte(marker))
 	return ok && (len(rest) == 0 || bytes.ContainsAny(rest[:1], " \t\r\n"))
 }
 
-// scanned is what was seen of a document.
+// scanned is the state of the scan of one document.
 type scanned struct {
 	directives, begun, content bool
 }
@@ -104,7 +105,7 @@ func (s *scanned) see(kind lineKind, line []byte) {
 		s.content = s.content || (len(rest) > 0 && rest[0] != '#')
 	case lineDirective:
 		s.directives = !s.begun && !s.content
-		s.content = s.content || s.begun // behind the marker it is no directive
+		s.content = s.content || s.begun // after the marker it is not a directive
 	case lineContent:
 		s.content = true
 	case lineBlank, lineEnd:

@@ -18,20 +18,21 @@ import (
 const (
 	binaryTag = "!!binary"
 	mergeKey  = "<<"
-	// maxKeyShown is the longest key that an error names.
+	// maxKeyShown bounds the part of a key that an error contains.
 	maxKeyShown = 64
 )
 
 var (
-	// yamlInteger and yamlFloat are numbers in decimal notation, as YAML 1.1 writes them.
+	// yamlInteger and yamlFloat match decimal numbers as YAML 1.1 writes them.
 	yamlInteger = regexp.MustCompile(`^[-+]?(0|[1-9][0-9_]*)$`)
 	yamlFloat   = regexp.MustCompile(`^[-+]?(\.\d+|\d[0-9_]*(\.[0-9_]*)?)([eE][-+]?\d+)?$`)
-	// perhapsTyped are keys that need not be strings: numbers, and what YAML 1.1 takes for true, false and nothing.
+	// perhapsTyped matches keys that YAML 1.1 may not read as strings: numbers, and spellings of true, false and
+	// null.
 	perhapsTyped = regexp.MustCompile(`^([-+.0-9~].*|[yY]|[nN]|(?i:yes|no|on|off|true|false|null))$`)
 )
 
-// lossy refuses what would be changed without a word: keys that become the same key of JSON, numbers that lose digits, and bytes that are no text.
-// It looks at the tree before aliases are resolved.
+// lossy detects values that the decoder would change silently: different keys that become the same JSON key, numbers
+// that lose digits, and bytes that are not text. It checks the tree before aliases are resolved.
 type lossy struct {
 	keys map[string]string
 	path []string
@@ -53,7 +54,7 @@ func (l *lossy) check(n *yaml.Node) error {
 				return err
 			}
 		}
-	case yaml.AliasNode: // what it stands for is looked at where it is
+	case yaml.AliasNode: // the anchored node is checked at its own position
 	}
 	return nil
 }
@@ -100,7 +101,7 @@ func (l *lossy) checkScalar(n *yaml.Node) error {
 
 func shown(name string) string { return name[:min(len(name), maxKeyShown)] }
 
-// name is the key of JSON that a key becomes.
+// name returns the JSON key for a key of YAML.
 func (l *lossy) name(key *yaml.Node) (string, error) {
 	if key.Kind == yaml.AliasNode && key.Alias != nil {
 		key = key.Alias
@@ -121,13 +122,13 @@ func (l *lossy) name(key *yaml.Node) (string, error) {
 
 func quote(text string) string {
 	encoded, err := json.Marshal(text)
-	if err != nil { // a string is always JSON
+	if err != nil { // not possible for a string
 		return `""`
 	}
 	return string(encoded)
 }
 
-// converted asks the library, which reads YAML as kubectl does.
+// converted converts the key with the library, which reads YAML as kubectl does.
 func (l *lossy) converted(key string) (string, error) {
 	if name, ok := l.keys[key]; ok {
 		return name, nil

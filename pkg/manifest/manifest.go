@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package manifest reads the object that a client has sent, as JSON or as YAML.
+// Package manifest reads objects that a client has sent as JSON or YAML.
 package manifest
 
 import (
@@ -19,21 +19,21 @@ import (
 )
 
 const (
-	// MaxBytes is the largest manifest, as text and decoded: etcd's own limit of what it stores.
+	// MaxBytes bounds a manifest, as text and decoded. It equals etcd's limit.
 	MaxBytes = 1536 << 10
-	// maxDepth is how deep a manifest may be nested.
+	// maxDepth bounds the nesting of a manifest.
 	maxDepth = 100
 )
 
 // Media types of manifests.
 const (
 	JSON = "application/json"
-	// YAML may be JSON.
+	// YAML also covers JSON, which is a subset of it.
 	YAML = "application/yaml"
 )
 
-// Parse reads a manifest: an object as JSON or YAML, or {"manifest": ...} around an object or its text. Errors are
-// 42200 for what cannot be parsed, 40001 for nothing at all, and 40002 for another media type.
+// Parse reads a manifest: an object as JSON or YAML, or {"manifest": ...} around an object or its text. It returns
+// error 42200 if the body cannot be parsed, 40001 if it is empty, and 40002 for another media type.
 func Parse(contentType string, body []byte) (map[string]any, error) {
 	isJSON, err := mediaType(contentType, body)
 	if err != nil {
@@ -51,7 +51,7 @@ func Parse(contentType string, body []byte) (map[string]any, error) {
 	return object, nil
 }
 
-// mediaType says whether the body is JSON. Without a media type, it goes by the first character.
+// mediaType returns true if the body is JSON. Without a media type, the first character decides.
 func mediaType(contentType string, body []byte) (bool, error) {
 	if contentType == "" {
 		return bytes.HasPrefix(bytes.TrimSpace(body), []byte("{")), nil
@@ -67,8 +67,8 @@ func mediaType(contentType string, body []byte) (bool, error) {
 	}
 }
 
-// isWrapper returns whether an object has nothing beside the manifest but the fresh code of the caller, which is read
-// from JSON elsewhere.
+// isWrapper returns true if an object contains only the manifest and the fresh code of the caller. The code is read
+// elsewhere, and only from JSON.
 func isWrapper(object map[string]any, isJSON bool) bool {
 	_, hasCode := object[dashboardv1alpha1.CodeField]
 	return len(object) == 1 || (len(object) == 2 && hasCode && isJSON)
@@ -119,7 +119,7 @@ func decodeJSON(body []byte) (map[string]any, error) {
 	switch {
 	case err != nil:
 		return nil, unparseable("the manifest is not a JSON object: %s", positionJSON(err, body))
-	case len(strict) > 0: // the names of fields, and never a value
+	case len(strict) > 0: // contains the names of fields, and never a value
 		return nil, unparseable("the manifest is not valid: %s", strict[0].Error())
 	case object == nil:
 		return nil, unparseable("the manifest is empty")

@@ -18,16 +18,17 @@ import (
 func TestParse(t *testing.T) {
 	pod := map[string]any{"kind": "Pod", "spec": map[string]any{"count": int64(1)}}
 	for name, tc := range map[string]struct{ contentType, body string }{
-		"JSON":                     {JSON, `{"kind":"Pod","spec":{"count":1}}`},
-		"JSON with a charset":      {JSON + "; charset=utf-8", `{"kind":"Pod","spec":{"count":1}}`},
-		"JSON, not said":           {"", ` {"kind":"Pod","spec":{"count":1}}`},
-		"YAML":                     {YAML, "kind: Pod\nspec:\n  count: 1\n"},
-		"YAML, not said":           {"", "kind: Pod\nspec:\n  count: 1\n"},
-		"a flow in YAML":           {"text/yaml", "kind: Pod\nspec: {count: 1}\n"},
-		"JSON as YAML":             {YAML, `{"kind":"Pod","spec":{"count":1}}`},
-		"YAML with marks":          {YAML, "---\nkind: Pod\nspec:\n  count: 1\n---\n"},
-		"an empty document first":  {YAML, "---\n---\nkind: Pod\nspec:\n  count: 1\n"},
-		"a comment first":          {YAML, "# of a template\n---\n# the rest is empty\n\n---\nkind: Pod\nspec: {count: 1}\n---\n# nothing\n"},
+		"JSON":                      {JSON, `{"kind":"Pod","spec":{"count":1}}`},
+		"JSON with a charset":       {JSON + "; charset=utf-8", `{"kind":"Pod","spec":{"count":1}}`},
+		"JSON without a media type": {"", ` {"kind":"Pod","spec":{"count":1}}`},
+		"YAML":                      {YAML, "kind: Pod\nspec:\n  count: 1\n"},
+		"YAML without a media type": {"", "kind: Pod\nspec:\n  count: 1\n"},
+		"a flow in YAML":            {"text/yaml", "kind: Pod\nspec: {count: 1}\n"},
+		"JSON as YAML":              {YAML, `{"kind":"Pod","spec":{"count":1}}`},
+		"YAML with marks":           {YAML, "---\nkind: Pod\nspec:\n  count: 1\n---\n"},
+		"an empty document first":   {YAML, "---\n---\nkind: Pod\nspec:\n  count: 1\n"},
+		"a comment first": {YAML,
+			"# of a template\n---\n# the rest is empty\n\n---\nkind: Pod\nspec: {count: 1}\n---\n# nothing\n"},
 		"null first":               {YAML, "~\n---\nkind: Pod\nspec: {count: 1}\n"},
 		"an end first":             {YAML, "---\n...\n---\nkind: Pod\nspec: {count: 1}\n...\n"},
 		"a directive":              {YAML, "%YAML 1.1\n# comment\n---\nkind: Pod\nspec: {count: 1}\n"},
@@ -55,31 +56,32 @@ func TestParseRefuses(t *testing.T) {
 		contentType, body string
 		code              int
 	}{
-		"nothing":                   {JSON, "", 40001},
-		"blank":                     {YAML, " \n", 40001},
-		"an empty manifest":         {JSON, `{"manifest":null}`, 40001},
-		"blank text":                {JSON, `{"manifest":" "}`, 40001},
-		"a number as a manifest":    {JSON, `{"manifest":1}`, 40002},
-		"a form":                    {"application/x-www-form-urlencoded", "kind=Pod", 40002},
-		"a patch":                   {"application/merge-patch+json", "{}", 40002},
-		"rubbish as a media type":   {";;", "{}", 40002},
-		"half an object":            {JSON, `{"kind":`, 42200},
-		"an array":                  {JSON, `[]`, 42200},
-		"text":                      {YAML, `hello`, 42200},
-		"null":                      {JSON, `null`, 42200},
-		"two objects":               {JSON, `{}{}`, 42200},
-		"a field twice":             {JSON, `{"kind":"Pod","kind":"Pod"}`, 42200},
-		"a key twice":               {YAML, "kind: Pod\nkind: Pod\n", 42200},
-		"a bad indent":              {YAML, "kind: Pod\n  spec: x\n", 42200},
-		"a tab":                     {YAML, "kind:\n\t- Pod\n", 42200},
-		"several documents":         {YAML, "kind: Pod\n---\nkind: Pod\n", 42200},
-		"rubbish after a document":  {YAML, "kind: Pod\n---\n}{\n", 42200},
-		"several in a manifest":     {JSON, `{"manifest":"kind: Pod\n---\nkind: Pod\n"}`, 42200},
-		"an unknown anchor":         {YAML, "kind: *a\n", 42200},
-		"itself":                    {YAML, "kind: &a [*a]\n", 42200},
-		"only comments":             {YAML, "# nothing\n", 42200},
-		"control characters":        {YAML, "kind: \x00\n", 42200},
-		"too deep, JSON":            {JSON, `{"a":` + strings.Repeat("[", 5000) + strings.Repeat("]", 5000) + "}", 42200},
+		"nothing":                  {JSON, "", 40001},
+		"blank":                    {YAML, " \n", 40001},
+		"an empty manifest":        {JSON, `{"manifest":null}`, 40001},
+		"blank text":               {JSON, `{"manifest":" "}`, 40001},
+		"a number as a manifest":   {JSON, `{"manifest":1}`, 40002},
+		"a form":                   {"application/x-www-form-urlencoded", "kind=Pod", 40002},
+		"a patch":                  {"application/merge-patch+json", "{}", 40002},
+		"rubbish as a media type":  {";;", "{}", 40002},
+		"half an object":           {JSON, `{"kind":`, 42200},
+		"an array":                 {JSON, `[]`, 42200},
+		"text":                     {YAML, `hello`, 42200},
+		"null":                     {JSON, `null`, 42200},
+		"two objects":              {JSON, `{}{}`, 42200},
+		"a field twice":            {JSON, `{"kind":"Pod","kind":"Pod"}`, 42200},
+		"a key twice":              {YAML, "kind: Pod\nkind: Pod\n", 42200},
+		"a bad indent":             {YAML, "kind: Pod\n  spec: x\n", 42200},
+		"a tab":                    {YAML, "kind:\n\t- Pod\n", 42200},
+		"several documents":        {YAML, "kind: Pod\n---\nkind: Pod\n", 42200},
+		"rubbish after a document": {YAML, "kind: Pod\n---\n}{\n", 42200},
+		"several in a manifest":    {JSON, `{"manifest":"kind: Pod\n---\nkind: Pod\n"}`, 42200},
+		"an unknown anchor":        {YAML, "kind: *a\n", 42200},
+		"itself":                   {YAML, "kind: &a [*a]\n", 42200},
+		"only comments":            {YAML, "# nothing\n", 42200},
+		"control characters":       {YAML, "kind: \x00\n", 42200},
+		"too deep, JSON": {JSON,
+			`{"a":` + strings.Repeat("[", 5000) + strings.Repeat("]", 5000) + "}", 42200},
 		"too deep, YAML":            {YAML, "a: " + strings.Repeat("[", 5000) + strings.Repeat("]", 5000), 42200},
 		"deeper than any parser":    {YAML, strings.Repeat("[", 100_000), 42200},
 		"too deep by aliases":       {YAML, chain(200), 42200},
@@ -95,7 +97,7 @@ func TestParseRefuses(t *testing.T) {
 	}
 }
 
-// chain nests by aliases only: no text in it is deep.
+// chain returns a document that is nested only by its aliases; the text itself is not deep.
 func chain(links int) string {
 	var text strings.Builder
 	text.WriteString("l0: &l0 x\n")
@@ -105,7 +107,7 @@ func chain(links int) string {
 	return text.String()
 }
 
-// A small text must not become a large object in memory.
+// TestAliasBombs verifies that a small text cannot become a large object in memory.
 func TestAliasBombs(t *testing.T) {
 	wide := "a: &a " + strings.Repeat("x", 10_000) + "\nb: [" + strings.Repeat("*a,", 1000) + "]\n"
 	var nested strings.Builder
@@ -127,12 +129,14 @@ func TestAliasBombs(t *testing.T) {
 	}
 }
 
-// What is wrong with a Secret must be said without its values.
+// TestErrorsHoldNoValues verifies that errors about a Secret do not contain its values.
 func TestErrorsHoldNoValues(t *testing.T) {
 	const canary = "aHVudGVyMg"
 	for _, body := range []string{
-		`{"data":{"p":"` + canary + `"}`, `{"data":{"p":"` + canary + `","p":"` + canary + `"}}`, `{"data":"` + canary + `"}}`,
-		"data:\n  p: " + canary + "\n   q: " + canary, "data: {p: *" + canary + "}", "data:\n\t" + canary, "data: !!int " + canary, canary,
+		`{"data":{"p":"` + canary + `"}`, `{"data":{"p":"` + canary + `","p":"` + canary + `"}}`,
+		`{"data":"` + canary + `"}}`,
+		"data:\n  p: " + canary + "\n   q: " + canary, "data: {p: *" + canary + "}", "data:\n\t" + canary,
+		"data: !!int " + canary, canary,
 		"data:\n  p: !!binary \"" + canary + "\"\n", "? [" + canary + "]\n: " + canary,
 	} {
 		for _, contentType := range []string{JSON, YAML} {
@@ -146,7 +150,8 @@ func TestErrorsHoldNoValues(t *testing.T) {
 
 func FuzzParse(f *testing.F) {
 	for _, body := range []string{
-		`{"kind":"Pod"}`, "kind: Pod\n", "a: &a [x]\nb: *a\n", `{"manifest":"kind: Pod"}`, "---\n---\n", "? a\n: b\n", "a: !!binary eA==\n", "<<: {a: b}\n",
+		`{"kind":"Pod"}`, "kind: Pod\n", "a: &a [x]\nb: *a\n", `{"manifest":"kind: Pod"}`, "---\n---\n", "? a\n: b\n",
+		"a: !!binary eA==\n", "<<: {a: b}\n",
 		"a: 1e400", "0x1F: .inf",
 	} {
 		f.Add(JSON, []byte(body))
@@ -169,7 +174,7 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
-// TestNothingIsChangedSilently: what cannot stay as it is, is refused with its place.
+// TestNothingIsChangedSilently verifies that a value which decoding would change is rejected, with its position.
 func TestNothingIsChangedSilently(t *testing.T) {
 	for name, tc := range map[string]struct{ contentType, body, place string }{
 		"a number and its text":        {YAML, "data:\n  1: a\n  \"1\": b\n", `"1" in line 3`},
@@ -197,8 +202,10 @@ func TestNothingIsChangedSilently(t *testing.T) {
 		}
 	}
 	for name, body := range map[string]string{
-		"all different": "1: a\n2: b\nyes: c\nno: d\n'x': e\n", "a merge": "a: &a {b: 1, c: 2}\nd:\n  <<: *a\n  e: 3\n", "int64": "a: 9223372036854775807\n",
-		"a float": "a: 0.1\nb: 1e3\nc: 1.50\n", "a large number as text": "a: '18446744073709551616'\n", "octal": "mode: 0644\n", "a version": "v: 1.2.3\n",
+		"all different": "1: a\n2: b\nyes: c\nno: d\n'x': e\n", "a merge": "a: &a {b: 1, c: 2}\nd:\n  <<: *a\n  e: 3\n",
+		"int64":   "a: 9223372036854775807\n",
+		"a float": "a: 0.1\nb: 1e3\nc: 1.50\n", "a large number as text": "a: '18446744073709551616'\n",
+		"octal": "mode: 0644\n", "a version": "v: 1.2.3\n",
 	} {
 		if _, err := Parse(YAML, []byte(body)); err != nil {
 			t.Errorf("%s: %v", name, err)

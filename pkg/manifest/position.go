@@ -16,14 +16,14 @@ import (
 	kjson "sigs.k8s.io/json"
 )
 
-// An error says where the text is wrong and why, and quotes nothing of it: the text may hold secrets.
+// Errors contain a position and a reason, and quote nothing of the text, since it may contain secrets.
 
 var (
 	yamlLine  = regexp.MustCompile(`line (\d+)`)
 	yamlField = regexp.MustCompile(`key "[^"]{1,64}" already set`)
 )
 
-// invalidYAML returns the error for a document that the parser has refused.
+// invalidYAML returns the error for a document that the parser has rejected.
 func (d document) invalidYAML(err error) error {
 	return unparseable("the manifest is not valid YAML: %s", d.reason(err))
 }
@@ -42,7 +42,7 @@ func (d document) reason(err error) string {
 	return "error near " + where
 }
 
-// shifted adds the lines before the document to the number of a line.
+// shifted adds the lines before the document to a line number.
 func (d document) shifted(line string) string {
 	var number int
 	if _, err := fmt.Sscan(line, &number); err != nil {
@@ -53,8 +53,8 @@ func (d document) shifted(line string) string {
 
 func place(line, column int) string { return fmt.Sprintf("line %d, column %d", line, column) }
 
-// diagnose parses the document with the next version of the library, whose errors have a position. It is false if that
-// has nothing to say.
+// diagnose parses the document with the next version of the library, whose errors have a position. It returns false
+// if that version reports no error with a position.
 func (d document) diagnose() (line, column int, why string, ok bool) {
 	loader, err := yamlv4.NewLoader(bytes.NewReader(d.text))
 	for err == nil {
@@ -68,7 +68,7 @@ func (d document) diagnose() (line, column int, why string, ok bool) {
 	return found.Mark.Line, found.Mark.Column, cause(found), true
 }
 
-// cause returns the message of an error, if it is one of those that quote nothing.
+// cause returns the message of an error if it is one of those that quote nothing.
 func cause(e *yamlv4.LoadError) string {
 	switch {
 	case e.Stage == yamlv4.ScannerStage, e.Stage == yamlv4.ParserStage:
@@ -80,7 +80,7 @@ func cause(e *yamlv4.LoadError) string {
 	}
 }
 
-// positionJSON says where JSON ends to be valid, and why.
+// positionJSON returns the position at which JSON becomes invalid, and the reason.
 func positionJSON(err error, body []byte) string {
 	isSyntax, offset := kjson.SyntaxErrorOffset(err)
 	if !isSyntax {
@@ -89,7 +89,7 @@ func positionJSON(err error, body []byte) string {
 	before := body[:min(max(int(offset)-1, 0), len(body))]
 	line, column := 1+bytes.Count(before, []byte("\n")), len(before)-bytes.LastIndexByte(before, '\n')
 	why := err.Error()
-	if _, rest, ok := cutLast(why, "' "); ok { // the character itself is quoted before that
+	if _, rest, ok := cutLast(why, "' "); ok { // the text before it quotes the character itself
 		why = "invalid character " + rest
 	}
 	return place(line, column) + ": " + why

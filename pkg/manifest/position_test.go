@@ -10,27 +10,35 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 )
 
-// TestErrorsSayWhereAndWhy: an error of the syntax has a line, a column and a reason.
+// TestErrorsSayWhereAndWhy verifies that a syntax error has a line, a column and a reason.
 func TestErrorsSayWhereAndWhy(t *testing.T) {
 	for name, tc := range map[string]struct{ contentType, body, want string }{
-		"a bad indent":              {YAML, "kind: Pod\n  spec: x\n", "line 2, column 7: mapping values are not allowed in this context"},
-		"half an indent":            {YAML, "a:\n  b: 1\n c: 2\n", "line 3, column 2: did not find expected key"},
-		"a tab":                     {YAML, "kind:\n\t- Pod\n", "line 2, column 1: found character that cannot start any token"},
-		"no colon":                  {YAML, "a: b\nc\nd: e\n", "line 3, column 1: could not find expected ':'"},
-		"no end of a list":          {YAML, "a: [1, 2\nb: 3\n", "line 2, column 2: did not find expected ',' or ']'"},
-		"no end of a text":          {YAML, "a: 'b\nc: d\n", "line 3, column 1: found unexpected end of stream"},
-		"a template":                {YAML, "a: {{ .Values.x }}\n", "line 1, column"},
-		"a value of a template":     {YAML, "a: %x\n", "line 1, column 4: found character that cannot start any token"},
-		"an unknown anchor":         {YAML, "a: b\nkind: *canary\n", "line 2, column 7: unknown anchor"},
-		"in a later document":       {YAML, "---\n# x\n---\n\nkind: Pod\n  spec: x\n", "line 6, column 7: mapping values are not allowed in this context"},
-		"a key of a list":           {YAML, "a: b\n? [x]\n: y\n", "line 2, column 3: a key is no scalar"},
-		"a key twice":               {YAML, "---\n---\nkind: Pod\nkind: Pod\n", `key "kind" in line 4, column 1 is the same as in line 3`},
-		"a large number":            {YAML, "a: 1\nb:\n  c: 9223372036854775808\n", "b.c in line 3, column 6 is an integer"},
-		"half of JSON":              {JSON, "{\"kind\":\n  \"Pod\"", "line 2, column 7: unexpected end of JSON input"},
-		"no comma in JSON":          {JSON, "{\"a\": 1\n \"b\": 2}", "line 2, column 2: invalid character after object key:value pair"},
-		"an unquoted text":          {JSON, "{\"a\": canary}", "line 1, column 7: invalid character looking for beginning of value"},
-		"more after the JSON":       {JSON, "{}{}", "line 1, column 3: invalid character after top-level value"},
-		"in the text of a manifest": {JSON, `{"manifest":"a: b\nc: d: e"}`, "line 2, column 5: mapping values are not allowed in this context"},
+		"a bad indent": {YAML, "kind: Pod\n  spec: x\n",
+			"line 2, column 7: mapping values are not allowed in this context"},
+		"half an indent": {YAML, "a:\n  b: 1\n c: 2\n", "line 3, column 2: did not find expected key"},
+		"a tab": {YAML, "kind:\n\t- Pod\n",
+			"line 2, column 1: found character that cannot start any token"},
+		"no colon":              {YAML, "a: b\nc\nd: e\n", "line 3, column 1: could not find expected ':'"},
+		"no end of a list":      {YAML, "a: [1, 2\nb: 3\n", "line 2, column 2: did not find expected ',' or ']'"},
+		"no end of a text":      {YAML, "a: 'b\nc: d\n", "line 3, column 1: found unexpected end of stream"},
+		"a template":            {YAML, "a: {{ .Values.x }}\n", "line 1, column"},
+		"a value of a template": {YAML, "a: %x\n", "line 1, column 4: found character that cannot start any token"},
+		"an unknown anchor":     {YAML, "a: b\nkind: *canary\n", "line 2, column 7: unknown anchor"},
+		"in a later document": {YAML, "---\n# x\n---\n\nkind: Pod\n  spec: x\n",
+			"line 6, column 7: mapping values are not allowed in this context"},
+		"a key of a list": {YAML, "a: b\n? [x]\n: y\n", "line 2, column 3: a key is no scalar"},
+		"a key twice": {YAML, "---\n---\nkind: Pod\nkind: Pod\n",
+			`key "kind" in line 4, column 1 is the same as in line 3`},
+		"a large number": {YAML, "a: 1\nb:\n  c: 9223372036854775808\n",
+			"b.c in line 3, column 6 is an integer"},
+		"half of JSON": {JSON, "{\"kind\":\n  \"Pod\"", "line 2, column 7: unexpected end of JSON input"},
+		"no comma in JSON": {JSON, "{\"a\": 1\n \"b\": 2}",
+			"line 2, column 2: invalid character after object key:value pair"},
+		"an unquoted text": {JSON, "{\"a\": canary}",
+			"line 1, column 7: invalid character looking for beginning of value"},
+		"more after the JSON": {JSON, "{}{}", "line 1, column 3: invalid character after top-level value"},
+		"in the text of a manifest": {JSON, `{"manifest":"a: b\nc: d: e"}`,
+			"line 2, column 5: mapping values are not allowed in this context"},
 	} {
 		_, err := Parse(tc.contentType, []byte(tc.body))
 		if err == nil || envelope.As(err).Code != 42200 || !strings.Contains(envelope.As(err).Message, tc.want) {
@@ -54,7 +62,8 @@ func TestParseAll(t *testing.T) {
 		"three without an end": {YAML, "kind: Pod\n...\n---\nkind: Pod\n--- # comment\nkind: Pod", 3},
 		"a list":               {JSON, `{"kind":"List","apiVersion":"v1","items":[` + item + "," + item + `]}`, 2},
 		"a list of one kind":   {JSON, `{"kind":"PodList","apiVersion":"v1","metadata":{"resourceVersion":"1"},"items":[{},{"kind":"Pod","apiVersion":"v1"}]}`, 2},
-		"a list in a list":     {YAML, "kind: List\nitems:\n- {kind: List, items: [" + item + ", " + item + "]}\n- " + item + "\n---\n" + item, 4},
+		"a list in a list": {YAML, "kind: List\nitems:\n- {kind: List, items: [" + item + ", " + item + "]}\n- " +
+			item + "\n---\n" + item, 4},
 		"a text in a manifest": {JSON, `{"manifest":"kind: Pod\n---\nkind: Pod\n"}`, 2},
 		"a list in a manifest": {JSON, `{"manifest":{"kind":"List","items":[` + item + `]}}`, 1},
 	} {
@@ -69,15 +78,15 @@ func TestParseAll(t *testing.T) {
 		}
 	}
 	for name, body := range map[string]string{
-		"too many":              strings.Repeat("---\nkind: Pod\n", 11),
-		"too many in a list":    `{"kind":"List","items":[` + strings.Repeat(item+",", 11) + `]}`,
-		"nothing":               "---\n# nothing\n",
-		"an empty list":         "kind: List\nitems: []\n",
-		"a number in a list":    "kind: List\nitems: [1]\n",
-		"a text":                "kind: Pod\n---\nhello\n",
-		"two in one":            "kind: Pod\n---\nkind: Pod\nkind: Pod\n",
-		"too many documents":    strings.Repeat("--- ~\n", maxDocuments+1),
-		"a list that is nested": strings.Repeat("{kind: List, items: [", 60) + strings.Repeat("]}", 60),
+		"too many":           strings.Repeat("---\nkind: Pod\n", 11),
+		"too many in a list": `{"kind":"List","items":[` + strings.Repeat(item+",", 11) + `]}`,
+		"nothing":            "---\n# nothing\n",
+		"an empty list":      "kind: List\nitems: []\n",
+		"a number in a list": "kind: List\nitems: [1]\n",
+		"a text":             "kind: Pod\n---\nhello\n",
+		"two in one":         "kind: Pod\n---\nkind: Pod\nkind: Pod\n",
+		"too many documents": strings.Repeat("--- ~\n", maxDocuments+1),
+		"a nested list":      strings.Repeat("{kind: List, items: [", 60) + strings.Repeat("]}", 60),
 	} {
 		if _, err := ParseAll(YAML, []byte(body), 10); err == nil || envelope.As(err).Code != 42200 {
 			t.Errorf("%s: got %v, want 42200", name, err)

@@ -9,8 +9,8 @@ import (
 )
 
 // ParseAll reads several objects: a stream of YAML documents, a JSON object, or {"manifest": ...} around one of the
-// two. The items of lists, such as kind List, take the place of the list. Errors are those of Parse; more than most
-// objects are one, too.
+// two. A list, such as one of kind List, is replaced by its items. It returns the errors of Parse, and an error if
+// there are more than most objects.
 func ParseAll(contentType string, body []byte, most int) ([]map[string]any, error) {
 	isJSON, err := mediaType(contentType, body)
 	if err != nil {
@@ -46,7 +46,7 @@ func ParseAll(contentType string, body []byte, most int) ([]map[string]any, erro
 	return out, nil
 }
 
-// wrapping returns what the only object is wrapped around, and whether it is wrapped around anything.
+// wrapping returns the content of the only object if that is a wrapper, and whether it is one.
 func wrapping(objects []map[string]any) (any, bool) {
 	if len(objects) != 1 || len(objects[0]) != 1 {
 		return nil, false
@@ -98,7 +98,7 @@ func flatten(out []map[string]any, object map[string]any) ([]map[string]any, err
 
 const listSuffix = "List"
 
-// itemsOf returns the items of a list: the kind ends in List, and there are items and no name.
+// itemsOf returns the items of a list. An object is a list if its kind ends in List, and it has items and no name.
 func itemsOf(object map[string]any) ([]any, bool) {
 	kind, _ := object["kind"].(string)
 	items, hasItems := object["items"].([]any)
@@ -106,7 +106,7 @@ func itemsOf(object map[string]any) ([]any, bool) {
 	return items, strings.HasSuffix(kind, listSuffix) && hasItems && metadata["name"] == nil
 }
 
-// typed returns an item of a list of one kind, whose items need not say their kind.
+// typed sets the kind of an item of a typed list, whose items may omit it.
 func typed(item, list map[string]any) map[string]any {
 	kind, _ := list["kind"].(string)
 	if kind == listSuffix || (item["kind"] != nil && item["apiVersion"] != nil) {

@@ -12,7 +12,7 @@ import (
 	sigsyaml "sigs.k8s.io/yaml"
 )
 
-// decodeYAML reads the only document of a text that is not empty.
+// decodeYAML reads the only non-empty document of a text.
 func decodeYAML(body []byte) (map[string]any, error) {
 	documents, err := documentsOf(body)
 	if err != nil {
@@ -48,7 +48,7 @@ func documentsOf(body []byte) ([]document, error) {
 	return split(body)
 }
 
-// decode reads the document; nil if it is empty. It looks at the structure before anything is made of it.
+// decode reads the document, or returns nil if it is empty. It checks the structure before the content is decoded.
 func (d document) decode() (map[string]any, error) {
 	isEmpty, err := d.check()
 	if isEmpty || err != nil {
@@ -61,8 +61,8 @@ func (d document) decode() (map[string]any, error) {
 	return decodeJSON(converted)
 }
 
-// check refuses YAML that is not one document, that is nested too deep, or that aliases make larger than a manifest may
-// be. It does so on the tree, in which an alias is not yet what it stands for.
+// check rejects YAML that is not one document, that is nested too deep, or that aliases expand beyond the bound of a
+// manifest. It works on the tree, in which aliases are not expanded.
 func (d document) check() (isEmpty bool, err error) {
 	decoder := yaml.NewDecoder(bytes.NewReader(d.text))
 	var tree yaml.Node
@@ -93,15 +93,15 @@ func empty(document *yaml.Node) bool {
 	return len(document.Content) == 0 || (len(document.Content) == 1 && document.Content[0].Tag == "!!null")
 }
 
-// extent is how large a part of a document becomes with its aliases resolved, and how many levels it has.
+// extent is the size and the depth of a node with its aliases resolved.
 type extent struct{ size, height int }
 
-// measure looks at every node once. What an alias stands for comes before the alias, so that it does not go deeper than the text does.
+// measure visits every node once. An anchor precedes its aliases, so that the recursion is not deeper than the text.
 func measure(n *yaml.Node, known map[*yaml.Node]extent) extent {
 	if e, ok := known[n]; ok {
 		return e
 	}
-	known[n] = extent{size: MaxBytes + 1} // what contains itself is endless
+	known[n] = extent{size: MaxBytes + 1} // a node that contains itself is infinite
 	e := extent{size: len(n.Value) + 1}
 	if n.Kind == yaml.AliasNode {
 		e = measure(n.Alias, known)

@@ -40,10 +40,10 @@ const (
 	LastAdminConfigMap = "kubevision-last-admin"
 	// LastAdminPolicy begins the names of the admission policies that protect the last usable administrator.
 	LastAdminPolicy = "kubevision-last-admin"
-	// ObjectQuotaConfigMap says, for an admission policy, which objects there may be no more of.
+	// ObjectQuotaConfigMap contains, for an admission policy, the exhausted limits of objects.
 	ObjectQuotaConfigMap = "kubevision-object-quota"
-	// RoleBindingsPolicy is, as the next five, an admission policy that asks whoever changes what is granted for a
-	// right beyond that to write the object. This one is for role bindings.
+	// RoleBindingsPolicy is the policy for role bindings. Like the policies below, it requires a right beyond that to
+	// write the object, if a change affects grants.
 	RoleBindingsPolicy = "kubevision-role-bindings"
 	// ClustersPolicy is the policy for clusters.
 	ClustersPolicy = "kubevision-clusters"
@@ -79,7 +79,8 @@ const (
 	TemplateLabel = "kubevision.io/template"
 	// BuiltinTemplate is its value on the templates that KubeVision brings along.
 	BuiltinTemplate = "builtin"
-	// ComponentLabel says which part of KubeVision an object belongs to, where it is made for no one binding or user.
+	// ComponentLabel contains the part of KubeVision to which an object belongs, if it was not created for one
+	// binding or user.
 	ComponentLabel = "kubevision.io/component"
 )
 

@@ -12,11 +12,12 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// TestUserGrant is a name that a role binding can have, for every name that a user can have, and another for each.
+// TestUserGrant verifies that the name is valid for a role binding for every user name, and unique for each.
 func TestUserGrant(t *testing.T) {
 	seen := map[string]string{}
 	for _, user := range []string{
-		"a", "alice", "first.last", strings.Repeat("x", 58), strings.Repeat("x", 59), strings.Repeat("x", 63), strings.Repeat("x", 62) + "y",
+		"a", "alice", "first.last", strings.Repeat("x", 58), strings.Repeat("x", 59), strings.Repeat("x", 63),
+		strings.Repeat("x", 62) + "y",
 		strings.Repeat("x", 48) + "." + strings.Repeat("y", 14),
 	} {
 		name := names.UserGrant(user)

@@ -9,12 +9,12 @@ import (
 )
 
 const (
-	// textBytes is what a string takes beside its bytes, entryBytes an entry of a map beside its key and value.
+	// textBytes is the overhead of a string, and entryBytes that of a map entry.
 	textBytes  = 8
 	entryBytes = 48
 )
 
-// referencedBytes returns about how many bytes a value refers to, beside those of its own type.
+// referencedBytes returns the approximate number of bytes to which a value refers, without those of its own type.
 func referencedBytes(v reflect.Value) (bytes int64) {
 	switch v.Kind() {
 	case reflect.String:

@@ -28,7 +28,7 @@ func HasField(kind schema.GroupVersionKind, path ...string) (has, known bool) {
 	return true, true
 }
 
-// typeAt returns the type of what is at a segment of a path, and nil where there is nothing.
+// typeAt returns the type at a segment of a path, or nil.
 func typeAt(t reflect.Type, segment string) reflect.Type {
 	for t.Kind() == reflect.Pointer {
 		t = t.Elem()

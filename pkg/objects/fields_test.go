@@ -28,7 +28,8 @@ func TestHasField(t *testing.T) {
 		"Spec":                                     {core("Pod"), false, true},
 		"spec.containers.0.livenessProbe.httpGet":  {core("Pod"), true, true},
 		"spec.containers.0.livenessProbe.httpGet2": {core("Pod"), false, true},
-		"spec.size":                                {schema.GroupVersionKind{Group: "example.com", Version: "v1", Kind: "Widget"}, false, false},
+		"spec.size": {schema.GroupVersionKind{Group: "example.com", Version: "v1",
+			Kind: "Widget"}, false, false},
 	} {
 		has, known := HasField(tc.kind, strings.Split(path, ".")...)
 		if has != tc.has || known != tc.known {

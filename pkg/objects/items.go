@@ -14,19 +14,19 @@ import (
 )
 
 const (
-	// ElementBytes is how many bytes of memory an element of one of Kubernetes' own types may take: a Pod or a
+	// ElementBytes is the memory that an element of one of Kubernetes' own types may need, such as a Pod or a
 	// Container without any field set.
 	ElementBytes = 1 << 10
 	// smallElementBytes is the same for types with few fields, and for values without a type.
 	smallElementBytes = 128
-	// smallItem is the size up to which an object is read without being charged: it is there for microseconds.
+	// smallItem is the size up to which an object is decoded without a charge, because it exists for microseconds.
 	smallItem = 4 << 10
-	// growth is how many times the memory of its elements a list takes while it grows.
+	// growth is the factor by which a growing list exceeds the memory of its elements.
 	growth = 3
 )
 
-// Items reads of the objects of a list what a small type has fields for. The account holds the list, with the lists and
-// maps in its objects.
+// Items decodes the objects of a list into a small type with a part of their fields. The account is charged for the
+// list, and for the lists and maps in its objects.
 func Items[T any](body []byte, account *budget.Account) ([]T, error) {
 	var out []T
 	err := each(body, account, smallElementBytes, func(item *T) error {
@@ -39,8 +39,8 @@ func Items[T any](body []byte, account *budget.Account) ([]T, error) {
 	return out, err
 }
 
-// Each reads the objects of a list one by one into a type of any size. The account holds the one that is read: two
-// bytes of it may be a large element.
+// Each decodes the objects of a list individually into a type of any size. The account is charged for the current
+// object: two bytes of it may be a large element.
 func Each[T any](body []byte, account *budget.Account, visit func(*T) error) error {
 	return each(body, account, ElementBytes, visit)
 }
@@ -66,7 +66,7 @@ func each[T any](body []byte, account *budget.Account, elementBytes int64, visit
 	})
 }
 
-// HoldItem takes from the account what an object takes that is kept of a list.
+// HoldItem charges the account for an object that is kept.
 func HoldItem[T any](account *budget.Account, item *T) error {
 	value := reflect.ValueOf(item).Elem()
 	if err := account.Take(growth*int64(value.Type().Size()) + referencedBytes(value)); err != nil { //nolint:gosec // a size of a type is small

@@ -39,7 +39,7 @@ func pods(t *testing.T, count int) []byte {
 	return append([]byte(protobufPrefix), body...)
 }
 
-// TestEachProtobuf reads what Kubernetes has encoded.
+// TestEachProtobuf reads objects that Kubernetes has encoded.
 func TestEachProtobuf(t *testing.T) {
 	const count = 1000
 	list, ok := Protobuf(pods(t, count))
@@ -67,7 +67,7 @@ func TestEachProtobuf(t *testing.T) {
 	}
 }
 
-// TestEach keeps whole numbers whole, and takes null for an empty list.
+// TestEach verifies that integers stay integers, and that null is an empty list.
 func TestEach(t *testing.T) {
 	var got []any
 	visit := func(o *map[string]any) error {
@@ -89,7 +89,8 @@ func TestEach(t *testing.T) {
 	}
 }
 
-// TestElementsAreCharged: a few bytes of an answer may be a large element, wherever it is.
+// TestElementsAreCharged verifies the charge of elements in any position: a few bytes of a response may be a large
+// element.
 func TestElementsAreCharged(t *testing.T) {
 	const bytes = 256 << 10
 	nothing := func(*corev1.Pod) error { return nil }

@@ -13,7 +13,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 )
 
-// Page is what there is to say of a page of a list.
+// Page is the metadata of a page of a list.
 type Page struct {
 	// Continue fetches the next page; empty on the last.
 	Continue string
@@ -22,7 +22,7 @@ type Page struct {
 	remaining *int64
 }
 
-// Total is the number of objects that match, nil where the cluster did not say how many are left.
+// Total returns the number of matching objects, or nil if the cluster did not return the number of remaining ones.
 func (p Page) Total() *int64 {
 	switch {
 	case p.Continue == "":
@@ -56,14 +56,15 @@ const maxObjectBytes = 8 << 20
 var errTooLarge = fmt.Errorf("a part of the list is larger than %d bytes", maxObjectBytes)
 
 const (
-	// readBytes is how many bytes of memory a byte of an object takes while it is read and encoded again.
+	// readBytes is the memory that a byte of an object needs while it is decoded and encoded again.
 	readBytes = 6
-	// freeBytes is what an object may have before it is charged: most have less, and one of them costs nobody anything.
+	// freeBytes is the size above which an object is charged: most objects are smaller, and a single small one has no
+	// effect.
 	freeBytes = 32 << 10
 )
 
-// objectReader ends the reading where a decoder would have to hold more than one object may have, or than the account
-// has.
+// objectReader stops reading if a decoder would have to hold more than the bound of one object, or more than the
+// account allows.
 type objectReader struct {
 	from    io.Reader
 	account *budget.Account
@@ -73,7 +74,7 @@ type objectReader struct {
 	charged  int64
 }
 
-// Read is an error where one object is too large.
+// Read returns an error if one object is too large.
 func (r *objectReader) Read(p []byte) (int, error) {
 	pending := r.read - r.consumed
 	if pending > maxObjectBytes {

@@ -11,7 +11,7 @@ import (
 	"testing"
 )
 
-// endless is a list that is made while it is read.
+// endless returns a list that is generated while it is read.
 func endless(items int) io.Reader {
 	reader, writer := io.Pipe()
 	go func() {
@@ -29,7 +29,7 @@ func endless(items int) io.Reader {
 	return reader
 }
 
-// TestALongListIsNotHeld: what 50,000 Pods take in memory is what one takes.
+// TestALongListIsNotHeld verifies that 50,000 Pods need as much memory as one.
 func TestALongListIsNotHeld(t *testing.T) {
 	const pods, most = 50_000, 16 << 20
 	var stats runtime.MemStats
@@ -52,7 +52,7 @@ func TestALongListIsNotHeld(t *testing.T) {
 	}
 }
 
-// TestAListThatIsCut is not a shorter list.
+// TestAListThatIsCut verifies that a truncated list is an error, and not a shorter list.
 func TestAListThatIsCut(t *testing.T) {
 	whole := `{"metadata":{},"items":[{"metadata":{"name":"a"}},{"metadata":{"name":"b"}}]}`
 	for i := range len(whole) {

@@ -14,25 +14,25 @@ import (
 )
 
 const (
-	// Masked stands for a value of stringData, or of the annotation of kubectl.
+	// Masked replaces a value of stringData, or of the annotation of kubectl.
 	Masked = "******"
-	// MaskedBase64 stands for a value of data, where clients expect base64.
+	// MaskedBase64 replaces a value of data, for which clients expect base64.
 	MaskedBase64 = "KioqKioq"
-	// Differs and DiffersBase64 stand for a value that differs from the one beside which it is shown.
+	// Differs and DiffersBase64 replace a value that differs from the one of the other object.
 	Differs = "****** (differs)"
 	// DiffersBase64 is Differs in base64.
 	DiffersBase64 = "KioqKioqIChkaWZmZXJzKQ=="
 )
 
-// IsSecret says whether objects of a kind have values that nobody sees without asking for them.
+// IsSecret returns true if objects of a kind have values that are masked by default.
 func IsSecret(r clusters.Resource) bool {
 	return r.Group == "" && r.GroupVersionResource.Resource == "secrets"
 }
 
-// values are those of a Secret that masks stand for, by field and key.
+// values contains the values of a Secret that masks replace, by field and key.
 type values map[string]map[string]hidden
 
-// hidden is a value of a Secret: a string, or the text of what is none, which is not decoded.
+// hidden is a value of a Secret: a string, or the undecoded JSON of another value.
 type hidden string
 
 // UnmarshalJSON implements json.Unmarshaler.
@@ -65,14 +65,14 @@ const (
 	fieldAnnotations = "annotations"
 )
 
-// differ returns whether there is a value beside, and it is another one.
+// differ returns true if the other object has a different value.
 func (v values) differ(field, key string, value hidden) bool {
 	other, ok := v[field][key]
 	return ok && other != value
 }
 
-// mask hides the values of a Secret, and leaves its keys. kubectl apply keeps a copy of what it was given in an
-// annotation. A value that differs from the one beside has another mask.
+// mask masks the values of a Secret, and keeps its keys. kubectl apply stores a copy of the manifest in an
+// annotation. A value that differs from the other object's has another mask.
 func mask(o, metadata Object, beside values) error {
 	for field, masks := range map[string][2]hidden{
 		fieldData: {MaskedBase64, DiffersBase64}, fieldStringData: {Masked, Differs},

@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package objects reads what a cluster's API server answers with, and makes of it what callers see.
+// Package objects decodes responses of a cluster's API server, and converts them to the form that callers get.
 package objects
 
 import (
@@ -16,7 +16,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 )
 
-// Object is a Kubernetes object of which only what must be touched is decoded.
+// Object is a Kubernetes object of which only the necessary parts are decoded.
 type Object map[string]json.RawMessage
 
 // List is a page of objects as callers see them.
@@ -42,7 +42,7 @@ func Decode(body []byte, r clusters.Resource) (Object, error) {
 	return decode(body, r, IsSecret(r), nil)
 }
 
-// DecodeRevealed is Decode for those who may see the values of this very Secret.
+// DecodeRevealed is like Decode, for callers who may see the values of this Secret.
 func DecodeRevealed(body []byte, r clusters.Resource) (Object, error) {
 	return decode(body, r, false, nil)
 }
@@ -79,8 +79,8 @@ func Unreadable(err error) error {
 	return envelope.New(dashboardv1alpha1.CodeUnreachable, "the cluster's API server gave an answer that cannot be read").WithCause(err)
 }
 
-// prepare makes an object what a caller sees: with its kind, which the items of a list lack, without managedFields, and
-// without the values of a Secret where those are to be masked.
+// prepare converts an object to the form that callers get: with its kind, which the items of a list lack, without
+// managedFields, and with the values of a Secret masked if required.
 func (o Object) prepare(r clusters.Resource, masking bool, beside values) error {
 	if o == nil {
 		return Unreadable(fmt.Errorf("an object of %s is null", r.GroupVersionResource.Resource))
@@ -105,7 +105,7 @@ func (o Object) prepare(r clusters.Resource, masking bool, beside values) error 
 	return err
 }
 
-// complete gives an object a text that it lacks. What it says itself counts: the kind may be another one by now.
+// complete sets a text that an object lacks. An existing text is kept: the kind may have changed.
 func (o Object) complete(field, value string) error {
 	if own := o[field]; len(own) > len(`""`) && own[0] == '"' {
 		return nil
@@ -118,7 +118,7 @@ func (o Object) complete(field, value string) error {
 	return nil
 }
 
-// Metadata is what is looked at of the metadata of an object.
+// Metadata contains the used fields of an object's metadata.
 type Metadata struct {
 	Name      string            `json:"name"`
 	Namespace string            `json:"namespace"`

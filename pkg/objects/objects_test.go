@@ -16,7 +16,8 @@ import (
 )
 
 func kind(group, version, plural, kind string) clusters.Resource {
-	return clusters.Resource{GroupVersionResource: schema.GroupVersionResource{Group: group, Version: version, Resource: plural}, Kind: kind, Namespaced: true}
+	return clusters.Resource{GroupVersionResource: schema.GroupVersionResource{Group: group, Version: version,
+		Resource: plural}, Kind: kind, Namespaced: true}
 }
 
 func encoded(body []byte, r clusters.Resource) ([]byte, error) {
@@ -43,7 +44,8 @@ func TestDecodeList(t *testing.T) {
 			`[{"apiVersion":"v1","kind":"Pod","metadata":{"name":"a"}}]`, "next", 42,
 		},
 		"page of unknown length": {`{"metadata":{"continue":"next"},"items":[]}`, `[]`, "next", -1},
-		"text as it is":          {`{"metadata":{},"items":[{"metadata":{"name":"<&>"}}]}`, `[{"apiVersion":"v1","kind":"Pod","metadata":{"name":"<&>"}}]`, "", 1},
+		"text as it is": {`{"metadata":{},"items":[{"metadata":{"name":"<&>"}}]}`,
+			`[{"apiVersion":"v1","kind":"Pod","metadata":{"name":"<&>"}}]`, "", 1},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got, err := DecodeList([]byte(tc.body), pods)
@@ -66,7 +68,8 @@ func TestDecodeList(t *testing.T) {
 }
 
 func TestWhatIsNoListIsUnreachable(t *testing.T) {
-	for _, body := range []string{``, `<html>`, `null`, `{}`, `[]`, `{"items":{}}`, `{"items":null}`, `{"items":[null]}`, `{"items":[1]}`, `{"items":[{}]}`,
+	for _, body := range []string{``, `<html>`, `null`, `{}`, `[]`, `{"items":{}}`, `{"items":null}`,
+		`{"items":[null]}`, `{"items":[1]}`, `{"items":[{}]}`,
 		`{"items":[{"metadata":null}]}`, `{"items":[{"metadata":[]}]}`} {
 		_, err := DecodeList([]byte(body), kind("", "v1", "pods", "Pod"))
 		if err == nil || envelope.As(err).Code != dashboardv1alpha1.CodeUnreachable {
@@ -85,7 +88,8 @@ const canary = "aHVudGVyMg"
 
 func secret() string {
 	return `{"metadata":{"name":"s","annotations":{"kubectl.kubernetes.io/last-applied-configuration":"{\"data\":{\"p\":\"` + canary + `\"}}","note":"kept"},` +
-		`"managedFields":[{"x":"` + canary + `"}]},"data":{"p":"` + canary + `","empty":""},"stringData":{"q":"` + canary + `"},"type":"Opaque"}`
+		`"managedFields":[{"x":"` + canary + `"}]},"data":{"p":"` + canary + `","empty":""},"stringData":{"q":"` +
+		canary + `"},"type":"Opaque"}`
 }
 
 func TestSecretsAreMasked(t *testing.T) {
@@ -115,10 +119,12 @@ func TestSecretsAreMasked(t *testing.T) {
 	if err := json.Unmarshal(one, &object); err != nil {
 		t.Fatalf("a Masked Secret must still be one: %v", err)
 	}
-	if string(object.Data["p"]) != Masked || string(object.Data["empty"]) != Masked || object.Type != "Opaque" || object.Metadata.Annotations["note"] != "kept" {
+	if string(object.Data["p"]) != Masked || string(object.Data["empty"]) != Masked || object.Type != "Opaque" ||
+		object.Metadata.Annotations["note"] != "kept" {
 		t.Errorf("got %s", one)
 	}
-	for _, body := range []string{`{"metadata":{},"data":"` + canary + `"}`, `{"metadata":{"annotations":["` + canary + `"]}}`} {
+	for _, body := range []string{`{"metadata":{},"data":"` + canary + `"}`,
+		`{"metadata":{"annotations":["` + canary + `"]}}`} {
 		_, err := encoded([]byte(body), secrets)
 		if err == nil || strings.Contains(err.Error(), canary) {
 			t.Errorf("what cannot be Masked must not be sent, nor be in the error: %v", err)
@@ -127,7 +133,8 @@ func TestSecretsAreMasked(t *testing.T) {
 }
 
 func TestOnlySecretsAreMasked(t *testing.T) {
-	for _, r := range []clusters.Resource{kind("", "v1", "configmaps", "ConfigMap"), kind("example.com", "v1", "secrets", "Secret")} {
+	for _, r := range []clusters.Resource{kind("", "v1", "configmaps", "ConfigMap"),
+		kind("example.com", "v1", "secrets", "Secret")} {
 		got, err := encoded([]byte(secret()), r)
 		if err != nil || !strings.Contains(string(got), canary) {
 			t.Errorf("%v: %s, %v", r, got, err)

@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	// protobufPrefix begins what Kubernetes encodes as protobuf.
+	// protobufPrefix is the prefix of Kubernetes' protobuf encoding.
 	protobufPrefix = "k8s\x00"
 	// itemsField is the number of the field of each of Kubernetes' own lists that holds its objects.
 	itemsField = 2

@@ -11,8 +11,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/budget"
 )
 
-// Read reads what a cluster's API server answered with into a value that has the fields that matter. Whole numbers stay
-// whole. The account holds the value: two bytes may be a large element of it.
+// Read decodes a response of a cluster's API server into a value with the required fields. Integers stay integers.
+// The account is charged for the value: two bytes may be a large element.
 func Read(body []byte, account *budget.Account, into any) error {
 	if len(body) > smallItem {
 		if err := account.Take(elements(body) * ElementBytes); err != nil {
@@ -22,7 +22,7 @@ func Read(body []byte, account *budget.Account, into any) error {
 	return read(body, into)
 }
 
-// HoldUntyped takes from the account what the values take that an object is decoded into without a type.
+// HoldUntyped charges the account for the values of an object that is decoded without a type.
 func HoldUntyped(body []byte, account *budget.Account) error {
 	if len(body) <= smallItem {
 		return nil

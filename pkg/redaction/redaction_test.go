@@ -51,7 +51,7 @@ func TestText(t *testing.T) {
 	}
 }
 
-// Values that are parts of the placeholder must not make it grow.
+// TestPlaceholdersAreNotMatchedAgain verifies that values which are parts of the placeholder do not make it grow.
 func TestPlaceholdersAreNotMatchedAgain(t *testing.T) {
 	values := []string{"access"}
 	for n := range 64 {
@@ -62,7 +62,7 @@ func TestPlaceholdersAreNotMatchedAgain(t *testing.T) {
 	}
 }
 
-// A value that is cut where reading ends must not be shown in part.
+// TestAValueThatIsCut verifies that a value which is truncated at the end of the read part is not shown partially.
 func TestAValueThatIsCut(t *testing.T) {
 	secret := strings.Repeat("0123456789abcdef", 8)
 	for before := maxRead - len(secret) - 2; before <= maxRead; before++ {
@@ -73,7 +73,7 @@ func TestAValueThatIsCut(t *testing.T) {
 	}
 }
 
-// Time grows with the input, not with values times text.
+// TestTimeIsBounded verifies that the time grows with the input, and not with the product of values and text.
 func TestTimeIsBounded(t *testing.T) {
 	values := make([]string, 0, 3000)
 	for n := range 3000 {
@@ -104,7 +104,7 @@ func TestTheEndOfTheRequest(t *testing.T) {
 	}
 }
 
-// No value of the least length is ever in what is shown, and the length has its bound.
+// TestNoValueSurvives verifies that no value of the minimum length is in the result, and that the length is bounded.
 func TestNoValueSurvives(t *testing.T) {
 	source := rand.New(rand.NewPCG(1, 2)) //nolint:gosec // the same texts in each run
 	word := func(most int) string {
@@ -133,7 +133,7 @@ func checkText(t *testing.T, text string, values []string) {
 		return
 	}
 	for _, value := range values {
-		if len(value) < minValue || strings.ContainsAny(value, "*.") { // what stands for values may look like these
+		if len(value) < minValue || strings.ContainsAny(value, "*.") { // placeholders may look like these
 			continue
 		}
 		if strings.Contains(got, value) {

@@ -14,7 +14,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 )
 
-// Rule is an access rule: it tells who may call an endpoint, and with whose rights the endpoint acts.
+// Rule is an access rule: it determines who may call an endpoint, and with whose rights the endpoint acts.
 type Rule string
 
 // The access rules.
@@ -49,7 +49,7 @@ type Endpoint struct {
 // Rule returns the access rule of the endpoint.
 func (e Endpoint) Rule() Rule { return e.rule }
 
-// Public returns an endpoint that anybody may call. The handler does not learn who calls it.
+// Public returns an endpoint that anyone may call. The handler does not learn the identity of the caller.
 func Public(handler func(*Request) (Result, error)) Endpoint {
 	return Endpoint{rule: RulePublic, serve: handler}
 }

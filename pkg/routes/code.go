@@ -17,8 +17,8 @@ import (
 // FreshCode returns the fresh code of the caller's second factor that came with the request, empty if none did.
 func (r *Request) FreshCode() string { return r.code }
 
-// freshCode finds the code in the header, or else at the top level of a JSON object that is neither a login nor a
-// patch. What is no string there is a field of the object, and no code.
+// freshCode returns the code in the header, or else at the top level of a JSON object that is neither a login nor a
+// patch. A value there that is not a string is a field of the object, and not a code.
 func freshCode(r *http.Request, rule Rule) (code string, inBody bool) {
 	header := r.Header.Get(dashboardv1alpha1.CodeHeader)
 	read, ok := r.Body.(*body)

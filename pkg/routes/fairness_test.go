@@ -27,7 +27,8 @@ func install(table *Table) *restful.Container {
 	return container
 }
 
-// TestOneUserDoesNotTakeAllPlaces: those who have too much under way are asked to come back, and nobody else notices.
+// TestOneUserDoesNotTakeAllPlaces verifies that a user with too many concurrent requests is asked to retry, and that
+// others are not affected.
 func TestOneUserDoesNotTakeAllPlaces(t *testing.T) {
 	const limit = 3
 	entered, release := make(chan struct{}), make(chan struct{})
@@ -48,7 +49,8 @@ func TestOneUserDoesNotTakeAllPlaces(t *testing.T) {
 	ask := func(name string) dashboardv1alpha1.Code {
 		state := envelope.NewState()
 		ctx := envelope.WithState(genericapirequest.WithUser(t.Context(), &user.DefaultInfo{Name: name}), state)
-		container.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, http.MethodGet, "/things", http.NoBody))
+		container.ServeHTTP(httptest.NewRecorder(),
+			httptest.NewRequestWithContext(ctx, http.MethodGet, "/things", http.NoBody))
 		_, code := state.Outcome()
 		return code
 	}
@@ -76,7 +78,8 @@ func TestOneUserDoesNotTakeAllPlaces(t *testing.T) {
 	}
 }
 
-// TestUsersLeaveMemoryForLogins: users who hold all of what requests may hold do not close public endpoints.
+// TestUsersLeaveMemoryForLogins verifies that users who hold the whole memory of requests do not block public
+// endpoints.
 func TestUsersLeaveMemoryForLogins(t *testing.T) {
 	table := &Table{Memory: budget.New(1 << 20), PublicMemory: budget.New(1 << 20)}
 	for _, name := range []string{"one", "two", "three", "four", "five"} {
@@ -99,14 +102,15 @@ func TestUsersLeaveMemoryForLogins(t *testing.T) {
 	} {
 		state := envelope.NewState()
 		ctx := envelope.WithState(genericapirequest.WithUser(t.Context(), &user.DefaultInfo{Name: "six"}), state)
-		container.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, http.MethodGet, path, http.NoBody))
+		container.ServeHTTP(httptest.NewRecorder(),
+			httptest.NewRequestWithContext(ctx, http.MethodGet, path, http.NoBody))
 		if _, code := state.Outcome(); code != want {
 			t.Errorf("%s: code %d, want %d", path, code, want)
 		}
 	}
 }
 
-// TestHandlersEnd before the library would end the request without an envelope.
+// TestHandlersEnd verifies that a handler ends before the library would end the request without an envelope.
 func TestHandlersEnd(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		table := &Table{}
@@ -126,7 +130,8 @@ func TestHandlersEnd(t *testing.T) {
 		state := envelope.NewState()
 		ctx := envelope.WithState(genericapirequest.WithUser(t.Context(), &user.DefaultInfo{Name: "patient"}), state)
 		begun := time.Now()
-		container.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, http.MethodGet, "/things", http.NoBody))
+		container.ServeHTTP(httptest.NewRecorder(),
+			httptest.NewRequestWithContext(ctx, http.MethodGet, "/things", http.NoBody))
 		if took := time.Since(begun); took != handlerTimeout {
 			t.Errorf("it ended after %s", took)
 		}

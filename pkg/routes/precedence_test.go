@@ -15,7 +15,8 @@ import (
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 )
 
-// The routes of objects and of actions on them overlap: an object may be named like an action, and a kind like a part of a path.
+// TestWhichRouteIsMeant verifies the precedence of overlapping routes: an object may have the name of an action, and
+// a kind that of a part of a path.
 func TestWhichRouteIsMeant(t *testing.T) {
 	const (
 		object, inCluster = "/namespaces/{namespace}/resources/{resource}/{name}", "/resources/{resource}/{name}"
@@ -58,7 +59,8 @@ func TestWhichRouteIsMeant(t *testing.T) {
 	} {
 		served = ""
 		ctx := genericapirequest.WithUser(t.Context(), &user.DefaultInfo{Name: "alice"})
-		container.ServeHTTP(httptest.NewRecorder(), httptest.NewRequestWithContext(ctx, tc.method, dashboardv1alpha1.RootPath+tc.path, nil))
+		container.ServeHTTP(httptest.NewRecorder(),
+			httptest.NewRequestWithContext(ctx, tc.method, dashboardv1alpha1.RootPath+tc.path, nil))
 		if served != tc.want {
 			t.Errorf("%s %s was served by %q, want %q", tc.method, tc.path, served, tc.want)
 		}

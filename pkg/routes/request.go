@@ -92,13 +92,12 @@ func (r *Request) ReadJSON(into any) error {
 const (
 	// maxDecoded is the size of the largest body that is decoded: the limit of etcd for one object.
 	maxDecoded = 1536 << 10
-	// decodedBytes is the memory that a byte of JSON or YAML takes while it is decoded, in bytes: two bytes may be an
+	// decodedBytes is the memory that a byte of JSON or YAML needs while it is decoded, in bytes: two bytes may be an
 	// element of a list.
 	decodedBytes = 48
 )
 
-// Hold takes the memory for decoding a body of a number of bytes from the account of the request, until release is
-// called.
+// Hold charges the account of the request for decoding a body of a number of bytes, until release is called.
 func (r *Request) Hold(bytes int) (release func(), err error) {
 	if bytes > maxDecoded {
 		return nil, envelope.Invalid("body", "the body is larger than %d bytes", maxDecoded)
@@ -145,7 +144,7 @@ func DecodeJSON(body []byte, into any) error {
 	return refuseStrict(strict)
 }
 
-// decodeJSON returns what is not allowed in a body that could be decoded all the same.
+// decodeJSON decodes a body. strict contains the violations in a body that could be decoded nevertheless.
 func decodeJSON(body []byte, into any) (strict []error, err error) {
 	if strings.TrimSpace(string(body)) == "" {
 		return nil, envelope.Required("body")

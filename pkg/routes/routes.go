@@ -39,7 +39,7 @@ type Route struct {
 	Endpoint Endpoint
 	// Reads is an empty value of the type of the body, or nil if the endpoint has no body.
 	Reads any
-	// BodyOptional says that the body may be left out.
+	// BodyOptional is true if the body may be omitted.
 	BodyOptional bool
 	// Returns is an empty value of the envelope's type.
 	Returns any
@@ -47,7 +47,7 @@ type Route struct {
 	// is told so there with 40900: the existing dashboard shows that message, and says nothing of 40102 after the
 	// login.
 	Ambient bool
-	// DuringSetup lets those call who must set up a second factor before anything else.
+	// DuringSetup allows users to call the endpoint who must set up a second factor first.
 	DuringSetup bool
 	// DuringPasswordChange allows users to call the endpoint who must change the password first.
 	DuringPasswordChange bool
@@ -70,7 +70,7 @@ type Table struct {
 	// Prove checks the fresh code that came with a request, which is empty if there was none. It returns nil for
 	// callers without a second factor.
 	Prove func(r *http.Request, u user.Info, code string) error
-	// Memory is what requests may hold of clusters' answers; nil is no bound.
+	// Memory bounds the responses of clusters that requests hold; nil means no bound.
 	Memory *budget.Budget
 	// PublicMemory bounds the memory of requests to public endpoints, so that requests of users leave room for logins.
 	// Nil means no bound.
@@ -138,7 +138,7 @@ func (t *Table) DuringSetup(method, path string) bool {
 	return slices.ContainsFunc(t.routes, func(r Route) bool { return r.DuringSetup && r.Method == method && r.Path == path })
 }
 
-// SetupCode returns the code by which those are refused who must set up a second factor before anything else.
+// SetupCode returns the code with which callers are rejected who must set up a second factor first.
 func (t *Table) SetupCode(method, path string) dashboardv1alpha1.Code {
 	ambient := func(r Route) bool { return r.Ambient && r.Method == method && r.Path == path }
 	if slices.ContainsFunc(t.routes, ambient) {
@@ -147,7 +147,7 @@ func (t *Table) SetupCode(method, path string) dashboardv1alpha1.Code {
 	return dashboardv1alpha1.CodeTwoFactorRequired
 }
 
-// DuringPasswordChange says whether those may call who must choose another password before anything else.
+// DuringPasswordChange returns true if users may call the route who must change the password first.
 func (t *Table) DuringPasswordChange(method, path string) bool {
 	return slices.ContainsFunc(t.routes, func(r Route) bool { return r.DuringPasswordChange && r.Method == method && r.Path == path })
 }

@@ -53,7 +53,8 @@ func TestAddRefusesWhatIsNotComplete(t *testing.T) {
 	}
 }
 
-// Whatever the chain in front lets through, only public endpoints serve the anonymous.
+// TestOnlyPublicEndpointsServeTheAnonymous verifies that only public endpoints serve anonymous requests, whatever the
+// filters in front accept.
 func TestOnlyPublicEndpointsServeTheAnonymous(t *testing.T) {
 	entered := 0
 	enter := func() (Result, error) { entered++; return Result{}, nil }
@@ -184,7 +185,8 @@ func FuzzDecodeJSON(f *testing.F) {
 	})
 }
 
-// The outermost filter can pace a refusal only while nothing of it has been sent.
+// TestRefusalsOfStrangersAreLeftToTheFilter verifies that a rejection is passed to the outermost filter, which can
+// pace it only before its first byte is sent.
 func TestRefusalsOfStrangersAreLeftToTheFilter(t *testing.T) {
 	forbidden := envelope.New(dashboardv1alpha1.CodeForbidden, "you may not do this")
 	for _, c := range []struct {

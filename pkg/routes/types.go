@@ -7,7 +7,7 @@ import "cmp"
 
 // Type is the type of a query parameter in OpenAPI. The zero value is any string.
 type Type struct {
-	// Values are all that a string may be; empty is no restriction.
+	// Values are the allowed values of a string; empty means no restriction.
 	Values []string
 
 	kind string

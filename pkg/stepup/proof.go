@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package stepup decides which requests to a cluster's API server need a fresh code of the caller's second factor, and
-// asks for the code.
+// Package stepup decides which requests to a cluster's API server require a fresh code of the caller's second factor,
+// and verifies the code.
 package stepup
 
 import (

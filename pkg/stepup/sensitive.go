@@ -43,7 +43,7 @@ type Rule struct {
 // Rules returns all rules except the one about the content of Secrets, see namesServiceAccount.
 func Rules() []Rule {
 	rules := append(make([]Rule, 0, 20), []Rule{
-		// Users, clusters, bindings and sessions decide who may do what.
+		// Users, clusters, bindings and sessions determine permissions.
 		{Group: kubevisionv1alpha1.GroupName},
 		{Group: dashboardGroup, DryRuns: true},
 		// RBAC objects grant rights, and configurations of admission decide on every other request.
@@ -53,8 +53,8 @@ func Rules() []Rule {
 		{Group: apiExtensionsGroup},
 		{Group: certificatesv1.GroupName},
 		{Resource: "serviceaccounts", Subresource: "token", DryRuns: true},
-		// Labels of namespaces select what bindings grant. The labels that a write changes are not known without the
-		// object.
+		// Labels of namespaces determine the selection of bindings. The labels that a write changes are not known
+		// without the object.
 		{Resource: "namespaces"},
 		// The node proxy gives access to every Pod of the node, system Pods included.
 		{Resource: "nodes", Subresource: "proxy", Reads: true, DryRuns: true},

@@ -14,7 +14,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 )
 
-// TestSensitive is the table of docs/authentication.md, by requests.
+// TestSensitive verifies the table of docs/authentication.md with requests.
 func TestSensitive(t *testing.T) {
 	const (
 		kubevision = "/apis/kubevision.io/v1alpha1/"
@@ -88,27 +88,35 @@ func TestSensitive(t *testing.T) {
 	}
 }
 
-// TestSensitiveBodies are requests whose body decides.
+// TestSensitiveBodies verifies requests whose body decides.
 func TestSensitiveBodies(t *testing.T) {
 	const secrets, user = "/api/v1/namespaces/team/secrets", "/apis/kubevision.io/v1alpha1/kubevisionusers/alice"
 	for name, tc := range map[string]struct {
 		request, body string
 		want          bool
 	}{
-		"a Secret":                         {"POST " + secrets, `{"type":"Opaque","data":{"a":"Yg=="}}`, false},
-		"a token":                          {"POST " + secrets, `{"type":"kubernetes.io/service-account-token"}`, true},
-		"a token, written otherwise":       {"POST " + secrets, `{"type":"kubernetes.io\/service\u002daccount-token"}`, true},
-		"a token, hidden by a second type": {"POST " + secrets, `{"type":"kubernetes.io/service-account-token","type":"Opaque"}`, true},
-		"a token, on trial":                {"POST " + secrets + "?dryRun=All", `{"type":"kubernetes.io/service-account-token"}`, false},
-		"another account":                  {"PATCH " + secrets + "/x", `{"metadata":{"annotations":{"kubernetes.io/service-account.name":"admin"}}}`, true},
-		"another account, by JSON patch":   {"PATCH " + secrets + "/x", `[{"op":"add","path":"/metadata/annotations/kubernetes.io~1service-account.name","value":"a"}]`, true},
-		"what is not JSON":                 {"PUT " + secrets + "/x", "type: Opaque", true},
-		"reading":                          {"GET " + secrets + "/x", "type: Opaque", false},
-		"a deletion on trial":              {"DELETE " + user, `{"kind":"DeleteOptions","apiVersion":"v1","dryRun":["All"]}`, false},
-		"a deletion, the query ignored":    {"DELETE " + user + "?dryRun=All", `{"kind":"DeleteOptions","apiVersion":"v1"}`, true},
-		"a deletion, in other letters":     {"DELETE " + user, `{"kind":"DeleteOptions","apiVersion":"v1","DryRun":["All"]}`, true},
+		"a Secret": {"POST " + secrets, `{"type":"Opaque","data":{"a":"Yg=="}}`, false},
+		"a token":  {"POST " + secrets, `{"type":"kubernetes.io/service-account-token"}`, true},
+		"a token, written otherwise": {"POST " + secrets,
+			`{"type":"kubernetes.io\/service\u002daccount-token"}`, true},
+		"a token, hidden by a second type": {"POST " + secrets,
+			`{"type":"kubernetes.io/service-account-token","type":"Opaque"}`, true},
+		"a token, on trial": {"POST " + secrets + "?dryRun=All",
+			`{"type":"kubernetes.io/service-account-token"}`, false},
+		"another account": {"PATCH " + secrets + "/x",
+			`{"metadata":{"annotations":{"kubernetes.io/service-account.name":"admin"}}}`, true},
+		"another account, by JSON patch": {"PATCH " + secrets + "/x",
+			`[{"op":"add","path":"/metadata/annotations/kubernetes.io~1service-account.name","value":"a"}]`, true},
+		"a malformed body": {"PUT " + secrets + "/x", "type: Opaque", true},
+		"reading":          {"GET " + secrets + "/x", "type: Opaque", false},
+		"a deletion on trial": {"DELETE " + user,
+			`{"kind":"DeleteOptions","apiVersion":"v1","dryRun":["All"]}`, false},
+		"a deletion, the query ignored": {"DELETE " + user + "?dryRun=All",
+			`{"kind":"DeleteOptions","apiVersion":"v1"}`, true},
+		"a deletion in another case": {"DELETE " + user,
+			`{"kind":"DeleteOptions","apiVersion":"v1","DryRun":["All"]}`, true},
 		"a deletion, by the query":         {"DELETE " + user + "?dryRun=All", "", false},
-		"a deletion that is not JSON":      {"DELETE " + user, "dryRun: [All]", true},
+		"a deletion with a malformed body": {"DELETE " + user, "dryRun: [All]", true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := newRequest(t, tc.request, tc.body)
@@ -137,7 +145,8 @@ func newRequest(t *testing.T, line, body string) *http.Request {
 	return r
 }
 
-// TestRequire asks once for all who need the same code, and refuses where nobody can be asked.
+// TestRequire verifies that concurrent calls of a request share one verification of its code, and that a call outside
+// of a request is rejected.
 func TestRequire(t *testing.T) {
 	if err := Require(t.Context()); envelope.As(err).Code != 50000 {
 		t.Errorf("without a request: %v", err)

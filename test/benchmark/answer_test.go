@@ -11,7 +11,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// answered is the code of a response, which must be a proper envelope with one of the codes.
+// answered returns the code of a response, which must be a valid envelope with one of the codes.
 func answered(response *wire.Response, codes ...int) (int, error) {
 	e, err := response.Parse()
 	if err != nil {
@@ -23,7 +23,7 @@ func answered(response *wire.Response, codes ...int) (int, error) {
 	return e.Code, nil
 }
 
-// succeeded fails the benchmark where a response is any other than code 0.
+// succeeded fails the benchmark if a response has another code than 0.
 func succeeded(b *testing.B, response *wire.Response) {
 	b.Helper()
 	if _, err := answered(response, wire.OK); err != nil {

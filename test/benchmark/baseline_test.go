@@ -10,15 +10,16 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-var baseline = flag.String("baseline", "", "kubevision-apiserver of another version, which does what is measured in turns")
+var baseline = flag.String("baseline", "",
+	"kubevision-apiserver of another version, which does what is measured in turns")
 
-// series is how long requests took to the server of another version.
+// series holds the durations of requests to the server of another version.
 type series struct {
 	client *wire.Client
 	took   durations
 }
 
-// newSeries starts the server of another version, and sends it a first request. It returns nil where none is given.
+// newSeries starts the server of another version, and sends it a first request. It returns nil if none is given.
 func newSeries(b *testing.B, first wire.Request) *series {
 	b.Helper()
 	if *baseline == "" {
@@ -47,7 +48,7 @@ func (s *series) send(b *testing.B, request wire.Request) {
 	succeeded(b, response)
 }
 
-// report says how many times as long the median of d is.
+// report reports the ratio of the median of d to that of the series.
 func (s *series) report(b *testing.B, d durations) {
 	b.Helper()
 	if s == nil {

@@ -19,15 +19,15 @@ import (
 // thinkTime is the pause of a user between two lists.
 const thinkTime = 200 * time.Millisecond
 
-// BenchmarkFloods measures ten users who list Pods again and again, and log in once in each phase from addresses that
-// nobody knows: first in quiet, then beside a flood. It reports how many times longer their lists take, the share of
-// logins that succeed in five seconds, and the largest resident memory of the server. KubeVision's goals are a p99-ratio
-// of 2, a share of 0.9, and less than the 1 GiB that config/ lets the server have, beyond which it ends here. Each phase
-// takes -flood.
+// BenchmarkFloods measures ten users who list Pods continuously, and log in once per phase from unknown addresses:
+// first in a quiet phase, then during a flood. It reports the ratio of the list durations, the share of logins that
+// succeed within five seconds, and the peak resident memory of the server. KubeVision's goals are a p99-ratio of 2, a
+// share of 0.9, and less than the 1 GiB of memory that config/ allows; the kernel kills the server beyond it. Each
+// phase takes -flood.
 func BenchmarkFloods(b *testing.B) {
 	others := newTeam(b)
 	b.Run("bodies", func(b *testing.B) {
-		const atOnce, each = 300, 20 // whoever is not answered at once holds up the wave, and not the others
+		const atOnce, each = 300, 20 // a client without a response delays the wave, but not the others
 		others.measure(b, crowd{
 			Body: 3 << 20, Size: atOnce, Repeat: each, Shared: true,
 			Codes: []int{wire.Invalid, wire.Unauthenticated, wire.TooManyRequests},
@@ -53,7 +53,7 @@ func BenchmarkFloods(b *testing.B) {
 			Codes: []int{wire.OK, wire.TooManyRequests, wire.Unreachable},
 		})
 	})
-	b.Run("lists", func(b *testing.B) { // the last one: others would list among so many Pods
+	b.Run("lists", func(b *testing.B) { // the last one, since others would list among so many Pods
 		const atOnce = 48
 		ns := manyAreThere(b)
 		others.measure(b, crowd{Lists: podsOf(host, ns), Bearer: tokenFor(b, host, ns), Size: atOnce})
@@ -64,7 +64,7 @@ func podsOf(cluster, namespace string) string {
 	return wire.DirectPath + "/clusters/" + cluster + "/namespaces/" + namespace + "/resources/pods"
 }
 
-// team is ten users who mind their own business.
+// team is a group of ten users who do not take part in the flood.
 type team struct {
 	users []fixture.User
 	lists []*bystander
@@ -78,19 +78,21 @@ func newTeam(b *testing.B) *team {
 		u := set().User(b, "member")
 		t.users = append(t.users, u)
 		set().Bind(b, "member", fixture.Grant{
-			Role: "readonly", Subjects: fixture.KubeVisionUsers(u), Cluster: host, Namespaces: []string{first.namespace},
+			Role: "readonly", Subjects: fixture.KubeVisionUsers(u), Cluster: host,
+			Namespaces: []string{first.namespace},
 		})
 		t.lists = append(t.lists, &bystander{client: first.client, namespace: first.namespace, request: first.request})
 	}
 	return t
 }
 
-// tokenFor is that of somebody else, who may read a namespace of a cluster.
+// tokenFor returns the token of another user, who may read a namespace of a cluster.
 func tokenFor(b *testing.B, cluster, namespace string) string {
 	b.Helper()
 	u := set().User(b, "greedy")
 	set().Bind(b, "greedy", fixture.Grant{
-		Role: "readonly", Subjects: fixture.KubeVisionUsers(u), Cluster: cluster, Namespaces: []string{namespace}, Hopeless: cluster != host,
+		Role: "readonly", Subjects: fixture.KubeVisionUsers(u), Cluster: cluster, Namespaces: []string{namespace},
+		Hopeless: cluster != host,
 	})
 	client := direct(b)
 	bearer := u.Login(b, client, wire.DirectPath).AccessToken
@@ -105,7 +107,7 @@ func tokenFor(b *testing.B, cluster, namespace string) string {
 	return bearer
 }
 
-// measure reports what a flood does to a server of its own, and to the team.
+// measure reports the effect of a flood on a new server and on the team.
 func (t *team) measure(b *testing.B, c crowd) {
 	b.Helper()
 	b.Cleanup(func() { forgive(b) })
@@ -128,8 +130,8 @@ func (t *team) measure(b *testing.B, c crowd) {
 	if limit := replica.MemoryLimit().Bytes; limit == 0 || memory.peak > float64(limit>>20) {
 		b.Errorf("the server held %.0f MiB of %d", memory.peak, limit>>20)
 	}
-	b.Logf("%d lists in quiet, %d beside %d requests", len(quiet.lists), len(flooded.lists), s.last.Sent)
-	b.ReportMetric(0, "ns/op") // how long it takes is chosen above
+	b.Logf("%d lists without load, %d during %d requests", len(quiet.lists), len(flooded.lists), s.last.Sent)
+	b.ReportMetric(0, "ns/op") // the duration is chosen above
 	compare(b, 50, "flood", flooded.lists, "quiet", quiet.lists)
 	compare(b, 99, "flood", flooded.lists, "quiet", quiet.lists)
 	b.ReportMetric(share(quiet.inTime, len(quiet.logins)), "quiet-logins-in-time")
@@ -142,7 +144,7 @@ func (t *team) measure(b *testing.B, c crowd) {
 
 func share(part, whole int) float64 { return float64(part) / float64(max(whole, 1)) }
 
-// moveTo starts a server for the team, which believes a proxy, and forgets what the start has taken.
+// moveTo starts a server for the team, which trusts a proxy, and resets its peak memory after the start.
 func (t *team) moveTo(b *testing.B) *localcluster.APIServer {
 	b.Helper()
 	replica, err := env.KubeVision.StartAPIServer(b.Context(), 0, "--trusted-proxies=127.0.0.0/8,::1/128")
@@ -155,7 +157,8 @@ func (t *team) moveTo(b *testing.B) *localcluster.APIServer {
 		b.Fatal(err)
 	}
 	for i, l := range t.lists {
-		l.client, l.request.Bearer = client, t.users[i].Login(b, client, wire.DirectPath).AccessToken // the last one ends soon
+		// the previous token expires soon
+		l.client, l.request.Bearer = client, t.users[i].Login(b, client, wire.DirectPath).AccessToken
 		fixture.Eventually(b, "list Pods", func(ctx context.Context) error {
 			_, err := l.list(ctx)
 			return err
@@ -166,10 +169,10 @@ func (t *team) moveTo(b *testing.B) *localcluster.APIServer {
 	return replica
 }
 
-// phase is how the team fared in one.
+// phase holds the results of the team in one phase.
 type phase struct {
 	lists, logins durations
-	// refused are the lists that failed, inTime the logins that did not.
+	// refused counts the lists that failed, and inTime the logins that succeeded in time.
 	refused, inTime int
 }
 
@@ -178,7 +181,7 @@ func (p *phase) add(o phase) {
 	p.refused, p.inTime = p.refused+o.refused, p.inTime+o.inTime
 }
 
-// work is a phase: each of the team lists, and logs in once, all at different times.
+// work runs a phase: each user of the team lists continuously and logs in once, each at a different time.
 func (t *team) work(b *testing.B) phase {
 	b.Helper()
 	time.Sleep(settleTime)
@@ -221,7 +224,7 @@ func (t *team) workAlone(ctx context.Context, i int, loginAt, end time.Time) pha
 	return own
 }
 
-// logIn logs in from an address that nobody knows.
+// logIn logs in from an unknown address.
 func (t *team) logIn(ctx context.Context, i int) (time.Duration, error) {
 	request := fixture.LoginRequest(wire.DirectPath, t.users[i].Name, t.users[i].Password)
 	request.Header = http.Header{"X-Forwarded-For": {anywhere()}}

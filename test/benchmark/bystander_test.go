@@ -13,14 +13,14 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// bystander is somebody who lists Pods again and again, whatever else goes on.
+// bystander is a user who lists Pods continuously and does not take part in the load.
 type bystander struct {
 	client    *wire.Client
 	namespace string
 	request   wire.Request
 }
 
-// newBystander makes a user who may read one namespace, with a number of Pods in it.
+// newBystander creates a user who may read one namespace, with a number of Pods in it.
 func newBystander(b *testing.B, pods int) *bystander {
 	b.Helper()
 	set().HostCluster(b, host)
@@ -39,7 +39,7 @@ func newBystander(b *testing.B, pods int) *bystander {
 	}}
 }
 
-// list gets the Pods once, and says how long that took.
+// list lists the Pods once, and returns the duration.
 func (s *bystander) list(ctx context.Context) (time.Duration, error) {
 	begun := time.Now()
 	response, err := s.client.Do(ctx, s.request)
@@ -51,7 +51,7 @@ func (s *bystander) list(ctx context.Context) (time.Duration, error) {
 	return took, err
 }
 
-// until lists, one after the other, until the channel is closed.
+// until lists sequentially until the channel is closed.
 func (s *bystander) until(b *testing.B, done <-chan struct{}) durations {
 	b.Helper()
 	var out durations
@@ -63,7 +63,7 @@ func (s *bystander) until(b *testing.B, done <-chan struct{}) durations {
 		}
 		took, err := s.list(b.Context())
 		if err != nil {
-			b.Fatalf("list %d of the phase: %v", len(out)+1, err)
+			b.Fatalf("list %d in the phase: %v", len(out)+1, err)
 		}
 		out = append(out, took)
 	}

@@ -26,21 +26,22 @@ import (
 )
 
 const (
-	// registrations are names of one cluster: each is connected to, probed and written to as a cluster of its own would be, but for what is
-	// the same on all of them.
+	// registrations is the number of registrations of one cluster. Each is connected, probed and written to like a
+	// separate cluster, except for objects that all of them share.
 	registrations = 20
 	manyBindings  = 1000
-	// convergence is how long all of it may take.
+	// convergence bounds the benchmark.
 	convergence = 15 * time.Minute
-	// calm is how long nothing is changed, to see what the controllers do then.
+	// calm is a period without changes, in which the calls of the controllers are counted.
 	calm = 30 * time.Second
 
 	benchmarkLabel = "benchmark"
 )
 
-// BenchmarkConvergence makes many bindings on many registrations, and counts what the two API servers were asked to do: in all, for each
-// binding, and when nothing changes any more. The least is one write for each object: on the member a ClusterRoleBinding, on the host a
-// ClusterRole and a ClusterRoleBinding for the use, and the binding's own finalizer and status.
+// BenchmarkConvergence creates many bindings on many registrations, and counts the calls to the two API servers: in
+// total, for each binding, and in a period without changes. The minimum is one write for each object: a
+// ClusterRoleBinding on the member, a ClusterRole and a ClusterRoleBinding for the use on the host, and the finalizer
+// and the status of the binding.
 func BenchmarkConvergence(b *testing.B) {
 	member, err := env.StartCluster(b.Context())
 	if err != nil {
@@ -62,7 +63,7 @@ func BenchmarkConvergence(b *testing.B) {
 		}
 		awaitBindings(b)
 	}
-	b.ReportMetric(0, "ns/op") // it is made once
+	b.ReportMetric(0, "ns/op") // the benchmark runs once
 	b.ReportMetric(time.Since(begun).Seconds(), "converged-s")
 	settled := map[string]calls{}
 	for name, config := range planes {
@@ -85,7 +86,8 @@ func registerMember(b *testing.B, config *rest.Config) {
 	}
 	name := fixture.Name("member")
 	set().Create(b, &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Namespace: fixture.SystemNamespace, Name: name}, Data: map[string][]byte{"kubeconfig": text},
+		ObjectMeta: metav1.ObjectMeta{Namespace: fixture.SystemNamespace, Name: name},
+		Data:       map[string][]byte{"kubeconfig": text},
 	})
 	c := &kubevisionv1alpha1.KubeVisionCluster{
 		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{benchmarkLabel: ""}},
@@ -112,7 +114,8 @@ func makeBinding(b *testing.B) {
 			Subjects: []kubevisionv1alpha1.Subject{{Kind: kubevisionv1alpha1.SubjectKubeVisionGroup, Name: name}},
 			RoleRef:  kubevisionv1alpha1.RoleReference{Name: kubevisionv1alpha1.RoleReadonly},
 			Clusters: kubevisionv1alpha1.ClusterTargets{Selector: &metav1.LabelSelector{
-				MatchExpressions: []metav1.LabelSelectorRequirement{{Key: benchmarkLabel, Operator: metav1.LabelSelectorOpExists}},
+				MatchExpressions: []metav1.LabelSelectorRequirement{{Key: benchmarkLabel,
+					Operator: metav1.LabelSelectorOpExists}},
 			}},
 		},
 	}); err != nil {
@@ -129,12 +132,13 @@ func awaitBindings(b *testing.B) {
 		}
 		waiting := 0
 		for i := range all.Items {
-			if s := &all.Items[i].Status; !meta.IsStatusConditionTrue(s.Conditions, kubevisionv1alpha1.ReadyCondition) || len(s.Clusters) != registrations {
+			if s := &all.Items[i].Status; !meta.IsStatusConditionTrue(s.Conditions,
+				kubevisionv1alpha1.ReadyCondition) || len(s.Clusters) != registrations {
 				waiting++
 			}
 		}
 		if waiting > 0 {
-			return fmt.Errorf("%d are not in force", waiting)
+			return fmt.Errorf("%d bindings are not in force", waiting)
 		}
 		return nil
 	}); err != nil {
@@ -146,7 +150,8 @@ func removeBindings(b *testing.B) {
 	b.Helper()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(b.Context()), convergence)
 	defer cancel()
-	if err := env.Client.DeleteAllOf(ctx, &kubevisionv1alpha1.KubeVisionRoleBinding{}, client.HasLabels{benchmarkLabel}); err != nil {
+	if err := env.Client.DeleteAllOf(ctx, &kubevisionv1alpha1.KubeVisionRoleBinding{},
+		client.HasLabels{benchmarkLabel}); err != nil {
 		b.Error(err)
 	}
 	if err := localcluster.Poll(ctx, convergence, "wait for the end of all bindings", func(ctx context.Context) error {
@@ -163,7 +168,8 @@ func removeBindings(b *testing.B) {
 	}
 }
 
-// calls are requests about what KubeVision reads and writes. Leases, which are renewed all the time, and watches are not among them.
+// calls counts requests for objects that KubeVision reads and writes, without watches and without leases, which are
+// renewed continuously.
 type calls struct{ reads, writes float64 }
 
 func (c calls) since(before calls) calls {

@@ -22,16 +22,18 @@ import (
 )
 
 const (
-	// registeredClusters are there, of which one is dead.
+	// registeredClusters is the number of registered clusters, of which one is dead.
 	registeredClusters = 20
-	// visitors ask one cluster all the time, each again visitPause after an answer.
+	// visitors send requests to one cluster continuously, each with visitPause between a response and the next
+	// request.
 	visitors   = 20
 	visitPause = 100 * time.Millisecond
 	deadRounds = 4
 )
 
-// BenchmarkDeadCluster measures how long a list of Pods takes on clusters that are well, while others ask one that accepts connections and never
-// answers, and while as many ask one that is well. KubeVision's goal is a p99-ratio of 1.
+// BenchmarkDeadCluster measures a list of Pods on healthy clusters while other users call a cluster that accepts
+// connections and never responds, and while the same number of users call a healthy one. KubeVision's goal is a
+// p99-ratio of 1.
 func BenchmarkDeadCluster(b *testing.B) {
 	set().HostCluster(b, host)
 	u := set().User(b, "visitor")
@@ -39,7 +41,8 @@ func BenchmarkDeadCluster(b *testing.B) {
 	client := direct(b)
 	token := u.Login(b, client, wire.DirectPath).AccessToken
 	list := func(cluster string) wire.Request {
-		return wire.Request{Path: wire.DirectPath + "/clusters/" + cluster + "/namespaces/default/resources/pods", Bearer: token}
+		return wire.Request{Path: wire.DirectPath + "/clusters/" + cluster + "/namespaces/default/resources/pods",
+			Bearer: token}
 	}
 	dead := registerAt(b, deadAddress(b))
 	var others []*bystander
@@ -65,13 +68,13 @@ func BenchmarkDeadCluster(b *testing.B) {
 		besideGood = append(besideGood, visit(host, wire.OK)...)
 		besideDead = append(besideDead, visit(dead, wire.Unreachable)...)
 	}
-	b.Logf("%d lists beside a cluster that is well, %d beside one that is dead", len(besideGood), len(besideDead))
-	b.ReportMetric(0, "ns/op") // how long it takes is chosen above
+	b.Logf("%d lists beside a healthy cluster, %d beside a dead one", len(besideGood), len(besideDead))
+	b.ReportMetric(0, "ns/op") // the duration is chosen above
 	compare(b, 50, "dead", besideDead, "good", besideGood)
 	compare(b, 99, "dead", besideDead, "good", besideGood)
 }
 
-// visited has visitors ask for the same a few times.
+// visited sends the same request for each visitor a few times.
 func visited(ctx context.Context, client *wire.Client, r wire.Request, code int) error {
 	var group errgroup.Group
 	for range visitors {
@@ -92,7 +95,7 @@ func visited(ctx context.Context, client *wire.Client, r wire.Request, code int)
 	return group.Wait()
 }
 
-// deadAddress accepts connections and never answers.
+// deadAddress returns an address that accepts connections and never responds.
 func deadAddress(b *testing.B) string {
 	b.Helper()
 	listener, err := (&net.ListenConfig{}).Listen(b.Context(), "tcp", "127.0.0.1:0")
@@ -124,7 +127,7 @@ func registerAt(b *testing.B, address string) string {
 	return registerBy(b, config)
 }
 
-// registerBy registers a cluster by a client configuration.
+// registerBy registers a cluster with a client configuration.
 func registerBy(b *testing.B, config *rest.Config) string {
 	b.Helper()
 	text, err := localcluster.Kubeconfig(config)
@@ -133,7 +136,8 @@ func registerBy(b *testing.B, config *rest.Config) string {
 	}
 	name := fixture.Name("registered")
 	set().Create(b, &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Namespace: fixture.SystemNamespace, Name: name}, Data: map[string][]byte{"kubeconfig": text},
+		ObjectMeta: metav1.ObjectMeta{Namespace: fixture.SystemNamespace, Name: name},
+		Data:       map[string][]byte{"kubeconfig": text},
 	})
 	set().Create(b, &kubevisionv1alpha1.KubeVisionCluster{
 		ObjectMeta: metav1.ObjectMeta{Name: name},

@@ -10,17 +10,17 @@ import (
 	"time"
 )
 
-// durations are how long requests took, in no order.
+// durations holds the durations of requests, in no order.
 type durations []time.Duration
 
-// timed is how long something takes.
+// timed returns the duration of a call.
 func timed(do func()) time.Duration {
 	begun := time.Now()
 	do()
 	return time.Since(begun)
 }
 
-// percentile is the duration that p percent of all, at least 1, did not exceed.
+// percentile returns the duration that p percent of all, at least one, did not exceed.
 func (d durations) percentile(p int) time.Duration {
 	if len(d) == 0 {
 		return 0
@@ -29,7 +29,7 @@ func (d durations) percentile(p int) time.Duration {
 	return sorted[(p*len(sorted)+99)/100-1]
 }
 
-// compare reports a percentile of two series in milliseconds, and how many times the second one the first one is.
+// compare reports a percentile of two series in milliseconds, and the ratio of the first to the second.
 func compare(b *testing.B, p int, name string, d durations, baseName string, base durations) {
 	b.Helper()
 	b.ReportMetric(milliseconds(d.percentile(p)), fmt.Sprintf("%s-p%d-ms", name, p))
@@ -37,7 +37,7 @@ func compare(b *testing.B, p int, name string, d durations, baseName string, bas
 	b.ReportMetric(float64(d.percentile(p))/float64(base.percentile(p)), fmt.Sprintf("p%d-ratio", p))
 }
 
-// compareLoops is compare for a loop that does both: its ns/op is the median of the first series.
+// compareLoops is like compare, for a loop that measures both. Its ns/op is the median of the first series.
 func compareLoops(b *testing.B, name string, d durations, baseName string, base durations) {
 	b.Helper()
 	b.ReportMetric(float64(d.percentile(50)), "ns/op")

@@ -20,16 +20,16 @@ import (
 	"k8s.io/client-go/rest"
 )
 
-// memberVariable makes this program a member whose answers have no end.
+// memberVariable makes this program act as a member with endless responses.
 const memberVariable = "KUBEVISION_BENCHMARK_MEMBER"
 
-// address is where a member is, and its certificate.
+// address is the address and the certificate of a member.
 type address struct {
 	URL       string
 	Authority []byte
 }
 
-// newEndlessMember registers a member whose lists have no end. No API server could be made to answer so.
+// newEndlessMember registers a member with endless lists. No real API server can be made to respond like this.
 func newEndlessMember(b *testing.B) string {
 	b.Helper()
 	_, out := aside(b, memberVariable)
@@ -42,22 +42,23 @@ func newEndlessMember(b *testing.B) string {
 	})
 }
 
-// serveEndlessly is the member's main function. It ends when its input does.
+// serveEndlessly is the main function of the member. It exits at the end of its input.
 func serveEndlessly(in io.Reader, out io.Writer) error {
 	server := httptest.NewTLSServer(http.HandlerFunc(answerEndlessly))
 	defer server.Close()
 	at := address{
-		URL: server.URL, Authority: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw}),
+		URL: server.URL, Authority: pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE",
+			Bytes: server.Certificate().Raw}),
 	}
 	if err := json.NewEncoder(out).Encode(at); err != nil {
-		return fmt.Errorf("saying where the member is: %w", err)
+		return fmt.Errorf("printing the address of the member: %w", err)
 	}
 	_, err := io.Copy(io.Discard, in)
 	server.CloseClientConnections()
 	return err //nolint:wrapcheck // it is about the standard input
 }
 
-// answerEndlessly gives a token and a short discovery; anything else is a list without an end.
+// answerEndlessly returns a token and a short discovery; all other responses are endless lists.
 func answerEndlessly(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	encode := func(body runtime.Object) { _ = json.NewEncoder(w).Encode(body) } //nolint:errchkjson // the client may be gone

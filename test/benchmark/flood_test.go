@@ -14,45 +14,45 @@ import (
 )
 
 const (
-	// listedPods are in each answer that a bystander waits for.
+	// listedPods is the number of Pods in each list of a bystander.
 	listedPods = 100
 
-	// A round is a quiet phase and a flood: in turns, so that whatever else the machine does meets both. There are more than minRounds
-	// where that is too few lists beside the flood for a 99th percentile.
+	// A round consists of a quiet phase and a flood, in turns, so that the background load of the machine affects
+	// both. There are more than minRounds if the lists during the flood are too few for a 99th percentile.
 	minRounds, maxRounds = 4, 6
 	enoughLists          = 300
 
-	// phaseLength is how long a phase lasts; a flood goes on until its last wave has been answered.
+	// phaseLength is the length of a phase. A flood continues until its last wave has been answered.
 	phaseLength = 3 * time.Second
-	// settleTime is before each phase.
+	// settleTime is the pause before each phase.
 	settleTime = time.Second
 )
 
-// BenchmarkLoginFlood measures what wrong logins, 500 at once, again and again, do to the server: how far its resident memory grows, from
-// when it is idle to its peak, and how many times longer somebody else waits for a list of Pods. KubeVision's goals are a growth of
-// 150 MiB and a p99-ratio of 3 at most.
+// BenchmarkLoginFlood measures the effect of waves of 500 concurrent wrong logins: the growth of the server's
+// resident memory from idle to its peak, and the ratio of the durations of another user's lists of Pods. KubeVision's
+// goals are a growth of 150 MiB and a p99-ratio of 3 at most.
 func BenchmarkLoginFlood(b *testing.B) {
 	if runtime.GOOS != "linux" {
-		b.Skip("memory is read from /proc, and the addresses of the flood are Linux's")
+		b.Skip("reading memory from /proc and the addresses of the flood require Linux")
 	}
 	others := newBystander(b, listedPods)
 	prefix, victim := fixture.Name("nobody"), set().User(b, "victim")
-	// The throttle counts by name and by address: it must not do the server's work here.
+	// The throttle counts by name and by address. Here it must not reduce the server's work.
 	b.Run("names", func(b *testing.B) { measureFlood(b, others, crowd{Username: prefix, Distinct: true, Scattered: true}) })
 	b.Run("connections", func(b *testing.B) {
 		measureFlood(b, others, crowd{Username: prefix, Distinct: true, Scattered: true, Reconnect: true})
 	})
-	// Here it does, after the first few.
+	// Here the throttle rejects logins after the first few.
 	b.Run("account", func(b *testing.B) { measureFlood(b, others, crowd{Username: victim.Name}) })
 }
 
-// measureFlood reports what a flood does to the server and to a bystander.
+// measureFlood reports the effect of a flood on the server and on a bystander.
 func measureFlood(b *testing.B, others *bystander, c crowd) {
 	b.Helper()
 	b.Cleanup(func() { forgive(b) })
 	pid, idle := freshServer(b, others)
 	f := newSender(b, c)
-	if err := f.wave(); err != nil { // all connect, which is not what is measured where connections are kept
+	if err := f.wave(); err != nil { // connects all clients, which is not measured if connections are kept
 		b.Fatal(err)
 	}
 	var quiet, flooded durations
@@ -63,8 +63,8 @@ func measureFlood(b *testing.B, others *bystander, c crowd) {
 		}
 	}
 	peak := readMemory(b, pid).peak
-	b.Logf("%d lists in quiet, %d beside %d logins", len(quiet), len(flooded), f.last.Sent)
-	b.ReportMetric(0, "ns/op") // how long it takes is chosen above
+	b.Logf("%d lists without load, %d during %d logins", len(quiet), len(flooded), f.last.Sent)
+	b.ReportMetric(0, "ns/op") // the duration is chosen above
 	b.ReportMetric(idle, "rss-idle-MiB")
 	b.ReportMetric(peak, "rss-peak-MiB")
 	b.ReportMetric(peak-idle, "rss-growth-MiB")
@@ -73,8 +73,8 @@ func measureFlood(b *testing.B, others *bystander, c crowd) {
 	f.report(b)
 }
 
-// freshServer restarts the server, since what an earlier flood has left resident is not idle. It returns the process and its resident
-// memory in MiB, after a list and a rest.
+// freshServer restarts the server, since the resident memory after an earlier flood is not that of an idle server. It
+// returns the process and its resident memory in MiB, after a list and a pause.
 func freshServer(b *testing.B, others *bystander) (pid int, idle float64) {
 	b.Helper()
 	if err := env.KubeVision.APIServer().Restart(b.Context()); err != nil {
@@ -90,7 +90,7 @@ func freshServer(b *testing.B, others *bystander) (pid int, idle float64) {
 	return pid, readMemory(b, pid).resident
 }
 
-// beside is how long lists take while something else goes on for a phase.
+// beside returns the durations of lists during a phase of other work.
 func beside(b *testing.B, others *bystander, work func(context.Context, time.Duration) error) durations {
 	b.Helper()
 	time.Sleep(settleTime)
@@ -107,13 +107,13 @@ func beside(b *testing.B, others *bystander, work func(context.Context, time.Dur
 	return out
 }
 
-// pause is what goes on in a quiet phase.
+// pause is the work of a quiet phase.
 func pause(_ context.Context, length time.Duration) error {
 	time.Sleep(length)
 	return nil
 }
 
-// forgive forgets every login that has failed.
+// forgive clears all failed logins.
 func forgive(b *testing.B) {
 	b.Helper()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(b.Context()), fixture.Patience)

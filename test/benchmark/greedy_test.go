@@ -10,13 +10,15 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// BenchmarkGreedyUser measures what one user with 500 lists at once, again and again, does to another one. KubeVision's goal is a p99-ratio of 2
-// at most.
+// BenchmarkGreedyUser measures the effect of one user with waves of 500 concurrent lists on another user.
+// KubeVision's goal is a p99-ratio of 2 at most.
 func BenchmarkGreedyUser(b *testing.B) {
 	others := newBystander(b, listedPods)
 	greedy := set().User(b, "greedy")
 	set().Bind(b, "greedy", fixture.Grant{
-		Role: "readonly", Subjects: fixture.KubeVisionUsers(greedy), Cluster: host, Namespaces: []string{others.namespace},
+		Role: "readonly", Subjects: fixture.KubeVisionUsers(greedy), Cluster: host,
+		Namespaces: []string{others.namespace},
 	})
-	measureFlood(b, others, crowd{Lists: others.request.Path, Bearer: greedy.Login(b, others.client, wire.DirectPath).AccessToken})
+	measureFlood(b, others, crowd{Lists: others.request.Path,
+		Bearer: greedy.Login(b, others.client, wire.DirectPath).AccessToken})
 }

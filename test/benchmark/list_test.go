@@ -17,11 +17,11 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// manyPods is where other dashboards stop to work.
+// manyPods is a number of Pods with which other dashboards become unusable.
 const manyPods = 5000
 
-// BenchmarkList is a list of many Pods, beside kube-apiserver's own: what a page of a dashboard costs, how much of that is ours, and what memory
-// it takes.
+// BenchmarkList compares a list of many Pods to kube-apiserver's own: the duration of a page of a dashboard,
+// KubeVision's share of it, and the memory that it needs.
 func BenchmarkList(b *testing.B) {
 	ns := manyAreThere(b)
 	for name, paths := range map[string]struct{ ours, theirs string }{
@@ -29,7 +29,8 @@ func BenchmarkList(b *testing.B) {
 		"page":     {"/clusters/" + host + "/resources/pods?limit=100", "/api/v1/pods?limit=100"},
 		"sorted":   {"/clusters/" + host + "/resources/pods?sortBy=age&limit=100", "/api/v1/pods"},
 		"overview": {"/clusters/" + host + "/overview", "/api/v1/pods"},
-		"search":   {"/clusters/" + host + "/search?q=pod-00042&types=pods&namespace=" + ns, "/api/v1/namespaces/" + ns + "/pods"},
+		"search": {"/clusters/" + host + "/search?q=pod-00042&types=pods&namespace=" + ns,
+			"/api/v1/namespaces/" + ns + "/pods"},
 	} {
 		b.Run(name, func(b *testing.B) { listing(b, paths.ours, paths.theirs) })
 	}
@@ -66,7 +67,7 @@ func listing(b *testing.B, path, theirPath string) {
 	b.ReportMetric(float64(size)/(1<<20), "answer-MiB")
 }
 
-// manyAreThere fills a namespace with Pods such as a cluster has them.
+// manyAreThere fills a namespace with Pods of a typical size.
 func manyAreThere(b *testing.B) string {
 	b.Helper()
 	set().HostCluster(b, host)
@@ -78,12 +79,15 @@ func manyAreThere(b *testing.B) string {
 		group.Go(func() error {
 			err := set().Client.Create(b.Context(), &corev1.Pod{
 				ObjectMeta: metav1.ObjectMeta{
-					Namespace: ns, Name: fmt.Sprintf("pod-%05d", i), Labels: map[string]string{"app": fmt.Sprintf("app-%d", i%100)},
+					Namespace: ns, Name: fmt.Sprintf("pod-%05d", i),
+					Labels:      map[string]string{"app": fmt.Sprintf("app-%d", i%100)},
 					Annotations: map[string]string{"example.com/note": strings.Repeat("x", 500)},
 				},
 				Spec: corev1.PodSpec{Containers: []corev1.Container{{
-					Name: "main", Image: "registry.example.com/team/app:1.2.3", Args: []string{"--listen=:8080", "--log-format=json"},
-					Env: []corev1.EnvVar{{Name: "A", Value: strings.Repeat("a", 50)}, {Name: "B", Value: strings.Repeat("b", 50)}},
+					Name: "main", Image: "registry.example.com/team/app:1.2.3",
+					Args: []string{"--listen=:8080", "--log-format=json"},
+					Env: []corev1.EnvVar{{Name: "A", Value: strings.Repeat("a", 50)},
+						{Name: "B", Value: strings.Repeat("b", 50)}},
 				}}},
 			})
 			if err != nil {

@@ -15,11 +15,11 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// enoughLogins are measured however long they take: those of a second would be too few for a median.
+// enoughLogins is the minimum number of logins: those of one second would be too few for a median.
 const enoughLogins = 30
 
-// BenchmarkLogin measures a right login, one at a time, beside the one part of it that cannot be done for less: the hash of the password,
-// computed here. Its ns/op is the median login.
+// BenchmarkLogin compares a valid login, one at a time, to its one unavoidable part: the hash of the password, which
+// is computed in the benchmark. Its ns/op is the median login.
 func BenchmarkLogin(b *testing.B) {
 	u, server := set().User(b, "login"), direct(b)
 	u.Login(b, server, wire.DirectPath)
@@ -43,13 +43,13 @@ func BenchmarkLogin(b *testing.B) {
 	other.report(b, logins)
 }
 
-// cost is that of an argon2id hash: the memory in KiB, the passes and the threads.
+// cost is the cost of an argon2id hash: the memory in KiB, the passes and the threads.
 type cost struct {
 	memory, passes uint32
 	threads        uint8
 }
 
-// costOf is the cost of a user's hash, which the server pays for each of the user's logins.
+// costOf returns the cost of a user's hash, which the server computes for each of the user's logins.
 func costOf(b *testing.B, u fixture.User) cost {
 	b.Helper()
 	secret := &corev1.Secret{}
@@ -58,7 +58,8 @@ func costOf(b *testing.B, u fixture.User) cost {
 		b.Fatalf("reading the credentials of %s: %v", u.Name, err)
 	}
 	var c cost
-	if _, err := fmt.Sscanf(string(secret.Data["passwordHash"]), "$argon2id$v=19$m=%d,t=%d,p=%d$", &c.memory, &c.passes, &c.threads); err != nil {
+	if _, err := fmt.Sscanf(string(secret.Data["passwordHash"]), "$argon2id$v=19$m=%d,t=%d,p=%d$", &c.memory, &c.passes,
+		&c.threads); err != nil {
 		b.Fatalf("reading the cost of the hash: %v", err)
 	}
 	return c

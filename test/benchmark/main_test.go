@@ -1,12 +1,13 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package benchmark_test measures kubevision-apiserver in a real control plane, on loopback: what a flood of wrong logins, or of one user's
-// requests, costs in memory and in patience of the others, and what a login, an authenticated request and a list of many Pods cost beside what
-// cannot be done for less.
+// Package benchmark_test measures kubevision-apiserver in a real control plane, on loopback: the memory and the delay
+// of other users during a flood of wrong logins or of one user's requests, and the cost of a login, an authenticated
+// request and a list of many Pods in comparison with their unavoidable part.
 //
-// KubeVision's own programs run under the memory limits of config/. The absolute figures are those of the machine, on which the load, the server, kube-apiserver and etcd share the processors. The ratios
-// compare what was measured in turns in the same run. Nothing fails for being slow; a wrong answer fails.
+// KubeVision's programs run under the memory limits of config/. The absolute figures depend on the machine, whose
+// processors the load, the server, kube-apiserver and etcd share. The ratios compare measurements that alternate in
+// the same run. A slow result does not fail the benchmark; a wrong response does.
 package benchmark_test
 
 import (
@@ -21,13 +22,13 @@ import (
 	"github.com/kubevision-io/kubevision/test/environment"
 )
 
-// host is the KubeVisionCluster of the cluster that KubeVision runs in.
+// host is the registration of the host.
 const host = "host"
 
 // env is the installation that all benchmarks of the package share.
 var env *environment.Environment
 
-// floodTime is how long each of the floods lasts beside which others work.
+// floodTime is the length of each flood of BenchmarkFloods.
 var floodTime = flag.Duration("flood", 5*time.Second, "how long each of the floods lasts beside which ten users work")
 
 func TestMain(m *testing.M) {
@@ -46,7 +47,7 @@ func TestMain(m *testing.M) {
 		return
 	}
 	flag.Parse()
-	if flag.Lookup("test.bench").Value.String() == "" { // "go test ./..." would start a control plane for nothing
+	if flag.Lookup("test.bench").Value.String() == "" { // "go test ./..." would start a control plane without need
 		os.Exit(m.Run())
 	}
 	os.Exit(environment.MainConfined(m, func(e *environment.Environment) { env = e }))
@@ -54,7 +55,7 @@ func TestMain(m *testing.M) {
 
 func set() fixture.Set { return fixture.Set{Client: env.Client} }
 
-// direct makes a client of kubevision-apiserver.
+// direct returns a client of kubevision-apiserver.
 func direct(b *testing.B) *wire.Client {
 	b.Helper()
 	c, err := wire.New(env.KubeVision.Endpoint(), env.KubeVision.CAPEM())

@@ -9,11 +9,11 @@ import (
 	"github.com/kubevision-io/kubevision/hack/localcluster"
 )
 
-// memory is what a process has in RAM, in MiB.
+// memory is the physical memory of a process, in MiB.
 type memory struct {
-	// resident is what it has now.
+	// resident is the current value.
 	resident float64
-	// peak is the most that it had since the peak was last forgotten.
+	// peak is the maximum since the last reset.
 	peak float64
 }
 
@@ -27,7 +27,7 @@ func readMemory(b *testing.B, pid int) memory {
 	return memory{resident: float64(read.Resident) / mebibyte, peak: float64(read.Peak) / mebibyte}
 }
 
-// forgetPeak makes a peak of what the process has now: the start took more.
+// forgetPeak resets the peak to the current value, because the start needed more.
 func forgetPeak(b *testing.B, pid int) {
 	b.Helper()
 	if err := localcluster.ForgetPeak(pid); err != nil {

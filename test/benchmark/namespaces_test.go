@@ -28,8 +28,8 @@ const (
 	wholeClusterBindings = 50
 )
 
-// BenchmarkWholeClusterBindings binds dev in the whole cluster many times, with many namespaces, and measures what that
-// takes: a RoleBinding for each binding in each namespace.
+// BenchmarkWholeClusterBindings creates many cluster-wide bindings of dev in a cluster with many namespaces, and
+// measures their cost: a RoleBinding for each binding in each namespace.
 func BenchmarkWholeClusterBindings(b *testing.B) {
 	set().HostCluster(b, host)
 	pid := env.KubeVision.ControllerManager().PID()
@@ -48,7 +48,7 @@ func BenchmarkWholeClusterBindings(b *testing.B) {
 			awaitObserved(b, r)
 		}
 	}
-	b.ReportMetric(0, "ns/op") // it is made once
+	b.ReportMetric(0, "ns/op") // the benchmark runs once
 	b.ReportMetric(time.Since(since).Seconds(), "ready-s")
 	b.ReportMetric(float64(countRoleBindings(b)), "rolebindings")
 	after := readMemory(b, pid)
@@ -71,7 +71,7 @@ func BenchmarkWholeClusterBindings(b *testing.B) {
 
 	changeSubjects(b, one, "joins")
 	awaitObserved(b, one)
-	for range 5 { // the grants of these are under way meanwhile
+	for range 5 { // the grants of these are in progress meanwhile
 		all = append(all, bindEverywhere(b))
 	}
 	since = time.Now()
@@ -123,7 +123,7 @@ func bindEverywhere(b *testing.B) *kubevisionv1alpha1.KubeVisionRoleBinding {
 	return r
 }
 
-// awaitObserved waits until a binding is in force as it is now.
+// awaitObserved waits until the current generation of a binding is Ready.
 func awaitObserved(b *testing.B, r *kubevisionv1alpha1.KubeVisionRoleBinding) {
 	b.Helper()
 	if err := localcluster.Poll(b.Context(), convergence, "wait for "+r.Name, func(ctx context.Context) error {
@@ -145,14 +145,15 @@ func changeSubjects(b *testing.B, r *kubevisionv1alpha1.KubeVisionRoleBinding, u
 	before := r.DeepCopy()
 	r.Spec.Subjects = r.Spec.Subjects[:1:1]
 	for _, u := range users {
-		r.Spec.Subjects = append(r.Spec.Subjects, kubevisionv1alpha1.Subject{Kind: kubevisionv1alpha1.SubjectUser, Name: u})
+		r.Spec.Subjects = append(r.Spec.Subjects,
+			kubevisionv1alpha1.Subject{Kind: kubevisionv1alpha1.SubjectUser, Name: u})
 	}
 	if err := env.Client.Patch(b.Context(), r, client.MergeFrom(before)); err != nil {
 		b.Fatal(err)
 	}
 }
 
-// awaitDenied waits until a user may do nothing in any namespace that dev lets them.
+// awaitDenied waits until a user has lost all rights of dev in every namespace.
 func awaitDenied(b *testing.B, user string) {
 	b.Helper()
 	if err := localcluster.Poll(b.Context(), convergence, "wait for the end of a right", func(ctx context.Context) error {
@@ -166,7 +167,7 @@ func awaitDenied(b *testing.B, user string) {
 				return fmt.Errorf("reviewing access: %w", err)
 			}
 			if review.Status.Allowed {
-				return errors.New("the right is there still")
+				return errors.New("the right still exists")
 			}
 		}
 		return nil
@@ -184,7 +185,7 @@ func countRoleBindings(b *testing.B) int {
 	return len(all.Items)
 }
 
-// awaitIn waits until a namespace has that many RoleBindings of KubeVision's.
+// awaitIn waits until a namespace has that many RoleBindings of KubeVision.
 func awaitIn(b *testing.B, namespace string, want int) {
 	b.Helper()
 	if err := localcluster.Poll(b.Context(), convergence, "wait for the RoleBindings of a namespace", func(ctx context.Context) error {
@@ -214,7 +215,8 @@ func awaitNewNamespace(b *testing.B) {
 func protectNamespace(b *testing.B) {
 	b.Helper()
 	n := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "many-0500"}}
-	protected := client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"labels":{"kubevision.io/protected":"true"}}}`))
+	protected := client.RawPatch("application/merge-patch+json",
+		[]byte(`{"metadata":{"labels":{"kubevision.io/protected":"true"}}}`))
 	if err := env.Client.Patch(b.Context(), n, protected); err != nil {
 		b.Fatal(err)
 	}

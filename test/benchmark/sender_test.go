@@ -18,23 +18,23 @@ import (
 )
 
 const (
-	// senderVariable makes this program one that sends.
+	// senderVariable makes this program act as a sender.
 	senderVariable = "KUBEVISION_BENCHMARK_SENDER"
-	// waveInterval is from the start of a wave to that of the next at least: without it, logins that are refused at once would come as
-	// fast as they can be sent.
+	// waveInterval is the minimum time between the starts of two waves. Without it, logins that are rejected at once
+	// would be sent as fast as possible.
 	waveInterval = time.Second
 )
 
-// report is what a sender says after each wave.
+// report is the report of a sender after each wave.
 type report struct {
-	// Sent and Codes are of all waves so far.
+	// Sent and Codes cover all waves so far.
 	Sent  int64
 	Codes map[int]int
 	Error string `json:",omitempty"`
 }
 
-// sender is a process of its own that sends waves, at the lowest priority: those who flood a server are on other machines, and what
-// it costs to be them must not slow down whoever is measured.
+// sender is a separate process that sends waves, at the lowest priority: in reality the clients of a flood run on
+// other machines, so their cost must not slow down the measured requests.
 type sender struct {
 	orders  *json.Encoder
 	reports *json.Decoder
@@ -52,8 +52,8 @@ func newSender(b *testing.B, c crowd) *sender {
 	return s
 }
 
-// aside starts this program once more, at the lowest priority, with a variable that says what it is. It ends when its
-// input does, with the benchmark.
+// aside starts this program again at the lowest priority, with a variable that selects its function. It exits at the
+// end of its input, with the benchmark.
 func aside(b *testing.B, variable string) (in io.Writer, out io.Reader) {
 	b.Helper()
 	program, err := os.Executable()
@@ -75,16 +75,16 @@ func aside(b *testing.B, variable string) (in io.Writer, out io.Reader) {
 	}
 	b.Cleanup(func() {
 		if err := errors.Join(input.Close(), cmd.Wait()); err != nil {
-			b.Errorf("a program beside the benchmark: %v", err)
+			b.Errorf("a helper of the benchmark: %v", err)
 		}
 	})
 	return input, output
 }
 
-// wave has one sent, and waits until all of it is answered.
+// wave sends a wave, and waits until all requests are answered.
 func (s *sender) wave() error {
 	if err := s.orders.Encode(true); err != nil {
-		return fmt.Errorf("ordering a wave: %w", err)
+		return fmt.Errorf("requesting a wave: %w", err)
 	}
 	s.last = report{}
 	if err := s.reports.Decode(&s.last); err != nil {
@@ -96,14 +96,15 @@ func (s *sender) wave() error {
 	return nil
 }
 
-// waves has one sent after the other for a time: each when the one before has been answered and is an interval old.
+// waves sends waves sequentially for a time, each after the previous one has been answered and an interval has
+// passed.
 func (s *sender) waves(ctx context.Context, length time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, length)
 	defer cancel()
 	return s.until(ctx)
 }
 
-// until is waves until the context ends.
+// until sends waves until the context ends.
 func (s *sender) until(ctx context.Context) error {
 	for ctx.Err() == nil {
 		next := time.After(waveInterval)
@@ -115,7 +116,7 @@ func (s *sender) until(ctx context.Context) error {
 	return nil
 }
 
-// report says how the requests were answered.
+// report logs the codes of the responses.
 func (s *sender) report(b *testing.B) {
 	b.Helper()
 	for code, count := range s.last.Codes {
@@ -123,12 +124,12 @@ func (s *sender) report(b *testing.B) {
 	}
 }
 
-// send is the sender's main function.
+// send is the main function of the sender.
 func send(in io.Reader, out io.Writer) error {
 	orders, reports := json.NewDecoder(in), json.NewEncoder(out)
 	var c crowd
 	if err := orders.Decode(&c); err != nil {
-		return fmt.Errorf("reading whose logins to send: %w", err)
+		return fmt.Errorf("reading the description of the crowd: %w", err)
 	}
 	f, err := newFlood(c)
 	if err != nil {

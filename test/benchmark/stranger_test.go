@@ -16,25 +16,25 @@ import (
 )
 
 const (
-	// guessers are the clients of the flood, and people those who log in beside it.
+	// guessers is the number of clients of the flood, and people the number of users who log in during it.
 	guessers, people = 60, 10
-	// inTime is how long a login may take.
+	// inTime is the time in which a login must succeed.
 	inTime = 5 * time.Second
-	// strangerRounds are phases of quiet and flood.
+	// strangerRounds is the number of rounds of a quiet phase and a flood.
 	strangerRounds = 3
 	// floodLength is long enough for each of the people to log in.
 	floodLength = 20 * time.Second
 )
 
-// anywhere is an address in a network that nobody else has.
+// anywhere returns an address in a network without other clients.
 func anywhere() string {
 	n := rand.Uint32() //nolint:gosec // any address will do
 	return fmt.Sprintf("%d.%d.%d.%d", 20+n>>24%80, n>>16&255, n>>8&255, n&255)
 }
 
-// BenchmarkLoginsOfStrangers measures right logins from addresses that nobody knows beside wrong ones from changing addresses: the share that
-// succeeds in five seconds, how far the resident memory grows, and how many times longer somebody else waits for a list of Pods. KubeVision's
-// goals are a share of 0.9 and a p99-ratio of 2.
+// BenchmarkLoginsOfStrangers measures valid logins from unknown addresses during wrong logins from changing
+// addresses: the share that succeeds within five seconds, the growth of the resident memory, and the ratio of the
+// durations of another user's lists of Pods. KubeVision's goals are a share of 0.9 and a p99-ratio of 2.
 func BenchmarkLoginsOfStrangers(b *testing.B) {
 	others := newBystander(b, listedPods)
 	b.Cleanup(func() { forgive(b) })
@@ -88,7 +88,7 @@ func BenchmarkLoginsOfStrangers(b *testing.B) {
 			})...)
 		}
 	}
-	b.Logf("%d of %d right logins succeeded beside %d wrong ones", good, len(logins), f.last.Sent)
+	b.Logf("%d of %d valid logins succeeded during %d wrong ones", good, len(logins), f.last.Sent)
 	b.ReportMetric(0, "ns/op")
 	b.ReportMetric(float64(good)/float64(len(logins)), "share-in-time")
 	b.ReportMetric(milliseconds(logins.percentile(90)), "login-p90-ms")

@@ -29,46 +29,48 @@ import (
 )
 
 const (
-	// parallel requests are under way at once in a wave, where nothing else is said.
+	// parallel is the default number of concurrent requests in a wave.
 	parallel = 500
-	// patience is how long a request may take before the benchmark fails. The server gives up long before.
+	// patience bounds a request before the benchmark fails. The server gives up much earlier.
 	patience = time.Minute
 )
 
-// crowd is a kind of clients: they log in, with a wrong password unless there is a Password, or do what one of Lists,
-// Body and Invented says.
+// crowd describes the clients of a flood. They log in, with a wrong password unless Password is set, or send the
+// requests that Lists, Body or Invented describes.
 type crowd struct {
 	Endpoint     string
 	AuthorityPEM []byte
-	// Size is how many there are; 0 for parallel.
+	// Size is the number of clients; 0 means parallel.
 	Size int
-	// Forwarded clients come from another address with each request, by the word of a proxy.
+	// Forwarded clients use a different address for each request, in the header of a trusted proxy.
 	Forwarded bool
-	// Lists is a path, and Bearer whose token reads it.
+	// Lists is a path to read, and Bearer the token for it.
 	Lists, Bearer string
-	// Body is the size of what strangers send in place of a login, with a made-up token.
+	// Body is the size of a body that unknown clients send instead of a login, with an invalid token.
 	Body int
-	// Invented clients show refresh tokens that nobody has issued.
+	// Invented clients send refresh tokens that were never issued.
 	Invented bool
-	// Password is the right one of the user.
+	// Password is the correct password of the user.
 	Password string
-	// Codes are those that answers may have; where there are none, the one of success or of a wrong login, and that of
-	// too many.
+	// Codes are the allowed codes of responses. The default is the code of a success or of a wrong login, and the
+	// code of too many requests.
 	Codes []int
-	// Repeat is how many requests each sends in a wave, one after the other; 0 for one.
+	// Repeat is the number of sequential requests of each client in a wave; 0 means one.
 	Repeat int
-	// Shared clients have one HTTP/2 connection together. Some requests may have no answer: a server may end it.
+	// Shared clients share one HTTP/2 connection. Some requests may have no response, because the server may close
+	// the connection.
 	Shared bool
-	// Username is that of all, or with Distinct what each one's begins with.
+	// Username is the name of all clients, or with Distinct the prefix of their names.
 	Username string
 	Distinct bool
-	// Scattered clients come from an address each: all of 127.0.0.0/8 is this machine. Otherwise they share one.
+	// Scattered clients use one address each from 127.0.0.0/8, all of which is this machine. Otherwise they share one
+	// address.
 	Scattered bool
-	// Reconnect makes a connection for each login. Otherwise each client keeps its own.
+	// Reconnect opens a connection for each login. Otherwise each client keeps its connection.
 	Reconnect bool
 }
 
-// flood is a crowd at work.
+// flood is a running crowd.
 type flood struct {
 	crowd
 	client *http.Client
@@ -98,12 +100,13 @@ func newFlood(c crowd) (*flood, error) {
 	}
 	f := &flood{crowd: c, codes: map[int]int{}, client: &http.Client{Timeout: patience, Transport: transport}}
 	if c.Shared {
-		f.client.Transport = &http2.Transport{TLSClientConfig: transport.TLSClientConfig, StrictMaxConcurrentStreams: true}
+		f.client.Transport = &http2.Transport{TLSClientConfig: transport.TLSClientConfig,
+			StrictMaxConcurrentStreams: true}
 	}
 	return f, nil
 }
 
-// wave sends as many requests at once as there are clients, and waits until all are answered.
+// wave sends one request per client concurrently, and waits until all are answered.
 func (f *flood) wave(ctx context.Context) error {
 	var group sync.WaitGroup
 	failures := make([]error, cmp.Or(f.Size, parallel))
@@ -118,14 +121,14 @@ func (f *flood) wave(ctx context.Context) error {
 	}
 	group.Wait()
 	for _, err := range failures {
-		if err != nil { // the others are likely to say the same
+		if err != nil { // the errors of the others are likely to be the same
 			return err
 		}
 	}
 	return nil
 }
 
-// next is what the next of the crowd asks.
+// next returns the request of the next client.
 func (f *flood) next() wire.Request {
 	n := f.sent.Add(1)
 	switch {
@@ -136,7 +139,8 @@ func (f *flood) next() wire.Request {
 		r.Body, r.Bearer = strings.Repeat(" ", f.Body), "made-up"
 		return r
 	case f.Invented:
-		return wire.Request{Method: http.MethodPost, Path: wire.DirectPath + "/auth/refresh", Body: `{"refreshToken":"` + invented() + `"}`}
+		return wire.Request{Method: http.MethodPost, Path: wire.DirectPath + "/auth/refresh",
+			Body: `{"refreshToken":"` + invented() + `"}`}
 	case f.Distinct:
 		return fixture.LoginRequest(wire.DirectPath, fmt.Sprintf("%s-%d", f.Username, n), "wrong")
 	default:
@@ -144,7 +148,7 @@ func (f *flood) next() wire.Request {
 	}
 }
 
-// invented is a refresh token that nobody has issued, of the right form.
+// invented returns a well-formed refresh token that was never issued.
 func invented() string {
 	const secretBytes, codeBytes = 32, 16
 	text := func(n int) string {
@@ -155,7 +159,7 @@ func invented() string {
 	return strings.ToLower(ulid.Make().String()) + "." + text(secretBytes) + "." + text(codeBytes)
 }
 
-// expected are the codes that answers may have.
+// expected returns the allowed codes of responses.
 func (c crowd) expected() []int {
 	switch {
 	case c.Codes != nil:
@@ -167,7 +171,7 @@ func (c crowd) expected() []int {
 	}
 }
 
-// noAnswer is the code of a request that ended without one.
+// noAnswer is the code of a request without a response.
 const noAnswer = -1
 
 func (f *flood) send(ctx context.Context) error {
@@ -202,7 +206,7 @@ func (f *flood) send(ctx context.Context) error {
 	response := &wire.Response{Status: answer.StatusCode, Protocol: answer.Proto, Header: answer.Header, Body: body}
 	code, err := answered(response, f.expected()...)
 	if err != nil {
-		return fmt.Errorf("one of a crowd: %w", err)
+		return fmt.Errorf("a request of the flood: %w", err)
 	}
 	f.count(code)
 	return nil

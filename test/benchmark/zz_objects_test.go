@@ -18,8 +18,9 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/fixture"
 )
 
-// BenchmarkObjects makes as many users, clusters and role bindings as there may be, and measures the memory of the
-// programs, and what the admission policies take that look at all bindings. It runs last: it leaves them there.
+// BenchmarkObjects creates the maximum number of users, clusters and role bindings, and measures the memory of the
+// programs and the duration of the admission policies that read all bindings. It runs last because it does not delete
+// them.
 func BenchmarkObjects(b *testing.B) {
 	set().HostCluster(b, host)
 	limits := objectquota.DefaultLimits()
@@ -48,12 +49,13 @@ func BenchmarkObjects(b *testing.B) {
 		})
 		each(limits.RoleBindings-10, func(name string) client.Object {
 			r := &kubevisionv1alpha1.KubeVisionRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: name}}
-			r.Spec.Subjects = []kubevisionv1alpha1.Subject{{Kind: kubevisionv1alpha1.SubjectKubeVisionGroup, Name: name}}
+			r.Spec.Subjects = []kubevisionv1alpha1.Subject{{Kind: kubevisionv1alpha1.SubjectKubeVisionGroup,
+				Name: name}}
 			r.Spec.RoleRef.Name, r.Spec.Clusters.Names = kubevisionv1alpha1.RoleReadonly, []string{host}
 			return r
 		})
 	}
-	b.ReportMetric(0, "ns/op") // they are made once
+	b.ReportMetric(0, "ns/op") // the benchmark runs once
 	last := &kubevisionv1alpha1.KubeVisionRoleBinding{}
 	last.Name = fmt.Sprintf("object-%05d", limits.RoleBindings-11)
 	awaitObserved(b, last)

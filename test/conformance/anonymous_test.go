@@ -16,11 +16,12 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestAnonymousThroughKubernetes says who answers a request without a Kubernetes credential: kube-apiserver itself, in its own form,
-// unless the optional overlay lets it through.
+// TestAnonymousThroughKubernetes verifies that kube-apiserver rejects requests without a Kubernetes credential in its
+// own format, unless the optional overlay is applied.
 func TestAnonymousThroughKubernetes(t *testing.T) {
 	if !target.Ours {
-		t.Skip("it opens kube-apiserver to requests without a credential, which is for the installation's administrator to decide")
+		t.Skip("it opens kube-apiserver to anonymous requests, which only the administrator of the installation " +
+			"may decide")
 	}
 	anonymous := configured(t, target.Anonymous)
 	u := target.set().User(t, "conformance-front")
@@ -35,14 +36,16 @@ func TestAnonymousThroughKubernetes(t *testing.T) {
 		t.Helper()
 		response := anonymous.Send(t, r)
 		status := metav1.Status{}
-		if err := json.Unmarshal(response.Body, &status); err != nil || status.Kind != "Status" || response.Status != http.StatusForbidden {
+		if err := json.Unmarshal(response.Body, &status); err != nil || status.Kind != "Status" ||
+			response.Status != http.StatusForbidden {
 			t.Errorf("HTTP %d %s (%v), want 403 and a Status", response.Status, response.Body, err)
 		}
 	}
 	for name, r := range requests {
 		t.Run("without the overlay/"+name, func(t *testing.T) { refused(t, r) })
 	}
-	want := map[string]int{"who am I": wire.Unauthenticated, "who am I, with token": wire.OK, "a login": wire.OK, "nothing": wire.Unauthenticated}
+	want := map[string]int{"who am I": wire.Unauthenticated, "who am I, with token": wire.OK, "a login": wire.OK,
+		"nothing": wire.Unauthenticated}
 	t.Run("with the overlay", func(t *testing.T) {
 		openToAnonymous(t)
 		for name, r := range requests {
@@ -50,9 +53,9 @@ func TestAnonymousThroughKubernetes(t *testing.T) {
 		}
 	})
 	t.Run("after the overlay", func(t *testing.T) {
-		fixture.Eventually(t, "wait for kube-apiserver to hold back anonymous requests", func(ctx context.Context) error {
+		fixture.Eventually(t, "wait until kube-apiserver rejects anonymous requests", func(ctx context.Context) error {
 			if reaches(anonymous)(ctx) == nil {
-				return errors.New("it lets them pass still")
+				return errors.New("anonymous requests still pass")
 			}
 			return nil
 		})

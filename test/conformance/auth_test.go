@@ -20,19 +20,20 @@ const (
 	read = http.MethodGet
 )
 
-// TestAuth goes through every endpoint that has to do with logging in, by every door, with each of its codes.
+// TestAuth calls every endpoint of authentication through every door, and provokes each of its codes.
 func TestAuth(t *testing.T) {
 	c := newCast(t)
 	t.Cleanup(func() { results.done(t) })
 	for _, d := range doors(t, c) {
 		t.Run(d.name, func(t *testing.T) {
 			if target.Ours {
-				t.Parallel() // each waits for codes most of the time
+				t.Parallel() // each spends most of its time waiting for codes
 			} else {
-				target.forgive(t) // so many wrong logins from one address are refused by default
+				target.forgive(t) // the default throttle would block the address after so many wrong passwords
 			}
 			for name, part := range map[string]func(*testing.T, door){
-				"login": authLogin, "refresh": authRefresh, "sessions": authSessions, "set-up": authSetup, "codes": authCodes,
+				"login": authLogin, "refresh": authRefresh, "sessions": authSessions, "set-up": authSetup,
+				"codes":   authCodes,
 				"disable": authDisable, "password": authPassword, "managing": authManaging,
 			} {
 				t.Run(name, func(t *testing.T) { part(t, d) })
@@ -52,7 +53,7 @@ func authLogin(t *testing.T, d door) {
 	}
 	e := v.post(wire.TooManyRequests, "/auth/login", body{"username": v.user.Name, "password": v.user.Password})
 	if e.Meta.RetryAfterSeconds < 1 {
-		t.Errorf("no time to come back: %s", e.Raw)
+		t.Errorf("the response has no retryAfterSeconds: %s", e.Raw)
 	}
 	v.own(wire.OK, read, "/users/me", nil)
 
@@ -63,7 +64,7 @@ func authLogin(t *testing.T, d door) {
 	required.own(wire.Conflict, post, "/auth/2fa/disable", body{"code": "123456"})
 }
 
-// visitRequired makes a user who must have a second factor and has none.
+// visitRequired creates a user who is required to have a second factor and has none.
 func visitRequired(t *testing.T, d door) *visitor {
 	t.Helper()
 	v := visit(t, d)
@@ -124,7 +125,8 @@ func authCodes(t *testing.T, d door) {
 	v := visit(t, d)
 	made := v.enrol()
 	token := v.challenge()
-	for _, way := range []struct{ path, field string }{{"/auth/2fa/verify", "code"}, {"/auth/2fa/recovery", "recoveryCode"}} {
+	for _, way := range []struct{ path, field string }{{"/auth/2fa/verify", "code"},
+		{"/auth/2fa/recovery", "recoveryCode"}} {
 		v.post(wire.Required, way.path, body{way.field: "123456"})
 		v.post(wire.Required, way.path, body{"sessionToken": token})
 		v.post(wire.Unauthenticated, way.path, body{"sessionToken": "rubbish", way.field: "123456"})
@@ -133,12 +135,15 @@ func authCodes(t *testing.T, d door) {
 		v.post(wire.TwoFactorFailed, way.path, body{"tempToken": token, way.field: "000000"})
 	}
 	v.call(wire.Unauthenticated, token, read, "/users/me", nil)
-	v.post(wire.OK, "/auth/2fa/verify", body{"tempToken": token, "code": fixture.Code(t, made.Secret, 0)}).Into(t, &v.login)
+	v.post(wire.OK, "/auth/2fa/verify", body{"tempToken": token, "code": fixture.Code(t, made.Secret, 0)}).Into(t,
+		&v.login)
 	v.own(wire.OK, read, "/users/me", nil)
 	v.own(wire.Required, post, "/auth/2fa/recovery-codes", body{})
 	v.own(wire.TwoFactorFailed, post, "/auth/2fa/recovery-codes", body{"code": "000000"})
-	v.post(wire.OK, "/auth/2fa/recovery", body{"sessionToken": v.challenge(), "code": made.RecoveryCodes[0]}).Into(t, &v.login)
-	v.post(wire.TwoFactorFailed, "/auth/2fa/recovery", body{"sessionToken": v.challenge(), "recoveryCode": made.RecoveryCodes[0]})
+	v.post(wire.OK, "/auth/2fa/recovery",
+		body{"sessionToken": v.challenge(), "code": made.RecoveryCodes[0]}).Into(t, &v.login)
+	v.post(wire.TwoFactorFailed, "/auth/2fa/recovery",
+		body{"sessionToken": v.challenge(), "recoveryCode": made.RecoveryCodes[0]})
 	v.own(wire.OK, post, "/auth/2fa/recovery-codes", body{"code": fixture.Code(t, made.Secret, 1)}).Into(t, &made)
 	v.post(wire.OK, "/auth/2fa/recovery", body{"sessionToken": v.challenge(), "recoveryCode": made.RecoveryCodes[9]})
 }
@@ -164,8 +169,10 @@ func authPassword(t *testing.T, d door) {
 	v.post(wire.Unauthenticated, "/auth/login", body{"username": v.user.Name, "password": v.user.Password})
 	v.post(wire.OK, "/auth/login", body{"username": v.user.Name, "password": replacement})
 	for range 5 {
-		v.own(wire.Unauthenticated, put, "/users/me/password", body{"oldPassword": "wrong", "newPassword": replacement + "!"})
+		v.own(wire.Unauthenticated, put, "/users/me/password",
+			body{"oldPassword": "wrong", "newPassword": replacement + "!"})
 	}
-	v.own(wire.TooManyRequests, put, "/users/me/password", body{"oldPassword": replacement, "newPassword": replacement + "!"})
+	v.own(wire.TooManyRequests, put, "/users/me/password",
+		body{"oldPassword": replacement, "newPassword": replacement + "!"})
 	v.call(wire.TokenExpired, v.aged(v.login.AccessToken), put, "/users/me/password", nil)
 }

@@ -12,22 +12,23 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// probe is a request and the code that it must be answered with. Its path has no base.
+// probe is a request and the expected code. Its path does not contain the base path.
 type probe struct {
 	want int
-	// field is meta.field; "*" is any that is not empty.
+	// field is the expected meta.field; "*" matches any non-empty value.
 	field string
-	// as is who asks; token is a credential of nobody in the cast. Without both, nobody asks.
+	// as is the caller's role; token is a credential that belongs to no member of the cast. Without both, the request
+	// is anonymous.
 	as    role
 	token string
-	// public is for what needs no credential.
+	// public is true for endpoints that need no credential.
 	public bool
-	// direct is for what kube-apiserver itself answers or rewrites.
+	// direct is true for requests that kube-apiserver would answer or rewrite itself.
 	direct bool
-	// silent is for a success that has nothing to say, explained for a failure that has, and itemized for one that says
-	// what became of each object.
+	// silent marks a success without data, explained a failure with data, and itemized a failure whose data describe
+	// each object.
 	silent, explained, itemized bool
-	// namespaces are those of an answer that must be partial.
+	// namespaces are the expected namespaces of a partial result.
 	namespaces []string
 	request    wire.Request
 }
@@ -41,7 +42,8 @@ func get(path string) wire.Request { return wire.Request{Path: path} }
 func (c *cast) probes() map[string]probe {
 	out := map[string]probe{}
 	for _, group := range []map[string]probe{
-		c.successes(), c.parameters(), c.queries(), c.authentication(), c.permissions(), c.absences(), c.failures(), c.management(), c.conflicts(), c.writes(),
+		c.successes(), c.parameters(), c.queries(), c.authentication(), c.permissions(), c.absences(), c.failures(),
+		c.management(), c.conflicts(), c.writes(),
 	} {
 		maps.Copy(out, group)
 	}
@@ -50,21 +52,30 @@ func (c *cast) probes() map[string]probe {
 
 func (c *cast) successes() map[string]probe {
 	return map[string]probe{
-		"a login":                 {want: wire.OK, public: true, request: fixture.LoginRequest("", c.users[member].Name, c.users[member].Password)},
-		"who am I":                {want: wire.OK, as: member, request: get("/users/me")},
-		"who am I, bound nowhere": {want: wire.OK, as: stranger, request: get("/users/me")},
-		"clusters":                {want: wire.OK, as: operator, request: get("/clusters")},
-		"clusters, none":          {want: wire.OK, as: stranger, request: get("/clusters")},
-		"a list":                  {want: wire.OK, as: member, request: get(c.host() + "/namespaces/" + c.own + "/resources/configmaps")},
-		"a list by query":         {want: wire.OK, as: member, request: get(c.host() + "/resources/configmaps?namespace=" + c.own)},
-		"an object":               {want: wire.OK, as: member, request: get(c.host() + "/namespaces/" + c.own + "/resources/configmaps/" + c.config)},
-		"an object by query":      {want: wire.OK, as: member, request: get(c.host() + "/resources/configmaps/" + c.config + "?namespace=" + c.own)},
-		"what has no namespace":   {want: wire.OK, as: operator, request: get(c.host() + "/resources/namespaces/" + c.other)},
-		"nodes, with a namespace": {want: wire.OK, as: operator, request: get(c.host() + "/resources/nodes?namespace=" + c.own)},
+		"a login": {want: wire.OK, public: true,
+			request: fixture.LoginRequest("", c.users[member].Name, c.users[member].Password)},
+		"who am I":                  {want: wire.OK, as: member, request: get("/users/me")},
+		"who am I, bound nowhere":   {want: wire.OK, as: stranger, request: get("/users/me")},
+		"clusters":                  {want: wire.OK, as: operator, request: get("/clusters")},
+		"an empty list of clusters": {want: wire.OK, as: stranger, request: get("/clusters")},
+		"a list": {want: wire.OK, as: member,
+			request: get(c.host() + "/namespaces/" + c.own + "/resources/configmaps")},
+		"a list by query": {want: wire.OK, as: member,
+			request: get(c.host() + "/resources/configmaps?namespace=" + c.own)},
+		"an object": {want: wire.OK, as: member,
+			request: get(c.host() + "/namespaces/" + c.own + "/resources/configmaps/" + c.config)},
+		"an object by query": {want: wire.OK, as: member,
+			request: get(c.host() + "/resources/configmaps/" + c.config + "?namespace=" + c.own)},
+		"a cluster-scoped object": {want: wire.OK, as: operator,
+			request: get(c.host() + "/resources/namespaces/" + c.other)},
+		"nodes, with a namespace": {want: wire.OK, as: operator,
+			request: get(c.host() + "/resources/nodes?namespace=" + c.own)},
 		"a namespace in another": {
-			want: wire.OK, as: operator, request: get(c.host() + "/resources/namespaces/" + c.own + "?namespace=" + c.other),
+			want: wire.OK, as: operator,
+			request: get(c.host() + "/resources/namespaces/" + c.own + "?namespace=" + c.other),
 		},
-		"an empty list": {want: wire.OK, as: member, request: get(c.host() + "/resources/deployments.v1.apps?namespace=" + c.own)},
+		"an empty list": {want: wire.OK, as: member,
+			request: get(c.host() + "/resources/deployments.v1.apps?namespace=" + c.own)},
 	}
 }
 
@@ -86,23 +97,25 @@ func (c *cast) parameters() map[string]probe {
 	slash := asked("*", own+"pods/a%2fb")
 	slash.direct = true
 	return map[string]probe{
-		"no body":                 {want: wire.Required, field: "body", public: true, request: wire.Request{Method: http.MethodPost, Path: "/auth/login"}},
-		"a blank body":            body(wire.Required, "body", "  \n"),
-		"no user name":            body(wire.Required, "username", `{"password":"x"}`),
-		"an empty user name":      body(wire.Required, "username", `{"username":"","password":"x"}`),
-		"a null user name":        body(wire.Required, "username", `{"username":null,"password":"x"}`),
-		"no password":             body(wire.Required, "password", `{"username":"x"}`),
-		"an empty password":       body(wire.Required, "password", `{"username":"x","password":""}`),
-		"an empty object":         body(wire.Required, "username", `{}`),
-		"not JSON":                body(wire.Invalid, "body", `username=x`),
-		"half an object":          body(wire.Invalid, "body", `{"username":"x"`),
-		"two objects":             body(wire.Invalid, "body", `{"username":"x","password":"x"}{}`),
-		"an array":                body(wire.Invalid, "body", `[]`),
-		"a number as a name":      body(wire.Invalid, "*", `{"username":1,"password":"x"}`),
-		"an unknown field":        body(wire.Invalid, "*", `{"username":"x","password":"x","admin":true}`),
-		"a field twice":           body(wire.Invalid, "username", `{"username":"x","username":"y","password":"x"}`),
-		"a field in capitals":     body(wire.Invalid, "*", `{"Username":"x","password":"x"}`),
-		"an unknown directory":    body(wire.Invalid, "provider", `{"username":"x","password":"x","provider":"directory"}`),
+		"no body": {want: wire.Required, field: "body", public: true,
+			request: wire.Request{Method: http.MethodPost, Path: "/auth/login"}},
+		"a blank body":        body(wire.Required, "body", "  \n"),
+		"no user name":        body(wire.Required, "username", `{"password":"x"}`),
+		"an empty user name":  body(wire.Required, "username", `{"username":"","password":"x"}`),
+		"a null user name":    body(wire.Required, "username", `{"username":null,"password":"x"}`),
+		"no password":         body(wire.Required, "password", `{"username":"x"}`),
+		"an empty password":   body(wire.Required, "password", `{"username":"x","password":""}`),
+		"an empty object":     body(wire.Required, "username", `{}`),
+		"not JSON":            body(wire.Invalid, "body", `username=x`),
+		"half an object":      body(wire.Invalid, "body", `{"username":"x"`),
+		"two objects":         body(wire.Invalid, "body", `{"username":"x","password":"x"}{}`),
+		"an array":            body(wire.Invalid, "body", `[]`),
+		"a number as a name":  body(wire.Invalid, "*", `{"username":1,"password":"x"}`),
+		"an unknown field":    body(wire.Invalid, "*", `{"username":"x","password":"x","admin":true}`),
+		"a field twice":       body(wire.Invalid, "username", `{"username":"x","username":"y","password":"x"}`),
+		"a field in capitals": body(wire.Invalid, "*", `{"Username":"x","password":"x"}`),
+		"an unknown directory": body(wire.Invalid, "provider",
+			`{"username":"x","password":"x","provider":"directory"}`),
 		"a body of 4 MiB":         body(wire.Invalid, "body", `{"username":"`+strings.Repeat("x", 4<<20)+`"}`),
 		"deep nesting":            body(wire.Invalid, "body", strings.Repeat("[", 5000)+strings.Repeat("]", 5000)),
 		"a form":                  other("application/x-www-form-urlencoded", "username=x&password=x"),
@@ -123,22 +136,24 @@ func (c *cast) parameters() map[string]probe {
 	}
 }
 
-// queries are parameters that only the cluster itself can judge, or that are judged before it is asked.
+// queries returns requests with parameters that the cluster validates, or that are validated before the cluster is
+// called.
 func (c *cast) queries() map[string]probe {
 	asked := func(field, query string) probe {
-		return probe{want: wire.Invalid, field: field, as: member, request: get(c.host() + "/namespaces/" + c.own + "/resources/pods?" + query)}
+		return probe{want: wire.Invalid, field: field, as: member,
+			request: get(c.host() + "/namespaces/" + c.own + "/resources/pods?" + query)}
 	}
 	impersonated := asked("*", "")
 	impersonated.request.Header = http.Header{"Impersonate-User": {"system:admin"}}
 	impersonated.as, impersonated.public, impersonated.direct = "", true, true
 	return map[string]probe{
-		"a bad label selector":             asked("labelSelector", "labelSelector=a%3D%3D%3Db"),
-		"a bad field selector":             asked("fieldSelector", "fieldSelector=x"),
-		"a field nobody can select by":     asked("fieldSelector", "fieldSelector=spec.nothing%3Dx"),
-		"a negative limit":                 asked("limit", "limit=-1"),
-		"a limit in words":                 asked("limit", "limit=ten"),
-		"a limit beyond all numbers":       asked("limit", "limit=99999999999999999999"),
-		"a made-up continue":               asked("continue", "continue=rubbish"),
-		"somebody else's name in a header": impersonated,
+		"a bad label selector":            asked("labelSelector", "labelSelector=a%3D%3D%3Db"),
+		"a bad field selector":            asked("fieldSelector", "fieldSelector=x"),
+		"an unsupported field selector":   asked("fieldSelector", "fieldSelector=spec.nothing%3Dx"),
+		"a negative limit":                asked("limit", "limit=-1"),
+		"a limit in words":                asked("limit", "limit=ten"),
+		"a limit beyond all numbers":      asked("limit", "limit=99999999999999999999"),
+		"a made-up continue":              asked("continue", "continue=rubbish"),
+		"another user's name in a header": impersonated,
 	}
 }

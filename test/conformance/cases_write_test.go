@@ -17,18 +17,19 @@ const (
 	mergePatchType = "application/merge-patch+json"
 	jsonPatchType  = "application/json-patch+json"
 	applyType      = "application/apply-patch+yaml"
-	// refusedLabel is what the admission policy of the cast refuses, with any value.
+	// refusedLabel is the label that the admission policy of the cast rejects, with any value.
 	refusedLabel = "conformance-refused"
 )
 
-// writer makes probes that change ConfigMaps of the member's namespace, as the operator unless another role is named.
+// writer creates probes that change ConfigMaps in the member's namespace, as the operator unless another role is
+// given.
 type writer struct {
 	c *cast
 }
 
 func (c *cast) configs() string { return c.host() + "/namespaces/" + c.own + "/resources/configmaps" }
 
-// config is a ConfigMap as JSON, with more fields of its metadata and of its own.
+// config returns a ConfigMap as JSON, with additional fields in the metadata and at the top level.
 func config(name, metadata, fields string) string {
 	if name != "" {
 		metadata = strings.TrimPrefix(metadata+`,"name":"`+name+`"`, ",")
@@ -56,16 +57,17 @@ func (w writer) replace(want int, field, text string) probe {
 	return w.send(want, field, http.MethodPut, w.c.configs()+"/"+w.c.config, "", text)
 }
 
-// writes are changes of objects of a cluster.
+// writes returns changes of objects of a cluster.
 func (c *cast) writes() map[string]probe {
 	w, out := writer{c}, map[string]probe{}
-	for _, group := range []map[string]probe{w.successes(), w.unparseable(), w.rejected(), w.conflicts(), w.parameters(), w.others(), w.several()} {
+	for _, group := range []map[string]probe{w.successes(), w.unparseable(), w.rejected(), w.conflicts(),
+		w.parameters(), w.others(), w.several()} {
 		maps.Copy(out, group)
 	}
 	return out
 }
 
-// successes leave everything as it was. They are made in the order of their names.
+// successes returns changes that together restore the initial state. They are made in the order of their names.
 func (w writer) successes() map[string]probe {
 	const life = "conformance-life"
 	one := w.c.configs() + "/" + life
@@ -73,20 +75,26 @@ func (w writer) successes() map[string]probe {
 	return map[string]probe{
 		"life of an object, 1: create": w.create(wire.OK, "", config(life, "", "")),
 		"life of an object, 2: get":    w.send(wire.OK, "", http.MethodGet, one, "", ""),
-		"life of an object, 3: patch":  w.send(wire.OK, "", http.MethodPatch, one, mergePatchType, `{"data":{"key":"value"}}`),
-		"life of an object, 4: apply":  w.send(wire.OK, "", http.MethodPatch, one, applyType, config(life, "", `,"data":{"other":"value"}`)),
-		"life of an object, 5: end":    w.deletion(one),
-		"a creation that is tried":     w.send(wire.OK, "", http.MethodPost, w.c.configs()+"/dry-run", "", config(life, "", "")),
-		"a patch that is tried":        w.send(wire.OK, "", http.MethodPatch, w.c.configs()+"/"+w.c.config+"/dry-run", mergePatchType, `{"data":{"key":"x"}}`),
-		"a replacement in a dry run":   w.send(wire.OK, "", http.MethodPut, w.c.configs()+"/"+w.c.config+"?dryRun=All", "", config(w.c.config, current, "")),
+		"life of an object, 3: patch": w.send(wire.OK, "", http.MethodPatch, one, mergePatchType,
+			`{"data":{"key":"value"}}`),
+		"life of an object, 4: apply": w.send(wire.OK, "", http.MethodPatch, one, applyType,
+			config(life, "", `,"data":{"other":"value"}`)),
+		"life of an object, 5: end": w.deletion(one),
+		"a creation that is tried": w.send(wire.OK, "", http.MethodPost, w.c.configs()+"/dry-run", "",
+			config(life, "", "")),
+		"a patch that is tried": w.send(wire.OK, "", http.MethodPatch, w.c.configs()+"/"+w.c.config+"/dry-run",
+			mergePatchType, `{"data":{"key":"x"}}`),
+		"a replacement in a dry run": w.send(wire.OK, "", http.MethodPut, w.c.configs()+"/"+w.c.config+"?dryRun=All",
+			"", config(w.c.config, current, "")),
 		"a creation from YAML": w.send(wire.OK, "", http.MethodPost, w.c.configs()+"?dryRun=All", yamlType,
 			"apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: "+life+"\n"),
 	}
 }
 
-// several are changes of several objects by one request.
+// several returns requests that change several objects.
 func (w writer) several() map[string]probe {
-	one, other := config("conformance-one", `"namespace":"`+w.c.own+`"`, ""), config("conformance-other", `"namespace":"`+w.c.own+`"`, "")
+	one, other := config("conformance-one", `"namespace":"`+w.c.own+`"`, ""), config("conformance-other",
+		`"namespace":"`+w.c.own+`"`, "")
 	send := func(want int, field, query, text string) probe {
 		return w.send(want, field, http.MethodPost, w.c.host()+"/apply?dryRun=All"+query, yamlType, text)
 	}
@@ -97,19 +105,22 @@ func (w writer) several() map[string]probe {
 	viewer := itemized(send(wire.Forbidden, "", "", one))
 	viewer.as = member
 	return map[string]probe{
-		"several objects, tried":           send(wire.OK, "", "", one+"\n---\n---\n"+other),
-		"a List, tried":                    send(wire.OK, "", "", `{"apiVersion":"v1","kind":"List","items":[`+one+","+other+"]}"),
-		"several, and no YAML":             send(wire.Unparseable, "", "", one+"\n---\na: b: c"),
-		"several, and one without a name":  send(wire.Required, "[1].metadata.name", "&namespace="+w.c.own, one+"\n---\n"+config("", "", "")),
-		"several, and the same twice":      send(wire.Invalid, "[1].metadata.name", "", one+"\n---\n"+one),
-		"several, and a kind that is none": send(wire.NotFound, "", "", one+"\n---\n"+`{"apiVersion":"nothing.example.com/v1","kind":"None","metadata":{"name":"x"}}`),
+		"a dry run of several objects": send(wire.OK, "", "", one+"\n---\n---\n"+other),
+		"a dry run of a List": send(wire.OK, "", "",
+			`{"apiVersion":"v1","kind":"List","items":[`+one+","+other+"]}"),
+		"several, and no YAML": send(wire.Unparseable, "", "", one+"\n---\na: b: c"),
+		"several, and one without a name": send(wire.Required, "[1].metadata.name", "&namespace="+w.c.own,
+			one+"\n---\n"+config("", "", "")),
+		"several, and the same twice": send(wire.Invalid, "[1].metadata.name", "", one+"\n---\n"+one),
+		"several objects with an unknown kind": send(wire.NotFound, "", "",
+			one+"\n---\n"+`{"apiVersion":"nothing.example.com/v1","kind":"None","metadata":{"name":"x"}}`),
 		"several, and one is not valid": itemized(send(wire.Rejected, "", "", one+"\n---\n"+
 			config("conformance-other", `"namespace":"`+w.c.own+`"`, `,"data":{"a/b":"x"}`))),
 		"several, by an onlooker": viewer,
 	}
 }
 
-// deletion has nothing to say, since nothing holds the object up.
+// deletion returns a deletion, whose result has no data because nothing delays it.
 func (w writer) deletion(path string) probe {
 	p := w.send(wire.OK, "", http.MethodDelete, path, "", "")
 	p.silent = true
@@ -129,9 +140,10 @@ func (w writer) unparseable() map[string]probe {
 		"YAML of several documents": text("kind: ConfigMap\n---\nkind: ConfigMap\n"),
 		"an alias bomb":             text(strings.Join(bomb, "\n")),
 		"YAML with a key twice":     text("kind: ConfigMap\nkind: ConfigMap\n"),
-		"YAML that is a text":       text("ConfigMap"),
+		"a YAML string":             text("ConfigMap"),
 		"half a manifest":           w.create(wire.Unparseable, "", `{"apiVersion":"v1"`),
-		"YAML to try":               w.send(wire.Unparseable, "", http.MethodPost, w.c.configs()+"/dry-run", yamlType, "\tkind"),
+		"YAML to try": w.send(wire.Unparseable, "", http.MethodPost, w.c.configs()+"/dry-run", yamlType,
+			"\tkind"),
 	}
 }
 
@@ -141,52 +153,64 @@ func (w writer) rejected() map[string]probe {
 	tried.explained = true
 	byPolicy := config("conformance-none", `"labels":{"`+refusedLabel+`":"x"}`, "")
 	return map[string]probe{
-		"an object that is not valid":         w.create(wire.Rejected, "", invalid),
-		"an object that is not valid, tried":  tried,
-		"an object that a policy refuses":     w.create(wire.Rejected, "", byPolicy),
-		"a patch that a policy refuses":       w.patch(wire.Rejected, "", mergePatchType, `{"metadata":{"labels":{"`+refusedLabel+`":"x"}}}`),
-		"a patch to what is not valid":        w.patch(wire.Rejected, "", mergePatchType, `{"data":{"a/b":"x"}}`),
-		"a JSON patch of what is not there":   w.patch(wire.Rejected, "", jsonPatchType, `[{"op":"remove","path":"/data/none"}]`),
-		"an applied object that is not valid": w.patch(wire.Rejected, "", applyType, config(w.c.config, "", `,"data":{"a/b":"x"}`)),
+		"an invalid object":               w.create(wire.Rejected, "", invalid),
+		"a dry run of an invalid object":  tried,
+		"an object that a policy refuses": w.create(wire.Rejected, "", byPolicy),
+		"a patch that a policy refuses": w.patch(wire.Rejected, "", mergePatchType,
+			`{"metadata":{"labels":{"`+refusedLabel+`":"x"}}}`),
+		"a patch to an invalid object": w.patch(wire.Rejected, "", mergePatchType, `{"data":{"a/b":"x"}}`),
+		"a JSON patch of a missing field": w.patch(wire.Rejected, "", jsonPatchType,
+			`[{"op":"remove","path":"/data/none"}]`),
+		"an invalid applied object": w.patch(wire.Rejected, "", applyType,
+			config(w.c.config, "", `,"data":{"a/b":"x"}`)),
 	}
 }
 
 func (w writer) conflicts() map[string]probe {
 	stale := config(w.c.config, `"resourceVersion":"1"`, "")
 	return map[string]probe{
-		"an object that is there": w.create(wire.Conflict, "", config(w.c.config, "", "")),
-		"an object that is there, by query": w.send(wire.Conflict, "", http.MethodPost,
+		"an existing object": w.create(wire.Conflict, "", config(w.c.config, "", "")),
+		"an existing object, with the namespace in the query": w.send(wire.Conflict, "", http.MethodPost,
 			w.c.host()+"/resources/configmaps?namespace="+w.c.own, "", config(w.c.config, "", "")),
 		"an old resourceVersion":          w.replace(wire.Stale, "", stale),
 		"an old resourceVersion, patched": w.patch(wire.Stale, "", mergePatchType, stale),
-		"a field that another has set":    w.patch(wire.Stale, "", applyType, config(w.c.config, "", `,"data":{"key":"mine"}`)),
+		"a field that another has set": w.patch(wire.Stale, "", applyType,
+			config(w.c.config, "", `,"data":{"key":"mine"}`)),
 	}
 }
 
 func (w writer) parameters() map[string]probe {
 	good := config(w.c.config, "", "")
 	return map[string]probe{
-		"an object without a name":       w.create(wire.Required, "metadata.name", config("", "", "")),
-		"an object without a kind":       w.create(wire.Required, "kind", `{"apiVersion":"v1"}`),
-		"no object":                      w.create(wire.Required, "body", ""),
-		"no resourceVersion to replace":  w.replace(wire.Required, "metadata.resourceVersion", good),
-		"another name than in the URL":   w.replace(wire.Invalid, "metadata.name", config("other", `"resourceVersion":"1"`, "")),
-		"another namespace":              w.create(wire.Invalid, "metadata.namespace", config("x", `"namespace":"other"`, "")),
-		"another kind":                   w.create(wire.Invalid, "kind", `{"apiVersion":"v1","kind":"Secret","metadata":{"name":"x"}}`),
-		"a field that does not exist":    w.create(wire.Invalid, "*", config("conformance-none", "", `,"datum":{}`)),
-		"a manifest as plain text":       w.send(wire.Invalid, "Content-Type", http.MethodPost, w.c.configs(), "text/plain", good),
-		"a patch as plain JSON":          w.patch(wire.Invalid, "Content-Type", "application/json", `{}`),
-		"a patch that is no object":      w.patch(wire.Invalid, "*", mergePatchType, `[]`),
-		"a JSON patch that is no array":  w.patch(wire.Invalid, "*", jsonPatchType, `{}`),
-		"an operation that is none":      w.patch(wire.Invalid, "op", jsonPatchType, `[{"op":"delete","path":"/data"}]`),
-		"a dry run of a part":            w.send(wire.Invalid, "dryRun", http.MethodPost, w.c.configs()+"?dryRun=Some", "", good),
-		"an unknown way to delete":       w.send(wire.Invalid, "propagationPolicy", http.MethodDelete, w.c.configs()+"/x?propagationPolicy=x", "", ""),
-		"a patch of what is not there":   w.send(wire.NotFound, "", http.MethodPatch, w.c.configs()+"/none", mergePatchType, `{}`),
-		"a deletion of what is not here": w.send(wire.NotFound, "", http.MethodDelete, w.c.configs()+"/none", "", ""),
+		"an object without a name":      w.create(wire.Required, "metadata.name", config("", "", "")),
+		"an object without a kind":      w.create(wire.Required, "kind", `{"apiVersion":"v1"}`),
+		"no object":                     w.create(wire.Required, "body", ""),
+		"no resourceVersion to replace": w.replace(wire.Required, "metadata.resourceVersion", good),
+		"another name than in the URL": w.replace(wire.Invalid, "metadata.name",
+			config("other", `"resourceVersion":"1"`, "")),
+		"another namespace": w.create(wire.Invalid, "metadata.namespace",
+			config("x", `"namespace":"other"`, "")),
+		"another kind": w.create(wire.Invalid, "kind",
+			`{"apiVersion":"v1","kind":"Secret","metadata":{"name":"x"}}`),
+		"a field that does not exist": w.create(wire.Invalid, "*", config("conformance-none", "", `,"datum":{}`)),
+		"a manifest as plain text": w.send(wire.Invalid, "Content-Type", http.MethodPost, w.c.configs(),
+			"text/plain", good),
+		"a patch as plain JSON":             w.patch(wire.Invalid, "Content-Type", "application/json", `{}`),
+		"a patch that is not an object":     w.patch(wire.Invalid, "*", mergePatchType, `[]`),
+		"a JSON patch that is not an array": w.patch(wire.Invalid, "*", jsonPatchType, `{}`),
+		"an unknown operation": w.patch(wire.Invalid, "op", jsonPatchType,
+			`[{"op":"delete","path":"/data"}]`),
+		"a dry run of a part": w.send(wire.Invalid, "dryRun", http.MethodPost, w.c.configs()+"?dryRun=Some",
+			"", good),
+		"an unknown way to delete": w.send(wire.Invalid, "propagationPolicy", http.MethodDelete,
+			w.c.configs()+"/x?propagationPolicy=x", "", ""),
+		"a patch of a missing object": w.send(wire.NotFound, "", http.MethodPatch, w.c.configs()+"/none",
+			mergePatchType, `{}`),
+		"a deletion of a missing object": w.send(wire.NotFound, "", http.MethodDelete, w.c.configs()+"/none", "", ""),
 	}
 }
 
-// others are changes by those who may not make them, and of clusters where nobody can.
+// others returns changes by callers without the permission, and changes on clusters that cannot be reached.
 func (w writer) others() map[string]probe {
 	by := func(as role, want int, path string) probe {
 		p := w.send(want, "", http.MethodPost, path, "", config("conformance-none", "", ""))

@@ -17,44 +17,45 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// role is what somebody may do. There is a KubeVisionUser and a user of kube-apiserver for each.
+// role identifies a set of permissions. For each role there are a KubeVisionUser and a user of kube-apiserver.
 type role string
 
 const (
-	// member may look on in one namespace of the host.
+	// member may read one namespace of the host.
 	member role = "member"
-	// operator may do everything on the host, and may use every cluster.
+	// operator has all rights on the host, and may use every cluster.
 	operator role = "operator"
-	// stranger is bound by nothing.
+	// stranger has no bindings.
 	stranger role = "stranger"
 )
 
-// cast is who and what the cases are about.
+// cast holds the users and objects of the cases.
 type cast struct {
 	users      map[role]fixture.User
 	logins     map[role]fixture.Login
 	kubernetes map[role]string
 
-	// own is the member's namespace, other one that is not.
+	// own is the namespace of the member, and other a namespace that the member may not read.
 	own, other string
-	// remote is registered and not connected; hidden is too, and only the operator may use it.
+	// remote is a registered cluster without a connection. hidden is another, which only the operator may use.
 	remote, hidden string
 	// config is an object in the member's namespace.
 	config        string
 	configVersion string
 
-	// required is a user who must have a second factor and has none; half is the token that their password gets.
+	// required is a user who is required to have a second factor and has none. half is the token that the login
+	// returns.
 	required fixture.User
 	half     string
 	// disabled may not log in.
 	disabled fixture.User
-	// broken has credentials that cannot be read, and a session of before.
+	// broken has unreadable credentials, and an earlier session.
 	broken        fixture.User
 	brokenSession string
 	// binding is the role binding of the operator.
 	binding string
 
-	// bad are tokens that are worth nothing, expired ones that were worth something.
+	// bad holds invalid tokens, and expired holds expired tokens.
 	bad     map[string]string
 	expired map[string]string
 }
@@ -66,9 +67,11 @@ func newCast(t *testing.T) *cast {
 	c := &cast{
 		users: map[role]fixture.User{}, logins: map[role]fixture.Login{}, kubernetes: map[role]string{},
 		own: s.Namespace(t, "conformance-own"), other: s.Namespace(t, "conformance-other"),
-		remote: s.RemoteCluster(t, "conformance-remote"), hidden: s.RemoteCluster(t, "conformance-hidden"), config: "settings",
+		remote: s.RemoteCluster(t, "conformance-remote"), hidden: s.RemoteCluster(t, "conformance-hidden"),
+		config: "settings",
 	}
-	settings := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: c.own, Name: c.config}, Data: map[string]string{"key": "value"}}
+	settings := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: c.own, Name: c.config},
+		Data: map[string]string{"key": "value"}}
 	s.Create(t, settings)
 	c.configVersion = settings.ResourceVersion
 	for _, r := range []role{member, operator, stranger} {
@@ -78,15 +81,19 @@ func newCast(t *testing.T) *cast {
 	subjects := func(r role) []kubevisionv1alpha1.Subject {
 		return append(fixture.KubeVisionUsers(c.users[r]), fixture.KubernetesUsers(c.kubernetes[r])...)
 	}
-	s.Bind(t, "conformance-member", fixture.Grant{Role: "readonly", Subjects: subjects(member), Cluster: target.Host, Namespaces: []string{c.own}})
-	s.Bind(t, "conformance-remote", fixture.Grant{Role: "readonly", Subjects: subjects(member), Cluster: c.remote, Hopeless: true})
-	c.binding = s.Bind(t, "conformance-operator", fixture.Grant{Role: "admin", Subjects: subjects(operator), Cluster: target.Host}).Name
+	s.Bind(t, "conformance-member", fixture.Grant{Role: "readonly", Subjects: subjects(member), Cluster: target.Host,
+		Namespaces: []string{c.own}})
+	s.Bind(t, "conformance-remote", fixture.Grant{Role: "readonly", Subjects: subjects(member), Cluster: c.remote,
+		Hopeless: true})
+	c.binding = s.Bind(t, "conformance-operator",
+		fixture.Grant{Role: "admin", Subjects: subjects(operator), Cluster: target.Host}).Name
 	c.letUseAll(t, s)
 
 	c.required = s.User(t, "conformance-required", func(u *kubevisionv1alpha1.KubeVisionUser) {
 		u.Spec.TwoFactor = kubevisionv1alpha1.TwoFactorRequired
 	})
-	c.disabled = s.User(t, "conformance-disabled", func(u *kubevisionv1alpha1.KubeVisionUser) { u.Spec.Disabled = true })
+	c.disabled = s.User(t, "conformance-disabled",
+		func(u *kubevisionv1alpha1.KubeVisionUser) { u.Spec.Disabled = true })
 	c.broken = s.User(t, "conformance-broken")
 	c.brokenSession = c.broken.Login(t, direct, wire.DirectPath).AccessToken
 	s.BreakCredentials(t, c.broken)
@@ -94,7 +101,8 @@ func newCast(t *testing.T) *cast {
 		c.logins[r] = u.Login(t, direct, wire.DirectPath)
 	}
 	var half fixture.Login
-	direct.Call(t, fixture.LoginRequest(wire.DirectPath, c.required.Name, c.required.Password)).Want(t, wire.TwoFactorRequired).Into(t, &half)
+	direct.Call(t, fixture.LoginRequest(wire.DirectPath, c.required.Name, c.required.Password)).Want(t,
+		wire.TwoFactorRequired).Into(t, &half)
 	c.half = half.AccessToken
 	fixture.Eventually(t, "wait until the member may use the remote cluster", func(ctx context.Context) error {
 		return direct.Answers(ctx, wire.Unreachable, wire.Request{
@@ -103,7 +111,8 @@ func newCast(t *testing.T) *cast {
 	})
 	fixture.Eventually(t, "wait until the operator may read Secrets", func(ctx context.Context) error {
 		return direct.Answers(ctx, wire.OK, wire.Request{
-			Path: wire.DirectPath + c.host() + "/resources/secrets?namespace=" + c.own, Bearer: c.logins[operator].AccessToken,
+			Path:   wire.DirectPath + c.host() + "/resources/secrets?namespace=" + c.own,
+			Bearer: c.logins[operator].AccessToken,
 		})
 	})
 	c.refuseLabel(t, s)
@@ -111,13 +120,15 @@ func newCast(t *testing.T) *cast {
 	return c
 }
 
-// letUseAll lets the operator use every cluster, without any right there: a role binding would grant rights on clusters that are not ours.
+// letUseAll allows the operator to use every cluster without any rights there: a role binding would grant rights on
+// clusters that do not belong to the tests.
 func (c *cast) letUseAll(t *testing.T, s fixture.Set) {
 	t.Helper()
 	name := fixture.Name("conformance-use-all")
 	s.Create(t, &rbacv1.ClusterRole{
 		ObjectMeta: metav1.ObjectMeta{Name: name},
-		Rules:      []rbacv1.PolicyRule{{APIGroups: []string{kubevisionv1alpha1.GroupName}, Resources: []string{"kubevisionclusters"}, Verbs: []string{"use"}}},
+		Rules: []rbacv1.PolicyRule{{APIGroups: []string{kubevisionv1alpha1.GroupName},
+			Resources: []string{"kubevisionclusters"}, Verbs: []string{"use"}}},
 	})
 	subject := func(user string) rbacv1.Subject {
 		return rbacv1.Subject{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: user}
@@ -129,7 +140,7 @@ func (c *cast) letUseAll(t *testing.T, s fixture.Set) {
 	})
 }
 
-// forge makes the tokens of the operator, to whom everything would be open.
+// forge creates forged tokens of the operator, who has all rights.
 func (c *cast) forge(t *testing.T, s fixture.Set) {
 	t.Helper()
 	login := c.logins[operator]
@@ -150,20 +161,21 @@ func (c *cast) forge(t *testing.T, s fixture.Set) {
 		"a year ago":       token.Aged(365*24*time.Hour).Sign(t, key),
 	}
 	c.bad = map[string]string{
-		"not a token":                   "x",
-		"the refresh token":             login.RefreshToken,
-		"signed with another key":       token.Sign(t, own),
-		"expired, with another key":     token.Aged(time.Minute).Sign(t, own),
-		"not signed":                    token.Unsigned(t),
-		"expired, not signed":           token.Aged(time.Minute).Unsigned(t),
-		"of another kind":               token.WithHeader("typ", "JWT").Sign(t, key),
-		"of an unknown key":             token.WithHeader("kid", "01ARZ3NDEKTSV4RRFFQ69G5FAV").Sign(t, key),
-		"for somebody else to read":     token.With(map[string]any{"aud": "elsewhere"}).Sign(t, key),
-		"from another issuer":           token.With(map[string]any{"iss": "elsewhere"}).Sign(t, key),
-		"not valid yet":                 token.With(map[string]any{"nbf": time.Now().Add(time.Hour).Unix()}).Sign(t, key),
-		"without an end":                token.With(map[string]any{"exp": nil}).Sign(t, key),
-		"of a user with another UID":    token.With(map[string]any{"uid": "00000000-0000-0000-0000-000000000000"}).Sign(t, key),
-		"of another user's session":     token.With(map[string]any{"sub": c.users[member].Name, "uid": string(c.users[member].Object.UID)}).Sign(t, key),
+		"not a token":                "x",
+		"the refresh token":          login.RefreshToken,
+		"signed with another key":    token.Sign(t, own),
+		"expired, with another key":  token.Aged(time.Minute).Sign(t, own),
+		"not signed":                 token.Unsigned(t),
+		"expired, not signed":        token.Aged(time.Minute).Unsigned(t),
+		"of another kind":            token.WithHeader("typ", "JWT").Sign(t, key),
+		"of an unknown key":          token.WithHeader("kid", "01ARZ3NDEKTSV4RRFFQ69G5FAV").Sign(t, key),
+		"for somebody else to read":  token.With(map[string]any{"aud": "elsewhere"}).Sign(t, key),
+		"from another issuer":        token.With(map[string]any{"iss": "elsewhere"}).Sign(t, key),
+		"not valid yet":              token.With(map[string]any{"nbf": time.Now().Add(time.Hour).Unix()}).Sign(t, key),
+		"without an end":             token.With(map[string]any{"exp": nil}).Sign(t, key),
+		"of a user with another UID": token.With(map[string]any{"uid": "00000000-0000-0000-0000-000000000000"}).Sign(t, key),
+		"of another user's session": token.With(map[string]any{"sub": c.users[member].Name,
+			"uid": string(c.users[member].Object.UID)}).Sign(t, key),
 		"of a user who does not exist":  token.With(map[string]any{"sub": "nobody"}).Sign(t, key),
 		"of an ended session, not ours": fixture.Take(t, ended.AccessToken).Sign(t, own),
 		"of an ended session, changed": fixture.Take(t, ended.AccessToken).
@@ -173,7 +185,7 @@ func (c *cast) forge(t *testing.T, s fixture.Set) {
 	for name, raw := range map[string]string{"good": token.Sign(t, key)} {
 		e := target.direct(t).Call(t, wire.Request{Path: wire.DirectPath + "/users/me", Bearer: raw})
 		if e.Code != wire.OK {
-			t.Fatalf("the forge is broken: a %s token gets %d (%s)", name, e.Code, e.Message)
+			t.Fatalf("the test cannot forge tokens: a %s token gets %d (%s)", name, e.Code, e.Message)
 		}
 	}
 }

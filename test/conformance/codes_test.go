@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package conformance_test holds an installation of KubeVision against the contract of its codes, from outside.
+// Package conformance_test verifies an installation of KubeVision from outside against the contract of its codes.
 package conformance_test
 
 import (
@@ -13,14 +13,14 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestCodes provokes every code that can be had, through every door.
+// TestCodes provokes every code through every door.
 func TestCodes(t *testing.T) {
 	c := newCast(t)
 	ways := doors(t, c)
 	results.through(ways)
 	probes := c.probes()
 	for _, d := range ways {
-		target.forgive(t) // the wrong logins through the door before
+		target.forgive(t) // clears the wrong passwords sent through the previous door
 		for _, name := range slices.Sorted(maps.Keys(probes)) {
 			tc := probes[name]
 			request, client, ok := d.request(c, tc)
@@ -48,7 +48,7 @@ func checkField(t *testing.T, tc probe, e wire.Envelope) {
 	}
 }
 
-// checkData says that a failure gives nothing away beside its message, and that a success gives something.
+// checkData verifies that a failure has no data except where expected, and that a success has data.
 func checkData(t *testing.T, tc probe, e wire.Envelope) {
 	t.Helper()
 	isNull := string(e.Data) == "null"
@@ -57,7 +57,7 @@ func checkData(t *testing.T, tc probe, e wire.Envelope) {
 		t.Errorf("the data beside code %d is %.200s", e.Code, e.Data)
 	}
 	if tc.namespaces != nil && (!e.Meta.Partial || !slices.Equal(e.Meta.Namespaces, tc.namespaces)) {
-		t.Errorf("the answer is not of %v: %+v", tc.namespaces, e.Meta)
+		t.Errorf("the response does not cover %v: %+v", tc.namespaces, e.Meta)
 	}
 	if tc.explained {
 		var data struct {
@@ -66,7 +66,7 @@ func checkData(t *testing.T, tc probe, e wire.Envelope) {
 		}
 		e.Into(t, &data)
 		if data.Valid == nil || *data.Valid || len(data.Errors) == 0 || data.Errors[0] == "" {
-			t.Errorf("the data give no reasons: %s", e.Data)
+			t.Errorf("the data contain no reasons: %s", e.Data)
 		}
 	}
 	if e.Code == wire.TwoFactorRequired {
@@ -74,13 +74,13 @@ func checkData(t *testing.T, tc probe, e wire.Envelope) {
 			SetupRequired bool `json:"setupRequired"`
 		}
 		e.Into(t, &data)
-		if !data.SetupRequired { // nobody in the cast has a second factor
-			t.Errorf("the data does not say that a second factor must be set up: %s", e.Data)
+		if !data.SetupRequired { // no user of the cast has a second factor
+			t.Errorf("the data do not require the set-up of a second factor: %s", e.Data)
 		}
 	}
 }
 
-// reaches says whether a request without an access token comes as far as KubeVision.
+// reaches returns a check that a request without an access token reaches KubeVision.
 func reaches(client *wire.Client) func(context.Context) error {
 	return func(ctx context.Context) error {
 		response, err := client.Do(ctx, wire.Request{Path: wire.GroupPath + "/users/me"})

@@ -11,7 +11,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// authManaging manages a user, with a second factor and without: by a code with the request, or one for five minutes.
+// authManaging manages a user with and without a second factor, with a code in the request and with a verification
+// that is valid for five minutes.
 func authManaging(t *testing.T, d door) {
 	s, v := target.set(), visit(t, d)
 	s.HostCluster(t, target.Host)
@@ -25,7 +26,7 @@ func authManaging(t *testing.T, d door) {
 	path := "/users/" + other.Name
 	for _, role := range []string{"viewer", "admin", "custom"} {
 		if e := v.own(wire.Conflict, put, path, body{"role": role}); !strings.Contains(e.Message, placed.Name) {
-			t.Errorf("the message does not name the binding that decides: %s", e.Message)
+			t.Errorf("the message does not name the binding: %s", e.Message)
 		}
 	}
 	var shown struct {

@@ -13,23 +13,23 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// door is a way to the API.
+// door is a path of access to the API.
 type door struct {
 	name string
 	base string
-	// client is for everybody, unless each role has its own.
+	// client is used by all roles, unless each role has its own client.
 	client  *wire.Client
 	clients map[role]*wire.Client
-	// header puts the access token into wire.TokenHeader.
+	// header is true if the access token is sent in wire.TokenHeader.
 	header bool
-	// direct says that there is no kube-apiserver in the way.
+	// direct is true if requests do not pass through kube-apiserver.
 	direct bool
-	// strangers says that requests without an access token come from nobody.
+	// strangers is true if requests without an access token are anonymous.
 	strangers bool
 }
 
-// doors are all ways to the API. The last one is open only with the optional overlay, which is applied for the test where the installation
-// is ours.
+// doors returns all paths of access to the API. The last one needs the optional overlay, which the test applies if it
+// owns the installation.
 func doors(t *testing.T, c *cast) []door {
 	t.Helper()
 	direct := target.direct(t)
@@ -40,23 +40,26 @@ func doors(t *testing.T, c *cast) []door {
 	ways := []door{
 		{name: "direct, " + wire.DirectPath, base: wire.DirectPath, client: direct, direct: true, strangers: true},
 		{name: "direct, " + wire.GroupPath, base: wire.GroupPath, client: direct, direct: true, strangers: true},
-		{name: "direct, token header", base: wire.DirectPath, client: direct, direct: true, header: true, strangers: true},
+		{name: "direct, token header", base: wire.DirectPath, client: direct, direct: true, header: true,
+			strangers: true},
 		{name: "kube-apiserver, certificate", base: wire.GroupPath, clients: certificates},
-		{name: "kube-apiserver, certificate and token", base: wire.GroupPath, client: target.as(t, fixture.Name("conformance-kube-porter")), header: true},
+		{name: "kube-apiserver, certificate and token", base: wire.GroupPath,
+			client: target.as(t, fixture.Name("conformance-kube-porter")), header: true},
 	}
 	if target.Anonymous == nil {
-		t.Log("not tried: kube-apiserver without a credential, which this installation does not let pass")
+		t.Log("skipped: this installation rejects requests without a credential in kube-apiserver")
 		return ways
 	}
 	if target.Ours {
 		openToAnonymous(t)
 	}
 	return append(ways, door{
-		name: "kube-apiserver, anonymous and token", base: wire.GroupPath, client: configured(t, target.Anonymous), header: true, strangers: true,
+		name: "kube-apiserver, anonymous and token", base: wire.GroupPath, client: configured(t, target.Anonymous),
+		header: true, strangers: true,
 	})
 }
 
-// openToAnonymous applies the overlay that lets kube-apiserver pass on requests without a credential.
+// openToAnonymous applies the overlay with which kube-apiserver forwards requests without a credential.
 func openToAnonymous(t *testing.T) {
 	t.Helper()
 	overlay := &rbacv1.ClusterRoleBinding{}
@@ -65,10 +68,10 @@ func openToAnonymous(t *testing.T) {
 	}
 	target.set().Create(t, overlay)
 	anonymous := configured(t, target.Anonymous)
-	fixture.Eventually(t, "wait for kube-apiserver to pass on anonymous requests", reaches(anonymous))
+	fixture.Eventually(t, "wait until kube-apiserver forwards anonymous requests", reaches(anonymous))
 }
 
-// request puts somebody's credential on a request. It is false where that cannot be said through this door.
+// request adds the credential of a role to a request. It returns false if this door cannot transport the credential.
 func (d door) request(c *cast, tc probe) (wire.Request, *wire.Client, bool) {
 	r := tc.request
 	r.Path = d.base + r.Path

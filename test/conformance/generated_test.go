@@ -15,10 +15,11 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// clientModule has the generator, and a program that uses what it generates.
+// clientModule contains the generator and a program that uses the generated client.
 const clientModule = "../../hack/tools/dashboardclient"
 
-// TestGeneratedClient: a client that a public generator makes of the OpenAPI document logs in and lists pods, through both doors.
+// TestGeneratedClient verifies that a client generated from the OpenAPI document by a public generator logs in and
+// lists pods, through both doors.
 func TestGeneratedClient(t *testing.T) {
 	program := generate(t)
 	s := target.set()
@@ -28,7 +29,8 @@ func TestGeneratedClient(t *testing.T) {
 	s.Bind(t, "conformance-generated", fixture.Grant{
 		Role: "readonly", Subjects: fixture.KubeVisionUsers(u), Cluster: target.Host, Namespaces: []string{namespace},
 	})
-	for name, c := range map[string]*wire.Client{"direct": target.direct(t), "kube-apiserver": target.as(t, fixture.Name("conformance-kube-porter"))} {
+	for name, c := range map[string]*wire.Client{"direct": target.direct(t),
+		"kube-apiserver": target.as(t, fixture.Name("conformance-kube-porter"))} {
 		t.Run(name, func(t *testing.T) {
 			cmd := exec.CommandContext(t.Context(), program,
 				"-server", c.Proxy(t), "-username", u.Name, "-cluster", target.Host, "-namespace", namespace)
@@ -41,8 +43,8 @@ func TestGeneratedClient(t *testing.T) {
 	}
 }
 
-// generate makes a client of the document and compiles the program that uses it. The client is laid over the module's folder, in which
-// nothing is written, so that the next run finds in the build cache what has not changed.
+// generate generates a client and compiles the program that uses it. The client is an overlay over the module's
+// folder, which stays unchanged, so that the next run finds the unchanged parts in the build cache.
 func generate(t *testing.T) string {
 	t.Helper()
 	module, err := filepath.Abs(clientModule)
@@ -52,7 +54,8 @@ func generate(t *testing.T) string {
 	dir := t.TempDir()
 	path := func(name string) string { return filepath.Join(dir, name) }
 	_, text := document(t)
-	overlay, err := json.Marshal(map[string]any{"Replace": map[string]string{filepath.Join(module, "client.go"): path("client.go")}})
+	overlay, err := json.Marshal(map[string]any{"Replace": map[string]string{filepath.Join(module,
+		"client.go"): path("client.go")}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -62,8 +65,10 @@ func generate(t *testing.T) string {
 		}
 	}
 	for _, args := range [][]string{
-		{"tool", "oapi-codegen", "-generate", "types,client", "-package", "main", "-o", path("client.go"), path("document.json")},
-		{"build", "-buildvcs=false", "-tags", "generated", "-overlay", path("overlay.json"), "-o", path("dashboardclient"), "."},
+		{"tool", "oapi-codegen", "-generate", "types,client", "-package", "main", "-o", path("client.go"),
+			path("document.json")},
+		{"build", "-buildvcs=false", "-tags", "generated", "-overlay", path("overlay.json"), "-o",
+			path("dashboardclient"), "."},
 	} {
 		cmd := exec.CommandContext(t.Context(), "go", args...)
 		cmd.Dir = module

@@ -33,22 +33,25 @@ import (
 )
 
 var (
-	installationURL = flag.String("url", "", "the `address` of kubevision-apiserver of the installation to test; without it, one is started")
-	installationCA  = flag.String("ca", "", "the `file` with the authority of its certificate; by default that of its Secret")
-	installationAs  = flag.String("admin-kubeconfig", "", "the `file` with an administrator's kubeconfig of its cluster; by default $KUBECONFIG")
+	installationURL = flag.String("url", "",
+		"the `address` of kubevision-apiserver of the installation to test; without it, one is started")
+	installationCA = flag.String("ca", "",
+		"the `file` with the authority of its certificate; by default that of its Secret")
+	installationAs = flag.String("admin-kubeconfig", "",
+		"the `file` with an administrator's kubeconfig of its cluster; by default $KUBECONFIG")
 )
 
 const (
-	// ownPrefix begins the name of everything that these tests make.
+	// ownPrefix is the prefix of the names of all objects that these tests create.
 	ownPrefix = "conformance-"
-	// connecting bounds the look at the installation before the tests.
+	// connecting bounds the inspection of the installation before the tests.
 	connecting = time.Minute
-	// removing is how long the cluster may take to remove what the tests have made.
+	// removing bounds the removal of the objects of the tests.
 	removing = 2 * time.Minute
 )
 
-// runForeign runs the tests against an installation that is there already, and sees to it that nothing of theirs is left. It returns the
-// exit code.
+// runForeign runs the tests against an existing installation, and verifies that no object of the tests remains. It
+// returns the exit code.
 func runForeign(m *testing.M) int {
 	ctx, cancel := context.WithTimeout(context.Background(), connecting)
 	defer cancel()
@@ -66,7 +69,7 @@ func runForeign(m *testing.M) int {
 	return code
 }
 
-// connect finds out what the tests must know of the installation.
+// connect reads the properties of the installation that the tests need.
 func connect(ctx context.Context) (*Target, error) {
 	config, err := adminConfig()
 	if err != nil {
@@ -102,11 +105,12 @@ func connect(ctx context.Context) (*Target, error) {
 func adminConfig() (*rest.Config, error) {
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()
 	rules.ExplicitPath = *installationAs
-	config, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules, &clientcmd.ConfigOverrides{}).ClientConfig()
+	config, err := clientcmd.NewNonInteractiveDeferredLoadingClientConfig(rules,
+		&clientcmd.ConfigOverrides{}).ClientConfig()
 	if err != nil {
 		return nil, fmt.Errorf("reading the administrator's kubeconfig: %w", err)
 	}
-	config.QPS = -1 // the server's own fairness is enough
+	config.QPS = -1 // the server's priority and fairness suffices
 	return config, nil
 }
 
@@ -122,7 +126,7 @@ func adminClient(config *rest.Config) (client.Client, error) {
 	return c, nil
 }
 
-// impersonating makes users of kube-apiserver out of an administrator, who may be anybody.
+// impersonating returns a function that creates users of kube-apiserver by impersonation as the administrator.
 func impersonating(admin *rest.Config) func(string, ...string) (*rest.Config, error) {
 	return func(user string, groups ...string) (*rest.Config, error) {
 		config := rest.CopyConfig(admin)
@@ -131,7 +135,7 @@ func impersonating(admin *rest.Config) func(string, ...string) (*rest.Config, er
 	}
 }
 
-// authority is what the server's certificate is signed by.
+// authority returns the authority of the server's certificate.
 func authority(ctx context.Context, admin client.Client) ([]byte, error) {
 	if *installationCA != "" {
 		text, err := os.ReadFile(*installationCA)
@@ -141,13 +145,14 @@ func authority(ctx context.Context, admin client.Client) ([]byte, error) {
 		return text, nil
 	}
 	secret := &corev1.Secret{}
-	if err := admin.Get(ctx, client.ObjectKey{Namespace: fixture.SystemNamespace, Name: "kubevision-apiserver-tls"}, secret); err != nil {
+	if err := admin.Get(ctx, client.ObjectKey{Namespace: fixture.SystemNamespace, Name: "kubevision-apiserver-tls"},
+		secret); err != nil {
 		return nil, fmt.Errorf("reading the server's certificate: %w", err)
 	}
 	return secret.Data["ca.crt"], nil
 }
 
-// hostName is the registration of the cluster that KubeVision runs in, or a name for one that is made for the tests.
+// hostName returns the registration of the host, or a name for a registration that the tests create.
 func hostName(ctx context.Context, admin client.Client) (string, error) {
 	var all kubevisionv1alpha1.KubeVisionClusterList
 	if err := admin.List(ctx, &all); err != nil {
@@ -159,8 +164,8 @@ func hostName(ctx context.Context, admin client.Client) (string, error) {
 	return fixture.Name(ownPrefix + "host"), nil
 }
 
-// failedLogins returns the failed logins that are counted, and the last failure of each. It refuses to begin where an address must wait: it
-// may be that of the tests.
+// failedLogins returns the throttles and the last failure of each. It returns an error if logins from an address are
+// blocked, since it may be the address of the tests.
 func failedLogins(ctx context.Context, admin client.Client) (map[types.UID]metav1.MicroTime, error) {
 	var all kubevisionv1alpha1.KubeVisionLoginThrottleList
 	if err := admin.List(ctx, &all); err != nil {
@@ -171,7 +176,8 @@ func failedLogins(ctx context.Context, admin client.Client) (map[types.UID]metav
 		throttle := &all.Items[i]
 		until := throttle.Spec.BlockedUntil
 		if throttle.Spec.Target == kubevisionv1alpha1.ThrottleAddress && until != nil && until.After(time.Now()) {
-			return nil, fmt.Errorf("logins from an address wait until %s, perhaps those of the tests; end it with: kubectl delete kubevisionloginthrottle %s",
+			return nil, fmt.Errorf("logins from an address wait until %s, perhaps those of the tests; end it with: "+
+				"kubectl delete kubevisionloginthrottle %s",
 				until.UTC().Format(time.RFC3339), throttle.Name)
 		}
 		out[throttle.UID] = throttle.Spec.LastFailureTime
@@ -179,7 +185,7 @@ func failedLogins(ctx context.Context, admin client.Client) (map[types.UID]metav
 	return out, nil
 }
 
-// leave removes what the tests share, and waits until nothing is left of what they have made.
+// leave removes the objects that the tests share, and waits until none of their objects remains.
 func (target Target) leave() error {
 	ctx, cancel := context.WithTimeout(context.Background(), removing)
 	defer cancel()
@@ -192,15 +198,18 @@ func (target Target) leave() error {
 	if err := target.forgiveAll(ctx); err != nil {
 		return err
 	}
-	return localcluster.Poll(ctx, removing, "wait until nothing of the tests is left", target.nothingLeft)
+	return localcluster.Poll(ctx, removing, "wait until no object of the tests is left", target.nothingLeft)
 }
 
 func (target Target) nothingLeft(ctx context.Context) error {
 	lists := []client.ObjectList{
-		&kubevisionv1alpha1.KubeVisionUserList{}, &kubevisionv1alpha1.KubeVisionClusterList{}, &kubevisionv1alpha1.KubeVisionRoleBindingList{},
+		&kubevisionv1alpha1.KubeVisionUserList{}, &kubevisionv1alpha1.KubeVisionClusterList{},
+		&kubevisionv1alpha1.KubeVisionRoleBindingList{},
 		&kubevisionv1alpha1.KubeVisionSessionList{}, &kubevisionv1alpha1.KubeVisionLoginThrottleList{},
-		&admissionregistrationv1.ValidatingAdmissionPolicyList{}, &admissionregistrationv1.ValidatingAdmissionPolicyBindingList{},
-		&corev1.NamespaceList{}, &corev1.SecretList{}, &rbacv1.ClusterRoleList{}, &rbacv1.ClusterRoleBindingList{}, &rbacv1.RoleBindingList{},
+		&admissionregistrationv1.ValidatingAdmissionPolicyList{},
+		&admissionregistrationv1.ValidatingAdmissionPolicyBindingList{},
+		&corev1.NamespaceList{}, &corev1.SecretList{}, &rbacv1.ClusterRoleList{}, &rbacv1.ClusterRoleBindingList{},
+		&rbacv1.RoleBindingList{},
 	}
 	var left []string
 	for _, list := range lists {
@@ -219,7 +228,7 @@ func (target Target) nothingLeft(ctx context.Context) error {
 	return nil
 }
 
-// ofTheTests are the names of the list's objects that were made by the tests, or for their users.
+// ofTheTests returns the names of the objects in a list that belong to the tests or to their users.
 func ofTheTests(list client.ObjectList) ([]string, error) {
 	var out []string
 	err := meta.EachListItem(list, func(item runtime.Object) error {

@@ -18,16 +18,17 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// noticed is how long it may take until a change of a kind counts: two seconds, and what kube-apiserver itself takes.
+// noticed bounds the time until a change of a kind takes effect: two seconds, and the time that kube-apiserver needs.
 const noticed = 5 * time.Second
 
-// kind is a kind that is defined for the tests.
+// kind is a custom kind of the tests.
 type kind struct {
 	name, scope string
 	versions    []any
 }
 
-// TestKindsOfNow: a plural means what the cluster serves now. Its versions, its kind and its scope may change.
+// TestKindsOfNow verifies that a resource name is resolved to the kind that the cluster currently serves. Its
+// versions, kind and scope may change.
 func TestKindsOfNow(t *testing.T) {
 	s, direct := target.set(), target.direct(t)
 	s.HostCluster(t, target.Host)
@@ -78,7 +79,7 @@ func served(name string, served, storage bool) map[string]any {
 	}
 }
 
-// define makes the kind, and waits until kube-apiserver serves it.
+// define creates the definition, and waits until kube-apiserver serves it.
 func (k kind) define(t *testing.T, s fixture.Set, plural string) *unstructured.Unstructured {
 	t.Helper()
 	d := &unstructured.Unstructured{Object: map[string]any{
@@ -101,7 +102,7 @@ func (k kind) define(t *testing.T, s fixture.Set, plural string) *unstructured.U
 	return d
 }
 
-// change gives a kind other versions.
+// change replaces the versions of a kind.
 func change(t *testing.T, s fixture.Set, d *unstructured.Unstructured, versions ...any) {
 	t.Helper()
 	fixture.Eventually(t, "change the definition", func(ctx context.Context) error {
@@ -115,7 +116,7 @@ func change(t *testing.T, s fixture.Set, d *unstructured.Unstructured, versions 
 	})
 }
 
-// becomes waits until a request is answered with a code, and its data or message hold a text.
+// becomes waits until a request is answered with a code, and the data or the message contain a text.
 func becomes(t *testing.T, what string, c *wire.Client, r wire.Request, code int, holds string) {
 	t.Helper()
 	var last wire.Envelope

@@ -21,22 +21,23 @@ import (
 
 const jsonType = "application/json"
 
-// withoutBody are the operations that change something and take no body.
+// withoutBody lists the operations that change something and have no body.
 var withoutBody = []string{
-	"logout", "testCluster", "resetTwoFactor", "revokeSessions", "restartNamespaceKind", "restartNamespaceObject", "restartClusterObject",
+	"logout", "testCluster", "resetTwoFactor", "revokeSessions", "restartNamespaceKind", "restartNamespaceObject",
+	"restartClusterObject",
 	"cordonNode", "uncordonNode", "refreshCustomResources",
 }
 
-// optionalBody are the operations whose body may be left out.
+// optionalBody lists the operations with an optional body.
 func optionalBody() []string { return []string{"setUpTwoFactor", "drainNode"} }
 
-// document is the OpenAPI document of the API's group, as kube-apiserver gives it to anybody who is logged in there. It fetches the
-// document only once in a while.
+// document returns the OpenAPI document of the API's group from kube-apiserver, which updates it only occasionally.
 func document(t *testing.T) (*spec3.OpenAPI, []byte) {
 	t.Helper()
 	reader, out, text := target.as(t, fixture.Name("conformance-reader")), &spec3.OpenAPI{}, []byte(nil)
 	fixture.Eventually(t, "read the OpenAPI document", func(ctx context.Context) error {
-		response, err := reader.Do(ctx, wire.Request{Path: "/openapi/v3" + wire.GroupPath, Header: http.Header{"Accept": {jsonType}}})
+		response, err := reader.Do(ctx, wire.Request{Path: "/openapi/v3" + wire.GroupPath,
+			Header: http.Header{"Accept": {jsonType}}})
 		if err != nil {
 			return err
 		}
@@ -49,7 +50,8 @@ func document(t *testing.T) (*spec3.OpenAPI, []byte) {
 	return out, text
 }
 
-// TestOpenAPI says that everything has a description that a client can be made of.
+// TestOpenAPI verifies that every operation, parameter and body has a description from which a client can be
+// generated.
 func TestOpenAPI(t *testing.T) {
 	d, _ := document(t)
 	seen := map[string]string{}
@@ -66,7 +68,8 @@ func TestOpenAPI(t *testing.T) {
 		checkBody(t, d, name, method, o)
 		checkAnswer(t, d, name, o)
 	})
-	for _, id := range slices.Concat(withoutBody, []string{"login", "listNamespaceObjects", "listClusters", "createUser"}) {
+	for _, id := range slices.Concat(withoutBody,
+		[]string{"login", "listNamespaceObjects", "listClusters", "createUser"}) {
 		if seen[id] == "" {
 			t.Errorf("there is no operation %s", id)
 		}
@@ -93,9 +96,9 @@ func checkBody(t *testing.T, d *spec3.OpenAPI, name, method string, o *spec3.Ope
 	changes := method == http.MethodPost || method == http.MethodPut || method == http.MethodPatch
 	switch {
 	case o.RequestBody == nil && changes && !slices.Contains(withoutBody, o.OperationId):
-		t.Errorf("%s says nothing of its body", name)
+		t.Errorf("%s does not describe its body", name)
 	case o.RequestBody != nil && o.RequestBody.Required == slices.Contains(optionalBody(), o.OperationId):
-		t.Errorf("%s says of its body that it is required: %t", name, o.RequestBody.Required)
+		t.Errorf("%s describes its body as required: %t", name, o.RequestBody.Required)
 	case o.RequestBody != nil:
 		for mediaType, content := range o.RequestBody.Content {
 			if strings.Contains(mediaType, "*") || content.Schema == nil || resolve(d, content.Schema) == nil {
@@ -105,7 +108,7 @@ func checkBody(t *testing.T, d *spec3.OpenAPI, name, method string, o *spec3.Ope
 	}
 }
 
-// checkAnswer wants an envelope that says what its data are.
+// checkAnswer verifies that the response is an envelope with a type for its data.
 func checkAnswer(t *testing.T, d *spec3.OpenAPI, name string, o *spec3.Operation) {
 	t.Helper()
 	if len(o.Responses.StatusCodeResponses) != 1 || o.Responses.StatusCodeResponses[http.StatusOK] == nil {
@@ -126,7 +129,7 @@ func checkAnswer(t *testing.T, d *spec3.OpenAPI, name string, o *spec3.Operation
 	}
 }
 
-// resolve finds the named type that a schema is, and nil where it is none.
+// resolve returns the named type to which a schema refers, or nil.
 func resolve(d *spec3.OpenAPI, s *spec.Schema) *spec.Schema {
 	if s == nil {
 		return nil

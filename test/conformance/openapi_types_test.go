@@ -27,18 +27,19 @@ import (
 const (
 	modelPrefix   = "io.kubevision.dashboard.v1alpha1."
 	metadataModel = "io.k8s.apimachinery.pkg.apis.meta.v1.ObjectMeta"
-	// nonsense is no number, no truth value, and nothing that any enumeration has.
+	// nonsense is not a number, not a boolean, and not a member of any enumeration.
 	nonsense = "nonsense"
 )
 
-// each calls a function with every operation of the API.
+// each calls a function for every operation of the API.
 func each(d *spec3.OpenAPI, visit func(method, path string, item *spec3.Path, o *spec3.Operation)) {
 	for path, item := range d.Paths.Paths {
 		if strings.Trim(strings.TrimPrefix(path, wire.GroupPath), "/") == "" {
-			continue // discovery, which is Kubernetes' own
+			continue // discovery belongs to Kubernetes
 		}
 		for method, o := range map[string]*spec3.Operation{
-			http.MethodGet: item.Get, http.MethodPost: item.Post, http.MethodPut: item.Put, http.MethodPatch: item.Patch,
+			http.MethodGet: item.Get, http.MethodPost: item.Post, http.MethodPut: item.Put,
+			http.MethodPatch:  item.Patch,
 			http.MethodDelete: item.Delete,
 		} {
 			if o != nil {
@@ -48,10 +49,11 @@ func each(d *spec3.OpenAPI, visit func(method, path string, item *spec3.Path, o 
 	}
 }
 
-// TestDocumentIsCommitted compares the document that clients are generated from with the one that is served.
+// TestDocumentIsCommitted verifies that the committed document, from which clients are generated, equals the served
+// one.
 func TestDocumentIsCommitted(t *testing.T) {
 	if !target.Ours {
-		t.Skip("the installation may be of another version")
+		t.Skip("the installation may have another version")
 	}
 	root, err := localcluster.ModuleRoot()
 	if err != nil {
@@ -66,10 +68,10 @@ func TestDocumentIsCommitted(t *testing.T) {
 	if err := json.Unmarshal(committed, want); err != nil {
 		t.Fatal(err)
 	}
-	delete(served.Paths.Paths, wire.GroupPath+"/") // discovery, which is Kubernetes' own
+	delete(served.Paths.Paths, wire.GroupPath+"/") // discovery belongs to Kubernetes
 	for name := range served.Components.Schemas {
 		if want.Components.Schemas[name] == nil && !strings.HasPrefix(name, modelPrefix) {
-			delete(served.Components.Schemas, name) // what discovery refers to
+			delete(served.Components.Schemas, name) // types of discovery
 		}
 	}
 	encoder := json.NewEncoder(got)
@@ -83,7 +85,8 @@ func TestDocumentIsCommitted(t *testing.T) {
 	}
 }
 
-// TestDocumentTypesQueries: a parameter that is described as a number, a truth value or an enumeration is read as one.
+// TestDocumentTypesQueries verifies that a parameter which is described as a number, a boolean or an enumeration
+// rejects other values.
 func TestDocumentTypesQueries(t *testing.T) {
 	d, _ := document(t)
 	s, direct := target.set(), target.direct(t)
@@ -100,7 +103,7 @@ func TestDocumentTypesQueries(t *testing.T) {
 				continue
 			}
 			typed[p.Name] = true
-			values := url.Values{"q": {"x"}, p.Name: {nonsense}} // a search takes a text
+			values := url.Values{"q": {"x"}, p.Name: {nonsense}} // a search requires a text
 			if !strings.Contains(path, "{namespace}") {
 				values.Set("namespace", "default")
 			}
@@ -123,7 +126,7 @@ func TestDocumentTypesQueries(t *testing.T) {
 	}
 }
 
-// examplePath is the path with an object in it that may exist or not.
+// examplePath returns the path with parameters of an object that may or may not exist.
 func examplePath(path string) string {
 	return strings.NewReplacer(
 		"{cluster}", target.Host, "{namespace}", "default", "{resource}", "configmaps", "{name}", "one",
@@ -149,7 +152,8 @@ func exampleType(o *spec3.Operation) string {
 	return jsonType
 }
 
-// TestDocumentTypesCodes: the codes are an enumeration, in answers and in what they say of single objects.
+// TestDocumentTypesCodes verifies that codes are described as an enumeration, for responses and for the results of
+// single objects.
 func TestDocumentTypesCodes(t *testing.T) {
 	d, _ := document(t)
 	code := d.Components.Schemas[modelPrefix+"Code"]
@@ -178,7 +182,8 @@ func TestDocumentTypesCodes(t *testing.T) {
 	}
 }
 
-// TestDocumentTypesObjects: objects of clusters have metadata, and fields that depend on their kind.
+// TestDocumentTypesObjects verifies that objects of clusters are described with metadata and with fields that depend
+// on their kind.
 func TestDocumentTypesObjects(t *testing.T) {
 	d, _ := document(t)
 	for _, name := range []string{"Object", "Manifest"} {
@@ -196,15 +201,15 @@ func TestDocumentTypesObjects(t *testing.T) {
 		t.Errorf("a list has %+v", list)
 	}
 	if !refersTo(d.Components.Schemas[modelPrefix+"ObjectEnvelope"].Properties["data"].AllOf, modelPrefix+"Object") {
-		t.Error("one object is none")
+		t.Error("a single object is not described as an object")
 	}
 	if !refersTo(d.Components.Schemas[modelPrefix+"DryRunObject"].Properties["raw"].AllOf, modelPrefix+"Object") {
-		t.Error("what a dry run proposes is no object")
+		t.Error("the result of a dry run is not described as an object")
 	}
 }
 
-// TestDocumentNamesCredentials: an operation refuses whoever brings none of the credentials that the document names for
-// it.
+// TestDocumentNamesCredentials verifies that an operation rejects requests without one of the credentials that the
+// document names for it.
 func TestDocumentNamesCredentials(t *testing.T) {
 	d, _ := document(t)
 	schemes := d.Components.SecuritySchemes
@@ -222,13 +227,13 @@ func TestDocumentNamesCredentials(t *testing.T) {
 			public = public || len(requirement) == 0
 			for name := range requirement {
 				if schemes[name] == nil {
-					t.Errorf("%s wants %s, which is not described", o.OperationId, name)
+					t.Errorf("%s requires %s, which is not described", o.OperationId, name)
 				}
 			}
 		}
 		e := direct.Call(t, wire.Request{Method: method, Path: examplePath(path)})
 		if refused := e.Code == wire.Unauthenticated; refused == public {
-			t.Errorf("%s wants %v, and answers whoever has none with %d (%s)",
+			t.Errorf("%s requires %v, and responds without credentials with %d (%s)",
 				o.OperationId, o.SecurityRequirement, e.Code, e.Message)
 		}
 	})

@@ -15,7 +15,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// refuseLabel makes an admission policy that refuses ConfigMaps with a label, in the member's namespace and nowhere else.
+// refuseLabel creates an admission policy that rejects ConfigMaps with a label in the member's namespace.
 func (c *cast) refuseLabel(t *testing.T, s fixture.Set) {
 	t.Helper()
 	name := metav1.ObjectMeta{Name: fixture.Name("conformance-policy")}
@@ -27,14 +27,16 @@ func (c *cast) refuseLabel(t *testing.T, s fixture.Set) {
 			MatchConstraints: &admissionregistrationv1.MatchResources{
 				NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{"kubernetes.io/metadata.name": c.own}},
 				ResourceRules: []admissionregistrationv1.NamedRuleWithOperations{{RuleWithOperations: admissionregistrationv1.RuleWithOperations{
-					Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Create, admissionregistrationv1.Update},
+					Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Create,
+						admissionregistrationv1.Update},
 					Rule: admissionregistrationv1.Rule{
 						APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"configmaps"},
 					},
 				}}},
 			},
 			Validations: []admissionregistrationv1.Validation{{
-				Expression: "!('" + refusedLabel + "' in object.metadata.?labels.orValue({}))", Message: "this label is not allowed here",
+				Expression: "!('" + refusedLabel + "' in object.metadata.?labels.orValue({}))",
+				Message:    "this label is not allowed here",
 			}},
 		},
 	})
@@ -46,8 +48,9 @@ func (c *cast) refuseLabel(t *testing.T, s fixture.Set) {
 	})
 	fixture.Eventually(t, "wait for the admission policy", func(ctx context.Context) error {
 		return target.direct(t).Answers(ctx, wire.Rejected, wire.Request{
-			Method: http.MethodPost, Path: wire.DirectPath + c.configs() + "?dryRun=All", Bearer: c.logins[operator].AccessToken,
-			Body: config("conformance-none", `"labels":{"`+refusedLabel+`":"x"}`, ""),
+			Method: http.MethodPost, Path: wire.DirectPath + c.configs() + "?dryRun=All",
+			Bearer: c.logins[operator].AccessToken,
+			Body:   config("conformance-none", `"labels":{"`+refusedLabel+`":"x"}`, ""),
 		})
 	})
 }

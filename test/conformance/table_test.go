@@ -14,10 +14,10 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// leastWays is how many different requests must have been answered with each code, through each door.
+// leastWays is the required number of different requests for each code and door.
 const leastWays = 2
 
-// results are those of all tests of this package.
+// results collects the results of all tests of this package.
 var results = &table{ways: map[cell]map[string]bool{}, tests: map[string]bool{}}
 
 // cell is one field of the table.
@@ -26,7 +26,7 @@ type cell struct {
 	door string
 }
 
-// table says which requests were answered with each code through each door, and whether they were to be.
+// table records which requests were answered with each code through each door, and whether that was expected.
 type table struct {
 	mu    sync.Mutex
 	doors []string
@@ -34,7 +34,7 @@ type table struct {
 	tests map[string]bool
 }
 
-// through says which doors there are.
+// through sets the doors.
 func (r *table) through(ways []door) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -44,7 +44,7 @@ func (r *table) through(ways []door) {
 	}
 }
 
-// note writes down what came of a request that was to be answered with a code. The same way may be gone more than once.
+// note records the result of a request with an expected code. A request may be recorded more than once.
 func (r *table) note(code int, door, way string, passed bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -56,7 +56,7 @@ func (r *table) note(code int, door, way string, passed bool) {
 	r.ways[at][way] = passed && (before || !known)
 }
 
-// done says that a test has noted everything that it has to.
+// done records that a test has recorded all its results.
 func (r *table) done(t *testing.T) {
 	t.Helper()
 	r.mu.Lock()
@@ -64,7 +64,7 @@ func (r *table) done(t *testing.T) {
 	r.tests[t.Name()] = true
 }
 
-// count is how many ways led to a code through a door, and how many led elsewhere.
+// count returns the number of requests that had the expected code through a door, and of those that had another.
 func (r *table) count(at cell) (passed, failed int) {
 	for _, ok := range r.ways[at] {
 		if ok {
@@ -76,7 +76,7 @@ func (r *table) count(at cell) (passed, failed int) {
 	return passed, failed
 }
 
-// gaps are the cells of the contract that too few ways have led to.
+// gaps returns the cells of the contract with too few requests.
 func (r *table) gaps() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -22,29 +22,29 @@ import (
 	"github.com/kubevision-io/kubevision/test/environment"
 )
 
-// Target is the installation under test, as anybody knows it who may administer its cluster.
+// Target is the installation under test, as an administrator of its cluster sees it.
 type Target struct {
-	// DirectURL is the address of kubevision-apiserver, and DirectCA the authority that signed its certificate.
+	// DirectURL is the address of kubevision-apiserver, and DirectCA the authority of its certificate.
 	DirectURL string
 	DirectCA  []byte
-	// Admin may do everything in the cluster.
+	// Admin has all rights in the cluster.
 	Admin client.Client
 	// Programs has the same rights and is KubeVision's own account.
 	Programs client.Client
-	// Anonymous reaches kube-apiserver without a credential; nil where it lets nobody pass who has none.
+	// Anonymous reaches kube-apiserver without a credential. It is nil if kube-apiserver rejects such requests.
 	Anonymous *rest.Config
-	// Kubernetes is the credential of a user of kube-apiserver, who need not exist before.
+	// Kubernetes returns the credential of a user of kube-apiserver, who need not exist before.
 	Kubernetes func(user string, groups ...string) (*rest.Config, error)
 	// Host is the name of the KubeVisionCluster of the cluster that KubeVision runs in.
 	Host string
-	// Ours is true where the installation was started for these tests, so that they may change how it is installed.
+	// Ours is true if the installation was started for these tests, so that they may reconfigure it.
 	Ours bool
 
-	// older holds the failed logins that were counted before the tests, and the last of each.
+	// older holds the throttles that existed before the tests, and the last failure of each.
 	older map[types.UID]metav1.MicroTime
 }
 
-// target is what this package tests.
+// target is the installation that this package tests.
 var target Target
 
 func TestMain(m *testing.M) {
@@ -55,7 +55,8 @@ func TestMain(m *testing.M) {
 	os.Exit(environment.Main(m, func(e *environment.Environment) {
 		target = Target{
 			DirectURL: e.KubeVision.Endpoint(), DirectCA: e.KubeVision.CAPEM(),
-			Admin: e.Client, Programs: e.Programs, Anonymous: e.Cluster.AnonymousConfig(), Kubernetes: e.Cluster.UserConfig, Host: "host", Ours: true,
+			Admin: e.Client, Programs: e.Programs, Anonymous: e.Cluster.AnonymousConfig(),
+			Kubernetes: e.Cluster.UserConfig, Host: "host", Ours: true,
 		}
 	}))
 }
@@ -64,7 +65,7 @@ func (target Target) set() fixture.Set {
 	return fixture.Set{Client: target.Admin, Programs: target.Programs}
 }
 
-// forgive forgets the failed logins that were counted since the tests began.
+// forgive clears the failed logins since the start of the tests.
 func (target Target) forgive(tb testing.TB) {
 	tb.Helper()
 	if err := target.forgiveAll(tb.Context()); err != nil {
@@ -79,7 +80,7 @@ func (target Target) forgiveAll(ctx context.Context) error {
 	}
 	for i := range all.Items {
 		last, known := target.older[all.Items[i].UID]
-		if known && last.Equal(&all.Items[i].Spec.LastFailureTime) { // failures of the tests are not among them
+		if known && last.Equal(&all.Items[i].Spec.LastFailureTime) { // without failures of the tests
 			continue
 		}
 		if err := client.IgnoreNotFound(target.Admin.Delete(ctx, &all.Items[i])); err != nil {
@@ -89,7 +90,7 @@ func (target Target) forgiveAll(ctx context.Context) error {
 	return nil
 }
 
-// direct makes a client of kubevision-apiserver.
+// direct returns a client of kubevision-apiserver.
 func (target Target) direct(tb testing.TB) *wire.Client {
 	tb.Helper()
 	c, err := wire.New(target.DirectURL, target.DirectCA)
@@ -99,7 +100,7 @@ func (target Target) direct(tb testing.TB) *wire.Client {
 	return c
 }
 
-// as makes a client of kube-apiserver for one of its users.
+// as returns a client of kube-apiserver for one of its users.
 func (target Target) as(tb testing.TB, user string, groups ...string) *wire.Client {
 	tb.Helper()
 	config, err := target.Kubernetes(user, groups...)

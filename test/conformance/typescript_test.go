@@ -19,7 +19,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// expiredSessions is how many sessions with an expired access token the tests in TypeScript take.
+// expiredSessions is the number of sessions with an expired access token that the tests in TypeScript need.
 const expiredSessions = 3
 
 // TestTypeScriptClient compiles clients/typescript and runs its tests against the server, through both doors.
@@ -38,7 +38,7 @@ func TestTypeScriptClient(t *testing.T) {
 	tests := filepath.Join(root, "clients", "typescript", "build", "test", "server", "server.test.js")
 	s := target.set()
 	s.HostCluster(t, target.Host)
-	defer target.forgive(t) // the wrong passwords
+	defer target.forgive(t) // clears the wrong passwords
 	for name, door := range map[string]struct {
 		client *wire.Client
 		base   string
@@ -68,7 +68,7 @@ func TestTypeScriptClient(t *testing.T) {
 	}
 }
 
-// expired returns sessions that go on, whose access tokens have expired.
+// expired returns active sessions with expired access tokens.
 func expired(t *testing.T, s fixture.Set, u fixture.User) []fixture.Login {
 	t.Helper()
 	out := make([]fixture.Login, expiredSessions)

@@ -19,10 +19,10 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// body is what a request sends.
+// body is the body of a request.
 type body map[string]any
 
-// visitor is somebody at one door, who logs in there and changes what they log in with.
+// visitor is a user at one door, who logs in there and changes the credentials.
 type visitor struct {
 	t      *testing.T
 	door   door
@@ -31,7 +31,7 @@ type visitor struct {
 	login  fixture.Login
 }
 
-// visit makes a user who is logged in through the door.
+// visit creates a user who is logged in through the door.
 func visit(t *testing.T, d door) *visitor {
 	t.Helper()
 	v := &visitor{t: t, door: d, client: d.client, user: target.set().User(t, "conformance-visitor")}
@@ -42,7 +42,7 @@ func visit(t *testing.T, d door) *visitor {
 	return v
 }
 
-// call sends a request with an access token, or without one where it is empty, and wants a code.
+// call sends a request with an access token, or without one if it is empty, and expects a code.
 func (v *visitor) call(code int, token, method, path string, send body) wire.Envelope {
 	v.t.Helper()
 	r := wire.Request{Method: method, Path: v.door.base + path}
@@ -64,35 +64,36 @@ func (v *visitor) call(code int, token, method, path string, send body) wire.Env
 	return e
 }
 
-// own sends a request of the visitor's session.
+// own sends a request with the visitor's session.
 func (v *visitor) own(code int, method, path string, send body) wire.Envelope {
 	v.t.Helper()
 	return v.call(code, v.login.AccessToken, method, path, send)
 }
 
-// post is for what needs no access token.
+// post sends a request that needs no access token.
 func (v *visitor) post(code int, path string, send body) wire.Envelope {
 	v.t.Helper()
 	return v.call(code, "", http.MethodPost, path, send)
 }
 
-// challenge logs in as far as the second factor.
+// challenge sends the password, and returns the token for the second factor.
 func (v *visitor) challenge() string {
 	v.t.Helper()
 	var data struct {
 		SessionToken string `json:"sessionToken"`
 	}
-	v.post(wire.TwoFactorRequired, "/auth/login", body{"username": v.user.Name, "password": v.user.Password}).Into(v.t, &data)
+	v.post(wire.TwoFactorRequired, "/auth/login",
+		body{"username": v.user.Name, "password": v.user.Password}).Into(v.t, &data)
 	return data.SessionToken
 }
 
-// enrolment is what a set-up shows once.
+// enrolment holds the values that a set-up returns once.
 type enrolment struct {
 	Secret        string   `json:"secret"`
 	RecoveryCodes []string `json:"recoveryCodes"`
 }
 
-// enrol puts a second factor into force, with the code of the step before, so that two are left for what follows.
+// enrol sets up a second factor with the code of the previous step, so that two codes are left for the test.
 func (v *visitor) enrol() enrolment {
 	v.t.Helper()
 	var made enrolment
@@ -101,27 +102,29 @@ func (v *visitor) enrol() enrolment {
 	return made
 }
 
-// aged is a token of the visitor's that ended a minute ago.
+// aged returns a token of the visitor that expired a minute ago.
 func (v *visitor) aged(raw string) string {
 	v.t.Helper()
 	token := fixture.Take(v.t, raw)
 	return token.Aged(time.Minute).Sign(v.t, target.set().SigningKey(v.t, token.Header["kid"]))
 }
 
-// expire makes the session one that has run out.
+// expire changes the session so that it has expired.
 func (v *visitor) expire() {
 	v.t.Helper()
-	s := &kubevisionv1alpha1.KubeVisionSession{ObjectMeta: metav1.ObjectMeta{Name: fixture.Take(v.t, v.login.AccessToken).Session()}}
-	patch := client.RawPatch(types.MergePatchType, []byte(`{"spec":{"expirationTime":"`+time.Now().Add(-time.Minute).UTC().Format(time.RFC3339)+`"}}`))
+	s := &kubevisionv1alpha1.KubeVisionSession{ObjectMeta: metav1.ObjectMeta{Name: fixture.Take(v.t,
+		v.login.AccessToken).Session()}}
+	patch := client.RawPatch(types.MergePatchType,
+		[]byte(`{"spec":{"expirationTime":"`+time.Now().Add(-time.Minute).UTC().Format(time.RFC3339)+`"}}`))
 	if err := target.Programs.Patch(v.t.Context(), s, patch); err != nil {
 		v.t.Fatal(err)
 	}
 }
 
-// ended says whether the visitor's access token is good no more.
+// ended returns a check that the visitor's access token has expired.
 func ended(v *visitor) func(context.Context) error { return v.answered(wire.TokenExpired) }
 
-// setupRequired says whether the visitor must set up a second factor.
+// setupRequired returns a check that the visitor must set up a second factor.
 func setupRequired(v *visitor) func(context.Context) error { return v.answered(wire.TwoFactorRequired) }
 
 func (v *visitor) answered(code int) func(context.Context) error {

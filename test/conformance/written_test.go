@@ -18,13 +18,14 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestWhatIsWritten: what a GET gave is what a PUT writes, with top-level fields of the names that dashboards add, too;
-// and the cluster knows that KubeVision has written it, by whichever endpoint.
+// TestWhatIsWritten verifies that the object of a GET can be written back with a PUT, including top-level fields with
+// the names that dashboards add, and that the cluster records KubeVision as the field manager for every endpoint.
 func TestWhatIsWritten(t *testing.T) {
 	s, direct := target.set(), target.direct(t)
 	s.HostCluster(t, target.Host)
 	u := s.User(t, "conformance-writer")
-	s.Bind(t, "conformance-writer", fixture.Grant{Role: "admin", Subjects: fixture.KubeVisionUsers(u), Cluster: target.Host})
+	s.Bind(t, "conformance-writer", fixture.Grant{Role: "admin", Subjects: fixture.KubeVisionUsers(u),
+		Cluster: target.Host})
 	token := u.Login(t, direct, wire.DirectPath).AccessToken
 	name := fixture.Name("conformance-slices")
 	group := name + ".example.com"
@@ -37,16 +38,20 @@ func TestWhatIsWritten(t *testing.T) {
 	}
 	text := map[string]any{"type": "string"}
 	schema := map[string]any{"type": "object", "properties": map[string]any{
-		"namespace": text, "name": text, "raw": text, "metricsStatus": text, "metrics": map[string]any{"type": "integer"},
-		"spec": map[string]any{"type": "object", "properties": map[string]any{"replicas": map[string]any{"type": "integer"}}},
+		"namespace": text, "name": text, "raw": text, "metricsStatus": text,
+		"metrics": map[string]any{"type": "integer"},
+		"spec": map[string]any{"type": "object",
+			"properties": map[string]any{"replicas": map[string]any{"type": "integer"}}},
 	}}
-	s.Create(t, object("CustomResourceDefinition", "apiextensions.k8s.io/v1", name+"."+group, map[string]any{"spec": map[string]any{
-		"group": group, "scope": "Cluster", "names": map[string]any{"plural": name, "kind": "ConformanceSlice"},
-		"versions": []any{map[string]any{
-			"name": "v1", "served": true, "storage": true, "schema": map[string]any{"openAPIV3Schema": schema},
-			"subresources": map[string]any{"scale": map[string]any{"specReplicasPath": ".spec.replicas", "statusReplicasPath": ".status.replicas"}},
-		}},
-	}}))
+	s.Create(t, object("CustomResourceDefinition", "apiextensions.k8s.io/v1", name+"."+group,
+		map[string]any{"spec": map[string]any{
+			"group": group, "scope": "Cluster", "names": map[string]any{"plural": name, "kind": "ConformanceSlice"},
+			"versions": []any{map[string]any{
+				"name": "v1", "served": true, "storage": true, "schema": map[string]any{"openAPIV3Schema": schema},
+				"subresources": map[string]any{"scale": map[string]any{"specReplicasPath": ".spec.replicas",
+					"statusReplicasPath": ".status.replicas"}},
+			}},
+		}}))
 	path := wire.DirectPath + "/clusters/" + target.Host + "/resources/" + name + "." + group
 	call := func(method, below, body string) wire.Request {
 		return wire.Request{Method: method, Path: path + below, Bearer: token, Body: body}
@@ -54,7 +59,8 @@ func TestWhatIsWritten(t *testing.T) {
 	const fields = `"namespace":"a","name":"b","raw":"c","metricsStatus":"d","metrics":1`
 	fixture.Eventually(t, "create an object of the kind", func(ctx context.Context) error {
 		return direct.Answers(ctx, wire.OK, call(http.MethodPost, "", fmt.Sprintf(
-			`{"apiVersion":%q,"kind":"ConformanceSlice","metadata":{"name":"one"},"spec":{"replicas":1},%s}`, group+"/v1", fields)))
+			`{"apiVersion":%q,"kind":"ConformanceSlice","metadata":{"name":"one"},"spec":{"replicas":1},%s}`,
+			group+"/v1", fields)))
 	})
 	read := direct.Call(t, call(http.MethodGet, "/one", "")).Want(t, wire.OK)
 	direct.Call(t, call(http.MethodPut, "/one", string(read.Data))).Want(t, wire.OK)

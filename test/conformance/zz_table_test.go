@@ -9,15 +9,16 @@ import (
 	"testing"
 )
 
-// TestTable comes last: it prints what came of every code through every door, and fails where a code of the contract was not provoked in
-// two ways at least.
+// TestTable is the last test: it prints the results of every code and door, and fails if a code of the contract was
+// not provoked by at least two requests.
 func TestTable(t *testing.T) {
 	for _, name := range []string{"TestAuth", "TestCodes"} {
 		if !results.tests[name] {
 			t.Skipf("%s, which fills the table, was not run", name)
 		}
 	}
-	_, _ = fmt.Fprintf(os.Stdout, "\nHow many different requests were answered with each code, through each door:\n\n%s\n\n", results)
+	_, _ = fmt.Fprintf(os.Stdout, "\nHow many different requests were answered with each code, through each "+
+		"door:\n\n%s\n\n", results)
 	for _, gap := range results.gaps() {
 		t.Error(gap)
 	}

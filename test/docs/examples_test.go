@@ -11,12 +11,13 @@ import (
 	"testing"
 )
 
-// example is a listing in a page, below a comment that names its file.
+// example matches a listing in a page below a comment that names its file.
 func example() *regexp.Regexp {
 	return regexp.MustCompile("(?s)<!-- (clients/[^ ]+) -->\n\n```ts\n(.*?)\n```\n")
 }
 
-// TestExamplesAreCompiled compares the listings of TypeScript with the files that are compiled, and run against the server.
+// TestExamplesAreCompiled verifies that the TypeScript listings equal the files that are compiled and run against the
+// server.
 func TestExamplesAreCompiled(t *testing.T) {
 	source, found := readTree(t), 0
 	for page, text := range source.pages(t) {
@@ -27,7 +28,7 @@ func TestExamplesAreCompiled(t *testing.T) {
 				t.Error(err)
 				continue
 			}
-			_, listing, _ := strings.Cut(string(file), "\n\n") // the licence is not shown
+			_, listing, _ := strings.Cut(string(file), "\n\n") // the page omits the licence
 			listing = strings.ReplaceAll(strings.TrimSpace(listing), `"../src/index.js"`, `"@kubevision/client"`)
 			if m[2] != listing {
 				t.Errorf("the listing in %s is not %s", page, m[1])

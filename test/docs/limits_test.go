@@ -26,12 +26,13 @@ import (
 
 // row is one row of the tables in docs/limits.md.
 type row struct {
-	// grows is what has the bound, setBy are the flags and constants that set it, tests are those that reach it.
+	// grows is the bounded quantity, setBy are the flags and constants that set the bound, tests are the tests that
+	// reach it.
 	grows        string
 	setBy, tests []string
 }
 
-// columns are those of each table.
+// columns returns the columns of each table.
 func columns() []string { return []string{"What grows", "Bound", "Set by", "At the bound", "Test"} }
 
 // rows returns the rows of all tables of a page.
@@ -50,7 +51,8 @@ func rows(tb testing.TB, page string) []row {
 		case len(cells) != len(columns()) || slices.Contains(cells, ""):
 			tb.Errorf("a row has not %d cells: %s", len(columns()), line)
 		case !slices.Equal(cells, columns()):
-			out = append(out, row{grows: cells[0], setBy: strings.Split(cells[2], "; "), tests: strings.Split(cells[4], ", ")})
+			out = append(out, row{grows: cells[0], setBy: strings.Split(cells[2], "; "),
+				tests: strings.Split(cells[4], ", ")})
 		}
 	}
 	return out
@@ -83,12 +85,14 @@ func TestLimits(t *testing.T) {
 	}
 }
 
-// TestLimitsOfOtherValues: whatever differs is found.
+// TestLimitsOfOtherValues verifies that every kind of difference is detected.
 func TestLimitsOfOtherValues(t *testing.T) {
 	c := newChecker(t)
 	for _, cell := range []string{
-		"`--requests-per-user` = `65`", "`--requests` = `64`", "`Config.MaxRequestsInFlight = 4000`", "`Config.Nothing = 1`",
-		"`MaxBodyBytes = 3 << 21` in `pkg/apiserver/filters/body.go`", "`MaxBody = 3 << 20` in `pkg/apiserver/filters/body.go`",
+		"`--requests-per-user` = `65`", "`--requests` = `64`", "`Config.MaxRequestsInFlight = 4000`",
+		"`Config.Nothing = 1`",
+		"`MaxBodyBytes = 3 << 21` in `pkg/apiserver/filters/body.go`",
+		"`MaxBody = 3 << 20` in `pkg/apiserver/filters/body.go`",
 		"`MaxBodyBytes = 3 << 20` in `pkg/apiserver/filters/none.go`",
 		"`spec.groups maxItems = 65` in `config/crd/bases/kubevision.io_kubevisionusers.yaml`",
 		"`spec.none maxItems = 64` in `config/crd/bases/kubevision.io_kubevisionusers.yaml`",
@@ -100,13 +104,13 @@ func TestLimitsOfOtherValues(t *testing.T) {
 	}
 }
 
-// checker knows the values of flags and constants.
+// checker looks up the values of flags and constants.
 type checker struct {
 	*tree
 
 	flags  *pflag.FlagSet
 	config reflect.Value
-	// values are the constants and fields of the files that were read, as they are written there.
+	// values holds the constants and fields of the parsed files, as they are written there.
 	values map[string]map[string][]string
 }
 
@@ -121,7 +125,7 @@ func newChecker(tb testing.TB) *checker {
 	}
 }
 
-// check returns what is wrong with a cell that names a flag or a constant, and its value.
+// check returns an error if a cell names an unknown flag or constant, or a wrong value.
 func (c *checker) check(cell string) error {
 	for _, form := range []struct {
 		pattern string
@@ -161,7 +165,7 @@ func (c *checker) checkLibrary(m []string) error {
 	return nil
 }
 
-// checkConstant compares a constant, or a field that is set, with the source.
+// checkConstant compares a constant, or a field assignment, with the source.
 func (c *checker) checkConstant(m []string) error {
 	name, value, file := m[0], m[1], m[2]
 	if c.values[file] == nil {
@@ -208,7 +212,7 @@ func (c *checker) read(file string) error {
 	return nil
 }
 
-// checkSchema compares a bound of a field in a CustomResourceDefinition.
+// checkSchema compares a bound in a CustomResourceDefinition.
 func (c *checker) checkSchema(m []string) error {
 	path, bound, value, file := m[0], m[1], m[2], m[3]
 	text, err := os.ReadFile(filepath.Join(c.root, file))
@@ -225,7 +229,7 @@ func (c *checker) checkSchema(m []string) error {
 		} `json:"spec"`
 	}
 	if err := yaml.Unmarshal(text, &definition); err != nil || len(definition.Spec.Versions) == 0 {
-		return fmt.Errorf("%s is no definition: %w", file, err)
+		return fmt.Errorf("%s is not a definition: %w", file, err)
 	}
 	at := definition.Spec.Versions[0].Schema.Root
 	for field := range strings.SplitSeq(path, ".") {
@@ -238,7 +242,7 @@ func (c *checker) checkSchema(m []string) error {
 	return nil
 }
 
-// checkText looks for a text in a manifest.
+// checkText looks up a text in a manifest.
 func (c *checker) checkText(m []string) error {
 	text, err := os.ReadFile(filepath.Join(c.root, m[1]))
 	if err != nil {

@@ -21,7 +21,7 @@ import (
 // tree is the source of the project.
 type tree struct {
 	root string
-	// functions holds the names of all functions that have no receiver.
+	// functions holds the names of all functions without a receiver.
 	functions map[string]bool
 }
 

@@ -77,7 +77,7 @@ func section(tb testing.TB, page, heading string, column int) map[string]bool {
 func compare(tb testing.TB, what string, page, code map[string]bool) {
 	tb.Helper()
 	if len(code) == 0 {
-		tb.Errorf("the code has no %s", what)
+		tb.Errorf("the code lacks %s", what)
 	}
 	for _, name := range slices.Sorted(maps.Keys(code)) {
 		if !page[name] {

@@ -14,12 +14,14 @@ import (
 	"github.com/kubevision-io/kubevision/hack/localcluster"
 )
 
-// LeaderLease is what the replica of kubevision-controller-manager holds that works.
+// LeaderLease returns the lease of the active replica of kubevision-controller-manager.
 func LeaderLease() *coordinationv1.Lease {
-	return &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: localcluster.Namespace, Name: "kubevision-controller-manager"}}
+	return &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Namespace: localcluster.Namespace,
+		Name: "kubevision-controller-manager"}}
 }
 
-// CrashControllers kills kubevision-controller-manager and starts it again. The lease of the dead one is taken away, so that nobody waits for it.
+// CrashControllers kills kubevision-controller-manager and starts it again. It deletes the lease of the killed
+// process, so that the new one does not wait for its expiry.
 func (e *Environment) CrashControllers(ctx context.Context) error {
 	program := e.KubeVision.ControllerManager()
 	if err := program.Kill(); err != nil {

@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package environment gives a test package a real control plane with KubeVision in it: one for all of its tests, started as a user would
-// start it.
+// Package environment provides a test package with a control plane and an installation of KubeVision, which all tests
+// of the package share.
 package environment
 
 import (
@@ -28,21 +28,21 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
-// startTimeout bounds the start, the building of the programs included.
+// startTimeout bounds the start, including the build of the programs.
 const startTimeout = 15 * time.Minute
 
 // noHostCluster leaves it to the tests to register the host.
 const noHostCluster = "--bootstrap-cluster="
 
-// Environment is a control plane with KubeVision in it.
+// Environment is a control plane with an installation of KubeVision.
 type Environment struct {
 	// Cluster is the control plane.
 	Cluster *localcluster.Cluster
-	// KubeVision is the installation in it.
+	// KubeVision is the installation in the cluster.
 	KubeVision *localcluster.KubeVision
 	// Client has the rights of a cluster administrator.
 	Client client.Client
-	// Programs has them, too, and is KubeVision's own account: it may write sessions, credentials and status.
+	// Programs has the same rights and is KubeVision's own account: it may write sessions, credentials and status.
 	Programs client.Client
 
 	dir    string
@@ -51,7 +51,7 @@ type Environment struct {
 	others []*localcluster.Cluster
 }
 
-// StartCluster starts another control plane, for which there is no KubeVision. It runs until the end of the package's tests.
+// StartCluster starts another control plane without KubeVision. It runs until the end of the package's tests.
 func (e *Environment) StartCluster(ctx context.Context) (*localcluster.Cluster, error) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -83,11 +83,11 @@ func (e *Environment) stopOthers() error {
 	return errors.Join(errs...)
 }
 
-// programsVariable names a directory with the programs, where somebody has built them already, for many packages of tests.
+// programsVariable names a directory with programs that are already built, for use by several test packages.
 const programsVariable = "KUBEVISION_PROGRAMS"
 
-// Main starts an environment, and runs the tests of a package with it. With -short, nothing is started and nothing is
-// run: these tests need a control plane.
+// Main starts an environment and runs the tests of a package with it. With -short it starts and runs nothing, because
+// these tests need a control plane.
 //
 // It returns the exit code.
 func Main(m *testing.M, use func(*Environment)) int {
@@ -118,7 +118,7 @@ func run(m *testing.M, options localcluster.KubeVisionOptions, use func(*Environ
 		return failed(err)
 	}
 	defer func() {
-		if code == 0 { // the logs of a failure are worth keeping
+		if code == 0 { // the logs of a failed run are kept
 			_ = os.RemoveAll(dir)
 			return
 		}
@@ -161,7 +161,7 @@ func failed(err error) int {
 	return 1
 }
 
-// build makes the programs as they are in the tree, with the race detector where the tests have it.
+// build builds the programs from the working tree, with the race detector if the tests use it.
 func build(ctx context.Context, bin string) error {
 	root, err := localcluster.ModuleRoot()
 	if err != nil {

@@ -5,5 +5,5 @@
 
 package environment
 
-// RaceEnabled says whether the programs are built with the race detector, which takes several times the memory.
+// RaceEnabled is true if the programs are built with the race detector, which needs several times the memory.
 const RaceEnabled = false

@@ -7,7 +7,7 @@ import { Session, type SessionOptions } from "./session.js";
 import { target, Transport, type Values } from "./transport.js";
 import type { Answer, Arguments, CallOptions, Data, Item, ListPath, Method, Model, Options, PathOf } from "./types.js";
 
-/** SecondFactor answers the challenge of a login. */
+/** SecondFactor is the response to the challenge of a login. */
 export type SecondFactor = { code: string } | { recoveryCode: string };
 
 export interface ClientOptions extends SessionOptions {
@@ -16,18 +16,18 @@ export interface ClientOptions extends SessionOptions {
    * https://kubernetes.example/apis/dashboard.kubevision.io/v1alpha1.
    */
   baseUrl: string;
-  /** headers go with every request, such as the credential that kube-apiserver takes. */
+  /** headers are sent with every request, such as a credential of kube-apiserver. */
   headers?: Readonly<Record<string, string>>;
   /** fetch sends the requests; by default the global one. */
   fetch?: typeof globalThis.fetch;
   /**
-   * secondFactor asks the user for a code or a recovery code at the login; undefined gives up. It is called again with
-   * the error where the code was wrong. Without it, login rejects with the challenge.
+   * secondFactor returns a code or a recovery code of the user at the login; undefined cancels the login. It is
+   * called again with the error after a wrong code. Without it, login rejects with the challenge.
    */
   secondFactor?: (wrong?: ApiError) => Promise<SecondFactor | undefined>;
 }
 
-/** Credentials are the name and the password of a user. */
+/** Credentials contains the name and the password of a user. */
 export type Credentials = Pick<Model<"LoginRequest">, "username" | "password">;
 
 /** Client calls the API as one user. */
@@ -41,7 +41,7 @@ export class Client {
     this.#secondFactor = options.secondFactor;
   }
 
-  /** loggedIn says whether there is an access token, which may have expired. */
+  /** loggedIn returns true if there is an access token, which may have expired. */
   get loggedIn(): boolean {
     return this.#session.tokens.accessToken !== undefined;
   }
@@ -83,9 +83,9 @@ export class Client {
   }
 
   /**
-   * login begins a session. It rejects with an ApiError: 40100 where name or password are wrong, 42900 with
-   * meta.retryAfterSeconds after too many failures, 40102 where the second factor is due and nobody gave one, or where
-   * it must be set up first (challenge.setupRequired): the session is good for the set-up then.
+   * login starts a session. It rejects with an ApiError: 40100 if the name or the password is wrong, 42900 with
+   * meta.retryAfterSeconds after too many failures, and 40102 if the second factor is required and was not supplied,
+   * or if it must be set up first (challenge.setupRequired): then the session is restricted to the set-up.
    */
   async login(credentials: Credentials, options: Pick<CallOptions, "signal"> = {}): Promise<Model<"Login">> {
     try {
@@ -99,7 +99,7 @@ export class Client {
     }
   }
 
-  /** verify answers the challenge of a login: the session token of its 40102. */
+  /** verify completes a login with the session token of its 40102 and a code. */
   verify(
     sessionToken: string,
     factor: SecondFactor,
@@ -109,7 +109,7 @@ export class Client {
     return this.#session.begin(path, { sessionToken, ...factor }, options.signal);
   }
 
-  /** logout ends the session. The tokens are forgotten also where the server cannot be told. */
+  /** logout ends the session. The tokens are dropped even if the server cannot be reached. */
   async logout(options: Pick<CallOptions, "signal"> = {}): Promise<void> {
     try {
       await this.#call("post", "/auth/logout", options);
@@ -159,7 +159,7 @@ export class Client {
   }
 }
 
-/** Parts are what options have, whatever the path. */
+/** Parts contains the options of all paths. */
 interface Parts extends CallOptions {
   path?: unknown;
   query?: unknown;

@@ -3,7 +3,7 @@
 
 import type { Model } from "./types.js";
 
-/** Code names the outcomes of a request. */
+/** Code names the results of a request. */
 export const Code = {
   OK: 0,
   Required: 40001,

@@ -4,7 +4,7 @@
 import { Code } from "./codes.js";
 import type { Meta, Model } from "./types.js";
 
-/** ApiError is an answer with another code than 0. */
+/** ApiError is a response with a code other than 0. */
 export class ApiError extends Error {
   override readonly name = "ApiError";
 
@@ -17,12 +17,15 @@ export class ApiError extends Error {
     super(message);
   }
 
-  /** requestId names the request in the server's log. */
+  /** requestId identifies the request in the server's log. */
   get requestId(): string {
     return this.meta.requestId;
   }
 
-  /** challenge says what is due before the request can succeed; undefined unless the code is 40102. */
+  /**
+   * challenge describes the step that is required before the request can succeed; undefined unless the code is
+   * 40102.
+   */
   get challenge(): Model<"TwoFactorChallenge"> | undefined {
     if (this.code !== Code.TwoFactorRequired || typeof this.data !== "object" || this.data === null) {
       return undefined;
@@ -30,7 +33,7 @@ export class ApiError extends Error {
     return this.data as Model<"TwoFactorChallenge">;
   }
 
-  /** passwordChangeRequired says that the session is good for nothing but choosing another password. */
+  /** passwordChangeRequired is true if the session is restricted to a change of the password. */
   get passwordChangeRequired(): boolean {
     return (
       typeof this.data === "object" &&
@@ -40,7 +43,7 @@ export class ApiError extends Error {
   }
 }
 
-/** HttpError is an answer that does not come from KubeVision, such as that of a proxy in between. */
+/** HttpError is a response that does not come from KubeVision, such as that of a proxy in between. */
 export class HttpError extends Error {
   override readonly name = "HttpError";
 

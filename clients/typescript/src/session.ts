@@ -9,45 +9,45 @@ import type { Model } from "./types.js";
 import { abortable, Gate, Turns } from "./wait.js";
 
 export interface SessionOptions {
-  /** store keeps the tokens; by default in memory. */
+  /** store stores the tokens; the default is the memory. */
   store?: TokenStore;
   /**
-   * freshCode asks the user for a code of their second factor, which the request needs that is refused with the error;
-   * undefined gives up. It is called again where the code was wrong, and for one request at a time.
+   * freshCode returns a code of the user's second factor for the request that was rejected with the error; undefined
+   * cancels the request. It is called again after a wrong code, and for one request at a time.
    */
   freshCode?: (refused: ApiError) => Promise<string | undefined>;
   /**
-   * reverify gives each code for all requests of the session in the next five minutes, and not for one request alone.
-   * Whoever steals the access token has the same time.
+   * reverify uses each code for all requests of the session in the next five minutes, instead of one request. A
+   * thief of the access token can use that time, too.
    */
   reverify?: boolean;
-  /** ended is called when the session has ended, with the answer that said so, once for all requests. */
+  /** ended is called once when the session has ended, with the error that reported it. */
   ended?: (error: ApiError) => void;
   /**
-   * maxPauseSeconds is for how long a request waits where there were too many; 30 where it is not given, and 0 is not
-   * at all.
+   * maxPauseSeconds is the maximum time for which a request waits after too many requests. The default is 30, and 0
+   * disables waiting.
    */
   maxPauseSeconds?: number;
 }
 
 const defaultMaxPauseSeconds = 30;
 
-/** ownPassword is the path where 40100 says that the old password is wrong, and nothing of the session. */
+/** ownPassword is the path for which 40100 means that the old password is wrong, and not that the session has ended. */
 const ownPassword = "/users/me/password";
 
 const refreshPath = "/auth/refresh";
 const reverifyPath = "/auth/2fa/reverify";
 
-/** Session sends requests with an access token, and does what the codes ask for. */
+/** Session sends requests with an access token, and reacts to the codes. */
 export class Session {
   readonly #transport: Transport;
   readonly #options: SessionOptions;
   readonly #store: TokenStore;
-  /** #direct says that the Authorization header is ours, and not that of kube-apiserver. */
+  /** #direct is true if the Authorization header does not belong to kube-apiserver. */
   readonly #direct: boolean;
   readonly #gate = new Gate();
   readonly #prompts = new Turns();
-  /** #codes counts the codes that were given for the whole session. */
+  /** #codes counts the codes that were verified for the whole session. */
   #codes = 0;
   #refreshing: Promise<void> | undefined;
 
@@ -62,12 +62,12 @@ export class Session {
     return this.#store.load();
   }
 
-  /** forget drops the tokens of the session. That of the device stays. */
+  /** forget drops the tokens of the session, and keeps the device token. */
   forget(): void {
     this.#store.save({ deviceToken: this.tokens.deviceToken });
   }
 
-  /** begin calls an endpoint that answers with a session, and keeps it unless the answer is of no use any more. */
+  /** begin calls an endpoint that returns a session, and stores the session unless it is obsolete by then. */
   async begin(path: string, body: object, signal?: AbortSignal, wanted = () => true): Promise<Model<"Login">> {
     const envelope = await this.#transport.send(
       { method: "POST", path, body, signal },
@@ -88,7 +88,7 @@ export class Session {
     return envelope.data as Model<"Login">;
   }
 
-  /** send sends a request until its answer is one that the caller must see. */
+  /** send sends a request, and repeats it until the result concerns the caller. */
   async send(call: Call, given?: string): Promise<Envelope> {
     const attempt: Attempt = { call, code: given, asked: false, codes: 0, refreshed: false, paused: 0 };
     for (;;) {
@@ -112,7 +112,7 @@ export class Session {
     }
   }
 
-  /** mend does what an answer asks for, and says whether the request is to be sent again. */
+  /** mend reacts to an error, and returns true if the request must be sent again. */
   async #mend(attempt: Attempt, error: ApiError, accessToken: string | undefined): Promise<boolean> {
     const { call } = attempt;
     switch (error.code) {
@@ -140,7 +140,7 @@ export class Session {
     }
   }
 
-  /** ask has the user give a code for the request that was refused. One question is asked at a time. */
+  /** ask requests a code from the user for the rejected request, one at a time. */
   async #ask(attempt: Attempt, refused: ApiError): Promise<boolean> {
     const { freshCode, reverify } = this.#options;
     if (!freshCode || attempt.call.path === reverifyPath) {
@@ -156,7 +156,10 @@ export class Session {
     return this.#prompts.take(give, attempt.call.signal);
   }
 
-  /** giveToSession gives a code for all requests of the session, unless that was done since the request was sent. */
+  /**
+   * giveToSession verifies a code for all requests of the session, unless one was verified since the request was
+   * sent.
+   */
   async #giveToSession(
     attempt: Attempt,
     refused: ApiError,
@@ -180,7 +183,7 @@ export class Session {
     return true;
   }
 
-  /** pause holds all requests up for as long as the server asks for, unless this one has waited for too long. */
+  /** pause delays all requests for the time that the server requires, unless this one has waited too long. */
   async #pause(attempt: Attempt, error: ApiError): Promise<boolean> {
     const seconds = Math.max(error.meta.retryAfterSeconds ?? 1, 1);
     attempt.paused += seconds;
@@ -192,8 +195,8 @@ export class Session {
   }
 
   /**
-   * refresh renews the session unless that has been done since the token was used. Whoever comes meanwhile waits for
-   * the same refresh.
+   * refresh refreshes the session unless this was done since the token was used. Concurrent calls wait for the same
+   * refresh.
    */
   async #refresh(expired: string, signal: AbortSignal | undefined): Promise<void> {
     if (this.tokens.accessToken !== expired) {
@@ -221,7 +224,7 @@ export class Session {
     for (;;) {
       await this.#gate.pass(undefined);
       try {
-        // Another session that was begun meanwhile, and the end of this one, hold.
+        // A session that was started meanwhile takes precedence, and so does the end of this one.
         await this.begin(refreshPath, { refreshToken }, undefined, () => this.tokens.refreshToken === refreshToken);
         return;
       } catch (error) {
@@ -248,7 +251,7 @@ export class Session {
     }
   }
 
-  /** end forgets a session that is over, unless another one has begun. */
+  /** end forgets an ended session, unless another one has started. */
   #end(error: ApiError, accessToken: string | undefined): void {
     if (accessToken === undefined || this.tokens.accessToken !== accessToken) {
       return;
@@ -265,16 +268,16 @@ export class Session {
   }
 }
 
-/** Attempt is what was done for one request. */
+/** Attempt is the state of one request. */
 interface Attempt {
   readonly call: Call;
   code: string | undefined;
-  /** asked says that the code is the user's answer to a question. */
+  /** asked is true if the code was requested from the user. */
   asked: boolean;
-  /** codes is how many codes had been given for the whole session when the request was sent. */
+  /** codes is the number of codes that had been verified for the whole session when the request was sent. */
   codes: number;
   refreshed: boolean;
-  /** paused is for how many seconds the request had to wait. */
+  /** paused is the number of seconds for which the request has waited. */
   paused: number;
 }
 

@@ -1,21 +1,24 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-/** Tokens are what a client keeps of a login. */
+/** Tokens contains the tokens of a login that a client stores. */
 export interface Tokens {
   accessToken?: string | undefined;
   refreshToken?: string | undefined;
-  /** deviceToken stays after the logout. It lets nobody in, and tells this client from strangers at the next login. */
+  /**
+   * deviceToken is kept after the logout. It does not grant access, and identifies this client as known at the next
+   * login.
+   */
   deviceToken?: string | undefined;
 }
 
-/** TokenStore keeps the tokens. Clients that share a store, such as those of several tabs, share a session. */
+/** TokenStore stores the tokens. Clients with a common store, such as those of several tabs, share a session. */
 export interface TokenStore {
   load(): Tokens;
   save(tokens: Tokens): void;
 }
 
-/** memoryStore keeps tokens as long as the page or the program lasts. */
+/** memoryStore stores tokens for the lifetime of the page or the program. */
 export function memoryStore(tokens: Tokens = {}): TokenStore {
   let kept = tokens;
   return {
@@ -27,8 +30,8 @@ export function memoryStore(tokens: Tokens = {}): TokenStore {
 }
 
 /**
- * webStore keeps tokens in localStorage or sessionStorage, where every script of the page's origin can read them. All
- * tabs share what is in localStorage.
+ * webStore stores tokens in localStorage or sessionStorage, where every script of the page's origin can read them.
+ * All tabs share localStorage.
  */
 export function webStore(storage: Pick<Storage, "getItem" | "setItem">, key = "kubevision"): TokenStore {
   return {

@@ -5,7 +5,7 @@ import type { Code } from "./codes.js";
 import { HttpError } from "./errors.js";
 import type { Meta } from "./types.js";
 
-/** Call is a request as it is sent, but for the credential. */
+/** Call is a request without the credential. */
 export interface Call {
   method: string;
   /** path is relative to the base of the API, with its parameters filled in. */
@@ -15,7 +15,7 @@ export interface Call {
   signal?: AbortSignal | undefined;
 }
 
-/** Envelope is what every request is answered with. */
+/** Envelope is the response to every request. */
 export interface Envelope {
   code: Code;
   message: string;
@@ -23,12 +23,12 @@ export interface Envelope {
   meta: Meta;
 }
 
-/** Values are parameters by their names. */
+/** Values contains parameters by their names. */
 export type Values = Readonly<Record<string, unknown>> | undefined;
 
 /**
- * target fills the parameters into a path. A value cannot lead to another path: its slashes are escaped, and dots are
- * refused.
+ * target fills the parameters into a path. A value cannot change the path: its slashes are escaped, and dots are
+ * rejected.
  */
 export function target(path: string, parameters: Values, query: Values): string {
   const filled = path.replace(/\{([^}]+)\}/g, (_, name: string) => {

@@ -14,10 +14,10 @@ type ModelName = keyof components["schemas"] extends infer K
 /** Model is a type of the API by its name, such as Model<"Login">. */
 export type Model<Name extends ModelName> = components["schemas"][`${ModelPrefix}${Name}`];
 
-/** Meta is what an answer says beside its data. */
+/** Meta contains information about a response. */
 export type Meta = Model<"Meta">;
 
-/** KubernetesObject is an object of a cluster. Its fields beyond these depend on its kind. */
+/** KubernetesObject is an object of a cluster. Its other fields depend on its kind. */
 export type KubernetesObject = Model<"Object">;
 
 export type Method = "get" | "post" | "put" | "patch" | "delete";
@@ -54,32 +54,32 @@ type BodyOption<O> = O extends { requestBody: { content: infer C } }
         : never
     : None<"body" | "contentType">;
 
-/** Content is a body, with its media type where that is not JSON. */
+/** Content is a body, with its media type if that is not JSON. */
 type Content<C> = "application/json" extends keyof C
   ? { body: C["application/json"]; contentType?: never }
   : { [T in keyof C]: { body: C[T]; contentType: T } }[keyof C];
 
-/** CallOptions are what any request may have. */
+/** CallOptions contains the options of any request. */
 export interface CallOptions {
-  /** signal ends the request, and its waiting for a refresh, a code or a pause. */
+  /** signal aborts the request, and its waiting for a refresh, a code or a pause. */
   signal?: AbortSignal | undefined;
   /** code is a fresh code of the caller's second factor. */
   code?: string | undefined;
 }
 
-/** Options are what a request to a path has. */
+/** Options contains the options of a request to a path. */
 export type Options<M extends Method, P extends PathOf<M>> = CallOptions &
   PathOption<Operation<M, P>> &
   QueryOption<Operation<M, P>> &
   BodyOption<Operation<M, P>>;
 
-/** Arguments are the options, which may be left out where nothing in them is required. */
+/** Arguments contains the options, which may be omitted if none of them is required. */
 export type Arguments<M extends Method, P extends PathOf<M>> =
   {} extends Options<M, P> ? [options?: Options<M, P>] : [options: Options<M, P>];
 
 type Envelope<O> = O extends { responses: { 200: { content: { "application/json": infer E } } } } ? E : never;
 
-/** Data are those of an answer with code 0. */
+/** Data is the type of the data of a response with code 0. */
 export type Data<M extends Method, P extends PathOf<M>> =
   Envelope<Operation<M, P>> extends { data: infer D }
     ? Record<string, unknown> extends D
@@ -87,13 +87,13 @@ export type Data<M extends Method, P extends PathOf<M>> =
       : Exclude<D, null>
     : never;
 
-/** Answer is a request that succeeded. */
+/** Answer is the result of a successful request. */
 export interface Answer<T> {
   data: T;
   meta: Meta;
 }
 
-/** ListPath is every path whose answer is a list in pages. */
+/** ListPath is every path whose response is a list in pages. */
 export type ListPath = {
   [P in PathOf<"get">]: Options<"get", P> extends { query?: infer T }
     ? Paged<Given<T>> extends true

@@ -2,7 +2,8 @@
 // SPDX-License-Identifier: Apache-2.0
 
 /**
- * abortable settles with the promise, or rejects as soon as the signal is aborted. What the promise stands for goes on.
+ * abortable settles with the promise, or rejects as soon as the signal is aborted. The operation of the promise
+ * continues.
  */
 export async function abortable<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
   if (!signal) {
@@ -21,11 +22,11 @@ export async function abortable<T>(promise: Promise<T>, signal: AbortSignal | un
   }
 }
 
-/** Gate holds requests up for a while. */
+/** Gate delays requests for a time. */
 export class Gate {
   #until = 0;
 
-  /** hold holds the next requests up for a number of seconds. */
+  /** hold delays the next requests for a number of seconds. */
   hold(seconds: number): void {
     this.#until = Math.max(this.#until, Date.now() + seconds * 1000);
   }
@@ -43,7 +44,7 @@ export class Gate {
   }
 }
 
-/** Turns lets one caller at a time do something. */
+/** Turns serializes calls. */
 export class Turns {
   #last: Promise<unknown> = Promise.resolve();
 

@@ -276,7 +276,7 @@ describe("too many requests", () => {
   });
 });
 
-/** until lets everything else go on, until something is true. */
+/** until yields until a condition is true. */
 async function until(holds: () => boolean): Promise<void> {
   do {
     await new Promise((resolve) => setTimeout(resolve, 5));

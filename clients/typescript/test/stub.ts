@@ -12,10 +12,10 @@ export interface Received {
   body: unknown;
 }
 
-/** Reply is an answer but for what all answers have. */
+/** Reply is a response without the parts that all responses share. */
 export type Reply = { code?: number; data?: unknown; meta?: object };
 
-/** stub stands in for the network: what no server can be made to do at will. */
+/** stub replaces the network, for responses that no real server can be made to return. */
 export function stub(reply: (request: Received) => Reply | Promise<Reply>) {
   const received: Received[] = [];
   const fetch: typeof globalThis.fetch = async (input, init) => {
@@ -35,7 +35,7 @@ export function stub(reply: (request: Received) => Reply | Promise<Reply>) {
   return { fetch, received, baseUrl: "http://stub/api/v1" };
 }
 
-/** times makes a number of promises at once. */
+/** times creates a number of concurrent promises. */
 export function times<T>(n: number, make: (i: number) => Promise<T>): Promise<T>[] {
   return Array.from({ length: n }, (_, i) => make(i));
 }

@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// What compiles, and what must not: nothing here is run.
+// Verifies which calls compile and which do not. Nothing here is run.
 
 import { ApiError, type Client, Code, type KubernetesObject, type Model } from "../src/index.js";
 
@@ -52,13 +52,13 @@ export async function doesNotCompile(client: Client): Promise<void> {
   await client.post("/users");
   // @ts-expect-error There is no such field.
   await client.post("/users", { body: { usernme: "alice", password: "secret" } });
-  // @ts-expect-error A number is no text.
+  // @ts-expect-error A number is not a text.
   await client.get("/clusters/{cluster}/resources/{resource}", { path, query: { limit: "5" } });
   // @ts-expect-error There is no such order.
   await client.get("/clusters/{cluster}/resources/{resource}", { path, query: { order: "up" } });
-  // @ts-expect-error A patch says of which type it is.
+  // @ts-expect-error A patch requires its media type.
   await client.patch("/clusters/{cluster}/resources/{resource}/{name}", { path: web, body: {} });
-  // @ts-expect-error Users do not come in pages.
+  // @ts-expect-error The list of users has no pages.
   client.items("/users", {});
   // @ts-expect-error There is no such code.
   new ApiError(40301 + 1, "", null, { requestId: "" }).code === 1;

@@ -3,8 +3,9 @@
 
 //go:build generated
 
-// Command dashboardclient logs in and lists the pods of a namespace, with nothing but a client that oapi-codegen has made of the OpenAPI
-// document. A test adds that client to this folder as it compiles it; only what both are built from is kept here.
+// Command dashboardclient logs in and lists the pods of a namespace, with a client that oapi-codegen has generated
+// from the OpenAPI document. A test compiles it with the generated client as an overlay; the repository does not
+// contain the generated code.
 package main
 
 import (
@@ -16,7 +17,7 @@ import (
 	"os"
 	"time"
 
-	// What the generated client imports, at the version of this module.
+	// The dependency of the generated client, at the version of this module.
 	_ "github.com/oapi-codegen/runtime"
 )
 

@@ -1,11 +1,11 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Command golangci is golangci-lint with the Kubernetes API linter compiled in
-// as a module plugin, under the linter name "kubeapilinter".
+// Command golangci is golangci-lint with the Kubernetes API linter as a module plugin, under the linter name
+// "kubeapilinter".
 //
-// golangci-lint's own "custom" command does the same from a git checkout; this
-// one needs nothing but the module proxy, and its versions are those of go.mod.
+// The "custom" command of golangci-lint does the same from a git checkout. This command needs only the module proxy,
+// and its versions are those of go.mod.
 package main
 
 import (
@@ -29,8 +29,8 @@ func main() {
 	}
 }
 
-// buildInfo reports the version of the golangci-lint module in this build, so
-// that "golangci-lint version" names the linter rather than this wrapper.
+// buildInfo returns the version of the golangci-lint module in this build, so that "golangci-lint version" names the
+// linter rather than this wrapper.
 func buildInfo() commands.BuildInfo {
 	info := commands.BuildInfo{GoVersion: "unknown", Version: "unknown", Commit: "?", Date: "(unknown)"}
 

@@ -8,10 +8,10 @@ import (
 	"net/http"
 )
 
-// Handler returns a handler that tells the listener of requests that have arrived: their headers are counted no more,
-// and neither is what is read of their bodies, which has bounds of its own. Answers do not tell: one may be sent while
-// the header of the next request arrives on the same connection. A connection whose first request is proven to come
-// from a trusted party is not counted, and never closed.
+// Handler returns a handler that reports requests that have arrived to the listener: their headers do not count any
+// more, and neither do the read parts of their bodies, which have separate bounds. Responses are not reported: one
+// may be sent while the header of the next request arrives on the same connection. A connection whose first request
+// is proven to come from a trusted party does not count, and is never closed.
 func (l *Listener) Handler(next http.Handler, isTrusted func(*http.Request) bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, first := l.markArrived(r.RemoteAddr)
@@ -29,8 +29,8 @@ func (l *Listener) Handler(next http.Handler, isTrusted func(*http.Request) bool
 	})
 }
 
-// markArrived notes that no header of a connection is unfinished. It returns the connection, nil where it is not counted,
-// and whether the request is the first one on it.
+// markArrived records that no header of a connection is unfinished. It returns the connection, or nil if it does not
+// count, and whether the request is the first one on it.
 func (l *Listener) markArrived(remote string) (c *connection, first bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package connections bounds the memory that connections of clients take before a request of them has arrived: headers
-// are held while they arrive, and nobody knows yet who sends them.
+// Package connections bounds the memory of client connections before a request has arrived: headers are held in
+// memory while they are received, and their sender is not authenticated yet.
 package connections
 
 import (
@@ -13,9 +13,9 @@ import (
 )
 
 const (
-	// idleBytes is what a connection takes while nothing arrives, in bytes.
+	// idleBytes is the memory of an idle connection, in bytes.
 	idleBytes = 64 << 10
-	// bytesPerByte is what a byte of an unfinished header takes.
+	// bytesPerByte is the memory of a byte of an unfinished header.
 	bytesPerByte = 3
 	// knownPart is the part of all bytes, one in this number, that known clients keep beside strangers, and strangers
 	// beside known clients.
@@ -24,25 +24,25 @@ const (
 	keepAlivePeriod = 3 * time.Minute
 )
 
-// Options say how connections share memory.
+// Options configures the shared memory of connections.
 type Options struct {
-	// Bytes is what all connections may take.
+	// Bytes bounds the memory of all connections.
 	Bytes int64
 	// Networks returns the networks that an address counts for, the largest one first.
 	Networks func(netip.Addr) []netip.Prefix
-	// Known returns true for addresses whose connections are closed last, unless all known ones take half of Bytes.
+	// Known returns true for addresses whose connections are closed last, unless all known ones need half of Bytes.
 	Known func(netip.Addr) bool
 }
 
-// Listener closes connections where all of them would take too much: those of the networks that take most, and of them
-// the one that was used least recently.
+// Listener closes connections if all of them need too much memory: those of the largest networks first, and among
+// them the least recently used one.
 type Listener struct {
 	net.Listener
 
 	options Options
 
 	mu sync.Mutex
-	// taken is what all connections take, and known what those of known addresses take.
+	// taken is the memory of all connections, and known that of known addresses.
 	taken, known int64
 	networks     map[netip.Prefix]*network
 	connections  map[string]*connection
@@ -50,7 +50,7 @@ type Listener struct {
 	clock uint64
 }
 
-// network is what the connections of one network take.
+// network is the memory of the connections of one network.
 type network struct {
 	taken       int64
 	connections int
@@ -128,7 +128,7 @@ func (l *Listener) take(c *connection, bytes int64) []*connection {
 	return surplus
 }
 
-// count adds bytes to what a connection takes. The caller holds the lock.
+// count adds bytes to the memory of a connection. The caller holds the lock.
 func (l *Listener) count(c *connection, bytes int64) {
 	c.taken += bytes
 	for _, n := range c.networks {
@@ -152,9 +152,9 @@ func (l *Listener) next() *connection {
 	return first
 }
 
-// closesBefore returns true if a connection is closed before another one: first by what its networks take, and itself, and
-// then by its age. Less than what an idle connection takes makes no difference: whoever begins a request beside many idle
-// connections would be closed for it.
+// closesBefore returns true if a connection is closed before another one: it compares the memory of their networks,
+// then of the connections, and then their age. Differences below the memory of an idle connection are ignored:
+// otherwise a client that starts a request beside many idle connections would be closed.
 func (c *connection) closesBefore(other *connection) bool {
 	for i := range min(len(c.networks), len(other.networks)) {
 		if mine, others := c.networks[i].taken/idleBytes, other.networks[i].taken/idleBytes; mine != others {

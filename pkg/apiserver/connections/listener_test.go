@@ -17,7 +17,7 @@ import (
 	"time"
 )
 
-// pipeListener accepts what it is given, from an address that the test chooses.
+// pipeListener accepts connections from addresses of the test's choice.
 type pipeListener struct {
 	net.Listener
 
@@ -68,7 +68,7 @@ func (h *harness) connect(t *testing.T, address string) (client, server net.Conn
 	return client, server
 }
 
-// send sends bytes, which the server reads. It returns false if the connection was closed.
+// send sends bytes to the server. It returns false if the connection was closed.
 func send(client, server net.Conn, bytes int) bool {
 	go func() { _, _ = client.Write(make([]byte, bytes)) }()
 	_, err := io.ReadFull(server, make([]byte, bytes))
@@ -88,7 +88,8 @@ func wants(t *testing.T, what string, client net.Conn, closed bool) {
 	}
 }
 
-// TestUnfinishedRequests: where too much is held that is not answered yet, the network that sends most of it gives way.
+// TestUnfinishedRequests verifies that the network with the most unfinished requests is closed if they need too much
+// memory.
 func TestUnfinishedRequests(t *testing.T) {
 	h := newHarness(10 * idleBytes)
 	other, otherServer := h.connect(t, "198.51.100.1")
@@ -106,16 +107,17 @@ func TestUnfinishedRequests(t *testing.T) {
 	}
 }
 
-// handle has a request handled that has come by a connection, and its body read.
+// handle lets the server handle a request that has arrived on a connection, and read its body.
 func (h *harness) handle(server net.Conn, body int, isTrusted bool) {
-	r := httptest.NewRequestWithContext(context.Background(), http.MethodPost, "/", strings.NewReader(strings.Repeat("x", body)))
+	r := httptest.NewRequestWithContext(context.Background(), http.MethodPost, "/",
+		strings.NewReader(strings.Repeat("x", body)))
 	r.RemoteAddr = server.RemoteAddr().String()
 	handler := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { _, _ = io.Copy(io.Discard, r.Body) })
 	h.Handler(handler, func(*http.Request) bool { return isTrusted }).ServeHTTP(httptest.NewRecorder(), r)
 }
 
-// TestArrivedRequests: the headers of requests that have arrived are counted no more, nor are their bodies once they
-// are read. Answers do not end the header of another request, which may arrive meanwhile.
+// TestArrivedRequests verifies that the headers of complete requests do not count any more, nor do bodies that have
+// been read. A response does not end the header of another request, which may arrive meanwhile.
 func TestArrivedRequests(t *testing.T) {
 	h := newHarness(10 * idleBytes)
 	client, server := h.connect(t, "198.51.100.1")
@@ -145,13 +147,14 @@ func TestArrivedRequests(t *testing.T) {
 	}
 }
 
-// TestTrustedConnections: the connection of kube-apiserver is that of many clients, and is not closed for others.
+// TestTrustedConnections verifies that the connection of kube-apiserver, which many clients share, is not closed for
+// others.
 func TestTrustedConnections(t *testing.T) {
 	h := newHarness(4 * idleBytes)
 	client, server := h.connect(t, "198.51.100.1")
 	other, otherServer := h.connect(t, "198.51.100.2")
 	h.handle(otherServer, 10, false)
-	h.handle(otherServer, 10, true) // too late: whose connection it is was decided by the first request
+	h.handle(otherServer, 10, true) // too late: the first request has determined the owner of the connection
 	h.handle(server, 10, true)
 	if h.taken != idleBytes {
 		t.Errorf("%d bytes are counted", h.taken)
@@ -177,17 +180,18 @@ func (failingListener) Accept() (net.Conn, error) {
 	return nil, temporaryError{errors.New("too many open files")}
 }
 
-// TestTemporaryErrors of accepting, such as too many open files, are passed on as they are: net/http ends for others,
-// and the program with it.
+// TestTemporaryErrors verifies that temporary errors of Accept, such as too many open files, are passed on unchanged:
+// net/http stops after other errors, and the program with it.
 func TestTemporaryErrors(t *testing.T) {
 	_, err := Limit(failingListener{}, Options{}).Accept()
-	if temporary, ok := err.(net.Error); !ok || !temporary.Temporary() { //nolint:errorlint,staticcheck // as net/http does
+	if temporary, ok := err.(net.Error); !ok ||
+		!temporary.Temporary() { //nolint:errorlint,staticcheck // as net/http does
 		t.Errorf("the error is %T", err)
 	}
 }
 
-// TestManyNetworks: whoever has many networks has no more of them than somebody with one, and a new connection is not
-// closed for the bytes of its handshake.
+// TestManyNetworks verifies that a client with many networks gets no more than a client with one, and that a new
+// connection is not closed because of the bytes of its handshake.
 func TestManyNetworks(t *testing.T) {
 	h := newHarness(10 * idleBytes)
 	attackers := make([]net.Conn, 10)
@@ -205,7 +209,7 @@ func TestManyNetworks(t *testing.T) {
 	wants(t, "a connection of another network", client, false)
 }
 
-// TestManyKnownNetworks: known clients leave half to strangers, however many addresses they have.
+// TestManyKnownNetworks verifies that known clients leave half to unknown clients, however many addresses they have.
 func TestManyKnownNetworks(t *testing.T) {
 	h := newHarness(10 * idleBytes)
 	known := make([]net.Conn, 10)
@@ -223,8 +227,8 @@ func TestManyKnownNetworks(t *testing.T) {
 	wants(t, "the last known one", known[9], false)
 }
 
-// TestIdleConnections: of many, the network with most of them gives way, and of these those that were used least
-// recently. Known networks come last, but have no more than half.
+// TestIdleConnections verifies that the least recently used connections of the network with the most connections are
+// closed. Known networks come last, but have no more than half.
 func TestIdleConnections(t *testing.T) {
 	h := newHarness(10 * idleBytes)
 	connect := func(address string) net.Conn {
@@ -233,7 +237,8 @@ func TestIdleConnections(t *testing.T) {
 	}
 	known := []net.Conn{connect("192.0.2.1"), connect("192.0.2.1"), connect("192.0.2.1"), connect("192.0.2.1")}
 	other := connect("198.51.100.1")
-	many := []net.Conn{connect("203.0.113.1"), connect("203.0.113.2"), connect("203.0.113.1"), connect("203.0.113.4"), connect("203.0.113.5")}
+	many := []net.Conn{connect("203.0.113.1"), connect("203.0.113.2"), connect("203.0.113.1"), connect("203.0.113.4"),
+		connect("203.0.113.5")}
 	last := connect("203.0.113.9")
 	wants(t, "the oldest one of the largest network", many[0], true)
 	wants(t, "a younger one", many[1], false)

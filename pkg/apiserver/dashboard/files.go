@@ -1,13 +1,13 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package dashboard serves a single-page application from a directory, beside the API and from its origin.
+// Package dashboard serves a single-page application from a directory, at the same origin as the API.
 package dashboard
 
 import (
 	"bytes"
 	"crypto/sha256"
-	_ "embed" // the script
+	_ "embed" // embeds the script
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -25,22 +25,22 @@ import (
 
 const (
 	indexFile = "index.html"
-	// scriptPath is where the page finds the script that shows the server's QR code.
+	// scriptPath is the path of the script that shows the server's QR code.
 	scriptPath = "/kubevision-qr.js"
 
-	// maxIndexBytes is the size of the index, which is read into memory.
+	// maxIndexBytes bounds the index, which is read into memory.
 	maxIndexBytes = 1 << 20
-	// maxFileBytes is the size of any other file.
+	// maxFileBytes bounds any other file.
 	maxFileBytes = 16 << 20
 )
 
 //go:embed qr.js
 var script []byte
 
-// errTooLarge is returned where a file exceeds its bound.
+// errTooLarge is returned for a file that exceeds its bound.
 var errTooLarge = errors.New("the file is too large to be served")
 
-// errNoFile is returned where a directory or a device is in the place of a file.
+// errNoFile is returned for a directory, a device or another special file.
 var errNoFile = errors.New("not a file")
 
 // Files serves the files of a directory.
@@ -49,8 +49,8 @@ type Files struct {
 	room *responseSpace
 }
 
-// Open returns the files of a directory, which must have an index. Symbolic links are followed as long as they stay in
-// the directory, such as those of a mounted ConfigMap.
+// Open returns the files of a directory, which must contain an index. It follows symbolic links that stay in the
+// directory, such as those of a mounted ConfigMap.
 func Open(dir string, origin func(*http.Request) filters.Origin) (*Files, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
@@ -64,7 +64,7 @@ func Open(dir string, origin func(*http.Request) filters.Origin) (*Files, error)
 	return f, nil
 }
 
-// Wrap returns a handler that serves the files wherever next has no paths.
+// Wrap returns a handler that serves the files on all paths that do not belong to next.
 func (f *Files) Wrap(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if IsReserved(r.URL.Path) {
@@ -75,7 +75,7 @@ func (f *Files) Wrap(next http.Handler) http.Handler {
 	})
 }
 
-// IsReserved says whether a path belongs to the API server: to the API, its discovery, its health or its metrics.
+// IsReserved returns true if a path belongs to the API server: to the API, discovery, health or metrics.
 func IsReserved(path string) bool {
 	first, _, _ := strings.Cut(strings.TrimPrefix(path, "/"), "/")
 	switch first {
@@ -114,8 +114,8 @@ func (f *Files) serve(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// isHidden says whether a path names a file that is not for readers, or none at all: with a segment that begins with a
-// dot, or with characters that no path of the application has.
+// isHidden returns true if a path must not be served: a segment begins with a dot, or a character occurs that no path
+// of the application contains.
 func isHidden(name string) bool {
 	if strings.ContainsFunc(name, func(c rune) bool { return c < ' ' || c == 0x7f || c == '\\' }) {
 		return true
@@ -155,12 +155,12 @@ func (f *Files) serveFile(w http.ResponseWriter, r *http.Request, name string) {
 		}
 		w.Header().Set("Cache-Control", "no-cache")
 		w.Header().Set("ETag", tag)
-		changed = time.Time{} // it may be the same for two versions
+		changed = time.Time{} // two versions may have the same time
 	}
 	f.room.within(w, info.Size(), func() { http.ServeContent(w, r, name, changed, file) })
 }
 
-// open opens a file of at most maxFileBytes. Only files are opened: a pipe would hold up the request.
+// open opens a file of at most maxFileBytes. It opens only regular files: a pipe would block the request.
 func (f *Files) open(name string) (*os.File, fs.FileInfo, error) {
 	if !fs.ValidPath(name) {
 		return nil, nil, fs.ErrNotExist
@@ -181,8 +181,8 @@ func (f *Files) open(name string) (*os.File, fs.FileInfo, error) {
 	return file, info, nil
 }
 
-// isPageRequest says whether a browser asks for a page, which the application makes from its index, and not for a script, a
-// style or an image that is missing. Names of objects have dots, too.
+// isPageRequest returns true if a browser requests a page, for which the index is served, and not a missing script,
+// style or image. Object names may contain dots, too.
 func isPageRequest(r *http.Request) bool {
 	last := r.URL.Path[strings.LastIndexByte(r.URL.Path, '/')+1:]
 	return strings.Contains(r.Header.Get("Accept"), "text/html") || !strings.Contains(last, ".")
@@ -214,7 +214,7 @@ func (f *Files) index() ([]byte, error) {
 	return text, nil
 }
 
-// withScript puts the script first in the head of a page, before any other.
+// withScript inserts the script at the start of the head of a page, before other scripts.
 func withScript(text []byte) []byte {
 	const head = "<head>"
 	at := bytes.Index(bytes.ToLower(text), []byte(head))
@@ -225,7 +225,7 @@ func withScript(text []byte) []byte {
 	return bytes.Join([][]byte{text[:at], text[at:]}, []byte(`<script src="`+scriptPath+`"></script>`))
 }
 
-// serveText serves text that browsers ask for again each time.
+// serveText serves text that browsers revalidate on each request.
 func (f *Files) serveText(w http.ResponseWriter, r *http.Request, name string, text []byte) {
 	sum := sha256.Sum256(text)
 	w.Header().Set("Content-Type", contentType(name))
@@ -234,7 +234,7 @@ func (f *Files) serveText(w http.ResponseWriter, r *http.Request, name string, t
 	f.room.within(w, int64(len(text)), func() { http.ServeContent(w, r, name, time.Time{}, bytes.NewReader(text)) })
 }
 
-// entityTag returns the tag of a file's content.
+// entityTag returns the ETag of a file's content.
 func entityTag(file io.ReadSeeker) (string, error) {
 	sum := sha256.New()
 	if _, err := io.Copy(sum, file); err != nil {

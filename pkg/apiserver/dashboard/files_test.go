@@ -18,7 +18,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/apiserver/filters"
 )
 
-// mounted is a directory as a kubelet mounts a ConfigMap: files are links into a folder that is replaced as a whole.
+// mounted is a directory in the form in which a kubelet mounts a ConfigMap: the files are links into a folder that is
+// replaced as a whole.
 type mounted struct{ dir string }
 
 const page1 = "<!doctype html>\n<html><head><title>one</title></head><body></body></html>"
@@ -59,7 +60,7 @@ func (m mounted) link(t *testing.T, to, name string) {
 	}
 }
 
-// swap replaces the folder that the links lead to.
+// swap replaces the folder to which the links point.
 func (m mounted) swap(t *testing.T, folder string) {
 	t.Helper()
 	m.link(t, folder, "..next")
@@ -70,7 +71,7 @@ func (m mounted) swap(t *testing.T, folder string) {
 
 func stranger(*http.Request) filters.Origin { return filters.Origin{Network: "192.0.2.0/24"} }
 
-// handler serves the directory, and answers with a teapot wherever the API would.
+// handler returns a handler that serves the directory, and responds with status 418 on the paths of the API.
 func handler(t *testing.T, dir string) (*Files, http.Handler) {
 	t.Helper()
 	f, err := Open(dir, stranger)
@@ -82,7 +83,7 @@ func handler(t *testing.T, dir string) (*Files, http.Handler) {
 	return f, around
 }
 
-// ask sends a request as a browser does that looks for a script, unless a header says otherwise.
+// ask sends a request like that of a browser for a script. The headers override the defaults.
 func ask(t *testing.T, h http.Handler, method, target string, header ...string) *http.Response {
 	t.Helper()
 	r := httptest.NewRequestWithContext(t.Context(), method, "/", http.NoBody)
@@ -107,7 +108,7 @@ func body(t *testing.T, r *http.Response) string {
 
 const asPage = "text/html,application/xhtml+xml,*/*;q=0.8"
 
-// TestFiles looks at what is served for which path, and how long browsers may keep it.
+// TestFiles verifies the file and the caching headers of each path.
 func TestFiles(t *testing.T) {
 	_, h := handler(t, mount(t).dir)
 	const immutable = "public, max-age=31536000, immutable"
@@ -159,7 +160,7 @@ func TestFiles(t *testing.T) {
 	}
 }
 
-// TestFilesLeaveTheAPI alone, and are read only.
+// TestFilesLeaveTheAPI verifies that the paths of the API are not served, and that files are read only.
 func TestFilesLeaveTheAPI(t *testing.T) {
 	_, h := handler(t, mount(t).dir)
 	for _, path := range []string{
@@ -177,7 +178,7 @@ func TestFilesLeaveTheAPI(t *testing.T) {
 	}
 }
 
-// TestConditions: HEAD, ranges, and what a browser has already.
+// TestConditions verifies HEAD, ranges and conditional requests.
 func TestConditions(t *testing.T) {
 	m := mount(t)
 	_, h := handler(t, m.dir)
@@ -213,7 +214,7 @@ func TestConditions(t *testing.T) {
 	}
 }
 
-// TestLargeFiles are not served, and no index is read that is too large.
+// TestLargeFiles verifies that large files are not served, and that a large index is not read.
 func TestLargeFiles(t *testing.T) {
 	m := mount(t)
 	_, h := handler(t, m.dir)
@@ -247,7 +248,8 @@ func TestLargeFiles(t *testing.T) {
 	}
 }
 
-// TestResponsesAreBounded: one network takes half of them, and those who are known have their own.
+// TestResponsesAreBounded verifies that one network gets half of the free space, and that known networks have their
+// own.
 func TestResponsesAreBounded(t *testing.T) {
 	f, h := handler(t, mount(t).dir)
 	const all = maxResponseBytes / responseBytes
@@ -267,7 +269,7 @@ func TestResponsesAreBounded(t *testing.T) {
 	if r.StatusCode != http.StatusServiceUnavailable || r.Header.Get("Retry-After") == "" {
 		t.Errorf("one more of that network: status %d", r.StatusCode)
 	}
-	for i := 0; f.room.strangers.Used() < maxResponseBytes; i++ { // each network takes half of what is left
+	for i := 0; f.room.strangers.Used() < maxResponseBytes; i++ { // each network gets half of the free space
 		hold(filters.Origin{Network: strconv.Itoa(i)})
 	}
 	f.room.origin = func(*http.Request) filters.Origin { return filters.Origin{Network: "b", Known: true} }
@@ -279,7 +281,7 @@ func TestResponsesAreBounded(t *testing.T) {
 	}
 }
 
-// TestSlowReaders: a response ends that nobody takes.
+// TestSlowReaders verifies that a response is aborted if the client does not read it.
 func TestSlowReaders(t *testing.T) {
 	m := mount(t)
 	f, h := handler(t, m.dir)
@@ -308,7 +310,7 @@ func TestSlowReaders(t *testing.T) {
 		if response.Proto[:6] != name[:6] || f.room.strangers.Used() == 0 {
 			t.Errorf("%s: the response is %s, and %d bytes are held", name, response.Proto, f.room.strangers.Used())
 		}
-		deadline := time.Now().Add(100 * patience) // the machine may be busy
+		deadline := time.Now().Add(100 * patience) // a busy machine may need long
 		for f.room.strangers.Used() != 0 {
 			if time.Now().After(deadline) {
 				t.Fatalf("%s: the response goes on", name)
@@ -322,7 +324,7 @@ func TestSlowReaders(t *testing.T) {
 	}
 }
 
-// TestHashed knows the names that bundlers make.
+// TestHashed verifies the file names that bundlers generate.
 func TestHashed(t *testing.T) {
 	for name, want := range map[string]bool{
 		"assets/index-B9CIFXIH.js": true, "assets/a-b_C-d1.css": false, "assets/index-Ab_C-d1x.css": true,
@@ -338,7 +340,7 @@ func TestHashed(t *testing.T) {
 	}
 }
 
-// TestScript is first in the head, and in no page without one.
+// TestScript verifies that the script is first in the head, and that a page without a head is not changed.
 func TestScript(t *testing.T) {
 	const tag = `<script src="/kubevision-qr.js"></script>`
 	for page, want := range map[string]string{

@@ -10,12 +10,13 @@ import (
 	"strings"
 )
 
-// contentPolicy names no other origin. Applications and terminals set styles of elements; nothing else is inline.
+// contentPolicy allows no other origin. Applications and terminals set styles of elements; nothing else may be
+// inline.
 const contentPolicy = "default-src 'self'; script-src 'self'; style-src 'self' 'unsafe-inline'; " +
 	"img-src 'self' data: blob:; font-src 'self' data:; connect-src 'self'; object-src 'none'; base-uri 'self'; " +
 	"form-action 'self'; frame-ancestors 'none'"
 
-// setPolicy says what the page may do, and who may show it.
+// setPolicy sets the headers that restrict the page and its embedding.
 func setPolicy(h http.Header) {
 	h.Set("Content-Security-Policy", contentPolicy)
 	h.Set("X-Content-Type-Options", "nosniff")
@@ -26,12 +27,12 @@ func setPolicy(h http.Header) {
 	h.Set("Permissions-Policy", "camera=(), geolocation=(), microphone=(), payment=(), usb=()")
 }
 
-// hash matches the part of a name by which bundlers tell the versions of a file: eight characters, or more hexadecimal
+// hash matches the part of a file name with which bundlers mark a version: eight characters, or more hexadecimal
 // digits.
 var hash = regexp.MustCompile(`[-.]([A-Za-z0-9_-]{8}|[0-9a-f]{9,64})(\.[a-z0-9]+)+$`)
 
-// hasHashedName says whether a file has a hash in its name, so that its content never changes. A word and a date are none: a
-// hash has letters, and digits or capitals beyond the first character.
+// hasHashedName returns true if a file name contains a hash, so that the content never changes. A word or a date is
+// not a hash: a hash contains letters, and digits or capitals after the first character.
 func hasHashedName(name string) bool {
 	found := hash.FindStringSubmatch(path.Base(name))
 	if found == nil {
@@ -41,8 +42,8 @@ func hasHashedName(name string) bool {
 	return strings.ContainsAny(found[1], lower+capitals) && strings.ContainsAny(found[1][1:], digits+capitals)
 }
 
-// contentType is the media type of a file by its name. The tables of the machine are not asked, so that it is the same
-// everywhere.
+// contentType returns the media type of a file by its name. It does not use the tables of the machine, so that the
+// result is the same everywhere.
 func contentType(name string) string { //nolint:gocyclo // a table
 	switch strings.ToLower(path.Ext(name)) {
 	case ".html":

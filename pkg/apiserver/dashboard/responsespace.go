@@ -12,21 +12,22 @@ import (
 )
 
 const (
-	// responseBytes is the memory that a response takes while it is sent.
+	// responseBytes is the memory that a response needs while it is sent.
 	responseBytes = 32 << 10
-	// maxResponseBytes is the memory that all responses take to those who are not known; those who are have as much.
+	// maxResponseBytes bounds the memory of all responses to unknown networks. Known networks have the same amount
+	// for themselves.
 	maxResponseBytes = 16 << 20
 
-	// sendTime is the time to send a response in, and sendRate the bytes that a client must take in a second beyond it.
+	// sendTime is the minimum time for sending a response, and sendRate the rate in bytes per second that extends it.
 	sendTime = 20 * time.Second
 	sendRate = 64 << 10
 )
 
-// responseSpace bounds the responses that are sent at once. Anybody may ask for files, and read them slowly.
+// responseSpace bounds the concurrent responses. Anyone may request files and read them slowly.
 type responseSpace struct {
 	strangers, known *budget.Budget
 	origin           func(*http.Request) filters.Origin
-	// time and rate are sendTime and sendRate.
+	// time and rate default to sendTime and sendRate.
 	time time.Duration
 	rate int64
 }
@@ -39,7 +40,7 @@ func newResponseSpace(origin func(*http.Request) filters.Origin) *responseSpace 
 	}
 }
 
-// enter takes the memory of a response. Networks that somebody is logged in from have room of their own.
+// enter reserves the memory of a response. Networks with a logged-in user have a separate reserve.
 func (o *responseSpace) enter(r *http.Request) (leave func(), err error) {
 	from := o.origin(r)
 	if from.Known {
@@ -55,12 +56,12 @@ func (o *responseSpace) enter(r *http.Request) (leave func(), err error) {
 	return account.Close, nil
 }
 
-// within sends a response, and gives up on a client that takes it too slowly.
+// within sends a response, and closes the connection of a client that reads too slowly.
 func (o *responseSpace) within(w http.ResponseWriter, size int64, send func()) {
 	connection := http.NewResponseController(w)
 	limit := o.time + time.Duration(size/o.rate)*time.Second
-	_ = connection.SetWriteDeadline(time.Now().Add(limit)) // a test has no connection
+	_ = connection.SetWriteDeadline(time.Now().Add(limit)) // fails only in tests, which have no connection
 	send()
 	_ = connection.Flush()
-	_ = connection.SetWriteDeadline(time.Time{}) // the next response has one of its own
+	_ = connection.SetWriteDeadline(time.Time{}) // the next response sets its own deadline
 }

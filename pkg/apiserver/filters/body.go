@@ -35,12 +35,12 @@ const (
 	// strangersPart and knownPart are the divisors of the parts of the bytes that clients without authentication may
 	// have together: in all networks, and in known networks.
 	strangersPart, knownPart = 4, 8
-	// maxBytesPerNetwork bounds the bytes of bodies from one network of strangers, by default a quarter of the part of
-	// all strangers. maxBytesPerKnown bounds those of a known network.
+	// maxBytesPerNetwork bounds the bytes of bodies from one unknown network, by default a quarter of the part of all
+	// unknown networks. maxBytesPerKnown bounds those of a known network.
 	maxBytesPerNetwork, maxBytesPerKnown = 2 << 20, 1 << 20
 	// firstBytes is the room that is reserved before anything has arrived.
 	firstBytes = 4 << 10
-	// freeHeaderBytes is what headers may have before they count with the body.
+	// freeHeaderBytes is the size of headers above which they count with the body.
 	freeHeaderBytes = 4 << 10
 	// userStep is the least that a body of a user counts for, so that users have a bounded number of bodies under way, too.
 	userStep = 64 << 10
@@ -54,10 +54,10 @@ type Bodies struct {
 
 // Origin is the origin of a request without authentication.
 type Origin struct {
-	// Network is the network of one client, who may use all of its addresses.
+	// Network is the network of one client, which may use all of its addresses.
 	Network string
-	// Known is true for networks that a user is logged in from, or that the administrator trusts. Strangers do not take
-	// their room.
+	// Known is true for networks with a logged-in user, and for those that the administrator trusts. They have a
+	// separate part of the budget.
 	Known bool
 }
 
@@ -140,7 +140,8 @@ func readWithHeaders(r *http.Request, limit int64, account *budget.Account) ([]b
 	return readAll(r.Body, r.ContentLength, limit, account)
 }
 
-// readAll reads a body of at most limit bytes. What the client says of its length is believed only where it is too much.
+// readAll reads a body of at most limit bytes. The client's Content-Length is used only to reject a body that is too
+// large.
 func readAll(from io.Reader, length, limit int64, account *budget.Account) ([]byte, error) {
 	if length > limit {
 		return nil, tooLarge(limit)
@@ -184,7 +185,7 @@ func hasBody(r *http.Request) bool {
 	return r.Body != nil && r.Body != http.NoBody && r.ContentLength != 0
 }
 
-// arrival is a body that is being received. It has a deadline, whoever sends it and whether or not a handler reads it.
+// arrival is a body that is being received. It has a deadline for every sender, whether or not a handler reads it.
 type arrival struct {
 	connection *http.ResponseController
 	arrived    atomic.Bool

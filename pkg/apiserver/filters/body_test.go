@@ -26,7 +26,7 @@ func newTestBodies() *Bodies {
 	})
 }
 
-// as is a request of a user, or of nobody where the name is empty.
+// as returns a request of a user, or an anonymous request if the name is empty.
 func as(t *testing.T, name, method string, body io.Reader) *http.Request {
 	t.Helper()
 	u := &user.DefaultInfo{Name: name}
@@ -36,7 +36,7 @@ func as(t *testing.T, name, method string, body io.Reader) *http.Request {
 	return httptest.NewRequestWithContext(genericapirequest.WithUser(t.Context(), u), method, "/api/v1/x", body)
 }
 
-// TestTheBodyIsBounded by who sends it: a header alone makes nobody of anybody.
+// TestTheBodyIsBounded verifies the bounds for each kind of caller: a header alone does not authenticate a caller.
 func TestTheBodyIsBounded(t *testing.T) {
 	sized := func(n int) io.Reader { return strings.NewReader(strings.Repeat("x", n)) }
 	for name, tc := range map[string]struct {
@@ -49,15 +49,20 @@ func TestTheBodyIsBounded(t *testing.T) {
 		"anonymous":            {"", http.MethodPost, MaxSmallBodyBytes, nil, 0, ""},
 		"anonymous, too large": {"", http.MethodPost, MaxSmallBodyBytes + 1, nil, 40002, "body"},
 		"anonymous, with a header": {
-			"", http.MethodPost, MaxSmallBodyBytes + 1, func(r *http.Request) { r.Header.Set("Authorization", "Bearer x") }, 40002, "body",
+			"", http.MethodPost, MaxSmallBodyBytes + 1,
+			func(r *http.Request) { r.Header.Set("Authorization", "Bearer x") }, 40002, "body",
 		},
-		"large":           {"alice", http.MethodPost, MaxBodyBytes, nil, 0, ""},
-		"too large":       {"alice", http.MethodPost, MaxBodyBytes + 1, nil, 40002, "body"},
-		"of a read":       {"alice", http.MethodGet, MaxSmallBodyBytes + 1, nil, 40002, "body"},
-		"chunked":         {"alice", http.MethodPost, MaxBodyBytes, func(r *http.Request) { r.ContentLength = -1 }, 0, ""},
-		"chunked, larger": {"", http.MethodPost, MaxSmallBodyBytes + 1, func(r *http.Request) { r.ContentLength = -1 }, 40002, "body"},
-		"a lie":           {"alice", http.MethodPost, 10, func(r *http.Request) { r.ContentLength = MaxBodyBytes + 1 }, 40002, "body"},
-		"compressed":      {"alice", http.MethodPost, 10, func(r *http.Request) { r.Header.Set("Content-Encoding", "gzip") }, 40002, "Content-Encoding"},
+		"large":     {"alice", http.MethodPost, MaxBodyBytes, nil, 0, ""},
+		"too large": {"alice", http.MethodPost, MaxBodyBytes + 1, nil, 40002, "body"},
+		"of a read": {"alice", http.MethodGet, MaxSmallBodyBytes + 1, nil, 40002, "body"},
+		"chunked": {"alice", http.MethodPost, MaxBodyBytes,
+			func(r *http.Request) { r.ContentLength = -1 }, 0, ""},
+		"chunked, larger": {"", http.MethodPost, MaxSmallBodyBytes + 1, func(r *http.Request) { r.ContentLength = -1 },
+			40002, "body"},
+		"a lie": {"alice", http.MethodPost, 10, func(r *http.Request) { r.ContentLength = MaxBodyBytes + 1 },
+			40002, "body"},
+		"compressed": {"alice", http.MethodPost, 10, func(r *http.Request) { r.Header.Set("Content-Encoding", "gzip") },
+			40002, "Content-Encoding"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := as(t, tc.user, tc.method, sized(tc.size))
@@ -74,8 +79,10 @@ func TestTheBodyIsBounded(t *testing.T) {
 				read = len(body)
 				envelope.WriteData(r.Context(), w, nil, dashboardv1alpha1.Meta{})
 			}), bodies), r)
-			if got.Code != tc.want || (tc.want == 0 && read != tc.size) || (tc.want != 0 && read != -1) || got.Meta.Field != tc.field {
-				t.Errorf("code %d at %q, want %d at %q; the handler read %d of %d bytes", got.Code, got.Meta.Field, tc.want, tc.field, read, tc.size)
+			if got.Code != tc.want || (tc.want == 0 && read != tc.size) || (tc.want != 0 && read != -1) ||
+				got.Meta.Field != tc.field {
+				t.Errorf("code %d at %q, want %d at %q; the handler read %d of %d bytes", got.Code, got.Meta.Field,
+					tc.want, tc.field, read, tc.size)
 			}
 			if used := bodies.users.Used() + bodies.known.Used() + bodies.strangers.Used(); used != 0 {
 				t.Errorf("%d bytes are held afterwards", used)
@@ -84,13 +91,14 @@ func TestTheBodyIsBounded(t *testing.T) {
 	}
 }
 
-// TestBytesOfBodiesAreBounded: those of one address, those of strangers, and those of one user, while others have room.
+// TestBytesOfBodiesAreBounded verifies the bounds of one address, of unknown clients and of one user, while others
+// have space.
 func TestBytesOfBodiesAreBounded(t *testing.T) {
 	b := newTestBodies()
 	hold := func(name, address string, size int) error {
 		r := as(t, name, http.MethodPost, strings.NewReader(strings.Repeat("x", size)))
 		r.RemoteAddr = address
-		_, err := b.read(r) // it is not closed: the request goes on
+		_, err := b.read(r) // it is not closed, and the request continues
 		return err
 	}
 	fill := func(name string, address func(int) string, size int) (bytes int) {
@@ -135,7 +143,8 @@ func TestBytesOfBodiesAreBounded(t *testing.T) {
 	}
 }
 
-// TestHeadersCountWithTheBody: they are held while the body arrives.
+// TestHeadersCountWithTheBody verifies that headers count while the body is received, because they are held until
+// then.
 func TestHeadersCountWithTheBody(t *testing.T) {
 	b, held := newTestBodies(), 0
 	for range 1000 {

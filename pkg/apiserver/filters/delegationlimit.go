@@ -9,8 +9,8 @@ import (
 	"k8s.io/apiserver/pkg/endpoints/responsewriter"
 )
 
-// DelegationLimit decides whether the host may be asked who sends a request, and whether they may. Where it may, done is to be
-// called with whether the request was refused.
+// DelegationLimit decides whether the host may be called to authenticate and authorize a request. If ok is true, the
+// caller must call done with the information whether the request was rejected.
 type DelegationLimit func(r *http.Request) (done func(refused bool), ok bool)
 
 // WithDelegationLimit refuses requests of networks from which too many were refused before.

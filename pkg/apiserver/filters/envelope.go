@@ -184,7 +184,7 @@ func (w *writer) WriteHeader(status int) {
 	}
 	h := w.Header()
 	if w.arrival.pending() {
-		h.Set("Connection", "close") // nobody reads the rest of the body
+		h.Set("Connection", "close") // the rest of the body is not read
 	}
 	if h.Get("Connection") != "" && w.shared() {
 		h.Del("Connection")

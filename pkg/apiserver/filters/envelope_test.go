@@ -32,10 +32,10 @@ type response struct {
 
 var requestID = regexp.MustCompile(`^req_[0-9A-HJKMNP-TV-Z]{26}$`)
 
-// send puts a request through the filter and demands everything that holds for every envelope.
-// notShared says that each connection is of one client.
+// notShared returns false: each connection belongs to one client.
 func notShared(*http.Request) bool { return false }
 
+// send sends a request through the filter, and verifies the promises for every envelope.
 func send(t *testing.T, handler http.Handler, r *http.Request) response {
 	t.Helper()
 	recorder := httptest.NewRecorder()
@@ -78,7 +78,7 @@ func request(method, target string) *http.Request {
 	return httptest.NewRequestWithContext(context.Background(), method, target, http.NoBody)
 }
 
-// What the chain of the library answers by itself becomes an envelope.
+// TestAnyStatusOfTheChainBecomesAnEnvelope verifies that the responses of the library's filters become envelopes.
 func TestAnyStatusOfTheChainBecomesAnEnvelope(t *testing.T) {
 	for status, want := range map[int]int{
 		301: 40400, 302: 40400, 307: 40400, 400: 40002, 401: 40100, 403: 40300, 404: 40400, 405: 40400, 406: 40002, 409: 40002, 413: 40002,
@@ -147,7 +147,8 @@ func TestAPanicIsAnInternalError(t *testing.T) {
 	}
 }
 
-// TestAnAnswerThatHasBegunIsCut where it cannot go on, so that nobody takes it for whole.
+// TestAnAnswerThatHasBegunIsCut verifies that an incomplete response is aborted, so that no client takes it for
+// complete.
 func TestAnAnswerThatHasBegunIsCut(t *testing.T) {
 	for name, handler := range map[string]http.HandlerFunc{
 		"a panic":    func(w http.ResponseWriter, _ *http.Request) { _, _ = w.Write([]byte("{")); panic("x") },
@@ -235,7 +236,7 @@ func TestImpersonationHeadersReachNobody(t *testing.T) {
 	for _, header := range []string{"Impersonate-User", "Impersonate-Group", "Impersonate-Uid", "Impersonate-Extra-X", "impersonate-anything", "IMPERSONATE-USER"} {
 		for _, target := range []string{"/api/v1/x", "/apis/dashboard.kubevision.io/v1alpha1/x"} {
 			r := request(http.MethodGet, target)
-			r.Header[header] = []string{"admin"} // as it came, whatever its case
+			r.Header[header] = []string{"admin"} // unchanged, whatever its case
 			reached := false
 			if got := send(t, http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached = true }), r); got.Code != 40002 || reached {
 				t.Errorf("%s at %s: code %d, reached %v; want 40002 and nobody", header, target, got.Code, reached)
@@ -271,7 +272,8 @@ func FuzzMalformed(f *testing.F) {
 	})
 }
 
-// TestASharedConnectionStaysOpen whatever the library does to those who are not authenticated.
+// TestASharedConnectionStaysOpen verifies that a shared connection stays open after a request that is not
+// authenticated.
 func TestASharedConnectionStaysOpen(t *testing.T) {
 	closing := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Connection", "close")

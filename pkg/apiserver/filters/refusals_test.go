@@ -16,7 +16,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 )
 
-// refuseAll sends requests at once through the filter and returns how long the last of them took.
+// refuseAll sends requests concurrently through the filter, and returns the duration of the last of them.
 func refuseAll(t *testing.T, handler http.Handler, n int) time.Duration {
 	t.Helper()
 	begun := time.Now()
@@ -30,7 +30,7 @@ func refuseAll(t *testing.T, handler http.Handler, n int) time.Duration {
 	return time.Since(begun)
 }
 
-// answering returns a chain that refuses each request with a status.
+// answering returns a chain that rejects each request with a status.
 func answering(failure *envelope.Error, status int) http.Handler {
 	return WithEnvelope(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		envelope.StateFrom(r.Context()).SetFailure(failure)
@@ -47,8 +47,9 @@ func TestRefusalsArePaced(t *testing.T) {
 		requests          int
 		shortest, longest time.Duration
 	}{
-		"a burst":             {nil, http.StatusUnauthorized, refusalBurst, 0, 0},
-		"more than a burst":   {nil, http.StatusUnauthorized, refusalBurst + refusalsPerSecond, time.Second, time.Second},
+		"a burst": {nil, http.StatusUnauthorized, refusalBurst, 0, 0},
+		"more than a burst": {nil, http.StatusUnauthorized, refusalBurst + refusalsPerSecond, time.Second,
+			time.Second},
 		"more than may wait":  {nil, http.StatusUnauthorized, 10 * waitingRefusals, most / 2, most},
 		"an expired token":    {expired, http.StatusUnauthorized, 10 * refusalBurst, 0, 0},
 		"another HTTP status": {nil, http.StatusNotFound, 10 * refusalBurst, 0, 0},

@@ -16,10 +16,11 @@ const (
 	MaxHeaderBytes = 128 << 10
 )
 
-// valueBytes is what each value of a header counts for, beside its text: as much as in HTTP/2.
+// valueBytes is added for each value of a header, as in HTTP/2.
 const valueBytes = 32
 
-// oversized says what of a request is too large to be looked at, and the HTTP status for that. It is empty for most.
+// oversized returns the part of a request that is too large to be processed, and the HTTP status for it. It returns
+// an empty string for most requests.
 func oversized(r *http.Request) (what string, status int) {
 	if max(len(r.RequestURI), len(r.URL.Path)+len(r.URL.RawPath)+len(r.URL.RawQuery)) > MaxURLBytes {
 		return fmt.Sprintf("the URL is longer than %d bytes", MaxURLBytes), http.StatusRequestURITooLong
@@ -31,7 +32,7 @@ func oversized(r *http.Request) (what string, status int) {
 	return "", 0
 }
 
-// headerBytes returns what the headers of a request take, with the parts of it that net/http keeps elsewhere.
+// headerBytes returns the size of the headers of a request, including the parts that net/http stores separately.
 func headerBytes(r *http.Request) int {
 	size := len(r.Method) + len(r.Host)
 	for _, header := range []http.Header{r.Header, r.Trailer} {

@@ -11,19 +11,25 @@ import (
 	"testing"
 )
 
-// TestOversizedRequests are refused before anything reads their URL or headers, below the API's prefixes and elsewhere.
+// TestOversizedRequests verifies that oversized requests are rejected before their URL or headers are parsed, below
+// the API's prefixes and elsewhere.
 func TestOversizedRequests(t *testing.T) {
 	for name, tc := range map[string]struct {
 		target, header string
 		field          string
 		status         int
 	}{
-		"a path":           {"/api/v1/" + strings.Repeat("a/", MaxURLBytes/2) + "a", "", "url", http.StatusRequestURITooLong},
-		"a query":          {"/api/v1/x?q=" + strings.Repeat("a,", MaxURLBytes/2), "", "url", http.StatusRequestURITooLong},
-		"an escaped path":  {"/api/v1/" + strings.Repeat("%20", MaxURLBytes), "", "url", http.StatusRequestURITooLong},
-		"a header":         {"/api/v1/x", strings.Repeat(",", MaxHeaderBytes), "header", http.StatusRequestHeaderFieldsTooLarge},
-		"an allowed query": {"/api/v1/x?q=" + strings.Repeat("a", MaxURLBytes-100), strings.Repeat(",", MaxHeaderBytes-300), "", 0},
-		"a host":           {"http://" + strings.Repeat("a", MaxHeaderBytes) + "/api/v1/x", "", "url", http.StatusRequestURITooLong},
+		"a path": {"/api/v1/" + strings.Repeat("a/", MaxURLBytes/2) + "a", "", "url",
+			http.StatusRequestURITooLong},
+		"a query": {"/api/v1/x?q=" + strings.Repeat("a,", MaxURLBytes/2), "", "url",
+			http.StatusRequestURITooLong},
+		"an escaped path": {"/api/v1/" + strings.Repeat("%20", MaxURLBytes), "", "url", http.StatusRequestURITooLong},
+		"a header": {"/api/v1/x", strings.Repeat(",", MaxHeaderBytes), "header",
+			http.StatusRequestHeaderFieldsTooLarge},
+		"an allowed query": {"/api/v1/x?q=" + strings.Repeat("a", MaxURLBytes-100),
+			strings.Repeat(",", MaxHeaderBytes-300), "", 0},
+		"a host": {"http://" + strings.Repeat("a", MaxHeaderBytes) + "/api/v1/x", "", "url",
+			http.StatusRequestURITooLong},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := request(http.MethodGet, tc.target)
@@ -33,7 +39,8 @@ func TestOversizedRequests(t *testing.T) {
 				called = true
 				w.WriteHeader(http.StatusNotFound)
 			}), r)
-			if tc.field != "" && (got.Code != 40002 || got.Meta.Field != tc.field || called) || tc.field == "" && !called {
+			if tc.field != "" && (got.Code != 40002 || got.Meta.Field != tc.field || called) || tc.field == "" &&
+				!called {
 				t.Errorf("code %d at %q, called %t", got.Code, got.Meta.Field, called)
 			}
 			elsewhere := request(http.MethodGet, strings.Replace(tc.target, "/api/v1/", "/other/", 1))
@@ -47,7 +54,7 @@ func TestOversizedRequests(t *testing.T) {
 	}
 }
 
-// TestHeaders: what net/http keeps elsewhere counts, and so does each of many small values.
+// TestHeaders verifies that headers which net/http stores separately count, and so does each of many small values.
 func TestHeaders(t *testing.T) {
 	for name, change := range map[string]func(*http.Request){
 		"a host":      func(r *http.Request) { r.Host = strings.Repeat("a", MaxHeaderBytes) },

@@ -79,15 +79,16 @@ type Options struct {
 	TrustedProxies []string
 	// TwoFactorRoles are the roles whose holders must have a second factor.
 	TwoFactorRoles []string
-	// LoginCodeTTL is how long the one-time code of a login stands for fresh codes in its session.
+	// LoginCodeTTL is the time for which the one-time code of a login replaces fresh codes in its session.
 	LoginCodeTTL time.Duration
 	// RefusedDryRunsAsData answers pages of this origin with code 0 if a dry run was refused.
 	RefusedDryRunsAsData bool
-	// ClusterAddresses are where clusters may be.
+	// ClusterAddresses restricts the addresses of clusters.
 	ClusterAddresses addresspolicy.Flags
 	// DashboardDir is the directory of a dashboard to serve; empty for none.
 	DashboardDir string
-	// ShutdownDelay is how long the server goes on after it was told to stop, until nobody sends it requests any more.
+	// ShutdownDelay is the time for which the server continues after the signal to stop, until clients send no more
+	// requests to it.
 	ShutdownDelay time.Duration
 }
 
@@ -116,7 +117,8 @@ func New() *Options {
 	o.SecureServing.BindPort = defaultPort
 	// A certificate that is made up without --tls-cert-file stays in memory: its key is not written to the working directory.
 	o.SecureServing.ServerCert.CertDirectory = ""
-	// Each stream may hold 256 KiB that nobody has read yet. kube-apiserver opens another connection when all are taken.
+	// Each stream may hold 256 KiB of unread data. kube-apiserver opens another connection when all streams are in
+	// use.
 	o.SecureServing.HTTP2MaxStreamsPerConnection = 100
 	o.Features.EnableProfiling = false
 	// Priority and fairness would queue requests by objects of the host, which know nothing of these routes.
@@ -281,7 +283,8 @@ func (o *Options) Config(ctx context.Context) (apiserver.CompletedConfig, error)
 			TrustedLoginNetworks: trusted, SessionLimits: o.SessionLimits,
 			TrustedProxies: proxies, TwoFactorRoles: o.TwoFactorRoles, ClusterAddresses: addresses,
 			DashboardDir: o.DashboardDir,
-			// Half of the processors, so that a flood of logins leaves the others to everything else; and few, since each takes memory.
+			// Half of the processors, so that a flood of logins leaves the others for other requests; and at most a
+			// few, since each hash needs memory.
 			PasswordHashes: min(max(runtime.GOMAXPROCS(0)/2, 1), maxPasswordHashes),
 		},
 	}

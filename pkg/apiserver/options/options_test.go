@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// TestNoKeyInTheWorkingDirectory starts without --tls-cert-file: the key that is made up stays in memory.
+// TestNoKeyInTheWorkingDirectory verifies that without --tls-cert-file the generated key stays in memory.
 func TestNoKeyInTheWorkingDirectory(t *testing.T) {
 	dir := t.TempDir()
 	t.Chdir(dir)

@@ -32,8 +32,8 @@ func large(name string) metav1.ObjectMeta {
 	return meta
 }
 
-// TestTrim: an object that somebody has labelled as KubeVision's takes little room in a cache, whatever is in it, and
-// is still known to give something.
+// TestTrim verifies that a foreign object with KubeVision's label needs little memory in a cache, whatever it
+// contains, and is still known to grant something.
 func TestTrim(t *testing.T) {
 	const kept = 2 << 10
 	rules := make([]rbacv1.PolicyRule, 20_000)
@@ -45,10 +45,10 @@ func TestTrim(t *testing.T) {
 		subjects[i] = rbacv1.Subject{Kind: rbacv1.UserKind, APIGroup: rbacv1.GroupName, Name: fmt.Sprint("user", i)}
 	}
 	for name, object := range map[string]client.Object{
-		"a role":                               &rbacv1.Role{ObjectMeta: large("x"), Rules: rules},
-		"a role of the impersonator's name":    &rbacv1.Role{ObjectMeta: large(names.Impersonator), Rules: rules},
-		"a binding":                            &rbacv1.RoleBinding{ObjectMeta: large("x"), Subjects: subjects[:10]},
-		"a binding of the name of one of ours": &rbacv1.RoleBinding{ObjectMeta: large(names.GrantedRole("x")), Subjects: subjects},
+		"a role":                              &rbacv1.Role{ObjectMeta: large("x"), Rules: rules},
+		"a role of the impersonator's name":   &rbacv1.Role{ObjectMeta: large(names.Impersonator), Rules: rules},
+		"a binding":                           &rbacv1.RoleBinding{ObjectMeta: large("x"), Subjects: subjects[:10]},
+		"a binding with a name of KubeVision": &rbacv1.RoleBinding{ObjectMeta: large(names.GrantedRole("x")), Subjects: subjects},
 		"a binding of a role with a large name": &rbacv1.RoleBinding{
 			ObjectMeta: large("x"), RoleRef: rbacv1.RoleRef{Name: strings.Repeat("x", 1<<20)}, Subjects: subjects[:1],
 		},
@@ -72,7 +72,7 @@ func TestTrim(t *testing.T) {
 	}
 }
 
-// TestTrimMetadata: whoever may make namespaces chooses how many there are, and not how large each is.
+// TestTrimMetadata verifies that an author of namespaces determines their number, but not their size in the cache.
 func TestTrimMetadata(t *testing.T) {
 	o := &metav1.PartialObjectMetadata{ObjectMeta: metav1.ObjectMeta{
 		Name: "n", UID: "1", Labels: map[string]string{"team": "web"},
@@ -88,7 +88,7 @@ func TestTrimMetadata(t *testing.T) {
 	}
 }
 
-// TestTrimOwn: what KubeVision writes stays as it is.
+// TestTrimOwn verifies that KubeVision's own objects are not trimmed.
 func TestTrimOwn(t *testing.T) {
 	meta := metav1.ObjectMeta{
 		Namespace: "team", Name: names.Impersonator, UID: "1", ResourceVersion: "2",

@@ -16,7 +16,8 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client/fake"
 )
 
-// TestErrorsNameKinds: errors of a Writer are shown in conditions, and name an object by its Kubernetes kind.
+// TestErrorsNameKinds verifies that errors of a Writer, which appear in conditions, name an object by its Kubernetes
+// kind.
 func TestErrorsNameKinds(t *testing.T) {
 	scheme := runtime.NewScheme()
 	if err := rbacv1.AddToScheme(scheme); err != nil {
@@ -28,7 +29,8 @@ func TestErrorsNameKinds(t *testing.T) {
 		object client.Object
 		want   string
 	}{
-		"without a namespace": {&rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: "kubevision:use:x"}}, "ClusterRole kubevision:use:x"},
+		"without a namespace": {&rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: "kubevision:use:x"}},
+			"ClusterRole kubevision:use:x"},
 		"with a namespace": {
 			&rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: "shop", Name: "kubevision:binding:x"}},
 			"RoleBinding shop/kubevision:binding:x",
@@ -44,7 +46,8 @@ func TestErrorsNameKinds(t *testing.T) {
 	}
 	foreign := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: "kubevision:use:x"}}
 	c := fake.NewClientBuilder().WithScheme(scheme).WithObjects(foreign).Build()
-	err := (&Writer{Client: c, Live: c}).Apply(t.Context(), &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: foreign.Name}})
+	err := (&Writer{Client: c, Live: c}).Apply(t.Context(),
+		&rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: foreign.Name}})
 	if !errors.Is(err, ErrForeign) || !strings.HasPrefix(err.Error(), "ClusterRole kubevision:use:x exists") {
 		t.Errorf("an object of somebody else's: %v", err)
 	}

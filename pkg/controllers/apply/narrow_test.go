@@ -25,13 +25,20 @@ func TestNarrowBindings(t *testing.T) {
 		kept              []rbacv1.Subject
 		changed           bool
 	}{
-		"equal":           {rbacv1.RoleBinding{RoleRef: view, Subjects: subjectsNamed("a")}, rbacv1.RoleBinding{RoleRef: view, Subjects: subjectsNamed("a")}, subjectsNamed("a"), false},
-		"grows":           {rbacv1.RoleBinding{RoleRef: view, Subjects: subjectsNamed("a")}, rbacv1.RoleBinding{RoleRef: view, Subjects: subjectsNamed("a", "b")}, subjectsNamed("a"), false},
-		"shrinks":         {rbacv1.RoleBinding{RoleRef: view, Subjects: subjectsNamed("a", "b")}, rbacv1.RoleBinding{RoleRef: view, Subjects: subjectsNamed("b")}, subjectsNamed("b"), true},
-		"shrinks, grows":  {rbacv1.RoleBinding{RoleRef: view, Subjects: subjectsNamed("a", "b")}, rbacv1.RoleBinding{RoleRef: view, Subjects: subjectsNamed("b", "c")}, subjectsNamed("b"), true},
-		"all are others":  {rbacv1.RoleBinding{RoleRef: view, Subjects: subjectsNamed("a")}, rbacv1.RoleBinding{RoleRef: view, Subjects: subjectsNamed("b")}, nil, true},
-		"another role":    {rbacv1.RoleBinding{RoleRef: edit, Subjects: subjectsNamed("a")}, rbacv1.RoleBinding{RoleRef: view, Subjects: subjectsNamed("a")}, nil, true},
-		"same, reordered": {rbacv1.RoleBinding{RoleRef: view, Subjects: subjectsNamed("a", "b")}, rbacv1.RoleBinding{RoleRef: view, Subjects: subjectsNamed("b", "a")}, subjectsNamed("a", "b"), false},
+		"equal": {rbacv1.RoleBinding{RoleRef: view, Subjects: subjectsNamed("a")},
+			rbacv1.RoleBinding{RoleRef: view, Subjects: subjectsNamed("a")}, subjectsNamed("a"), false},
+		"grows": {rbacv1.RoleBinding{RoleRef: view, Subjects: subjectsNamed("a")},
+			rbacv1.RoleBinding{RoleRef: view, Subjects: subjectsNamed("a", "b")}, subjectsNamed("a"), false},
+		"shrinks": {rbacv1.RoleBinding{RoleRef: view, Subjects: subjectsNamed("a", "b")},
+			rbacv1.RoleBinding{RoleRef: view, Subjects: subjectsNamed("b")}, subjectsNamed("b"), true},
+		"shrinks, grows": {rbacv1.RoleBinding{RoleRef: view, Subjects: subjectsNamed("a", "b")},
+			rbacv1.RoleBinding{RoleRef: view, Subjects: subjectsNamed("b", "c")}, subjectsNamed("b"), true},
+		"no common subject": {rbacv1.RoleBinding{RoleRef: view, Subjects: subjectsNamed("a")},
+			rbacv1.RoleBinding{RoleRef: view, Subjects: subjectsNamed("b")}, nil, true},
+		"another role": {rbacv1.RoleBinding{RoleRef: edit, Subjects: subjectsNamed("a")},
+			rbacv1.RoleBinding{RoleRef: view, Subjects: subjectsNamed("a")}, nil, true},
+		"same, reordered": {rbacv1.RoleBinding{RoleRef: view, Subjects: subjectsNamed("a", "b")},
+			rbacv1.RoleBinding{RoleRef: view, Subjects: subjectsNamed("b", "a")}, subjectsNamed("a", "b"), false},
 	} {
 		got, changed := narrow(&tc.existing, &tc.desired)
 		var kept []rbacv1.Subject
@@ -46,22 +53,30 @@ func TestNarrowBindings(t *testing.T) {
 
 func TestNarrowRules(t *testing.T) {
 	use := func(names ...string) rbacv1.PolicyRule {
-		return rbacv1.PolicyRule{APIGroups: []string{"g"}, Resources: []string{"r"}, Verbs: []string{"use"}, ResourceNames: names}
+		return rbacv1.PolicyRule{APIGroups: []string{"g"}, Resources: []string{"r"}, Verbs: []string{"use"},
+			ResourceNames: names}
 	}
-	other := rbacv1.PolicyRule{APIGroups: []string{"g"}, Resources: []string{"r"}, Verbs: []string{"*"}, ResourceNames: []string{"a"}}
+	other := rbacv1.PolicyRule{APIGroups: []string{"g"}, Resources: []string{"r"}, Verbs: []string{"*"},
+		ResourceNames: []string{"a"}}
 	for name, tc := range map[string]struct {
 		existing, desired, kept []rbacv1.PolicyRule
 		changed                 bool
 	}{
-		"equal":            {[]rbacv1.PolicyRule{use("a")}, []rbacv1.PolicyRule{use("a")}, []rbacv1.PolicyRule{use("a")}, false},
-		"grows":            {[]rbacv1.PolicyRule{use("a")}, []rbacv1.PolicyRule{use("a", "b")}, []rbacv1.PolicyRule{use("a")}, false},
-		"to all names":     {[]rbacv1.PolicyRule{use("a")}, []rbacv1.PolicyRule{use()}, []rbacv1.PolicyRule{use("a")}, false},
-		"from all names":   {[]rbacv1.PolicyRule{use()}, []rbacv1.PolicyRule{use("a")}, []rbacv1.PolicyRule{use("a")}, true},
-		"shrinks, grows":   {[]rbacv1.PolicyRule{use("a", "b")}, []rbacv1.PolicyRule{use("b", "c")}, []rbacv1.PolicyRule{use("b")}, true},
-		"no name is left":  {[]rbacv1.PolicyRule{use("a")}, []rbacv1.PolicyRule{use("b")}, nil, true},
-		"a rule by hand":   {[]rbacv1.PolicyRule{use("a"), other}, []rbacv1.PolicyRule{use("a")}, []rbacv1.PolicyRule{use("a")}, true},
-		"nothing is there": {nil, []rbacv1.PolicyRule{use("a")}, nil, false},
-		"none is desired":  {[]rbacv1.PolicyRule{use("a")}, nil, nil, true},
+		"equal": {[]rbacv1.PolicyRule{use("a")}, []rbacv1.PolicyRule{use("a")},
+			[]rbacv1.PolicyRule{use("a")}, false},
+		"grows": {[]rbacv1.PolicyRule{use("a")}, []rbacv1.PolicyRule{use("a", "b")},
+			[]rbacv1.PolicyRule{use("a")}, false},
+		"to all names": {[]rbacv1.PolicyRule{use("a")}, []rbacv1.PolicyRule{use()},
+			[]rbacv1.PolicyRule{use("a")}, false},
+		"from all names": {[]rbacv1.PolicyRule{use()}, []rbacv1.PolicyRule{use("a")},
+			[]rbacv1.PolicyRule{use("a")}, true},
+		"shrinks, grows": {[]rbacv1.PolicyRule{use("a", "b")}, []rbacv1.PolicyRule{use("b", "c")},
+			[]rbacv1.PolicyRule{use("b")}, true},
+		"no name is left": {[]rbacv1.PolicyRule{use("a")}, []rbacv1.PolicyRule{use("b")}, nil, true},
+		"a rule by hand": {[]rbacv1.PolicyRule{use("a"), other}, []rbacv1.PolicyRule{use("a")},
+			[]rbacv1.PolicyRule{use("a")}, true},
+		"no existing rules": {nil, []rbacv1.PolicyRule{use("a")}, nil, false},
+		"no desired rules":  {[]rbacv1.PolicyRule{use("a")}, nil, nil, true},
 	} {
 		kept, changed := narrowRules(tc.existing, tc.desired)
 		if diff := cmp.Diff(tc.kept, kept); diff != "" || changed != tc.changed {

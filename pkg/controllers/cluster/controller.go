@@ -56,7 +56,7 @@ const (
 type Reconciler struct {
 	Client   client.Client
 	Recorder events.EventRecorder
-	// Targets are the connections to the clusters.
+	// Targets holds the connections to the clusters.
 	Targets *clustercache.Registry
 	// Host is a client for the host.
 	Host kubernetes.Interface

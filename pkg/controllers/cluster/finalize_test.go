@@ -28,7 +28,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/controllers/impersonation"
 )
 
-// TestListErrorKeepsTheFinalizer: what cannot be read is neither in use nor unused. No API server fails a List of a cache, so that it is a fake.
+// TestListErrorKeepsTheFinalizer verifies that an error of the list keeps the finalizer, since it is unknown whether
+// the cluster is in use. The client is a fake, because no API server fails a List of a cache.
 func TestListErrorKeepsTheFinalizer(t *testing.T) {
 	scheme := runtime.NewScheme()
 	for _, add := range []func(*runtime.Scheme) error{kubevisionv1alpha1.AddToScheme, rbacv1.AddToScheme, corev1.AddToScheme} {

@@ -54,7 +54,7 @@ func TestCountNodes(t *testing.T) {
 	}
 }
 
-// TestCountNodesOfHostileServers: whatever a server answers, little of it is read, and less is held.
+// TestCountNodesOfHostileServers verifies that little of a response is read and held, whatever a server sends.
 func TestCountNodesOfHostileServers(t *testing.T) {
 	large := func(w io.Writer) {
 		_, _ = io.WriteString(w, `{"kind":"Table","rows":[{"cells":["`)

@@ -54,7 +54,7 @@ type Registry struct {
 	policy addresspolicy.Policy
 	// hostRegistration returns the registration of the host in force.
 	hostRegistration func() types.UID
-	// registrations are those that the cache knows.
+	// registrations reads registrations from a cache.
 	registrations client.Reader
 	// named reads the names to impersonate, for all members.
 	named *impersonation.Source
@@ -114,8 +114,8 @@ func (r *Registry) Retire(c *kubevisionv1alpha1.KubeVisionCluster) {
 	}
 }
 
-// maxEnded is how many registrations are remembered that have ended, until those are forgotten that the cache knows no
-// more. No registration has the UID of an earlier one.
+// maxEnded bounds the ended registrations that are remembered. Above it, those that are not in the cache any more are
+// forgotten. No registration has the UID of an earlier one.
 const maxEnded = 1024
 
 // remember adds a registration that has ended. The caller holds the lock.
@@ -139,7 +139,7 @@ func (r *Registry) remember(ended sets.Set[types.UID], uid types.UID) {
 	}
 }
 
-// Retired is the cluster behind a registration that was retired, for whoever cleans it.
+// Retired returns the cluster of a retired registration, for its cleanup.
 func (r *Registry) Retired(c *kubevisionv1alpha1.KubeVisionCluster) (*Cluster, error) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()

@@ -22,14 +22,14 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters/kubeconfig"
 )
 
-// registered is a registration that was made at some second.
+// registered returns a registration with a creation time in seconds.
 func registered(name string, second int64) *kubevisionv1alpha1.KubeVisionCluster {
 	return &kubevisionv1alpha1.KubeVisionCluster{ObjectMeta: metav1.ObjectMeta{
 		Name: name, UID: types.UID(name), CreationTimestamp: metav1.Unix(second, 0),
 	}}
 }
 
-// newTestRegistry has the registrations in its cache.
+// newTestRegistry returns a registry with the registrations in its cache.
 func newTestRegistry(t *testing.T, host *Cluster, all ...*kubevisionv1alpha1.KubeVisionCluster) *Registry {
 	t.Helper()
 	scheme := runtime.NewScheme()
@@ -40,14 +40,16 @@ func newTestRegistry(t *testing.T, host *Cluster, all ...*kubevisionv1alpha1.Kub
 	for _, c := range all {
 		builder = builder.WithObjects(c)
 	}
-	return NewRegistry(host, scheme, builder.Build(), nil, addresspolicy.Policy{}, clusters.NewPool(clusters.DefaultMemberCacheBytes))
+	return NewRegistry(host, scheme, builder.Build(), nil, addresspolicy.Policy{},
+		clusters.NewPool(clusters.DefaultMemberCacheBytes))
 }
 
 // connectAt connects a registration at a version of its kubeconfig.
 func (r *Registry) connectAt(name, version string, c *Cluster) {
 	revision := clusters.Revision{Cluster: types.UID(name), Version: version}
 	limits := clusters.ControllerLimits(r.kept, time.Time{})
-	m, err := newMember(revision, &kubeconfig.Kubeconfig{Server: "https://192.0.2.1"}, addresspolicy.Policy{}, limits, func(*member) {})
+	m, err := newMember(revision, &kubeconfig.Kubeconfig{Server: "https://192.0.2.1"}, addresspolicy.Policy{}, limits,
+		func(*member) {})
 	if err != nil {
 		panic(err)
 	}
@@ -60,12 +62,12 @@ func (r *Registry) hold(id, name string) {
 	r.identities.holders[id] = registration{uid: types.UID(name), name: name}
 }
 
-// proven notes the proof that a registration leads to the cluster of another one, as they are connected now.
+// proven records the proof that a registration leads to the cluster of another one, for their current connections.
 func (r *Registry) proven(name, holder string) {
 	r.identities.proofs[types.UID(name)] = proof{own: r.members[name].revision, holder: r.members[holder].revision}
 }
 
-// wants checks the targets of registrations. Where one is nil, it wants ErrNotConnected.
+// wants checks the targets of registrations. A nil target means ErrNotConnected.
 func (r *Registry) wants(t *testing.T, what string, want map[string]*Cluster) {
 	t.Helper()
 	for name, c := range want {
@@ -76,7 +78,7 @@ func (r *Registry) wants(t *testing.T, what string, want map[string]*Cluster) {
 	}
 }
 
-// TestTwins are one target as long as it is proven for both connections that they have.
+// TestTwins verifies that two registrations are one target while there is a proof for their current connections.
 func TestTwins(t *testing.T) {
 	host, holder, twin, third := &Cluster{ID: "host"}, &Cluster{ID: "1"}, &Cluster{ID: "1"}, &Cluster{ID: "1"}
 	r := newTestRegistry(t, host)
@@ -106,11 +108,12 @@ func TestTwins(t *testing.T) {
 	r.wants(t, "with the holder again", map[string]*Cluster{"a": holder, "b": holder, "c": holder})
 
 	r.Retire(registered("c", 0))
-	r.hold("1", "d") // another registration of whatever name
+	r.hold("1", "d") // another registration of any name
 	r.wants(t, "with another holder", map[string]*Cluster{"a": nil, "b": nil})
 }
 
-// TestOneRegistrationOfTheHost: the oldest one is in force, and a member that claims to be the host is nothing.
+// TestOneRegistrationOfTheHost verifies that the oldest registration of the host is active, and that a member which
+// claims to be the host is ignored.
 func TestOneRegistrationOfTheHost(t *testing.T) {
 	host := &Cluster{ID: "host"}
 	first, second, ending := registered("z", 1), registered("a", 2), registered("b", 0)
@@ -132,7 +135,8 @@ func TestOneRegistrationOfTheHost(t *testing.T) {
 	}
 }
 
-// TestClaims: the first registration holds an identity until its end, whichever caches lag; after a restart, the oldest one that had it.
+// TestClaims verifies that the first registration holds an identity until its end, even if caches are stale, and that
+// after a restart the oldest one that had it holds it.
 func TestClaims(t *testing.T) {
 	a, b, c := registered("a", 3), registered("b", 2), registered("c", 1)
 	wants := func(r *Registry, claims, want *kubevisionv1alpha1.KubeVisionCluster, all ...*kubevisionv1alpha1.KubeVisionCluster) {
@@ -151,7 +155,7 @@ func TestClaims(t *testing.T) {
 	wants(r, c, a, a, b, c)
 	again := registered("a", 9)
 	again.UID = "another"
-	wants(r, again, again, again) // which is the only one by now
+	wants(r, again, again, again) // the only one by now
 
 	confirmed := func(c *kubevisionv1alpha1.KubeVisionCluster) *kubevisionv1alpha1.KubeVisionCluster {
 		out := c.DeepCopy()
@@ -161,10 +165,11 @@ func TestClaims(t *testing.T) {
 	r = newTestRegistry(t, &Cluster{ID: "host"})
 	wants(r, c, b, confirmed(a), confirmed(b), c)
 	r.Release(b.UID, b.Name)
-	wants(r, c, a, confirmed(a), confirmed(b), c) // from a cache that lags behind
+	wants(r, c, a, confirmed(a), confirmed(b), c) // from a stale cache
 }
 
-// TestReleaseHandsOver: a registration that is proven to lead to the same cluster holds the identity next, and one that only claims it does not.
+// TestReleaseHandsOver verifies that a registration which is proven to lead to the same cluster holds the identity
+// next, and that one which only claims it does not.
 func TestReleaseHandsOver(t *testing.T) {
 	r := newTestRegistry(t, &Cluster{ID: "host"})
 	holder, twin, false1 := &Cluster{ID: "1"}, &Cluster{ID: "1"}, &Cluster{ID: "1"}
@@ -176,13 +181,14 @@ func TestReleaseHandsOver(t *testing.T) {
 	r.connectAt("e", "1", &Cluster{ID: "1"})
 	r.proven("c", "b")
 	r.proven("d", "b")
-	r.identities.proofs["e"] = proof{own: r.members["e"].revision, holder: clusters.Revision{Cluster: "b", Version: "0"}}
+	r.identities.proofs["e"] = proof{own: r.members["e"].revision,
+		holder: clusters.Revision{Cluster: "b", Version: "0"}}
 	r.Release("b", "b")
 	r.wants(t, "after the end of the holder", map[string]*Cluster{"a": nil, "b": nil, "c": twin, "d": twin, "e": nil})
 }
 
-// TestAViewStays as it was, whatever is connected or closed meanwhile: what is planned for a cluster is done there, and nothing is taken back from
-// one for which nothing was planned only because it could not be reached then.
+// TestAViewStays verifies that a view does not change when clusters are connected or closed: a plan for a cluster is
+// executed there, and nothing is revoked on a cluster without a plan only because it was unreachable then.
 func TestAViewStays(t *testing.T) {
 	host, one, again, late := &Cluster{ID: "host"}, &Cluster{ID: "1"}, &Cluster{ID: "1"}, &Cluster{ID: "2"}
 	r := newTestRegistry(t, host)
@@ -192,7 +198,8 @@ func TestAViewStays(t *testing.T) {
 	v := r.View()
 	r.connectAt("a", "2", again)
 	r.connectAt("b", "1", late)
-	if got, err := v.Get(registered("a", 0)); got != one || err != nil || !slices.Equal(v.All(), []*Cluster{host, one}) {
+	if got, err := v.Get(registered("a", 0)); got != one || err != nil ||
+		!slices.Equal(v.All(), []*Cluster{host, one}) {
 		t.Errorf("the registration leads to %v (%v), and all are %v", got, err, v.All())
 	}
 	if got, err := v.Get(registered("b", 0)); !errors.Is(err, clusters.ErrNotConnected) {
@@ -206,7 +213,8 @@ func TestAViewStays(t *testing.T) {
 	}
 }
 
-// TestRetired: what is being cleaned is for nobody but whoever cleans it, also when it is connected again for that, and stands for no twin.
+// TestRetired verifies that a cluster in cleanup is available only to its cleanup, also if it is connected again for
+// that, and does not replace another registration.
 func TestRetired(t *testing.T) {
 	host, one, twin := &Cluster{ID: "host"}, &Cluster{ID: "1"}, &Cluster{ID: "1"}
 	r := newTestRegistry(t, host)
@@ -226,7 +234,8 @@ func TestRetired(t *testing.T) {
 	r.wants(t, "the other registration", map[string]*Cluster{"b": twin})
 }
 
-// TestEndedRegistrations: those that the cache still knows are remembered, and of the others no more than some.
+// TestEndedRegistrations verifies that ended registrations which are still in the cache are remembered, and a bounded
+// number of others.
 func TestEndedRegistrations(t *testing.T) {
 	known := registered("known", 1)
 	r := newTestRegistry(t, &Cluster{ID: "host"}, known)
@@ -238,7 +247,8 @@ func TestEndedRegistrations(t *testing.T) {
 		r.Release(c.UID, c.Name)
 	}
 	for what, ended := range map[string]sets.Set[types.UID]{"retired": r.retired, "released": r.identities.ended} {
-		if len(ended) > maxEnded+1 || !ended.Has(known.UID) || !ended.Has(types.UID(fmt.Sprintf("c-%d", 3*maxEnded-1))) {
+		if len(ended) > maxEnded+1 || !ended.Has(known.UID) ||
+			!ended.Has(types.UID(fmt.Sprintf("c-%d", 3*maxEnded-1))) {
 			t.Errorf("%d are %s, the known one among them: %t", len(ended), what, ended.Has(known.UID))
 		}
 	}

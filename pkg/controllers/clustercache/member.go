@@ -59,7 +59,7 @@ type member struct {
 	// caches are running. No more are started once the connection is closed.
 	startMu sync.Mutex
 	caches  sync.WaitGroup
-	// exceeded says that the cluster has sent more than is kept of one.
+	// exceeded is true if the cluster has sent more than the bound for one cluster.
 	exceeded atomic.Bool
 }
 

@@ -21,7 +21,7 @@ import (
 
 const name = "kubevision.io/test"
 
-// recorded is a client that notes the bodies of patches and refuses updates.
+// recorded returns a client that records the bodies of patches and rejects updates.
 func recorded(t *testing.T, bodies *[]map[string]any, objects ...client.Object) client.Client {
 	t.Helper()
 	scheme := runtime.NewScheme()
@@ -48,20 +48,22 @@ func recorded(t *testing.T, bodies *[]map[string]any, objects ...client.Object) 
 	}).Build()
 }
 
-// TestPatch: what is sent is the list of finalizers, for the version that was read.
+// TestPatch verifies that the patch contains the list of finalizers and the version that was read.
 func TestPatch(t *testing.T) {
 	var bodies []map[string]any
-	o := &kubevisionv1alpha1.KubeVisionCluster{ObjectMeta: metav1.ObjectMeta{Name: "c", Finalizers: []string{"example.com/other"}}}
+	o := &kubevisionv1alpha1.KubeVisionCluster{ObjectMeta: metav1.ObjectMeta{Name: "c",
+		Finalizers: []string{"example.com/other"}}}
 	c := recorded(t, &bodies, o)
 	if err := c.Get(t.Context(), client.ObjectKeyFromObject(o), o); err != nil {
 		t.Fatal(err)
 	}
 	sent := func(finalizers ...any) map[string]any {
-		return map[string]any{"metadata": map[string]any{"finalizers": finalizers, "resourceVersion": o.ResourceVersion}}
+		return map[string]any{"metadata": map[string]any{"finalizers": finalizers,
+			"resourceVersion": o.ResourceVersion}}
 	}
 	stale := o.DeepCopy()
 	want := []map[string]any{sent("example.com/other", name)}
-	for range 2 { // the second time, nothing is to be done
+	for range 2 { // the second call has no effect
 		if err := Ensure(t.Context(), c, o, name); err != nil {
 			t.Fatal(err)
 		}

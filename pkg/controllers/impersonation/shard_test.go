@@ -31,9 +31,11 @@ func namesIn(shards []*shard) map[string]sets.Set[string] {
 	return out
 }
 
-// Every name is in one role, no role is nearly as large as etcd refuses, and a name more changes one role.
+// TestSplit verifies that every name is in one role, that the roles are far smaller than etcd's limit, and that an
+// additional name changes one role.
 func TestSplit(t *testing.T) {
-	if got := split(nil, ""); len(got) != 1 || got[0].roleName() != "kubevision-impersonator" || len(got[0].rules()) > 0 {
+	if got := split(nil, ""); len(got) != 1 || got[0].roleName() != "kubevision-impersonator" ||
+		len(got[0].rules()) > 0 {
 		t.Errorf("nobody is impersonated by %+v", got)
 	}
 	const count = 20000
@@ -69,7 +71,7 @@ func TestSplit(t *testing.T) {
 	}
 }
 
-// Names that fall into one half again and again are split deeper.
+// TestSplitNamesOfOneHalf verifies that names which repeatedly fall into one half are split further.
 func TestSplitNamesOfOneHalf(t *testing.T) {
 	var chosen []entry
 	for _, e := range longNames(20000) {

@@ -33,16 +33,26 @@ func TestParameters(t *testing.T) {
 		bindings map[string][]kubevisionv1alpha1.Subject
 		want     map[string]string
 	}{
-		"nobody":       {nil, map[string]string{"admins": ""}},
-		"not usable":   {map[string][]kubevisionv1alpha1.Subject{"a": {toUser("off"), toUser("leaving"), toUser("gone")}}, map[string]string{"admins": ""}},
-		"one, by name": {map[string][]kubevisionv1alpha1.Subject{"a": {toUser("alice"), toUser("off")}}, map[string]string{"admins": "alice", "user": "alice", "binding": "a", "bindingSubjects": "KubeVisionUser/alice"}},
-		"one, by group": {map[string][]kubevisionv1alpha1.Subject{"a": {toGroup("admins"), toGroup("web")}}, map[string]string{
-			"admins": "bob", "user": "bob", "userGroups": "admins,web", "binding": "a", "bindingSubjects": "KubeVisionGroup/admins,KubeVisionGroup/web",
-		}},
-		"one, both ways":    {map[string][]kubevisionv1alpha1.Subject{"a": {toGroup("admins")}, "b": {toUser("bob")}}, map[string]string{"admins": "bob", "user": "bob"}},
-		"two, by one":       {map[string][]kubevisionv1alpha1.Subject{"a": {toUser("alice"), toUser("bob")}}, map[string]string{"admins": "alice,bob", "binding": "a", "bindingSubjects": "KubeVisionUser/alice,KubeVisionUser/bob"}},
-		"two, by two":       {map[string][]kubevisionv1alpha1.Subject{"a": {toUser("alice")}, "b": {toUser("bob")}}, map[string]string{"admins": "alice,bob"}},
-		"a Kubernetes user": {map[string][]kubevisionv1alpha1.Subject{"a": {{Kind: kubevisionv1alpha1.SubjectUser, Name: "alice"}}}, map[string]string{"admins": ""}},
+		"nobody": {nil, map[string]string{"admins": ""}},
+		"not usable": {map[string][]kubevisionv1alpha1.Subject{"a": {toUser("off"), toUser("leaving"),
+			toUser("gone")}}, map[string]string{"admins": ""}},
+		"one, by name": {map[string][]kubevisionv1alpha1.Subject{"a": {toUser("alice"), toUser("off")}},
+			map[string]string{"admins": "alice", "user": "alice", "binding": "a",
+				"bindingSubjects": "KubeVisionUser/alice"}},
+		"one, by group": {map[string][]kubevisionv1alpha1.Subject{"a": {toGroup("admins"), toGroup("web")}},
+			map[string]string{
+				"admins": "bob", "user": "bob", "userGroups": "admins,web", "binding": "a",
+				"bindingSubjects": "KubeVisionGroup/admins,KubeVisionGroup/web",
+			}},
+		"one, both ways": {map[string][]kubevisionv1alpha1.Subject{"a": {toGroup("admins")}, "b": {toUser("bob")}},
+			map[string]string{"admins": "bob", "user": "bob"}},
+		"two, by one": {map[string][]kubevisionv1alpha1.Subject{"a": {toUser("alice"), toUser("bob")}},
+			map[string]string{"admins": "alice,bob", "binding": "a",
+				"bindingSubjects": "KubeVisionUser/alice,KubeVisionUser/bob"}},
+		"two, by two": {map[string][]kubevisionv1alpha1.Subject{"a": {toUser("alice")}, "b": {toUser("bob")}},
+			map[string]string{"admins": "alice,bob"}},
+		"a Kubernetes user": {map[string][]kubevisionv1alpha1.Subject{"a": {{Kind: kubevisionv1alpha1.SubjectUser,
+			Name: "alice"}}}, map[string]string{"admins": ""}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var grants []grant
@@ -58,7 +68,7 @@ func TestParameters(t *testing.T) {
 	}
 }
 
-// TestManyAdministrators fit into a ConfigMap.
+// TestManyAdministrators verifies that the names of many administrators fit into a ConfigMap.
 func TestManyAdministrators(t *testing.T) {
 	const many = 20_000
 	grants := make([]grant, many)

@@ -1,9 +1,9 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package objectquota bounds how many users, clusters and role bindings there are, and their size. Kubernetes has no
-// quota for objects without a namespace, and CEL cannot count. The controller counts them, and keeps in a ConfigMap
-// what there may be no more of; the policy in config/admission takes it as its parameter.
+// Package objectquota limits the number and the size of users, clusters and role bindings. Kubernetes has no quota
+// for cluster-scoped objects, and CEL cannot count. The controller counts the objects and writes the exhausted limits
+// to a ConfigMap; the admission policy in config/admission uses it as its parameter.
 package objectquota
 
 import (
@@ -31,22 +31,22 @@ import (
 )
 
 const (
-	// pause is the time for which changes are gathered before they are counted.
+	// pause is the time for which changes are collected before the objects are counted.
 	pause = 100 * time.Millisecond
-	// period is the time after which a count is written though nothing has changed. The policy refuses to go by a count
-	// of five minutes ago, so that nobody fills etcd while no controller counts.
+	// period is the time after which the count is written without a change. The policy rejects requests if the count
+	// is older than five minutes, so that nobody can fill etcd while no controller counts.
 	period = time.Minute
 )
 
-// Reconciler keeps the ConfigMap.
+// Reconciler maintains the ConfigMap.
 type Reconciler struct {
 	Client client.Client
-	// Live reads the ConfigMap, which is in no cache.
+	// Live reads the ConfigMap from the API server, since no cache holds it.
 	Live   client.Reader
 	Clock  clock.PassiveClock
 	Limits Limits
 
-	// The only worker has these for itself.
+	// The fields below are used by the only worker.
 	sizes   sizes
 	written map[string]string
 	at      time.Time
@@ -56,7 +56,7 @@ func configMapKey() types.NamespacedName {
 	return types.NamespacedName{Namespace: names.Namespace, Name: names.ObjectQuotaConfigMap}
 }
 
-// SetupWithManager watches what is counted.
+// SetupWithManager watches the kinds that are counted.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	if r.Client == nil || r.Live == nil || r.Clock == nil {
 		return errors.New("the object quota controller lacks a dependency")
@@ -70,7 +70,7 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Complete(r)
 }
 
-// countSoon asks for one count after many changes.
+// countSoon returns a handler that enqueues one count for many changes.
 func countSoon() handler.EventHandler {
 	type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 	add := func(q queue) { q.AddAfter(reconcile.Request{NamespacedName: configMapKey()}, pause) }
@@ -81,7 +81,7 @@ func countSoon() handler.EventHandler {
 	}
 }
 
-// Reconcile counts, and writes the ConfigMap where it does not say what is true now, or is a minute old.
+// Reconcile counts the objects, and writes the ConfigMap if its content has changed or is a minute old.
 func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, error) {
 	now, err := r.count(ctx)
 	if err != nil {
@@ -132,7 +132,7 @@ func (r *Reconciler) write(ctx context.Context, data map[string]string) error {
 	return nil
 }
 
-// count reads the manager's cache.
+// count counts the objects in the manager's cache.
 func (r *Reconciler) count(ctx context.Context) (counts, error) {
 	var (
 		users    kubevisionv1alpha1.KubeVisionUserList

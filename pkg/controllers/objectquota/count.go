@@ -13,25 +13,25 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
-// The keys of the ConfigMap that the policy in config/admission reads. The plural of a kind is a key while there may
-// be no more objects of that kind; the value says why.
+// Keys of the ConfigMap that the policy in config/admission reads. The plural of a kind is a key while no more
+// objects of that kind may be created; its value is the reason.
 const (
-	// bytesKey is present while no object may be created or grow; the value says why.
+	// bytesKey is present while no object may be created or grow; its value is the reason.
 	bytesKey = "bytes"
-	// countedKey is the time of the count. The policy refuses to go by a count that is minutes old.
+	// countedKey holds the time of the count. The policy rejects requests if it is minutes old.
 	countedKey = "counted"
-	// objectsKey is the number of objects, for people to read.
+	// objectsKey holds the number of objects, for information.
 	objectsKey = "objects"
 )
 
-// counts are how many objects there are, and their size.
+// counts holds the number and the size of the objects.
 type counts struct {
 	users, clusters, roleBindings int
 	bytes                         int64
 }
 
-// refusals returns why the host must refuse objects, by the keys of the ConfigMap. The reasons do not tell how many
-// there are, which would have them written again with each object.
+// refusals returns the reasons for which the host must reject objects, by the keys of the ConfigMap. The reasons do
+// not contain the current numbers, which would cause a write for each object.
 func (c counts) refusals(l Limits) map[string]string {
 	out := map[string]string{}
 	for _, kind := range []struct {
@@ -58,16 +58,16 @@ func (c counts) String() string {
 	return fmt.Sprintf("%d users, %d clusters, %d role bindings, %d bytes", c.users, c.clusters, c.roleBindings, c.bytes)
 }
 
-// size is that of one version of an object.
+// size is the size of one version of an object.
 type size struct {
 	version string
 	bytes   int64
 }
 
-// sizes remembers the size of each object, so that only those that have changed are encoded.
+// sizes caches the size of each object, so that only changed objects are encoded.
 type sizes map[types.UID]size
 
-// add returns the size of an object, and notes it in next.
+// add returns the size of an object, and stores it in next.
 func (s sizes) add(next sizes, o client.Object) (int64, error) {
 	known, ok := s[o.GetUID()]
 	if !ok || known.version != o.GetResourceVersion() {

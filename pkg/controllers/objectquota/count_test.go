@@ -39,7 +39,7 @@ func TestRefusals(t *testing.T) {
 	}
 }
 
-// TestSizes: an object is encoded when it has changed, and forgotten when it is gone.
+// TestSizes verifies that an object is encoded only after a change, and forgotten after its deletion.
 func TestSizes(t *testing.T) {
 	u := &kubevisionv1alpha1.KubeVisionUser{}
 	u.UID, u.ResourceVersion = "1", "1"

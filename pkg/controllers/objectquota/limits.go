@@ -10,17 +10,18 @@ import (
 )
 
 const (
-	// DefaultUsers is how many KubeVisionUsers there may be.
+	// DefaultUsers is the default limit of KubeVisionUsers.
 	DefaultUsers = 10_000
-	// DefaultClusters is how many KubeVisionClusters there may be.
+	// DefaultClusters is the default limit of KubeVisionClusters.
 	DefaultClusters = 1_000
-	// DefaultRoleBindings is how many KubeVisionRoleBindings there may be.
+	// DefaultRoleBindings is the default limit of KubeVisionRoleBindings.
 	DefaultRoleBindings = 2_000
-	// DefaultBytes is the size of all of them, as JSON without managed fields. Both programs hold them in memory.
+	// DefaultBytes is the default limit of their total size, as JSON without managed fields. Both programs hold the
+	// objects in memory.
 	DefaultBytes = 96 << 20
 )
 
-// Limits are how many objects of KubeVision there may be, and how large they may be together.
+// Limits bounds the number of KubeVision's objects and their total size.
 type Limits struct {
 	Users        int
 	Clusters     int
@@ -28,7 +29,7 @@ type Limits struct {
 	Bytes        int64
 }
 
-// DefaultLimits returns the limits that the memory of both programs allows for.
+// DefaultLimits returns the limits for which the memory of both programs is dimensioned.
 func DefaultLimits() Limits {
 	return Limits{Users: DefaultUsers, Clusters: DefaultClusters, RoleBindings: DefaultRoleBindings, Bytes: DefaultBytes}
 }

@@ -30,9 +30,9 @@ func OnStart(key types.NamespacedName) source.Source {
 	})
 }
 
-// SkipInitialList returns a predicate that drops the creations of the initial list. The controller enqueues each of its
-// own objects then, and works after all caches are filled: what the objects of another kind would enqueue is enqueued
-// already. With thousands of both, the start would take minutes, and the manager gives up after two.
+// SkipInitialList returns a predicate that drops the create events of the initial list. At that time the controller
+// enqueues each of its own objects anyway, and starts its workers after all caches are synchronized. With thousands
+// of objects of both kinds the start would otherwise take minutes, and the manager gives up after two.
 func SkipInitialList() predicate.Predicate {
 	return predicate.Funcs{CreateFunc: func(e event.CreateEvent) bool { return !e.IsInInitialList }}
 }

@@ -5,14 +5,14 @@ package rolebinding
 
 import "sync"
 
-// activeRevocations knows on which clusters rights are being taken away. Grants of other bindings there, which may be thousands
-// of writes, wait meanwhile.
+// activeRevocations counts the revocations in progress on each cluster. Grants of other bindings there, which may be
+// thousands of writes, wait for them.
 type activeRevocations struct {
 	mu    sync.Mutex
 	count map[string]int
 }
 
-// begin notes the begin of a revocation on a cluster. The caller calls the returned function at its end.
+// begin records the start of a revocation on a cluster. The caller calls the returned function at its end.
 func (r *activeRevocations) begin(cluster string) (end func()) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -30,7 +30,7 @@ func (r *activeRevocations) begin(cluster string) (end func()) {
 	}
 }
 
-// isActive returns true if rights are being taken away on a cluster.
+// isActive returns true if a revocation is in progress on a cluster.
 func (r *activeRevocations) isActive(cluster string) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()

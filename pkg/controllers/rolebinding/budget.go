@@ -20,36 +20,36 @@ import (
 )
 
 const (
-	// clusterBudget bounds what the objects of all bindings on one cluster take in etcd, in bytes. 50 bindings in 1,000
-	// namespaces take 56 MiB.
+	// clusterBudget bounds the bytes that the objects of all bindings occupy in the etcd of one cluster. 50 bindings
+	// in 1,000 namespaces occupy 56 MiB.
 	clusterBudget = 128 << 20
-	// bindingBudget bounds what the objects of one binding take on one cluster. They are written anew with each change
-	// of the subjects, and etcd keeps what was there before for some minutes.
+	// bindingBudget bounds the bytes that the objects of one binding occupy on one cluster. Every change of the
+	// subjects rewrites the objects, and etcd keeps the previous revisions for some minutes.
 	bindingBudget = 16 << 20
 
-	// objectBytes is what a RoleBinding takes beside its subjects.
+	// objectBytes is the estimated size of a RoleBinding without its subjects.
 	objectBytes = 1 << 10
-	// subjectBytes is what a subject takes beside its name and namespace.
+	// subjectBytes is the estimated size of a subject without its name and namespace.
 	subjectBytes = 40
 )
 
-// budgets are the budgets of all clusters.
+// budgets tracks the budgets of all clusters.
 type budgets struct {
 	seed maphash.Seed
 
 	mu sync.Mutex
-	// charged is what bindings may hold on each cluster, by the cluster's ID.
+	// charged maps the ID of each cluster to the charges of the bindings on it.
 	charged map[string]map[types.UID]*charge
 }
 
-// charge is what one binding takes on one cluster.
+// charge records the bytes of one binding on one cluster.
 type charge struct {
-	// wanted is what its spec asks for, computed for these fingerprints.
+	// wanted is the size that the spec requires, computed for the generation and the fingerprint below.
 	wanted      int64
 	role        string
 	generation  int64
 	fingerprint uint64
-	// held is what it was given, or was there before; negative where that is not known yet.
+	// held is the size that was granted or that already existed. It is negative until it is known.
 	held int64
 }
 
@@ -57,9 +57,9 @@ func newBudgets() *budgets {
 	return &budgets{seed: maphash.MakeSeed(), charged: map[string]map[types.UID]*charge{}}
 }
 
-// admit returns an empty string if the budget of the cluster allows what the binding asks for, or else the reason.
-// Bindings are served in the order of their creation, and each keeps what it holds already: a binding that grows takes
-// nothing from others. Those of one role have at most bindings.RoleShare of the budget.
+// admit returns an empty string if the budget of the cluster covers the binding, and a reason otherwise. Bindings are
+// served in the order of their creation, and each binding keeps the bytes that it already holds, so a binding that
+// grows takes nothing from others. The bindings of one role get at most bindings.RoleShare of the budget.
 func (l *budgets) admit(
 	ctx context.Context, reader client.Reader, view *clustercache.View, t *clustercache.Cluster, b *kubevisionv1alpha1.KubeVisionRoleBinding,
 	registered []kubevisionv1alpha1.KubeVisionCluster, namespaces namespaceList,
@@ -99,8 +99,8 @@ func (l *budgets) admit(
 	return "", nil
 }
 
-// refresh drops the charges of bindings that are gone, and computes what the others ask for where that may have
-// changed.
+// refresh drops the charges of deleted bindings, and recomputes the wanted size of bindings whose spec or environment
+// has changed.
 func (l *budgets) refresh(
 	t *clustercache.Cluster, all []kubevisionv1alpha1.KubeVisionRoleBinding,
 	wanted func(*kubevisionv1alpha1.KubeVisionRoleBinding) int64, fingerprint uint64,
@@ -123,7 +123,7 @@ func (l *budgets) refresh(
 	return charges
 }
 
-// settle notes what a binding holds after everything was taken away from it that it does not ask for any more.
+// settle records the size that a binding holds after all objects that it does not grant any more were deleted.
 func (l *budgets) settle(t *clustercache.Cluster, b *kubevisionv1alpha1.KubeVisionRoleBinding, admitted bool, existing map[objectKey]client.Object) {
 	held := bytesOf(existing)
 	l.mu.Lock()
@@ -136,7 +136,7 @@ func (l *budgets) settle(t *clustercache.Cluster, b *kubevisionv1alpha1.KubeVisi
 	}
 }
 
-// isWithinBudget returns true if the budget allows to give each binding what it asks for.
+// isWithinBudget returns true if the budget covers all bindings.
 func isWithinBudget(charges map[types.UID]*charge) bool {
 	s := newSpending()
 	for _, c := range charges {
@@ -149,7 +149,7 @@ func isWithinBudget(charges map[types.UID]*charge) bool {
 	return true
 }
 
-// spending is what bindings take of the budget of one cluster, in bytes.
+// spending sums the bytes that bindings occupy on one cluster, in total and by role.
 type spending struct {
 	total  int64
 	ofRole map[string]int64
@@ -166,7 +166,7 @@ func (s *spending) add(role string, more int64) {
 	s.ofRole[role] += more
 }
 
-// readHeld finds out what the bindings hold of which that is not known.
+// readHeld reads the size of the existing objects of all bindings for which it is not known.
 func readHeld(ctx context.Context, t *clustercache.Cluster, all []kubevisionv1alpha1.KubeVisionRoleBinding, charges map[types.UID]*charge) error {
 	for i := range all {
 		c := charges[all[i].UID]
@@ -182,7 +182,7 @@ func readHeld(ctx context.Context, t *clustercache.Cluster, all []kubevisionv1al
 	return nil
 }
 
-// allocate gives to each binding in turn what it asks for, as long as the budget and the share of its role last.
+// allocate grants the wanted size to each binding in turn, as long as the budget and the share of its role allow it.
 func allocate(ordered []*kubevisionv1alpha1.KubeVisionRoleBinding, charges map[types.UID]*charge) {
 	s := newSpending()
 	for _, c := range charges {
@@ -197,7 +197,7 @@ func allocate(ordered []*kubevisionv1alpha1.KubeVisionRoleBinding, charges map[t
 	}
 }
 
-// registrationsOf returns the registrations that lead to a cluster.
+// registrationsOf returns the registrations of a cluster.
 func registrationsOf(
 	view *clustercache.View, t *clustercache.Cluster, registered []kubevisionv1alpha1.KubeVisionCluster,
 ) []*kubevisionv1alpha1.KubeVisionCluster {
@@ -210,8 +210,8 @@ func registrationsOf(
 	return out
 }
 
-// desiredBytes is what the objects take for which a binding asks on a cluster. Users that do not exist count: they may
-// come.
+// desiredBytes returns the size of the objects that a binding requires on a cluster. Subjects that do not exist
+// count, because they may be created later.
 func desiredBytes(
 	b *kubevisionv1alpha1.KubeVisionRoleBinding, leading []*kubevisionv1alpha1.KubeVisionCluster, namespaces namespaceList,
 ) int64 {
@@ -228,7 +228,7 @@ func desiredBytes(
 	if err != nil {
 		return 0
 	}
-	objects := int64(len(in) + 2) // in the whole cluster, and the use
+	objects := int64(len(in) + 2) // plus the ClusterRoleBinding and the use
 	each := int64(objectBytes)
 	for _, s := range b.Spec.Subjects {
 		each += int64(subjectBytes + len(s.Name) + len(s.Namespace))

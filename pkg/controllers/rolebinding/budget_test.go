@@ -16,8 +16,8 @@ import (
 
 const mib = 1 << 20
 
-// served returns whether each binding, the oldest first, is given what it wants. An entry is what it wants and what it
-// holds, in MiB; the roles are many.
+// served returns, for each binding from the oldest to the newest, whether its wanted size is granted. An entry is the
+// wanted and the held size in MiB. Every binding has a different role.
 func served(entries [][2]int64) ([]bool, int64) {
 	charges := map[types.UID]*charge{}
 	var ordered []*kubevisionv1alpha1.KubeVisionRoleBinding
@@ -47,8 +47,8 @@ func TestBudgetIsSpentInTheOrderOfCreation(t *testing.T) {
 		want    []bool
 	}{
 		"the newest is left out":          {append(full[:8:8], [2]int64{1, 0}), []bool{true, true, true, true, true, true, true, true, false}},
-		"nothing is there yet":            {[][2]int64{{16, 0}, {16, 0}, {16, 0}, {16, 0}, {16, 0}, {16, 0}, {16, 0}, {10, 0}, {10, 0}, {6, 0}}, []bool{true, true, true, true, true, true, true, true, false, true}},
-		"what others hold stays":          {append([][2]int64{{16, 1}}, full[:8:8]...), []bool{false, true, true, true, true, true, true, true, true}},
+		"no objects exist":                {[][2]int64{{16, 0}, {16, 0}, {16, 0}, {16, 0}, {16, 0}, {16, 0}, {16, 0}, {10, 0}, {10, 0}, {6, 0}}, []bool{true, true, true, true, true, true, true, true, false, true}},
+		"others keep their objects":       {append([][2]int64{{16, 1}}, full[:8:8]...), []bool{false, true, true, true, true, true, true, true, true}},
 		"one binding is too large":        {[][2]int64{{17, 0}, {1, 0}}, []bool{false, true}},
 		"one that shrinks is not refused": {append(full[:7:7], [2]int64{2, 16}), []bool{true, true, true, true, true, true, true, true}},
 	} {
@@ -62,8 +62,8 @@ func TestBudgetIsSpentInTheOrderOfCreation(t *testing.T) {
 	}
 }
 
-// The bindings of one role leave room for those of others, which may be of an administrator who repairs what somebody
-// who may bind one role has done.
+// TestOneRoleLeavesRoomForOthers verifies that the bindings of one role leave room for those of other roles: an
+// administrator may need one to repair the damage that the holder of a right to bind one role has done.
 func TestOneRoleLeavesRoomForOthers(t *testing.T) {
 	charges := map[types.UID]*charge{}
 	var ordered []*kubevisionv1alpha1.KubeVisionRoleBinding
@@ -83,7 +83,8 @@ func TestOneRoleLeavesRoomForOthers(t *testing.T) {
 	}
 }
 
-// A binding with the most and longest subjects takes what the budget says, and no more in more namespaces.
+// TestWantedOn verifies the size of a binding with the most and longest subjects, of a role that excludes protected
+// namespaces and of one that does not.
 func TestWantedOn(t *testing.T) {
 	b := &kubevisionv1alpha1.KubeVisionRoleBinding{}
 	b.Spec.RoleRef.Name = kubevisionv1alpha1.RoleDev

@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package rolebinding makes KubeVisionRoleBindings true with RBAC objects on the clusters that they select.
+// Package rolebinding implements KubeVisionRoleBindings with RBAC objects on the clusters that they select.
 package rolebinding
 
 import (
@@ -38,13 +38,13 @@ import (
 const (
 	finalizerName = "kubevision.io/role-binding"
 
-	// unwatchedPeriod is how often objects that are not KubeVision's are looked at while a binding waits for one of them. Watching all
-	// RBAC objects of a cluster for that would cost more.
+	// unwatchedPeriod is the period at which a binding that waits for a foreign object checks it again. Watching all
+	// RBAC objects of a cluster would cost more.
 	unwatchedPeriod = 5 * time.Second
-	// failedPeriod is after what a member refused, or did not answer, and while a budget is spent.
+	// failedPeriod is the time after which a binding is reconciled again if a member refused a request or did not
+	// respond, or if a budget is exhausted.
 	failedPeriod = 15 * time.Second
-	// nextTurn is the pause before the next turn of a binding with objects left, in which the cache learns of the last
-	// ones.
+	// nextTurn is the pause before a binding writes its next objects. It lets the cache receive the previous ones.
 	nextTurn = 50 * time.Millisecond
 	// DefaultConcurrency lets other bindings be reconciled while clusters of some answer slowly.
 	DefaultConcurrency = 8
@@ -54,9 +54,10 @@ const (
 type Reconciler struct {
 	Client   client.Client
 	Recorder events.EventRecorder
-	// Targets are the connections to the clusters.
+	// Targets holds the connections to the clusters.
 	Targets *clustercache.Registry
-	// Roles holds the metadata of all ClusterRoles of the host; the manager's own cache has only those that are KubeVision's.
+	// Roles caches the metadata of all ClusterRoles of the host. The cache of the manager holds only the roles that
+	// KubeVision manages.
 	Roles cache.Cache
 	// Concurrency is the number of bindings that are reconciled at once.
 	Concurrency int
@@ -64,12 +65,12 @@ type Reconciler struct {
 	statuses    condition.Patcher
 	budgets     *budgets
 	revocations *revocations
-	// unreachable are the bindings that select a cluster which cannot be reached.
+	// unreachable contains the bindings that select a cluster which cannot be reached.
 	unreachable *bindingGauge
 	revoking    activeRevocations
 }
 
-// SetupWithManager watches bindings, what they name, and what was made for them.
+// SetupWithManager watches bindings, the objects that they refer to, and the objects that the controller creates.
 func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	if r.Client == nil || r.Recorder == nil || r.Targets == nil || r.Roles == nil {
 		return errors.New("the role binding controller lacks a dependency")
@@ -122,7 +123,8 @@ func clusterRoleMetadata() *metav1.PartialObjectMetadata {
 	return o
 }
 
-// Reconcile makes one binding true. Ready says that the next request of its subjects is allowed.
+// Reconcile brings the objects of one binding into line with its spec. The condition Ready guarantees that the next
+// request of the subjects is allowed.
 func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (_ ctrl.Result, reterr error) {
 	b := &kubevisionv1alpha1.KubeVisionRoleBinding{}
 	err := r.Client.Get(ctx, request.NamespacedName, b)
@@ -152,13 +154,14 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (_ ctr
 	if err == nil && p.waiting() {
 		return ctrl.Result{RequeueAfter: nextTurn, Priority: new(handler.LowPriority)}, nil
 	}
-	if err == nil || errors.Is(err, apply.ErrForeign) { // trying again at once does not make it ours; the condition says what to do
+	if err == nil || errors.Is(err, apply.ErrForeign) { // a retry does not change the owner of a foreign object; the condition explains what to do
 		return ctrl.Result{RequeueAfter: r.requeueAfter(b, p), Priority: new(0)}, nil
 	}
 	return ctrl.Result{}, err
 }
 
-// requeueAfter is when a binding is looked at again though nothing has changed: where it waits for what is not watched.
+// requeueAfter returns the time after which a binding is reconciled again without a change, because it waits for
+// something that is not watched.
 func (r *Reconciler) requeueAfter(b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan) time.Duration {
 	if isBlockedByForeign(meta.FindStatusCondition(b.Status.Conditions, kubevisionv1alpha1.RoleBindingAppliedCondition)) {
 		return unwatchedPeriod
@@ -169,7 +172,7 @@ func (r *Reconciler) requeueAfter(b *kubevisionv1alpha1.KubeVisionRoleBinding, p
 	return 0
 }
 
-// isBlockedByForeign says whether the binding waits for an object to go that is not KubeVision's, and so is not watched.
+// isBlockedByForeign returns true if the binding waits for the deletion of a foreign object, which is not watched.
 func isBlockedByForeign(applied *metav1.Condition) bool {
 	return applied != nil && applied.Reason == kubevisionv1alpha1.ReasonNameConflict
 }

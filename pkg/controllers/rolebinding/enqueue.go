@@ -26,8 +26,8 @@ import (
 
 type queue = workqueue.TypedRateLimitingInterface[reconcile.Request]
 
-// background enqueues requests behind those of changed bindings, users, clusters and namespaces, which may take rights
-// away: events of the objects that the controller makes itself come by the thousand.
+// background is a queue that adds requests with low priority. Changes of bindings, users, clusters and namespaces may
+// revoke rights, so they go before the thousands of events of objects that the controller creates itself.
 type background struct{ queue }
 
 // Add enqueues a request with low priority.
@@ -44,8 +44,8 @@ func inBackground(s source.Source) source.Source {
 	return source.Func(func(ctx context.Context, q queue) error { return s.Start(ctx, background{q}) })
 }
 
-// madeObjectHandler enqueues the binding for which an object was made. It looks at both sides of a change, so that an object
-// is missed as soon as its label is taken off.
+// madeObjectHandler enqueues the binding for which an object was created. It reads the labels before and after a
+// change, so that the removal of the label is noticed.
 func madeObjectHandler() handler.EventHandler {
 	add := func(q queue, objects ...client.Object) {
 		for _, o := range objects {
@@ -68,7 +68,8 @@ func requestsForLabel(o client.Object) []reconcile.Request {
 	return []reconcile.Request{{NamespacedName: client.ObjectKey{Name: o.GetLabels()[names.RoleBindingLabel]}}}
 }
 
-// userHandler enqueues the bindings that name a user whose existence or groups have changed, or one of the groups.
+// userHandler enqueues the bindings that name a user whose existence or groups have changed, and those that name one
+// of the groups.
 func (r *Reconciler) userHandler() handler.EventHandler {
 	add := func(ctx context.Context, q queue, user string, groups sets.Set[string]) {
 		for _, request := range r.requestsFor(ctx, func(b *kubevisionv1alpha1.KubeVisionRoleBinding) bool {
@@ -108,8 +109,8 @@ func groupsOf(o client.Object) sets.Set[string] {
 	return sets.New(u.Spec.Groups...)
 }
 
-// requestsForMember enqueues the bindings that a change on a member concerns: all, if it can be reached now and could not
-// before, or the reverse.
+// requestsForMember enqueues the bindings that a change of a member affects: all bindings, if the member has become
+// reachable or unreachable.
 func (r *Reconciler) requestsForMember(ctx context.Context, o client.Object) []reconcile.Request {
 	m, isMetadata := o.(*metav1.PartialObjectMetadata)
 	switch {
@@ -159,10 +160,10 @@ func requestsForMadeObject(_ context.Context, o client.Object) []reconcile.Reque
 	return requestsForLabel(o)
 }
 
-// requestsForOrphans are the bindings, there or not, for which there is something on the members that can be reached.
+// requestsForOrphans returns the bindings, existing or not, that have objects on the reachable members.
 func (r *Reconciler) requestsForOrphans(ctx context.Context) []reconcile.Request {
 	found := sets.New[reconcile.Request]()
-	for _, t := range r.Targets.All()[1:] { // without the host
+	for _, t := range r.Targets.All()[1:] { // all but the host
 		objects, err := listMade(ctx, t.Writer.Client, client.MatchingLabels{names.ManagedByLabel: names.ManagedBy})
 		if err != nil {
 			ctrl.LoggerFrom(ctx).Error(err, "Listing what was made on a member", "clusterID", t.ID)
@@ -174,8 +175,8 @@ func (r *Reconciler) requestsForOrphans(ctx context.Context) []reconcile.Request
 	return found.UnsortedList()
 }
 
-// requestsForNamespace are the bindings that are made true with RoleBindings, and those of ServiceAccounts in the namespace,
-// for which the impersonating account has a Role there.
+// requestsForNamespace returns the bindings that are implemented with RoleBindings, and the bindings of
+// ServiceAccounts in the namespace, for which the impersonating account needs a Role there.
 func (r *Reconciler) requestsForNamespace(ctx context.Context, namespace client.Object) []reconcile.Request {
 	return r.requestsFor(ctx, func(b *kubevisionv1alpha1.KubeVisionRoleBinding) bool {
 		return b.Spec.Namespaces != nil || bindings.SparesProtected(b.Spec.RoleRef) ||
@@ -183,14 +184,14 @@ func (r *Reconciler) requestsForNamespace(ctx context.Context, namespace client.
 	})
 }
 
-// requestsForRole are the bindings of a ClusterRole that has appeared or gone.
+// requestsForRole returns the bindings of a ClusterRole that was created or deleted.
 func (r *Reconciler) requestsForRole(ctx context.Context, role client.Object) []reconcile.Request {
 	return r.requestsFor(ctx, func(b *kubevisionv1alpha1.KubeVisionRoleBinding) bool {
 		return slices.Contains(bindings.ClusterRoles(b.Spec.RoleRef), role.GetName())
 	})
 }
 
-// requestsForCluster are the bindings that select a cluster.
+// requestsForCluster returns the bindings that select a cluster.
 func (r *Reconciler) requestsForCluster(ctx context.Context, cluster client.Object) []reconcile.Request {
 	return r.requestsFor(ctx, func(b *kubevisionv1alpha1.KubeVisionRoleBinding) bool {
 		selected, err := bindings.SelectsCluster(b.Spec.Clusters, cluster.GetName(), cluster.GetLabels())

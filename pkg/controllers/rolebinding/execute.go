@@ -23,23 +23,24 @@ import (
 )
 
 const (
-	// parallelTargets are given to at once for one binding.
+	// parallelTargets bounds the clusters that are written to concurrently for one binding.
 	parallelTargets = 8
-	// parallelRemovals bounds the clusters that something is taken away from at once. It is larger than parallelTargets
-	// because a cluster that does not answer keeps its place until removalTimeout.
+	// parallelRemovals bounds the clusters from which objects are removed concurrently. It is larger than
+	// parallelTargets because a cluster that does not respond occupies its place until removalTimeout.
 	parallelRemovals = 32
-	// removalTimeout bounds the time that one cluster has to take away the objects of a binding that is gone.
+	// removalTimeout bounds the removal of the objects of a deleted binding from one cluster.
 	removalTimeout = 10 * time.Second
-	// parallelDeletes and parallelWrites are made at once on one cluster for one binding: more, where rights are taken away.
+	// parallelDeletes and parallelWrites bound the concurrent calls to one cluster for one binding. Deletes have the
+	// higher bound because they revoke rights.
 	parallelDeletes = 8
 	parallelWrites  = 4
-	// turn is how many objects are written on one cluster before other bindings have their turn.
+	// turn is the number of objects that are written to one cluster before other bindings get their turn.
 	turn = 64
 )
 
-// execute takes away from every cluster what is no longer granted, and gives afterwards: on no cluster does the former
-// wait for the latter. It lets the subjects use the clusters last. A failure on a member is noted in its grant and
-// stops nothing elsewhere; the error is the host's.
+// execute revokes on every cluster what the binding does not grant any more, and grants afterwards. A revocation on
+// one cluster never waits for a grant on another. The permission to use the clusters is granted last. A failure on a
+// member is recorded in its grant and does not stop the others; the returned error is that of the host.
 func (r *Reconciler) execute(ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan) error {
 	host := r.Targets.Host()
 	all := p.view.All()
@@ -80,8 +81,8 @@ func (r *Reconciler) execute(ctx context.Context, b *kubevisionv1alpha1.KubeVisi
 	return grantUse(ctx, p, host)
 }
 
-// grantUse lets the subjects use the clusters, and returns what failed on the host besides. The ClusterRoleBinding
-// stands on the ClusterRole: it is not made where that one fails.
+// grantUse grants the subjects the use of the clusters, and returns the error of the grant on the host, if any. It
+// stops at the first error, since the ClusterRoleBinding needs the ClusterRole.
 func grantUse(ctx context.Context, p *plan, host *clustercache.Cluster) error {
 	for _, o := range p.uses {
 		if err := host.Writer.Apply(ctx, o); err != nil {
@@ -94,9 +95,9 @@ func grantUse(ctx context.Context, p *plan, host *clustercache.Cluster) error {
 	return nil
 }
 
-// grantOnCluster makes a cluster what the plan says, for one turn. RoleBindings do not stand on each other, and what fails in a
-// namespace, where others than administrators may have made an object of that name, does not keep the subjects from the
-// rest.
+// grantOnCluster applies the planned objects to a cluster, at most one turn of them. RoleBindings are independent of
+// each other: a failure in one namespace, where a tenant may have created an object of the same name, does not stop
+// the others.
 func (r *Reconciler) grantOnCluster(ctx context.Context, g *grant) error {
 	if err := g.target.Impersonator.Ensure(ctx); err != nil {
 		return err
@@ -114,7 +115,7 @@ func (r *Reconciler) grantOnCluster(ctx context.Context, g *grant) error {
 			inNamespaces = append(inNamespaces, o)
 		}
 	}
-	var left, written atomic.Int64 // what fails takes no part of the turn, or it would keep others from theirs for good
+	var left, written atomic.Int64 // failures do not count, or they would use up every turn
 	failed := newFailures()
 	err := fanout.Each(ctx, len(inNamespaces), parallelWrites, func(ctx context.Context, i int) error {
 		if written.Load() >= turn || r.revoking.isActive(g.target.ID) {
@@ -123,7 +124,7 @@ func (r *Reconciler) grantOnCluster(ctx context.Context, g *grant) error {
 		}
 		err := g.target.Writer.Apply(ctx, inNamespaces[i])
 		if !apierrors.IsNotFound(err) && !apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) {
-			failed.add(err) // the namespace is there still
+			failed.add(err) // the namespace still exists
 		}
 		if err == nil {
 			written.Add(1)
@@ -135,8 +136,8 @@ func (r *Reconciler) grantOnCluster(ctx context.Context, g *grant) error {
 	return nil
 }
 
-// finalize takes everything away that was made for the binding. Members that cannot be reached are not waited for: without the right to use
-// them nobody gets there, and what is left on one is taken away as soon as it can be reached.
+// finalize removes all objects of the binding. It does not wait for members that cannot be reached: without the right
+// to use a member no subject gets there, and the remaining objects are removed when it can be reached again.
 func (r *Reconciler) finalize(ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding) error {
 	return finalizer.Finish(ctx, r.Client, b, finalizerName, func(ctx context.Context) error {
 		err := errors.Join(r.removeAll(ctx, r.Targets.Host(), b.Name), r.removeFromMembers(ctx, b.Name))
@@ -145,8 +146,8 @@ func (r *Reconciler) finalize(ctx context.Context, b *kubevisionv1alpha1.KubeVis
 	})
 }
 
-// removeOrphans takes away what was made for a binding that is not there any more. What somebody has only put that binding's label on is being
-// repaired at the same time, and stays where that comes first.
+// removeOrphans removes the objects of a binding that does not exist any more. An object that merely carries the
+// binding's label is repaired concurrently, and stays if the repair comes first.
 func (r *Reconciler) removeOrphans(ctx context.Context, binding string) error {
 	err := removeFromEach(ctx, r.Targets.All(), func(ctx context.Context, t *clustercache.Cluster) error {
 		found, err := listMade(ctx, t.Writer.Client, indexed(binding))
@@ -160,7 +161,8 @@ func (r *Reconciler) removeOrphans(ctx context.Context, binding string) error {
 	return err
 }
 
-// removeFromMembers fails only where a member that could be reached did not do it.
+// removeFromMembers removes the objects of the binding from all members. It returns an error only for members that
+// can be reached.
 func (r *Reconciler) removeFromMembers(ctx context.Context, binding string) error {
 	members := slices.DeleteFunc(slices.Clone(r.Targets.All()), func(t *clustercache.Cluster) bool { return t == r.Targets.Host() })
 	return removeFromEach(ctx, members, func(ctx context.Context, t *clustercache.Cluster) error {
@@ -171,7 +173,8 @@ func (r *Reconciler) removeFromMembers(ctx context.Context, binding string) erro
 	})
 }
 
-// removeFromEach calls remove for several clusters at once, and gives each of them removalTimeout. An error on one stops nothing elsewhere.
+// removeFromEach calls remove for several clusters concurrently, with removalTimeout for each of them. An error on
+// one cluster does not stop the others.
 func removeFromEach(ctx context.Context, targets []*clustercache.Cluster, remove func(context.Context, *clustercache.Cluster) error) error {
 	errs := make([]error, len(targets))
 	err := fanout.Each(ctx, len(targets), parallelRemovals, func(ctx context.Context, i int) error {

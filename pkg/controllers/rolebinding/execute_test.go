@@ -13,12 +13,14 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/controllers/clustercache"
 )
 
-// TestRemovalIsParallel: a cluster that does not answer delays no other one, and is given up after a time.
+// TestRemovalIsParallel verifies that a cluster that does not respond delays no other cluster, and that its removal
+// times out.
 func TestRemovalIsParallel(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		silent, good := &clustercache.Cluster{ID: "0"}, &clustercache.Cluster{ID: "1"}
 		begun := time.Now()
-		err := removeFromEach(t.Context(), []*clustercache.Cluster{silent, good}, func(ctx context.Context, c *clustercache.Cluster) error {
+		err := removeFromEach(t.Context(), []*clustercache.Cluster{silent,
+			good}, func(ctx context.Context, c *clustercache.Cluster) error {
 			if c == silent {
 				<-ctx.Done()
 				return ctx.Err()

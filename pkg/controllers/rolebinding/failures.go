@@ -9,10 +9,10 @@ import (
 	"sync"
 )
 
-// shownFailures are joined to one error; a thousand namespaces may fail for one reason.
+// shownFailures bounds the errors that are joined into one; a thousand namespaces may fail for the same reason.
 const shownFailures = 4
 
-// failures collects errors of what is done at once.
+// failures collects errors of concurrent calls.
 type failures struct {
 	mu    sync.Mutex
 	first []error

@@ -18,13 +18,13 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/controllers/condition"
 )
 
-// revocations remembers the bindings from which something could not be taken away, and raises the alarm.
+// revocations records the bindings of which a revocation has failed, and reports the failures.
 type revocations struct {
 	failures prometheus.Counter
 	pending  *bindingGauge
 }
 
-// newRevocations registers the metrics.
+// newRevocations registers the metrics and returns an empty record.
 func newRevocations() (*revocations, error) {
 	r := &revocations{
 		failures: prometheus.NewCounter(prometheus.CounterOpts{
@@ -41,7 +41,7 @@ func newRevocations() (*revocations, error) {
 	return r, err
 }
 
-// note counts a failure and warns of it with an event on the binding, or forgets the earlier ones if there is none.
+// note counts a failure and emits a warning event for the binding. A nil error clears the earlier failures.
 func (r *revocations) note(recorder events.EventRecorder, b *kubevisionv1alpha1.KubeVisionRoleBinding, err error) {
 	r.settle(b.Name, err)
 	if err != nil {
@@ -57,7 +57,7 @@ func (r *revocations) settle(binding string, err error) {
 	r.pending.set(binding, err != nil)
 }
 
-// bindingGauge is a set of role bindings whose number is a metric.
+// bindingGauge is a set of role bindings whose size is exposed as a metric.
 type bindingGauge struct {
 	gauge prometheus.Gauge
 
@@ -81,7 +81,8 @@ func (g *bindingGauge) set(binding string, member bool) {
 	g.gauge.Set(float64(g.names.Len()))
 }
 
-// register registers a metric. Tests make several in one process, which share those that are registered.
+// register registers a collector. Tests create several reconcilers in one process, which share the collectors that
+// are already registered.
 func register(c prometheus.Collector) error {
 	if err := metrics.Registry.Register(c); err != nil && !errors.As(err, new(prometheus.AlreadyRegisteredError)) {
 		return fmt.Errorf("registering a metric: %w", err)

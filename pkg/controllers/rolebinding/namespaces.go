@@ -20,17 +20,17 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/controllers/clustercache"
 )
 
-// namespace is one in which a role may be granted.
+// namespace is a namespace in which a role may be granted.
 type namespace struct {
 	name      string
 	labels    labels.Set
 	protected bool
 }
 
-// namespaceList are the namespaces of a cluster that are not being deleted, by name.
+// namespaceList holds the namespaces of a cluster that are not being deleted, by name.
 type namespaceList struct {
 	items []namespace
-	// fingerprint changes with the names and labels.
+	// fingerprint changes with the names and labels of the namespaces.
 	fingerprint uint64
 }
 
@@ -53,8 +53,8 @@ func (r *Reconciler) listNamespaces(ctx context.Context, t *clustercache.Cluster
 	return out, nil
 }
 
-// selectIn returns the namespaces in which a binding is made true with a RoleBinding. A role that spares protected
-// namespaces has one in each other namespace if it is bound in the whole cluster.
+// selectIn returns the namespaces in which a binding is implemented with a RoleBinding. A cluster-wide binding of a
+// role that excludes protected namespaces has a RoleBinding in each of the other namespaces.
 func (l namespaceList) selectIn(b *kubevisionv1alpha1.KubeVisionRoleBinding) ([]namespace, error) {
 	targets := b.Spec.Namespaces
 	var out []namespace
@@ -81,7 +81,7 @@ func (l namespaceList) selectIn(b *kubevisionv1alpha1.KubeVisionRoleBinding) ([]
 	return out, nil
 }
 
-// absent returns the names in a binding that are no namespaces.
+// absent returns the names in a binding for which no namespace exists.
 func (l namespaceList) absent(targets *kubevisionv1alpha1.NamespaceTargets) []string {
 	if targets == nil {
 		return nil

@@ -23,64 +23,64 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// plan is what a binding asks for now.
+// plan describes the objects that a binding currently requires.
 type plan struct {
-	// view is what can be reached, for planning and for acting.
+	// view is the snapshot of reachable clusters that planning and execution share.
 	view *clustercache.View
-	// subjects of the role, as the host knows them.
+	// subjects are the subjects of the role on the host.
 	subjects []rbacv1.Subject
-	// missing are the KubeVisionUsers that do not exist.
+	// missing contains the names of KubeVisionUsers that do not exist.
 	missing []string
-	// clusters that the binding selects, by name.
+	// clusters are the clusters that the binding selects, by name.
 	clusters []kubevisionv1alpha1.KubeVisionCluster
-	// unknown are cluster names in the spec that are not registered.
+	// unknown contains the cluster names in the spec that are not registered.
 	unknown []string
-	// invalid says what is wrong with a selector; it selects nothing then.
+	// invalid is the error of an invalid selector, which selects nothing.
 	invalid error
 	// uses are the objects on the host that let the subjects use the clusters: a ClusterRole and its binding.
 	uses []client.Object
-	// usesErr says why the uses are not made.
+	// usesErr is the reason for which uses could not be planned.
 	usesErr error
-	// leftOut says that the names of the subjects exceed the budget of the impersonating account.
+	// leftOut is true if the names of the subjects exceed the budget of the impersonating account.
 	leftOut bool
-	// grants are for those of the clusters that can be reached.
+	// grants are the grants on the reachable ones of the clusters.
 	grants []*grant
 }
 
-// grant is what a binding asks for on one cluster.
+// grant describes the objects that a binding requires on one cluster.
 type grant struct {
 	target *clustercache.Cluster
-	// subjects of the role, as the cluster knows them.
+	// subjects are the subjects of the role on the cluster.
 	subjects []rbacv1.Subject
-	// objects in the order in which they are applied.
+	// objects are in the order in which they are applied.
 	objects []client.Object
-	// namespaces that get a RoleBinding.
+	// namespaces are the namespaces that get a RoleBinding.
 	namespaces []namespace
-	// absent are namespace names in the spec that do not exist.
+	// absent contains the namespace names in the spec that do not exist.
 	absent []string
-	// roleMissing says that the ClusterRole does not exist.
+	// roleMissing is true if the ClusterRole does not exist.
 	roleMissing bool
-	// roles are the built-in ClusterRoles that the objects bind, and whether they are there.
+	// roles maps each built-in ClusterRole that the objects bind to whether it exists.
 	roles map[string]bool
 	// ruleless are those of them that are to aggregate the rules of others, and into which none were aggregated.
 	ruleless map[string]bool
-	// unread is why the namespaces could not be read. RoleBindings that are there stay as far as the subjects and the
-	// role allow.
+	// unread is the error of reading the namespaces. Existing RoleBindings then stay, as far as the subjects and the
+	// role allow it.
 	unread error
-	// excess says why the budget does not allow the objects.
+	// excess is the reason for which the budget does not cover the objects.
 	excess string
-	// existing are the objects on the cluster, after what is not granted was taken away.
+	// existing are the objects on the cluster after the revocation.
 	existing map[objectKey]client.Object
 	// waiting counts the objects that are left for the next turn.
 	waiting int
-	// err is why the grant could not be made true.
+	// err is the error with which the grant failed.
 	err error
 }
 
-// mayGive returns true unless a budget forbids to give anything on the cluster.
+// mayGive returns true unless a budget forbids any grant on the cluster.
 func (p *plan) mayGive(g *grant) bool { return !p.leftOut && g.excess == "" }
 
-// exceeds returns true if the budget of a cluster forbids to give anything there.
+// exceeds returns true if the budget of a cluster forbids any grant on it.
 func (p *plan) exceeds(t *clustercache.Cluster) bool {
 	g := p.grantOn(t)
 	return g != nil && g.excess != ""
@@ -91,7 +91,7 @@ func (p *plan) waiting() bool {
 	return slices.ContainsFunc(p.grants, func(g *grant) bool { return g.waiting > 0 })
 }
 
-// grantOn is nil where the binding grants nothing on that cluster.
+// grantOn returns the grant on a cluster, or nil if the binding grants nothing there.
 func (p *plan) grantOn(t *clustercache.Cluster) *grant {
 	for _, g := range p.grants {
 		if g.target == t {
@@ -118,8 +118,8 @@ func kindOf(o client.Object) string {
 	}
 }
 
-// plan reads what the binding names and says which RBAC objects that makes. Where a part cannot be read, the rest is
-// planned.
+// plan reads the objects that the binding refers to, and computes the RBAC objects that it requires. If a part cannot
+// be read, the rest is planned.
 func (r *Reconciler) plan(ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding) (*plan, error) {
 	users, err := r.subjectUsers(ctx, b)
 	if err != nil {
@@ -139,7 +139,7 @@ func (r *Reconciler) plan(ctx context.Context, b *kubevisionv1alpha1.KubeVisionR
 	for i := range p.clusters {
 		t, err := p.view.Get(&p.clusters[i])
 		if err != nil || p.grantOn(t) != nil {
-			continue // not connected, which its status says, or another name of the same cluster
+			continue // not connected, which its status reports, or another registration of the same cluster
 		}
 		g := &grant{target: t, subjects: r.subjectsOn(t, p)}
 		p.grants = append(p.grants, g)
@@ -195,7 +195,7 @@ func (r *Reconciler) planGrant(
 		g.absent = all.absent(b.Spec.Namespaces)
 	}
 	if len(p.subjects) == 0 {
-		g.unread = nil // nobody keeps anything
+		g.unread = nil // without subjects no object stays
 		return
 	}
 	g.objects = newGrants(b, g.namespaces, g.subjects)
@@ -207,7 +207,7 @@ func (r *Reconciler) planGrant(
 	}
 }
 
-// selectClusters returns all clusters that are registered.
+// selectClusters returns all registered clusters, and sets those that the binding selects in the plan.
 func (r *Reconciler) selectClusters(
 	ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan,
 ) ([]kubevisionv1alpha1.KubeVisionCluster, error) {
@@ -239,9 +239,9 @@ func (r *Reconciler) selectClusters(
 	return all.Items, nil
 }
 
-// findRole looks for the roles that the binding binds. A grant of another role than the built-in ones is made before
-// that role exists, as Kubernetes allows it, and comes into force with the role. A built-in role must be there and
-// KubeVision's own: a grant of somebody else's role of that name would give what nobody has asked for.
+// findRole looks up the roles that the binding refers to. As in Kubernetes, a grant of a custom role is created
+// before the role exists, and takes effect with it. A built-in role must exist and be managed by KubeVision: a
+// foreign role of the same name would grant unintended rights.
 func findRole(ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, g *grant) error {
 	if _, ok := bindings.BuiltInRole(b.Spec.RoleRef); ok {
 		g.roles, g.ruleless = map[string]bool{}, map[string]bool{}
@@ -292,8 +292,8 @@ func isRuleless(role *rbacv1.ClusterRole) bool {
 	return role.AggregationRule != nil && len(role.Rules) == 0
 }
 
-// bindable returns true if the role may be bound on the cluster, now or, where it is a built-in role that is not there
-// yet, later.
+// bindable returns true if the role may be bound on the cluster now, or later if it is a built-in role that does not
+// exist yet.
 func (g *grant) bindable(role string) bool {
 	_, known := g.roles[role]
 	return g.roles == nil || known
@@ -335,7 +335,8 @@ func boundRole(o client.Object) string {
 	}
 }
 
-// newGrants bind the subjects: in the whole cluster, unless the binding names namespaces, and in each of the namespaces.
+// newGrants returns the objects that bind the subjects: a ClusterRoleBinding unless the binding names namespaces, and
+// a RoleBinding in each of the namespaces.
 func newGrants(b *kubevisionv1alpha1.KubeVisionRoleBinding, namespaces []namespace, subjects []rbacv1.Subject) []client.Object {
 	out := make([]client.Object, 0, len(namespaces)+1)
 	if b.Spec.Namespaces == nil {
@@ -362,8 +363,9 @@ func clusterRoleRef(name string) rbacv1.RoleRef {
 	return rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: name}
 }
 
-// planUses plans the objects that let the subjects use the clusters, unless their role is somebody else's. Subjects
-// that are bound on every cluster may use any name, and so learn which are not registered.
+// planUses plans the objects that let the subjects use the clusters, unless the name of their role is taken by a
+// foreign object. Subjects that are bound on every cluster may use any name, and so learn which names are not
+// registered.
 func (r *Reconciler) planUses(ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan) {
 	every := bindings.SelectsEveryCluster(b.Spec.Clusters)
 	if len(p.clusters) == 0 && !every {

@@ -23,12 +23,12 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// errRevocation marks a failure to take something away.
+// errRevocation marks a failed revocation.
 var errRevocation = errors.New("what the binding does not grant any more could not be taken away")
 
-// revokeOnCluster takes from a cluster what the binding does not grant there any more, and gives nothing: it deletes objects
-// that are not wanted or bind another role, and narrows the others. What holds in the whole cluster goes first, and a
-// failure stops nothing.
+// revokeOnCluster revokes on a cluster what the binding does not grant there any more, and grants nothing: it deletes
+// objects that are not wanted or that bind another role, and narrows the subjects of the others. Cluster-wide objects
+// go first. A failure does not stop the rest.
 func (r *Reconciler) revokeOnCluster(
 	ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan, t *clustercache.Cluster, g *grant,
 ) error {
@@ -86,7 +86,7 @@ func (r *Reconciler) revokeOnCluster(
 	return nil
 }
 
-// wantedObjects are the objects that may be on a cluster. Objects that bind somebody else's role are not among them.
+// wantedObjects returns the objects that may exist on a cluster, without those that bind a foreign role.
 func wantedObjects(p *plan, g *grant, onHost bool) map[objectKey]client.Object {
 	wanted := map[objectKey]client.Object{}
 	if onHost {
@@ -104,7 +104,7 @@ func wantedObjects(p *plan, g *grant, onHost bool) map[objectKey]client.Object {
 	return wanted
 }
 
-// keep returns how a RoleBinding may stay although it is not known whether its namespace is selected still.
+// keep returns the form in which a RoleBinding stays while it is not known whether its namespace is still selected.
 func (g *grant) keep(b *kubevisionv1alpha1.KubeVisionRoleBinding, o client.Object) client.Object {
 	existing, ok := o.(*rbacv1.RoleBinding)
 	if !ok || (b.Spec.Namespaces == nil && !bindings.SparesProtected(b.Spec.RoleRef)) {
@@ -119,8 +119,8 @@ func (g *grant) keep(b *kubevisionv1alpha1.KubeVisionRoleBinding, o client.Objec
 	return roleBinding(b, existing.Namespace, role, g.subjects)
 }
 
-// existing reads the objects with the binding's label. After a change of the spec it asks the cluster: objects that
-// were made a moment ago must not be overlooked. Otherwise the cache knows.
+// existing returns the objects with the binding's label. After a change of the spec it reads from the cluster, so
+// that objects that were created a moment ago are not missed. Otherwise it reads from the cache.
 func (r *Reconciler) existing(
 	ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, t *clustercache.Cluster,
 ) (map[objectKey]client.Object, error) {
@@ -130,8 +130,8 @@ func (r *Reconciler) existing(
 	return listMade(ctx, t.Writer.Client, indexed(b.Name))
 }
 
-// removeAll removes everything that was made for the binding. It looks for labels and for names, since somebody may have taken the labels
-// off: access must end all the same.
+// removeAll removes all objects of the binding. It finds them by label and by name, since access must also end if
+// somebody has removed the labels.
 func (r *Reconciler) removeAll(ctx context.Context, t *clustercache.Cluster, binding string) error {
 	found := map[objectKey]client.Object{}
 	for _, selection := range []client.ListOption{
@@ -161,7 +161,7 @@ func (r *Reconciler) removeAll(ctx context.Context, t *clustercache.Cluster, bin
 	return failed.join()
 }
 
-// byScope separates the objects that hold in the whole cluster, bindings before roles, from the others.
+// byScope separates cluster-wide objects, bindings before roles, from namespaced ones.
 func byScope(objects map[objectKey]client.Object) (inCluster, inNamespaces []client.Object) {
 	for _, o := range objects {
 		if o.GetNamespace() == "" {
@@ -189,7 +189,7 @@ func indexed(binding string) client.ListOption {
 	return client.MatchingFields{apply.BindingIndex: binding}
 }
 
-// listMade lists RBAC objects. They must not be changed.
+// listMade lists RBAC objects from a reader. The caller must not modify them.
 func listMade(ctx context.Context, reader client.Reader, selection client.ListOption) (map[objectKey]client.Object, error) {
 	var clusterRoles rbacv1.ClusterRoleList
 	var clusterRoleBindings rbacv1.ClusterRoleBindingList

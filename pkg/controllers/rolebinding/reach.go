@@ -17,13 +17,13 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
-// isProbed returns true if the cluster controller has looked at the cluster as it is registered now.
+// isProbed returns true if the cluster controller has probed the current generation of the cluster.
 func isProbed(c *kubevisionv1alpha1.KubeVisionCluster) bool {
 	ready := meta.FindStatusCondition(c.Status.Conditions, kubevisionv1alpha1.ReadyCondition)
 	return ready != nil && ready.Status != metav1.ConditionUnknown && ready.ObservedGeneration == c.Generation
 }
 
-// probed lets through the events of a cluster that has been probed since the last one.
+// probed returns a predicate that accepts clusters which have been probed since the last event.
 func probed() predicate.Predicate {
 	return predicate.Funcs{UpdateFunc: func(e event.UpdateEvent) bool {
 		before, ok := e.ObjectOld.(*kubevisionv1alpha1.KubeVisionCluster)
@@ -32,8 +32,8 @@ func probed() predicate.Predicate {
 	}}
 }
 
-// unreachable returns the names of the clusters of a plan that were probed and cannot be reached. One that was just
-// registered is not among them: the binding is not Ready before it is known whether it can be reached.
+// unreachable returns the names of the probed clusters of a plan that cannot be reached. It leaves out a cluster that
+// was just registered: the binding is not Ready until the cluster has been probed.
 func unreachable(p *plan) sets.Set[string] {
 	out := sets.New[string]()
 	for i := range p.clusters {
@@ -57,8 +57,8 @@ func reachVerdict(selected int, unreachable sets.Set[string]) verdict {
 	}
 }
 
-// recordReach counts the binding where it selects a cluster that cannot be reached, and makes an event where the
-// condition changes.
+// recordReach updates the metric of bindings that select an unreachable cluster, and emits an event if the condition
+// changes.
 func (r *Reconciler) recordReach(b *kubevisionv1alpha1.KubeVisionRoleBinding, now verdict) {
 	r.unreachable.set(b.Name, now.status != metav1.ConditionTrue)
 	was := meta.FindStatusCondition(b.Status.Conditions, kubevisionv1alpha1.RoleBindingClustersCondition)

@@ -20,7 +20,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/controllers/condition"
 )
 
-// verdict is one condition's worth of outcome.
+// verdict is the content of one condition.
 type verdict struct {
 	status  metav1.ConditionStatus
 	reason  string
@@ -58,8 +58,8 @@ func (r *Reconciler) report(b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan
 	b.Status.Clusters = clusters
 }
 
-// appliedVerdict leaves out the clusters that cannot be reached, unless none can be: whoever waits for a binding of
-// every cluster must not wait for one that is gone.
+// appliedVerdict returns the condition Applied. It ignores clusters that cannot be reached, unless no cluster can be
+// reached: a client that waits for a binding of every cluster must not wait for a cluster that is down.
 func appliedVerdict(
 	p *plan, clusters []kubevisionv1alpha1.RoleBindingClusterStatus, unreachable sets.Set[string], err error,
 ) verdict {
@@ -106,8 +106,8 @@ func (r *Reconciler) clusterStatuses(b *kubevisionv1alpha1.KubeVisionRoleBinding
 	return out
 }
 
-// truncateStatuses cuts the names of namespaces and the messages, so that the status of many clusters can be stored. Clusters share
-// the room equally.
+// truncateStatuses truncates the namespace names and the messages, so that the status of many clusters can be stored.
+// The clusters share the space equally.
 func truncateStatuses(clusters []kubevisionv1alpha1.RoleBindingClusterStatus) {
 	for i := range clusters {
 		s, room := &clusters[i], maxNamesBytes/len(clusters)
@@ -155,7 +155,8 @@ func (g *grant) verdict(b *kubevisionv1alpha1.KubeVisionRoleBinding, leftOut boo
 	}
 }
 
-// applied says of a role that spares protected namespaces which ones it has spared, where the binding selects them.
+// applied returns the outcome of a grant. For a role that excludes protected namespaces it names those that the
+// binding selects.
 func (g *grant) applied(b *kubevisionv1alpha1.KubeVisionRoleBinding) verdict {
 	var protected []string
 	for _, n := range g.namespaces {
@@ -183,7 +184,7 @@ func failureVerdict(err error) verdict {
 	}
 }
 
-// roleName is the ClusterRole that the binding means: where it holds in the whole cluster, that of the
+// roleName returns the ClusterRole that the binding refers to: for a cluster-wide binding, the role of the
 // ClusterRoleBinding.
 func roleName(b *kubevisionv1alpha1.KubeVisionRoleBinding) string {
 	if b.Spec.Namespaces == nil {
@@ -192,8 +193,8 @@ func roleName(b *kubevisionv1alpha1.KubeVisionRoleBinding) string {
 	return bindings.ClusterRole(b.Spec.RoleRef)
 }
 
-// describe counts the namespaces with a RoleBinding. It names those that the binding selects; a binding of the whole
-// cluster has one in nearly all.
+// describe sets the number of namespaces with a RoleBinding. It lists the namespaces if the binding selects them; a
+// cluster-wide binding has a RoleBinding in nearly all.
 func (g *grant) describe(b *kubevisionv1alpha1.KubeVisionRoleBinding, s *kubevisionv1alpha1.RoleBindingClusterStatus) {
 	if b.Spec.Namespaces == nil && !bindings.SparesProtected(b.Spec.RoleRef) {
 		return
@@ -210,15 +211,15 @@ func (g *grant) describe(b *kubevisionv1alpha1.KubeVisionRoleBinding, s *kubevis
 const maxSummary = 60
 
 const (
-	// maxNamespaces are named in the status of a cluster: as many as the schema allows.
+	// maxNamespaces bounds the namespaces in the status of a cluster, as the schema does.
 	maxNamespaces = 256
-	// maxNamesBytes and maxMessageBytes are what the names of namespaces and the messages of all clusters take in the
-	// status of a binding. etcd refuses an object of more than 1.5 MiB, and managed fields name each namespace again.
+	// maxNamesBytes and maxMessageBytes bound the namespace names and the messages of all clusters in the status of a
+	// binding. etcd refuses an object of more than 1.5 MiB, and managed fields repeat the name of each namespace.
 	maxNamesBytes   = 256 << 10
 	maxMessageBytes = 256 << 10
 )
 
-// summary is the spec for a table.
+// summary returns the spec in the form of the printed columns.
 func summary(b *kubevisionv1alpha1.KubeVisionRoleBinding) *kubevisionv1alpha1.RoleBindingSummary {
 	subjects := make([]string, 0, len(b.Spec.Subjects))
 	for _, s := range b.Spec.Subjects {

@@ -12,7 +12,8 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
-// TestStatusOfManyClusters is not larger than what etcd stores, and that of a few clusters is whole.
+// TestStatusOfManyClusters verifies that etcd can store the status of many clusters, and that the status of a few
+// clusters is not truncated.
 func TestStatusOfManyClusters(t *testing.T) {
 	const most = 1 << 20
 	for count, whole := range map[int]bool{1: true, 10: true, 1000: false} {

@@ -20,9 +20,9 @@ import (
 // adoptCredentials makes restored credentials and favorites those of the user where an annotation asks for it, and
 // takes the annotation away. It returns whether one did.
 //
-// A restored user has another UID, and so is somebody else: whoever gets a name that was another person's must not be
-// let in with that person's password. That the name means the same person is the word of whoever sets the annotation,
-// which takes the right to bind each role that the user holds.
+// A restored user has a new UID and so counts as another person: a new user with the name of an earlier one must not
+// be able to log in with that person's password. The author of the annotation vouches that the name means the same
+// person, which requires the right to bind each role that the user holds.
 func (r *Reconciler) adoptCredentials(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser) (bool, error) {
 	if _, asked := u.Annotations[names.AdoptCredentialsAnnotation]; !asked {
 		return false, nil
@@ -56,8 +56,8 @@ func (r *Reconciler) adoptCredentials(ctx context.Context, u *kubevisionv1alpha1
 	return true, nil
 }
 
-// isRestored returns true if a Secret holds credentials that were made for a user of that name and belong to nobody.
-// Those that belong to a user who is gone are deleted by Kubernetes.
+// isRestored returns true if a Secret holds credentials that were created for a user of that name and that have no
+// owner. Kubernetes deletes the credentials of an owner that does not exist.
 func isRestored(secret *corev1.Secret, u *kubevisionv1alpha1.KubeVisionUser) bool {
 	return secret.Type == credentials.SecretType && belongsToNobody(secret, u)
 }
@@ -92,7 +92,7 @@ func ownedBy(u *kubevisionv1alpha1.KubeVisionUser) []metav1.OwnerReference {
 	}
 }
 
-// adopt makes a user the owner of credentials, and ends what was begun with them.
+// adopt makes a user the owner of credentials, and ends pending logins and setups of a second factor.
 func adopt(secret *corev1.Secret, u *kubevisionv1alpha1.KubeVisionUser) error {
 	factor, err := credentials.ReadSecondFactor(secret)
 	if err != nil {

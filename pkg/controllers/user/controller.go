@@ -1,7 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package user makes KubeVisionUsers true: it takes their passwords over from Secrets, and ends the sessions of those who are disabled.
+// Package user reconciles KubeVisionUsers: it takes passwords over from Secrets, and ends the sessions of disabled
+// users.
 package user
 
 import (
@@ -23,7 +24,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// Indexes of the manager's cache.
+// Names of the indexes of the manager's cache.
 const (
 	passwordSecretIndex = "spec.passwordSecretRef.name"
 	sessionUserIndex    = "spec.userName"
@@ -32,7 +33,7 @@ const (
 // Reconciler reconciles KubeVisionUsers.
 type Reconciler struct {
 	Client client.Client
-	// Live reads from the host: a copy that lags behind must not end a session.
+	// Live reads from the API server. A stale cache must not end a session.
 	Live     client.Reader
 	Recorder events.EventRecorder
 	Hasher   *password.Hasher
@@ -41,7 +42,7 @@ type Reconciler struct {
 	statuses condition.Patcher
 }
 
-// SetupWithManager watches users, the Secrets that they name or own, and their sessions.
+// SetupWithManager watches users, the Secrets that they refer to or own, and their sessions.
 func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager) error {
 	if r.Client == nil || r.Live == nil || r.Recorder == nil || r.Hasher == nil || r.Clock == nil {
 		return errors.New("the user controller lacks a dependency")
@@ -84,7 +85,7 @@ func (r *Reconciler) usersOfSecret(ctx context.Context, secret client.Object) []
 		return nil
 	}
 	requests := make([]reconcile.Request, 0, len(users.Items)+1)
-	if name, ok := names.CredentialsOwner(secret.GetName()); ok { // it may be in the way of a user whom it does not name as its owner
+	if name, ok := names.CredentialsOwner(secret.GetName()); ok { // a Secret that occupies the name of a user's credentials may have another owner
 		requests = append(requests, reconcile.Request{NamespacedName: client.ObjectKey{Name: name}})
 	}
 	for i := range users.Items {
@@ -101,7 +102,8 @@ func userOfSession(_ context.Context, o client.Object) []reconcile.Request {
 	return []reconcile.Request{{NamespacedName: client.ObjectKey{Name: s.Spec.UserName}}}
 }
 
-// Reconcile makes one user true. What was made for a user who is deleted is owned by the user, and goes with it.
+// Reconcile brings one user into line with its spec. The objects of a deleted user are owned by it, and are garbage
+// collected.
 func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (_ ctrl.Result, reterr error) {
 	u := &kubevisionv1alpha1.KubeVisionUser{}
 	if err := r.Client.Get(ctx, request.NamespacedName, u); err != nil {
@@ -117,7 +119,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (_ ctr
 		return ctrl.Result{}, err
 	}
 	if reset, err := r.resetTwoFactor(ctx, u); err != nil || reset {
-		return ctrl.Result{}, err // the change of the user comes back here
+		return ctrl.Result{}, err // the update triggers another reconciliation
 	}
 	defer r.statuses.Patch(ctx, r.Client, r.Recorder, u, &u.Status.Conditions, &reterr)()
 	locked, err := r.noteLockout(ctx, u)

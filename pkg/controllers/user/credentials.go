@@ -24,15 +24,15 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// outcome is what became of a user's credentials. Its message never holds what was in the Secret.
+// outcome is the result of reconciling a user's credentials. Its message never contains data of the Secret.
 type outcome struct {
 	status  metav1.ConditionStatus
 	reason  string
 	message string
 }
 
-// reconcileCredentials takes the password over from the Secret that the spec names, when that Secret has changed since the last time. A
-// password that the user has chosen later stays until then.
+// reconcileCredentials takes the password over from the Secret that the spec refers to if that Secret has changed
+// since the last time. A password that the user has chosen since stays in force until then.
 func (r *Reconciler) reconcileCredentials(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser) error {
 	result, err := r.readPassword(ctx, u)
 	if err != nil {
@@ -100,14 +100,14 @@ func (r *Reconciler) readPassword(ctx context.Context, u *kubevisionv1alpha1.Kub
 	return outcome{metav1.ConditionTrue, kubevisionv1alpha1.ReasonPasswordSet, "the password is that of Secret " + ref.Name + ", or one that the user has chosen since"}, nil
 }
 
-// isReadable says whether a login can compare a password with the stored hash. One that was taken over by an earlier
-// version may cost too much.
+// isReadable returns true if a login can verify a password against the stored hash. An earlier version may have taken
+// over a hash whose cost exceeds the limit.
 func isReadable(stored *corev1.Secret) bool {
 	_, _, err := credentials.PasswordHash(stored)
 	return err == nil
 }
 
-// noteSecondFactor shows in the status what the credentials say.
+// noteSecondFactor copies the state of the second factor from the credentials to the status.
 func noteSecondFactor(u *kubevisionv1alpha1.KubeVisionUser, stored *corev1.Secret) error {
 	u.Status.TwoFactorEnabled, u.Status.RecoveryCodesRemaining = false, nil
 	if stored == nil {
@@ -124,7 +124,8 @@ func noteSecondFactor(u *kubevisionv1alpha1.KubeVisionUser, stored *corev1.Secre
 	return nil
 }
 
-// importPassword takes over the Secret's password where it has changed, and not where only the rest of the Secret has.
+// importPassword takes over the password of the Secret if the password has changed, and ignores changes of other
+// fields.
 func (r *Reconciler) importPassword(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, stored, source *corev1.Secret, version string) (outcome, error) {
 	key := passwordKey(u.Spec.PasswordSecretRef)
 	value := trimLineEnd(string(source.Data[key]))
@@ -156,7 +157,8 @@ func (r *Reconciler) importPassword(ctx context.Context, u *kubevisionv1alpha1.K
 	return result, nil
 }
 
-// warnOfWeakness says that a password in clear would be guessed. It is taken all the same: whoever writes Secrets here decides.
+// warnOfWeakness emits an event if a password in clear text is easy to guess. The password is taken over
+// nevertheless: the author of the Secret decides.
 func (r *Reconciler) warnOfWeakness(u *kubevisionv1alpha1.KubeVisionUser, value string) {
 	if password.IsHash(value) {
 		return
@@ -166,7 +168,7 @@ func (r *Reconciler) warnOfWeakness(u *kubevisionv1alpha1.KubeVisionUser, value 
 	}
 }
 
-// isImported says whether the value is the one that was last taken over.
+// isImported returns true if the value is the one that was last taken over.
 func (r *Reconciler) isImported(ctx context.Context, stored *corev1.Secret, value string) (bool, error) {
 	if stored == nil || len(stored.Data[credentials.PasswordSourceHashKey]) == 0 || !isReadable(stored) {
 		return false, nil
@@ -212,11 +214,11 @@ func (r *Reconciler) hash(ctx context.Context, value string) (hash password.Hash
 
 var errForeign = errors.New("exists already and does not belong to this user")
 
-// errRestored is errForeign where the Secret was restored from a backup.
+// errRestored is errForeign for a Secret that was restored from a backup.
 var errRestored = fmt.Errorf("%w: if it was restored, and the user is the same person, set the annotation %s on the "+
 	"user; otherwise delete it", errForeign, names.AdoptCredentialsAnnotation)
 
-// readCredentials is the user's credentials, nil where there are none yet.
+// readCredentials returns the user's credentials, or nil if there are none yet.
 func (r *Reconciler) readCredentials(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser) (*corev1.Secret, error) {
 	secret := &corev1.Secret{}
 	err := r.Client.Get(ctx, types.NamespacedName{Namespace: names.Namespace, Name: names.CredentialsSecret(u.Name)}, secret)
@@ -226,7 +228,8 @@ func (r *Reconciler) readCredentials(ctx context.Context, u *kubevisionv1alpha1.
 	if err != nil {
 		return nil, fmt.Errorf("reading the credentials: %w", err)
 	}
-	// The credentials of a user who was deleted and made again are those of another person until they are collected.
+	// The credentials of a user who was deleted and created again belong to another person until they are garbage
+	// collected.
 	if !metav1.IsControlledBy(secret, u) || secret.Type != credentials.SecretType {
 		why := errForeign
 		if isRestored(secret, u) {
@@ -256,8 +259,8 @@ func (r *Reconciler) create(ctx context.Context, u *kubevisionv1alpha1.KubeVisio
 	return nil
 }
 
-// update writes the version, and the password where there is one. It is not a patch, so that it fails where anybody has changed the
-// credentials since they were read.
+// update writes the version, and the password if there is one. It is not a patch, so that it fails if the credentials
+// have changed since they were read.
 func (r *Reconciler) update(ctx context.Context, stored *corev1.Secret, version string, hash *password.Hash) error {
 	updated := stored.DeepCopy()
 	if updated.Annotations == nil {
@@ -275,7 +278,7 @@ func (r *Reconciler) update(ctx context.Context, stored *corev1.Secret, version 
 	return nil
 }
 
-// trimLineEnd removes one line end, which editors and echo add. No client can send a password that ends in one.
+// trimLineEnd removes one line end, which editors and echo append. No client can send a password that ends in one.
 func trimLineEnd(value string) string {
 	return strings.TrimSuffix(strings.TrimSuffix(value, "\n"), "\r")
 }
@@ -284,7 +287,7 @@ func passwordKey(ref *kubevisionv1alpha1.SecretKeyReference) string {
 	return cmp.Or(ref.Key, names.PasswordKey)
 }
 
-// setPassword puts the password of a Secret in force, and ends what was begun with another.
+// setPassword puts the password of a Secret in force, and ends everything that was started with another password.
 func setPassword(secret *corev1.Secret, hash password.Hash) error {
 	if err := credentials.ReplacePassword(secret, hash, false); err != nil {
 		return fmt.Errorf("replacing the password: %w", err)

@@ -11,12 +11,12 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authentication/audit"
 )
 
-// recorder writes the events of users where those about their logins are.
+// recorder emits the events of users in the namespace in which the events about their logins are.
 type recorder struct {
 	events.EventRecorder
 }
 
-// Eventf writes an event.
+// Eventf emits an event.
 func (r recorder) Eventf(regarding, related runtime.Object, eventType, reason, action, note string, args ...any) {
 	if u, ok := regarding.(*kubevisionv1alpha1.KubeVisionUser); ok {
 		regarding = audit.Reference(u)

@@ -18,7 +18,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// reconcileSessions ends every session of somebody who is disabled, and those that began before the credentials were changed.
+// reconcileSessions ends all sessions of a disabled user, and the sessions that started before the credentials were
+// changed.
 func (r *Reconciler) reconcileSessions(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser) error {
 	var sessions kubevisionv1alpha1.KubeVisionSessionList
 	if err := r.Client.List(ctx, &sessions, client.MatchingFields{sessionUserIndex: u.Name}); err != nil {
@@ -32,14 +33,15 @@ func (r *Reconciler) reconcileSessions(ctx context.Context, u *kubevisionv1alpha
 	if err != nil || len(over) == 0 {
 		return err
 	}
-	// The copies of credentials and sessions may lag behind one another: a login of a moment ago must not end for that.
+	// The caches of credentials and sessions are independent. A session that has just started must not end because
+	// one of them is stale.
 	if over, err = r.endedSessions(ctx, r.Live, u, over); err != nil {
 		return err
 	}
 	return r.endSessions(ctx, over)
 }
 
-// noteLogin keeps the time of the latest login, also after its session has ended.
+// noteLogin records the time of the latest login in the status, where it outlives the session.
 func noteLogin(u *kubevisionv1alpha1.KubeVisionUser, sessions []kubevisionv1alpha1.KubeVisionSession) {
 	for i := range sessions {
 		created := sessions[i].CreationTimestamp
@@ -49,7 +51,8 @@ func noteLogin(u *kubevisionv1alpha1.KubeVisionUser, sessions []kubevisionv1alph
 	}
 }
 
-// endedSessions are the sessions that the user's credentials say are over. Without credentials all are.
+// endedSessions returns the sessions that are invalid according to the user's credentials. Without credentials all
+// are invalid.
 func (r *Reconciler) endedSessions(
 	ctx context.Context, reader client.Reader, u *kubevisionv1alpha1.KubeVisionUser, sessions []kubevisionv1alpha1.KubeVisionSession,
 ) ([]kubevisionv1alpha1.KubeVisionSession, error) {

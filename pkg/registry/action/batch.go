@@ -16,20 +16,20 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// maxItems is how many items a batch may have.
+// maxItems bounds the items of a batch.
 const maxItems = 100
 
-// item is one of a batch: what it is about, or why that cannot be found.
+// item is one item of a batch: its target, or the reason for which the target was not found.
 type item struct {
 	target objectref.Target
 	err    error
 }
 
-// itemReference is what an item names, and verb what is to be done with it.
+// itemReference holds the parts of an item that identify its target, and the verb of the action.
 type itemReference struct {
-	// kindField is the field that kind was sent in.
+	// kindField is the name of the field that contains kind.
 	kindField, kind, namespace, name, verb string
-	// check is an error for what the action does not exist for.
+	// check returns an error if the action does not exist for the target.
 	check func(objectref.Target) error
 }
 
@@ -83,7 +83,7 @@ func batchRestart(r *routes.Request, caller *clusters.Client) (routes.Result, er
 	return results(out, warnings), err
 }
 
-// requireFreshCode asks for a fresh code before anything is done, if one of the items needs it.
+// requireFreshCode requires a fresh code before the first change if one of the items needs it.
 func requireFreshCode(ctx context.Context, caller *clusters.Client, items []item, method func(objectref.Target) string) error {
 	for i := range items {
 		if items[i].err != nil {
@@ -104,7 +104,7 @@ func results[T any](out []T, warnings [][]string) routes.Result {
 	return routes.Result{Data: out, Meta: meta}
 }
 
-// do does something with what an item is about. Whatever goes wrong is that item's outcome, and keeps nobody from the others'.
+// do performs the action on the target of an item. An error is the outcome of this item only.
 func (i *item) do(ctx context.Context, action func(objectref.Target) error) dashboardv1alpha1.BatchOutcome {
 	err := i.err
 	if err == nil {
@@ -117,7 +117,7 @@ func (i *item) do(ctx context.Context, action func(objectref.Target) error) dash
 	return dashboardv1alpha1.BatchOutcome{Code: known.Code, Error: known.Message}
 }
 
-// readBatch reads the items of a batch. That one is malformed is the error of all, before anything is done.
+// readBatch reads the items of a batch. A malformed item fails the whole batch before any change.
 func readBatch[T any](r *routes.Request, caller *clusters.Client, name func(T) itemReference) ([]T, []item, error) {
 	var named []T
 	if err := r.ReadJSON(&named); err != nil {
@@ -140,8 +140,8 @@ func readBatch[T any](r *routes.Request, caller *clusters.Client, name func(T) i
 	return named, items, nil
 }
 
-// find finds what an item is about. It is an error where the item is malformed, or nothing can be found; prefix stands before the names of the
-// item's fields.
+// find looks up the target of an item. It returns an error if the item is malformed or the lookup fails; a missing
+// target becomes the outcome of the item. prefix precedes the names of the item's fields in errors.
 func (n itemReference) find(ctx context.Context, caller *clusters.Client, prefix string) (item, error) {
 	for _, field := range []struct{ name, value string }{{n.kindField, n.kind}, {"name", n.name}} {
 		if field.value == "" {

@@ -19,10 +19,10 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/registry/objectref"
 )
 
-// maxCalls is how many calls of one request are on their way at once.
+// maxCalls bounds the concurrent calls of one request.
 const maxCalls = 8
 
-// read reads the target.
+// read decodes the target into an object.
 func read(ctx context.Context, caller *clusters.Client, t objectref.Target, query url.Values, into any) error {
 	body, err := caller.Get(ctx, t.Resource, t.Namespace, t.Name, query)
 	if err := authorization.CallError(ctx, caller, t.Attributes("get"), err); err != nil {
@@ -31,7 +31,7 @@ func read(ctx context.Context, caller *clusters.Client, t objectref.Target, quer
 	return objects.Read(body, budget.AccountFrom(ctx), into)
 }
 
-// list reads the objects of a list. The account of the request holds them.
+// list returns the objects of a list. They are charged to the memory budget of the request.
 func list[T any](ctx context.Context, caller *clusters.Client, t objectref.Target, query url.Values) ([]T, error) {
 	body, err := caller.Get(ctx, t.Resource, t.Namespace, "", query)
 	if err := authorization.CallError(ctx, caller, t.Attributes("list"), err); err != nil {
@@ -46,7 +46,7 @@ func list[T any](ctx context.Context, caller *clusters.Client, t objectref.Targe
 	return out, err
 }
 
-// change is a patch.
+// change describes a patch.
 type change struct {
 	// subresource is empty for the object itself.
 	subresource string
@@ -55,7 +55,7 @@ type change struct {
 	query       url.Values
 }
 
-// patch changes the target.
+// patch applies a change to the target.
 func patch(ctx context.Context, caller *clusters.Client, t objectref.Target, c change) (clusters.Response, error) {
 	encoded, err := json.Marshal(c.body)
 	if err != nil {
@@ -69,10 +69,10 @@ func patch(ctx context.Context, caller *clusters.Client, t objectref.Target, c c
 	return answer, authorization.CallError(ctx, caller, attributes, err)
 }
 
-// remove deletes the target; what it owns is collected after it.
+// remove deletes the target. Its dependents are deleted in the background.
 func remove(ctx context.Context, caller *clusters.Client, t objectref.Target) (clusters.Response, error) {
 	call := t.Call(http.MethodDelete)
-	call.Query = url.Values{"propagationPolicy": {"Background"}} // as kubectl: the default of some kinds leaves what they own behind
+	call.Query = url.Values{"propagationPolicy": {"Background"}} // as kubectl: the default of some kinds orphans the dependents
 	answer, err := caller.Do(ctx, call)
 	return answer, authorization.CallError(ctx, caller, t.Attributes("delete"), err)
 }

@@ -20,7 +20,8 @@ import (
 )
 
 const (
-	// defaultDrainTime is for how long evictions are tried again, in seconds; maxDrainTime stays below the time that a request has.
+	// defaultDrainTime is the default time for which evictions are retried, in seconds. maxDrainTime is below the
+	// timeout of a request.
 	defaultDrainTime = 30
 	maxDrainTime     = 45
 )
@@ -30,9 +31,9 @@ type draining struct {
 	caller  *clusters.Client
 	pods    objectref.Target
 	options dashboardv1alpha1.DrainRequest
-	// until is when evictions are not tried again any more.
+	// until is the time after which evictions are not retried.
 	until time.Time
-	// found are the Pods of the node; results are what becomes of them, in the same order.
+	// found holds the Pods of the node, and results their outcomes in the same order.
 	found   []corev1.Pod
 	results []dashboardv1alpha1.DrainedPod
 }
@@ -52,7 +53,7 @@ func drain(r *routes.Request, caller *clusters.Client) (routes.Result, error) {
 		return routes.Result{}, err
 	}
 	d := &draining{caller: caller, pods: pods, options: options, until: time.Now().Add(time.Duration(*options.TimeoutSeconds) * time.Second)}
-	// First of all no more Pods may come, as with kubectl. That also asks whether the caller may do anything with the node.
+	// As kubectl does, the node is cordoned first. This also checks whether the caller may change the node.
 	answer, err := setUnschedulable(ctx, caller, node, true, dryRunQuery(options.DryRun))
 	if err != nil {
 		return routes.Result{}, err
@@ -72,7 +73,7 @@ func drain(r *routes.Request, caller *clusters.Client) (routes.Result, error) {
 	return routes.Result{Data: data, Meta: dashboardv1alpha1.Meta{Warnings: answer.Warnings}}, d.nothingEvictedError(waiting, data)
 }
 
-// drainOptions reads the body, if there is one.
+// drainOptions reads the optional body.
 func drainOptions(r *routes.Request) (dashboardv1alpha1.DrainRequest, error) {
 	var options dashboardv1alpha1.DrainRequest
 	if r.ContentLength != 0 {
@@ -112,7 +113,8 @@ func (d *draining) data(node string, completed bool) dashboardv1alpha1.Drain {
 	return dashboardv1alpha1.Drain{Name: node, Completed: completed, DryRun: d.options.DryRun, Pods: d.results}
 }
 
-// nothingEvictedError is an error where not one Pod could be evicted, and all for the same reason, such as a right that the caller lacks.
+// nothingEvictedError returns an error if no Pod could be evicted and all evictions failed for the same reason, such
+// as a missing permission.
 func (d *draining) nothingEvictedError(waiting []int, data dashboardv1alpha1.Drain) error {
 	if len(waiting) == 0 {
 		return nil

@@ -43,7 +43,7 @@ func planned(options dashboardv1alpha1.DrainRequest, pods ...corev1.Pod) (*drain
 }
 
 func TestPlan(t *testing.T) {
-	const goes = "" // its status is known when it has been tried
+	const goes = "" // the status is set by the eviction
 	force, withData := dashboardv1alpha1.DrainRequest{Force: true}, dashboardv1alpha1.DrainRequest{DeleteEmptyDirData: true}
 	for name, tc := range map[string]struct {
 		pod     func(*corev1.Pod)
@@ -117,7 +117,8 @@ func TestHopeless(t *testing.T) {
 	}
 }
 
-// TestNoTimeLeft: no eviction is begun that the request could not wait for, and what is known of a Pod stays.
+// TestNoTimeLeft verifies that no eviction starts for which the request has no time left, and that the Pods keep
+// their outcomes.
 func TestNoTimeLeft(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), reserve-time.Second)
 	defer cancel()

@@ -16,11 +16,11 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 )
 
-// maxNamed is how many Pods a message names.
+// maxNamed bounds the Pods that a message names.
 const maxNamed = 5
 
-// plan says which Pods are to be evicted. It is an error where that would lose something that the caller has not agreed to lose, and then
-// nothing is evicted.
+// plan returns the indexes of the Pods to evict. It returns an error, and nothing is evicted, if an eviction would
+// lose something to which the caller has not agreed.
 func (d *draining) plan(node string) ([]int, error) {
 	waiting := []int{}
 	var withData, unmanaged []int
@@ -50,7 +50,7 @@ func (d *draining) plan(node string) ([]int, error) {
 	return waiting, d.refusedError(node, withData, unmanaged)
 }
 
-// skipReason is the reason for which a Pod stays on a node that is drained.
+// skipReason returns the reason for which a Pod stays on a drained node, or an empty string.
 func skipReason(pod *corev1.Pod) string {
 	if _, ok := pod.Annotations[corev1.MirrorPodAnnotationKey]; ok {
 		return "it is a static pod of the node's kubelet"
@@ -62,7 +62,7 @@ func skipReason(pod *corev1.Pod) string {
 	return ""
 }
 
-// isFinished says whether a Pod has nothing to lose any more.
+// isFinished returns true if the Pod has terminated, so that an eviction loses nothing.
 func isFinished(pod *corev1.Pod) bool {
 	return pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed
 }
@@ -105,7 +105,7 @@ func (d *draining) refusedError(node string, withData, unmanaged []int) error {
 	return e
 }
 
-// podNames lists Pods, for a person to read.
+// podNames formats the names of Pods for a message.
 func (d *draining) podNames(pods []int) string {
 	out := make([]string, 0, maxNamed)
 	for _, i := range pods[:min(len(pods), maxNamed)] {

@@ -24,14 +24,14 @@ import (
 )
 
 const (
-	// evictionPause is the time between two tries.
+	// evictionPause is the time between two attempts.
 	evictionPause = 2 * time.Second
-	// reserve is what evictions that have begun have left of a request's time.
+	// reserve is the part of a request's time that is kept for evictions in progress.
 	reserve = 5 * time.Second
 )
 
-// evictAll tries each Pod, and those that were blocked again until time is up. It returns how many are left. Each Pod has a try before any has
-// another one, so that those that are blocked do not hold up the rest.
+// evictAll evicts the Pods, and retries blocked evictions until the time is up. It returns the number of remaining
+// Pods. Every Pod gets a first attempt before any gets a second, so that blocked Pods do not delay the others.
 func (d *draining) evictAll(ctx context.Context, waiting []int) (left int, err error) {
 	blocked := waiting
 	for len(blocked) > 0 {
@@ -60,7 +60,7 @@ func (d *draining) withStatus(pods []int, status string) []int {
 	return out
 }
 
-// pause waits for the next try. It is false when there is none.
+// pause waits for the next attempt. It returns false if there is no time for another.
 func (d *draining) pause(ctx context.Context) bool {
 	left := time.Until(d.until)
 	if left <= 0 {
@@ -74,7 +74,7 @@ func (d *draining) pause(ctx context.Context) bool {
 	}
 }
 
-// evict tries to evict a Pod, and notes what became of it.
+// evict attempts to evict a Pod, and records the outcome.
 func (d *draining) evict(ctx context.Context, i int) {
 	pod, result := &d.found[i], &d.results[i]
 	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < reserve {
@@ -90,7 +90,7 @@ func (d *draining) evict(ctx context.Context, i int) {
 		if d.options.DryRun {
 			result.Reason = "dry run"
 		}
-	case apierrors.IsNotFound(err), apierrors.IsConflict(err): // or another Pod has its name by now
+	case apierrors.IsNotFound(err), apierrors.IsConflict(err): // a conflict means that another Pod has the name by now
 		result.Reason = "it was gone already"
 	case apierrors.IsTooManyRequests(err), apierrors.IsTimeout(err), apierrors.IsServerTimeout(err):
 		result.Status, result.Reason = dashboardv1alpha1.DrainBlocked, blockedBy(err)
@@ -122,7 +122,7 @@ func (d *draining) callEviction(ctx context.Context, pod *corev1.Pod) error {
 	return err
 }
 
-// blockedBy says which PodDisruptionBudget does not allow an eviction.
+// blockedBy returns a description of the PodDisruptionBudget that blocks an eviction.
 func blockedBy(err error) string {
 	if cause, ok := apierrors.StatusCause(err, policyv1.DisruptionBudgetCause); ok {
 		return "a PodDisruptionBudget does not allow it now: " + cause.Message
@@ -130,7 +130,7 @@ func blockedBy(err error) string {
 	return "the cluster has too much to do"
 }
 
-// failure is the outcome of an eviction that another try would not help.
+// failure returns the outcome of an eviction that must not be retried.
 func (d *draining) failure(ctx context.Context, pod *corev1.Pod, err error) *envelope.Error {
 	if apierrors.IsInternalError(err) && strings.Contains(err.Error(), "PodDisruptionBudget") {
 		return envelope.New(dashboardv1alpha1.CodeConflict, "more than one PodDisruptionBudget selects it, and then Kubernetes evicts nothing").WithCause(err)

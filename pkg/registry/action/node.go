@@ -48,7 +48,7 @@ func setUnschedulable(ctx context.Context, caller *clusters.Client, node objectr
 	return patch(ctx, caller, node, change{kind: types.MergePatchType, body: object{"spec": object{"unschedulable": value}}, query: query})
 }
 
-// dryRunQuery is the query of a call that changes nothing.
+// dryRunQuery returns the query of a dry run.
 func dryRunQuery(dryRun bool) url.Values {
 	if !dryRun {
 		return nil

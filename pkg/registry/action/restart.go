@@ -24,7 +24,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// restartedAt is the annotation by which kubectl restarts: the Pod template changes, and with it the Pods.
+// restartedAt is the annotation with which kubectl restarts a workload: a changed Pod template triggers a rollout.
 const restartedAt = "kubectl.kubernetes.io/restartedAt"
 
 func isDeployment(t objectref.Target) bool {
@@ -35,7 +35,7 @@ func isPod(t objectref.Target) bool {
 	return t.Resource.GroupResource() == corev1.Resource("pods")
 }
 
-// hasTemplate says whether a target is a workload whose changed Pod template is rolled out.
+// hasTemplate returns true if the target is a workload that rolls out changes of its Pod template.
 func hasTemplate(t objectref.Target) bool {
 	switch t.Resource.GroupVersionResource.Resource {
 	case "deployments", "statefulsets", "daemonsets":
@@ -57,7 +57,7 @@ func restart(r *routes.Request, caller *clusters.Client) (routes.Result, error) 
 	return routes.Result{Meta: dashboardv1alpha1.Meta{Warnings: warnings}}, err
 }
 
-// checkRestart is an error for what cannot be restarted.
+// checkRestart returns an error if the target cannot be restarted.
 func checkRestart(t objectref.Target) error {
 	if isPod(t) || hasTemplate(t) {
 		return nil
@@ -65,7 +65,7 @@ func checkRestart(t objectref.Target) error {
 	return envelope.Invalid(objectref.Resource, "%s cannot be restarted: deployments, statefulsets, daemonsets and pods can", plural(t))
 }
 
-// restartMethod is the method by which restartTarget changes a target.
+// restartMethod returns the HTTP method with which restartTarget changes the target.
 func restartMethod(t objectref.Target) string {
 	if isPod(t) {
 		return http.MethodDelete
@@ -73,7 +73,7 @@ func restartMethod(t objectref.Target) string {
 	return http.MethodPatch
 }
 
-// restartTarget restarts what passed checkRestart. It returns warnings.
+// restartTarget restarts a target that has passed checkRestart. It returns the warnings of the API server.
 func restartTarget(ctx context.Context, caller *clusters.Client, t objectref.Target) ([]string, error) {
 	if isPod(t) {
 		return restartPod(ctx, caller, t)
@@ -110,7 +110,7 @@ func restartTarget(ctx context.Context, caller *clusters.Client, t objectref.Tar
 	return warnings, nil
 }
 
-// restartPod deletes a Pod: its controller makes another.
+// restartPod deletes a Pod, which its controller replaces.
 func restartPod(ctx context.Context, caller *clusters.Client, t objectref.Target) ([]string, error) {
 	answer, err := remove(ctx, caller, t)
 	if err != nil {
@@ -127,7 +127,7 @@ func restartPod(ctx context.Context, caller *clusters.Client, t objectref.Target
 	return warnings, nil
 }
 
-// checkNotPaused is the answer where a change would not be rolled out.
+// checkNotPaused returns the error for a workload that does not roll out changes because it is paused.
 func checkNotPaused(t objectref.Target) error {
 	return envelope.New(dashboardv1alpha1.CodeConflict, "deployment %q is paused: resume it first (set spec.paused to false)", t.Name)
 }

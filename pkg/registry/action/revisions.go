@@ -25,7 +25,8 @@ const (
 	changeCauseAnnotation = "kubernetes.io/change-cause"
 )
 
-// workload is what has revisions. Pod templates are kept as they are, so that what newer clusters have in them is not lost.
+// workload holds the fields of a workload with revisions. Pod templates are not decoded, so that fields of newer
+// Kubernetes versions are not lost.
 type workload struct {
 	Metadata metav1.ObjectMeta `json:"metadata"`
 	Spec     struct {
@@ -35,21 +36,22 @@ type workload struct {
 	} `json:"spec"`
 }
 
-// revision is a state of a workload's Pod template.
+// revision is a recorded state of a workload's Pod template.
 type revision struct {
 	number   int64
 	metadata metav1.ObjectMeta
 	template object
 }
 
-// record is an object that holds a revision: a ReplicaSet of a Deployment, or the ControllerRevision of another workload.
+// record is an object that holds a revision: a ReplicaSet of a Deployment, or a ControllerRevision of another
+// workload.
 type record struct {
 	Metadata metav1.ObjectMeta `json:"metadata"`
-	// Spec is that of a ReplicaSet.
+	// Spec is set for a ReplicaSet.
 	Spec struct {
 		Template object `json:"template"`
 	} `json:"spec"`
-	// Revision and Data are those of a ControllerRevision.
+	// Revision and Data are set for a ControllerRevision.
 	Revision int64 `json:"revision"`
 	Data     struct {
 		Spec struct {
@@ -58,7 +60,7 @@ type record struct {
 	} `json:"data"`
 }
 
-// readRevisions reads a workload, and its revisions from the oldest to the current one.
+// readRevisions reads a workload and its revisions, from the oldest to the current one.
 func readRevisions(r *routes.Request, caller *clusters.Client) (objectref.Target, *workload, []revision, error) {
 	t, err := objectref.ReadObject(r, caller, "get")
 	if err != nil {
@@ -102,10 +104,11 @@ func readRecords(ctx context.Context, caller *clusters.Client, t objectref.Targe
 	return list[record](ctx, caller, records, url.Values{"labelSelector": {selector}})
 }
 
-// revision is false for a ReplicaSet that the controller has not numbered yet.
+// revision returns the revision in a record. It returns false for a ReplicaSet that the controller has not numbered
+// yet.
 func (r *record) revision(ofDeployment bool) (revision, bool) {
 	if !ofDeployment {
-		delete(r.Data.Spec.Template, "$patch") // the record is a patch, and says so
+		delete(r.Data.Spec.Template, "$patch") // the record is a patch and contains its directive
 		return revision{number: r.Revision, metadata: r.Metadata, template: r.Data.Spec.Template}, r.Data.Spec.Template != nil
 	}
 	number, err := strconv.ParseInt(r.Metadata.Annotations[revisionAnnotation], 10, 64)

@@ -20,7 +20,7 @@ import (
 
 const (
 	fieldRevision = "revision"
-	// maxTries is how often a rollback is tried against changes of the status.
+	// maxTries bounds the attempts of a rollback that conflicts with changes of the status.
 	maxTries = 5
 )
 
@@ -47,14 +47,15 @@ func rollback(r *routes.Request, caller *clusters.Client) (routes.Result, error)
 		return routes.Result{}, err
 	}
 	changed := !reflect.DeepEqual(w.Spec.Template, chosen.template)
-	// What changes nothing is sent too: whether the caller may roll back is the cluster's to say.
+	// A rollback without a change is sent too, so that the cluster checks the caller's permission.
 	answer, err := rollbackTo(r.Context(), caller, t, w, chosen, changed && isDeployment(t))
 	return routes.Result{
 		Data: dashboardv1alpha1.Rollback{Revision: chosen.number, Changed: changed}, Meta: dashboardv1alpha1.Meta{Warnings: answer.Warnings},
 	}, err
 }
 
-// rollbackTo tries again where only the status has changed meanwhile, as it does all the time while a workload is rolled out.
+// rollbackTo patches the workload. It retries after a conflict if only the status has changed, which happens often
+// during a rollout.
 func rollbackTo(
 	ctx context.Context, caller *clusters.Client, t objectref.Target, w *workload, chosen *revision, withAnnotations bool,
 ) (answer clusters.Response, err error) {
@@ -75,7 +76,7 @@ func rollbackTo(
 	return answer, err
 }
 
-// findRevision finds a revision by its number, or the one before the current one.
+// findRevision returns the revision with a number, or the one before the current revision.
 func findRevision(t objectref.Target, revisions []revision, number int64) (*revision, error) {
 	if number == 0 {
 		if len(revisions) < 2 {
@@ -90,14 +91,15 @@ func findRevision(t objectref.Target, revisions []revision, number int64) (*revi
 	return &revisions[i], nil
 }
 
-// step is one of a JSON patch.
+// step is an operation of a JSON patch.
 type step struct {
 	Op    string `json:"op"`
 	Path  string `json:"path"`
 	Value any    `json:"value"`
 }
 
-// patchSteps replace the Pod template of the very version of the workload that was read. A merge would keep what the revision did not have.
+// patchSteps returns the patch that replaces the Pod template of the version of the workload that was read. A merge
+// patch would keep fields that the revision does not have.
 func patchSteps(w *workload, chosen *revision, withAnnotations bool) []step {
 	out := []step{
 		{Op: "replace", Path: "/metadata/resourceVersion", Value: w.Metadata.ResourceVersion},
@@ -109,7 +111,8 @@ func patchSteps(w *workload, chosen *revision, withAnnotations bool) []step {
 	return out
 }
 
-// annotations are those of the revision, such as its change cause, as kubectl restores them; but the bookkeeping stays that of the Deployment.
+// annotations returns the annotations of the revision, such as its change cause, as kubectl restores them. The
+// annotations with which the Deployment controller keeps its state stay.
 func annotations(w *workload, chosen *revision) map[string]string {
 	bookkeeping := []string{
 		corev1.LastAppliedConfigAnnotation, revisionAnnotation, "deployment.kubernetes.io/revision-history", "deployment.kubernetes.io/desired-replicas",

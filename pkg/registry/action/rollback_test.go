@@ -22,12 +22,12 @@ func TestChoose(t *testing.T) {
 		want      int64
 		code      dashboardv1alpha1.Code
 	}{
-		"the one before":          {three, 0, 5, 0},
-		"the oldest":              {three, 2, 2, 0},
-		"the current one":         {three, 7, 7, 0},
-		"one that is gone":        {three, 3, 0, dashboardv1alpha1.CodeNotFound},
-		"before the only one":     {three[:1], 0, 0, dashboardv1alpha1.CodeConflict},
-		"before what is not done": {nil, 0, 0, dashboardv1alpha1.CodeConflict},
+		"the one before":                      {three, 0, 5, 0},
+		"the oldest":                          {three, 2, 2, 0},
+		"the current one":                     {three, 7, 7, 0},
+		"a deleted revision":                  {three, 3, 0, dashboardv1alpha1.CodeNotFound},
+		"before the only one":                 {three[:1], 0, 0, dashboardv1alpha1.CodeConflict},
+		"before the first, without revisions": {nil, 0, 0, dashboardv1alpha1.CodeConflict},
 	} {
 		got, err := findRevision(objectref.Target{Name: "web"}, tc.revisions, tc.number)
 		switch {
@@ -39,7 +39,8 @@ func TestChoose(t *testing.T) {
 	}
 }
 
-// TestSteps: the patch is one of the version that was read, so that a change in between is a conflict; the Deployment keeps its bookkeeping.
+// TestSteps verifies that the patch tests the version that was read, so that a concurrent change is a conflict, and
+// that the Deployment keeps the annotations of its controller.
 func TestSteps(t *testing.T) {
 	w := &workload{Metadata: metav1.ObjectMeta{ResourceVersion: "42", Annotations: map[string]string{
 		revisionAnnotation: "7", changeCauseAnnotation: "new", "gone": "x",

@@ -1,8 +1,9 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package action serves what is done with the objects of a cluster beyond reading and writing them. Each action is made of calls as the caller,
-// with the verb that Kubernetes has for it: nothing is allowed here that RBAC does not allow there.
+// Package action serves operations on the objects of a cluster beyond reading and writing them. Each operation
+// consists of calls as the caller, with the verbs that Kubernetes has for them: it allows nothing that RBAC does not
+// allow.
 package action
 
 import (
@@ -50,7 +51,7 @@ func (p *Provider) workloadRoutes() []routes.Route {
 	)
 }
 
-// onObject is an action under each path that an object has.
+// onObject returns the routes of an action, one for each form of an object's path.
 func onObject(action string, r routes.Route) []routes.Route {
 	const inNamespace = cluster + "/namespaces/{namespace}"
 	forms := []struct{ operation, path string }{
@@ -61,7 +62,7 @@ func onObject(action string, r routes.Route) []routes.Route {
 	out := make([]routes.Route, 0, len(forms))
 	for _, form := range forms {
 		r.Operation, r.Path = action+form.operation, form.path+action
-		r.Parameters = objectref.Docs() // the namespace is in the query where the path has none
+		r.Parameters = objectref.Docs() // the namespace is in the query if the path has none
 		out = append(out, r)
 	}
 	return out
@@ -105,7 +106,7 @@ func (p *Provider) batchRoutes() []routes.Route {
 	}
 }
 
-// parameters documents those of a path.
+// parameters returns the descriptions of the parameters in a path.
 func parameters(path string) map[string]string {
 	out := map[string]string{}
 	for name, doc := range objectref.Docs() {

@@ -48,5 +48,5 @@ func scale(r *routes.Request, caller *clusters.Client) (routes.Result, error) {
 	}, err
 }
 
-// plural is the kind of a target, for a person to read.
+// plural returns the resource name of a target for a message.
 func plural(t objectref.Target) string { return t.Resource.GroupVersionResource.Resource }

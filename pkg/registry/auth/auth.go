@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package auth serves what somebody needs to log in, and to change what they log in with.
+// Package auth serves logins, and changes of passwords and second factors.
 package auth
 
 import (
@@ -19,7 +19,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// localProvider is the only directory that is served: the KubeVisionUsers.
+// localProvider is the only supported identity provider: the KubeVisionUsers.
 const localProvider = "local"
 
 // Provider provides the endpoints of this package.
@@ -32,7 +32,7 @@ type Provider struct {
 	SecondFactors *authentication.SecondFactors
 	// Reader holds the KubeVision objects.
 	Reader client.Reader
-	// Client says where a request comes from.
+	// Client returns the origin of a request.
 	Client func(*http.Request) authentication.Client
 }
 

@@ -48,7 +48,7 @@ func Prove(
 	}
 }
 
-// principal is the caller where it is a KubeVisionUser: nobody else has a password or a second factor here.
+// principal returns the caller if it is a KubeVisionUser: other callers have no password or second factor here.
 func principal(u user.Info) (*authentication.Principal, error) {
 	if p, ok := u.(*authentication.Principal); ok {
 		return p, nil

@@ -114,7 +114,7 @@ func (e *Provider) setUp(r *routes.Request, u user.Info) (routes.Result, error) 
 		return routes.Result{}, err
 	}
 	var body dashboardv1alpha1.SetupRequest
-	if err := r.ReadJSON(&body); err != nil && r.ContentLength != 0 { // nothing need be said shortly after a login
+	if err := r.ReadJSON(&body); err != nil && r.ContentLength != 0 { // the body is optional shortly after a login
 		return routes.Result{}, err
 	}
 	made, err := e.SecondFactors.Setup(r.Context(), p, body.Password, e.Client(r.Request))
@@ -126,7 +126,7 @@ func (e *Provider) setUp(r *routes.Request, u user.Info) (routes.Result, error) 
 	}}, nil
 }
 
-// withCode makes a handler of a function that needs a KubeVisionUser and a code.
+// withCode returns a handler that requires a KubeVisionUser and a code.
 func withCode(do func(*routes.Request, *authentication.Principal, string) (any, error)) func(*routes.Request, user.Info) (routes.Result, error) {
 	return func(r *routes.Request, u user.Info) (routes.Result, error) {
 		p, err := principal(u)

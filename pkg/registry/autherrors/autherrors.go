@@ -78,7 +78,7 @@ func mapSentinel(err error) error {
 	}
 }
 
-// SetupRequired returns the refusal of a session that is good for nothing but setting up a second factor.
+// SetupRequired returns the error for a session that is restricted to the set-up of a second factor.
 func SetupRequired(code dashboardv1alpha1.Code) *envelope.Error {
 	e := envelope.New(code, "you must set up a second factor before anything else: within five minutes of the login in "+
 		"the dashboard's security settings, or with POST /auth/2fa/setup")
@@ -86,8 +86,8 @@ func SetupRequired(code dashboardv1alpha1.Code) *envelope.Error {
 	return e
 }
 
-// PasswordChangeRequired returns the refusal of a session that is good for nothing but choosing another password. It is
-// a state that forbids the request, and no missing right: dashboards show that code's message.
+// PasswordChangeRequired returns the error for a session that is restricted to a change of the password. It is a
+// state that prevents the request, and not a missing right: dashboards display that code's message.
 func PasswordChangeRequired() *envelope.Error {
 	e := envelope.New(dashboardv1alpha1.CodeConflict, "you must choose another password before anything else: in the "+
 		"dashboard's security settings, or with PUT /users/me/password")

@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package compare puts two objects side by side, of one cluster or of two.
+// Package compare shows the difference between two objects of one cluster or of two.
 package compare
 
 import (
@@ -72,7 +72,7 @@ func (e *Provider) review(r *routes.Request, u user.Info) ([]side, error) {
 	return sides, nil
 }
 
-// pick takes the reference in either of its two names.
+// pick returns the reference, which has two field names.
 func pick(name, alias string, named, aliased *dashboardv1alpha1.ObjectReference) (side, error) {
 	switch {
 	case named != nil && aliased != nil:
@@ -117,7 +117,7 @@ func compare(r *routes.Request, sides []side) (routes.Result, error) {
 	}, nil
 }
 
-// joined is a reference in one word: local/demo/deployments/web.
+// joined formats a reference: local/demo/deployments/web.
 func joined(ref dashboardv1alpha1.ObjectReference) string {
 	parts := []string{ref.Cluster, ref.Namespace, ref.Resource, ref.Name}
 	return strings.Join(slices.DeleteFunc(parts, func(part string) bool { return part == "" }), "/")
@@ -143,7 +143,7 @@ func (s *side) read(ctx context.Context) error {
 	return nil
 }
 
-// locate says of which side a field is.
+// locate adds the side to the field of an error.
 func (s *side) locate(err error) error {
 	e := envelope.As(err)
 	if e.Field != "" {
@@ -152,8 +152,8 @@ func (s *side) locate(err error) error {
 	return e
 }
 
-// text is the object as YAML, without what is different of any two objects and says nothing. The values of a Secret are
-// masked, with another mask where they differ from those of the other side.
+// text returns the object as YAML, without the fields that differ between any two objects. The values of a Secret are
+// masked, with a different mask if they differ between the two sides.
 func (s *side) text(other *side) (string, error) {
 	var beside []byte
 	if other != nil && objects.IsSecret(other.resource) {

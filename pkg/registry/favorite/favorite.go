@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package favorite serves the objects that users have marked to find them again. They are kept in one ConfigMap for
-// each user, in KubeVision's namespace.
+// Package favorite serves the objects that users have marked as favorites. The favorites of each user are stored in
+// one ConfigMap in KubeVision's namespace.
 package favorite
 
 import (
@@ -73,7 +73,7 @@ func (e *Provider) Routes() []routes.Route {
 	}
 }
 
-// forUser returns a handler for KubeVisionUsers. Nobody else has an object that their favorites could go with.
+// forUser returns a handler for KubeVisionUsers. Other callers have no object that could own their favorites.
 func forUser(
 	handle func(*routes.Request, *authentication.Principal) (routes.Result, error),
 ) func(*routes.Request, user.Info) (routes.Result, error) {
@@ -122,7 +122,7 @@ func (e *Provider) check(r *routes.Request, u user.Info) (routes.Result, error) 
 	return routes.Result{Data: state}, nil
 }
 
-// read returns the object that a body names, and the name to show.
+// read returns the object that a body identifies, and its display name.
 func read(r *routes.Request) (object, string, error) {
 	var body dashboardv1alpha1.FavoriteRequest
 	if err := r.ReadJSON(&body); err != nil {

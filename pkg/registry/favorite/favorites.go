@@ -17,13 +17,13 @@ import (
 )
 
 const (
-	// maxFavorites is how many favorites a user has.
+	// maxFavorites bounds the favorites of a user.
 	maxFavorites = 100
-	// maxNameBytes is the longest name of an object, and the longest name to show.
+	// maxNameBytes bounds the name and the display name of an object.
 	maxNameBytes = 253
 )
 
-// object names an object of a cluster.
+// object identifies an object of a cluster.
 type object struct {
 	Cluster   string `json:"cluster"`
 	Namespace string `json:"namespace,omitempty"`
@@ -31,10 +31,10 @@ type object struct {
 	Name      string `json:"name"`
 }
 
-// parameters holds the names that the parts of an object have in a request.
+// parameters holds the names of the parameters that identify an object in a request.
 type parameters struct{ cluster, namespace, resource, name string }
 
-// validate checks the form of an object. Whether there is such an object is not asked: favorites outlive objects.
+// validate checks the form of an object. It does not check whether the object exists: favorites outlive objects.
 func (o object) validate(p parameters) error {
 	if err := routes.CheckSubdomain(p.cluster, o.Cluster); err != nil {
 		return err
@@ -65,7 +65,7 @@ func checkText(field, text string) error {
 	return nil
 }
 
-// item is a favorite as it is stored.
+// item is a stored favorite.
 type item struct {
 	object
 
@@ -74,9 +74,9 @@ type item struct {
 	DisplayName string      `json:"displayName"`
 }
 
-// favorites are those of one user, in their order.
+// favorites holds the favorites of one user, in their order.
 type favorites struct {
-	// LastID is the largest id that was given to a favorite.
+	// LastID is the largest id of a favorite so far.
 	LastID int64  `json:"lastId"`
 	Items  []item `json:"items"`
 }
@@ -94,7 +94,7 @@ func (f *favorites) add(o object, displayName string) error {
 	return nil
 }
 
-// reorder puts the favorites with those ids first. The others keep their order.
+// reorder moves the favorites with the ids to the front. The others keep their order.
 func (f *favorites) reorder(ids []int64) {
 	place := make(map[int64]int, len(ids))
 	for i, id := range ids {

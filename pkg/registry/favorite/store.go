@@ -25,13 +25,13 @@ import (
 )
 
 const (
-	// key is where a ConfigMap has the favorites.
+	// key is the key of the favorites in a ConfigMap.
 	key = "favorites"
-	// maxBytes is the size of the favorites of one user.
+	// maxBytes bounds the size of the favorites of one user.
 	maxBytes = 32 << 10
 )
 
-// contention is how writes are repeated that meet others of the same user.
+// contention returns the backoff for writes that conflict with other writes of the same user.
 func contention() wait.Backoff {
 	return wait.Backoff{Steps: 8, Duration: 10 * time.Millisecond, Factor: 2, Jitter: 0.5}
 }
@@ -90,7 +90,7 @@ func (e *Provider) change(
 	return err
 }
 
-// isInterrupted says whether a write has failed because of another one.
+// isInterrupted returns true if a write has failed because of another write.
 func isInterrupted(err error) bool {
 	return apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) || apierrors.IsNotFound(err)
 }

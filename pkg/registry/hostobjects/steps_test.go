@@ -17,7 +17,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/registry/hostobjects"
 )
 
-// history is what steps have done.
+// history records executed steps.
 type history []string
 
 func (h *history) step(name string, do, undo error) hostobjects.Step {
@@ -38,10 +38,10 @@ func TestDo(t *testing.T) {
 		want        []string
 		message     string
 	}{
-		"all is well":             {nil, nil, []string{"do a", "do b", "do c"}, ""},
-		"the last fails":          {refused, nil, []string{"do a", "do b", "do c", "undo b", "undo a"}, "you may not"},
-		"and cannot be undone":    {refused, broken, []string{"do a", "do b", "do c", "undo b", "undo a"}, "you may not; and this could not be taken back: b"},
-		"an error nobody foresaw": {broken, nil, []string{"do a", "do b", "do c", "undo b", "undo a"}, "internal server error: give the request id to whoever runs KubeVision"},
+		"all is well":          {nil, nil, []string{"do a", "do b", "do c"}, ""},
+		"the last fails":       {refused, nil, []string{"do a", "do b", "do c", "undo b", "undo a"}, "you may not"},
+		"and cannot be undone": {refused, broken, []string{"do a", "do b", "do c", "undo b", "undo a"}, "you may not; and this could not be taken back: b"},
+		"an unexpected error":  {broken, nil, []string{"do a", "do b", "do c", "undo b", "undo a"}, "internal server error: give the request id to whoever runs KubeVision"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var h history
@@ -62,7 +62,8 @@ func TestDo(t *testing.T) {
 	}
 }
 
-// TestUndoOutlivesItsRequest since a client that goes away must not leave anything half done.
+// TestUndoOutlivesItsRequest verifies that an undo completes although the client has disconnected, so that nothing is
+// left half done.
 func TestUndoOutlivesItsRequest(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	undone := false

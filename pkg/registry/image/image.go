@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package image takes the names of container images apart. Registries are not asked: the server connects to nothing but
+// Package image parses the names of container images. It does not contact registries: the server connects only to
 // clusters.
 package image
 
@@ -19,7 +19,7 @@ import (
 const (
 	queryImage = "image"
 
-	// defaultRegistry and defaultNamespace are those of container runtimes.
+	// defaultRegistry and defaultNamespace are the defaults of container runtimes.
 	defaultRegistry, defaultNamespace = "docker.io", "library"
 )
 
@@ -44,7 +44,7 @@ func tags(r *routes.Request, _ user.Info) (routes.Result, error) {
 	return routes.Result{Data: dashboardv1alpha1.RegistryTags{Reference: parse(name), Tags: []string{}}}, nil
 }
 
-// parse reads [registry/]repository[:tag][@digest]. Any text is the name of something: it may be half written.
+// parse reads [registry/]repository[:tag][@digest]. It accepts any text, since a user may not have finished typing.
 func parse(name string) dashboardv1alpha1.ImageReference {
 	var out dashboardv1alpha1.ImageReference
 	name, out.Digest, _ = strings.Cut(name, "@")

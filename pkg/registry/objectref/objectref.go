@@ -74,7 +74,7 @@ func ReadObject(r *routes.Request, caller *clusters.Client, verb string) (Target
 	return t, t.CheckNamespaced()
 }
 
-// ReadSubresource is ReadObject for what is served below an object.
+// ReadSubresource is like ReadObject, for a subresource of an object.
 func ReadSubresource(r *routes.Request, caller *clusters.Client, verb, subresource string) (Target, error) {
 	w := requested(r, verb)
 	w.subresource = subresource
@@ -93,17 +93,17 @@ func (t Target) CheckNamespaced() error {
 	return nil
 }
 
-// Find is Read for names that come from elsewhere than the path. Namespace and name may be empty.
+// Find is like Read, for names that do not come from the path. Namespace and name may be empty.
 func Find(ctx context.Context, caller *clusters.Client, verb, kind, namespace, name string) (Target, error) {
 	return find(ctx, caller, wanted{
 		verb: verb, kind: kind, namespace: namespace, name: name, namespaced: namespace != "",
 	})
 }
 
-// wanted is what a target is to be.
+// wanted describes the required properties of a target.
 type wanted struct {
 	verb, subresource, kind, namespace, name string
-	// namespaced says that the kind must be in namespaces: one was named, and not only in a query.
+	// namespaced is true if the kind must be namespaced, because a namespace was given, and not only in a query.
 	namespaced bool
 }
 
@@ -115,7 +115,7 @@ func requested(r *routes.Request, verb string) wanted {
 	}
 }
 
-// check is an error where the names are malformed.
+// check returns an error if the names are malformed.
 func (w wanted) check() error {
 	if w.namespace != "" {
 		if err := routes.CheckLabel(Namespace, w.namespace); err != nil {
@@ -134,7 +134,7 @@ func (w wanted) check() error {
 	return nil
 }
 
-// mismatch is an error where the resource is not what is wanted.
+// mismatch returns an error if the resource does not have the required properties.
 func (w wanted) mismatch(r *clusters.Resource) error {
 	switch {
 	case !slices.Contains(r.Verbs, w.verb):

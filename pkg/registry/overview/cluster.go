@@ -50,8 +50,8 @@ func infrastructureKinds(out *dashboardv1alpha1.Overview) []scopedlist.Kind {
 	}
 }
 
-// isOwn returns whether an event is about an object of KubeVision: a login, a binding, a cluster. There are many of
-// them, and they say nothing of what runs on the cluster.
+// isOwn returns true if an event is about an object of KubeVision: a login, a binding, a cluster. There are many of
+// them, and they do not describe the cluster's workloads.
 func isOwn(e *corev1.Event) bool {
 	return strings.HasPrefix(e.InvolvedObject.APIVersion, kubevisionv1alpha1.GroupName+"/")
 }

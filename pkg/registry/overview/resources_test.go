@@ -26,9 +26,12 @@ func TestWhatAPodAsksFor(t *testing.T) {
 	}{
 		"nothing":    {corev1.PodSpec{}, 0},
 		"containers": {corev1.PodSpec{Containers: main}, 300},
-		"small init": {corev1.PodSpec{Containers: main, InitContainers: []corev1.Container{{Resources: needs("250m")}}}, 300},
-		"large init": {corev1.PodSpec{Containers: main, InitContainers: []corev1.Container{{Resources: needs("1")}}}, 1000},
-		"beside":     {corev1.PodSpec{Containers: main, InitContainers: []corev1.Container{{Resources: needs("1"), RestartPolicy: &always}}}, 1300},
+		"small init": {corev1.PodSpec{Containers: main,
+			InitContainers: []corev1.Container{{Resources: needs("250m")}}}, 300},
+		"large init": {corev1.PodSpec{Containers: main,
+			InitContainers: []corev1.Container{{Resources: needs("1")}}}, 1000},
+		"beside": {corev1.PodSpec{Containers: main,
+			InitContainers: []corev1.Container{{Resources: needs("1"), RestartPolicy: &always}}}, 1300},
 		"init after": {corev1.PodSpec{Containers: main, InitContainers: []corev1.Container{
 			{Resources: needs("1"), RestartPolicy: &always}, {Resources: needs("500m")},
 		}}, 1500},
@@ -45,11 +48,14 @@ func TestWhatAPodAsksFor(t *testing.T) {
 
 func TestWhatHasEndedAsksForNothing(t *testing.T) {
 	var out dashboardv1alpha1.Overview
-	for _, phase := range []corev1.PodPhase{corev1.PodRunning, corev1.PodPending, corev1.PodSucceeded, corev1.PodFailed, corev1.PodUnknown, ""} {
-		countPod(&corev1.Pod{Spec: corev1.PodSpec{Containers: []corev1.Container{{Resources: needs("1")}}}, Status: corev1.PodStatus{Phase: phase}}, &out)
+	for _, phase := range []corev1.PodPhase{corev1.PodRunning, corev1.PodPending, corev1.PodSucceeded, corev1.PodFailed,
+		corev1.PodUnknown, ""} {
+		countPod(&corev1.Pod{Spec: corev1.PodSpec{Containers: []corev1.Container{{Resources: needs("1")}}},
+			Status: corev1.PodStatus{Phase: phase}}, &out)
 	}
 	want := dashboardv1alpha1.PodPhases{Running: 1, Pending: 1, Succeeded: 1, Failed: 1, Unknown: 2}
-	if out.Pods != 6 || out.RunningPods != 1 || out.PodStatusDistribution != want || out.Resources.CPU.Requests != 4000 {
+	if out.Pods != 6 || out.RunningPods != 1 || out.PodStatusDistribution != want ||
+		out.Resources.CPU.Requests != 4000 {
 		t.Errorf("got %+v", out)
 	}
 }

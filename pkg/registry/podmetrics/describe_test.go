@@ -24,7 +24,8 @@ const (
 func pods(names ...string) []objects.Object {
 	var out []objects.Object
 	for _, name := range names {
-		out = append(out, objects.Object{"metadata": json.RawMessage(`{"namespace":"n","name":"` + name + `"}`), "spec": json.RawMessage(spec)})
+		out = append(out, objects.Object{"metadata": json.RawMessage(`{"namespace":"n","name":"` + name + `"}`),
+			"spec": json.RawMessage(spec)})
 	}
 	return out
 }

@@ -69,13 +69,13 @@ func GroupResource(plural string) schema.GroupResource {
 	return schema.GroupResource{Group: Group, Resource: plural}
 }
 
-// Metrics are those of the Pods of a target.
+// Metrics contains the metrics of the Pods of a target.
 type Metrics struct {
 	known map[[2]string]Measured
 	err   error
 }
 
-// Read asks for the metrics of the Pods of a target. That there are none is no error.
+// Read reads the metrics of the Pods of a target. Missing metrics are not an error.
 func Read(ctx context.Context, caller *scopedlist.Client, t objectref.Target) *Metrics {
 	known, err := read(ctx, caller, t)
 	if err != nil {
@@ -97,7 +97,7 @@ func (m *Metrics) AddTo(pods ...objects.Object) error {
 	return nil
 }
 
-// Usage returns what the containers of a Pod use together. It is false if that was not measured.
+// Usage returns the total usage of the containers of a Pod. It returns false if there is no measurement.
 func (m *Metrics) Usage(namespace, name string) (dashboardv1alpha1.ResourceUse, bool) {
 	measured, ok := m.known[[2]string{namespace, name}]
 	return describe(pod{}, measured).ResourceUse, ok

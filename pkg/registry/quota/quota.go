@@ -82,7 +82,7 @@ func summary(items []resourceQuota) dashboardv1alpha1.QuotaSummary {
 	return out
 }
 
-// describe returns the status of a quota, or its spec as long as the status is empty.
+// describe returns the status of a quota, or its spec while the status is empty.
 func describe(q *resourceQuota) dashboardv1alpha1.Quota {
 	out := dashboardv1alpha1.Quota{Name: q.Metadata.Name, Hard: q.Status.Hard, Used: q.Status.Used}
 	if out.Hard == nil {

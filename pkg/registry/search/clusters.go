@@ -26,10 +26,10 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// clusterTimeout is how long one of several clusters may take.
+// clusterTimeout bounds the search of one of several clusters.
 const clusterTimeout = 5 * time.Second
 
-// retrySeconds is after what time a search may be tried again that did not have its turn.
+// retrySeconds is the time after which a client may retry a search that did not get its turn.
 const retrySeconds = 5
 
 func (e *Provider) searchOne(r *routes.Request, caller *scopedlist.Client) (routes.Result, error) {
@@ -46,7 +46,7 @@ func (e *Provider) searchOne(r *routes.Request, caller *scopedlist.Client) (rout
 	return routes.Result{Data: data, Meta: meta}, nil
 }
 
-// search finds the matches of each kind, in the order of the kinds.
+// search returns the matches of each kind, in the order of the kinds.
 func search(ctx context.Context, caller *scopedlist.Client, w query, cluster string) ([][]match, dashboardv1alpha1.Meta, error) {
 	unserved, err := unservedWarnings(ctx, caller, w)
 	if err != nil {
@@ -110,7 +110,7 @@ func withoutRepeats(found [][]match) [][]match {
 	return found
 }
 
-// unservedWarnings warns of kinds that were named, and that the cluster does not serve.
+// unservedWarnings returns warnings for named kinds that the cluster does not serve.
 func unservedWarnings(ctx context.Context, caller *scopedlist.Client, w query) ([]string, error) {
 	if !w.named {
 		return nil, nil
@@ -120,7 +120,7 @@ func unservedWarnings(ctx context.Context, caller *scopedlist.Client, w query) (
 		found, served, err := caller.Resource(ctx, name, listable)
 		_, failed := envelope.ServerFailure(err)
 		switch {
-		case failed: // the survey warns of it
+		case failed: // the survey warns of this group
 		case err != nil:
 			return nil, envelope.FromAPIError(err)
 		case !served:
@@ -134,7 +134,7 @@ func unservedWarnings(ctx context.Context, caller *scopedlist.Client, w query) (
 
 func listable(r *clusters.Resource) bool { return slices.Contains(r.Verbs, "list") }
 
-// results puts the matches of each kind together. Kinds without a match are left out.
+// results combines the matches of all kinds. It omits kinds without a match.
 func results(w query, found [][]match) dashboardv1alpha1.SearchResults {
 	out := dashboardv1alpha1.SearchResults{Results: []dashboardv1alpha1.SearchGroup{}}
 	for _, matches := range found {
@@ -148,7 +148,7 @@ func results(w query, found [][]match) dashboardv1alpha1.SearchResults {
 	return out
 }
 
-// usableClusters are the clusters that a caller may use.
+// usableClusters holds the clusters that a caller may use.
 type usableClusters struct {
 	user.Info
 	names []string
@@ -192,7 +192,7 @@ func (e *Provider) review(r *routes.Request, u user.Info) (*usableClusters, erro
 	return out, nil
 }
 
-// searched is what one of several clusters has.
+// searched is the result of one of several clusters.
 type searched struct {
 	dashboardv1alpha1.SearchedCluster
 	found    [][]match

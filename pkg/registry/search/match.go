@@ -12,7 +12,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 )
 
-// object is what is looked at. Annotations and values are not: an annotation may hold what a Secret was made from.
+// object holds the searched fields. Annotations and values are not searched: an annotation may contain the source of
+// a Secret.
 type object struct {
 	Metadata struct {
 		Name      string            `json:"name"`
@@ -21,7 +22,7 @@ type object struct {
 	} `json:"metadata"`
 }
 
-// match is an object that was found. Lower ranks are better.
+// match is an object that matches. A lower rank is better.
 type match struct {
 	rank int
 	dashboardv1alpha1.SearchItem
@@ -35,7 +36,7 @@ const (
 	rankNone
 )
 
-// rank says how well an object fits a text in lower case.
+// rank returns how well an object matches a text in lower case.
 func rank(o *object, text string) int {
 	name := strings.ToLower(o.Metadata.Name)
 	switch {
@@ -68,7 +69,7 @@ func matching(all []object, r clusters.Resource, cluster, text string) []match {
 	return out
 }
 
-// group makes of the matches of one kind what the caller gets, the best first.
+// group converts the matches of one kind to the response, the best first.
 func group(plural string, found []match, limit int) dashboardv1alpha1.SearchGroup {
 	slices.SortFunc(found, func(a, b match) int {
 		return cmp.Or(cmp.Compare(a.rank, b.rank), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Cluster, b.Cluster))

@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package search finds objects by their names and labels, of those that the caller may list.
+// Package search finds objects by name and label among the objects that the caller may list.
 package search
 
 import (
@@ -30,18 +30,18 @@ const (
 	// defaultLimit and maxLimit bound the items of one kind.
 	defaultLimit = 20
 	maxLimit     = 500
-	// maxKinds bounds the kinds of one search, maxText what is searched for.
+	// maxKinds bounds the kinds of one search, and maxText the searched text.
 	maxKinds = 40
 	// maxClusters bounds the clusters that one search names.
 	maxClusters = 100
-	// clustersAtOnce bounds the clusters that are searched for one request, and searchesAtOnce those for all: what is found is held until it is
-	// put together.
+	// clustersAtOnce bounds the clusters that one request searches concurrently, and searchesAtOnce the clusters for
+	// all requests: the matches are held in memory until the response is complete.
 	clustersAtOnce = 32
 	searchesAtOnce = 64
 	maxText        = 253
 )
 
-// defaultKinds are those that are searched where none is named.
+// defaultKinds returns the kinds that are searched if the request names none.
 func defaultKinds() []string {
 	return []string{
 		"pods", "deployments.apps", "statefulsets.apps", "daemonsets.apps", "jobs.batch", "cronjobs.batch", "services", "ingresses.networking.k8s.io",
@@ -87,11 +87,11 @@ func (e *Provider) Routes() []routes.Route {
 	}
 }
 
-// query is what a request searches for.
+// query describes what a request searches for.
 type query struct {
 	text  string
 	kinds []string
-	// named says that the request named the kinds.
+	// named is true if the request names the kinds.
 	named     bool
 	namespace string
 	limit     int
@@ -144,7 +144,7 @@ func readKinds(r *routes.Request) (kinds []string, named bool, err error) {
 	return kinds, true, nil
 }
 
-// split returns the distinct names of a list, and false where there are more than so many.
+// split returns the distinct names of a list, and false if there are too many.
 func split(list string, most int) ([]string, bool) {
 	var out []string
 	for name := range strings.SplitSeq(list, ",") {

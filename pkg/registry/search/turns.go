@@ -8,18 +8,18 @@ import (
 	"sync"
 )
 
-// turns bound how many clusters are searched at once, for all and for each user, so that one user's searches of slow
-// clusters do not take the places of all.
+// turns limits the concurrent searches of clusters, in total and for each user, so that one user's searches of slow
+// clusters do not occupy all places.
 type turns struct {
 	all   chan struct{}
 	mu    sync.Mutex
 	users map[string]*places
 }
 
-// places are those of one user.
+// places are the places of one user.
 type places struct {
 	taken chan struct{}
-	// searches counts those that have a place or wait for one.
+	// searches counts the searches that have or await a place.
 	searches int
 }
 
@@ -27,7 +27,7 @@ func newTurns(atOnce int) *turns {
 	return &turns{all: make(chan struct{}, atOnce), users: map[string]*places{}}
 }
 
-// enter waits for a turn of a user. Without an error, leave must be called.
+// enter waits for a place for a user. If it returns no error, the caller must call leave.
 func (t *turns) enter(ctx context.Context, user string) (leave func(), err error) {
 	own := t.join(user)
 	if err := take(ctx, own.taken); err != nil {

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// TestTurnsOfOneUser: one user has half of the turns, and another one does not wait for them.
+// TestTurnsOfOneUser verifies that one user gets half of the places, and that another user does not wait for them.
 func TestTurnsOfOneUser(t *testing.T) {
 	turns := newTurns(4)
 	ended, cancel := context.WithCancel(t.Context())

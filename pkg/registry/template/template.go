@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package template serves manifests to begin with. Each is a ConfigMap of KubeVision's namespace with a label, so that
-// operators add their own.
+// Package template serves example manifests. Each is a ConfigMap with a label in KubeVision's namespace, so that
+// operators can add their own.
 package template
 
 import (
@@ -25,7 +25,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// The keys of a ConfigMap that holds a template.
+// Keys of a ConfigMap that holds a template.
 const (
 	keyName     = "name"
 	keyCategory = "category"
@@ -34,11 +34,11 @@ const (
 )
 
 const (
-	// maxTemplates is how many templates are shown.
+	// maxTemplates bounds the templates in a response.
 	maxTemplates = 100
-	// maxManifestBytes is the size of the manifest of a template.
+	// maxManifestBytes bounds the manifest of a template.
 	maxManifestBytes = 32 << 10
-	// maxValueBytes is the size of its other values.
+	// maxValueBytes bounds the other values of a template.
 	maxValueBytes = 253
 )
 
@@ -60,7 +60,8 @@ func (e *Provider) Routes() []routes.Route {
 	}}
 }
 
-// Trim drops the parts of a ConfigMap that no template has, and cuts those that are too long, for a cache.
+// Trim removes the parts of a ConfigMap that a template does not use, and truncates long values, before a cache
+// stores it.
 func Trim(o any) (any, error) {
 	c, ok := o.(*corev1.ConfigMap)
 	if !ok {
@@ -73,11 +74,11 @@ func Trim(o any) (any, error) {
 	for _, key := range []string{keyName, keyCategory, keyResource} {
 		trimmed.Data[key] = cut(c.Data[key], maxValueBytes)
 	}
-	trimmed.Data[keyManifest] = cut(c.Data[keyManifest], maxManifestBytes+1) // so that it shows
+	trimmed.Data[keyManifest] = cut(c.Data[keyManifest], maxManifestBytes+1) // one more byte shows that the manifest is too long
 	return trimmed, nil
 }
 
-// cut returns a copy of at most limit bytes, which does not keep the whole text in memory.
+// cut returns a copy of the first limit bytes, which does not keep the whole text in memory.
 func cut(text string, limit int) string { return string([]byte(text[:min(len(text), limit)])) }
 
 // list leaves templates out that cannot be read, with a warning. Nobody but their author can mend them.

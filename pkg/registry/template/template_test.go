@@ -30,7 +30,7 @@ func configMap(name, manifest string) *corev1.ConfigMap {
 	}
 }
 
-// TestManyTemplates shows no more than a bounded number of them, and of warnings.
+// TestManyTemplates verifies that the number of templates and of warnings in a response is bounded.
 func TestManyTemplates(t *testing.T) {
 	scheme := runtime.NewScheme()
 	if err := corev1.AddToScheme(scheme); err != nil {
@@ -52,7 +52,7 @@ func TestManyTemplates(t *testing.T) {
 	}
 }
 
-// TestTrim keeps of a ConfigMap what a template has, and bounds it.
+// TestTrim verifies that Trim keeps the parts of a ConfigMap that a template uses, and bounds them.
 func TestTrim(t *testing.T) {
 	c := configMap("x", strings.Repeat("m", 1<<20))
 	c.Data[keyName], c.Data["other"] = strings.Repeat("n", 1<<10), strings.Repeat("o", 1<<10)

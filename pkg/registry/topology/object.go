@@ -18,7 +18,7 @@ const (
 	ingresses = "ingresses"
 )
 
-// object has the fields of all kinds that are read.
+// object holds the fields that are read, of all kinds.
 type object struct {
 	plural string
 
@@ -38,7 +38,7 @@ type object struct {
 type spec struct {
 	Replicas *int64 `json:"replicas"`
 	Suspend  bool   `json:"suspend"`
-	// Selector is a map in Services, and has another type in workloads.
+	// Selector is a map in Services and has another type in workloads.
 	Selector       json.RawMessage `json:"selector"`
 	DefaultBackend backend         `json:"defaultBackend"`
 	Rules          []struct {

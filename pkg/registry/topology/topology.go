@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package topology serves the relations between the objects of a namespace that the caller may list.
+// Package topology serves the relations between those objects of a namespace that the caller may list.
 package topology
 
 import (
@@ -35,7 +35,7 @@ func (p *Provider) Routes() []routes.Route {
 	}}
 }
 
-// plurals returns the kinds in a topology.
+// plurals returns the resource names of the kinds in a topology.
 func plurals() []string {
 	return []string{
 		"ingresses.networking.k8s.io", "services", "deployments.apps", "replicasets.apps", "statefulsets.apps", "daemonsets.apps", "cronjobs.batch",
@@ -70,7 +70,7 @@ func get(r *routes.Request, caller *scopedlist.Client) (routes.Result, error) {
 	return routes.Result{Data: data, Meta: meta}, nil
 }
 
-// draw joins objects. It omits references to objects that are not among them, also their names.
+// draw connects objects. It omits references to objects that are not in the list, including their names.
 func draw(all []object) dashboardv1alpha1.Topology {
 	out := dashboardv1alpha1.Topology{
 		Nodes: make([]dashboardv1alpha1.TopologyNode, 0, len(all)), Edges: []dashboardv1alpha1.TopologyEdge{},

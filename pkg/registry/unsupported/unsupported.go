@@ -19,7 +19,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// feature is one that KubeVision does not have: all routes below a path. Segments in braces match any.
+// feature is a feature that KubeVision does not have: all routes below a path. Segments in braces match any segment.
 type feature struct{ path, message string }
 
 func features() []feature {
@@ -47,8 +47,8 @@ func features() []feature {
 	}
 }
 
-// Error returns the answer where there is no route at a path because of a feature that KubeVision does not have. It is
-// nil for other paths.
+// Error returns the error for a path without a route that belongs to a feature which KubeVision does not have. It
+// returns nil for other paths.
 func Error(path string) error {
 	for _, f := range features() {
 		if below(path, f.path) {
@@ -112,7 +112,7 @@ func (p *Provider) Routes() []routes.Route {
 	return append(append(out, lists()...), p.clusterLists()...)
 }
 
-// lists are those of the installation.
+// lists returns the routes of the installation.
 func lists() []routes.Route {
 	var out []routes.Route //nolint:prealloc // once, at the start
 	for _, l := range []struct{ path, operation, what string }{

@@ -24,7 +24,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/objects"
 )
 
-// clusterTimeout bounds the time in which a cluster answers what the caller may read there.
+// clusterTimeout bounds the reviews of the caller's access on one cluster.
 const clusterTimeout = 2 * time.Second
 
 // describeAccess asks one cluster. No answer is a result, too.

@@ -24,7 +24,7 @@ import (
 const (
 	queryCluster = "cluster"
 
-	// clustersAtOnce bounds the clusters that one request asks at once.
+	// clustersAtOnce bounds the concurrent calls to clusters of one request.
 	clustersAtOnce = 32
 )
 

@@ -15,7 +15,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 )
 
-// The roles that dashboards know, from the most to the least. They show and hide buttons; they decide nothing.
+// The roles that dashboards display, from the most to the least powerful. They control the visibility of buttons and
+// grant nothing.
 const (
 	roleSuperAdmin = "super-admin"
 	roleAdmin      = "admin"
@@ -28,7 +29,7 @@ func displayRoles() []string {
 	return []string{roleCustom, roleViewer, roleEditor, roleAdmin, roleSuperAdmin}
 }
 
-// displayRole is what the bindings amount to on the host, the clusters that KubeVision runs in.
+// displayRole returns the role that the bindings give on the host cluster, where KubeVision runs.
 func displayRole(all []kubevisionv1alpha1.KubeVisionRoleBinding, hosts []kubevisionv1alpha1.KubeVisionCluster) string {
 	best := 0
 	for i := range all {
@@ -37,8 +38,8 @@ func displayRole(all []kubevisionv1alpha1.KubeVisionRoleBinding, hosts []kubevis
 	return displayRoles()[best]
 }
 
-// displayRank is the place in the rank of what one binding amounts to on the host. A binding of every cluster counts also
-// while no host is registered: the role that is shown must not be smaller than what this API has granted.
+// displayRank returns the rank of the role that one binding gives on the host. A binding of every cluster counts even
+// if the host is not registered: the displayed role must not be lower than the role that this API has granted.
 func displayRank(b *kubevisionv1alpha1.KubeVisionRoleBinding, hosts []kubevisionv1alpha1.KubeVisionCluster) int {
 	if !bindings.SelectsEveryCluster(b.Spec.Clusters) && len(selected(b, hosts)) == 0 {
 		return 0
@@ -46,7 +47,7 @@ func displayRank(b *kubevisionv1alpha1.KubeVisionRoleBinding, hosts []kubevision
 	return slices.Index(displayRoles(), displayRoleOf(b))
 }
 
-// hostsOf returns the registration of the host that is in force, or nothing.
+// hostsOf returns the active registration of the host, or nothing.
 func hostsOf(all []kubevisionv1alpha1.KubeVisionCluster) []kubevisionv1alpha1.KubeVisionCluster {
 	if host := clusters.HostRegistration(all); host != nil {
 		return []kubevisionv1alpha1.KubeVisionCluster{*host}
@@ -54,8 +55,8 @@ func hostsOf(all []kubevisionv1alpha1.KubeVisionCluster) []kubevisionv1alpha1.Ku
 	return nil
 }
 
-// displayRoleOf is what one binding amounts to. Whoever administers no more than namespaces has nothing to press on the pages for the
-// whole cluster, and is shown as an editor.
+// displayRoleOf returns the display role of one binding. An administrator of namespaces only is displayed as an
+// editor, since the cluster-wide pages offer no action to them.
 func displayRoleOf(b *kubevisionv1alpha1.KubeVisionRoleBinding) string {
 	role, _ := bindings.BuiltInRole(b.Spec.RoleRef)
 	switch role {
@@ -77,8 +78,8 @@ func displayRoleOf(b *kubevisionv1alpha1.KubeVisionRoleBinding) string {
 	}
 }
 
-// selected are the names of the clusters that a binding selects. A selector that cannot be read selects none, and locks nobody out; the
-// binding's own conditions report it.
+// selected returns the names of the clusters that a binding selects. An invalid selector selects none and causes no
+// error here; the conditions of the binding report it.
 func selected(b *kubevisionv1alpha1.KubeVisionRoleBinding, clusters []kubevisionv1alpha1.KubeVisionCluster) []string {
 	out := []string{}
 	for i := range clusters {

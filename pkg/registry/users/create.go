@@ -36,7 +36,7 @@ func (e *Provider) create(r *routes.Request, a *administrator) (routes.Result, e
 	ctx := r.Context()
 	u := &kubevisionv1alpha1.KubeVisionUser{}
 	made := a.createUser(&body, u)
-	if err := made.Do(ctx, client.NewDryRunClient(a.Client.Client)); err != nil { // hashing costs more than asking
+	if err := made.Do(ctx, client.NewDryRunClient(a.Client.Client)); err != nil { // hashing is more expensive than a dry run
 		return routes.Result{}, err
 	}
 	hash, err := e.Hash(ctx, body.Password)
@@ -86,7 +86,7 @@ func checkTwoFactor(policy string) error {
 	}
 }
 
-// createUser is the step that makes the user, who is in into from then on.
+// createUser returns the step that creates the user and stores the result in into.
 func (a *administrator) createUser(body *dashboardv1alpha1.CreateUserRequest, into *kubevisionv1alpha1.KubeVisionUser) hostobjects.Step {
 	object := func() client.Object {
 		*into = kubevisionv1alpha1.KubeVisionUser{

@@ -39,8 +39,9 @@ func (e *Provider) remove(r *routes.Request, a *administrator) (routes.Result, e
 	})
 }
 
-// deleteDependents deletes at once what Kubernetes' garbage collector would delete a little later anyway, so that the name is free. It does so as the
-// caller, and leaves to the collector what the caller may not.
+// deleteDependents deletes the dependents at once, so that the name can be reused before Kubernetes' garbage
+// collector runs. It does so as the caller, and leaves objects that the caller may not delete to the garbage
+// collector.
 func (a *administrator) deleteDependents(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser) {
 	for key, object := range map[types.NamespacedName]client.Object{
 		{Name: names.UserGrant(u.Name)}:                            &kubevisionv1alpha1.KubeVisionRoleBinding{},

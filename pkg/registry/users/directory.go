@@ -17,12 +17,12 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 )
 
-// directory finds the roles of many users.
+// directory looks up the roles of many users.
 type directory struct {
 	grants []grant
 }
 
-// grant is what one binding amounts to on the host, and for whom.
+// grant is the display role that one binding gives on the host, and its subjects.
 type grant struct {
 	binding  string
 	subjects []rbacv1.Subject

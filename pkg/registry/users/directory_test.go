@@ -12,12 +12,16 @@ import (
 )
 
 func person(name string, groups ...string) kubevisionv1alpha1.KubeVisionUser {
-	return kubevisionv1alpha1.KubeVisionUser{ObjectMeta: metav1.ObjectMeta{Name: name}, Spec: kubevisionv1alpha1.KubeVisionUserSpec{Groups: groups}}
+	return kubevisionv1alpha1.KubeVisionUser{ObjectMeta: metav1.ObjectMeta{Name: name},
+		Spec: kubevisionv1alpha1.KubeVisionUserSpec{Groups: groups}}
 }
 
-func granted(role string, kind kubevisionv1alpha1.SubjectKind, name string, clusters ...string) kubevisionv1alpha1.KubeVisionRoleBinding {
+func granted(
+	role string, kind kubevisionv1alpha1.SubjectKind, name string, clusters ...string,
+) kubevisionv1alpha1.KubeVisionRoleBinding {
 	b := kubevisionv1alpha1.KubeVisionRoleBinding{Spec: kubevisionv1alpha1.KubeVisionRoleBindingSpec{
-		Subjects: []kubevisionv1alpha1.Subject{{Kind: kind, Name: name}}, RoleRef: kubevisionv1alpha1.RoleReference{Name: role},
+		Subjects: []kubevisionv1alpha1.Subject{{Kind: kind, Name: name}},
+		RoleRef:  kubevisionv1alpha1.RoleReference{Name: role},
 		Clusters: kubevisionv1alpha1.ClusterTargets{Names: clusters},
 	}}
 	if len(clusters) == 0 {
@@ -36,14 +40,17 @@ func TestDirectory(t *testing.T) {
 	ending.DeletionTimestamp = &metav1.Time{}
 	*ending.DeletionTimestamp = metav1.Now()
 	bindings := []kubevisionv1alpha1.KubeVisionRoleBinding{
-		granted("readonly", byUser, "alice"), granted("ops", byUser, "alice", "host"), granted("admin", byGroup, "root"),
+		granted("readonly", byUser, "alice"), granted("ops", byUser, "alice", "host"),
+		granted("admin", byGroup, "root"),
 		granted("admin", byUser, "elsewhere", "member"), granted("view", byUser, "custom"), ending,
 	}
 	users := []kubevisionv1alpha1.KubeVisionUser{
-		person("alice"), person("bob", "root"), person("elsewhere"), person("custom"), person("nobody"), person("ending"),
+		person("alice"), person("bob", "root"), person("elsewhere"), person("custom"), person("nobody"),
+		person("ending"),
 	}
 	want := map[string]string{
-		"alice": roleAdmin, "bob": roleSuperAdmin, "elsewhere": roleCustom, "custom": roleCustom, "nobody": roleCustom, "ending": roleCustom,
+		"alice": roleAdmin, "bob": roleSuperAdmin, "elsewhere": roleCustom, "custom": roleCustom, "nobody": roleCustom,
+		"ending": roleCustom,
 	}
 	d := newDirectory(users, bindings, clusters)
 	for i := range users {
@@ -51,7 +58,7 @@ func TestDirectory(t *testing.T) {
 			t.Errorf("%s is %s, want %s", users[i].Name, got, want[users[i].Name])
 		}
 	}
-	// What is granted on every cluster is shown while no host is registered, too.
+	// A grant on every cluster counts even if the host is not registered.
 	want["alice"] = roleViewer
 	d = newDirectory(users, bindings, clusters[1:])
 	for i := range users {

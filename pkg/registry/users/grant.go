@@ -21,10 +21,10 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/registry/hostobjects"
 )
 
-// kind is that of the objects behind users.
+// kind is the kind of the objects behind users.
 const kind = "KubeVisionUser"
 
-// builtIn is the built-in role that a dashboard means by one of its own; empty for custom, which is no role but what bindings give.
+// builtIn returns the built-in role for a display role. It is empty for custom, which only bindings can give.
 func builtIn(role string) string {
 	switch role {
 	case roleSuperAdmin:
@@ -47,7 +47,7 @@ func checkRole(role string) error {
 	return nil
 }
 
-// newGrant is the binding that gives a user a role on every cluster. It is the user's, and goes with the user.
+// newGrant returns a binding that gives a user a role on every cluster. The user owns it.
 func newGrant(u *kubevisionv1alpha1.KubeVisionUser, role string) *kubevisionv1alpha1.KubeVisionRoleBinding {
 	return &kubevisionv1alpha1.KubeVisionRoleBinding{
 		ObjectMeta: metav1.ObjectMeta{
@@ -61,8 +61,8 @@ func newGrant(u *kubevisionv1alpha1.KubeVisionUser, role string) *kubevisionv1al
 	}
 }
 
-// findGrant is the binding that an earlier call has made for the user; nil where there is none. A binding of that name that others made is
-// never touched.
+// findGrant returns the binding that this API has created for the user, or nil. It never returns a binding of that
+// name that has another author.
 func (a *administrator) findGrant(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser) (*kubevisionv1alpha1.KubeVisionRoleBinding, error) {
 	b := &kubevisionv1alpha1.KubeVisionRoleBinding{}
 	err := a.Get(ctx, types.NamespacedName{Name: names.UserGrant(u.Name)}, b)
@@ -104,8 +104,8 @@ func (e *Provider) changeRole(
 	return a.changeGrant(u, made, role), nil
 }
 
-// decidingBindings returns the names of the bindings that decide what a user is instead of a role: all others if this API has
-// made none for the user, and otherwise those that give more.
+// decidingBindings returns the names of the bindings that prevent a role from being displayed: all other bindings if
+// this API has created none for the user, and otherwise those that give a higher role.
 func (d *directory) decidingBindings(u *kubevisionv1alpha1.KubeVisionUser, role string, made bool) []string {
 	own, asked := names.UserGrant(u.Name), slices.Index(displayRoles(), role)
 	var out []string
@@ -117,7 +117,7 @@ func (d *directory) decidingBindings(u *kubevisionv1alpha1.KubeVisionUser, role 
 	return out
 }
 
-// maxListed is the number of names that a message lists at most.
+// maxListed bounds the names that a message lists.
 const maxListed = 10
 
 func joinNames(all []string) string {
@@ -128,13 +128,13 @@ func joinNames(all []string) string {
 	return strings.Join(all, ", ")
 }
 
-// createGrant is the step that gives a user a role; the user may be made by a step before.
+// createGrant returns the step that creates the binding of a role. A previous step may create the user.
 func (a *administrator) createGrant(u *kubevisionv1alpha1.KubeVisionUser, role string) hostobjects.Step {
 	return hostobjects.Create("role binding "+names.UserGrant(u.Name), func() client.Object { return newGrant(u, role) },
 		a.WriteErrorFor(hostobjects.Action("create", kubevisionv1alpha1.ResourceRoleBindings, "")))
 }
 
-// changeGrant is the step to another role, nil where there is nothing to do.
+// changeGrant returns the step that changes the role of the binding, or nil if it has that role already.
 func (a *administrator) changeGrant(u *kubevisionv1alpha1.KubeVisionUser, b *kubevisionv1alpha1.KubeVisionRoleBinding, role string) *hostobjects.Step {
 	step := hostobjects.Step{What: "role binding " + names.UserGrant(u.Name)}
 	switch {

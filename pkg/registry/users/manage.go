@@ -30,7 +30,7 @@ const (
 	self = "me"
 )
 
-// administrator is somebody who manages users and the logins of others.
+// administrator is a caller who manages users and the logins of others.
 type administrator struct {
 	*hostobjects.Client
 }

@@ -27,15 +27,15 @@ import (
 type Provider struct {
 	// Reader holds the KubeVision objects.
 	Reader client.Reader
-	// Live ends sessions, and reads what must not be out of date.
+	// Live deletes sessions, and reads objects that must not be stale.
 	Live client.Client
-	// Host is the host cluster, where users are managed.
+	// Host is the host cluster, on which users are managed.
 	Host *hostobjects.Host
 	// Hash hashes a password.
 	Hash func(context.Context, string) (password.Hash, error)
-	// Audit is told of everything.
+	// Audit records all changes.
 	Audit *audit.Log
-	// Client says where a request comes from.
+	// Client returns the origin of a request.
 	Client func(*http.Request) authentication.Client
 }
 
@@ -51,7 +51,8 @@ func (e *Provider) Routes() []routes.Route {
 	})
 }
 
-// Describe says who somebody is, as the dashboard shows them: a KubeVisionUser, or anybody whom kube-apiserver has authenticated.
+// Describe returns the caller as the dashboard shows it: a KubeVisionUser, or a user whom kube-apiserver has
+// authenticated.
 func Describe(ctx context.Context, reader client.Reader, u user.Info) (*dashboardv1alpha1.CurrentUser, error) {
 	out := &dashboardv1alpha1.CurrentUser{User: dashboardv1alpha1.User{
 		ID: u.GetName(), Username: u.GetName(), DisplayName: u.GetName(), Groups: slices.Sorted(slices.Values(u.GetGroups())),
@@ -74,7 +75,7 @@ func Describe(ctx context.Context, reader client.Reader, u user.Info) (*dashboar
 	return out, nil
 }
 
-// describeUser says all but the role.
+// describeUser returns a user without the role.
 func describeUser(u *kubevisionv1alpha1.KubeVisionUser) dashboardv1alpha1.User {
 	return dashboardv1alpha1.User{
 		ID: u.Name, Username: u.Name, DisplayName: cmp.Or(u.Spec.DisplayName, u.Name), Email: u.Spec.Email,

@@ -28,15 +28,15 @@ import (
 )
 
 const (
-	// patience is how long an endpoint waits until a controller has done what it asked for.
+	// patience bounds the time for which an endpoint waits until a controller has applied a change.
 	patience = 10 * time.Second
 	interval = 50 * time.Millisecond
 )
 
-// replacePassword writes the hash into the Secret that the user's password is taken from, as the caller. It returns
-// the version of that Secret. The user is changed first: nobody must log in with the new password who need not choose
-// another one yet. Before that both are written on trial, so that a caller who may do only one of the two has done
-// neither.
+// replacePassword writes the hash to the Secret of the user's password, as the caller. It returns the version of that
+// Secret. The user is updated first: no one must be able to log in with the new password before the obligation to
+// change it is set. Dry runs of both writes come first, so that nothing changes if the caller may do only one of the
+// two.
 func (a *administrator) replacePassword(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, hash string, mustChange bool) (string, error) {
 	ref := u.Spec.PasswordSecretRef
 	if ref == nil {
@@ -83,7 +83,7 @@ func (a *administrator) writeSecret(ctx context.Context, u *kubevisionv1alpha1.K
 		return nil, envelope.New(dashboardv1alpha1.CodeConflict, "there is a Secret %s already, which is not the user's: name one in spec.passwordSecretRef", name)
 	case credentials.BelongsToOther(secret, u.Name):
 		return nil, envelope.New(dashboardv1alpha1.CodeConflict, "the Secret %s holds the password of another user: name another one in spec.passwordSecretRef", name)
-	case len(secret.Data[key]) == 0: // what was no user's password does not become one by this
+	case len(secret.Data[key]) == 0: // a Secret without the key does not hold a password, and must not become one
 		return nil, envelope.New(dashboardv1alpha1.CodeConflict, "the Secret %s has no key %s: mend it, or name another one in spec.passwordSecretRef", name, key)
 	default:
 		secret.Data[key] = []byte(value)
@@ -97,7 +97,7 @@ func (a *administrator) writeSecret(ctx context.Context, u *kubevisionv1alpha1.K
 
 func passwordSecret(user string) string { return user + "-password" }
 
-// newPasswordSecret is of the user, and goes with the user.
+// newPasswordSecret returns a Secret that is owned by the user.
 func newPasswordSecret(u *kubevisionv1alpha1.KubeVisionUser, name, key, value string) *corev1.Secret {
 	return &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{
@@ -113,7 +113,7 @@ func newPasswordSecret(u *kubevisionv1alpha1.KubeVisionUser, name, key, value st
 func (e *Provider) isImported(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, version string) (bool, error) {
 	secret := &corev1.Secret{}
 	err := e.Live.Get(ctx, types.NamespacedName{Namespace: names.Namespace, Name: names.CredentialsSecret(u.Name)}, secret)
-	if err != nil { // somebody without credentials has no sessions either
+	if err != nil { // a user without credentials has no sessions
 		return version == "", client.IgnoreNotFound(err)
 	}
 	var sessions kubevisionv1alpha1.KubeVisionSessionList

@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package wire speaks to the dashboard's API as any HTTP client does, and holds every answer against what all answers promise. It knows
-// nothing of the server's code.
+// Package wire calls the dashboard's API as an HTTP client does, and verifies that every response fulfils the general
+// promises of the contract. It does not depend on the server's code.
 package wire
 
 import (
@@ -26,34 +26,34 @@ import (
 )
 
 const (
-	// GroupPath is the base path that kube-apiserver passes on.
+	// GroupPath is the base path through kube-apiserver.
 	GroupPath = "/apis/dashboard.kubevision.io/v1alpha1"
 	// DirectPath is the base path that dashboards use.
 	DirectPath = "/api/v1"
-	// TokenHeader carries an access token beside another credential.
+	// TokenHeader carries an access token in addition to another credential.
 	TokenHeader = "X-KubeVision-Token"
 
 	timeout = 90 * time.Second
 )
 
-// Client talks to one address. It follows no redirects and remembers no cookies.
+// Client calls one address. It does not follow redirects and stores no cookies.
 type Client struct {
 	base string
 	tls  *tls.Config
 	http *http.Client
 }
 
-// New makes a client that trusts one authority and shows the certificates, if any.
+// New returns a client that trusts one authority and presents the certificates, if any.
 func New(base string, authorityPEM []byte, certificates ...tls.Certificate) (*Client, error) {
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM(authorityPEM) {
 		return nil, errors.New("no certificate authority in the PEM text")
 	}
 	config := &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
-	if len(certificates) > 0 { // shown also to servers that say they would not take it
+	if len(certificates) > 0 { // presented even if the server does not list their authority
 		config.GetClientCertificate = func(*tls.CertificateRequestInfo) (*tls.Certificate, error) { return &certificates[0], nil }
 	}
-	// Without HTTP/2, whose client refuses to send some of what must be tried.
+	// HTTP/2 is disabled because its client refuses to send some of the malformed requests.
 	transport := &http.Transport{TLSClientConfig: config, MaxIdleConnsPerHost: 64, IdleConnTimeout: timeout}
 	return &Client{base: strings.TrimSuffix(base, "/"), tls: config, http: &http.Client{
 		Transport: transport, Timeout: timeout,
@@ -65,12 +65,13 @@ func New(base string, authorityPEM []byte, certificates ...tls.Certificate) (*Cl
 // share the limits of a client address with those of c.
 func (c *Client) From(address string) *Client {
 	dialer := &net.Dialer{LocalAddr: &net.TCPAddr{IP: net.ParseIP(address)}}
-	other, transport := *c.http, &http.Transport{TLSClientConfig: c.tls, DialContext: dialer.DialContext, IdleConnTimeout: timeout}
+	other, transport := *c.http, &http.Transport{TLSClientConfig: c.tls, DialContext: dialer.DialContext,
+		IdleConnTimeout: timeout}
 	other.Transport = transport
 	return &Client{base: c.base, tls: c.tls, http: &other}
 }
 
-// ForConfig makes a client with the credentials of a Kubernetes client configuration.
+// ForConfig returns a client with the credentials of a Kubernetes client configuration.
 func ForConfig(config *rest.Config) (*Client, error) {
 	config = rest.CopyConfig(config)
 	config.NextProtos = []string{"http/1.1"} // as in New
@@ -88,22 +89,22 @@ func ForConfig(config *rest.Config) (*Client, error) {
 	}}, nil
 }
 
-// Request is what is sent. Everything but the path may be left out.
+// Request describes a request. All fields but the path are optional.
 type Request struct {
 	Method string
-	// Path is sent as it is, with its query and its percent signs.
+	// Path is sent unchanged, including its query and its percent signs.
 	Path string
-	// Bearer goes into the Authorization header.
+	// Bearer is sent in the Authorization header.
 	Bearer string
-	// Token goes into the TokenHeader.
+	// Token is sent in the TokenHeader.
 	Token string
-	// Header is added as it is, the capitals of its names included.
+	// Header is added unchanged, including the case of the names.
 	Header http.Header
 	// Body is sent as application/json unless the header says otherwise.
 	Body string
 }
 
-// Response is what came back.
+// Response is a complete response.
 type Response struct {
 	Status   int
 	Protocol string
@@ -111,7 +112,7 @@ type Response struct {
 	Body     []byte
 }
 
-// Do sends a request and reads all of the answer.
+// Do sends a request and reads the whole response.
 func (c *Client) Do(ctx context.Context, r Request) (*Response, error) {
 	request, err := c.request(ctx, r)
 	if err != nil {
@@ -158,7 +159,7 @@ func (c *Client) request(ctx context.Context, r Request) (*http.Request, error) 
 	return request, nil
 }
 
-// Answers is an error unless a request is answered with a code.
+// Answers returns an error unless the request is answered with a code.
 func (c *Client) Answers(ctx context.Context, code int, r Request) error {
 	response, err := c.Do(ctx, r)
 	if err != nil {
@@ -174,7 +175,7 @@ func (c *Client) Answers(ctx context.Context, code int, r Request) error {
 	return nil
 }
 
-// Send is Do for a test.
+// Send calls Do and fails the test on an error.
 func (c *Client) Send(tb testing.TB, r Request) *Response {
 	tb.Helper()
 	response, err := c.Do(tb.Context(), r)
@@ -184,14 +185,14 @@ func (c *Client) Send(tb testing.TB, r Request) *Response {
 	return response
 }
 
-// Call sends a request and reads the envelope that it must be answered with.
+// Call sends a request and reads the envelope of the response.
 func (c *Client) Call(tb testing.TB, r Request) Envelope {
 	tb.Helper()
 	return c.Send(tb, r).Envelope(tb)
 }
 
-// Proxy is an address on this machine that leads to the server with the client's certificate or credential, until the end of the test, for
-// programs that know nothing of either.
+// Proxy returns an address on this machine that forwards to the server with the client's certificate or credential
+// until the end of the test. It serves programs that support neither.
 func (c *Client) Proxy(tb testing.TB) string {
 	tb.Helper()
 	base, err := url.Parse(c.base)

@@ -17,7 +17,7 @@ import (
 	"testing"
 )
 
-// The codes that clients handle.
+// Codes that clients handle.
 const (
 	OK                 = 0
 	Required           = 40001
@@ -41,7 +41,7 @@ const (
 	Unreachable        = 50200
 )
 
-// Codes are all codes of the contract.
+// Codes returns all codes of the contract.
 func Codes() []int {
 	return []int{
 		OK, Required, Invalid, Unauthenticated, TokenExpired, TwoFactorRequired, TwoFactorFailed, Forbidden, ClusterForbidden, NamespaceForbidden,
@@ -49,7 +49,7 @@ func Codes() []int {
 	}
 }
 
-// Meta is what stands beside the data.
+// Meta is the metadata of a response.
 type Meta struct {
 	RequestID         string   `json:"requestId"`
 	Source            string   `json:"source"`
@@ -64,19 +64,19 @@ type Meta struct {
 	Namespaces        []string `json:"namespaces"`
 }
 
-// Envelope is an answer of the API.
+// Envelope is a response of the API.
 type Envelope struct {
 	Code    int             `json:"code"`
 	Message string          `json:"message"`
 	Data    json.RawMessage `json:"data"`
 	Meta    Meta            `json:"meta"`
-	// Raw is all of it.
+	// Raw is the whole body.
 	Raw []byte `json:"-"`
 }
 
 var requestID = regexp.MustCompile(`^req_[0-9A-HJKMNP-TV-Z]{26}$`)
 
-// Envelope reads an answer. One that breaks what all answers promise fails the test.
+// Envelope decodes a response. A response that violates the general promises fails the test.
 func (r *Response) Envelope(tb testing.TB) Envelope {
 	tb.Helper()
 	e, err := r.Parse()
@@ -86,13 +86,13 @@ func (r *Response) Envelope(tb testing.TB) Envelope {
 	return e
 }
 
-// Parse reads an answer, and says everything that is wrong with it as an envelope.
+// Parse decodes a response, and returns everything that is wrong with it as an envelope.
 func (r *Response) Parse() (Envelope, error) {
 	e, err := decode(r.Body)
 	return e, errors.Join(err, r.CheckHeader(e.Meta.RequestID))
 }
 
-// CheckHeader checks what stands above every envelope. The request id may be empty where there is no body to compare with.
+// CheckHeader checks the headers of a response. The request id may be empty if there is no body to compare with.
 func (r *Response) CheckHeader(id string) error {
 	var errs []error
 	if r.Status != http.StatusOK {
@@ -154,12 +154,12 @@ func (e Envelope) check() error {
 		errs = append(errs, errors.New("too many requests, without meta.retryAfterSeconds"))
 	}
 	if e.Code == Internal && strings.Count(e.Message, " ") > 20 {
-		errs = append(errs, fmt.Errorf("an internal error must not explain itself: %q", e.Message))
+		errs = append(errs, fmt.Errorf("an internal error must not contain details: %q", e.Message))
 	}
 	return errors.Join(errs...)
 }
 
-// Want fails the test where the code is another.
+// Want fails the test if the code is different.
 func (e Envelope) Want(tb testing.TB, code int) Envelope {
 	tb.Helper()
 	if e.Code != code {
@@ -168,7 +168,7 @@ func (e Envelope) Want(tb testing.TB, code int) Envelope {
 	return e
 }
 
-// Into reads the data.
+// Into decodes the data.
 func (e Envelope) Into(tb testing.TB, data any) {
 	tb.Helper()
 	if err := json.Unmarshal(e.Data, data); err != nil {

@@ -16,7 +16,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// outcome is one of a batch.
+// outcome is the result of one item of a batch.
 type outcome struct {
 	Resource, Kind, Name, Namespace *string
 	Success                         *bool
@@ -27,10 +27,11 @@ type outcome struct {
 func (o outcome) want(t *testing.T, name string, code int) {
 	t.Helper()
 	if o.Success == nil || o.Code == nil || o.Name == nil || o.Namespace == nil {
-		t.Fatalf("the result lacks something: %+v", o)
+		t.Fatalf("the result is incomplete: %+v", o)
 	}
 	if *o.Name != name || *o.Code != code || *o.Success != (code == wire.OK) || (o.Error == "") != (code == wire.OK) {
-		t.Errorf("%s: success %v, code %d (%s), want %s with code %d", *o.Name, *o.Success, *o.Code, o.Error, name, code)
+		t.Errorf("%s: success %v, code %d (%s), want %s with code %d", *o.Name, *o.Success, *o.Code, o.Error,
+			name, code)
 	}
 }
 
@@ -66,13 +67,16 @@ func TestBatchDelete(t *testing.T) {
 		"an object":            {good, wire.Invalid, "body"},
 		"an item without name": {`[` + good + `,` + item("configmaps", mine, "") + `]`, wire.Required, "[1].name"},
 		"one without kind":     {`[` + good + `,` + item("", mine, "b") + `]`, wire.Required, "[1].resource"},
-		"a way out":            {`[` + good + `,` + item("configmaps", mine, "../secrets/x") + `]`, wire.Invalid, "[1].name"},
-		"a kind of slashes":    {`[` + item("configmaps/x", mine, "a") + `,` + good + `]`, wire.Invalid, "[0].resource"},
-		"a bad namespace":      {`[` + good + `,` + item("configmaps", "No_Name", "b") + `]`, wire.Invalid, "[1].namespace"},
-		"no namespace":         {`[` + good + `,` + item("configmaps", "", "b") + `]`, wire.Invalid, "[1].namespace"},
-		"too much namespace":   {`[` + good + `,` + item("nodes", mine, "b") + `]`, wire.Invalid, "[1].namespace"},
-		"too many":             {`[` + strings.Repeat(good+",", 100) + good + `]`, wire.Invalid, "body"},
-		"another field":        {`[{"resource":"configmaps","namespace":"x","name":"a","force":true}]`, wire.Invalid, "[0].force"},
+		"a way out": {`[` + good + `,` + item("configmaps", mine, "../secrets/x") + `]`, wire.Invalid,
+			"[1].name"},
+		"a kind of slashes": {`[` + item("configmaps/x", mine, "a") + `,` + good + `]`, wire.Invalid, "[0].resource"},
+		"a bad namespace": {`[` + good + `,` + item("configmaps", "No_Name", "b") + `]`, wire.Invalid,
+			"[1].namespace"},
+		"no namespace":       {`[` + good + `,` + item("configmaps", "", "b") + `]`, wire.Invalid, "[1].namespace"},
+		"too much namespace": {`[` + good + `,` + item("nodes", mine, "b") + `]`, wire.Invalid, "[1].namespace"},
+		"too many":           {`[` + strings.Repeat(good+",", 100) + good + `]`, wire.Invalid, "body"},
+		"another field": {`[{"resource":"configmaps","namespace":"x","name":"a","force":true}]`, wire.Invalid,
+			"[0].force"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			refused(t, dev.post(t, "/resources/batch-delete", tc.body), tc.code, tc.field)
@@ -88,7 +92,8 @@ func TestBatchDelete(t *testing.T) {
 	}, ",")+`]`).Want(t, wire.OK)
 	var out []outcome
 	e.Into(t, &out)
-	if len(out) != 7 || e.Meta.Total == nil || *e.Meta.Total != 7 || out[0].Resource == nil || *out[0].Resource != "configmaps" {
+	if len(out) != 7 || e.Meta.Total == nil || *e.Meta.Total != 7 || out[0].Resource == nil ||
+		*out[0].Resource != "configmaps" {
 		t.Fatalf("%s", e.Raw)
 	}
 	for i, want := range []struct {
@@ -119,7 +124,8 @@ func TestBatchRestart(t *testing.T) {
 	item := func(kind, name string) string {
 		return fmt.Sprintf(`{"kind":%q,"name":%q,"namespace":%q}`, kind, name, ns)
 	}
-	refused(t, dev.post(t, "/batch-restart", `[`+item("deployments", "web")+`,`+item("configmaps", "x")+`]`), wire.Invalid, "[1].kind")
+	refused(t, dev.post(t, "/batch-restart", `[`+item("deployments", "web")+`,`+item("configmaps", "x")+`]`),
+		wire.Invalid, "[1].kind")
 	refused(t, dev.post(t, "/batch-restart", `[`+item("", "web")+`]`), wire.Required, "[0].kind")
 	if _, ok := read(t, web).Spec.Template.Annotations[restartedAt]; ok {
 		t.Error("it was restarted although another item is malformed")

@@ -24,7 +24,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// drained is the answer to a drain.
+// drained is the response to a drain.
 type drained struct {
 	Name      string
 	Completed bool
@@ -35,7 +35,7 @@ type drained struct {
 	}
 }
 
-// status is that of a Pod, and the reason for it.
+// status returns the status of a Pod and its reason.
 func (d drained) status(name string) (status, reason string) {
 	for _, p := range d.Pods {
 		if p.Name == name {
@@ -52,7 +52,7 @@ func (d drained) want(t *testing.T, name, status, reason string) {
 	}
 }
 
-// node makes a node that nothing runs on.
+// node creates a node on which nothing runs.
 func node(t *testing.T) *corev1.Node {
 	t.Helper()
 	n := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: fixture.Name("node")}}
@@ -64,7 +64,8 @@ func node(t *testing.T) *corev1.Node {
 func place(t *testing.T, p *corev1.Pod, n *corev1.Node) {
 	t.Helper()
 	binding := &corev1.Binding{
-		ObjectMeta: metav1.ObjectMeta{Namespace: p.Namespace, Name: p.Name}, Target: corev1.ObjectReference{Kind: "Node", Name: n.Name},
+		ObjectMeta: metav1.ObjectMeta{Namespace: p.Namespace, Name: p.Name},
+		Target:     corev1.ObjectReference{Kind: "Node", Name: n.Name},
 	}
 	if err := env.Client.SubResource("binding").Create(t.Context(), p, binding); err != nil {
 		t.Fatal(err)
@@ -72,7 +73,7 @@ func place(t *testing.T, p *corev1.Pod, n *corev1.Node) {
 	run(t, p)
 }
 
-// run says that a Pod is running and ready, as the kubelet does.
+// run sets the status of a Pod to running and ready, as the kubelet does.
 func run(t *testing.T, p *corev1.Pod) {
 	t.Helper()
 	p.Status.Phase = corev1.PodRunning
@@ -87,7 +88,7 @@ func run(t *testing.T, p *corev1.Pod) {
 	})
 }
 
-// placed are the Pods of a Deployment, on a node.
+// placed returns the Pods of a Deployment, on a node.
 func placed(t *testing.T, namespace string, n *corev1.Node, count int32) []corev1.Pod {
 	t.Helper()
 	deployment(t, namespace, "web", count)
@@ -98,7 +99,7 @@ func placed(t *testing.T, namespace string, n *corev1.Node, count int32) []corev
 	return list
 }
 
-// bare makes a Pod on a node that no controller would make again.
+// bare creates a Pod on a node that no controller would replace.
 func bare(t *testing.T, namespace, name string, n *corev1.Node, change func(*corev1.Pod)) *corev1.Pod {
 	t.Helper()
 	p := &corev1.Pod{
@@ -111,7 +112,7 @@ func bare(t *testing.T, namespace, name string, n *corev1.Node, change func(*cor
 	return p
 }
 
-// there says whether a Pod is there, and not ending.
+// there returns true if a Pod exists and is not being deleted.
 func there(t *testing.T, p *corev1.Pod) bool {
 	t.Helper()
 	err := env.Client.Get(t.Context(), client.ObjectKeyFromObject(p), p)
@@ -133,7 +134,7 @@ func (a actor) drain(t *testing.T, n *corev1.Node, code int, body string) (drain
 
 func TestCordon(t *testing.T) {
 	ops, n := newActor(t, "ops"), node(t)
-	for range 2 { // the second time, nothing is left to do
+	for range 2 { // the second drain has nothing to evict
 		ops.post(t, "/resources/nodes/"+n.Name+"/cordon", "").Want(t, wire.OK)
 		if !read(t, n).Spec.Unschedulable {
 			t.Fatal("it is not cordoned")
@@ -148,8 +149,9 @@ func TestCordon(t *testing.T) {
 		refused(t, ops.post(t, "/resources/pods/none/"+action, ""), wire.NotFound, "")
 	}
 	for body, field := range map[string]string{
-		`{"timeoutSeconds":0}`: "timeoutSeconds", `{"timeoutSeconds":46}`: "timeoutSeconds", `{"gracePeriodSeconds":-1}`: "gracePeriodSeconds",
-		`{"forced":true}`: "forced", `{"force":"yes"}`: "body",
+		`{"timeoutSeconds":0}`: "timeoutSeconds", `{"timeoutSeconds":46}`: "timeoutSeconds",
+		`{"gracePeriodSeconds":-1}`: "gracePeriodSeconds",
+		`{"forced":true}`:           "forced", `{"force":"yes"}`: "body",
 	} {
 		refused(t, ops.post(t, "/resources/nodes/"+n.Name+"/drain", body), wire.Invalid, field)
 	}
@@ -158,7 +160,8 @@ func TestCordon(t *testing.T) {
 	}
 }
 
-// TestDrain: what would be lost is said before anything is evicted; a dry run changes nothing; what belongs to the node stays.
+// TestDrain verifies that possible losses are reported before any eviction, that a dry run changes nothing, and that
+// Pods which belong to the node stay.
 func TestDrain(t *testing.T) {
 	ns, ops, n := set().Namespace(t, "drain"), newActor(t, "ops"), node(t)
 	web := placed(t, ns, n, 2)
@@ -178,7 +181,8 @@ func TestDrain(t *testing.T) {
 	set().Create(t, agent)
 	var agents corev1.PodList
 	fixture.Eventually(t, "wait for the DaemonSet's Pod", func(ctx context.Context) error {
-		if err := env.Client.List(ctx, &agents, client.InNamespace(ns), client.MatchingLabels{"app": "agent"}); err != nil {
+		if err := env.Client.List(ctx, &agents, client.InNamespace(ns),
+			client.MatchingLabels{"app": "agent"}); err != nil {
 			return err
 		}
 		if len(agents.Items) != 1 {
@@ -188,20 +192,24 @@ func TestDrain(t *testing.T) {
 	})
 	alone := bare(t, ns, "alone", n, func(*corev1.Pod) {})
 	scratch := bare(t, ns, "scratch", n, func(p *corev1.Pod) {
-		p.Spec.Volumes = []corev1.Volume{{Name: "tmp", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}}
+		p.Spec.Volumes = []corev1.Volume{{Name: "tmp",
+			VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{}}}}
 	})
 	mirror := bare(t, ns, "mirror", n, func(p *corev1.Pod) { p.Annotations = map[string]string{corev1.MirrorPodAnnotationKey: "x"} })
 
 	d, message := ops.drain(t, n, wire.Conflict, `{"dryRun":true}`)
-	if !strings.Contains(message, ns+"/alone") || !strings.Contains(message, ns+"/scratch") || read(t, n).Spec.Unschedulable || !d.DryRun {
+	if !strings.Contains(message, ns+"/alone") || !strings.Contains(message, ns+"/scratch") ||
+		read(t, n).Spec.Unschedulable || !d.DryRun {
 		t.Errorf("a dry run that is refused: %s %+v", message, d)
 	}
 	_, message = ops.drain(t, n, wire.Conflict, `{"deleteEmptyDirData":true}`)
-	if !strings.Contains(message, ns+"/alone") || !strings.Contains(message, "force") || strings.Contains(message, "emptyDir") {
+	if !strings.Contains(message, ns+"/alone") || !strings.Contains(message, "force") ||
+		strings.Contains(message, "emptyDir") {
 		t.Errorf("the message is %q", message)
 	}
 	d, message = ops.drain(t, n, wire.Conflict, `{"force":true}`)
-	if !strings.Contains(message, ns+"/scratch") || strings.Contains(message, "alone") || !strings.Contains(message, "deleteEmptyDirData") {
+	if !strings.Contains(message, ns+"/scratch") || strings.Contains(message, "alone") ||
+		!strings.Contains(message, "deleteEmptyDirData") {
 		t.Errorf("the message is %q", message)
 	}
 	d.want(t, "scratch", "blocked", "emptyDir")
@@ -233,7 +241,7 @@ func TestDrain(t *testing.T) {
 		}
 		d.want(t, p.Name, status, "")
 		if there(t, p) != (status == "skipped") {
-			t.Errorf("pod %s is %s, and there: %v", p.Name, status, there(t, p))
+			t.Errorf("pod %s is %s, and exists: %v", p.Name, status, there(t, p))
 		}
 	}
 	if d, _ = ops.drain(t, n, wire.OK, ``); !d.Completed || len(d.Pods) != 2 {
@@ -241,7 +249,8 @@ func TestDrain(t *testing.T) {
 	}
 }
 
-// TestDrainBudget: a PodDisruptionBudget is kept to; the rest goes, and the drain can be called again.
+// TestDrainBudget verifies that a PodDisruptionBudget is respected, that the other Pods are evicted, and that the
+// drain can be repeated.
 func TestDrainBudget(t *testing.T) {
 	ns, ops, n := set().Namespace(t, "budget"), newActor(t, "ops"), node(t)
 	web := placed(t, ns, n, 2)
@@ -292,7 +301,7 @@ func TestDrainBudget(t *testing.T) {
 	}()
 	select { // the drain waits for the budget
 	case d := <-again:
-		t.Fatalf("it did not wait: %+v", d)
+		t.Fatalf("the drain did not wait: %+v", d)
 	case <-time.After(time.Second):
 	}
 	set().Delete(t, budget)
@@ -305,13 +314,14 @@ func TestDrainBudget(t *testing.T) {
 	}
 }
 
-// TestDrainWithoutEvictions: whoever may change nodes and evict nothing is told so.
+// TestDrainWithoutEvictions verifies the error for a caller who may change nodes but not evict Pods.
 func TestDrainWithoutEvictions(t *testing.T) {
 	ns, n := set().Namespace(t, "noevict"), node(t)
-	role := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: fixture.Name("cordoner")}, Rules: []rbacv1.PolicyRule{
-		{APIGroups: []string{""}, Resources: []string{"nodes"}, Verbs: []string{"get", "patch"}},
-		{APIGroups: []string{""}, Resources: []string{"pods", "namespaces"}, Verbs: []string{"get", "list"}},
-	}}
+	role := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: fixture.Name("cordoner")},
+		Rules: []rbacv1.PolicyRule{
+			{APIGroups: []string{""}, Resources: []string{"nodes"}, Verbs: []string{"get", "patch"}},
+			{APIGroups: []string{""}, Resources: []string{"pods", "namespaces"}, Verbs: []string{"get", "list"}},
+		}}
 	set().Create(t, role)
 	cordoner := newActor(t, role.Name)
 	web := placed(t, ns, n, 1)

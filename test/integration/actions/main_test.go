@@ -1,7 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package actions tests what is done with the objects of a cluster beyond reading and writing them, with Kubernetes' own controllers at work.
+// Package actions tests operations on the objects of a cluster beyond reading and writing them, with Kubernetes'
+// controllers running.
 package actions
 
 import (
@@ -39,7 +40,7 @@ func TestMain(m *testing.M) {
 
 func set() fixture.Set { return fixture.Set{Client: env.Client} }
 
-// actor is somebody who is logged in and has a role on the host.
+// actor is a logged-in user with a role on the host.
 type actor struct {
 	client *wire.Client
 	token  string
@@ -49,7 +50,8 @@ func newActor(t *testing.T, role string, namespaces ...string) actor {
 	t.Helper()
 	set().HostCluster(t, host)
 	u := set().User(t, "actor")
-	set().Bind(t, "actor", fixture.Grant{Role: role, Subjects: fixture.KubeVisionUsers(u), Cluster: host, Namespaces: namespaces})
+	set().Bind(t, "actor", fixture.Grant{Role: role, Subjects: fixture.KubeVisionUsers(u), Cluster: host,
+		Namespaces: namespaces})
 	c, err := wire.New(env.KubeVision.Endpoint(), env.KubeVision.CAPEM())
 	if err != nil {
 		t.Fatal(err)
@@ -60,7 +62,8 @@ func newActor(t *testing.T, role string, namespaces ...string) actor {
 // call sends a request to a path below the host.
 func (a actor) call(t *testing.T, method, path, body string) wire.Envelope {
 	t.Helper()
-	return a.client.Call(t, wire.Request{Method: method, Path: wire.DirectPath + onHost + path, Bearer: a.token, Body: body})
+	return a.client.Call(t, wire.Request{Method: method, Path: wire.DirectPath + onHost + path, Bearer: a.token,
+		Body: body})
 }
 
 func (a actor) get(t *testing.T, path string) wire.Envelope {
@@ -78,7 +81,7 @@ func (a actor) post(t *testing.T, path, body string) wire.Envelope {
 	return a.call(t, http.MethodPost, path, body)
 }
 
-// refused fails the test unless the code and the field are those.
+// refused fails the test unless the response has the code and the field.
 func refused(t *testing.T, e wire.Envelope, code int, field string) {
 	t.Helper()
 	if e.Code != code || e.Meta.Field != field {
@@ -99,7 +102,7 @@ func warnings(t *testing.T, e wire.Envelope) []string {
 	return found.Meta.Warnings
 }
 
-// read reads an object anew, as an administrator.
+// read reads the current version of an object as an administrator.
 func read[T client.Object](t *testing.T, o T) T {
 	t.Helper()
 	if err := env.Client.Get(t.Context(), client.ObjectKeyFromObject(o), o); err != nil {
@@ -119,7 +122,7 @@ func selector() *metav1.LabelSelector {
 	return &metav1.LabelSelector{MatchLabels: map[string]string{"app": "web"}}
 }
 
-// deployment makes a Deployment, and waits until its controller has made its first revision.
+// deployment creates a Deployment, and waits until its controller has created the first revision.
 func deployment(t *testing.T, namespace, name string, replicas int32) *appsv1.Deployment {
 	t.Helper()
 	d := &appsv1.Deployment{
@@ -131,7 +134,7 @@ func deployment(t *testing.T, namespace, name string, replicas int32) *appsv1.De
 	return d
 }
 
-// atRevision waits until the controller has made a revision.
+// atRevision waits until the controller has created a revision.
 func atRevision(t *testing.T, d *appsv1.Deployment, number int64) {
 	t.Helper()
 	fixture.Eventually(t, fmt.Sprintf("wait for revision %d of %s", number, d.Name), func(ctx context.Context) error {

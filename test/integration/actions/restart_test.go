@@ -34,7 +34,8 @@ func TestRestart(t *testing.T) {
 		},
 	}
 	a := &appsv1.DaemonSet{
-		ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "agent"}, Spec: appsv1.DaemonSetSpec{Selector: selector(), Template: template("agent:1")},
+		ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "agent"},
+		Spec:       appsv1.DaemonSetSpec{Selector: selector(), Template: template("agent:1")},
 	}
 	set().Create(t, s)
 	set().Create(t, a)
@@ -43,9 +44,12 @@ func TestRestart(t *testing.T) {
 		template func() *corev1.PodTemplateSpec
 		warned   bool
 	}{
-		"a Deployment":  {"/namespaces/" + ns + "/deployments/web/restart", func() *corev1.PodTemplateSpec { return &read(t, d).Spec.Template }, false},
-		"a StatefulSet": {"/namespaces/" + ns + "/resources/statefulsets/store/restart", func() *corev1.PodTemplateSpec { return &read(t, s).Spec.Template }, true},
-		"a DaemonSet":   {"/resources/daemonsets/agent/restart?namespace=" + ns, func() *corev1.PodTemplateSpec { return &read(t, a).Spec.Template }, false},
+		"a Deployment": {"/namespaces/" + ns + "/deployments/web/restart",
+			func() *corev1.PodTemplateSpec { return &read(t, d).Spec.Template }, false},
+		"a StatefulSet": {"/namespaces/" + ns + "/resources/statefulsets/store/restart",
+			func() *corev1.PodTemplateSpec { return &read(t, s).Spec.Template }, true},
+		"a DaemonSet": {"/resources/daemonsets/agent/restart?namespace=" + ns,
+			func() *corev1.PodTemplateSpec { return &read(t, a).Spec.Template }, false},
 	} {
 		t.Run(kind, func(t *testing.T) {
 			e := dev.post(t, tc.path, "").Want(t, wire.OK)
@@ -70,13 +74,14 @@ func TestRestart(t *testing.T) {
 		set().Create(t, &batchv1.Job{
 			ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "once"},
 			Spec: batchv1.JobSpec{Suspend: new(true), Template: corev1.PodTemplateSpec{Spec: corev1.PodSpec{
-				RestartPolicy: corev1.RestartPolicyNever, Containers: []corev1.Container{{Name: "main", Image: "once:1"}},
+				RestartPolicy: corev1.RestartPolicyNever,
+				Containers:    []corev1.Container{{Name: "main", Image: "once:1"}},
 			}}},
 		})
 		e := dev.post(t, "/namespaces/"+ns+"/jobs/once/restart", "")
 		refused(t, e, wire.Invalid, "resource")
 		if !strings.Contains(e.Message, "statefulsets") {
-			t.Errorf("the message does not say what can: %s", e.Message)
+			t.Errorf("the message does not name the alternative: %s", e.Message)
 		}
 		refused(t, dev.post(t, "/namespaces/"+ns+"/deployments/none/restart", ""), wire.NotFound, "")
 		refused(t, dev.post(t, "/namespaces/"+ns+"/pods/none/restart", ""), wire.NotFound, "")
@@ -88,7 +93,8 @@ func TestRestartPod(t *testing.T) {
 	dev := newActor(t, "dev", ns)
 	deployment(t, ns, "web", 1)
 	first := pods(t, ns, 1)[0]
-	if got := warnings(t, dev.post(t, "/namespaces/"+ns+"/pods/"+first.Name+"/restart", "").Want(t, wire.OK)); len(got) != 0 {
+	if got := warnings(t, dev.post(t, "/namespaces/"+ns+"/pods/"+first.Name+"/restart",
+		"").Want(t, wire.OK)); len(got) != 0 {
 		t.Errorf("warnings %q", got)
 	}
 	fixture.Eventually(t, "wait for another Pod", func(ctx context.Context) error {
@@ -102,13 +108,14 @@ func TestRestartPod(t *testing.T) {
 		return nil
 	})
 	set().Pod(t, ns, "alone")
-	if got := warnings(t, dev.post(t, "/namespaces/"+ns+"/pods/alone/restart", "").Want(t, wire.OK)); len(got) != 1 || !strings.Contains(got[0], "alone") {
-		t.Errorf("warnings %q, want one that nothing makes it again", got)
+	if got := warnings(t, dev.post(t, "/namespaces/"+ns+"/pods/alone/restart", "").Want(t, wire.OK)); len(got) != 1 ||
+		!strings.Contains(got[0], "alone") {
+		t.Errorf("warnings %q, want one that nothing recreates it", got)
 	}
 	set().Gone(t, &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "alone"}})
 }
 
-// pods waits until controllers have made that many Pods of a namespace.
+// pods waits until a namespace has that many Pods.
 func pods(t *testing.T, namespace string, count int) []corev1.Pod {
 	t.Helper()
 	var list corev1.PodList

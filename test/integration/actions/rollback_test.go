@@ -27,14 +27,14 @@ type revision struct {
 	Images      []string    `json:"images"`
 }
 
-// history is the history of a workload in short: numbers and images.
+// history returns the history of a workload, and a short form with numbers and images.
 func history(t *testing.T, a actor, path string) (list []revision, short string) {
 	t.Helper()
 	a.get(t, path+"/history").Want(t, wire.OK).Into(t, &list)
 	var text strings.Builder
 	for i, r := range list {
 		if r.ChangeCause == nil || r.Name == "" || r.CreatedAt.IsZero() || r.Current != (i == len(list)-1) {
-			t.Errorf("an entry lacks something: %+v", r)
+			t.Errorf("an entry is incomplete: %+v", r)
 		}
 		fmt.Fprintf(&text, "%d:%v ", r.Revision, r.Images)
 	}
@@ -45,7 +45,7 @@ func TestRollbackDeployment(t *testing.T) {
 	ns := set().Namespace(t, "rollback")
 	dev := newActor(t, "dev", ns)
 	d := deployment(t, ns, "web", 0)
-	deployment(t, ns, "other", 0) // of the same labels: its ReplicaSet is another's
+	deployment(t, ns, "other", 0) // with the same labels, but with its own ReplicaSet
 	path := "/namespaces/" + ns + "/deployments/web"
 	refused(t, dev.post(t, path+"/rollback", `{"revision":0}`), wire.Conflict, "")
 
@@ -62,8 +62,10 @@ func TestRollbackDeployment(t *testing.T) {
 		Changed  bool
 	}
 	dev.post(t, path+"/rollback", `{"revision":0}`).Want(t, wire.OK).Into(t, &done)
-	if spec := read(t, d).Spec.Template; done.Revision != 1 || !done.Changed || len(spec.Spec.Containers) != 1 || spec.Spec.Containers[0].Image != "web:1" ||
-		spec.Annotations["added"] != "" || spec.Labels["pod-template-hash"] != "" || *spec.Spec.TerminationGracePeriodSeconds != 30 ||
+	if spec := read(t, d).Spec.Template; done.Revision != 1 || !done.Changed || len(spec.Spec.Containers) != 1 ||
+		spec.Spec.Containers[0].Image != "web:1" ||
+		spec.Annotations["added"] != "" || spec.Labels["pod-template-hash"] != "" ||
+		*spec.Spec.TerminationGracePeriodSeconds != 30 ||
 		d.Annotations["kubernetes.io/change-cause"] != "" {
 		t.Errorf("after a rollback, %+v: %+v %+v", done, d.Annotations, spec)
 	}
@@ -73,11 +75,13 @@ func TestRollbackDeployment(t *testing.T) {
 	}
 	dev.post(t, "/resources/deployments/web/rollback?namespace="+ns, `{"revision":2}`).Want(t, wire.OK)
 	atRevision(t, d, 4)
-	if spec := d.Spec.Template; len(spec.Spec.Containers) != 2 || spec.Annotations["added"] != "x" || d.Annotations["kubernetes.io/change-cause"] != "two" {
+	if spec := d.Spec.Template; len(spec.Spec.Containers) != 2 || spec.Annotations["added"] != "x" ||
+		d.Annotations["kubernetes.io/change-cause"] != "two" {
 		t.Errorf("after a rollback to 2: %+v %+v", d.Annotations, spec)
 	}
 	before := read(t, d).Generation
-	dev.post(t, "/namespaces/"+ns+"/resources/deployments/web/rollback", `{"revision":4}`).Want(t, wire.OK).Into(t, &done)
+	dev.post(t, "/namespaces/"+ns+"/resources/deployments/web/rollback",
+		`{"revision":4}`).Want(t, wire.OK).Into(t, &done)
 	if done.Changed || read(t, d).Generation != before {
 		t.Errorf("a rollback to the current revision: %+v", done)
 	}
@@ -86,8 +90,10 @@ func TestRollbackDeployment(t *testing.T) {
 		code  int
 		field string
 	}{
-		`{"revision":1}`: {wire.NotFound, ""}, `{"revision":99}`: {wire.NotFound, ""}, `{"revision":-1}`: {wire.Invalid, "revision"},
-		`{}`: {wire.Required, "revision"}, ``: {wire.Required, "body"}, `{"revision":"1"}`: {wire.Invalid, "body"},
+		`{"revision":1}`: {wire.NotFound, ""}, `{"revision":99}`: {wire.NotFound, ""},
+		`{"revision":-1}`: {wire.Invalid, "revision"},
+		`{}`:              {wire.Required, "revision"}, ``: {wire.Required, "body"},
+		`{"revision":"1"}`: {wire.Invalid, "body"},
 	} {
 		refused(t, dev.post(t, path+"/rollback", body), want.code, want.field)
 	}
@@ -105,14 +111,17 @@ func TestRollbackOthers(t *testing.T) {
 		Spec:       appsv1.StatefulSetSpec{Replicas: new(int32(0)), Selector: selector(), Template: template("it:1")},
 	}
 	a := &appsv1.DaemonSet{
-		ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "agent"}, Spec: appsv1.DaemonSetSpec{Selector: selector(), Template: template("it:1")},
+		ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "agent"},
+		Spec:       appsv1.DaemonSetSpec{Selector: selector(), Template: template("it:1")},
 	}
 	for path, w := range map[string]struct {
 		object client.Object
 		image  func() string
 	}{
-		"/namespaces/" + ns + "/statefulsets/store": {s, func() string { return read(t, s).Spec.Template.Spec.Containers[0].Image }},
-		"/namespaces/" + ns + "/daemonsets/agent":   {a, func() string { return read(t, a).Spec.Template.Spec.Containers[0].Image }},
+		"/namespaces/" + ns + "/statefulsets/store": {s,
+			func() string { return read(t, s).Spec.Template.Spec.Containers[0].Image }},
+		"/namespaces/" + ns + "/daemonsets/agent": {a,
+			func() string { return read(t, a).Spec.Template.Spec.Containers[0].Image }},
 	} {
 		t.Run(path, func(t *testing.T) {
 			set().Create(t, w.object)

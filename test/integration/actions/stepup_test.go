@@ -13,12 +13,14 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestADrainTakesNoCode, although it ends Pods of kube-system; deleting one of them there does.
+// TestADrainTakesNoCode verifies that a drain requires no code although it evicts Pods of kube-system, and that the
+// deletion of such a Pod does.
 func TestADrainTakesNoCode(t *testing.T) {
 	admin, n := newActor(t, "admin"), node(t)
 	fixture.Enrol(t, admin.client, wire.DirectPath, admin.token)
 	p := bare(t, "kube-system", fixture.Name("evicted"), n, func(*corev1.Pod) {})
-	admin.call(t, http.MethodDelete, "/namespaces/kube-system/resources/pods/"+p.Name, "").Want(t, wire.TwoFactorRequired)
+	admin.call(t, http.MethodDelete, "/namespaces/kube-system/resources/pods/"+p.Name,
+		"").Want(t, wire.TwoFactorRequired)
 	admin.post(t, "/namespaces/kube-system/pods/"+p.Name+"/restart", "").Want(t, wire.TwoFactorRequired)
 	if !there(t, p) {
 		t.Fatal("the Pod was deleted without a code")

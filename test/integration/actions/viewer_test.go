@@ -14,7 +14,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestViewers: whoever may look at everything changes nothing.
+// TestViewers verifies that a user who may only read cannot change anything.
 func TestViewers(t *testing.T) {
 	ns, n := set().Namespace(t, "viewer"), node(t)
 	viewer := newActor(t, "readonly")
@@ -74,7 +74,7 @@ func TestViewers(t *testing.T) {
 	}
 }
 
-// TestStrangers learn nothing: neither of clusters that they may not use, nor of namespaces.
+// TestStrangers verifies that users learn nothing about clusters that they may not use, and nothing about namespaces.
 func TestStrangers(t *testing.T) {
 	ns, others := set().Namespace(t, "strangers"), set().Namespace(t, "strangers-others")
 	dev := newActor(t, "dev", ns)
@@ -85,8 +85,10 @@ func TestStrangers(t *testing.T) {
 		dev.post(t, "/namespaces/"+name+"/deployments/web/rollback", `{"revision":0}`).Want(t, wire.NamespaceForbidden)
 		dev.get(t, "/namespaces/"+name+"/deployments/web/history").Want(t, wire.NamespaceForbidden)
 	}
-	for _, path := range []string{"/resources/nodes/x/drain", "/resources/batch-delete", "/batch-restart", "/namespaces/x/deployments/y/restart"} {
-		e := dev.client.Call(t, wire.Request{Method: http.MethodPost, Path: wire.DirectPath + "/clusters/elsewhere" + path, Bearer: dev.token, Body: `[]`})
+	for _, path := range []string{"/resources/nodes/x/drain", "/resources/batch-delete", "/batch-restart",
+		"/namespaces/x/deployments/y/restart"} {
+		e := dev.client.Call(t, wire.Request{Method: http.MethodPost,
+			Path: wire.DirectPath + "/clusters/elsewhere" + path, Bearer: dev.token, Body: `[]`})
 		e.Want(t, wire.ClusterForbidden)
 		e = dev.client.Call(t, wire.Request{Method: http.MethodPost, Path: wire.DirectPath + onHost + path, Body: `[]`})
 		e.Want(t, wire.Unauthenticated)

@@ -34,11 +34,12 @@ func accessOf(tb testing.TB, a actor, query string) []dashboardv1alpha1.ClusterA
 	return data.Clusters
 }
 
-// awaitAccess waits until a user may reach that on the host.
+// awaitAccess waits until a user has roles on the host and access to namespaces.
 func awaitAccess(tb testing.TB, a actor, roles []string, namespaces ...string) {
 	tb.Helper()
 	slices.Sort(namespaces)
-	want := []dashboardv1alpha1.ClusterAccess{{ID: host, Name: host, Status: "reachable", Roles: roles, Namespaces: append([]string{}, namespaces...)}}
+	want := []dashboardv1alpha1.ClusterAccess{{ID: host, Name: host, Status: "reachable", Roles: roles,
+		Namespaces: append([]string{}, namespaces...)}}
 	fixture.Eventually(tb, "wait for the access of "+a.Name, func(context.Context) error {
 		if diff := cmp.Diff(want, accessOf(tb, a, "?cluster="+host)); diff != "" {
 			return fmt.Errorf("(-want +got):\n%s", diff)
@@ -47,18 +48,20 @@ func awaitAccess(tb testing.TB, a actor, roles []string, namespaces ...string) {
 	})
 }
 
-// TestAccessOfTwo: each sees what is theirs and nothing of the other's, not even that it exists.
+// TestAccessOfTwo verifies that two users see only their own namespaces, and cannot detect whether others exist.
 func TestAccessOfTwo(t *testing.T) {
 	first, second := set().Namespace(t, "first"), set().Namespace(t, "second")
 	one, two := newActor(t, "readonly", first), newActor(t, "dev", second)
 	remote := set().RemoteCluster(t, "remote")
-	set().Bind(t, "remote", fixture.Grant{Role: "ops", Subjects: fixture.KubeVisionUsers(one.User), Cluster: remote, Hopeless: true})
+	set().Bind(t, "remote", fixture.Grant{Role: "ops", Subjects: fixture.KubeVisionUsers(one.User), Cluster: remote,
+		Hopeless: true})
 	becomes(t, direct(t), wire.Unreachable, one.asks("/clusters/"+remote+"/resources/pods"))
 
-	// A binding that names a namespace is not a namespace.
+	// A namespace that is only named in a binding is not listed.
 	missing := fixture.Name("missing")
 	set().Bind(t, "missing", fixture.Grant{
-		Role: "readonly", Subjects: fixture.KubeVisionUsers(one.User, two.User), Cluster: host, Namespaces: []string{missing}, Hopeless: true,
+		Role: "readonly", Subjects: fixture.KubeVisionUsers(one.User, two.User), Cluster: host,
+		Namespaces: []string{missing}, Hopeless: true,
 	})
 	awaitAccess(t, one, []string{"readonly"}, first)
 	awaitAccess(t, two, []string{"dev", "readonly"}, second)
@@ -66,14 +69,14 @@ func TestAccessOfTwo(t *testing.T) {
 	begun := time.Now()
 	got := accessOf(t, one, "")
 	if took := time.Since(begun); took > time.Second {
-		t.Errorf("a cluster that is not connected made the answer take %s", took)
+		t.Errorf("a disconnected cluster delayed the response to %s", took)
 	}
 	want := []dashboardv1alpha1.ClusterAccess{
 		{ID: host, Name: host, Status: "reachable", Roles: []string{"readonly"}, Namespaces: []string{first}},
 		{ID: remote, Name: remote, Status: "unreachable", Roles: []string{"ops"}, Namespaces: []string{}},
 	}
 	if diff := cmp.Diff(want, got); diff != "" {
-		t.Errorf("of the first (-want +got):\n%s", diff)
+		t.Errorf("first user (-want +got):\n%s", diff)
 	}
 	text := string(direct(t).Call(t, two.asks(myAccess)).Want(t, wire.OK).Data)
 	for _, foreign := range []string{first, remote, missing} {
@@ -82,23 +85,24 @@ func TestAccessOfTwo(t *testing.T) {
 		}
 	}
 
-	// Whether a cluster exists is not told.
+	// The response does not reveal whether a cluster exists.
 	nowhere := fixture.Name("remote")
 	existing := direct(t).Call(t, two.asks(myAccess+"?cluster="+remote)).Want(t, wire.ClusterForbidden).Message
 	absent := direct(t).Call(t, two.asks(myAccess+"?cluster="+nowhere)).Want(t, wire.ClusterForbidden).Message
 	if strings.ReplaceAll(existing, remote, nowhere) != absent {
-		t.Errorf("of a cluster that exists %q, of one that does not %q", existing, absent)
+		t.Errorf("for an existing cluster %q, for a missing one %q", existing, absent)
 	}
 	direct(t).Call(t, two.asks(myAccess+"?cluster=")).Want(t, wire.Required)
 	direct(t).Call(t, two.asks(myAccess+"?cluster=a%2fb")).Want(t, wire.Invalid)
 	direct(t).Call(t, wire.Request{Path: wire.DirectPath + myAccess}).Want(t, wire.Unauthenticated)
 }
 
-// TestAccessByLabel: namespaces that come to match are found, and are gone with the binding.
+// TestAccessByLabel verifies that namespaces which come to match a selector are listed, and disappear with the
+// binding.
 func TestAccessByLabel(t *testing.T) {
 	a := newActor(t, "")
 	if got := accessOf(t, a, ""); len(got) != 0 {
-		t.Errorf("nobody bound the user, who reaches %+v", got)
+		t.Errorf("a user without bindings has access to %+v", got)
 	}
 	team := fixture.Name("team")
 	b := &kubevisionv1alpha1.KubeVisionRoleBinding{
@@ -113,20 +117,22 @@ func TestAccessByLabel(t *testing.T) {
 	set().Create(t, b)
 	becomes(t, direct(t), wire.OK, a.asks(myAccess+"?cluster="+host))
 	awaitAccess(t, a, []string{"dev"})
-	labelled := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: fixture.Name("labelled"), Labels: map[string]string{"team": team}}}
+	labelled := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: fixture.Name("labelled"),
+		Labels: map[string]string{"team": team}}}
 	set().Create(t, labelled)
 	awaitAccess(t, a, []string{"dev"}, labelled.Name)
 	set().Delete(t, b)
 	becomes(t, direct(t), wire.ClusterForbidden, a.asks(myAccess+"?cluster="+host))
 }
 
-// TestAccessToAllNamespaces is for those who may list them.
+// TestAccessToAllNamespaces verifies allNamespaces for users who may list namespaces.
 func TestAccessToAllNamespaces(t *testing.T) {
 	a := newActor(t, "readonly")
 	made := set().Namespace(t, "made")
 	fixture.Eventually(t, "wait for all namespaces", func(context.Context) error {
 		got := accessOf(t, a, "")
-		if len(got) != 1 || !got[0].AllNamespaces || !slices.Contains(got[0].Namespaces, made) || !slices.Contains(got[0].Namespaces, "kube-system") {
+		if len(got) != 1 || !got[0].AllNamespaces || !slices.Contains(got[0].Namespaces, made) ||
+			!slices.Contains(got[0].Namespaces, "kube-system") {
 			return fmt.Errorf("got %+v", got)
 		}
 		return nil

@@ -15,17 +15,18 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// from adds where a proxy says a request comes from.
+// from adds the header in which a proxy sends the client's address.
 func from(addresses string, r wire.Request) wire.Request {
 	r.Header = http.Header{"X-Forwarded-For": {addresses}}
 	return r
 }
 
-// addressOf is where a session says it was begun.
+// addressOf returns the address that a session has recorded.
 func addressOf(t *testing.T, l fixture.Login) string {
 	t.Helper()
 	s := &kubevisionv1alpha1.KubeVisionSession{}
-	if err := env.Client.Get(t.Context(), client.ObjectKey{Name: fixture.Take(t, l.AccessToken).Session()}, s); err != nil {
+	if err := env.Client.Get(t.Context(), client.ObjectKey{Name: fixture.Take(t, l.AccessToken).Session()},
+		s); err != nil {
 		t.Fatal(err)
 	}
 	return s.Spec.Client.Address
@@ -33,7 +34,8 @@ func addressOf(t *testing.T, l fixture.Login) string {
 
 func loopback(address string) bool { return address == "127.0.0.1" || address == "::1" }
 
-// TestWhereARequestComesFrom is what the connection says, unless a proxy that we know says otherwise.
+// TestWhereARequestComesFrom verifies that the client's address is that of the connection unless a trusted proxy
+// sends another.
 func TestWhereARequestComesFrom(t *testing.T) {
 	const spoofed = "203.0.113.77"
 	u := set().User(t, "located")
@@ -47,20 +49,27 @@ func TestWhereARequestComesFrom(t *testing.T) {
 		request wire.Request
 		want    string // empty for this machine
 	}{
-		"direct, a lie":                            {direct(t), from(spoofed, right(u)), ""},
-		"through kube-apiserver":                   {kube(t, "porter"), grouped, ""},
-		"through kube-apiserver, a lie":            {kube(t, "porter"), from(spoofed, grouped), ""},
-		"through kube-apiserver, a chain":          {kube(t, "porter"), from(spoofed+", 10.1.1.1", grouped), ""},
-		"the front proxy":                          {direct(t, env.Cluster.FrontProxyCert()), from(spoofed, right(u)), spoofed},
-		"the front proxy's client, a lie":          {direct(t, env.Cluster.FrontProxyCert()), from("192.0.2.1, "+spoofed, right(u)), spoofed},
-		"the right authority, another name":        {direct(t, issued(t, genuine, "somebody")), from(spoofed, right(u)), ""},
-		"the cluster's authority, the right name":  {direct(t, issued(t, env.Cluster.ClusterCA(), localcluster.FrontProxyName)), from(spoofed, right(u)), ""},
-		"a trusted proxy":                          {behind, from(spoofed, right(u)), spoofed},
-		"a trusted proxy behind another":           {behind, from("192.0.2.1, "+spoofed+", 10.1.1.1", right(u)), spoofed},
-		"a trusted proxy, garbage":                 {behind, from("192.0.2.1, garbage", right(u)), ""},
-		"a trusted proxy, IPv6":                    {behind, from("2001:db8::77", right(u)), "2001:db8::77"},
-		"a trusted proxy, without the header":      {behind, right(u), ""},
-		"a trusted proxy, the header of another":   {behind, wire.Request{Method: "POST", Path: right(u).Path, Body: right(u).Body, Header: http.Header{"X-Real-Ip": {spoofed}}}, ""},
+		"direct, a lie":                   {direct(t), from(spoofed, right(u)), ""},
+		"through kube-apiserver":          {kube(t, "porter"), grouped, ""},
+		"through kube-apiserver, a lie":   {kube(t, "porter"), from(spoofed, grouped), ""},
+		"through kube-apiserver, a chain": {kube(t, "porter"), from(spoofed+", 10.1.1.1", grouped), ""},
+		"the front proxy": {direct(t, env.Cluster.FrontProxyCert()), from(spoofed, right(u)),
+			spoofed},
+		"the front proxy's client, a lie": {direct(t, env.Cluster.FrontProxyCert()),
+			from("192.0.2.1, "+spoofed, right(u)), spoofed},
+		"the right authority, another name": {direct(t, issued(t, genuine, "somebody")),
+			from(spoofed, right(u)), ""},
+		"the cluster's authority, the right name": {direct(t,
+			issued(t, env.Cluster.ClusterCA(), localcluster.FrontProxyName)), from(spoofed, right(u)), ""},
+		"a trusted proxy": {behind, from(spoofed, right(u)), spoofed},
+		"a trusted proxy behind another": {behind, from("192.0.2.1, "+spoofed+", 10.1.1.1", right(u)),
+			spoofed},
+		"a trusted proxy, garbage":            {behind, from("192.0.2.1, garbage", right(u)), ""},
+		"a trusted proxy, IPv6":               {behind, from("2001:db8::77", right(u)), "2001:db8::77"},
+		"a trusted proxy, without the header": {behind, right(u), ""},
+		"a trusted proxy, the header of another": {behind,
+			wire.Request{Method: "POST", Path: right(u).Path, Body: right(u).Body,
+				Header: http.Header{"X-Real-Ip": {spoofed}}}, ""},
 		"an administrator of the cluster, a lie":   {direct(t, admin()), from(spoofed, right(u)), ""},
 		"a trusted proxy, a name that is no value": {behind, from("localhost", right(u)), ""},
 	} {
@@ -73,7 +82,8 @@ func TestWhereARequestComesFrom(t *testing.T) {
 	}
 }
 
-// TestAnAddressIsBlocked that tries many names, with everybody at it; others are not.
+// TestAnAddressIsBlocked verifies that an address which tries many names is blocked for all users, and that others
+// are not.
 func TestAnAddressIsBlocked(t *testing.T) {
 	const free, bad, badNetwork = 8, "198.51.100.23", "2001:db8:bad:1::"
 	u := set().User(t, "neighbour")
@@ -88,7 +98,7 @@ func TestAnAddressIsBlocked(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			for i := range free {
 				c := clients[i%2]
-				c.Call(t, from(tc.guessing, right(u))).Want(t, wire.OK) // an account of one's own resets nothing
+				c.Call(t, from(tc.guessing, right(u))).Want(t, wire.OK) // a successful login does not reset the count
 				c.Call(t, from(tc.guessing, wrong(fixture.Name("guessed")))).Want(t, wire.Unauthenticated)
 			}
 			for _, c := range clients {
@@ -98,13 +108,14 @@ func TestAnAddressIsBlocked(t *testing.T) {
 					t.Errorf("retryAfterSeconds is %d", s)
 				}
 				c.Call(t, from(tc.alike, right(u))).Want(t, wire.TooManyRequests)
-				c.Call(t, from("203.0.113.5, "+tc.guessing, right(u))).Want(t, wire.TooManyRequests) // a lie on the left
+				// a forged address on the left
+				c.Call(t, from("203.0.113.5, "+tc.guessing, right(u))).Want(t, wire.TooManyRequests)
 				for _, other := range []string{"198.51.100.24", "2001:db8:bad:2::1", tc.guessing + ", 203.0.113.5"} {
 					c.Call(t, from(other, right(u))).Want(t, wire.OK)
 				}
 			}
 			l := u.Login(t, direct(t), wire.DirectPath)
-			clients[0].Call(t, from(tc.guessing, whoami(l.AccessToken))).Want(t, wire.OK) // whoever is in goes on
+			clients[0].Call(t, from(tc.guessing, whoami(l.AccessToken))).Want(t, wire.OK) // existing sessions continue
 			renewed(t, clients[0].Call(t, from(tc.guessing, refresh(t, l.RefreshToken))))
 			if _, stderr, err := kubectl(t, "", "delete", "kvlt", tc.object); err != nil {
 				t.Fatalf("%v: %s", err, stderr)

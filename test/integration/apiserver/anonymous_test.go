@@ -19,7 +19,7 @@ import (
 
 var pathParameter = regexp.MustCompile(`\{[^}]+\}`)
 
-// published are the paths and methods of the API, as kube-apiserver publishes them.
+// published returns the paths and methods of the API in kube-apiserver's OpenAPI document.
 func published(tb testing.TB) map[string][]string {
 	tb.Helper()
 	client := configured(tb, env.Cluster.Config())
@@ -48,7 +48,7 @@ func published(tb testing.TB) map[string][]string {
 	return out
 }
 
-// TestOpenAPIShowsTheAPI keeps the walks over the published paths from passing over nothing.
+// TestOpenAPIShowsTheAPI verifies that the document is not empty, on which other tests depend.
 func TestOpenAPIShowsTheAPI(t *testing.T) {
 	paths := published(t)
 	for path, method := range map[string]string{
@@ -64,10 +64,11 @@ func TestOpenAPIShowsTheAPI(t *testing.T) {
 	}
 }
 
-// TestNobodyGetsIn asks for everything that is published, and for what is not, without a credential.
+// TestNobodyGetsIn requests all published and some unpublished paths without a credential.
 func TestNobodyGetsIn(t *testing.T) {
 	client := direct(t)
-	methods := []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete, http.MethodOptions, http.MethodTrace, "BREW"}
+	methods := []string{http.MethodGet, http.MethodPost, http.MethodPut, http.MethodPatch, http.MethodDelete,
+		http.MethodOptions, http.MethodTrace, "BREW"}
 	public := func(method, path string) bool {
 		logins := []string{"/auth/login", "/auth/refresh", "/auth/2fa/verify", "/auth/2fa/recovery"}
 		settings := []string{"/auth/public-key/config", "/auth/oauth/providers"}
@@ -95,9 +96,12 @@ func TestNobodyGetsIn(t *testing.T) {
 		}
 	}
 	for _, path := range []string{
-		"/nothing", "/auth", "/auth/login2", "/auth/LOGIN", "/auth/login/x", "/auth/refresh", "/auth/2fa/verify", "/users", "/users/admin", "/sessions",
-		"/role-bindings", "/clusters/x", "/clusters/x/namespaces/y", "/clusters/x/overview", "/watch/clusters", "/proxy/clusters", "/metrics",
-		"/healthz", "/openapi/v3", "/debug/pprof", "/namespaces/default/pods", "/ws/watch", "/users/me?watch=true", "/clusters?timeout=1s",
+		"/nothing", "/auth", "/auth/login2", "/auth/LOGIN", "/auth/login/x", "/auth/refresh", "/auth/2fa/verify",
+		"/users", "/users/admin", "/sessions",
+		"/role-bindings", "/clusters/x", "/clusters/x/namespaces/y", "/clusters/x/overview", "/watch/clusters",
+		"/proxy/clusters", "/metrics",
+		"/healthz", "/openapi/v3", "/debug/pprof", "/namespaces/default/pods", "/ws/watch", "/users/me?watch=true",
+		"/clusters?timeout=1s",
 	} {
 		ask(path)
 	}
@@ -106,7 +110,7 @@ func TestNobodyGetsIn(t *testing.T) {
 	}
 }
 
-// TestTheBarePrefix is no document of Kubernetes at the path that dashboards use.
+// TestTheBarePrefix verifies that Kubernetes' discovery is not served at the path that dashboards use.
 func TestTheBarePrefix(t *testing.T) {
 	if e := direct(t).Call(t, wire.Request{Path: wire.DirectPath}); e.Code != wire.Unauthenticated {
 		t.Errorf("%s without a credential: code %d (%s)", wire.DirectPath, e.Code, e.Message)

@@ -13,18 +13,19 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// slowly sends a login with a body of which the last byte does not come.
+// slowly sends a login whose body lacks the last byte.
 func slowly(t *testing.T, c *wire.Client, address string, size int) {
 	t.Helper()
-	head := fmt.Sprintf("POST "+wire.DirectPath+"/auth/login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"+
+	head := fmt.Sprintf("POST "+wire.DirectPath+
+		"/auth/login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"+
 		"X-Forwarded-For: %s\r\nContent-Length: %d\r\n\r\n%s", address, size, strings.Repeat(" ", size-1))
 	if _, err := io.WriteString(c.Dial(t), head); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// TestSlowBodiesDoNotCloseTheLogin: whoever has one network of IPv6 leaves room for everybody else, and whoever has
-// many leaves room for those who are known.
+// TestSlowBodiesDoNotCloseTheLogin verifies that slow requests from one IPv6 network leave room for all others, and
+// that those from many networks leave room for known clients.
 func TestSlowBodiesDoNotCloseTheLogin(t *testing.T) {
 	forgiveAfterwards(t)
 	c := at(t, replicaWith(t, behindProxy).Endpoint())
@@ -39,7 +40,7 @@ func TestSlowBodiesDoNotCloseTheLogin(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			for n := range 24 {
 				bodies, size := 34, 64<<10
-				if n >= 6 { // what is left is filled by small ones
+				if n >= 6 { // small bodies fill the rest
 					size = 100
 				}
 				for range bodies {
@@ -47,9 +48,9 @@ func TestSlowBodiesDoNotCloseTheLogin(t *testing.T) {
 				}
 			}
 			if e := c.Call(t, from(test.login, right(u))); e.Code != wire.OK {
-				t.Errorf("a login beside slow bodies: code %d (%s)", e.Code, e.Message)
+				t.Errorf("a login during slow requests: code %d (%s)", e.Code, e.Message)
 			}
 		})
-		time.Sleep(12 * time.Second) // the slow bodies are answered
+		time.Sleep(12 * time.Second) // until the slow requests have timed out
 	}
 }

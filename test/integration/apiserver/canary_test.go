@@ -27,11 +27,12 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// canaries are what must not be seen anywhere, by what they are.
+// canaries returns the secrets of an actor that must not appear anywhere, by description.
 func canaries(t *testing.T, a actor) map[string]string {
 	t.Helper()
 	secret := &corev1.Secret{}
-	if err := env.Client.Get(t.Context(), client.ObjectKey{Namespace: system, Name: "kubevision-credentials-" + a.Name}, secret); err != nil {
+	if err := env.Client.Get(t.Context(), client.ObjectKey{Namespace: system, Name: "kubevision-credentials-" + a.Name},
+		secret); err != nil {
 		t.Fatal(err)
 	}
 	hash := string(secret.Data["passwordHash"])
@@ -40,11 +41,13 @@ func canaries(t *testing.T, a actor) map[string]string {
 	}
 	signature := func(token string) string { return token[strings.LastIndex(token, ".")+1:] }
 	keys := &corev1.Secret{}
-	if err := env.Client.Get(t.Context(), client.ObjectKey{Namespace: system, Name: "kubevision-signing-keys"}, keys); err != nil {
+	if err := env.Client.Get(t.Context(), client.ObjectKey{Namespace: system, Name: "kubevision-signing-keys"},
+		keys); err != nil {
 		t.Fatal(err)
 	}
 	out := map[string]string{
-		"password": a.Password, "access token": signature(a.AccessToken), "refresh token": signature(a.RefreshToken), "hash": hash[strings.LastIndex(hash, "$")+1:],
+		"password": a.Password, "access token": signature(a.AccessToken), "refresh token": signature(a.RefreshToken),
+		"hash": hash[strings.LastIndex(hash, "$")+1:],
 	}
 	out["hash in base64"] = base64.StdEncoding.EncodeToString([]byte(hash))
 	for name, key := range keys.Data {
@@ -55,11 +58,12 @@ func canaries(t *testing.T, a actor) map[string]string {
 	return out
 }
 
-// use does with an actor what leaves traces.
+// use performs operations with an actor that leave traces.
 func use(t *testing.T, c *wire.Client, a actor) actor {
 	t.Helper()
 	a.Login = a.User.Login(t, c, wire.DirectPath)
-	for _, path := range []string{me, clusterList, onHost + "/resources/secrets?namespace=" + system, onHost + "/resources/secrets/x", "/nothing"} {
+	for _, path := range []string{me, clusterList, onHost + "/resources/secrets?namespace=" + system,
+		onHost + "/resources/secrets/x", "/nothing"} {
 		c.Call(t, wire.Request{Path: wire.DirectPath + path, Bearer: a.AccessToken})
 		c.Call(t, wire.Request{Path: wire.GroupPath + path, Token: a.AccessToken})
 	}
@@ -69,16 +73,18 @@ func use(t *testing.T, c *wire.Client, a actor) actor {
 	c.Call(t, wrong).Want(t, wire.Invalid)
 	wrong.Body = `{"username":"` + a.Name + `","passwort":"` + a.Password + `"}`
 	c.Call(t, wrong).Want(t, wire.Invalid)
-	c.Call(t, fixture.LoginRequest(wire.DirectPath, a.Password, a.Name)).Want(t, wire.Unauthenticated) // in the wrong fields
+	// with the fields exchanged
+	c.Call(t, fixture.LoginRequest(wire.DirectPath, a.Password, a.Name)).Want(t, wire.Unauthenticated)
 	return a
 }
 
-// TestObjectsAndEventsKeepSecrets looks through everything that is no Secret.
+// TestObjectsAndEventsKeepSecrets searches all objects that are not Secrets.
 func TestObjectsAndEventsKeepSecrets(t *testing.T) {
 	a := use(t, direct(t), newActor(t, "admin"))
 	secrets := canaries(t, a)
 	for _, list := range []client.ObjectList{
-		&kubevisionv1alpha1.KubeVisionUserList{}, &kubevisionv1alpha1.KubeVisionSessionList{}, &kubevisionv1alpha1.KubeVisionRoleBindingList{},
+		&kubevisionv1alpha1.KubeVisionUserList{}, &kubevisionv1alpha1.KubeVisionSessionList{},
+		&kubevisionv1alpha1.KubeVisionRoleBindingList{},
 		&kubevisionv1alpha1.KubeVisionClusterList{}, &corev1.EventList{}, &corev1.ConfigMapList{},
 	} {
 		if err := env.Client.List(t.Context(), list); err != nil {
@@ -96,12 +102,14 @@ func TestObjectsAndEventsKeepSecrets(t *testing.T) {
 	}
 }
 
-// TestLogsKeepSecrets at the verbosity that programs run with, and at the highest that anybody debugs with.
+// TestLogsKeepSecrets searches the logs at the default and at the highest verbosity.
 func TestLogsKeepSecrets(t *testing.T) {
 	t.Run("as installed", func(t *testing.T) {
 		a := use(t, direct(t), newActor(t, "admin"))
-		direct(t).Call(t, wire.Request{Path: wire.DirectPath + me + "?token=" + a.AccessToken}).Want(t, wire.Unauthenticated)
-		for _, path := range []string{env.KubeVision.APIServer().LogFile(), env.KubeVision.ControllerManager().LogFile()} {
+		direct(t).Call(t, wire.Request{Path: wire.DirectPath + me + "?token=" + a.AccessToken}).Want(t,
+			wire.Unauthenticated)
+		for _, path := range []string{env.KubeVision.APIServer().LogFile(),
+			env.KubeVision.ControllerManager().LogFile()} {
 			search(t, path, canaries(t, a))
 		}
 	})
@@ -114,13 +122,14 @@ func TestLogsKeepSecrets(t *testing.T) {
 	t.Run("-v=9, a token in the address", func(t *testing.T) {
 		endpoint, log := verbose(t)
 		a := newActor(t, "")
-		at(t, endpoint).Call(t, wire.Request{Path: wire.DirectPath + me + "?token=" + a.AccessToken}).Want(t, wire.Unauthenticated)
+		at(t, endpoint).Call(t, wire.Request{Path: wire.DirectPath + me + "?token=" + a.AccessToken}).Want(t,
+			wire.Unauthenticated)
 		all := canaries(t, a)
 		search(t, log, map[string]string{"access token": all["access token"]})
 	})
 }
 
-// verbose starts one more kubevision-apiserver, like the first but for its port and verbosity.
+// verbose starts another kubevision-apiserver at a different port and the highest verbosity.
 func verbose(t *testing.T) (endpoint, log string) {
 	t.Helper()
 	process := fmt.Sprintf("/proc/%d", env.KubeVision.APIServer().PID())
@@ -136,7 +145,8 @@ func verbose(t *testing.T) (endpoint, log string) {
 	program := args[0]
 	args = slices.DeleteFunc(args[1:], func(arg string) bool { return strings.HasPrefix(arg, "--secure-port=") })
 	args = append(args, "--secure-port="+strconv.Itoa(port), "-v=9")
-	log = filepath.Join(env.Cluster.Dir(), "logs", fixture.Name("verbose")+".log") // kept with the others when a test fails
+	// kept with the other logs if a test fails
+	log = filepath.Join(env.Cluster.Dir(), "logs", fixture.Name("verbose")+".log")
 	file, err := os.Create(log)
 	if err != nil {
 		t.Fatal(err)
@@ -159,11 +169,11 @@ func verbose(t *testing.T) (endpoint, log string) {
 }
 
 var (
-	// dumpLine is a line of a hexadecimal dump, as client-go writes bodies that are no text.
+	// dumpLine matches a line of a hexadecimal dump, in which client-go logs binary bodies.
 	dumpLine = regexp.MustCompile(`[0-9a-f]{8} {2}(?:[0-9a-f]{2} +){1,16}\|([^\n]{1,16})\|`)
 )
 
-// search reads a log, hexadecimal dumps in it included.
+// search searches a log, including its hexadecimal dumps.
 func search(t *testing.T, path string, secrets map[string]string) {
 	t.Helper()
 	text, err := os.ReadFile(path)

@@ -10,8 +10,9 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestStrangersDoNotCloseTheSharedConnection: kube-apiserver sends the requests of all its clients over one connection to kubevision-apiserver.
-// One that is refused must not end it under the others, whose bodies could not be sent again.
+// TestStrangersDoNotCloseTheSharedConnection verifies that a rejected request does not close the connection.
+// kube-apiserver multiplexes the requests of all clients over one connection to kubevision-apiserver, and could not
+// send their bodies again.
 func TestStrangersDoNotCloseTheSharedConnection(t *testing.T) {
 	const requests = 150
 	a := newActor(t, "")
@@ -26,14 +27,16 @@ func TestStrangersDoNotCloseTheSharedConnection(t *testing.T) {
 					return
 				default:
 				}
-				if err := porter.Answers(t.Context(), wire.Unauthenticated, wire.Request{Path: wire.GroupPath + me, Token: "rubbish"}); err != nil {
+				if err := porter.Answers(t.Context(), wire.Unauthenticated,
+					wire.Request{Path: wire.GroupPath + me, Token: "rubbish"}); err != nil {
 					t.Error(err)
 					return
 				}
 			}
 		})
 	}
-	r := wire.Request{Method: "POST", Path: wire.GroupPath + "/auth/2fa/enable", Token: a.AccessToken, Body: `{"code":"123456"}`}
+	r := wire.Request{Method: "POST", Path: wire.GroupPath + "/auth/2fa/enable", Token: a.AccessToken,
+		Body: `{"code":"123456"}`}
 	for range requests {
 		if err := porter.Answers(t.Context(), wire.Conflict, r); err != nil {
 			t.Error(err)

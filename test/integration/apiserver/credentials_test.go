@@ -12,7 +12,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestWhatIsNoCredential puts genuine secrets where none is looked for.
+// TestWhatIsNoCredential verifies that valid secrets are not accepted in places where no credential is expected.
 func TestWhatIsNoCredential(t *testing.T) {
 	a := newActor(t, "")
 	account, err := env.Cluster.ServiceAccountConfig(t.Context(), "kubevision-system", "kubevision-apiserver")
@@ -25,19 +25,22 @@ func TestWhatIsNoCredential(t *testing.T) {
 		return wire.Request{Path: wire.DirectPath + me, Header: http.Header{name: {value}}}
 	}
 	for name, r := range map[string]wire.Request{
-		"?token=":                        {Path: wire.DirectPath + me + "?token=" + token},
-		"?access_token=":                 {Path: wire.DirectPath + me + "?access_token=" + token},
-		"?accessToken=":                  {Path: wire.DirectPath + me + "?accessToken=" + token},
-		"?Authorization=":                {Path: wire.DirectPath + me + "?Authorization=Bearer%20" + token},
-		"a user in the address":          {Path: wire.DirectPath + me + "?username=" + a.Name + "&password=" + a.Password},
-		"Basic":                          header("Authorization", basic),
-		"Basic with a token":             header("Authorization", "Basic "+base64.StdEncoding.EncodeToString([]byte("token:"+a.AccessToken))),
-		"no scheme":                      header("Authorization", a.AccessToken),
-		"another scheme":                 header("Authorization", "Token "+a.AccessToken),
-		"an empty bearer":                header("Authorization", "Bearer "),
-		"two bearers in one":             header("Authorization", "Bearer "+a.AccessToken+", Bearer x"),
-		"a cookie":                       header("Cookie", "token="+a.AccessToken+"; access_token="+a.AccessToken),
-		"a protocol of a websocket":      header("Sec-WebSocket-Protocol", "base64url.bearer.authorization.k8s.io."+base64.RawURLEncoding.EncodeToString([]byte(a.AccessToken))),
+		"?token=":         {Path: wire.DirectPath + me + "?token=" + token},
+		"?access_token=":  {Path: wire.DirectPath + me + "?access_token=" + token},
+		"?accessToken=":   {Path: wire.DirectPath + me + "?accessToken=" + token},
+		"?Authorization=": {Path: wire.DirectPath + me + "?Authorization=Bearer%20" + token},
+		"a user in the address": {Path: wire.DirectPath + me + "?username=" + a.Name + "&password=" +
+			a.Password},
+		"Basic": header("Authorization", basic),
+		"Basic with a token": header("Authorization",
+			"Basic "+base64.StdEncoding.EncodeToString([]byte("token:"+a.AccessToken))),
+		"no scheme":          header("Authorization", a.AccessToken),
+		"another scheme":     header("Authorization", "Token "+a.AccessToken),
+		"an empty bearer":    header("Authorization", "Bearer "),
+		"two bearers in one": header("Authorization", "Bearer "+a.AccessToken+", Bearer x"),
+		"a cookie":           header("Cookie", "token="+a.AccessToken+"; access_token="+a.AccessToken),
+		"a protocol of a websocket": header("Sec-WebSocket-Protocol",
+			"base64url.bearer.authorization.k8s.io."+base64.RawURLEncoding.EncodeToString([]byte(a.AccessToken))),
 		"X-Access-Token":                 header("X-Access-Token", a.AccessToken),
 		"Proxy-Authorization":            header("Proxy-Authorization", "Bearer "+a.AccessToken),
 		"the refresh token":              header("Authorization", "Bearer "+a.RefreshToken),
@@ -48,7 +51,7 @@ func TestWhatIsNoCredential(t *testing.T) {
 	}
 }
 
-// TestWhatIsACredential keeps the refusals above from being refusals of everything.
+// TestWhatIsACredential verifies that the same requests succeed with credentials in the right place.
 func TestWhatIsACredential(t *testing.T) {
 	a := newActor(t, "")
 	for name, header := range map[string]http.Header{
@@ -57,7 +60,8 @@ func TestWhatIsACredential(t *testing.T) {
 		"token header":            {wire.TokenHeader: {a.AccessToken}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			if got := username(t, direct(t).Call(t, wire.Request{Path: wire.DirectPath + me, Header: header})); got != a.Name {
+			if got := username(t, direct(t).Call(t,
+				wire.Request{Path: wire.DirectPath + me, Header: header})); got != a.Name {
 				t.Errorf("the caller is %s, want %s", got, a.Name)
 			}
 		})

@@ -11,7 +11,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestFlagsForDashboards that know of fewer answers than there are.
+// TestFlagsForDashboards verifies the flags for dashboards that support only a part of the contract.
 func TestFlagsForDashboards(t *testing.T) {
 	c := at(t, replicaWith(t, "--login-code-ttl=1m", "--refused-dry-runs-as-data").Endpoint())
 	manager, victim := newActor(t, "admin"), set().User(t, "victim")

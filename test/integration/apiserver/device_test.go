@@ -14,7 +14,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// deviceOf is the device token of a login.
+// deviceOf returns the device token of a login.
 func deviceOf(t *testing.T, e wire.Envelope) string {
 	t.Helper()
 	var data struct {
@@ -27,13 +27,14 @@ func deviceOf(t *testing.T, e wire.Envelope) string {
 	return data.DeviceToken
 }
 
-// withDevice logs in from a device that has logged in before.
+// withDevice returns a login from a known device.
 func withDevice(t *testing.T, u fixture.User, password, device string) wire.Request {
 	t.Helper()
 	return post(t, "/auth/login", map[string]string{"username": u.Name, "password": password, "deviceToken": device})
 }
 
-// TestAKnownDeviceIsNotLockedOut by those who guess at its account, on any replica, and gets no more guesses than others.
+// TestAKnownDeviceIsNotLockedOut verifies that failed logins of others do not block a known device on any replica,
+// and that it gets no more attempts than others.
 func TestAKnownDeviceIsNotLockedOut(t *testing.T) {
 	clients := pair(t)
 	c := clients[0]
@@ -44,7 +45,8 @@ func TestAKnownDeviceIsNotLockedOut(t *testing.T) {
 	device := deviceOf(t, c.Call(t, right(u)))
 	lock(t, u.Name, clients...)
 
-	for name, token := range map[string]string{"none": "", "invented": "AAAA", "of another user": foreign, "cut": device[:len(device)-2]} {
+	for name, token := range map[string]string{"none": "", "invented": "AAAA", "of another user": foreign,
+		"cut": device[:len(device)-2]} {
 		if e := c.Call(t, withDevice(t, u, u.Password, token)); e.Code != wire.TooManyRequests {
 			t.Errorf("token %s: code %d (%s)", name, e.Code, e.Message)
 		}
@@ -58,7 +60,7 @@ func TestAKnownDeviceIsNotLockedOut(t *testing.T) {
 		header := right(u)
 		header.Header = http.Header{"X-Kubevision-Device": {next}}
 		c.Call(t, header).Want(t, wire.OK)
-		c.Call(t, right(u)).Want(t, wire.TooManyRequests) // the owner's logins give nobody another try
+		c.Call(t, right(u)).Want(t, wire.TooManyRequests) // the owner's logins do not reset the count of others
 	}
 	for i := range freeFailures {
 		clients[i%2].Call(t, withDevice(t, u, "wrong", device)).Want(t, wire.Unauthenticated)
@@ -87,7 +89,7 @@ func throttlesOf(t *testing.T, u fixture.User) []kubevisionv1alpha1.KubeVisionLo
 	return all.Items
 }
 
-// TestADeviceIsForgotten with the password with which it has logged in.
+// TestADeviceIsForgotten verifies that a password change invalidates the device tokens of the previous password.
 func TestADeviceIsForgotten(t *testing.T) {
 	c, a := direct(t), newActor(t, "")
 	device := deviceOf(t, c.Call(t, right(a.User)))
@@ -98,12 +100,13 @@ func TestADeviceIsForgotten(t *testing.T) {
 	c.Call(t, changePassword(t, a.AccessToken, a.Password, anotherPassword)).Want(t, wire.OK)
 	lock(t, a.Name, c)
 	c.Call(t, withDevice(t, a.User, anotherPassword, device)).Want(t, wire.TooManyRequests)
-	kept := c.Call(t, refresh(t, a.RefreshToken)) // the session that changed the password goes on, and its device
+	// the session that changed the password continues, and so does its device
+	kept := c.Call(t, refresh(t, a.RefreshToken))
 	c.Call(t, withDevice(t, a.User, anotherPassword, deviceOf(t, kept))).Want(t, wire.OK)
 }
 
-// TestRenewalsMakeNoDevices: a session is one device, however often it is renewed without a token of one. Otherwise,
-// whoever has its refresh token could guess at the password without end.
+// TestRenewalsMakeNoDevices verifies that a session remains one device if it is renewed without a device token.
+// Otherwise a holder of its refresh token could guess the password without a limit.
 func TestRenewalsMakeNoDevices(t *testing.T) {
 	c, a := direct(t), newActor(t, "")
 	forgiveAfterwards(t)
@@ -119,6 +122,6 @@ func TestRenewalsMakeNoDevices(t *testing.T) {
 		}
 	}
 	if guesses > freeFailures {
-		t.Errorf("%d guesses at the password were looked at, want %d at most", guesses, freeFailures)
+		t.Errorf("%d guesses were verified, want at most %d", guesses, freeFailures)
 	}
 }

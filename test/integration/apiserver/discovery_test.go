@@ -21,11 +21,12 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestKubernetesFormats keeps what Kubernetes itself reads in Kubernetes' own forms and statuses, on the direct port.
+// TestKubernetesFormats verifies that the direct port serves Kubernetes' own endpoints with their formats and
+// statuses.
 func TestKubernetesFormats(t *testing.T) {
 	const aggregated = "application/json;g=apidiscovery.k8s.io;v=v2;as=APIGroupDiscoveryList"
 	client := direct(t, admin())
-	client.Call(t, wire.Request{Path: wire.DirectPath + me}) // for there to be a metric
+	client.Call(t, wire.Request{Path: wire.DirectPath + me}) // creates a metric
 	for path, tc := range map[string]struct {
 		accept string
 		want   string
@@ -46,7 +47,8 @@ func TestKubernetesFormats(t *testing.T) {
 	} {
 		t.Run(path, func(t *testing.T) {
 			r := client.Send(t, wire.Request{Path: path, Header: http.Header{"Accept": {tc.accept}}})
-			if text := strings.ReplaceAll(string(r.Body), `": "`, `":"`); r.Status != http.StatusOK || !strings.Contains(text, tc.want) {
+			if text := strings.ReplaceAll(string(r.Body), `": "`, `":"`); r.Status != http.StatusOK ||
+				!strings.Contains(text, tc.want) {
 				t.Errorf("HTTP %d, without %s: %.300s", r.Status, tc.want, r.Body)
 			}
 			if strings.HasPrefix(string(r.Body), `{"code":`) {
@@ -59,11 +61,12 @@ func TestKubernetesFormats(t *testing.T) {
 	}
 	r := client.Send(t, wire.Request{Path: "/nothing"})
 	if r.Status != http.StatusNotFound {
-		t.Errorf("an unknown path of nobody's: HTTP %d, want 404", r.Status)
+		t.Errorf("an unknown path: HTTP %d, want 404", r.Status)
 	}
 }
 
-// TestKubernetesFormatsForNobody: health is for everybody, all else for those whom the cluster lets.
+// TestKubernetesFormatsForNobody verifies that health is public, and that everything else requires a right in the
+// cluster.
 func TestKubernetesFormatsForNobody(t *testing.T) {
 	client := direct(t)
 	for _, path := range []string{"/healthz", "/livez", "/readyz"} {
@@ -72,29 +75,36 @@ func TestKubernetesFormatsForNobody(t *testing.T) {
 		}
 	}
 	token := newActor(t, "admin").AccessToken
-	// The refusals of one address are limited.
+	// The rejected requests of one address are limited.
 	addresses := map[string]string{
 		"nobody": "127.0.0.11", "a forged front proxy": "127.0.0.12", "an administrator of KubeVision": "127.0.0.13",
 		"their token in the header": "127.0.0.14",
 	}
 	for _, path := range []string{
-		"/metrics", "/metrics/slis", "/apis", "/apis/dashboard.kubevision.io", wire.GroupPath, "/openapi/v2", "/openapi/v3", "/debug/pprof/",
-		"/debug/pprof/heap", "/debug/flags/v", "/debug/api_priority_and_fairness/dump_priority_levels", "/logs", "/flagz", "/statusz", "/", "/configz",
+		"/metrics", "/metrics/slis", "/apis", "/apis/dashboard.kubevision.io", wire.GroupPath, "/openapi/v2",
+		"/openapi/v3", "/debug/pprof/",
+		"/debug/pprof/heap", "/debug/flags/v", "/debug/api_priority_and_fairness/dump_priority_levels", "/logs",
+		"/flagz", "/statusz", "/", "/configz",
 	} {
 		for name, r := range map[string]wire.Request{
-			"nobody": {Path: path}, "a forged front proxy": {Path: path, Header: remote("kubernetes-admin", "system:masters")},
-			"an administrator of KubeVision": {Path: path, Bearer: token}, "their token in the header": {Path: path, Token: token},
+			"nobody": {Path: path}, "a forged front proxy": {Path: path,
+				Header: remote("kubernetes-admin", "system:masters")},
+			"an administrator of KubeVision": {Path: path, Bearer: token},
+			"their token in the header":      {Path: path, Token: token},
 		} {
-			if got := client.From(addresses[name]).Send(t, r); got.Status != http.StatusUnauthorized && got.Status != http.StatusForbidden {
+			if got := client.From(addresses[name]).Send(t, r); got.Status != http.StatusUnauthorized &&
+				got.Status != http.StatusForbidden {
 				t.Errorf("%s for %s: HTTP %d %.100s, want 401 or 403", path, name, got.Status, got.Body)
 			}
 		}
 	}
 }
 
-// TestMetricsTellTheCode since the status is always 200, and do not grow with what strangers invent.
+// TestMetricsTellTheCode verifies that metrics contain the code, since the status is always 200, and that unknown
+// clients cannot add series.
 func TestMetricsTellTheCode(t *testing.T) {
-	direct(t).Call(t, wire.Request{Path: wire.DirectPath + "/invented-path-of-a-stranger"}).Want(t, wire.Unauthenticated)
+	direct(t).Call(t, wire.Request{Path: wire.DirectPath + "/invented-path-of-a-stranger"}).Want(t,
+		wire.Unauthenticated)
 	direct(t).Call(t, wire.Request{Method: "INVENTED", Path: wire.DirectPath + me}).Want(t, wire.Unauthenticated)
 	text := string(direct(t, admin()).Send(t, wire.Request{Path: "/metrics"}).Body)
 	for _, want := range []string{
@@ -108,12 +118,12 @@ func TestMetricsTellTheCode(t *testing.T) {
 	}
 	for _, invented := range []string{"invented-path-of-a-stranger", "INVENTED"} {
 		if strings.Contains(text, invented) {
-			t.Errorf("the metrics have a label for what a stranger invented: %s", invented)
+			t.Errorf("the metrics have a label with a client's invented value: %s", invented)
 		}
 	}
 }
 
-// TestAvailable is what the aggregation layer thinks.
+// TestAvailable verifies the condition Available of the APIService.
 func TestAvailable(t *testing.T) {
 	text, err := env.Cluster.Kubectl(t.Context(), "get", "apiservice", "v1alpha1.dashboard.kubevision.io", "-o", "json")
 	if err != nil {
@@ -128,13 +138,14 @@ func TestAvailable(t *testing.T) {
 	if err := json.Unmarshal([]byte(text), &service); err != nil {
 		t.Fatal(err)
 	}
-	if c := service.Status.Conditions; len(c) != 1 || c[0].Type != "Available" || c[0].Status != "True" || len(service.Spec.CABundle) == 0 {
+	if c := service.Status.Conditions; len(c) != 1 || c[0].Type != "Available" || c[0].Status != "True" ||
+		len(service.Spec.CABundle) == 0 {
 		t.Errorf("conditions %+v, a CA bundle of %d bytes", c, len(service.Spec.CABundle))
 	}
 }
 
-// TestControllersOfTheClusterTakeTheGroup: the garbage collector, quotas and the deletion of namespaces go by
-// discovery.
+// TestControllersOfTheClusterTakeTheGroup verifies that the group's discovery does not disturb the garbage collector,
+// quotas and the deletion of namespaces.
 func TestControllersOfTheClusterTakeTheGroup(t *testing.T) {
 	if !env.Cluster.HasControllerManager() {
 		t.Skip("there is no kube-controller-manager")
@@ -179,6 +190,6 @@ func TestControllersOfTheClusterTakeTheGroup(t *testing.T) {
 				t.Errorf("namespace deletion: %s", c.Message)
 			}
 		}
-		return errors.New("it is there still")
+		return errors.New("it still exists")
 	})
 }

@@ -20,22 +20,23 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// ending is something that ends the sessions of an actor, but for the one that does it itself.
+// ending is an operation that ends the sessions of an actor, except for the session that performs it.
 type ending struct {
-	enrolled bool // begins with a second factor
-	keeps    bool // the session that does it goes on
+	enrolled bool // requires a second factor
+	keeps    bool // the session that performs it continues
 	end      func(*testing.T, actor, enrolment)
 }
 
 func annotate(t *testing.T, u fixture.User) {
 	t.Helper()
-	patch := client.RawPatch("application/merge-patch+json", []byte(`{"metadata":{"annotations":{"kubevision.io/reset-two-factor":""}}}`))
+	patch := client.RawPatch("application/merge-patch+json",
+		[]byte(`{"metadata":{"annotations":{"kubevision.io/reset-two-factor":""}}}`))
 	if err := env.Client.Patch(t.Context(), u.Object.DeepCopy(), patch); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// replaceSecret gives another password by the Secret, and waits until it is in force.
+// replaceSecret changes the password in the Secret, and waits until it is in force.
 func replaceSecret(t *testing.T, u fixture.User, password string) {
 	t.Helper()
 	const source = "kubevision.io/password-source"
@@ -58,7 +59,8 @@ func endings(manager actor) map[string]ending {
 				t.Fatal(err)
 			}
 			direct(t).Call(t, wire.Request{
-				Method: method, Path: wire.DirectPath + "/users/" + a.Name + path, Bearer: manager.AccessToken, Body: string(raw),
+				Method: method, Path: wire.DirectPath + "/users/" + a.Name + path, Bearer: manager.AccessToken,
+				Body: string(raw),
 			}).Want(t, wire.OK)
 		}
 	}
@@ -71,7 +73,8 @@ func endings(manager actor) map[string]ending {
 	return map[string]ending{
 		"logout": {end: own("/auth/logout", func(*testing.T, actor, enrolment) map[string]string { return nil })},
 		"session deleted": {end: func(t *testing.T, a actor, _ enrolment) {
-			set().Delete(t, &kubevisionv1alpha1.KubeVisionSession{ObjectMeta: metav1.ObjectMeta{Name: fixture.Take(t, a.AccessToken).Session()}})
+			set().Delete(t, &kubevisionv1alpha1.KubeVisionSession{ObjectMeta: metav1.ObjectMeta{Name: fixture.Take(t,
+				a.AccessToken).Session()}})
 		}},
 		"user disabled": {end: func(t *testing.T, a actor, _ enrolment) { disable(t, a.User, true) }},
 		"user deleted":  {end: func(t *testing.T, a actor, _ enrolment) { set().Delete(t, a.Object) }},
@@ -92,14 +95,16 @@ func endings(manager actor) map[string]ending {
 			annotate(t, a.User)
 		}},
 		"2FA enabled": {keeps: true, end: func(t *testing.T, a actor, _ enrolment) { enrol(t, a) }},
-		"2FA disabled": {enrolled: true, keeps: true, end: own("/auth/2fa/disable", func(t *testing.T, _ actor, made enrolment) map[string]string {
-			t.Helper()
-			return map[string]string{"code": code(t, made.Secret, 1)}
-		})},
+		"2FA disabled": {enrolled: true, keeps: true,
+			end: own("/auth/2fa/disable", func(t *testing.T, _ actor, made enrolment) map[string]string {
+				t.Helper()
+				return map[string]string{"code": code(t, made.Secret, 1)}
+			})},
 	}
 }
 
-// TestWhatEndsAccess ends it everywhere: for access and refresh tokens, on every replica, and not for the user's neighbour.
+// TestWhatEndsAccess verifies that such an operation ends access and refresh tokens on every replica, and does not
+// affect other users.
 func TestWhatEndsAccess(t *testing.T) {
 	clients := pair(t)
 	neighbour := newActor(t, "")
@@ -119,7 +124,7 @@ func TestWhatEndsAccess(t *testing.T) {
 				c.Call(t, whoami(other.AccessToken)).Want(t, wire.OK)
 			}
 			tc.end(t, a, made)
-			one := name == "logout" || name == "session deleted" // which ends no more than itself
+			one := name == "logout" || name == "session deleted" // these end only one session
 			if !one {
 				dead(t, other, clients...)
 			}
@@ -140,7 +145,8 @@ func TestWhatEndsAccess(t *testing.T) {
 	}
 }
 
-// TestLoginsWhileThePasswordChanges leave no session of the old one, whoever changes it.
+// TestLoginsWhileThePasswordChanges verifies that concurrent logins leave no session of the old password, whoever
+// changes it.
 func TestLoginsWhileThePasswordChanges(t *testing.T) {
 	clients := pair(t)
 	for name, change := range map[string]func(*testing.T, actor){
@@ -162,14 +168,15 @@ func TestLoginsWhileThePasswordChanges(t *testing.T) {
 			)
 			for i := range 20 {
 				group.Go(func() {
-					time.Sleep(time.Duration(i) * 20 * time.Millisecond) // spread over the change
+					time.Sleep(time.Duration(i) * 20 * time.Millisecond) // spreads the logins over the change
 					response, err := clients[i%2].Do(t.Context(), right(a.User))
 					if err != nil {
 						t.Error(err)
 						return
 					}
 					e, err := response.Parse()
-					if err != nil || (e.Code != wire.OK && e.Code != wire.Unauthenticated && e.Code != wire.TooManyRequests) {
+					if err != nil || (e.Code != wire.OK && e.Code != wire.Unauthenticated &&
+						e.Code != wire.TooManyRequests) {
 						t.Errorf("code %d (%s), %v", e.Code, e.Message, err)
 						return
 					}
@@ -193,7 +200,8 @@ func TestLoginsWhileThePasswordChanges(t *testing.T) {
 			}
 			fixture.Eventually(t, "see the sessions removed", func(ctx context.Context) error {
 				var sessions kubevisionv1alpha1.KubeVisionSessionList
-				if err := env.Client.List(ctx, &sessions, client.MatchingLabels{"kubevision.io/user": a.Name}); err != nil {
+				if err := env.Client.List(ctx, &sessions,
+					client.MatchingLabels{"kubevision.io/user": a.Name}); err != nil {
 					return err
 				}
 				if len(sessions.Items) > 1 {
@@ -205,7 +213,8 @@ func TestLoginsWhileThePasswordChanges(t *testing.T) {
 	}
 }
 
-// TestAResetIsNotUndone by somebody with the old password who changes it all the time: the reset is what counts.
+// TestAResetIsNotUndone verifies that an administrator's reset prevails over concurrent changes by a holder of the
+// old password.
 func TestAResetIsNotUndone(t *testing.T) {
 	const reset = "saffron bishop gravel mute"
 	c := direct(t)
@@ -244,7 +253,8 @@ func TestAResetIsNotUndone(t *testing.T) {
 	}
 }
 
-// TestASessionThatIsOver changes nothing that somebody could get in with, also where nobody has come to removing it yet.
+// TestASessionThatIsOver verifies that an invalid session cannot change credentials, even if it has not been deleted
+// yet.
 func TestASessionThatIsOver(t *testing.T) {
 	c := direct(t)
 	plain, enrolled := newActor(t, ""), newActor(t, "")
@@ -267,7 +277,7 @@ func TestASessionThatIsOver(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	for _, tc := range []struct { // what would begin an epoch comes last
+	for _, tc := range []struct { // the operations that begin an epoch come last
 		name    string
 		want    int
 		request wire.Request

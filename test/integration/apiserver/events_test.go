@@ -22,7 +22,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// happened are the events about a user, by their reasons.
+// happened returns the events about a user, by their reasons.
 func happened(ctx context.Context, u fixture.User) (map[string][]corev1.Event, error) {
 	var all corev1.EventList
 	if err := env.Client.List(ctx, &all); err != nil {
@@ -37,7 +37,7 @@ func happened(ctx context.Context, u fixture.User) (map[string][]corev1.Event, e
 	return out, nil
 }
 
-// tells waits for events of these reasons about a user.
+// tells waits for events with these reasons about a user.
 func tells(t *testing.T, u fixture.User, reasons ...string) map[string][]corev1.Event {
 	t.Helper()
 	var found map[string][]corev1.Event
@@ -55,7 +55,7 @@ func tells(t *testing.T, u fixture.User, reasons ...string) map[string][]corev1.
 	return found
 }
 
-// logged are the lines of the audit log about a user, or those that hold a text.
+// logged returns the lines of the audit log that contain a text.
 func logged(t *testing.T, text string) []string {
 	t.Helper()
 	all, err := os.ReadFile(env.KubeVision.APIServer().LogFile())
@@ -71,18 +71,18 @@ func logged(t *testing.T, text string) []string {
 	return out
 }
 
-// wantLogged wants one line at least with each reason, in which all the texts are.
+// wantLogged expects at least one line with each reason that contains all the texts.
 func wantLogged(t *testing.T, u fixture.User, reasons map[string]string) {
 	t.Helper()
 	lines := logged(t, `user="`+u.Name+`"`)
 	for reason, text := range reasons {
 		if !slices.ContainsFunc(lines, func(l string) bool { return strings.Contains(l, `reason="`+reason+`"`) && strings.Contains(l, text) }) {
-			t.Errorf("the log does not tell of %s (%s):\n%s", reason, text, strings.Join(lines, ""))
+			t.Errorf("the log does not contain %s (%s):\n%s", reason, text, strings.Join(lines, ""))
 		}
 	}
 }
 
-// TestEvents tells of everything that happens to somebody's login, on the user and in the log.
+// TestEvents verifies the event and the log line for each change of a user's login.
 func TestEvents(t *testing.T) {
 	c, manager := direct(t), newActor(t, "admin")
 	a := newActor(t, "")
@@ -93,16 +93,21 @@ func TestEvents(t *testing.T) {
 	made := enrol(t, a)
 	c.Call(t, verify(t, challenge(t, a.User), "000000")).Want(t, twoFactorFailed)
 	c.Call(t, recovery(t, challenge(t, a.User), made.RecoveryCodes[0])).Want(t, wire.OK)
-	c.Call(t, as(a.AccessToken, post(t, "/auth/2fa/recovery-codes", map[string]string{"code": code(t, made.Secret, 0)}))).Want(t, wire.OK)
-	c.Call(t, as(a.AccessToken, post(t, "/auth/2fa/disable", map[string]string{"code": code(t, made.Secret, 1)}))).Want(t, wire.OK)
+	c.Call(t, as(a.AccessToken, post(t, "/auth/2fa/recovery-codes",
+		map[string]string{"code": code(t, made.Secret, 0)}))).Want(t, wire.OK)
+	c.Call(t, as(a.AccessToken, post(t, "/auth/2fa/disable",
+		map[string]string{"code": code(t, made.Secret, 1)}))).Want(t, wire.OK)
 	for _, name := range []string{"reset-2fa", "revoke-sessions", "reset-password"} {
 		c.Call(t, management(t, manager.AccessToken, a.Name)[name]).Want(t, wire.OK)
 	}
 	lock(t, a.Name, c)
 	reasons := map[string]string{
-		"LoggedIn": `detail="pwd"`, "LoginFailed": `detail="the password is wrong"`, "PasswordChangeRefused": "address=", "PasswordChanged": "session=",
-		"SecondFactorEnabled": "session=", "SecondFactorFailed": "detail=", "RecoveryCodeUsed": "address=", "RecoveryCodesRenewed": "session=",
-		"SecondFactorDisabled": "session=", "SecondFactorReset": "actor=", "SessionEnded": "actor=", "PasswordReset": `actor="kubevision:` + manager.Name + `"`,
+		"LoggedIn": `detail="pwd"`, "LoginFailed": `detail="the password is wrong"`,
+		"PasswordChangeRefused": "address=", "PasswordChanged": "session=",
+		"SecondFactorEnabled": "session=", "SecondFactorFailed": "detail=", "RecoveryCodeUsed": "address=",
+		"RecoveryCodesRenewed": "session=",
+		"SecondFactorDisabled": "session=", "SecondFactorReset": "actor=", "SessionEnded": "actor=",
+		"PasswordReset": `actor="kubevision:` + manager.Name + `"`,
 		"AccountLocked": `detail="for 30s"`,
 	}
 	var names []string
@@ -120,24 +125,26 @@ func TestEvents(t *testing.T) {
 	for reason, events := range found {
 		for _, e := range events {
 			if e.Namespace != system {
-				t.Errorf("%s is told in the namespace %s", reason, e.Namespace)
+				t.Errorf("%s has an event in the namespace %s", reason, e.Namespace)
 			}
-			for _, hidden := range []string{"127.0.0.1", "::1", "the password is wrong", "expired or used", "pwd", "30s", "from "} {
+			for _, hidden := range []string{"127.0.0.1", "::1", "the password is wrong", "expired or used", "pwd",
+				"30s", "from "} {
 				if strings.Contains(e.Message, hidden) {
-					t.Errorf("%s tells of %q: %s", reason, hidden, e.Message)
+					t.Errorf("%s mentions %q: %s", reason, hidden, e.Message)
 				}
 			}
 		}
 	}
 	if failed := found["LoginFailed"][0]; failed.Message != "a login failed" {
-		t.Errorf("the event of a login that failed says %q", failed.Message)
+		t.Errorf("the event of a failed login contains %q", failed.Message)
 	}
 	if message := found["PasswordReset"][0].Message; !strings.Contains(message, manager.Name) {
-		t.Errorf("the reset does not say by whom: %s", message)
+		t.Errorf("the reset does not name its author: %s", message)
 	}
 }
 
-// TestWrongOldPasswordsLockNoAccount, and nobody is told that they do.
+// TestWrongOldPasswordsLockNoAccount verifies that wrong old passwords neither lock the account nor cause an event
+// about a lock.
 func TestWrongOldPasswordsLockNoAccount(t *testing.T) {
 	c, a := direct(t), newActor(t, "")
 	for range freeFailures {
@@ -146,16 +153,17 @@ func TestWrongOldPasswordsLockNoAccount(t *testing.T) {
 	c.Call(t, changePassword(t, a.AccessToken, a.Password, anotherPassword)).Want(t, wire.TooManyRequests)
 	c.Call(t, right(a.User)).Want(t, wire.OK)
 	if found := tells(t, a.User, "PasswordChangeRefused", "LoggedIn"); len(found["AccountLocked"]) > 0 {
-		t.Errorf("the events tell of a lock that there is not: %s", found["AccountLocked"][0].Message)
+		t.Errorf("the events report a lock that does not exist: %s", found["AccountLocked"][0].Message)
 	}
 	for _, line := range logged(t, `user="`+a.Name+`"`) {
-		if strings.Contains(line, "AccountLocked") || (strings.Contains(line, "PasswordChangeRefused") && !strings.Contains(line, "session=")) {
-			t.Errorf("the log tells of no session: %s", line)
+		if strings.Contains(line, "AccountLocked") ||
+			(strings.Contains(line, "PasswordChangeRefused") && !strings.Contains(line, "session=")) {
+			t.Errorf("the log line contains no session: %s", line)
 		}
 	}
 }
 
-// TestEventsOfADisabledUser say why, which the answer does not.
+// TestEventsOfADisabledUser verifies that the event contains the reason, which the response does not.
 func TestEventsOfADisabledUser(t *testing.T) {
 	u := set().User(t, "disabled")
 	u.Login(t, direct(t), wire.DirectPath)
@@ -164,7 +172,8 @@ func TestEventsOfADisabledUser(t *testing.T) {
 	wantLogged(t, u, map[string]string{"LoginFailed": "the user is disabled"})
 }
 
-// TestManyFailuresAreFewEvents, or an attack would fill the host's storage.
+// TestManyFailuresAreFewEvents verifies that many failures cause few events, which an attack could otherwise use to
+// fill etcd.
 func TestManyFailuresAreFewEvents(t *testing.T) {
 	const failures = 40
 	c, u := direct(t), set().User(t, "attacked")
@@ -172,7 +181,7 @@ func TestManyFailuresAreFewEvents(t *testing.T) {
 	for i := range failures {
 		if i%freeFailures == 0 {
 			set().Delete(t, mustNotMind("user-"+u.Name))
-			becomes(t, c, wire.OK, right(u)) // the server has seen it
+			becomes(t, c, wire.OK, right(u)) // the server knows the user
 		}
 		c.Call(t, wrong(u.Name)).Want(t, wire.Unauthenticated)
 	}
@@ -189,19 +198,23 @@ func TestManyFailuresAreFewEvents(t *testing.T) {
 		t.Errorf("the log has %d lines of %d failures", len(lines), failures)
 	}
 	if events := found["LoginBlocked"]; len(events) > 0 {
-		t.Errorf("there are %d events of attempts that were not looked at", len(events))
+		t.Errorf("there are %d events of attempts that were not verified", len(events))
 	}
 }
 
-// TestNothingTypedIsTold: neither passwords, nor codes, nor tokens, nor the names that are nobody's, which may be passwords.
+// TestNothingTypedIsTold verifies that events and logs contain no passwords, codes or tokens, and no unknown names,
+// which may be mistyped passwords.
 func TestNothingTypedIsTold(t *testing.T) {
 	c, manager := direct(t), newActor(t, "admin")
 	a := newActor(t, "admin")
 	secrets := canaries(t, a)
 	typed := map[string]string{
-		"wrong password": "wrong-4711-canary", "new password": "canary lamp orbit walnut", "weak password": "canaryweak", "reset password": "canary tundra velvet fig",
-		"unknown name": "hunter2-canary-name", "unknown name in an address": "Hunter3 canary/name", "session token": "canary.session.token",
-		"code": "0canary0", "header code": "9canary9", "refresh token": "01arz3ndektsv4rrffq69g5fav.canary", "field": "canaryfield",
+		"wrong password": "wrong-4711-canary", "new password": "canary lamp orbit walnut",
+		"weak password": "canaryweak", "reset password": "canary tundra velvet fig",
+		"unknown name": "hunter2-canary-name", "unknown name in an address": "Hunter3 canary/name",
+		"session token": "canary.session.token",
+		"code":          "0canary0", "header code": "9canary9", "refresh token": "01arz3ndektsv4rrffq69g5fav.canary",
+		"field": "canaryfield",
 	}
 	for range freeFailures + 1 {
 		c.Call(t, fixture.LoginRequest(wire.DirectPath, typed["unknown name"], a.Password))
@@ -209,7 +222,8 @@ func TestNothingTypedIsTold(t *testing.T) {
 	}
 	c.Call(t, fixture.LoginRequest(wire.DirectPath, a.Name, typed["wrong password"])).Want(t, wire.Unauthenticated)
 	c.Call(t, changePassword(t, a.AccessToken, a.Password, typed["weak password"])).Want(t, wire.Invalid)
-	c.Call(t, changePassword(t, a.AccessToken, typed["wrong password"], typed["new password"])).Want(t, wire.Unauthenticated)
+	c.Call(t, changePassword(t, a.AccessToken, typed["wrong password"], typed["new password"])).Want(t,
+		wire.Unauthenticated)
 	c.Call(t, refresh(t, typed["refresh token"])).Want(t, wire.Unauthenticated)
 	c.Call(t, verify(t, typed["session token"], typed["code"])).Want(t, wire.Unauthenticated)
 	c.Call(t, post(t, "/auth/login", map[string]string{typed["field"]: typed["new password"]})).Want(t, wire.Invalid)
@@ -217,7 +231,8 @@ func TestNothingTypedIsTold(t *testing.T) {
 	token := challenge(t, a.User)
 	c.Call(t, verify(t, token, typed["code"])).Want(t, twoFactorFailed)
 	c.Call(t, recovery(t, token, typed["code"])).Want(t, twoFactorFailed)
-	c.Call(t, withCode(typed["header code"], management(t, a.AccessToken, manager.Name)["reset-2fa"])).Want(t, twoFactorFailed)
+	c.Call(t, withCode(typed["header code"], management(t, a.AccessToken, manager.Name)["reset-2fa"])).Want(t,
+		twoFactorFailed)
 	c.Call(t, changePassword(t, a.AccessToken, a.Password, typed["new password"])).Want(t, wire.OK)
 	reset := put(t, "/users/"+a.Name+"/reset-password", map[string]string{"newPassword": typed["reset password"]})
 	c.Call(t, as(manager.AccessToken, reset)).Want(t, wire.OK)
@@ -230,7 +245,8 @@ func TestNothingTypedIsTold(t *testing.T) {
 		search(t, path, secrets)
 	}
 	for _, list := range []client.ObjectList{
-		&kubevisionv1alpha1.KubeVisionUserList{}, &kubevisionv1alpha1.KubeVisionSessionList{}, &kubevisionv1alpha1.KubeVisionLoginThrottleList{},
+		&kubevisionv1alpha1.KubeVisionUserList{}, &kubevisionv1alpha1.KubeVisionSessionList{},
+		&kubevisionv1alpha1.KubeVisionLoginThrottleList{},
 		&corev1.EventList{}, &corev1.ConfigMapList{},
 	} {
 		text := listed(t, list)
@@ -240,12 +256,13 @@ func TestNothingTypedIsTold(t *testing.T) {
 			}
 		}
 	}
-	if metrics := direct(t, admin()).Send(t, wire.Request{Path: "/metrics"}); !bytes.Contains(metrics.Body, []byte(`kubevision_authentication_events_total{reason="LoginFailed"}`)) {
+	if metrics := direct(t, admin()).Send(t, wire.Request{Path: "/metrics"}); !bytes.Contains(metrics.Body,
+		[]byte(`kubevision_authentication_events_total{reason="LoginFailed"}`)) {
 		t.Error("there is no metric of failed logins")
 	}
 }
 
-// listed is a list as text.
+// listed returns a list as text.
 func listed(t *testing.T, list client.ObjectList) []byte {
 	t.Helper()
 	if err := env.Client.List(t.Context(), list); err != nil {

@@ -22,7 +22,8 @@ func setup(t *testing.T, token, password string) wire.Request {
 	return as(token, post(t, "/auth/2fa/setup", body))
 }
 
-// since is an access token of a login so long ago; it does not tell for a negative time.
+// since returns an access token with an earlier time of the login. The token does not contain the time if the
+// duration is negative.
 func since(t *testing.T, raw string, ago time.Duration) string {
 	t.Helper()
 	token := fixture.Take(t, raw)
@@ -33,20 +34,21 @@ func since(t *testing.T, raw string, ago time.Duration) string {
 	return token.With(claims).Sign(t, set().SigningKey(t, token.Header["kid"]))
 }
 
-// TestATokenAloneEnrolsNothing: a stolen access token is no way to a second factor, whatever the owner does meanwhile.
+// TestATokenAloneEnrolsNothing verifies that a stolen access token does not suffice to set up a second factor,
+// whatever the owner does meanwhile.
 func TestATokenAloneEnrolsNothing(t *testing.T) {
 	c := direct(t)
 	refused := func(t *testing.T, token string) {
 		t.Helper()
 		e := c.Call(t, setup(t, token, "")).Want(t, wire.TwoFactorRequired)
 		if e.Meta.Field != "password" || !strings.Contains(string(e.Data), `"reverify":true`) {
-			t.Errorf("the answer does not say what is missing: %+v %s", e.Meta, e.Data)
+			t.Errorf("the response does not name the missing right: %+v %s", e.Meta, e.Data)
 		}
 	}
 	t.Run("the first one", func(t *testing.T) {
 		a := newActor(t, "")
 		if _, ok := fixture.Take(t, a.AccessToken).Claims["auth_time"].(float64); !ok {
-			t.Error("the access token does not tell when the login was")
+			t.Error("the access token does not contain the time of the login")
 		}
 		for _, ago := range []time.Duration{5*time.Minute + 2*time.Second, time.Hour, -1} {
 			refused(t, since(t, a.AccessToken, ago))
@@ -69,7 +71,8 @@ func TestATokenAloneEnrolsNothing(t *testing.T) {
 	})
 	t.Run("one that is required", func(t *testing.T) {
 		a := newActor(t, "")
-		if _, stderr, err := kubectl(t, "", "patch", "kvu", a.Name, "--type=merge", "-p", `{"spec":{"twoFactor":"Required"}}`); err != nil {
+		if _, stderr, err := kubectl(t, "", "patch", "kvu", a.Name, "--type=merge", "-p",
+			`{"spec":{"twoFactor":"Required"}}`); err != nil {
 			t.Fatalf("%v: %s", err, stderr)
 		}
 		soon(t, c, wire.TwoFactorRequired, whoami(a.AccessToken))
@@ -79,7 +82,8 @@ func TestATokenAloneEnrolsNothing(t *testing.T) {
 		a := newActor(t, "")
 		enrol(t, a)
 		refused(t, a.AccessToken)
-		c.Call(t, as(a.AccessToken, post(t, "/auth/2fa/enable", map[string]string{"code": "000000"}))).Want(t, wire.Conflict)
+		c.Call(t, as(a.AccessToken, post(t, "/auth/2fa/enable", map[string]string{"code": "000000"}))).Want(t,
+			wire.Conflict)
 	})
 	t.Run("another session's", func(t *testing.T) {
 		a := newActor(t, "")
@@ -97,14 +101,15 @@ func TestATokenAloneEnrolsNothing(t *testing.T) {
 			c.Call(t, setup(t, a.AccessToken, "wrong")).Want(t, twoFactorFailed)
 		}
 		c.Call(t, setup(t, a.AccessToken, a.Password)).Want(t, wire.TooManyRequests)
-		c.Call(t, changePassword(t, a.AccessToken, a.Password, anotherPassword)).Want(t, wire.TooManyRequests) // they are counted together
+		// both kinds of failures have a common count
+		c.Call(t, changePassword(t, a.AccessToken, a.Password, anotherPassword)).Want(t, wire.TooManyRequests)
 		c.Call(t, right(a.User)).Want(t, wire.OK)
 		c.Call(t, setup(t, other.AccessToken, a.Password)).Want(t, wire.OK)
 	})
 }
 
-// TestWrongFreshCodesKeepNobodyOut: they count by session, end the session that gives too many, and leave logins and
-// other sessions alone.
+// TestWrongFreshCodesKeepNobodyOut verifies that wrong fresh codes are counted by session, end a session with too
+// many, and do not affect logins and other sessions.
 func TestWrongFreshCodesKeepNobodyOut(t *testing.T) {
 	c, a := direct(t), newActor(t, "admin")
 	made := enrol(t, a)
@@ -124,16 +129,21 @@ func TestWrongFreshCodesKeepNobodyOut(t *testing.T) {
 		}
 	}
 	right := code(t, made.Secret, 0)
-	c.Call(t, withCode(right, as(a.AccessToken, remove("/users/"+fixture.Name("nobody"))))).Want(t, wire.UserNotFound) // no code is looked at
-	e := c.Call(t, as(a.AccessToken, post(t, "/auth/2fa/recovery-codes", map[string]string{"code": right}))).Want(t, twoFactorFailed)
+	// the code is not verified
+	c.Call(t, withCode(right, as(a.AccessToken, remove("/users/"+fixture.Name("nobody"))))).Want(t, wire.UserNotFound)
+	e := c.Call(t, as(a.AccessToken, post(t, "/auth/2fa/recovery-codes", map[string]string{"code": right}))).Want(t,
+		twoFactorFailed)
 	if e.Meta.RetryAfterSeconds < 1 {
-		t.Error("the right code need not wait after five wrong ones")
+		t.Error("the correct code is not delayed after five wrong ones")
 	}
-	login := renewed(t, c.Call(t, verify(t, challenge(t, a.User), right))) // the owner gets in, with the code that was not looked at
-	c.Call(t, as(login.AccessToken, post(t, "/auth/2fa/recovery-codes", map[string]string{"code": right}))).Want(t, twoFactorFailed)
-	c.Call(t, as(login.AccessToken, post(t, "/auth/2fa/recovery-codes", map[string]string{"code": code(t, made.Secret, 1)}))).Want(t, wire.OK)
+	// the owner logs in with the code that was not verified
+	login := renewed(t, c.Call(t, verify(t, challenge(t, a.User), right)))
+	c.Call(t, as(login.AccessToken, post(t, "/auth/2fa/recovery-codes", map[string]string{"code": right}))).Want(t,
+		twoFactorFailed)
+	c.Call(t, as(login.AccessToken, post(t, "/auth/2fa/recovery-codes",
+		map[string]string{"code": code(t, made.Secret, 1)}))).Want(t, wire.OK)
 
-	for range 5 { // each time after the wait
+	for range 5 { // after the wait each time
 		secret := storedCredentials(t, a.User)
 		secret.Data["secondFactor"] = earlier(t, secret.Data["secondFactor"], 16*time.Minute)
 		if err := env.Programs.Update(t.Context(), secret); err != nil {
@@ -145,11 +155,11 @@ func TestWrongFreshCodesKeepNobodyOut(t *testing.T) {
 	c.Call(t, whoami(login.AccessToken)).Want(t, wire.OK)
 	found := tells(t, a.User, "FreshCodeFailed", "FreshCodeBlocked", "SessionEnded")
 	if len(found["SecondFactorFailed"]) > 0 {
-		t.Error("the events tell of a login that failed")
+		t.Error("the events report a failed login")
 	}
 }
 
-// earlier moves the times of all wrong codes back, so that the waits are over.
+// earlier moves the times of all wrong codes into the past, so that the waits are over.
 func earlier(t *testing.T, text []byte, ago time.Duration) []byte {
 	t.Helper()
 	var factor map[string]any

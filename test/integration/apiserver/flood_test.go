@@ -16,24 +16,24 @@ import (
 )
 
 const (
-	// behindProxy lets a test come from any address.
+	// behindProxy lets a test use any client address.
 	behindProxy = "--trusted-proxies=127.0.0.0/8,::1/128"
-	// inTime is how long a login may take beside a flood.
+	// inTime bounds a login during a flood.
 	inTime = 5 * time.Second
 )
 
-// anywhere is an address of IPv4 that nobody else has.
+// anywhere returns an IPv4 address without other clients.
 func anywhere() string {
 	n := rand.Uint32() //nolint:gosec // any address will do
 	return fmt.Sprintf("%d.%d.%d.%d", 20+n>>24%80, n>>16&255, n>>8&255, n&255)
 }
 
-// somewhere is an address in a /64 of its own of one /48.
+// somewhere returns an address in a separate /64 of one /48.
 func somewhere() string {
 	return fmt.Sprintf("2001:db8:bad:%x::1", rand.IntN(65536)) //nolint:gosec // any address will do
 }
 
-// flood has many clients log in wrongly, again and again, until the function that it returns is called.
+// flood sends wrong logins from many clients until the returned function is called.
 func flood(t *testing.T, c *wire.Client, clients int, request func() wire.Request) (stop func()) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(t.Context())
@@ -45,7 +45,8 @@ func flood(t *testing.T, c *wire.Client, clients int, request func() wire.Reques
 				if err != nil {
 					return
 				}
-				if e, err := response.Parse(); err != nil || (e.Code != wire.Unauthenticated && e.Code != wire.TooManyRequests) {
+				if e, err := response.Parse(); err != nil ||
+					(e.Code != wire.Unauthenticated && e.Code != wire.TooManyRequests) {
 					t.Errorf("a wrong login: code %d (%s), %v", e.Code, e.Message, err)
 				}
 			}
@@ -54,7 +55,8 @@ func flood(t *testing.T, c *wire.Client, clients int, request func() wire.Reques
 	return func() { cancel(); group.Wait() }
 }
 
-// strangers are as many clients as the machine can look at in half the time that a login may take, and 60 at most.
+// strangers returns the number of clients whose logins the machine can verify in half the time that a login may take,
+// at most 60.
 func strangers(t *testing.T, c *wire.Client, u fixture.User) int {
 	t.Helper()
 	const most, logins = 60, 5
@@ -64,12 +66,13 @@ func strangers(t *testing.T, c *wire.Client, u fixture.User) int {
 	}
 	one := time.Since(begun) / logins
 	n := min(most, max(1, int(inTime/2/one)))
-	t.Logf("a login takes %s: %d strangers", one.Round(time.Millisecond), n)
+	t.Logf("a login takes %s: %d clients", one.Round(time.Millisecond), n)
 	return n
 }
 
-// TestStrangersDoNotCloseTheLogin: beside many who log in wrongly from changing addresses, nine of ten right logins succeed in time, also
-// those from an address that nobody knows; those from a known device or address, or from a trusted network, all do.
+// TestStrangersDoNotCloseTheLogin verifies that nine of ten valid logins succeed in time during many wrong logins
+// from changing addresses, even from unknown addresses. All logins from known devices, known addresses and trusted
+// networks succeed.
 func TestStrangersDoNotCloseTheLogin(t *testing.T) {
 	const people = 10
 	forgiveAfterwards(t)
@@ -130,13 +133,14 @@ func TestStrangersDoNotCloseTheLogin(t *testing.T) {
 			}
 			t.Logf("%d of %d, the longest took %s", good, people, longest.Round(time.Millisecond))
 			if good < tc.least {
-				t.Errorf("%d of %d right logins succeeded in %s, want %d", good, people, inTime, tc.least)
+				t.Errorf("%d of %d valid logins succeeded in %s, want %d", good, people, inTime, tc.least)
 			}
 		})
 	}
 }
 
-// TestNetworksOfIPv6 count together with the smaller ones that one customer may have.
+// TestNetworksOfIPv6 verifies that failures are counted for IPv6 networks together with the smaller networks that one
+// customer may have.
 func TestNetworksOfIPv6(t *testing.T) {
 	forgiveAfterwards(t)
 	u := set().User(t, "customer")

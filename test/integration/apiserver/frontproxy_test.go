@@ -37,7 +37,8 @@ func remote(user string, groups ...string) http.Header {
 	return http.Header{"X-Remote-User": {user}, "X-Remote-Group": groups}
 }
 
-// TestOnlyTheFrontProxySpeaksForOthers sends the headers by which kube-apiserver says who is asking, with every certificate but its own.
+// TestOnlyTheFrontProxySpeaksForOthers sends the headers with which kube-apiserver names the user, with every
+// certificate except its own.
 func TestOnlyTheFrontProxySpeaksForOthers(t *testing.T) {
 	genuine, cluster := env.Cluster.RequestHeaderCA(), env.Cluster.ClusterCA()
 	forged := remote("kubernetes-admin", "system:masters", "system:authenticated")
@@ -46,20 +47,29 @@ func TestOnlyTheFrontProxySpeaksForOthers(t *testing.T) {
 		header http.Header
 		want   int
 	}{
-		"no certificate":                            {nil, forged, wire.Unauthenticated},
-		"another authority of the same name":        {[]localcluster.KeyPair{issued(t, authority(t, "front-proxy"), localcluster.FrontProxyName)}, forged, wire.Unauthenticated},
-		"another authority":                         {[]localcluster.KeyPair{issued(t, authority(t, "x"), localcluster.FrontProxyName)}, forged, wire.Unauthenticated},
-		"the cluster's authority, the proxy's name": {[]localcluster.KeyPair{issued(t, cluster, localcluster.FrontProxyName)}, forged, wire.Unauthenticated},
-		"the right authority, another name":         {[]localcluster.KeyPair{issued(t, genuine, "somebody")}, forged, wire.Unauthenticated},
-		"the right authority, no name":              {[]localcluster.KeyPair{issued(t, genuine, "")}, forged, wire.Unauthenticated},
-		"the right authority, the name as a group":  {[]localcluster.KeyPair{issued(t, genuine, "somebody", localcluster.FrontProxyName)}, forged, wire.Unauthenticated},
-		"the authority itself":                      {[]localcluster.KeyPair{genuine}, forged, wire.Unauthenticated},
-		"an administrator of the cluster":           {[]localcluster.KeyPair{admin()}, nil, wire.Unauthenticated},
-		"an administrator, forging":                 {[]localcluster.KeyPair{admin()}, forged, wire.Unauthenticated},
-		"the front proxy, saying nothing":           {[]localcluster.KeyPair{env.Cluster.FrontProxyCert()}, nil, wire.Unauthenticated},
-		"the front proxy, an empty name":            {[]localcluster.KeyPair{env.Cluster.FrontProxyCert()}, remote("", "system:masters"), wire.Unauthenticated},
-		"the front proxy, nobody":                   {[]localcluster.KeyPair{env.Cluster.FrontProxyCert()}, remote("system:anonymous", "system:unauthenticated"), wire.Unauthenticated},
-		"the front proxy":                           {[]localcluster.KeyPair{env.Cluster.FrontProxyCert()}, remote("jane", "testers"), wire.OK},
+		"no certificate": {nil, forged, wire.Unauthenticated},
+		"another authority of the same name": {[]localcluster.KeyPair{issued(t, authority(t, "front-proxy"),
+			localcluster.FrontProxyName)}, forged, wire.Unauthenticated},
+		"another authority": {[]localcluster.KeyPair{issued(t, authority(t, "x"),
+			localcluster.FrontProxyName)}, forged, wire.Unauthenticated},
+		"the cluster's authority, the proxy's name": {[]localcluster.KeyPair{issued(t, cluster,
+			localcluster.FrontProxyName)}, forged, wire.Unauthenticated},
+		"the right authority, another name": {[]localcluster.KeyPair{issued(t, genuine, "somebody")}, forged,
+			wire.Unauthenticated},
+		"the right authority, no name": {[]localcluster.KeyPair{issued(t, genuine, "")}, forged,
+			wire.Unauthenticated},
+		"the right authority, the name as a group": {[]localcluster.KeyPair{issued(t, genuine, "somebody",
+			localcluster.FrontProxyName)}, forged, wire.Unauthenticated},
+		"the authority itself":            {[]localcluster.KeyPair{genuine}, forged, wire.Unauthenticated},
+		"an administrator of the cluster": {[]localcluster.KeyPair{admin()}, nil, wire.Unauthenticated},
+		"an administrator, forging":       {[]localcluster.KeyPair{admin()}, forged, wire.Unauthenticated},
+		"the front proxy without headers": {[]localcluster.KeyPair{env.Cluster.FrontProxyCert()}, nil,
+			wire.Unauthenticated},
+		"the front proxy, an empty name": {[]localcluster.KeyPair{env.Cluster.FrontProxyCert()},
+			remote("", "system:masters"), wire.Unauthenticated},
+		"the front proxy, anonymous": {[]localcluster.KeyPair{env.Cluster.FrontProxyCert()},
+			remote("system:anonymous", "system:unauthenticated"), wire.Unauthenticated},
+		"the front proxy": {[]localcluster.KeyPair{env.Cluster.FrontProxyCert()}, remote("jane", "testers"), wire.OK},
 	} {
 		t.Run(name, func(t *testing.T) {
 			client := direct(t, tc.pairs...)
@@ -69,20 +79,22 @@ func TestOnlyTheFrontProxySpeaksForOthers(t *testing.T) {
 					continue
 				}
 				if got := username(t, e); got != "jane" {
-					t.Errorf("the front proxy spoke for %q, want jane", got)
+					t.Errorf("the front proxy impersonated %q, want jane", got)
 				}
 			}
 		})
 	}
 }
 
-// TestTheTokenDecides over whom kube-apiserver has authenticated.
+// TestTheTokenDecides verifies that an access token takes precedence over the user whom kube-apiserver has
+// authenticated.
 func TestTheTokenDecides(t *testing.T) {
 	a := newActor(t, "")
 	proxy := direct(t, env.Cluster.FrontProxyCert())
 	jane := fixture.Name("jane")
 	set().HostCluster(t, host)
-	set().Bind(t, "jane", fixture.Grant{Role: "admin", Subjects: subject(kubevisionv1alpha1.SubjectUser, jane), Cluster: host})
+	set().Bind(t, "jane", fixture.Grant{Role: "admin", Subjects: subject(kubevisionv1alpha1.SubjectUser, jane),
+		Cluster: host})
 	token := fixture.Take(t, a.AccessToken)
 	expired := token.Aged(time.Minute).Sign(t, set().SigningKey(t, token.Header["kid"]))
 	proxied := func(path string, header http.Header) wire.Request {
@@ -94,15 +106,17 @@ func TestTheTokenDecides(t *testing.T) {
 		want   int
 		name   string
 	}{
-		"no token":                      {http.Header{}, wire.OK, jane},
-		"a token":                       {http.Header{wire.TokenHeader: {a.AccessToken}}, wire.OK, a.Name},
-		"a token, in other capitals":    {http.Header{"x-kubevision-token": {a.AccessToken}}, wire.OK, a.Name},
-		"a bearer token":                {http.Header{"Authorization": {"Bearer " + a.AccessToken}}, wire.OK, a.Name},
-		"a wrong token":                 {http.Header{wire.TokenHeader: {"x"}}, wire.Unauthenticated, ""},
-		"an empty token":                {http.Header{wire.TokenHeader: {""}}, wire.Unauthenticated, ""},
-		"an expired token":              {http.Header{wire.TokenHeader: {expired}}, wire.TokenExpired, ""},
-		"a wrong one before a good one": {http.Header{wire.TokenHeader: {"x", a.AccessToken}}, wire.Unauthenticated, ""},
-		"the header over the bearer":    {http.Header{wire.TokenHeader: {"x"}, "Authorization": {"Bearer " + a.AccessToken}}, wire.Unauthenticated, ""},
+		"no token":                {http.Header{}, wire.OK, jane},
+		"a token":                 {http.Header{wire.TokenHeader: {a.AccessToken}}, wire.OK, a.Name},
+		"a token in another case": {http.Header{"x-kubevision-token": {a.AccessToken}}, wire.OK, a.Name},
+		"a bearer token":          {http.Header{"Authorization": {"Bearer " + a.AccessToken}}, wire.OK, a.Name},
+		"a wrong token":           {http.Header{wire.TokenHeader: {"x"}}, wire.Unauthenticated, ""},
+		"an empty token":          {http.Header{wire.TokenHeader: {""}}, wire.Unauthenticated, ""},
+		"an expired token":        {http.Header{wire.TokenHeader: {expired}}, wire.TokenExpired, ""},
+		"a wrong token before a valid one": {http.Header{wire.TokenHeader: {"x", a.AccessToken}},
+			wire.Unauthenticated, ""},
+		"the header over the bearer": {http.Header{wire.TokenHeader: {"x"},
+			"Authorization": {"Bearer " + a.AccessToken}}, wire.Unauthenticated, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := proxy.Call(t, proxied(me, tc.header)).Want(t, tc.want)
@@ -113,6 +127,7 @@ func TestTheTokenDecides(t *testing.T) {
 	}
 	t.Run("for what may be read", func(t *testing.T) {
 		becomes(t, proxy, wire.OK, proxied(onHost+"/resources/nodes", http.Header{}))
-		proxy.Call(t, proxied(onHost+"/resources/nodes", http.Header{wire.TokenHeader: {a.AccessToken}})).Want(t, wire.ClusterForbidden)
+		proxy.Call(t, proxied(onHost+"/resources/nodes", http.Header{wire.TokenHeader: {a.AccessToken}})).Want(t,
+			wire.ClusterForbidden)
 	})
 }

@@ -18,7 +18,8 @@ import (
 
 func pods(namespace string) string { return onHost + "/namespaces/" + namespace + "/resources/pods" }
 
-// TestSubjects binds each kind of subject in one namespace, where it sees its Pods through the door that it comes by, and no others.
+// TestSubjects binds each kind of subject in one namespace, and verifies that the subject can list Pods only there,
+// through its own door.
 func TestSubjects(t *testing.T) {
 	set().HostCluster(t, host)
 	own, other := set().Namespace(t, "own"), set().Namespace(t, "other")
@@ -52,15 +53,18 @@ func TestSubjects(t *testing.T) {
 		"KubeVisionUser":  {fixture.KubeVisionUsers(named), byToken(named)},
 		"KubeVisionGroup": {subject(kubevisionv1alpha1.SubjectKubeVisionGroup, team), byToken(grouped)},
 		"User":            {fixture.KubernetesUsers(jane), through(kube(t, jane))},
-		"Group":           {subject(kubevisionv1alpha1.SubjectGroup, testers), through(kube(t, fixture.Name("anybody"), testers))},
+		"Group": {subject(kubevisionv1alpha1.SubjectGroup, testers),
+			through(kube(t, fixture.Name("anybody"), testers))},
 		"ServiceAccount": {
-			[]kubevisionv1alpha1.Subject{{Kind: kubevisionv1alpha1.SubjectServiceAccount, Namespace: other, Name: account}}, through(configured(t, robot)),
+			[]kubevisionv1alpha1.Subject{{Kind: kubevisionv1alpha1.SubjectServiceAccount, Namespace: other,
+				Name: account}}, through(configured(t, robot)),
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
 			client, request := tc.ask(t, pods(own))
 			client.Call(t, request).Want(t, wire.ClusterForbidden)
-			b := set().Bind(t, "subjects", fixture.Grant{Role: "readonly", Subjects: tc.subjects, Cluster: host, Namespaces: []string{own}})
+			b := set().Bind(t, "subjects",
+				fixture.Grant{Role: "readonly", Subjects: tc.subjects, Cluster: host, Namespaces: []string{own}})
 			becomes(t, client, wire.OK, request)
 			var items []struct {
 				Metadata metav1.ObjectMeta `json:"metadata"`
@@ -85,11 +89,13 @@ func TestSubjects(t *testing.T) {
 	}
 }
 
-// TestADeletedBindingIsGone at once for what it granted, also where another binding still lets its user in.
+// TestADeletedBindingIsGone verifies that the rights of a deleted binding end at once, even if another binding still
+// allows the use of the cluster.
 func TestADeletedBindingIsGone(t *testing.T) {
 	first, second := set().Namespace(t, "first"), set().Namespace(t, "second")
 	a := newActor(t, "readonly", first)
-	b := set().Bind(t, "second", fixture.Grant{Role: "readonly", Subjects: fixture.KubeVisionUsers(a.User), Cluster: host, Namespaces: []string{second}})
+	b := set().Bind(t, "second", fixture.Grant{Role: "readonly", Subjects: fixture.KubeVisionUsers(a.User),
+		Cluster: host, Namespaces: []string{second}})
 	request := func(namespace string) wire.Request {
 		return wire.Request{Path: wire.DirectPath + pods(namespace), Bearer: a.AccessToken}
 	}
@@ -103,7 +109,7 @@ func TestADeletedBindingIsGone(t *testing.T) {
 	}
 }
 
-// TestTheClustersOwnBindings count: its RBAC alone decides.
+// TestTheClustersOwnBindings verifies that RBAC bindings of the cluster take effect, too.
 func TestTheClustersOwnBindings(t *testing.T) {
 	own, other := set().Namespace(t, "own"), set().Namespace(t, "byhand")
 	team := fixture.Name("team")
@@ -146,7 +152,8 @@ func TestTheClustersOwnBindings(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			set().HostCluster(t, host)
 			u := set().User(t, "byhand", tc.change)
-			set().Bind(t, "byhand", fixture.Grant{Role: "readonly", Subjects: tc.bind(u), Cluster: host, Namespaces: []string{own}})
+			set().Bind(t, "byhand", fixture.Grant{Role: "readonly", Subjects: tc.bind(u), Cluster: host,
+				Namespaces: []string{own}})
 			token := u.Login(t, direct(t), wire.DirectPath).AccessToken
 			request := wire.Request{Path: wire.DirectPath + pods(other), Bearer: token}
 			becomes(t, direct(t), wire.NamespaceForbidden, request)
@@ -163,15 +170,17 @@ func TestTheClustersOwnBindings(t *testing.T) {
 	}
 }
 
-// TestAnAdministratorWhomNothingBinds is told what to do.
+// TestAnAdministratorWhomNothingBinds verifies that an administrator without a binding gets a helpful message.
 func TestAnAdministratorWhomNothingBinds(t *testing.T) {
 	set().HostCluster(t, host)
-	e := kube(t, fixture.Name("root"), "system:masters").Call(t, wire.Request{Path: wire.GroupPath + pods("default")}).Want(t, wire.Forbidden)
+	e := kube(t, fixture.Name("root"), "system:masters").Call(t,
+		wire.Request{Path: wire.GroupPath + pods("default")}).Want(t, wire.Forbidden)
 	for _, word := range []string{"binding", host} {
 		if !strings.Contains(e.Message, word) {
-			t.Errorf("the message does not speak of %q: %s", word, e.Message)
+			t.Errorf("the message does not contain %q: %s", word, e.Message)
 		}
 	}
 	a := newActor(t, "")
-	direct(t).Call(t, wire.Request{Path: wire.DirectPath + pods("default"), Bearer: a.AccessToken}).Want(t, wire.ClusterForbidden)
+	direct(t).Call(t, wire.Request{Path: wire.DirectPath + pods("default"), Bearer: a.AccessToken}).Want(t,
+		wire.ClusterForbidden)
 }

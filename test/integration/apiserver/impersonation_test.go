@@ -10,12 +10,14 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestInboundImpersonationIsRefused sends every header of that kind, in the ways by which such headers have slipped through proxies.
+// TestInboundImpersonationIsRefused sends all impersonation headers, in the forms in which such headers have passed
+// through proxies.
 func TestInboundImpersonationIsRefused(t *testing.T) {
 	a := newActor(t, "")
 	client := direct(t)
 	for _, name := range []string{
-		"Impersonate-User", "Impersonate-Group", "Impersonate-Uid", "Impersonate-Extra-scopes", "Impersonate-Extra-", "Impersonate-Anything",
+		"Impersonate-User", "Impersonate-Group", "Impersonate-Uid", "Impersonate-Extra-scopes", "Impersonate-Extra-",
+		"Impersonate-Anything",
 		"impersonate-user", "IMPERSONATE-USER", "iMPERSONATE-gROUP", "impersonate-EXTRA-Scopes.Example%2ecom",
 	} {
 		for how, header := range map[string]http.Header{
@@ -28,7 +30,9 @@ func TestInboundImpersonationIsRefused(t *testing.T) {
 			for _, path := range []string{me, clusterList, onHost + "/resources/secrets", "/nothing"} {
 				t.Run(name+" "+how+" "+path, func(t *testing.T) {
 					for _, token := range []string{a.AccessToken, ""} {
-						e := client.Call(t, wire.Request{Path: wire.DirectPath + path, Bearer: token, Header: header}).Want(t, wire.Invalid)
+						e := client.Call(t,
+							wire.Request{Path: wire.DirectPath + path, Bearer: token, Header: header}).Want(t,
+							wire.Invalid)
 						if e.Meta.Field == "" {
 							t.Errorf("meta.field does not name the header (%s)", e.Message)
 						}
@@ -39,32 +43,38 @@ func TestInboundImpersonationIsRefused(t *testing.T) {
 	}
 }
 
-// TestConnectionOptionsChangeNobody names headers that are not there, or that carry the credential, as options of the connection.
+// TestConnectionOptionsChangeNobody lists missing headers, and headers with the credential, as options of the
+// connection.
 func TestConnectionOptionsChangeNobody(t *testing.T) {
 	a := newActor(t, "")
-	for _, option := range []string{"Impersonate-User", "Impersonate-Group", "X-Remote-User", "close, Impersonate-User"} {
-		request := wire.Request{Path: wire.DirectPath + me, Bearer: a.AccessToken, Header: http.Header{"Connection": {option}}}
+	for _, option := range []string{"Impersonate-User", "Impersonate-Group", "X-Remote-User",
+		"close, Impersonate-User"} {
+		request := wire.Request{Path: wire.DirectPath + me, Bearer: a.AccessToken,
+			Header: http.Header{"Connection": {option}}}
 		if got := username(t, direct(t).Call(t, request)); got != a.Name {
 			t.Errorf("with Connection: %s the caller is %s", option, got)
 		}
 	}
-	// Through kube-apiserver, whose proxy takes such headers off, a caller stays who their certificate says.
+	// Through kube-apiserver, whose proxy removes such headers, the caller remains the user in the certificate.
 	client := kube(t, "connected")
-	for _, option := range []string{"X-Remote-User", "X-Remote-Group", "X-Remote-User, X-Remote-Group, X-Remote-Extra-Scopes"} {
-		request := wire.Request{Path: wire.GroupPath + me, Header: http.Header{"Connection": {option}, "X-Remote-User": {"system:admin"}, "X-Remote-Group": {"system:masters"}}}
+	for _, option := range []string{"X-Remote-User", "X-Remote-Group",
+		"X-Remote-User, X-Remote-Group, X-Remote-Extra-Scopes"} {
+		request := wire.Request{Path: wire.GroupPath + me,
+			Header: http.Header{"Connection": {option}, "X-Remote-User": {"system:admin"},
+				"X-Remote-Group": {"system:masters"}}}
 		if got := username(t, client.Call(t, request)); got != "connected" {
 			t.Errorf("with Connection: %s the caller is %s", option, got)
 		}
 	}
 }
 
-// TestImpersonationElsewhere is refused on the paths that keep Kubernetes' own forms, too.
+// TestImpersonationElsewhere verifies that these headers are also rejected on the paths with Kubernetes' own formats.
 func TestImpersonationElsewhere(t *testing.T) {
 	client := direct(t, admin())
 	for _, path := range []string{"/metrics", "/apis", wire.GroupPath, "/openapi/v2", "/version"} {
 		r := client.Send(t, wire.Request{Path: path, Header: http.Header{"Impersonate-User": {"system:anonymous"}}})
 		if r.Status/100 != 4 {
-			t.Errorf("%s: HTTP %d, want a refusal", path, r.Status)
+			t.Errorf("%s: HTTP %d, want an error", path, r.Status)
 		}
 	}
 }

@@ -20,7 +20,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// reads is how many objects of a kind were read one by one on the host.
+// reads returns the number of single reads of a kind on the host.
 func reads(t *testing.T, resource string) int {
 	t.Helper()
 	total := 0
@@ -45,8 +45,8 @@ func random(n int) string {
 	return base64.RawURLEncoding.EncodeToString(raw)
 }
 
-// TestInventedRefreshTokens cause no call of the host, however many there are, and are refused without a look after a while; whoever has a
-// genuine one is not held up, also at the same address.
+// TestInventedRefreshTokens verifies that forged refresh tokens cause no call to the host and are throttled, and that
+// valid ones from the same address are not delayed.
 func TestInventedRefreshTokens(t *testing.T) {
 	const each = 100
 	forgiveAfterwards(t)
@@ -72,7 +72,7 @@ func TestInventedRefreshTokens(t *testing.T) {
 				t.Errorf("codes %v", codes)
 			}
 			last := c.Call(t, from(address, refresh(t, invent())))
-			for n := 0; n < each && last.Code == wire.Unauthenticated; n++ { // a slow machine is allowed some more
+			for n := 0; n < each && last.Code == wire.Unauthenticated; n++ { // a margin for a slow machine
 				last = c.Call(t, from(address, refresh(t, invent())))
 			}
 			e := last.Want(t, wire.TooManyRequests)
@@ -93,11 +93,12 @@ func TestInventedRefreshTokens(t *testing.T) {
 	renewed(t, c.Call(t, from(blocked, refresh(t, a.RefreshToken))))
 }
 
-// TestDeadTokens cause one call of the host, however often they are shown.
+// TestDeadTokens verifies that an expired token causes one call to the host, however often it is sent.
 func TestDeadTokens(t *testing.T) {
 	const often = 100
 	c, a := direct(t), newActor(t, "")
-	set().Delete(t, &kubevisionv1alpha1.KubeVisionSession{ObjectMeta: metav1.ObjectMeta{Name: fixture.Take(t, a.AccessToken).Session()}})
+	set().Delete(t, &kubevisionv1alpha1.KubeVisionSession{ObjectMeta: metav1.ObjectMeta{Name: fixture.Take(t,
+		a.AccessToken).Session()}})
 	soon(t, c, wire.TokenExpired, whoami(a.AccessToken))
 	before := reads(t, "kubevisionsessions")
 	for range often {
@@ -109,7 +110,8 @@ func TestDeadTokens(t *testing.T) {
 	}
 }
 
-// TestRefreshTokensOutliveTheirKey, and those without a code are good until their session ends.
+// TestRefreshTokensOutliveTheirKey verifies that refresh tokens of an earlier key and format are valid until their
+// session ends.
 func TestRefreshTokensOutliveTheirKey(t *testing.T) {
 	clients := pair(t)
 	a, old := newActor(t, ""), newActor(t, "")
@@ -121,9 +123,10 @@ func TestRefreshTokensOutliveTheirKey(t *testing.T) {
 	if n := len(strings.Split(next.RefreshToken, ".")); n != 3 {
 		t.Errorf("its successor has %d parts", n)
 	}
-	renewed(t, clients[0].Call(t, refresh(t, next.RefreshToken))) // made a moment ago on another replica
+	renewed(t, clients[0].Call(t, refresh(t, next.RefreshToken))) // issued a moment ago by another replica
 
-	keys := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: fixture.SystemNamespace, Name: "kubevision-signing-keys"}}
+	keys := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: fixture.SystemNamespace,
+		Name: "kubevision-signing-keys"}}
 	if err := env.Client.Delete(t.Context(), keys); err != nil {
 		t.Fatal(err)
 	}

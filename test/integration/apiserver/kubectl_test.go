@@ -14,7 +14,7 @@ import (
 	"github.com/kubevision-io/kubevision/hack/localcluster"
 )
 
-// kubectl runs kubectl as an administrator, and gives what it prints and what it complains about.
+// kubectl runs kubectl as an administrator, and returns its output and its errors.
 func kubectl(t *testing.T, input string, args ...string) (stdout, stderr string, err error) {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "kubeconfig")
@@ -30,13 +30,15 @@ func kubectl(t *testing.T, input string, args ...string) (stdout, stderr string,
 }
 
 func TestKubectlDiscovers(t *testing.T) {
-	for _, args := range [][]string{{"api-resources"}, {"api-resources", "--cached=false", "-o", "wide"}, {"api-versions"}, {"get", "kubevision"}, {"version"}} {
+	for _, args := range [][]string{{"api-resources"}, {"api-resources", "--cached=false", "-o", "wide"},
+		{"api-versions"}, {"get", "kubevision"}, {"version"}} {
 		stdout, stderr, err := kubectl(t, "", args...)
 		if err != nil || (stderr != "" && !strings.HasPrefix(stderr, "No resources found")) {
 			t.Errorf("kubectl %v: %v\n%s", args, err, stderr)
 		}
 		if args[0] == "api-resources" {
-			for _, want := range []string{"kubevisionusers", "kubevisionclusters", "kubevisionrolebindings", "kubevisionsessions", "kvrb"} {
+			for _, want := range []string{"kubevisionusers", "kubevisionclusters", "kubevisionrolebindings",
+				"kubevisionsessions", "kvrb"} {
 				if !strings.Contains(stdout, want) {
 					t.Errorf("kubectl %v does not show %s", args, want)
 				}
@@ -50,9 +52,10 @@ var (
 	proseLine = regexp.MustCompile(`^ {4}\S`)
 )
 
-// TestKubectlExplains every field of ours, down to the last.
+// TestKubectlExplains verifies that every field of KubeVision's kinds is described.
 func TestKubectlExplains(t *testing.T) {
-	for kind, least := range map[string]int{"kubevisionrolebinding": 15, "kubevisionuser": 8, "kubevisioncluster": 5, "kubevisionsession": 6} {
+	for kind, least := range map[string]int{"kubevisionrolebinding": 15, "kubevisionuser": 8, "kubevisioncluster": 5,
+		"kubevisionsession": 6} {
 		stdout, stderr, err := kubectl(t, "", "explain", kind+".spec", "--recursive")
 		if err != nil || stderr != "" || !strings.Contains(stdout, "FIELDS:") {
 			t.Errorf("kubectl explain %s.spec --recursive: %v\n%s", kind, err, stderr)
@@ -64,7 +67,7 @@ func TestKubectlExplains(t *testing.T) {
 	explain(t, "kubevisionrolebinding.status", 0)
 }
 
-// explain walks through the fields of an object and wants some words about each.
+// explain visits the fields of an object and expects a description of each.
 func explain(t *testing.T, path string, depth int) int {
 	t.Helper()
 	if depth > 6 {
@@ -92,7 +95,8 @@ func explain(t *testing.T, path string, depth int) int {
 			if fieldLine.MatchString(next) {
 				break
 			}
-			described = described || proseLine.MatchString(next) && !strings.HasPrefix(next, "    enum:") && !strings.Contains(next, "<no description>")
+			described = described || proseLine.MatchString(next) && !strings.HasPrefix(next, "    enum:") &&
+				!strings.Contains(next, "<no description>")
 		}
 		if !described {
 			t.Errorf("%s.%s has no description", path, match[1])

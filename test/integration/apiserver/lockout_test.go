@@ -16,16 +16,17 @@ import (
 
 var variable = regexp.MustCompile(`"requestId":"[^"]*"|"retryAfterSeconds":\d+`)
 
-// TestLocksLookAlike, of somebody and of nobody.
+// TestLocksLookAlike verifies that the locks of existing and unknown users are indistinguishable.
 func TestLocksLookAlike(t *testing.T) {
-	const tolerance = 2 * time.Second // the answers are whole seconds, and a request takes some of one
+	const tolerance = 2 * time.Second // responses contain whole seconds, and a request takes a part of one
 	clients := pair(t)
 	good := set().User(t, "good")
 	disabled := set().User(t, "disabled", func(u *kubevisionv1alpha1.KubeVisionUser) { u.Spec.Disabled = true })
 	bare := set().User(t, "bare", func(u *kubevisionv1alpha1.KubeVisionUser) { u.Spec.PasswordSecretRef = nil })
 	good.Login(t, clients[1], wire.DirectPath)
 	requests := map[string]wire.Request{
-		"nobody": wrong(fixture.Name("nobody")), "somebody": wrong(good.Name), "disabled, right password": right(disabled), "no password": wrong(bare.Name),
+		"nobody": wrong(fixture.Name("nobody")), "somebody": wrong(good.Name),
+		"disabled, right password": right(disabled), "no password": wrong(bare.Name),
 		"no possible name": wrong("../../" + fixture.Name("x")),
 	}
 	answers := map[string]wire.Envelope{}
@@ -45,17 +46,18 @@ func TestLocksLookAlike(t *testing.T) {
 	nobody := answers["nobody"]
 	for name, e := range answers {
 		e.Want(t, wire.TooManyRequests)
-		if got, want := variable.ReplaceAllString(string(e.Raw), ""), variable.ReplaceAllString(string(nobody.Raw), ""); got != want {
-			t.Errorf("%s: %s, for nobody: %s", name, got, want)
+		if got, want := variable.ReplaceAllString(string(e.Raw), ""), variable.ReplaceAllString(string(nobody.Raw),
+			""); got != want {
+			t.Errorf("%s: %s, for an unknown user: %s", name, got, want)
 		}
-		// How long it is locked for, whatever the time between the two requests was.
+		// The remaining time of the lock, independent of the time between the two requests.
 		if d := left[name] - left["nobody"]; d < -tolerance || d > tolerance {
-			t.Errorf("%s: locked for %s, nobody: for %s", name, left[name], left["nobody"])
+			t.Errorf("%s: locked for %s, an unknown user for %s", name, left[name], left["nobody"])
 		}
 	}
 }
 
-// TestWhoeverIsInGoesOn, however many try to get in with their name.
+// TestWhoeverIsInGoesOn verifies that sessions continue, however many logins with the name fail.
 func TestWhoeverIsInGoesOn(t *testing.T) {
 	clients := pair(t)
 	a := newActor(t, "")
@@ -66,11 +68,11 @@ func TestWhoeverIsInGoesOn(t *testing.T) {
 	c.Call(t, changePassword(t, next.AccessToken, a.Password, anotherPassword)).Want(t, wire.OK)
 	c.Call(t, as(next.AccessToken, wire.Request{Path: wire.DirectPath + me})).Want(t, wire.OK)
 	renewed(t, c.Call(t, refresh(t, next.RefreshToken)))
-	// A new password is no way out of the lock: the next guess would be as good.
+	// A changed password does not end the lock, since the next guess could use it.
 	c.Call(t, fixture.LoginRequest(wire.DirectPath, a.Name, anotherPassword)).Want(t, wire.TooManyRequests)
 }
 
-// TestUnlock with kubectl is in force at once, on every replica.
+// TestUnlock verifies that unlocking with kubectl takes effect at once on every replica.
 func TestUnlock(t *testing.T) {
 	clients, u := pair(t), set().User(t, "unlocked")
 	u.Login(t, clients[0], wire.DirectPath)
@@ -87,7 +89,7 @@ func TestUnlock(t *testing.T) {
 	}
 }
 
-// TestALockDiesWithItsUser: somebody who is made again under an old name may log in.
+// TestALockDiesWithItsUser verifies that a new user with the name of an earlier one can log in.
 func TestALockDiesWithItsUser(t *testing.T) {
 	c, u := direct(t), set().User(t, "reborn")
 	u.Login(t, c, wire.DirectPath)
@@ -99,7 +101,8 @@ func TestALockDiesWithItsUser(t *testing.T) {
 	becomes(t, c, wire.OK, right(u))
 }
 
-// TestManagementWhileManyLogIn is asked to come back, like everybody who needs a password hashed, and does not break.
+// TestManagementWhileManyLogIn verifies that requests that need a password hash do not fail with an internal error
+// during many logins; at most they are asked to retry.
 func TestManagementWhileManyLogIn(t *testing.T) {
 	const crowd = 150
 	c, manager, victim := direct(t), newActor(t, "admin"), newActor(t, "")
@@ -112,7 +115,8 @@ func TestManagementWhileManyLogIn(t *testing.T) {
 				t.Error(err)
 				return
 			}
-			if e, err := response.Parse(); err != nil || (e.Code != wire.Unauthenticated && e.Code != wire.TooManyRequests) {
+			if e, err := response.Parse(); err != nil ||
+				(e.Code != wire.Unauthenticated && e.Code != wire.TooManyRequests) {
 				t.Errorf("a login: code %d (%s), %v", e.Code, e.Message, err)
 			}
 		})

@@ -20,26 +20,28 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// refusals are logins that fail, each for another reason.
+// refusals returns failing logins, each with a different reason.
 func refusals(t *testing.T) map[string]wire.Request {
 	t.Helper()
 	good := set().User(t, "good", func(u *kubevisionv1alpha1.KubeVisionUser) { u.Spec.Email = "good@example.com" })
 	disabled := set().User(t, "disabled", func(u *kubevisionv1alpha1.KubeVisionUser) { u.Spec.Disabled = true })
 	bare := set().User(t, "bare", func(u *kubevisionv1alpha1.KubeVisionUser) { u.Spec.PasswordSecretRef = nil })
-	required := set().User(t, "required", func(u *kubevisionv1alpha1.KubeVisionUser) { u.Spec.TwoFactor = kubevisionv1alpha1.TwoFactorRequired })
+	required := set().User(t, "required",
+		func(u *kubevisionv1alpha1.KubeVisionUser) { u.Spec.TwoFactor = kubevisionv1alpha1.TwoFactorRequired })
 	good.Login(t, direct(t), wire.DirectPath)
 	request := func(name, password string) wire.Request { return fixture.LoginRequest(wire.DirectPath, name, password) }
 	return map[string]wire.Request{
-		"unknown user":                    request(fixture.Name("nobody"), "wrong"),
-		"wrong password":                  request(good.Name, "wrong"),
-		"disabled, right password":        request(disabled.Name, disabled.Password),
-		"disabled, wrong password":        request(disabled.Name, "wrong"),
-		"no password":                     request(bare.Name, "wrong"),
-		"second factor, wrong password":   request(required.Name, "wrong"),
-		"mail address":                    request(good.Object.Spec.Email, good.Password),
-		"name that cannot be":             request("../../"+good.Name, good.Password),
-		"name of a Kubernetes user":       request("kubevision:"+good.Name, good.Password),
-		"hash instead of the password":    request(good.Name, "$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$a2V5a2V5a2V5a2V5a2V5"),
+		"unknown user":                  request(fixture.Name("nobody"), "wrong"),
+		"wrong password":                request(good.Name, "wrong"),
+		"disabled, right password":      request(disabled.Name, disabled.Password),
+		"disabled, wrong password":      request(disabled.Name, "wrong"),
+		"no password":                   request(bare.Name, "wrong"),
+		"second factor, wrong password": request(required.Name, "wrong"),
+		"mail address":                  request(good.Object.Spec.Email, good.Password),
+		"name that cannot be":           request("../../"+good.Name, good.Password),
+		"name of a Kubernetes user":     request("kubevision:"+good.Name, good.Password),
+		"hash instead of the password": request(good.Name,
+			"$argon2id$v=19$m=19456,t=2,p=1$c2FsdHNhbHQ$a2V5a2V5a2V5a2V5a2V5"),
 		"name with blanks":                request(" "+good.Name+" ", good.Password),
 		"password with a byte too many":   request(good.Name, good.Password+"\x00"),
 		"password with a byte too few":    request(good.Name, good.Password[:len(good.Password)-1]),
@@ -48,7 +50,7 @@ func refusals(t *testing.T) map[string]wire.Request {
 	}
 }
 
-// TestRefusedLoginsLookAlike to the last byte, but for the request id.
+// TestRefusedLoginsLookAlike verifies that their responses are equal except for the request id.
 func TestRefusedLoginsLookAlike(t *testing.T) {
 	client := direct(t)
 	var first []byte
@@ -64,11 +66,12 @@ func TestRefusedLoginsLookAlike(t *testing.T) {
 	}
 }
 
-// TestRefusedLoginsTakeEquallyLong: whatever is wrong with a login, one password is hashed, which is what the time goes into.
+// TestRefusedLoginsTakeEquallyLong verifies that each failing login hashes one password, which takes most of its
+// time.
 func TestRefusedLoginsTakeEquallyLong(t *testing.T) {
 	client, operator := direct(t), direct(t, admin())
 	for name, r := range refusals(t) {
-		set().Forgive(t) // a login that is not looked at is quicker
+		set().Forgive(t) // a throttled login is faster
 		before := hashes(t, operator)
 		client.Call(t, r).Want(t, wire.Unauthenticated)
 		if n := hashes(t, operator) - before; n != 1 {
@@ -77,7 +80,7 @@ func TestRefusedLoginsTakeEquallyLong(t *testing.T) {
 	}
 }
 
-// hashes is how many passwords a replica has hashed.
+// hashes returns the number of passwords that a replica has hashed.
 func hashes(t *testing.T, operator *wire.Client) int {
 	t.Helper()
 	const count = "\nkubevision_authentication_password_hash_duration_seconds_count "
@@ -90,7 +93,8 @@ func hashes(t *testing.T, operator *wire.Client) int {
 	return n
 }
 
-// TestFormsOfNamesAndPasswords: on whatever keyboard they were typed, they are the same, and so are failures counted.
+// TestFormsOfNamesAndPasswords verifies that different Unicode forms of a name or password are equal, also for the
+// count of failures.
 func TestFormsOfNamesAndPasswords(t *testing.T) {
 	const composed, decomposed = "caf\u00e9 au lait d'\u00e9t\u00e9", "cafe\u0301 au lait d'e\u0301te\u0301"
 	u, client := set().User(t, "forms"), direct(t)
@@ -125,7 +129,8 @@ func TestFormsOfNamesAndPasswords(t *testing.T) {
 	client.Call(t, wrong(u.Name)).Want(t, wire.TooManyRequests)
 }
 
-// TestManyLogins at once are all answered, with a session or with a time to come back, and hold up nobody else.
+// TestManyLogins verifies that many concurrent logins are answered, with a session or with a time to retry, and do
+// not delay other requests.
 func TestManyLogins(t *testing.T) {
 	const parallel = 50
 	a, other := newActor(t, ""), newActor(t, "") // a loses its oldest sessions
@@ -145,7 +150,8 @@ func TestManyLogins(t *testing.T) {
 			default:
 			}
 			begun := time.Now()
-			if err := direct(t).Answers(t.Context(), wire.OK, wire.Request{Path: wire.DirectPath + me, Bearer: other.AccessToken}); err != nil {
+			if err := direct(t).Answers(t.Context(), wire.OK,
+				wire.Request{Path: wire.DirectPath + me, Bearer: other.AccessToken}); err != nil {
 				t.Errorf("meanwhile: %v", err)
 				return
 			}
@@ -180,14 +186,16 @@ func TestManyLogins(t *testing.T) {
 	logins.Wait()
 	close(stop)
 	group.Wait()
-	t.Logf("codes %v, the longest login took %s, another request %s", codes, longest.Round(time.Millisecond), others.Round(time.Millisecond))
-	if codes[wire.OK] == 0 || codes[wire.OK]+codes[wire.TooManyRequests] != parallel || len(sessions) != codes[wire.OK] {
+	t.Logf("codes %v, the longest login took %s, another request %s", codes, longest.Round(time.Millisecond),
+		others.Round(time.Millisecond))
+	if codes[wire.OK] == 0 || codes[wire.OK]+codes[wire.TooManyRequests] != parallel ||
+		len(sessions) != codes[wire.OK] {
 		t.Errorf("codes %v with %d sessions", codes, len(sessions))
 	}
 	direct(t).Call(t, fixture.LoginRequest(wire.DirectPath, a.Name, a.Password)).Want(t, wire.OK)
 }
 
-// TestALoginTellsEnough and not more than enough.
+// TestALoginTellsEnough verifies that the response of a login is complete and reveals nothing else.
 func TestALoginTellsEnough(t *testing.T) {
 	a := newActor(t, "readonly")
 	e := direct(t).Call(t, fixture.LoginRequest(wire.DirectPath, a.Name, a.Password)).Want(t, wire.OK)

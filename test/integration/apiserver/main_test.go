@@ -22,14 +22,14 @@ import (
 )
 
 const (
-	// host is the KubeVisionCluster of the cluster that KubeVision runs in.
+	// host is the registration of the host.
 	host = "host"
-	// me, clusterList and onHost are paths without their base.
+	// me, clusterList and onHost are paths without the base path.
 	me          = "/users/me"
 	clusterList = "/clusters"
 	onHost      = "/clusters/" + host
 
-	// promptly is the bound within which a revocation is in force everywhere.
+	// promptly bounds the time until a revocation is in force everywhere.
 	promptly = time.Second
 )
 
@@ -42,7 +42,7 @@ func TestMain(m *testing.M) {
 
 func set() fixture.Set { return fixture.Set{Client: env.Client} }
 
-// direct talks to kubevision-apiserver, with a client certificate if one is given.
+// direct returns a client of kubevision-apiserver, with an optional client certificate.
 func direct(tb testing.TB, pairs ...localcluster.KeyPair) *wire.Client {
 	tb.Helper()
 	return at(tb, env.KubeVision.Endpoint(), pairs...)
@@ -65,13 +65,13 @@ func at(tb testing.TB, endpoint string, pairs ...localcluster.KeyPair) *wire.Cli
 	return c
 }
 
-// admin is the client certificate of a cluster administrator.
+// admin returns the client certificate of a cluster administrator.
 func admin() localcluster.KeyPair {
 	config := env.Cluster.Config()
 	return localcluster.KeyPair{CertPEM: config.CertData, KeyPEM: config.KeyData}
 }
 
-// kube talks to kube-apiserver as one of its users.
+// kube returns a client of kube-apiserver for one of its users.
 func kube(tb testing.TB, user string, groups ...string) *wire.Client {
 	tb.Helper()
 	config, err := env.Cluster.UserConfig(user, groups...)
@@ -96,13 +96,15 @@ type actor struct {
 	fixture.Login
 }
 
-// newActor makes a user and, with a role, binds it on the host: in one namespace, or in all without one.
+// newActor creates a user. With a role, it binds the user on the host: in namespaces, or without any in the whole
+// cluster.
 func newActor(tb testing.TB, role string, namespaces ...string) actor {
 	tb.Helper()
 	set().HostCluster(tb, host)
 	a := actor{User: set().User(tb, "actor")}
 	if role != "" {
-		set().Bind(tb, "actor", fixture.Grant{Role: role, Subjects: fixture.KubeVisionUsers(a.User), Cluster: host, Namespaces: namespaces})
+		set().Bind(tb, "actor", fixture.Grant{Role: role, Subjects: fixture.KubeVisionUsers(a.User), Cluster: host,
+			Namespaces: namespaces})
 	}
 	a.Login = a.User.Login(tb, direct(tb), wire.DirectPath)
 	return a
@@ -116,7 +118,7 @@ func becomes(tb testing.TB, client *wire.Client, code int, r wire.Request) {
 	})
 }
 
-// soon is becomes within the bound of a revocation. It returns how long it took.
+// soon is like becomes, within the bound of a revocation. It returns the time that was needed.
 func soon(tb testing.TB, client *wire.Client, code int, r wire.Request) time.Duration {
 	tb.Helper()
 	begun := time.Now()
@@ -135,7 +137,7 @@ func soon(tb testing.TB, client *wire.Client, code int, r wire.Request) time.Dur
 	}
 }
 
-// username is who the server thinks the caller is.
+// username returns the name of the caller in a response.
 func username(tb testing.TB, e wire.Envelope) string {
 	tb.Helper()
 	var data struct {

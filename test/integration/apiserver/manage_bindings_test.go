@@ -45,10 +45,11 @@ func TestRoleBindings(t *testing.T) {
 		"no role":              {fields{"roleRef": nil}, wire.Required, "roleRef.name"},
 		"no clusters":          {fields{"clusters": nil}, wire.Required, "clusters"},
 		"empty namespaces":     {fields{"namespaces": fields{}}, wire.Required, "namespaces"},
-		"both ways":            {fields{"clusters": fields{"names": []string{"x"}, "selector": fields{}}}, wire.Rejected, ""},
-		"an unknown kind":      {fields{"subjects": []fields{{"kind": "Cat", "name": "x"}}}, wire.Rejected, ""},
-		"an unknown field":     {fields{"spec": fields{}}, wire.Invalid, "spec"},
-		"a status":             {fields{"status": fields{"ready": true}}, wire.Invalid, "status"},
+		"both ways": {fields{"clusters": fields{"names": []string{"x"}, "selector": fields{}}},
+			wire.Rejected, ""},
+		"an unknown kind":  {fields{"subjects": []fields{{"kind": "Cat", "name": "x"}}}, wire.Rejected, ""},
+		"an unknown field": {fields{"spec": fields{}}, wire.Invalid, "spec"},
+		"a status":         {fields{"status": fields{"ready": true}}, wire.Invalid, "status"},
 	} {
 		t.Run(what, func(t *testing.T) {
 			w.check(t, c.Call(t, as(a.AccessToken, post(t, "/role-bindings", body.with(w.change)))))
@@ -63,7 +64,8 @@ func TestRoleBindings(t *testing.T) {
 	c.Call(t, as(a.AccessToken, post(t, "/role-bindings", body))).Want(t, wire.Conflict)
 	becomes(t, c, wire.OK, as(u.AccessToken, read(pods("default"))))
 	c.Call(t, as(a.AccessToken, read(path))).Want(t, wire.OK).Into(t, &shown)
-	if shown.ID != name || shown.RoleRef["name"] != "dev" || len(shown.Subjects) != 1 || len(shown.Namespaces["names"]) != 1 || len(shown.Status.Conditions) == 0 ||
+	if shown.ID != name || shown.RoleRef["name"] != "dev" || len(shown.Subjects) != 1 ||
+		len(shown.Namespaces["names"]) != 1 || len(shown.Status.Conditions) == 0 ||
 		len(shown.Status.Clusters) != 1 || shown.Status.Clusters[0].Name != host {
 		t.Errorf("shown as %+v", shown)
 	}
@@ -73,7 +75,8 @@ func TestRoleBindings(t *testing.T) {
 	}
 	whole := body.with(fields{"name": nil, "namespaces": nil, "roleRef": fields{"name": "readonly"}})
 	c.Call(t, as(a.AccessToken, put(t, path, whole.with(fields{"resourceVersion": first})))).Want(t, wire.Stale)
-	(wrongBody{nil, wire.Invalid, "name"}).check(t, c.Call(t, as(a.AccessToken, put(t, path, whole.with(fields{"name": "other"})))))
+	(wrongBody{nil, wire.Invalid, "name"}).check(t,
+		c.Call(t, as(a.AccessToken, put(t, path, whole.with(fields{"name": "other"})))))
 	shown = shownBinding{}
 	c.Call(t, as(a.AccessToken, put(t, path, whole))).Want(t, wire.OK).Into(t, &shown)
 	if shown.RoleRef["name"] != "readonly" || shown.Namespaces != nil {
@@ -88,7 +91,8 @@ func TestRoleBindings(t *testing.T) {
 	c.Call(t, as(u.AccessToken, read(pods("default")))).Want(t, wire.ClusterForbidden)
 }
 
-// TestNobodyGrantsMoreThanTheyMay by this door either.
+// TestNobodyGrantsMoreThanTheyMay verifies that the management endpoints do not allow granting more than the caller
+// may bind.
 func TestNobodyGrantsMoreThanTheyMay(t *testing.T) {
 	bind := rule("rbac.authorization.k8s.io", "clusterroles", "bind")
 	bind.ResourceNames = []string{"kubevision:dev"}
@@ -101,7 +105,8 @@ func TestNobodyGrantsMoreThanTheyMay(t *testing.T) {
 	c.Call(t, as(a.AccessToken, post(t, "/role-bindings", body.with(admin)))).Want(t, wire.Forbidden)
 	absent(t, b)
 	c.Call(t, as(a.AccessToken, post(t, "/role-bindings", body))).Want(t, wire.OK)
-	c.Call(t, as(a.AccessToken, put(t, "/role-bindings/"+name, body.with(admin).with(fields{"name": nil})))).Want(t, wire.Forbidden)
+	c.Call(t, as(a.AccessToken, put(t, "/role-bindings/"+name, body.with(admin).with(fields{"name": nil})))).Want(t,
+		wire.Forbidden)
 	present(t, b)
 	if b.Spec.RoleRef.Name != "dev" {
 		t.Errorf("the role binding grants %s", b.Spec.RoleRef.Name)
@@ -125,7 +130,7 @@ func TestManagedSessions(t *testing.T) {
 	}
 	e = c.Call(t, as(a.AccessToken, read("/sessions?user="+fixture.Name("nobody")))).Want(t, wire.OK)
 	if string(e.Data) != "[]" || e.Meta.Total == nil || *e.Meta.Total != 0 {
-		t.Errorf("the sessions of nobody are %s", e.Data)
+		t.Errorf("the sessions without a user are %s", e.Data)
 	}
 	var stored kubevisionv1alpha1.KubeVisionSession
 	stored.Name = id
@@ -133,7 +138,8 @@ func TestManagedSessions(t *testing.T) {
 	for _, path := range []string{"/sessions", "/sessions/" + id} {
 		e := c.Call(t, as(a.AccessToken, read(path))).Want(t, wire.OK)
 		text := string(e.Raw)
-		if !strings.Contains(text, id) || strings.Contains(text, stored.Spec.RefreshTokenHash) || strings.Contains(strings.ToLower(text), "hash") {
+		if !strings.Contains(text, id) || strings.Contains(text, stored.Spec.RefreshTokenHash) ||
+			strings.Contains(strings.ToLower(text), "hash") {
 			t.Errorf("%s lacks the session or holds a hash: %s", path, text)
 		}
 	}

@@ -18,7 +18,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// kubeconfigWith is a kubeconfig with a token, and more fields beside it.
+// kubeconfigWith returns a kubeconfig with a token and additional fields.
 func kubeconfigWith(token, more string) string {
 	return `apiVersion: v1
 kind: Config
@@ -40,7 +40,7 @@ func registration(name string) (*kubevisionv1alpha1.KubeVisionCluster, *corev1.S
 		&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: system, Name: name + "-kubeconfig"}}
 }
 
-// watchful is a client whose answers must hold none of the canaries.
+// watchful is a client whose responses must not contain the canaries.
 type watchful struct {
 	*wire.Client
 
@@ -66,21 +66,26 @@ func TestClusterRegistration(t *testing.T) {
 	c, a := watchful{direct(t), []string{canary, rotated}}, newActor(t, "admin")
 	name := fixture.Name("member")
 	cluster, secret := registration(name)
-	body := fields{"name": name, "displayName": "A member", "authType": "kubeconfig", "kubeconfig": kubeconfigWith(canary, "")}
+	body := fields{"name": name, "displayName": "A member", "authType": "kubeconfig",
+		"kubeconfig": kubeconfigWith(canary, "")}
 	for what, w := range map[string]wrongBody{
-		"no name":             {fields{"name": nil}, wire.Required, "name"},
-		"a bad name":          {fields{"name": "No_Name"}, wire.Invalid, "name"},
-		"a long name":         {fields{"name": strings.Repeat("x", 64)}, wire.Invalid, "name"},
-		"no way to reach it":  {fields{"authType": nil}, wire.Required, "authType"},
-		"an unknown way":      {fields{"authType": "ssh"}, wire.Invalid, "authType"},
-		"no kubeconfig":       {fields{"kubeconfig": nil}, wire.Required, "kubeconfig"},
-		"both ways":           {fields{"authType": "in-cluster"}, wire.Invalid, "kubeconfig"},
-		"no YAML":             {fields{"kubeconfig": "\t" + canary}, wire.Invalid, "kubeconfig"},
-		"a program":           {fields{"kubeconfig": kubeconfigWith(canary, "    exec: {command: "+canary+"}")}, wire.Invalid, "kubeconfig"},
-		"a file":              {fields{"kubeconfig": kubeconfigWith(canary, "    tokenFile: /"+canary)}, wire.Invalid, "kubeconfig"},
-		"a token of the past": {fields{"kubeconfig": kubeconfigWith("e30.eyJleHAiOjF9.x", "")}, wire.Invalid, "kubeconfig"}, // exp: 1
-		"an unknown field":    {fields{"secret": "x"}, wire.Invalid, "secret"},
-		"a label that is not": {fields{"labels": fields{"a": "not a value"}}, wire.Rejected, ""},
+		"no name":            {fields{"name": nil}, wire.Required, "name"},
+		"a bad name":         {fields{"name": "No_Name"}, wire.Invalid, "name"},
+		"a long name":        {fields{"name": strings.Repeat("x", 64)}, wire.Invalid, "name"},
+		"no way to reach it": {fields{"authType": nil}, wire.Required, "authType"},
+		"an unknown way":     {fields{"authType": "ssh"}, wire.Invalid, "authType"},
+		"no kubeconfig":      {fields{"kubeconfig": nil}, wire.Required, "kubeconfig"},
+		"both ways":          {fields{"authType": "in-cluster"}, wire.Invalid, "kubeconfig"},
+		"no YAML":            {fields{"kubeconfig": "\t" + canary}, wire.Invalid, "kubeconfig"},
+		"a program": {fields{"kubeconfig": kubeconfigWith(canary, "    exec: {command: "+canary+"}")},
+			wire.Invalid, "kubeconfig"},
+		"a file": {fields{"kubeconfig": kubeconfigWith(canary, "    tokenFile: /"+canary)}, wire.Invalid,
+			"kubeconfig"},
+		// exp: 1
+		"a token of the past": {fields{"kubeconfig": kubeconfigWith("e30.eyJleHAiOjF9.x", "")}, wire.Invalid,
+			"kubeconfig"},
+		"an unknown field": {fields{"secret": "x"}, wire.Invalid, "secret"},
+		"an invalid label": {fields{"labels": fields{"a": "not a value"}}, wire.Rejected, ""},
 	} {
 		t.Run(what, func(t *testing.T) {
 			w.check(t, c.Call(t, as(a.AccessToken, post(t, "/clusters", body.with(w.change)))))
@@ -88,8 +93,10 @@ func TestClusterRegistration(t *testing.T) {
 		})
 	}
 	set().Later(t, cluster)
-	e := c.Call(t, as(a.AccessToken, post(t, "/clusters", body.with(fields{"labels": fields{"tier": "test"}})))).Want(t, wire.OK)
-	for _, want := range []string{`"id":"` + name + `"`, `"displayName":"A member"`, `"authType":"kubeconfig"`, `"labels":{"tier":"test"}`, `"status":"pending"`} {
+	e := c.Call(t, as(a.AccessToken, post(t, "/clusters", body.with(fields{"labels": fields{"tier": "test"}})))).Want(t,
+		wire.OK)
+	for _, want := range []string{`"id":"` + name + `"`, `"displayName":"A member"`, `"authType":"kubeconfig"`,
+		`"labels":{"tier":"test"}`, `"status":"pending"`} {
 		if !strings.Contains(string(e.Data), want) {
 			t.Errorf("no %s in %s", want, e.Data)
 		}
@@ -103,11 +110,15 @@ func TestClusterRegistration(t *testing.T) {
 
 	path := "/clusters/" + name
 	present(t, cluster)
-	c.Call(t, as(a.AccessToken, put(t, path, fields{"resourceVersion": "1", "displayName": "Late"}))).Want(t, wire.Stale)
+	c.Call(t, as(a.AccessToken, put(t, path, fields{"resourceVersion": "1", "displayName": "Late"}))).Want(t,
+		wire.Stale)
 	w := wrongBody{nil, wire.Invalid, "kubeconfig"}
-	w.check(t, c.Call(t, as(a.AccessToken, put(t, path, fields{"kubeconfig": kubeconfigWith(rotated, "    as: "+rotated)}))))
-	e = c.Call(t, as(a.AccessToken, put(t, path, fields{"kubeconfig": kubeconfigWith(rotated, ""), "labels": fields{"tier": "other"}}))).Want(t, wire.OK)
-	if text := string(e.Data); !strings.Contains(text, `"labels":{"tier":"other"}`) || !strings.Contains(text, `"displayName":"A member"`) {
+	w.check(t, c.Call(t, as(a.AccessToken,
+		put(t, path, fields{"kubeconfig": kubeconfigWith(rotated, "    as: "+rotated)}))))
+	e = c.Call(t, as(a.AccessToken, put(t, path,
+		fields{"kubeconfig": kubeconfigWith(rotated, ""), "labels": fields{"tier": "other"}}))).Want(t, wire.OK)
+	if text := string(e.Data); !strings.Contains(text, `"labels":{"tier":"other"}`) ||
+		!strings.Contains(text, `"displayName":"A member"`) {
 		t.Errorf("after a change: %s", text)
 	}
 	present(t, secret)
@@ -123,7 +134,7 @@ func TestClusterRegistration(t *testing.T) {
 	unseen(t, canary, rotated)
 }
 
-// unseen looks for credentials in logs, events and whatever is no Secret.
+// unseen searches logs, events and all objects that are not Secrets for credentials.
 func unseen(t *testing.T, canaries ...string) {
 	t.Helper()
 	named := map[string]string{}
@@ -135,7 +146,8 @@ func unseen(t *testing.T, canaries ...string) {
 		search(t, log, named)
 	}
 	for _, list := range []client.ObjectList{
-		&kubevisionv1alpha1.KubeVisionClusterList{}, &kubevisionv1alpha1.KubeVisionUserList{}, &corev1.EventList{}, &corev1.ConfigMapList{},
+		&kubevisionv1alpha1.KubeVisionClusterList{}, &kubevisionv1alpha1.KubeVisionUserList{}, &corev1.EventList{},
+		&corev1.ConfigMapList{},
 	} {
 		if err := env.Client.List(t.Context(), list); err != nil {
 			t.Fatal(err)
@@ -152,7 +164,8 @@ func unseen(t *testing.T, canaries ...string) {
 	}
 }
 
-// TestClusterRegistrationLeavesNothingHalfDone where the caller may not write Secrets, or the Secret is there already.
+// TestClusterRegistrationLeavesNothingHalfDone verifies that a failed registration leaves no objects, if the caller
+// may not write Secrets or the Secret exists.
 func TestClusterRegistrationLeavesNothingHalfDone(t *testing.T) {
 	c := direct(t)
 	lesser := newActor(t, role(t, rule("kubevision.io", "kubevisionclusters", "*")))
@@ -171,18 +184,19 @@ func TestClusterRegistrationLeavesNothingHalfDone(t *testing.T) {
 	cluster.Spec.KubeconfigSecretRef = &kubevisionv1alpha1.SecretKeyReference{Name: secret.Name}
 	set().Create(t, cluster)
 	change := fields{"displayName": "Half", "kubeconfig": kubeconfigWith("token", "")}
-	becomes(t, c, wire.Conflict, as(admin.AccessToken, put(t, "/clusters/"+name, change))) // that Secret held no kubeconfig
+	// that Secret does not contain a kubeconfig
+	becomes(t, c, wire.Conflict, as(admin.AccessToken, put(t, "/clusters/"+name, change)))
 	c.Call(t, as(lesser.AccessToken, put(t, "/clusters/"+name, change))).Want(t, wire.Forbidden)
 	present(t, cluster)
 	if cluster.Spec.DisplayName != "" {
-		t.Error("half of the change was made")
+		t.Error("the change was made partially")
 	}
 	c.Call(t, as(admin.AccessToken, remove("/clusters/"+name))).Want(t, wire.OK)
-	present(t, secret) // which was not made for the cluster
+	present(t, secret) // which was not created for the cluster
 	(wrongBody{nil, wire.Invalid, "kubeconfig"}).check(t, c.Call(t, as(admin.AccessToken, put(t, onHost, change))))
 }
 
-// TestOneCluster shows operators more than those who may only use it.
+// TestOneCluster verifies that operators see more of a cluster than users who may only use it.
 func TestOneCluster(t *testing.T) {
 	set().HostCluster(t, host)
 	c := direct(t)
@@ -191,7 +205,7 @@ func TestOneCluster(t *testing.T) {
 		e := c.Call(t, as(a.AccessToken, read(onHost))).Want(t, wire.OK)
 		for _, field := range []string{`"id":"host"`, `"status":"healthy"`, `"version"`, `"apiServer"`, `"createdAt"`} {
 			if !strings.Contains(string(e.Data), field) {
-				t.Errorf("%s is not shown %s: %s", role, field, e.Data)
+				t.Errorf("%s does not see %s: %s", role, field, e.Data)
 			}
 		}
 		for _, field := range []string{`"conditions"`, `"resourceVersion"`, `"authType"`} {

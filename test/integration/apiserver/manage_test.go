@@ -19,10 +19,10 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// fields are the body of a request.
+// fields is the body of a request.
 type fields map[string]any
 
-// with is a body with other fields beside it.
+// with returns a body with additional fields.
 func (f fields) with(more fields) fields {
 	out := fields{}
 	for _, part := range []fields{f, more} {
@@ -43,7 +43,7 @@ func remove(path string) wire.Request {
 	return wire.Request{Method: "DELETE", Path: wire.DirectPath + path}
 }
 
-// wrongBody is a body that is refused.
+// wrongBody is a body that is rejected.
 type wrongBody struct {
 	change fields
 	want   int
@@ -61,12 +61,12 @@ func (w wrongBody) check(t *testing.T, e wire.Envelope) {
 	}
 }
 
-// absent wants that there is no such object, and cleans up what a failed test leaves.
+// absent expects that objects do not exist, and deletes them after a failed test.
 func absent(t *testing.T, objects ...client.Object) {
 	t.Helper()
 	for _, o := range objects {
 		if err := env.Client.Get(t.Context(), client.ObjectKeyFromObject(o), o); !apierrors.IsNotFound(err) {
-			t.Errorf("there is a %T %s (%v)", o, o.GetName(), err)
+			t.Errorf("%T %s exists (%v)", o, o.GetName(), err)
 			set().Delete(t, o)
 		}
 	}
@@ -79,18 +79,21 @@ func present(t *testing.T, o client.Object) {
 	}
 }
 
-// madeFor are the objects that the API makes for a user.
-func madeFor(name string) (*kubevisionv1alpha1.KubeVisionUser, *corev1.Secret, *kubevisionv1alpha1.KubeVisionRoleBinding) {
+// madeFor returns the objects that the API creates for a user.
+func madeFor(
+	name string,
+) (*kubevisionv1alpha1.KubeVisionUser, *corev1.Secret, *kubevisionv1alpha1.KubeVisionRoleBinding) {
 	return &kubevisionv1alpha1.KubeVisionUser{ObjectMeta: metav1.ObjectMeta{Name: name}},
 		&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: system, Name: name + "-password"}},
 		&kubevisionv1alpha1.KubeVisionRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: "user-" + name}}
 }
 
-// writes are requests that change something, on objects of the tests.
+// writes returns requests that change objects of the tests.
 func writes(t *testing.T, user, cluster, binding, session string) map[string]wire.Request {
 	t.Helper()
 	return map[string]wire.Request{
-		"POST users":          post(t, "/users", fields{"username": fixture.Name("new"), "password": anotherPassword, "role": "viewer"}),
+		"POST users": post(t, "/users",
+			fields{"username": fixture.Name("new"), "password": anotherPassword, "role": "viewer"}),
 		"PUT user":            put(t, "/users/"+user, fields{"role": "super-admin", "groups": []string{"x"}}),
 		"DELETE user":         remove("/users/" + user),
 		"POST clusters":       post(t, "/clusters", fields{"name": fixture.Name("new"), "authType": "in-cluster"}),
@@ -110,8 +113,8 @@ func bindingBody(name, user string) fields {
 	}
 }
 
-// TestManagementIsForManagers: those whom RBAC does not let manage anything can neither change nor learn anything, of what exists and of what
-// does not.
+// TestManagementIsForManagers verifies that users without the RBAC rights can neither change anything nor learn which
+// objects exist.
 func TestManagementIsForManagers(t *testing.T) {
 	c, victim := direct(t), newActor(t, "readonly")
 	session := fixture.Take(t, victim.AccessToken).Session()
@@ -137,7 +140,8 @@ func TestManagementIsForManagers(t *testing.T) {
 				t.Log(name)
 				c.Call(t, as(a.AccessToken, r)).Want(t, wire.Forbidden)
 			}
-			c.Call(t, as(a.AccessToken, put(t, "/users/"+a.Name, fields{"role": "super-admin"}))).Want(t, wire.Forbidden)
+			c.Call(t, as(a.AccessToken, put(t, "/users/"+a.Name, fields{"role": "super-admin"}))).Want(t,
+				wire.Forbidden)
 			for _, path := range []string{"/users", "/role-bindings", "/sessions"} {
 				c.Call(t, as(a.AccessToken, read(path))).Want(t, wire.Forbidden)
 				c.Call(t, as(a.AccessToken, read(path+"/nothing"))).Want(t, wire.Forbidden)
@@ -149,34 +153,39 @@ func TestManagementIsForManagers(t *testing.T) {
 	}
 	stranger := newActor(t, "")
 	for _, name := range []string{host, fixture.Name("none")} {
-		for _, r := range []wire.Request{read("/clusters/" + name), put(t, "/clusters/"+name, fields{"displayName": "x"}), remove("/clusters/" + name)} {
+		for _, r := range []wire.Request{read("/clusters/" + name),
+			put(t, "/clusters/"+name, fields{"displayName": "x"}), remove("/clusters/" + name)} {
 			c.Call(t, as(stranger.AccessToken, r)).Want(t, wire.ClusterForbidden)
 		}
 	}
 	c.Call(t, whoami(victim.AccessToken)).Want(t, wire.OK)
 }
 
-// TestNamesInPaths are none, or stand for something else.
+// TestNamesInPaths verifies that invalid and reserved names in paths are rejected.
 func TestNamesInPaths(t *testing.T) {
 	c, a := direct(t), newActor(t, "admin")
-	for path, field := range map[string]string{"/users/": "user", "/clusters/": "cluster", "/role-bindings/": "binding", "/sessions/": "session"} {
+	for path, field := range map[string]string{"/users/": "user", "/clusters/": "cluster", "/role-bindings/": "binding",
+		"/sessions/": "session"} {
 		(wrongBody{want: wire.Invalid, field: field}).check(t, c.Call(t, as(a.AccessToken, read(path+"No_Name"))))
 		(wrongBody{want: wire.Invalid, field: field}).check(t, c.Call(t, as(a.AccessToken, remove(path+"No_Name"))))
 	}
 	c.Call(t, as(a.AccessToken, remove("/users/me"))).Want(t, wire.NotFound)
 	c.Call(t, as(a.AccessToken, put(t, "/users/me", fields{"role": "viewer"}))).Want(t, wire.NotFound)
-	(wrongBody{want: wire.Invalid, field: "user"}).check(t, c.Call(t, as(a.AccessToken, read("/sessions?user=No_Name"))))
+	(wrongBody{want: wire.Invalid, field: "user"}).check(t,
+		c.Call(t, as(a.AccessToken, read("/sessions?user=No_Name"))))
 }
 
-// gone waits until an endpoint finds nothing any more.
+// gone waits until an endpoint does not find an object.
 func gone(t *testing.T, c *wire.Client, code int, r wire.Request) {
 	t.Helper()
-	fixture.Eventually(t, "wait until nothing is at "+r.Path, func(ctx context.Context) error { return c.Answers(ctx, code, r) })
+	fixture.Eventually(t, "wait until no endpoint is at "+r.Path,
+		func(ctx context.Context) error { return c.Answers(ctx, code, r) })
 }
 
 func labelled(object client.Object, owner string) error {
 	if object.GetLabels()["kubevision.io/user"] != owner || len(object.GetOwnerReferences()) != 1 {
-		return fmt.Errorf("%T %s has labels %v and owners %v", object, object.GetName(), object.GetLabels(), object.GetOwnerReferences())
+		return fmt.Errorf("%T %s has labels %v and owners %v", object, object.GetName(), object.GetLabels(),
+			object.GetOwnerReferences())
 	}
 	if object.GetOwnerReferences()[0].Name != owner {
 		return errors.New("the owner is another")

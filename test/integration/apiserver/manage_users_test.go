@@ -18,7 +18,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// shownUser is what is shown of a user.
+// shownUser is a user in a response.
 type shownUser struct {
 	ID              string   `json:"id"`
 	Name            string   `json:"name"`
@@ -41,7 +41,8 @@ func TestCreateUser(t *testing.T) {
 	name := fixture.Name("made")
 	user, secret, grant := madeFor(name)
 	body := fields{
-		"username": name, "password": anotherPassword, "email": "made@example.com", "displayName": "Made", "groups": []string{"web"}, "role": "editor",
+		"username": name, "password": anotherPassword, "email": "made@example.com", "displayName": "Made",
+		"groups": []string{"web"}, "role": "editor",
 		"mustChangePassword": false,
 	}
 	for what, w := range map[string]wrongBody{
@@ -65,13 +66,15 @@ func TestCreateUser(t *testing.T) {
 	set().Later(t, user)
 	var shown shownUser
 	c.Call(t, as(a.AccessToken, post(t, "/users", body))).Want(t, wire.OK).Into(t, &shown)
-	if shown.ID != name || shown.Name != name || shown.Username != name || shown.Role != "editor" || shown.Status != "active" || !shown.IsActive ||
-		shown.TOTPEnabled == nil || shown.TwoFactor != "Optional" || shown.CreatedAt == "" || shown.ResourceVersion == "" || fmt.Sprint(shown.Groups) != "[web]" {
+	if shown.ID != name || shown.Name != name || shown.Username != name || shown.Role != "editor" ||
+		shown.Status != "active" || !shown.IsActive ||
+		shown.TOTPEnabled == nil || shown.TwoFactor != "Optional" || shown.CreatedAt == "" ||
+		shown.ResourceVersion == "" || fmt.Sprint(shown.Groups) != "[web]" {
 		t.Errorf("the user is shown as %+v", shown)
 	}
 	present(t, secret)
 	if !strings.HasPrefix(string(secret.Data["password"]), "$argon2id$") {
-		t.Error("the password is stored in clear")
+		t.Error("the password is stored in clear text")
 	}
 	present(t, grant)
 	for _, err := range []error{labelled(secret, name), labelled(grant, name)} {
@@ -101,7 +104,8 @@ func TestCreateUser(t *testing.T) {
 	c.Call(t, as(a.AccessToken, put(t, "/users/"+name, fields{"email": "x@example.com"}))).Want(t, wire.UserNotFound)
 }
 
-// TestCreateUserLeavesNothingHalfDone where a right is missing for the last of several objects, or one of them is there already.
+// TestCreateUserLeavesNothingHalfDone verifies that no object is left if a right is missing for the last of several
+// objects, or one of them exists.
 func TestCreateUserLeavesNothingHalfDone(t *testing.T) {
 	const ours = "kubevision.io"
 	users, secrets := rule(ours, "kubevisionusers", "*"), rule("", "secrets", "*")
@@ -113,12 +117,15 @@ func TestCreateUserLeavesNothingHalfDone(t *testing.T) {
 		role string
 		want map[string]int
 	}{
-		"may not write Secrets":       {role(t, users, grants), map[string]int{"viewer": wire.Forbidden, "custom": wire.Forbidden}},
-		"may not write role bindings": {role(t, users, secrets), map[string]int{"viewer": wire.Forbidden, "custom": wire.OK}},
+		"may not write Secrets": {role(t, users, grants),
+			map[string]int{"viewer": wire.Forbidden, "custom": wire.Forbidden}},
+		"may not write role bindings": {role(t, users, secrets),
+			map[string]int{"viewer": wire.Forbidden, "custom": wire.OK}},
 		"may grant dev only": {role(t, users, secrets, grants, bind), map[string]int{
 			"viewer": wire.Forbidden, "super-admin": wire.Forbidden, "editor": wire.OK,
 		}},
-		"may only make them": {role(t, rule(ours, "kubevisionusers", "create", "get"), secrets, grants), map[string]int{"super-admin": wire.Forbidden}},
+		"may only make them": {role(t, rule(ours, "kubevisionusers", "create", "get"), secrets, grants),
+			map[string]int{"super-admin": wire.Forbidden}},
 	} {
 		t.Run(what, func(t *testing.T) {
 			a := newActor(t, tc.role)
@@ -132,7 +139,7 @@ func TestCreateUserLeavesNothingHalfDone(t *testing.T) {
 					continue
 				}
 				if strings.Contains(e.Message, "taken back") {
-					t.Errorf("something is left: %s", e.Message)
+					t.Errorf("objects are left: %s", e.Message)
 				}
 				absent(t, user, secret, grant)
 			}
@@ -144,7 +151,8 @@ func TestCreateUserLeavesNothingHalfDone(t *testing.T) {
 		foreign := secret.DeepCopy()
 		foreign.Data = map[string][]byte{"password": []byte("another's")}
 		set().Create(t, foreign)
-		c.Call(t, as(a.AccessToken, post(t, "/users", fields{"username": name, "password": anotherPassword, "role": "viewer"}))).Want(t, wire.Conflict)
+		c.Call(t, as(a.AccessToken, post(t, "/users",
+			fields{"username": name, "password": anotherPassword, "role": "viewer"}))).Want(t, wire.Conflict)
 		absent(t, user, grant)
 		present(t, secret)
 		if string(secret.Data["password"]) != "another's" {
@@ -191,7 +199,8 @@ func TestUpdateUser(t *testing.T) {
 	update(wire.OK, fields{"email": "later@example.com"})
 	update(wire.Stale, fields{"displayName": "Late", "resourceVersion": before.ResourceVersion})
 	fixtureLogin := u.Login(t, c, wire.DirectPath)
-	if got := update(wire.OK, fields{"isActive": false, "displayName": ""}); got.IsActive || got.Status != "disabled" || got.DisplayName != u.Name {
+	if got := update(wire.OK, fields{"isActive": false, "displayName": ""}); got.IsActive || got.Status != "disabled" ||
+		got.DisplayName != u.Name {
 		t.Errorf("after disabling: %+v", got)
 	}
 	dead(t, fixtureLogin, c)
@@ -200,10 +209,11 @@ func TestUpdateUser(t *testing.T) {
 	}
 }
 
-// TestForeignObjectsOfAUser are those of the same names that others made: never changed, never deleted.
+// TestForeignObjectsOfAUser verifies that foreign objects with the names of a user's objects are never changed or
+// deleted.
 func TestForeignObjectsOfAUser(t *testing.T) {
 	c, a := direct(t), newActor(t, "admin")
-	u := set().User(t, "foreign") // the fixture's Secret has the name that the API would take
+	u := set().User(t, "foreign") // the fixture's Secret has the name that the API would use
 	_, secret, grant := madeFor(u.Name)
 	grant.Labels = map[string]string{"kubevision.io/user": u.Name}
 	grant.Spec = kubevisionv1alpha1.KubeVisionRoleBindingSpec{
@@ -211,11 +221,12 @@ func TestForeignObjectsOfAUser(t *testing.T) {
 		Clusters: kubevisionv1alpha1.ClusterTargets{Selector: &metav1.LabelSelector{}},
 	}
 	set().Create(t, grant)
-	c.Call(t, as(a.AccessToken, put(t, "/users/"+u.Name, fields{"role": "super-admin", "email": "x@example.com"}))).Want(t, wire.Conflict)
+	c.Call(t, as(a.AccessToken, put(t, "/users/"+u.Name,
+		fields{"role": "super-admin", "email": "x@example.com"}))).Want(t, wire.Conflict)
 	c.Call(t, as(a.AccessToken, put(t, "/users/"+u.Name, fields{"role": "custom"}))).Want(t, wire.Conflict)
 	present(t, u.Object)
 	if u.Object.Spec.Email != "" {
-		t.Error("half of the change was made")
+		t.Error("the change was made partially")
 	}
 	c.Call(t, as(a.AccessToken, remove("/users/"+u.Name))).Want(t, wire.OK)
 	present(t, secret)
@@ -225,7 +236,8 @@ func TestForeignObjectsOfAUser(t *testing.T) {
 	}
 }
 
-// TestOtherBindingsDecide what a user is: a role from a form makes no binding of every cluster beside them.
+// TestOtherBindingsDecide verifies that setting a role creates no binding of every cluster beside other bindings of
+// the user.
 func TestOtherBindingsDecide(t *testing.T) {
 	c, a := direct(t), newActor(t, "admin")
 	team := fixture.Name("team")
@@ -266,11 +278,11 @@ func TestOtherBindingsDecide(t *testing.T) {
 			absent(t, grant)
 			present(t, tc.user.Object)
 			if tc.user.Object.Spec.Email != "" {
-				t.Error("half of the change was made")
+				t.Error("the change was made partially")
 			}
 		})
 	}
-	t.Run("the role that is shown", func(t *testing.T) {
+	t.Run("the displayed role", func(t *testing.T) {
 		for u, role := range map[string]string{placed.Name: "editor", member.Name: "custom"} {
 			_, _, grant := madeFor(u)
 			_, shown := update(fixture.User{Name: u}, wire.OK, fields{"role": role, "isActive": true})
@@ -299,12 +311,14 @@ func TestOtherBindingsDecide(t *testing.T) {
 		const ours = "kubevision.io"
 		users, grants := rule(ours, "kubevisionusers", "*"), rule(ours, "kubevisionrolebindings", "create", "get")
 		blind := newActor(t, role(t, users, grants))
-		c.Call(t, as(blind.AccessToken, put(t, "/users/"+placed.Name, fields{"role": "viewer"}))).Want(t, wire.Forbidden)
-		c.Call(t, as(blind.AccessToken, put(t, "/users/"+placed.Name, fields{"displayName": "Placed"}))).Want(t, wire.OK)
+		c.Call(t, as(blind.AccessToken, put(t, "/users/"+placed.Name, fields{"role": "viewer"}))).Want(t,
+			wire.Forbidden)
+		c.Call(t, as(blind.AccessToken, put(t, "/users/"+placed.Name, fields{"displayName": "Placed"}))).Want(t,
+			wire.OK)
 	})
 }
 
-// TestUsersWithoutTheirBindings shows no roles to those who may read users and no role bindings.
+// TestUsersWithoutTheirBindings verifies that users who may not read role bindings see no roles.
 func TestUsersWithoutTheirBindings(t *testing.T) {
 	a := newActor(t, role(t, rule("kubevision.io", "kubevisionusers", "get", "list")))
 	var all []shownUser
@@ -319,7 +333,8 @@ func TestUsersWithoutTheirBindings(t *testing.T) {
 	}
 }
 
-// TestTheLastAdministrator stays: only kubectl could let anybody in again.
+// TestTheLastAdministrator verifies that the last administrator cannot be removed, since only kubectl could restore
+// access.
 func TestTheLastAdministrator(t *testing.T) {
 	set().HostCluster(t, host)
 	c, a := direct(t), newActor(t, "admin")
@@ -340,8 +355,9 @@ func TestTheLastAdministrator(t *testing.T) {
 	defer activate(true)
 	fixture.Eventually(t, "wait for the controller to count", func(ctx context.Context) error {
 		kept := &corev1.ConfigMap{}
-		if err := env.Client.Get(ctx, client.ObjectKey{Namespace: fixture.SystemNamespace, Name: "kubevision-last-admin"}, kept); err != nil {
-			return fmt.Errorf("reading whom it keeps: %w", err)
+		if err := env.Client.Get(ctx, client.ObjectKey{Namespace: fixture.SystemNamespace,
+			Name: "kubevision-last-admin"}, kept); err != nil {
+			return fmt.Errorf("reading the last administrator: %w", err)
 		}
 		if kept.Data["user"] != a.Name {
 			return fmt.Errorf("it keeps %q", kept.Data["user"])

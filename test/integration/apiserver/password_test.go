@@ -21,7 +21,7 @@ import (
 )
 
 const (
-	// anotherPassword and aThirdPassword are good ones.
+	// anotherPassword and aThirdPassword are strong passwords.
 	anotherPassword = "lamp orbit walnut seldom"
 	aThirdPassword  = "tundra velvet quaver fig"
 )
@@ -38,12 +38,12 @@ func changePassword(tb testing.TB, token, old, replacement string) wire.Request 
 	return as(token, put(tb, me+"/password", map[string]string{"oldPassword": old, "newPassword": replacement}))
 }
 
-// whoami is the cheapest request of a session.
+// whoami returns the cheapest request of a session.
 func whoami(token string) wire.Request {
 	return as(token, wire.Request{Path: wire.DirectPath + me})
 }
 
-// dead wants a session to be over, or to be so within the bound, on every replica.
+// dead expects that a session ends within the bound on every replica.
 func dead(t *testing.T, l fixture.Login, clients ...*wire.Client) {
 	t.Helper()
 	for _, c := range clients {
@@ -52,11 +52,12 @@ func dead(t *testing.T, l fixture.Login, clients ...*wire.Client) {
 	}
 }
 
-// storedCredentials are those of a user.
+// storedCredentials returns the credentials of a user.
 func storedCredentials(tb testing.TB, u fixture.User) *corev1.Secret {
 	tb.Helper()
 	secret := &corev1.Secret{}
-	if err := env.Client.Get(tb.Context(), client.ObjectKey{Namespace: system, Name: "kubevision-credentials-" + u.Name}, secret); err != nil {
+	if err := env.Client.Get(tb.Context(),
+		client.ObjectKey{Namespace: system, Name: "kubevision-credentials-" + u.Name}, secret); err != nil {
 		tb.Fatal(err)
 	}
 	return secret
@@ -72,18 +73,26 @@ func TestChangePassword(t *testing.T) {
 		want  int
 		field string
 	}{
-		"no old one":           {map[string]string{"newPassword": anotherPassword}, wire.Required, "oldPassword"},
-		"no new one":           {map[string]string{"oldPassword": a.Password}, wire.Required, "newPassword"},
-		"an empty one":         {map[string]string{"oldPassword": a.Password, "newPassword": ""}, wire.Required, "newPassword"},
-		"nothing":              {map[string]string{}, wire.Required, "oldPassword"},
-		"a short one":          {map[string]string{"oldPassword": a.Password, "newPassword": "kU9fQ2mXz7L"}, wire.Invalid, "newPassword"},
-		"a guessable one":      {map[string]string{"oldPassword": a.Password, "newPassword": "kubevision2026"}, wire.Invalid, "newPassword"},
-		"one with their name":  {map[string]string{"oldPassword": a.Password, "newPassword": a.Name + "1"}, wire.Invalid, "newPassword"},
-		"a long one":           {map[string]string{"oldPassword": a.Password, "newPassword": strings.Repeat(anotherPassword, 50)}, wire.Invalid, "newPassword"},
-		"the same":             {map[string]string{"oldPassword": a.Password, "newPassword": a.Password}, wire.Invalid, "newPassword"},
-		"a wrong old one":      {map[string]string{"oldPassword": "wrong", "newPassword": anotherPassword}, wire.Unauthenticated, ""},
-		"numbers":              {map[string]int{"oldPassword": 1, "newPassword": 2}, wire.Invalid, "body"},
-		"somebody else's name": {map[string]string{"oldPassword": a.Password, "newPassword": anotherPassword, "username": "admin"}, wire.Invalid, "username"},
+		"no old one": {map[string]string{"newPassword": anotherPassword}, wire.Required, "oldPassword"},
+		"no new one": {map[string]string{"oldPassword": a.Password}, wire.Required, "newPassword"},
+		"an empty one": {map[string]string{"oldPassword": a.Password, "newPassword": ""}, wire.Required,
+			"newPassword"},
+		"nothing": {map[string]string{}, wire.Required, "oldPassword"},
+		"a short one": {map[string]string{"oldPassword": a.Password, "newPassword": "kU9fQ2mXz7L"},
+			wire.Invalid, "newPassword"},
+		"a guessable one": {map[string]string{"oldPassword": a.Password, "newPassword": "kubevision2026"},
+			wire.Invalid, "newPassword"},
+		"one with their name": {map[string]string{"oldPassword": a.Password, "newPassword": a.Name + "1"},
+			wire.Invalid, "newPassword"},
+		"a long one": {map[string]string{"oldPassword": a.Password,
+			"newPassword": strings.Repeat(anotherPassword, 50)}, wire.Invalid, "newPassword"},
+		"the same": {map[string]string{"oldPassword": a.Password, "newPassword": a.Password}, wire.Invalid,
+			"newPassword"},
+		"a wrong old one": {map[string]string{"oldPassword": "wrong", "newPassword": anotherPassword},
+			wire.Unauthenticated, ""},
+		"numbers": {map[string]int{"oldPassword": 1, "newPassword": 2}, wire.Invalid, "body"},
+		"another user's name": {map[string]string{"oldPassword": a.Password, "newPassword": anotherPassword,
+			"username": "admin"}, wire.Invalid, "username"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := c.Call(t, as(a.AccessToken, put(t, me+"/password", tc.body))).Want(t, tc.want)
@@ -93,7 +102,7 @@ func TestChangePassword(t *testing.T) {
 		})
 	}
 	c.Call(t, changePassword(t, "", a.Password, anotherPassword)).Want(t, wire.Unauthenticated)
-	for _, l := range []fixture.Login{a.Login, other} { // none of it has ended a session
+	for _, l := range []fixture.Login{a.Login, other} { // no session has ended
 		c.Call(t, whoami(l.AccessToken)).Want(t, wire.OK)
 	}
 
@@ -105,12 +114,12 @@ func TestChangePassword(t *testing.T) {
 		a.Login = renewed(t, replica.Call(t, refresh(t, a.RefreshToken)))
 		renewed(t, replica.Call(t, fixture.LoginRequest(wire.DirectPath, a.Name, anotherPassword)))
 	}
-	set().UserReady(t, a.User) // and the Secret that the first one came from does not bring it back
+	set().UserReady(t, a.User) // the Secret of the first password does not restore it
 	c.Call(t, changePassword(t, a.AccessToken, anotherPassword, aThirdPassword)).Want(t, wire.OK)
 	c.Call(t, fixture.LoginRequest(wire.DirectPath, a.Name, aThirdPassword)).Want(t, wire.OK)
 }
 
-// TestAChallengeDiesWithItsPassword: who has only the old one does not get in with a code.
+// TestAChallengeDiesWithItsPassword verifies that a challenge of the old password cannot be completed with a code.
 func TestAChallengeDiesWithItsPassword(t *testing.T) {
 	c, a := direct(t), newActor(t, "")
 	made := enrol(t, a)
@@ -122,7 +131,7 @@ func TestAChallengeDiesWithItsPassword(t *testing.T) {
 	renewed(t, c.Call(t, verify(t, challenge(t, a.User), code(t, made.Secret, 0))))
 }
 
-// TestWrongOldPasswords are counted by session, and keep nobody else from anything.
+// TestWrongOldPasswords verifies that wrong old passwords are counted by session and do not affect others.
 func TestWrongOldPasswords(t *testing.T) {
 	clients := pair(t)
 	a := newActor(t, "")
@@ -143,7 +152,7 @@ func TestWrongOldPasswords(t *testing.T) {
 	clients[1].Call(t, changePassword(t, other.AccessToken, a.Password, anotherPassword)).Want(t, wire.OK)
 }
 
-// TestMustChangePassword lets a session do nothing else.
+// TestMustChangePassword verifies that such a session is restricted to the change of the password.
 func TestMustChangePassword(t *testing.T) {
 	clients := pair(t)
 	u := set().User(t, "fresh", func(u *kubevisionv1alpha1.KubeVisionUser) { u.Spec.MustChangePassword = true })
@@ -155,7 +164,7 @@ func TestMustChangePassword(t *testing.T) {
 		}
 		e.Want(t, code).Into(t, &data)
 		if !data.PasswordChangeRequired || (code != wire.OK && !strings.Contains(e.Message, "another password")) {
-			t.Errorf("it does not say why: %s", e.Raw)
+			t.Errorf("the message contains no reason: %s", e.Raw)
 		}
 	}
 	wantRequired(clients[0].Call(t, right(u)), wire.OK)
@@ -164,10 +173,14 @@ func TestMustChangePassword(t *testing.T) {
 	a.Login = renewed(t, e)
 	for _, c := range clients {
 		for _, r := range []wire.Request{
-			{Path: clusterList}, {Path: onHost + "/resources/pods"}, {Path: me + "/sessions"}, {Method: "DELETE", Path: me + "/sessions/x"},
-			{Method: "POST", Path: "/auth/2fa/disable", Body: `{"code":"123456"}`}, {Method: "POST", Path: "/auth/2fa/recovery-codes", Body: `{"code":"123456"}`},
-			{Method: "PUT", Path: "/users/" + u.Name + "/reset-password", Body: `{"newPassword":"` + anotherPassword + `"}`},
-			{Method: "POST", Path: "/users/" + u.Name + "/reset-2fa"}, {Method: "POST", Path: "/users/" + u.Name + "/revoke-sessions"},
+			{Path: clusterList}, {Path: onHost + "/resources/pods"}, {Path: me + "/sessions"},
+			{Method: "DELETE", Path: me + "/sessions/x"},
+			{Method: "POST", Path: "/auth/2fa/disable", Body: `{"code":"123456"}`},
+			{Method: "POST", Path: "/auth/2fa/recovery-codes", Body: `{"code":"123456"}`},
+			{Method: "PUT", Path: "/users/" + u.Name + "/reset-password",
+				Body: `{"newPassword":"` + anotherPassword + `"}`},
+			{Method: "POST", Path: "/users/" + u.Name + "/reset-2fa"},
+			{Method: "POST", Path: "/users/" + u.Name + "/revoke-sessions"},
 			{Method: "PUT", Path: me + "/password/", Body: `{}`},
 		} {
 			for _, base := range []string{wire.DirectPath, wire.GroupPath} {
@@ -190,14 +203,14 @@ func TestMustChangePassword(t *testing.T) {
 		var data map[string]any
 		c.Call(t, fixture.LoginRequest(wire.DirectPath, u.Name, anotherPassword)).Want(t, wire.OK).Into(t, &data)
 		if data["passwordChangeRequired"] == true {
-			t.Error("the user has chosen a password, and is to choose one again")
+			t.Error("the user has chosen a password, and is required to choose another")
 		}
 	}
-	replaceSecret(t, u, aThirdPassword) // which the user has not chosen
+	replaceSecret(t, u, aThirdPassword) // not chosen by the user
 	wantRequired(c.Call(t, fixture.LoginRequest(wire.DirectPath, u.Name, aThirdPassword)), wire.OK)
 }
 
-// TestAnOutdatedHash is replaced at the next login, and nobody notices.
+// TestAnOutdatedHash verifies that the next login replaces an outdated hash without other effects.
 func TestAnOutdatedHash(t *testing.T) {
 	c, u := direct(t), set().User(t, "outdated")
 	salt := []byte(rand.Text()[:16])

@@ -15,7 +15,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestRolesThatNeedASecondFactor reach nothing without one, however the role came to them.
+// TestRolesThatNeedASecondFactor verifies that users with these roles have no access without a second factor, however
+// they got the role.
 func TestRolesThatNeedASecondFactor(t *testing.T) {
 	set().HostCluster(t, host)
 	powerless, everybodys := role(t, rule("", "pods", "get")), role(t, rule("", "pods", "get"))
@@ -24,7 +25,8 @@ func TestRolesThatNeedASecondFactor(t *testing.T) {
 	bind := func(role string, subjects []kubevisionv1alpha1.Subject, namespaces ...string) func(*testing.T) {
 		return func(t *testing.T) {
 			t.Helper()
-			set().Bind(t, "policy", fixture.Grant{Role: role, Subjects: subjects, Cluster: host, Namespaces: namespaces})
+			set().Bind(t, "policy", fixture.Grant{Role: role, Subjects: subjects, Cluster: host,
+				Namespaces: namespaces})
 		}
 	}
 	user := func() fixture.User {
@@ -36,13 +38,17 @@ func TestRolesThatNeedASecondFactor(t *testing.T) {
 		bind func(*testing.T)
 		want int
 	}{
-		"no role":                    {unbound, func(*testing.T) {}, wire.OK},
-		"another role":               {dev, bind("dev", fixture.KubeVisionUsers(dev)), wire.OK},
-		"by name":                    {named, bind("admin", fixture.KubeVisionUsers(named)), wire.TwoFactorRequired},
-		"in one namespace":           {placed, bind("admin", fixture.KubeVisionUsers(placed), "default"), wire.TwoFactorRequired},
-		"a ClusterRole of one's own": {custom, bind(powerless, fixture.KubeVisionUsers(custom)), wire.TwoFactorRequired},
-		"by group":                   {user(), bind(powerless, subject(kubevisionv1alpha1.SubjectKubeVisionGroup, team)), wire.TwoFactorRequired},
-		"by the group of everybody":  {set().User(t, "policy"), bind(everybodys, subject(kubevisionv1alpha1.SubjectGroup, "system:authenticated")), wire.TwoFactorRequired},
+		"no role":      {unbound, func(*testing.T) {}, wire.OK},
+		"another role": {dev, bind("dev", fixture.KubeVisionUsers(dev)), wire.OK},
+		"by name":      {named, bind("admin", fixture.KubeVisionUsers(named)), wire.TwoFactorRequired},
+		"in one namespace": {placed, bind("admin", fixture.KubeVisionUsers(placed), "default"),
+			wire.TwoFactorRequired},
+		"a ClusterRole of one's own": {custom, bind(powerless, fixture.KubeVisionUsers(custom)),
+			wire.TwoFactorRequired},
+		"by group": {user(), bind(powerless, subject(kubevisionv1alpha1.SubjectKubeVisionGroup, team)),
+			wire.TwoFactorRequired},
+		"by the group of everybody": {set().User(t, "policy"),
+			bind(everybodys, subject(kubevisionv1alpha1.SubjectGroup, "system:authenticated")), wire.TwoFactorRequired},
 	} {
 		t.Run(name, func(t *testing.T) {
 			tc.user.Login(t, direct(t), wire.DirectPath) // the shared replica has no such policy
@@ -59,14 +65,16 @@ func TestRolesThatNeedASecondFactor(t *testing.T) {
 			limited := actor{User: tc.user}
 			e.Into(t, &limited.Login)
 			if !strings.Contains(string(e.Data), `"setupRequired":true`) || limited.AccessToken == "" {
-				t.Fatalf("the login says %s", e.Data)
+				t.Fatalf("the response of the login is %s", e.Data)
 			}
 			again := c.Call(t, refresh(t, limited.RefreshToken)).Want(t, wire.TwoFactorRequired)
 			again.Into(t, &limited.Login)
 			for _, r := range []wire.Request{
 				{Path: me}, {Path: clusterList}, {Path: me + "/sessions"}, {Path: onHost + "/resources/pods"},
-				{Method: "PUT", Path: me + "/password", Body: `{"oldPassword":"` + tc.user.Password + `","newPassword":"` + anotherPassword + `"}`},
-				{Method: "PUT", Path: "/users/" + tc.user.Name + "/reset-password", Body: `{"newPassword":"` + anotherPassword + `"}`},
+				{Method: "PUT", Path: me + "/password",
+					Body: `{"oldPassword":"` + tc.user.Password + `","newPassword":"` + anotherPassword + `"}`},
+				{Method: "PUT", Path: "/users/" + tc.user.Name + "/reset-password",
+					Body: `{"newPassword":"` + anotherPassword + `"}`},
 				{Method: "POST", Path: "/users/" + tc.user.Name + "/revoke-sessions"},
 			} {
 				r.Path = wire.DirectPath + r.Path
@@ -74,25 +82,30 @@ func TestRolesThatNeedASecondFactor(t *testing.T) {
 			}
 			made := enrol(t, limited)
 			c.Call(t, whoami(limited.AccessToken)).Want(t, wire.OK)
-			c.Call(t, as(limited.AccessToken, post(t, "/auth/2fa/disable", map[string]string{"code": code(t, made.Secret, 0)}))).Want(t, wire.Conflict)
-			renewed(t, c.Call(t, verify(t, challenge(t, tc.user), code(t, made.Secret, 0)))) // the refusal has not spent it
+			c.Call(t, as(limited.AccessToken,
+				post(t, "/auth/2fa/disable", map[string]string{"code": code(t, made.Secret, 0)}))).Want(t,
+				wire.Conflict)
+			// the rejected request has not used the code
+			renewed(t, c.Call(t, verify(t, challenge(t, tc.user), code(t, made.Secret, 0))))
 		})
 	}
 }
 
-// TestASecondFactorThatWasTakenAway is none: a session that was begun with it is restricted like any other.
+// TestASecondFactorThatWasTakenAway verifies that a session which started with a removed second factor is restricted.
 func TestASecondFactorThatWasTakenAway(t *testing.T) {
 	c := at(t, replicaWith(t, "--two-factor-roles=admin").Endpoint())
 	a := newActor(t, "")
 	made := enrol(t, a)
 	a.Login = renewed(t, c.Call(t, verify(t, challenge(t, a.User), code(t, made.Secret, 0))))
-	c.Call(t, as(a.AccessToken, post(t, "/auth/2fa/disable", map[string]string{"code": code(t, made.Secret, 1)}))).Want(t, wire.OK)
+	c.Call(t, as(a.AccessToken, post(t, "/auth/2fa/disable",
+		map[string]string{"code": code(t, made.Secret, 1)}))).Want(t, wire.OK)
 	set().Bind(t, "policy", fixture.Grant{Role: "admin", Subjects: fixture.KubeVisionUsers(a.User), Cluster: host})
 	becomes(t, c, wire.TwoFactorRequired, right(a.User))
 	c.Call(t, whoami(a.AccessToken)).Want(t, wire.TwoFactorRequired)
 }
 
-// TestBothAtOnce: a second factor to be set up, and a password to be chosen. Each can be done, and then everything.
+// TestBothAtOnce verifies that a user can set up a second factor and choose a password if both are required, and is
+// not restricted afterwards.
 func TestBothAtOnce(t *testing.T) {
 	c := direct(t)
 	u := set().User(t, "both", func(u *kubevisionv1alpha1.KubeVisionUser) {
@@ -108,7 +121,7 @@ func TestBothAtOnce(t *testing.T) {
 	c.Call(t, as(a.AccessToken, wire.Request{Path: wire.DirectPath + clusterList})).Want(t, wire.OK)
 }
 
-// TestBodiesHaveNoOtherFields: what is not asked for is refused, and nothing of it is done.
+// TestBodiesHaveNoOtherFields verifies that unknown fields are rejected without any effect.
 func TestBodiesHaveNoOtherFields(t *testing.T) {
 	c := direct(t)
 	manager, a := newActor(t, "admin"), newActor(t, "")
@@ -117,19 +130,24 @@ func TestBodiesHaveNoOtherFields(t *testing.T) {
 		method, path, token string
 		body                map[string]any
 	}{
-		"login":          {"POST", "/auth/login", "", map[string]any{"username": a.Name, "password": a.Password}},
-		"refresh":        {"POST", "/auth/refresh", "", map[string]any{"refreshToken": a.RefreshToken}},
-		"verify":         {"POST", "/auth/2fa/verify", "", map[string]any{"sessionToken": "x", "code": "123456"}},
-		"recovery":       {"POST", "/auth/2fa/recovery", "", map[string]any{"sessionToken": "x", "recoveryCode": made.RecoveryCodes[0]}},
-		"setup":          {"POST", "/auth/2fa/setup", a.AccessToken, map[string]any{"password": a.Password}},
-		"enable":         {"POST", "/auth/2fa/enable", a.AccessToken, map[string]any{"code": "123456"}},
-		"disable":        {"POST", "/auth/2fa/disable", a.AccessToken, map[string]any{"code": code(t, made.Secret, 0)}},
-		"recovery codes": {"POST", "/auth/2fa/recovery-codes", a.AccessToken, map[string]any{"code": code(t, made.Secret, 0)}},
-		"password":       {"PUT", me + "/password", a.AccessToken, map[string]any{"oldPassword": a.Password, "newPassword": anotherPassword}},
-		"reset password": {"PUT", "/users/" + a.Name + "/reset-password", manager.AccessToken, map[string]any{"newPassword": anotherPassword}},
+		"login":   {"POST", "/auth/login", "", map[string]any{"username": a.Name, "password": a.Password}},
+		"refresh": {"POST", "/auth/refresh", "", map[string]any{"refreshToken": a.RefreshToken}},
+		"verify":  {"POST", "/auth/2fa/verify", "", map[string]any{"sessionToken": "x", "code": "123456"}},
+		"recovery": {"POST", "/auth/2fa/recovery", "",
+			map[string]any{"sessionToken": "x", "recoveryCode": made.RecoveryCodes[0]}},
+		"setup":   {"POST", "/auth/2fa/setup", a.AccessToken, map[string]any{"password": a.Password}},
+		"enable":  {"POST", "/auth/2fa/enable", a.AccessToken, map[string]any{"code": "123456"}},
+		"disable": {"POST", "/auth/2fa/disable", a.AccessToken, map[string]any{"code": code(t, made.Secret, 0)}},
+		"recovery codes": {"POST", "/auth/2fa/recovery-codes", a.AccessToken,
+			map[string]any{"code": code(t, made.Secret, 0)}},
+		"password": {"PUT", me + "/password", a.AccessToken,
+			map[string]any{"oldPassword": a.Password, "newPassword": anotherPassword}},
+		"reset password": {"PUT", "/users/" + a.Name + "/reset-password", manager.AccessToken,
+			map[string]any{"newPassword": anotherPassword}},
 	} {
 		for _, extra := range []string{
-			"role", "groups", "uid", "id", "totpEnabled", "totp", "isActive", "disabled", "spec", "metadata", "user", "twoFactor", "passwordHash", "__proto__",
+			"role", "groups", "uid", "id", "totpEnabled", "totp", "isActive", "disabled", "spec", "metadata", "user",
+			"twoFactor", "passwordHash", "__proto__",
 			strings.ToUpper(slices.Sorted(maps.Keys(tc.body))[0]),
 		} {
 			t.Run(name+" "+extra, func(t *testing.T) {
@@ -139,7 +157,8 @@ func TestBodiesHaveNoOtherFields(t *testing.T) {
 				if err != nil {
 					t.Fatal(err)
 				}
-				e := c.Call(t, wire.Request{Method: tc.method, Path: wire.DirectPath + tc.path, Bearer: tc.token, Body: string(raw)}).Want(t, wire.Invalid)
+				e := c.Call(t, wire.Request{Method: tc.method, Path: wire.DirectPath + tc.path, Bearer: tc.token,
+					Body: string(raw)}).Want(t, wire.Invalid)
 				if e.Meta.Field != extra {
 					t.Errorf("meta.field is %q", e.Meta.Field)
 				}
@@ -151,7 +170,7 @@ func TestBodiesHaveNoOtherFields(t *testing.T) {
 	renewed(t, c.Call(t, refresh(t, a.RefreshToken)))
 }
 
-// TestNobodyPromotesThemselves, by any way that sounds like one.
+// TestNobodyPromotesThemselves verifies that users cannot give themselves rights with any endpoint.
 func TestNobodyPromotesThemselves(t *testing.T) {
 	c, a := direct(t), newActor(t, "dev")
 	before, credentials := currentSpec(t, a), storedCredentials(t, a.User).ResourceVersion
@@ -171,7 +190,8 @@ func TestNobodyPromotesThemselves(t *testing.T) {
 			t.Errorf("%s of the first administrator: code %d (%s)", name, e.Code, e.Message)
 		}
 	}
-	for name, r := range management(t, a.AccessToken, a.Name) { // nor is one's own name a way around the old password
+	// the caller's own name does not bypass the old password
+	for name, r := range management(t, a.AccessToken, a.Name) {
 		if e := c.Call(t, r); e.Code != wire.Forbidden {
 			t.Errorf("%s of oneself: code %d (%s)", name, e.Code, e.Message)
 		}

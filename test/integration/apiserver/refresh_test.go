@@ -39,7 +39,7 @@ func renewed(tb testing.TB, e wire.Envelope) fixture.Login {
 	return login
 }
 
-// changeSession changes the session of a refresh token, as time would.
+// changeSession changes the session of a refresh token, to simulate the passing of time.
 func changeSession(tb testing.TB, token string, change func(*kubevisionv1alpha1.KubeVisionSession)) {
 	tb.Helper()
 	name, _, _ := strings.Cut(token, ".")
@@ -70,7 +70,7 @@ func TestRefresh(t *testing.T) {
 	}
 }
 
-// TestReuseEndsTheSession of whoever has the tokens that came after.
+// TestReuseEndsTheSession verifies that the reuse of a refresh token ends the session, including later tokens.
 func TestReuseEndsTheSession(t *testing.T) {
 	c := direct(t)
 	for name, rotations := range map[string]int{"the last token": 1, "an older token": 4} {
@@ -90,7 +90,7 @@ func TestReuseEndsTheSession(t *testing.T) {
 	}
 }
 
-// TestRefreshRace has two replicas renew one session fifty times at once.
+// TestRefreshRace renews one session fifty times concurrently on two replicas.
 func TestRefreshRace(t *testing.T) {
 	a := newActor(t, "")
 	clients := pair(t)
@@ -120,7 +120,7 @@ func TestRefreshRace(t *testing.T) {
 	}
 	group.Wait()
 	if len(tokens) != 1 {
-		t.Errorf("%d different tokens came of one", len(tokens))
+		t.Errorf("%d different tokens from one refresh token", len(tokens))
 	}
 	for token := range tokens {
 		renewed(t, clients[0].Call(t, refresh(t, token)))
@@ -144,7 +144,7 @@ func TestRefreshIsRefused(t *testing.T) {
 	c.Call(t, refresh(t, "")).Want(t, wire.Required)
 	c.Call(t, post(t, "/auth/refresh", map[string]int{"refreshToken": 1})).Want(t, wire.Invalid)
 	c.Call(t, wire.Request{Path: wire.DirectPath + me, Bearer: a.RefreshToken}).Want(t, wire.Unauthenticated)
-	renewed(t, c.Call(t, refresh(t, a.RefreshToken))) // none of it has ended the session
+	renewed(t, c.Call(t, refresh(t, a.RefreshToken))) // the session has not ended
 
 	b := newActor(t, "")
 	changeSession(t, b.RefreshToken, func(s *kubevisionv1alpha1.KubeVisionSession) {
@@ -162,24 +162,29 @@ func TestOwnSessions(t *testing.T) {
 	second := a.User.Login(t, c, wire.DirectPath)
 	list := func(token string) []map[string]any {
 		var sessions []map[string]any
-		c.Call(t, wire.Request{Path: wire.DirectPath + me + "/sessions", Bearer: token}).Want(t, wire.OK).Into(t, &sessions)
+		c.Call(t, wire.Request{Path: wire.DirectPath + me + "/sessions", Bearer: token}).Want(t, wire.OK).Into(t,
+			&sessions)
 		return sessions
 	}
 	if got := list(a.AccessToken); len(got) != 2 {
 		t.Fatalf("%d sessions, want 2", len(got))
 	}
 	foreign := fixture.Take(t, other.AccessToken).Session()
-	for id, want := range map[string]int{foreign: wire.NotFound, "no-such-session": wire.NotFound, "Upper": wire.Invalid} {
-		c.Call(t, wire.Request{Method: "DELETE", Path: wire.DirectPath + me + "/sessions/" + id, Bearer: a.AccessToken}).Want(t, want)
+	for id, want := range map[string]int{foreign: wire.NotFound, "no-such-session": wire.NotFound,
+		"Upper": wire.Invalid} {
+		c.Call(t, wire.Request{Method: "DELETE", Path: wire.DirectPath + me + "/sessions/" + id,
+			Bearer: a.AccessToken}).Want(t, want)
 	}
 	own := fixture.Take(t, second.AccessToken).Session()
-	c.Call(t, wire.Request{Method: "DELETE", Path: wire.DirectPath + me + "/sessions/" + own, Bearer: a.AccessToken}).Want(t, wire.OK)
+	c.Call(t, wire.Request{Method: "DELETE", Path: wire.DirectPath + me + "/sessions/" + own,
+		Bearer: a.AccessToken}).Want(t, wire.OK)
 	soon(t, c, wire.TokenExpired, wire.Request{Path: wire.DirectPath + me, Bearer: second.AccessToken})
 	c.Call(t, refresh(t, second.RefreshToken)).Want(t, wire.Unauthenticated)
-	c.Call(t, wire.Request{Method: "POST", Path: wire.DirectPath + "/auth/logout", Bearer: a.AccessToken}).Want(t, wire.OK)
+	c.Call(t, wire.Request{Method: "POST", Path: wire.DirectPath + "/auth/logout", Bearer: a.AccessToken}).Want(t,
+		wire.OK)
 	soon(t, c, wire.TokenExpired, wire.Request{Path: wire.DirectPath + me, Bearer: a.AccessToken})
 	c.Call(t, refresh(t, a.RefreshToken)).Want(t, wire.Unauthenticated)
 	if got := list(other.AccessToken); len(got) != 1 {
-		t.Errorf("somebody else's sessions: %d, want 1", len(got))
+		t.Errorf("sessions of another user: %d, want 1", len(got))
 	}
 }

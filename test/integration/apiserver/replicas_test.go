@@ -24,10 +24,10 @@ func newReplica(t *testing.T) *localcluster.APIServer {
 	return replica
 }
 
-// second is a further replica, for all tests that leave it as it is.
+// second is another replica, for all tests that do not change it.
 var second = sync.OnceValues(func() (*localcluster.APIServer, error) { return env.KubeVision.StartAPIServer(context.Background(), 0) })
 
-// another makes a client of a further replica.
+// another returns a client of another replica.
 func another(t *testing.T) *wire.Client {
 	t.Helper()
 	replica, err := second()
@@ -37,7 +37,7 @@ func another(t *testing.T) *wire.Client {
 	return at(t, replica.Endpoint())
 }
 
-// TestReplicasAgree: what one has handed out, another accepts at once, and what ends at one, ends at the other.
+// TestReplicasAgree verifies that every replica accepts tokens of the other at once, and that a session ends on both.
 func TestReplicasAgree(t *testing.T) {
 	first, second := direct(t), another(t)
 	a := newActor(t, "")
@@ -55,19 +55,20 @@ func TestReplicasAgree(t *testing.T) {
 	second.Call(t, fixture.LoginRequest(wire.DirectPath, a.Name, a.Password)).Want(t, wire.Unauthenticated)
 }
 
-// TestANewUserOnAnotherReplica is not an error there, however young.
+// TestANewUserOnAnotherReplica verifies that a new user causes no error on another replica.
 func TestANewUserOnAnotherReplica(t *testing.T) {
 	first, second := direct(t), another(t)
 	for range 5 {
 		u := set().User(t, "young")
 		login := u.Login(t, first, wire.DirectPath)
-		if got := username(t, second.Call(t, wire.Request{Path: wire.DirectPath + me, Bearer: login.AccessToken})); got != u.Name {
+		if got := username(t, second.Call(t,
+			wire.Request{Path: wire.DirectPath + me, Bearer: login.AccessToken})); got != u.Name {
 			t.Errorf("the caller is %s, want %s", got, u.Name)
 		}
 	}
 }
 
-// TestKilledAndStartedAgain: a token outlives the process that made it.
+// TestKilledAndStartedAgain verifies that a token is valid after a restart of the process that issued it.
 func TestKilledAndStartedAgain(t *testing.T) {
 	replica := newReplica(t)
 	client := at(t, replica.Endpoint())
@@ -87,7 +88,8 @@ func TestKilledAndStartedAgain(t *testing.T) {
 	at(t, replica.Endpoint()).Call(t, request).Want(t, wire.OK)
 }
 
-// TestTheOneBehindKubernetesIsKilled: its APIService comes back, and its users stay logged in.
+// TestTheOneBehindKubernetesIsKilled verifies that the APIService recovers after its replica was killed, and that
+// users stay logged in.
 func TestTheOneBehindKubernetesIsKilled(t *testing.T) {
 	a := newActor(t, "")
 	porter := kube(t, "porter")
@@ -102,7 +104,7 @@ func TestTheOneBehindKubernetesIsKilled(t *testing.T) {
 	if err := env.KubeVision.WaitAvailable(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	fixture.Eventually(t, "wait for kube-apiserver to reach it again", func(ctx context.Context) error {
+	fixture.Eventually(t, "wait until kube-apiserver reaches it again", func(ctx context.Context) error {
 		if err := porter.Answers(ctx, wire.OK, request); err != nil {
 			return fmt.Errorf("through kube-apiserver: %w", err)
 		}

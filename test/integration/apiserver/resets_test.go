@@ -25,13 +25,16 @@ import (
 // codeHeader carries a fresh code of the caller's second factor.
 const codeHeader = "X-KubeVision-TOTP"
 
-// management are the requests by which somebody manages the logins of a user.
+// management returns the requests that manage the logins of a user.
 func management(t *testing.T, token, user string) map[string]wire.Request {
 	t.Helper()
 	return map[string]wire.Request{
-		"reset-password":  as(token, put(t, "/users/"+user+"/reset-password", map[string]string{"newPassword": anotherPassword})),
-		"reset-2fa":       as(token, wire.Request{Method: "POST", Path: wire.DirectPath + "/users/" + user + "/reset-2fa"}),
-		"revoke-sessions": as(token, wire.Request{Method: "POST", Path: wire.DirectPath + "/users/" + user + "/revoke-sessions"}),
+		"reset-password": as(token, put(t, "/users/"+user+"/reset-password",
+			map[string]string{"newPassword": anotherPassword})),
+		"reset-2fa": as(token, wire.Request{Method: "POST",
+			Path: wire.DirectPath + "/users/" + user + "/reset-2fa"}),
+		"revoke-sessions": as(token, wire.Request{Method: "POST",
+			Path: wire.DirectPath + "/users/" + user + "/revoke-sessions"}),
 	}
 }
 
@@ -55,15 +58,21 @@ func TestResetPassword(t *testing.T) {
 		want  int
 		field string
 	}{
-		"nothing":              {path, map[string]any{}, wire.Required, "newPassword"},
-		"a guessable one":      {path, map[string]any{"newPassword": "password1234"}, wire.Invalid, "newPassword"},
-		"one with their name":  {path, map[string]any{"newPassword": victim.Name + "1"}, wire.Invalid, "newPassword"},
-		"a role beside it":     {path, map[string]any{"newPassword": anotherPassword, "role": "admin"}, wire.Invalid, "role"},
-		"groups beside it":     {path, map[string]any{"newPassword": anotherPassword, "groups": []string{"x"}}, wire.Invalid, "groups"},
-		"an unknown user":      {"/users/" + fixture.Name("nobody") + "/reset-password", map[string]any{"newPassword": anotherPassword}, wire.UserNotFound, ""},
-		"a name that is none":  {"/users/Not_A_Name/reset-password", map[string]any{"newPassword": anotherPassword}, wire.Invalid, "user"},
-		"a name with a slash":  {"/users/x%2f..%2f" + victim.Name + "/reset-password", map[string]any{"newPassword": anotherPassword}, wire.Invalid, ""},
-		"nobody's word for it": {path, map[string]any{"newPassword": anotherPassword, "mustChangePassword": "no"}, wire.Invalid, "body"},
+		"nothing":             {path, map[string]any{}, wire.Required, "newPassword"},
+		"a guessable one":     {path, map[string]any{"newPassword": "password1234"}, wire.Invalid, "newPassword"},
+		"one with their name": {path, map[string]any{"newPassword": victim.Name + "1"}, wire.Invalid, "newPassword"},
+		"a role beside it": {path, map[string]any{"newPassword": anotherPassword, "role": "admin"}, wire.Invalid,
+			"role"},
+		"groups beside it": {path, map[string]any{"newPassword": anotherPassword, "groups": []string{"x"}},
+			wire.Invalid, "groups"},
+		"an unknown user": {"/users/" + fixture.Name("nobody") + "/reset-password",
+			map[string]any{"newPassword": anotherPassword}, wire.UserNotFound, ""},
+		"an invalid name": {"/users/Not_A_Name/reset-password", map[string]any{"newPassword": anotherPassword},
+			wire.Invalid, "user"},
+		"a name with a slash": {"/users/x%2f..%2f" + victim.Name + "/reset-password",
+			map[string]any{"newPassword": anotherPassword}, wire.Invalid, ""},
+		"nobody's word for it": {path, map[string]any{"newPassword": anotherPassword, "mustChangePassword": "no"},
+			wire.Invalid, "body"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := c.Call(t, as(manager.AccessToken, put(t, tc.path, tc.body))).Want(t, tc.want)
@@ -79,7 +88,7 @@ func TestResetPassword(t *testing.T) {
 	c.Call(t, right(victim.User)).Want(t, wire.Unauthenticated)
 	e := c.Call(t, fixture.LoginRequest(wire.DirectPath, victim.Name, anotherPassword)).Want(t, wire.OK)
 	if !strings.Contains(string(e.Data), `"passwordChangeRequired":true`) {
-		t.Errorf("the user need not choose another: %s", e.Data)
+		t.Errorf("the user is not required to choose another password: %s", e.Data)
 	}
 	restricted := renewed(t, e)
 	c.Call(t, as(restricted.AccessToken, wire.Request{Path: wire.DirectPath + clusterList})).Want(t, wire.Conflict)
@@ -90,35 +99,38 @@ func TestResetPassword(t *testing.T) {
 	c.Call(t, as(manager.AccessToken, put(t, path, lasting))).Want(t, wire.OK)
 	e = c.Call(t, fixture.LoginRequest(wire.DirectPath, victim.Name, anotherPassword)).Want(t, wire.OK)
 	if strings.Contains(string(e.Data), "passwordChangeRequired") {
-		t.Errorf("the user must choose another: %s", e.Data)
+		t.Errorf("the user is required to choose another password: %s", e.Data)
 	}
 	source := &corev1.Secret{}
-	if err := env.Client.Get(t.Context(), client.ObjectKey{Namespace: system, Name: victim.Object.Spec.PasswordSecretRef.Name}, source); err != nil {
+	if err := env.Client.Get(t.Context(),
+		client.ObjectKey{Namespace: system, Name: victim.Object.Spec.PasswordSecretRef.Name}, source); err != nil {
 		t.Fatal(err)
 	}
 	if !strings.HasPrefix(string(source.Data["password"]), "$argon2id$") {
-		t.Error("the new password is stored in clear")
+		t.Error("the new password is stored in clear text")
 	}
 	c.Call(t, whoami(manager.AccessToken)).Want(t, wire.OK)
 }
 
-// TestResetPasswordOfAUserWithoutOne makes a Secret, and takes none that is there already.
+// TestResetPasswordOfAUserWithoutOne verifies that a reset creates a Secret, and does not use an existing one.
 func TestResetPasswordOfAUserWithoutOne(t *testing.T) {
 	c, manager := direct(t), newActor(t, "admin")
 	without := func(u *kubevisionv1alpha1.KubeVisionUser) { u.Spec.PasswordSecretRef = nil }
-	bare := set().User(t, "bare", without) // the fixture has made a Secret of the name that would be taken
+	bare := set().User(t, "bare", without) // the fixture has created a Secret with the name that would be used
 	path := "/users/" + bare.Name + "/reset-password"
-	c.Call(t, as(manager.AccessToken, put(t, path, map[string]any{"newPassword": anotherPassword}))).Want(t, wire.Conflict)
+	c.Call(t, as(manager.AccessToken, put(t, path, map[string]any{"newPassword": anotherPassword}))).Want(t,
+		wire.Conflict)
 	source := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: system, Name: bare.Name + "-password"}}
 	set().Delete(t, source)
-	c.Call(t, as(manager.AccessToken, put(t, path, map[string]any{"newPassword": anotherPassword, "mustChangePassword": false}))).Want(t, wire.OK)
+	c.Call(t, as(manager.AccessToken, put(t, path,
+		map[string]any{"newPassword": anotherPassword, "mustChangePassword": false}))).Want(t, wire.OK)
 	c.Call(t, fixture.LoginRequest(wire.DirectPath, bare.Name, anotherPassword)).Want(t, wire.OK)
 	set().Delete(t, bare.Object)
 	set().Gone(t, source)
 }
 
-// TestResetPasswordInTheSecretOfAnother writes nothing: whoever makes users could name the Secret of another user, and
-// choose that user's password.
+// TestResetPasswordInTheSecretOfAnother verifies that a reset does not write to the Secret of another user: an author
+// of users could otherwise refer to that Secret and choose the other user's password.
 func TestResetPasswordInTheSecretOfAnother(t *testing.T) {
 	const theirs = "the password of the victim"
 	c, manager, victim := direct(t), newActor(t, "admin"), set().User(t, "victim")
@@ -140,7 +152,7 @@ func TestResetPasswordInTheSecretOfAnother(t *testing.T) {
 			present(t, secret)
 			present(t, u)
 			if string(secret.Data["password"]) != theirs || u.Spec.MustChangePassword {
-				t.Errorf("something was written: %+v", u.Spec)
+				t.Errorf("an object was written: %+v", u.Spec)
 			}
 		})
 	}
@@ -168,7 +180,8 @@ func TestRevokeSessions(t *testing.T) {
 	c.Call(t, management(t, manager.AccessToken, fixture.Name("nobody"))["revoke-sessions"]).Want(t, wire.UserNotFound)
 }
 
-// TestResetTwoFactor lets in with the password alone, and forgets all of the old second factor.
+// TestResetTwoFactor verifies that the password suffices after a reset, and that nothing of the old second factor is
+// left.
 func TestResetTwoFactor(t *testing.T) {
 	c, manager := direct(t), newActor(t, "admin")
 	for name, reset := range map[string]func(*testing.T, actor){
@@ -178,7 +191,8 @@ func TestResetTwoFactor(t *testing.T) {
 		},
 		"by kubectl": func(t *testing.T, victim actor) {
 			t.Helper()
-			if _, stderr, err := kubectl(t, "", "annotate", "kvu", victim.Name, "kubevision.io/reset-two-factor=now"); err != nil {
+			if _, stderr, err := kubectl(t, "", "annotate", "kvu", victim.Name,
+				"kubevision.io/reset-two-factor=now"); err != nil {
 				t.Fatalf("%v: %s", err, stderr)
 			}
 			fixture.Eventually(t, "see the annotation go", func(ctx context.Context) error {
@@ -200,13 +214,14 @@ func TestResetTwoFactor(t *testing.T) {
 			reset(t, victim)
 			dead(t, victim.Login, c)
 			if e := c.Call(t, verify(t, waiting, code(t, made.Secret, 0))); e.Code == wire.OK {
-				t.Error("a challenge of the old second factor is still good")
+				t.Error("a challenge of the old second factor is still valid")
 			}
 			if e := c.Call(t, recovery(t, waiting, made.RecoveryCodes[0])); e.Code == wire.OK {
-				t.Error("a recovery code of the old second factor is still good")
+				t.Error("a recovery code of the old second factor is still valid")
 			}
 			victim.Login = renewed(t, c.Call(t, right(victim.User)))
-			if text := string(storedCredentials(t, victim.User).Data["secondFactor"]); strings.Contains(text, made.Secret) || strings.Contains(text, "recoveryCodes") {
+			if text := string(storedCredentials(t, victim.User).Data["secondFactor"]); strings.Contains(text,
+				made.Secret) || strings.Contains(text, "recoveryCodes") {
 				t.Errorf("the old second factor is kept: %.80s", text)
 			}
 			enrol(t, victim)
@@ -214,7 +229,8 @@ func TestResetTwoFactor(t *testing.T) {
 	}
 }
 
-// TestResetsNeedAFreshCode of whoever has a second factor, before anything is done.
+// TestResetsNeedAFreshCode verifies that resets require a fresh code, before any change, if the caller has a second
+// factor.
 func TestResetsNeedAFreshCode(t *testing.T) {
 	c := direct(t)
 	manager, victim := newActor(t, "admin"), newActor(t, "")
@@ -223,7 +239,7 @@ func TestResetsNeedAFreshCode(t *testing.T) {
 	for name, r := range requests {
 		e := c.Call(t, r).Want(t, wire.TwoFactorRequired)
 		if !strings.Contains(string(e.Data), `"reverify":true`) {
-			t.Errorf("%s does not say what is missing: %s", name, e.Data)
+			t.Errorf("%s does not name the missing right: %s", name, e.Data)
 		}
 		c.Call(t, withCode("000000", r)).Want(t, twoFactorFailed)
 		c.Call(t, withCode(made.proof, r)).Want(t, twoFactorFailed)
@@ -231,7 +247,7 @@ func TestResetsNeedAFreshCode(t *testing.T) {
 	}
 	c.Call(t, whoami(victim.AccessToken)).Want(t, wire.OK)
 	c.Call(t, right(victim.User)).Want(t, wire.OK)
-	forget(t, manager.User, "inSessions") // or the tries above would block
+	forget(t, manager.User, "inSessions") // otherwise the attempts above would block
 	fresh := code(t, made.Secret, 0)
 	c.Call(t, withCode(fresh, requests["revoke-sessions"])).Want(t, wire.OK)
 	dead(t, victim.Login, c)
@@ -239,10 +255,11 @@ func TestResetsNeedAFreshCode(t *testing.T) {
 	c.Call(t, right(victim.User)).Want(t, wire.OK)
 	c.Call(t, withCode(code(t, made.Secret, 1), requests["reset-password"])).Want(t, wire.OK)
 	c.Call(t, right(victim.User)).Want(t, wire.Unauthenticated)
-	c.Call(t, verify(t, challenge(t, manager.User), fresh)).Want(t, twoFactorFailed) // nor is it good for a login
+	// it is not valid for a login either
+	c.Call(t, verify(t, challenge(t, manager.User), fresh)).Want(t, twoFactorFailed)
 }
 
-// forget makes the codes of a user good again, and forgets the wrong ones, as only time does.
+// forget makes the codes of a user valid again and clears the wrong ones, to simulate the passing of time.
 func forget(t *testing.T, u fixture.User, fields ...string) {
 	t.Helper()
 	secret, factor := storedCredentials(t, u), map[string]any{}
@@ -265,7 +282,7 @@ func forget(t *testing.T, u fixture.User, fields ...string) {
 	}
 }
 
-// role makes a ClusterRole.
+// role creates a ClusterRole.
 func role(t *testing.T, rules ...rbacv1.PolicyRule) string {
 	t.Helper()
 	r := &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: fixture.Name("lesser")}, Rules: rules}
@@ -277,22 +294,25 @@ func rule(group, resource string, verbs ...string) rbacv1.PolicyRule {
 	return rbacv1.PolicyRule{APIGroups: []string{group}, Resources: []string{resource}, Verbs: verbs}
 }
 
-// TestALesserAdmin cannot manage the logins of anybody, and leaves nothing half done.
+// TestALesserAdmin verifies that an administrator with fewer rights cannot manage logins, and that a failure leaves
+// nothing half done.
 func TestALesserAdmin(t *testing.T) {
 	const ours, users = "kubevision.io", "kubevisionusers"
 	c, victim := direct(t), newActor(t, "admin")
 	other := enrol(t, victim)
 	for name, tc := range map[string]struct {
 		role    string
-		allowed map[string]bool // what the role is enough for
+		allowed map[string]bool // the requests for which the role suffices
 	}{
-		"nobody":                     {"", nil},
-		"dev":                        {"dev", nil},
-		"ops":                        {"ops", nil},
-		"readonly":                   {"readonly", nil},
-		"reads users":                {role(t, rule(ours, users, "get", "list", "watch")), nil},
-		"reads users and sessions":   {role(t, rule(ours, users, "get", "list"), rule(ours, "kubevisionsessions", "get", "list")), nil},
-		"patches users, no Secrets":  {role(t, rule(ours, users, "get", "list", "patch", "update")), map[string]bool{"reset-2fa": true}},
+		"nobody":      {"", nil},
+		"dev":         {"dev", nil},
+		"ops":         {"ops", nil},
+		"readonly":    {"readonly", nil},
+		"reads users": {role(t, rule(ours, users, "get", "list", "watch")), nil},
+		"reads users and sessions": {role(t, rule(ours, users, "get", "list"),
+			rule(ours, "kubevisionsessions", "get", "list")), nil},
+		"patches users, no Secrets": {role(t, rule(ours, users, "get", "list", "patch", "update")),
+			map[string]bool{"reset-2fa": true}},
 		"writes Secrets, no users":   {role(t, rule(ours, users, "get", "list"), rule("", "secrets", "*")), nil},
 		"patches, cannot read users": {role(t, rule(ours, users, "patch", "update"), rule("", "secrets", "*")), nil},
 	} {
@@ -317,7 +337,8 @@ func TestALesserAdmin(t *testing.T) {
 				t.Errorf("the user was %s and is %s", user, after)
 			}
 			source := &corev1.Secret{}
-			err := env.Client.Get(t.Context(), client.ObjectKey{Namespace: system, Name: victim.Object.Spec.PasswordSecretRef.Name}, source)
+			err := env.Client.Get(t.Context(),
+				client.ObjectKey{Namespace: system, Name: victim.Object.Spec.PasswordSecretRef.Name}, source)
 			if apierrors.IsNotFound(err) || string(source.Data["password"]) != victim.Password {
 				t.Errorf("the Secret of the password has changed (%v)", err)
 			}
@@ -327,7 +348,7 @@ func TestALesserAdmin(t *testing.T) {
 	renewed(t, c.Call(t, verify(t, challenge(t, victim.User), code(t, other.Secret, 0))))
 }
 
-// currentSpec is what administrators decide of a user, as text.
+// currentSpec returns the spec of a user as text.
 func currentSpec(t *testing.T, a actor) string {
 	t.Helper()
 	stdout, stderr, err := kubectl(t, "", "get", "kvu", a.Name, "-o", "jsonpath={.spec}{.metadata.annotations}")

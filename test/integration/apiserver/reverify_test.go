@@ -21,13 +21,13 @@ func reverify(t *testing.T, token, code string) wire.Request {
 	return as(token, post(t, "/auth/2fa/reverify", fields{"code": code}))
 }
 
-// sensitive is a request that takes a fresh code, and may be made again and again.
+// sensitive returns a request that requires a fresh code and can be repeated.
 func sensitive(t *testing.T, token, user string) wire.Request {
 	t.Helper()
 	return as(token, put(t, "/users/"+user, fields{"displayName": fixture.Name("changed")}))
 }
 
-// TestReverify: one code stands for fresh codes in its session, on every replica, until its time is up.
+// TestReverify verifies that one code replaces fresh codes in its session, on every replica, for a limited time.
 func TestReverify(t *testing.T) {
 	clients, manager := pair(t), newActor(t, "admin")
 	c, victim := clients[0], set().User(t, "victim")
@@ -37,7 +37,7 @@ func TestReverify(t *testing.T) {
 	e := c.Call(t, sensitive(t, token, victim.Name)).Want(t, wire.TwoFactorRequired)
 	for _, what := range []string{codeHeader, "totpCode", "POST /auth/2fa/reverify"} {
 		if !strings.Contains(e.Message, what) {
-			t.Errorf("the message does not say what to do: %s", e.Message)
+			t.Errorf("the message contains no advice: %s", e.Message)
 		}
 	}
 	c.Call(t, reverify(t, token, "")).Want(t, wire.Required)
@@ -59,7 +59,7 @@ func TestReverify(t *testing.T) {
 		}
 		replica.Call(t, reverify(t, token, fresh)).Want(t, twoFactorFailed)
 	}
-	// A code that is given is looked at.
+	// A code in the request is verified nevertheless.
 	c.Call(t, withCode(fresh, sensitive(t, token, victim.Name))).Want(t, twoFactorFailed)
 	tells(t, manager.User, "SessionVerified", "VerifiedSessionUsed")
 	session := fixture.Take(t, token).Session()
@@ -77,7 +77,7 @@ func TestReverify(t *testing.T) {
 	t.Run("after five minutes", func(t *testing.T) {
 		until := verifiedUntil(t, manager.User, session)
 		if left := time.Until(until); left < 4*time.Minute || left > 5*time.Minute {
-			t.Errorf("the code stands for fresh codes for %s", left)
+			t.Errorf("the code replaces fresh codes for %s", left)
 		}
 		setVerifiedUntil(t, manager.User, session, time.Now())
 		for _, replica := range clients {
@@ -95,7 +95,7 @@ func TestReverify(t *testing.T) {
 	})
 }
 
-// TestReverifyEnds with the password and the second factor that it was made with.
+// TestReverifyEnds verifies that a change of the password or of the second factor ends the verification.
 func TestReverifyEnds(t *testing.T) {
 	c, victim := direct(t), set().User(t, "victim")
 	for name, end := range map[string]func(t *testing.T, a actor, secret string){
@@ -107,11 +107,13 @@ func TestReverifyEnds(t *testing.T) {
 			t.Helper()
 			var made enrolment
 			c.Call(t, setup(t, a.AccessToken, a.Password)).Want(t, wire.OK).Into(t, &made)
-			c.Call(t, as(a.AccessToken, post(t, "/auth/2fa/enable", fields{"code": code(t, made.Secret, 0)}))).Want(t, wire.OK)
+			c.Call(t, as(a.AccessToken, post(t, "/auth/2fa/enable", fields{"code": code(t, made.Secret, 0)}))).Want(t,
+				wire.OK)
 		},
 		"the second factor taken away and set up again": func(t *testing.T, a actor, secret string) {
 			t.Helper()
-			c.Call(t, as(a.AccessToken, post(t, "/auth/2fa/disable", fields{"code": code(t, secret, 1)}))).Want(t, wire.OK)
+			c.Call(t, as(a.AccessToken, post(t, "/auth/2fa/disable", fields{"code": code(t, secret, 1)}))).Want(t,
+				wire.OK)
 			enrol(t, a)
 		},
 	} {
@@ -126,7 +128,7 @@ func TestReverifyEnds(t *testing.T) {
 	}
 }
 
-// TestCodeInTheBody is as good as one in the header, wherever the body is a JSON object.
+// TestCodeInTheBody verifies that a code in a JSON body is equivalent to one in the header.
 func TestCodeInTheBody(t *testing.T) {
 	c, manager := direct(t), newActor(t, "admin")
 	made, name := enrol(t, manager), fixture.Name("made")
@@ -141,7 +143,8 @@ func TestCodeInTheBody(t *testing.T) {
 	later(t, user)
 	body := fields{"username": name, "password": anotherPassword}
 	for _, bad := range []any{123456, []string{"123456"}, true} {
-		e := c.Call(t, as(manager.AccessToken, post(t, "/users", body.with(fields{"totpCode": bad})))).Want(t, wire.Invalid)
+		e := c.Call(t, as(manager.AccessToken, post(t, "/users", body.with(fields{"totpCode": bad})))).Want(t,
+			wire.Invalid)
 		if e.Meta.Field != "totpCode" {
 			t.Errorf("%v: the field is %q", bad, e.Meta.Field)
 		}
@@ -169,7 +172,7 @@ func TestCodeInTheBody(t *testing.T) {
 			t.Errorf("request %d: code %d (%s)", i, e.Code, e.Message)
 		}
 		if e := c.Call(t, as(manager.AccessToken, r)); e.Code == wire.OK {
-			t.Errorf("request %d: the code is good twice", i)
+			t.Errorf("request %d: the code is accepted twice", i)
 		}
 		forget(t, manager.User, "lastStep")
 		if strings.Contains(string(storedCredentials(t, manager.User).Data["secondFactor"]), "inSessions") {

@@ -14,7 +14,7 @@ import (
 
 const tokenReviews = "tokenreviews"
 
-// reviews is how many reviews of a kind the host was asked for.
+// reviews returns the number of reviews of a kind on the host.
 func reviews(t *testing.T, resource string) int {
 	t.Helper()
 	total := 0
@@ -32,8 +32,8 @@ func reviews(t *testing.T, resource string) int {
 	return total
 }
 
-// TestInventedTokensElsewhere: outside of the API's prefixes, too, invented tokens cause a bounded number of calls of
-// the host, and hold up nobody elsewhere.
+// TestInventedTokensElsewhere verifies that forged tokens on paths outside of the API cause a bounded number of calls
+// to the host, and delay no other client.
 func TestInventedTokensElsewhere(t *testing.T) {
 	const tokens, most = 400, 150
 	c := at(t, replicaWith(t, behindProxy).Endpoint())
@@ -47,37 +47,41 @@ func TestInventedTokensElsewhere(t *testing.T) {
 		}
 	}
 	if n := reviews(t, tokenReviews) - before; n > most {
-		t.Errorf("the host was asked about %d of %d invented tokens", n, tokens)
+		t.Errorf("the host received %d reviews for %d forged tokens", n, tokens)
 	}
-	if response := c.Send(t, from("2001:db8:bad:2::1", wire.Request{Path: "/livez"})); response.Status != http.StatusOK {
+	if response := c.Send(t, from("2001:db8:bad:2::1",
+		wire.Request{Path: "/livez"})); response.Status != http.StatusOK {
 		t.Errorf("a probe without a token: HTTP status %d", response.Status)
 	}
 	before = reviews(t, tokenReviews)
 	c.Send(t, from("198.51.100.9", wire.Request{Path: "/metrics", Bearer: "made-up-by-another"}))
 	if reviews(t, tokenReviews) == before {
-		t.Error("nobody was asked about a token from elsewhere")
+		t.Error("a token of another issuer was not reviewed")
 	}
 }
 
-// TestInventedPathsElsewhere: the host is asked a bounded number of times what strangers may do at paths that there are
-// not, also where they have many networks.
+// TestInventedPathsElsewhere verifies that requests of unknown clients for unknown paths cause a bounded number of
+// reviews on the host, even from many networks.
 func TestInventedPathsElsewhere(t *testing.T) {
 	const requests, most, kind = 600, 400, "subjectaccessreviews"
 	c := at(t, replicaWith(t, behindProxy).Endpoint())
 	before := reviews(t, kind)
 	for n := range requests {
-		response := c.Send(t, from(fmt.Sprintf("2001:db8:bad:3%02x::%x", n%256, n+1), wire.Request{Path: fmt.Sprintf("/nothing/%d", n)}))
+		response := c.Send(t, from(fmt.Sprintf("2001:db8:bad:3%02x::%x", n%256, n+1),
+			wire.Request{Path: fmt.Sprintf("/nothing/%d", n)}))
 		if response.Status != http.StatusForbidden && response.Status != http.StatusTooManyRequests {
 			t.Errorf("HTTP status %d", response.Status)
 		}
 	}
 	if n := reviews(t, kind) - before; n > most {
-		t.Errorf("the host was asked %d times for %d requests", n, requests)
+		t.Errorf("the host received %d calls for %d requests", n, requests)
 	}
-	if response := c.Send(t, from("2001:db8:bad:301::1", wire.Request{Path: "/livez"})); response.Status != http.StatusOK {
+	if response := c.Send(t, from("2001:db8:bad:301::1",
+		wire.Request{Path: "/livez"})); response.Status != http.StatusOK {
 		t.Errorf("a probe: HTTP status %d", response.Status)
 	}
-	if response := c.Send(t, from("198.51.100.9", wire.Request{Path: "/nothing"})); response.Status != http.StatusForbidden {
+	if response := c.Send(t, from("198.51.100.9",
+		wire.Request{Path: "/nothing"})); response.Status != http.StatusForbidden {
 		t.Errorf("from elsewhere: HTTP status %d", response.Status)
 	}
 }

@@ -18,12 +18,13 @@ import (
 func disable(tb testing.TB, u fixture.User, disabled bool) {
 	tb.Helper()
 	patch := fmt.Appendf(nil, `{"spec":{"disabled":%v}}`, disabled)
-	if err := env.Client.Patch(tb.Context(), u.Object.DeepCopy(), client.RawPatch("application/merge-patch+json", patch)); err != nil {
+	if err := env.Client.Patch(tb.Context(), u.Object.DeepCopy(),
+		client.RawPatch("application/merge-patch+json", patch)); err != nil {
 		tb.Fatal(err)
 	}
 }
 
-// again makes a user of the same name as one that was deleted.
+// again creates a user with the name of a deleted one.
 func again(tb testing.TB, u fixture.User, spec kubevisionv1alpha1.KubeVisionUserSpec) fixture.User {
 	tb.Helper()
 	set().Gone(tb, u.Object.DeepCopy())
@@ -32,11 +33,12 @@ func again(tb testing.TB, u fixture.User, spec kubevisionv1alpha1.KubeVisionUser
 	return u
 }
 
-// TestRevocation ends what a token stands on.
+// TestRevocation verifies that a token ends with each of the objects on which it depends.
 func TestRevocation(t *testing.T) {
 	for name, revoke := range map[string]func(*testing.T, actor){
 		"session deleted": func(t *testing.T, a actor) {
-			session := &kubevisionv1alpha1.KubeVisionSession{ObjectMeta: metav1.ObjectMeta{Name: fixture.Take(t, a.AccessToken).Session()}}
+			session := &kubevisionv1alpha1.KubeVisionSession{ObjectMeta: metav1.ObjectMeta{Name: fixture.Take(t,
+				a.AccessToken).Session()}}
 			set().Delete(t, session)
 		},
 		"user disabled": func(t *testing.T, a actor) { disable(t, a.User, true) },
@@ -60,28 +62,30 @@ func TestRevocation(t *testing.T) {
 			direct(t).Call(t, r).Want(t, wire.OK)
 			revoke(t, a)
 			soon(t, direct(t), wire.TokenExpired, r)
-			for range 20 { // and it stays so
+			for range 20 { // it stays so
 				direct(t).Call(t, r).Want(t, wire.TokenExpired)
 			}
-			kube(t, "porter").Call(t, wire.Request{Path: wire.GroupPath + me, Token: a.AccessToken}).Want(t, wire.TokenExpired)
+			kube(t, "porter").Call(t, wire.Request{Path: wire.GroupPath + me, Token: a.AccessToken}).Want(t,
+				wire.TokenExpired)
 		})
 	}
 }
 
-// TestASessionDoesNotComeBack when its user is let in again.
+// TestASessionDoesNotComeBack verifies that a session stays ended after its user is enabled again.
 func TestASessionDoesNotComeBack(t *testing.T) {
 	a := newActor(t, "")
 	r := wire.Request{Path: wire.DirectPath + me, Bearer: a.AccessToken}
 	disable(t, a.User, true)
-	session := &kubevisionv1alpha1.KubeVisionSession{ObjectMeta: metav1.ObjectMeta{Name: fixture.Take(t, a.AccessToken).Session()}}
+	session := &kubevisionv1alpha1.KubeVisionSession{ObjectMeta: metav1.ObjectMeta{Name: fixture.Take(t,
+		a.AccessToken).Session()}}
 	set().Gone(t, session)
 	disable(t, a.User, false)
 	becomes(t, direct(t), wire.OK, fixture.LoginRequest(wire.DirectPath, a.Name, a.Password))
 	direct(t).Call(t, r).Want(t, wire.TokenExpired)
 }
 
-// TestAPasswordDiesWithItsUser: somebody who is made again under an old name is another person, for whom the old password is wrong, also
-// where the old credentials are still there.
+// TestAPasswordDiesWithItsUser verifies that a new user with an earlier name is another person: the old password is
+// wrong, even while the old credentials still exist.
 func TestAPasswordDiesWithItsUser(t *testing.T) {
 	for name, policy := range map[string]metav1.DeletionPropagation{
 		"orphaned":   metav1.DeletePropagationOrphan,
@@ -102,7 +106,8 @@ func TestAPasswordDiesWithItsUser(t *testing.T) {
 	}
 }
 
-// TestAPasswordThatIsReplaced is wrong as soon as the user says that another was taken over.
+// TestAPasswordThatIsReplaced verifies that the old password is wrong as soon as the user's status reports the new
+// one.
 func TestAPasswordThatIsReplaced(t *testing.T) {
 	u := set().User(t, "replaced")
 	u.Login(t, direct(t), wire.DirectPath)

@@ -15,15 +15,16 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// managed is an actor who may manage users and clusters, and bind nothing.
+// managed returns an actor who may manage users and clusters, and bind no role.
 func managed(t *testing.T) actor {
 	t.Helper()
 	return newActor(t, role(t,
-		rule("kubevision.io", "kubevisionusers", "*"), rule("kubevision.io", "kubevisionclusters", "*"), rule("kubevision.io", "kubevisionsessions", "*"),
+		rule("kubevision.io", "kubevisionusers", "*"), rule("kubevision.io", "kubevisionclusters", "*"),
+		rule("kubevision.io", "kubevisionsessions", "*"),
 		rule("", "secrets", "create", "get", "update", "delete"), rule("", "namespaces", "get", "patch", "update")))
 }
 
-// lacksBind checks that the answer is that of a missing right, and names it.
+// lacksBind verifies that a response reports a missing right and names it.
 func lacksBind(t *testing.T, what, role string, e wire.Envelope) {
 	t.Helper()
 	if e.Code != wire.Forbidden || !strings.Contains(e.Message, `"bind" on ClusterRole "`+role+`"`) {
@@ -31,7 +32,8 @@ func lacksBind(t *testing.T, what, role string, e wire.Envelope) {
 	}
 }
 
-// TestManagersGrantNothing that they may not bind, by labels, names, groups or accounts of others.
+// TestManagersGrantNothing verifies that such an actor cannot grant a role by labels, names, groups or accounts of
+// others.
 func TestManagersGrantNothing(t *testing.T) {
 	c, a := direct(t), managed(t)
 	team, zone, listed := fixture.Name("team"), fixture.Name("zone"), fixture.Name("listed")
@@ -44,24 +46,28 @@ func TestManagersGrantNothing(t *testing.T) {
 	set().Create(t, &kubevisionv1alpha1.KubeVisionRoleBinding{
 		ObjectMeta: metav1.ObjectMeta{Name: fixture.Name("standing")},
 		Spec: kubevisionv1alpha1.KubeVisionRoleBindingSpec{
-			Subjects: append(subject(kubevisionv1alpha1.SubjectKubeVisionGroup, team), subject(kubevisionv1alpha1.SubjectKubeVisionUser, listed)...),
+			Subjects: append(subject(kubevisionv1alpha1.SubjectKubeVisionGroup, team),
+				subject(kubevisionv1alpha1.SubjectKubeVisionUser, listed)...),
 			RoleRef:  kubevisionv1alpha1.RoleReference{Kind: kubevisionv1alpha1.RoleClusterRole, Name: powerful},
 			Clusters: kubevisionv1alpha1.ClusterTargets{Selector: &metav1.LabelSelector{MatchLabels: map[string]string{zone: "sandbox"}}},
 		},
 	})
-	registered := fields{"name": fixture.Name("cluster"), "authType": "kubeconfig", "kubeconfig": kubeconfigWith("x", ""), "labels": fields{zone: "sandbox"}}
+	registered := fields{"name": fixture.Name("cluster"), "authType": "kubeconfig",
+		"kubeconfig": kubeconfigWith("x", ""), "labels": fields{zone: "sandbox"}}
 	user := fields{"username": listed, "password": anotherPassword}
 	for what, r := range map[string]wire.Request{
 		"a cluster with the label": post(t, "/clusters", registered),
 		"the label":                put(t, "/clusters/"+host, fields{"labels": fields{zone: "sandbox"}}),
 		"a user who is named":      post(t, "/users", user),
-		"a user of the group":      post(t, "/users", user.with(fields{"username": fixture.Name("new"), "groups": []string{team}})),
-		"the group":                put(t, "/users/"+plain.Name, fields{"groups": []string{team}}),
-		"enabling":                 put(t, "/users/"+off.Name, fields{"isActive": true}),
-		"the second factor":        post(t, "/users/"+victim.Name+"/reset-2fa", fields{}),
-		"the first password":       put(t, "/users/"+off.Name+"/reset-password", fields{"newPassword": anotherPassword}),
+		"a user of the group": post(t, "/users",
+			user.with(fields{"username": fixture.Name("new"), "groups": []string{team}})),
+		"the group":          put(t, "/users/"+plain.Name, fields{"groups": []string{team}}),
+		"enabling":           put(t, "/users/"+off.Name, fields{"isActive": true}),
+		"the second factor":  post(t, "/users/"+victim.Name+"/reset-2fa", fields{}),
+		"the first password": put(t, "/users/"+off.Name+"/reset-password", fields{"newPassword": anotherPassword}),
 		"the general endpoint": {
-			Method: "PATCH", Path: wire.DirectPath + onHost + "/resources/kubevisionusers.v1alpha1.kubevision.io/" + plain.Name, Body: `{"spec":{"groups":["` + team + `"]}}`,
+			Method: "PATCH", Path: wire.DirectPath + onHost + "/resources/kubevisionusers.v1alpha1.kubevision.io/" +
+				plain.Name, Body: `{"spec":{"groups":["` + team + `"]}}`,
 			Header: http.Header{"Content-Type": {"application/merge-patch+json"}},
 		},
 	} {
@@ -76,15 +82,19 @@ func TestManagersGrantNothing(t *testing.T) {
 
 	set().Later(t, gone)
 	set().Later(t, secret)
-	c.Call(t, as(a.AccessToken, post(t, "/clusters", registered.with(fields{"labels": fields{zone: "other"}})))).Want(t, wire.OK)
+	c.Call(t, as(a.AccessToken, post(t, "/clusters", registered.with(fields{"labels": fields{zone: "other"}})))).Want(t,
+		wire.OK)
 	c.Call(t, as(a.AccessToken, put(t, "/users/"+plain.Name, fields{"groups": []string{"nobodys"}}))).Want(t, wire.OK)
 }
 
-// TestSessionsAreNotWritten through the general endpoint, whatever RBAC allows.
+// TestSessionsAreNotWritten verifies that sessions cannot be written through the general endpoint, whatever RBAC
+// allows.
 func TestSessionsAreNotWritten(t *testing.T) {
 	c, a := direct(t), newActor(t, "admin")
-	body := `{"apiVersion":"kubevision.io/v1alpha1","kind":"KubeVisionSession","metadata":{"name":"` + fixture.Name("forged") + `"},"spec":{"userName":"admin",` +
+	body := `{"apiVersion":"kubevision.io/v1alpha1","kind":"KubeVisionSession","metadata":{"name":"` +
+		fixture.Name("forged") + `"},"spec":{"userName":"admin",` +
 		`"userUID":"x","expirationTime":"2099-01-01T00:00:00Z","refreshTokenHash":"` + strings.Repeat("a", 64) + `"}}`
-	e := c.Call(t, as(a.AccessToken, wire.Request{Method: "POST", Path: wire.DirectPath + onHost + "/resources/kubevisionsessions.v1alpha1.kubevision.io", Body: body}))
+	e := c.Call(t, as(a.AccessToken, wire.Request{Method: "POST",
+		Path: wire.DirectPath + onHost + "/resources/kubevisionsessions.v1alpha1.kubevision.io", Body: body}))
 	e.Want(t, wire.Rejected)
 }

@@ -27,7 +27,7 @@ func sessionsOf(ctx context.Context, options ...client.ListOption) ([]kubevision
 
 func of(u fixture.User) client.ListOption { return client.MatchingLabels{"kubevision.io/user": u.Name} }
 
-// haveSessions waits until there are no more sessions than a number.
+// haveSessions waits until there are at most a number of sessions.
 func haveSessions(t *testing.T, most int, options ...client.ListOption) {
 	t.Helper()
 	fixture.Eventually(t, "see few sessions", func(ctx context.Context) error {
@@ -42,7 +42,8 @@ func haveSessions(t *testing.T, most int, options ...client.ListOption) {
 	})
 }
 
-// TestSessionsOfAUserAreFew: a login ends the session that was not used for longest, and tells of it. Others keep theirs.
+// TestSessionsOfAUserAreFew verifies that a login above the limit ends the session with the oldest use and emits an
+// event, and that other users are not affected.
 func TestSessionsOfAUserAreFew(t *testing.T) {
 	const most = 3
 	c := at(t, replicaWith(t, fmt.Sprintf("--sessions-per-user=%d", most)).Endpoint())
@@ -50,19 +51,20 @@ func TestSessionsOfAUserAreFew(t *testing.T) {
 	var logins []fixture.Login
 	logins = append(logins, u.Login(t, c, wire.DirectPath))
 	for range 2 * most {
-		time.Sleep(1100 * time.Millisecond) // sessions know the second in which they were used
+		time.Sleep(1100 * time.Millisecond) // the time of use is recorded in seconds
 		logins[0] = renewed(t, c.Call(t, refresh(t, logins[0].RefreshToken)))
 		time.Sleep(1100 * time.Millisecond)
 		logins = append(logins, u.Login(t, c, wire.DirectPath))
 		haveSessions(t, most, of(u))
 	}
-	for _, i := range []int{0, len(logins) - 1} { // the one that is used, and the last
+	for _, i := range []int{0, len(logins) - 1} { // the session in use, and the last one
 		c.Call(t, whoami(logins[i].AccessToken)).Want(t, wire.OK)
 	}
 	dead(t, logins[1], c)
 	c.Call(t, whoami(neighbour.AccessToken)).Want(t, wire.OK)
 	fixture.Eventually(t, "see the event", func(ctx context.Context) error {
-		stdout, stderr, err := kubectl(t, "", "get", "events.events.k8s.io", "-A", "--field-selector=reason=SessionDisplaced", "-o", "yaml")
+		stdout, stderr, err := kubectl(t, "", "get", "events.events.k8s.io", "-A",
+			"--field-selector=reason=SessionDisplaced", "-o", "yaml")
 		if err != nil || !strings.Contains(stdout, u.Name) {
 			return fmt.Errorf("%w: %s%s", err, stdout, stderr)
 		}
@@ -70,7 +72,8 @@ func TestSessionsOfAUserAreFew(t *testing.T) {
 	})
 }
 
-// TestLoginsAtOnceLeaveFewSessions: what replicas do not see of one another, the controller ends.
+// TestLoginsAtOnceLeaveFewSessions verifies that the controller ends excess sessions that replicas create
+// concurrently.
 func TestLoginsAtOnceLeaveFewSessions(t *testing.T) {
 	const most = 20 // the default
 	c, u := at(t, replicaWith(t, "--sessions-per-user=1000").Endpoint()), set().User(t, "hasty")
@@ -83,7 +86,7 @@ func TestLoginsAtOnceLeaveFewSessions(t *testing.T) {
 	}
 }
 
-// TestSessionsAreFew in all: at the bound there are no more after a login than before.
+// TestSessionsAreFew verifies that a login at the limit of all sessions does not increase their number.
 func TestSessionsAreFew(t *testing.T) {
 	u := set().User(t, "last")
 	c := at(t, replicaWith(t, "--sessions=1").Endpoint())
@@ -99,7 +102,7 @@ func TestSessionsAreFew(t *testing.T) {
 	}
 }
 
-// TestASessionIsSmall, whatever the client calls itself.
+// TestASessionIsSmall verifies that the size of a session is bounded for any name of the client.
 func TestASessionIsSmall(t *testing.T) {
 	const most = 4 << 10
 	c, u := direct(t), set().User(t, "talkative")

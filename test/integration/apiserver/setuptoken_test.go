@@ -22,7 +22,7 @@ type waiting struct {
 	SetupRequired bool   `json:"setupRequired"`
 }
 
-// newWaiting makes a user who must have a second factor and has none, and logs in.
+// newWaiting creates a user who is required to have a second factor and has none, and logs in.
 func newWaiting(t *testing.T) (fixture.User, waiting) {
 	t.Helper()
 	u := set().User(t, "waiting", func(u *kubevisionv1alpha1.KubeVisionUser) {
@@ -32,13 +32,13 @@ func newWaiting(t *testing.T) (fixture.User, waiting) {
 	var login waiting
 	direct(t).Call(t, right(u)).Want(t, wire.TwoFactorRequired).Into(t, &login)
 	if !login.SetupRequired || slices.Contains([]string{"", login.AccessToken, login.RefreshToken}, login.TempToken) {
-		t.Fatalf("the login says %+v", login)
+		t.Fatalf("the response of the login is %+v", login)
 	}
 	return u, login
 }
 
-// TestSetupToken takes a dashboard that asks for a code, and not for a set-up, as far as its security settings: to a
-// session that is good for the set-up, and for nothing else.
+// TestSetupToken verifies that a dashboard which asks for a code, and not for a set-up, reaches its security
+// settings: it gets a session that is restricted to the set-up.
 func TestSetupToken(t *testing.T) {
 	clients := pair(t)
 	c := clients[0]
@@ -50,19 +50,20 @@ func TestSetupToken(t *testing.T) {
 		t.Errorf("the login ends with %+v", ended)
 	}
 	for _, replica := range clients {
-		soon(t, replica, wire.TokenExpired, whoami(login.AccessToken)) // one session takes the place of the other
+		soon(t, replica, wire.TokenExpired, whoami(login.AccessToken)) // one session replaces the other
 		for _, path := range []string{clusterList, me + "/sessions", onHost + "/resources/pods", "/users"} {
 			r := as(ended.AccessToken, wire.Request{Path: wire.DirectPath + path})
 			e := replica.Call(t, r).Want(t, wire.TwoFactorRequired)
 			if !strings.Contains(e.Message, "security settings") {
-				t.Errorf("the message does not say where: %s", e.Message)
+				t.Errorf("the message contains no position: %s", e.Message)
 			}
 		}
-		for _, path := range []string{"/favorites", "/ai/config"} { // a dashboard shows the message of these
+		for _, path := range []string{"/favorites", "/ai/config"} { // a dashboard displays the messages of these
 			r := as(ended.AccessToken, wire.Request{Path: wire.DirectPath + path})
 			e := replica.Call(t, r).Want(t, wire.Conflict)
-			if !strings.Contains(e.Message, "security settings") || !strings.Contains(string(e.Data), `"setupRequired":true`) {
-				t.Errorf("%s: the message does not say what to do: %s", path, e.Raw)
+			if !strings.Contains(e.Message, "security settings") ||
+				!strings.Contains(string(e.Data), `"setupRequired":true`) {
+				t.Errorf("%s: the message contains no advice: %s", path, e.Raw)
 			}
 		}
 		replica.Call(t, verify(t, login.TempToken, "123456")).Want(t, wire.Unauthenticated)
@@ -74,8 +75,8 @@ func TestSetupToken(t *testing.T) {
 	renewed(t, c.Call(t, verify(t, challenge(t, u), code(t, made.Secret, 0))))
 }
 
-// TestSetupTokenIsWorthNothing once a second factor, another password or the end of its session has come, nor in place
-// of another token.
+// TestSetupTokenIsWorthNothing verifies that the token is invalid after a second factor was set up, the password was
+// changed or its session has ended, and in place of another token.
 func TestSetupTokenIsWorthNothing(t *testing.T) {
 	c := direct(t)
 	refused := func(t *testing.T, token string, want int) {

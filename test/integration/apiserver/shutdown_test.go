@@ -27,11 +27,12 @@ import (
 
 const (
 	shutdownDelay = 8 * time.Second
-	// exitTime is how long a replica may take to end after the delay.
+	// exitTime bounds the exit of a replica after the delay.
 	exitTime = 8 * time.Second
 )
 
-// terminate sends SIGTERM to a replica and waits until it knows. The channel gets how long the replica took to end.
+// terminate sends SIGTERM to a replica and waits until the shutdown has started. The channel receives the time that
+// the replica needed to exit.
 func terminate(t *testing.T, replica *localcluster.APIServer) <-chan time.Duration {
 	t.Helper()
 	told, ended := time.Now(), make(chan time.Duration, 1)
@@ -55,13 +56,13 @@ func terminate(t *testing.T, replica *localcluster.APIServer) <-chan time.Durati
 	return ended
 }
 
-// tally counts the answers to requests that were sent after a moment.
+// tally counts the responses to requests that were sent after a time.
 type tally struct {
 	accepted, refused int
 }
 
-// hammer sends reads and writes with a token by turns until the context ends. It counts the answers to those that were
-// sent after the moment that since returns.
+// hammer alternates reads and writes with a token until the context ends. It counts the responses to requests that
+// were sent after the time that since returns.
 func hammer(ctx context.Context, c *wire.Client, bearer, namespace string, since func() time.Time) (tally, error) {
 	var out tally
 	for i := 0; ctx.Err() == nil; i++ {
@@ -91,7 +92,8 @@ func hammer(ctx context.Context, c *wire.Client, bearer, namespace string, since
 	return out, nil
 }
 
-// TestShutdownDelay: a replica that was told to stop, and still gets requests, judges them by what holds now.
+// TestShutdownDelay verifies that a replica in its shutdown delay, which still receives requests, evaluates them by
+// the current state.
 func TestShutdownDelay(t *testing.T) {
 	replica, err := env.KubeVision.StartAPIServer(t.Context(), 0, "--shutdown-delay-duration="+shutdownDelay.String())
 	if err != nil {
@@ -106,14 +108,16 @@ func TestShutdownDelay(t *testing.T) {
 			})
 		},
 		"user disabled": func(a actor) error {
-			return env.Client.Patch(t.Context(), a.Object.DeepCopy(), client.RawPatch("application/merge-patch+json", []byte(`{"spec":{"disabled":true}}`)))
+			return env.Client.Patch(t.Context(), a.Object.DeepCopy(),
+				client.RawPatch("application/merge-patch+json", []byte(`{"spec":{"disabled":true}}`)))
 		},
 		"user deleted": func(a actor) error { return env.Client.Delete(t.Context(), a.Object.DeepCopy()) },
 	}
 	actors := map[string]actor{}
 	for name := range revocations {
 		actors[name] = newActor(t, kubevisionv1alpha1.RoleDev, namespace)
-		at(t, replica.Endpoint()).Call(t, wire.Request{Path: wire.DirectPath + me, Bearer: actors[name].AccessToken}).Want(t, wire.OK)
+		at(t, replica.Endpoint()).Call(t,
+			wire.Request{Path: wire.DirectPath + me, Bearer: actors[name].AccessToken}).Want(t, wire.OK)
 	}
 	late, rotated := newActor(t, ""), newActor(t, "")
 
@@ -141,7 +145,8 @@ func TestShutdownDelay(t *testing.T) {
 				return from
 			})
 			if err != nil || counted.accepted > 0 || counted.refused < 20 {
-				t.Errorf("%s: %d requests were accepted and %d refused (%v), want 0 and at least 20", name, counted.accepted, counted.refused, err)
+				t.Errorf("%s: %d requests were accepted and %d refused (%v), want 0 and at least 20", name,
+					counted.accepted, counted.refused, err)
 			}
 		})
 	}
@@ -153,12 +158,13 @@ func TestShutdownDelay(t *testing.T) {
 	}
 }
 
-// grantDuringShutdown binds somebody whom no binding has named.
+// grantDuringShutdown binds a user who had no binding.
 func grantDuringShutdown(ctx context.Context, t *testing.T, c *wire.Client, a actor, namespace string) {
 	b := &kubevisionv1alpha1.KubeVisionRoleBinding{
 		ObjectMeta: metav1.ObjectMeta{Name: fixture.Name("late")},
 		Spec: kubevisionv1alpha1.KubeVisionRoleBindingSpec{
-			Subjects: fixture.KubeVisionUsers(a.User), RoleRef: kubevisionv1alpha1.RoleReference{Name: kubevisionv1alpha1.RoleReadonly},
+			Subjects:   fixture.KubeVisionUsers(a.User),
+			RoleRef:    kubevisionv1alpha1.RoleReference{Name: kubevisionv1alpha1.RoleReadonly},
 			Clusters:   kubevisionv1alpha1.ClusterTargets{Names: []string{host}},
 			Namespaces: &kubevisionv1alpha1.NamespaceTargets{Names: []string{namespace}},
 		},
@@ -180,7 +186,8 @@ func rotateDuringShutdown(ctx context.Context, t *testing.T, c *wire.Client, a a
 		t.Error(err)
 		return
 	}
-	keys := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: fixture.SystemNamespace, Name: "kubevision-signing-keys"}}
+	keys := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: fixture.SystemNamespace,
+		Name: "kubevision-signing-keys"}}
 	patch := func(ctx context.Context, value any) error {
 		body, err := json.Marshal(map[string]any{"data": map[string]any{name: value}})
 		if err != nil {
@@ -198,7 +205,7 @@ func rotateDuringShutdown(ctx context.Context, t *testing.T, c *wire.Client, a a
 	accepted(ctx, t, c, "a new key", wire.Request{Path: wire.DirectPath + me, Bearer: signed})
 }
 
-// accepted waits until a request is answered with success.
+// accepted waits until a request succeeds.
 func accepted(ctx context.Context, t *testing.T, c *wire.Client, what string, r wire.Request) {
 	for {
 		err := c.Answers(ctx, wire.OK, r)

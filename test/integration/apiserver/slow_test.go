@@ -18,11 +18,13 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-const slowBody = "POST " + wire.DirectPath + "/auth/login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: 1000\r\n\r\n{\"username\":"
+const slowBody = "POST " + wire.DirectPath +
+	"/auth/login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nContent-Length: " +
+	"1000\r\n\r\n{\"username\":"
 
 var goroutinesLine = regexp.MustCompile(`(?m)^go_goroutines (\S+)$`)
 
-// goroutines are how many the server at that client's address has.
+// goroutines returns the number of goroutines of the server at that client's address.
 func goroutines(ctx context.Context, client *wire.Client) (float64, error) {
 	r, err := client.Do(ctx, wire.Request{Path: "/metrics"})
 	if err != nil {
@@ -35,13 +37,14 @@ func goroutines(ctx context.Context, client *wire.Client) (float64, error) {
 	return strconv.ParseFloat(string(match[1]), 64)
 }
 
-// TestEndlessBody is cut off at the limit.
+// TestEndlessBody verifies that an endless body is aborted at the limit.
 func TestEndlessBody(t *testing.T) {
 	connection := direct(t).Dial(t)
 	if err := connection.SetDeadline(time.Now().Add(30 * time.Second)); err != nil {
 		t.Fatal(err)
 	}
-	head := "POST " + wire.DirectPath + "/auth/login HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
+	head := "POST " + wire.DirectPath + "/auth/login HTTP/1.1\r\nHost: localhost\r\nContent-Type: " +
+		"application/json\r\nTransfer-Encoding: chunked\r\n\r\n"
 	if _, err := io.WriteString(connection, head); err != nil {
 		t.Fatal(err)
 	}
@@ -56,7 +59,8 @@ func TestEndlessBody(t *testing.T) {
 	readAnswer(t, "POST", connection).Envelope(t).Want(t, wire.Invalid)
 }
 
-// TestSlowBodies hold up nobody but themselves: they are answered within a bound, leave nothing behind, and others log in meanwhile.
+// TestSlowBodies verifies that slow requests are answered within a bound, leave no goroutines behind, and do not
+// delay logins.
 func TestSlowBodies(t *testing.T) {
 	const slow = 250
 	replica, err := env.KubeVision.StartAPIServer(t.Context(), 0)
@@ -90,11 +94,11 @@ func TestSlowBodies(t *testing.T) {
 		e := readAnswer(t, "POST", connections[0]).Envelope(t)
 		t.Logf("a slow body got code %d (%s) after %s", e.Code, e.Message, time.Since(begun).Round(time.Second))
 		if e.Code != wire.Invalid && e.Code != wire.TooManyRequests {
-			t.Errorf("code %d (%s), want %d: the client's own fault", e.Code, e.Message, wire.Invalid)
+			t.Errorf("code %d (%s), want %d, an error of the client", e.Code, e.Message, wire.Invalid)
 		}
 	})
 	t.Run("they leave nothing behind", func(t *testing.T) {
-		// The connections stay open at this end: whoever means ill does not close them.
+		// The client keeps the connections open, as an attacker would.
 		fixture.Eventually(t, "wait for the goroutines to end", func(ctx context.Context) error {
 			now, err := goroutines(ctx, metrics)
 			if err == nil && now > before+slow/2 {

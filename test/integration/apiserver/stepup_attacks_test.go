@@ -37,7 +37,7 @@ func somebody(t *testing.T) *kubevisionv1alpha1.KubeVisionUser {
 	})
 }
 
-// bound is a role binding that nobody has anything of.
+// bound returns a role binding that grants nothing.
 func bound(name string) *kubevisionv1alpha1.KubeVisionRoleBinding {
 	return &kubevisionv1alpha1.KubeVisionRoleBinding{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "kubevision.io/v1alpha1", Kind: "KubeVisionRoleBinding"},
@@ -55,10 +55,11 @@ func bound(name string) *kubevisionv1alpha1.KubeVisionRoleBinding {
 func session(t *testing.T, u fixture.User) *kubevisionv1alpha1.KubeVisionSession {
 	t.Helper()
 	login := u.Login(t, direct(t), wire.DirectPath)
-	return &kubevisionv1alpha1.KubeVisionSession{ObjectMeta: metav1.ObjectMeta{Name: fixture.Take(t, login.AccessToken).Session()}}
+	return &kubevisionv1alpha1.KubeVisionSession{ObjectMeta: metav1.ObjectMeta{Name: fixture.Take(t,
+		login.AccessToken).Session()}}
 }
 
-// managementAttacks go through the endpoints that are made for the purpose.
+// managementAttacks use the management endpoints.
 func managementAttacks(t *testing.T) []attack {
 	t.Helper()
 	victim := set().User(t, "victim")
@@ -66,14 +67,16 @@ func managementAttacks(t *testing.T) []attack {
 	password := &corev1.Secret{ObjectMeta: inSystem(victim.Object.Spec.PasswordSecretRef.Name)}
 	user := func() client.Object { return victim.Object.DeepCopy() }
 	made, _, _ := madeFor(fixture.Name("new"))
-	deleted, binding, grant := somebody(t), existing(t, bound(fixture.Name("attacked"))), later(t, bound(fixture.Name("new")))
+	deleted, binding, grant := somebody(t), existing(t, bound(fixture.Name("attacked"))), later(t,
+		bound(fixture.Name("new")))
 	cluster := later(t, &kubevisionv1alpha1.KubeVisionCluster{ObjectMeta: metav1.ObjectMeta{Name: fixture.Name("new")}})
 	other := set().RemoteCluster(t, "attacked")
 	registered := &kubevisionv1alpha1.KubeVisionCluster{ObjectMeta: metav1.ObjectMeta{Name: other}}
 	requests := management(t, "", victim.Name)
 	spec := bindingBody("", "nobody").with(fields{"name": nil})
 	return []attack{
-		{"createUser", post(t, "/users", fields{"username": made.Name, "password": anotherPassword, "role": "viewer"}), later(t, made), wire.OK},
+		{"createUser", post(t, "/users", fields{"username": made.Name, "password": anotherPassword, "role": "viewer"}),
+			later(t, made), wire.OK},
 		{"updateUser", put(t, "/users/"+victim.Name, fields{"groups": []string{"x"}}), user(), wire.OK},
 		{"deleteUser", remove("/users/" + deleted.Name), deleted, wire.OK},
 		{"endSession", remove("/sessions/" + first.Name), first, wire.OK},
@@ -83,13 +86,15 @@ func managementAttacks(t *testing.T) []attack {
 		{"createRoleBinding", post(t, "/role-bindings", bindingBody(grant.Name, "nobody")), grant, wire.OK},
 		{"updateRoleBinding", put(t, "/role-bindings/"+binding.Name, spec), binding, wire.OK},
 		{"deleteRoleBinding", remove("/role-bindings/" + binding.Name), binding, wire.OK},
-		{"createCluster", post(t, "/clusters", fields{"name": cluster.Name, "authType": "in-cluster"}), cluster, wire.OK},
-		{"updateCluster", put(t, "/clusters/"+other, fields{"labels": fields{"environment": "prod"}}), registered, wire.OK},
+		{"createCluster", post(t, "/clusters", fields{"name": cluster.Name, "authType": "in-cluster"}), cluster,
+			wire.OK},
+		{"updateCluster", put(t, "/clusters/"+other, fields{"labels": fields{"environment": "prod"}}), registered,
+			wire.OK},
 		{"deleteCluster", remove("/clusters/" + other), registered, wire.OK},
 	}
 }
 
-// creationAttacks make objects through the general endpoint.
+// creationAttacks create objects through the general endpoint.
 func creationAttacks(t *testing.T) []attack {
 	t.Helper()
 	create := func(kind string, o client.Object) attack {
@@ -97,21 +102,26 @@ func creationAttacks(t *testing.T) []attack {
 		if o.GetNamespace() == "" {
 			return attack{"createClusterObject", post(t, general+kind, o), o, wire.OK}
 		}
-		return attack{"createNamespaceObject", post(t, onHost+"/namespaces/"+o.GetNamespace()+"/resources/"+kind, o), o, wire.OK}
+		return attack{"createNamespaceObject", post(t, onHost+"/namespaces/"+o.GetNamespace()+"/resources/"+kind, o), o,
+			wire.OK}
 	}
 	labels := map[string]string{"environment": "prod"}
 	role := &rbacv1.RoleBinding{
-		TypeMeta: metav1.TypeMeta{APIVersion: "rbac.authorization.k8s.io/v1", Kind: "RoleBinding"}, ObjectMeta: metav1.ObjectMeta{
+		TypeMeta: metav1.TypeMeta{APIVersion: "rbac.authorization.k8s.io/v1", Kind: "RoleBinding"},
+		ObjectMeta: metav1.ObjectMeta{
 			Namespace: "default", Name: fixture.Name("attack"),
 		}, RoleRef: viewers("").RoleRef, Subjects: viewers("x").Subjects,
 	}
 	pod := &corev1.Pod{
-		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"}, ObjectMeta: metav1.ObjectMeta{Namespace: "kube-system", Name: fixture.Name("attack")},
-		Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "main", Image: "none"}}},
+		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Pod"},
+		ObjectMeta: metav1.ObjectMeta{Namespace: "kube-system", Name: fixture.Name("attack")},
+		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "main", Image: "none"}}},
 	}
-	settings := &corev1.ConfigMap{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "ConfigMap"}, ObjectMeta: inSystem(fixture.Name("attack"))}
+	settings := &corev1.ConfigMap{TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "ConfigMap"},
+		ObjectMeta: inSystem(fixture.Name("attack"))}
 	namespace := &corev1.Namespace{
-		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Namespace"}, ObjectMeta: metav1.ObjectMeta{Name: fixture.Name("attack"), Labels: labels},
+		TypeMeta:   metav1.TypeMeta{APIVersion: "v1", Kind: "Namespace"},
+		ObjectMeta: metav1.ObjectMeta{Name: fixture.Name("attack"), Labels: labels},
 	}
 	attacks := []attack{
 		create("kubevisionrolebindings", bound(fixture.Name("attack"))),
@@ -129,7 +139,8 @@ func creationAttacks(t *testing.T) []attack {
 	applied := settings.DeepCopy()
 	applied.Name = fixture.Name("attack")
 	return append(attacks,
-		attack{"createClusterObject", post(t, general+"configmaps?namespace="+system, byQuery), later(t, byQuery), wire.OK},
+		attack{"createClusterObject", post(t, general+"configmaps?namespace="+system, byQuery), later(t, byQuery),
+			wire.OK},
 		attack{"applyObjects", post(t, onHost+"/apply", applied), later(t, applied), wire.OK},
 	)
 }
@@ -138,7 +149,7 @@ func creationAttacks(t *testing.T) []attack {
 func changeAttacks(t *testing.T) []attack {
 	t.Helper()
 	user, password := somebody(t), existing(t, secretOf(corev1.SecretTypeOpaque, system, fixture.Name("password")))
-	// A user without a password: the status of others is written more than once.
+	// A user without a password, since the status of others is written repeatedly.
 	settled := existing(t, &kubevisionv1alpha1.KubeVisionUser{
 		ObjectMeta: metav1.ObjectMeta{Name: fixture.Name("replaced")},
 	})
@@ -164,15 +175,21 @@ func changeAttacks(t *testing.T) []attack {
 	return []attack{
 		{"replaceClusterObject", put(t, general+"kubevisionusers/"+settled.Name, replaced), settled, wire.OK},
 		{"patchClusterObject", patch(t, merge, one, groups), user, wire.OK},
-		{"patchClusterObject", patch(t, merge, general+"kubevisionusers.v1alpha1.kubevision.io/"+user.Name, fields{"spec": fields{"disabled": true}}), user, wire.OK},
-		{"patchClusterObject", patch(t, jsonPatch, one, []fields{{"op": "add", "path": "/spec/email", "value": "x@example.com"}}), user, wire.OK},
-		{"patchClusterObject", patch(t, serverSide, general+"kubevisionrolebindings/"+applied.Name, applied), applied, wire.OK},
-		{"patchClusterObject", patch(t, serverSide, general+"clusterrolebindings/"+binding.Name+"?force=true", binding), binding, wire.OK},
+		{"patchClusterObject", patch(t, merge, general+"kubevisionusers.v1alpha1.kubevision.io/"+user.Name,
+			fields{"spec": fields{"disabled": true}}), user, wire.OK},
+		{"patchClusterObject", patch(t, jsonPatch, one,
+			[]fields{{"op": "add", "path": "/spec/email", "value": "x@example.com"}}), user, wire.OK},
+		{"patchClusterObject", patch(t, serverSide, general+"kubevisionrolebindings/"+applied.Name, applied), applied,
+			wire.OK},
+		{"patchClusterObject", patch(t, serverSide, general+"clusterrolebindings/"+binding.Name+"?force=true", binding),
+			binding, wire.OK},
 		{"replaceNamespaceObject", put(t, inSystemNamespace+secret, replacement), password, wire.OK},
-		{"patchNamespaceObject", patch(t, merge, inSystemNamespace+secret, fields{"stringData": fields{"password": "a third"}}), password, wire.OK},
-		{"patchClusterObject", patch(t, merge, general+"kubevisionusers.kubevision.io/"+user.Name, fields{"metadata": fields{
-			"annotations": fields{"kubevision.io/reset-two-factor": "now"},
-		}}), user, wire.OK},
+		{"patchNamespaceObject", patch(t, merge, inSystemNamespace+secret,
+			fields{"stringData": fields{"password": "a third"}}), password, wire.OK},
+		{"patchClusterObject", patch(t, merge, general+"kubevisionusers.kubevision.io/"+user.Name,
+			fields{"metadata": fields{
+				"annotations": fields{"kubevision.io/reset-two-factor": "now"},
+			}}), user, wire.OK},
 	}
 }
 
@@ -182,19 +199,21 @@ func deletionAttacks(t *testing.T) []attack {
 	victim := set().User(t, "victim")
 	first, second := session(t, victim), session(t, victim)
 	secret := existing(t, secretOf(corev1.SecretTypeOpaque, system, fixture.Name("attacked")))
-	harmless := existing(t, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: fixture.Name("beside")}})
+	harmless := existing(t, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: "default",
+		Name: fixture.Name("beside")}})
 	batch := []fields{
-		{"resource": "configmaps", "namespace": "default", "name": harmless.Name}, {"resource": "kubevisionsessions", "name": second.Name},
+		{"resource": "configmaps", "namespace": "default", "name": harmless.Name},
+		{"resource": "kubevisionsessions", "name": second.Name},
 	}
 	return []attack{
 		{"deleteClusterObject", remove(general + "kubevisionsessions/" + first.Name), first, wire.OK},
 		{"deleteNamespaceObject", remove(inSystemNamespace + "resources/secrets/" + secret.Name), secret, wire.OK},
-		{"batchDelete", post(t, onHost+"/resources/batch-delete", batch), harmless, wire.OK}, // nothing is half done
+		{"batchDelete", post(t, onHost+"/resources/batch-delete", batch), harmless, wire.OK}, // nothing is deleted
 		{"batchDelete", post(t, onHost+"/resources/batch-delete", append(batch[:0:0], batch[1])), second, wire.OK},
 	}
 }
 
-// actionAttacks act on a Deployment of KubeVision's namespace.
+// actionAttacks change a Deployment in KubeVision's namespace.
 func actionAttacks(t *testing.T) []attack {
 	t.Helper()
 	labels := map[string]string{"app": fixture.Name("attacked")}
@@ -203,14 +222,16 @@ func actionAttacks(t *testing.T) []attack {
 		Spec: appsv1.DeploymentSpec{
 			Replicas: new(int32(0)), Selector: &metav1.LabelSelector{MatchLabels: labels},
 			Template: corev1.PodTemplateSpec{
-				ObjectMeta: metav1.ObjectMeta{Labels: labels}, Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "main", Image: "a"}}},
+				ObjectMeta: metav1.ObjectMeta{Labels: labels},
+				Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "main", Image: "a"}}},
 			},
 		},
 	})
 	revised(t, d, 1)
 	d.Spec.Template.Spec.Containers[0].Image = "b"
 	fixture.Eventually(t, "change the Deployment", func(ctx context.Context) error {
-		return env.Client.Patch(ctx, d, client.RawPatch("application/json-patch+json", []byte(`[{"op":"replace","path":"/spec/template/spec/containers/0/image","value":"b"}]`)))
+		return env.Client.Patch(ctx, d, client.RawPatch("application/json-patch+json",
+			[]byte(`[{"op":"replace","path":"/spec/template/spec/containers/0/image","value":"b"}]`)))
 	})
 	revised(t, d, 2)
 	forms := map[string]string{
@@ -231,12 +252,13 @@ func actionAttacks(t *testing.T) []attack {
 	return out
 }
 
-// revised waits until a Deployment has so many revisions.
+// revised waits until a Deployment has a number of revisions.
 func revised(t *testing.T, d *appsv1.Deployment, revisions int) {
 	t.Helper()
 	fixture.Eventually(t, fmt.Sprintf("see %d revisions", revisions), func(ctx context.Context) error {
 		var all appsv1.ReplicaSetList
-		if err := env.Client.List(ctx, &all, client.InNamespace(d.Namespace), client.MatchingLabels(d.Labels), client.MatchingLabels(d.Spec.Template.Labels)); err != nil {
+		if err := env.Client.List(ctx, &all, client.InNamespace(d.Namespace), client.MatchingLabels(d.Labels),
+			client.MatchingLabels(d.Spec.Template.Labels)); err != nil {
 			return err
 		}
 		if len(all.Items) < revisions {

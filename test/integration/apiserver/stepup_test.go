@@ -22,17 +22,18 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// attack is a request that changes what gives rights.
+// attack is a request that changes an object that gives rights.
 type attack struct {
 	operation string
 	request   wire.Request
-	// object is what it is about. It must stay as it is without a code; or must not be there, if it was not.
+	// object is the target. Without a code it must stay as it is; it must not exist afterwards if it did not exist
+	// before.
 	object client.Object
-	// confirmed is the code of the answer to the same request with a fresh code.
+	// confirmed is the code of the response to the same request with a fresh code.
 	confirmed int
 }
 
-// harmless are the operations that change something and need no fresh code for anything.
+// harmless returns the operations that write and never require a fresh code.
 func harmless() map[string]string {
 	const (
 		own       = "is about the caller, and asks for a password, a token or a code itself"
@@ -41,13 +42,17 @@ func harmless() map[string]string {
 		favorites = "changes the caller's favorites, which give nobody a right"
 	)
 	out := map[string]string{
-		"logout": "ends the caller's own session", "endOwnSession": "ends a session of the caller", "testCluster": asks, "refreshCustomResources": asks,
-		"compareObjects": asks,
-		"addFavorite":    favorites, "toggleFavorite": favorites, "reorderFavorites": favorites, "deleteFavorite": favorites,
-		"cordonNode": "gives nobody a right", "uncordonNode": "gives nobody a right", "drainNode": "evicts Pods, which their controllers make again",
+		"logout": "ends the caller's own session", "endOwnSession": "ends a session of the caller", "testCluster": asks,
+		"refreshCustomResources": asks,
+		"compareObjects":         asks,
+		"addFavorite":            favorites, "toggleFavorite": favorites, "reorderFavorites": favorites,
+		"deleteFavorite": favorites,
+		"cordonNode":     "gives nobody a right", "uncordonNode": "gives nobody a right",
+		"drainNode": "evicts Pods, which their controllers make again",
 	}
 	for _, operation := range []string{
-		"login", "refresh", "verifyTwoFactor", "recoverTwoFactor", "setUpTwoFactor", "enableTwoFactor", "disableTwoFactor", "renewRecoveryCodes",
+		"login", "refresh", "verifyTwoFactor", "recoverTwoFactor", "setUpTwoFactor", "enableTwoFactor",
+		"disableTwoFactor", "renewRecoveryCodes",
 		"reverifyTwoFactor",
 		"changeOwnPassword",
 	} {
@@ -61,19 +66,20 @@ func harmless() map[string]string {
 	return out
 }
 
-// TestEveryDoorAsksForACode walks all operations that write, with the access token of an administrator who has a second
-// factor. Without a code nothing that gives rights is changed through any of them; with one it is, once.
+// TestEveryDoorAsksForACode calls all operations that write, with the access token of an administrator who has a
+// second factor. Without a code no object that gives rights changes; with a code it changes once.
 func TestEveryDoorAsksForACode(t *testing.T) {
 	c, manager := direct(t), newActor(t, "admin")
 	made := enrol(t, manager)
-	attacks := slices.Concat(managementAttacks(t), creationAttacks(t), changeAttacks(t), deletionAttacks(t), actionAttacks(t))
+	attacks := slices.Concat(managementAttacks(t), creationAttacks(t), changeAttacks(t), deletionAttacks(t),
+		actionAttacks(t))
 	covered := harmless()
 	for _, a := range attacks {
 		covered[a.operation] = "attacked"
 	}
 	for _, operation := range writing(t) {
 		if covered[operation] == "" {
-			t.Errorf("nobody says whether %s changes what gives rights", operation)
+			t.Errorf("operation %s is neither an attack nor harmless: add it to one of the two", operation)
 		}
 	}
 	for i, a := range attacks {
@@ -81,7 +87,7 @@ func TestEveryDoorAsksForACode(t *testing.T) {
 			r := as(manager.AccessToken, a.request)
 			before := stateOf(t, a.object)
 			if e := c.Call(t, r).Want(t, wire.TwoFactorRequired); !strings.Contains(string(e.Data), `"reverify":true`) {
-				t.Errorf("the answer does not say what is missing: %s", e.Data)
+				t.Errorf("the response does not name the missing right: %s", e.Data)
 			}
 			if after := stateOf(t, a.object); after != before {
 				t.Errorf("%T %s was %q and is %q", a.object, a.object.GetName(), before, after)
@@ -89,21 +95,23 @@ func TestEveryDoorAsksForACode(t *testing.T) {
 			fresh := code(t, made.Secret, 0)
 			c.Call(t, withCode(fresh, r)).Want(t, a.confirmed)
 			if e := c.Call(t, withCode(fresh, r)); e.Code == wire.OK && string(e.Data) != `{"revoked":0}` {
-				t.Errorf("the code was good twice: %s", e.Data)
+				t.Errorf("the code was accepted twice: %s", e.Data)
 			}
 			forget(t, manager.User, "lastStep")
-			if factor := storedCredentials(t, manager.User).Data["secondFactor"]; strings.Contains(string(factor), "inSessions") {
+			if factor := storedCredentials(t, manager.User).Data["secondFactor"]; strings.Contains(string(factor),
+				"inSessions") {
 				forget(t, manager.User, "inSessions")
 			}
 		})
 	}
 }
 
-// writing are the operations of the API that are no GET.
+// writing returns the operations of the API that are not reads.
 func writing(t *testing.T) []string {
 	t.Helper()
 	document := &spec3.OpenAPI{}
-	response := direct(t, admin()).Send(t, wire.Request{Path: "/openapi/v3" + wire.GroupPath, Header: http.Header{"Accept": {"application/json"}}})
+	response := direct(t, admin()).Send(t,
+		wire.Request{Path: "/openapi/v3" + wire.GroupPath, Header: http.Header{"Accept": {"application/json"}}})
 	if err := json.Unmarshal(response.Body, document); err != nil {
 		t.Fatalf("%v: %.200s", err, response.Body)
 	}
@@ -124,7 +132,8 @@ func writing(t *testing.T) []string {
 	return slices.Sorted(maps.Keys(operations))
 }
 
-// stateOf is what somebody has said of an object, and no controller; empty if there is none.
+// stateOf returns the part of an object that controllers do not write, or an empty string if the object does not
+// exist.
 func stateOf(t *testing.T, o client.Object) string {
 	t.Helper()
 	found, ok := o.DeepCopyObject().(client.Object)
@@ -139,15 +148,16 @@ func stateOf(t *testing.T, o client.Object) string {
 		t.Fatal(err)
 	}
 	if found.GetGeneration() > 0 {
-		return fmt.Sprint(found.GetUID(), found.GetGeneration(), found.GetDeletionTimestamp(), found.GetAnnotations()["kubevision.io/reset-two-factor"])
+		return fmt.Sprint(found.GetUID(), found.GetGeneration(), found.GetDeletionTimestamp(),
+			found.GetAnnotations()["kubevision.io/reset-two-factor"])
 	}
 	return fmt.Sprint(found.GetUID(), found.GetResourceVersion())
 }
 
-// inSystem is an object of KubeVision's namespace.
+// inSystem returns the metadata of an object in KubeVision's namespace.
 func inSystem(name string) metav1.ObjectMeta { return metav1.ObjectMeta{Namespace: system, Name: name} }
 
-// viewers is a ClusterRoleBinding of a role that gives nobody much.
+// viewers returns a ClusterRoleBinding of a role with few rights.
 func viewers(name string) *rbacv1.ClusterRoleBinding {
 	return &rbacv1.ClusterRoleBinding{
 		TypeMeta:   metav1.TypeMeta{APIVersion: "rbac.authorization.k8s.io/v1", Kind: "ClusterRoleBinding"},
@@ -157,7 +167,7 @@ func viewers(name string) *rbacv1.ClusterRoleBinding {
 	}
 }
 
-// typed is a request with a body of a media type.
+// typed returns a request with the media type of its body.
 func typed(mediaType string, r wire.Request) wire.Request {
 	r.Header = http.Header{"Content-Type": {mediaType}}
 	return r
@@ -170,7 +180,7 @@ func patch(t *testing.T, mediaType, path string, body any) wire.Request {
 	return typed(mediaType, r)
 }
 
-// secretOf is a Secret of a type in a namespace, and in none of the cluster.
+// secretOf returns a Secret of a type in a namespace, which is not created.
 func secretOf(kind corev1.SecretType, namespace, name string) *corev1.Secret {
 	return &corev1.Secret{
 		TypeMeta: metav1.TypeMeta{APIVersion: "v1", Kind: "Secret"}, ObjectMeta: metav1.ObjectMeta{
@@ -179,14 +189,14 @@ func secretOf(kind corev1.SecretType, namespace, name string) *corev1.Secret {
 	}
 }
 
-// later deletes an object that a request makes.
+// later deletes an object that a request creates at the end of the test.
 func later[O client.Object](t *testing.T, o O) O {
 	t.Helper()
 	set().Later(t, o)
 	return o
 }
 
-// existing makes an object.
+// existing creates an object.
 func existing[O client.Object](t *testing.T, o O) O {
 	t.Helper()
 	set().Create(t, o)

@@ -23,10 +23,10 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// freeFailures are how many wrong passwords cost no waiting.
+// freeFailures is the number of wrong passwords without a wait.
 const freeFailures = 5
 
-// replicaWith starts one more kubevision-apiserver with other flags.
+// replicaWith starts another kubevision-apiserver with other flags.
 func replicaWith(t *testing.T, extra ...string) *localcluster.APIServer {
 	t.Helper()
 	replica, err := env.KubeVision.StartAPIServer(t.Context(), 0, extra...)
@@ -37,7 +37,7 @@ func replicaWith(t *testing.T, extra ...string) *localcluster.APIServer {
 	return replica
 }
 
-// pair are clients of two replicas.
+// pair returns clients of two replicas.
 func pair(t *testing.T) []*wire.Client {
 	t.Helper()
 	return []*wire.Client{direct(t), another(t)}
@@ -49,7 +49,7 @@ func right(u fixture.User) wire.Request {
 	return fixture.LoginRequest(wire.DirectPath, u.Name, u.Password)
 }
 
-// lock fails to log in until there is nothing to be had any more, by turns on the clients.
+// lock sends wrong logins alternately on the clients until the name is locked.
 func lock(t *testing.T, name string, clients ...*wire.Client) {
 	t.Helper()
 	for i := range freeFailures {
@@ -58,7 +58,7 @@ func lock(t *testing.T, name string, clients ...*wire.Client) {
 	clients[0].Call(t, wrong(name)).Want(t, wire.TooManyRequests)
 }
 
-// throttleOf is nil where nothing is counted.
+// throttleOf returns nil if no failure is counted.
 func throttleOf(ctx context.Context, name string) (*kubevisionv1alpha1.KubeVisionLoginThrottle, error) {
 	found := &kubevisionv1alpha1.KubeVisionLoginThrottle{}
 	err := env.Client.Get(ctx, client.ObjectKey{Name: name}, found)
@@ -74,7 +74,7 @@ func mustThrottle(t *testing.T, name string) *kubevisionv1alpha1.KubeVisionLogin
 	return found
 }
 
-// elapse lets time go by for a throttle.
+// elapse moves the times of a throttle into the past.
 func elapse(t *testing.T, name string, by time.Duration) {
 	t.Helper()
 	found := mustThrottle(t, name)
@@ -87,7 +87,7 @@ func elapse(t *testing.T, name string, by time.Duration) {
 	}
 }
 
-// lockedUntil waits until a user's status says until when logins wait, or that none does.
+// lockedUntil waits until a user's status contains the end of a lock, or none.
 func lockedUntil(t *testing.T, u fixture.User, locked bool) {
 	t.Helper()
 	fixture.Eventually(t, "see status.lockedUntil", func(ctx context.Context) error {
@@ -102,7 +102,7 @@ func lockedUntil(t *testing.T, u fixture.User, locked bool) {
 	})
 }
 
-// TestLock goes through the life of one: what is free, what must wait for how long, and what ends it.
+// TestLock covers the life of a lock: the free failures, the waits, and everything that ends them.
 func TestLock(t *testing.T) {
 	c, u := direct(t), set().User(t, "locked")
 	u.Login(t, c, wire.DirectPath)
@@ -115,14 +115,15 @@ func TestLock(t *testing.T) {
 		}
 	}
 	if n := mustThrottle(t, name).Spec.Failures; n != freeFailures {
-		t.Errorf("%d failures are counted: what is not looked at is none", n)
+		t.Errorf("%d failures are counted, including logins that were not verified", n)
 	}
 	lockedUntil(t, u, true)
 	if stdout, stderr, err := kubectl(t, "", "get", "kvlt", name); err != nil || !strings.Contains(stdout, u.Name) {
 		t.Errorf("kubectl get kvlt: %v\n%s%s", err, stdout, stderr)
 	}
 
-	for i, pause := range []time.Duration{30 * time.Second, time.Minute, 2 * time.Minute, 4 * time.Minute, 8 * time.Minute, 15 * time.Minute} {
+	for i, pause := range []time.Duration{30 * time.Second, time.Minute, 2 * time.Minute, 4 * time.Minute,
+		8 * time.Minute, 15 * time.Minute} {
 		elapse(t, name, pause-3*time.Second)
 		c.Call(t, right(u)).Want(t, wire.TooManyRequests)
 		elapse(t, name, 3*time.Second)
@@ -144,22 +145,23 @@ func TestLock(t *testing.T) {
 	c.Call(t, right(u)).Want(t, wire.OK)
 }
 
-// mustNotMind is a throttle that may be there or not.
+// mustNotMind returns a throttle that may or may not exist.
 func mustNotMind(name string) *kubevisionv1alpha1.KubeVisionLoginThrottle {
 	return &kubevisionv1alpha1.KubeVisionLoginThrottle{ObjectMeta: metav1.ObjectMeta{Name: name}}
 }
 
-// forgiveAfterwards forgets every login that has failed when the test is over.
+// forgiveAfterwards clears all failed logins at the end of the test.
 func forgiveAfterwards(t *testing.T) {
 	t.Helper()
 	t.Cleanup(func() {
-		if err := env.Client.DeleteAllOf(context.WithoutCancel(t.Context()), &kubevisionv1alpha1.KubeVisionLoginThrottle{}); err != nil {
+		if err := env.Client.DeleteAllOf(context.WithoutCancel(t.Context()),
+			&kubevisionv1alpha1.KubeVisionLoginThrottle{}); err != nil {
 			t.Error(err)
 		}
 	})
 }
 
-// TestAFloodOfNames makes no user's failures forgotten, though there is no room for all names.
+// TestAFloodOfNames verifies that the failures of users are kept although there is no room for all names of a flood.
 func TestAFloodOfNames(t *testing.T) {
 	const names, parallel = 60, 10
 	c := at(t, replicaWith(t, "--login-failure-counters=20").Endpoint())
@@ -178,14 +180,15 @@ func TestAFloodOfNames(t *testing.T) {
 					t.Error(err)
 					return
 				}
-				if e, err := response.Parse(); err != nil || (e.Code != wire.Unauthenticated && e.Code != wire.TooManyRequests) {
+				if e, err := response.Parse(); err != nil ||
+					(e.Code != wire.Unauthenticated && e.Code != wire.TooManyRequests) {
 					t.Errorf("code %d (%s), %v", e.Code, e.Message, err)
 				}
 			}
 		})
 	}
 	group.Wait()
-	elapse(t, "user-"+u.Name, -time.Since(begun)) // as if it had taken no time
+	elapse(t, "user-"+u.Name, -time.Since(begun)) // as if no time had passed
 	for range 6 {
 		c.Call(t, right(u)).Want(t, wire.TooManyRequests)
 	}
@@ -194,7 +197,8 @@ func TestAFloodOfNames(t *testing.T) {
 	}
 }
 
-// TestStrangersAreFew, so that no flood of names fills the host's storage; those with the fewest failures give way.
+// TestStrangersAreFew verifies that a flood of names cannot fill etcd: the names with the fewest failures are
+// replaced.
 func TestStrangersAreFew(t *testing.T) {
 	const most = 64
 	set().Forgive(t)
@@ -214,12 +218,13 @@ func TestStrangersAreFew(t *testing.T) {
 	}
 	u.Login(t, c, wire.DirectPath)
 	lock(t, u.Name, c)
-	fixture.Eventually(t, "make room for a stranger", func(ctx context.Context) error { // the server must have seen them all
+	// the server must know all of them
+	fixture.Eventually(t, "make room for a stranger", func(ctx context.Context) error {
 		if err := c.Answers(ctx, wire.Unauthenticated, wrong(fixture.Name("stranger"))); err != nil {
 			return err
 		}
 		if _, err := throttleOf(ctx, "unknown-03"); err == nil {
-			return errors.New("the one with the fewest failures is still there")
+			return errors.New("the counter with the fewest failures still exists")
 		}
 		return nil
 	})
@@ -229,7 +234,8 @@ func TestStrangersAreFew(t *testing.T) {
 	}
 }
 
-// TestCountersOfAUserAreFew: those of a user's sessions give way only to one another, and so do those of known devices.
+// TestCountersOfAUserAreFew verifies that counters of a user's sessions are replaced only by one another, as are
+// those of known devices.
 func TestCountersOfAUserAreFew(t *testing.T) {
 	const most = 20
 	forgiveAfterwards(t)
@@ -252,12 +258,12 @@ func TestCountersOfAUserAreFew(t *testing.T) {
 			}
 		}
 	}
-	time.Sleep(promptly) // the server must have seen them all
+	time.Sleep(promptly) // the server must know all of them
 	c.Call(t, changePassword(t, a.AccessToken, "wrong", anotherPassword)).Want(t, wire.Unauthenticated)
 	c.Call(t, withDevice(t, a.User, "wrong", device)).Want(t, wire.Unauthenticated)
 	for _, gone := range []string{"session-few-03", "device-few-03"} {
 		if _, err := throttleOf(t.Context(), gone); err == nil {
-			t.Errorf("%s, which has the fewest failures, is still there", gone)
+			t.Errorf("%s, which has the fewest failures, still exists", gone)
 		}
 	}
 	count := map[kubevisionv1alpha1.ThrottleTarget]int{}
@@ -269,7 +275,7 @@ func TestCountersOfAUserAreFew(t *testing.T) {
 	}
 }
 
-// TestALockOutlivesARestart of the replica that has counted.
+// TestALockOutlivesARestart verifies that a lock outlives a restart of the replica that has counted the failures.
 func TestALockOutlivesARestart(t *testing.T) {
 	replica, u := newReplica(t), set().User(t, "restarted")
 	c := at(t, replica.Endpoint())
@@ -284,7 +290,8 @@ func TestALockOutlivesARestart(t *testing.T) {
 	at(t, replica.Endpoint()).Call(t, right(u)).Want(t, wire.TooManyRequests)
 }
 
-// TestGuessesAtOnce are no way around the count: each of the two replicas looks at one at a time, and asks the host before.
+// TestGuessesAtOnce verifies that concurrent guesses do not bypass the count: each of the two replicas verifies one
+// at a time, after a read from the host.
 func TestGuessesAtOnce(t *testing.T) {
 	const guesses = 30
 	clients := pair(t)
@@ -315,7 +322,7 @@ func TestGuessesAtOnce(t *testing.T) {
 			}
 			group.Wait()
 			if n := looked.Load(); n < freeFailures || n > freeFailures+2 || n+refused.Load() != guesses {
-				t.Errorf("%d were looked at, %d refused", n, refused.Load())
+				t.Errorf("%d were verified, %d rejected", n, refused.Load())
 			}
 			if kind != "user" {
 				return

@@ -30,7 +30,7 @@ type enrolment struct {
 	QRCode        string   `json:"qrCode"`
 	RecoveryCodes []string `json:"recoveryCodes"`
 
-	// proof is the code that put the second factor into force.
+	// proof is the code that activated the second factor.
 	proof string
 }
 
@@ -40,7 +40,8 @@ func as(token string, r wire.Request) wire.Request {
 	return r
 }
 
-// code is the one-time code of a step before or after the current one. It waits for the next step where this one is about to end.
+// code returns the one-time code of a step relative to the current one. It waits for the next step if the current one
+// is about to end.
 func code(tb testing.TB, secret string, steps int) string {
 	tb.Helper()
 	if into := time.Now().Unix() % 30; into >= 27 {
@@ -53,17 +54,20 @@ func code(tb testing.TB, secret string, steps int) string {
 	return made
 }
 
-// enrol gives an actor a second factor, with the code of the step before, so that the current one is left for the test.
+// enrol sets up a second factor for an actor with the code of the previous step, so that the current one is left for
+// the test.
 func enrol(tb testing.TB, a actor) enrolment {
 	tb.Helper()
 	var made enrolment
-	direct(tb).Call(tb, as(a.AccessToken, post(tb, "/auth/2fa/setup", map[string]string{}))).Want(tb, wire.OK).Into(tb, &made)
+	direct(tb).Call(tb, as(a.AccessToken, post(tb, "/auth/2fa/setup", map[string]string{}))).Want(tb,
+		wire.OK).Into(tb, &made)
 	made.proof = code(tb, made.Secret, -1)
-	direct(tb).Call(tb, as(a.AccessToken, post(tb, "/auth/2fa/enable", map[string]string{"code": made.proof}))).Want(tb, wire.OK)
+	direct(tb).Call(tb, as(a.AccessToken, post(tb, "/auth/2fa/enable", map[string]string{"code": made.proof}))).Want(tb,
+		wire.OK)
 	return made
 }
 
-// challenge logs in with the password alone.
+// challenge sends the password, and returns the token for the second factor.
 func challenge(tb testing.TB, u fixture.User) string {
 	tb.Helper()
 	var data struct {
@@ -72,7 +76,8 @@ func challenge(tb testing.TB, u fixture.User) string {
 		TempToken    string `json:"tempToken"`
 		AccessToken  string `json:"accessToken"`
 	}
-	direct(tb).Call(tb, fixture.LoginRequest(wire.DirectPath, u.Name, u.Password)).Want(tb, wire.TwoFactorRequired).Into(tb, &data)
+	direct(tb).Call(tb, fixture.LoginRequest(wire.DirectPath, u.Name, u.Password)).Want(tb,
+		wire.TwoFactorRequired).Into(tb, &data)
 	if !data.Requires2FA || data.SessionToken == "" || data.SessionToken != data.TempToken || data.AccessToken != "" {
 		tb.Fatalf("the challenge is %+v", data)
 	}
@@ -94,8 +99,9 @@ func TestTwoFactor(t *testing.T) {
 	a := newActor(t, "")
 	other := a.User.Login(t, c, wire.DirectPath)
 	made := enrol(t, a)
-	if len(made.RecoveryCodes) != 10 || !strings.HasPrefix(made.QRCode, "data:image/png;base64,") || !strings.Contains(made.OTPAuthURL, made.Secret) {
-		t.Errorf("the enrolment lacks something: %d recovery codes, URL %s", len(made.RecoveryCodes), made.OTPAuthURL)
+	if len(made.RecoveryCodes) != 10 || !strings.HasPrefix(made.QRCode, "data:image/png;base64,") ||
+		!strings.Contains(made.OTPAuthURL, made.Secret) {
+		t.Errorf("the set-up is incomplete: %d recovery codes, URL %s", len(made.RecoveryCodes), made.OTPAuthURL)
 	}
 	soon(t, c, wire.TokenExpired, wire.Request{Path: wire.DirectPath + me, Bearer: other.AccessToken})
 	c.Call(t, wire.Request{Path: wire.DirectPath + me, Bearer: a.AccessToken}).Want(t, wire.OK)
@@ -109,7 +115,7 @@ func TestTwoFactor(t *testing.T) {
 	right := code(t, made.Secret, 0)
 	login := renewed(t, c.Call(t, verify(t, token, right)))
 	c.Call(t, wire.Request{Path: wire.DirectPath + me, Bearer: login.AccessToken}).Want(t, wire.OK)
-	c.Call(t, verify(t, token, code(t, made.Secret, 1))).Want(t, twoFactorFailed) // the challenge was answered
+	c.Call(t, verify(t, token, code(t, made.Secret, 1))).Want(t, twoFactorFailed) // the challenge was completed
 	c.Call(t, verify(t, challenge(t, a.User), right)).Want(t, twoFactorFailed)    // the code was used
 	renewed(t, c.Call(t, refresh(t, login.RefreshToken)))
 
@@ -145,17 +151,20 @@ func TestRecoveryCodes(t *testing.T) {
 	c.Call(t, recovery(t, challenge(t, a.User), made.RecoveryCodes[1])).Want(t, twoFactorFailed)
 	c.Call(t, recovery(t, challenge(t, a.User), renewedCodes.RecoveryCodes[1])).Want(t, wire.OK)
 	secret := &corev1.Secret{}
-	if err := env.Client.Get(t.Context(), client.ObjectKey{Namespace: "kubevision-system", Name: "kubevision-credentials-" + a.Name}, secret); err != nil {
+	if err := env.Client.Get(t.Context(),
+		client.ObjectKey{Namespace: "kubevision-system", Name: "kubevision-credentials-" + a.Name},
+		secret); err != nil {
 		t.Fatal(err)
 	}
 	for _, stored := range secret.Data {
-		if strings.Contains(string(stored), renewedCodes.RecoveryCodes[2]) || strings.Contains(string(stored), strings.ReplaceAll(renewedCodes.RecoveryCodes[2], "-", "")) {
-			t.Error("a recovery code is stored in clear")
+		if strings.Contains(string(stored), renewedCodes.RecoveryCodes[2]) ||
+			strings.Contains(string(stored), strings.ReplaceAll(renewedCodes.RecoveryCodes[2], "-", "")) {
+			t.Error("a recovery code is stored in clear text")
 		}
 	}
 }
 
-// TestTries stops guessing: by challenge, and by user.
+// TestTries verifies the limits of wrong codes, by challenge and by user.
 func TestTries(t *testing.T) {
 	c := direct(t)
 	a := newActor(t, "")
@@ -165,19 +174,21 @@ func TestTries(t *testing.T) {
 		c.Call(t, verify(t, token, "000000")).Want(t, twoFactorFailed)
 	}
 	c.Call(t, verify(t, token, code(t, made.Secret, 0))).Want(t, twoFactorFailed)
-	token = challenge(t, a.User) // the right password resets nothing
+	token = challenge(t, a.User) // the correct password resets nothing
 	for range 5 {
 		c.Call(t, verify(t, token, "000000")).Want(t, twoFactorFailed)
 	}
 	e := c.Call(t, verify(t, challenge(t, a.User), code(t, made.Secret, 0))).Want(t, twoFactorFailed)
 	if e.Meta.RetryAfterSeconds < 1 {
-		t.Errorf("after ten wrong codes the right one must wait; retryAfterSeconds is %d", e.Meta.RetryAfterSeconds)
+		t.Errorf("after ten wrong codes the correct one must be delayed; retryAfterSeconds is %d",
+			e.Meta.RetryAfterSeconds)
 	}
 	c.Call(t, recovery(t, challenge(t, a.User), made.RecoveryCodes[0])).Want(t, twoFactorFailed)
-	c.Call(t, wire.Request{Path: wire.DirectPath + me, Bearer: a.AccessToken}).Want(t, wire.OK) // whoever has a session can still work
+	// existing sessions continue
+	c.Call(t, wire.Request{Path: wire.DirectPath + me, Bearer: a.AccessToken}).Want(t, wire.OK)
 }
 
-// TestOneCodeOneLogin uses one code fifty times at once, on two replicas.
+// TestOneCodeOneLogin uses one code fifty times concurrently on two replicas.
 func TestOneCodeOneLogin(t *testing.T) {
 	clients := pair(t)
 	race := func(t *testing.T, request func(i int) wire.Request) {
@@ -222,26 +233,30 @@ func TestOneCodeOneLogin(t *testing.T) {
 	})
 }
 
-// TestReplacingASecondFactor takes more than a session.
+// TestReplacingASecondFactor verifies that replacing a second factor requires more than a session.
 func TestReplacingASecondFactor(t *testing.T) {
 	c := direct(t)
 	a := newActor(t, "")
 	made := enrol(t, a)
 	c.Call(t, as(a.AccessToken, post(t, "/auth/2fa/setup", map[string]string{}))).Want(t, wire.TwoFactorRequired)
-	c.Call(t, as(a.AccessToken, post(t, "/auth/2fa/setup", map[string]string{"password": "wrong"}))).Want(t, twoFactorFailed)
-	c.Call(t, as(a.AccessToken, post(t, "/auth/2fa/disable", map[string]string{"code": "000000"}))).Want(t, twoFactorFailed)
+	c.Call(t, as(a.AccessToken, post(t, "/auth/2fa/setup", map[string]string{"password": "wrong"}))).Want(t,
+		twoFactorFailed)
+	c.Call(t, as(a.AccessToken, post(t, "/auth/2fa/disable", map[string]string{"code": "000000"}))).Want(t,
+		twoFactorFailed)
 	c.Call(t, as(a.AccessToken, post(t, "/auth/2fa/disable", map[string]string{}))).Want(t, wire.Required)
 	c.Call(t, as(a.AccessToken, post(t, "/auth/2fa/setup", map[string]string{"password": a.Password}))).Want(t, wire.OK)
-	renewed(t, c.Call(t, verify(t, challenge(t, a.User), code(t, made.Secret, 0)))) // the old one is in force until the new one is proved
-	c.Call(t, as(a.AccessToken, post(t, "/auth/2fa/disable", map[string]string{"code": code(t, made.Secret, 1)}))).Want(t, wire.OK)
+	// the old one is in force until the new one is confirmed
+	renewed(t, c.Call(t, verify(t, challenge(t, a.User), code(t, made.Secret, 0))))
+	c.Call(t, as(a.AccessToken, post(t, "/auth/2fa/disable",
+		map[string]string{"code": code(t, made.Secret, 1)}))).Want(t, wire.OK)
 	renewed(t, c.Call(t, fixture.LoginRequest(wire.DirectPath, a.Name, a.Password)))
 	c.Call(t, as(a.AccessToken, post(t, "/auth/2fa/disable", map[string]string{"code": "123456"}))).Want(t, 40900)
 }
 
-// TestASecondFactorThatIsRequired comes before everything else.
+// TestASecondFactorThatIsRequired verifies that a user without a required second factor has no other access.
 func TestASecondFactorThatIsRequired(t *testing.T) {
 	c := direct(t)
-	a := newActor(t, "") // begins without the policy
+	a := newActor(t, "") // created without the policy
 	u := a.Object.DeepCopy()
 	patch := client.RawPatch("application/merge-patch+json", []byte(`{"spec":{"twoFactor":"Required"}}`))
 	if err := env.Client.Patch(t.Context(), u, patch); err != nil {
@@ -255,18 +270,20 @@ func TestASecondFactorThatIsRequired(t *testing.T) {
 	}
 	c.Call(t, fixture.LoginRequest(wire.DirectPath, a.Name, a.Password)).Want(t, wire.TwoFactorRequired).Into(t, &data)
 	if !data.SetupRequired || data.AccessToken == "" {
-		t.Fatalf("the login says %+v", data)
+		t.Fatalf("the response of the login is %+v", data)
 	}
 	limited := actor{User: a.User, Login: fixture.Login{AccessToken: data.AccessToken}}
 	made := enrol(t, limited)
 	c.Call(t, wire.Request{Path: wire.DirectPath + me, Bearer: data.AccessToken}).Want(t, wire.OK)
-	c.Call(t, as(data.AccessToken, post(t, "/auth/2fa/disable", map[string]string{"code": code(t, made.Secret, 0)}))).Want(t, 40900)
+	c.Call(t, as(data.AccessToken, post(t, "/auth/2fa/disable",
+		map[string]string{"code": code(t, made.Secret, 0)}))).Want(t, 40900)
 	found := &kubevisionv1alpha1.KubeVisionUser{}
 	fixture.Eventually(t, "see the second factor in the status", func(ctx context.Context) error {
 		if err := env.Client.Get(ctx, client.ObjectKey{Name: a.Name}, found); err != nil {
 			return err
 		}
-		if !found.Status.TwoFactorEnabled || found.Status.RecoveryCodesRemaining == nil || *found.Status.RecoveryCodesRemaining != 10 {
+		if !found.Status.TwoFactorEnabled || found.Status.RecoveryCodesRemaining == nil ||
+			*found.Status.RecoveryCodesRemaining != 10 {
 			return errors.New("not yet")
 		}
 		return nil

@@ -10,7 +10,8 @@ import (
 	"testing"
 )
 
-// TestNothingRacedOrPanicked in any program of ours while the tests of the files before this one ran.
+// TestNothingRacedOrPanicked verifies that no program has logged a data race or a panic during the tests of the files
+// before this one.
 func TestNothingRacedOrPanicked(t *testing.T) {
 	logs, err := filepath.Glob(filepath.Join(env.Cluster.Dir(), "logs", "kubevision-*.log"))
 	if err != nil || len(logs) < 2 {
@@ -21,7 +22,8 @@ func TestNothingRacedOrPanicked(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, sign := range []string{"WARNING: DATA RACE", "panic: ", "Observed a panic", "fatal error: ", "concurrent map", "http: superfluous"} {
+		for _, sign := range []string{"WARNING: DATA RACE", "panic: ", "Observed a panic", "fatal error: ",
+			"concurrent map", "http: superfluous"} {
 			if at := bytes.Index(text, []byte(sign)); at >= 0 {
 				t.Errorf("%s: %.1500s", filepath.Base(path), text[at:])
 			}
@@ -29,7 +31,7 @@ func TestNothingRacedOrPanicked(t *testing.T) {
 	}
 	select {
 	case err := <-env.Cluster.Exits():
-		t.Errorf("a program ended by itself: %v", err)
+		t.Errorf("a program has exited: %v", err)
 	default:
 	}
 }

@@ -17,14 +17,15 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
-// delegate is a user with some rights and no others.
+// delegate returns a client of a user with only the given rights.
 func delegate(tb testing.TB, rules ...rbacv1.PolicyRule) client.Client {
 	tb.Helper()
 	name := unique("delegate")
 	create(tb, &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: name}, Rules: rules})
 	create(tb, &rbacv1.ClusterRoleBinding{
-		ObjectMeta: metav1.ObjectMeta{Name: name}, RoleRef: rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: name},
-		Subjects: []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: name}},
+		ObjectMeta: metav1.ObjectMeta{Name: name},
+		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: name},
+		Subjects:   []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: name}},
 	})
 	config, err := env.Cluster.UserConfig(name)
 	if err != nil {
@@ -47,7 +48,8 @@ func mayBind(roles ...string) rbacv1.PolicyRule {
 	return rule
 }
 
-// TestNobodyGrantsMoreThanTheyMay: the right to write role bindings is not the right to grant every role.
+// TestNobodyGrantsMoreThanTheyMay verifies that the right to write role bindings does not include the right to grant
+// every role.
 func TestNobodyGrantsMoreThanTheyMay(t *testing.T) {
 	guard(t)
 	host(t)
@@ -60,18 +62,19 @@ func TestNobodyGrantsMoreThanTheyMay(t *testing.T) {
 		return b
 	}
 	may := binding(kubevisionv1alpha1.RoleKubeVision, kubevisionv1alpha1.RoleDev)
-	eventually(t, soon, "make a binding to a role that may be bound", func(ctx context.Context) error { return as.Create(ctx, may) })
+	eventually(t, soon, "make a binding to a role that may be bound",
+		func(ctx context.Context) error { return as.Create(ctx, may) })
 	defer remove(t, may)
 	for name, b := range map[string]*kubevisionv1alpha1.KubeVisionRoleBinding{
-		"a built-in role":               binding(kubevisionv1alpha1.RoleKubeVision, kubevisionv1alpha1.RoleAdmin),
-		"the ClusterRole of one":        binding(kubevisionv1alpha1.RoleClusterRole, "kubevision:admin"),
-		"a ClusterRole":                 binding(kubevisionv1alpha1.RoleClusterRole, "cluster-admin"),
-		"a ClusterRole with that name":  binding(kubevisionv1alpha1.RoleClusterRole, "dev"),
-		"what there is not, or not yet": binding(kubevisionv1alpha1.RoleClusterRole, "no-such-role"),
+		"a built-in role":              binding(kubevisionv1alpha1.RoleKubeVision, kubevisionv1alpha1.RoleAdmin),
+		"the ClusterRole of one":       binding(kubevisionv1alpha1.RoleClusterRole, "kubevision:admin"),
+		"a ClusterRole":                binding(kubevisionv1alpha1.RoleClusterRole, "cluster-admin"),
+		"a ClusterRole with that name": binding(kubevisionv1alpha1.RoleClusterRole, "dev"),
+		"roles that do not exist":      binding(kubevisionv1alpha1.RoleClusterRole, "no-such-role"),
 	} {
 		err := as.Create(t.Context(), b)
 		if !apierrors.IsForbidden(err) || !strings.Contains(fmt.Sprint(err), "bind") {
-			t.Errorf("%s: got %v, want it forbidden for want of the verb bind", name, err)
+			t.Errorf("%s: got %v, want an error about the missing verb bind", name, err)
 		}
 	}
 	custom := binding(kubevisionv1alpha1.RoleClusterRole, "custom-role")
@@ -92,12 +95,12 @@ func TestNobodyGrantsMoreThanTheyMay(t *testing.T) {
 		t.Errorf("a label grants nothing: %v", err)
 	}
 
-	// Who is added to a binding of others gets its role too.
+	// Adding a subject to a binding grants its role, too.
 	others := newBinding(t, kubevisionv1alpha1.RoleAdmin, nil, toUser(u.Name))
 	read(t, others)
 	widened := others.DeepCopy()
 	widened.Spec.Subjects = append(widened.Spec.Subjects, toUser("somebody-else"))
 	if err := as.Patch(t.Context(), widened, client.MergeFrom(others)); !apierrors.IsForbidden(err) {
-		t.Errorf("somebody was added to a binding to admin: %v", err)
+		t.Errorf("a subject was added to a binding of admin: %v", err)
 	}
 }

@@ -22,15 +22,16 @@ func clusterRole(name string) *rbacv1.ClusterRole {
 	return &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: name}}
 }
 
-// may is an error unless the cluster's own answer is the wanted one.
+// may returns a check that the cluster allows or denies a request.
 func may(user string, attributes authorizationv1.ResourceAttributes, want bool) func(context.Context) error {
 	return func(ctx context.Context) error {
-		question := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{User: user, ResourceAttributes: &attributes}}
+		question := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{User: user,
+			ResourceAttributes: &attributes}}
 		if err := env.Client.Create(ctx, question); err != nil {
 			return err
 		}
 		if question.Status.Allowed != want {
-			return errors.New(user + " is answered otherwise: " + question.Status.Reason)
+			return errors.New(user + " has another response: " + question.Status.Reason)
 		}
 		return nil
 	}
@@ -47,31 +48,39 @@ func TestBuiltInRolesHaveTheClustersOwnRules(t *testing.T) {
 	}{
 		kubevisionv1alpha1.RoleReadonly: {
 			may: []authorizationv1.ResourceAttributes{
-				{Verb: "list", Resource: "pods", Namespace: n}, {Verb: "get", Group: "apps", Resource: "deployments", Namespace: n},
+				{Verb: "list", Resource: "pods", Namespace: n},
+				{Verb: "get", Group: "apps", Resource: "deployments", Namespace: n},
 			},
 			mayNot: []authorizationv1.ResourceAttributes{
-				{Verb: "get", Resource: "secrets", Namespace: n}, {Verb: "delete", Resource: "pods", Namespace: n}, {Verb: "list", Resource: "pods", Namespace: other},
+				{Verb: "get", Resource: "secrets", Namespace: n}, {Verb: "delete", Resource: "pods", Namespace: n},
+				{Verb: "list", Resource: "pods", Namespace: other},
 				{Verb: "list", Resource: "nodes"},
 			},
 		},
 		kubevisionv1alpha1.RoleDev: {
 			may: []authorizationv1.ResourceAttributes{
-				{Verb: "delete", Resource: "pods", Namespace: n}, {Verb: "create", Group: "apps", Resource: "deployments", Namespace: n},
+				{Verb: "delete", Resource: "pods", Namespace: n},
+				{Verb: "create", Group: "apps", Resource: "deployments", Namespace: n},
 				{Verb: "create", Resource: "pods", Subresource: "exec", Namespace: n},
 			},
 			mayNot: []authorizationv1.ResourceAttributes{
-				{Verb: "create", Group: "rbac.authorization.k8s.io", Resource: "rolebindings", Namespace: n}, {Verb: "delete", Resource: "pods", Namespace: other},
+				{Verb: "create", Group: "rbac.authorization.k8s.io", Resource: "rolebindings", Namespace: n},
+				{Verb: "delete", Resource: "pods", Namespace: other},
 			},
 		},
 		kubevisionv1alpha1.RoleOps: {
-			may: []authorizationv1.ResourceAttributes{{Verb: "create", Group: "rbac.authorization.k8s.io", Resource: "rolebindings", Namespace: n}},
+			may: []authorizationv1.ResourceAttributes{{Verb: "create", Group: "rbac.authorization.k8s.io",
+				Resource: "rolebindings", Namespace: n}},
 			mayNot: []authorizationv1.ResourceAttributes{
-				{Verb: "escalate", Group: "rbac.authorization.k8s.io", Resource: "roles", Namespace: n}, {Verb: "patch", Resource: "nodes"},
+				{Verb: "escalate", Group: "rbac.authorization.k8s.io", Resource: "roles", Namespace: n},
+				{Verb: "patch", Resource: "nodes"},
 			},
 		},
 		kubevisionv1alpha1.RoleAdmin: {
-			may:    []authorizationv1.ResourceAttributes{{Verb: "escalate", Group: "rbac.authorization.k8s.io", Resource: "roles", Namespace: n}},
-			mayNot: []authorizationv1.ResourceAttributes{{Verb: "get", Resource: "pods", Namespace: other}, {Verb: "get", Resource: "nodes"}},
+			may: []authorizationv1.ResourceAttributes{{Verb: "escalate", Group: "rbac.authorization.k8s.io",
+				Resource: "roles", Namespace: n}},
+			mayNot: []authorizationv1.ResourceAttributes{{Verb: "get", Resource: "pods", Namespace: other},
+				{Verb: "get", Resource: "nodes"}},
 		},
 	} {
 		t.Run(role, func(t *testing.T) {
@@ -98,7 +107,8 @@ func TestDevHasEveryRuleOfEdit(t *testing.T) {
 	host(t)
 	eventually(t, soon, "compare the roles", func(ctx context.Context) error {
 		edit, ours := clusterRole("edit"), clusterRole(dev)
-		if err := errors.Join(env.Client.Get(ctx, client.ObjectKeyFromObject(edit), edit), env.Client.Get(ctx, client.ObjectKeyFromObject(ours), ours)); err != nil {
+		if err := errors.Join(env.Client.Get(ctx, client.ObjectKeyFromObject(edit), edit),
+			env.Client.Get(ctx, client.ObjectKeyFromObject(ours), ours)); err != nil {
 			return err
 		}
 		for _, rule := range edit.Rules {
@@ -119,10 +129,12 @@ func TestReadonlyHasNoSecrets(t *testing.T) {
 			return err
 		}
 		if len(role.Rules) < 5 {
-			return errors.New("the rules are not there yet")
+			return errors.New("the rules do not exist yet")
 		}
 		for _, rule := range role.Rules {
-			if slices.Contains(rule.Resources, "secrets") || slices.Contains(rule.Resources, "*") || slices.ContainsFunc(rule.Verbs, func(v string) bool { return v != "get" && v != "list" && v != "watch" }) {
+			if slices.Contains(rule.Resources, "secrets") || slices.Contains(rule.Resources, "*") ||
+				slices.ContainsFunc(rule.Verbs,
+					func(v string) bool { return v != "get" && v != "list" && v != "watch" }) {
 				t.Errorf("readonly has the rule %+v", rule)
 			}
 		}
@@ -138,7 +150,8 @@ func TestLabelAddsRulesToABuiltInRole(t *testing.T) {
 	widgets := authorizationv1.ResourceAttributes{Verb: "list", Group: "example.com", Resource: unique("widgets")}
 	extra := clusterRole(unique("extra"))
 	extra.Labels = map[string]string{"kubevision.io/aggregate-to-readonly": "true"}
-	extra.Rules = []rbacv1.PolicyRule{{APIGroups: []string{widgets.Group}, Resources: []string{widgets.Resource}, Verbs: []string{"list"}}}
+	extra.Rules = []rbacv1.PolicyRule{{APIGroups: []string{widgets.Group}, Resources: []string{widgets.Resource},
+		Verbs: []string{"list"}}}
 	create(t, extra)
 	eventually(t, soon, "review access", may("kubevision:"+u.Name, widgets, true))
 	remove(t, extra)
@@ -150,12 +163,14 @@ func TestCustomClusterRole(t *testing.T) {
 	host(t)
 	u := newUser(t, "")
 	role := clusterRole(unique("custom"))
-	role.Rules = []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"configmaps"}, Verbs: []string{"list"}}}
+	role.Rules = []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"configmaps"},
+		Verbs: []string{"list"}}}
 	create(t, role)
 	b := newBinding(t, role.Name, nil, toUser(u.Name))
 	awaitReady(t, b)
 	awaitMade(t, b, inWholeCluster(b, role.Name, user(u.Name)), using(b, hostName, user(u.Name)))
-	eventually(t, soon, "review access", may("kubevision:"+u.Name, authorizationv1.ResourceAttributes{Verb: "list", Resource: "configmaps"}, true))
+	eventually(t, soon, "review access",
+		may("kubevision:"+u.Name, authorizationv1.ResourceAttributes{Verb: "list", Resource: "configmaps"}, true))
 }
 
 func TestClusterRoleThatAppearsLater(t *testing.T) {
@@ -167,7 +182,8 @@ func TestClusterRoleThatAppearsLater(t *testing.T) {
 	staysNotReady(t, b, kubevisionv1alpha1.ReasonRoleNotFound)
 	create(t, role)
 	awaitReady(t, b)
-	holds(t, settling, "with the role", isMade(b, inWholeCluster(b, role.Name, user(u.Name)), using(b, hostName, user(u.Name))))
+	holds(t, settling, "with the role", isMade(b, inWholeCluster(b, role.Name, user(u.Name)),
+		using(b, hostName, user(u.Name))))
 	remove(t, role)
 	awaitNotReady(t, b, kubevisionv1alpha1.ReasonRoleNotFound)
 }

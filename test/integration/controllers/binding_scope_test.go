@@ -26,7 +26,8 @@ func TestNamespacesByName(t *testing.T) {
 	b := newBinding(t, kubevisionv1alpha1.RoleDev, inNames(one, two), toUser(u.Name))
 	awaitReady(t, b)
 	awaitMade(t, b, inNamespaces(b, dev, user(u.Name), one, two), using(b, hostName, user(u.Name)))
-	if got := b.Status.Clusters; len(got) != 1 || got[0].Name != hostName || got[0].Status != metav1.ConditionTrue || got[0].ClusterRole != dev || got[0].NamespaceCount == nil || *got[0].NamespaceCount != 2 {
+	if got := b.Status.Clusters; len(got) != 1 || got[0].Name != hostName || got[0].Status != metav1.ConditionTrue ||
+		got[0].ClusterRole != dev || got[0].NamespaceCount == nil || *got[0].NamespaceCount != 2 {
 		t.Errorf("the status of the clusters is %+v", got)
 	}
 
@@ -59,7 +60,8 @@ func TestNamespacesByLabel(t *testing.T) {
 
 func relabel(tb testing.TB, namespace string, labels map[string]string) {
 	tb.Helper()
-	change(tb, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}}, func(n *corev1.Namespace) { n.Labels = labels })
+	change(tb, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}},
+		func(n *corev1.Namespace) { n.Labels = labels })
 }
 
 func TestNoNamespaceMatches(t *testing.T) {
@@ -110,7 +112,8 @@ func TestChangeOfTheRole(t *testing.T) {
 	host(t)
 	n := newNamespace(t, nil)
 	u := newUser(t, "")
-	for name, namespaces := range map[string]*kubevisionv1alpha1.NamespaceTargets{"cluster": nil, "namespace": inNames(n)} {
+	for name, namespaces := range map[string]*kubevisionv1alpha1.NamespaceTargets{"cluster": nil,
+		"namespace": inNames(n)} {
 		t.Run(name, func(t *testing.T) {
 			b := newBinding(t, kubevisionv1alpha1.RoleAdmin, namespaces, toUser(u.Name))
 			awaitReady(t, b)
@@ -137,11 +140,13 @@ func TestChangeOfTheSubjects(t *testing.T) {
 	change(t, b, func(b *kubevisionv1alpha1.KubeVisionRoleBinding) {
 		b.Spec.Subjects = []kubevisionv1alpha1.Subject{
 			toUser(two.Name), toGroup("web"),
-			{Kind: kubevisionv1alpha1.SubjectUser, Name: "jane@example.com"}, {Kind: kubevisionv1alpha1.SubjectGroup, Name: "oidc:ops"},
+			{Kind: kubevisionv1alpha1.SubjectUser, Name: "jane@example.com"},
+			{Kind: kubevisionv1alpha1.SubjectGroup, Name: "oidc:ops"},
 			{Kind: kubevisionv1alpha1.SubjectServiceAccount, Namespace: n, Name: "ci"},
 		}
 	})
-	everybody := []string{user(two.Name), group("web"), "User jane@example.com", "Group oidc:ops", "ServiceAccount " + n + "/ci"}
+	everybody := []string{user(two.Name), group("web"), "User jane@example.com", "Group oidc:ops",
+		"ServiceAccount " + n + "/ci"}
 	awaitMade(t, b, inWholeCluster(b, readonly, everybody...), using(b, hostName, everybody...))
 	awaitReady(t, b)
 }

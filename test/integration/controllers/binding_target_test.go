@@ -25,7 +25,8 @@ func TestUserThatAppearsLater(t *testing.T) {
 	if !strings.Contains(c.Message, u.Name) {
 		t.Errorf("message %q does not name the user", c.Message)
 	}
-	awaitCondition(t, b, kubevisionv1alpha1.RoleBindingSubjectsCondition, metav1.ConditionFalse, kubevisionv1alpha1.ReasonSubjectNotFound)
+	awaitCondition(t, b, kubevisionv1alpha1.RoleBindingSubjectsCondition, metav1.ConditionFalse,
+		kubevisionv1alpha1.ReasonSubjectNotFound)
 	awaitMade(t, b)
 	staysNotReady(t, b, kubevisionv1alpha1.ReasonSubjectNotFound)
 	create(t, u)
@@ -90,8 +91,9 @@ func TestEveryClusterIsTheOnlyUseWithoutNames(t *testing.T) {
 	allowed := map[string]bool{"kubevision:use:" + b.Name: true, "kubevision:use:admin": true}
 	for i := range roles.Items {
 		for _, rule := range roles.Items[i].Rules {
-			if slices.Contains(rule.Verbs, "use") && slices.Contains(rule.Resources, "kubevisionclusters") && len(rule.ResourceNames) == 0 && !allowed[roles.Items[i].Name] {
-				t.Errorf("ClusterRole %s lets use every cluster: %+v", roles.Items[i].Name, rule)
+			if slices.Contains(rule.Verbs, "use") && slices.Contains(rule.Resources, "kubevisionclusters") &&
+				len(rule.ResourceNames) == 0 && !allowed[roles.Items[i].Name] {
+				t.Errorf("ClusterRole %s allows the use of every cluster: %+v", roles.Items[i].Name, rule)
 			}
 		}
 	}
@@ -112,12 +114,13 @@ func TestClusterWithoutConnection(t *testing.T) {
 	change(t, b, func(b *kubevisionv1alpha1.KubeVisionRoleBinding) {
 		b.Spec.Clusters.Names = []string{member.Name, hostName}
 	})
-	awaitMade(t, b, inWholeCluster(b, readonly, user(u.Name)), using(b, strings.Join(sorted(member.Name, hostName), ","), user(u.Name)))
+	awaitMade(t, b, inWholeCluster(b, readonly, user(u.Name)),
+		using(b, strings.Join(sorted(member.Name, hostName), ","), user(u.Name)))
 	awaitReady(t, b)
 }
 
-// TestUnreachableClusterHoldsUpNoOther: whoever waits for a binding of every cluster does not wait for one that is
-// gone. What could not be applied is a condition of its own, a number, an event and a metric.
+// TestUnreachableClusterHoldsUpNoOther verifies that a binding of every cluster becomes Ready although one cluster is
+// unreachable. The missing cluster is reported by a separate condition, a count, an event and a metric.
 func TestUnreachableClusterHoldsUpNoOther(t *testing.T) {
 	guard(t)
 	host(t)
@@ -129,7 +132,8 @@ func TestUnreachableClusterHoldsUpNoOther(t *testing.T) {
 	}
 	b := bindingObject(kubevisionv1alpha1.RoleReadonly, nil, toUser(u.Name))
 	b.Spec.Clusters = kubevisionv1alpha1.ClusterTargets{Selector: &metav1.LabelSelector{
-		MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "no-such", Operator: metav1.LabelSelectorOpDoesNotExist}},
+		MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "no-such",
+			Operator: metav1.LabelSelectorOpDoesNotExist}},
 	}}
 	create(t, b)
 	awaitReady(t, b)
@@ -164,7 +168,7 @@ func TestUnreachableClusterHoldsUpNoOther(t *testing.T) {
 	only := bindingObject(kubevisionv1alpha1.RoleReadonly, nil, toUser(u.Name))
 	only.Spec.Clusters = kubevisionv1alpha1.ClusterTargets{Selector: &metav1.LabelSelector{MatchLabels: label}}
 	create(t, only)
-	awaitNotReady(t, only, kubevisionv1alpha1.ReasonNotConnected) // it is in force nowhere
+	awaitNotReady(t, only, kubevisionv1alpha1.ReasonNotConnected) // it is applied nowhere
 
 	remove(t, gone)
 	awaitCondition(t, b, condition, metav1.ConditionTrue, kubevisionv1alpha1.ReasonConnected)
@@ -177,11 +181,13 @@ func TestSummary(t *testing.T) {
 	guard(t)
 	host(t)
 	u := newUser(t, "")
-	b := bindingObject(kubevisionv1alpha1.RoleDev, labelled(map[string]string{"team": "web"}), toUser(u.Name), toGroup("web"))
+	b := bindingObject(kubevisionv1alpha1.RoleDev, labelled(map[string]string{"team": "web"}), toUser(u.Name),
+		toGroup("web"))
 	b.Spec.Clusters = kubevisionv1alpha1.ClusterTargets{Selector: &metav1.LabelSelector{}}
 	create(t, b)
 	awaitReady(t, b)
-	want := kubevisionv1alpha1.RoleBindingSummary{Subjects: "KubeVisionUser/" + u.Name + ",KubeVisionGroup/web", Clusters: "<all>", Namespaces: "team=web"}
+	want := kubevisionv1alpha1.RoleBindingSummary{Subjects: "KubeVisionUser/" + u.Name + ",KubeVisionGroup/web",
+		Clusters: "<all>", Namespaces: "team=web"}
 	if b.Status.Summary == nil || *b.Status.Summary != want {
 		t.Errorf("the summary is %+v, want %+v", b.Status.Summary, want)
 	}

@@ -37,8 +37,10 @@ func labelled(labels map[string]string) *kubevisionv1alpha1.NamespaceTargets {
 	return &kubevisionv1alpha1.NamespaceTargets{Selector: &metav1.LabelSelector{MatchLabels: labels}}
 }
 
-// bindingObject binds on the host; no namespaces are the whole cluster.
-func bindingObject(role string, namespaces *kubevisionv1alpha1.NamespaceTargets, subjects ...kubevisionv1alpha1.Subject) *kubevisionv1alpha1.KubeVisionRoleBinding {
+// bindingObject returns a binding on the host; without namespaces it applies to the whole cluster.
+func bindingObject(
+	role string, namespaces *kubevisionv1alpha1.NamespaceTargets, subjects ...kubevisionv1alpha1.Subject,
+) *kubevisionv1alpha1.KubeVisionRoleBinding {
 	return &kubevisionv1alpha1.KubeVisionRoleBinding{
 		ObjectMeta: metav1.ObjectMeta{Name: unique("binding")},
 		Spec: kubevisionv1alpha1.KubeVisionRoleBindingSpec{
@@ -50,14 +52,16 @@ func bindingObject(role string, namespaces *kubevisionv1alpha1.NamespaceTargets,
 	}
 }
 
-func newBinding(tb testing.TB, role string, namespaces *kubevisionv1alpha1.NamespaceTargets, subjects ...kubevisionv1alpha1.Subject) *kubevisionv1alpha1.KubeVisionRoleBinding {
+func newBinding(
+	tb testing.TB, role string, namespaces *kubevisionv1alpha1.NamespaceTargets, subjects ...kubevisionv1alpha1.Subject,
+) *kubevisionv1alpha1.KubeVisionRoleBinding {
 	tb.Helper()
 	b := bindingObject(role, namespaces, subjects...)
 	create(tb, b)
 	return b
 }
 
-// made says of each RBAC object what it grants.
+// made maps each RBAC object to its grant.
 type made map[string]string
 
 func user(name string) string  { return "User kubevision:" + name }
@@ -75,7 +79,7 @@ func inNamespaces(b *kubevisionv1alpha1.KubeVisionRoleBinding, role, subject str
 	return out
 }
 
-// using are the objects that let the subjects use clusters, named with commas between; * for all.
+// using returns the objects that let the subjects use clusters, whose names are separated by commas; * means all.
 func using(b *kubevisionv1alpha1.KubeVisionRoleBinding, clusters string, subjects ...string) made {
 	name := "kubevision:use:" + b.Name
 	return made{
@@ -84,34 +88,38 @@ func using(b *kubevisionv1alpha1.KubeVisionRoleBinding, clusters string, subject
 	}
 }
 
-// madeFor is everything on the host that is labelled with the binding's name.
+// madeFor returns all objects on the host with the binding's label.
 func madeFor(ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding) (made, error) {
 	out := made{}
 	var roles rbacv1.ClusterRoleList
 	var clusterBindings rbacv1.ClusterRoleBindingList
 	var bindings rbacv1.RoleBindingList
 	selector := client.MatchingLabels{names.RoleBindingLabel: b.Name}
-	if err := errors.Join(env.Client.List(ctx, &roles, selector), env.Client.List(ctx, &clusterBindings, selector), env.Client.List(ctx, &bindings, selector)); err != nil {
+	if err := errors.Join(env.Client.List(ctx, &roles, selector), env.Client.List(ctx, &clusterBindings, selector),
+		env.Client.List(ctx, &bindings, selector)); err != nil {
 		return nil, err
 	}
 	for i := range roles.Items {
 		out["ClusterRole "+roles.Items[i].Name] = describeUse(roles.Items[i].Rules)
 	}
 	for i := range clusterBindings.Items {
-		out["ClusterRoleBinding "+clusterBindings.Items[i].Name] = grant(clusterBindings.Items[i].RoleRef, clusterBindings.Items[i].Subjects)
+		out["ClusterRoleBinding "+clusterBindings.Items[i].Name] = grant(clusterBindings.Items[i].RoleRef,
+			clusterBindings.Items[i].Subjects)
 	}
 	for i := range bindings.Items {
-		out["RoleBinding "+bindings.Items[i].Namespace+"/"+bindings.Items[i].Name] = grant(bindings.Items[i].RoleRef, bindings.Items[i].Subjects)
+		out["RoleBinding "+bindings.Items[i].Namespace+"/"+bindings.Items[i].Name] = grant(bindings.Items[i].RoleRef,
+			bindings.Items[i].Subjects)
 	}
 	return out, nil
 }
 
-// describeUse is the short form of the one rule that such a role may have, and anything else at length.
+// describeUse returns the short form of the only rule that such a role may have, and the long form of anything else.
 func describeUse(rules []rbacv1.PolicyRule) string {
 	if len(rules) == 1 {
 		named := rules[0].ResourceNames
 		if cmp.Equal(rules[0], rbacv1.PolicyRule{
-			APIGroups: []string{"kubevision.io"}, Resources: []string{"kubevisionclusters"}, Verbs: []string{"use"}, ResourceNames: named,
+			APIGroups: []string{"kubevision.io"}, Resources: []string{"kubevisionclusters"}, Verbs: []string{"use"},
+			ResourceNames: named,
 		}) {
 			if len(named) == 0 {
 				return "use *"
@@ -146,7 +154,7 @@ func union(parts []made) made {
 	return all
 }
 
-// isMade is an error unless exactly these objects are there for the binding.
+// isMade returns a check that exactly these objects exist for the binding.
 func isMade(b *kubevisionv1alpha1.KubeVisionRoleBinding, want ...made) func(context.Context) error {
 	return func(ctx context.Context) error {
 		got, err := madeFor(ctx, b)
@@ -154,13 +162,13 @@ func isMade(b *kubevisionv1alpha1.KubeVisionRoleBinding, want ...made) func(cont
 			return err
 		}
 		if diff := cmp.Diff(union(want), got); diff != "" {
-			return fmt.Errorf("wanted objects (-) and those that are there (+):\n%s", diff)
+			return fmt.Errorf("wanted objects (-) and existing objects (+):\n%s", diff)
 		}
 		return nil
 	}
 }
 
-// awaitMade waits until exactly these objects are there for the binding.
+// awaitMade waits until exactly these objects exist for the binding.
 func awaitMade(tb testing.TB, b *kubevisionv1alpha1.KubeVisionRoleBinding, want ...made) {
 	tb.Helper()
 	eventually(tb, soon, "wait for what binding "+b.Name+" asks for", isMade(b, want...))

@@ -15,8 +15,9 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// Whoever writes RoleBindings in one namespace keeps KubeVision from acting for its ServiceAccounts, and nobody else from their
-// grants: a RoleBinding that looks like KubeVision's binds another role, and a finalizer keeps it.
+// TestOneNamespaceHoldsUpNoOther verifies the effects of a tenant's RoleBinding that looks like KubeVision's, binds
+// another role and is kept by a finalizer: it prevents impersonation for the ServiceAccounts of its own namespace,
+// and delays no other grant.
 func TestOneNamespaceHoldsUpNoOther(t *testing.T) {
 	guard(t)
 	host(t)

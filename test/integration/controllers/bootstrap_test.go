@@ -44,7 +44,7 @@ func awaitBootstrapState(tb testing.TB, want string) {
 	})
 }
 
-// withoutAdmin takes the first user away until the test ends.
+// withoutAdmin removes the first user until the end of the test.
 func withoutAdmin(tb testing.TB) {
 	tb.Helper()
 	tb.Cleanup(func() {
@@ -87,7 +87,7 @@ func noAdmin(tb testing.TB) {
 	}
 }
 
-// adminCanLogIn says that the first user is as an installation begins.
+// adminCanLogIn verifies that the first user exists as after an installation.
 func adminCanLogIn(tb testing.TB) {
 	tb.Helper()
 	if err := adminExists(tb.Context()); err != nil {
@@ -95,7 +95,7 @@ func adminCanLogIn(tb testing.TB) {
 	}
 	admin := read(tb, &kubevisionv1alpha1.KubeVisionUser{ObjectMeta: metav1.ObjectMeta{Name: names.AdminUser}})
 	if !admin.Spec.MustChangePassword {
-		tb.Error("the first user need not change the password")
+		tb.Error("the first user is not required to change the password")
 	}
 	awaitReady(tb, admin)
 	source := read(tb, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: names.Namespace, Name: names.AdminPasswordSecret}})

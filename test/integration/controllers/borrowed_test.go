@@ -12,15 +12,16 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// The Secret with the password of one user is not the password of another: whoever makes users could guess it, and have it
-// replaced with that of their own.
+// TestPasswordOfAnotherUser verifies that a user cannot refer to the Secret with another user's password: an author
+// of users could otherwise guess that password, or have it replaced.
 func TestPasswordOfAnotherUser(t *testing.T) {
 	guard(t)
 	labelledFor, owned := newSource(t, newPassword()), newSource(t, newPassword())
 	owner := newUser(t, "")
 	labelledFor.Labels = map[string]string{names.UserLabel: owner.Name}
 	owned.OwnerReferences = []metav1.OwnerReference{{
-		APIVersion: kubevisionv1alpha1.SchemeGroupVersion.String(), Kind: "KubeVisionUser", Name: owner.Name, UID: owner.UID,
+		APIVersion: kubevisionv1alpha1.SchemeGroupVersion.String(), Kind: "KubeVisionUser", Name: owner.Name,
+		UID: owner.UID,
 	}}
 	if err := env.Client.Update(t.Context(), labelledFor); err != nil {
 		t.Fatal(err)

@@ -10,8 +10,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// The ClusterRoles behind the built-in roles are no way around the protection of namespaces: the right to bind one is the
-// right to grant the role, and no more.
+// TestClusterRolesOfBuiltInRolesSpareProtectedNamespaces verifies that the right to bind the ClusterRole of a
+// built-in role only allows granting the role, and does not bypass the protection of namespaces.
 func TestClusterRolesOfBuiltInRolesSpareProtectedNamespaces(t *testing.T) {
 	guard(t)
 	host(t)

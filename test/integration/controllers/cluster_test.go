@@ -54,7 +54,8 @@ func TestHostBecomesReady(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if c.Status.Version != version.GitVersion || c.Status.APIServer != env.Cluster.Config().Host || c.Status.LastProbeTime == nil {
+	if c.Status.Version != version.GitVersion || c.Status.APIServer != env.Cluster.Config().Host ||
+		c.Status.LastProbeTime == nil {
 		t.Errorf("the status is %+v, want version %s at %s", c.Status, version.GitVersion, env.Cluster.Config().Host)
 	}
 	if !slices.Contains(c.Finalizers, "kubevision.io/cluster") {
@@ -67,7 +68,8 @@ func TestNodesAreCounted(t *testing.T) {
 	c := host(t)
 	before := *read(t, c).Status.Nodes
 	newNode(t, nodeReady(corev1.ConditionTrue))
-	newNode(t, corev1.NodeCondition{Type: corev1.NodeMemoryPressure, Status: corev1.ConditionTrue}, nodeReady(corev1.ConditionTrue))
+	newNode(t, corev1.NodeCondition{Type: corev1.NodeMemoryPressure, Status: corev1.ConditionTrue},
+		nodeReady(corev1.ConditionTrue))
 	newNode(t, nodeReady(corev1.ConditionFalse))
 	newNode(t, nodeReady(corev1.ConditionUnknown))
 	newNode(t)
@@ -89,30 +91,36 @@ func TestClusterOutOfReach(t *testing.T) {
 	c := kubeconfigCluster(t)
 	create(t, c)
 	awaitNotReady(t, c, kubevisionv1alpha1.ReasonProbeFailed)
-	awaitCondition(t, c, kubevisionv1alpha1.ClusterReachableCondition, metav1.ConditionFalse, kubevisionv1alpha1.ReasonProbeFailed)
-	awaitCondition(t, c, kubevisionv1alpha1.ClusterCredentialsCondition, metav1.ConditionUnknown, kubevisionv1alpha1.ReasonProbeFailed)
-	awaitCondition(t, c, kubevisionv1alpha1.ClusterImpersonationCondition, metav1.ConditionUnknown, kubevisionv1alpha1.ReasonNotConnected)
+	awaitCondition(t, c, kubevisionv1alpha1.ClusterReachableCondition, metav1.ConditionFalse,
+		kubevisionv1alpha1.ReasonProbeFailed)
+	awaitCondition(t, c, kubevisionv1alpha1.ClusterCredentialsCondition, metav1.ConditionUnknown,
+		kubevisionv1alpha1.ReasonProbeFailed)
+	awaitCondition(t, c, kubevisionv1alpha1.ClusterImpersonationCondition, metav1.ConditionUnknown,
+		kubevisionv1alpha1.ReasonNotConnected)
 	if c.Status.Version != "" || c.Status.Nodes != nil {
-		t.Errorf("the status is %+v of a cluster that nobody has seen", c.Status)
+		t.Errorf("the status is %+v for a cluster that was not probed", c.Status)
 	}
 	if want := "https://member.example:6443"; c.Status.APIServer != want {
 		t.Errorf("the address is %q, want %q", c.Status.APIServer, want)
 	}
 }
 
-// TestRefusedKubeconfigs are named in the status, field by field and without a value, and used by nobody.
+// TestRefusedKubeconfigs verifies that rejected kubeconfigs are reported in the status, field by field and without a
+// value, and are not used.
 func TestRefusedKubeconfigs(t *testing.T) {
 	guard(t)
 	marker := filepath.Join(t.TempDir(), "marker")
-	source := newSource(t, memberKubeconfig(", exec: {apiVersion: client.authentication.k8s.io/v1, command: touch, args: ["+marker+"]}"))
+	source := newSource(t, memberKubeconfig(", exec: {apiVersion: client.authentication.k8s.io/v1, command: touch, "+
+		"args: ["+marker+"]}"))
 	c := registered(source.Name)
 	create(t, c)
 	refused := func(want string) {
 		t.Helper()
 		awaitNotReady(t, c, kubevisionv1alpha1.ReasonSecretInvalid)
-		found := awaitCondition(t, c, kubevisionv1alpha1.ClusterCredentialsCondition, metav1.ConditionFalse, kubevisionv1alpha1.ReasonSecretInvalid)
+		found := awaitCondition(t, c, kubevisionv1alpha1.ClusterCredentialsCondition, metav1.ConditionFalse,
+			kubevisionv1alpha1.ReasonSecretInvalid)
 		if !strings.Contains(found.Message, want) || strings.Contains(found.Message, "canary") {
-			t.Errorf("the message is %q, want it to name %s and nothing else", found.Message, want)
+			t.Errorf("the message is %q, want only the name %s", found.Message, want)
 		}
 	}
 	refused("users[0].user.exec")

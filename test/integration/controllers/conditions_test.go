@@ -15,7 +15,7 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
-// reported is what a status says.
+// reported returns the conditions and the observed generation in a status.
 func reported(tb testing.TB, o client.Object) (conditions []metav1.Condition, observed int64) {
 	tb.Helper()
 	switch o := o.(type) {
@@ -30,11 +30,14 @@ func reported(tb testing.TB, o client.Object) (conditions []metav1.Condition, ob
 	return nil, 0
 }
 
-// awaitCondition waits for a condition of the generation that the object has now.
-func awaitCondition(tb testing.TB, o client.Object, conditionType string, status metav1.ConditionStatus, reason string) metav1.Condition {
+// awaitCondition waits for a condition of the object's current generation.
+func awaitCondition(
+	tb testing.TB, o client.Object, conditionType string, status metav1.ConditionStatus, reason string,
+) metav1.Condition {
 	tb.Helper()
 	var found metav1.Condition
-	eventually(tb, soon, fmt.Sprintf("wait for %s=%s (%s) of %s", conditionType, status, reason, o.GetName()), func(ctx context.Context) error {
+	eventually(tb, soon, fmt.Sprintf("wait for %s=%s (%s) of %s", conditionType, status, reason,
+		o.GetName()), func(ctx context.Context) error {
 		if err := env.Client.Get(ctx, client.ObjectKeyFromObject(o), o); err != nil {
 			return err
 		}
@@ -46,7 +49,8 @@ func awaitCondition(tb testing.TB, o client.Object, conditionType string, status
 		case c.Status != status || c.Reason != reason:
 			return fmt.Errorf("it is %s (%s): %s", c.Status, c.Reason, c.Message)
 		case c.ObservedGeneration != o.GetGeneration() || observed != o.GetGeneration():
-			return fmt.Errorf("it speaks of generation %d, the status of %d, the object has %d", c.ObservedGeneration, observed, o.GetGeneration())
+			return fmt.Errorf("the condition has generation %d, the status %d, the object %d", c.ObservedGeneration,
+				observed, o.GetGeneration())
 		case conditions[0].Type != kubevisionv1alpha1.ReadyCondition:
 			return fmt.Errorf("the first condition is %s", conditions[0].Type)
 		}
@@ -66,16 +70,18 @@ func awaitNotReady(tb testing.TB, o client.Object, reason string) metav1.Conditi
 	return awaitCondition(tb, o, kubevisionv1alpha1.ReadyCondition, metav1.ConditionFalse, reason)
 }
 
-// staysNotReady says that the controllers have come to rest with that reason, so that what makes it better is what happens next.
+// staysNotReady waits until the controllers have settled on a reason, so that only the next change of the test can
+// cause an improvement.
 func staysNotReady(tb testing.TB, o client.Object, reason string) {
 	tb.Helper()
 	awaitNotReady(tb, o, reason)
-	holds(tb, settling, "while nothing happens", func(ctx context.Context) error {
+	holds(tb, settling, "without changes", func(ctx context.Context) error {
 		if err := env.Client.Get(ctx, client.ObjectKeyFromObject(o), o); err != nil {
 			return err
 		}
 		conditions, _ := reported(tb, o)
-		if c := meta.FindStatusCondition(conditions, kubevisionv1alpha1.ReadyCondition); c == nil || c.Reason != reason {
+		if c := meta.FindStatusCondition(conditions, kubevisionv1alpha1.ReadyCondition); c == nil ||
+			c.Reason != reason {
 			return fmt.Errorf("the condition is %+v, want %s", c, reason)
 		}
 		return nil

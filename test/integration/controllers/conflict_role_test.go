@@ -27,8 +27,8 @@ func listSecrets(namespace string) authorizationv1.ResourceAttributes {
 	return authorizationv1.ResourceAttributes{Verb: "list", Resource: "secrets", Namespace: namespace}
 }
 
-// takeOver makes a ClusterRole of KubeVision's somebody else's, in one write: without the label, and written by
-// another. It returns the role: KubeVision may make another one as soon as that one is removed.
+// takeOver makes a ClusterRole of KubeVision foreign with one write: without the label, and with another field
+// manager. It returns the role; KubeVision may create another one as soon as this one is deleted.
 func takeOver(tb testing.TB, name string) *rbacv1.ClusterRole {
 	tb.Helper()
 	role := clusterRole(name)
@@ -37,7 +37,7 @@ func takeOver(tb testing.TB, name string) *rbacv1.ClusterRole {
 			return err
 		}
 		role.Labels, role.AggregationRule, role.Rules = nil, nil, allSecrets()
-		role.ManagedFields = []metav1.ManagedFieldsEntry{{}} // all of them go
+		role.ManagedFields = []metav1.ManagedFieldsEntry{{}} // removes all field managers
 		return env.Client.Update(tb.Context(), role, client.FieldOwner("somebody"))
 	})
 	if err != nil {
@@ -47,7 +47,7 @@ func takeOver(tb testing.TB, name string) *rbacv1.ClusterRole {
 		remove(tb, role)
 		ctx, cancel := later(tb)
 		defer cancel()
-		c := hostObject(hostName) // the host is looked at again
+		c := hostObject(hostName) // triggers a probe of the host
 		before := c.DeepCopy()
 		c.Annotations = map[string]string{"test": unique("again")}
 		if err := env.Client.Patch(ctx, c, client.MergeFrom(before)); client.IgnoreNotFound(err) != nil {
@@ -70,7 +70,8 @@ func noBinding(name, namespace string) func(context.Context) error {
 	}
 }
 
-// A ClusterRole of somebody else under the name that the use of clusters needs is bound to nobody.
+// TestForeignRoleForUseIsNotBound verifies that a foreign ClusterRole with the name that the use of clusters requires
+// is not bound.
 func TestForeignRoleForUseIsNotBound(t *testing.T) {
 	guard(t)
 	host(t)
@@ -96,7 +97,8 @@ func TestForeignRoleForUseIsNotBound(t *testing.T) {
 	})
 }
 
-// A built-in role that is somebody else's is bound to nobody, in the cluster or in a namespace.
+// TestForeignBuiltInRoleIsNotBound verifies that a foreign ClusterRole with the name of a built-in role is not bound,
+// neither in the cluster nor in a namespace.
 func TestForeignBuiltInRoleIsNotBound(t *testing.T) {
 	guard(t)
 	host(t)
@@ -128,7 +130,8 @@ func TestForeignBuiltInRoleIsNotBound(t *testing.T) {
 	awaitReady(t, later)
 }
 
-// The impersonating account gets no rights from a role that is somebody else's.
+// TestForeignRoleOfTheImpersonatorIsNotBound verifies that the impersonating account gets no rights from a foreign
+// role.
 func TestForeignRoleOfTheImpersonatorIsNotBound(t *testing.T) {
 	guard(t)
 	host(t)
@@ -144,7 +147,8 @@ func TestForeignRoleOfTheImpersonatorIsNotBound(t *testing.T) {
 			return err
 		}
 		for _, condition := range c.Status.Conditions {
-			if condition.Type == kubevisionv1alpha1.ClusterImpersonationCondition && condition.Status == metav1.ConditionFalse {
+			if condition.Type == kubevisionv1alpha1.ClusterImpersonationCondition &&
+				condition.Status == metav1.ConditionFalse {
 				return nil
 			}
 		}

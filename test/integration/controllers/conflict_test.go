@@ -18,7 +18,7 @@ func foreignRef() rbacv1.RoleRef {
 	return rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "view"}
 }
 
-// Objects that others have made under a name that KubeVision needs are theirs.
+// TestForeignObjectIsRefused verifies that KubeVision does not change foreign objects under a name that it needs.
 func TestForeignObjectIsRefused(t *testing.T) {
 	namespace := newNamespace(t, nil)
 	for name, tc := range map[string]struct {
@@ -26,16 +26,19 @@ func TestForeignObjectIsRefused(t *testing.T) {
 		foreign    func(b *kubevisionv1alpha1.KubeVisionRoleBinding) client.Object
 	}{
 		"RoleBinding": {inNames(namespace), func(b *kubevisionv1alpha1.KubeVisionRoleBinding) client.Object {
-			return &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "kubevision:binding:" + b.Name}, RoleRef: foreignRef()}
+			return &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: namespace,
+				Name: "kubevision:binding:" + b.Name}, RoleRef: foreignRef()}
 		}},
 		"ClusterRoleBinding": {nil, func(b *kubevisionv1alpha1.KubeVisionRoleBinding) client.Object {
-			return &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: "kubevision:binding:" + b.Name}, RoleRef: foreignRef()}
+			return &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: "kubevision:binding:" + b.Name},
+				RoleRef: foreignRef()}
 		}},
 		"ClusterRole for use": {nil, func(b *kubevisionv1alpha1.KubeVisionRoleBinding) client.Object {
 			return &rbacv1.ClusterRole{ObjectMeta: metav1.ObjectMeta{Name: "kubevision:use:" + b.Name}}
 		}},
 		"ClusterRoleBinding for use": {nil, func(b *kubevisionv1alpha1.KubeVisionRoleBinding) client.Object {
-			return &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: "kubevision:use:" + b.Name}, RoleRef: foreignRef()}
+			return &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: "kubevision:use:" + b.Name},
+				RoleRef: foreignRef()}
 		}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -66,7 +69,8 @@ func TestForeignObjectOutlivesTheBinding(t *testing.T) {
 	host(t)
 	u := newUser(t, "")
 	b := bindingObject(kubevisionv1alpha1.RoleReadonly, nil, toUser(u.Name))
-	foreign := &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: "kubevision:binding:" + b.Name}, RoleRef: foreignRef()}
+	foreign := &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: "kubevision:binding:" + b.Name},
+		RoleRef: foreignRef()}
 	create(t, foreign)
 	create(t, b)
 	awaitNotReady(t, b, kubevisionv1alpha1.ReasonNameConflict)
@@ -76,7 +80,8 @@ func TestForeignObjectOutlivesTheBinding(t *testing.T) {
 	}
 }
 
-// Whoever may make Roles in a namespace must not be able to stop every other binding.
+// TestForeignRoleInOneNamespaceHarmsNoOtherBinding verifies that a tenant who may create Roles in a namespace cannot
+// block other bindings.
 func TestForeignRoleInOneNamespaceHarmsNoOtherBinding(t *testing.T) {
 	guard(t)
 	host(t)

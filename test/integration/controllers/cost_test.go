@@ -14,11 +14,12 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
-// Policies evaluate the selectors of all role bindings with each change of a label: whoever may bind readonly only must not
-// make every such change time out.
+// TestSelectorsAreBounded verifies that the selectors of role bindings are bounded. Admission policies evaluate all
+// of them with each change of a label, so a user who may only bind readonly could make every such change time out.
 func TestSelectorsAreBounded(t *testing.T) {
 	guard(t)
-	as := delegate(t, everything(kubevisionv1alpha1.GroupName, kubevisionv1alpha1.ResourceRoleBindings), mayBind("kubevision:readonly"))
+	as := delegate(t, everything(kubevisionv1alpha1.GroupName, kubevisionv1alpha1.ResourceRoleBindings),
+		mayBind("kubevision:readonly"))
 	for name, tc := range map[string]struct {
 		labels, expressions, values int
 		allowed                     bool
@@ -36,14 +37,16 @@ func TestSelectorsAreBounded(t *testing.T) {
 				s.MatchLabels[fmt.Sprintf("l%d", i)] = ""
 			}
 			for i := range tc.expressions {
-				e := metav1.LabelSelectorRequirement{Key: fmt.Sprintf("k%d", i), Operator: metav1.LabelSelectorOpDoesNotExist}
+				e := metav1.LabelSelectorRequirement{Key: fmt.Sprintf("k%d", i),
+					Operator: metav1.LabelSelectorOpDoesNotExist}
 				for v := range tc.values {
 					e.Operator = metav1.LabelSelectorOpIn
 					e.Values = append(e.Values, fmt.Sprintf("v%d", v))
 				}
 				s.MatchExpressions = append(s.MatchExpressions, e)
 			}
-			inNamespaces := bindingObject("readonly", &kubevisionv1alpha1.NamespaceTargets{Selector: s}, toUser("nobody"))
+			inNamespaces := bindingObject("readonly", &kubevisionv1alpha1.NamespaceTargets{Selector: s},
+				toUser("nobody"))
 			inClusters := bindingObject("readonly", nil, toUser("nobody"))
 			inClusters.Spec.Clusters = kubevisionv1alpha1.ClusterTargets{Selector: s}
 			for _, b := range []*kubevisionv1alpha1.KubeVisionRoleBinding{inNamespaces, inClusters} {
@@ -59,10 +62,12 @@ func TestSelectorsAreBounded(t *testing.T) {
 	}
 }
 
-// TestTextOfSelectorsIsBounded: what is longer than a label is held in memory, and selects nothing.
+// TestTextOfSelectorsIsBounded verifies that values longer than a label are rejected: they would be held in memory
+// and select nothing.
 func TestTextOfSelectorsIsBounded(t *testing.T) {
 	guard(t)
-	as := delegate(t, everything(kubevisionv1alpha1.GroupName, kubevisionv1alpha1.ResourceRoleBindings), mayBind("kubevision:readonly"))
+	as := delegate(t, everything(kubevisionv1alpha1.GroupName, kubevisionv1alpha1.ResourceRoleBindings),
+		mayBind("kubevision:readonly"))
 	in := func(key string, values ...string) *metav1.LabelSelector {
 		e := metav1.LabelSelectorRequirement{Key: key, Operator: metav1.LabelSelectorOpIn, Values: values}
 		return &metav1.LabelSelector{MatchExpressions: []metav1.LabelSelectorRequirement{e}}

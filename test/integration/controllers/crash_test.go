@@ -21,13 +21,13 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// person is a user with all that belongs to one.
+// person is a user with all associated objects.
 type person struct {
 	value   string
 	source  *corev1.Secret
 	user    *kubevisionv1alpha1.KubeVisionUser
 	binding *kubevisionv1alpha1.KubeVisionRoleBinding
-	// want is what the binding is to make; nothing for somebody who goes.
+	// want is the list of objects that the binding requires, or nil if the user is deleted.
 	want []made
 }
 
@@ -37,7 +37,8 @@ func people(tb testing.TB, count int, namespace string) []*person {
 	for i := range count {
 		p := &person{value: newPassword()}
 		p.source = &corev1.Secret{
-			ObjectMeta: metav1.ObjectMeta{Namespace: names.Namespace, Name: unique("source")}, Data: map[string][]byte{names.PasswordKey: []byte(p.value)},
+			ObjectMeta: metav1.ObjectMeta{Namespace: names.Namespace, Name: unique("source")},
+			Data:       map[string][]byte{names.PasswordKey: []byte(p.value)},
 		}
 		p.user = userObject(p.source.Name)
 		var namespaces *kubevisionv1alpha1.NamespaceTargets
@@ -46,11 +47,13 @@ func people(tb testing.TB, count int, namespace string) []*person {
 		}
 		p.binding = bindingObject(kubevisionv1alpha1.RoleDev, namespaces, toUser(p.user.Name))
 		switch {
-		case i%4 > 1: // they go
+		case i%4 > 1: // these are deleted
 		case namespaces != nil:
-			p.want = []made{inNamespaces(p.binding, "kubevision:readonly", user(p.user.Name), namespace), using(p.binding, hostName, user(p.user.Name))}
+			p.want = []made{inNamespaces(p.binding, "kubevision:readonly", user(p.user.Name), namespace),
+				using(p.binding, hostName, user(p.user.Name))}
 		default:
-			p.want = []made{inWholeCluster(p.binding, "kubevision:readonly", user(p.user.Name)), using(p.binding, hostName, user(p.user.Name))}
+			p.want = []made{inWholeCluster(p.binding, "kubevision:readonly", user(p.user.Name)),
+				using(p.binding, hostName, user(p.user.Name))}
 		}
 		out = append(out, p)
 	}
@@ -64,7 +67,7 @@ func people(tb testing.TB, count int, namespace string) []*person {
 	return out
 }
 
-// live is what becomes of a person: made, given another role, and deleted again where they go.
+// live creates a user, changes the role, and deletes the user if that is wanted.
 func (p *person) live(ctx context.Context, wait func()) error {
 	for _, o := range []client.Object{p.source, p.user, p.binding} {
 		if err := env.Client.Create(ctx, o); err != nil {
@@ -83,7 +86,8 @@ func (p *person) live(ctx context.Context, wait func()) error {
 	return errors.Join(env.Client.Delete(ctx, p.user), env.Client.Delete(ctx, p.binding))
 }
 
-// Whenever the controllers are killed, those who come after them finish the work, and do nothing twice.
+// TestKilledAtAnyMoment verifies that the next process completes the work after the controllers were killed at any
+// time, and does nothing twice.
 func TestKilledAtAnyMoment(t *testing.T) {
 	guard(t)
 	host(t)
@@ -112,7 +116,7 @@ func TestKilledAtAnyMoment(t *testing.T) {
 		default:
 		}
 	}
-	eventually(t, 2*time.Minute, "wait for what everybody is to have", func(ctx context.Context) error {
+	eventually(t, 2*time.Minute, "wait for the common objects", func(ctx context.Context) error {
 		for _, p := range everybody {
 			if err := p.converged(ctx); err != nil {
 				return fmt.Errorf("%s: %w", p.user.Name, err)

@@ -22,7 +22,8 @@ func TestBindingSubjectValidation(t *testing.T) {
 		nameRule      = "has a name of lower case letters"
 		prefixRule    = "names that begin with 'kubevision:' belong to KubeVision"
 		userRule      = "users that begin with 'system:' belong to Kubernetes"
-		groupRule     = "of the groups that begin with 'system:' only system:authenticated and system:serviceaccounts may be bound"
+		groupRule     = "of the groups that begin with 'system:' only system:authenticated and " +
+			"system:serviceaccounts may be bound"
 	)
 	table := map[string]verdict{}
 	for name, tc := range map[string]struct {
@@ -88,9 +89,10 @@ func TestBindingValidation(t *testing.T) {
 	namespaces := func(targets object) object { return with(bindingSpec(), object{"namespaces": targets}) }
 	selector := object{"matchLabels": object{"a": "b"}}
 	judge(t, "KubeVisionRoleBinding", map[string]verdict{
-		"least":                    {spec: bindingSpec()},
-		"name of 63":               {name: strings.Repeat("b", 63), spec: bindingSpec()},
-		"name of 64":               {name: strings.Repeat("b", 64), spec: bindingSpec(), want: "the name of a role binding has at most 63 characters"},
+		"least":      {spec: bindingSpec()},
+		"name of 63": {name: strings.Repeat("b", 63), spec: bindingSpec()},
+		"name of 64": {name: strings.Repeat("b", 64), spec: bindingSpec(),
+			want: "the name of a role binding has at most 63 characters"},
 		"no subjects":              {spec: with(bindingSpec(), object{"subjects": []any{}}), want: "spec.subjects"},
 		"subjects absent":          {spec: with(bindingSpec(), object{"subjects": nil}), want: "spec.subjects"},
 		"built-in role by kind":    {spec: role("KubeVisionRole", "readonly")},
@@ -110,14 +112,15 @@ func TestBindingValidation(t *testing.T) {
 		"clusters empty list":      {spec: clusters(object{"names": []any{}}), want: "spec.clusters.names"},
 		"cluster twice":            {spec: clusters(object{"names": []any{"a", "a"}}), want: "Duplicate value"},
 		"cluster of empty name":    {spec: clusters(object{"names": []any{""}}), want: "spec.clusters.names[0]"},
-		"cluster name of 64":       {spec: clusters(object{"names": []any{strings.Repeat("c", 64)}}), want: "spec.clusters.names[0]"},
-		"namespaces by name":       {spec: namespaces(object{"names": []any{"a", "b"}})},
-		"every namespace":          {spec: namespaces(object{"selector": object{}})},
-		"namespaces both":          {spec: namespaces(object{"names": []any{"a"}, "selector": selector}), want: oneOf},
-		"namespaces neither":       {spec: namespaces(object{}), want: oneOf},
-		"namespaces empty list":    {spec: namespaces(object{"names": []any{}}), want: "spec.namespaces.names"},
-		"namespace with a slash":   {spec: namespaces(object{"names": []any{"a/b"}}), want: "spec.namespaces.names[0]"},
-		"namespace with a star":    {spec: namespaces(object{"names": []any{"*"}}), want: "spec.namespaces.names[0]"},
-		"namespace of empty name":  {spec: namespaces(object{"names": []any{""}}), want: "spec.namespaces.names[0]"},
+		"cluster name of 64": {spec: clusters(object{"names": []any{strings.Repeat("c", 64)}}),
+			want: "spec.clusters.names[0]"},
+		"namespaces by name":      {spec: namespaces(object{"names": []any{"a", "b"}})},
+		"every namespace":         {spec: namespaces(object{"selector": object{}})},
+		"namespaces both":         {spec: namespaces(object{"names": []any{"a"}, "selector": selector}), want: oneOf},
+		"namespaces neither":      {spec: namespaces(object{}), want: oneOf},
+		"namespaces empty list":   {spec: namespaces(object{"names": []any{}}), want: "spec.namespaces.names"},
+		"namespace with a slash":  {spec: namespaces(object{"names": []any{"a/b"}}), want: "spec.namespaces.names[0]"},
+		"namespace with a star":   {spec: namespaces(object{"names": []any{"*"}}), want: "spec.namespaces.names[0]"},
+		"namespace of empty name": {spec: namespaces(object{"names": []any{""}}), want: "spec.namespaces.names[0]"},
 	})
 }

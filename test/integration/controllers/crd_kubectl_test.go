@@ -63,14 +63,16 @@ func TestShortNamesAndColumns(t *testing.T) {
 			t.Errorf("kubectl get %s shows no rows", short)
 		}
 	}
-	if row := strings.Join(strings.Fields(kubectl(t, "get", "kvc", hostName, "--no-headers")), " "); !strings.Contains(row, " True Ready ") {
+	if row := strings.Join(strings.Fields(kubectl(t, "get", "kvc", hostName, "--no-headers")),
+		" "); !strings.Contains(row, " True Ready ") {
 		t.Errorf("the host is shown as %q", row)
 	}
 }
 
 func TestWholeCategoryIsListed(t *testing.T) {
 	host(t)
-	if out := kubectl(t, "get", "kubevision", "-o", "name"); !strings.Contains(out, "kubevisioncluster.kubevision.io/"+hostName) {
+	if out := kubectl(t, "get", "kubevision", "-o", "name"); !strings.Contains(out,
+		"kubevisioncluster.kubevision.io/"+hostName) {
 		t.Errorf("kubectl get kubevision shows %q", out)
 	}
 }
@@ -90,7 +92,7 @@ func TestDefaults(t *testing.T) {
 	}
 }
 
-// apply is a server-side apply of a user with these groups, without force.
+// apply performs a server-side apply of a user with these groups, without force.
 func apply(tb testing.TB, name, manager string, groups ...any) error {
 	tb.Helper()
 	o := kubevisionObject("KubeVisionUser", name, object{"groups": groups})

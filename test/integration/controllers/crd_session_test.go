@@ -25,16 +25,21 @@ func sessionSpec() object {
 
 func TestSessionValidation(t *testing.T) {
 	judge(t, "KubeVisionSession", map[string]verdict{
-		"least":                {spec: sessionSpec()},
-		"no user":              {spec: with(sessionSpec(), object{"userName": nil}), want: "spec.userName"},
-		"empty user":           {spec: with(sessionSpec(), object{"userName": ""}), want: "spec.userName"},
-		"no user UID":          {spec: with(sessionSpec(), object{"userUID": nil}), want: "spec.userUID"},
-		"no expiration":        {spec: with(sessionSpec(), object{"expirationTime": nil}), want: "spec.expirationTime"},
-		"expiration is no day": {spec: with(sessionSpec(), object{"expirationTime": "tomorrow"}), want: "spec.expirationTime"},
-		"a token, not a hash":  {spec: with(sessionSpec(), object{"refreshTokenHash": "secret"}), want: "spec.refreshTokenHash"},
-		"hash in upper case":   {spec: with(sessionSpec(), object{"refreshTokenHash": strings.Repeat("A", 64)}), want: "spec.refreshTokenHash"},
-		"no hash":              {spec: with(sessionSpec(), object{"refreshTokenHash": nil}), want: "spec.refreshTokenHash"},
-		"user agent too long":  {spec: with(sessionSpec(), object{"client": object{"userAgent": strings.Repeat("x", 257)}}), want: "spec.client.userAgent"},
+		"least":         {spec: sessionSpec()},
+		"no user":       {spec: with(sessionSpec(), object{"userName": nil}), want: "spec.userName"},
+		"empty user":    {spec: with(sessionSpec(), object{"userName": ""}), want: "spec.userName"},
+		"no user UID":   {spec: with(sessionSpec(), object{"userUID": nil}), want: "spec.userUID"},
+		"no expiration": {spec: with(sessionSpec(), object{"expirationTime": nil}), want: "spec.expirationTime"},
+		"expiration is no day": {spec: with(sessionSpec(), object{"expirationTime": "tomorrow"}),
+			want: "spec.expirationTime"},
+		"a token, not a hash": {spec: with(sessionSpec(), object{"refreshTokenHash": "secret"}),
+			want: "spec.refreshTokenHash"},
+		"hash in upper case": {spec: with(sessionSpec(), object{"refreshTokenHash": strings.Repeat("A", 64)}),
+			want: "spec.refreshTokenHash"},
+		"no hash": {spec: with(sessionSpec(), object{"refreshTokenHash": nil}),
+			want: "spec.refreshTokenHash"},
+		"user agent too long": {spec: with(sessionSpec(),
+			object{"client": object{"userAgent": strings.Repeat("x", 257)}}), want: "spec.client.userAgent"},
 	})
 }
 
@@ -44,9 +49,10 @@ func TestSessionCannotChangeHands(t *testing.T) {
 		changes object
 		want    string
 	}{
-		"another user":         {object{"userName": "bob"}, rule},
-		"another user's UID":   {object{"userUID": "6f1e"}, rule},
-		"another refresh hash": {object{"refreshTokenHash": strings.Repeat("b", 64), "previousRefreshTokenHashes": []any{strings.Repeat("a", 64)}}, ""},
+		"another user":       {object{"userName": "bob"}, rule},
+		"another user's UID": {object{"userUID": "6f1e"}, rule},
+		"another refresh hash": {object{"refreshTokenHash": strings.Repeat("b", 64),
+			"previousRefreshTokenHashes": []any{strings.Repeat("a", 64)}}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			before := sessionSpec()
@@ -55,14 +61,15 @@ func TestSessionCannotChangeHands(t *testing.T) {
 	}
 }
 
-// TestAnExpiredSessionGoes a day after its end, whether or not its user is there.
+// TestAnExpiredSessionGoes verifies that an expired session is deleted a day later, whether or not its user exists.
 func TestAnExpiredSessionGoes(t *testing.T) {
 	guard(t)
 	session := func(name string, expired time.Time) *kubevisionv1alpha1.KubeVisionSession {
 		made := &kubevisionv1alpha1.KubeVisionSession{
 			ObjectMeta: metav1.ObjectMeta{Name: name},
 			Spec: kubevisionv1alpha1.KubeVisionSessionSpec{
-				UserName: "nobody", UserUID: "6f1d", ExpirationTime: metav1.NewTime(expired), RefreshTokenHash: strings.Repeat("a", 64),
+				UserName: "nobody", UserUID: "6f1d", ExpirationTime: metav1.NewTime(expired),
+				RefreshTokenHash: strings.Repeat("a", 64),
 			},
 		}
 		create(t, made)

@@ -16,9 +16,9 @@ import (
 
 type object = map[string]any
 
-// verdict is what the API server says of an object: want is part of the message to the user, nothing for an object that is good.
+// verdict is the expected result of a validation: want is a part of the error, or empty if the object is valid.
 type verdict struct {
-	name string // a good one is made up where it is empty
+	name string // generated if it is empty
 	spec object
 	want string
 }
@@ -34,7 +34,7 @@ func kubevisionObject(kind, name string, spec object) *unstructured.Unstructured
 	return u
 }
 
-// judge asks the API server about each object, and makes none.
+// judge validates each object with a dry run.
 func judge(t *testing.T, kind string, table map[string]verdict) {
 	for name, tc := range table {
 		t.Run(name, func(t *testing.T) {
@@ -49,15 +49,16 @@ func checkVerdict(tb testing.TB, err error, want string) {
 	tb.Helper()
 	switch {
 	case want == "" && err != nil:
-		tb.Errorf("a good object is refused: %v", err)
+		tb.Errorf("a valid object is rejected: %v", err)
 	case want != "" && err == nil:
-		tb.Errorf("a bad object is accepted, want %q", want)
-	case want != "" && (!apierrors.IsInvalid(err) && !apierrors.IsBadRequest(err) || !strings.Contains(err.Error(), want)):
+		tb.Errorf("an invalid object is accepted, want %q", want)
+	case want != "" && (!apierrors.IsInvalid(err) && !apierrors.IsBadRequest(err) ||
+		!strings.Contains(err.Error(), want)):
 		tb.Errorf("the message is %q, want %q", err, want)
 	}
 }
 
-// judgeChange asks the API server about a change of the spec of an object that exists.
+// judgeChange validates a change of the spec of an existing object.
 func judgeChange(tb testing.TB, kind string, before, after object, want string) {
 	tb.Helper()
 	o := kubevisionObject(kind, "", before)
@@ -77,7 +78,7 @@ func judgeChange(tb testing.TB, kind string, before, after object, want string) 
 	})
 }
 
-// with is the base with some fields changed; nil takes one away.
+// with returns the base with some fields changed; nil removes a field.
 func with(base object, changes object) object {
 	out := maps.Clone(base)
 	for k, v := range changes {

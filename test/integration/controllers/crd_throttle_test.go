@@ -23,17 +23,22 @@ func throttleSpec() object {
 
 func TestThrottleValidation(t *testing.T) {
 	judge(t, "KubeVisionLoginThrottle", map[string]verdict{
-		"an address":              {spec: throttleSpec()},
-		"a user":                  {spec: with(throttleSpec(), object{"target": "User", "userName": "alice", "address": nil})},
-		"a name that is nobody's": {spec: with(throttleSpec(), object{"target": "UnknownName", "address": nil})},
-		"a session":               {spec: with(throttleSpec(), object{"target": "Session", "session": "01m8", "address": nil})},
-		"no target":               {spec: with(throttleSpec(), object{"target": nil}), want: "spec.target"},
-		"an unknown target":       {spec: with(throttleSpec(), object{"target": "Network"}), want: "spec.target"},
-		"no failures":             {spec: with(throttleSpec(), object{"failures": int64(0)}), want: "spec.failures"},
-		"an address without one":  {spec: with(throttleSpec(), object{"address": nil}), want: "address is given"},
-		"a user without a name":   {spec: with(throttleSpec(), object{"target": "User", "address": nil}), want: "userName is given"},
-		"a user and an address":   {spec: with(throttleSpec(), object{"target": "User", "userName": "alice"}), want: "address is given"},
-		"a session without one":   {spec: with(throttleSpec(), object{"target": "Session", "address": nil}), want: "session is given"},
+		"an address": {spec: throttleSpec()},
+		"a user": {spec: with(throttleSpec(),
+			object{"target": "User", "userName": "alice", "address": nil})},
+		"an unknown name": {spec: with(throttleSpec(), object{"target": "UnknownName", "address": nil})},
+		"a session": {spec: with(throttleSpec(),
+			object{"target": "Session", "session": "01m8", "address": nil})},
+		"no target":              {spec: with(throttleSpec(), object{"target": nil}), want: "spec.target"},
+		"an unknown target":      {spec: with(throttleSpec(), object{"target": "Network"}), want: "spec.target"},
+		"no failures":            {spec: with(throttleSpec(), object{"failures": int64(0)}), want: "spec.failures"},
+		"an address without one": {spec: with(throttleSpec(), object{"address": nil}), want: "address is given"},
+		"a user without a name": {spec: with(throttleSpec(), object{"target": "User", "address": nil}),
+			want: "userName is given"},
+		"a user and an address": {spec: with(throttleSpec(), object{"target": "User", "userName": "alice"}),
+			want: "address is given"},
+		"a session without one": {spec: with(throttleSpec(), object{"target": "Session", "address": nil}),
+			want: "session is given"},
 	})
 }
 
@@ -43,7 +48,8 @@ func TestAForgivenThrottleGoes(t *testing.T) {
 		made := &kubevisionv1alpha1.KubeVisionLoginThrottle{
 			ObjectMeta: metav1.ObjectMeta{Name: name},
 			Spec: kubevisionv1alpha1.KubeVisionLoginThrottleSpec{
-				Target: kubevisionv1alpha1.ThrottleAddress, Address: "192.0.2.1", Failures: 3, LastFailureTime: metav1.NewMicroTime(last),
+				Target: kubevisionv1alpha1.ThrottleAddress, Address: "192.0.2.1", Failures: 3,
+				LastFailureTime: metav1.NewMicroTime(last),
 			},
 		}
 		create(t, made)

@@ -19,12 +19,12 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// content is what matters of an object.
+// content returns the part of an object that is compared.
 func content(o client.Object) any {
 	labels := o.GetLabels()
 	switch o := o.(type) {
 	case *rbacv1.ClusterRole:
-		if o.AggregationRule != nil { // its rules are Kubernetes' to fill in
+		if o.AggregationRule != nil { // Kubernetes aggregates the rules
 			return []any{labels, o.AggregationRule}
 		}
 		return []any{labels, o.Rules}
@@ -39,7 +39,7 @@ func content(o client.Object) any {
 	}
 }
 
-// isAgain is an error unless the object is what it was.
+// isAgain returns a check that the object has its previous content.
 func isAgain(was client.Object) func(context.Context) error {
 	return func(ctx context.Context) error {
 		now, ok := was.DeepCopyObject().(client.Object)
@@ -56,7 +56,7 @@ func isAgain(was client.Object) func(context.Context) error {
 	}
 }
 
-// drifts are what somebody may do to an object by hand.
+// drifts returns manual changes of an object.
 func drifts() map[string]func(testing.TB, client.Object) {
 	return map[string]func(testing.TB, client.Object){
 		"deleted": func(tb testing.TB, o client.Object) {
@@ -76,7 +76,7 @@ func drifts() map[string]func(testing.TB, client.Object) {
 	}
 }
 
-// patched changes an object, and skips the test where there is nothing to change.
+// patched changes an object, and skips the test if there is nothing to change.
 func patched(how func(client.Object) bool) func(testing.TB, client.Object) {
 	return func(tb testing.TB, o client.Object) {
 		tb.Helper()
@@ -131,7 +131,7 @@ func widen(o client.Object) bool {
 	return true
 }
 
-// aggregate hands the rules of a role that has its own over to labels.
+// aggregate replaces the rules of a role with an aggregation of labels.
 func aggregate(o client.Object) bool {
 	role, ok := o.(*rbacv1.ClusterRole)
 	if !ok || role.AggregationRule != nil {
@@ -179,7 +179,7 @@ func TestDriftOfABindingIsRepaired(t *testing.T) {
 	}
 }
 
-// What somebody has copied to another namespace, labels included, grants nothing there.
+// TestCopyOfAGrantIsRemoved verifies that a copy of a grant in another namespace, including its labels, is removed.
 func TestCopyOfAGrantIsRemoved(t *testing.T) {
 	guard(t)
 	host(t)
@@ -206,7 +206,7 @@ func TestDriftOfWhatIsPlacedIsRepaired(t *testing.T) {
 	for name, o := range map[string]client.Object{
 		"built-in role":                   clusterRole("kubevision:admin"),
 		"aggregated role":                 clusterRole("kubevision:readonly"),
-		"what is aggregated":              clusterRole("kubevision:aggregate-operate-nodes"),
+		"an aggregated role":              clusterRole("kubevision:aggregate-operate-nodes"),
 		"impersonator":                    clusterRole(names.Impersonator),
 		"binding of the impersonator":     &rbacv1.ClusterRoleBinding{ObjectMeta: impersonator},
 		"impersonator's ServiceAccount":   &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: names.Namespace, Name: names.Impersonator}},
@@ -229,12 +229,12 @@ func checkDrift(t *testing.T, name string, o client.Object) {
 			t.Cleanup(func() { repair(t, was) })
 			holds(t, settling, "before the drift", isAgain(was))
 			drift(t, read(t, o))
-			eventually(t, repairTime, "wait until it is as it was", isAgain(was))
+			eventually(t, repairTime, "wait until it is repaired", isAgain(was))
 		})
 	}
 }
 
-// repair puts an object back that nobody else has repaired, so that the next case begins well.
+// repair restores an object that was not repaired, so that the next case starts from a valid state.
 func repair(tb testing.TB, was client.Object) {
 	tb.Helper()
 	ctx, cancel := later(tb)

@@ -14,13 +14,14 @@ import (
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
-// TestFinalizersKeepUnknownFields: a field that a newer version of the CRD has, and the binary does not know, is there after the finalizer was
-// added.
+// TestFinalizersKeepUnknownFields verifies that adding a finalizer keeps a field of a newer version of the CRD that
+// the binary does not know.
 func TestFinalizersKeepUnknownFields(t *testing.T) {
 	guard(t)
 	const field = "aFieldOfTheNextVersion"
 	for resource, kind := range map[string]string{
-		"kubevisionclusters": "KubeVisionCluster", "kubevisionrolebindings": "KubeVisionRoleBinding", "kubevisionusers": "KubeVisionUser",
+		"kubevisionclusters": "KubeVisionCluster", "kubevisionrolebindings": "KubeVisionRoleBinding",
+		"kubevisionusers": "KubeVisionUser",
 	} {
 		t.Run(kind, func(t *testing.T) {
 			addField(t, resource, field)
@@ -31,7 +32,7 @@ func TestFinalizersKeepUnknownFields(t *testing.T) {
 			whole := kubevisionObject(kind, "", with(spec, object{field: "kept"}))
 			var o *unstructured.Unstructured
 			eventually(t, soon, "create an object with the new field", func(ctx context.Context) error {
-				o = whole.DeepCopy() // the answer replaces the object, perhaps without the field
+				o = whole.DeepCopy() // the response replaces the object, perhaps without the field
 				if err := env.Client.Create(ctx, o); err != nil {
 					return err
 				}
@@ -58,7 +59,7 @@ func TestFinalizersKeepUnknownFields(t *testing.T) {
 	}
 }
 
-// addField adds a field to the spec of a kind until the test ends.
+// addField adds a field to the spec of a kind until the end of the test.
 func addField(t *testing.T, resource, field string) {
 	t.Helper()
 	crd := &unstructured.Unstructured{}

@@ -22,13 +22,14 @@ func impersonateAttributes(resource, name string) authorizationv1.ResourceAttrib
 	return authorizationv1.ResourceAttributes{Verb: "impersonate", Resource: resource, Name: name}
 }
 
-// grantOf says what a binding in a namespace grants, to a Role of it or to a ClusterRole.
+// grantOf returns the grant of a RoleBinding, which refers to a Role or a ClusterRole.
 func grantOf(b *rbacv1.RoleBinding) string {
 	kind := b.RoleRef.Kind + " "
-	return kind + grant(rbacv1.RoleRef{APIGroup: b.RoleRef.APIGroup, Kind: "ClusterRole", Name: b.RoleRef.Name}, b.Subjects)
+	return kind + grant(rbacv1.RoleRef{APIGroup: b.RoleRef.APIGroup, Kind: "ClusterRole", Name: b.RoleRef.Name},
+		b.Subjects)
 }
 
-// withoutBindings takes every binding away until the test ends.
+// withoutBindings removes all bindings until the end of the test.
 func withoutBindings(tb testing.TB) {
 	tb.Helper()
 	var all kubevisionv1alpha1.KubeVisionRoleBindingList
@@ -42,7 +43,8 @@ func withoutBindings(tb testing.TB) {
 		tb.Cleanup(func() {
 			ctx, cancel := later(tb)
 			defer cancel()
-			again := &kubevisionv1alpha1.KubeVisionRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: b.Name, Labels: b.Labels}, Spec: b.Spec}
+			again := &kubevisionv1alpha1.KubeVisionRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: b.Name,
+				Labels: b.Labels}, Spec: b.Spec}
 			if err := env.Client.Create(ctx, again); err != nil {
 				tb.Errorf("making binding %s again: %v", b.Name, err)
 			}

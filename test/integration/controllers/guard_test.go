@@ -10,17 +10,18 @@ import (
 	"testing"
 )
 
-// logFiles are the logs of KubeVision's own programs.
+// logFiles returns the logs of KubeVision's programs.
 func logFiles(tb testing.TB) []string {
 	tb.Helper()
-	files, err := filepath.Glob(filepath.Join(filepath.Dir(env.KubeVision.ControllerManager().LogFile()), "kubevision-*.log"))
+	files, err := filepath.Glob(filepath.Join(filepath.Dir(env.KubeVision.ControllerManager().LogFile()),
+		"kubevision-*.log"))
 	if err != nil || len(files) < 2 {
 		tb.Fatalf("the programs' logs are %v (%v)", files, err)
 	}
 	return files
 }
 
-// guard looks, when the test has ended, at what the programs have logged meanwhile: no password, no panic, no race.
+// guard verifies at the end of the test that the programs have logged no password, no panic and no data race.
 func guard(tb testing.TB) {
 	tb.Helper()
 	begin := map[string]int{}

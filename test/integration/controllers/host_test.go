@@ -17,7 +17,7 @@ import (
 
 const hostName = "local"
 
-// host makes sure that the cluster itself is registered and ready.
+// host ensures that the host is registered and Ready.
 func host(tb testing.TB) *kubevisionv1alpha1.KubeVisionCluster {
 	tb.Helper()
 	c := hostObject(hostName)
@@ -35,7 +35,7 @@ func hostObject(name string) *kubevisionv1alpha1.KubeVisionCluster {
 	}
 }
 
-// noHost takes every registration of the host away until the test ends.
+// noHost removes all registrations of the host until the end of the test.
 func noHost(tb testing.TB) {
 	tb.Helper()
 	var all kubevisionv1alpha1.KubeVisionClusterList
@@ -50,7 +50,7 @@ func noHost(tb testing.TB) {
 	tb.Cleanup(func() { hostAgain(tb) })
 }
 
-// hostAgain registers the host when a test has ended.
+// hostAgain registers the host at the end of a test.
 func hostAgain(tb testing.TB) {
 	tb.Helper()
 	ctx, cancel := later(tb)
@@ -60,19 +60,19 @@ func hostAgain(tb testing.TB) {
 	}
 }
 
-// memberKubeconfig is one that may be used, with a line more for its user.
+// memberKubeconfig returns a valid kubeconfig with an additional line for its user.
 func memberKubeconfig(line string) string {
 	return `{current-context: x, contexts: [{name: x, context: {cluster: c, user: u}}],
 clusters: [{name: c, cluster: {server: "https://member.example:6443"}}], users: [{name: u, user: {token: s3cr3t-canary` + line + `}}]}`
 }
 
-// kubeconfigCluster is a cluster with which there is no connection.
+// kubeconfigCluster creates a cluster that cannot be reached.
 func kubeconfigCluster(tb testing.TB) *kubevisionv1alpha1.KubeVisionCluster {
 	tb.Helper()
 	return registered(newSource(tb, memberKubeconfig("")).Name)
 }
 
-// registered is a cluster whose kubeconfig is in a Secret.
+// registered returns a cluster whose kubeconfig is in a Secret.
 func registered(secret string) *kubevisionv1alpha1.KubeVisionCluster {
 	return &kubevisionv1alpha1.KubeVisionCluster{
 		ObjectMeta: metav1.ObjectMeta{Name: unique("member")},
@@ -82,7 +82,7 @@ func registered(secret string) *kubevisionv1alpha1.KubeVisionCluster {
 	}
 }
 
-// exists is an error unless the object does.
+// exists returns nil if the object exists.
 func exists(o client.Object, err error) error {
 	if apierrors.IsNotFound(err) {
 		return errors.New(o.GetName() + " does not exist")

@@ -19,7 +19,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// named is whom all the bindings name now, found out here and not with KubeVision's own code.
+// named returns the users and groups that all bindings currently name, computed independently of KubeVision's code.
 func named(ctx context.Context) (users, groups []string, err error) {
 	var bindings kubevisionv1alpha1.KubeVisionRoleBindingList
 	var people kubevisionv1alpha1.KubeVisionUserList
@@ -43,9 +43,10 @@ func named(ctx context.Context) (users, groups []string, err error) {
 			case kubevisionv1alpha1.SubjectKubeVisionUser, kubevisionv1alpha1.SubjectServiceAccount:
 			}
 			for _, p := range people.Items {
-				if s.Kind == kubevisionv1alpha1.SubjectKubeVisionUser && s.Name == p.Name || s.Kind == kubevisionv1alpha1.SubjectKubeVisionGroup && slices.Contains(p.Spec.Groups, s.Name) {
+				if s.Kind == kubevisionv1alpha1.SubjectKubeVisionUser && s.Name == p.Name ||
+					s.Kind == kubevisionv1alpha1.SubjectKubeVisionGroup && slices.Contains(p.Spec.Groups, s.Name) {
 					userNames.Insert("kubevision:" + p.Name)
-					groupNames.Insert("kubevision:users") // they come with all their groups
+					groupNames.Insert("kubevision:users") // these are impersonated with all their groups
 					for _, g := range p.Spec.Groups {
 						groupNames.Insert("kubevision:group:" + g)
 					}
@@ -57,10 +58,12 @@ func named(ctx context.Context) (users, groups []string, err error) {
 }
 
 func impersonate(resource string, resourceNames ...string) rbacv1.PolicyRule {
-	return rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{resource}, ResourceNames: resourceNames, Verbs: []string{"impersonate"}}
+	return rbacv1.PolicyRule{APIGroups: []string{""}, Resources: []string{resource}, ResourceNames: resourceNames,
+		Verbs: []string{"impersonate"}}
 }
 
-// impersonatesExactlyTheNamed is an error unless the impersonator's role is the one rule per kind, with exactly the names of bindings.
+// impersonatesExactlyTheNamed returns an error unless the impersonator's role has one rule per kind, with exactly the
+// names in bindings.
 func impersonatesExactlyTheNamed(ctx context.Context) error {
 	users, groups, err := named(ctx)
 	if err != nil {
@@ -81,7 +84,8 @@ func impersonatesExactlyTheNamed(ctx context.Context) error {
 		return fmt.Errorf("(-want +got):\n%s", diff)
 	}
 	for _, rule := range role.Rules {
-		if len(rule.ResourceNames) == 0 || slices.Contains(rule.ResourceNames, "*") || slices.Contains(rule.ResourceNames, "system:masters") {
+		if len(rule.ResourceNames) == 0 || slices.Contains(rule.ResourceNames, "*") ||
+			slices.Contains(rule.ResourceNames, "system:masters") {
 			return fmt.Errorf("the role has the rule %+v", rule)
 		}
 	}
@@ -121,21 +125,22 @@ func TestImpersonatorNamesExactlyTheBound(t *testing.T) {
 	} {
 		step()
 		if err := poll(t.Context(), soon, "wait for the impersonator's role", impersonatesExactlyTheNamed); err != nil {
-			t.Errorf("after somebody %s: %v", what, err)
+			t.Errorf("after %s by another user: %v", what, err)
 		}
 	}
 	remove(t, b)
 	awaitImpersonator(t)
 }
 
-// The names that bindings may never give to the impersonator.
+// TestImpersonatorIsNeverAdministrator verifies that bindings cannot give certain names to the impersonator.
 func TestImpersonatorIsNeverAdministrator(t *testing.T) {
 	guard(t)
 	host(t)
 	awaitImpersonator(t)
 	as := "system:serviceaccount:" + names.Namespace + ":" + names.Impersonator
 	for _, target := range [][2]string{
-		{"groups", "system:masters"}, {"users", "system:admin"}, {"users", "kubernetes-admin"}, {"users", "kubevision:nobody"},
+		{"groups", "system:masters"}, {"users", "system:admin"}, {"users", "kubernetes-admin"},
+		{"users", "kubevision:nobody"},
 		{"serviceaccounts", "kubevision-controller-manager"}, {"uids", "1"}, {"userextras", "scopes"},
 	} {
 		if err := may(as, impersonateAttributes(target[0], target[1]), false)(t.Context()); err != nil {
@@ -149,7 +154,8 @@ func TestServiceAccountsAreImpersonatedInTheirNamespaceOnly(t *testing.T) {
 	host(t)
 	one, two := newNamespace(t, nil), newNamespace(t, nil)
 	account := func(namespace, name string) kubevisionv1alpha1.Subject {
-		return kubevisionv1alpha1.Subject{Kind: kubevisionv1alpha1.SubjectServiceAccount, Namespace: namespace, Name: name}
+		return kubevisionv1alpha1.Subject{Kind: kubevisionv1alpha1.SubjectServiceAccount, Namespace: namespace,
+			Name: name}
 	}
 	b := newBinding(t, kubevisionv1alpha1.RoleReadonly, nil, account(one, "b"), account(one, "a"), account(two, "c"))
 	awaitReady(t, b)
@@ -159,8 +165,9 @@ func TestServiceAccountsAreImpersonatedInTheirNamespaceOnly(t *testing.T) {
 			t.Errorf("the role in %s (-want +got):\n%s", namespace, diff)
 		}
 		binding := read(t, &rbacv1.RoleBinding{ObjectMeta: role.ObjectMeta})
-		if got := grantOf(binding); got != "Role kubevision-impersonator to ServiceAccount kubevision-system/kubevision-impersonator" {
-			t.Errorf("the binding in %s is of %s", namespace, got)
+		if got := grantOf(binding); got != "Role kubevision-impersonator to ServiceAccount "+
+			"kubevision-system/kubevision-impersonator" {
+			t.Errorf("the binding in %s refers to %s", namespace, got)
 		}
 	}
 	change(t, b, func(b *kubevisionv1alpha1.KubeVisionRoleBinding) { b.Spec.Subjects = b.Spec.Subjects[:1] })
@@ -186,7 +193,8 @@ func TestNamespaceOfAServiceAccountThatAppearsLater(t *testing.T) {
 	})
 }
 
-// The role of an impersonator who may act for nobody has no rules, whatever anybody writes into it.
+// TestImpersonatorForNobodyHasNoRules verifies that the role of an impersonator without subjects has no rules,
+// whatever another user writes into it.
 func TestImpersonatorForNobodyHasNoRules(t *testing.T) {
 	guard(t)
 	host(t)

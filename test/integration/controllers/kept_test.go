@@ -14,7 +14,8 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
-// A finalizer of somebody who may write RoleBindings keeps the object and no right.
+// TestFinalizersKeepNoRights verifies that the finalizer of a tenant who may write RoleBindings keeps the object but
+// no rights.
 func TestFinalizersKeepNoRights(t *testing.T) {
 	guard(t)
 	host(t)
@@ -41,11 +42,13 @@ func TestFinalizersKeepNoRights(t *testing.T) {
 			awaitReady(t, b)
 			q := authorizationv1.ResourceAttributes{Verb: "delete", Resource: "secrets", Namespace: n}
 			eventually(t, soon, "have the right", may("kubevision:"+u.Name, q, true))
-			made := &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: n, Name: "kubevision:binding:" + b.Name}}
+			made := &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Namespace: n,
+				Name: "kubevision:binding:" + b.Name}}
 			patch := func(finalizers string) error {
 				ctx, cancel := later(t)
 				defer cancel()
-				return client.IgnoreNotFound(env.Client.Patch(ctx, made, merge(`{"metadata":{"finalizers":`+finalizers+`}}`)))
+				return client.IgnoreNotFound(env.Client.Patch(ctx, made,
+					merge(`{"metadata":{"finalizers":`+finalizers+`}}`)))
 			}
 			if err := patch(`["example.com/kept"]`); err != nil {
 				t.Fatal(err)

@@ -28,11 +28,11 @@ func resident(t *testing.T, pid int) uint64 {
 	return memory.Resident >> 20
 }
 
-// TestLabelledObjectsOfOthers: whoever may write Roles in one namespace may label them as KubeVision's, and make them as
-// large as etcd takes. They take no room in the program that revokes everybody's rights.
+// TestLabelledObjectsOfOthers verifies that large Roles with KubeVision's labels, which a tenant may create in one
+// namespace, occupy no memory in the program that revokes rights.
 func TestLabelledObjectsOfOthers(t *testing.T) {
 	if environment.RaceEnabled {
-		t.Skip("the race detector takes several times the memory")
+		t.Skip("the race detector needs several times the memory")
 	}
 	const roles, most = 40, 60
 	ns := fixture.Set{Client: env.Client}.Namespace(t, "labelled")
@@ -48,7 +48,8 @@ func TestLabelledObjectsOfOthers(t *testing.T) {
 		all.Go(func() error {
 			return env.Client.Create(context.WithoutCancel(t.Context()), &rbacv1.Role{
 				ObjectMeta: metav1.ObjectMeta{
-					Namespace: ns, Name: fmt.Sprintf("large-%d", n), Labels: map[string]string{"app.kubernetes.io/managed-by": "kubevision"},
+					Namespace: ns, Name: fmt.Sprintf("large-%d", n),
+					Labels: map[string]string{"app.kubernetes.io/managed-by": "kubevision"},
 				},
 				Rules: rules,
 			})
@@ -58,7 +59,7 @@ func TestLabelledObjectsOfOthers(t *testing.T) {
 		t.Fatal(err)
 	}
 	after := uint64(0)
-	for range 10 { // what is read is dropped in time
+	for range 10 { // data that was read is freed in time
 		time.Sleep(2 * time.Second)
 		if after = resident(t, pid); after < before+most {
 			break
@@ -66,6 +67,6 @@ func TestLabelledObjectsOfOthers(t *testing.T) {
 	}
 	t.Logf("%d MiB, %d before", after, before)
 	if after > before+most {
-		t.Errorf("%d Roles of somebody else take %d MiB", roles, after-before)
+		t.Errorf("%d foreign Roles need %d MiB", roles, after-before)
 	}
 }

@@ -17,8 +17,8 @@ import (
 
 const grantedObjectsPolicy = "kubevision-granted-objects"
 
-// TestOnlyKubeVisionLabelsRoles: the controllers keep in memory what is labelled as KubeVision's, and whoever may write
-// Roles and RoleBindings in a namespace could fill that memory.
+// TestOnlyKubeVisionLabelsRoles verifies that only KubeVision may set its labels on Roles and RoleBindings: the
+// controllers hold labelled objects in memory, which a tenant could otherwise fill.
 func TestOnlyKubeVisionLabelsRoles(t *testing.T) {
 	guard(t)
 	host(t)
@@ -46,7 +46,8 @@ func TestOnlyKubeVisionLabelsRoles(t *testing.T) {
 		`{"metadata":{"annotations":{"x":"y"}}}`, `{"metadata":{"finalizers":["example.com/f"]}}`, `{"subjects":null}`,
 		`{"metadata":{"labels":{"` + names.ManagedByLabel + `":null}}}`,
 	} {
-		if err := refusedBy(grantedObjectsPolicy, as.Patch(t.Context(), made.DeepCopy(), merge(body), client.DryRunAll)); err != nil {
+		if err := refusedBy(grantedObjectsPolicy,
+			as.Patch(t.Context(), made.DeepCopy(), merge(body), client.DryRunAll)); err != nil {
 			t.Errorf("patching a RoleBinding of KubeVision with %s: %v", body, err)
 		}
 	}

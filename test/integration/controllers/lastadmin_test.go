@@ -20,12 +20,13 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// letGo says that objects may be taken away although they keep the last administrator.
+// letGo allows the deletion of objects that keep the last administrator.
 func letGo(tb testing.TB, objects ...client.Object) {
 	tb.Helper()
 	ctx, cancel := later(tb)
 	defer cancel()
-	patch := client.RawPatch(types.MergePatchType, []byte(`{"metadata":{"annotations":{"`+names.AllowRemovingLastAdminAnnotation+`":"true"}}}`))
+	patch := client.RawPatch(types.MergePatchType,
+		[]byte(`{"metadata":{"annotations":{"`+names.AllowRemovingLastAdminAnnotation+`":"true"}}}`))
 	for _, o := range objects {
 		if err := env.Client.Patch(ctx, o, patch); client.IgnoreNotFound(err) != nil {
 			tb.Error(err)
@@ -33,7 +34,7 @@ func letGo(tb testing.TB, objects ...client.Object) {
 	}
 }
 
-// awaitLastAdmin waits until the policies know who the last administrators are.
+// awaitLastAdmin waits until the policies have the names of the last administrators.
 func awaitLastAdmin(tb testing.TB, key, want string) {
 	tb.Helper()
 	c := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: names.Namespace, Name: names.LastAdminConfigMap}}
@@ -48,7 +49,8 @@ func awaitLastAdmin(tb testing.TB, key, want string) {
 	})
 }
 
-// refused waits until a change is refused for the last administrator's sake: the policies see the ConfigMap a moment later.
+// refused waits until a change is rejected to keep the last administrator. The policies see a change of the ConfigMap
+// with a delay.
 func refused(tb testing.TB, what string, try func(context.Context) error) {
 	tb.Helper()
 	eventually(tb, soon, what, func(ctx context.Context) error {
@@ -63,18 +65,18 @@ func refused(tb testing.TB, what string, try func(context.Context) error) {
 	})
 }
 
-// accepted waits until a change is accepted, on trial.
+// accepted waits until a dry run of a change is accepted.
 func accepted(tb testing.TB, what string, try func(context.Context) error) {
 	tb.Helper()
 	eventually(tb, soon, what, try)
 }
 
-// deletion tries to delete an object, and does not.
+// deletion returns a dry run of a deletion.
 func deletion(o client.Object) func(context.Context) error {
 	return func(ctx context.Context) error { return env.Client.Delete(ctx, o, client.DryRunAll) }
 }
 
-// changing tries to change an object, and does not.
+// changing returns a dry run of a change.
 func changing[T client.Object](o T, how func(T)) func(context.Context) error {
 	return func(ctx context.Context) error {
 		if err := env.Client.Get(ctx, client.ObjectKeyFromObject(o), o); err != nil {
@@ -87,14 +89,14 @@ func changing[T client.Object](o T, how func(T)) func(context.Context) error {
 
 func disable(u *kubevisionv1alpha1.KubeVisionUser) { u.Spec.Disabled = true }
 
-// newAdmin makes a user with a password, bound to the role admin by the subject.
+// newAdmin creates a user with a password who is bound to the role admin by the subject.
 func newAdmin(tb testing.TB, subject func(*kubevisionv1alpha1.KubeVisionUser) kubevisionv1alpha1.Subject) (
 	*kubevisionv1alpha1.KubeVisionUser, *kubevisionv1alpha1.KubeVisionRoleBinding,
 ) {
 	tb.Helper()
 	u := userObject(newSource(tb, newPassword()).Name)
 	u.Spec.Groups = []string{unique("admins"), "others"}
-	tb.Cleanup(func() { remove(tb, credentialsOf(u.Name)) }) // rather than whenever Kubernetes comes to it
+	tb.Cleanup(func() { remove(tb, credentialsOf(u.Name)) }) // earlier than the garbage collector would
 	create(tb, u)
 	b := newBinding(tb, kubevisionv1alpha1.RoleAdmin, nil, subject(u))
 	tb.Cleanup(func() { letGo(tb, b, u) })
@@ -107,7 +109,7 @@ func byGroup(u *kubevisionv1alpha1.KubeVisionUser) kubevisionv1alpha1.Subject {
 	return toGroup(u.Spec.Groups[0])
 }
 
-// TestFirstUserIsTheLastAdmin: as an installation begins, there is one administrator, who stays.
+// TestFirstUserIsTheLastAdmin verifies that a new installation has one administrator, who cannot be removed.
 func TestFirstUserIsTheLastAdmin(t *testing.T) {
 	guard(t)
 	host(t)
@@ -119,17 +121,20 @@ func TestFirstUserIsTheLastAdmin(t *testing.T) {
 	refused(t, "disable the first user", changing(u, disable))
 	refused(t, "delete the binding", deletion(b))
 	refused(t, "delete all users", func(ctx context.Context) error {
-		return env.Client.DeleteAllOf(ctx, &kubevisionv1alpha1.KubeVisionUser{}, client.MatchingFields{"metadata.name": names.AdminUser}, client.DryRunAll)
+		return env.Client.DeleteAllOf(ctx, &kubevisionv1alpha1.KubeVisionUser{},
+			client.MatchingFields{"metadata.name": names.AdminUser}, client.DryRunAll)
 	})
-	if _, err := env.Cluster.Kubectl(t.Context(), "delete", "kvu", names.AdminUser, "--dry-run=server"); err == nil || !strings.Contains(err.Error(), "last usable administrator") {
+	if _, err := env.Cluster.Kubectl(t.Context(), "delete", "kvu", names.AdminUser, "--dry-run=server"); err == nil ||
+		!strings.Contains(err.Error(), "last usable administrator") {
 		t.Errorf("kubectl says %v", err)
 	}
 
-	// Without the ConfigMap it is the same a moment later.
-	remove(t, read(t, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: names.Namespace, Name: names.LastAdminConfigMap}}))
+	// After the deletion of the ConfigMap the protection is soon restored.
+	remove(t, read(t, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: names.Namespace,
+		Name: names.LastAdminConfigMap}}))
 	refused(t, "delete the first user", deletion(u))
 
-	// Somebody who looks like an administrator and is none does not count.
+	// A user who cannot log in does not count as an administrator.
 	disabled, _ := newAdmin(t, byName)
 	change(t, disabled, disable)
 	without := newUser(t, "")
@@ -144,7 +149,7 @@ func TestFirstUserIsTheLastAdmin(t *testing.T) {
 	accepted(t, "delete the other", deletion(other))
 }
 
-// TestLastAdmin takes away every part of what makes the last administrator one.
+// TestLastAdmin removes every part that makes the last administrator one, and expects an error.
 func TestLastAdmin(t *testing.T) {
 	guard(t)
 	host(t)
@@ -178,8 +183,10 @@ func TestLastAdmin(t *testing.T) {
 			accepted(t, "one subject more", changing(b, func(b *kubevisionv1alpha1.KubeVisionRoleBinding) {
 				b.Spec.Subjects = append(b.Spec.Subjects, toUser("somebody"))
 			}))
-			accepted(t, "another display name", changing(u, func(u *kubevisionv1alpha1.KubeVisionUser) { u.Spec.DisplayName = "x" }))
-			accepted(t, "a finalizer", changing(u, func(u *kubevisionv1alpha1.KubeVisionUser) { u.Finalizers = []string{"example.com/x"} }))
+			accepted(t, "another display name",
+				changing(u, func(u *kubevisionv1alpha1.KubeVisionUser) { u.Spec.DisplayName = "x" }))
+			accepted(t, "a finalizer", changing(u,
+				func(u *kubevisionv1alpha1.KubeVisionUser) { u.Finalizers = []string{"example.com/x"} }))
 			leave := changing(u, func(u *kubevisionv1alpha1.KubeVisionUser) { u.Spec.Groups = []string{"others"} })
 			if name == "by group" {
 				refused(t, "leave the group", leave)

@@ -19,7 +19,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// A password is nowhere but in the Secret in which somebody has put it: guard looks at the logs.
+// TestPasswordStaysInItsSecret verifies that a password appears only in the Secret in which it was written; guard
+// checks the logs.
 func TestPasswordStaysInItsSecret(t *testing.T) {
 	guard(t)
 	value := newPassword()
@@ -34,7 +35,8 @@ func TestPasswordStaysInItsSecret(t *testing.T) {
 	awaitNotReady(t, u, kubevisionv1alpha1.ReasonSecretInvalid)
 
 	for _, list := range []client.ObjectList{
-		&kubevisionv1alpha1.KubeVisionUserList{}, &kubevisionv1alpha1.KubeVisionSessionList{}, &kubevisionv1alpha1.KubeVisionRoleBindingList{},
+		&kubevisionv1alpha1.KubeVisionUserList{}, &kubevisionv1alpha1.KubeVisionSessionList{},
+		&kubevisionv1alpha1.KubeVisionRoleBindingList{},
 		&kubevisionv1alpha1.KubeVisionClusterList{}, &corev1.ConfigMapList{}, &eventsv1.EventList{},
 	} {
 		if err := env.Client.List(t.Context(), list); err != nil {
@@ -44,7 +46,8 @@ func TestPasswordStaysInItsSecret(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, secret := range []string{value, base64.StdEncoding.EncodeToString([]byte(value)), login.AccessToken, login.RefreshToken} {
+		for _, secret := range []string{value, base64.StdEncoding.EncodeToString([]byte(value)), login.AccessToken,
+			login.RefreshToken} {
 			if bytes.Contains(text, []byte(secret)) {
 				t.Errorf("%T contains a secret", list)
 			}
@@ -56,7 +59,8 @@ func TestPasswordStaysInItsSecret(t *testing.T) {
 	}
 	for _, s := range secrets.Items {
 		for key, data := range s.Data {
-			if s.Name != source.Name && (bytes.Contains(data, []byte(value)) || bytes.Contains(data, []byte(login.RefreshToken))) {
+			if s.Name != source.Name && (bytes.Contains(data, []byte(value)) ||
+				bytes.Contains(data, []byte(login.RefreshToken))) {
 				t.Errorf("key %s of Secret %s contains a secret", key, s.Name)
 			}
 		}

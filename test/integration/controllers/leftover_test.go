@@ -32,13 +32,14 @@ func TestDeletedBindingLeavesNothing(t *testing.T) {
 			awaitReady(t, b)
 			remove(t, b)
 			if err := isMade(b)(t.Context()); err != nil {
-				t.Errorf("right after the binding is gone: %v", err)
+				t.Errorf("directly after the deletion of the binding: %v", err)
 			}
 		})
 	}
 }
 
-// A grant that somebody has taken the labels off must not outlive its binding.
+// TestUnlabelledGrantDoesNotOutliveTheBinding verifies that a grant whose labels were removed is deleted with its
+// binding.
 func TestUnlabelledGrantDoesNotOutliveTheBinding(t *testing.T) {
 	for _, label := range []string{names.ManagedByLabel, names.RoleBindingLabel} {
 		t.Run(label, func(t *testing.T) {
@@ -49,7 +50,8 @@ func TestUnlabelledGrantDoesNotOutliveTheBinding(t *testing.T) {
 			awaitReady(t, b)
 			o := &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: "kubevision:binding:" + b.Name}}
 			t.Cleanup(func() { remove(t, o) })
-			holds(t, settling, "before the change", isMade(b, inWholeCluster(b, readonly, user(u.Name)), using(b, hostName, user(u.Name))))
+			holds(t, settling, "before the change",
+				isMade(b, inWholeCluster(b, readonly, user(u.Name)), using(b, hostName, user(u.Name))))
 			change(t, o, func(o *rbacv1.ClusterRoleBinding) { delete(o.Labels, label) })
 			remove(t, b)
 			eventuallyGone(t, o)
@@ -59,10 +61,11 @@ func TestUnlabelledGrantDoesNotOutliveTheBinding(t *testing.T) {
 
 func eventuallyGone(tb testing.TB, o client.Object) {
 	tb.Helper()
-	eventually(tb, soon, "wait until "+o.GetName()+" is gone", func(ctx context.Context) error { return absent(ctx, o) })
+	eventually(tb, soon, "wait until "+o.GetName()+" is gone",
+		func(ctx context.Context) error { return absent(ctx, o) })
 }
 
-// In whatever order somebody deletes what belongs together, nothing stays and nothing gets stuck.
+// TestDeletionOrders verifies that nothing is left and nothing blocks, in any order of deletion of related objects.
 func TestDeletionOrders(t *testing.T) {
 	for seed := range uint64(5) {
 		t.Run(fmt.Sprintf("seed %d", seed), func(t *testing.T) {
@@ -75,7 +78,8 @@ func TestDeletionOrders(t *testing.T) {
 			c := hostObject(unique("cluster"))
 			create(t, c)
 			b := bindingObject(kubevisionv1alpha1.RoleDev, inNames(n.Name), toUser(u.Name),
-				kubevisionv1alpha1.Subject{Kind: kubevisionv1alpha1.SubjectServiceAccount, Namespace: n.Name, Name: "robot"})
+				kubevisionv1alpha1.Subject{Kind: kubevisionv1alpha1.SubjectServiceAccount, Namespace: n.Name,
+					Name: "robot"})
 			b.Spec.Clusters.Names = []string{c.Name}
 			create(t, b)
 			awaitReady(t, b)
@@ -83,7 +87,8 @@ func TestDeletionOrders(t *testing.T) {
 			awaitReady(t, c)
 
 			order := []client.Object{u, c, b, n}
-			rand.New(rand.NewPCG(seed, seed)).Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] }) //nolint:gosec // a reproducible order
+			rand.New(rand.NewPCG(seed, seed)).Shuffle(len(order),
+				func(i, j int) { order[i], order[j] = order[j], order[i] }) //nolint:gosec // a reproducible order
 			for _, o := range order {
 				if err := env.Client.Delete(t.Context(), o); err != nil {
 					t.Fatal(err)
@@ -94,18 +99,20 @@ func TestDeletionOrders(t *testing.T) {
 			}
 			eventuallyAbsent(t, credentialsOf(u.Name))
 			awaitMade(t, b)
-			eventually(t, soon, "look for what is left", func(ctx context.Context) error { return nothingLeft(ctx, n.Name) })
+			eventually(t, soon, "look for what is left",
+				func(ctx context.Context) error { return nothingLeft(ctx, n.Name) })
 			host(t)
 			awaitImpersonator(t)
 		})
 	}
 }
 
-// nothingLeft is an error while there is anything of KubeVision's in a namespace.
+// nothingLeft returns an error while a namespace has objects of KubeVision.
 func nothingLeft(ctx context.Context, namespace string) error {
 	var roles rbacv1.RoleList
 	var bindings rbacv1.RoleBindingList
-	err := errors.Join(env.Client.List(ctx, &roles, client.InNamespace(namespace)), env.Client.List(ctx, &bindings, client.InNamespace(namespace)))
+	err := errors.Join(env.Client.List(ctx, &roles, client.InNamespace(namespace)),
+		env.Client.List(ctx, &bindings, client.InNamespace(namespace)))
 	if err == nil && len(roles.Items)+len(bindings.Items) > 0 {
 		err = fmt.Errorf("there are %d roles and %d bindings", len(roles.Items), len(bindings.Items))
 	}

@@ -18,19 +18,21 @@ import (
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 )
 
-// call asks kubevision-apiserver as a dashboard does.
+// call sends a request to kubevision-apiserver as a dashboard does.
 func call(ctx context.Context, method, path, token string, body any, into any) error {
 	roots := x509.NewCertPool()
 	roots.AppendCertsFromPEM(env.KubeVision.CAPEM())
 	httpClient := &http.Client{
-		Timeout:   15 * time.Second,
-		Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}, DisableKeepAlives: true},
+		Timeout: 15 * time.Second,
+		Transport: &http.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
+			DisableKeepAlives: true},
 	}
 	text, err := json.Marshal(body)
 	if err != nil {
 		return err
 	}
-	request, err := http.NewRequestWithContext(ctx, method, env.KubeVision.Endpoint()+"/api/v1"+path, bytes.NewReader(text))
+	request, err := http.NewRequestWithContext(ctx, method, env.KubeVision.Endpoint()+"/api/v1"+path,
+		bytes.NewReader(text))
 	if err != nil {
 		return err
 	}
@@ -53,8 +55,10 @@ func call(ctx context.Context, method, path, token string, body any, into any) e
 	return nil
 }
 
-// tryLogin is an error unless the answer to a login is the code.
-func tryLogin(ctx context.Context, user, password string, want dashboardv1alpha1.Code) (*dashboardv1alpha1.Login, error) {
+// tryLogin returns an error unless a login is answered with a code.
+func tryLogin(
+	ctx context.Context, user, password string, want dashboardv1alpha1.Code,
+) (*dashboardv1alpha1.Login, error) {
 	var answer dashboardv1alpha1.LoginEnvelope
 	body := dashboardv1alpha1.LoginRequest{Username: user, Password: password}
 	if err := call(ctx, http.MethodPost, "/auth/login", "", body, &answer); err != nil {
@@ -66,7 +70,7 @@ func tryLogin(ctx context.Context, user, password string, want dashboardv1alpha1
 	return answer.Data, nil
 }
 
-// awaitLogin waits until a login is answered so.
+// awaitLogin waits until a login is answered with a code.
 func awaitLogin(tb testing.TB, user, password string, want dashboardv1alpha1.Code) *dashboardv1alpha1.Login {
 	tb.Helper()
 	var login *dashboardv1alpha1.Login
@@ -77,7 +81,7 @@ func awaitLogin(tb testing.TB, user, password string, want dashboardv1alpha1.Cod
 	return login
 }
 
-// whoami is the code that the holder of a token gets.
+// whoami returns the code of a request with a token.
 func whoami(ctx context.Context, token string) (dashboardv1alpha1.Code, error) {
 	var answer dashboardv1alpha1.Header
 	err := call(ctx, http.MethodGet, "/users/me", token, nil, &answer)

@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package controllers tests the controllers as they run: the programs themselves, on a real control plane, through nothing but its API.
+// Package controllers tests the running programs on a real control plane, only through its API.
 package controllers
 
 import (

@@ -16,7 +16,8 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
-// TestMetadataIsBounded: both programs hold the metadata of all users, clusters and bindings in memory.
+// TestMetadataIsBounded verifies that the metadata of users, clusters and bindings is bounded, since both programs
+// hold it in memory.
 func TestMetadataIsBounded(t *testing.T) {
 	guard(t)
 	existing := newUser(t, "")
@@ -41,7 +42,8 @@ func TestMetadataIsBounded(t *testing.T) {
 			}
 		}, false},
 		"an owner with a name of 16 KiB": {func(o *metav1.ObjectMeta) {
-			o.OwnerReferences = []metav1.OwnerReference{{APIVersion: "v1", Kind: "Node", Name: strings.Repeat("x", 16<<10), UID: "x"}}
+			o.OwnerReferences = []metav1.OwnerReference{{APIVersion: "v1", Kind: "Node",
+				Name: strings.Repeat("x", 16<<10), UID: "x"}}
 		}, false},
 		"16 owners": {func(o *metav1.ObjectMeta) {
 			for i := range 16 {
@@ -64,7 +66,7 @@ func TestMetadataIsBounded(t *testing.T) {
 		} {
 			refused := err != nil && strings.Contains(err.Error(), "ValidatingAdmissionPolicy 'kubevision-metadata'")
 			if refused == tc.allowed || (tc.allowed && err != nil) {
-				t.Errorf("%s with %s: it is refused: %t (%v)", what, name, refused, err)
+				t.Errorf("%s with %s: rejected: %t (%v)", what, name, refused, err)
 			}
 		}
 	}

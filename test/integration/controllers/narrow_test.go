@@ -22,20 +22,26 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// refuse has the API server refuse writes of RBAC objects for which an expression is false, for the time of the test.
-func refuse(tb testing.TB, resource, condition, expression string, operations ...admissionregistrationv1.OperationType) {
+// refuse lets the API server reject writes of RBAC objects for which an expression is false, until the end of the
+// test.
+func refuse(
+	tb testing.TB, resource, condition, expression string, operations ...admissionregistrationv1.OperationType,
+) {
 	tb.Helper()
 	name := unique("refuse")
 	create(tb, &admissionregistrationv1.ValidatingAdmissionPolicy{
 		ObjectMeta: metav1.ObjectMeta{Name: name},
 		Spec: admissionregistrationv1.ValidatingAdmissionPolicySpec{
 			MatchConstraints: &admissionregistrationv1.MatchResources{ResourceRules: []admissionregistrationv1.NamedRuleWithOperations{{
-				RuleWithOperations: admissionregistrationv1.RuleWithOperations{Operations: operations, Rule: admissionregistrationv1.Rule{
-					APIGroups: []string{rbacv1.GroupName}, APIVersions: []string{"*"}, Resources: []string{resource},
-				}},
+				RuleWithOperations: admissionregistrationv1.RuleWithOperations{Operations: operations,
+					Rule: admissionregistrationv1.Rule{
+						APIGroups: []string{rbacv1.GroupName}, APIVersions: []string{"*"},
+						Resources: []string{resource},
+					}},
 			}}},
 			MatchConditions: []admissionregistrationv1.MatchCondition{{Name: "ours", Expression: condition}},
-			Validations:     []admissionregistrationv1.Validation{{Expression: expression, Message: "refused by the test"}},
+			Validations: []admissionregistrationv1.Validation{{Expression: expression,
+				Message: "refused by the test"}},
 		},
 	})
 	create(tb, &admissionregistrationv1.ValidatingAdmissionPolicyBinding{
@@ -46,7 +52,8 @@ func refuse(tb testing.TB, resource, condition, expression string, operations ..
 	})
 }
 
-// A role of the impersonating account that cannot grow keeps nobody's rights from being taken away.
+// TestNothingIsTakenAwayLaterThanItIsGiven verifies that rights are revoked although the role of the impersonating
+// account cannot grow.
 func TestNothingIsTakenAwayLaterThanItIsGiven(t *testing.T) {
 	guard(t)
 	host(t)
@@ -58,7 +65,7 @@ func TestNothingIsTakenAwayLaterThanItIsGiven(t *testing.T) {
 	for _, b := range []*kubevisionv1alpha1.KubeVisionRoleBinding{both, role, inOne} {
 		awaitReady(t, b)
 	}
-	// No name comes in, not even in the place of another one that goes.
+	// No name can be added, not even in exchange for another.
 	refuse(t, "clusterroles", `object.metadata.name.startsWith("`+names.Impersonator+`")`,
 		`oldObject != null && object.rules.all(r, r.resourceNames.all(n,
 			oldObject.rules.exists(o, n in o.resourceNames)))`,
@@ -78,7 +85,8 @@ func TestNothingIsTakenAwayLaterThanItIsGiven(t *testing.T) {
 	refused := newBinding(t, kubevisionv1alpha1.RoleReadonly, nil, toUser(newcomer.Name))
 	awaitNotReady(t, refused, kubevisionv1alpha1.ReasonApplyFailed)
 
-	// Each of these gives something to the newcomer, which is refused, and takes something from another.
+	// Each of these changes grants something to the newcomer, which is rejected, and revokes something from another
+	// user.
 	change(t, both, func(b *kubevisionv1alpha1.KubeVisionRoleBinding) {
 		b.Spec.Subjects = []kubevisionv1alpha1.Subject{toUser(one.Name), toUser(newcomer.Name)}
 	})
@@ -90,19 +98,21 @@ func TestNothingIsTakenAwayLaterThanItIsGiven(t *testing.T) {
 		b.Spec.Subjects = append(b.Spec.Subjects, toUser(newcomer.Name))
 	})
 	deletes := authorizationv1.ResourceAttributes{Verb: "delete", Resource: "secrets", Namespace: n}
-	uses := authorizationv1.ResourceAttributes{Verb: "use", Group: "kubevision.io", Resource: "kubevisionclusters", Name: hostName}
+	uses := authorizationv1.ResourceAttributes{Verb: "use", Group: "kubevision.io", Resource: "kubevisionclusters",
+		Name: hostName}
 	eventually(t, soon, "a removed subject has lost the role", may("kubevision:"+two.Name, deletes, false))
 	eventually(t, soon, "a removed subject has lost the use", may("kubevision:"+two.Name, uses, false))
-	eventually(t, soon, "who was made readonly deletes nothing", may("kubevision:"+boss.Name, deletes, false))
+	eventually(t, soon, "a user who was made readonly cannot delete", may("kubevision:"+boss.Name, deletes, false))
 	if err := may("kubevision:"+one.Name, deletes, true)(t.Context()); err != nil {
-		t.Errorf("who has kept the role: %v", err)
+		t.Errorf("a subject that has kept the role: %v", err)
 	}
 	account := "system:serviceaccount:" + names.Namespace + ":" + names.Impersonator
-	eventually(t, soon, "the account acts for a removed subject no more",
+	eventually(t, soon, "the account cannot impersonate a removed subject",
 		may(account, impersonateAttributes("users", "kubevision:"+two.Name), false))
 }
 
-// Rights that cannot be taken away are an alarm: an event on the binding, and a metric until they are taken away.
+// TestRevocationThatFails verifies that a failed revocation causes an event on the binding, and a metric until it
+// succeeds.
 func TestRevocationThatFails(t *testing.T) {
 	const (
 		failures = "kubevision_rolebinding_revocation_failures_total"
@@ -120,7 +130,8 @@ func TestRevocationThatFails(t *testing.T) {
 	b := newBinding(t, kubevisionv1alpha1.RoleReadonly, nil, toUser(one.Name), toUser(two.Name))
 	awaitReady(t, b)
 	name := "kubevision:binding:" + b.Name
-	refuse(t, "clusterrolebindings", `object != null && object.metadata.name == "`+name+`"`, "false", admissionregistrationv1.Update)
+	refuse(t, "clusterrolebindings", `object != null && object.metadata.name == "`+name+`"`, "false",
+		admissionregistrationv1.Update)
 	eventually(t, soon, "wait for the policy", func(ctx context.Context) error {
 		o := &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: name}}
 		if err := env.Client.Get(ctx, client.ObjectKeyFromObject(o), o); err != nil {
@@ -134,8 +145,9 @@ func TestRevocationThatFails(t *testing.T) {
 	})
 	change(t, b, func(b *kubevisionv1alpha1.KubeVisionRoleBinding) { b.Spec.Subjects = b.Spec.Subjects[:1] })
 	awaitNotReady(t, b, kubevisionv1alpha1.ReasonRevocationFailed)
-	// What does not depend on it is taken away all the same.
-	uses := authorizationv1.ResourceAttributes{Verb: "use", Group: "kubevision.io", Resource: "kubevisionclusters", Name: hostName}
+	// Independent rights are revoked nevertheless.
+	uses := authorizationv1.ResourceAttributes{Verb: "use", Group: "kubevision.io", Resource: "kubevisionclusters",
+		Name: hostName}
 	eventually(t, soon, "the use is gone", may("kubevision:"+two.Name, uses, false))
 	awaitEvent(t, b.Name, "Warning", kubevisionv1alpha1.ReasonRevocationFailed, "Revoke")
 	if err := metrics.is(pending, 1)(t.Context()); err != nil {
@@ -150,8 +162,8 @@ func TestRevocationThatFails(t *testing.T) {
 	eventually(t, soon, "no revocation is pending any more", metrics.is(pending, 0))
 }
 
-// The names to impersonate do not fit into one role that etcd takes: bindings with as many and as long subjects as may
-// be, by somebody who may bind readonly only.
+// TestMoreNamesThanOneRoleHolds verifies the case that the impersonated names exceed one role in etcd: bindings with
+// the maximum number and length of subjects, by a user who may only bind readonly.
 func TestMoreNamesThanOneRoleHolds(t *testing.T) {
 	guard(t)
 	host(t)
@@ -183,14 +195,16 @@ func TestMoreNamesThanOneRoleHolds(t *testing.T) {
 	}
 	awaitReady(t, host(t))
 	var roles rbacv1.ClusterRoleList
-	if err := env.Client.List(t.Context(), &roles, client.MatchingLabels{names.ComponentLabel: "impersonator"}); err != nil {
+	if err := env.Client.List(t.Context(), &roles,
+		client.MatchingLabels{names.ComponentLabel: "impersonator"}); err != nil {
 		t.Fatal(err)
 	}
 	if len(roles.Items) < 4 {
 		t.Errorf("the names are in %d roles", len(roles.Items))
 	}
 	account := "system:serviceaccount:" + names.Namespace + ":" + names.Impersonator
-	for _, name := range []string{many[0].Spec.Subjects[0].Name, many[bindings-1].Spec.Subjects[255].Name, "kubevision:" + two.Name} {
+	for _, name := range []string{many[0].Spec.Subjects[0].Name, many[bindings-1].Spec.Subjects[255].Name,
+		"kubevision:" + two.Name} {
 		if err := may(account, impersonateAttributes("users", name), true)(t.Context()); err != nil {
 			t.Errorf("%.20s: %v", name, err)
 		}
@@ -198,16 +212,18 @@ func TestMoreNamesThanOneRoleHolds(t *testing.T) {
 	change(t, b, func(b *kubevisionv1alpha1.KubeVisionRoleBinding) { b.Spec.Subjects = b.Spec.Subjects[:1] })
 	deletes := authorizationv1.ResourceAttributes{Verb: "delete", Resource: "secrets"}
 	eventually(t, soon, "a removed subject has lost the role", may("kubevision:"+two.Name, deletes, false))
-	eventually(t, soon, "the account acts for them no more", may(account, impersonateAttributes("users", "kubevision:"+two.Name), false))
+	eventually(t, soon, "the account cannot impersonate them",
+		may(account, impersonateAttributes("users", "kubevision:"+two.Name), false))
 	change(t, b, func(b *kubevisionv1alpha1.KubeVisionRoleBinding) {
 		b.Spec.RoleRef.Name = kubevisionv1alpha1.RoleReadonly
 	})
-	eventually(t, soon, "who was made readonly deletes nothing", may("kubevision:"+one.Name, deletes, false))
+	eventually(t, soon, "a user who was made readonly cannot delete", may("kubevision:"+one.Name, deletes, false))
 	for _, m := range many {
 		remove(t, m)
 	}
 	eventually(t, time.Minute, "the names are in one role again", func(ctx context.Context) error {
-		if err := env.Client.List(ctx, &roles, client.MatchingLabels{names.ComponentLabel: "impersonator"}); err != nil {
+		if err := env.Client.List(ctx, &roles,
+			client.MatchingLabels{names.ComponentLabel: "impersonator"}); err != nil {
 			return err
 		}
 		if len(roles.Items) != 1 {

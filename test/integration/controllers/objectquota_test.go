@@ -24,7 +24,7 @@ const (
 	readonlyRole      = kubevisionv1alpha1.RoleReadonly
 )
 
-// restartWith restarts kubevision-controller-manager with further flags for the time of the test.
+// restartWith restarts kubevision-controller-manager with additional flags until the end of the test.
 func restartWith(tb testing.TB, flags ...string) {
 	tb.Helper()
 	if err := env.KubeVision.ControllerManager().RestartWith(tb.Context(), flags...); err != nil {
@@ -32,11 +32,12 @@ func restartWith(tb testing.TB, flags ...string) {
 	}
 }
 
-// overQuota is an error unless the quota has refused the request, with a message that holds a text.
+// overQuota returns nil if the quota has rejected the request with a message that contains a text.
 func overQuota(err error, want string) error {
-	if !apierrors.IsInvalid(err) || !strings.Contains(err.Error(), "ValidatingAdmissionPolicy '"+objectQuotaPolicy+"'") ||
+	if !apierrors.IsInvalid(err) || !strings.Contains(err.Error(),
+		"ValidatingAdmissionPolicy '"+objectQuotaPolicy+"'") ||
 		!strings.Contains(err.Error(), want) {
-		return errors.Join(errors.New("want a refusal with "+want), err)
+		return errors.Join(errors.New("want an error with "+want), err)
 	}
 	return nil
 }
@@ -49,7 +50,8 @@ func existing(tb testing.TB, list client.ObjectList, length func() int) int {
 	return length()
 }
 
-// TestObjectsAreFew: whoever may create users, clusters and bindings does not fill etcd and the memory of the programs.
+// TestObjectsAreFew verifies that an author of users, clusters and bindings cannot fill etcd and the memory of the
+// programs.
 func TestObjectsAreFew(t *testing.T) {
 	guard(t)
 	t.Cleanup(func() {
@@ -79,7 +81,8 @@ func TestObjectsAreFew(t *testing.T) {
 		"--max-role-bindings": {binding, bindingObject(readonlyRole, inNames("nowhere"), toUser("nobody"))},
 	} {
 		try := func(ctx context.Context) error {
-			return env.Client.Create(ctx, tc.next.DeepCopyObject().(client.Object), client.DryRunAll) //nolint:errcheck // it is one
+			return env.Client.Create(ctx, tc.next.DeepCopyObject().(client.Object),
+				client.DryRunAll) //nolint:errcheck // it is one
 		}
 		eventually(t, lease, "reach "+flag, func(ctx context.Context) error {
 			return overQuota(try(ctx), flag+" of kubevision-controller-manager allows")
@@ -89,12 +92,12 @@ func TestObjectsAreFew(t *testing.T) {
 			t.Errorf("an object that exists may not be changed at %s: %v", flag, err)
 		}
 		remove(t, tc.existing)
-		eventually(t, soon, "make another one in the place of "+tc.existing.GetName(), try)
+		eventually(t, soon, "create a replacement of "+tc.existing.GetName(), try)
 	}
 }
 
-// TestObjectsAreSmallTogether: nobody lets objects grow beyond what the programs hold, and everybody may make them
-// smaller.
+// TestObjectsAreSmallTogether verifies that objects cannot grow beyond the memory of the programs, and that they can
+// always shrink.
 func TestObjectsAreSmallTogether(t *testing.T) {
 	guard(t)
 	t.Cleanup(func() {
@@ -112,7 +115,8 @@ func TestObjectsAreSmallTogether(t *testing.T) {
 	restartWith(t, "--max-object-bytes=1")
 	patching := func(o client.Object, body string) func(context.Context) error {
 		return func(ctx context.Context) error {
-			return env.Client.Patch(ctx, o.DeepCopyObject().(client.Object), merge(body), client.DryRunAll) //nolint:errcheck // it is one
+			return env.Client.Patch(ctx, o.DeepCopyObject().(client.Object), merge(body),
+				client.DryRunAll) //nolint:errcheck // it is one
 		}
 	}
 	eventually(t, lease, "reach the size", func(ctx context.Context) error {
@@ -151,7 +155,7 @@ func TestObjectsAreSmallTogether(t *testing.T) {
 	eventually(t, lease, "grow again", patching(user, `{"metadata":{"labels":{"team":"x"}}}`))
 }
 
-// TestOldCountsAllowNothing: while no controller counts, nobody fills etcd.
+// TestOldCountsAllowNothing verifies that nothing can be created while no controller counts.
 func TestOldCountsAllowNothing(t *testing.T) {
 	guard(t)
 	program := env.KubeVision.ControllerManager()

@@ -21,15 +21,15 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// unique is a name that no other test has.
+// unique returns a name that no other test uses.
 func unique(prefix string) string { return prefix + "-" + strings.ToLower(rand.Text()[:8]) }
 
-// canary begins every password of these tests, so that one that leaks is found.
+// canary is the prefix of every password of these tests, so that a leak is detected.
 const canary = "canary-"
 
 func newPassword() string { return canary + rand.Text() }
 
-// writer is a client that may write the object: what is KubeVision's own is written by its account alone.
+// writer returns a client that may write the object: KubeVision's own objects are written only by its account.
 func writer(o client.Object) client.Client {
 	switch kind := o.GetObjectKind().GroupVersionKind().Kind; o := o.(type) {
 	case *kubevisionv1alpha1.KubeVisionSession, *kubevisionv1alpha1.KubeVisionLoginThrottle, *corev1.ConfigMap:
@@ -46,7 +46,7 @@ func writer(o client.Object) client.Client {
 	return env.Client
 }
 
-// create makes an object for the time of the test.
+// create creates an object until the end of the test.
 func create(tb testing.TB, o client.Object) {
 	tb.Helper()
 	if err := writer(o).Create(tb.Context(), o); err != nil {
@@ -55,7 +55,7 @@ func create(tb testing.TB, o client.Object) {
 	tb.Cleanup(func() { remove(tb, o) })
 }
 
-// remove deletes an object and waits until it is gone. A namespace goes by itself.
+// remove deletes an object and waits until it is gone. It does not wait for a namespace.
 func remove(tb testing.TB, o client.Object) {
 	tb.Helper()
 	ctx, cancel := later(tb)
@@ -67,12 +67,13 @@ func remove(tb testing.TB, o client.Object) {
 	if _, ok := o.(*corev1.Namespace); ok {
 		return
 	}
-	if err := poll(ctx, soon, "deletion of "+o.GetName(), func(ctx context.Context) error { return absent(ctx, o) }); err != nil {
+	if err := poll(ctx, soon, "deletion of "+o.GetName(),
+		func(ctx context.Context) error { return absent(ctx, o) }); err != nil {
 		tb.Error(err)
 	}
 }
 
-// absent is an error while the object, the one with its UID, exists.
+// absent returns an error while the object with its UID exists.
 func absent(ctx context.Context, o client.Object) error {
 	existing, ok := o.DeepCopyObject().(client.Object)
 	if !ok {
@@ -90,7 +91,7 @@ func absent(ctx context.Context, o client.Object) error {
 	return errors.New(o.GetName() + " exists")
 }
 
-// change reads an object, changes it, and writes it.
+// change reads an object, changes it, and writes it back.
 func change[T client.Object](tb testing.TB, o T, how func(T)) {
 	tb.Helper()
 	err := retry.RetryOnConflict(retry.DefaultBackoff, func() error {
@@ -105,7 +106,7 @@ func change[T client.Object](tb testing.TB, o T, how func(T)) {
 	}
 }
 
-// read reads an object that exists.
+// read reads an existing object.
 func read[T client.Object](tb testing.TB, o T) T {
 	tb.Helper()
 	if err := env.Client.Get(tb.Context(), client.ObjectKeyFromObject(o), o); err != nil {
@@ -121,7 +122,7 @@ func newNamespace(tb testing.TB, labels map[string]string) string {
 	return n.Name
 }
 
-// newSource makes a Secret with a password.
+// newSource creates a Secret with a password.
 func newSource(tb testing.TB, value string) *corev1.Secret {
 	tb.Helper()
 	s := &corev1.Secret{
@@ -140,7 +141,7 @@ func userObject(source string) *kubevisionv1alpha1.KubeVisionUser {
 	return u
 }
 
-// newUser makes a user, without a password where no Secret is named.
+// newUser creates a user, without a password if no Secret is named.
 func newUser(tb testing.TB, source string) *kubevisionv1alpha1.KubeVisionUser {
 	tb.Helper()
 	u := userObject(source)
@@ -149,5 +150,6 @@ func newUser(tb testing.TB, source string) *kubevisionv1alpha1.KubeVisionUser {
 }
 
 func credentialsOf(user string) *corev1.Secret {
-	return &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: names.Namespace, Name: names.CredentialsSecret(user)}}
+	return &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: names.Namespace,
+		Name: names.CredentialsSecret(user)}}
 }

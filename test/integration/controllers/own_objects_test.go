@@ -21,15 +21,15 @@ import (
 
 const ownObjectsPolicy = "kubevision-own-objects"
 
-// refusedBy is an error unless the admission policy has refused the request.
+// refusedBy returns nil if the admission policy has rejected the request.
 func refusedBy(policy string, err error) error {
 	if !apierrors.IsForbidden(err) || !strings.Contains(err.Error(), "ValidatingAdmissionPolicy '"+policy+"'") {
-		return errors.Join(errors.New("want a refusal by "+policy), err)
+		return errors.Join(errors.New("want an error of "+policy), err)
 	}
 	return nil
 }
 
-// inSystem is an object of KubeVision's namespace.
+// inSystem returns the metadata of an object in KubeVision's namespace.
 func inSystem(name string) metav1.ObjectMeta {
 	return metav1.ObjectMeta{Namespace: names.Namespace, Name: name}
 }
@@ -40,7 +40,8 @@ func serviceAccountToken() *corev1.Secret {
 	return s
 }
 
-// writers are a cluster administrator, and somebody who may write KubeVision's objects and Secrets and nothing else.
+// writers returns clients of a cluster administrator, and of a user who may only write KubeVision's objects and
+// Secrets.
 func writers(tb testing.TB) map[string]client.Client {
 	tb.Helper()
 	writer := delegate(tb, everything(kubevisionv1alpha1.GroupName, "*"), everything("", "secrets", "configmaps"))
@@ -50,7 +51,8 @@ func writers(tb testing.TB) map[string]client.Client {
 	return map[string]client.Client{"the administrator": env.Client, "a writer": writer}
 }
 
-// TestOnlyKubeVisionMakesItsOwnObjects: a session that somebody else has written would be a login as anybody.
+// TestOnlyKubeVisionMakesItsOwnObjects verifies that no one else can create KubeVision's own objects: a forged
+// session would be a login as any user.
 func TestOnlyKubeVisionMakesItsOwnObjects(t *testing.T) {
 	generated := &corev1.Secret{ObjectMeta: inSystem("")}
 	generated.GenerateName = "kubevision-credentials-"
@@ -68,9 +70,10 @@ func TestOnlyKubeVisionMakesItsOwnObjects(t *testing.T) {
 			}
 		}
 		for what, o := range map[string]client.Object{
-			"credentials elsewhere": &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "default", Name: "kubevision-credentials-x"}},
-			"another Secret":        &corev1.Secret{ObjectMeta: inSystem(unique("any"))},
-			"another ConfigMap":     &corev1.ConfigMap{ObjectMeta: inSystem(unique("any"))},
+			"credentials elsewhere": &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: "default",
+				Name: "kubevision-credentials-x"}},
+			"another Secret":    &corev1.Secret{ObjectMeta: inSystem(unique("any"))},
+			"another ConfigMap": &corev1.ConfigMap{ObjectMeta: inSystem(unique("any"))},
 		} {
 			if err := as.Create(t.Context(), o, client.DryRunAll); err != nil {
 				t.Errorf("%s makes %s: %v", who, what, err)
@@ -79,12 +82,12 @@ func TestOnlyKubeVisionMakesItsOwnObjects(t *testing.T) {
 	}
 }
 
-// ownObjects are one of each kind that exist.
+// ownObjects returns one existing object of each kind.
 func ownObjects(t *testing.T) map[string]*unstructured.Unstructured {
 	t.Helper()
 	u := newUser(t, newSource(t, newPassword()).Name)
 	awaitReady(t, u)
-	session := kubevisionObject("KubeVisionSession", "", sessionSpec()) // of nobody, so that it does not end
+	session := kubevisionObject("KubeVisionSession", "", sessionSpec()) // without a user, so that it does not end
 	throttle := kubevisionObject("KubeVisionLoginThrottle", "", throttleSpec())
 	create(t, session)
 	create(t, throttle)
@@ -111,14 +114,15 @@ func ownObjects(t *testing.T) map[string]*unstructured.Unstructured {
 	return map[string]*unstructured.Unstructured{
 		"session": session, "throttle": throttle, "credentials": core("Secret", names.CredentialsSecret(u.Name)),
 		"signing keys": core("Secret", names.SigningKeysSecret), "certificate": core("Secret", names.ServingCertSecret),
-		"favorites": core("ConfigMap", favorites.Name),
-		"bootstrap": core("ConfigMap", names.BootstrapConfigMap), "last admin": core("ConfigMap", names.LastAdminConfigMap),
+		"favorites":    core("ConfigMap", favorites.Name),
+		"bootstrap":    core("ConfigMap", names.BootstrapConfigMap),
+		"last admin":   core("ConfigMap", names.LastAdminConfigMap),
 		"object quota": core("ConfigMap", names.ObjectQuotaConfigMap),
 	}
 }
 
-// TestOnlyKubeVisionChangesItsOwnObjects, and others change of them what means nothing. Whoever may bind no role does not
-// delete credentials, which would take the second factor away.
+// TestOnlyKubeVisionChangesItsOwnObjects verifies that others can change only harmless parts of these objects. A user
+// who may bind no role cannot delete credentials, which would remove the second factor.
 func TestOnlyKubeVisionChangesItsOwnObjects(t *testing.T) {
 	guard(t)
 	objects := ownObjects(t)
@@ -143,12 +147,15 @@ func TestOnlyKubeVisionChangesItsOwnObjects(t *testing.T) {
 					t.Errorf("%s patches %s with %s: %v", who, what, body, err)
 				}
 			}
-			mayPatch(t, as, o, `{"metadata":{"labels":{"team":"web"}}}`, `{"metadata":{"finalizers":["example.com/f"]}}`)
+			mayPatch(t, as, o, `{"metadata":{"labels":{"team":"web"}}}`,
+				`{"metadata":{"finalizers":["example.com/f"]}}`)
 			if o.GetKind() == "Secret" {
 				applied := o.DeepCopy()
 				applied.Object["stringData"] = object{"x": "y"}
-				err := as.Apply(t.Context(), client.ApplyConfigurationFromUnstructured(applied), client.FieldOwner("x"), client.DryRunAll)
-				if err := errors.Join(refusedBy(ownObjectsPolicy, err), refusedBy(ownObjectsPolicy, patch(`{"immutable":true}`))); err != nil {
+				err := as.Apply(t.Context(), client.ApplyConfigurationFromUnstructured(applied), client.FieldOwner("x"),
+					client.DryRunAll)
+				if err := errors.Join(refusedBy(ownObjectsPolicy, err),
+					refusedBy(ownObjectsPolicy, patch(`{"immutable":true}`))); err != nil {
 					t.Errorf("%s applies %s, or makes it immutable: %v", who, what, err)
 				}
 			}
@@ -163,7 +170,8 @@ func TestOnlyKubeVisionChangesItsOwnObjects(t *testing.T) {
 	}
 }
 
-// TestOnlyKubeVisionWritesStatus, by which conditions, conflicts and the last login are told.
+// TestOnlyKubeVisionWritesStatus verifies that no one else can write the status, which reports conditions, conflicts
+// and the last login.
 func TestOnlyKubeVisionWritesStatus(t *testing.T) {
 	guard(t)
 	u := newUser(t, "")
@@ -172,7 +180,8 @@ func TestOnlyKubeVisionWritesStatus(t *testing.T) {
 	status := merge(`{"status":{"observedGeneration":42}}`)
 	for who, as := range writers(t) {
 		for _, o := range []client.Object{u.DeepCopy(), b.DeepCopy(), c.DeepCopy()} {
-			if err := refusedBy(ownObjectsPolicy, as.Status().Patch(t.Context(), o, status, client.DryRunAll)); err != nil {
+			if err := refusedBy(ownObjectsPolicy,
+				as.Status().Patch(t.Context(), o, status, client.DryRunAll)); err != nil {
 				t.Errorf("%s writes the status of %T: %v", who, o, err)
 			}
 		}

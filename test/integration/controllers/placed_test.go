@@ -19,7 +19,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// placed is everything on the host that is there for no one binding or user.
+// placed returns all objects on the host that do not belong to one binding or user.
 func placed(ctx context.Context) ([]client.Object, error) {
 	var out []client.Object
 	var roles rbacv1.ClusterRoleList
@@ -63,13 +63,13 @@ func arePlaced(want ...string) func(context.Context) error {
 		}
 		slices.Sort(got)
 		if diff := cmp.Diff(want, got); diff != "" {
-			return errors.New("wanted objects (-) and those that are there (+):\n" + diff)
+			return errors.New("wanted objects (-) and existing objects (+):\n" + diff)
 		}
 		return nil
 	}
 }
 
-// onEveryHost is what the registration of the host places there.
+// onEveryHost returns the objects that the registration of the host creates there.
 func onEveryHost() []string {
 	return sorted(
 		"*v1.ClusterRole /kubevision:admin", "*v1.ClusterRole /kubevision:ops", "*v1.ClusterRole /kubevision:ops-cluster", "*v1.ClusterRole /kubevision:dev", "*v1.ClusterRole /kubevision:dev-cluster", "*v1.ClusterRole /kubevision:readonly",
@@ -87,7 +87,7 @@ func TestLastRegistrationOfTheHostTakesEverythingAlong(t *testing.T) {
 	b := newBinding(t, kubevisionv1alpha1.RoleDev, inNames(namespace),
 		kubevisionv1alpha1.Subject{Kind: kubevisionv1alpha1.SubjectServiceAccount, Namespace: namespace, Name: "robot"})
 	awaitReady(t, b)
-	eventually(t, soon, "wait for what is placed", arePlaced(sorted(append(onEveryHost(),
+	eventually(t, soon, "wait for the placed objects", arePlaced(sorted(append(onEveryHost(),
 		"*v1.Role "+namespace+"/kubevision-impersonator", "*v1.RoleBinding "+namespace+"/kubevision-impersonator")...)...))
 
 	noHost(t)
@@ -96,7 +96,7 @@ func TestLastRegistrationOfTheHostTakesEverythingAlong(t *testing.T) {
 	awaitNotReady(t, b, kubevisionv1alpha1.ReasonClusterNotFound)
 
 	c := host(t)
-	eventually(t, soon, "wait for what is placed", arePlaced(sorted(append(onEveryHost(),
+	eventually(t, soon, "wait for the placed objects", arePlaced(sorted(append(onEveryHost(),
 		"*v1.Role "+namespace+"/kubevision-impersonator", "*v1.RoleBinding "+namespace+"/kubevision-impersonator")...)...))
 	awaitReady(t, b)
 	awaitReady(t, c)
@@ -122,17 +122,17 @@ func TestOtherRegistrationOfTheHostKeepsEverything(t *testing.T) {
 			awaitNotReady(t, second, kubevisionv1alpha1.ReasonIdentityConflict)
 			gone := goes(second)
 			remove(t, gone)
-			if gone.Name != second.Name { // the other one is in force now
+			if gone.Name != second.Name { // the other one is active now
 				awaitReady(t, second)
 			}
 			if diff := cmp.Diff(before, versions(t)); diff != "" {
-				t.Errorf("what is placed (-before +after):\n%s", diff)
+				t.Errorf("placed objects (-before +after):\n%s", diff)
 			}
 		})
 	}
 }
 
-// versions are the UIDs and versions of everything that is placed.
+// versions returns the UIDs and versions of all placed objects.
 func versions(tb testing.TB) map[string]string {
 	tb.Helper()
 	objects, err := placed(tb.Context())
@@ -146,7 +146,8 @@ func versions(tb testing.TB) map[string]string {
 	return out
 }
 
-// A registration that is taken back before everything is in place must leave nothing either.
+// TestShortRegistrationLeavesNothing verifies that a registration which is deleted before all objects are created
+// leaves none of them.
 func TestShortRegistrationLeavesNothing(t *testing.T) {
 	guard(t)
 	noHost(t)

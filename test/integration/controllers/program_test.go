@@ -14,7 +14,7 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
-// restart ends kubevision-controller-manager in the orderly way and starts it again.
+// restart stops kubevision-controller-manager gracefully and starts it again.
 func restart(tb testing.TB) {
 	tb.Helper()
 	if err := env.KubeVision.ControllerManager().Restart(tb.Context()); err != nil {
@@ -30,11 +30,11 @@ func crash(tb testing.TB) {
 	}
 }
 
-// awaitLeader waits until the controllers work: until one of them has seen a user that is new.
+// awaitLeader waits until the controllers are active: until one of them has reconciled a new user.
 func awaitLeader(tb testing.TB) {
 	tb.Helper()
 	u := newUser(tb, "")
-	eventually(tb, lease, "wait for the controllers to work", func(ctx context.Context) error {
+	eventually(tb, lease, "wait until the controllers are active", func(ctx context.Context) error {
 		if err := env.Client.Get(ctx, client.ObjectKeyFromObject(u), u); err != nil {
 			return err
 		}
@@ -45,7 +45,7 @@ func awaitLeader(tb testing.TB) {
 	})
 }
 
-// touch changes a cluster in a way that means nothing, so that it is looked at now.
+// touch triggers a probe of a cluster by a change without meaning.
 func touch(tb testing.TB, c *kubevisionv1alpha1.KubeVisionCluster) {
 	tb.Helper()
 	change(tb, c, func(c *kubevisionv1alpha1.KubeVisionCluster) {

@@ -18,8 +18,8 @@ import (
 
 const system = names.Namespace
 
-// beyondView are rights that lead to more than a role gives, in a namespace in which KubeVision or Kubernetes keeps its
-// accounts.
+// beyondView returns rights that lead to more than a role grants, in a namespace with accounts of KubeVision or
+// Kubernetes.
 func beyondView(namespace string) []authorizationv1.ResourceAttributes {
 	return []authorizationv1.ResourceAttributes{
 		{Verb: "get", Resource: "secrets", Name: names.SigningKeysSecret, Namespace: namespace},
@@ -33,7 +33,8 @@ func beyondView(namespace string) []authorizationv1.ResourceAttributes {
 		{Verb: "create", Group: "apps", Resource: "deployments", Namespace: namespace},
 		{Verb: "patch", Group: "apps", Resource: "deployments", Namespace: namespace},
 		{Verb: "create", Group: "batch", Resource: "jobs", Namespace: namespace},
-		{Verb: "create", Resource: "serviceaccounts", Subresource: "token", Name: names.Impersonator, Namespace: namespace},
+		{Verb: "create", Resource: "serviceaccounts", Subresource: "token", Name: names.Impersonator,
+			Namespace: namespace},
 		{Verb: "impersonate", Resource: "serviceaccounts", Name: "kubevision-controller-manager", Namespace: namespace},
 		{Verb: "create", Group: "rbac.authorization.k8s.io", Resource: "rolebindings", Namespace: namespace},
 		{Verb: "patch", Resource: "configmaps", Namespace: namespace},
@@ -41,7 +42,8 @@ func beyondView(namespace string) []authorizationv1.ResourceAttributes {
 	}
 }
 
-// roles of the whole cluster that end at protected namespaces.
+// TestRolesInTheWholeClusterSpareProtectedNamespaces verifies that certain cluster-wide roles do not apply in
+// protected namespaces.
 func TestRolesInTheWholeClusterSpareProtectedNamespaces(t *testing.T) {
 	guard(t)
 	host(t)
@@ -72,7 +74,8 @@ func TestRolesInTheWholeClusterSpareProtectedNamespaces(t *testing.T) {
 					{Verb: "list", Resource: "pods", Namespace: n}, {Verb: "get", Resource: "configmaps", Namespace: n},
 				}, true)
 			}
-			check("view", []authorizationv1.ResourceAttributes{{Verb: "list", Resource: "nodes"}, {Verb: "list", Resource: "pods"}}, true)
+			check("view", []authorizationv1.ResourceAttributes{{Verb: "list", Resource: "nodes"},
+				{Verb: "list", Resource: "pods"}}, true)
 			check("work", work(before), true)
 			for _, n := range []string{guarded, system, "kube-system", "kube-public", "kube-node-lease", ""} {
 				check("beyond view in "+n, beyondView(n), false)
@@ -94,7 +97,7 @@ func TestRolesInTheWholeClusterSpareProtectedNamespaces(t *testing.T) {
 	}
 }
 
-// Nodes are drained with their Pods in protected namespaces.
+// TestOpsDrainNodes verifies that a drain also evicts Pods in protected namespaces.
 func TestOpsDrainNodes(t *testing.T) {
 	guard(t)
 	host(t)
@@ -102,13 +105,15 @@ func TestOpsDrainNodes(t *testing.T) {
 	awaitReady(t, newBinding(t, kubevisionv1alpha1.RoleOps, nil, toUser(u.Name)))
 	awaitReady(t, newBinding(t, kubevisionv1alpha1.RoleDev, nil, toUser(other.Name)))
 	for _, q := range []authorizationv1.ResourceAttributes{
-		{Verb: "patch", Resource: "nodes"}, {Verb: "list", Resource: "pods"}, {Verb: "list", Group: "apps", Resource: "daemonsets"},
+		{Verb: "patch", Resource: "nodes"}, {Verb: "list", Resource: "pods"},
+		{Verb: "list", Group: "apps", Resource: "daemonsets"},
 		{Verb: "create", Resource: "pods", Subresource: "eviction", Namespace: "kube-system"},
 	} {
 		eventually(t, soon, fmt.Sprintf("ops: %+v", q), may("kubevision:"+u.Name, q, true))
 	}
 	for _, q := range []authorizationv1.ResourceAttributes{
-		{Verb: "patch", Resource: "nodes"}, {Verb: "create", Resource: "pods", Subresource: "eviction", Namespace: "kube-system"},
+		{Verb: "patch", Resource: "nodes"},
+		{Verb: "create", Resource: "pods", Subresource: "eviction", Namespace: "kube-system"},
 	} {
 		if err := may("kubevision:"+other.Name, q, false)(t.Context()); err != nil {
 			t.Errorf("dev: %+v: %v", q, err)
@@ -116,7 +121,8 @@ func TestOpsDrainNodes(t *testing.T) {
 	}
 }
 
-// Whoever may bind dev in protected namespaces by name gives readonly there, and is told so.
+// TestBindingThatNamesProtectedNamespaces verifies that a binding of dev that names protected namespaces grants
+// readonly there, and reports it.
 func TestBindingThatNamesProtectedNamespaces(t *testing.T) {
 	guard(t)
 	host(t)
@@ -136,14 +142,16 @@ func TestBindingThatNamesProtectedNamespaces(t *testing.T) {
 					return err
 				}
 				for n, role := range map[string]string{ordinary: dev, system: readonly} {
-					if key := "RoleBinding " + n + "/kubevision:binding:" + b.Name; got[key] != role+" to "+user(u.Name) {
+					if key := "RoleBinding " + n + "/kubevision:binding:" + b.Name; got[key] != role+" to "+
+						user(u.Name) {
 						return fmt.Errorf("%s is %q", key, got[key])
 					}
 				}
 				return nil
 			})
 			c := read(t, b).Status.Clusters[0]
-			if c.Status != metav1.ConditionTrue || c.Reason != kubevisionv1alpha1.ReasonNamespaceProtected || !strings.Contains(c.Message, system) {
+			if c.Status != metav1.ConditionTrue || c.Reason != kubevisionv1alpha1.ReasonNamespaceProtected ||
+				!strings.Contains(c.Message, system) {
 				t.Errorf("the status of the cluster is %+v", c)
 			}
 			for _, q := range beyondView(system) {

@@ -25,7 +25,7 @@ var (
 	label        = regexp.MustCompile(`(\w+)="([^"]*)"`)
 )
 
-// writes counts, by verb and resource, the writes that only KubeVision's controllers make on a cluster on which nobody else works.
+// writes counts, by verb and resource, the writes of KubeVision's controllers on a cluster without other activity.
 func writes(tb testing.TB) map[string]float64 {
 	tb.Helper()
 	out := map[string]float64{}
@@ -43,7 +43,8 @@ func writes(tb testing.TB) map[string]float64 {
 		if !slices.Contains([]string{"POST", "PUT", "PATCH", "APPLY", "DELETE", "DELETECOLLECTION"}, labels["verb"]) {
 			continue
 		}
-		ours := slices.Contains([]string{"kubevision.io", "rbac.authorization.k8s.io", "apiregistration.k8s.io", "events.k8s.io"}, labels["group"]) ||
+		ours := slices.Contains([]string{"kubevision.io", "rbac.authorization.k8s.io", "apiregistration.k8s.io",
+			"events.k8s.io"}, labels["group"]) ||
 			slices.Contains([]string{"secrets", "configmaps", "serviceaccounts"}, labels["resource"])
 		if ours {
 			count, err := strconv.ParseFloat(found[2], 64)
@@ -59,7 +60,8 @@ func writes(tb testing.TB) map[string]float64 {
 	return out
 }
 
-// With everything as it should be, the controllers write nothing but the time of the last probe, and of the last count.
+// TestNothingIsWrittenWhenAllIsWell verifies that in a settled state the controllers write only the times of the last
+// probe and of the last count.
 func TestNothingIsWrittenWhenAllIsWell(t *testing.T) {
 	guard(t)
 	host(t)
@@ -76,11 +78,13 @@ func TestNothingIsWrittenWhenAllIsWell(t *testing.T) {
 	awaitReady(t, newBinding(t, kubevisionv1alpha1.RoleOps, inNames(n), toUser(u.Name), account))
 	longNames := make([]kubevisionv1alpha1.Subject, 0, 3)
 	for range 3 {
-		longNames = append(longNames, kubevisionv1alpha1.Subject{Kind: kubevisionv1alpha1.SubjectUser, Name: strings.Repeat("日本", 20) + unique("x")})
+		longNames = append(longNames, kubevisionv1alpha1.Subject{Kind: kubevisionv1alpha1.SubjectUser,
+			Name: strings.Repeat("日本", 20) + unique("x")})
 	}
 	awaitReady(t, newBinding(t, kubevisionv1alpha1.RoleOps, inNames(n), longNames...))
 	awaitNotReady(t, newBinding(t, "no-such-role", nil, toUser(u.Name)), kubevisionv1alpha1.ReasonRoleNotFound)
-	awaitNotReady(t, newBinding(t, kubevisionv1alpha1.RoleDev, inNames("no-such-namespace"), toUser("nobody")), kubevisionv1alpha1.ReasonNamespaceNotFound)
+	awaitNotReady(t, newBinding(t, kubevisionv1alpha1.RoleDev, inNames("no-such-namespace"), toUser("nobody")),
+		kubevisionv1alpha1.ReasonNamespaceNotFound)
 	awaitNotReady(t, broken, kubevisionv1alpha1.ReasonSecretNotFound)
 	awaitReady(t, u)
 	awaitNotReady(t, member, kubevisionv1alpha1.ReasonProbeFailed)
@@ -94,7 +98,7 @@ func TestNothingIsWrittenWhenAllIsWell(t *testing.T) {
 		more, allowed := after[what]-before[what], 0.0
 		switch what {
 		case probe:
-			allowed = 5 // the member that does not answer is tried again after 5 s, then 10
+			allowed = 5 // the unreachable member is tried again after 5 s, then 10 s
 		case count:
 			allowed = 1 // one in a minute
 		}
@@ -104,7 +108,7 @@ func TestNothingIsWrittenWhenAllIsWell(t *testing.T) {
 	}
 }
 
-// noneEnding is an error while Kubernetes empties a namespace, which it does by deleting everything that may be there.
+// noneEnding returns an error while Kubernetes empties a namespace, for which it deletes all kinds of objects.
 func noneEnding(ctx context.Context) error {
 	var all corev1.NamespaceList
 	if err := env.Client.List(ctx, &all); err != nil {

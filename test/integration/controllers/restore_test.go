@@ -24,7 +24,7 @@ import (
 
 const adoptCredentials = `{"metadata":{"annotations":{"` + names.AdoptCredentialsAnnotation + `":""}}}`
 
-// veleroMetadata is what Velero keeps of an object's metadata, and adds to it.
+// veleroMetadata returns an object's metadata as Velero restores it.
 func veleroMetadata(o client.Object) metav1.ObjectMeta {
 	labels := maps.Clone(o.GetLabels())
 	if labels == nil {
@@ -40,7 +40,7 @@ func veleroSecret(s *corev1.Secret) *corev1.Secret {
 	return &corev1.Secret{ObjectMeta: veleroMetadata(s), Type: s.Type, Data: s.Data}
 }
 
-// veteran is a user who has chosen a password and a second factor.
+// veteran is a user who has chosen a password and set up a second factor.
 type veteran struct {
 	user                *kubevisionv1alpha1.KubeVisionUser
 	source, credentials *corev1.Secret
@@ -74,7 +74,7 @@ func newVeteran(t *testing.T) veteran {
 	return v
 }
 
-// disappears deletes the user and all that is the user's.
+// disappears deletes the user and all objects of the user.
 func (v veteran) disappears(t *testing.T) {
 	t.Helper()
 	remove(t, v.user)
@@ -82,7 +82,7 @@ func (v veteran) disappears(t *testing.T) {
 	remove(t, v.credentials)
 }
 
-// annotate tries until the user, who is being reconciled, has not changed meanwhile.
+// annotate sets the annotation, and retries if the user changes concurrently.
 func annotate(t *testing.T, u *kubevisionv1alpha1.KubeVisionUser) {
 	t.Helper()
 	if err := retry.OnError(retry.DefaultBackoff, func(error) bool { return true }, func() error {
@@ -101,8 +101,8 @@ func annotate(t *testing.T, u *kubevisionv1alpha1.KubeVisionUser) {
 	})
 }
 
-// TestRestoredUser: what Velero restores, in its order and with its metadata, is the user again, once an administrator
-// says so.
+// TestRestoredUser verifies that objects restored by Velero, in its order and with its metadata, become the user
+// again after an administrator has confirmed it.
 func TestRestoredUser(t *testing.T) {
 	guard(t)
 	v := newVeteran(t)
@@ -118,7 +118,7 @@ func TestRestoredUser(t *testing.T) {
 	create(t, u)
 	c := awaitNotReady(t, u, kubevisionv1alpha1.ReasonNameConflict)
 	if !strings.Contains(c.Message, names.AdoptCredentialsAnnotation) {
-		t.Errorf("the message %q does not say what to do", c.Message)
+		t.Errorf("the message %q contains no advice", c.Message)
 	}
 	for _, value := range []string{v.first, v.chosen} {
 		awaitLogin(t, u.Name, value, dashboardv1alpha1.CodeUnauthenticated)
@@ -128,7 +128,7 @@ func TestRestoredUser(t *testing.T) {
 	awaitReady(t, u)
 	awaitEvent(t, u.Name, "Normal", "CredentialsAdopted", "Reconcile")
 	if n := u.Status.RecoveryCodesRemaining; !u.Status.TwoFactorEnabled || n == nil || *n != 2 {
-		t.Errorf("of the second factor there is %t, %v", u.Status.TwoFactorEnabled, n)
+		t.Errorf("the second factor exists: %t, %v", u.Status.TwoFactorEnabled, n)
 	}
 	awaitLogin(t, u.Name, v.chosen, dashboardv1alpha1.CodeTwoFactorRequired)
 	awaitLogin(t, u.Name, v.first, dashboardv1alpha1.CodeUnauthenticated)
@@ -177,8 +177,8 @@ func TestRestoredFavorites(t *testing.T) {
 	}
 }
 
-// TestNobodyTakesANameOverByARestore: neither who may write users and Secrets, nor who comes after somebody of that
-// name.
+// TestNobodyTakesANameOverByARestore verifies that neither an author of users and Secrets nor a new user of the same
+// name gets restored credentials.
 func TestNobodyTakesANameOverByARestore(t *testing.T) {
 	guard(t)
 	v := newVeteran(t)
@@ -209,7 +209,7 @@ func TestNobodyTakesANameOverByARestore(t *testing.T) {
 		}
 	}
 
-	// Credentials that say they are another user's, or that are one's, are not adopted, whoever has written them.
+	// Credentials that claim another user, or that have an owner, are not adopted, whoever has written them.
 	other := newUser(t, "")
 	for what, how := range map[string]func(*corev1.Secret){
 		"of another user": func(s *corev1.Secret) { s.Labels[names.UserLabel] = "somebody" },

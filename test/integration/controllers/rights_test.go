@@ -13,7 +13,8 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 )
 
-// rights are all the rules that reach a ServiceAccount of KubeVision's, each with where it holds, read from the cluster itself.
+// rights returns all rules that apply to a ServiceAccount of KubeVision, each with its scope, as read from the
+// cluster.
 func rights(tb testing.TB, account string) []string {
 	tb.Helper()
 	var out []string
@@ -45,7 +46,7 @@ func rights(tb testing.TB, account string) []string {
 
 func rulesOf(tb testing.TB, where string, ref rbacv1.RoleRef, namespace string) []string {
 	tb.Helper()
-	if !strings.HasPrefix(ref.Name, "kubevision") { // Kubernetes' own roles may grow with it
+	if !strings.HasPrefix(ref.Name, "kubevision") { // Kubernetes may extend its own roles
 		return []string{where + ": " + ref.Kind + " " + ref.Name}
 	}
 	var rules []rbacv1.PolicyRule
@@ -83,7 +84,8 @@ func readerRights() []string {
 	}
 }
 
-// Whoever widens what the programs may do widens this list too.
+// TestRightsOfThePrograms compares the rights of the programs with a list: a wider right requires a change of the
+// list.
 func TestRightsOfThePrograms(t *testing.T) {
 	guard(t)
 	host(t)

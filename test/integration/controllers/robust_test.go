@@ -20,10 +20,11 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
-// stuck is a namespace that is being deleted and cannot go, since something in it has a finalizer.
+// stuck creates a namespace that is being deleted and does not go, because an object in it has a finalizer.
 func stuck(tb testing.TB, namespace string) {
 	tb.Helper()
-	m := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "stays", Finalizers: []string{"example.com/stays"}}}
+	m := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: namespace, Name: "stays",
+		Finalizers: []string{"example.com/stays"}}}
 	if err := env.Client.Create(tb.Context(), m); err != nil {
 		tb.Fatal(err)
 	}
@@ -39,7 +40,8 @@ func stuck(tb testing.TB, namespace string) {
 	remove(tb, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: namespace}})
 }
 
-// One namespace that cannot be deleted must not stop the bindings of all the others.
+// TestStuckNamespaceHarmsNoOtherBinding verifies that one namespace that cannot be deleted does not block the
+// bindings of others.
 func TestStuckNamespaceHarmsNoOtherBinding(t *testing.T) {
 	guard(t)
 	host(t)
@@ -61,12 +63,13 @@ func TestStuckNamespaceHarmsNoOtherBinding(t *testing.T) {
 
 func badSelectors() map[string]*metav1.LabelSelector {
 	return map[string]*metav1.LabelSelector{
-		"unknown operator": {MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "a", Operator: "Like", Values: []string{"b"}}}},
-		"bad value":        {MatchLabels: map[string]string{"a": "b c"}},
+		"unknown operator": {MatchExpressions: []metav1.LabelSelectorRequirement{{Key: "a", Operator: "Like",
+			Values: []string{"b"}}}},
+		"bad value": {MatchLabels: map[string]string{"a": "b c"}},
 	}
 }
 
-// badSelector changes a binding to a selector that selects nothing, unless the API server refuses it.
+// badSelector changes a binding to a selector that selects nothing, unless the API server rejects it.
 func badSelector(tb testing.TB, b *kubevisionv1alpha1.KubeVisionRoleBinding, how func()) bool {
 	tb.Helper()
 	read(tb, b)
@@ -74,7 +77,8 @@ func badSelector(tb testing.TB, b *kubevisionv1alpha1.KubeVisionRoleBinding, how
 	return env.Client.Update(tb.Context(), b) == nil
 }
 
-// A selector that cannot be read selects nothing: what was granted before is taken away, and the status says why.
+// TestBadSelectorEndsTheGrant verifies that an invalid selector selects nothing: the previous grants are revoked, and
+// the status has the reason.
 func TestBadSelectorEndsTheGrant(t *testing.T) {
 	for name, selector := range badSelectors() {
 		t.Run(name, func(t *testing.T) {
@@ -82,10 +86,13 @@ func TestBadSelectorEndsTheGrant(t *testing.T) {
 			host(t)
 			n := newNamespace(t, nil)
 			u := newUser(t, "")
-			ofClusters, ofNamespaces := newBinding(t, kubevisionv1alpha1.RoleReadonly, nil, toUser(u.Name)), newBinding(t, kubevisionv1alpha1.RoleDev, inNames(n), toUser(u.Name))
+			ofClusters, ofNamespaces := newBinding(t, kubevisionv1alpha1.RoleReadonly, nil,
+				toUser(u.Name)), newBinding(t, kubevisionv1alpha1.RoleDev, inNames(n), toUser(u.Name))
 			awaitReady(t, ofClusters)
 			awaitReady(t, ofNamespaces)
-			holds(t, settling, "before the change", isMade(ofClusters, inWholeCluster(ofClusters, readonly, user(u.Name)), using(ofClusters, hostName, user(u.Name))))
+			holds(t, settling, "before the change",
+				isMade(ofClusters, inWholeCluster(ofClusters, readonly, user(u.Name)),
+					using(ofClusters, hostName, user(u.Name))))
 			for _, b := range []*kubevisionv1alpha1.KubeVisionRoleBinding{ofClusters, ofNamespaces} {
 				if !badSelector(t, b, func() {
 					if b == ofClusters {
@@ -112,13 +119,15 @@ func TestBadSelectorEndsTheGrant(t *testing.T) {
 				}); err != nil {
 					t.Error(err)
 				}
-				eventually(t, soon, "see it in the status", func(ctx context.Context) error { // which is written last
+				// the status is written last
+				eventually(t, soon, "see it in the status", func(ctx context.Context) error {
 					now := b.DeepCopy()
 					if err := env.Client.Get(ctx, client.ObjectKeyFromObject(b), now); err != nil {
 						return err
 					}
 					if now.Status.ObservedGeneration != now.Generation {
-						return fmt.Errorf("the status speaks of generation %d, not %d", now.Status.ObservedGeneration, now.Generation)
+						return fmt.Errorf("the status has generation %d, want %d", now.Status.ObservedGeneration,
+							now.Generation)
 					}
 					return nil
 				})
@@ -127,7 +136,7 @@ func TestBadSelectorEndsTheGrant(t *testing.T) {
 	}
 }
 
-// A user must not be locked out by a binding that cannot be read.
+// TestBadSelectorLocksNobodyOut verifies that an invalid binding does not prevent logins.
 func TestBadSelectorLocksNobodyOut(t *testing.T) {
 	guard(t)
 	host(t)
@@ -143,7 +152,7 @@ func TestBadSelectorLocksNobodyOut(t *testing.T) {
 	awaitLogin(t, u.Name, value, dashboardv1alpha1.CodeOK)
 }
 
-// What cannot be applied is said in the status, whatever the reason.
+// TestRoleThatCannotBeIsReported verifies that the status reports an object that cannot be applied, for any reason.
 func TestRoleThatCannotBeIsReported(t *testing.T) {
 	for _, name := range []string{".", ".."} {
 		t.Run(name, func(t *testing.T) {
@@ -159,7 +168,7 @@ func TestRoleThatCannotBeIsReported(t *testing.T) {
 					return err
 				}
 				if len(b.Status.Conditions) == 0 || b.Status.Conditions[0].Status != metav1.ConditionFalse {
-					return errors.New("there is none that says that the binding is not in force")
+					return errors.New("no event reports that the binding is not in force")
 				}
 				return nil
 			})

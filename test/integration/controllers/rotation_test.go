@@ -21,7 +21,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// aged is a signing key that was made a while ago.
+// aged returns a signing key with an earlier creation time.
 func aged(tb testing.TB, ago time.Duration) (name string, value []byte) {
 	tb.Helper()
 	name, value, err := token.NewKey(time.Now().Add(-ago))
@@ -105,7 +105,8 @@ func TestServingCertificateIsReplaced(t *testing.T) {
 	}
 }
 
-// TestSigningKeysRotate: the old key stays until nothing that it signed is valid, and one that has served its time goes.
+// TestSigningKeysRotate verifies that the previous key stays while tokens that it signed are valid, and is deleted
+// afterwards.
 func TestSigningKeysRotate(t *testing.T) {
 	const day = 24 * time.Hour
 	guard(t)

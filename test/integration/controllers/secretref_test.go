@@ -17,10 +17,12 @@ import (
 )
 
 func ownSecrets() []string {
-	return []string{names.SigningKeysSecret, names.ServingCertSecret, names.CredentialsSecret(names.AdminUser), names.CredentialsSecret("nobody")}
+	return []string{names.SigningKeysSecret, names.ServingCertSecret, names.CredentialsSecret(names.AdminUser),
+		names.CredentialsSecret("nobody")}
 }
 
-// TestSecretsOfKubeVisionCannotBeNamed: a password that is the signing key would be the key to everybody's session.
+// TestSecretsOfKubeVisionCannotBeNamed verifies that a user cannot refer to KubeVision's own Secrets: with the
+// signing key as the password, its holder could forge any session.
 func TestSecretsOfKubeVisionCannotBeNamed(t *testing.T) {
 	const own = "this Secret is KubeVision's own; make one for this purpose and name that"
 	users, clusters := map[string]verdict{}, map[string]verdict{}
@@ -34,15 +36,19 @@ func TestSecretsOfKubeVisionCannotBeNamed(t *testing.T) {
 	}
 	judge(t, "KubeVisionUser", users)
 	judge(t, "KubeVisionCluster", clusters)
-	judgeChange(t, "KubeVisionUser", object{}, object{"passwordSecretRef": object{"name": names.SigningKeysSecret}}, own)
+	judgeChange(t, "KubeVisionUser", object{},
+		object{"passwordSecretRef": object{"name": names.SigningKeysSecret}}, own)
 }
 
-// withoutRules takes the rules on a reference to a Secret out of a definition until the test ends. The probe is an object that they refuse.
+// withoutRules removes the rules on a reference to a Secret from a definition until the end of the test. The probe is
+// an object that the rules reject.
 func withoutRules(tb testing.TB, definition, reference string, probe func() client.Object) {
 	tb.Helper()
 	rules := kubectl(tb, "get", "crd", definition,
-		"-o", "jsonpath={.spec.versions[0].schema.openAPIV3Schema.properties.spec.properties."+reference+".x-kubernetes-validations}")
-	path := "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/" + reference + "/x-kubernetes-validations"
+		"-o", "jsonpath={.spec.versions[0].schema.openAPIV3Schema.properties.spec.properties."+reference+
+			".x-kubernetes-validations}")
+	path := "/spec/versions/0/schema/openAPIV3Schema/properties/spec/properties/" + reference +
+		"/x-kubernetes-validations"
 	patch := func(ctx context.Context, operation string) error {
 		_, err := env.Cluster.Kubectl(ctx, "patch", "crd", definition, "--type=json", "-p", "["+operation+"]")
 		return err
@@ -69,7 +75,8 @@ func withoutRules(tb testing.TB, definition, reference string, probe func() clie
 	eventually(tb, soon, "wait until there are no rules", try)
 }
 
-// TestSecretsOfKubeVisionAreNotRead, also where the definitions would let somebody name them.
+// TestSecretsOfKubeVisionAreNotRead verifies that these Secrets are not read even if the definitions allow naming
+// them.
 func TestSecretsOfKubeVisionAreNotRead(t *testing.T) {
 	guard(t)
 	for name, tc := range map[string]struct {
@@ -81,10 +88,12 @@ func TestSecretsOfKubeVisionAreNotRead(t *testing.T) {
 			u.Spec.PasswordSecretRef.Key = "ca.crt"
 			return u
 		}},
-		"cluster": {"kubevisionclusters.kubevision.io", "kubeconfigSecretRef", func(secret string) client.Object { return registered(secret) }},
+		"cluster": {"kubevisionclusters.kubevision.io", "kubeconfigSecretRef",
+			func(secret string) client.Object { return registered(secret) }},
 	} {
 		t.Run(name, func(t *testing.T) {
-			withoutRules(t, tc.definition, tc.reference, func() client.Object { return tc.object(names.SigningKeysSecret) })
+			withoutRules(t, tc.definition, tc.reference,
+				func() client.Object { return tc.object(names.SigningKeysSecret) })
 			for _, secret := range ownSecrets() {
 				o := tc.object(secret)
 				create(t, o)

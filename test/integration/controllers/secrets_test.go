@@ -109,7 +109,7 @@ func TestCertificateBundleIsRepaired(t *testing.T) {
 	eventually(t, soon, "reach the API through kube-apiserver", throughTheAggregator)
 }
 
-// verifyAgain takes back what nobody else has repaired.
+// verifyAgain restores an object that was not repaired.
 func verifyAgain(tb testing.TB) {
 	tb.Helper()
 	ctx, cancel := later(tb)
@@ -134,7 +134,7 @@ func throughTheAggregator(ctx context.Context) error {
 	return err
 }
 
-// serves is an error unless kubevision-apiserver shows a certificate of the authority.
+// serves returns an error unless kubevision-apiserver presents a certificate of the authority.
 func serves(ctx context.Context, ca []byte) error {
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM(ca) {
@@ -168,10 +168,12 @@ func TestGarbageInsteadOfTheCertificate(t *testing.T) {
 				if err := env.Client.Get(ctx, client.ObjectKeyFromObject(now), now); err != nil {
 					return err
 				}
-				if _, err := tls.X509KeyPair(now.Data[corev1.TLSCertKey], now.Data[corev1.TLSPrivateKeyKey]); err != nil {
+				if _, err := tls.X509KeyPair(now.Data[corev1.TLSCertKey],
+					now.Data[corev1.TLSPrivateKeyKey]); err != nil {
 					return err
 				}
-				if bytes.Equal(now.Data[corev1.TLSCertKey], before.Data[corev1.TLSCertKey]) || len(now.Data["ca.crt"]) == 0 {
+				if bytes.Equal(now.Data[corev1.TLSCertKey], before.Data[corev1.TLSCertKey]) ||
+					len(now.Data["ca.crt"]) == 0 {
 					return errors.New("it is the old one")
 				}
 				return nil
@@ -179,7 +181,8 @@ func TestGarbageInsteadOfTheCertificate(t *testing.T) {
 			if err := env.KubeVision.ExportServingCertificate(t.Context()); err != nil {
 				t.Fatal(err)
 			}
-			eventually(t, 90*time.Second, "wait until the new certificate is served", func(ctx context.Context) error { return serves(ctx, now.Data["ca.crt"]) })
+			eventually(t, 90*time.Second, "wait until the new certificate is served",
+				func(ctx context.Context) error { return serves(ctx, now.Data["ca.crt"]) })
 			if err := env.KubeVision.WaitAvailable(t.Context()); err != nil {
 				t.Error(err)
 			}
@@ -191,7 +194,8 @@ func TestGarbageInsteadOfTheCertificate(t *testing.T) {
 	}
 }
 
-// Signing keys that cannot be read are left alone, since new ones would end every session.
+// TestGarbageInsteadOfTheSigningKeys verifies that unreadable signing keys are not replaced, since new keys would end
+// every session.
 func TestGarbageInsteadOfTheSigningKeys(t *testing.T) {
 	guard(t)
 	before := read(t, ownSecret(names.SigningKeysSecret)).Data
@@ -211,7 +215,7 @@ func TestGarbageInsteadOfTheSigningKeys(t *testing.T) {
 	change(t, ownSecret(names.SigningKeysSecret), func(s *corev1.Secret) { s.Data = garbage })
 	holds(t, 2*time.Second, "the signing keys", func(context.Context) error {
 		if now := read(t, ownSecret(names.SigningKeysSecret)).Data; !maps.EqualFunc(now, garbage, bytes.Equal) {
-			return errors.New("somebody has written them")
+			return errors.New("another client has written them")
 		}
 		return nil
 	})

@@ -20,7 +20,8 @@ import (
 
 type labelSet = map[string]string
 
-// registrar may write clusters and their Secrets, users and namespaces, and bind some ClusterRoles.
+// registrar returns a client of a user who may write clusters and their Secrets, users and namespaces, and bind some
+// ClusterRoles.
 func registrar(tb testing.TB, roles ...string) client.Client {
 	tb.Helper()
 	rules := []string{kubevisionv1alpha1.ResourceClusters, kubevisionv1alpha1.ResourceUsers}
@@ -42,7 +43,7 @@ func labelledClusters(labels labelSet) kubevisionv1alpha1.ClusterTargets {
 	return kubevisionv1alpha1.ClusterTargets{Selector: &metav1.LabelSelector{MatchLabels: labels}}
 }
 
-// boundTo is a binding of clusters to a role, of which admission takes notice in a moment.
+// boundTo creates a binding of clusters to a role. The admission policies see it with a short delay.
 func boundTo(tb testing.TB, role string, targets kubevisionv1alpha1.ClusterTargets) {
 	tb.Helper()
 	b := bindingObject(role, inNames("nowhere"), toUser("nobody"))
@@ -50,14 +51,15 @@ func boundTo(tb testing.TB, role string, targets kubevisionv1alpha1.ClusterTarge
 	create(tb, b)
 }
 
-// becomesRefused waits until admission knows the bindings.
+// becomesRefused waits until the admission policies know the bindings.
 func becomesRefused(tb testing.TB, policy string, as client.Client, try attempt) {
 	tb.Helper()
-	eventually(tb, soon, "be refused by "+policy, func(ctx context.Context) error { return refusedBy(policy, try(ctx, as)) })
+	eventually(tb, soon, "be refused by "+policy,
+		func(ctx context.Context) error { return refusedBy(policy, try(ctx, as)) })
 }
 
-// mayOnlyWith checks that something is refused without the right to bind the role, with a message that names it, and
-// allowed with it.
+// mayOnlyWith verifies that a write is rejected without the right to bind the role, with a message that names the
+// role, and allowed with it.
 func mayOnlyWith(t *testing.T, role, policy string, try attempt) {
 	t.Helper()
 	without, with := registrar(t, "kubevision:other"), registrar(t, role)
@@ -73,7 +75,7 @@ func merge(body string) client.Patch {
 	return client.RawPatch("application/merge-patch+json", []byte(body))
 }
 
-// attempt is a write on trial as somebody.
+// attempt is a dry run of a write as a user.
 type attempt func(context.Context, client.Client) error
 
 func creating(o client.Object) attempt {
@@ -96,7 +98,7 @@ func patching(o client.Object, body string) attempt {
 	}
 }
 
-// patchingStatus is a write to the status, by which labels of Kubernetes' own kinds change, too.
+// patchingStatus returns a patch of the status, with which the labels of Kubernetes' own kinds can be changed, too.
 func patchingStatus(o client.Object, body string) attempt {
 	return func(ctx context.Context, as client.Client) error {
 		object, ok := o.DeepCopyObject().(client.Object)
@@ -107,7 +109,7 @@ func patchingStatus(o client.Object, body string) attempt {
 	}
 }
 
-// mayPatch checks that somebody may make each change.
+// mayPatch verifies that each patch is allowed for a user.
 func mayPatch(t *testing.T, as client.Client, o client.Object, bodies ...string) {
 	t.Helper()
 	for _, body := range bodies {
@@ -119,7 +121,8 @@ func namespaceWith(labels labelSet) *corev1.Namespace {
 	return &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: unique("ns"), Labels: labels}}
 }
 
-// TestNewClustersGrantNothing that their registrar may not bind.
+// TestNewClustersGrantNothing verifies that a new cluster cannot match a binding whose role its registrar may not
+// bind.
 func TestNewClustersGrantNothing(t *testing.T) {
 	guard(t)
 	label, listed := unique("zone"), unique("listed")
@@ -127,7 +130,8 @@ func TestNewClustersGrantNothing(t *testing.T) {
 	boundTo(t, "some-role", kubevisionv1alpha1.ClusterTargets{Names: []string{listed}})
 	boundTo(t, "ops", kubevisionv1alpha1.ClusterTargets{Selector: &metav1.LabelSelector{}})
 	for role, c := range map[string]*kubevisionv1alpha1.KubeVisionCluster{
-		"kubevision:admin": clusterObject(unique("c"), labelSet{label: "sandbox"}), "some-role": clusterObject(listed, nil),
+		"kubevision:admin": clusterObject(unique("c"), labelSet{label: "sandbox"}),
+		"some-role":        clusterObject(listed, nil),
 	} {
 		mayOnlyWith(t, role, names.ClustersPolicy, func(ctx context.Context, as client.Client) error {
 			return as.Create(ctx, c.DeepCopy(), client.DryRunAll)
@@ -138,7 +142,8 @@ func TestNewClustersGrantNothing(t *testing.T) {
 	}
 }
 
-// TestRelabelledClustersGrantNothing, nor do clusters that get another connection.
+// TestRelabelledClustersGrantNothing verifies the same for changed labels, and for clusters that get another
+// connection.
 func TestRelabelledClustersGrantNothing(t *testing.T) {
 	guard(t)
 	label := unique("zone")
@@ -149,7 +154,8 @@ func TestRelabelledClustersGrantNothing(t *testing.T) {
 	for _, o := range []struct {
 		cluster *kubevisionv1alpha1.KubeVisionCluster
 		patch   string
-	}{{local, `{"metadata":{"labels":{"` + label + `":"sandbox"}}}`}, {mine, `{"spec":{"kubeconfigSecretRef":{"name":"another"}}}`}} {
+	}{{local, `{"metadata":{"labels":{"` + label + `":"sandbox"}}}`},
+		{mine, `{"spec":{"kubeconfigSecretRef":{"name":"another"}}}`}} {
 		mayOnlyWith(t, "kubevision:admin", names.ClustersPolicy, patching(o.cluster, o.patch))
 	}
 	as := registrar(t)
@@ -160,7 +166,8 @@ func TestRelabelledClustersGrantNothing(t *testing.T) {
 		`{"metadata":{"finalizers":null}}`)
 }
 
-// TestNoClusterBorrowsTheCredentialsOfAnother: it would be that cluster, with labels that its registrar chooses.
+// TestNoClusterBorrowsTheCredentialsOfAnother verifies that a registration cannot refer to the Secret of another: it
+// would be the same cluster with labels of the registrar's choice.
 func TestNoClusterBorrowsTheCredentialsOfAnother(t *testing.T) {
 	guard(t)
 	prod := clusterObject(unique("prod"), nil)
@@ -174,7 +181,8 @@ func TestNoClusterBorrowsTheCredentialsOfAnother(t *testing.T) {
 	}
 }
 
-// TestSelectorsAreReadAsKubernetesReadsThem: what a policy takes for selected is what the controllers do.
+// TestSelectorsAreReadAsKubernetesReadsThem verifies that the policies and the controllers interpret selectors in the
+// same way.
 func TestSelectorsAreReadAsKubernetesReadsThem(t *testing.T) {
 	guard(t)
 	a, b := unique("a"), unique("b")
@@ -202,7 +210,7 @@ func TestSelectorsAreReadAsKubernetesReadsThem(t *testing.T) {
 		"no operator":      {MatchExpressions: requirements{need(a, "Like", "x")}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			marker := unique("marker") // tells that admission knows the binding made before this one
+			marker := unique("marker") // shows that admission knows the binding created before this one
 			targets := kubevisionv1alpha1.ClusterTargets{Selector: s}
 			boundTo(t, "admin", targets)
 			boundTo(t, "admin", kubevisionv1alpha1.ClusterTargets{Names: []string{marker}})
@@ -222,7 +230,8 @@ func TestSelectorsAreReadAsKubernetesReadsThem(t *testing.T) {
 	}
 }
 
-// TestLabelsOfNamespacesGrantNothing that whoever sets them may not bind.
+// TestLabelsOfNamespacesGrantNothing verifies that an author of namespace labels cannot match a binding whose role
+// they may not bind.
 func TestLabelsOfNamespacesGrantNothing(t *testing.T) {
 	guard(t)
 	team := unique("team")
@@ -230,7 +239,8 @@ func TestLabelsOfNamespacesGrantNothing(t *testing.T) {
 	n := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: newNamespace(t, nil)}}
 	mayOnlyWith(t, "some-role", names.NamespacesPolicy, patching(n, `{"metadata":{"labels":{"`+team+`":"shop"}}}`))
 	mayOnlyWith(t, "some-role", names.NewNamespacesPolicy, creating(namespaceWith(labelSet{team: "shop"})))
-	mayOnlyWith(t, "some-role", names.NamespacesPolicy, patchingStatus(n, `{"metadata":{"labels":{"`+team+`":"shop"}}}`))
+	mayOnlyWith(t, "some-role", names.NamespacesPolicy,
+		patchingStatus(n, `{"metadata":{"labels":{"`+team+`":"shop"}}}`))
 	as := registrar(t)
 	mayPatch(t, as, n,
 		`{"metadata":{"labels":{"x":"y"}}}`,
@@ -242,7 +252,8 @@ func TestLabelsOfNamespacesGrantNothing(t *testing.T) {
 	}
 }
 
-// TestSelectorsOfEveryNamespaceHoldNobodyUp, even where they leave some out.
+// TestSelectorsOfEveryNamespaceHoldNobodyUp verifies that a binding which selects every namespace, or nearly every
+// one, does not restrict changes of labels.
 func TestSelectorsOfEveryNamespaceHoldNobodyUp(t *testing.T) {
 	guard(t)
 	everywhere := labelled(nil)
@@ -263,20 +274,23 @@ func TestSelectorsOfEveryNamespaceHoldNobodyUp(t *testing.T) {
 	}
 }
 
-// TestProtectionIsNotTakenOff by somebody who may not bind what then holds there.
+// TestProtectionIsNotTakenOff verifies that a user cannot remove the protection of a namespace if this grants a role
+// that they may not bind.
 func TestProtectionIsNotTakenOff(t *testing.T) {
 	guard(t)
 	newBinding(t, "dev", nil, toUser("nobody"))
 	const label = "kubevision.io/protected"
 	n := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: newNamespace(t, labelSet{label: "true"})}}
 	for _, value := range []string{`null`, `"false"`} {
-		mayOnlyWith(t, "kubevision:dev", names.NamespacesPolicy, patching(n, `{"metadata":{"labels":{"`+label+`":`+value+`}}}`))
+		mayOnlyWith(t, "kubevision:dev", names.NamespacesPolicy,
+			patching(n, `{"metadata":{"labels":{"`+label+`":`+value+`}}}`))
 	}
 	as := registrar(t)
 	mayPatch(t, as, n, `{"metadata":{"labels":{"`+label+`":"yes"}}}`)
 }
 
-// TestUsersInheritNothing that whoever makes them may not bind: neither a name that was somebody else's, nor a group.
+// TestUsersInheritNothing verifies that a new user cannot get the name of an earlier one, or a group, if this grants
+// a role that the author may not bind.
 func TestUsersInheritNothing(t *testing.T) {
 	guard(t)
 	group, other := unique("group"), unique("other")
@@ -300,7 +314,8 @@ func TestUsersInheritNothing(t *testing.T) {
 		`{"spec":{"displayName":"x"}}`)
 }
 
-// TestAccountsAreNotTakenOver by somebody who may not bind what they hold.
+// TestAccountsAreNotTakenOver verifies that a user cannot take over an account that holds a role which they may not
+// bind.
 func TestAccountsAreNotTakenOver(t *testing.T) {
 	guard(t)
 	group := unique("group")
@@ -313,14 +328,16 @@ func TestAccountsAreNotTakenOver(t *testing.T) {
 	newBinding(t, "some-role", inNames("nowhere"), toUser(named.Name), toGroup(group))
 	for _, u := range []*kubevisionv1alpha1.KubeVisionUser{named, member} {
 		for _, patch := range []string{
-			`{"spec":{"passwordSecretRef":{"name":"mine"}}}`, `{"spec":{"disabled":false}}`, `{"spec":{"twoFactor":"Optional"}}`,
+			`{"spec":{"passwordSecretRef":{"name":"mine"}}}`, `{"spec":{"disabled":false}}`,
+			`{"spec":{"twoFactor":"Optional"}}`,
 			`{"metadata":{"annotations":{"` + names.ResetTwoFactorAnnotation + `":""}}}`,
 		} {
 			mayOnlyWith(t, "some-role", names.UsersPolicy, patching(u, patch))
 		}
 	}
 	as := registrar(t)
-	for _, patch := range []string{`{"spec":{"groups":[]}}`, `{"spec":{"email":"a@example.com"}}`, `{"spec":{"mustChangePassword":true}}`} {
+	for _, patch := range []string{`{"spec":{"groups":[]}}`, `{"spec":{"email":"a@example.com"}}`,
+		`{"spec":{"mustChangePassword":true}}`} {
 		eventually(t, soon, "patch with "+patch, func(ctx context.Context) error {
 			return as.Patch(ctx, member.DeepCopy(), merge(patch), client.DryRunAll)
 		})

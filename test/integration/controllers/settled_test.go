@@ -11,11 +11,11 @@ import (
 	"time"
 )
 
-// awaitQuiet waits until nothing is written for two seconds, and returns the writes until then.
+// awaitQuiet waits until there were no writes for two seconds, and returns the writes until then.
 func awaitQuiet(tb testing.TB) map[string]float64 {
 	tb.Helper()
 	before := writes(tb)
-	eventually(tb, time.Minute, "wait until nothing is written any more", func(ctx context.Context) error {
+	eventually(tb, time.Minute, "wait until there are no writes", func(ctx context.Context) error {
 		select {
 		case <-ctx.Done():
 			return ctx.Err()

@@ -19,7 +19,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// TestNamespacesOutliveAnInstallation, in whichever order it is removed.
+// TestNamespacesOutliveAnInstallation verifies that namespaces can be written after an installation was removed, in
+// any order.
 func TestNamespacesOutliveAnInstallation(t *testing.T) {
 	cluster, err := env.StartCluster(t.Context())
 	if err != nil {
@@ -48,7 +49,7 @@ func TestNamespacesOutliveAnInstallation(t *testing.T) {
 		if err := cluster.Apply(t.Context(), folder("default")); err != nil {
 			t.Fatal(err)
 		}
-		// kube-apiserver takes the policies up after a second, and must then find the kinds.
+		// kube-apiserver loads the policies after a second, and must then find the kinds.
 		eventually(t, 2*time.Minute, "write namespaces beside the installation", func(ctx context.Context) error {
 			for range 5 {
 				if err := namespaces(ctx); err != nil {
@@ -59,7 +60,8 @@ func TestNamespacesOutliveAnInstallation(t *testing.T) {
 			return nil
 		})
 		for _, name := range removed {
-			if _, err := cluster.Kubectl(t.Context(), "delete", "--ignore-not-found", "--wait=false", "-k", folder(name)); err != nil {
+			if _, err := cluster.Kubectl(t.Context(), "delete", "--ignore-not-found", "--wait=false", "-k",
+				folder(name)); err != nil {
 				t.Fatal(err)
 			}
 			holds(t, 3*time.Second, "after "+name+" was deleted", namespaces)

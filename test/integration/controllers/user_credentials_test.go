@@ -26,12 +26,13 @@ func TestCredentialsBelongToTheUser(t *testing.T) {
 	if !metav1.IsControlledBy(c, u) {
 		t.Errorf("the credentials are owned by %+v", c.OwnerReferences)
 	}
-	if c.Type != credentials.SecretType || c.Labels[names.ManagedByLabel] != names.ManagedBy || c.Labels[names.UserLabel] != u.Name {
+	if c.Type != credentials.SecretType || c.Labels[names.ManagedByLabel] != names.ManagedBy ||
+		c.Labels[names.UserLabel] != u.Name {
 		t.Errorf("the credentials have type %s and labels %v", c.Type, c.Labels)
 	}
 	for key, data := range c.Data {
 		if bytes.Contains(data, []byte(value)) {
-			t.Errorf("key %s holds the password in clear", key)
+			t.Errorf("key %s contains the password in clear text", key)
 		}
 	}
 	remove(t, u)
@@ -77,7 +78,8 @@ func TestForeignSecretIsNotTakenForCredentials(t *testing.T) {
 			create(t, foreign)
 			create(t, u)
 			awaitNotReady(t, u, kubevisionv1alpha1.ReasonNameConflict)
-			if now := read(t, credentialsOf(u.Name)); now.ResourceVersion != foreign.ResourceVersion || !maps.EqualFunc(now.Data, foreign.Data, bytes.Equal) {
+			if now := read(t, credentialsOf(u.Name)); now.ResourceVersion != foreign.ResourceVersion ||
+				!maps.EqualFunc(now.Data, foreign.Data, bytes.Equal) {
 				t.Errorf("the Secret was touched: %+v", now)
 			}
 			staysNotReady(t, u, kubevisionv1alpha1.ReasonNameConflict)

@@ -19,7 +19,8 @@ import (
 
 func eventuallyAbsent(tb testing.TB, o client.Object) {
 	tb.Helper()
-	eventually(tb, collection, fmt.Sprintf("wait until %T %s is gone", o, o.GetName()), func(ctx context.Context) error { return absent(ctx, o) })
+	eventually(tb, collection, fmt.Sprintf("wait until %T %s is gone", o, o.GetName()),
+		func(ctx context.Context) error { return absent(ctx, o) })
 }
 
 func sessionsOf(ctx context.Context, uid types.UID) ([]kubevisionv1alpha1.KubeVisionSession, error) {
@@ -103,7 +104,8 @@ func TestUserTakesEverythingAlong(t *testing.T) {
 	awaitReady(t, u)
 	login := awaitLogin(t, u.Name, value, dashboardv1alpha1.CodeOK)
 	c := read(t, credentialsOf(u.Name))
-	awaitMade(t, b, inWholeCluster(b, readonly, user(u.Name), user(other.Name)), using(b, hostName, user(u.Name), user(other.Name)))
+	awaitMade(t, b, inWholeCluster(b, readonly, user(u.Name), user(other.Name)),
+		using(b, hostName, user(u.Name), user(other.Name)))
 
 	remove(t, u)
 	eventuallyAbsent(t, c)
@@ -113,7 +115,7 @@ func TestUserTakesEverythingAlong(t *testing.T) {
 	awaitToken(t, login.AccessToken, dashboardv1alpha1.CodeTokenExpired)
 }
 
-// again makes the user again under the same name, as another person.
+// again creates a user with the name of an earlier one, as another person.
 func again(tb testing.TB, u *kubevisionv1alpha1.KubeVisionUser, source string) *kubevisionv1alpha1.KubeVisionUser {
 	tb.Helper()
 	next := userObject(source)
@@ -144,12 +146,14 @@ func TestUserMadeAgainIsAnotherPerson(t *testing.T) {
 	if _, err := tryLogin(t.Context(), u.Name, oldValue, dashboardv1alpha1.CodeUnauthenticated); err != nil {
 		t.Errorf("the password of the user before: %v", err)
 	}
-	if !read(t, credentialsOf(u.Name)).CreationTimestamp.Time.Before(time.Now().Add(time.Minute)) || !metav1.IsControlledBy(read(t, credentialsOf(u.Name)), next) {
+	if !read(t, credentialsOf(u.Name)).CreationTimestamp.Time.Before(time.Now().Add(time.Minute)) ||
+		!metav1.IsControlledBy(read(t, credentialsOf(u.Name)), next) {
 		t.Error("the credentials are not those of the new user")
 	}
 }
 
-// What is orphaned instead of collected must not open the new user's account to whoever had the name before.
+// TestOrphanedCredentialsAreNoWayIn verifies that orphaned credentials do not give the previous holder of the name
+// access to the new user's account.
 func TestOrphanedCredentialsAreNoWayIn(t *testing.T) {
 	guard(t)
 	oldValue := newPassword()

@@ -24,7 +24,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// hashOf is made here and not with KubeVision's own hasher, as that of another tool would be.
+// hashOf hashes a password with an independent implementation, as another tool would.
 func hashOf(tb testing.TB, value string) string {
 	tb.Helper()
 	salt := []byte(rand.Text()[:16])
@@ -45,7 +45,8 @@ func TestPasswordIsTakenOver(t *testing.T) {
 			value := newPassword()
 			u := newUser(t, newSource(t, form(t, value)).Name)
 			awaitReady(t, u)
-			awaitCondition(t, u, kubevisionv1alpha1.UserCredentialsCondition, metav1.ConditionTrue, kubevisionv1alpha1.ReasonPasswordSet)
+			awaitCondition(t, u, kubevisionv1alpha1.UserCredentialsCondition, metav1.ConditionTrue,
+				kubevisionv1alpha1.ReasonPasswordSet)
 			awaitLogin(t, u.Name, value, dashboardv1alpha1.CodeOK)
 			if _, err := tryLogin(t.Context(), u.Name, value+"x", dashboardv1alpha1.CodeUnauthenticated); err != nil {
 				t.Errorf("wrong password: %v", err)
@@ -72,16 +73,21 @@ func TestBadSecretIsReportedAndItsCorrectionSeen(t *testing.T) {
 		data        map[string][]byte
 		wantMessage string
 	}{
-		"no such key":   {map[string][]byte{"other": []byte("x")}, "key password of Secret"},
-		"empty":         {map[string][]byte{names.PasswordKey: nil}, "missing or empty"},
-		"invalid hash":  {map[string][]byte{names.PasswordKey: []byte(okHash + " ")}, "not a valid hash"},
-		"ruinous hash":  {map[string][]byte{names.PasswordKey: []byte(strings.Replace(okHash, "m=19456", "m=4194304", 1))}, "not a valid hash"},
-		"slow hash":     {map[string][]byte{names.PasswordKey: []byte(strings.Replace(okHash, "m=19456,t=2", "m=262144,t=16", 1))}, "not a valid hash"},
-		"far too long":  {map[string][]byte{names.PasswordKey: []byte(canary + strings.Repeat("x", password.MaxLength))}, "longer than 1024 bytes"},
-		"no data":       {nil, "missing or empty"},
-		"another kind":  {map[string][]byte{names.PasswordKey: []byte(strings.Replace(okHash, "argon2id", "argon2i", 1))}, "not a valid hash"},
-		"hash cut off":  {map[string][]byte{names.PasswordKey: []byte("$argon2id$")}, "not a valid hash"},
-		"other version": {map[string][]byte{names.PasswordKey: []byte(strings.Replace(okHash, "v=19", "v=16", 1))}, "not a valid hash"},
+		"no such key":  {map[string][]byte{"other": []byte("x")}, "key password of Secret"},
+		"empty":        {map[string][]byte{names.PasswordKey: nil}, "missing or empty"},
+		"invalid hash": {map[string][]byte{names.PasswordKey: []byte(okHash + " ")}, "not a valid hash"},
+		"ruinous hash": {map[string][]byte{names.PasswordKey: []byte(strings.Replace(okHash, "m=19456", "m=4194304",
+			1))}, "not a valid hash"},
+		"slow hash": {map[string][]byte{names.PasswordKey: []byte(strings.Replace(okHash, "m=19456,t=2",
+			"m=262144,t=16", 1))}, "not a valid hash"},
+		"far too long": {map[string][]byte{names.PasswordKey: []byte(canary + strings.Repeat("x",
+			password.MaxLength))}, "longer than 1024 bytes"},
+		"no data": {nil, "missing or empty"},
+		"another kind": {map[string][]byte{names.PasswordKey: []byte(strings.Replace(okHash, "argon2id", "argon2i",
+			1))}, "not a valid hash"},
+		"hash cut off": {map[string][]byte{names.PasswordKey: []byte("$argon2id$")}, "not a valid hash"},
+		"other version": {map[string][]byte{names.PasswordKey: []byte(strings.Replace(okHash, "v=19", "v=16", 1))},
+			"not a valid hash"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			guard(t)
@@ -92,8 +98,9 @@ func TestBadSecretIsReportedAndItsCorrectionSeen(t *testing.T) {
 			if !strings.Contains(c.Message, tc.wantMessage) || !strings.Contains(c.Message, source.Name) {
 				t.Errorf("message %q does not contain %q and the name of the Secret", c.Message, tc.wantMessage)
 			}
-			if strings.Contains(c.Message, canary) || strings.Contains(c.Message, "xxxx") || strings.Contains(c.Message, "c29tZXNhbHQ") {
-				t.Errorf("message %q tells what is in the Secret", c.Message)
+			if strings.Contains(c.Message, canary) || strings.Contains(c.Message, "xxxx") ||
+				strings.Contains(c.Message, "c29tZXNhbHQ") {
+				t.Errorf("message %q reveals data of the Secret", c.Message)
 			}
 			if err := absent(t.Context(), credentialsOf(u.Name)); err != nil {
 				t.Errorf("credentials were made of a bad Secret: %v", err)
@@ -106,7 +113,8 @@ func TestBadSecretIsReportedAndItsCorrectionSeen(t *testing.T) {
 	}
 }
 
-// TestHashThatWasTakenOverAndCostsTooMuch: the bound holds for what was taken over when there was none, too.
+// TestHashThatWasTakenOverAndCostsTooMuch verifies that the cost limit also applies to hashes that were taken over by
+// a version without it.
 func TestHashThatWasTakenOverAndCostsTooMuch(t *testing.T) {
 	guard(t)
 	const slow = "$argon2id$v=19$m=262144,t=16,p=1$c29tZXNhbHQ$CTFhFdXPJO1aFaMaO6Mm5c8y7cJHAph8ArZWb2GRPPc"
@@ -163,7 +171,7 @@ func TestChangeOfTheSecretChangesThePassword(t *testing.T) {
 	awaitReady(t, u)
 }
 
-// choose sets a password as the user would, who has nothing to do with the Secret.
+// choose sets a password as the user would, without a change of the Secret.
 func choose(tb testing.TB, u *kubevisionv1alpha1.KubeVisionUser, value string) {
 	tb.Helper()
 	change(tb, credentialsOf(u.Name), func(s *corev1.Secret) { s.Data[credentials.PasswordHashKey] = []byte(hashOf(tb, value)) })
@@ -191,7 +199,8 @@ func TestLabelOfTheSecretDoesNotUndoTheUsersChoice(t *testing.T) {
 				if err := env.Client.Get(ctx, client.ObjectKeyFromObject(c), c); err != nil {
 					return err
 				}
-				if got := c.Annotations[credentials.PasswordSourceAnnotation]; !strings.Contains(got, source.ResourceVersion) {
+				if got := c.Annotations[credentials.PasswordSourceAnnotation]; !strings.Contains(got,
+					source.ResourceVersion) {
 					return errors.New("the credentials come from " + got)
 				}
 				return nil

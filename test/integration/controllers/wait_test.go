@@ -11,19 +11,20 @@ import (
 )
 
 const (
-	// soon bounds what a controller does as soon as it sees a change, on a machine that it shares.
+	// soon bounds the reaction of a controller to a change, on a shared machine.
 	soon = 20 * time.Second
-	// repairTime is how long what somebody has changed by hand may stay so.
+	// repairTime bounds the time until a manual change is reverted.
 	repairTime = 5 * time.Second
-	// collection bounds the garbage collection of Kubernetes, which learns of new kinds only now and then.
+	// collection bounds Kubernetes' garbage collection, which discovers new kinds only periodically.
 	collection = 90 * time.Second
-	// settling is how long nothing must happen before a test looks at what one change alone brings about.
+	// settling is the time without writes before a test measures the effect of one change.
 	settling = time.Second
-	// lease bounds the wait for a leader that follows one which was killed.
+	// lease bounds the wait for a leader after the previous one was killed.
 	lease = 45 * time.Second
 )
 
-// poll asks check until it gives no error. Its own error is the last one of check that is not the end of the time.
+// poll calls check until it returns no error. After a timeout it returns the last error of check that was not caused
+// by the timeout.
 func poll(ctx context.Context, timeout time.Duration, what string, check func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
@@ -44,7 +45,7 @@ func poll(ctx context.Context, timeout time.Duration, what string, check func(co
 	}
 }
 
-// eventually waits until check gives no error, and fails with its last one.
+// eventually waits until check returns no error, and fails with its last error.
 func eventually(tb testing.TB, timeout time.Duration, what string, check func(context.Context) error) {
 	tb.Helper()
 	if err := poll(tb.Context(), timeout, what, check); err != nil {
@@ -52,7 +53,7 @@ func eventually(tb testing.TB, timeout time.Duration, what string, check func(co
 	}
 }
 
-// holds fails as soon as check gives an error within the time.
+// holds fails as soon as check returns an error within the time.
 func holds(tb testing.TB, duration time.Duration, what string, check func(context.Context) error) {
 	tb.Helper()
 	ticker := time.NewTicker(200 * time.Millisecond)
@@ -70,7 +71,7 @@ func holds(tb testing.TB, duration time.Duration, what string, check func(contex
 	}
 }
 
-// later is a context for what is done after a test, whose own context has ended by then.
+// later returns a context for work after a test, whose own context has ended.
 func later(tb testing.TB) (context.Context, context.CancelFunc) {
 	tb.Helper()
 	return context.WithTimeout(context.WithoutCancel(tb.Context()), time.Minute)

@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// In all that the tests before this one have made the programs do, nothing was refused for want of a right.
+// TestProgramsLackNoRight verifies that no call of the programs was forbidden during the tests before this one.
 func TestProgramsLackNoRight(t *testing.T) {
 	for _, file := range logFiles(t) {
 		seen := map[string]bool{}

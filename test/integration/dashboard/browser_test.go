@@ -27,12 +27,12 @@ import (
 )
 
 const (
-	// patience is how long the page may take for a step.
+	// patience bounds one step of the page.
 	patience = 30 * time.Second
 	pause    = 50 * time.Millisecond
 )
 
-// chromium returns the program of the browser. Where there is none, the test is skipped, and says so.
+// chromium returns the path of the browser. It skips the test with a message if there is none.
 func chromium(tb testing.TB) string {
 	tb.Helper()
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome"} {
@@ -81,7 +81,7 @@ func newTab(tb testing.TB, endpoint string) *tab {
 	}}
 }
 
-// do does some steps as a person would.
+// do performs some steps as a user would.
 func (t *tab) do(what string, steps ...chromedp.Action[chromedp.Void]) {
 	t.Helper()
 	if err := t.run(steps...); err != nil {
@@ -91,7 +91,7 @@ func (t *tab) do(what string, steps ...chromedp.Action[chromedp.Void]) {
 	}
 }
 
-// evaluate reads an expression of the page.
+// evaluate reads the value of a JavaScript expression in the page.
 func evaluate[T any](expression string, into *T) chromedp.Action[chromedp.Void] {
 	return chromedp.Func(func(ctx context.Context, t *chromedp.Target) (err error) {
 		*into, err = chromedp.Evaluate[T](expression, chromedp.EvalAwaitPromise)(ctx, t)
@@ -99,7 +99,7 @@ func evaluate[T any](expression string, into *T) chromedp.Action[chromedp.Void] 
 	})
 }
 
-// until waits until an expression of the page is true.
+// until waits until a JavaScript expression in the page is true.
 func until(expression string) chromedp.Action[chromedp.Void] {
 	return chromedp.Poll[chromedp.Void](expression, chromedp.WithPollingInterval(pause))
 }
@@ -115,7 +115,7 @@ func (t *tab) logIn(u fixture.User) {
 	t.do("log in", typed("#username", u.Name), typed("#password", u.Password), click("#login button"))
 }
 
-// TestBrowser sets up a second factor, logs in with it, lists, edits and compares objects, and makes a user, in
+// TestBrowser sets up a second factor, logs in with it, lists, edits and compares objects, and creates a user, in
 // Chromium and on a page that the server serves.
 func TestBrowser(t *testing.T) {
 	chromium(t)
@@ -147,7 +147,8 @@ func TestBrowser(t *testing.T) {
 	page.stayed()
 }
 
-// enrol sets up a second factor. The page asks another site for the QR code; the one of the server is shown.
+// enrol sets up a second factor. The page requests the QR code from another site; the script of the server replaces
+// it.
 func (t *tab) enrol(u fixture.User) string {
 	t.Helper()
 	t.do("open the page", chromedp.Navigate(t.base+"/"))
@@ -170,7 +171,7 @@ func (t *tab) enrol(u fixture.User) string {
 	return secret
 }
 
-// edit tries a change, and applies it.
+// edit performs a dry run of a change, and applies it.
 func (t *tab) edit(namespace string) {
 	t.Helper()
 	const (
@@ -185,8 +186,9 @@ func (t *tab) edit(namespace string) {
 		t.Errorf("the difference is %q", diff)
 	}
 	var d appsv1.Deployment
-	fixture.Eventually(t, "apply the change", func(ctx context.Context) error { // controllers may write in between
-		t.do("apply the change", evaluate("show().then(() => 'shown')", &changed), evaluate(scale, &changed), click("#apply"))
+	fixture.Eventually(t, "apply the change", func(ctx context.Context) error { // a controller may write in between
+		t.do("apply the change", evaluate("show().then(() => 'shown')", &changed), evaluate(scale, &changed),
+			click("#apply"))
 		if err := env.Client.Get(ctx, client.ObjectKey{Namespace: namespace, Name: "web"}, &d); err != nil {
 			return err
 		}
@@ -197,7 +199,7 @@ func (t *tab) edit(namespace string) {
 	})
 }
 
-// manage makes a user, which takes a fresh code.
+// manage creates a user, which requires a fresh code.
 func (t *tab) manage(code string) {
 	t.Helper()
 	name := fixture.Name("made")
@@ -210,7 +212,7 @@ func (t *tab) manage(code string) {
 	}
 }
 
-// stayed says that the page has loaded nothing from any other origin.
+// stayed verifies that the page has loaded nothing from another origin.
 func (t *tab) stayed() {
 	t.Helper()
 	var loaded []string

@@ -10,19 +10,19 @@ type call struct {
 	method, path string
 	// body is JSON text, or empty.
 	body string
-	// code is the code of the answer.
+	// code is the expected code.
 	code int
-	// fields are names that the data must have, or the first item of the data. "[]" is an empty list.
+	// fields are the required fields of the data, or of its first item. "[]" is an empty list.
 	fields string
 }
 
-// refused is the code where a dashboard asks for a feature that KubeVision does not have.
+// refused is the code of requests for a feature that KubeVision does not have.
 const refused = wire.Conflict
 
-// The words in capitals are replaced: NAMESPACE, and USER, a user to manage. DEPLOYMENT is a manifest, WEB the object
-// that was made of it.
+// Words in capitals are replaced: NAMESPACE, and USER with a user to manage. DEPLOYMENT is a manifest, and WEB the
+// object that was created from it.
 
-// publicCalls are those without a token.
+// publicCalls returns the calls without a token.
 func publicCalls() []call {
 	return []call{
 		{"GET", "/auth/public-key/config", "", wire.OK, "enabled"},
@@ -34,14 +34,15 @@ func publicCalls() []call {
 	}
 }
 
-// pageCalls are those of every page, and of the pages on a cluster.
+// pageCalls returns the calls of every page, and of the pages of a cluster.
 func pageCalls() []call {
 	return []call{
 		{"GET", "/clusters", "", wire.OK, "id name status version apiServer"},
 		{"GET", "/ai/config", "", wire.OK, "enabled baseURL model maxTokens hasApiKey"},
 		{"GET", "/favorites", "", wire.OK, "[]"},
-		{"GET", "/clusters/host/overview", "", wire.OK, "pods runningPods deployments services nodes namespaces resources " +
-			"podStatusDistribution recentEvents"},
+		{"GET", "/clusters/host/overview", "", wire.OK,
+			"pods runningPods deployments services nodes namespaces resources " +
+				"podStatusDistribution recentEvents"},
 		{"GET", "/clusters/host/quota-summary?namespace=NAMESPACE", "", wire.OK, "namespaces"},
 		{"GET", "/clusters/host/namespaces/NAMESPACE/topology", "", wire.OK, "nodes edges"},
 		{"GET", "/clusters/host/search?q=web&limit=20", "", wire.OK, "results total"},
@@ -52,7 +53,7 @@ func pageCalls() []call {
 	}
 }
 
-// sidebar are the kinds that have a page.
+// sidebar returns the kinds that have a page.
 func sidebar() []string {
 	return []string{
 		"pods", "deployments", "statefulsets", "daemonsets", "jobs", "cronjobs", "services", "ingresses", "configmaps",
@@ -61,7 +62,7 @@ func sidebar() []string {
 	}
 }
 
-// objectCalls are those of the pages of objects, in an order in which they work.
+// objectCalls returns the calls of the pages of objects, in a working order.
 func objectCalls() []call {
 	const (
 		all = "/clusters/host/resources/deployments"
@@ -81,7 +82,8 @@ func objectCalls() []call {
 		{"GET", one + "/history", "", wire.OK, "revision changeCause"},
 		{"POST", one + "/rollback", `{"revision":0}`, wire.OK, "revision"},
 		{"GET", "/clusters/host/resources/pods?namespace=NAMESPACE&includeMetrics=true", "", wire.OK, ""},
-		{"GET", "/clusters/host/resources/events?namespace=NAMESPACE&fieldSelector=involvedObject.name=web", "", wire.OK, ""},
+		{"GET", "/clusters/host/resources/events?namespace=NAMESPACE&fieldSelector=involvedObject.name=web", "",
+			wire.OK, ""},
 		{"POST", "/compare", `{"source":` + ref + `,"target":` + ref + `}`, wire.OK,
 			"sourceYaml targetYaml sourceRef targetRef"},
 		{"POST", "/clusters/host/batch-restart", `[{"kind":"deployments","name":"web","namespace":"NAMESPACE"}]`,
@@ -97,13 +99,14 @@ func objectCalls() []call {
 		{"POST", "/favorites", `{"clusterId":"host","resourceType":"nodes","resourceName":"x"}`, wire.OK, "id"},
 		{"GET", "/templates", "", wire.OK, "id createdAt name category resourceType content isBuiltin"},
 		{"GET", "/registry-tags?image=nginx:1&limit=50", "", wire.OK, "reference tags cached"},
-		{"POST", "/clusters/host/resources/batch-delete", `[{"resource":"deployments","name":"web","namespace":"NAMESPACE"}]`,
+		{"POST", "/clusters/host/resources/batch-delete",
+			`[{"resource":"deployments","name":"web","namespace":"NAMESPACE"}]`,
 			wire.OK, "resource name namespace success"},
 		{"DELETE", web, "", wire.NotFound, ""},
 	}
 }
 
-// manageCalls are those of the pages of administration.
+// manageCalls returns the calls of the administration pages.
 func manageCalls() []call {
 	return []call{
 		{"GET", "/users", "", wire.OK, "id username email role isActive createdAt"},
@@ -121,7 +124,7 @@ func manageCalls() []call {
 	}
 }
 
-// absentCalls are those of features that KubeVision does not have.
+// absentCalls returns the calls of features that KubeVision does not have.
 func absentCalls() []call {
 	const releases, helm = "/clusters/host/package-releases", "/clusters/host/helm"
 	return []call{
@@ -184,7 +187,7 @@ func absentCalls() []call {
 		{"DELETE", "/auth/public-key/credentials/1", "", refused, ""},
 		{"GET", "/auth/oauth/x/authorize", "", refused, ""},
 		{"POST", "/ws/ticket", "", refused, ""},
-		{"GET", "/ws/watch?token=x", "", wire.Unauthenticated, ""}, // a token in a URL is not read
+		{"GET", "/ws/watch?token=x", "", wire.Unauthenticated, ""}, // a token in a URL is ignored
 		{"GET", "/clusters/host/namespaces/NAMESPACE/pods/x/exec?ticket=x&container=y", "", refused, ""},
 		{"GET", "/clusters/host/namespaces/NAMESPACE/pods/x/logs?ticket=x&container=y&follow=true", "", refused, ""},
 	}

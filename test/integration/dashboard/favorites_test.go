@@ -23,7 +23,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// favorite is the body that marks an object.
+// favorite returns the body that marks an object.
 func favorite(name string) dashboardv1alpha1.FavoriteRequest {
 	return dashboardv1alpha1.FavoriteRequest{
 		ClusterID: host, Namespace: "demo", ResourceType: "deployments", ResourceName: name,
@@ -34,7 +34,7 @@ func checkPath(name string) string {
 	return "/favorites/check?cluster_id=" + host + "&resource_type=deployments&name=" + name + "&namespace=demo"
 }
 
-// listed are the names of a user's favorites, in their order.
+// listed returns the names of a user's favorites, in their order.
 func listed(tb testing.TB, b *browser) []string {
 	tb.Helper()
 	names := []string{}
@@ -53,7 +53,7 @@ func configMapOf(b *browser) *corev1.ConfigMap {
 	}}
 }
 
-// TestFavorites marks objects, for one user alone.
+// TestFavorites verifies that a user's favorites are visible only to that user.
 func TestFavorites(t *testing.T) {
 	b, other := newBrowser(t, ""), newBrowser(t, "")
 	if got := listed(t, b); len(got) != 0 {
@@ -82,7 +82,7 @@ func TestFavorites(t *testing.T) {
 	b.call(t, http.MethodDelete, "/favorites/"+strconv.FormatInt(ids["c"], 10), nil).Want(t, wire.NotFound)
 	b.call(t, http.MethodDelete, "/favorites/c", nil).Want(t, wire.Invalid)
 	if got := listed(t, b); !slices.Equal(got, []string{"b"}) {
-		t.Errorf("after two are gone: %v", got)
+		t.Errorf("after two deletions: %v", got)
 	}
 	if got := read[dashboardv1alpha1.FavoriteState](t, b, checkPath("a")); got.Favorited {
 		t.Errorf("a is %+v", got)
@@ -96,11 +96,11 @@ func TestFavorites(t *testing.T) {
 	}
 	owners := stored.OwnerReferences
 	if len(owners) != 1 || owners[0].UID != b.Object.UID || owners[0].Kind != "KubeVisionUser" {
-		t.Errorf("the favorites do not go with their user: %+v", owners)
+		t.Errorf("the user does not own the favorites: %+v", owners)
 	}
 }
 
-// TestFavoritesRefuse malformed names, and more than a user may have.
+// TestFavoritesRefuse verifies that malformed names, and favorites above the limit, are rejected.
 func TestFavoritesRefuse(t *testing.T) {
 	b := newBrowser(t, "")
 	for name, change := range map[string]func(*dashboardv1alpha1.FavoriteRequest){
@@ -147,7 +147,7 @@ func TestFavoritesRefuse(t *testing.T) {
 	}
 }
 
-// TestFavoritesAtOnce loses none of those that a user marks in several tabs at once.
+// TestFavoritesAtOnce verifies that no favorite is lost if a user marks several concurrently.
 func TestFavoritesAtOnce(t *testing.T) {
 	b := newBrowser(t, "")
 	var tabs sync.WaitGroup
@@ -196,7 +196,7 @@ func TestFavoritesOfOthers(t *testing.T) {
 	}
 }
 
-// TestFavoritesOfStrangers: whoever is no user of KubeVision has none, and sees no error on a page that lists them.
+// TestFavoritesOfStrangers verifies that a caller who is not a KubeVisionUser gets an empty list without an error.
 func TestFavoritesOfStrangers(t *testing.T) {
 	config, err := env.Cluster.UserConfig("jane")
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/environment"
 )
 
-// host is the KubeVisionCluster of the cluster that KubeVision runs in, and onHost where its routes are.
+// host is the registration of the host, and onHost the path of its routes.
 const (
 	host   = "host"
 	onHost = "/clusters/" + host
@@ -28,7 +28,7 @@ func TestMain(m *testing.M) {
 
 func set() fixture.Set { return fixture.Set{Client: env.Client} }
 
-// browser is a user who is logged in.
+// browser is a logged-in user.
 type browser struct {
 	fixture.User
 
@@ -36,7 +36,7 @@ type browser struct {
 	token  string
 }
 
-// newBrowser logs a user in who has a role in the whole cluster, or none.
+// newBrowser logs in a user with a cluster-wide role, or without one.
 func newBrowser(tb testing.TB, role string) *browser {
 	tb.Helper()
 	set().HostCluster(tb, host)
@@ -52,7 +52,7 @@ func newBrowser(tb testing.TB, role string) *browser {
 	return b
 }
 
-// call sends a request with a body, which is left out where it is nil.
+// call sends a request with a body, unless it is nil.
 func (b *browser) call(tb testing.TB, method, path string, body any) wire.Envelope {
 	tb.Helper()
 	return b.client.Call(tb, b.request(tb, method, path, body))
@@ -71,7 +71,7 @@ func (b *browser) request(tb testing.TB, method, path string, body any) wire.Req
 	return r
 }
 
-// read reads the data of a GET.
+// read decodes the data of a GET.
 func read[T any](tb testing.TB, b *browser, path string) (data T) {
 	tb.Helper()
 	b.call(tb, "GET", path, nil).Want(tb, wire.OK).Into(tb, &data)

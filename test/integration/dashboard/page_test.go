@@ -21,8 +21,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// mount copies the page of this package into a directory, as a kubelet mounts a ConfigMap for each of its folders:
-// files are links into a folder that is replaced as a whole.
+// mount copies the page of this package into a directory in the form in which a kubelet mounts ConfigMaps: files are
+// links into a folder that is replaced as a whole.
 func mount(tb testing.TB) string {
 	tb.Helper()
 	dir, source := tb.TempDir(), os.DirFS(filepath.Join("testdata", "page"))
@@ -64,7 +64,7 @@ func withPage(tb testing.TB) *localcluster.APIServer {
 	return replica
 }
 
-// TestDashboardDir: a replica serves the page beside the API, from one origin, and to that origin alone.
+// TestDashboardDir verifies that a replica serves the page and the API at one origin, and only to that origin.
 func TestDashboardDir(t *testing.T) {
 	c, err := wire.New(withPage(t).Endpoint(), env.KubeVision.CAPEM())
 	if err != nil {
@@ -83,7 +83,8 @@ func TestDashboardDir(t *testing.T) {
 	index := get("/")
 	for _, path := range []string{"/", "/index.html", "/deployments/web.example.com", "/clusters"} {
 		r := get(path)
-		if r.Status != http.StatusOK || !bytes.Equal(r.Body, index.Body) || r.Header.Get("Cache-Control") != "no-cache" {
+		if r.Status != http.StatusOK || !bytes.Equal(r.Body, index.Body) ||
+			r.Header.Get("Cache-Control") != "no-cache" {
 			t.Errorf("%s: status %d, %v", path, r.Status, r.Header)
 		}
 	}
@@ -119,13 +120,13 @@ func TestDashboardDir(t *testing.T) {
 		}})
 		for name := range r.Header {
 			if strings.HasPrefix(name, "Access-Control-") {
-				t.Errorf("%s: another origin is let in by %s", method, name)
+				t.Errorf("%s: another origin is allowed by %s", method, name)
 			}
 		}
 	}
 }
 
-// TestReservedPaths: the page takes no path that the API server serves.
+// TestReservedPaths verifies that the page cannot hide a path of the API server.
 func TestReservedPaths(t *testing.T) {
 	config := env.Cluster.Config()
 	admin, err := tls.X509KeyPair(config.CertData, config.KeyData)
@@ -157,8 +158,8 @@ func TestReservedPaths(t *testing.T) {
 	}
 }
 
-// TestNoDashboard: without the flag, no path outside of the API is served to anybody; with a directory that has no
-// index, the server does not start.
+// TestNoDashboard verifies that without the flag no path outside of the API is served, and that the server does not
+// start with a directory without an index.
 func TestNoDashboard(t *testing.T) {
 	c, err := wire.New(env.KubeVision.Endpoint(), env.KubeVision.CAPEM())
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// deployment is what is created. The dashboard adds fields at the top level of what it was given.
+// deployment is the object to create. The dashboard adds top-level fields to the object that it was given.
 const deployment = `{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"web","namespace":"NAMESPACE"},
 "spec":{"replicas":1,"selector":{"matchLabels":{"app":"web"}},"template":{"metadata":{"labels":{"app":"web"}},
 "spec":{"containers":[{"name":"main","image":"registry.example.com/web:1"}]}}}}`
@@ -34,7 +34,8 @@ func (r *replay) fill(text string) string {
 	return text
 }
 
-// TestCalls sends every call of the web UI. None is without a route, and each answer has the form that the UI reads.
+// TestCalls sends every call of the web UI, and verifies that each has a route and that each response has the form
+// that the UI reads.
 func TestCalls(t *testing.T) {
 	b := newBrowser(t, "admin")
 	namespace := set().Namespace(t, "ui")
@@ -55,13 +56,14 @@ func TestCalls(t *testing.T) {
 	}
 }
 
-// await waits until the controllers of Kubernetes have done with the Deployment, and takes it as it is.
+// await waits until Kubernetes' controllers have settled the Deployment, and keeps its current version.
 func (r *replay) await(t *testing.T, namespace string) {
 	t.Helper()
 	path := onHost + "/resources/deployments/web?namespace=" + namespace
 	fixture.Eventually(t, "wait for the Deployment", func(context.Context) error {
 		got := read[map[string]any](t, r.browser, path)
-		if status, _ := got["status"].(map[string]any); status["observedGeneration"] == nil || status["conditions"] == nil {
+		if status, _ := got["status"].(map[string]any); status["observedGeneration"] == nil ||
+			status["conditions"] == nil {
 			return fmt.Errorf("its status is %v", status)
 		}
 		got["raw"], got["name"] = map[string]any{"kind": "Deployment"}, "web"
@@ -83,7 +85,7 @@ func (r *replay) send(t *testing.T, c call) {
 	case e.Code == wire.NotFound && strings.Contains(e.Message, "no route"):
 		t.Errorf("%s %s has no route", c.method, c.path)
 	case e.Code != wire.OK && e.Message == "":
-		t.Errorf("%s %s says nothing", c.method, c.path)
+		t.Errorf("%s %s has no message", c.method, c.path)
 	case c.fields == "[]":
 		if string(e.Data) != "[]" || !strings.Contains(string(e.Raw), `"total":0`) {
 			t.Errorf("%s %s: %s", c.method, c.path, e.Raw)
@@ -93,7 +95,7 @@ func (r *replay) send(t *testing.T, c call) {
 	}
 }
 
-// check looks for the fields that the dashboard reads.
+// check verifies the fields that the dashboard reads.
 func (r *replay) check(t *testing.T, c call, data json.RawMessage) {
 	t.Helper()
 	var object map[string]json.RawMessage
@@ -103,7 +105,7 @@ func (r *replay) check(t *testing.T, c call, data json.RawMessage) {
 		t.Errorf("%s %s: %v", c.method, c.path, err)
 	}
 	if string(data) == "[]" && strings.Contains(c.path, "/crds") {
-		return // the cluster has none beside those of other tests
+		return // the cluster has only those of other tests
 	}
 	for field := range strings.FieldsSeq(c.fields) {
 		if value, ok := object[field]; !ok || string(value) == "null" {

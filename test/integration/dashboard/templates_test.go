@@ -20,7 +20,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestTemplates: each of those that KubeVision brings along can be created where Pod Security is at its strictest.
+// TestTemplates verifies that each built-in template can be created under the strictest Pod Security level.
 func TestTemplates(t *testing.T) {
 	b := newBrowser(t, "admin")
 	strict := map[string]string{
@@ -35,7 +35,7 @@ func TestTemplates(t *testing.T) {
 		}
 		kinds = append(kinds, template.ResourceType)
 		if template.Name == "" || template.Category == "" || template.CreatedAt.IsZero() {
-			t.Errorf("a template lacks something: %+v", template)
+			t.Errorf("a template is incomplete: %+v", template)
 		}
 		path := onHost + "/resources/" + template.ResourceType + "?namespace=" + namespace.Name
 		e := b.call(t, http.MethodPost, path, json.RawMessage(template.Content))
@@ -45,14 +45,16 @@ func TestTemplates(t *testing.T) {
 	}
 	slices.Sort(kinds)
 	want := []string{
-		"cronjobs", "daemonsets", "deployments", "ingresses", "jobs", "persistentvolumeclaims", "services", "statefulsets",
+		"cronjobs", "daemonsets", "deployments", "ingresses", "jobs", "persistentvolumeclaims", "services",
+		"statefulsets",
 	}
 	if !slices.Equal(kinds, want) {
 		t.Errorf("there are templates for %v", kinds)
 	}
 }
 
-// TestTemplatesOfOperators: a ConfigMap with a label is one. One that cannot be used is left out, with a warning.
+// TestTemplatesOfOperators verifies that a ConfigMap with a label is a template, and that an invalid one is omitted
+// with a warning.
 func TestTemplatesOfOperators(t *testing.T) {
 	b := newBrowser(t, "")
 	category := fixture.Name("category")
@@ -83,7 +85,7 @@ func TestTemplatesOfOperators(t *testing.T) {
 		}
 		for _, name := range append([]string{good}, broken...) {
 			if !strings.Contains(string(e.Raw), name) {
-				return fmt.Errorf("%s is not there yet: %s", name, e.Raw)
+				return fmt.Errorf("%s does not exist yet: %s", name, e.Raw)
 			}
 		}
 		var found []dashboardv1alpha1.Template

@@ -11,7 +11,7 @@ import (
 	"time"
 )
 
-// distinct returns a list of distinct short names of about so many bytes.
+// distinct returns a list of distinct short names with a total size in bytes.
 func distinct(bytes int) string {
 	const letters = "abcdefghijklmnopqrstuvwxyz0123456789"
 	var out strings.Builder
@@ -38,7 +38,7 @@ func method(verb string, request maker) maker {
 	}
 }
 
-// TestLongURLs cost no more than other requests, whoever sends them.
+// TestLongURLs verifies that long URLs need no more memory than other requests.
 func TestLongURLs(t *testing.T) {
 	const long = 900 << 10
 	ns := set().Namespace(t, "urls")
@@ -69,7 +69,7 @@ func TestLongURLs(t *testing.T) {
 	}
 }
 
-// TestLongHeaders of strangers are not made into more than they are.
+// TestLongHeaders verifies that long headers of unknown clients are not multiplied in memory.
 func TestLongHeaders(t *testing.T) {
 	r := replica(t)
 	for name, value := range map[string]string{
@@ -87,7 +87,7 @@ func TestLongHeaders(t *testing.T) {
 	}
 }
 
-// TestLargePatches of one user, made of as many parts as may be.
+// TestLargePatches sends patches of one user with the maximum number of operations.
 func TestLargePatches(t *testing.T) {
 	ns := stored(t, "patches", 1, 16)
 	path := "/clusters/" + host + "/namespaces/" + ns + "/resources/configmaps/large-0"

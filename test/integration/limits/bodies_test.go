@@ -18,7 +18,8 @@ const bodyBytes = 3 << 20
 
 func post(endpoint, path, contentType, bearer, body string) func(context.Context) (*http.Request, error) {
 	return func(ctx context.Context) (*http.Request, error) {
-		r, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint+wire.DirectPath+path, strings.NewReader(body))
+		r, err := http.NewRequestWithContext(ctx, http.MethodPost, endpoint+wire.DirectPath+path,
+			strings.NewReader(body))
 		if err != nil {
 			return nil, fmt.Errorf("making a request: %w", err)
 		}
@@ -28,13 +29,15 @@ func post(endpoint, path, contentType, bearer, body string) func(context.Context
 	}
 }
 
-// TestLargeBodiesOfStrangers cost next to nothing, whatever header they have, on one connection or on several.
+// TestLargeBodiesOfStrangers verifies that large bodies of unknown clients need little memory, with any header, on
+// one or several connections.
 func TestLargeBodiesOfStrangers(t *testing.T) {
 	r := replica(t)
 	before := peak(t, r)
 	c := client(t)
-	c.Timeout = 5 * time.Second // the server ends the connection, and not all of its requests have an answer
-	codes := flood(t, c, 300, post(r.Endpoint(), "/auth/login", "application/json", "made-up", strings.Repeat(" ", bodyBytes)))
+	c.Timeout = 5 * time.Second // the server closes the connection, and some of its requests get no response
+	codes := flood(t, c, 300, post(r.Endpoint(), "/auth/login", "application/json", "made-up",
+		strings.Repeat(" ", bodyBytes)))
 	if codes[wire.OK] > 0 {
 		t.Errorf("codes %v", codes)
 	}
@@ -44,7 +47,7 @@ func TestLargeBodiesOfStrangers(t *testing.T) {
 	survives(t, r, mostMiB)
 }
 
-// TestLargeManifests of one user, made of as many parts as may be.
+// TestLargeManifests sends manifests of one user with the maximum number of fields.
 func TestLargeManifests(t *testing.T) {
 	r := replica(t)
 	ns := set().Namespace(t, "manifests")

@@ -13,7 +13,7 @@ import (
 	"time"
 )
 
-// connect opens a connection from an address of loopback, and sends a text without waiting for an answer.
+// connect opens a connection from a loopback address, and sends a text without waiting for a response.
 func connect(t *testing.T, to, from, text string) net.Conn {
 	t.Helper()
 	roots := x509.NewCertPool()
@@ -34,7 +34,8 @@ func connect(t *testing.T, to, from, text string) net.Conn {
 	return c
 }
 
-// TestUnfinishedHeaders of strangers are held until they are complete, which they never are.
+// TestUnfinishedHeaders sends headers of unknown clients that never end, which the server holds until they are
+// complete.
 func TestUnfinishedHeaders(t *testing.T) {
 	for name, tc := range map[string]struct {
 		connections int

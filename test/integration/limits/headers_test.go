@@ -21,7 +21,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// frames is a connection on which frames of HTTP/2 are sent as a test chooses.
+// frames is an HTTP/2 connection on which a test sends individual frames.
 type frames struct {
 	*http2.Framer
 
@@ -30,7 +30,7 @@ type frames struct {
 	block      bytes.Buffer
 }
 
-// speak opens a connection from an address of loopback, nil where the server closes it.
+// speak opens a connection from a loopback address. It returns nil if the server closes the connection.
 func speak(t *testing.T, to, from string) *frames {
 	t.Helper()
 	roots := x509.NewCertPool()
@@ -52,18 +52,20 @@ func speak(t *testing.T, to, from string) *frames {
 	_ = c.SetDeadline(time.Now().Add(time.Minute))
 	f := &frames{Framer: http2.NewFramer(c, c), connection: c}
 	f.encoder = hpack.NewEncoder(&f.block)
-	if _, err := io.WriteString(c, http2.ClientPreface); err != nil || f.WriteSettings() != nil || f.WriteSettingsAck() != nil {
+	if _, err := io.WriteString(c, http2.ClientPreface); err != nil || f.WriteSettings() != nil ||
+		f.WriteSettingsAck() != nil {
 		return nil
 	}
 	return f
 }
 
-// request sends the headers of a request, and some more again and again.
+// request sends the headers of a request, with one header repeated several times.
 func (f *frames) request(stream uint32, method, path string, more hpack.HeaderField, times int) error {
 	f.block.Reset()
 	for _, field := range []hpack.HeaderField{
 		{Name: ":method", Value: method}, {Name: ":scheme", Value: "https"}, {Name: ":authority", Value: "localhost"},
-		{Name: ":path", Value: path}, {Name: "content-type", Value: "application/json"}, {Name: "content-length", Value: "1000"},
+		{Name: ":path", Value: path}, {Name: "content-type", Value: "application/json"},
+		{Name: "content-length", Value: "1000"},
 	} {
 		if err := f.encoder.WriteField(field); err != nil {
 			return fmt.Errorf("encoding a header: %w", err)
@@ -77,8 +79,8 @@ func (f *frames) request(stream uint32, method, path string, more hpack.HeaderFi
 	return f.WriteHeaders(http2.HeadersFrameParam{StreamID: stream, BlockFragment: f.block.Bytes(), EndHeaders: true})
 }
 
-// TestHeadersOfSlowBodies are held until the bodies have arrived, which they never do. In HTTP/2 a header that was sent
-// before takes one byte.
+// TestHeadersOfSlowBodies sends requests whose bodies never arrive, and whose headers the server holds until then. In
+// HTTP/2 a repeated header takes one byte.
 func TestHeadersOfSlowBodies(t *testing.T) {
 	const streams, connections = 90, 6
 	for name, tc := range map[string]struct {
@@ -100,7 +102,8 @@ func TestHeadersOfSlowBodies(t *testing.T) {
 						}
 						go func() { _, _ = io.Copy(io.Discard, f.connection) }()
 						for i := range streams {
-							if f.request(uint32(2*i+1), "POST", wire.DirectPath+"/auth/login", tc.field, tc.times) != nil {
+							if f.request(uint32(2*i+1), "POST", wire.DirectPath+"/auth/login", tc.field,
+								tc.times) != nil {
 								return // the server may close connections
 							}
 						}
@@ -108,10 +111,11 @@ func TestHeadersOfSlowBodies(t *testing.T) {
 				}
 			}
 			all.Wait()
-			time.Sleep(time.Second) // the headers are read
+			time.Sleep(time.Second) // until the headers are read
 			survives(t, r, mostMiB)
 			ns := set().Namespace(t, "headers")
-			answered(t, get(r.Endpoint(), "/clusters/"+host+"/namespaces/"+ns+"/resources/configmaps", token(t, r, "dev", ns)))
+			answered(t, get(r.Endpoint(), "/clusters/"+host+"/namespaces/"+ns+"/resources/configmaps",
+				token(t, r, "dev", ns)))
 		})
 	}
 }

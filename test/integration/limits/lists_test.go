@@ -20,11 +20,12 @@ import (
 
 const (
 	large = 700 << 10
-	// mostMiB is what the server may hold under any of these floods: half of its limit, and what the kernel takes late.
+	// mostMiB bounds the memory of the server during these floods: half of its limit, and memory that the kernel
+	// reclaims late.
 	mostMiB = 640
 )
 
-// stored makes ConfigMaps of a size.
+// stored creates ConfigMaps of a size.
 func stored(t *testing.T, prefix string, count, size int) string {
 	t.Helper()
 	ns := set().Namespace(t, prefix)
@@ -34,7 +35,8 @@ func stored(t *testing.T, prefix string, count, size int) string {
 	for n := range count {
 		all.Go(func() error {
 			return env.Client.Create(t.Context(), &corev1.ConfigMap{
-				ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: fmt.Sprintf("large-%d", n)}, Data: map[string]string{"value": value},
+				ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: fmt.Sprintf("large-%d", n)},
+				Data:       map[string]string{"value": value},
 			})
 		})
 	}
@@ -44,7 +46,7 @@ func stored(t *testing.T, prefix string, count, size int) string {
 	return ns
 }
 
-// answered fails where a request is not answered once the flood is over.
+// answered fails unless a request is answered after the flood.
 func answered(t *testing.T, request func(context.Context) (*http.Request, error)) {
 	t.Helper()
 	c := client(t)
@@ -60,14 +62,15 @@ func answered(t *testing.T, request func(context.Context) (*http.Request, error)
 	})
 }
 
-// TestManyLargeLists of one user at once fail for that user, and for nobody else.
+// TestManyLargeLists verifies that concurrent large lists of one user fail only for that user.
 func TestManyLargeLists(t *testing.T) {
 	ns := stored(t, "lists", 43, large) // 30 MB
 	for name, tc := range map[string]struct {
 		query  string
 		atOnce int
 	}{
-		"lists": {"", 24}, "sorted": {"?sortBy=age", 24}, "sorted pages": {"?sortBy=name&limit=5", 48}, "searched": {"?q=large", 48},
+		"lists": {"", 24}, "sorted": {"?sortBy=age", 24}, "sorted pages": {"?sortBy=name&limit=5", 48},
+		"searched": {"?q=large", 48},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := replica(t)
@@ -91,7 +94,7 @@ func TestManyLargeLists(t *testing.T) {
 	}
 }
 
-// TestManySmallObjects are a list of many objects, of which each has its own cost.
+// TestManySmallObjects lists many small objects, each of which has its own overhead.
 func TestManySmallObjects(t *testing.T) {
 	ns := stored(t, "small", 1500, 6<<10)
 	r := replica(t)

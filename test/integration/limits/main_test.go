@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package limits floods the real programs under the memory limits of config/, and looks at the most that they have held.
+// Package limits floods the real programs under the memory limits of config/, and measures their peak memory.
 package limits
 
 import (
@@ -40,7 +40,7 @@ func TestMain(m *testing.M) {
 
 func set() fixture.Set { return fixture.Set{Client: env.Client} }
 
-// replica is an API server of a test's own, with flags as they are by default.
+// replica starts an API server for one test, with default flags.
 func replica(t *testing.T) *localcluster.APIServer {
 	t.Helper()
 	r, err := env.KubeVision.StartAPIServer(t.Context(), 0)
@@ -53,7 +53,7 @@ func replica(t *testing.T) *localcluster.APIServer {
 
 const mebibyte = 1 << 20
 
-// peak is the most that a program has held, in MiB.
+// peak returns the peak memory of a program, in MiB.
 func peak(t *testing.T, r *localcluster.APIServer) float64 {
 	t.Helper()
 	memory, err := localcluster.ReadMemory(r.PID())
@@ -63,7 +63,7 @@ func peak(t *testing.T, r *localcluster.APIServer) float64 {
 	return float64(memory.Peak) / mebibyte
 }
 
-// survives fails where the program holds more than a part of its limit, or has ended.
+// survives fails if the program exceeds a part of its limit, or has exited.
 func survives(t *testing.T, r *localcluster.APIServer, most float64) {
 	t.Helper()
 	limit := float64(r.MemoryLimit().Bytes) / mebibyte
@@ -77,20 +77,24 @@ func survives(t *testing.T, r *localcluster.APIServer, most float64) {
 	}
 }
 
-// client speaks HTTP/2 over one connection.
+// client returns an HTTP/2 client with one connection.
 func client(t *testing.T) *http.Client {
 	t.Helper()
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM(env.KubeVision.CAPEM()) {
 		t.Fatal("no certificate authority")
 	}
-	transport := &http2.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}, StrictMaxConcurrentStreams: true}
+	transport := &http2.Transport{TLSClientConfig: &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
+		StrictMaxConcurrentStreams: true}
 	t.Cleanup(transport.CloseIdleConnections)
 	return &http.Client{Transport: transport, Timeout: time.Minute}
 }
 
-// flood sends requests again and again for a time, so many at once, waits for the last answers, and counts the codes.
-func flood(t *testing.T, c *http.Client, atOnce int, request func(ctx context.Context) (*http.Request, error)) map[int]int {
+// flood sends a number of requests concurrently and repeatedly for a time, waits for the last responses, and counts
+// the codes.
+func flood(
+	t *testing.T, c *http.Client, atOnce int, request func(ctx context.Context) (*http.Request, error),
+) map[int]int {
 	t.Helper()
 	end := time.Now().Add(*duration)
 	codes := map[int]int{}
@@ -116,7 +120,7 @@ func flood(t *testing.T, c *http.Client, atOnce int, request func(ctx context.Co
 	return codes
 }
 
-// noAnswer is counted where a request ended without one.
+// noAnswer is counted for a request that ended without a response.
 const noAnswer = -1
 
 var codeOf = regexp.MustCompile(`^\{"code":(\d+)`)
@@ -148,7 +152,8 @@ func token(t *testing.T, r *localcluster.APIServer, role string, namespaces ...s
 		t.Fatal(err)
 	}
 	u := set().User(t, role)
-	set().Bind(t, role, fixture.Grant{Role: role, Subjects: fixture.KubeVisionUsers(u), Cluster: host, Namespaces: namespaces})
+	set().Bind(t, role, fixture.Grant{Role: role, Subjects: fixture.KubeVisionUsers(u), Cluster: host,
+		Namespaces: namespaces})
 	return u.Login(t, c, wire.DirectPath).AccessToken
 }
 

@@ -20,25 +20,28 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestMemberAccess: somebody bound to dev in one namespace of a member does there what its RBAC allows, and learns nothing of the rest.
+// TestMemberAccess verifies that a user bound to dev in one namespace of a member can do there what the member's RBAC
+// allows, and learns nothing about other namespaces.
 func TestMemberAccess(t *testing.T) {
 	member := theOther(t)
 	c := register(t, member.Config(), nil)
 	ready(t, c)
-	if c.Status.Version == "" || c.Status.ClusterID == "" || c.Status.Nodes == nil || c.Status.CredentialsExpirationTime == nil ||
+	if c.Status.Version == "" || c.Status.ClusterID == "" || c.Status.Nodes == nil ||
+		c.Status.CredentialsExpirationTime == nil ||
 		c.Status.APIServer != member.Config().Host {
-		t.Errorf("the status lacks something: %+v", c.Status)
+		t.Errorf("the status is incomplete: %+v", c.Status)
 	}
 	mine, others := member.set().Namespace(t, "mine"), member.set().Namespace(t, "others")
 	member.set().Pod(t, mine, "web")
 	p, stranger := login(t, "dev"), login(t, "stranger")
 	b := set().Bind(t, "dev", fixture.Grant{
-		Role: kubevisionv1alpha1.RoleDev, Subjects: fixture.KubeVisionUsers(p.User), Cluster: c.Name, Namespaces: []string{mine},
+		Role: kubevisionv1alpha1.RoleDev, Subjects: fixture.KubeVisionUsers(p.User), Cluster: c.Name,
+		Namespaces: []string{mine},
 	})
 	for path, want := range map[string]int{
 		"/namespaces/" + mine + "/resources/pods":         wire.OK,
 		"/namespaces/" + mine + "/resources/pods/web":     wire.OK,
-		"/namespaces/" + mine + "/resources/secrets":      wire.OK, // the cluster's edit role has them
+		"/namespaces/" + mine + "/resources/secrets":      wire.OK, // granted by the cluster's role edit
 		"/namespaces/" + mine + "/resources/pods/none":    wire.NotFound,
 		"/namespaces/" + mine + "/resources/rolebindings": wire.Forbidden,
 		"/namespaces/" + others + "/resources/pods":       wire.NamespaceForbidden,
@@ -54,24 +57,28 @@ func TestMemberAccess(t *testing.T) {
 	}
 	for _, name := range []string{c.Name, c.Name + "-none"} {
 		if code := stranger.code(t, name, "/namespaces/"+mine+"/resources/pods"); code != wire.ClusterForbidden {
-			t.Errorf("a stranger at cluster %s: code %d", name, code)
+			t.Errorf("an unbound user on cluster %s: code %d", name, code)
 		}
 	}
-	// What the dashboard's users may do on the member, nobody may who reaches the member by the account alone.
+	// The registered account alone does not have the rights of the dashboard's users on the member.
 	account := &corev1.ServiceAccount{}
-	if err := member.admin.Get(t.Context(), types.NamespacedName{Namespace: fixture.SystemNamespace, Name: "kubevision-impersonator"}, account); err != nil {
+	if err := member.admin.Get(t.Context(),
+		types.NamespacedName{Namespace: fixture.SystemNamespace, Name: "kubevision-impersonator"},
+		account); err != nil {
 		t.Errorf("the account that acts for users: %v", err)
 	}
 	set().Delete(t, b)
 	p.becomes(t, repairTime, c.Name, "/namespaces/"+mine+"/resources/pods", wire.ClusterForbidden)
 	found := &rbacv1.RoleBinding{}
 	set().Gone(t, b)
-	if err := member.admin.Get(t.Context(), client.ObjectKey{Namespace: mine, Name: "kubevision:binding:" + b.Name}, found); client.IgnoreNotFound(err) != nil || err == nil {
+	if err := member.admin.Get(t.Context(), client.ObjectKey{Namespace: mine, Name: "kubevision:binding:" + b.Name},
+		found); client.IgnoreNotFound(err) != nil || err == nil {
 		t.Errorf("the RoleBinding is left: %v", err)
 	}
 }
 
-// TestMemberDrift: what was made on a member by a binding is repaired, and nobody is let in meanwhile by what is not there.
+// TestMemberDrift verifies that the objects of a binding on a member are repaired, and that nobody has access while
+// they are missing.
 func TestMemberDrift(t *testing.T) {
 	member := theOther(t)
 	c := register(t, member.Config(), nil)
@@ -79,7 +86,8 @@ func TestMemberDrift(t *testing.T) {
 	ns := member.set().Namespace(t, "drift")
 	p := login(t, "drift")
 	b := set().Bind(t, "drift", fixture.Grant{
-		Role: kubevisionv1alpha1.RoleReadonly, Subjects: fixture.KubeVisionUsers(p.User), Cluster: c.Name, Namespaces: []string{ns},
+		Role: kubevisionv1alpha1.RoleReadonly, Subjects: fixture.KubeVisionUsers(p.User), Cluster: c.Name,
+		Namespaces: []string{ns},
 	})
 	path := "/namespaces/" + ns + "/resources/pods"
 	if code := p.code(t, c.Name, path); code != wire.OK {
@@ -100,7 +108,7 @@ func TestMemberDrift(t *testing.T) {
 			}
 			gone := o.GetUID()
 			member.set().Delete(t, o)
-			if err := localcluster.Poll(t.Context(), repairTime, "wait for it to be made again", func(ctx context.Context) error {
+			if err := localcluster.Poll(t.Context(), repairTime, "wait for the recreation", func(ctx context.Context) error {
 				if err := member.admin.Get(ctx, key, o); err != nil {
 					return fmt.Errorf("reading it: %w", err)
 				}

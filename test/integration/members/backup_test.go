@@ -28,7 +28,7 @@ import (
 // shell runs the commands of a page in a directory.
 type shell struct{ dir string }
 
-// newShell has the manifests of the project in its directory.
+// newShell returns a shell in a directory with the manifests of the project.
 func newShell(tb testing.TB) shell {
 	tb.Helper()
 	if _, err := exec.LookPath("jq"); err != nil {
@@ -88,7 +88,7 @@ func indented(page string) []string {
 	return out
 }
 
-// backupPage returns the blocks of the page, up to those on Velero.
+// backupPage returns the command blocks of the page, up to those on Velero.
 func backupPage(tb testing.TB) (save, install, create, start, look string) {
 	tb.Helper()
 	root, err := localcluster.ModuleRoot()
@@ -238,6 +238,6 @@ func TestPageOnBackup(t *testing.T) {
 		})
 	})
 	if _, err := in.run(ctx, fresh.Config(), "kubectl get kvu admin -o jsonpath={.metadata.uid}"); err != nil {
-		t.Errorf("the first user is not there: %v", err)
+		t.Errorf("the first user does not exist: %v", err)
 	}
 }

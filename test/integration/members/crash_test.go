@@ -27,10 +27,10 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// mostCrashes are enough to die at every kind of step, and bound how long a test takes.
+// mostCrashes is enough to crash at every kind of step, and bounds the duration of a test.
 const mostCrashes = 5
 
-// fuse has the controllers die at one of their writes on a member: before the member has it, or before they have the answer.
+// fuse crashes the controllers at one of their writes on a member, before or after the member has received it.
 type fuse struct {
 	front   *front
 	burnt   chan struct{}
@@ -39,7 +39,7 @@ type fuse struct {
 
 func newFuse(f *front) *fuse { return &fuse{front: f, burnt: make(chan struct{}, 1)} }
 
-// light lets some writes pass, and the next one be the last.
+// light lets some writes pass, and makes the next one the last.
 func (f *fuse) light() {
 	left, forward := f.crashes%3, f.crashes%2 == 0
 	f.front.mu.Lock()
@@ -75,10 +75,11 @@ func (f *fuse) putOut() {
 }
 
 func isWrite(r *http.Request) bool {
-	return r.Method != http.MethodGet && strings.HasPrefix(r.UserAgent(), "kubevision-controller-manager") && !strings.HasSuffix(r.URL.Path, "reviews")
+	return r.Method != http.MethodGet && strings.HasPrefix(r.UserAgent(), "kubevision-controller-manager") &&
+		!strings.HasSuffix(r.URL.Path, "reviews")
 }
 
-// until crashes the controllers at their writes until something is as it should be.
+// until crashes the controllers at their writes until a state is reached.
 func (f *fuse) until(t *testing.T, what string, done func(context.Context) error) {
 	t.Helper()
 	before := f.crashes
@@ -102,13 +103,14 @@ func (f *fuse) until(t *testing.T, what string, done func(context.Context) error
 	}); err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("%s: the controllers died %d times", what, f.crashes-before)
+	t.Logf("%s: the controllers were killed %d times", what, f.crashes-before)
 	if f.crashes-before < 3 {
-		t.Errorf("%s: the controllers died %d times only", what, f.crashes-before)
+		t.Errorf("%s: the controllers were killed only %d times", what, f.crashes-before)
 	}
 }
 
-// TestKilledOnTheWay: wherever the controllers die while they work on a member, those who come after them finish it, and leave nothing.
+// TestKilledOnTheWay verifies that after a crash at any write on a member the next process completes the work and
+// leaves no objects behind.
 func TestKilledOnTheWay(t *testing.T) {
 	member := theOther(t)
 	nothingLeft(t, member)
@@ -118,26 +120,31 @@ func TestKilledOnTheWay(t *testing.T) {
 	ns := member.set().Namespace(t, "survivor")
 	c := register(t, f.config(member.token(t)), nil)
 	b := set().Bind(t, "survivor", fixture.Grant{
-		Role: kubevisionv1alpha1.RoleDev, Subjects: fixture.KubeVisionUsers(p.User), Cluster: c.Name, Namespaces: []string{ns}, Hopeless: true,
+		Role: kubevisionv1alpha1.RoleDev, Subjects: fixture.KubeVisionUsers(p.User), Cluster: c.Name,
+		Namespaces: []string{ns}, Hopeless: true,
 	})
 	burning.until(t, "place everything", func(ctx context.Context) error {
-		if err := errors.Join(env.Client.Get(ctx, client.ObjectKeyFromObject(c), c), env.Client.Get(ctx, client.ObjectKeyFromObject(b), b)); err != nil {
-			return fmt.Errorf("reading what is to become ready: %w", err)
+		if err := errors.Join(env.Client.Get(ctx, client.ObjectKeyFromObject(c), c),
+			env.Client.Get(ctx, client.ObjectKeyFromObject(b), b)); err != nil {
+			return fmt.Errorf("reading the object: %w", err)
 		}
-		if !meta.IsStatusConditionTrue(c.Status.Conditions, "Ready") || !meta.IsStatusConditionTrue(b.Status.Conditions, "Ready") {
+		if !meta.IsStatusConditionTrue(c.Status.Conditions, "Ready") ||
+			!meta.IsStatusConditionTrue(b.Status.Conditions, "Ready") {
 			return fmt.Errorf("not ready: %v, %v", c.Status.Conditions, b.Status.Conditions)
 		}
 		return nil
 	})
 	p.becomes(t, fixture.Patience, c.Name, "/namespaces/"+ns+"/resources/pods", wire.OK)
 	want := []string{
-		"kubevision-impersonator", "kubevision-impersonator", "kubevision-impersonator", "kubevision-system", "kubevision:admin",
-		"kubevision:aggregate-cluster-view", "kubevision:aggregate-operate-nodes", "kubevision:binding:admin", "kubevision:binding:" + b.Name, "kubevision:dev", "kubevision:dev-cluster",
+		"kubevision-impersonator", "kubevision-impersonator", "kubevision-impersonator", "kubevision-system",
+		"kubevision:admin",
+		"kubevision:aggregate-cluster-view", "kubevision:aggregate-operate-nodes", "kubevision:binding:admin",
+		"kubevision:binding:" + b.Name, "kubevision:dev", "kubevision:dev-cluster",
 		"kubevision:ops", "kubevision:ops-cluster", "kubevision:readonly",
 	}
 	placed, err := ofKubeVision(t.Context(), member)
 	if diff := cmp.Diff(want, placed); diff != "" || err != nil {
-		t.Errorf("what is on the member (-want +got):\n%s%v", diff, err)
+		t.Errorf("objects on the member (-want +got):\n%s%v", diff, err)
 	}
 
 	for _, o := range []client.Object{c, b} {
@@ -148,7 +155,7 @@ func TestKilledOnTheWay(t *testing.T) {
 	burning.until(t, "remove everything", func(ctx context.Context) error {
 		for _, o := range []client.Object{c, b} {
 			if err := env.Client.Get(ctx, client.ObjectKeyFromObject(o), o); !apierrors.IsNotFound(err) {
-				return fmt.Errorf("%s is there still (%w)", o.GetName(), err)
+				return fmt.Errorf("%s still exists (%w)", o.GetName(), err)
 			}
 		}
 		return nil
@@ -156,13 +163,15 @@ func TestKilledOnTheWay(t *testing.T) {
 	nothingLeft(t, member)
 }
 
-// ofKubeVision are the names of everything on a cluster that is KubeVision's.
+// ofKubeVision returns the names of all objects of KubeVision on a cluster.
 func ofKubeVision(ctx context.Context, member *plane) ([]string, error) {
 	var out []string
 	for _, list := range []client.ObjectList{
-		&rbacv1.ClusterRoleList{}, &rbacv1.ClusterRoleBindingList{}, &rbacv1.RoleList{}, &rbacv1.RoleBindingList{}, &corev1.ServiceAccountList{}, &corev1.NamespaceList{},
+		&rbacv1.ClusterRoleList{}, &rbacv1.ClusterRoleBindingList{}, &rbacv1.RoleList{}, &rbacv1.RoleBindingList{},
+		&corev1.ServiceAccountList{}, &corev1.NamespaceList{},
 	} {
-		if err := member.admin.List(ctx, list, client.MatchingLabels{"app.kubernetes.io/managed-by": "kubevision"}); err != nil {
+		if err := member.admin.List(ctx, list,
+			client.MatchingLabels{"app.kubernetes.io/managed-by": "kubevision"}); err != nil {
 			return nil, fmt.Errorf("listing what is on the member: %w", err)
 		}
 		out = append(out, namesOf(list)...)

@@ -21,7 +21,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/fixture"
 )
 
-// leadTo puts another kubeconfig into a cluster's Secret.
+// leadTo replaces the kubeconfig in a cluster's Secret.
 func leadTo(tb testing.TB, c *kubevisionv1alpha1.KubeVisionCluster, config *rest.Config) {
 	tb.Helper()
 	text, err := localcluster.Kubeconfig(config)
@@ -29,7 +29,9 @@ func leadTo(tb testing.TB, c *kubevisionv1alpha1.KubeVisionCluster, config *rest
 		tb.Fatal(err)
 	}
 	secret := &corev1.Secret{}
-	if err := env.Client.Get(tb.Context(), client.ObjectKey{Namespace: fixture.SystemNamespace, Name: c.Spec.KubeconfigSecretRef.Name}, secret); err != nil {
+	if err := env.Client.Get(tb.Context(),
+		client.ObjectKey{Namespace: fixture.SystemNamespace, Name: c.Spec.KubeconfigSecretRef.Name},
+		secret); err != nil {
 		tb.Fatal(err)
 	}
 	secret.Data["kubeconfig"] = text
@@ -38,15 +40,18 @@ func leadTo(tb testing.TB, c *kubevisionv1alpha1.KubeVisionCluster, config *rest
 	}
 }
 
-// TestOtherCluster: a kubeconfig that leads to another cluster than before is not followed, since what was placed on the old one would be forgotten.
+// TestOtherCluster verifies that a kubeconfig for another cluster is rejected, since the objects on the previous
+// cluster would never be removed.
 func TestOtherCluster(t *testing.T) {
 	member := theOther(t)
 	c := register(t, member.Config(), nil)
 	ready(t, c)
 	id := c.Status.ClusterID
 	leadTo(t, c, env.Cluster.Config())
-	condition(t, c, fixture.Patience, kubevisionv1alpha1.ClusterReachableCondition, metav1.ConditionFalse, kubevisionv1alpha1.ReasonClusterChanged)
-	condition(t, c, fixture.Patience, kubevisionv1alpha1.ReadyCondition, metav1.ConditionFalse, kubevisionv1alpha1.ReasonClusterChanged)
+	condition(t, c, fixture.Patience, kubevisionv1alpha1.ClusterReachableCondition, metav1.ConditionFalse,
+		kubevisionv1alpha1.ReasonClusterChanged)
+	condition(t, c, fixture.Patience, kubevisionv1alpha1.ReadyCondition, metav1.ConditionFalse,
+		kubevisionv1alpha1.ReasonClusterChanged)
 	if c.Status.ClusterID != id {
 		t.Errorf("the cluster was %s and is %s", id, c.Status.ClusterID)
 	}
@@ -57,16 +62,20 @@ func TestOtherCluster(t *testing.T) {
 	}
 }
 
-// TestCredentialEndsSoon: it is warned of a token that ends within days, once and while the cluster can be used, until there is another one.
+// TestCredentialEndsSoon verifies the warning about a token that expires within days: it is emitted once, while the
+// cluster can be used, until the token is replaced.
 func TestCredentialEndsSoon(t *testing.T) {
 	member := theOther(t)
 	config := member.AnonymousConfig()
 	config.BearerToken = member.token(t)
 	c := register(t, config, nil)
-	condition(t, c, collection, kubevisionv1alpha1.ClusterCredentialsCondition, metav1.ConditionTrue, kubevisionv1alpha1.ReasonExpiresSoon)
-	condition(t, c, fixture.Patience, kubevisionv1alpha1.ReadyCondition, metav1.ConditionTrue, kubevisionv1alpha1.ReasonReady)
-	if ends := c.Status.CredentialsExpirationTime; ends == nil || time.Until(ends.Time) > 2*time.Hour || time.Until(ends.Time) < 0 {
-		t.Errorf("the status says that the token ends at %v", ends)
+	condition(t, c, collection, kubevisionv1alpha1.ClusterCredentialsCondition, metav1.ConditionTrue,
+		kubevisionv1alpha1.ReasonExpiresSoon)
+	condition(t, c, fixture.Patience, kubevisionv1alpha1.ReadyCondition, metav1.ConditionTrue,
+		kubevisionv1alpha1.ReasonReady)
+	if ends := c.Status.CredentialsExpirationTime; ends == nil || time.Until(ends.Time) > 2*time.Hour ||
+		time.Until(ends.Time) < 0 {
+		t.Errorf("the expiry of the token in the status is %v", ends)
 	}
 	warnings := func(ctx context.Context) error {
 		var all eventsv1.EventList
@@ -93,7 +102,7 @@ func TestCredentialEndsSoon(t *testing.T) {
 	if err := env.Client.Update(t.Context(), c); err != nil {
 		t.Fatal(err)
 	}
-	fixture.Eventually(t, "wait for another look", func(ctx context.Context) error {
+	fixture.Eventually(t, "wait for another probe", func(ctx context.Context) error {
 		if err := env.Client.Get(ctx, client.ObjectKeyFromObject(c), c); err != nil {
 			return fmt.Errorf("reading the cluster: %w", err)
 		}
@@ -106,5 +115,6 @@ func TestCredentialEndsSoon(t *testing.T) {
 		t.Error(err)
 	}
 	leadTo(t, c, member.Config())
-	condition(t, c, fixture.Patience, kubevisionv1alpha1.ClusterCredentialsCondition, metav1.ConditionTrue, kubevisionv1alpha1.ReasonAccepted)
+	condition(t, c, fixture.Patience, kubevisionv1alpha1.ClusterCredentialsCondition, metav1.ConditionTrue,
+		kubevisionv1alpha1.ReasonAccepted)
 }

@@ -14,17 +14,18 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestDeadMember: requests that hang on one cluster keep none to another one waiting. As soon as a few have failed, nobody hangs there any more
-// but one request at a time, which finds out when the cluster is back.
+// TestDeadMember verifies that requests to a cluster that does not respond do not delay requests to other clusters.
+// After a few failures only one request at a time waits for the cluster, which detects its recovery.
 func TestDeadMember(t *testing.T) {
 	const path = "/namespaces/default/resources/pods"
 	const hanging, later = 4, 10
 	dead, good := newStandin(t), newStandin(t)
-	dead.Config.SetKeepAlivesEnabled(false) // a request on a connection that is cut would be sent again on another one
+	dead.Config.SetKeepAlivesEnabled(false) // a request on an aborted connection would be sent again on another one
 	p, c := onStandin(t, dead)
 	fine := register(t, good.config(registeredToken), nil)
 	set().Bind(t, "fine", fixture.Grant{
-		Role: kubevisionv1alpha1.RoleReadonly, Subjects: fixture.KubeVisionUsers(p.User), Cluster: fine.Name, Hopeless: true,
+		Role: kubevisionv1alpha1.RoleReadonly, Subjects: fixture.KubeVisionUsers(p.User), Cluster: fine.Name,
+		Hopeless: true,
 	})
 	p.becomes(t, fixture.Patience, fine.Name, path, wire.OK)
 	others := func(when string) {
@@ -49,20 +50,22 @@ func TestDeadMember(t *testing.T) {
 	others("while requests hang")
 	for range 2 {
 		cut <- struct{}{}
-		if got := receive(t, fixture.Patience, "wait for a request that was cut", outcomes); got.code != wire.Unreachable {
-			t.Errorf("code %d of a request that was cut (%v)", got.code, got.err)
+		if got := receive(t, fixture.Patience, "wait for a request that was cut",
+			outcomes); got.code != wire.Unreachable {
+			t.Errorf("code %d for an aborted request (%v)", got.code, got.err)
 		}
 	}
 	for range later {
 		ask()
 	}
 	for range later - 1 {
-		if got := receive(t, answerTime*2, "wait for an answer while the cluster is dead", outcomes); got.code != wire.Unreachable {
+		if got := receive(t, answerTime*2, "wait for an answer while the cluster is dead",
+			outcomes); got.code != wire.Unreachable {
 			t.Errorf("code %d while the cluster is dead (%v)", got.code, got.err)
 		}
 	}
 	if n := len(arrived); n > 1 {
-		t.Errorf("%d requests were sent to a cluster that is dead, want one at most", n)
+		t.Errorf("%d requests were sent to a dead cluster, want at most one", n)
 	}
 	others("while the cluster is dead")
 
@@ -74,7 +77,8 @@ func TestDeadMember(t *testing.T) {
 	p.becomes(t, fixture.Patience, c.Name, path, wire.OK)
 }
 
-// TestNoToken: what a cluster answers to us is not taken for an answer to the user.
+// TestNoToken verifies that the error of a member's token request is not passed to the user as an error of the user's
+// request.
 func TestNoToken(t *testing.T) {
 	s := newStandin(t)
 	s.answer(tokenPath, func(w http.ResponseWriter, _ *http.Request) {
@@ -85,7 +89,8 @@ func TestNoToken(t *testing.T) {
 	c := register(t, s.config(registeredToken), nil)
 	p := login(t, "tokenless")
 	set().Bind(t, "tokenless", fixture.Grant{
-		Role: kubevisionv1alpha1.RoleReadonly, Subjects: fixture.KubeVisionUsers(p.User), Cluster: c.Name, Hopeless: true,
+		Role: kubevisionv1alpha1.RoleReadonly, Subjects: fixture.KubeVisionUsers(p.User), Cluster: c.Name,
+		Hopeless: true,
 	})
 	p.becomes(t, fixture.Patience, c.Name, "", wire.OK)
 	begun := time.Now()

@@ -25,7 +25,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// expiredCertificate is a client certificate that ended years ago, with its key.
+// expiredCertificate returns a client certificate that expired years ago, and its key.
 func expiredCertificate(tb testing.TB) (certificate, key []byte) {
 	tb.Helper()
 	private, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -33,7 +33,8 @@ func expiredCertificate(tb testing.TB) (certificate, key []byte) {
 		tb.Fatal(err)
 	}
 	template := &x509.Certificate{
-		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "operator"}, NotAfter: time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC),
+		SerialNumber: big.NewInt(1), Subject: pkix.Name{CommonName: "operator"},
+		NotAfter: time.Date(2020, 1, 1, 0, 0, 0, 0, time.UTC),
 	}
 	der, err := x509.CreateCertificate(rand.Reader, template, template, private.Public(), private)
 	if err != nil {
@@ -43,30 +44,35 @@ func expiredCertificate(tb testing.TB) (certificate, key []byte) {
 	if err != nil {
 		tb.Fatal(err)
 	}
-	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})
+	return pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE",
+		Bytes: der}), pem.EncodeToMemory(&pem.Block{Type: "PRIVATE KEY", Bytes: keyDER})
 }
 
-// TestExamine: a look at a cluster says what is wrong with it.
+// TestExamine verifies that the test of a cluster reports the cause of each problem.
 func TestExamine(t *testing.T) {
 	member := theOther(t)
 	refused, nowhere := member.Config(), member.Config()
-	refused = &rest.Config{Host: refused.Host, BearerToken: "none-of-its", TLSClientConfig: rest.TLSClientConfig{CAData: refused.CAData}}
+	refused = &rest.Config{Host: refused.Host, BearerToken: "none-of-its",
+		TLSClientConfig: rest.TLSClientConfig{CAData: refused.CAData}}
 	nowhere.Host = "https://127.0.0.1:1"
 	expired := &rest.Config{Host: refused.Host, TLSClientConfig: rest.TLSClientConfig{CAData: refused.CAData}}
 	expired.CertData, expired.KeyData = expiredCertificate(t)
-	untrusted := &rest.Config{Host: refused.Host, BearerToken: "x", TLSClientConfig: rest.TLSClientConfig{CAData: expired.CertData}}
+	untrusted := &rest.Config{Host: refused.Host, BearerToken: "x",
+		TLSClientConfig: rest.TLSClientConfig{CAData: expired.CertData}}
 	p := login(t, "examiner")
 	for name, test := range map[string]struct {
 		config *rest.Config
 		want   dashboardv1alpha1.ClusterTest
-		// says is a part of the message.
+		// says is a part of the expected message.
 		says string
 	}{
-		"good":         {member.Config(), dashboardv1alpha1.ClusterTest{Reachable: true, CredentialsValid: true, ImpersonationReady: true}, ""},
+		"good": {member.Config(),
+			dashboardv1alpha1.ClusterTest{Reachable: true, CredentialsValid: true, ImpersonationReady: true}, ""},
 		"unauthorized": {refused, dashboardv1alpha1.ClusterTest{Reachable: true}, "does not accept the credentials"},
 		"gone":         {nowhere, dashboardv1alpha1.ClusterTest{}, "connection refused"},
-		"expired":      {expired, dashboardv1alpha1.ClusterTest{Reachable: true}, "the client certificate of the kubeconfig expired on 2020-"},
-		"untrusted":    {untrusted, dashboardv1alpha1.ClusterTest{}, "signed by an unknown authority"},
+		"expired": {expired, dashboardv1alpha1.ClusterTest{Reachable: true},
+			"the client certificate of the kubeconfig expired on 2020-"},
+		"untrusted": {untrusted, dashboardv1alpha1.ClusterTest{}, "signed by an unknown authority"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := register(t, test.config, nil)
@@ -74,7 +80,8 @@ func TestExamine(t *testing.T) {
 				ready(t, c)
 			}
 			set().Bind(t, "examiner", fixture.Grant{
-				Role: kubevisionv1alpha1.RoleReadonly, Subjects: fixture.KubeVisionUsers(p.User), Cluster: c.Name, Hopeless: true,
+				Role: kubevisionv1alpha1.RoleReadonly, Subjects: fixture.KubeVisionUsers(p.User), Cluster: c.Name,
+				Hopeless: true,
 			})
 			p.becomes(t, fixture.Patience, c.Name, "", wire.OK)
 			response, err := p.client.Do(t.Context(), wire.Request{
@@ -102,7 +109,8 @@ func TestExamine(t *testing.T) {
 				t.Errorf("found %+v, want %+v", got, test.want)
 			}
 			if name == "expired" {
-				condition(t, c, fixture.Patience, kubevisionv1alpha1.ClusterCredentialsCondition, metav1.ConditionFalse, kubevisionv1alpha1.ReasonExpired)
+				condition(t, c, fixture.Patience, kubevisionv1alpha1.ClusterCredentialsCondition, metav1.ConditionFalse,
+					kubevisionv1alpha1.ReasonExpired)
 			}
 		})
 	}

@@ -24,12 +24,12 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/fixture"
 )
 
-// front stands before a member's API server, sees who comes, and may do something about it.
+// front is a proxy in front of a member's API server that records and may replace requests.
 type front struct {
 	*httptest.Server
 
 	next http.Handler
-	// instead, where there is one, handles a request.
+	// instead, if it is set, handles a request.
 	instead func(next http.Handler, w http.ResponseWriter, r *http.Request)
 
 	mu   sync.Mutex
@@ -83,40 +83,42 @@ func (f *front) state(c net.Conn, s http.ConnState) {
 	f.open[c] = true
 }
 
-// set sets how requests are handled from now on.
+// set replaces the handler of requests.
 func (f *front) set(instead func(next http.Handler, w http.ResponseWriter, r *http.Request)) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	f.instead = instead
 }
 
-// traffic is how many connections are open, and how many requests came so far.
+// traffic returns the number of open connections, and of all requests so far.
 func (f *front) traffic() (connections, requests int) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	return len(f.open), f.seen
 }
 
-// config leads to the member by the front.
+// config returns a client configuration that reaches the member through the front.
 func (f *front) config(token string) *rest.Config {
 	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: f.Certificate().Raw})
 	return &rest.Config{Host: f.URL, BearerToken: token, TLSClientConfig: rest.TLSClientConfig{CAData: ca}}
 }
 
-// token is one of an account with all rights on the member. It is good for an hour.
+// token returns a token of an account with all rights on the member. It is valid for an hour.
 func (p *plane) token(tb testing.TB) string {
 	tb.Helper()
-	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: metav1.NamespaceDefault, Name: fixture.Name("registered")}}
+	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: metav1.NamespaceDefault,
+		Name: fixture.Name("registered")}}
 	p.set().Create(tb, account)
 	p.set().Create(tb, &rbacv1.ClusterRoleBinding{
 		ObjectMeta: metav1.ObjectMeta{Name: account.Name},
 		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "cluster-admin"},
-		Subjects:   []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: account.Namespace, Name: account.Name}},
+		Subjects: []rbacv1.Subject{{Kind: rbacv1.ServiceAccountKind, Namespace: account.Namespace,
+			Name: account.Name}},
 	})
 	return tokenOf(tb, p.Config(), account)
 }
 
-// tokenOf returns a token of the account. It is good for an hour.
+// tokenOf returns a token of the account. It is valid for an hour.
 func tokenOf(tb testing.TB, config *rest.Config, account *corev1.ServiceAccount) string {
 	tb.Helper()
 	kube, err := kubernetes.NewForConfig(config)

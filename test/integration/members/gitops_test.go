@@ -26,7 +26,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestGitOps: the sample repository converges in whichever order it is applied, and nothing is left of it in whichever order it is deleted.
+// TestGitOps verifies that the sample repository converges in any order of application, and that nothing is left in
+// any order of deletion.
 func TestGitOps(t *testing.T) {
 	member := theOther(t)
 	secrets(t, member)
@@ -46,7 +47,8 @@ func TestGitOps(t *testing.T) {
 				return out
 			}
 			for _, o := range shuffle() {
-				if err := env.Client.Apply(t.Context(), client.ApplyConfigurationFromUnstructured(o), client.FieldOwner("gitops")); err != nil {
+				if err := env.Client.Apply(t.Context(), client.ApplyConfigurationFromUnstructured(o),
+					client.FieldOwner("gitops")); err != nil {
 					t.Fatal(err)
 				}
 			}
@@ -73,7 +75,7 @@ func TestGitOps(t *testing.T) {
 	}
 }
 
-// secrets are what the sample leaves to others.
+// secrets creates the Secrets that the sample does not contain.
 func secrets(t *testing.T, member *plane) {
 	t.Helper()
 	text, err := localcluster.Kubeconfig(member.Config())
@@ -85,7 +87,8 @@ func secrets(t *testing.T, member *plane) {
 		"gitops-omar":       {"password": "staple battery horse correct"},
 		"gitops-production": {"kubeconfig": string(text)},
 	} {
-		set().Create(t, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: fixture.SystemNamespace, Name: name}, StringData: data})
+		set().Create(t, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: fixture.SystemNamespace, Name: name},
+			StringData: data})
 	}
 }
 
@@ -114,7 +117,7 @@ func sample(t *testing.T) []*unstructured.Unstructured {
 	}
 }
 
-// becomesReady goes by what kstatus, and so GitOps tools, look at.
+// becomesReady waits until an object is ready according to kstatus, which GitOps tools use.
 func becomesReady(t *testing.T, o *unstructured.Unstructured) {
 	t.Helper()
 	found := o.DeepCopy()
@@ -134,13 +137,14 @@ func becomesReady(t *testing.T, o *unstructured.Unstructured) {
 	})
 }
 
-// nothingOf fails where the host has anything left that was made for the objects.
+// nothingOf fails if the host still has objects that were created for the objects.
 func nothingOf(t *testing.T, objects []*unstructured.Unstructured) {
 	t.Helper()
 	fixture.Eventually(t, "wait for everything on the host to be removed", func(ctx context.Context) error {
 		var left []string
 		for _, list := range []client.ObjectList{
-			&rbacv1.ClusterRoleList{}, &rbacv1.ClusterRoleBindingList{}, &rbacv1.RoleBindingList{}, &corev1.SecretList{},
+			&rbacv1.ClusterRoleList{}, &rbacv1.ClusterRoleBindingList{}, &rbacv1.RoleBindingList{},
+			&corev1.SecretList{},
 			&kubevisionv1alpha1.KubeVisionSessionList{},
 		} {
 			if err := env.Client.List(ctx, list); err != nil {
@@ -148,7 +152,8 @@ func nothingOf(t *testing.T, objects []*unstructured.Unstructured) {
 			}
 			for _, name := range namesOf(list) {
 				for _, o := range objects {
-					if name == "kubevision:binding:"+o.GetName() || name == "kubevision:use:"+o.GetName() || name == "kubevision-credentials-"+o.GetName() {
+					if name == "kubevision:binding:"+o.GetName() || name == "kubevision:use:"+o.GetName() ||
+						name == "kubevision-credentials-"+o.GetName() {
 						left = append(left, name)
 					}
 				}

@@ -18,10 +18,10 @@ import (
 	"github.com/kubevision-io/kubevision/test/environment"
 )
 
-// TestMemoryOfTheServer: what a member sends is counted as what it becomes, also within one object.
+// TestMemoryOfTheServer verifies that data from a member is charged with its decoded size, also within one object.
 func TestMemoryOfTheServer(t *testing.T) {
 	if environment.RaceEnabled {
-		t.Skip("the race detector takes several times the memory; make test-limits runs this test without it")
+		t.Skip("the race detector needs several times the memory; make test-limits runs this test without it")
 	}
 	const most = 640
 	for name, tc := range map[string]struct {
@@ -39,7 +39,8 @@ func TestMemoryOfTheServer(t *testing.T) {
 		"an object of many fields": {"GET", "/namespaces/default/resources/pods/x", podsPath + "/x",
 			`{"kind":"Pod","apiVersion":"v1","metadata":{"name":"x"},"a":[{}`, ",{}", 30 << 20, 8},
 		"endless": {"GET", "/namespaces/default/resources/pods", podsPath,
-			`{"kind":"PodList","apiVersion":"v1","metadata":{},"items":[{"metadata":{"name":"x"}}`, `,{"metadata":{"name":"x"}}`, 512 << 20, 8},
+			`{"kind":"PodList","apiVersion":"v1","metadata":{},"items":[{"metadata":{"name":"x"}}`,
+			`,{"metadata":{"name":"x"}}`, 512 << 20, 8},
 		"a list of nothings": {"GET", "/overview", "/api/v1/pods",
 			`{"kind":"PodList","apiVersion":"v1","metadata":{},"items":[{}`, ",{}", 1 << 20, 1},
 		"the namespaces of nothings": {"GET", "/users/me/access", "/api/v1/namespaces",
@@ -57,7 +58,8 @@ func TestMemoryOfTheServer(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := newStandin(t)
 			p, c := onStandin(t, s)
-			s.answer(podsPath+"/refused", answering(http.StatusForbidden, "application/json", status(http.StatusForbidden, "Forbidden")))
+			s.answer(podsPath+"/refused",
+				answering(http.StatusForbidden, "application/json", status(http.StatusForbidden, "Forbidden")))
 			s.answer(tc.kind, func(w http.ResponseWriter, r *http.Request) {
 				w.Header().Set("Content-Type", "application/json")
 				_, _ = io.WriteString(w, tc.begin)
@@ -81,7 +83,7 @@ func TestMemoryOfTheServer(t *testing.T) {
 			})
 			pid := env.KubeVision.APIServer().PID()
 			before := peak(t, pid)
-			if tc.kind == "/api/v1" { // what is served is asked for again after a time
+			if tc.kind == "/api/v1" { // the server reads discovery again after a time
 				p.becomes(t, fixture.Patience, c.Name, tc.path, wire.Unreachable)
 			}
 			var mu sync.Mutex
@@ -111,10 +113,10 @@ func TestMemoryOfTheServer(t *testing.T) {
 	}
 }
 
-// reviewPath is where a member is asked what a user may do.
+// reviewPath is the path of the member's reviews of user permissions.
 const reviewPath = "/apis/authorization.k8s.io/v1/selfsubjectaccessreviews"
 
-// request is one about a cluster: below its path, or with its name elsewhere.
+// request returns a request about a cluster: below its path, or with its name elsewhere.
 func request(method, path, cluster, bearer string) wire.Request {
 	r := wire.Request{Method: method, Path: wire.DirectPath + "/clusters/" + cluster + path, Bearer: bearer}
 	switch path {
@@ -127,7 +129,7 @@ func request(method, path, cluster, bearer string) wire.Request {
 	return r
 }
 
-// closing closes what a text in JSON has begun.
+// closing returns the characters that complete a JSON text.
 func closing(text string) string {
 	var end []byte
 	inString := false
@@ -137,7 +139,7 @@ func closing(text string) string {
 			inString = !inString
 		case inString:
 		case c == '{' || c == '[':
-			end = append(end, c+2) // the sign that closes it
+			end = append(end, c+2) // the closing bracket
 		case c == '}' || c == ']':
 			end = end[:len(end)-1]
 		}

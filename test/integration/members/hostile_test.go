@@ -25,29 +25,32 @@ import (
 
 const registeredToken = "registered-token-canary"
 
-// onStandin is somebody who may read Pods on a stand-in.
+// onStandin returns a user who may read Pods on a stand-in.
 func onStandin(t *testing.T, s *standin) (*person, *kubevisionv1alpha1.KubeVisionCluster) {
 	t.Helper()
 	c := register(t, s.config(registeredToken), nil)
 	p := login(t, "standin")
 	set().Bind(t, "standin", fixture.Grant{
-		Role: kubevisionv1alpha1.RoleReadonly, Subjects: fixture.KubeVisionUsers(p.User), Cluster: c.Name, Hopeless: true,
+		Role: kubevisionv1alpha1.RoleReadonly, Subjects: fixture.KubeVisionUsers(p.User), Cluster: c.Name,
+		Hopeless: true,
 	})
 	p.becomes(t, fixture.Patience, c.Name, "/namespaces/default/resources/pods", wire.OK)
 	return p, c
 }
 
-// TestUpstreamHeaders: what reaches a member is the user, the groups that bindings name and our token, whatever the request brings along.
+// TestUpstreamHeaders verifies that a member receives only the user, the groups that bindings name and KubeVision's
+// token, whatever headers the request contains.
 func TestUpstreamHeaders(t *testing.T) {
 	s := newStandin(t)
 	p, c := onStandin(t, s)
 	path := wire.DirectPath + "/clusters/" + c.Name + "/namespaces/default/resources/pods"
 	for name, header := range map[string]http.Header{
-		"plain":             {},
-		"hop by hop":        {"Connection": {"Impersonate-User, Impersonate-Group, Authorization"}},
-		"cookie":            {"Cookie": {"session=canary"}},
-		"front proxy":       {"X-Remote-User": {"admin"}, "X-Remote-Group": {"system:masters"}},
-		"forwarded":         {"X-Forwarded-For": {"192.0.2.1"}, "Forwarded": {"for=192.0.2.1"}, "X-Forwarded-Host": {"evil"}},
+		"plain":       {},
+		"hop by hop":  {"Connection": {"Impersonate-User, Impersonate-Group, Authorization"}},
+		"cookie":      {"Cookie": {"session=canary"}},
+		"front proxy": {"X-Remote-User": {"admin"}, "X-Remote-Group": {"system:masters"}},
+		"forwarded": {"X-Forwarded-For": {"192.0.2.1"}, "Forwarded": {"for=192.0.2.1"},
+			"X-Forwarded-Host": {"evil"}},
 		"other credentials": {"Proxy-Authorization": {"Basic canary"}, "X-Kubevision-Totp": {"123456"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -68,7 +71,8 @@ func TestUpstreamHeaders(t *testing.T) {
 				got.Del(harmless)
 			}
 			want := http.Header{
-				"Accept": {"application/json"}, "Authorization": {"Bearer " + shortLived}, "Impersonate-User": {"kubevision:" + p.Name}, "Impersonate-Group": {"kubevision:users"},
+				"Accept": {"application/json"}, "Authorization": {"Bearer " + shortLived},
+				"Impersonate-User": {"kubevision:" + p.Name}, "Impersonate-Group": {"kubevision:users"},
 			}
 			if !maps.EqualFunc(got, want, slices.Equal[[]string]) {
 				t.Errorf("the member saw %v, want %v", got, want)
@@ -76,8 +80,10 @@ func TestUpstreamHeaders(t *testing.T) {
 		})
 	}
 	before := len(s.of(podsPath))
-	for _, name := range []string{"Impersonate-User", "Impersonate-Group", "Impersonate-Uid", "Impersonate-Extra-Scopes"} {
-		response, err := p.client.Do(t.Context(), wire.Request{Path: path, Bearer: p.token, Header: http.Header{name: {"system:masters"}}})
+	for _, name := range []string{"Impersonate-User", "Impersonate-Group", "Impersonate-Uid",
+		"Impersonate-Extra-Scopes"} {
+		response, err := p.client.Do(t.Context(),
+			wire.Request{Path: path, Bearer: p.token, Header: http.Header{name: {"system:masters"}}})
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -86,17 +92,18 @@ func TestUpstreamHeaders(t *testing.T) {
 		}
 	}
 	if n := len(s.of(podsPath)) - before; n != 0 {
-		t.Errorf("%d requests with impersonation of their own reached the member", n)
+		t.Errorf("%d requests with impersonation headers reached the member", n)
 	}
 	for _, r := range s.of("") {
 		if r.Header.Get("Impersonate-User") != "" && strings.Contains(r.Header.Get("Authorization"), registeredToken) {
-			t.Errorf("%s acted for a user with the registered credential", r.URL)
+			t.Errorf("%s impersonated a user with the registered credential", r.URL)
 		}
 	}
 }
 
-// TestRotatedKubeconfig: requests go with a changed Secret as soon as its kubeconfig has been answered once. A request
-// that is under way with the old one is answered, and the old connection is not used again.
+// TestRotatedKubeconfig verifies that requests use a changed Secret as soon as its kubeconfig has been tested
+// successfully once. A request in progress with the previous kubeconfig completes, and the previous connection is not
+// used again.
 func TestRotatedKubeconfig(t *testing.T) {
 	before, after := newStandin(t), newStandin(t)
 	p, c := onStandin(t, before)
@@ -131,7 +138,7 @@ func TestRotatedKubeconfig(t *testing.T) {
 		}
 	}
 	if len(before.of(podsPath)) != asked {
-		t.Error("the old server was asked again")
+		t.Error("the old server received another request")
 	}
 	close(release)
 	if got := receive(t, endTime, "wait for the answer by the old one", underWay); got.code != wire.OK {
@@ -144,7 +151,8 @@ func TestRotatedKubeconfig(t *testing.T) {
 	}
 }
 
-// TestHostileMember: whatever a server answers that is registered as a cluster, it learns nothing and nobody is sent elsewhere.
+// TestHostileMember verifies that a malicious server that is registered as a cluster learns nothing and cannot
+// redirect a client.
 func TestHostileMember(t *testing.T) {
 	s, elsewhere := newStandin(t), newStandin(t)
 	p, c := onStandin(t, s)
@@ -156,7 +164,8 @@ func TestHostileMember(t *testing.T) {
 		"redirect": {func(w http.ResponseWriter, r *http.Request) {
 			http.Redirect(w, r, elsewhere.URL+podsPath, http.StatusTemporaryRedirect)
 		}, wire.Unreachable},
-		"unauthorized": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) }, wire.Unreachable},
+		"unauthorized": {func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusUnauthorized) },
+			wire.Unreachable},
 		"long headers": {func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("X-Long", strings.Repeat("x", 65<<10))
 		}, wire.Unreachable},
@@ -179,7 +188,7 @@ func TestHostileMember(t *testing.T) {
 	p.becomes(t, fixture.Patience, c.Name, path, wire.OK)
 }
 
-// inflate answers with a text of so many bytes in which one part stands again and again, compressed.
+// inflate responds with a compressed text that repeats a part up to a size.
 func inflate(w http.ResponseWriter, begin, again, end string, size int) {
 	w.Header().Set("Content-Encoding", "gzip")
 	compressed := gzip.NewWriter(w)
@@ -192,7 +201,7 @@ func inflate(w http.ResponseWriter, begin, again, end string, size int) {
 	_, _ = io.WriteString(compressed, end)
 }
 
-// TestRefusedAddress: where a policy does not allow it, nothing is dialled, by whichever name.
+// TestRefusedAddress verifies that an address that the policy denies is not dialed, in any notation.
 func TestRefusedAddress(t *testing.T) {
 	s := newStandin(t)
 	p, c := onStandin(t, s)
@@ -210,18 +219,20 @@ func TestRefusedAddress(t *testing.T) {
 	there.becomes(t, fixture.Patience, c.Name, "/namespaces/default/resources/pods", wire.Unreachable)
 	for _, r := range s.of("")[asked:] {
 		if r.URL.Path == podsPath {
-			t.Error("the server was asked")
+			t.Error("the server received a request")
 		}
 	}
 }
 
-// TestUntrustedServer: a server that the kubeconfig's authority has not signed for is none of ours.
+// TestUntrustedServer verifies that a server whose certificate is not signed by the kubeconfig's authority receives
+// no request.
 func TestUntrustedServer(t *testing.T) {
 	s := newStandin(t)
 	config := s.config(registeredToken)
 	config.CAData = env.KubeVision.CAPEM()
 	c := register(t, config, nil)
-	condition(t, c, fixture.Patience, kubevisionv1alpha1.ClusterReachableCondition, metav1.ConditionFalse, kubevisionv1alpha1.ReasonProbeFailed)
+	condition(t, c, fixture.Patience, kubevisionv1alpha1.ClusterReachableCondition, metav1.ConditionFalse,
+		kubevisionv1alpha1.ReasonProbeFailed)
 	if n := len(s.of("")); n != 0 {
 		t.Errorf("%d requests were sent to it", n)
 	}

@@ -30,7 +30,7 @@ const (
 	grantName  = "kubevision:binding:"
 )
 
-// identityOf is the UID of a cluster's namespace kube-system.
+// identityOf returns the UID of a cluster's namespace kube-system.
 func identityOf(t *testing.T, c client.Client) string {
 	t.Helper()
 	ns := &corev1.Namespace{}
@@ -40,18 +40,21 @@ func identityOf(t *testing.T, c client.Client) string {
 	return string(ns.UID)
 }
 
-// theHost is the control plane that KubeVision runs on.
+// theHost returns the control plane on which KubeVision runs.
 func theHost() *plane { return &plane{Cluster: env.Cluster, admin: env.Client} }
 
 // registerAs registers a cluster under a name.
-func registerAs(t *testing.T, name string, config *rest.Config, clusterLabels map[string]string) *kubevisionv1alpha1.KubeVisionCluster {
+func registerAs(
+	t *testing.T, name string, config *rest.Config, clusterLabels map[string]string,
+) *kubevisionv1alpha1.KubeVisionCluster {
 	t.Helper()
 	text, err := localcluster.Kubeconfig(config)
 	if err != nil {
 		t.Fatal(err)
 	}
 	secret := &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Namespace: fixture.SystemNamespace, Name: fixture.Name("kubeconfig")}, Data: map[string][]byte{"kubeconfig": text},
+		ObjectMeta: metav1.ObjectMeta{Namespace: fixture.SystemNamespace, Name: fixture.Name("kubeconfig")},
+		Data:       map[string][]byte{"kubeconfig": text},
 	}
 	set().Create(t, secret)
 	c := &kubevisionv1alpha1.KubeVisionCluster{
@@ -65,19 +68,21 @@ func registerAs(t *testing.T, name string, config *rest.Config, clusterLabels ma
 	return c
 }
 
-// disputed waits until a registration is refused for its identity, and the other one has the condition and is in use. Both have an event, and
-// each names the other one.
+// disputed waits until a registration is rejected because of its identity, while the other has the condition and
+// stays in use. Both have an event, and each names the other.
 func disputed(t *testing.T, newer, older *kubevisionv1alpha1.KubeVisionCluster) {
 	t.Helper()
 	const reason = kubevisionv1alpha1.ReasonIdentityConflict
-	for _, name := range []string{kubevisionv1alpha1.ReadyCondition, kubevisionv1alpha1.ClusterIdentityConflictCondition} {
+	for _, name := range []string{kubevisionv1alpha1.ReadyCondition,
+		kubevisionv1alpha1.ClusterIdentityConflictCondition} {
 		status := metav1.ConditionFalse
 		if name != kubevisionv1alpha1.ReadyCondition {
 			status = metav1.ConditionTrue
 		}
 		condition(t, newer, fixture.Patience, name, status, reason)
 	}
-	condition(t, older, fixture.Patience, kubevisionv1alpha1.ClusterIdentityConflictCondition, metav1.ConditionTrue, reason)
+	condition(t, older, fixture.Patience, kubevisionv1alpha1.ClusterIdentityConflictCondition,
+		metav1.ConditionTrue, reason)
 	condition(t, older, fixture.Patience, kubevisionv1alpha1.ReadyCondition, metav1.ConditionTrue, "")
 	for one, other := range map[*kubevisionv1alpha1.KubeVisionCluster]*kubevisionv1alpha1.KubeVisionCluster{newer: older, older: newer} {
 		found := meta.FindStatusCondition(one.Status.Conditions, kubevisionv1alpha1.ClusterIdentityConflictCondition)
@@ -118,8 +123,10 @@ func undisputed(t *testing.T, c *kubevisionv1alpha1.KubeVisionCluster) {
 	})
 }
 
-// bindSelected binds users to a role in the whole of the clusters that have a label.
-func bindSelected(t *testing.T, role string, clusterLabels map[string]string, p *person) *kubevisionv1alpha1.KubeVisionRoleBinding {
+// bindSelected binds users to a role in the whole clusters that have a label.
+func bindSelected(
+	t *testing.T, role string, clusterLabels map[string]string, p *person,
+) *kubevisionv1alpha1.KubeVisionRoleBinding {
 	t.Helper()
 	b := &kubevisionv1alpha1.KubeVisionRoleBinding{
 		ObjectMeta: metav1.ObjectMeta{Name: fixture.Name("selected")},
@@ -132,7 +139,7 @@ func bindSelected(t *testing.T, role string, clusterLabels map[string]string, p 
 	return b
 }
 
-// isGranted says whether a plane has the grant of a binding in the whole cluster.
+// isGranted returns true if a plane has the cluster-wide grant of a binding.
 func (p *plane) isGranted(ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding) (bool, error) {
 	err := p.admin.Get(ctx, client.ObjectKey{Name: grantName + b.Name}, &rbacv1.ClusterRoleBinding{})
 	if apierrors.IsNotFound(err) {
@@ -143,15 +150,17 @@ func (p *plane) isGranted(ctx context.Context, b *kubevisionv1alpha1.KubeVisionR
 
 func (p *plane) granted(t *testing.T, b *kubevisionv1alpha1.KubeVisionRoleBinding, want bool) {
 	t.Helper()
-	fixture.Eventually(t, fmt.Sprintf("wait until the grant of %s is there: %t", b.Name, want), func(ctx context.Context) error {
+	fixture.Eventually(t, fmt.Sprintf("wait until the grant of %s is there: %t", b.Name,
+		want), func(ctx context.Context) error {
 		if got, err := p.isGranted(ctx, b); err != nil || got != want {
-			return fmt.Errorf("it is there: %t (%w)", got, err)
+			return fmt.Errorf("it exists: %t (%w)", got, err)
 		}
 		return nil
 	})
 }
 
-// TestHostIsNotClaimed: a false server that claims to be the host, with a label that an administrator's binding selects, is granted nothing there.
+// TestHostIsNotClaimed verifies that a false server that claims the identity of the host, with a label that an
+// administrator's binding selects, causes no grant on the host.
 func TestHostIsNotClaimed(t *testing.T) {
 	set().HostCluster(t, "host")
 	host := &kubevisionv1alpha1.KubeVisionCluster{ObjectMeta: metav1.ObjectMeta{Name: "host"}}
@@ -162,7 +171,7 @@ func TestHostIsNotClaimed(t *testing.T) {
 	c := register(t, falsified.config(), sandbox)
 	disputed(t, c, host)
 	if c.Status.ClusterID != "" {
-		t.Errorf("the status says that it is cluster %s", c.Status.ClusterID)
+		t.Errorf("the status contains the identity %s", c.Status.ClusterID)
 	}
 	fixture.Eventually(t, "wait until the binding has seen the registration", func(ctx context.Context) error {
 		if err := env.Client.Get(ctx, client.ObjectKeyFromObject(b), b); err != nil {
@@ -173,7 +182,8 @@ func TestHostIsNotClaimed(t *testing.T) {
 		}
 		return nil
 	})
-	for name, where := range map[string]*plane{"the host": theHost(), "the cluster behind the false server": theOther(t)} {
+	for name, where := range map[string]*plane{"the host": theHost(),
+		"the cluster behind the false server": theOther(t)} {
 		if got, err := where.isGranted(t.Context(), b); err != nil || got {
 			t.Errorf("there is a grant on %s: %t (%v)", name, got, err)
 		}
@@ -184,7 +194,7 @@ func TestHostIsNotClaimed(t *testing.T) {
 	if got := falsified.written(); len(got) > 0 {
 		t.Errorf("the false server was sent %v", got)
 	}
-	// The host by its own kubeconfig is not its registration either.
+	// A registration of the host with its kubeconfig does not become the host's registration either.
 	again := register(t, env.Cluster.Config(), sandbox)
 	disputed(t, again, host)
 	unregister(t, c)
@@ -192,7 +202,8 @@ func TestHostIsNotClaimed(t *testing.T) {
 	undisputed(t, host)
 }
 
-// TestHostIsRegisteredOnce: another registration with inCluster and a label that an administrator's binding selects grants nothing.
+// TestHostIsRegisteredOnce verifies that a second registration with inCluster, with a label that an administrator's
+// binding selects, causes no grant.
 func TestHostIsRegisteredOnce(t *testing.T) {
 	set().HostCluster(t, "host")
 	host := &kubevisionv1alpha1.KubeVisionCluster{ObjectMeta: metav1.ObjectMeta{Name: "host"}}
@@ -200,7 +211,8 @@ func TestHostIsRegisteredOnce(t *testing.T) {
 	p := login(t, "registrar")
 	b := bindSelected(t, kubevisionv1alpha1.RoleAdmin, sandbox, p)
 	second := &kubevisionv1alpha1.KubeVisionCluster{
-		ObjectMeta: metav1.ObjectMeta{Name: fixture.Name("a-second"), Labels: sandbox}, Spec: kubevisionv1alpha1.KubeVisionClusterSpec{InCluster: true},
+		ObjectMeta: metav1.ObjectMeta{Name: fixture.Name("a-second"), Labels: sandbox},
+		Spec:       kubevisionv1alpha1.KubeVisionClusterSpec{InCluster: true},
 	}
 	set().Create(t, second)
 	disputed(t, second, host)
@@ -215,8 +227,9 @@ func TestHostIsRegisteredOnce(t *testing.T) {
 	}
 }
 
-// TestMemberIsNotClaimed: a false server that claims to be a member gets nothing that is meant for it, whichever name sorts first; what is taken
-// away on the member is gone there, and the end of either registration concerns its own cluster only.
+// TestMemberIsNotClaimed verifies that a false server that claims the identity of a member receives nothing that is
+// meant for the member, whichever name sorts first; that a revocation takes effect on the member; and that the end of
+// either registration affects only its own cluster.
 func TestMemberIsNotClaimed(t *testing.T) {
 	member := theOther(t)
 	production := map[string]string{"environment": fixture.Name("production")}
@@ -237,7 +250,7 @@ func TestMemberIsNotClaimed(t *testing.T) {
 	set().Delete(t, b)
 	set().Gone(t, b)
 	if got, err := member.isGranted(t.Context(), b); err != nil || got {
-		t.Errorf("what was taken away is there: %t (%v)", got, err)
+		t.Errorf("the revoked grant exists: %t (%v)", got, err)
 	}
 
 	unregister(t, c)
@@ -251,17 +264,19 @@ func TestMemberIsNotClaimed(t *testing.T) {
 	if got := falsified.written(); len(got) > 0 {
 		t.Errorf("the false server was sent %v", got)
 	}
-	falsified.stop() // or it would be the only one with that identity
+	falsified.stop() // otherwise it would be the only one with that identity
 	unregister(t, prod)
 	nothingLeft(t, member)
 }
 
-// TestTwinNeedsProof: a registration of a member by another kubeconfig is the same target, also after a change of either kubeconfig, and is none
-// any more as soon as its own leads to a false server; nor is one that is registered under its name later.
+// TestTwinNeedsProof verifies that a registration of a member with another kubeconfig is the same target, also after
+// a change of either kubeconfig; that it stops being one as soon as its kubeconfig leads to a false server; and that
+// a later registration under its name is not one.
 func TestTwinNeedsProof(t *testing.T) {
 	member := theOther(t)
 	f := newFront(t, member)
-	tokens := []string{member.token(t), member.token(t), member.token(t)} // before the registrations, which need them at their end
+	// before the registrations, whose cleanup needs them
+	tokens := []string{member.token(t), member.token(t), member.token(t)}
 	falsified := newImpostor(t, theHost(), identityOf(t, member.admin))
 	prod := register(t, member.Config(), nil)
 	ready(t, prod)
@@ -288,7 +303,7 @@ func TestTwinNeedsProof(t *testing.T) {
 	leadTo(t, twin, falsified.config())
 	disputed(t, twin, prod)
 	p.becomes(t, fixture.Patience, twin.Name, "/resources/pods", wire.Unreachable)
-	member.granted(t, b, false) // nothing leads there any more that the binding selects
+	member.granted(t, b, false) // no selected registration leads there any more
 	leadTo(t, twin, f.config(tokens[0]))
 	ready(t, twin)
 	undisputed(t, twin)
@@ -307,10 +322,10 @@ func TestTwinNeedsProof(t *testing.T) {
 	}
 }
 
-// noNonces fails where a proof has left a Secret.
+// noNonces fails if a proof has left a Secret.
 func noNonces(t *testing.T, member *plane) {
 	t.Helper()
-	fixture.Eventually(t, "wait for the end of what proofs have written", func(ctx context.Context) error {
+	fixture.Eventually(t, "wait until the Secrets of proofs are gone", func(ctx context.Context) error {
 		var all corev1.SecretList
 		if err := member.admin.List(ctx, &all, client.InNamespace(fixture.SystemNamespace)); err != nil {
 			return fmt.Errorf("listing secrets: %w", err)
@@ -324,8 +339,9 @@ func noNonces(t *testing.T, member *plane) {
 	})
 }
 
-// TestTwinWithoutTheHolder: while the registration that holds the identity is not connected, one that is proven to be the same cluster stands for
-// it, and one that was registered meanwhile waits for the proof.
+// TestTwinWithoutTheHolder verifies that while the registration that holds the identity is disconnected, a
+// registration that was proven to be the same cluster replaces it, and one that was registered meanwhile waits for
+// the proof.
 func TestTwinWithoutTheHolder(t *testing.T) {
 	member := theOther(t)
 	prod := register(t, member.Config(), nil)
@@ -335,19 +351,23 @@ func TestTwinWithoutTheHolder(t *testing.T) {
 	lost := member.Config()
 	lost.Host = "https://127.0.0.1:1"
 	leadTo(t, prod, lost)
-	condition(t, prod, fixture.Patience, kubevisionv1alpha1.ReadyCondition, metav1.ConditionFalse, kubevisionv1alpha1.ReasonProbeFailed)
+	condition(t, prod, fixture.Patience, kubevisionv1alpha1.ReadyCondition, metav1.ConditionFalse,
+		kubevisionv1alpha1.ReasonProbeFailed)
 	late := register(t, member.Config(), nil)
-	condition(t, late, fixture.Patience, kubevisionv1alpha1.ReadyCondition, metav1.ConditionFalse, kubevisionv1alpha1.ReasonIdentityConflict)
+	condition(t, late, fixture.Patience, kubevisionv1alpha1.ReadyCondition, metav1.ConditionFalse,
+		kubevisionv1alpha1.ReasonIdentityConflict)
 	p := login(t, "twin")
-	set().Bind(t, "twin", fixture.Grant{Role: kubevisionv1alpha1.RoleReadonly, Subjects: fixture.KubeVisionUsers(p.User), Cluster: twin.Name})
+	set().Bind(t, "twin", fixture.Grant{Role: kubevisionv1alpha1.RoleReadonly,
+		Subjects: fixture.KubeVisionUsers(p.User), Cluster: twin.Name})
 	p.becomes(t, fixture.Patience, twin.Name, "/resources/pods", wire.OK)
 	leadTo(t, prod, member.Config())
 	for _, c := range []*kubevisionv1alpha1.KubeVisionCluster{prod, twin, late} {
 		ready(t, c)
 		undisputed(t, c)
 	}
-	p.becomes(t, fixture.Patience, twin.Name, "/resources/pods", wire.OK) // after the proof by another connection
-	// The holder goes. One that is proven to be the same cluster holds the identity next, and nothing is taken away there.
+	p.becomes(t, fixture.Patience, twin.Name, "/resources/pods", wire.OK) // after the proof over another connection
+	// After the deletion of the holder, a proven registration holds the identity, and no grant is removed from the
+	// cluster.
 	unregister(t, prod)
 	if e, err := p.get(t.Context(), twin.Name, "/resources/pods"); err != nil || e.Code != wire.OK {
 		t.Errorf("after the end of the first registration: code %d: %s (%v)", e.Code, e.Message, err)

@@ -22,8 +22,9 @@ import (
 	"github.com/kubevision-io/kubevision/test/environment"
 )
 
-// fill makes RoleBindings of 1.25 MiB that look as if KubeVision had made them for a role binding, and which nobody can
-// delete at once. Whoever may write RoleBindings in one namespace of the member can.
+// fill creates RoleBindings of 1.25 MiB that look as if KubeVision had created them for a role binding, and that
+// nobody can delete at once. Any user with the right to write RoleBindings in one namespace of the member can do
+// this.
 func (p *plane) fill(tb testing.TB, namespace, binding string, count int) {
 	tb.Helper()
 	tb.Cleanup(func() { p.unfill(tb, namespace, count) })
@@ -33,7 +34,8 @@ func (p *plane) fill(tb testing.TB, namespace, binding string, count int) {
 		o.Annotations = map[string]string{"filling": strings.Repeat("x", 250<<10)}
 		o.Finalizers = []string{"example.com/filling"}
 		o.RoleRef = rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "view"}
-		o.Subjects = []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind, Name: strings.Repeat("x", 1<<20)}}
+		o.Subjects = []rbacv1.Subject{{APIGroup: rbacv1.GroupName, Kind: rbacv1.UserKind,
+			Name: strings.Repeat("x", 1<<20)}}
 		if err := p.admin.Create(tb.Context(), o); err != nil {
 			tb.Fatal(err)
 		}
@@ -62,12 +64,12 @@ func (p *plane) unfill(tb testing.TB, namespace string, count int) {
 func skipRace(t *testing.T) {
 	t.Helper()
 	if environment.RaceEnabled {
-		t.Skip("the race detector makes many large objects take minutes; make test-limits runs this test without it")
+		t.Skip("with the race detector many large objects take minutes; make test-limits runs this test without it")
 	}
 }
 
-// TestLabelledObjectsKeepNoRights: large objects on a member that look like KubeVision's do not keep rights from being
-// taken away.
+// TestLabelledObjectsKeepNoRights verifies that large objects on a member that imitate KubeVision's objects do not
+// prevent a revocation.
 func TestLabelledObjectsKeepNoRights(t *testing.T) {
 	skipRace(t)
 	member := theOther(t)
@@ -76,7 +78,8 @@ func TestLabelledObjectsKeepNoRights(t *testing.T) {
 	p := login(t, "labelled")
 	n := member.set().Namespace(t, "labelled")
 	b := set().Bind(t, "labelled", fixture.Grant{
-		Role: kubevisionv1alpha1.RoleReadonly, Subjects: fixture.KubeVisionUsers(p.User), Cluster: c.Name, Namespaces: []string{n},
+		Role: kubevisionv1alpha1.RoleReadonly, Subjects: fixture.KubeVisionUsers(p.User), Cluster: c.Name,
+		Namespaces: []string{n},
 	})
 	path := "/namespaces/" + n + "/resources/configmaps"
 	p.becomes(t, fixture.Patience, c.Name, path, wire.OK)
@@ -90,20 +93,22 @@ func TestLabelledObjectsKeepNoRights(t *testing.T) {
 	p.becomes(t, fixture.Patience, c.Name, path, wire.NamespaceForbidden)
 }
 
-// TestLimitExceeded: nobody uses a member that sends more than the controllers keep, since they cannot take rights away
-// there.
+// TestLimitExceeded verifies that a member which sends more than the controllers can hold cannot be used, since the
+// controllers cannot revoke rights there.
 func TestLimitExceeded(t *testing.T) {
 	skipRace(t)
 	member := theOther(t)
 	c := register(t, member.Config(), nil)
 	ready(t, c)
 	p := login(t, "exceeded")
-	set().Bind(t, "exceeded", fixture.Grant{Role: kubevisionv1alpha1.RoleReadonly, Subjects: fixture.KubeVisionUsers(p.User), Cluster: c.Name})
+	set().Bind(t, "exceeded", fixture.Grant{Role: kubevisionv1alpha1.RoleReadonly,
+		Subjects: fixture.KubeVisionUsers(p.User), Cluster: c.Name})
 	const path, count = "/namespaces/default/resources/configmaps", 140
 	p.becomes(t, fixture.Patience, c.Name, path, wire.OK)
 	n := member.set().Namespace(t, "filled")
 	member.fill(t, n, "nothing", count)
-	condition(t, c, collection, kubevisionv1alpha1.ReadyCondition, metav1.ConditionFalse, kubevisionv1alpha1.ReasonLimitExceeded)
+	condition(t, c, collection, kubevisionv1alpha1.ReadyCondition, metav1.ConditionFalse,
+		kubevisionv1alpha1.ReasonLimitExceeded)
 	p.becomes(t, fixture.Patience, c.Name, path, wire.Unreachable)
 	member.unfill(t, n, count)
 	condition(t, c, collection, kubevisionv1alpha1.ReadyCondition, metav1.ConditionTrue, "")

@@ -1,7 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package members tests what goes on between two real control planes: the host, and a cluster that is registered by kubeconfig.
+// Package members tests KubeVision with two real control planes: the host, and a cluster that is registered with a
+// kubeconfig.
 package members
 
 import (
@@ -30,11 +31,11 @@ import (
 )
 
 const (
-	// repairTime is how long what somebody has changed by hand may stay so.
+	// repairTime bounds the time until a manual change is reverted.
 	repairTime = 5 * time.Second
-	// collection bounds how long a namespace that was removed may take to go, before it can be made again.
+	// collection bounds the time until a deleted namespace is gone, so that it can be created again.
 	collection = 90 * time.Second
-	// noticed is how long a cluster that is gone may be thought to be there.
+	// noticed bounds the time until an unreachable cluster is detected.
 	noticed = 60 * time.Second
 )
 
@@ -46,7 +47,7 @@ func TestMain(m *testing.M) {
 
 func set() fixture.Set { return fixture.Set{Client: env.Client} }
 
-// plane is the other control plane, and a client with the rights of its administrator.
+// plane is the other control plane, with a client with its administrator's rights.
 type plane struct {
 	*localcluster.Cluster
 
@@ -61,7 +62,8 @@ var other = sync.OnceValues(func() (*plane, error) {
 		return nil, err
 	}
 	scheme := runtime.NewScheme()
-	if err := errors.Join(clientgoscheme.AddToScheme(scheme), rbacv1.AddToScheme(scheme), corev1.AddToScheme(scheme)); err != nil {
+	if err := errors.Join(clientgoscheme.AddToScheme(scheme), rbacv1.AddToScheme(scheme),
+		corev1.AddToScheme(scheme)); err != nil {
 		return nil, fmt.Errorf("building a scheme: %w", err)
 	}
 	admin, err := client.New(c.Config(), client.Options{Scheme: scheme})
@@ -79,8 +81,10 @@ func theOther(tb testing.TB) *plane {
 
 func (p *plane) set() fixture.Set { return fixture.Set{Client: p.admin} }
 
-// register registers a cluster by the kubeconfig of a client configuration.
-func register(tb testing.TB, config *rest.Config, clusterLabels map[string]string) *kubevisionv1alpha1.KubeVisionCluster {
+// register registers a cluster with the kubeconfig of a client configuration.
+func register(
+	tb testing.TB, config *rest.Config, clusterLabels map[string]string,
+) *kubevisionv1alpha1.KubeVisionCluster {
 	tb.Helper()
 	text, err := localcluster.Kubeconfig(config)
 	if err != nil {
@@ -89,11 +93,14 @@ func register(tb testing.TB, config *rest.Config, clusterLabels map[string]strin
 	return registerText(tb, string(text), clusterLabels)
 }
 
-func registerText(tb testing.TB, kubeconfig string, clusterLabels map[string]string) *kubevisionv1alpha1.KubeVisionCluster {
+func registerText(
+	tb testing.TB, kubeconfig string, clusterLabels map[string]string,
+) *kubevisionv1alpha1.KubeVisionCluster {
 	tb.Helper()
 	name := fixture.Name("member")
 	set().Create(tb, &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Namespace: fixture.SystemNamespace, Name: name}, StringData: map[string]string{"kubeconfig": kubeconfig},
+		ObjectMeta: metav1.ObjectMeta{Namespace: fixture.SystemNamespace, Name: name},
+		StringData: map[string]string{"kubeconfig": kubeconfig},
 	})
 	c := &kubevisionv1alpha1.KubeVisionCluster{
 		ObjectMeta: metav1.ObjectMeta{Name: name, Labels: clusterLabels},
@@ -106,7 +113,7 @@ func registerText(tb testing.TB, kubeconfig string, clusterLabels map[string]str
 	return c
 }
 
-// unregister deletes a cluster and waits for its end, while its Secret is there still.
+// unregister deletes a cluster and waits until it is gone, while its Secret still exists.
 func unregister(tb testing.TB, c *kubevisionv1alpha1.KubeVisionCluster) {
 	tb.Helper()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(tb.Context()), time.Minute)
@@ -118,15 +125,17 @@ func unregister(tb testing.TB, c *kubevisionv1alpha1.KubeVisionCluster) {
 		if err := env.Client.Get(ctx, client.ObjectKeyFromObject(c), c); err != nil {
 			return client.IgnoreNotFound(err)
 		}
-		return fmt.Errorf("it is there still: %v", c.Status.Conditions)
+		return fmt.Errorf("it still exists: %v", c.Status.Conditions)
 	})
 	if err != nil {
 		tb.Error(err)
 	}
 }
 
-// condition waits until a condition of the cluster has that status and, unless it is empty, that reason.
-func condition(tb testing.TB, c *kubevisionv1alpha1.KubeVisionCluster, within time.Duration, name string, status metav1.ConditionStatus, reason string) {
+// condition waits until a condition of the cluster has a status and, unless it is empty, a reason.
+func condition(
+	tb testing.TB, c *kubevisionv1alpha1.KubeVisionCluster, within time.Duration, name string, status metav1.ConditionStatus, reason string,
+) {
 	tb.Helper()
 	what := fmt.Sprintf("wait for %s=%s %s of cluster %s", name, status, reason, c.Name)
 	var last []metav1.Condition
@@ -159,7 +168,7 @@ func direct(tb testing.TB) *wire.Client {
 	return c
 }
 
-// person is a user who is logged in.
+// person is a logged-in user.
 type person struct {
 	fixture.User
 
@@ -173,9 +182,10 @@ func login(tb testing.TB, prefix string) *person {
 	return &person{User: u, client: c, token: u.Login(tb, c, wire.DirectPath).AccessToken}
 }
 
-// get is the code of a GET below a cluster, and the envelope.
+// get sends a GET below a cluster, and returns the envelope.
 func (p *person) get(ctx context.Context, cluster, path string) (wire.Envelope, error) {
-	response, err := p.client.Do(ctx, wire.Request{Path: wire.DirectPath + "/clusters/" + cluster + path, Bearer: p.token})
+	response, err := p.client.Do(ctx, wire.Request{Path: wire.DirectPath + "/clusters/" + cluster + path,
+		Bearer: p.token})
 	if err != nil {
 		return wire.Envelope{}, err
 	}
@@ -195,7 +205,8 @@ func (p *person) code(tb testing.TB, cluster, path string) int {
 func (p *person) becomes(tb testing.TB, within time.Duration, cluster, path string, code int) {
 	tb.Helper()
 	var last wire.Envelope
-	if err := localcluster.Poll(tb.Context(), within, fmt.Sprintf("wait for code %d of %s%s", code, cluster, path), func(ctx context.Context) error {
+	if err := localcluster.Poll(tb.Context(), within, fmt.Sprintf("wait for code %d of %s%s", code, cluster,
+		path), func(ctx context.Context) error {
 		e, err := p.get(ctx, cluster, path)
 		if err != nil {
 			return err

@@ -39,8 +39,8 @@ func peak(t *testing.T, pid int) uint64 {
 	return memory.Peak >> 20
 }
 
-// shortAttack is the length below which tests do not wait until a member is well again that has sent too much: nothing
-// is read of it for half a minute.
+// shortAttack is the length below which tests do not wait for the recovery of a member that has sent too much: the
+// controllers do not read from it for half a minute.
 const shortAttack = 5 * time.Second
 
 // limitExceeded returns true for a member that has sent too much.
@@ -53,7 +53,7 @@ func limitExceeded(t *testing.T, c *kubevisionv1alpha1.KubeVisionCluster) bool {
 	return reachable != nil && reachable.Reason == kubevisionv1alpha1.ReasonLimitExceeded
 }
 
-// pour writes a text, and a piece again and again until the other side has had enough, or a gigabyte.
+// pour writes a prefix, and then a piece repeatedly until the other side closes the connection, or up to a gigabyte.
 func pour(w http.ResponseWriter, compressed bool, begin, piece string) {
 	w.Header().Set("Content-Type", "application/json")
 	to := io.Writer(w)
@@ -74,11 +74,11 @@ func pour(w http.ResponseWriter, compressed bool, begin, piece string) {
 	}
 }
 
-// TestMemoryOfControllers: whatever a member sends, it costs its own condition, and not the memory of the program for
-// all.
+// TestMemoryOfControllers verifies that excessive data from a member affects only its own condition, and not the
+// memory of the program.
 func TestMemoryOfControllers(t *testing.T) {
 	if environment.RaceEnabled {
-		t.Skip("the race detector takes several times the memory; make test-limits runs this test without it")
+		t.Skip("the race detector needs several times the memory; make test-limits runs this test without it")
 	}
 	member := theOther(t)
 	set().HostCluster(t, "host")
@@ -100,7 +100,8 @@ func TestMemoryOfControllers(t *testing.T) {
 			pour(w, false, `{"kind":"NodeList","apiVersion":"v1","items":[`, item)
 		}},
 		"compressed nodes": {func(r *http.Request) bool { return r.URL.Path == "/api/v1/nodes" }, func(w http.ResponseWriter, _ *http.Request) {
-			pour(w, true, `{"kind":"Table","apiVersion":"meta.k8s.io/v1","rows":[`, `{"cells":["`+strings.Repeat("x", 1000)+`"]},`)
+			pour(w, true, `{"kind":"Table","apiVersion":"meta.k8s.io/v1","rows":[`,
+				`{"cells":["`+strings.Repeat("x", 1000)+`"]},`)
 		}},
 		"version": {func(r *http.Request) bool { return r.URL.Path == "/version" }, func(w http.ResponseWriter, _ *http.Request) {
 			pour(w, true, `{"gitVersion":"v1.36.3`, "x")
@@ -110,14 +111,16 @@ func TestMemoryOfControllers(t *testing.T) {
 		}},
 		"one list": {func(r *http.Request) bool { return r.URL.Path == roles }, func(w http.ResponseWriter, r *http.Request) {
 			if watching(r) {
-				answering(http.StatusUnprocessableEntity, "application/json", status(http.StatusUnprocessableEntity, metav1.StatusReasonInvalid))(w, r)
+				answering(http.StatusUnprocessableEntity, "application/json",
+					status(http.StatusUnprocessableEntity, metav1.StatusReasonInvalid))(w, r)
 				return
 			}
 			pour(w, true, `{"kind":"ClusterRoleList","apiVersion":"rbac.authorization.k8s.io/v1","metadata":{"resourceVersion":"1"},"items":[`, "{},")
 		}},
 		"endless pages": {func(r *http.Request) bool { return r.URL.Path == roles }, func(w http.ResponseWriter, r *http.Request) {
 			if watching(r) {
-				answering(http.StatusUnprocessableEntity, "application/json", status(http.StatusUnprocessableEntity, metav1.StatusReasonInvalid))(w, r)
+				answering(http.StatusUnprocessableEntity, "application/json",
+					status(http.StatusUnprocessableEntity, metav1.StatusReasonInvalid))(w, r)
 				return
 			}
 			w.Header().Set("Content-Type", "application/json")
@@ -160,16 +163,17 @@ func TestMemoryOfControllers(t *testing.T) {
 				return
 			}
 			f.fault.Store(nil)
-			ready(t, c) // the member is well again
-			set().Bind(t, "elsewhere", fixture.Grant{Role: kubevisionv1alpha1.RoleReadonly, Subjects: fixture.KubeVisionUsers(p.User), Cluster: "host"})
+			ready(t, c) // the member recovers
+			set().Bind(t, "elsewhere", fixture.Grant{Role: kubevisionv1alpha1.RoleReadonly,
+				Subjects: fixture.KubeVisionUsers(p.User), Cluster: "host"})
 		})
 	}
 }
 
-// TestMemoryOfManyMembers: members that each send less than is kept of one take no more together than is kept of all.
+// TestMemoryOfManyMembers verifies the common memory limit of members that each stay below their own limit.
 func TestMemoryOfManyMembers(t *testing.T) {
 	if environment.RaceEnabled {
-		t.Skip("the race detector takes several times the memory; make test-limits runs this test without it")
+		t.Skip("the race detector needs several times the memory; make test-limits runs this test without it")
 	}
 	member := theOther(t)
 	program := env.KubeVision.ControllerManager()
@@ -188,7 +192,8 @@ func TestMemoryOfManyMembers(t *testing.T) {
 		}))
 		register(t, f.config(registeredToken), nil)
 	}
-	for end := time.Now().Add(max(20*time.Second, *attackTime)); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
+	for end := time.Now().Add(max(20*time.Second,
+		*attackTime)); time.Now().Before(end); time.Sleep(100 * time.Millisecond) {
 		if now := program.PID(); now != pid {
 			t.Fatal("the controller manager has ended")
 		}
@@ -206,8 +211,8 @@ func TestMemoryOfManyMembers(t *testing.T) {
 	}
 }
 
-// manyRoles sends the metadata of ClusterRoles that take some 110 MiB as they are counted, and no changes. Labels take
-// more memory than what else there is of objects.
+// manyRoles responds with the metadata of ClusterRoles that are charged with some 110 MiB, and with no changes.
+// Labels need more memory than other parts of objects.
 func manyRoles(w http.ResponseWriter, r *http.Request) {
 	w.Header().Set("Content-Type", "application/json")
 	const object = `{"type":"%s","object":{"kind":"PartialObjectMetadata","apiVersion":"meta.k8s.io/v1","metadata":{%s"resourceVersion":"1"}}}`

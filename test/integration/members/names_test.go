@@ -18,8 +18,9 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestNamesOfTheHostAreNotThoseOfAMember binds readonly to a ServiceAccount of the host, in the ways in which a subject
-// can name it, on a member that gives all rights to its own ServiceAccount of that name.
+// TestNamesOfTheHostAreNotThoseOfAMember binds readonly to a ServiceAccount of the host, in every form in which a
+// subject can name it, on a member that gives all rights to its own ServiceAccount of that name. The account of the
+// host must not get the rights.
 func TestNamesOfTheHostAreNotThoseOfAMember(t *testing.T) {
 	member := theOther(t)
 	c := register(t, member.Config(), nil)
@@ -36,7 +37,8 @@ func TestNamesOfTheHostAreNotThoseOfAMember(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: set().Namespace(t, "twin"), Name: "bot"}}
+			account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: set().Namespace(t, "twin"),
+				Name: "bot"}}
 			set().Create(t, account)
 			giveAll(t, member, account)
 			set().Bind(t, "twin", fixture.Grant{
@@ -63,11 +65,12 @@ func TestNamesOfTheHostAreNotThoseOfAMember(t *testing.T) {
 	}
 }
 
-// giveAll gives all rights to the ServiceAccount of this name on the member, and to its group.
+// giveAll gives all rights on the member to the ServiceAccount of this name and to its group.
 func giveAll(tb testing.TB, member *plane, account *corev1.ServiceAccount) {
 	tb.Helper()
 	member.set().Create(tb, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: account.Namespace}})
-	member.set().Create(tb, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: account.Namespace, Name: account.Name}})
+	member.set().Create(tb, &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Namespace: account.Namespace,
+		Name: account.Name}})
 	member.set().Create(tb, &rbacv1.ClusterRoleBinding{
 		ObjectMeta: metav1.ObjectMeta{Name: account.Namespace},
 		RoleRef:    rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "cluster-admin"},

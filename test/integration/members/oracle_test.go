@@ -12,8 +12,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestMemberTellsNothing compares whole answers about what exists on a member, or is one, with those about what does not, for somebody who may
-// know of neither. They differ by the name that was asked for, and the request id.
+// TestMemberTellsNothing compares responses about existing and missing objects and clusters, for a user who may not
+// know of either. They differ only in the requested name and the request id.
 func TestMemberTellsNothing(t *testing.T) {
 	member := theOther(t)
 	c := register(t, member.Config(), nil)
@@ -23,31 +23,35 @@ func TestMemberTellsNothing(t *testing.T) {
 	member.set().Pod(t, others, "web")
 	p := login(t, "curious")
 	set().Bind(t, "curious", fixture.Grant{
-		Role: kubevisionv1alpha1.RoleReadonly, Subjects: fixture.KubeVisionUsers(p.User), Cluster: c.Name, Namespaces: []string{mine},
+		Role: kubevisionv1alpha1.RoleReadonly, Subjects: fixture.KubeVisionUsers(p.User), Cluster: c.Name,
+		Namespaces: []string{mine},
 	})
 	p.becomes(t, fixture.Patience, c.Name, "/namespaces/"+mine+"/resources/pods", wire.OK)
 	absent := others[:len(others)-6] + "absent"
 	noCluster := hidden.Name[:len(hidden.Name)-6] + "absent"
 	on := "/clusters/" + c.Name
 	for name, pair := range map[string]struct{ method, path, exists, missing string }{
-		"cluster":                             {"GET", "/clusters/*", hidden.Name, noCluster},
-		"cluster's Pods":                      {"GET", "/clusters/*/resources/pods", hidden.Name, noCluster},
-		"cluster's unknown kind":              {"GET", "/clusters/*/resources/nothings", hidden.Name, noCluster},
-		"cluster's look":                      {"POST", "/clusters/*/test", hidden.Name, noCluster},
-		"cluster's end":                       {"DELETE", "/clusters/*", hidden.Name, noCluster},
-		"cluster in one's access":             {"GET", "/users/me/access?cluster=*", hidden.Name, noCluster},
-		"namespace":                           {"GET", on + "/namespaces/*/resources/pods", others, absent},
-		"namespace, unknown kind":             {"GET", on + "/namespaces/*/resources/nothings", others, absent},
-		"namespace by query":                  {"GET", on + "/resources/pods?namespace=*", others, absent},
-		"namespace itself":                    {"GET", on + "/resources/namespaces/*", others, absent},
-		"Pod of another namespace":            {"GET", on + "/namespaces/" + others + "/resources/pods/*", "web", "wob"},
+		"cluster":                 {"GET", "/clusters/*", hidden.Name, noCluster},
+		"cluster's Pods":          {"GET", "/clusters/*/resources/pods", hidden.Name, noCluster},
+		"cluster's unknown kind":  {"GET", "/clusters/*/resources/nothings", hidden.Name, noCluster},
+		"cluster's look":          {"POST", "/clusters/*/test", hidden.Name, noCluster},
+		"cluster's end":           {"DELETE", "/clusters/*", hidden.Name, noCluster},
+		"cluster in one's access": {"GET", "/users/me/access?cluster=*", hidden.Name, noCluster},
+		"namespace":               {"GET", on + "/namespaces/*/resources/pods", others, absent},
+		"namespace, unknown kind": {"GET", on + "/namespaces/*/resources/nothings", others, absent},
+		"namespace by query":      {"GET", on + "/resources/pods?namespace=*", others, absent},
+		"namespace itself":        {"GET", on + "/resources/namespaces/*", others, absent},
+		"Pod of another namespace": {"GET", on + "/namespaces/" + others + "/resources/pods/*",
+			"web", "wob"},
 		"what belongs to a missing namespace": {"GET", on + "/namespaces/*/resources/pods/web", others, absent},
-		"ConfigMap that is KubeVision's":      {"GET", on + "/namespaces/kubevision-system/resources/configmaps/*", "kube-root-ca.crt", "kube-root-ca.xxx"},
-		"Secret of one's own namespace":       {"GET", on + "/namespaces/" + mine + "/resources/secrets/*", "one", "two"},
+		"ConfigMap that is KubeVision's": {"GET", on + "/namespaces/kubevision-system/resources/configmaps/*",
+			"kube-root-ca.crt", "kube-root-ca.xxx"},
+		"Secret of one's own namespace": {"GET", on + "/namespaces/" + mine + "/resources/secrets/*", "one", "two"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			ask := func(name string) (int, string) {
-				e := p.client.Call(t, wire.Request{Method: pair.method, Path: wire.DirectPath + strings.Replace(pair.path, "*", name, 1), Bearer: p.token})
+				e := p.client.Call(t, wire.Request{Method: pair.method,
+					Path: wire.DirectPath + strings.Replace(pair.path, "*", name, 1), Bearer: p.token})
 				text := strings.ReplaceAll(string(e.Raw), e.Meta.RequestID, "ID")
 				return e.Code, strings.ReplaceAll(text, `\"`+name+`\"`, "NAME")
 			}
@@ -55,7 +59,8 @@ func TestMemberTellsNothing(t *testing.T) {
 			if _, there := ask(pair.missing); here != there {
 				t.Errorf("the answers differ:\n%s\n%s", here, there)
 			}
-			if unknownKind := strings.HasSuffix(pair.path, on+"/namespaces/*/resources/nothings"); !unknownKind && (code < wire.Forbidden || code > wire.NamespaceForbidden) {
+			if unknownKind := strings.HasSuffix(pair.path, on+"/namespaces/*/resources/nothings"); !unknownKind &&
+				(code < wire.Forbidden || code > wire.NamespaceForbidden) {
 				t.Errorf("code %d", code)
 			}
 		})

@@ -22,20 +22,24 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// answerTime is how long a request to a cluster that is gone may take.
+// answerTime bounds the response to a request for an unreachable cluster.
 const answerTime = 2 * time.Second
 
-// TestMemberStops: a member that is gone is said to be at once, stands in nobody's way, and is back by itself.
+// TestMemberStops verifies that a stopped member is reported at once, does not affect others, and recovers without
+// intervention.
 func TestMemberStops(t *testing.T) {
 	member := theOther(t)
 	set().HostCluster(t, "host")
 	c := register(t, member.Config(), nil)
 	ready(t, c)
 	p := login(t, "outage")
-	set().Bind(t, "outage", fixture.Grant{Role: kubevisionv1alpha1.RoleReadonly, Subjects: fixture.KubeVisionUsers(p.User), Cluster: c.Name})
-	set().Bind(t, "outage-host", fixture.Grant{Role: kubevisionv1alpha1.RoleReadonly, Subjects: fixture.KubeVisionUsers(p.User), Cluster: "host"})
+	set().Bind(t, "outage", fixture.Grant{Role: kubevisionv1alpha1.RoleReadonly,
+		Subjects: fixture.KubeVisionUsers(p.User), Cluster: c.Name})
+	set().Bind(t, "outage-host", fixture.Grant{Role: kubevisionv1alpha1.RoleReadonly,
+		Subjects: fixture.KubeVisionUsers(p.User), Cluster: "host"})
 	p.becomes(t, repairTime, c.Name, "/resources/pods", wire.OK)
-	gone := set().Bind(t, "outage-gone", fixture.Grant{Role: kubevisionv1alpha1.RoleDev, Subjects: fixture.KubeVisionUsers(p.User), Cluster: c.Name})
+	gone := set().Bind(t, "outage-gone",
+		fixture.Grant{Role: kubevisionv1alpha1.RoleDev, Subjects: fixture.KubeVisionUsers(p.User), Cluster: c.Name})
 
 	if err := member.APIServer().Kill(); err != nil {
 		t.Fatal(err)
@@ -55,7 +59,7 @@ func TestMemberStops(t *testing.T) {
 	for range 5 {
 		begun := time.Now()
 		if code := p.code(t, c.Name, "/resources/pods"); code != wire.Unreachable {
-			t.Errorf("code %d of a member that is gone, want %d", code, wire.Unreachable)
+			t.Errorf("code %d for an unreachable member, want %d", code, wire.Unreachable)
 		}
 		if took := time.Since(begun); took > answerTime {
 			t.Errorf("the answer took %s, want at most %s", took, answerTime)
@@ -64,16 +68,18 @@ func TestMemberStops(t *testing.T) {
 			t.Errorf("code %d of the host", code)
 		}
 	}
-	condition(t, c, noticed, kubevisionv1alpha1.ClusterReachableCondition, metav1.ConditionFalse, kubevisionv1alpha1.ReasonProbeFailed)
-	condition(t, c, noticed, kubevisionv1alpha1.ReadyCondition, metav1.ConditionFalse, kubevisionv1alpha1.ReasonProbeFailed)
-	// What is taken away meanwhile does not wait for the member, and is not there when it is back.
+	condition(t, c, noticed, kubevisionv1alpha1.ClusterReachableCondition, metav1.ConditionFalse,
+		kubevisionv1alpha1.ReasonProbeFailed)
+	condition(t, c, noticed, kubevisionv1alpha1.ReadyCondition, metav1.ConditionFalse,
+		kubevisionv1alpha1.ReasonProbeFailed)
+	// A revocation in the meantime does not wait for the member, and takes effect when it is back.
 	set().Delete(t, gone)
 	set().Gone(t, gone)
 
 	restart()
 	p.becomes(t, noticed, c.Name, "/resources/pods", wire.OK)
 	condition(t, c, noticed, kubevisionv1alpha1.ReadyCondition, metav1.ConditionTrue, "")
-	fixture.Eventually(t, "wait for the grant to be taken back", func(ctx context.Context) error {
+	fixture.Eventually(t, "wait for the revocation", func(ctx context.Context) error {
 		left := &rbacv1.ClusterRoleBinding{}
 		err := member.admin.Get(ctx, client.ObjectKey{Name: "kubevision:binding:" + gone.Name}, left)
 		if err == nil {
@@ -83,7 +89,7 @@ func TestMemberStops(t *testing.T) {
 	})
 }
 
-// TestMemberRemoved: nothing is left on a member that is no longer registered.
+// TestMemberRemoved verifies that nothing is left on a member that is no longer registered.
 func TestMemberRemoved(t *testing.T) {
 	member := theOther(t)
 	c := register(t, member.Config(), nil)
@@ -91,16 +97,17 @@ func TestMemberRemoved(t *testing.T) {
 	p := login(t, "removed")
 	ns := member.set().Namespace(t, "removed")
 	set().Bind(t, "removed", fixture.Grant{
-		Role: kubevisionv1alpha1.RoleDev, Subjects: fixture.KubeVisionUsers(p.User), Cluster: c.Name, Namespaces: []string{ns},
+		Role: kubevisionv1alpha1.RoleDev, Subjects: fixture.KubeVisionUsers(p.User), Cluster: c.Name,
+		Namespaces: []string{ns},
 	})
 	unregister(t, c)
 	nothingLeft(t, member)
 	if code := p.code(t, c.Name, "/resources/pods"); code != wire.ClusterForbidden {
-		t.Errorf("code %d of a cluster that was removed", code)
+		t.Errorf("code %d for a removed cluster", code)
 	}
 }
 
-// nothingLeft fails where there is anything of KubeVision's on the cluster.
+// nothingLeft fails if the cluster has any objects of KubeVision.
 func nothingLeft(t *testing.T, member *plane) {
 	t.Helper()
 	if err := localcluster.Poll(t.Context(), collection, "wait for everything to be removed", func(ctx context.Context) error {
@@ -117,15 +124,16 @@ func nothingLeft(t *testing.T, member *plane) {
 	}
 }
 
-// TestMemberAbandoned: a cluster that is gone for good does not keep its registration.
+// TestMemberAbandoned verifies that the registration of a permanently lost cluster can be deleted.
 func TestMemberAbandoned(t *testing.T) {
 	member := theOther(t)
 	config := member.Config()
 	c := register(t, config, nil)
 	ready(t, c)
-	// From now on it leads nowhere.
+	// From here the kubeconfig leads to no server.
 	secret := &corev1.Secret{}
-	if err := env.Client.Get(t.Context(), client.ObjectKey{Namespace: fixture.SystemNamespace, Name: c.Name}, secret); err != nil {
+	if err := env.Client.Get(t.Context(), client.ObjectKey{Namespace: fixture.SystemNamespace, Name: c.Name},
+		secret); err != nil {
 		t.Fatal(err)
 	}
 	text := strings.Replace(string(secret.Data["kubeconfig"]), config.Host, "https://127.0.0.1:1", 1)
@@ -137,7 +145,8 @@ func TestMemberAbandoned(t *testing.T) {
 	if err := env.Client.Delete(t.Context(), c); err != nil {
 		t.Fatal(err)
 	}
-	condition(t, c, fixture.Patience, kubevisionv1alpha1.ReadyCondition, metav1.ConditionFalse, kubevisionv1alpha1.ReasonCleanupFailed)
+	condition(t, c, fixture.Patience, kubevisionv1alpha1.ReadyCondition, metav1.ConditionFalse,
+		kubevisionv1alpha1.ReasonCleanupFailed)
 	patch := client.MergeFrom(c.DeepCopy())
 	c.Annotations = map[string]string{"kubevision.io/abandon": ""}
 	if err := env.Client.Patch(t.Context(), c, patch); err != nil {
@@ -154,9 +163,9 @@ func TestMemberAbandoned(t *testing.T) {
 				return nil
 			}
 		}
-		return fmt.Errorf("no event says what is left on %s", c.Name)
+		return fmt.Errorf("no event reports the objects left on %s", c.Name)
 	})
-	// Registered again, it is cleaned up in the end.
+	// After another registration the cluster is cleaned up.
 	again := register(t, config, nil)
 	ready(t, again)
 	unregister(t, again)

@@ -22,14 +22,14 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// product is a kind of another product.
+// product is a custom kind of another product.
 type product struct {
 	plural, singular, kind, group string
 	short                         []string
 }
 
-// products are kinds of products that are often found beside KubeVision, many of them with names that dashboards use,
-// too.
+// products returns kinds of products that are often installed beside KubeVision, many of them with names that
+// dashboards use, too.
 func products() []product {
 	return []product{
 		{"clusters", "cluster", "Cluster", "postgresql.cnpg.io", nil},
@@ -64,7 +64,7 @@ func products() []product {
 
 func (p product) names() []string { return append([]string{p.plural, p.singular}, p.short...) }
 
-// define makes the definition.
+// define creates the definition.
 func (p product) define(t *testing.T, s fixture.Set) {
 	t.Helper()
 	names := map[string]any{"plural": p.plural, "singular": p.singular, "kind": p.kind}
@@ -88,7 +88,7 @@ func (p product) define(t *testing.T, s fixture.Set) {
 	s.Create(t, made)
 }
 
-// make makes an object, as soon as the kind is served.
+// make creates an object as soon as the kind is served.
 func (p product) make(t *testing.T, s fixture.Set) {
 	t.Helper()
 	fixture.Eventually(t, "make an object of "+p.plural+"."+p.group, func(ctx context.Context) error {
@@ -105,14 +105,15 @@ type kubectlCommand struct {
 
 func newKubectl(t *testing.T, c *localcluster.Cluster, config *rest.Config) *kubectlCommand {
 	t.Helper()
-	s := &kubectlCommand{kubectl: c.KubectlPath(), kubeconfig: filepath.Join(t.TempDir(), "kubeconfig"), cache: t.TempDir()}
+	s := &kubectlCommand{kubectl: c.KubectlPath(), kubeconfig: filepath.Join(t.TempDir(), "kubeconfig"),
+		cache: t.TempDir()}
 	if err := localcluster.WriteKubeconfig(config, s.kubeconfig); err != nil {
 		t.Fatal(err)
 	}
 	return s
 }
 
-// run returns what kubectl prints, what it complains of included.
+// run returns the output of kubectl, including its errors.
 func (s *kubectlCommand) run(t *testing.T, args ...string) string {
 	t.Helper()
 	args = append([]string{"--kubeconfig=" + s.kubeconfig, "--cache-dir=" + s.cache}, args...)
@@ -125,8 +126,9 @@ func (s *kubectlCommand) run(t *testing.T, args ...string) string {
 	return out.String()
 }
 
-// TestOtherProductsKeepTheirNames: each plural, singular and short name of another product means with KubeVision in the
-// cluster what it means without; and what the paths of KubeVision's API are named like means kinds of others.
+// TestOtherProductsKeepTheirNames verifies that each plural, singular and short name of another product has the same
+// meaning with and without KubeVision in the cluster, and that the names in the paths of KubeVision's API do not hide
+// kinds of others.
 func TestOtherProductsKeepTheirNames(t *testing.T) {
 	member := theOther(t)
 	others := products()
@@ -175,7 +177,7 @@ func TestOtherProductsKeepTheirNames(t *testing.T) {
 	}
 }
 
-// segments are the first segments of the paths of KubeVision's API.
+// segments returns the first segments of the paths of KubeVision's API.
 func segments(t *testing.T) []string {
 	t.Helper()
 	c, err := wire.ForConfig(env.Cluster.Config())
@@ -194,7 +196,8 @@ func segments(t *testing.T) []string {
 	})
 	out := sets.New[string]()
 	for path := range document.Paths {
-		if segment, _, _ := strings.Cut(strings.Trim(strings.TrimPrefix(path, wire.GroupPath), "/"), "/"); segment != "" {
+		if segment, _, _ := strings.Cut(strings.Trim(strings.TrimPrefix(path, wire.GroupPath), "/"),
+			"/"); segment != "" {
 			out.Insert(segment)
 		}
 	}

@@ -25,7 +25,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// newEditor makes a user through the API, as an administrator who gives the role editor: dev on every cluster.
+// newEditor creates a user with the role editor through the API, as an administrator: dev on every cluster.
 func newEditor(tb testing.TB) *person {
 	tb.Helper()
 	const host = "host"
@@ -35,7 +35,8 @@ func newEditor(tb testing.TB) *person {
 		Role: kubevisionv1alpha1.RoleAdmin, Subjects: fixture.KubeVisionUsers(boss.User), Cluster: host,
 	})
 	name, password := fixture.Name("editor"), "a long one for the test 9"
-	body, err := json.Marshal(map[string]any{"username": name, "password": password, "role": "editor", "mustChangePassword": false})
+	body, err := json.Marshal(map[string]any{"username": name, "password": password, "role": "editor",
+		"mustChangePassword": false})
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -57,11 +58,12 @@ func newEditor(tb testing.TB) *person {
 	return p
 }
 
-// kubectl is a client of a cluster that acts as a KubeVision user without KubeVision.
+// kubectl returns a client of a cluster that acts as a KubeVision user without KubeVision.
 func kubectl(tb testing.TB, config *rest.Config, user string) kubernetes.Interface {
 	tb.Helper()
 	as := rest.CopyConfig(config)
-	as.Impersonate = rest.ImpersonationConfig{UserName: "kubevision:" + user, Groups: []string{"kubevision:users", "system:authenticated"}}
+	as.Impersonate = rest.ImpersonationConfig{UserName: "kubevision:" + user,
+		Groups: []string{"kubevision:users", "system:authenticated"}}
 	c, err := kubernetes.NewForConfig(as)
 	if err != nil {
 		tb.Fatal(err)
@@ -69,8 +71,9 @@ func kubectl(tb testing.TB, config *rest.Config, user string) kubernetes.Interfa
 	return c
 }
 
-// TestEditorStaysOutOfProtectedNamespaces: who is dev on all clusters works in namespaces of every age, and in those of
-// KubeVision and Kubernetes sees what is no secret, on the host and on a member, through the API and without it.
+// TestEditorStaysOutOfProtectedNamespaces verifies that a user who is dev on all clusters can work in old and new
+// namespaces, and can only read objects that are not secret in those of KubeVision and Kubernetes, on the host and on
+// a member, through the API and directly.
 func TestEditorStaysOutOfProtectedNamespaces(t *testing.T) {
 	member := theOther(t)
 	c := register(t, member.Config(), nil)
@@ -96,7 +99,8 @@ func TestEditorStaysOutOfProtectedNamespaces(t *testing.T) {
 				if code := p.code(t, tc.cluster, "/namespaces/"+n+"/resources/pods"); code != wire.OK {
 					t.Errorf("Pods of %s: code %d", n, code)
 				}
-				for _, path := range []string{"secrets", "secrets/kubevision-signing-keys", "secrets/kubevision-credentials-" + p.Name} {
+				for _, path := range []string{"secrets", "secrets/kubevision-signing-keys",
+					"secrets/kubevision-credentials-" + p.Name} {
 					if code := p.code(t, tc.cluster, "/namespaces/"+n+"/resources/"+path); code != wire.Forbidden {
 						t.Errorf("%s of %s: code %d", path, n, code)
 					}
@@ -113,33 +117,37 @@ func makePod(t *testing.T, as kubernetes.Interface, namespace string) error {
 		ObjectMeta: metav1.ObjectMeta{Name: fixture.Name("pod")},
 		Spec:       corev1.PodSpec{Containers: []corev1.Container{{Name: "c", Image: "none"}}},
 	}
-	// The default ServiceAccount of a namespace, without which no Pod is admitted, comes a moment after it.
+	// The default ServiceAccount, without which no Pod is admitted, is created shortly after its namespace.
 	return localcluster.Poll(t.Context(), repairTime, "make a Pod", func(ctx context.Context) error {
 		_, err := as.CoreV1().Pods(namespace).Create(ctx, pod, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
 		return err
 	})
 }
 
-// refused makes the calls by which somebody would become more than they are.
+// refused makes calls with which a user could gain more rights, and expects them to be forbidden.
 func refused(t *testing.T, as kubernetes.Interface, namespace string) {
 	t.Helper()
 	core := as.CoreV1()
 	_, pod := core.Pods(namespace).Create(t.Context(), &corev1.Pod{
 		ObjectMeta: metav1.ObjectMeta{Name: "thief"},
 		Spec: corev1.PodSpec{
-			ServiceAccountName: "kubevision-controller-manager", Containers: []corev1.Container{{Name: "c", Image: "none"}},
+			ServiceAccountName: "kubevision-controller-manager",
+			Containers:         []corev1.Container{{Name: "c", Image: "none"}},
 		},
 	}, metav1.CreateOptions{})
 	_, secret := core.Secrets(namespace).Get(t.Context(), "kubevision-signing-keys", metav1.GetOptions{})
 	_, secrets := core.Secrets(namespace).List(t.Context(), metav1.ListOptions{})
-	_, patch := core.Secrets(namespace).Patch(t.Context(), "kubevision-signing-keys", types.MergePatchType, []byte(`{"data":null}`),
+	_, patch := core.Secrets(namespace).Patch(t.Context(), "kubevision-signing-keys", types.MergePatchType,
+		[]byte(`{"data":null}`),
 		metav1.PatchOptions{})
-	_, token := core.ServiceAccounts(namespace).CreateToken(t.Context(), "kubevision-impersonator", &authenticationv1.TokenRequest{},
+	_, token := core.ServiceAccounts(namespace).CreateToken(t.Context(), "kubevision-impersonator",
+		&authenticationv1.TokenRequest{},
 		metav1.CreateOptions{})
 	for what, err := range map[string]error{
-		"create a Pod": pod, "get a Secret": secret, "list Secrets": secrets, "patch a Secret": patch, "get a token": token,
+		"create a Pod": pod, "get a Secret": secret, "list Secrets": secrets, "patch a Secret": patch,
+		"get a token": token,
 	} {
-		// Admission refuses some of these as well. What is tested is that RBAC does.
+		// Admission rejects some of these as well. The test verifies that RBAC does.
 		if !apierrors.IsForbidden(err) || !strings.Contains(err.Error(), " cannot ") {
 			t.Errorf("%s in %s: %v", what, namespace, errors.Join(err))
 		}

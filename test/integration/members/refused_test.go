@@ -20,41 +20,45 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// refusedKubeconfig is one that would have more done than to reach a cluster.
+// refusedKubeconfig is a kubeconfig with more effects than access to a cluster.
 type refusedKubeconfig struct {
-	// user and cluster are fields more, in YAML.
+	// user and cluster are additional fields, in YAML.
 	user, cluster string
-	// want is what is said of it: all of it, so that nothing shows whether a file is there.
+	// want is the whole expected message, so that it cannot reveal whether a file exists.
 	want string
 }
 
 func refusedKubeconfigs(marker, file, noFile string) map[string]refusedKubeconfig {
 	field := func(name string) string {
-		return "not allowed: " + name + "; a kubeconfig for KubeVision has inline certificate data or a token, and nothing else"
+		return "not allowed: " + name + "; a kubeconfig for KubeVision has inline certificate data or a token, and " +
+			"nothing else"
 	}
 	const user, cluster = "users[0].user.", "clusters[0].cluster."
 	out := map[string]refusedKubeconfig{
-		"exec": {user: "exec: {apiVersion: client.authentication.k8s.io/v1, command: touch, args: [" + marker + "], interactiveMode: Never}",
+		"exec": {user: "exec: {apiVersion: client.authentication.k8s.io/v1, command: touch, args: [" + marker +
+			"], interactiveMode: Never}",
 			want: field(user + "exec")},
-		"auth-provider": {user: "auth-provider: {name: gcp, config: {cmd-path: touch, cmd-args: " + marker + "}}", want: field(user + "auth-provider")},
-		"password":      {user: "password: x", want: field(user + "password")},
-		"as":            {user: "as: system:admin", want: field(user + "as")},
-		"groups":        {user: "as-groups: [system:masters]", want: field(user + "as-groups")},
-		"extra":         {user: "as-user-extra: {a: [b]}", want: field(user + "as-user-extra")},
-		"unverified":    {cluster: "insecure-skip-tls-verify: true", want: field(cluster + "insecure-skip-tls-verify")},
-		"proxy":         {cluster: "proxy-url: http://127.0.0.1:1", want: field(cluster + "proxy-url")},
-		"plain":         {cluster: "http", want: "clusters[].cluster.server must begin with https://"},
+		"auth-provider": {user: "auth-provider: {name: gcp, config: {cmd-path: touch, cmd-args: " + marker + "}}",
+			want: field(user + "auth-provider")},
+		"password":   {user: "password: x", want: field(user + "password")},
+		"as":         {user: "as: system:admin", want: field(user + "as")},
+		"groups":     {user: "as-groups: [system:masters]", want: field(user + "as-groups")},
+		"extra":      {user: "as-user-extra: {a: [b]}", want: field(user + "as-user-extra")},
+		"unverified": {cluster: "insecure-skip-tls-verify: true", want: field(cluster + "insecure-skip-tls-verify")},
+		"proxy":      {cluster: "proxy-url: http://127.0.0.1:1", want: field(cluster + "proxy-url")},
+		"plain":      {cluster: "http", want: "clusters[].cluster.server must begin with https://"},
 	}
 	for when, path := range map[string]string{"there": file, "absent": noFile} {
 		for _, name := range []string{"tokenFile", "client-certificate", "client-key"} {
 			out[strings.ToLower(name)+"-"+when] = refusedKubeconfig{user: name + ": " + path, want: field(user + name)}
 		}
-		out["authority-"+when] = refusedKubeconfig{cluster: "certificate-authority: " + path, want: field(cluster + "certificate-authority")}
+		out["authority-"+when] = refusedKubeconfig{cluster: "certificate-authority: " + path,
+			want: field(cluster + "certificate-authority")}
 	}
 	return out
 }
 
-// write makes the kubeconfig of one that is good.
+// write adds the fields to a valid kubeconfig.
 func (r refusedKubeconfig) write(good string) string {
 	if r.cluster == "http" {
 		return strings.Replace(good, "server: https://", "server: http://", 1)
@@ -65,8 +69,9 @@ func (r refusedKubeconfig) write(good string) string {
 	return strings.Replace(good, "    token: ", "    "+r.user+"\n    token: ", 1)
 }
 
-// TestRefusedKubeconfigs: a kubeconfig that would run a program, read a file, act as somebody or trust anybody does none of it, by whichever way
-// it comes: the API refuses it, the controllers say in the status why, and the server connects to nothing by it.
+// TestRefusedKubeconfigs verifies that a kubeconfig which would run a program, read a file, impersonate a user or
+// trust any server has no effect, whichever way it is written: the API rejects it, the controllers report the reason
+// in the status, and the server does not connect with it.
 func TestRefusedKubeconfigs(t *testing.T) {
 	s := newStandin(t)
 	text, err := localcluster.Kubeconfig(s.config(registeredToken))
@@ -81,7 +86,8 @@ func TestRefusedKubeconfigs(t *testing.T) {
 	all := refusedKubeconfigs(marker, file, filepath.Join(dir, "absent"))
 	p := login(t, "registrar")
 	set().HostCluster(t, "host")
-	set().Bind(t, "registrar", fixture.Grant{Role: kubevisionv1alpha1.RoleAdmin, Subjects: fixture.KubeVisionUsers(p.User)})
+	set().Bind(t, "registrar", fixture.Grant{Role: kubevisionv1alpha1.RoleAdmin,
+		Subjects: fixture.KubeVisionUsers(p.User)})
 	for name, r := range all {
 		t.Run("API/"+name, func(t *testing.T) { refusedByAPI(t, p, r.write(string(text)), r.want) })
 	}
@@ -89,10 +95,13 @@ func TestRefusedKubeconfigs(t *testing.T) {
 	for name, r := range all {
 		t.Run("kubectl/"+name, func(t *testing.T) {
 			c := registered[name]
-			condition(t, c, fixture.Patience, kubevisionv1alpha1.ClusterCredentialsCondition, metav1.ConditionFalse, kubevisionv1alpha1.ReasonSecretInvalid)
-			condition(t, c, fixture.Patience, kubevisionv1alpha1.ReadyCondition, metav1.ConditionFalse, kubevisionv1alpha1.ReasonSecretInvalid)
-			if got, want := c.Status.Conditions[0].Message, "key kubeconfig of Secret "+c.Name+": "+r.want; got != want {
-				t.Errorf("the status says %q, want %q", got, want)
+			condition(t, c, fixture.Patience, kubevisionv1alpha1.ClusterCredentialsCondition, metav1.ConditionFalse,
+				kubevisionv1alpha1.ReasonSecretInvalid)
+			condition(t, c, fixture.Patience, kubevisionv1alpha1.ReadyCondition, metav1.ConditionFalse,
+				kubevisionv1alpha1.ReasonSecretInvalid)
+			if got, want := c.Status.Conditions[0].Message, "key kubeconfig of Secret "+c.Name+": "+
+				r.want; got != want {
+				t.Errorf("the status contains %q, want %q", got, want)
 			}
 			p.becomes(t, fixture.Patience, c.Name, "/namespaces/default/resources/pods", wire.Unreachable)
 		})
@@ -112,19 +121,23 @@ func refusedByAPI(t *testing.T, p *person, kubeconfig, want string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	e := p.client.Call(t, wire.Request{Method: "POST", Path: wire.DirectPath + "/clusters", Bearer: p.token, Body: string(body)})
+	e := p.client.Call(t, wire.Request{Method: "POST", Path: wire.DirectPath + "/clusters", Bearer: p.token,
+		Body: string(body)})
 	e.Want(t, wire.Invalid)
 	if e.Message != want || e.Meta.Field != "kubeconfig" || string(e.Data) != "null" {
-		t.Errorf("the answer is %s, want it to say %q of kubeconfig", e.Raw, want)
+		t.Errorf("the response is %s, want %q for kubeconfig", e.Raw, want)
 	}
 	c := &kubevisionv1alpha1.KubeVisionCluster{}
-	if err := env.Client.Get(t.Context(), client.ObjectKey{Name: name}, c); client.IgnoreNotFound(err) != nil || err == nil {
+	if err := env.Client.Get(t.Context(), client.ObjectKey{Name: name}, c); client.IgnoreNotFound(err) != nil ||
+		err == nil {
 		t.Errorf("the cluster was registered (%v)", err)
 	}
 }
 
-// applied registers clusters as operators do.
-func applied(t *testing.T, all map[string]refusedKubeconfig, good string) map[string]*kubevisionv1alpha1.KubeVisionCluster {
+// applied registers clusters with the API of Kubernetes, as operators do.
+func applied(
+	t *testing.T, all map[string]refusedKubeconfig, good string,
+) map[string]*kubevisionv1alpha1.KubeVisionCluster {
 	t.Helper()
 	out := map[string]*kubevisionv1alpha1.KubeVisionCluster{}
 	var manifests []string

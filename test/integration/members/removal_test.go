@@ -20,10 +20,10 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// endTime bounds what is under way on a cluster after its registration is gone.
+// endTime bounds requests in progress on a cluster after the end of its registration.
 const endTime = 5 * time.Second
 
-// outcome is how a request ended that was sent in the background.
+// outcome is the result of a request that was sent in the background.
 type outcome struct {
 	code int
 	err  error
@@ -39,7 +39,8 @@ func (p *person) inBackground(tb testing.TB, cluster, path string) <-chan outcom
 	return out
 }
 
-// holding answers nothing until the client goes, or the channel is closed. It tells of each request that comes.
+// holding does not respond until the client disconnects or the channel is closed. It reports each request that
+// arrives.
 func holding(arrived chan<- struct{}, release <-chan struct{}) http.HandlerFunc {
 	return func(_ http.ResponseWriter, r *http.Request) {
 		for to := arrived; ; to = nil {
@@ -61,12 +62,13 @@ func receive[T any](tb testing.TB, within time.Duration, what string, from <-cha
 	case got := <-from:
 		return got
 	case <-time.After(within):
-		tb.Fatalf("%s: not within %s", what, within)
+		tb.Fatalf("%s: did not end within %s", what, within)
 		panic("unreachable")
 	}
 }
 
-// TestRemovalEndsRequests: what is under way on a cluster ends with its registration, and who is registered by its name afterwards has nothing of it.
+// TestRemovalEndsRequests verifies that requests in progress on a cluster end with its registration, and that a later
+// registration of the same name does not receive them.
 func TestRemovalEndsRequests(t *testing.T) {
 	const path = "/namespaces/default/resources/pods"
 	old, fresh := newStandin(t), newStandin(t)
@@ -81,7 +83,8 @@ func TestRemovalEndsRequests(t *testing.T) {
 	}
 	set().Delete(t, c)
 	for _, o := range outcomes {
-		if got := receive(t, endTime, "wait for the end of a request", o); got.err != nil || got.code != wire.Unreachable {
+		if got := receive(t, endTime, "wait for the end of a request", o); got.err != nil ||
+			got.code != wire.Unreachable {
 			t.Errorf("code %d (%v), want %d", got.code, got.err, wire.Unreachable)
 		}
 	}
@@ -94,7 +97,7 @@ func TestRemovalEndsRequests(t *testing.T) {
 	set().Create(t, again)
 	p.becomes(t, fixture.Patience, c.Name, path, wire.OK)
 	if n := len(fresh.of(podsPath)); n == 0 {
-		t.Error("the new server was not asked")
+		t.Error("the new server received no request")
 	}
 	for _, r := range fresh.of("/token") {
 		if got := r.Header.Get("Authorization"); got != "Bearer another-token" {
@@ -102,7 +105,7 @@ func TestRemovalEndsRequests(t *testing.T) {
 		}
 	}
 	if n := len(old.of("")) - asked; n != 0 {
-		t.Errorf("the old server was asked %d times after its end", n)
+		t.Errorf("the old server received %d requests after its replacement", n)
 	}
 }
 
@@ -113,20 +116,23 @@ func secretFor(tb testing.TB, s *standin, token string) string {
 		tb.Fatal(err)
 	}
 	secret := &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Namespace: fixture.SystemNamespace, Name: fixture.Name("kubeconfig")}, Data: map[string][]byte{"kubeconfig": text},
+		ObjectMeta: metav1.ObjectMeta{Namespace: fixture.SystemNamespace, Name: fixture.Name("kubeconfig")},
+		Data:       map[string][]byte{"kubeconfig": text},
 	}
 	set().Create(tb, secret)
 	return secret.Name
 }
 
-// TestRemovalEndsConnections: neither program keeps a connection, or a watch that would come back, to a cluster that is not registered.
+// TestRemovalEndsConnections verifies that neither program keeps a connection, or a watch that would reconnect, to a
+// cluster that is not registered.
 func TestRemovalEndsConnections(t *testing.T) {
 	member := theOther(t)
 	f := newFront(t, member)
 	c := register(t, f.config(member.token(t)), nil)
 	ready(t, c)
 	p := login(t, "leaver")
-	set().Bind(t, "leaver", fixture.Grant{Role: kubevisionv1alpha1.RoleReadonly, Subjects: fixture.KubeVisionUsers(p.User), Cluster: c.Name})
+	set().Bind(t, "leaver", fixture.Grant{Role: kubevisionv1alpha1.RoleReadonly,
+		Subjects: fixture.KubeVisionUsers(p.User), Cluster: c.Name})
 	p.becomes(t, fixture.Patience, c.Name, "/resources/pods", wire.OK)
 	if n, _ := f.traffic(); n < 2 {
 		t.Fatalf("there are %d connections, want one of each program at least", n)
@@ -141,11 +147,12 @@ func TestRemovalEndsConnections(t *testing.T) {
 		t.Fatal(err)
 	}
 	_, before := f.traffic()
-	time.Sleep(2 * time.Second) // a watch that is left tries again after less than that
+	time.Sleep(2 * time.Second) // a remaining watch would reconnect within that time
 	if n, after := f.traffic(); n > 0 || after > before {
-		t.Errorf("%d connections and %d requests came back", n, after-before)
+		t.Errorf("%d connections and %d requests after the end of the registration", n, after-before)
 	}
-	if err := env.Client.Get(t.Context(), client.ObjectKeyFromObject(c), c); client.IgnoreNotFound(err) != nil || err == nil {
+	if err := env.Client.Get(t.Context(), client.ObjectKeyFromObject(c), c); client.IgnoreNotFound(err) != nil ||
+		err == nil {
 		t.Errorf("the registration: %v", err)
 	}
 }

@@ -16,8 +16,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestRotationUnderLoad: no request fails while a kubeconfig is replaced again and again, and each replacement costs
-// few handshakes. What is not the kubeconfig costs none.
+// TestRotationUnderLoad verifies that no request fails while a kubeconfig is replaced repeatedly, that each
+// replacement needs few handshakes, and that other changes of the Secret need none.
 func TestRotationUnderLoad(t *testing.T) {
 	const rotations, path = 20, "/namespaces/default/resources/pods"
 	s := newStandin(t)
@@ -44,7 +44,8 @@ func TestRotationUnderLoad(t *testing.T) {
 	}
 	time.Sleep(3 * time.Second)
 	last := s.of("/token")
-	if got, want := last[len(last)-1].Header.Get("Authorization"), fmt.Sprint("Bearer token-", rotations-1); got != want {
+	if got, want := last[len(last)-1].Header.Get("Authorization"), fmt.Sprint("Bearer token-",
+		rotations-1); got != want {
 		t.Errorf("the last one in force is %q, want %q", got, want)
 	}
 	if tokens := len(last) - before; tokens > 3*rotations {
@@ -55,7 +56,8 @@ func TestRotationUnderLoad(t *testing.T) {
 		patch := fmt.Appendf(nil, `{"spec":{"displayName":"cluster %d"},"metadata":{"labels":{"number":"%d"}}}`, i, i)
 		cluster := &kubevisionv1alpha1.KubeVisionCluster{}
 		cluster.Name = c.Name
-		if err := env.Client.Patch(t.Context(), cluster, client.RawPatch("application/merge-patch+json", patch)); err != nil {
+		if err := env.Client.Patch(t.Context(), cluster,
+			client.RawPatch("application/merge-patch+json", patch)); err != nil {
 			t.Fatal(err)
 		}
 		time.Sleep(50 * time.Millisecond)

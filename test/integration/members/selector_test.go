@@ -28,8 +28,8 @@ func namesOf(list client.ObjectList) []string {
 	return out
 }
 
-// TestMemberSelectors: a cluster and a namespace that come to match get their grant by themselves, and lose it with the label. Two
-// registrations of one cluster are no two clusters: neither takes away what the other one needs.
+// TestMemberSelectors verifies that clusters and namespaces which come to match get their grant, and lose it with the
+// label. Two registrations of one cluster are one target: neither removes a grant that the other needs.
 func TestMemberSelectors(t *testing.T) {
 	member := theOther(t)
 	key, value := "team", fixture.Name("team")
@@ -37,7 +37,8 @@ func TestMemberSelectors(t *testing.T) {
 	set().Create(t, &kubevisionv1alpha1.KubeVisionRoleBinding{
 		ObjectMeta: metav1.ObjectMeta{Name: fixture.Name("selected")},
 		Spec: kubevisionv1alpha1.KubeVisionRoleBindingSpec{
-			Subjects: fixture.KubeVisionUsers(p.User), RoleRef: kubevisionv1alpha1.RoleReference{Name: kubevisionv1alpha1.RoleReadonly},
+			Subjects:   fixture.KubeVisionUsers(p.User),
+			RoleRef:    kubevisionv1alpha1.RoleReference{Name: kubevisionv1alpha1.RoleReadonly},
 			Clusters:   kubevisionv1alpha1.ClusterTargets{Selector: &metav1.LabelSelector{MatchLabels: map[string]string{key: value}}},
 			Namespaces: &kubevisionv1alpha1.NamespaceTargets{Selector: &metav1.LabelSelector{MatchLabels: map[string]string{key: value}}},
 		},
@@ -49,10 +50,11 @@ func TestMemberSelectors(t *testing.T) {
 	if c.Status.ClusterID != twin.Status.ClusterID {
 		t.Errorf("one cluster has two ids: %s, %s", c.Status.ClusterID, twin.Status.ClusterID)
 	}
-	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: fixture.Name("selected"), Labels: map[string]string{key: value}}}
+	ns := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: fixture.Name("selected"),
+		Labels: map[string]string{key: value}}}
 	member.set().Create(t, ns)
 	path := "/namespaces/" + ns.Name + "/resources/pods"
-	p.becomes(t, fixture.Patience, c.Name, path, wire.OK) // the roles were made a moment ago, and Kubernetes fills them in
+	p.becomes(t, fixture.Patience, c.Name, path, wire.OK) // the roles are new, and Kubernetes aggregates their rules
 	if code := p.code(t, twin.Name, path); code != wire.ClusterForbidden {
 		t.Errorf("by a registration that the binding does not select: code %d", code)
 	}
@@ -62,7 +64,7 @@ func TestMemberSelectors(t *testing.T) {
 	relabel(t, member.admin, ns, map[string]string{key: value})
 	p.becomes(t, repairTime, c.Name, path, wire.OK)
 
-	unregister(t, twin) // the other one's grants stay
+	unregister(t, twin) // the grants of the other registration stay
 	if code := p.code(t, c.Name, path); code != wire.OK {
 		t.Errorf("after the other registration is gone: code %d", code)
 	}

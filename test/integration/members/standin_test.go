@@ -20,13 +20,14 @@ import (
 )
 
 const (
-	// shortLived is the token that a stand-in gives for the account that acts for users.
+	// shortLived is the token that a stand-in issues for the impersonating account.
 	shortLived = "short-lived-token"
 	podsPath   = "/api/v1/namespaces/default/pods"
 	tokenPath  = "/api/v1/namespaces/kubevision-system/serviceaccounts/kubevision-impersonator/token"
 )
 
-// standin is a server in a member's place that writes down what it is sent. No API server could be made to do what these tests need.
+// standin is a server that replaces a member and records requests. No real API server can be made to behave as these
+// tests need.
 type standin struct {
 	*httptest.Server
 
@@ -43,14 +44,14 @@ func newStandin(tb testing.TB) *standin {
 	return s
 }
 
-// answer has a path answered otherwise than an API server would; nil takes that back.
+// answer replaces the handler of a path; nil restores the default.
 func (s *standin) answer(path string, how http.HandlerFunc) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.answers[path] = how
 }
 
-// everything has each request answered in one way.
+// everything replaces the handler of all paths.
 func (s *standin) everything(how http.HandlerFunc) { s.answer("", how) }
 
 func (s *standin) serve(w http.ResponseWriter, r *http.Request) {
@@ -91,7 +92,7 @@ func write(w http.ResponseWriter, body any) {
 	}
 }
 
-// of are the requests so far whose path ends so.
+// of returns the requests so far whose path has a suffix.
 func (s *standin) of(suffix string) []*http.Request {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -104,7 +105,7 @@ func (s *standin) of(suffix string) []*http.Request {
 	return out
 }
 
-// config leads to the stand-in with a token.
+// config returns a client configuration for the stand-in with a token.
 func (s *standin) config(token string) *rest.Config {
 	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: s.Certificate().Raw})
 	return &rest.Config{Host: s.URL, BearerToken: token, TLSClientConfig: rest.TLSClientConfig{CAData: ca}}

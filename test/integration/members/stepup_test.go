@@ -16,24 +16,27 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestAMemberTakesACode: what gives rights on a member takes a fresh code, as on the host.
+// TestAMemberTakesACode verifies that a write that gives rights on a member requires a fresh code, as on the host.
 func TestAMemberTakesACode(t *testing.T) {
 	member := theOther(t)
 	c := register(t, member.Config(), nil)
 	ready(t, c)
 	p := login(t, "admin")
-	set().Bind(t, "admin", fixture.Grant{Role: kubevisionv1alpha1.RoleAdmin, Subjects: fixture.KubeVisionUsers(p.User), Cluster: c.Name})
+	set().Bind(t, "admin", fixture.Grant{Role: kubevisionv1alpha1.RoleAdmin, Subjects: fixture.KubeVisionUsers(p.User),
+		Cluster: c.Name})
 	secret := fixture.Enrol(t, p.client, wire.DirectPath, p.token)
 	made := &rbacv1.ClusterRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: fixture.Name("attack")}}
 	member.set().Later(t, made)
 	grant := wire.Request{
-		Method: http.MethodPost, Path: wire.DirectPath + "/clusters/" + c.Name + "/resources/clusterrolebindings", Bearer: p.token,
+		Method: http.MethodPost, Path: wire.DirectPath + "/clusters/" + c.Name + "/resources/clusterrolebindings",
+		Bearer: p.token,
 		Body: `{"apiVersion":"rbac.authorization.k8s.io/v1","kind":"ClusterRoleBinding","metadata":{"name":"` + made.Name + `"},
 			"roleRef":{"apiGroup":"rbac.authorization.k8s.io","kind":"ClusterRole","name":"view"},
 			"subjects":[{"apiGroup":"rbac.authorization.k8s.io","kind":"User","name":"nobody"}]}`,
 	}
 	p.client.Call(t, grant).Want(t, wire.TwoFactorRequired)
-	if err := member.admin.Get(t.Context(), client.ObjectKeyFromObject(made), made); client.IgnoreNotFound(err) != nil || err == nil {
+	if err := member.admin.Get(t.Context(), client.ObjectKeyFromObject(made),
+		made); client.IgnoreNotFound(err) != nil || err == nil {
 		t.Errorf("the binding was made without a code (%v)", err)
 	}
 	grant.Header = http.Header{"X-KubeVision-TOTP": {fixture.Code(t, secret, 0)}}

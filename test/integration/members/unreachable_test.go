@@ -29,15 +29,16 @@ import (
 )
 
 const (
-	// leak is what a member says that nobody else may hear.
+	// leak is a text from a member that no one else may see.
 	leak = "answer-of-a-member-canary"
-	// slow is the fault of a member that takes its time.
+	// slow is the fault of a member that responds slowly.
 	slow = "slow"
-	// patience is how long a member may hold up a request: the timeout of a call, and what a slow machine adds.
+	// patience bounds the delay of a request by a member: the timeout of a call, and a margin for a slow machine.
 	patience = 45 * time.Second
 )
 
-// ailing is a stand-in that was well when it was registered. Then it does to requests for pods what the test says.
+// ailing is a stand-in that was healthy at its registration. Afterwards it handles requests for pods as the test
+// requires.
 type ailing struct {
 	*standin
 
@@ -72,14 +73,15 @@ func (a *ailing) serve(w http.ResponseWriter, r *http.Request) {
 		(*fault)(w, r)
 	case r.URL.Path == "/api/v1":
 		write(w, metav1.APIResourceList{GroupVersion: "v1", APIResources: []metav1.APIResource{{
-			Name: "pods", Namespaced: true, Kind: "Pod", Verbs: metav1.Verbs{"get", "list", "create", "update", "patch", "delete"},
+			Name: "pods", Namespaced: true, Kind: "Pod",
+			Verbs: metav1.Verbs{"get", "list", "create", "update", "patch", "delete"},
 		}}})
 	default:
 		a.standin.serve(w, r)
 	}
 }
 
-// answering answers with a status, a media type and a text, and with headers of names and values by turns.
+// answering responds with a status, a media type and a text, and with headers as alternating names and values.
 func answering(status int, mediaType, text string, header ...string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", mediaType)
@@ -92,44 +94,48 @@ func answering(status int, mediaType, text string, header ...string) http.Handle
 	}
 }
 
-// said is what an API server says of its own failure.
+// said is an error message of an API server.
 const said = "etcdserver: request timed out"
 
 func status(code int, reason metav1.StatusReason) string { return failed(code, reason, leak) }
 
-// failed is the answer of an API server that has failed.
+// failed returns the response of an API server that has failed.
 func failed(code int, reason metav1.StatusReason, message string) string {
 	return fmt.Sprintf(`{"kind":"Status","apiVersion":"v1","status":"Failure","message":%q,"reason":%q,"code":%d}`,
 		message, reason, code)
 }
 
-// failures are those of a server that says, as an API server does, what is wrong.
+// failures returns handlers that report an error as an API server does.
 func failures() map[string]http.HandlerFunc {
 	typed := func(code int, reason metav1.StatusReason, header ...string) http.HandlerFunc {
 		return answering(code, "application/json", failed(code, reason, said), header...)
 	}
 	return map[string]http.HandlerFunc{
-		"an error of its":  typed(http.StatusInternalServerError, metav1.StatusReasonInternalError),
-		"unavailable":      typed(http.StatusServiceUnavailable, metav1.StatusReasonServiceUnavailable),
-		"too late":         typed(http.StatusGatewayTimeout, metav1.StatusReasonTimeout),
-		"unauthorized":     typed(http.StatusUnauthorized, metav1.StatusReasonUnauthorized, "Www-Authenticate", leak),
-		"busy":             typed(http.StatusTooManyRequests, metav1.StatusReasonTooManyRequests, "Retry-After", "1"),
-		"busy for an hour": typed(http.StatusTooManyRequests, metav1.StatusReasonTooManyRequests, "Retry-After", "3600"),
+		"an error of its": typed(http.StatusInternalServerError, metav1.StatusReasonInternalError),
+		"unavailable":     typed(http.StatusServiceUnavailable, metav1.StatusReasonServiceUnavailable),
+		"too late":        typed(http.StatusGatewayTimeout, metav1.StatusReasonTimeout),
+		"unauthorized":    typed(http.StatusUnauthorized, metav1.StatusReasonUnauthorized, "Www-Authenticate", leak),
+		"busy":            typed(http.StatusTooManyRequests, metav1.StatusReasonTooManyRequests, "Retry-After", "1"),
+		"busy for an hour": typed(http.StatusTooManyRequests, metav1.StatusReasonTooManyRequests, "Retry-After",
+			"3600"),
 	}
 }
 
-// faults are what can be wrong with a server that can be spoken to.
+// faults returns handlers of servers that accept connections but are faulty.
 func faults() map[string]http.HandlerFunc {
 	const text, jsonText = "text/html", "application/json"
 	return map[string]http.HandlerFunc{
-		"text":               answering(http.StatusOK, text, leak),
-		"nothing":            answering(http.StatusOK, jsonText, ""),
-		"half an object":     answering(http.StatusOK, jsonText, `{"kind":"PodList","items":[{"metadata":{"name":"`+leak),
-		"another type":       answering(http.StatusOK, jsonText, `["`+leak+`"]`),
-		"no objects":         answering(http.StatusOK, jsonText, `{"kind":"PodList","items":["`+leak+`"],"metadata":"`+leak+`"}`),
-		"an error page":      answering(http.StatusBadGateway, text, leak),
-		"unavailable":        answering(http.StatusServiceUnavailable, text, leak, "Retry-After", "1"),
-		"a redirect":         answering(http.StatusPermanentRedirect, text, leak, "Location", "https://192.0.2.1/"+leak),
+		"text":    answering(http.StatusOK, text, leak),
+		"nothing": answering(http.StatusOK, jsonText, ""),
+		"half an object": answering(http.StatusOK, jsonText,
+			`{"kind":"PodList","items":[{"metadata":{"name":"`+leak),
+		"another type": answering(http.StatusOK, jsonText, `["`+leak+`"]`),
+		"no objects": answering(http.StatusOK, jsonText,
+			`{"kind":"PodList","items":["`+leak+`"],"metadata":"`+leak+`"}`),
+		"an error page": answering(http.StatusBadGateway, text, leak),
+		"unavailable":   answering(http.StatusServiceUnavailable, text, leak, "Retry-After", "1"),
+		"a redirect": answering(http.StatusPermanentRedirect, text, leak, "Location",
+			"https://192.0.2.1/"+leak),
 		"a strange status":   answering(299, text, leak),
 		"a teapot":           answering(http.StatusTeapot, text, leak),
 		"cut at once":        func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) },
@@ -141,7 +147,7 @@ func faults() map[string]http.HandlerFunc {
 	}
 }
 
-// cut promises a body of some bytes, and goes away after the first.
+// cut announces a body of some bytes, and closes the connection after the first.
 func cut(length int64) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
@@ -151,7 +157,7 @@ func cut(length int64) http.HandlerFunc {
 	}
 }
 
-// TestFailuresOfAnAPIServer are said in its own words.
+// TestFailuresOfAnAPIServer verifies that the errors of an API server are passed on in its own words.
 func TestFailuresOfAnAPIServer(t *testing.T) {
 	for name, failure := range failures() {
 		t.Run(name, func(t *testing.T) {
@@ -165,7 +171,8 @@ func TestFailuresOfAnAPIServer(t *testing.T) {
 				}
 			}
 			search := wire.Request{
-				Path: wire.DirectPath + "/search?q=one&kinds=pods&namespace=default&clusters=" + c.Name, Bearer: p.token,
+				Path:   wire.DirectPath + "/search?q=one&kinds=pods&namespace=default&clusters=" + c.Name,
+				Bearer: p.token,
 			}
 			if e := p.client.Call(t, search).Want(t, wire.OK); !strings.Contains(string(e.Raw), said) {
 				t.Errorf("a search says %s", e.Raw)
@@ -174,7 +181,8 @@ func TestFailuresOfAnAPIServer(t *testing.T) {
 	}
 }
 
-// TestNothingIsFound: what answers to every request that there is nothing is no API server, whatever it was before.
+// TestNothingIsFound verifies that a server which responds to every request with 404 does not count as an API server,
+// even if it was one before.
 func TestNothingIsFound(t *testing.T) {
 	for name, answer := range map[string]http.HandlerFunc{
 		"text": answering(http.StatusNotFound, "text/plain", leak),
@@ -196,8 +204,8 @@ func TestNothingIsFound(t *testing.T) {
 	}
 }
 
-// TestUnreachable: whatever a member does instead of answering as an API server does, it could not be reached; that is all anybody hears
-// of it, in time.
+// TestUnreachable verifies that a member which does not respond as an API server is reported as unreachable, in time,
+// and without further details.
 func TestUnreachable(t *testing.T) {
 	for name, fault := range faults() {
 		t.Run(name, func(t *testing.T) {
@@ -209,20 +217,21 @@ func TestUnreachable(t *testing.T) {
 				before := a.asked.Load()
 				unreachable(t, p, a, r)
 				if r.Method == http.MethodGet && a.asked.Load() == before {
-					t.Errorf("%s %s: the member was not asked", r.Method, r.Path)
+					t.Errorf("%s %s: the member received no request", r.Method, r.Path)
 				}
 				if name == slow {
-					break // the next ones would take as long, or fail without having been sent
+					break // the next requests would take as long, or fail without being sent
 				}
 			}
 		})
 	}
 }
 
-// TestUnreachableByCertificate: a member whose certificate is good no more is sent nothing.
+// TestUnreachableByCertificate verifies that a member with an expired certificate receives no requests.
 func TestUnreachableByCertificate(t *testing.T) {
-	const renewed = "renewed" // which is good, so that it is time that makes the difference
-	for name, end := range map[string]time.Duration{"expired": -time.Minute, "not valid yet": 2 * time.Hour, renewed: 30 * time.Minute} {
+	const renewed = "renewed" // a valid certificate, so that only the time makes the difference
+	for name, end := range map[string]time.Duration{"expired": -time.Minute, "not valid yet": 2 * time.Hour,
+		renewed: 30 * time.Minute} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			a := newAiling(t)
@@ -240,7 +249,8 @@ func TestUnreachableByCertificate(t *testing.T) {
 	}
 }
 
-// issued is a certificate for the same names as another one, and signed by it, that is good for an hour and ends at some time.
+// issued returns a certificate for the same names as another one and signed by it, which is valid for an hour and
+// expires at a time.
 func issued(t *testing.T, good tls.Certificate, end time.Time) *tls.Certificate {
 	t.Helper()
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
@@ -248,8 +258,10 @@ func issued(t *testing.T, good tls.Certificate, end time.Time) *tls.Certificate 
 		t.Fatal(err)
 	}
 	raw, err := x509.CreateCertificate(rand.Reader, &x509.Certificate{
-		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "member"}, NotBefore: end.Add(-time.Hour), NotAfter: end,
-		DNSNames: good.Leaf.DNSNames, IPAddresses: good.Leaf.IPAddresses, ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
+		SerialNumber: big.NewInt(2), Subject: pkix.Name{CommonName: "member"}, NotBefore: end.Add(-time.Hour),
+		NotAfter: end,
+		DNSNames: good.Leaf.DNSNames, IPAddresses: good.Leaf.IPAddresses,
+		ExtKeyUsage: []x509.ExtKeyUsage{x509.ExtKeyUsageServerAuth},
 	}, good.Leaf, key.Public(), good.PrivateKey)
 	if err != nil {
 		t.Fatal(err)
@@ -257,7 +269,7 @@ func issued(t *testing.T, good tls.Certificate, end time.Time) *tls.Certificate 
 	return &tls.Certificate{Certificate: [][]byte{raw}, PrivateKey: key}
 }
 
-// podRequests are requests of every kind about the pods of a cluster.
+// podRequests returns requests of every kind for the pods of a cluster.
 func podRequests(cluster string) []wire.Request {
 	path := wire.DirectPath + "/clusters/" + cluster + "/namespaces/default/resources/pods"
 	const (
@@ -269,12 +281,13 @@ func podRequests(cluster string) []wire.Request {
 		{Method: http.MethodGet, Path: path + "/one"},
 		{Method: http.MethodPost, Path: path, Body: created},
 		{Method: http.MethodPut, Path: path + "/one", Body: pod},
-		{Method: http.MethodPatch, Path: path + "/one", Body: `{}`, Header: http.Header{"Content-Type": {"application/merge-patch+json"}}},
+		{Method: http.MethodPatch, Path: path + "/one", Body: `{}`,
+			Header: http.Header{"Content-Type": {"application/merge-patch+json"}}},
 		{Method: http.MethodDelete, Path: path + "/one"},
 	}
 }
 
-// unreachable wants that a request is answered with 50200 and nothing that the member said or is.
+// unreachable expects that a request is answered with 50200 and with nothing from the member.
 func unreachable(t *testing.T, p *person, a *ailing, r wire.Request) wire.Envelope {
 	t.Helper()
 	r.Bearer = p.token
@@ -287,7 +300,7 @@ func unreachable(t *testing.T, p *person, a *ailing, r wire.Request) wire.Envelo
 	text := fmt.Sprint(response.Header) + string(response.Body)
 	for _, secret := range []string{leak, strings.TrimPrefix(a.URL, "https://"), shortLived, registeredToken} {
 		if strings.Contains(text, secret) {
-			t.Errorf("%s %s says %q: %s", r.Method, r.Path, secret, text)
+			t.Errorf("%s %s reports %q: %s", r.Method, r.Path, secret, text)
 		}
 	}
 	return e

@@ -28,32 +28,38 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// everyRequest is one of each kind that goes to a member: reads, writes, batches, dry runs, searches.
+// everyRequest returns one request of each kind that reaches a member: reads, writes, batches, dry runs, searches.
 func everyRequest(cluster string) []wire.Request {
 	base := wire.DirectPath + "/clusters/" + cluster
 	const pod = `{"apiVersion":"v1","kind":"Pod","metadata":{"name":"one","namespace":"default"}}`
 	return append(podRequests(cluster),
 		wire.Request{Method: http.MethodPost, Path: base + "/namespaces/default/resources/pods/dry-run", Body: pod},
-		wire.Request{Method: http.MethodPost, Path: base + "/resources/batch-delete", Body: `[{"resource":"pods","namespace":"default","name":"one"}]`},
+		wire.Request{Method: http.MethodPost, Path: base + "/resources/batch-delete",
+			Body: `[{"resource":"pods","namespace":"default","name":"one"}]`},
 		wire.Request{Path: base + "/search?q=one&kinds=pods&namespace=default"},
 	)
 }
 
-// TestUntypedAnswers: what a member says is no message of KubeVision's, unless it is the Status of an API server. The
-// code is that of the HTTP status.
+// TestUntypedAnswers verifies that a text from a member does not become a message of KubeVision unless it is a Status
+// of an API server. The code follows from the HTTP status.
 func TestUntypedAnswers(t *testing.T) {
 	typed := func(code int, kind, version string) string {
-		return fmt.Sprintf(`{"kind":%q,"apiVersion":%q,"status":"Failure","message":%q,"reason":"Forbidden","code":%d}`, kind, version, leak, code)
+		return fmt.Sprintf(`{"kind":%q,"apiVersion":%q,"status":"Failure","message":%q,"reason":"Forbidden","code":%d}`,
+			kind, version, leak, code)
 	}
 	a := newAiling(t)
 	p, c := onStandin(t, a.standin)
 	for status, want := range map[int]int{
-		http.StatusForbidden: wire.Forbidden, http.StatusNotAcceptable: wire.Invalid, http.StatusUnsupportedMediaType: wire.Invalid,
-		http.StatusConflict: wire.Stale, http.StatusUnprocessableEntity: wire.Rejected, http.StatusNotFound: wire.NotFound,
-		http.StatusBadRequest: wire.Invalid, http.StatusInternalServerError: wire.Unreachable, http.StatusFound: wire.Unreachable,
+		http.StatusForbidden: wire.Forbidden, http.StatusNotAcceptable: wire.Invalid,
+		http.StatusUnsupportedMediaType: wire.Invalid,
+		http.StatusConflict:             wire.Stale, http.StatusUnprocessableEntity: wire.Rejected,
+		http.StatusNotFound:   wire.NotFound,
+		http.StatusBadRequest: wire.Invalid, http.StatusInternalServerError: wire.Unreachable,
+		http.StatusFound: wire.Unreachable,
 	} {
 		for name, fault := range map[string]http.HandlerFunc{
-			"text":         answering(status, "text/plain", leak, "Location", "https://192.0.2.1/"+leak, "Warning", `299 - "`+leak+`"`),
+			"text": answering(status, "text/plain", leak, "Location", "https://192.0.2.1/"+leak, "Warning",
+				`299 - "`+leak+`"`),
 			"HTML":         answering(status, "text/html", "<b>"+leak+"</b>", "Location", "%zz"+leak),
 			"JSON":         answering(status, "application/json", `{"message":"`+leak+`"}`),
 			"another kind": answering(status, "application/json", typed(status, "Pod", "v1")),
@@ -67,10 +73,11 @@ func TestUntypedAnswers(t *testing.T) {
 					said := fmt.Sprint(response.Header) + string(response.Body)
 					for _, part := range []string{leak, "192.0.2.1"} {
 						if strings.Contains(said, part) {
-							t.Errorf("%s %s says %q: %s", r.Method, r.Path, part, said)
+							t.Errorf("%s %s reports %q: %s", r.Method, r.Path, part, said)
 						}
 					}
-					if e := response.Envelope(t); r.Method == http.MethodGet && strings.HasSuffix(r.Path, "/one") && e.Code != want && status != http.StatusForbidden {
+					if e := response.Envelope(t); r.Method == http.MethodGet && strings.HasSuffix(r.Path, "/one") &&
+						e.Code != want && status != http.StatusForbidden {
 						t.Errorf("%s %s: code %d (%s), want %d", r.Method, r.Path, e.Code, e.Message, want)
 					}
 				}
@@ -79,13 +86,14 @@ func TestUntypedAnswers(t *testing.T) {
 	}
 }
 
-// TestTypedAnswers: the message of an API server passes in one line of bounded length, and so do warnings.
+// TestTypedAnswers verifies that messages and warnings of an API server are passed on in one line of bounded length.
 func TestTypedAnswers(t *testing.T) {
 	const dirty, clean = "first\nsecond\x1b[31m\u202ethird\u200b", "first second[31mthird"
 	a := newAiling(t)
 	p, c := onStandin(t, a.standin)
 	body, err := json.Marshal(metav1.Status{
-		TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"}, Status: metav1.StatusFailure, Code: http.StatusUnprocessableEntity,
+		TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"}, Status: metav1.StatusFailure,
+		Code:   http.StatusUnprocessableEntity,
 		Reason: metav1.StatusReasonInvalid, Message: dirty + strings.Repeat("x", 100_000),
 	})
 	if err != nil {
@@ -102,7 +110,7 @@ func TestTypedAnswers(t *testing.T) {
 			}
 		}
 		if r.Method == http.MethodPost && !strings.Contains(said, clean) {
-			t.Errorf("%s %s does not say %q: %.500s", r.Method, r.Path, clean, said)
+			t.Errorf("%s %s does not contain %q: %.500s", r.Method, r.Path, clean, said)
 		}
 	}
 	a.fault.Store(new(answering(http.StatusCreated, "application/json", podRequests(c.Name)[2].Body,
@@ -118,11 +126,13 @@ func TestTypedAnswers(t *testing.T) {
 	}
 }
 
-// TestNoAPIServer: a server that answers everything alike is no API server, whatever it answers.
+// TestNoAPIServer verifies that a server which responds to all requests in the same way does not count as an API
+// server, for any response.
 func TestNoAPIServer(t *testing.T) {
 	for name, answer := range map[string]http.HandlerFunc{
-		"an empty object":   answering(http.StatusOK, "application/json", `{}`),
-		"a created object":  answering(http.StatusCreated, "application/json", `{"gitVersion":"`+leak+`","kind":"`+leak+`"}`),
+		"an empty object": answering(http.StatusOK, "application/json", `{}`),
+		"a created object": answering(http.StatusCreated, "application/json",
+			`{"gitVersion":"`+leak+`","kind":"`+leak+`"}`),
 		"HTML":              answering(http.StatusOK, "text/html", "<html>"+leak+"</html>"),
 		"nothing":           answering(http.StatusOK, "application/json", ""),
 		"not found":         answering(http.StatusNotFound, "text/plain", leak),
@@ -139,18 +149,22 @@ func TestNoAPIServer(t *testing.T) {
 			c := register(t, s.config(registeredToken), nil)
 			condition(t, c, fixture.Patience, kubevisionv1alpha1.ClusterReachableCondition, metav1.ConditionFalse, "")
 			condition(t, c, fixture.Patience, kubevisionv1alpha1.ReadyCondition, metav1.ConditionFalse, "")
-			if found := meta.FindStatusCondition(c.Status.Conditions, kubevisionv1alpha1.ClusterCredentialsCondition); found == nil || found.Status == metav1.ConditionTrue {
+			if found := meta.FindStatusCondition(c.Status.Conditions,
+				kubevisionv1alpha1.ClusterCredentialsCondition); found == nil || found.Status == metav1.ConditionTrue {
 				t.Errorf("the credentials are %+v", found)
 			}
 			p := login(t, "examiner")
 			set().Bind(t, "examiner", fixture.Grant{
-				Role: kubevisionv1alpha1.RoleReadonly, Subjects: fixture.KubeVisionUsers(p.User), Cluster: c.Name, Hopeless: true,
+				Role: kubevisionv1alpha1.RoleReadonly, Subjects: fixture.KubeVisionUsers(p.User), Cluster: c.Name,
+				Hopeless: true,
 			})
 			p.becomes(t, fixture.Patience, c.Name, "/namespaces/default/resources/pods", wire.Unreachable)
-			e := p.client.Call(t, wire.Request{Method: http.MethodPost, Path: wire.DirectPath + "/clusters/" + c.Name + "/test", Bearer: p.token}).Want(t, wire.OK)
+			e := p.client.Call(t, wire.Request{Method: http.MethodPost,
+				Path: wire.DirectPath + "/clusters/" + c.Name + "/test", Bearer: p.token}).Want(t, wire.OK)
 			var got dashboardv1alpha1.ClusterTest
 			e.Into(t, &got)
-			if got.Message == "" || got.Reachable || got.CredentialsValid || got.ImpersonationReady || got.Version != "" {
+			if got.Message == "" || got.Reachable || got.CredentialsValid || got.ImpersonationReady ||
+				got.Version != "" {
 				t.Errorf("the test says %+v", got)
 			}
 			silent(t, c, c, string(e.Raw), got.Message)
@@ -158,7 +172,7 @@ func TestNoAPIServer(t *testing.T) {
 	}
 }
 
-// silent wants that neither the status nor the events of an object, nor other texts, hold what a member has said.
+// silent expects that the status and the events of an object, and other texts, contain nothing from a member.
 func silent(t *testing.T, o client.Object, status any, texts ...string) {
 	t.Helper()
 	raw, err := json.Marshal(status)
@@ -182,7 +196,7 @@ func silent(t *testing.T, o client.Object, status any, texts ...string) {
 	}
 }
 
-// falseServer is a proxy before a control plane that answers some requests otherwise.
+// falseServer is a proxy in front of a control plane that replaces some responses.
 type falseServer struct {
 	*standin
 
@@ -235,8 +249,8 @@ func newFalseServer(t *testing.T, genuine *rest.Config) *falseServer {
 	return f
 }
 
-// TestControllersOfUntypedAnswers: neither the conditions nor the events of clusters and bindings hold what a member
-// has said.
+// TestControllersOfUntypedAnswers verifies that the conditions and events of clusters and bindings contain nothing
+// from a member.
 func TestControllersOfUntypedAnswers(t *testing.T) {
 	member := theOther(t)
 	f := newFalseServer(t, member.Config())
@@ -258,7 +272,8 @@ func TestControllersOfUntypedAnswers(t *testing.T) {
 			}))
 			defer f.fault.Store(nil)
 			b := set().Bind(t, "bound", fixture.Grant{
-				Role: kubevisionv1alpha1.RoleReadonly, Subjects: fixture.KubeVisionUsers(p.User), Cluster: c.Name, Namespaces: []string{"default"}, Hopeless: true,
+				Role: kubevisionv1alpha1.RoleReadonly, Subjects: fixture.KubeVisionUsers(p.User), Cluster: c.Name,
+				Namespaces: []string{"default"}, Hopeless: true,
 			})
 			fixture.Eventually(t, "wait for the failure to be in the status", func(ctx context.Context) error {
 				if err := env.Client.Get(ctx, client.ObjectKeyFromObject(b), b); err != nil {

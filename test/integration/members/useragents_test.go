@@ -27,7 +27,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// auditEvent is what an audit log says of a request.
+// auditEvent is an entry of an audit log.
 type auditEvent struct {
 	Verb             string `json:"verb"`
 	UserAgent        string `json:"userAgent"`
@@ -37,7 +37,7 @@ type auditEvent struct {
 	} `json:"impersonatedUser"`
 }
 
-// audited returns what a cluster has recorded of the requests that KubeVision has made with the impersonating account.
+// audited returns the entries of a cluster's audit log for requests of the impersonating account.
 func audited(t *testing.T, c *localcluster.Cluster) []auditEvent {
 	t.Helper()
 	file, err := os.Open(c.AuditLog())
@@ -60,7 +60,7 @@ func audited(t *testing.T, c *localcluster.Cluster) []auditEvent {
 	return out
 }
 
-// managers are the field managers of an object that are none of Kubernetes' own.
+// managers returns the field managers of an object that do not belong to Kubernetes.
 func managers(t *testing.T, c client.Client, o client.Object) []string {
 	t.Helper()
 	if err := c.Get(t.Context(), client.ObjectKeyFromObject(o), o); err != nil {
@@ -75,8 +75,8 @@ func managers(t *testing.T, c client.Client, o client.Object) []string {
 	return slices.Sorted(maps.Keys(found))
 }
 
-// TestClustersKnowWhoWrites: on each cluster every write of a user has the field manager kubevision, and the audit log
-// has a name for the client and the user.
+// TestClustersKnowWhoWrites verifies that on each cluster every write of a user has the field manager kubevision, and
+// that the audit log contains the client and the user.
 func TestClustersKnowWhoWrites(t *testing.T) {
 	const host = "host"
 	set().HostCluster(t, host)
@@ -90,7 +90,8 @@ func TestClustersKnowWhoWrites(t *testing.T) {
 	}{{host, env.Cluster, env.Client}, {c.Name, member.Cluster, member.admin}} {
 		t.Run(tc.cluster, func(t *testing.T) {
 			p := login(t, "writer")
-			set().Bind(t, "writer", fixture.Grant{Role: kubevisionv1alpha1.RoleAdmin, Subjects: fixture.KubeVisionUsers(p.User), Cluster: tc.cluster})
+			set().Bind(t, "writer", fixture.Grant{Role: kubevisionv1alpha1.RoleAdmin,
+				Subjects: fixture.KubeVisionUsers(p.User), Cluster: tc.cluster})
 			on := fixture.Set{Client: tc.admin}
 			ns := on.Namespace(t, "writer")
 			node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: fixture.Name("node")}}
@@ -123,7 +124,7 @@ func TestClustersKnowWhoWrites(t *testing.T) {
 	}
 }
 
-// writeEverything changes objects by each of the ways that there are.
+// writeEverything changes objects with every endpoint that writes.
 func writeEverything(t *testing.T, p *person, cluster, ns, node string) {
 	t.Helper()
 	base := wire.DirectPath + "/clusters/" + cluster
@@ -138,15 +139,19 @@ func writeEverything(t *testing.T, p *person, cluster, ns, node string) {
 	}
 	object := base + "/namespaces/" + ns + "/resources/deployments"
 	for _, w := range []struct{ method, path, contentType, body string }{
-		{http.MethodPost, base + "/resources/nodes", jsonType, `{"apiVersion":"v1","kind":"Node","metadata":{"name":"` + node + `","labels":{"a":"b"}}}`},
+		{http.MethodPost, base + "/resources/nodes", jsonType,
+			`{"apiVersion":"v1","kind":"Node","metadata":{"name":"` + node + `","labels":{"a":"b"}}}`},
 		{http.MethodPost, base + "/resources/nodes/" + node + "/cordon", "", ""},
 		{http.MethodPost, base + "/resources/nodes/" + node + "/uncordon", "", ""},
 		{http.MethodPost, object, jsonType, deployment(1)},
-		{http.MethodPatch, object + "/web", "application/apply-patch+yaml", `{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"labels":{"a":"b"}}}`},
-		{http.MethodPatch, object + "/web", "application/merge-patch+json", `{"spec":{"template":{"spec":{"terminationGracePeriodSeconds":5}}}}`},
+		{http.MethodPatch, object + "/web", "application/apply-patch+yaml",
+			`{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"labels":{"a":"b"}}}`},
+		{http.MethodPatch, object + "/web", "application/merge-patch+json",
+			`{"spec":{"template":{"spec":{"terminationGracePeriodSeconds":5}}}}`},
 		{http.MethodPut, web + "/scale", jsonType, `{"replicas":1}`},
 		{http.MethodPost, web + "/restart", "", ""},
-		{http.MethodPost, base + "/batch-restart", jsonType, `[{"kind":"deployments","namespace":"` + ns + `","name":"web"}]`},
+		{http.MethodPost, base + "/batch-restart", jsonType,
+			`[{"kind":"deployments","namespace":"` + ns + `","name":"web"}]`},
 	} {
 		r := wire.Request{Method: w.method, Path: w.path, Bearer: p.token, Body: w.body}
 		if w.contentType != "" {
@@ -163,21 +168,24 @@ func writeEverything(t *testing.T, p *person, cluster, ns, node string) {
 		}
 		return nil
 	})
-	p.client.Call(t, wire.Request{Method: http.MethodPost, Path: web + "/rollback", Bearer: p.token, Body: `{"revision":0}`}).Want(t, wire.OK)
+	p.client.Call(t, wire.Request{Method: http.MethodPost, Path: web + "/rollback", Bearer: p.token,
+		Body: `{"revision":0}`}).Want(t, wire.OK)
 }
 
-// TestTheHostKnowsWhoManages: what the management endpoints write has the same field manager.
+// TestTheHostKnowsWhoManages verifies that writes of the management endpoints have the same field manager.
 func TestTheHostKnowsWhoManages(t *testing.T) {
 	const host = "host"
 	set().HostCluster(t, host)
 	p := login(t, "manager")
-	set().Bind(t, "manager", fixture.Grant{Role: kubevisionv1alpha1.RoleAdmin, Subjects: fixture.KubeVisionUsers(p.User), Cluster: host})
+	set().Bind(t, "manager", fixture.Grant{Role: kubevisionv1alpha1.RoleAdmin,
+		Subjects: fixture.KubeVisionUsers(p.User), Cluster: host})
 	name := fixture.Name("managed")
 	user := &kubevisionv1alpha1.KubeVisionUser{ObjectMeta: metav1.ObjectMeta{Name: name}}
 	set().Later(t, user)
 	call := func(method, path, body string) {
 		t.Helper()
-		p.client.Call(t, wire.Request{Method: method, Path: wire.DirectPath + path, Bearer: p.token, Body: body}).Want(t, wire.OK)
+		p.client.Call(t, wire.Request{Method: method, Path: wire.DirectPath + path, Bearer: p.token,
+			Body: body}).Want(t, wire.OK)
 	}
 	call(http.MethodPost, "/users", `{"username":"`+name+`","password":"lamp orbit walnut seldom","role":"viewer"}`)
 	call(http.MethodPut, "/users/"+name, `{"displayName":"Managed","role":"editor"}`)
@@ -190,7 +198,8 @@ func TestTheHostKnowsWhoManages(t *testing.T) {
 		user, binding, &kubevisionv1alpha1.KubeVisionRoleBinding{ObjectMeta: metav1.ObjectMeta{Name: "user-" + name}},
 		&corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: fixture.SystemNamespace, Name: name + "-password"}},
 	} {
-		got := slices.DeleteFunc(managers(t, env.Client, o), func(m string) bool { return m == "kubevision-controller-manager" })
+		got := slices.DeleteFunc(managers(t, env.Client, o),
+			func(m string) bool { return m == "kubevision-controller-manager" })
 		if !slices.Equal(got, []string{"kubevision"}) {
 			t.Errorf("the field managers of %T %s are %q", o, o.GetName(), got)
 		}

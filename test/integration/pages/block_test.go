@@ -16,7 +16,7 @@ import (
 type kind int
 
 const (
-	// data is shown, and not run: a document, or a part of one.
+	// data is shown and not run: a document or a part of one.
 	data kind = iota
 	// script is a list of commands without their output.
 	script
@@ -38,10 +38,10 @@ type block struct {
 // step is one command of a block.
 type step struct {
 	command string
-	// output is what the page shows. A script shows none.
+	// output is the output that the page shows. A script shows none.
 	output string
 	shown  bool
-	// codes are those of the calls in a script.
+	// codes are the expected codes of the calls in a script.
 	codes []string
 }
 
@@ -50,12 +50,12 @@ var (
 	field  = regexp.MustCompile(`^[A-Za-z]+:`)
 )
 
-// parse returns the blocks of a page. A comment that says why a block is not run stands before it.
+// parse returns the blocks of a page. A comment before a block contains the reason for which it is not run.
 func parse(page string) []block {
 	var out []block
 	var reason string
 	var fenced bool
-	gap := -1 // the number of empty lines since the last line of a block, -1 where other text follows it
+	gap := -1 // the number of empty lines since the last line of a block, or -1 if other text follows it
 	for i, line := range strings.Split(page, "\n") {
 		code, inBlock := strings.CutPrefix(line, "    ")
 		if fenced {
@@ -84,7 +84,7 @@ func parse(page string) []block {
 	return out
 }
 
-// begins reports whether a line after an empty one begins another block.
+// begins returns true if a line after an empty one begins another block.
 func begins(line string) bool {
 	return strings.HasPrefix(line, "$ ") || strings.HasPrefix(line, "apiVersion:")
 }

@@ -10,15 +10,15 @@ import (
 )
 
 var (
-	// expected is the code behind a call in a script.
+	// expected matches the code behind a call in a script.
 	expected = regexp.MustCompile(`(?m)^(.*) # (\d+)$`)
-	// tagged is the code of a call that has one behind it.
+	// tagged matches the printed code of a call with an expected code.
 	tagged = regexp.MustCompile(`(?m)^CODE (\d+) `)
-	// answered is the code of any call.
+	// answered matches the code of any call.
 	answered = regexp.MustCompile(`\{"code":(\d+),"message":`)
 )
 
-// scriptStep returns the step of a script. Where calls have a code behind them, those calls print it.
+// scriptStep returns the step of a script. Calls with an expected code print their code.
 func scriptStep(text string) step {
 	s := step{}
 	s.command = expected.ReplaceAllStringFunc(text, func(line string) string {
@@ -29,7 +29,8 @@ func scriptStep(text string) step {
 	return s
 }
 
-// matchCodes returns an error where the calls of a script have other codes than the page says. Without any, all of them are 0.
+// matchCodes returns an error if the calls of a script have other codes than the page shows. Without any, all of them
+// must be 0.
 func matchCodes(want []string, output string) error {
 	pattern := tagged
 	if len(want) == 0 {

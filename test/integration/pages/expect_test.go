@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// unstable are the parts of outputs that differ from run to run, and the pattern that each of them has.
+// unstable matches the parts of outputs that differ from run to run. Each has a named group.
 var unstable = regexp.MustCompile(strings.Join([]string{
 	`(?P<any>\.\.\.)`,
 	`(?P<space>\s+)`,
@@ -21,7 +21,7 @@ var unstable = regexp.MustCompile(strings.Join([]string{
 	`(?P<port>localhost:\d+|127\.0\.0\.1:\d+)`,
 }, "|"))
 
-// patterns are those of the named groups of unstable.
+// patterns returns the patterns of the named groups of unstable.
 func patterns() map[string]string {
 	return map[string]string{
 		"any": `[\s\S]*?`, "space": `\s+`, "request": `req_[0-9A-Z]{26}`, "id": `[0-9a-z]{26}`,
@@ -30,7 +30,7 @@ func patterns() map[string]string {
 	}
 }
 
-// match returns an error where an output is not the one that a page shows. "..." on the page stands for any text.
+// match returns an error if an output differs from the page. "..." on the page matches any text.
 func match(shown, got string) error {
 	shown, got = strings.TrimSpace(shown), strings.TrimSpace(got)
 	known := patterns()
@@ -41,7 +41,7 @@ func match(shown, got string) error {
 		for i, name := range unstable.SubexpNames() {
 			switch {
 			case name == "" || m[2*i] < 0:
-			case name == "space" && m[0] > 0 && shown[m[0]-1] == ',': // a page breaks long lines of JSON
+			case name == "space" && m[0] > 0 && shown[m[0]-1] == ',': // a page may break long lines of JSON
 				pattern.WriteString(`\s*`)
 			default:
 				pattern.WriteString(known[name])
@@ -78,6 +78,6 @@ alice                    1m3s
 		}
 	}
 	if match("", "something") == nil {
-		t.Error("an output that the page does not show is accepted")
+		t.Error("an output that differs from the page is accepted")
 	}
 }

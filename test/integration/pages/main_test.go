@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package pages runs the commands of README.md and docs/ in the order in which a reader meets them, and compares what they print with what
-// the pages show.
+// Package pages runs the commands of README.md and docs/ in the reading order, and compares their output with the
+// pages.
 package pages
 
 import (
@@ -16,7 +16,7 @@ import (
 	"github.com/pquerna/otp/totp"
 )
 
-// shiftVariable names the file with the seconds for which the pages have asked the reader to wait.
+// shiftVariable names the file with the number of seconds for which the pages have asked the reader to wait.
 const shiftVariable = "PAGES_SHIFT"
 
 func TestMain(m *testing.M) {
@@ -26,7 +26,7 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// oathtool stands in for the program of that name: it prints the code of a secret.
+// oathtool replaces the program of that name: it prints the code of a secret.
 func oathtool(secret string) int {
 	text, _ := os.ReadFile(os.Getenv(shiftVariable))
 	shift, _ := strconv.Atoi(string(text))

@@ -21,22 +21,23 @@ import (
 	"github.com/kubevision-io/kubevision/test/environment"
 )
 
-// patience bounds the time until a command that only reads prints what the page shows.
+// patience bounds the time until a read-only command prints the output on the page.
 const patience = 20 * time.Second
 
-// warning is printed by "kubectl auth can-i" about kinds without a namespace.
+// warning is printed by "kubectl auth can-i" about cluster-scoped kinds.
 var warning = regexp.MustCompile(`(?m)^Warning: resource .* is not namespace scoped.*\n\n?`)
 
-// order is the order in which the pages are read.
+// order returns the pages in the reading order.
 func order() []string {
 	return []string{
 		"README.md", "docs/quickstart-dashboard.md", "docs/quickstart-operator.md", "docs/users.md", "docs/clusters.md",
 		"docs/role-bindings.md", "docs/rbac.md", "docs/authentication.md", "docs/workloads.md", "docs/api.md",
-		"docs/reference.md", "docs/performance.md", "docs/conformance.md", "CONTRIBUTING.md", "docs/quickstart-developer.md", "docs/install.md",
+		"docs/reference.md", "docs/performance.md", "docs/conformance.md", "CONTRIBUTING.md",
+		"docs/quickstart-developer.md", "docs/install.md",
 	}
 }
 
-// elsewhere are the pages whose commands another test runs.
+// elsewhere returns the pages whose commands another test runs.
 func elsewhere() map[string]string {
 	return map[string]string{
 		"docs/backup.md":    "it restores into another control plane",
@@ -61,13 +62,13 @@ func TestPages(t *testing.T) {
 			t.Fatal(err)
 		}
 		t.Run(page, func(t *testing.T) { runPage(t, newShell(t, dir, env), page, string(text)) })
-		if t.Failed() { // the next pages build on this one
+		if t.Failed() { // the next pages depend on this one
 			break
 		}
 	}
 }
 
-// TestEveryPageIsRun looks for pages with commands that TestPages does not know.
+// TestEveryPageIsRun verifies that TestPages knows every page with commands.
 func TestEveryPageIsRun(t *testing.T) {
 	root, err := localcluster.ModuleRoot()
 	if err != nil {
@@ -85,7 +86,8 @@ func TestEveryPageIsRun(t *testing.T) {
 				t.Fatal(err)
 			}
 			page := strings.TrimPrefix(path, root+string(filepath.Separator))
-			commands := slices.ContainsFunc(parse(string(text)), func(b block) bool { return b.kind != data && b.skipped == "" })
+			commands := slices.ContainsFunc(parse(string(text)),
+				func(b block) bool { return b.kind != data && b.skipped == "" })
 			if commands && !slices.Contains(known, page) {
 				t.Errorf("no test runs the commands of %s: add it to the order", page)
 			}
@@ -111,7 +113,8 @@ func runPage(t *testing.T, s *shell, page, text string) {
 	}
 }
 
-// runStep runs a command. One that only reads is run again until it prints what the page shows: what it reads may take a moment.
+// runStep runs a command. A read-only command is repeated until it prints the output on the page, since its data may
+// appear with a delay.
 func runStep(s *shell, step step) error {
 	until := time.Now().Add(patience)
 	for {
@@ -134,12 +137,13 @@ func runStep(s *shell, step step) error {
 	}
 }
 
-// reads reports whether a command can be repeated.
+// reads returns true if a command can be repeated.
 func reads(command string) bool {
 	if strings.Contains(command, " -d ") || strings.Contains(command, " -X ") {
 		return false
 	}
-	for _, prefix := range []string{"kubectl get ", "kubectl auth can-i ", "get ", "api -H ", "kubectl -n kubevision-system get "} {
+	for _, prefix := range []string{"kubectl get ", "kubectl auth can-i ", "get ", "api -H ",
+		"kubectl -n kubevision-system get "} {
 		if strings.HasPrefix(command, prefix) {
 			return true
 		}
@@ -164,13 +168,14 @@ stop) exec "${PAGES_RUN}" --stop ;;
 esac
 `
 
-// sleepShim waits for a moment, and lets a longer time pass for oathtool alone.
+// sleepShim sleeps only briefly, and advances the clock of oathtool by the full time.
 const sleepShim = `#!/usr/bin/env bash
 if (("$1" < 10)); then exec -a sleep "${PAGES_SLEEP}" "$1"; fi
 printf '%d' "$(("$(cat "${PAGES_SHIFT}" 2>/dev/null || echo 0)" + "$1"))" >"${PAGES_SHIFT}"
 `
 
-// prepare makes a directory that looks like the root of the repository and has no local cluster, and the environment of a reader.
+// prepare creates a directory that looks like the root of the repository without a local cluster, and the environment
+// of a reader.
 func prepare(t *testing.T, root string) (string, []string) {
 	t.Helper()
 	dir, bin := t.TempDir(), t.TempDir()
@@ -193,7 +198,7 @@ func prepare(t *testing.T, root string) (string, []string) {
 	}
 	run := filepath.Join(bin, "kubevision-run")
 	flags := []string{"./hack/run"}
-	if environment.RaceEnabled { // what the other tests have compiled
+	if environment.RaceEnabled { // compiled by the other tests
 		flags = append([]string{"-race"}, flags...)
 	}
 	build(t, root, run, flags...)
@@ -220,7 +225,7 @@ func build(t *testing.T, dir, program string, args ...string) {
 	}
 }
 
-// stop ends the local cluster, and shows its log where a page has failed.
+// stop stops the local cluster, and prints its log if a page has failed.
 func stop(t *testing.T, run, dir string, env []string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.Context()), time.Minute)

@@ -19,13 +19,13 @@ import (
 const (
 	// marker ends the output of each command, before its exit status.
 	marker = "\x01exit"
-	// typed is what a command reads that asks for something.
+	// typed is the input of a command that prompts for some.
 	typed = "lamp orbit walnut seldom"
-	// commandTimeout bounds one command; a start of the control plane is one.
+	// commandTimeout bounds one command, such as the start of a control plane.
 	commandTimeout = 4 * time.Minute
 )
 
-// shell is one bash, in which the commands of a page run one after the other.
+// shell is a bash process that runs the commands of a page sequentially.
 type shell struct {
 	in   io.Writer
 	out  *bufio.Reader
@@ -57,7 +57,7 @@ func newShell(tb testing.TB, dir string, env []string) *shell {
 		_ = cmd.Wait()
 		_ = out.Close()
 	})
-	// Not only the last command of a script must succeed.
+	// All commands of a script must succeed, not only the last one.
 	if _, err := io.WriteString(in, "set -o pipefail\ntrap 'failed=1' ERR\n"); err != nil {
 		tb.Fatal(err)
 	}
@@ -67,15 +67,16 @@ func newShell(tb testing.TB, dir string, env []string) *shell {
 	}
 }
 
-// run runs a command and returns its output, and an exit status that is 0 where all commands in it have succeeded. Variables and functions
-// stay for the next command.
+// run runs a command and returns its output, and an exit status that is 0 if all its parts have succeeded. Variables
+// and functions persist for the next command.
 func (s *shell) run(command string) (string, int, error) {
 	if err := os.WriteFile(s.file, []byte(command+"\n"), 0o600); err != nil {
 		return "", 0, err
 	}
 	timer := time.AfterFunc(commandTimeout, s.kill)
 	defer timer.Stop()
-	if _, err := fmt.Fprintf(s.in, "failed=0; source '%s' <<< '%s'\nprintf '%%s%%d\\n' $'\\x01exit' $(($? | failed))\n", s.file, typed); err != nil {
+	if _, err := fmt.Fprintf(s.in, "failed=0; source '%s' <<< '%s'\nprintf '%%s%%d\\n' $'\\x01exit' $(($? | failed))\n",
+		s.file, typed); err != nil {
 		return "", 0, err
 	}
 	var output strings.Builder
@@ -88,7 +89,8 @@ func (s *shell) run(command string) (string, int, error) {
 			return output.String(), code, err
 		}
 		if err != nil {
-			return output.String(), 0, fmt.Errorf("the shell ended, or the command took longer than %s: %w", commandTimeout, err)
+			return output.String(), 0, fmt.Errorf("the shell ended, or the command took longer than %s: %w",
+				commandTimeout, err)
 		}
 	}
 }

@@ -21,7 +21,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// operations are what became of the objects, in their order.
+// operations returns the results of the objects, in their order.
 func operations(t *testing.T, e wire.Envelope) (dashboardv1alpha1.Apply, string) {
 	t.Helper()
 	var data dashboardv1alpha1.Apply
@@ -46,15 +46,17 @@ func absentNamespace(t *testing.T, name string) {
 }
 
 func configMapText(ns, name, value string) string {
-	return fmt.Sprintf("---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: %s, namespace: %q}\ndata: {key: %s}\n", name, ns, value)
+	return fmt.Sprintf("---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: %s, namespace: %q}\ndata: {key: %s}\n",
+		name, ns, value)
 }
 
-// TestApplySeveral objects that need each other, in no order: a namespace, a kind, and what is in them.
+// TestApplySeveral applies objects that depend on each other, in any order: a namespace, a kind, and objects in them.
 func TestApplySeveral(t *testing.T) {
 	admin, ns := newPerson(t, "admin"), fixture.Name("several")
 	group := fixture.Name("several") + ".example.com"
 	set().Later(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: ns}})
-	definition := &unstructured.Unstructured{Object: object{"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition"}}
+	definition := &unstructured.Unstructured{Object: object{"apiVersion": "apiextensions.k8s.io/v1",
+		"kind": "CustomResourceDefinition"}}
 	definition.SetName("cups." + group)
 	set().Later(t, definition)
 	text := strings.NewReplacer("NS", ns, "GROUP", group).Replace(`# what a chart renders
@@ -107,19 +109,22 @@ kind: Namespace
 metadata: {name: NS}
 `)
 	tried, got := operations(t, admin.send(t, http.MethodPost, "/apply?dryRun=All", yamlType, text).Want(t, wire.OK))
-	if want := strings.Repeat("deferred ", 5) + strings.TrimSpace(strings.Repeat("created ", 2)); got != want || !tried.DryRun || tried.Applied != 2 {
+	if want := strings.Repeat("deferred ", 5) + strings.TrimSpace(strings.Repeat("created ", 2)); got != want ||
+		!tried.DryRun || tried.Applied != 2 {
 		t.Errorf("a dry run: %s, want %s; %+v", got, want, tried)
 	}
 	absentNamespace(t, ns)
 	done, got := operations(t, admin.send(t, http.MethodPost, "/apply", yamlType, text).Want(t, wire.OK))
-	if want := strings.TrimSpace(strings.Repeat("created ", 7)); got != want || done.DryRun || done.Applied != 7 || done.Failed != 0 {
+	if want := strings.TrimSpace(strings.Repeat("created ", 7)); got != want || done.DryRun || done.Applied != 7 ||
+		done.Failed != 0 {
 		t.Fatalf("the first time: %s; %+v", got, done)
 	}
 	if r := done.Results[0]; r.Kind != "Cup" || r.APIVersion != group+"/v1" || r.Name != "tea" || r.Namespace != ns {
 		t.Errorf("the first result is %+v", r)
 	}
 	fixture.Eventually(t, "get the cup", answers(admin, in(ns, "cups."+group, "tea")))
-	if got := managersOf(t, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "s"}}); got != "kubevision/Apply" {
+	if got := managersOf(t, &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: ns,
+		Name: "s"}}); got != "kubevision/Apply" {
 		t.Errorf("the Secret is managed by %s", got)
 	}
 	_, got = operations(t, admin.send(t, http.MethodPost, "/apply", yamlType, text).Want(t, wire.OK))
@@ -129,7 +134,8 @@ metadata: {name: NS}
 	changed := strings.Replace(text, "size: 3", "size: 4", 1)
 	for _, query := range []string{"?dryRun=All", ""} {
 		data, _ := operations(t, admin.send(t, http.MethodPost, "/apply"+query, yamlType, changed).Want(t, wire.OK))
-		if r := data.Results[0]; r.Operation != "configured" || !slices.Equal(r.Paths, []string{".spec.size"}) || data.Results[1].Operation != "unchanged" {
+		if r := data.Results[0]; r.Operation != "configured" || !slices.Equal(r.Paths, []string{".spec.size"}) ||
+			data.Results[1].Operation != "unchanged" {
 			t.Errorf("changed%s: %+v", query, data.Results)
 		}
 	}
@@ -147,30 +153,33 @@ func managersOf(t *testing.T, o client.Object) string {
 	return strings.Join(out, " ")
 }
 
-// TestNothingIsAppliedUnlessAllIsAccepted: one object that is refused keeps all of them from being written.
+// TestNothingIsAppliedUnlessAllIsAccepted verifies that one rejected object prevents all writes.
 func TestNothingIsAppliedUnlessAllIsAccepted(t *testing.T) {
 	ns, foreign := set().Namespace(t, "all"), set().Namespace(t, "foreign")
 	dev, viewer := newPerson(t, "dev", ns), newPerson(t, "readonly", ns)
 	good := configMapText(ns, "good", "a")
-	set().Create(t, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "theirs"}, Data: map[string]string{"key": "theirs"}})
+	set().Create(t, &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "theirs"},
+		Data: map[string]string{"key": "theirs"}})
 	secret := fmt.Sprintf("---\napiVersion: v1\nkind: Secret\nmetadata: {name: new, namespace: %s}\n", ns)
 	for name, tc := range map[string]struct {
 		code        int
 		field, text string
 		results     string
 	}{
-		"what validation refuses": {wire.Rejected, "", good + configMapText(ns, "Bad_Name", "a"), "skipped failed"},
-		"an unknown field":        {wire.Invalid, "*", good + configMapText(ns, "b", "a") + "datum: {}\n", "skipped failed"},
-		"fields of others":        {wire.Stale, "", good + configMapText(ns, "theirs", "mine"), "skipped failed"},
-		"another's namespace":     {wire.NamespaceForbidden, "", configMapText(foreign, "x", "a") + good, "failed skipped"},
-		"a kind of nobody":        {wire.NotFound, "", good + "---\napiVersion: example.com/v1\nkind: Nothing\nmetadata: {name: x}\n", ""},
-		"the same twice":          {wire.Invalid, "[1].metadata.name", good + good, ""},
-		"no name":                 {wire.Required, "[1].metadata.name", good + strings.Replace(good, "name: good, ", "", 1), ""},
-		"no kind":                 {wire.Required, "[0].kind", "apiVersion: v1\n" + good, ""},
-		"no YAML":                 {42200, "", good + "---\na: b: c\n", ""},
-		"too many":                {42200, "", strings.Repeat(good, 101), ""},
-		"a masked value":          {wire.Invalid, "[1].data.p", good + secret + "data: {p: KioqKioq}\n", ""},
-		"no namespace":            {wire.Invalid, "[0].namespace", configMapText("", "x", "a"), ""},
+		"rejected by validation": {wire.Rejected, "", good + configMapText(ns, "Bad_Name", "a"), "skipped failed"},
+		"an unknown field": {wire.Invalid, "*", good + configMapText(ns, "b", "a") + "datum: {}\n",
+			"skipped failed"},
+		"fields of another manager": {wire.Stale, "", good + configMapText(ns, "theirs", "mine"), "skipped failed"},
+		"another's namespace":       {wire.NamespaceForbidden, "", configMapText(foreign, "x", "a") + good, "failed skipped"},
+		"an unknown kind": {wire.NotFound, "",
+			good + "---\napiVersion: example.com/v1\nkind: Nothing\nmetadata: {name: x}\n", ""},
+		"the same twice": {wire.Invalid, "[1].metadata.name", good + good, ""},
+		"no name":        {wire.Required, "[1].metadata.name", good + strings.Replace(good, "name: good, ", "", 1), ""},
+		"no kind":        {wire.Required, "[0].kind", "apiVersion: v1\n" + good, ""},
+		"no YAML":        {42200, "", good + "---\na: b: c\n", ""},
+		"too many":       {42200, "", strings.Repeat(good, 101), ""},
+		"a masked value": {wire.Invalid, "[1].data.p", good + secret + "data: {p: KioqKioq}\n", ""},
+		"no namespace":   {wire.Invalid, "[0].namespace", configMapText("", "x", "a"), ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			e := dev.send(t, http.MethodPost, "/apply", yamlType, tc.text).Want(t, tc.code)
@@ -197,27 +206,31 @@ func TestNothingIsAppliedUnlessAllIsAccepted(t *testing.T) {
 	viewer.send(t, http.MethodPost, "/apply", yamlType, good).Want(t, wire.Forbidden)
 	dev.send(t, http.MethodPost, "/apply?dryRun=Some", yamlType, good).Want(t, wire.Invalid)
 	dev.get(t, in(ns, "configmaps", "good")).Want(t, wire.NotFound)
-	// What only the query says, as a List in JSON, by force.
+	// Options in the query, a List in JSON, and force.
 	list := `{"apiVersion":"v1","kind":"ConfigMapList","items":[{"metadata":{"name":"theirs"},"data":{"key":"mine"}},{"metadata":{"name":"good"}}]}`
-	_, got := operations(t, dev.send(t, http.MethodPost, "/apply?force=true&namespace="+ns, jsonType, list).Want(t, wire.OK))
+	_, got := operations(t, dev.send(t, http.MethodPost, "/apply?force=true&namespace="+ns, jsonType,
+		list).Want(t, wire.OK))
 	if got != "configured created" {
 		t.Errorf("by force: %s", got)
 	}
 }
 
-// TestWhatCannotBeTriedBefore fails with the objects beside it, and says what was done.
+// TestWhatCannotBeTriedBefore verifies that an object which no dry run can test may fail alone, and that the response
+// reports what was written.
 func TestWhatCannotBeTriedBefore(t *testing.T) {
 	admin, ns := newPerson(t, "admin"), fixture.Name("late")
 	set().Later(t, &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: ns}})
-	text := configMapText(ns, "good", "a") + configMapText(ns, "Bad_Name", "a") + "---\napiVersion: v1\nkind: Namespace\nmetadata: {name: " + ns + "}\n"
+	text := configMapText(ns, "good", "a") + configMapText(ns, "Bad_Name", "a") +
+		"---\napiVersion: v1\nkind: Namespace\nmetadata: {name: " + ns + "}\n"
 	data, got := operations(t, admin.send(t, http.MethodPost, "/apply", yamlType, text).Want(t, wire.OK))
-	if got != "skipped failed created" || data.Applied != 1 || data.Failed != 1 || data.Results[1].Code != wire.Rejected || data.Results[1].Error == "" {
+	if got != "skipped failed created" || data.Applied != 1 || data.Failed != 1 ||
+		data.Results[1].Code != wire.Rejected || data.Results[1].Error == "" {
 		t.Errorf("%s: %+v", got, data)
 	}
 	admin.get(t, in(ns, "configmaps", "good")).Want(t, wire.NotFound)
 }
 
-// TestApplySecrets: a masked value that comes back stays, and none is in an error.
+// TestApplySecrets verifies that a masked value keeps the stored value, and that errors contain no values.
 func TestApplySecrets(t *testing.T) {
 	ns := set().Namespace(t, "secrets")
 	dev := newPerson(t, "dev", ns)
@@ -226,7 +239,8 @@ func TestApplySecrets(t *testing.T) {
 	}
 	const canary = "canary-hunter2"
 	dev.send(t, http.MethodPost, "/apply", yamlType, secret("stringData: {p: "+canary+"}")).Want(t, wire.OK)
-	e := dev.send(t, http.MethodPost, "/apply?force=true", yamlType, secret("data: {p: KioqKioq, q: YQ==}")).Want(t, wire.OK)
+	e := dev.send(t, http.MethodPost, "/apply?force=true", yamlType,
+		secret("data: {p: KioqKioq, q: YQ==}")).Want(t, wire.OK)
 	found := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "s"}}
 	if err := set().Client.Get(t.Context(), client.ObjectKeyFromObject(found), found); err != nil {
 		t.Fatal(err)
@@ -247,14 +261,16 @@ func TestApplySecrets(t *testing.T) {
 	}
 }
 
-// TestApplyTakesACode where one of the objects does, before anything is written.
+// TestApplyTakesACode verifies that a fresh code is required, before any write, if one of the objects needs it.
 func TestApplyTakesACode(t *testing.T) {
 	ns := set().Namespace(t, "code")
 	admin := newPerson(t, "admin")
 	secret := fixture.Enrol(t, admin.client, wire.DirectPath, admin.AccessToken)
 	harmless := configMapText(ns, "a", "a")
-	role := fmt.Sprintf("---\napiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata: {name: r, namespace: %s}\nrules: []\n", ns)
-	token := fmt.Sprintf("---\napiVersion: v1\nkind: Secret\nmetadata: {name: t, namespace: %s, annotations: {kubernetes.io/service-account.name: default}}\n"+
+	role := fmt.Sprintf("---\napiVersion: rbac.authorization.k8s.io/v1\nkind: Role\nmetadata: {name: r, namespace: "+
+		"%s}\nrules: []\n", ns)
+	token := fmt.Sprintf("---\napiVersion: v1\nkind: Secret\nmetadata: {name: t, namespace: %s, annotations: "+
+		"{kubernetes.io/service-account.name: default}}\n"+
 		"type: kubernetes.io/service-account-token\n", ns)
 	admin.send(t, http.MethodPost, "/apply", yamlType, configMapText(ns, "b", "a")).Want(t, wire.OK)
 	for _, text := range []string{harmless + role, harmless + token} {
@@ -263,7 +279,8 @@ func TestApplyTakesACode(t *testing.T) {
 		admin.get(t, in(ns, "configmaps", "a")).Want(t, wire.NotFound)
 	}
 	admin.client.Call(t, wire.Request{
-		Method: http.MethodPost, Path: wire.DirectPath + "/clusters/" + host + "/apply", Bearer: admin.AccessToken, Body: harmless + role,
+		Method: http.MethodPost, Path: wire.DirectPath + "/clusters/" + host + "/apply", Bearer: admin.AccessToken,
+		Body:   harmless + role,
 		Header: http.Header{"Content-Type": {yamlType}, "X-KubeVision-TOTP": {fixture.Code(t, secret, 0)}},
 	}).Want(t, wire.OK)
 	admin.get(t, in(ns, "roles", "r")).Want(t, wire.OK)

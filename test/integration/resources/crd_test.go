@@ -16,11 +16,11 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestAKindInstalledAfterStart is served like any other, soon after it was.
+// TestAKindInstalledAfterStart verifies that a new kind is served shortly after its installation.
 func TestAKindInstalledAfterStart(t *testing.T) {
 	ns := set().Namespace(t, "crd")
 	admin := newPerson(t, "admin")
-	admin.get(t, in(ns, "widgets.v1.example.com")).Want(t, wire.NotFound) // so that what is served is known
+	admin.get(t, in(ns, "widgets.v1.example.com")).Want(t, wire.NotFound) // fills the cache of discovery
 	group, plural := installKind(t, "widgets", "Widget", object{"spec": object{
 		"type": "object", "properties": object{"size": object{"type": "integer", "maximum": int64(5)}},
 	}})
@@ -50,7 +50,8 @@ func installKind(t *testing.T, prefix, kind string, properties object) (group, p
 	plural = strings.ReplaceAll(fixture.Name(prefix), "-", "")
 	group = plural + ".example.com"
 	set().Create(t, &unstructured.Unstructured{Object: object{
-		"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition", "metadata": object{"name": plural + "." + group},
+		"apiVersion": "apiextensions.k8s.io/v1", "kind": "CustomResourceDefinition",
+		"metadata": object{"name": plural + "." + group},
 		"spec": object{
 			"group": group, "scope": "Namespaced", "names": object{"plural": plural, "kind": kind},
 			"versions": []any{object{"name": "v1", "served": true, "storage": true, "schema": object{
@@ -61,8 +62,8 @@ func installKind(t *testing.T, prefix, kind string, properties object) (group, p
 	return group, plural
 }
 
-// TestFieldsLikeThoseOfDashboards: a kind may have top-level fields of the names that dashboards add to objects. What a
-// GET gave is what a PUT writes, and what the kind does not have is left out.
+// TestFieldsLikeThoseOfDashboards verifies that a kind may have top-level fields with the names that dashboards add
+// to objects. The object of a GET can be written back with a PUT, and fields that the kind does not have are dropped.
 func TestFieldsLikeThoseOfDashboards(t *testing.T) {
 	ns := set().Namespace(t, "added")
 	text, anything := object{"type": "string"}, object{"type": "object", "x-kubernetes-preserve-unknown-fields": true}
@@ -99,7 +100,7 @@ func TestFieldsLikeThoseOfDashboards(t *testing.T) {
 	check("put")
 	admin.send(t, http.MethodPut, path+"/a", jsonType, `{"manifest":`+change("wrapped")+`}`).Want(t, wire.OK)
 	check("wrapped")
-	read["raw"], read["metricsStatus"] = object{"x": 1}, "pending" // which it does not have
+	read["raw"], read["metricsStatus"] = object{"x": 1}, "pending" // fields that the kind does not have
 	tried := decoded(t, admin.send(t, http.MethodPut, path+"/a/dry-run", jsonType, change("tried")))
 	if at(tried, "proposed", "raw", "namespace") != "theirs" || at(tried, "proposed", "raw", "raw") != nil {
 		t.Errorf("a dry run proposes %v", tried)

@@ -43,12 +43,13 @@ func tried(tb testing.TB, e wire.Envelope) trial {
 
 func configMap(tb testing.TB, ns, name string) string {
 	tb.Helper()
-	c := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: name}, Data: map[string]string{"k": "old"}}
+	c := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: name},
+		Data: map[string]string{"k": "old"}}
 	set().Create(tb, c)
 	return c.ResourceVersion
 }
 
-// TestDryRun shows what would be, and writes nothing.
+// TestDryRun verifies that a dry run returns the result and writes nothing.
 func TestDryRun(t *testing.T) {
 	ns := set().Namespace(t, "dryrun")
 	dev := newPerson(t, "dev", ns)
@@ -57,32 +58,39 @@ func TestDryRun(t *testing.T) {
 
 	fresh := `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"b"},"data":{"k":"v"}}`
 	d := tried(t, dev.send(t, http.MethodPost, in(ns, "configmaps")+"/dry-run", jsonType, fresh).Want(t, wire.OK))
-	if !d.Valid || d.Current != nil || d.Proposed == nil || d.Proposed.Name != "b" || at(d.Proposed.Raw, "data", "k") != "v" || d.Errors == nil || d.Warnings == nil {
+	if !d.Valid || d.Current != nil || d.Proposed == nil || d.Proposed.Name != "b" ||
+		at(d.Proposed.Raw, "data", "k") != "v" || d.Errors == nil || d.Warnings == nil {
 		t.Errorf("create: %+v", d)
 	}
 	dev.get(t, in(ns, "configmaps", "b")).Want(t, wire.NotFound)
-	dev.send(t, http.MethodPost, in(ns, "configmaps")+"/dry-run", jsonType, strings.Replace(fresh, `"b"`, `"a"`, 1)).Want(t, wire.Conflict)
+	dev.send(t, http.MethodPost, in(ns, "configmaps")+"/dry-run", jsonType,
+		strings.Replace(fresh, `"b"`, `"a"`, 1)).Want(t, wire.Conflict)
 
 	changed := decoded(t, dev.get(t, config))
 	changed["data"] = object{"k": "new"}
 	changed["raw"], changed["name"], changed["namespace"] = object{"x": 1}, "a", ns // as dashboards send it
 	for name, d := range map[string]trial{
-		"replace": tried(t, dev.send(t, http.MethodPut, config+"/dry-run", jsonType, encoded(t, changed)).Want(t, wire.OK)),
-		"patch":   tried(t, dev.send(t, http.MethodPatch, config+"/dry-run", mergeType, `{"data":{"k":"new"}}`).Want(t, wire.OK)),
+		"replace": tried(t, dev.send(t, http.MethodPut, config+"/dry-run", jsonType,
+			encoded(t, changed)).Want(t, wire.OK)),
+		"patch": tried(t, dev.send(t, http.MethodPatch, config+"/dry-run", mergeType,
+			`{"data":{"k":"new"}}`).Want(t, wire.OK)),
 		"apply": tried(t, dev.send(t, http.MethodPatch, config+"/dry-run?force=true", applyType,
 			"apiVersion: v1\nkind: ConfigMap\ndata: {k: new}\n").Want(t, wire.OK)),
 	} {
-		if !d.Valid || d.Current == nil || d.Proposed == nil || at(d.Current.Raw, "data", "k") != "old" || at(d.Proposed.Raw, "data", "k") != "new" {
+		if !d.Valid || d.Current == nil || d.Proposed == nil || at(d.Current.Raw, "data", "k") != "old" ||
+			at(d.Proposed.Raw, "data", "k") != "new" {
 			t.Fatalf("%s: %+v", name, d)
 		}
-		if d.Diff == nil || !slices.Equal(d.Diff.Paths, []string{".data.k"}) || !strings.Contains(d.Diff.Unified, "-  k: old\n+  k: new\n") {
+		if d.Diff == nil || !slices.Equal(d.Diff.Paths, []string{".data.k"}) ||
+			!strings.Contains(d.Diff.Unified, "-  k: old\n+  k: new\n") {
 			t.Errorf("%s: the difference is %+v", name, d.Diff)
 		}
 		if strings.Contains(d.Diff.Unified, "managedFields") || strings.Contains(d.Diff.Unified, "resourceVersion") {
-			t.Errorf("%s: bookkeeping is in %s", name, d.Diff.Unified)
+			t.Errorf("%s: %s contains fields that the API server sets", name, d.Diff.Unified)
 		}
 	}
-	dev.send(t, http.MethodPut, config+"/dry-run", jsonType, strings.Replace(encoded(t, changed), version, "1", 1)).Want(t, wire.Stale)
+	dev.send(t, http.MethodPut, config+"/dry-run", jsonType,
+		strings.Replace(encoded(t, changed), version, "1", 1)).Want(t, wire.Stale)
 
 	for _, way := range []struct{ method, path, contentType, body string }{
 		{http.MethodPost, in(ns, "configmaps") + "?dryRun=All", jsonType, fresh},
@@ -97,25 +105,30 @@ func TestDryRun(t *testing.T) {
 	}
 }
 
-// TestDryRunTakesTheRightToWrite, and shows what is there only to those who may get it.
+// TestDryRunTakesTheRightToWrite verifies that a dry run requires the right to write, and shows the stored object
+// only with the right to get it.
 func TestDryRunTakesTheRightToWrite(t *testing.T) {
 	ns := set().Namespace(t, "dryrun")
 	viewer := newPerson(t, "readonly", ns)
 	configMap(t, ns, "a")
 	applied(t, ns, "app")
 	for _, way := range []struct{ method, path, contentType, body string }{
-		{http.MethodPost, in(ns, "configmaps") + "/dry-run", jsonType, `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"b"}}`},
-		{http.MethodPut, in(ns, "configmaps", "a") + "/dry-run", jsonType, `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"resourceVersion":"1"}}`},
+		{http.MethodPost, in(ns, "configmaps") + "/dry-run", jsonType,
+			`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"b"}}`},
+		{http.MethodPut, in(ns, "configmaps", "a") + "/dry-run", jsonType,
+			`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"resourceVersion":"1"}}`},
 		{http.MethodPatch, in(ns, "configmaps", "a") + "/dry-run", mergeType, `{}`},
 		{http.MethodPatch, in(ns, "secrets", "app") + "/dry-run", mergeType, `{"type":"x"}`},
-		{http.MethodPatch, in(ns, "secrets", "app") + "/dry-run", applyType, `{"apiVersion":"v1","kind":"Secret","data":{}}`},
-		{http.MethodPatch, in(ns, "secrets", "app") + "/dry-run", applyType, `{"apiVersion":"v1","kind":"Secret","data":{"password":"` + maskedB64 + `"}}`},
+		{http.MethodPatch, in(ns, "secrets", "app") + "/dry-run", applyType,
+			`{"apiVersion":"v1","kind":"Secret","data":{}}`},
+		{http.MethodPatch, in(ns, "secrets", "app") + "/dry-run", applyType,
+			`{"apiVersion":"v1","kind":"Secret","data":{"password":"` + maskedB64 + `"}}`},
 	} {
 		hides(t, viewer.send(t, way.method, way.path, way.contentType, way.body).Want(t, wire.Forbidden))
 	}
 }
 
-// TestDryRunOfASecret hides the values on both sides, and says which change.
+// TestDryRunOfASecret verifies that values are hidden on both sides, and that changed keys are reported.
 func TestDryRunOfASecret(t *testing.T) {
 	ns := set().Namespace(t, "dryrun")
 	dev := newPerson(t, "dev", ns)
@@ -125,9 +138,12 @@ func TestDryRunOfASecret(t *testing.T) {
 		{http.MethodPatch, mergeType, `{"data":{"user":"` + b64("other") + `"}}`},
 		{http.MethodPatch, strategicType, `{"stringData":{"user":"other"}}`},
 		{http.MethodPatch, jsonPatchType, `[{"op":"copy","from":"/data/password","path":"/data/user"}]`},
-		{http.MethodPatch + "!", applyType, `{"apiVersion":"v1","kind":"Secret","data":{"user":"` + b64("other") + `"}}`},
-		{http.MethodPut, jsonType, `{"apiVersion":"v1","kind":"Secret","metadata":{"resourceVersion":"` + s.ResourceVersion + `","annotations":{"note":"kept","` +
-			corev1.LastAppliedConfigAnnotation + `":"` + masked + `"}},"data":{"user":"` + b64("other") + `","password":"` + maskedB64 + `"}}`},
+		{http.MethodPatch + "!", applyType,
+			`{"apiVersion":"v1","kind":"Secret","data":{"user":"` + b64("other") + `"}}`},
+		{http.MethodPut, jsonType, `{"apiVersion":"v1","kind":"Secret","metadata":{"resourceVersion":"` +
+			s.ResourceVersion + `","annotations":{"note":"kept","` +
+			corev1.LastAppliedConfigAnnotation + `":"` + masked + `"}},"data":{"user":"` + b64("other") +
+			`","password":"` + maskedB64 + `"}}`},
 	} {
 		method, forced := strings.CutSuffix(way.method, "!")
 		query := ""
@@ -145,7 +161,8 @@ func TestDryRunOfASecret(t *testing.T) {
 		}
 		if at(d.Current.Raw, "data", "user") != maskedB64 || at(d.Proposed.Raw, "data", "user") != differsB64 ||
 			at(d.Proposed.Raw, "data", "password") == differsB64 && way.contentType != jsonPatchType {
-			t.Errorf("%s: the values are shown as %v and %v", way.contentType, d.Current.Raw["data"], d.Proposed.Raw["data"])
+			t.Errorf("%s: the values are shown as %v and %v", way.contentType, d.Current.Raw["data"],
+				d.Proposed.Raw["data"])
 		}
 	}
 	if now := stored(t, s); now.ResourceVersion != s.ResourceVersion {
@@ -153,7 +170,7 @@ func TestDryRunOfASecret(t *testing.T) {
 	}
 }
 
-// TestRejected by validation or by admission, tried and for real, with the reasons.
+// TestRejected verifies the reasons of rejections by validation and by admission, in a dry run and in a write.
 func TestRejected(t *testing.T) {
 	ns := set().Namespace(t, "rejected")
 	dev := newPerson(t, "dev", ns)
@@ -161,26 +178,32 @@ func TestRejected(t *testing.T) {
 	forbid(t, ns)
 	noSecrets(t, ns)
 	for name, tc := range map[string]struct{ kind, body, reason string }{
-		"validation": {"deployments", strings.Replace(deployment, "matchLabels: {app: web}", "matchLabels: {app: other}", 1), "selector"},
-		"quota":      {"secrets", "apiVersion: v1\nkind: Secret\nmetadata: {name: b}\n", "quota"}, // which is said like a missing right
-		"admission":  {"configmaps", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: b}\ndata: {forbidden: x}\n", "nobody needs that key"},
+		"validation": {"deployments", strings.Replace(deployment, "matchLabels: {app: web}",
+			"matchLabels: {app: other}", 1), "selector"},
+		// reported like a missing right
+		"quota": {"secrets", "apiVersion: v1\nkind: Secret\nmetadata: {name: b}\n", "quota"},
+		"admission": {"configmaps", "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: b}\ndata: {forbidden: x}\n",
+			"nobody needs that key"},
 	} {
 		e := dev.send(t, http.MethodPost, in(ns, tc.kind)+"/dry-run", yamlType, tc.body).Want(t, wire.Rejected)
 		d := tried(t, e)
-		if d.Valid || d.Proposed != nil || !strings.Contains(strings.Join(d.Errors, "\n"), tc.reason) || !strings.Contains(e.Message, tc.reason) {
+		if d.Valid || d.Proposed != nil || !strings.Contains(strings.Join(d.Errors, "\n"), tc.reason) ||
+			!strings.Contains(e.Message, tc.reason) {
 			t.Errorf("%s: %+v (%s)", name, d, e.Message)
 		}
-		if e := dev.send(t, http.MethodPost, in(ns, tc.kind), yamlType, tc.body).Want(t, wire.Rejected); !strings.Contains(e.Message, tc.reason) {
+		if e := dev.send(t, http.MethodPost, in(ns, tc.kind), yamlType,
+			tc.body).Want(t, wire.Rejected); !strings.Contains(e.Message, tc.reason) {
 			t.Errorf("%s: the message is %q", name, e.Message)
 		}
 	}
-	d := tried(t, dev.send(t, http.MethodPatch, in(ns, "configmaps", "a")+"/dry-run", mergeType, `{"data":{"forbidden":"x"}}`).Want(t, wire.Rejected))
+	d := tried(t, dev.send(t, http.MethodPatch, in(ns, "configmaps", "a")+"/dry-run", mergeType,
+		`{"data":{"forbidden":"x"}}`).Want(t, wire.Rejected))
 	if d.Current == nil || at(d.Current.Raw, "data", "k") != "old" {
-		t.Errorf("what is there is %+v", d.Current)
+		t.Errorf("the existing objects are %+v", d.Current)
 	}
 }
 
-// noSecrets makes a quota, and waits until it is in force.
+// noSecrets creates a quota, and waits until it is in force.
 func noSecrets(tb testing.TB, ns string) {
 	tb.Helper()
 	set().Create(tb, &corev1.ResourceQuota{
@@ -196,7 +219,8 @@ func noSecrets(tb testing.TB, ns string) {
 	})
 }
 
-// forbid makes an admission policy for a namespace, and waits until it is in force. It says what it refuses, as policies do.
+// forbid creates an admission policy for a namespace, and waits until it is in force. Its message contains the
+// rejected value, as messages of policies do.
 func forbid(tb testing.TB, ns string) {
 	tb.Helper()
 	name := fixture.Name("resources-test")
@@ -206,8 +230,10 @@ func forbid(tb testing.TB, ns string) {
 			MatchConstraints: &admissionregistrationv1.MatchResources{
 				NamespaceSelector: &metav1.LabelSelector{MatchLabels: map[string]string{corev1.LabelMetadataName: ns}},
 				ResourceRules: []admissionregistrationv1.NamedRuleWithOperations{{RuleWithOperations: admissionregistrationv1.RuleWithOperations{
-					Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Create, admissionregistrationv1.Update},
-					Rule:       admissionregistrationv1.Rule{APIGroups: []string{""}, APIVersions: []string{"v1"}, Resources: []string{"configmaps", "secrets"}},
+					Operations: []admissionregistrationv1.OperationType{admissionregistrationv1.Create,
+						admissionregistrationv1.Update},
+					Rule: admissionregistrationv1.Rule{APIGroups: []string{""}, APIVersions: []string{"v1"},
+						Resources: []string{"configmaps", "secrets"}},
 				}}},
 			},
 			Validations: []admissionregistrationv1.Validation{{
@@ -223,7 +249,8 @@ func forbid(tb testing.TB, ns string) {
 		},
 	})
 	fixture.Eventually(tb, "wait for the policy", func(ctx context.Context) error {
-		probe := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "probe"}, Data: map[string]string{"forbidden": "x"}}
+		probe := &corev1.ConfigMap{ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: "probe"},
+			Data: map[string]string{"forbidden": "x"}}
 		if err := set().Client.Create(ctx, probe, client.DryRunAll); err == nil {
 			return errors.New("it is not in force")
 		}

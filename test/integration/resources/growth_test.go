@@ -12,16 +12,17 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestValuesDoNotMakeAMessageGrow sends values that are part of what stands for a value.
+// TestValuesDoNotMakeAMessageGrow sends values that are parts of the placeholder for a value.
 func TestValuesDoNotMakeAMessageGrow(t *testing.T) {
 	ns, other := set().Namespace(t, "grow"), set().Namespace(t, "other")
 	dev := newPerson(t, "dev", ns)
 	values, operations := []string{`"a":"access"`}, []string{`{"op":"add","path":"/stringData/a","value":"access"}`}
-	for n := range 18 { // twice as long with each
+	for n := range 18 { // the length doubles each time
 		values = append(values, fmt.Sprintf(`"k%d":%q`, n, strings.Repeat("*", 3+n%2)))
 		operations = append(operations, fmt.Sprintf(`{"op":"add","path":"/stringData/k%d","value":"***"}`, n))
 	}
-	secret := `{"apiVersion":"v1","kind":"Secret","metadata":{"name":"x"},"stringData":{` + strings.Join(values, ",") + `}}`
+	secret := `{"apiVersion":"v1","kind":"Secret","metadata":{"name":"x"},"stringData":{` + strings.Join(values,
+		",") + `}}`
 	for _, tc := range []struct{ method, path, contentType, body string }{
 		{http.MethodPost, in(other, "secrets"), jsonType, secret},
 		{http.MethodPost, in(other, "secrets") + "?dryRun=All", jsonType, secret},
@@ -32,12 +33,13 @@ func TestValuesDoNotMakeAMessageGrow(t *testing.T) {
 	} {
 		e := dev.send(t, tc.method, tc.path, tc.contentType, tc.body)
 		if e.Code == wire.OK || e.Code >= wire.Internal || len(e.Raw) > 8<<10 || strings.Contains(e.Message, "access") {
-			t.Errorf("%s %s as %s: code %d, %d bytes: %.200s", tc.method, tc.path, tc.contentType, e.Code, len(e.Raw), e.Message)
+			t.Errorf("%s %s as %s: code %d, %d bytes: %.200s", tc.method, tc.path, tc.contentType, e.Code, len(e.Raw),
+				e.Message)
 		}
 	}
 }
 
-// TestAVersionOfWhatIsNotThere cannot be sent with a new object.
+// TestAVersionOfWhatIsNotThere verifies that a new object cannot have a resource version.
 func TestAVersionOfWhatIsNotThere(t *testing.T) {
 	ns := set().Namespace(t, "version")
 	dev := newPerson(t, "dev", ns)

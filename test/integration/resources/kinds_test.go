@@ -19,8 +19,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// noticed is how long it may take until a change of a kind counts: two seconds, and what kube-apiserver and a slow
-// machine take.
+// noticed bounds the time until a change of a kind takes effect: two seconds, and a margin for kube-apiserver and a
+// slow machine.
 const noticed = 5 * time.Second
 
 // definition is a CustomResourceDefinition that a test changes.
@@ -29,7 +29,7 @@ type definition struct {
 	object        *unstructured.Unstructured
 }
 
-// version is a version of a kind. What is stored is in the first one.
+// version returns a version of a kind. Objects are stored in the first one.
 func version(name string, served, storage bool) object {
 	return object{
 		"name": name, "served": served, "storage": storage, "schema": object{"openAPIV3Schema": object{
@@ -45,13 +45,14 @@ func newDefinition(plural, kind, scope string, versions ...any) *definition {
 		"metadata": object{"name": plural + "." + group},
 		"spec": object{
 			"group": group, "scope": scope,
-			"names":    object{"plural": plural, "kind": kind, "singular": strings.ToLower(kind), "listKind": kind + "List"},
+			"names": object{"plural": plural, "kind": kind, "singular": strings.ToLower(kind),
+				"listKind": kind + "List"},
 			"versions": versions,
 		},
 	}}}
 }
 
-// set changes the versions.
+// set replaces the versions.
 func (d *definition) set(t *testing.T, versions ...any) {
 	t.Helper()
 	fixture.Eventually(t, "change the definition", func(ctx context.Context) error {
@@ -63,7 +64,7 @@ func (d *definition) set(t *testing.T, versions ...any) {
 	})
 }
 
-// becomes waits until a GET of the host is answered with a code, and its text holds a part.
+// becomes waits until a GET on the host is answered with a code, and its text contains a part.
 func (p person) becomes(t *testing.T, path string, code int, holds string) {
 	t.Helper()
 	var last wire.Envelope
@@ -86,21 +87,22 @@ func (p person) becomes(t *testing.T, path string, code int, holds string) {
 	}
 }
 
-// TestAKindThatChanges: its versions, its kind and its scope are those of now, some seconds later.
+// TestAKindThatChanges verifies that a change of the versions, the kind and the scope takes effect within seconds.
 func TestAKindThatChanges(t *testing.T) {
 	plural := strings.ReplaceAll(fixture.Name("kettles"), "-", "")
 	d := newDefinition(plural, "Kettle", "Namespaced", version("v1beta1", true, true), version("v1", true, false))
 	set().Create(t, d.object)
 	ns, admin := set().Namespace(t, "kinds"), newPerson(t, "admin")
 	body := func(kind, version, name string) string {
-		return fmt.Sprintf("apiVersion: %s/%s\nkind: %s\nmetadata: {name: %s}\nspec: {size: 3}\n", d.group, version, kind, name)
+		return fmt.Sprintf("apiVersion: %s/%s\nkind: %s\nmetadata: {name: %s}\nspec: {size: 3}\n", d.group, version,
+			kind, name)
 	}
 	admin.becomes(t, in(ns, plural), wire.OK, "[]")
 	admin.send(t, http.MethodPost, in(ns, plural), yamlType, body("Kettle", "v1", "a")).Want(t, wire.OK)
 	admin.send(t, http.MethodPost, in(ns, plural), yamlType, body("Kettle", "v1beta1", "b")).Want(t, wire.OK)
 	admin.becomes(t, in(ns, plural), wire.OK, d.group+`/v1"`)
 
-	// the preferred version is not served any more
+	// The preferred version is not served any more.
 	d.set(t, version("v1beta1", true, true), version("v1", false, false))
 	admin.becomes(t, in(ns, plural), wire.OK, d.group+`/v1beta1"`)
 	admin.get(t, in(ns, plural, "a")).Want(t, wire.OK)
@@ -111,14 +113,14 @@ func TestAKindThatChanges(t *testing.T) {
 		t.Errorf("batch-delete: %s", e.Data)
 	}
 
-	// there is a newer one
+	// A newer version is served.
 	d.set(t, version("v1beta1", true, true), version("v1", false, false), version("v2", true, false))
 	admin.becomes(t, in(ns, plural), wire.OK, d.group+`/v2"`)
 	if !strings.Contains(string(admin.get(t, "/crds").Want(t, wire.OK).Data), `"version":"v2"`) {
 		t.Error("the list of custom resources has another version")
 	}
 
-	// another kind of that name, in no namespace
+	// Another kind with that name is cluster-scoped.
 	set().Delete(t, d.object)
 	set().Gone(t, d.object)
 	d = newDefinition(plural, "Pot", "Cluster", version("v2", true, true))
@@ -132,7 +134,7 @@ func TestAKindThatChanges(t *testing.T) {
 	admin.becomes(t, "/resources/"+plural, wire.NotFound, "serves no resource")
 }
 
-// TestASubresourceThatComesAndGoes counts soon.
+// TestASubresourceThatComesAndGoes verifies that a change of the subresources takes effect within seconds.
 func TestASubresourceThatComesAndGoes(t *testing.T) {
 	plural := strings.ReplaceAll(fixture.Name("scales"), "-", "")
 	plain, scaled := version("v1", true, true), version("v1", true, true)
@@ -166,7 +168,7 @@ func TestASubresourceThatComesAndGoes(t *testing.T) {
 	}
 }
 
-// TestRefreshIsOfNow: what is asked after a refresh is answered by what the cluster served when that began.
+// TestRefreshIsOfNow verifies that requests after a refresh are served with the discovery at its start or later.
 func TestRefreshIsOfNow(t *testing.T) {
 	admin := newPerson(t, "admin")
 	for range 3 {
@@ -189,7 +191,7 @@ func TestRefreshIsOfNow(t *testing.T) {
 	}
 }
 
-// TestAPluralThatKubeVisionUsesToo means the kind of the other product, whatever is asked about it.
+// TestAPluralThatKubeVisionUsesToo verifies that such a plural always refers to the kind of the other product.
 func TestAPluralThatKubeVisionUsesToo(t *testing.T) {
 	d := newDefinition("users", "User", "Namespaced", version("v1", true, true))
 	set().Create(t, d.object)
@@ -208,11 +210,11 @@ func TestAPluralThatKubeVisionUsesToo(t *testing.T) {
 	admin.get(t, "/resources/kubevisiondashboards").Want(t, wire.NotFound)
 	text := string(admin.get(t, "/api-resources").Want(t, wire.OK).Data)
 	if strings.Contains(text, "kubevisiondashboards") {
-		t.Error("what has no verbs is among the resources")
+		t.Error("the resources include one without verbs")
 	}
 }
 
-// TestAConversionThatFails is said in the API server's own words, in searches too.
+// TestAConversionThatFails verifies that the API server's error is passed on, in searches too.
 func TestAConversionThatFails(t *testing.T) {
 	plural := strings.ReplaceAll(fixture.Name("converted"), "-", "")
 	d := newDefinition(plural, "Converted", "Namespaced", version("v1", true, true), version("v1beta1", true, false))

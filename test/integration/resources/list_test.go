@@ -23,11 +23,12 @@ import (
 func labelled(tb testing.TB, ns, name string, labels map[string]string, size int) {
 	tb.Helper()
 	set().Create(tb, &corev1.ConfigMap{
-		ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: name, Labels: labels}, Data: map[string]string{"size": fmt.Sprintf("%03d", size)},
+		ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: name, Labels: labels},
+		Data:       map[string]string{"size": fmt.Sprintf("%03d", size)},
 	})
 }
 
-// TestSearchAndOrder of a list, which Kubernetes has no query for.
+// TestSearchAndOrder searches and sorts a list, for which Kubernetes has no query.
 func TestSearchAndOrder(t *testing.T) {
 	ns := set().Namespace(t, "list")
 	viewer := newPerson(t, "readonly", ns)
@@ -45,7 +46,7 @@ func TestSearchAndOrder(t *testing.T) {
 		"a label":              {"&q=tint%3D", []string{"cyan"}},
 		"no value":             {"&q=003", nil},
 		"by name":              {"&sortBy=name", []string{"amber", "blue", "cyan"}},
-		"the other way":        {"&sortBy=name&order=desc", []string{"cyan", "blue", "amber"}},
+		"the opposite order":   {"&sortBy=name&order=desc", []string{"cyan", "blue", "amber"}},
 		"by a field":           {"&sortBy=data.size", []string{"cyan", "amber", "blue"}},
 		"by a field of few":    {"&sortBy=metadata.labels.Tint&order=desc", []string{"cyan", "amber", "blue"}},
 		"the youngest":         {"&sortBy=metadata.resourceVersion&order=desc&limit=1", []string{"cyan"}},
@@ -60,7 +61,9 @@ func TestSearchAndOrder(t *testing.T) {
 		})
 	}
 	for query, field := range map[string]string{
-		"sortBy=a..b": "sortBy", "sortBy=$": "sortBy", "sortBy=spec.none": "sortBy", "sortBy=restarts": "sortBy", "sortBy=metadata.labels": "sortBy", "order=up": "order", "sortBy=name&continue=rubbish": "continue", "includeMetrics=1": "includeMetrics",
+		"sortBy=a..b": "sortBy", "sortBy=$": "sortBy", "sortBy=spec.none": "sortBy", "sortBy=restarts": "sortBy",
+		"sortBy=metadata.labels": "sortBy", "order=up": "order", "sortBy=name&continue=rubbish": "continue",
+		"includeMetrics=1": "includeMetrics",
 	} {
 		if e := viewer.get(t, in(ns, "configmaps")+"?"+query).Want(t, wire.Invalid); e.Meta.Field != field {
 			t.Errorf("%s: the field is %q", query, e.Meta.Field)
@@ -68,7 +71,8 @@ func TestSearchAndOrder(t *testing.T) {
 	}
 }
 
-// TestPages of a list that was sorted: each object once, and the total of all. A token is good for its own list only.
+// TestPages verifies the pages of a sorted list: each object appears once, with the total of all. A token is valid
+// only for its own list.
 func TestPages(t *testing.T) {
 	ns := set().Namespace(t, "pages")
 	viewer := newPerson(t, "readonly", ns)
@@ -94,7 +98,8 @@ func TestPages(t *testing.T) {
 	}
 }
 
-// TestAllNamespacesOfSomebodyWithTwo is the union of theirs, and says that there may be more.
+// TestAllNamespacesOfSomebodyWithTwo verifies that such a list is the union of the caller's namespaces, and marked as
+// partial.
 func TestAllNamespacesOfSomebodyWithTwo(t *testing.T) {
 	one, two, foreign := set().Namespace(t, "one"), set().Namespace(t, "two"), set().Namespace(t, "foreign")
 	viewer := newPerson(t, "readonly", one, two)
@@ -104,7 +109,8 @@ func TestAllNamespacesOfSomebodyWithTwo(t *testing.T) {
 	}
 	list := "/resources/configmaps?labelSelector=union%3D" + one
 	e := viewer.get(t, list)
-	if got := names(t, e); !slices.Equal(got, []string{"also0", "in0", "also1", "in1"}) || e.Meta.Total == nil || *e.Meta.Total != 4 {
+	if got := names(t, e); !slices.Equal(got, []string{"also0", "in0", "also1", "in1"}) || e.Meta.Total == nil ||
+		*e.Meta.Total != 4 {
 		t.Errorf("got %v, total %v", got, e.Meta.Total)
 	}
 	if !e.Meta.Partial || !slices.Equal(e.Meta.Namespaces, []string{one, two}) {
@@ -112,10 +118,12 @@ func TestAllNamespacesOfSomebodyWithTwo(t *testing.T) {
 	}
 	first := viewer.get(t, list+"&limit=3")
 	second := viewer.get(t, list+"&limit=3&continue="+url.QueryEscape(first.Meta.Continue))
-	if got := append(names(t, first), names(t, second)...); !slices.Equal(got, []string{"also0", "in0", "also1", "in1"}) || second.Meta.Continue != "" {
+	if got := append(names(t, first), names(t, second)...); !slices.Equal(got,
+		[]string{"also0", "in0", "also1", "in1"}) || second.Meta.Continue != "" {
 		t.Errorf("in pages: %v", got)
 	}
-	if got := names(t, viewer.get(t, list+"&sortBy=data.size&order=desc&q=in")); !slices.Equal(got, []string{"in1", "in0"}) {
+	if got := names(t, viewer.get(t, list+"&sortBy=data.size&order=desc&q=in")); !slices.Equal(got,
+		[]string{"in1", "in0"}) {
 		t.Errorf("sorted: %v", got)
 	}
 	viewer.get(t, "/resources/configmaps?namespace="+foreign).Want(t, wire.NamespaceForbidden)
@@ -123,8 +131,8 @@ func TestAllNamespacesOfSomebodyWithTwo(t *testing.T) {
 	viewer.get(t, "/resources/nodes").Want(t, wire.Forbidden)
 }
 
-// TestOrderAsKubectl: quantities are sorted by their size, Pods by what their containers do together, Events of both APIs
-// by the time at which they were seen last.
+// TestOrderAsKubectl verifies that quantities are sorted by value, Pods by the combined values of their containers,
+// and Events of both APIs by the time of the last occurrence.
 func TestOrderAsKubectl(t *testing.T) {
 	ns := set().Namespace(t, "order")
 	viewer := newPerson(t, "readonly", ns)
@@ -148,16 +156,21 @@ func TestOrderAsKubectl(t *testing.T) {
 		query string
 		want  []string
 	}{
-		"claims by what they ask for": {"persistentvolumeclaims?sortBy=spec.resources.requests.storage", []string{"900ki", "10mi", "500mi", "2gi", "8gi"}},
-		"the largest two":             {"persistentvolumeclaims?limit=2&order=desc&sortBy=spec.resources.requests.storage", []string{"8gi", "2gi"}},
-		"Pods by restarts":            {"pods?sortBy=restarts&order=desc", []string{"p0", "p1", "p2"}},
-		"by those of one container":   {"pods?sortBy=.status.containerStatuses%5B1%5D.restartCount", []string{"p2", "p1", "p0"}},
-		"Pods by CPU":                 {"pods?sortBy=cpu", []string{"p2", "p1", "p0"}},
-		"Pods by memory":              {"pods?sortBy=memory&order=desc", []string{"p0", "p1", "p2"}},
-		"a field that none has":       {"pods?sortBy=status.startTime", []string{"p0", "p1", "p2"}},
-		"Events by the last time":     {"events?sortBy=lastSeen&order=desc&fieldSelector=reason%3DTested", []string{"e2", "e0", "e1"}},
-		"Events of the other API":     {"events.events.k8s.io?sortBy=lastSeen&order=desc&fieldSelector=reason%3DTested", []string{"e2", "e0", "e1"}},
-		"Events, the oldest first":    {"events?sortBy=lastSeen&limit=1&fieldSelector=reason%3DTested", []string{"e1"}},
+		"claims by their requests": {"persistentvolumeclaims?sortBy=spec.resources.requests.storage",
+			[]string{"900ki", "10mi", "500mi", "2gi", "8gi"}},
+		"the largest two": {"persistentvolumeclaims?limit=2&order=desc&sortBy=spec.resources.requests.storage",
+			[]string{"8gi", "2gi"}},
+		"Pods by restarts": {"pods?sortBy=restarts&order=desc", []string{"p0", "p1", "p2"}},
+		"by the restarts of one container": {"pods?sortBy=.status.containerStatuses%5B1%5D.restartCount",
+			[]string{"p2", "p1", "p0"}},
+		"Pods by CPU":          {"pods?sortBy=cpu", []string{"p2", "p1", "p0"}},
+		"Pods by memory":       {"pods?sortBy=memory&order=desc", []string{"p0", "p1", "p2"}},
+		"a field of no object": {"pods?sortBy=status.startTime", []string{"p0", "p1", "p2"}},
+		"Events by the last time": {"events?sortBy=lastSeen&order=desc&fieldSelector=reason%3DTested",
+			[]string{"e2", "e0", "e1"}},
+		"Events of the other API": {"events.events.k8s.io?sortBy=lastSeen&order=desc&fieldSelector=reason%3DTested",
+			[]string{"e2", "e0", "e1"}},
+		"Events, the oldest first": {"events?sortBy=lastSeen&limit=1&fieldSelector=reason%3DTested", []string{"e1"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if got := names(t, viewer.get(t, in(ns, tc.query))); !slices.Equal(got, tc.want) {
@@ -166,8 +179,10 @@ func TestOrderAsKubectl(t *testing.T) {
 		})
 	}
 	for _, query := range []string{
-		"pods?sortBy=lastSeen", "events?sortBy=restarts", "services?sortBy=cpu", "pods?sortBy=spec.containers", "pods?sortBy=spec.nothing",
-		"pods?sortBy=cpu&includeMetrics=true", "pods?sortBy=status.containerStatuses%5Bx%5D", "persistentvolumeclaims?sortBy=spec.resources.requests",
+		"pods?sortBy=lastSeen", "events?sortBy=restarts", "services?sortBy=cpu", "pods?sortBy=spec.containers",
+		"pods?sortBy=spec.nothing",
+		"pods?sortBy=cpu&includeMetrics=true", "pods?sortBy=status.containerStatuses%5Bx%5D",
+		"persistentvolumeclaims?sortBy=spec.resources.requests",
 	} {
 		if e := viewer.get(t, in(ns, query)).Want(t, wire.Invalid); e.Meta.Field != "sortBy" {
 			t.Errorf("%s: the field is %q (%s)", query, e.Meta.Field, e.Message)
@@ -175,7 +190,7 @@ func TestOrderAsKubectl(t *testing.T) {
 	}
 }
 
-// ended makes a Pod of two containers, of which one has restarted so often, and the other twice as often.
+// ended creates a Pod with two containers, one with a number of restarts and the other with twice that number.
 func ended(tb testing.TB, ns, name string, restarts int32) {
 	tb.Helper()
 	wants := func(factor int64) corev1.ResourceRequirements {
@@ -190,7 +205,8 @@ func ended(tb testing.TB, ns, name string, restarts int32) {
 			{Name: "one", Image: "none", Resources: wants(1)}, {Name: "two", Image: "none", Resources: wants(2)},
 		}},
 	}
-	fixture.Eventually(tb, "make Pod "+name, func(ctx context.Context) error { // refused until the namespace has its ServiceAccount
+	// rejected until the namespace has its ServiceAccount
+	fixture.Eventually(tb, "make Pod "+name, func(ctx context.Context) error {
 		return set().Client.Create(ctx, pod)
 	})
 	pod.Status.ContainerStatuses = []corev1.ContainerStatus{
@@ -201,7 +217,7 @@ func ended(tb testing.TB, ns, name string, restarts int32) {
 	}
 }
 
-// seen makes an event by the older API.
+// seen creates an event with the older API.
 func seen(tb testing.TB, ns, name string, last time.Time) {
 	tb.Helper()
 	set().Create(tb, &corev1.Event{

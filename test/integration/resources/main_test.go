@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package resources tests what the dashboard's API does with the objects of a cluster, against a real one.
+// Package resources tests the dashboard API's operations on objects of a real cluster.
 package resources
 
 import (
@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 
 func set() fixture.Set { return fixture.Set{Client: env.Client} }
 
-// person is a user who is logged in.
+// person is a logged-in user.
 type person struct {
 	fixture.User
 	fixture.Login
@@ -44,7 +44,7 @@ type person struct {
 	client *wire.Client
 }
 
-// newPerson binds a new user to a role on the host: in some namespaces, or everywhere.
+// newPerson binds a new user to a role on the host: in namespaces, or in the whole cluster.
 func newPerson(tb testing.TB, role string, namespaces ...string) person {
 	tb.Helper()
 	set().HostCluster(tb, host)
@@ -53,15 +53,17 @@ func newPerson(tb testing.TB, role string, namespaces ...string) person {
 		tb.Fatal(err)
 	}
 	p := person{User: set().User(tb, role), client: client}
-	set().Bind(tb, role, fixture.Grant{Role: role, Subjects: fixture.KubeVisionUsers(p.User), Cluster: host, Namespaces: namespaces})
+	set().Bind(tb, role, fixture.Grant{Role: role, Subjects: fixture.KubeVisionUsers(p.User), Cluster: host,
+		Namespaces: namespaces})
 	p.Login = p.User.Login(tb, client, wire.DirectPath)
 	return p
 }
 
-// send asks about objects of the host; the path begins behind the name of the cluster.
+// send sends a request for objects of the host; the path follows the name of the cluster.
 func (p person) send(tb testing.TB, method, path, contentType, body string) wire.Envelope {
 	tb.Helper()
-	r := wire.Request{Method: method, Path: wire.DirectPath + "/clusters/" + host + path, Bearer: p.AccessToken, Body: body}
+	r := wire.Request{Method: method, Path: wire.DirectPath + "/clusters/" + host + path, Bearer: p.AccessToken,
+		Body: body}
 	if contentType != "" {
 		r.Header = http.Header{"Content-Type": {contentType}}
 	}
@@ -73,14 +75,15 @@ func (p person) get(tb testing.TB, path string) wire.Envelope {
 	return p.send(tb, http.MethodGet, path, "", "")
 }
 
-// answers makes a check that a GET succeeds.
+// answers returns a check that a GET succeeds.
 func answers(p person, path string) func(context.Context) error {
 	return func(ctx context.Context) error {
-		return p.client.Answers(ctx, wire.OK, wire.Request{Path: wire.DirectPath + "/clusters/" + host + path, Bearer: p.AccessToken})
+		return p.client.Answers(ctx, wire.OK,
+			wire.Request{Path: wire.DirectPath + "/clusters/" + host + path, Bearer: p.AccessToken})
 	}
 }
 
-// in is the path of the objects of a kind in a namespace, or of one of them.
+// in returns the path of the objects of a kind in a namespace, or of one of them.
 func in(namespace, kind string, name ...string) string {
 	return "/namespaces/" + namespace + "/resources/" + strings.Join(append([]string{kind}, name...), "/")
 }
@@ -94,7 +97,7 @@ func decoded(tb testing.TB, e wire.Envelope) object {
 	return o
 }
 
-// at is the value at a path of an object, nil where there is none.
+// at returns the value at a path of an object, or nil.
 func at(o object, path ...string) any {
 	var current any = o
 	for _, segment := range path {
@@ -107,7 +110,7 @@ func at(o object, path ...string) any {
 	return current
 }
 
-// part is an object in an object.
+// part returns a nested object.
 func part(tb testing.TB, o object, field string) object {
 	tb.Helper()
 	found, ok := o[field].(object)
@@ -117,7 +120,7 @@ func part(tb testing.TB, o object, field string) object {
 	return found
 }
 
-// encoded is an object as a body.
+// encoded returns an object as a body.
 func encoded(tb testing.TB, o any) string {
 	tb.Helper()
 	body, err := json.Marshal(o)
@@ -127,7 +130,7 @@ func encoded(tb testing.TB, o any) string {
 	return string(body)
 }
 
-// names are those of the objects of a list, in its order.
+// names returns the names of the objects in a list, in its order.
 func names(tb testing.TB, e wire.Envelope) []string {
 	tb.Helper()
 	var items []object

@@ -16,8 +16,8 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// TestANamespaceOfAKindThatHasNone: dashboards send the namespace that they show with every request, as kubectl does. In
-// the path it is a mistake.
+// TestANamespaceOfAKindThatHasNone verifies that a namespace in the query is ignored for cluster-scoped kinds, since
+// dashboards send it with every request, as kubectl does. In the path it is an error.
 func TestANamespaceOfAKindThatHasNone(t *testing.T) {
 	admin, ns := newPerson(t, "admin"), set().Namespace(t, "shown")
 	name := fixture.Name("class")
@@ -45,7 +45,8 @@ func TestANamespaceOfAKindThatHasNone(t *testing.T) {
 	admin.get(t, kind+"/"+name+query).Want(t, wire.NotFound)
 }
 
-// TestARefusalSaysWhatIsMissing: somebody who may read some of a namespace is not told that there is no access to it.
+// TestARefusalSaysWhatIsMissing verifies that a user with some rights in a namespace gets an error about the missing
+// right, and not about the namespace.
 func TestARefusalSaysWhatIsMissing(t *testing.T) {
 	ns := set().Namespace(t, "partly")
 	p := newPerson(t, "readonly", set().Namespace(t, "elsewhere"))
@@ -62,8 +63,10 @@ func TestARefusalSaysWhatIsMissing(t *testing.T) {
 		{http.MethodGet, in(ns, "pods"), "", "list pods"},
 		{http.MethodGet, in(ns, "configmaps", "x"), "", `get configmaps "x"`},
 		{http.MethodGet, in(ns, "deployments", "x"), "", `get deployments.apps "x"`},
-		{http.MethodPut, "/namespaces/" + ns + "/deployments/x/scale", `{"replicas":1}`, `patch deployments.apps/scale "x"`},
-		{http.MethodPost, in(ns, "configmaps"), `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"x"}}`, "create configmaps"},
+		{http.MethodPut, "/namespaces/" + ns + "/deployments/x/scale", `{"replicas":1}`,
+			`patch deployments.apps/scale "x"`},
+		{http.MethodPost, in(ns, "configmaps"), `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"x"}}`,
+			"create configmaps"},
 	} {
 		want := "you may not " + tc.want + ` in namespace "` + ns + `", and you may not get the namespace`
 		if e := p.send(t, tc.method, tc.path, jsonType, tc.body).Want(t, wire.NamespaceForbidden); e.Message != want {

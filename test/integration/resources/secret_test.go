@@ -23,19 +23,20 @@ const (
 	password  = "correct-horse-battery"
 	masked    = "******"
 	maskedB64 = "KioqKioq"
-	// differs and differsB64 stand for values that are not those beside which they are shown.
+	// differs and differsB64 replace values that differ from those of the other side.
 	differs    = "****** (differs)"
 	differsB64 = "KioqKioqIChkaWZmZXJzKQ=="
 )
 
 func b64(text string) string { return base64.StdEncoding.EncodeToString([]byte(text)) }
 
-// applied makes a Secret as kubectl apply does on the client's side: with a copy of all of it in an annotation.
+// applied creates a Secret as a client-side kubectl apply does: with a copy of it in an annotation.
 func applied(tb testing.TB, ns, name string) *corev1.Secret {
 	tb.Helper()
 	s := &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{Namespace: ns, Name: name, Annotations: map[string]string{
-			corev1.LastAppliedConfigAnnotation: `{"apiVersion":"v1","data":{"password":"` + b64(password) + `"},"kind":"Secret"}`, "note": "kept",
+			corev1.LastAppliedConfigAnnotation: `{"apiVersion":"v1","data":{"password":"` + b64(password) +
+				`"},"kind":"Secret"}`, "note": "kept",
 		}},
 		Data: map[string][]byte{"password": []byte(password), "user": []byte("app")},
 	}
@@ -43,7 +44,7 @@ func applied(tb testing.TB, ns, name string) *corev1.Secret {
 	return s
 }
 
-// hides fails where a value shows in an answer.
+// hides fails if a value appears in a response.
 func hides(tb testing.TB, e wire.Envelope) {
 	tb.Helper()
 	for _, value := range []string{password, b64(password)} {
@@ -62,7 +63,7 @@ func stored(tb testing.TB, s *corev1.Secret) *corev1.Secret {
 	return found
 }
 
-// TestAMaskedSecretWrittenBack keeps its values, whatever else changes.
+// TestAMaskedSecretWrittenBack verifies that masked values are kept, whatever else changes.
 func TestAMaskedSecretWrittenBack(t *testing.T) {
 	ns := set().Namespace(t, "masked")
 	dev := newPerson(t, "dev", ns)
@@ -72,7 +73,8 @@ func TestAMaskedSecretWrittenBack(t *testing.T) {
 	e := dev.get(t, path)
 	hides(t, e)
 	read := decoded(t, e)
-	if at(read, "data", "password") != maskedB64 || at(read, "metadata", "annotations", corev1.LastAppliedConfigAnnotation) != masked {
+	if at(read, "data", "password") != maskedB64 ||
+		at(read, "metadata", "annotations", corev1.LastAppliedConfigAnnotation) != masked {
 		t.Fatalf("read %v", read)
 	}
 	part(t, read, "data")["user"] = b64("other")
@@ -80,17 +82,21 @@ func TestAMaskedSecretWrittenBack(t *testing.T) {
 	hides(t, dev.send(t, http.MethodPut, path, jsonType, encoded(t, read)).Want(t, wire.OK))
 
 	now := stored(t, s)
-	if string(now.Data["password"]) != password || string(now.Data["user"]) != "other" || string(now.Data["more"]) != "added" {
+	if string(now.Data["password"]) != password || string(now.Data["user"]) != "other" ||
+		string(now.Data["more"]) != "added" {
 		t.Errorf("the data are %v", now.Data)
 	}
-	if now.Annotations[corev1.LastAppliedConfigAnnotation] != s.Annotations[corev1.LastAppliedConfigAnnotation] || now.Annotations["note"] != "kept" {
+	if now.Annotations[corev1.LastAppliedConfigAnnotation] != s.Annotations[corev1.LastAppliedConfigAnnotation] ||
+		now.Annotations["note"] != "kept" {
 		t.Errorf("the annotations are %v", now.Annotations)
 	}
 
 	for contentType, body := range map[string]string{
-		mergeType:     `{"data":{"password":"` + maskedB64 + `","merge":"` + b64("1") + `"},"stringData":{"user":"` + masked + `"}}`,
+		mergeType: `{"data":{"password":"` + maskedB64 + `","merge":"` + b64("1") + `"},"stringData":{"user":"` +
+			masked + `"}}`,
 		strategicType: `{"data":{"password":"` + maskedB64 + `","strategic":"` + b64("1") + `"}}`,
-		applyType:     `{"apiVersion":"v1","kind":"Secret","data":{"password":"` + maskedB64 + `","applied":"` + b64("1") + `"}}`,
+		applyType: `{"apiVersion":"v1","kind":"Secret","data":{"password":"` + maskedB64 + `","applied":"` +
+			b64("1") + `"}}`,
 	} {
 		hides(t, dev.send(t, http.MethodPatch, path+force(contentType), contentType, body).Want(t, wire.OK))
 	}
@@ -107,7 +113,8 @@ func force(contentType string) string {
 	return ""
 }
 
-// TestAPlaceholderForNothing is refused: it would be stored as the value.
+// TestAPlaceholderForNothing verifies that a placeholder without a stored value is rejected: it would be stored as
+// the value.
 func TestAPlaceholderForNothing(t *testing.T) {
 	ns := set().Namespace(t, "placeholder")
 	dev := newPerson(t, "dev", ns)
@@ -118,17 +125,24 @@ func TestAPlaceholderForNothing(t *testing.T) {
 		t.Fatal("there is no resource version")
 	}
 	for name, tc := range map[string]struct{ method, path, contentType, body, field string }{
-		"a new Secret":      {http.MethodPost, secrets, jsonType, `{"apiVersion":"v1","kind":"Secret","metadata":{"name":"x"},"data":{"p":"` + maskedB64 + `"}}`, "data.p"},
-		"a new one of text": {http.MethodPost, secrets, jsonType, `{"apiVersion":"v1","kind":"Secret","metadata":{"name":"x"},"stringData":{"p":"` + masked + `"}}`, "stringData.p"},
+		"a new Secret": {http.MethodPost, secrets, jsonType,
+			`{"apiVersion":"v1","kind":"Secret","metadata":{"name":"x"},"data":{"p":"` + maskedB64 + `"}}`, "data.p"},
+		"a new one of text": {http.MethodPost, secrets, jsonType,
+			`{"apiVersion":"v1","kind":"Secret","metadata":{"name":"x"},"stringData":{"p":"` + masked + `"}}`,
+			"stringData.p"},
 		"a new key": {http.MethodPut, path, jsonType,
-			`{"apiVersion":"v1","kind":"Secret","metadata":{"resourceVersion":"` + version + `"},"data":{"none":"` + maskedB64 + `"}}`, "data.none"},
-		"an operation": {http.MethodPatch, path, jsonPatchType, `[{"op":"replace","path":"/data/password","value":"` + maskedB64 + `"}]`, "body"},
+			`{"apiVersion":"v1","kind":"Secret","metadata":{"resourceVersion":"` + version + `"},"data":{"none":"` +
+				maskedB64 + `"}}`, "data.none"},
+		"an operation": {http.MethodPatch, path, jsonPatchType,
+			`[{"op":"replace","path":"/data/password","value":"` + maskedB64 + `"}]`, "body"},
 		"a difference, in a new Secret": {
 			http.MethodPost, secrets, jsonType,
-			`{"apiVersion":"v1","kind":"Secret","metadata":{"name":"x"},"stringData":{"p":"` + differs + `"}}`, "stringData.p",
+			`{"apiVersion":"v1","kind":"Secret","metadata":{"name":"x"},"stringData":{"p":"` + differs + `"}}`,
+			"stringData.p",
 		},
 		"a difference": {
-			http.MethodPut, path, jsonType, `{"apiVersion":"v1","kind":"Secret","metadata":{"resourceVersion":"` + version +
+			http.MethodPut, path, jsonType,
+			`{"apiVersion":"v1","kind":"Secret","metadata":{"resourceVersion":"` + version +
 				`"},"data":{"password":"` + differsB64 + `"}}`, "data.password",
 		},
 		"a difference, patched": {
@@ -143,13 +157,14 @@ func TestAPlaceholderForNothing(t *testing.T) {
 			`[{"op":"replace","path":"/data/password","value":"` + differsB64 + `"}]`, "body",
 		},
 	} {
-		if e := dev.send(t, tc.method, tc.path, tc.contentType, tc.body).Want(t, wire.Invalid); e.Meta.Field != tc.field {
+		if e := dev.send(t, tc.method, tc.path, tc.contentType,
+			tc.body).Want(t, wire.Invalid); e.Meta.Field != tc.field {
 			t.Errorf("%s: the field is %q (%s)", name, e.Meta.Field, e.Message)
 		}
 	}
 }
 
-// TestNoErrorRepeatsASecret: neither what is stored nor what was sent.
+// TestNoErrorRepeatsASecret verifies that errors contain neither stored nor sent values.
 func TestNoErrorRepeatsASecret(t *testing.T) {
 	ns := set().Namespace(t, "repeats")
 	dev := newPerson(t, "dev", ns)
@@ -172,9 +187,13 @@ func TestNoErrorRepeatsASecret(t *testing.T) {
 		{http.MethodPost, secrets, jsonType, sent + `,"data":{"p":"` + password + `"}}`},
 		{http.MethodPost, secrets, jsonType, sent + `,"data":{"p":{"x":"` + password + `"}}}`},
 		{http.MethodPost, secrets, jsonType, sent + `,"stringData":{"p":["` + password + `"]}}`},
-		{http.MethodPost, secrets, jsonType, sent + `,"type":"kubernetes.io/tls","stringData":{"p":"` + password + `"}}`},
-		{http.MethodPost, secrets, jsonType, sent + `,"type":"kubernetes.io/dockerconfigjson","stringData":{".dockerconfigjson":"` + password + `"}}`},
-		{http.MethodPost, secrets, jsonType, `{"apiVersion":"v1","kind":"Secret","metadata":{"name":"other"},"stringData":{"forbidden":"` + password + `"}}`},
+		{http.MethodPost, secrets, jsonType,
+			sent + `,"type":"kubernetes.io/tls","stringData":{"p":"` + password + `"}}`},
+		{http.MethodPost, secrets, jsonType,
+			sent + `,"type":"kubernetes.io/dockerconfigjson","stringData":{".dockerconfigjson":"` + password + `"}}`},
+		{http.MethodPost, secrets, jsonType,
+			`{"apiVersion":"v1","kind":"Secret","metadata":{"name":"other"},"stringData":{"forbidden":"` +
+				password + `"}}`},
 		{http.MethodPatch, path, mergeType, `{"data":{"forbidden":"` + b64(password) + `"}}`},
 		{http.MethodPost, secrets, yamlType, "data:\n  p: " + password + "\n q"},
 	} {
@@ -192,7 +211,7 @@ func TestNoErrorRepeatsASecret(t *testing.T) {
 	}
 }
 
-// logs is all that KubeVision has logged so far.
+// logs returns all logs of KubeVision so far.
 func logs(tb testing.TB) string {
 	tb.Helper()
 	files, err := filepath.Glob(filepath.Join(env.Cluster.Dir(), "logs", "kubevision-*.log"))
@@ -210,7 +229,7 @@ func logs(tb testing.TB) string {
 	return all.String()
 }
 
-// TestReveal takes the right to get that very Secret, and is recorded.
+// TestReveal verifies that revealing values requires the right to get the Secret, and is recorded.
 func TestReveal(t *testing.T) {
 	ns := set().Namespace(t, "reveal")
 	dev, viewer := newPerson(t, "dev", ns), newPerson(t, "readonly", ns)
@@ -221,7 +240,9 @@ func TestReveal(t *testing.T) {
 	}
 	hides(t, dev.get(t, path+"?reveal=false").Want(t, wire.OK))
 	hides(t, dev.get(t, in(ns, "secrets")).Want(t, wire.OK))
-	for query, field := range map[string]string{path + "?reveal=1": "reveal", in(ns, "secrets") + "?reveal=true": "reveal", in(ns, "configmaps", "kube-root-ca.crt") + "?reveal=true": "reveal"} {
+	for query, field := range map[string]string{path + "?reveal=1": "reveal",
+		in(ns, "secrets") + "?reveal=true":                        "reveal",
+		in(ns, "configmaps", "kube-root-ca.crt") + "?reveal=true": "reveal"} {
 		if e := dev.get(t, query).Want(t, wire.Invalid); e.Meta.Field != field {
 			t.Errorf("%s: the field is %q", query, e.Meta.Field)
 		}
@@ -229,25 +250,28 @@ func TestReveal(t *testing.T) {
 	viewer.get(t, path+"?reveal=true").Want(t, wire.Forbidden)
 	dev.get(t, in("kube-system", "secrets", "app")+"?reveal=true").Want(t, wire.NamespaceForbidden)
 	for line := range strings.Lines(logs(t)) {
-		if strings.Contains(line, "SecretRevealed") && strings.Contains(line, dev.Name) && strings.Contains(line, host+"/"+ns+"/app") {
+		if strings.Contains(line, "SecretRevealed") && strings.Contains(line, dev.Name) &&
+			strings.Contains(line, host+"/"+ns+"/app") {
 			return
 		}
 	}
 	t.Error("it is not in the log")
 }
 
-// TestRevealTakesAFreshCode of somebody who has a second factor.
+// TestRevealTakesAFreshCode verifies that revealing values requires a fresh code if the caller has a second factor.
 func TestRevealTakesAFreshCode(t *testing.T) {
 	ns := set().Namespace(t, "fresh")
 	dev := newPerson(t, "dev", ns)
 	applied(t, ns, "app")
 	var factor struct{ Secret string }
 	account := func(path, body string) wire.Envelope {
-		return dev.client.Call(t, wire.Request{Method: http.MethodPost, Path: wire.DirectPath + path, Bearer: dev.AccessToken, Body: body}).Want(t, wire.OK)
+		return dev.client.Call(t, wire.Request{Method: http.MethodPost, Path: wire.DirectPath + path,
+			Bearer: dev.AccessToken, Body: body}).Want(t, wire.OK)
 	}
 	account("/auth/2fa/setup", `{}`).Into(t, &factor)
 	account("/auth/2fa/enable", `{"code":"`+fixture.Code(t, factor.Secret, -1)+`"}`)
-	reveal := wire.Request{Path: wire.DirectPath + "/clusters/" + host + in(ns, "secrets", "app") + "?reveal=true", Bearer: dev.AccessToken}
+	reveal := wire.Request{Path: wire.DirectPath + "/clusters/" + host + in(ns, "secrets", "app") + "?reveal=true",
+		Bearer: dev.AccessToken}
 	hides(t, dev.client.Call(t, reveal).Want(t, wire.TwoFactorRequired))
 	reveal.Header = http.Header{"X-KubeVision-TOTP": {"000000"}}
 	hides(t, dev.client.Call(t, reveal).Want(t, wire.TwoFactorFailed))
@@ -255,5 +279,5 @@ func TestRevealTakesAFreshCode(t *testing.T) {
 	if got := at(decoded(t, dev.client.Call(t, reveal)), "data", "password"); got != b64(password) {
 		t.Errorf("revealed %v", got)
 	}
-	hides(t, dev.client.Call(t, reveal).Want(t, wire.TwoFactorFailed)) // each code is good once
+	hides(t, dev.client.Call(t, reveal).Want(t, wire.TwoFactorFailed)) // each code is valid once
 }

@@ -29,20 +29,21 @@ spec:
       - {name: main, image: "nginx:1"}
 `
 
-// TestLifecycle of an object, by every way to change it.
+// TestLifecycle creates an object, changes it in every way, and deletes it.
 func TestLifecycle(t *testing.T) {
 	ns := set().Namespace(t, "lifecycle")
 	dev := newPerson(t, "dev", ns)
 	web := in(ns, "deployments", "web")
 
 	created := decoded(t, dev.send(t, http.MethodPost, in(ns, "deployments"), yamlType, deployment))
-	if at(created, "metadata", "managedFields") != nil || at(created, "kind") != "Deployment" || at(created, "metadata", "namespace") != ns {
+	if at(created, "metadata", "managedFields") != nil || at(created, "kind") != "Deployment" ||
+		at(created, "metadata", "namespace") != ns {
 		t.Errorf("created %v", created)
 	}
 	dev.send(t, http.MethodPost, in(ns, "deployments"), yamlType, deployment).Want(t, wire.Conflict)
 
 	read := object{}
-	fixture.Eventually(t, "replace it", func(context.Context) error { // while Kubernetes writes its status
+	fixture.Eventually(t, "replace it", func(context.Context) error { // Kubernetes writes its status concurrently
 		read = decoded(t, dev.get(t, web))
 		part(t, read, "spec")["replicas"] = 3.0
 		if e := dev.send(t, http.MethodPut, web, jsonType, encoded(t, read)); e.Code != wire.OK {
@@ -53,11 +54,13 @@ func TestLifecycle(t *testing.T) {
 	if replaced := decoded(t, dev.get(t, web)); at(replaced, "spec", "replicas") != 3.0 {
 		t.Errorf("replaced %v", replaced)
 	}
-	if e := dev.send(t, http.MethodPut, web, jsonType, encoded(t, read)).Want(t, wire.Stale); !strings.Contains(e.Message, "modified") {
+	if e := dev.send(t, http.MethodPut, web, jsonType,
+		encoded(t, read)).Want(t, wire.Stale); !strings.Contains(e.Message, "modified") {
 		t.Errorf("the message is %q", e.Message)
 	}
 	delete(part(t, read, "metadata"), "resourceVersion")
-	if e := dev.send(t, http.MethodPut, web, jsonType, encoded(t, read)).Want(t, wire.Required); e.Meta.Field != "metadata.resourceVersion" {
+	if e := dev.send(t, http.MethodPut, web, jsonType,
+		encoded(t, read)).Want(t, wire.Required); e.Meta.Field != "metadata.resourceVersion" {
 		t.Errorf("the field is %q", e.Meta.Field)
 	}
 
@@ -71,7 +74,8 @@ func TestLifecycle(t *testing.T) {
 	}
 	patched := decoded(t, dev.get(t, web))
 	if at(patched, "metadata", "labels", "merge") != "1" || at(patched, "metadata", "labels", "applied") != "1" ||
-		at(patched, "metadata", "annotations", "x") != "1" || strings.Count(encoded(t, at(patched, "spec")), `"image"`) != 2 {
+		at(patched, "metadata", "annotations", "x") != "1" ||
+		strings.Count(encoded(t, at(patched, "spec")), `"image"`) != 2 {
 		t.Errorf("patched %v", patched)
 	}
 
@@ -82,19 +86,21 @@ func TestLifecycle(t *testing.T) {
 	dev.send(t, http.MethodDelete, web, "", "").Want(t, wire.NotFound)
 }
 
-// TestManyWriters of what they have all read: one wins, and the others are told to read again.
+// TestManyWriters verifies that one of several concurrent writers succeeds, and that the others get a conflict.
 func TestManyWriters(t *testing.T) {
 	const writers = 10
 	ns := set().Namespace(t, "writers")
 	dev := newPerson(t, "dev", ns)
-	dev.send(t, http.MethodPost, in(ns, "configmaps"), yamlType, "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: shared}\n").Want(t, wire.OK)
+	dev.send(t, http.MethodPost, in(ns, "configmaps"), yamlType,
+		"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: shared}\n").Want(t, wire.OK)
 	read := decoded(t, dev.get(t, in(ns, "configmaps", "shared")))
 	outcomes := make(chan int, writers)
 	for i := range writers {
 		read["data"] = object{"writer": strconv.Itoa(i)}
 		r := wire.Request{
-			Method: http.MethodPut, Path: wire.DirectPath + "/clusters/" + host + in(ns, "configmaps", "shared"), Bearer: dev.AccessToken,
-			Body: encoded(t, read), Header: http.Header{"Content-Type": {jsonType}},
+			Method: http.MethodPut, Path: wire.DirectPath + "/clusters/" + host + in(ns, "configmaps", "shared"),
+			Bearer: dev.AccessToken,
+			Body:   encoded(t, read), Header: http.Header{"Content-Type": {jsonType}},
 		}
 		go func() {
 			code := -1
@@ -115,7 +121,7 @@ func TestManyWriters(t *testing.T) {
 	}
 }
 
-// TestApplyConflict names the other manager and the fields, and is overcome only on request.
+// TestApplyConflict verifies that a conflict names the other manager and the fields, and that force overrides it.
 func TestApplyConflict(t *testing.T) {
 	ns := set().Namespace(t, "apply")
 	dev := newPerson(t, "dev", ns)
@@ -123,7 +129,7 @@ func TestApplyConflict(t *testing.T) {
 	dev.send(t, http.MethodPost, in(ns, "configmaps"), jsonType,
 		`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"shared"},"data":{"k":"theirs"}}`).Want(t, wire.OK)
 	mine := "apiVersion: v1\nkind: ConfigMap\ndata: {k: mine}\n"
-	// What was created is managed by the same name, by another operation.
+	// The field manager of the creation has the same name and another operation.
 	e := dev.send(t, http.MethodPatch, config, applyType, mine).Want(t, wire.Stale)
 	if !strings.Contains(e.Message, ".data.k") || !strings.Contains(e.Message, "kubevision") {
 		t.Errorf("the message is %q", e.Message)
@@ -133,24 +139,30 @@ func TestApplyConflict(t *testing.T) {
 	}
 	dev.send(t, http.MethodPatch, config+"?force=maybe", applyType, mine).Want(t, wire.Invalid)
 	dev.send(t, http.MethodPatch, config+"?force=true", mergeType, `{"data":{"k":"x"}}`).Want(t, wire.Invalid)
-	if got := at(decoded(t, dev.send(t, http.MethodPatch, config+"?force=true", applyType, mine)), "data", "k"); got != "mine" {
+	if got := at(decoded(t, dev.send(t, http.MethodPatch, config+"?force=true", applyType, mine)), "data",
+		"k"); got != "mine" {
 		t.Errorf("the value is %v", got)
 	}
-	// Applying makes what is not there.
+	// Apply creates a missing object.
 	other := "apiVersion: v1\nkind: ConfigMap\ndata: {k: new}\n"
-	if got := at(decoded(t, dev.send(t, http.MethodPatch, in(ns, "configmaps", "new"), applyType, other)), "metadata", "name"); got != "new" {
+	if got := at(decoded(t, dev.send(t, http.MethodPatch, in(ns, "configmaps", "new"), applyType, other)), "metadata",
+		"name"); got != "new" {
 		t.Errorf("the name is %v", got)
 	}
 }
 
-// TestDeletion says what becomes of what an object owns. No garbage is collected here: what is to happen shows in the finalizers.
+// TestDeletion verifies the propagation policy for dependents. No garbage collector runs here; the finalizers show
+// the policy.
 func TestDeletion(t *testing.T) {
 	ns := set().Namespace(t, "deletion")
 	dev := newPerson(t, "dev", ns)
-	for policy, finalizer := range map[string]string{"": "", "Background": "", "Foreground": "foregroundDeletion", "Orphan": "orphan"} {
+	for policy, finalizer := range map[string]string{"": "", "Background": "", "Foreground": "foregroundDeletion",
+		"Orphan": "orphan"} {
 		name := "job" + strings.ToLower(policy)
-		dev.send(t, http.MethodPost, in(ns, "jobs"), yamlType, "apiVersion: batch/v1\nkind: Job\nmetadata: {name: "+name+"}\n"+
-			"spec: {template: {spec: {restartPolicy: Never, containers: [{name: a, image: a}]}}}\n").Want(t, wire.OK)
+		dev.send(t, http.MethodPost, in(ns, "jobs"), yamlType,
+			"apiVersion: batch/v1\nkind: Job\nmetadata: {name: "+name+"}\n"+
+				"spec: {template: {spec: {restartPolicy: Never, containers: [{name: a, image: a}]}}}\n").Want(t,
+			wire.OK)
 		query := ""
 		if policy != "" {
 			query = "?propagationPolicy=" + policy
@@ -162,8 +174,9 @@ func TestDeletion(t *testing.T) {
 	}
 	pods := in(ns, "pods", "none")
 	for query, field := range map[string]string{
-		"propagationPolicy=background": "propagationPolicy", "gracePeriodSeconds=-1": "gracePeriodSeconds", "gracePeriodSeconds=x": "gracePeriodSeconds",
-		"dryRun=some": "dryRun",
+		"propagationPolicy=background": "propagationPolicy", "gracePeriodSeconds=-1": "gracePeriodSeconds",
+		"gracePeriodSeconds=x": "gracePeriodSeconds",
+		"dryRun=some":          "dryRun",
 	} {
 		if e := dev.send(t, http.MethodDelete, pods+"?"+query, "", "").Want(t, wire.Invalid); e.Meta.Field != field {
 			t.Errorf("%s: the field is %q", query, e.Meta.Field)
@@ -171,7 +184,8 @@ func TestDeletion(t *testing.T) {
 	}
 }
 
-// TestWhereAManifestMayGo: the body never contradicts the URL, and says what the URL leaves open.
+// TestWhereAManifestMayGo verifies that a body which contradicts the URL is rejected, and that it may supply what the
+// URL leaves open.
 func TestWhereAManifestMayGo(t *testing.T) {
 	ns := set().Namespace(t, "conform")
 	dev := newPerson(t, "dev", ns)
@@ -187,21 +201,31 @@ func TestWhereAManifestMayGo(t *testing.T) {
 		code             int
 		field, url, body string
 	}{
-		"another kind":         {wire.Invalid, "kind", in(ns, "configmaps"), config(func(o object) { o["kind"] = "Secret" })},
-		"another version":      {wire.Invalid, "apiVersion", in(ns, "configmaps"), config(func(o object) { o["apiVersion"] = "v2" })},
-		"another group":        {wire.Invalid, "apiVersion", in(ns, "deployments.apps"), config(func(o object) { o["apiVersion"] = "example.com/v1" })},
-		"no version":           {wire.Required, "apiVersion", in(ns, "configmaps"), config(func(o object) { delete(o, "apiVersion") })},
-		"no kind":              {wire.Required, "kind", in(ns, "configmaps"), config(func(o object) { delete(o, "kind") })},
-		"no name":              {wire.Required, "metadata.name", in(ns, "configmaps"), config(func(o object) { delete(o, "metadata") })},
-		"a number as a name":   {wire.Invalid, "metadata.name", in(ns, "configmaps"), meta("name", 1)},
-		"a list as metadata":   {wire.Invalid, "metadata", in(ns, "configmaps"), config(func(o object) { o["metadata"] = []any{} })},
-		"another namespace":    {wire.Invalid, "metadata.namespace", in(ns, "configmaps"), meta("namespace", "default")},
-		"no namespace":         {wire.Invalid, "namespace", "/resources/configmaps", config(func(object) {})},
-		"a namespace too many": {wire.Invalid, "metadata.namespace", "/resources/nodes", `{"apiVersion":"v1","kind":"Node","metadata":{"name":"n","namespace":"x"}}`},
-		"a bad namespace":      {wire.Invalid, "metadata.namespace", "/resources/configmaps", meta("namespace", "../x")},
-		"an unknown field":     {wire.Invalid, "spec", in(ns, "configmaps"), config(func(o object) { o["spec"] = object{} })},
-		"a bad name":           {wire.Rejected, "", in(ns, "configmaps"), meta("name", "No_Name")},
-		"text":                 {42200, "", in(ns, "configmaps"), `{"apiVersion":`},
+		"another kind": {wire.Invalid, "kind", in(ns, "configmaps"),
+			config(func(o object) { o["kind"] = "Secret" })},
+		"another version": {wire.Invalid, "apiVersion", in(ns, "configmaps"),
+			config(func(o object) { o["apiVersion"] = "v2" })},
+		"another group": {wire.Invalid, "apiVersion", in(ns, "deployments.apps"),
+			config(func(o object) { o["apiVersion"] = "example.com/v1" })},
+		"no version": {wire.Required, "apiVersion", in(ns, "configmaps"),
+			config(func(o object) { delete(o, "apiVersion") })},
+		"no kind": {wire.Required, "kind", in(ns, "configmaps"),
+			config(func(o object) { delete(o, "kind") })},
+		"no name": {wire.Required, "metadata.name", in(ns, "configmaps"),
+			config(func(o object) { delete(o, "metadata") })},
+		"a number as a name": {wire.Invalid, "metadata.name", in(ns, "configmaps"), meta("name", 1)},
+		"a list as metadata": {wire.Invalid, "metadata", in(ns, "configmaps"),
+			config(func(o object) { o["metadata"] = []any{} })},
+		"another namespace": {wire.Invalid, "metadata.namespace", in(ns, "configmaps"),
+			meta("namespace", "default")},
+		"no namespace": {wire.Invalid, "namespace", "/resources/configmaps", config(func(object) {})},
+		"a namespace too many": {wire.Invalid, "metadata.namespace", "/resources/nodes",
+			`{"apiVersion":"v1","kind":"Node","metadata":{"name":"n","namespace":"x"}}`},
+		"a bad namespace": {wire.Invalid, "metadata.namespace", "/resources/configmaps", meta("namespace", "../x")},
+		"an unknown field": {wire.Invalid, "spec", in(ns, "configmaps"),
+			config(func(o object) { o["spec"] = object{} })},
+		"a bad name": {wire.Rejected, "", in(ns, "configmaps"), meta("name", "No_Name")},
+		"text":       {42200, "", in(ns, "configmaps"), `{"apiVersion":`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			if e := dev.send(t, http.MethodPost, tc.url, jsonType, tc.body).Want(t, tc.code); e.Meta.Field != tc.field {
@@ -210,12 +234,17 @@ func TestWhereAManifestMayGo(t *testing.T) {
 		})
 	}
 	for name, tc := range map[string]struct{ url, body string }{
-		"the namespace of the body": {"/resources/configmaps", `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"b","namespace":"` + ns + `"}}`},
-		"the namespace of a query":  {"/resources/configmaps?namespace=" + ns, `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"c"}}`},
-		"a generated name":          {in(ns, "configmaps"), `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"generateName":"d-"}}`},
-		"in a manifest":             {in(ns, "configmaps"), `{"manifest":"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: e}\n"}`},
-		"another version than the preferred one": {in(ns, "horizontalpodautoscalers"), `{"apiVersion":"autoscaling/v1","kind":"HorizontalPodAutoscaler",` +
-			`"metadata":{"name":"f"},"spec":{"maxReplicas":2,"scaleTargetRef":{"kind":"Deployment","name":"x","apiVersion":"apps/v1"}}}`},
+		"the namespace of the body": {"/resources/configmaps",
+			`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"b","namespace":"` + ns + `"}}`},
+		"the namespace of a query": {"/resources/configmaps?namespace=" + ns,
+			`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"c"}}`},
+		"a generated name": {in(ns, "configmaps"),
+			`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"generateName":"d-"}}`},
+		"in a manifest": {in(ns, "configmaps"),
+			`{"manifest":"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: e}\n"}`},
+		"another version than the preferred one": {in(ns, "horizontalpodautoscalers"),
+			`{"apiVersion":"autoscaling/v1","kind":"HorizontalPodAutoscaler",` +
+				`"metadata":{"name":"f"},"spec":{"maxReplicas":2,"scaleTargetRef":{"kind":"Deployment","name":"x","apiVersion":"apps/v1"}}}`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := decoded(t, dev.send(t, http.MethodPost, tc.url, jsonType, tc.body))
@@ -226,12 +255,13 @@ func TestWhereAManifestMayGo(t *testing.T) {
 	}
 }
 
-// TestPatchesAreChecked before anybody is asked, and by the API server.
+// TestPatchesAreChecked verifies that patches are validated before the cluster is called, and by the API server.
 func TestPatchesAreChecked(t *testing.T) {
 	ns := set().Namespace(t, "patches")
 	dev, viewer := newPerson(t, "dev", ns), newPerson(t, "readonly", ns)
 	config := in(ns, "configmaps", "a")
-	dev.send(t, http.MethodPost, in(ns, "configmaps"), jsonType, `{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a"}}`).Want(t, wire.OK)
+	dev.send(t, http.MethodPost, in(ns, "configmaps"), jsonType,
+		`{"apiVersion":"v1","kind":"ConfigMap","metadata":{"name":"a"}}`).Want(t, wire.OK)
 	for name, tc := range map[string]struct {
 		code              int
 		contentType, body string
@@ -246,7 +276,7 @@ func TestPatchesAreChecked(t *testing.T) {
 		"no path":                 {wire.Required, jsonPatchType, `[{"op":"remove"}]`},
 		"an unknown operation":    {wire.Invalid, jsonPatchType, `[{"op":"steal","path":"/a"}]`},
 		"a field nobody knows":    {wire.Invalid, jsonPatchType, `[{"op":"remove","path":"/a","force":true}]`},
-		"a path that is not":      {wire.Rejected, jsonPatchType, `[{"op":"remove","path":"/data/none"}]`},
+		"a missing path":          {wire.Rejected, jsonPatchType, `[{"op":"remove","path":"/data/none"}]`},
 		"another name":            {wire.Invalid, mergeType, `{"metadata":{"name":"b"}}`},
 		"another kind":            {wire.Invalid, mergeType, `{"kind":"Secret"}`},
 		"an unknown field":        {wire.Invalid, mergeType, `{"spec":{}}`},
@@ -264,7 +294,8 @@ func TestPatchesAreChecked(t *testing.T) {
 		body := `{"apiVersion":"v1","kind":"ConfigMap","data":{"k":"v"}}`
 		viewer.send(t, http.MethodPatch, config, contentType, body).Want(t, wire.Forbidden)
 		viewer.send(t, http.MethodPatch, in(ns, "configmaps", "new"), contentType, body).Want(t, wire.Forbidden)
-		viewer.send(t, http.MethodPatch, in("default", "configmaps", "a"), contentType, body).Want(t, wire.NamespaceForbidden)
+		viewer.send(t, http.MethodPatch, in("default", "configmaps", "a"), contentType,
+			body).Want(t, wire.NamespaceForbidden)
 	}
 	if got := at(decoded(t, viewer.get(t, config)), "data"); got != nil {
 		t.Errorf("the data are %v", got)

@@ -22,7 +22,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/environment"
 )
 
-// host is the KubeVisionCluster of the cluster that KubeVision runs in, and onHost where its views are.
+// host is the registration of the host, and onHost the path of its views.
 const (
 	host   = "host"
 	onHost = "/clusters/" + host
@@ -36,14 +36,14 @@ func TestMain(m *testing.M) {
 
 func set() fixture.Set { return fixture.Set{Client: env.Client} }
 
-// viewer is a user who is logged in.
+// viewer is a logged-in user.
 type viewer struct {
 	client *wire.Client
 	user   fixture.User
 	token  string
 }
 
-// newViewer makes a user with a role in namespaces, or in the whole cluster without one.
+// newViewer creates a user with a role in namespaces, or without any in the whole cluster.
 func newViewer(tb testing.TB, role string, namespaces ...string) *viewer {
 	tb.Helper()
 	set().HostCluster(tb, host)
@@ -59,7 +59,8 @@ func newViewer(tb testing.TB, role string, namespaces ...string) *viewer {
 
 func (v *viewer) bind(tb testing.TB, role string, namespaces ...string) {
 	tb.Helper()
-	set().Bind(tb, "viewer", fixture.Grant{Role: role, Subjects: fixture.KubeVisionUsers(v.user), Cluster: host, Namespaces: namespaces})
+	set().Bind(tb, "viewer", fixture.Grant{Role: role, Subjects: fixture.KubeVisionUsers(v.user), Cluster: host,
+		Namespaces: namespaces})
 }
 
 func (v *viewer) asks(path string) wire.Request {
@@ -78,7 +79,7 @@ func (v *viewer) post(tb testing.TB, path, body string) wire.Envelope {
 	return v.client.Call(tb, r)
 }
 
-// read reads the data of a view.
+// read decodes the data of a view.
 func read[T any](tb testing.TB, v *viewer, path string) (data T, meta dashboardv1alpha1.Meta) {
 	tb.Helper()
 	e := v.get(tb, path).Want(tb, wire.OK)
@@ -95,7 +96,7 @@ func metaOf(tb testing.TB, e wire.Envelope) dashboardv1alpha1.Meta {
 	return whole.Meta
 }
 
-// becomes waits until what a viewer reads is as it should be.
+// becomes waits until the data of a view passes a check.
 func becomes[T any](tb testing.TB, v *viewer, path string, check func(T) error) {
 	tb.Helper()
 	fixture.Eventually(tb, "wait for "+path, func(ctx context.Context) error {
@@ -125,15 +126,15 @@ func parse[T any](response *wire.Response) (data T, err error) {
 	return data, nil
 }
 
-// canary is the value of every Secret that the tests make.
+// canary is the value of every Secret that the tests create.
 const (
 	canary       = "canary-hunter2-value"
 	canaryBase64 = "Y2FuYXJ5LWh1bnRlcjItdmFsdWU="
 )
 
-// world is a namespace that a user may read, and one of somebody else.
+// world consists of a namespace that a user may read, and one that the user may not read.
 type world struct {
-	// mark is in the names of all objects, and hidden in those of what is not to be seen.
+	// mark is a part of all names, and hidden a part of the names that must not be shown.
 	mark, hidden string
 	mine, theirs string
 }
@@ -147,7 +148,7 @@ func newWorld(tb testing.TB) world {
 	return w
 }
 
-// populate makes a Pod, a Secret and a Service of one name.
+// populate creates a Pod, a Secret and a Service with one name.
 func (w *world) populate(tb testing.TB, namespace, name string) {
 	tb.Helper()
 	set().Pod(tb, namespace, name)
@@ -160,7 +161,7 @@ func (w *world) populate(tb testing.TB, namespace, name string) {
 	}})
 }
 
-// keeps fails the test where an answer shows what is not the caller's, or a value.
+// keeps fails the test if a response contains objects of others, or a value.
 func (w *world) keeps(tb testing.TB, what string, e wire.Envelope) {
 	tb.Helper()
 	for _, secret := range []string{w.hidden, canary, canaryBase64} {

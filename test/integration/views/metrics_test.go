@@ -48,12 +48,13 @@ func object(gvk schema.GroupVersionKind, namespace, name string, content map[str
 	return o
 }
 
-// serveMetrics has the cluster serve metrics of a node and of the wanting Pod, from objects that stand in for what a metrics server measures.
+// serveMetrics lets the cluster serve metrics of a node and of the wanting Pod, as custom objects that replace a
+// metrics server.
 func serveMetrics(tb testing.TB, namespace, node string) {
 	tb.Helper()
 	define(tb, "nodes", "NodeMetrics", "Cluster")
 	define(tb, "pods", "PodMetrics", "Namespaced")
-	// A metrics server brings such a role.
+	// A metrics server installs such a role.
 	set().Create(tb, &rbacv1.ClusterRole{
 		ObjectMeta: metav1.ObjectMeta{
 			Name: fixture.Name("metrics"), Labels: map[string]string{"rbac.authorization.k8s.io/aggregate-to-edit": "true"},
@@ -80,7 +81,7 @@ func define(tb testing.TB, plural, kind, scope string) {
 	defineIn(tb, metricsVersion, plural, kind, scope)
 }
 
-// serve has the cluster serve a kind of namespaced objects.
+// serve defines a kind of namespaced objects.
 func serve(tb testing.TB, group, plural, kind string) {
 	tb.Helper()
 	defineIn(tb, schema.GroupVersion{Group: group, Version: "v1"}, plural, kind, "Namespaced")
@@ -100,7 +101,7 @@ func defineIn(tb testing.TB, version schema.GroupVersion, plural, kind, scope st
 	set().Create(tb, definition)
 }
 
-// create makes an object as soon as its kind is served.
+// create creates an object as soon as its kind is served.
 func create(tb testing.TB, o *unstructured.Unstructured) {
 	tb.Helper()
 	fixture.Eventually(tb, fmt.Sprintf("make %s %s", o.GetKind(), o.GetName()), func(ctx context.Context) error {

@@ -16,13 +16,13 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// namespace is what a selector of namespaces reads of one.
+// namespace holds the fields that a namespace selector reads.
 type namespace struct {
 	APIVersion, Kind string
 	Metadata         struct{ Name string }
 }
 
-// TestNamespacesOfACaller who may not list them are those that they may read.
+// TestNamespacesOfACaller verifies that callers who may not list namespaces get those that they may read.
 func TestNamespacesOfACaller(t *testing.T) {
 	w := newWorld(t)
 	limited, all := newViewer(t, "readonly", w.mine), newViewer(t, "readonly")
@@ -45,7 +45,8 @@ func TestNamespacesOfACaller(t *testing.T) {
 			t.Errorf("%s: %+v, %+v", query, got, meta)
 		}
 	}
-	if e := limited.get(t, path+"?fieldSelector=spec.nothing%3Dx").Want(t, wire.Invalid); e.Meta.Field != "fieldSelector" {
+	if e := limited.get(t, path+"?fieldSelector=spec.nothing%3Dx").Want(t,
+		wire.Invalid); e.Meta.Field != "fieldSelector" {
 		t.Errorf("the field is %q (%s)", e.Meta.Field, e.Message)
 	}
 	found, _ := read[dashboardv1alpha1.SearchResults](t, limited, onHost+"/search?types=namespaces&q="+w.mine)
@@ -54,7 +55,7 @@ func TestNamespacesOfACaller(t *testing.T) {
 	}
 	got, meta = read[[]namespace](t, all, path)
 	if len(got) < 5 || meta.Partial {
-		t.Errorf("whoever may list them sees %d, %+v", len(got), meta)
+		t.Errorf("a user who may list them sees %d, %+v", len(got), meta)
 	}
 	limited.bind(t, "readonly", w.theirs)
 	becomes(t, limited, path, func(got []namespace) error {
@@ -65,7 +66,7 @@ func TestNamespacesOfACaller(t *testing.T) {
 	})
 }
 
-// TestNamespacesOfNobody are refused to those who may read none.
+// TestNamespacesOfNobody verifies that callers who may read no namespace get an error.
 func TestNamespacesOfNobody(t *testing.T) {
 	w := newWorld(t)
 	powerless := &rbacv1.ClusterRole{

@@ -31,8 +31,9 @@ func TestTopology(t *testing.T) {
 	if err := env.Client.Get(t.Context(), client.ObjectKey{Namespace: w.mine, Name: w.mark}, secret); err != nil {
 		t.Fatal(err)
 	}
-	// An owner that is not shown, and so must not be named.
-	labelled.OwnerReferences = []metav1.OwnerReference{{APIVersion: "v1", Kind: "Secret", Name: secret.Name, UID: secret.UID}}
+	// The owner is not visible to the caller, so its name must not be returned.
+	labelled.OwnerReferences = []metav1.OwnerReference{{APIVersion: "v1", Kind: "Secret", Name: secret.Name,
+		UID: secret.UID}}
 	if err := env.Client.Update(t.Context(), labelled); err != nil {
 		t.Fatal(err)
 	}
@@ -46,7 +47,8 @@ func TestTopology(t *testing.T) {
 	set().Create(t, &networkingv1.Ingress{
 		ObjectMeta: metav1.ObjectMeta{Namespace: w.mine, Name: "door"},
 		Spec: networkingv1.IngressSpec{DefaultBackend: &networkingv1.IngressBackend{
-			Service: &networkingv1.IngressServiceBackend{Name: w.mark, Port: networkingv1.ServiceBackendPort{Number: 80}},
+			Service: &networkingv1.IngressServiceBackend{Name: w.mark,
+				Port: networkingv1.ServiceBackendPort{Number: 80}},
 		}},
 	})
 	path := onHost + "/namespaces/" + w.mine + "/topology"
@@ -55,7 +57,8 @@ func TestTopology(t *testing.T) {
 		for _, e := range got.Edges {
 			edges = append(edges, kindOf(e.Source)+" "+e.Relation+" "+kindOf(e.Target))
 		}
-		want := []string{"deployments owns replicasets", "ingresses selects services", "replicasets owns pods", "services selects pods"}
+		want := []string{"deployments owns replicasets", "ingresses selects services", "replicasets owns pods",
+			"services selects pods"}
 		slices.Sort(edges)
 		if !slices.Equal(edges, want) || len(got.Nodes) != 6 {
 			return fmt.Errorf("edges %v between %+v", edges, got.Nodes)
@@ -65,7 +68,8 @@ func TestTopology(t *testing.T) {
 	w.keeps(t, "the topology", limited.get(t, path).Want(t, wire.OK))
 	got, _ := read[dashboardv1alpha1.Topology](t, limited, path)
 	for _, n := range got.Nodes {
-		if n.ID != n.Kind+"/"+n.Name || n.Namespace != w.mine || (n.Kind == "deployments" && n.Status != "0/1") || (n.Kind == "pods" && n.Status != "Pending") {
+		if n.ID != n.Kind+"/"+n.Name || n.Namespace != w.mine || (n.Kind == "deployments" && n.Status != "0/1") ||
+			(n.Kind == "pods" && n.Status != "Pending") {
 			t.Errorf("a node is %+v", n)
 		}
 	}
@@ -90,7 +94,8 @@ func TestQuotaSummary(t *testing.T) {
 	limited, all := newViewer(t, "dev", w.mine), newViewer(t, "readonly")
 	w.keeps(t, "the quotas", limited.get(t, onHost+"/quota-summary"))
 	got, meta := read[dashboardv1alpha1.QuotaSummary](t, limited, onHost+"/quota-summary")
-	if len(got.Namespaces) != 1 || got.Namespaces[0].Namespace != w.mine || got.Namespaces[0].Quotas[0].Hard["pods"] != "5" || got.Namespaces[0].Quotas[0].Used == nil {
+	if len(got.Namespaces) != 1 || got.Namespaces[0].Namespace != w.mine ||
+		got.Namespaces[0].Quotas[0].Hard["pods"] != "5" || got.Namespaces[0].Quotas[0].Used == nil {
 		t.Errorf("the limited user sees %+v", got)
 	}
 	if !meta.Partial || meta.Total == nil || *meta.Total != 1 {
@@ -114,7 +119,8 @@ func TestCompare(t *testing.T) {
 		e := all.post(t, "/compare", `{"`+names[0]+`":`+ours+`,"`+names[1]+`":`+theirs+`}`).Want(t, wire.OK)
 		var got dashboardv1alpha1.Comparison
 		e.Into(t, &got)
-		if !strings.Contains(got.SourceYaml, "name: "+w.mark) || !strings.Contains(got.TargetYaml, w.hidden) || got.LeftYaml != got.SourceYaml ||
+		if !strings.Contains(got.SourceYaml, "name: "+w.mark) || !strings.Contains(got.TargetYaml, w.hidden) ||
+			got.LeftYaml != got.SourceYaml ||
 			got.RightYaml != got.TargetYaml || got.Source.Name != w.mark || got.Right != got.Target ||
 			got.Left != got.Source || !strings.Contains(got.SourceYaml, "kind: Secret") {
 			t.Errorf("got %+v", got)
@@ -123,7 +129,8 @@ func TestCompare(t *testing.T) {
 			got.TargetRef != host+"/"+w.theirs+"/secrets/"+w.mark+"-"+w.hidden || got.RightRef != got.TargetRef {
 			t.Errorf("the references are %s and %s", got.SourceRef, got.TargetRef)
 		}
-		for _, noise := range []string{"resourceVersion", "uid", "creationTimestamp", "generation", "managedFields", canary, canaryBase64} {
+		for _, noise := range []string{"resourceVersion", "uid", "creationTimestamp", "generation", "managedFields",
+			canary, canaryBase64} {
 			if strings.Contains(string(e.Raw), noise) {
 				t.Errorf("%s is in %s", noise, e.Raw)
 			}
@@ -132,25 +139,34 @@ func TestCompare(t *testing.T) {
 	apart := all.post(t, "/compare", `{"source":`+ours+`,"target":`+theirs+`}`).Want(t, wire.OK)
 	differing := set().Namespace(t, "differing")
 	set().Create(t, &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Namespace: differing, Name: w.mark}, StringData: map[string]string{"p": canary + "!"},
+		ObjectMeta: metav1.ObjectMeta{Namespace: differing, Name: w.mark},
+		StringData: map[string]string{"p": canary + "!"},
 	})
-	other := all.post(t, "/compare", `{"source":`+ours+`,"target":`+ref(differing, "secrets", w.mark)+`}`).Want(t, wire.OK)
-	for e, want := range map[*wire.Envelope]string{&apart: "  p: KioqKioq\n", &other: "  p: KioqKioqIChkaWZmZXJzKQ==\n"} {
+	other := all.post(t, "/compare", `{"source":`+ours+`,"target":`+ref(differing, "secrets", w.mark)+`}`).Want(t,
+		wire.OK)
+	for e, want := range map[*wire.Envelope]string{&apart: "  p: KioqKioq\n",
+		&other: "  p: KioqKioqIChkaWZmZXJzKQ==\n"} {
 		var got dashboardv1alpha1.Comparison
 		e.Into(t, &got)
 		if !strings.Contains(got.SourceYaml, "  p: KioqKioq\n") || !strings.Contains(got.TargetYaml, want) {
 			t.Errorf("want %q in\n%s\nbeside\n%s", want, got.TargetYaml, got.SourceYaml)
 		}
-		w.keeps(t, "the comparison of Secrets", wire.Envelope{Raw: []byte(strings.ReplaceAll(string(e.Raw), w.hidden, ""))})
+		w.keeps(t, "the comparison of Secrets",
+			wire.Envelope{Raw: []byte(strings.ReplaceAll(string(e.Raw), w.hidden, ""))})
 	}
 	w.keeps(t, "the comparison", limited.post(t, "/compare", `{"source":`+ours+`,"target":`+ours+`}`).Want(t, wire.OK))
 	limited.post(t, "/compare", `{"source":`+ours+`,"target":`+theirs+`}`).Want(t, wire.NamespaceForbidden)
 	for body, code := range map[string]int{
-		`{"source":` + ours + `}`: wire.Required, `{"source":` + ours + `,"left":` + ours + `,"target":` + ours + `}`: wire.Invalid,
-		`{"source":` + ours + `,"target":{"cluster":"host","resource":"pods"}}`:                             wire.Required,
-		`{"source":` + ours + `,"target":` + ref("", "pods", "x") + `}`:                                     wire.Invalid,
-		`{"source":` + ours + `,"target":` + ref(w.mine, "pods", "../x") + `}`:                              wire.Invalid,
-		`{"source":` + ours + `,"target":` + ref(w.mine, "pods", "none") + `}`:                              wire.NotFound,
+		`{"source":` + ours + `}`: wire.Required,
+		`{"source":` + ours + `,"left":` + ours + `,"target":` + ours +
+			`}`: wire.Invalid,
+		`{"source":` + ours + `,"target":{"cluster":"host","resource":"pods"}}`: wire.Required,
+		`{"source":` + ours + `,"target":` + ref("", "pods", "x") +
+			`}`: wire.Invalid,
+		`{"source":` + ours + `,"target":` + ref(w.mine, "pods", "../x") +
+			`}`: wire.Invalid,
+		`{"source":` + ours + `,"target":` + ref(w.mine, "pods", "none") +
+			`}`: wire.NotFound,
 		`{"source":` + ours + `,"target":{"cluster":"other","resource":"pods","namespace":"x","name":"x"}}`: wire.ClusterForbidden,
 		`{"source":` + ours + `,"target":{"cluster":"host","resource":"pods","kind":"x"}}`:                  wire.Invalid,
 	} {
@@ -170,8 +186,9 @@ func TestWhatIsServed(t *testing.T) {
 		t.Errorf("the total is %v", meta.Total)
 	}
 	at := slices.IndexFunc(resources, func(r dashboardv1alpha1.APIResource) bool { return r.Name == "deployments" })
-	if at < 0 || resources[at].APIVersion != "apps/v1" || !slices.Contains(resources[at].Subresources, "scale") || !slices.Contains(resources[at].Verbs, "list") {
-		t.Errorf("Deployments are not there as they should be: %+v", resources)
+	if at < 0 || resources[at].APIVersion != "apps/v1" || !slices.Contains(resources[at].Subresources, "scale") ||
+		!slices.Contains(resources[at].Verbs, "list") {
+		t.Errorf("unexpected Deployments: %+v", resources)
 	}
 	limited.get(t, onHost+"/crds").Want(t, wire.Forbidden)
 	limited.post(t, onHost+"/crds/refresh", "").Want(t, wire.Forbidden)

@@ -26,7 +26,8 @@ func event(tb testing.TB, namespace, name string, at time.Time) {
 	})
 }
 
-// TestOverviewLeavesOwnEventsOut: logins and bindings are no news of what runs on the cluster, and there are many.
+// TestOverviewLeavesOwnEventsOut verifies that KubeVision's own events are omitted: there are many, and they do not
+// describe the cluster's workloads.
 func TestOverviewLeavesOwnEventsOut(t *testing.T) {
 	ns := set().Namespace(t, "news")
 	all := newViewer(t, "admin")
@@ -97,7 +98,7 @@ func pods(tb testing.TB) int64 {
 	return int64(len(all.Items))
 }
 
-// TestOverviewOfNothing is for somebody whose binding reaches a namespace that is not there.
+// TestOverviewOfNothing verifies the overview of a user whose binding names a namespace that does not exist.
 func TestOverviewOfNothing(t *testing.T) {
 	w := newWorld(t)
 	nobody := newViewer(t, "dev", w.mine)
@@ -163,11 +164,11 @@ func TestOverviewResources(t *testing.T) {
 	becomes(t, limited, onHost+"/overview", measured(100, 32<<20))
 }
 
-// TestMetricsBesideThePods that are listed, where they are asked for.
+// TestMetricsBesideThePods verifies the metrics in a list of Pods, on request.
 func TestMetricsBesideThePods(t *testing.T) {
 	mine := set().Namespace(t, "mine")
 	limited := newViewer(t, "dev", mine)
-	fixture.Eventually(t, "make a Pod that is measured", wantingPod(mine))
+	fixture.Eventually(t, "create a Pod with metrics", wantingPod(mine))
 	type pod struct {
 		MetricsStatus string `json:"metricsStatus"`
 		Metrics       *struct {
@@ -179,7 +180,7 @@ func TestMetricsBesideThePods(t *testing.T) {
 	}
 	path := onHost + "/namespaces/" + mine + "/resources/pods"
 	if got, _ := read[[]pod](t, limited, path); len(got) != 1 || got[0].MetricsStatus != "" {
-		t.Errorf("without asking: %+v", got)
+		t.Errorf("without the parameter: %+v", got)
 	}
 	node := fixture.Name("node")
 	set().Create(t, &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: node}})

@@ -23,7 +23,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// counts are the totals of a search by kind.
+// counts returns the totals of a search by kind.
 func counts(r dashboardv1alpha1.SearchResults) map[string]int64 {
 	out := map[string]int64{}
 	for _, g := range r.Results {
@@ -41,23 +41,26 @@ func TestSearchFindsWhatMayBeListed(t *testing.T) {
 	if c := counts(got); got.Total != 3 || c["pods"] != 1 || c["secrets"] != 1 || c["services"] != 1 {
 		t.Errorf("the limited user finds %+v", got)
 	}
-	if !meta.Partial || !slices.Equal(meta.Namespaces, []string{w.mine}) || meta.Total == nil || *meta.Total != 3 || len(meta.Warnings) > 0 {
+	if !meta.Partial || !slices.Equal(meta.Namespaces, []string{w.mine}) || meta.Total == nil || *meta.Total != 3 ||
+		len(meta.Warnings) > 0 {
 		t.Errorf("meta is %+v", meta)
 	}
 	for _, g := range got.Results {
-		if len(g.Items) != 1 || g.ResourceType != g.Items[0].ResourceType || g.Items[0].Name != w.mark || g.Items[0].Namespace != w.mine || g.Items[0].Kind == "" {
+		if len(g.Items) != 1 || g.ResourceType != g.Items[0].ResourceType || g.Items[0].Name != w.mark ||
+			g.Items[0].Namespace != w.mine || g.Items[0].Kind == "" {
 			t.Errorf("the group is %+v", g)
 		}
 	}
 	got, _ = read[dashboardv1alpha1.SearchResults](t, all, path)
 	if c := counts(got); got.Total != 6 || c["pods"] != 2 || c["secrets"] != 2 {
-		t.Errorf("the administrator finds %+v", got)
+		t.Errorf("the administrator's search finds %+v", got)
 	}
 	if first := got.Results[0].Items[0].Name; first != w.mark {
 		t.Errorf("the exact match must be the first, which is %s", first)
 	}
 	for _, query := range []string{w.mark, canary, canaryBase64, w.hidden} {
-		w.keeps(t, "the search for "+query, limited.get(t, onHost+"/search?q="+query+"&types=pods,secrets,services,namespaces").Want(t, wire.OK))
+		w.keeps(t, "the search for "+query,
+			limited.get(t, onHost+"/search?q="+query+"&types=pods,secrets,services,namespaces").Want(t, wire.OK))
 	}
 	for _, value := range []string{canary, canaryBase64, "last-applied"} {
 		if got, _ := read[dashboardv1alpha1.SearchResults](t, all, onHost+"/search?q="+value); got.Total != 0 {
@@ -66,7 +69,7 @@ func TestSearchFindsWhatMayBeListed(t *testing.T) {
 	}
 }
 
-// numbered is as many different names.
+// numbered returns a number of different names.
 func numbered(count int) string {
 	out := make([]string, count)
 	for i := range out {
@@ -82,16 +85,18 @@ func TestSearchReadsItsParameters(t *testing.T) {
 	if got.Total != 2 || len(got.Results) != 1 || got.Results[0].Total != 2 || len(got.Results[0].Items) != 1 {
 		t.Errorf("one of two Pods: %+v", got)
 	}
-	got, _ = read[dashboardv1alpha1.SearchResults](t, all, onHost+"/search?kinds=services,nodes&namespace="+w.theirs+"&q="+w.mark)
+	got, _ = read[dashboardv1alpha1.SearchResults](t, all,
+		onHost+"/search?kinds=services,nodes&namespace="+w.theirs+"&q="+w.mark)
 	if got.Total != 1 || got.Results[0].Items[0].Namespace != w.theirs {
 		t.Errorf("of one namespace: %+v", got)
 	}
 	got, meta := read[dashboardv1alpha1.SearchResults](t, all, onHost+"/search?kinds=pods,gadgets&q=APP")
 	if got.Results == nil || len(meta.Warnings) != 1 {
-		t.Errorf("a kind that is not there: %+v, %+v", got, meta)
+		t.Errorf("a missing kind: %+v, %+v", got, meta)
 	}
 	for query, code := range map[string]int{
-		"": wire.Required, "?q=": wire.Required, "?q=%20": wire.Required, "?q=a&limit=-1": wire.Invalid, "?q=a&limit=x": wire.Invalid,
+		"": wire.Required, "?q=": wire.Required, "?q=%20": wire.Required, "?q=a&limit=-1": wire.Invalid,
+		"?q=a&limit=x":         wire.Invalid,
 		"?q=a&namespace=A%2fB": wire.Invalid, "?q=a&types=..%2fx": wire.Invalid, "?q=a&limit=999999999": wire.OK,
 		"?q=" + strings.Repeat("a", 254): wire.Invalid, "?q=a&kinds=" + numbered(41): wire.Invalid,
 	} {
@@ -106,7 +111,8 @@ func TestSearchOfSeveralClusters(t *testing.T) {
 	w := newWorld(t)
 	limited := newViewer(t, "dev", w.mine)
 	remote := set().RemoteCluster(t, "remote")
-	set().Bind(t, "remote", fixture.Grant{Role: "dev", Subjects: fixture.KubeVisionUsers(limited.user), Cluster: remote, Hopeless: true})
+	set().Bind(t, "remote", fixture.Grant{Role: "dev", Subjects: fixture.KubeVisionUsers(limited.user), Cluster: remote,
+		Hopeless: true})
 	becomes(t, limited, "/search?q="+w.mark, func(got dashboardv1alpha1.SearchResults) error {
 		if len(got.Clusters) != 2 {
 			return fmt.Errorf("searched %+v", got.Clusters)
@@ -116,13 +122,15 @@ func TestSearchOfSeveralClusters(t *testing.T) {
 	begun := time.Now()
 	got, meta := read[dashboardv1alpha1.SearchResults](t, limited, "/search?q="+w.mark)
 	if took := time.Since(begun); took > 10*time.Second {
-		t.Errorf("a cluster that is not connected makes the search take %s", took)
+		t.Errorf("a disconnected cluster delays the search to %s", took)
 	}
 	if got.Total != 3 || len(got.Results) != 3 || got.Results[0].Items[0].Cluster != host || !meta.Partial {
 		t.Errorf("found %+v", got)
 	}
-	if got.Clusters[0].ID != host || got.Clusters[0].Total != 3 || got.Clusters[0].Status != dashboardv1alpha1.AccessReachable ||
-		got.Clusters[1].ID != remote || got.Clusters[1].Status != dashboardv1alpha1.AccessUnreachable || got.Clusters[1].Total != 0 {
+	if got.Clusters[0].ID != host || got.Clusters[0].Total != 3 ||
+		got.Clusters[0].Status != dashboardv1alpha1.AccessReachable ||
+		got.Clusters[1].ID != remote || got.Clusters[1].Status != dashboardv1alpha1.AccessUnreachable ||
+		got.Clusters[1].Total != 0 {
 		t.Errorf("the clusters are %+v", got.Clusters)
 	}
 	got, _ = read[dashboardv1alpha1.SearchResults](t, limited, "/search?clusters="+host+"&q="+w.mark)
@@ -135,7 +143,8 @@ func TestSearchOfSeveralClusters(t *testing.T) {
 	limited.get(t, "/search").Want(t, wire.Required)
 }
 
-// TestSearchWaitsForNobody: a cluster that takes connections and says nothing is reported beside what the others have.
+// TestSearchWaitsForNobody verifies that a cluster which accepts connections and does not respond is reported beside
+// the results of others.
 func TestSearchWaitsForNobody(t *testing.T) {
 	w := newWorld(t)
 	limited := newViewer(t, "dev", w.mine)
@@ -146,20 +155,23 @@ func TestSearchWaitsForNobody(t *testing.T) {
 	defer func() { _ = silent.Close() }()
 	config := env.Cluster.Config()
 	text, err := localcluster.Kubeconfig(&rest.Config{
-		Host: "https://" + silent.Addr().String(), BearerToken: "none", TLSClientConfig: rest.TLSClientConfig{CAData: config.CAData},
+		Host: "https://" + silent.Addr().String(), BearerToken: "none",
+		TLSClientConfig: rest.TLSClientConfig{CAData: config.CAData},
 	})
 	if err != nil {
 		t.Fatal(err)
 	}
 	name := fixture.Name("silent")
 	set().Create(t, &corev1.Secret{
-		ObjectMeta: metav1.ObjectMeta{Namespace: fixture.SystemNamespace, Name: name}, StringData: map[string]string{"kubeconfig": string(text)},
+		ObjectMeta: metav1.ObjectMeta{Namespace: fixture.SystemNamespace, Name: name},
+		StringData: map[string]string{"kubeconfig": string(text)},
 	})
 	set().Create(t, &kubevisionv1alpha1.KubeVisionCluster{
 		ObjectMeta: metav1.ObjectMeta{Name: name},
 		Spec:       kubevisionv1alpha1.KubeVisionClusterSpec{KubeconfigSecretRef: &kubevisionv1alpha1.SecretKeyReference{Name: name}},
 	})
-	set().Bind(t, "silent", fixture.Grant{Role: "dev", Subjects: fixture.KubeVisionUsers(limited.user), Cluster: name, Hopeless: true})
+	set().Bind(t, "silent", fixture.Grant{Role: "dev", Subjects: fixture.KubeVisionUsers(limited.user), Cluster: name,
+		Hopeless: true})
 	path := "/search?clusters=" + host + "," + name + "&q=" + w.mark
 	var took time.Duration
 	fixture.Eventually(t, "be allowed to use the cluster", func(ctx context.Context) error {
@@ -169,10 +181,11 @@ func TestSearchWaitsForNobody(t *testing.T) {
 		return err
 	})
 	if took > 15*time.Second {
-		t.Errorf("a silent cluster makes the search take %s", took)
+		t.Errorf("a cluster that does not respond delays the search to %s", took)
 	}
 	got, _ := read[dashboardv1alpha1.SearchResults](t, limited, path)
-	if got.Total != 3 || len(got.Clusters) != 2 || got.Clusters[1].ID != name || got.Clusters[1].Status != dashboardv1alpha1.AccessUnreachable {
+	if got.Total != 3 || len(got.Clusters) != 2 || got.Clusters[1].ID != name ||
+		got.Clusters[1].Status != dashboardv1alpha1.AccessUnreachable {
 		t.Errorf("found %+v", got)
 	}
 }

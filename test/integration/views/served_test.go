@@ -18,7 +18,7 @@ import (
 
 var appsVersion = schema.GroupVersion{Group: "apps", Version: "v1"}
 
-// gadgets asks anew what is served, until the kind is among it.
+// gadgets returns a check that refreshes discovery and finds the kind.
 func gadgets(v *viewer, group string) func(context.Context) error {
 	return func(ctx context.Context) error {
 		r := v.asks(onHost + "/crds/refresh")
@@ -38,7 +38,8 @@ func gadgets(v *viewer, group string) func(context.Context) error {
 			Name: "gadgets." + group, Group: group, Version: "v1", Kind: "Gadget", Plural: "gadgets", Namespaced: true,
 		}
 		if !slices.ContainsFunc(found, func(c dashboardv1alpha1.CustomResource) bool {
-			return c.Name == want.Name && c.Group == want.Group && c.Version == want.Version && c.Kind == want.Kind && c.Plural == want.Plural && c.Namespaced
+			return c.Name == want.Name && c.Group == want.Group && c.Version == want.Version && c.Kind == want.Kind &&
+				c.Plural == want.Plural && c.Namespaced
 		}) {
 			return errors.New("it is not served yet")
 		}

@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// These tests call a server; test/conformance starts them, and says in the environment what there is.
+// These tests call a server. test/conformance starts them and passes its parameters in the environment.
 
 import assert from "node:assert/strict";
 import { describe, it } from "node:test";
@@ -16,7 +16,7 @@ const credentials = { username: given("USERNAME"), password: given("PASSWORD") }
 const cluster = given("CLUSTER");
 const namespace = given("NAMESPACE");
 const madeNamespace = given("MADE_NAMESPACE");
-/** sessions are some that go on, with access tokens that have expired. */
+/** sessions are active sessions with expired access tokens. */
 const sessions = JSON.parse(given("SESSIONS")) as { accessToken: string; refreshToken: string }[];
 
 function client(options: Partial<ClientOptions> = {}): Client {
@@ -29,7 +29,7 @@ async function loggedIn(options: Partial<ClientOptions> = {}): Promise<Client> {
   return c;
 }
 
-/** counting counts the requests whose path ends like that. */
+/** counting counts the requests whose path has a suffix. */
 function counting(suffix: string) {
   const counter = {
     calls: 0,
@@ -170,7 +170,7 @@ describe("the interceptor for axios", () => {
   });
 });
 
-// The last one: a second factor ends the sessions of the others.
+// This is the last test, because a second factor ends the sessions of the others.
 describe("the second factor", () => {
   it("is asked for at the login and later", async () => {
     const plain = await loggedIn();

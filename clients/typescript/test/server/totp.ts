@@ -4,11 +4,11 @@
 import { createHmac } from "node:crypto";
 
 const period = 30_000;
-/** margin is how much of a step must be left for a code to arrive in time. */
+/** margin is the part of a time step in which no code is generated, because it could arrive too late. */
 const margin = 3_000;
 const alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
 
-/** code is the one-time code (RFC 6238) of a step before or after the current one. */
+/** code returns the one-time code (RFC 6238) of a step relative to the current one. */
 export function code(secret: string, steps: number): string {
   let bits = "";
   for (const letter of secret) {
@@ -22,7 +22,7 @@ export function code(secret: string, steps: number): string {
   return ((digest.readUInt32BE(offset) & 0x7fffffff) % 1_000_000).toString().padStart(6, "0");
 }
 
-/** untilCodesLast waits for the next step where this one is about to end. */
+/** untilCodesLast waits for the next step if the current one is about to end. */
 export async function untilCodesLast(): Promise<void> {
   const left = period - (Date.now() % period);
   if (left < margin) {

@@ -3,12 +3,11 @@
 
 package v1alpha1
 
-// Whether a cluster could be asked what the caller may read there.
+// Values of ClusterAccess.Status.
 const (
-	// AccessReachable is a cluster that has answered.
+	// AccessReachable is the status of a cluster that has responded.
 	AccessReachable = "reachable"
-	// AccessUnreachable is one that is not connected, or has not answered in
-	// time.
+	// AccessUnreachable is the status of a cluster that is not connected, or that has not responded in time.
 	AccessUnreachable = "unreachable"
 )
 

@@ -11,13 +11,12 @@ type BatchDelete []BatchDeleteItem
 // +k8s:openapi-gen=false
 type BatchRestart []BatchRestartItem
 
-// OpenAPIModelName is under what name the body is described. The generator
-// makes descriptions of structs only.
+// OpenAPIModelName returns the name of the body in the OpenAPI document. The generator describes only structs.
 func (BatchDelete) OpenAPIModelName() string {
 	return "io.kubevision.dashboard.v1alpha1.BatchDelete"
 }
 
-// OpenAPIModelName is under what name the body is described.
+// OpenAPIModelName returns the name of the body in the OpenAPI document.
 func (BatchRestart) OpenAPIModelName() string {
 	return "io.kubevision.dashboard.v1alpha1.BatchRestart"
 }

@@ -5,13 +5,13 @@ package v1alpha1
 
 import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-// The states of a cluster, as dashboards know them.
+// Values of Cluster.Status.
 const (
-	// ClusterHealthy is a cluster that is ready.
+	// ClusterHealthy is the status of a cluster that is Ready.
 	ClusterHealthy = "healthy"
-	// ClusterUnhealthy is a cluster that is not.
+	// ClusterUnhealthy is the status of a cluster that is not Ready.
 	ClusterUnhealthy = "unhealthy"
-	// ClusterPending is a cluster that has not been probed yet.
+	// ClusterPending is the status of a cluster that has not been probed yet.
 	ClusterPending = "pending"
 )
 
@@ -64,11 +64,11 @@ type ClusterNodes struct {
 	Ready int32 `json:"ready"`
 }
 
-// The ways to reach a cluster.
+// Values of the field authType.
 const (
-	// AuthTypeKubeconfig is a cluster that is reached with a kubeconfig.
+	// AuthTypeKubeconfig is a connection with a kubeconfig.
 	AuthTypeKubeconfig = "kubeconfig"
-	// AuthTypeInCluster is the cluster that KubeVision runs in.
+	// AuthTypeInCluster is the connection to the cluster in which KubeVision runs.
 	AuthTypeInCluster = "in-cluster"
 )
 

@@ -12,7 +12,7 @@ import (
 	"testing"
 )
 
-// TestCodesAreNamed compares the constants with the names that generated clients get.
+// TestCodesAreNamed compares the constants with the names in generated clients.
 func TestCodesAreNamed(t *testing.T) {
 	file, err := parser.ParseFile(token.NewFileSet(), "code.go", nil, 0)
 	if err != nil {

@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package v1alpha1 holds the wire types of the dashboard's API: the envelope, its codes, and what goes into data.
+// Package v1alpha1 contains the types of the dashboard's API: the envelope, its codes, and the types of data.
 //
 // +k8s:openapi-gen=true
 // +k8s:openapi-model-package=io.kubevision.dashboard.v1alpha1

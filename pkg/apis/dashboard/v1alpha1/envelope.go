@@ -52,10 +52,9 @@ type Meta struct {
 	RetryAfterSeconds int64 `json:"retryAfterSeconds,omitempty"`
 }
 
-// The values of Meta.Source.
+// Values of Meta.Source.
 const (
-	// SourceAPIServer is an answer of the cluster's API server, made for this
-	// request.
+	// SourceAPIServer means that the cluster's API server has answered this request.
 	SourceAPIServer = "apiserver"
 	// SourceCache is what a watch of the cluster has brought.
 	SourceCache = "cache"

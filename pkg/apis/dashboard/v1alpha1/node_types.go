@@ -43,16 +43,15 @@ type DrainRequest struct {
 	DryRun bool `json:"dryRun,omitempty"`
 }
 
-// The states of a Pod in a drain.
+// Values of DrainedPod.Status.
 const (
-	// DrainEvicted is a Pod that ends, or has ended.
+	// DrainEvicted is the status of a Pod that is terminating or gone.
 	DrainEvicted = "evicted"
-	// DrainSkipped is a Pod that stays: of a DaemonSet, or of the kubelet
-	// itself.
+	// DrainSkipped is the status of a Pod that stays on the node: it belongs to a DaemonSet or is a static Pod.
 	DrainSkipped = "skipped"
-	// DrainBlocked is a Pod that must not be evicted now.
+	// DrainBlocked is the status of a Pod that cannot be evicted now.
 	DrainBlocked = "blocked"
-	// DrainFailed is a Pod whose eviction was an error.
+	// DrainFailed is the status of a Pod whose eviction has failed.
 	DrainFailed = "failed"
 )
 

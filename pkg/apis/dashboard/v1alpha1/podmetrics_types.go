@@ -5,13 +5,13 @@ package v1alpha1
 
 import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-// Whether there are metrics of a Pod.
+// Values of the field metricsStatus.
 const (
-	// MetricsAvailable is a Pod whose metrics are beside it.
+	// MetricsAvailable means that the object contains the metrics of the Pod.
 	MetricsAvailable = "available"
-	// MetricsPending is a Pod of which the cluster has measured nothing yet.
+	// MetricsPending means that the cluster has no measurement of the Pod yet.
 	MetricsPending = "pending"
-	// MetricsUnavailable is a cluster that has no metrics, or not for the caller.
+	// MetricsUnavailable means that the cluster serves no metrics, or not to the caller.
 	MetricsUnavailable = "unavailable"
 )
 

@@ -3,11 +3,11 @@
 
 package v1alpha1
 
-// How two objects of a topology belong together.
+// Relations between two objects of a topology.
 const (
-	// RelationOwns is an object that has made another.
+	// RelationOwns connects an owner with a dependent.
 	RelationOwns = "owns"
-	// RelationSelects is an object that sends requests to another.
+	// RelationSelects connects an object with the targets of its requests.
 	RelationSelects = "selects"
 )
 

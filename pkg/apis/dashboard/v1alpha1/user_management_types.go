@@ -5,13 +5,13 @@ package v1alpha1
 
 import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-// The states of a user.
+// Values of ManagedUser.Status.
 const (
-	// UserActive is a user who may log in.
+	// UserActive is the status of a user who may log in.
 	UserActive = "active"
-	// UserLocked is a user who may log in again later, after too many failures.
+	// UserLocked is the status of a user whose logins are locked for a time after too many failures.
 	UserLocked = "locked"
-	// UserDisabled is a user who may not log in.
+	// UserDisabled is the status of a user who may not log in.
 	UserDisabled = "disabled"
 )
 

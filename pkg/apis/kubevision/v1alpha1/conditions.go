@@ -3,44 +3,44 @@
 
 package v1alpha1
 
-// ReadyCondition summarises an object: True when everything that its spec asks for is in force. Every kind with a status has it,
-// and sets it first.
+// ReadyCondition summarizes an object: it is True when the whole spec is in force. Every kind with a status has it as
+// its first condition.
 const ReadyCondition = "Ready"
 
 // Conditions of a KubeVisionUser.
 const (
-	// UserCredentialsCondition says whether the user's password was taken over from the referenced Secret.
+	// UserCredentialsCondition is True if the user's password was taken over from the referenced Secret.
 	UserCredentialsCondition = "CredentialsReady"
 )
 
 // Conditions of a KubeVisionCluster.
 const (
-	// ClusterReachableCondition says whether the last probe got an answer from the cluster's API server.
+	// ClusterReachableCondition is True if the cluster's API server has responded to the last probe.
 	ClusterReachableCondition = "Reachable"
-	// ClusterCredentialsCondition says whether the API server accepted the registered credentials.
+	// ClusterCredentialsCondition is True if the API server has accepted the registered credentials.
 	ClusterCredentialsCondition = "CredentialsValid"
-	// ClusterImpersonationCondition says whether the account that acts for users is in place on the cluster.
+	// ClusterImpersonationCondition is True if the impersonating account exists on the cluster.
 	ClusterImpersonationCondition = "ImpersonationReady"
-	// ClusterReadCacheCondition says whether the account that fills the read cache is in place on the cluster. Reads of a
+	// ClusterReadCacheCondition is True if the account that fills the read cache exists on the cluster. Reads of a
 	// cluster without the account are live. A cluster is Ready without it.
 	ClusterReadCacheCondition = "ReadCache"
-	// ClusterIdentityConflictCondition says that two registrations claim to be one cluster, without proof. The newer one is not Ready, with
-	// ReasonIdentityConflict, and not used. The condition is absent where there is no conflict.
+	// ClusterIdentityConflictCondition is True if two registrations claim to be the same cluster without a proof. The
+	// newer one is not Ready, with ReasonIdentityConflict, and is not used. The condition is absent if there is no
+	// conflict.
 	ClusterIdentityConflictCondition = "IdentityConflict"
 )
 
 // Conditions of a KubeVisionRoleBinding.
 const (
-	// RoleBindingSubjectsCondition says whether every KubeVisionUser that the binding names exists.
+	// RoleBindingSubjectsCondition is True if every KubeVisionUser that the binding names exists.
 	RoleBindingSubjectsCondition = "SubjectsResolved"
-	// RoleBindingAppliedCondition says whether the binding is in force on every cluster that it selects and that can be
-	// reached.
+	// RoleBindingAppliedCondition is True if the binding is in force on every selected cluster that can be reached.
 	RoleBindingAppliedCondition = "Applied"
-	// RoleBindingClustersCondition says whether every cluster that the binding selects can be reached.
+	// RoleBindingClustersCondition is True if every selected cluster can be reached.
 	RoleBindingClustersCondition = "ClustersReachable"
 )
 
-// Reasons, shared by the conditions above.
+// Reasons of the conditions above.
 const (
 	ReasonReady               = "Ready"
 	ReasonUserDisabled        = "UserDisabled"

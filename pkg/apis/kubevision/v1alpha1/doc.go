@@ -1,10 +1,11 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package v1alpha1 holds the custom resources of KubeVision: users, clusters, role bindings and sessions.
+// Package v1alpha1 contains KubeVision's custom resources: users, clusters, role bindings, sessions and login
+// throttles.
 //
-// All kinds are cluster-scoped. Their specs say what somebody wants; their statuses say what the controllers made of it, with
-// Ready as the first condition.
+// All kinds are cluster-scoped. A spec contains the desired state; a status contains the result of the controllers,
+// with Ready as the first condition.
 //
 // +kubebuilder:object:generate=true
 // +groupName=kubevision.io

@@ -10,20 +10,19 @@ import metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 // +kubebuilder:validation:Enum=User;UnknownName;Address;Session;Device
 type ThrottleTarget string
 
-// The targets.
+// Targets of a throttle.
 const (
 	// ThrottleUser counts the failures of one KubeVisionUser.
 	ThrottleUser ThrottleTarget = "User"
-	// ThrottleUnknownName counts the failures of a name that is nobody's, so
-	// that it is answered as if it were somebody's.
+	// ThrottleUnknownName counts the failures of a name without a user, so that the responses do not reveal that
+	// there is none.
 	ThrottleUnknownName ThrottleTarget = "UnknownName"
-	// ThrottleAddress counts the failures of one client address, or of a network
-	// of IPv6 that may be one client's.
+	// ThrottleAddress counts the failures of one client address, or of an IPv6 network that may belong to one client.
 	ThrottleAddress ThrottleTarget = "Address"
-	// ThrottleSession counts the wrong passwords that somebody logged in gave.
+	// ThrottleSession counts wrong passwords in a session.
 	ThrottleSession ThrottleTarget = "Session"
-	// ThrottleDevice counts the failures of a device that has logged in to the
-	// account before. They alone keep it out.
+	// ThrottleDevice counts the failures of a device that has logged in to the account before. Only these failures
+	// delay the device.
 	ThrottleDevice ThrottleTarget = "Device"
 )
 

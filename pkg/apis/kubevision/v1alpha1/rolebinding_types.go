@@ -37,21 +37,19 @@ const (
 	RoleClusterRole RoleKind = "ClusterRole"
 )
 
-// Built-in roles. Each is the ClusterRole "kubevision:<role>" on every
-// cluster, composed of that cluster's own rules.
+// Built-in roles. Each is the ClusterRole "kubevision:<role>" on every cluster, aggregated from that cluster's own
+// rules.
 const (
-	// RoleAdmin may do everything.
+	// RoleAdmin has all rights.
 	RoleAdmin = "admin"
-	// RoleOps has the rules of the cluster's admin role in namespaces that are
-	// not protected. In the whole cluster it also has the rules of the cluster's
-	// view role everywhere, and operates nodes.
+	// RoleOps has the rules of the cluster's admin role in namespaces that are not protected. In the whole cluster it
+	// also has the rules of the cluster's view role everywhere, and operates nodes.
 	RoleOps = "ops"
 	// RoleDev has the rules of the cluster's edit role in namespaces that are
 	// not protected. In the whole cluster it also has the rules of the cluster's
 	// view role everywhere.
 	RoleDev = "dev"
-	// RoleReadonly has the rules of the cluster's view role, which leaves
-	// Secrets out.
+	// RoleReadonly has the rules of the cluster's view role, which exclude Secrets.
 	RoleReadonly = "readonly"
 )
 

@@ -14,8 +14,7 @@ type TwoFactorPolicy string
 const (
 	// TwoFactorOptional leaves the choice to the user.
 	TwoFactorOptional TwoFactorPolicy = "Optional"
-	// TwoFactorRequired lets the user reach nothing but the set-up of the second
-	// factor until it is done.
+	// TwoFactorRequired restricts the user to the set-up of the second factor until it is complete.
 	TwoFactorRequired TwoFactorPolicy = "Required"
 )
 
