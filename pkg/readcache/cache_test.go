@@ -215,13 +215,13 @@ func TestManyWrites(t *testing.T) {
 		c.Wrote(f, user, Write{Resource: core("a").GroupResource(), Namespace: "n", Name: name, Deleted: true})
 	}
 	for n := range maxWrites + 10 {
-		write(fmt.Sprint(n), "o1")
+		write(strconv.Itoa(n), "o1")
 	}
 	if n := c.writes.Len(); n != maxWrites {
 		t.Errorf("%d writes are remembered", n)
 	}
 	for n := range maxDeleted + 1 {
-		write("deleter", fmt.Sprint(n)) // of objects that are not there
+		write("deleter", strconv.Itoa(n)) // of objects that are not there
 	}
 	if _, ok := c.Get(t.Context(), f, core("a"), "Kind", "deleter"); ok {
 		t.Error("a deletion beyond those that are remembered is not respected")
@@ -236,7 +236,7 @@ func TestManyWrites(t *testing.T) {
 func TestManyKinds(t *testing.T) {
 	c, f := New(1<<20), newFakeCluster(t, 10)
 	for n := range maxKinds {
-		c.kinds[kindKey{f, core(fmt.Sprint(n))}] = nil
+		c.kinds[kindKey{f, core(strconv.Itoa(n))}] = nil
 	}
 	if _, ok := c.Get(t.Context(), f, core("another"), "Kind", "u"); ok || len(c.kinds) != maxKinds || f.reads.Load() != 0 {
 		t.Errorf("%d kinds", len(c.kinds))

@@ -112,7 +112,7 @@ func (s *store) same(o *Object) *Object {
 		return nil
 	}
 	if old := current.Get(o.Namespace, o.Name); old != nil && old.ResourceVersion == o.ResourceVersion &&
-		string(old.JSON) == string(o.JSON) {
+		bytes.Equal(old.JSON, o.JSON) {
 		return old
 	}
 	return nil

@@ -33,7 +33,7 @@ func TestStore(t *testing.T) {
 		want[o.Namespace+"/"+o.Name] = o
 	}
 	for i := range 5000 {
-		o := testObject([]string{"a", "a-b", "a.c", "ab", "b"}[random.IntN(5)], fmt.Sprint(random.IntN(300)), i)
+		o := testObject([]string{"a", "a-b", "a.c", "ab", "b"}[random.IntN(5)], strconv.Itoa(random.IntN(300)), i)
 		key := o.Namespace + "/" + o.Name
 		var err error
 		if random.IntN(3) == 0 {

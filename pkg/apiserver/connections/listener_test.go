@@ -184,8 +184,8 @@ func (failingListener) Accept() (net.Conn, error) {
 // net/http stops after other errors, and the program with it.
 func TestTemporaryErrors(t *testing.T) {
 	_, err := Limit(failingListener{}, Options{}).Accept()
-	if temporary, ok := err.(net.Error); !ok ||
-		!temporary.Temporary() { //nolint:errorlint,staticcheck // as net/http does
+	var temporary net.Error
+	if errors.As(err, &temporary) { //nolint:errorlint,staticcheck // as net/http does
 		t.Errorf("the error is %T", err)
 	}
 }

@@ -221,7 +221,7 @@ func TestReviewsEndWithTheLastRequest(t *testing.T) {
 	h.awaitWaiting(t, 1)
 	w.release <- true
 	w.group.Wait()
-	if got, _ := w.results.Load("second"); got != "true true" {
+	if got, _ := w.results.Load("second"); got != "true" {
 		t.Errorf("who stayed got %v", got)
 	}
 	alone, giveUp := context.WithCancel(t.Context())
@@ -367,7 +367,7 @@ func TestConcurrentChanges(t *testing.T) {
 	for i := range 8 {
 		group.Go(func() {
 			for n := 0; time.Now().Before(end); n++ {
-				if _, err := h.verdict(t.Context(), h.scope, number(n%100), fmt.Sprint(i), h.review); err != nil {
+				if _, err := h.verdict(t.Context(), h.scope, number(n%100), strconv.Itoa(i), h.review); err != nil {
 					t.Error(err)
 				}
 			}

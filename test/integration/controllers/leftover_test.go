@@ -88,7 +88,7 @@ func TestDeletionOrders(t *testing.T) {
 
 			order := []client.Object{u, c, b, n}
 			rand.New(rand.NewPCG(seed, seed)).Shuffle(len(order),
-				func(i, j int) { order[i], order[j] = order[j], order[i] }) //nolint:gosec // a reproducible order
+				func(i, j int) { order[i], order[j] = order[j], order[i] })
 			for _, o := range order {
 				if err := env.Client.Delete(t.Context(), o); err != nil {
 					t.Fatal(err)

@@ -82,7 +82,7 @@ func TestObjectsAreFew(t *testing.T) {
 	} {
 		try := func(ctx context.Context) error {
 			return env.Client.Create(ctx, tc.next.DeepCopyObject().(client.Object),
-				client.DryRunAll) //nolint:errcheck // it is one
+				client.DryRunAll)
 		}
 		eventually(t, lease, "reach "+flag, func(ctx context.Context) error {
 			return overQuota(try(ctx), flag+" of kubevision-controller-manager allows")
@@ -116,7 +116,7 @@ func TestObjectsAreSmallTogether(t *testing.T) {
 	patching := func(o client.Object, body string) func(context.Context) error {
 		return func(ctx context.Context) error {
 			return env.Client.Patch(ctx, o.DeepCopyObject().(client.Object), merge(body),
-				client.DryRunAll) //nolint:errcheck // it is one
+				client.DryRunAll)
 		}
 	}
 	eventually(t, lease, "reach the size", func(ctx context.Context) error {

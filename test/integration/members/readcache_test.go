@@ -124,7 +124,7 @@ func TestReaderOfAMember(t *testing.T) {
 // reads returns true if the API server answers a GET request with success.
 func reads(tb testing.TB, reader *clusters.Reader, path string) bool {
 	tb.Helper()
-	r, err := http.NewRequestWithContext(tb.Context(), http.MethodGet, reader.Config.Host+path, nil)
+	r, err := http.NewRequestWithContext(tb.Context(), http.MethodGet, reader.Config.Host+path, http.NoBody)
 	if err != nil {
 		tb.Fatal(err)
 	}

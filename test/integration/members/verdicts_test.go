@@ -52,7 +52,7 @@ type reviewer struct {
 
 	mu sync.Mutex
 	// network carries the requests of kubevision-reader until end is called.
-	network context.Context //nolint:containedctx // it is no context of a request
+	network context.Context
 	end     context.CancelFunc
 }
 

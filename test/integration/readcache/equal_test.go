@@ -20,7 +20,7 @@ func TestEqualsLive(t *testing.T) {
 	one, two, foreign := set().Namespace(t, "equal"), set().Namespace(t, "equal-b"), set().Namespace(t, "equal-c")
 	for i, ns := range []string{one, two, foreign} {
 		for n := range 5 {
-			configMap(t, ns, fmt.Sprintf("c%d", n), map[string]string{"equal": one, "n": fmt.Sprint(n)}, fmt.Sprintf("%03d", 9-n))
+			configMap(t, ns, fmt.Sprintf("c%d", n), map[string]string{"equal": one, "n": strconv.Itoa(n)}, fmt.Sprintf("%03d", 9-n))
 		}
 		set().Pod(t, ns, fmt.Sprintf("p%d", i))
 	}
@@ -61,10 +61,10 @@ func compare(t *testing.T, p person, path string) {
 	fixture.Eventually(t, "wait for equal answers", func(context.Context) error {
 		cached, direct := p.get(t, path), p.get(t, live(path))
 		if direct.Meta.Source == fromCache {
-			return fmt.Errorf("a live answer is from the cache")
+			return errors.New("a live answer is from the cache")
 		}
 		if strings.Contains(path, "secrets") && cached.Meta.Source == fromCache {
-			return fmt.Errorf("Secrets are from the cache")
+			return errors.New("Secrets are from the cache")
 		}
 		if cached.Code != direct.Code || cached.Message != direct.Message || cached.Meta.Field != direct.Meta.Field {
 			return fmt.Errorf("code %d (%s), and live %d (%s)", cached.Code, cached.Message, direct.Code, direct.Message)

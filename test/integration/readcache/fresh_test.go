@@ -40,7 +40,7 @@ func TestWriteThenRead(t *testing.T) {
 		read(true, name)
 		p.send(t, http.MethodPatch, in(ns, "configmaps", name), fmt.Sprintf(`{"data":{"n":"%d"}}`, n)).Want(t, wire.OK)
 		var o struct{ Data map[string]string }
-		if p.get(t, in(ns, "configmaps", name)).Want(t, wire.OK).Into(t, &o); o.Data["n"] != fmt.Sprint(n) {
+		if p.get(t, in(ns, "configmaps", name)).Want(t, wire.OK).Into(t, &o); o.Data["n"] != strconv.Itoa(n) {
 			t.Errorf("%s has %v", name, o.Data)
 		}
 		p.send(t, http.MethodDelete, in(ns, "configmaps", name), "").Want(t, wire.OK)
@@ -86,7 +86,7 @@ func TestGzip(t *testing.T) {
 	ns := set().Namespace(t, "gzip")
 	p := bound(t, "dev", ns)
 	for n := range 150 {
-		configMap(t, ns, fmt.Sprintf("c%03d", n), map[string]string{"odd": fmt.Sprint(n % 2)}, fmt.Sprint(n))
+		configMap(t, ns, fmt.Sprintf("c%03d", n), map[string]string{"odd": strconv.Itoa(n % 2)}, strconv.Itoa(n))
 	}
 	fixture.Eventually(t, "wait for all objects", func(context.Context) error {
 		if e := p.cached(t, in(ns, "configmaps?labelSelector=odd")); *e.Meta.Total != 150 {

@@ -128,7 +128,7 @@ func register(tb testing.TB, config *rest.Config, mode kubevisionv1alpha1.ReadCa
 			if err := env.Client.Get(ctx, client.ObjectKeyFromObject(c), c); err != nil {
 				return client.IgnoreNotFound(err)
 			}
-			return fmt.Errorf("it is there still")
+			return errors.New("it is there still")
 		}); err != nil {
 			tb.Error(err)
 		}
