@@ -112,6 +112,14 @@ func (o *options) listen(ctx context.Context) (net.Listener, error) {
 }
 
 func (o *options) run(ctx context.Context) error {
+	if err := o.validate(); err != nil {
+		return err
+	}
+	return o.start(ctx)
+}
+
+// validate returns an error that names the first flag with a value that cannot be used.
+func (o *options) validate() error {
 	if o.controllers.SigningKeyPeriod < minSigningKeyPeriod {
 		return fmt.Errorf("--signing-key-rotation-period must be at least %s", minSigningKeyPeriod)
 	}
@@ -127,9 +135,10 @@ func (o *options) run(ctx context.Context) error {
 	if err := o.controllers.SessionLimits.Validate(); err != nil {
 		return err
 	}
-	if err := o.controllers.ObjectLimits.Validate(); err != nil {
-		return err
-	}
+	return o.controllers.ObjectLimits.Validate()
+}
+
+func (o *options) start(ctx context.Context) error {
 	addresses, err := o.addresses.Policy()
 	if err != nil {
 		return err

@@ -13,29 +13,29 @@ import (
 	"testing"
 )
 
-func deflated(t testing.TB, text []byte) Segment {
-	t.Helper()
+func deflated(tb testing.TB, text []byte) Segment {
+	tb.Helper()
 	return Deflate(func(w io.Writer) {
 		if _, err := w.Write(text); err != nil {
-			t.Error(err)
+			tb.Error(err)
 		}
 	})
 }
 
-func check(t testing.TB, want []byte, segments ...Segment) {
-	t.Helper()
+func check(tb testing.TB, want []byte, segments ...Segment) {
+	tb.Helper()
 	m := Member{Segments: slices.Values(segments)}
 	var b bytes.Buffer
 	if n, err := m.WriteTo(&b); err != nil || n != m.Size() || n != int64(b.Len()) {
-		t.Fatalf("%d of %d bytes, in the buffer %d: %v", n, m.Size(), b.Len(), err)
+		tb.Fatalf("%d of %d bytes, in the buffer %d: %v", n, m.Size(), b.Len(), err)
 	}
 	r, err := gzip.NewReader(&b)
 	if err != nil {
-		t.Fatal(err)
+		tb.Fatal(err)
 	}
 	got, err := io.ReadAll(r) // checks the checksum and the size
 	if err != nil || !bytes.Equal(got, want) {
-		t.Errorf("got %d bytes for %d: %v", len(got), len(want), err)
+		tb.Errorf("got %d bytes for %d: %v", len(got), len(want), err)
 	}
 }
 

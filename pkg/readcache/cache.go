@@ -163,7 +163,7 @@ func (c *Cache) Get(ctx context.Context, cluster Cluster, r schema.GroupVersionR
 		requests.WithLabelValues(resultRefused).Inc()
 		return View{}, false
 	}
-	snapshot, ok := k.first(ctx)
+	snapshot, ok := k.first(ctx) //nolint:contextcheck // the watch outlives the request
 	if ok {
 		snapshot, ok = c.awaitWrite(ctx, k, snapshot, user)
 	}
@@ -194,7 +194,7 @@ func (c *Cache) kind(key kindKey, name string) *kind {
 	defer c.mu.Unlock()
 	k := c.kinds[key]
 	if k == nil {
-		if until, ok := c.refused.Get(key); ok && time.Now().Before(until.(time.Time)) { //nolint:forcetypeassert // nothing else is put
+		if until, ok := c.refused.Get(key); ok && time.Now().Before(until.(time.Time)) { //nolint:forcetypeassert,errcheck // nothing else is put
 			return nil
 		}
 		if c.closed || len(c.kinds) >= maxKinds {

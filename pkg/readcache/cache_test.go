@@ -4,6 +4,7 @@
 package readcache
 
 import (
+	"strconv"
 	"context"
 	"errors"
 	"fmt"

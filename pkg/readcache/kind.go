@@ -4,6 +4,7 @@
 package readcache
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"sync/atomic"

@@ -98,7 +98,8 @@ func (s *scanner) key() (quotedText, error) {
 // nested consumes an object or an array that nobody looks into.
 func (s *scanner) nested(end byte) error {
 	s.pos++
-	if s.depth++; s.depth > maxDepth {
+	s.depth++
+	if s.depth > maxDepth {
 		return errSyntax
 	}
 	s.space()
@@ -128,7 +129,8 @@ func (s *scanner) nested(end byte) error {
 }
 
 func (s *scanner) enclosed(begin, end byte, item func() error) error {
-	if s.depth++; s.depth > maxDepth || !s.take(begin) {
+	s.depth++
+	if s.depth > maxDepth || !s.take(begin) {
 		return errSyntax
 	}
 	defer func() { s.depth-- }()

@@ -56,7 +56,7 @@ func newGroup(objects []*Object, a *account) *Group {
 //nolint:gochecknoglobals // entity tags compare the groups of different stores
 var (
 	serials atomic.Uint64
-	epoch   = rand.Uint64()
+	epoch   = rand.Uint64() //nolint:gosec // it tells processes apart and is no secret
 )
 
 // Compressed returns the JSON of the group, which is compressed once.

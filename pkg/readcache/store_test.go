@@ -4,6 +4,7 @@
 package readcache
 
 import (
+	"strconv"
 	"fmt"
 	"math/rand/v2"
 	"slices"

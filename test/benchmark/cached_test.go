@@ -97,7 +97,8 @@ func contenders(b *testing.B, url, token, kubePath string) []*contender {
 	var tag string
 	for range 50 { // the first is live while the cache is filled
 		var response *http.Response
-		if response, body = first.once(b); bytes.Contains(body[max(0, len(body)-400):], []byte(`"source":"cache"`)) {
+		response, body = first.once(b) //nolint:bodyclose // once closes it
+		if bytes.Contains(body[max(0, len(body)-400):], []byte(`"source":"cache"`)) {
 			tag = response.Header.Get("ETag")
 			break
 		}

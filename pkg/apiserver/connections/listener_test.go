@@ -185,7 +185,7 @@ func (failingListener) Accept() (net.Conn, error) {
 func TestTemporaryErrors(t *testing.T) {
 	_, err := Limit(failingListener{}, Options{}).Accept()
 	var temporary net.Error
-	if errors.As(err, &temporary) { //nolint:errorlint,staticcheck // as net/http does
+	if errors.As(err, &temporary) { //nolint:staticcheck // as net/http does
 		t.Errorf("the error is %T", err)
 	}
 }

@@ -199,15 +199,7 @@ func (o *Options) Validate() error {
 	if o.LoginCodeTTL < 0 || o.LoginCodeTTL > credentials.VerifiedTTL {
 		errs = append(errs, fmt.Errorf("--login-code-ttl must be from 0 to %s", credentials.VerifiedTTL))
 	}
-	if o.RequestsPerUser < 1 {
-		errs = append(errs, errors.New("--requests-per-user must be at least 1"))
-	}
-	if min(o.BodyBytesInFlight, o.ResponseBytesInFlight, o.ConnectionBytes) < minBytesInFlight {
-		errs = append(errs, fmt.Errorf("--body-bytes-in-flight, --response-bytes-in-flight and --connection-bytes must be at least %d", minBytesInFlight))
-	}
-	if o.ReadCacheBytes < 0 {
-		errs = append(errs, errors.New("--read-cache-bytes must not be negative"))
-	}
+	errs = append(errs, o.validateBounds()...)
 	if o.LoginFailuresPerAddress < 1 {
 		errs = append(errs, errors.New("--login-failures-per-address must be at least 1"))
 	}
@@ -233,6 +225,22 @@ func (o *Options) Validate() error {
 		errs = append(errs, errors.New("--enable-priority-and-fairness is not supported: requests are limited by number"))
 	}
 	return utilerrors.NewAggregate(errs)
+}
+
+// validateBounds returns the errors of the flags that bound requests and memory.
+func (o *Options) validateBounds() []error {
+	var errs []error
+	if o.RequestsPerUser < 1 {
+		errs = append(errs, errors.New("--requests-per-user must be at least 1"))
+	}
+	if min(o.BodyBytesInFlight, o.ResponseBytesInFlight, o.ConnectionBytes) < minBytesInFlight {
+		errs = append(errs, fmt.Errorf(
+			"--body-bytes-in-flight, --response-bytes-in-flight and --connection-bytes must be at least %d", minBytesInFlight))
+	}
+	if o.ReadCacheBytes < 0 {
+		errs = append(errs, errors.New("--read-cache-bytes must not be negative"))
+	}
+	return errs
 }
 
 // effectiveVersion behaves like the release of Kubernetes that the library is of, and reports the version of KubeVision at /version.

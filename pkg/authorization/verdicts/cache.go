@@ -106,6 +106,7 @@ func (c *Cache) AllowedStale(
 	switch {
 	case err == nil:
 		return allowed, nil
+	//nolint:contextcheck // the watch of a scope outlives the request
 	case isOutage(err) && c.wasAllowed(caller.Connection(), newQuestion(caller.Identity(), &attributes), asOf):
 		return true, nil
 	default:
@@ -124,6 +125,7 @@ func (c *Cache) ask(
 ) (bool, error) {
 	review := func(ctx context.Context) (bool, error) { return caller.Allowed(ctx, attributes) }
 	q := newQuestion(caller.Identity(), &attributes)
+	//nolint:contextcheck // the watch of a scope outlives the request
 	allowed, err := c.verdict(ctx, c.scopeOf(caller.Connection()), q, caller.User(), review)
 	if apierrors.IsForbidden(err) {
 		return false, nil

@@ -4,6 +4,7 @@
 package verdicts
 
 import (
+	"strconv"
 	"context"
 	"errors"
 	"fmt"
@@ -55,7 +56,7 @@ func (h *harness) review(context.Context) (bool, error) {
 	return h.allowed.Load(), nil
 }
 
-func number(n int) question { return question{byte(n), byte(n >> 8)} }
+func number(n int) question { return question{byte(n & 0xff), byte(n >> 8 & 0xff)} } //nolint:gosec // both are bytes
 
 // expect asks the question, and expects so many reviews since the begin.
 func (h *harness) expect(t *testing.T, what string, allowed bool, reviews int) {

@@ -180,7 +180,7 @@ func (e *entries) forget(s *scope) {
 }
 
 // holderHeap has the holder of the most verdicts at its root.
-type holderHeap []*holder
+type holderHeap []*holder //nolint:recvcheck // as container/heap shows it
 
 // Len implements heap.Interface.
 func (h holderHeap) Len() int { return len(h) }

@@ -22,5 +22,6 @@ func (c *Cache) Reviewed(
 	identity := transport.ImpersonationConfig{
 		UserName: u.GetName(), UID: u.GetUID(), Groups: u.GetGroups(), Extra: u.GetExtra(),
 	}
+	//nolint:contextcheck // the watch of a scope outlives the request
 	return c.verdict(ctx, c.scopeOf(cluster), newQuestion(identity, &attributes), u.GetName(), review)
 }

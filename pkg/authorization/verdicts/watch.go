@@ -9,7 +9,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"math/rand/v2"
+	"math/rand/v2" //nolint:depguard // it spreads attempts and decides nothing
+	"slices"
 	"strconv"
 	"sync"
 	"time"
@@ -174,8 +175,8 @@ type objectMeta struct {
 
 func (w *watcher) request(accept string, parameters ...string) *rest.Request {
 	r := w.client.Get().AbsPath("/apis", rbacv1.GroupName, "v1", w.resource).SetHeader("Accept", accept).MaxRetries(0)
-	for i := 0; i < len(parameters); i += 2 {
-		r = r.Param(parameters[i], parameters[i+1])
+	for pair := range slices.Chunk(parameters, 2) {
+		r = r.Param(pair[0], pair[1])
 	}
 	return r
 }

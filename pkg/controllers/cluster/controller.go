@@ -170,7 +170,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (resul
 	if err := finalizer.Ensure(ctx, r.Client, c, finalizerName); err != nil {
 		return ctrl.Result{}, err
 	}
-	defer r.statuses.Patch(ctx, r.Client, r.Recorder, c, &c.Status.Conditions, &reterr)()
+	patchStatus := r.statuses.Patch(ctx, r.Client, r.Recorder, c, &c.Status.Conditions, &reterr)
+	defer patchStatus()
 	if c.Spec.InCluster {
 		return r.reconcileHost(ctx, c)
 	}

@@ -69,7 +69,8 @@ func (r *Reconciler) isAbandoned(c *kubevisionv1alpha1.KubeVisionCluster) bool {
 }
 
 func (r *Reconciler) reportLeft(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, left error) (reterr error) {
-	defer r.statuses.Patch(ctx, r.Client, r.Recorder, c, &c.Status.Conditions, &reterr)()
+	patchStatus := r.statuses.Patch(ctx, r.Client, r.Recorder, c, &c.Status.Conditions, &reterr)
+	defer patchStatus()
 	condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ReadyCondition, metav1.ConditionFalse, kubevisionv1alpha1.ReasonCleanupFailed,
 		fmt.Sprintf("what KubeVision has placed on the cluster cannot be removed: %v; annotate the cluster with %s to leave it there", left, names.AbandonAnnotation))
 	return nil

@@ -62,7 +62,7 @@ func (p *Patcher) note(object client.Object) {
 // an Event if the Ready condition has changed. A Reconcile function defers it, and adds the error to its own.
 func (p *Patcher) Patch(
 	ctx context.Context, c client.Client, recorder events.EventRecorder, object client.Object, conditions *[]metav1.Condition,
-	reterr *error,
+	reterr *error, //nolint:gocritic // the caller's result is changed
 ) func() {
 	original, ok := object.DeepCopyObject().(client.Object)
 	before := slices.Clone(*conditions)

@@ -33,7 +33,8 @@ func TestBehind(t *testing.T) {
 		var err error
 		write := p.Patch(t.Context(), c, events.NewFakeRecorder(10), o, &o.Status.Conditions, &err)
 		Set(&o.Status.Conditions, 1, kubevisionv1alpha1.ReadyCondition, status, "Because", "")
-		if write(); err != nil {
+		write()
+		if err != nil {
 			t.Fatal(err)
 		}
 	}

@@ -144,7 +144,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (_ ctr
 	if err := finalizer.Ensure(ctx, r.Client, b, finalizerName); err != nil {
 		return ctrl.Result{}, err
 	}
-	defer r.statuses.Patch(ctx, r.Client, r.Recorder, b, &b.Status.Conditions, &reterr)()
+	patchStatus := r.statuses.Patch(ctx, r.Client, r.Recorder, b, &b.Status.Conditions, &reterr)
+	defer patchStatus()
 	p, err := r.plan(ctx, b)
 	if err != nil {
 		return ctrl.Result{}, err

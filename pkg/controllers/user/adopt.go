@@ -4,6 +4,7 @@
 package user
 
 import (
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"context"
 	"fmt"
 
@@ -72,10 +73,13 @@ func (r *Reconciler) adoptFavorites(ctx context.Context, u *kubevisionv1alpha1.K
 	favorites := &corev1.ConfigMap{}
 	key := types.NamespacedName{Namespace: names.Namespace, Name: names.FavoritesConfigMap(u.Name)}
 	err := r.Live.Get(ctx, key, favorites)
-	if client.IgnoreNotFound(err) != nil {
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	if err != nil {
 		return fmt.Errorf("reading the restored favorites: %w", err)
 	}
-	if err != nil || !belongsToNobody(favorites, u) {
+	if !belongsToNobody(favorites, u) {
 		return nil
 	}
 	favorites.Labels[names.ManagedByLabel] = names.ManagedBy

@@ -121,7 +121,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (_ ctr
 	if reset, err := r.resetTwoFactor(ctx, u); err != nil || reset {
 		return ctrl.Result{}, err // the update triggers another reconciliation
 	}
-	defer r.statuses.Patch(ctx, r.Client, r.Recorder, u, &u.Status.Conditions, &reterr)()
+	patchStatus := r.statuses.Patch(ctx, r.Client, r.Recorder, u, &u.Status.Conditions, &reterr)
+	defer patchStatus()
 	locked, err := r.noteLockout(ctx, u)
 	if err != nil {
 		return ctrl.Result{}, err

@@ -76,8 +76,8 @@ func (o *listOptions) cachedQuery(t objectref.Target) (*cachedQuery, bool, error
 	}
 	byLabels, err := labels.Parse(o.query.Get(queryLabelSelector))
 	byFields, err2 := fields.ParseSelector(o.query.Get(queryFieldSelector))
-	if err != nil || err2 != nil { // the API server says what is wrong
-		return nil, false, nil
+	if err != nil || err2 != nil {
+		return nil, false, nil //nolint:nilerr // the API server says what is wrong
 	}
 	matches, ok := readcache.FieldMatcher(t.Resource.GroupVersionResource, t.Resource.Namespaced, byFields)
 	if !ok {

@@ -34,7 +34,9 @@ func (e *Provider) reviewRead(r *routes.Request, u user.Info) (*scopedlist.Clien
 	return e.Access.Cluster(r, u)
 }
 
-func (e *Provider) get(r *routes.Request, caller *scopedlist.Client) (routes.Result, error) {
+func (e *Provider) get( //nolint:gocyclo // one option after the other
+	r *routes.Request, caller *scopedlist.Client,
+) (routes.Result, error) {
 	t, err := objectref.ReadObject(r, caller.Client, "get")
 	if err != nil {
 		return routes.Result{}, err

@@ -87,8 +87,8 @@ func TestDeletionOrders(t *testing.T) {
 			awaitReady(t, c)
 
 			order := []client.Object{u, c, b, n}
-			rand.New(rand.NewPCG(seed, seed)).Shuffle(len(order),
-				func(i, j int) { order[i], order[j] = order[j], order[i] })
+			random := rand.New(rand.NewPCG(seed, seed)) //nolint:gosec // the order can be repeated
+			random.Shuffle(len(order), func(i, j int) { order[i], order[j] = order[j], order[i] })
 			for _, o := range order {
 				if err := env.Client.Delete(t.Context(), o); err != nil {
 					t.Fatal(err)

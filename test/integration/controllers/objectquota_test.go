@@ -81,8 +81,8 @@ func TestObjectsAreFew(t *testing.T) {
 		"--max-role-bindings": {binding, bindingObject(readonlyRole, inNames("nowhere"), toUser("nobody"))},
 	} {
 		try := func(ctx context.Context) error {
-			return env.Client.Create(ctx, tc.next.DeepCopyObject().(client.Object),
-				client.DryRunAll)
+			next := tc.next.DeepCopyObject().(client.Object) //nolint:forcetypeassert,errcheck // it is an object
+			return env.Client.Create(ctx, next, client.DryRunAll)
 		}
 		eventually(t, lease, "reach "+flag, func(ctx context.Context) error {
 			return overQuota(try(ctx), flag+" of kubevision-controller-manager allows")
@@ -115,8 +115,8 @@ func TestObjectsAreSmallTogether(t *testing.T) {
 	restartWith(t, "--max-object-bytes=1")
 	patching := func(o client.Object, body string) func(context.Context) error {
 		return func(ctx context.Context) error {
-			return env.Client.Patch(ctx, o.DeepCopyObject().(client.Object), merge(body),
-				client.DryRunAll)
+			changed := o.DeepCopyObject().(client.Object) //nolint:forcetypeassert,errcheck // it is an object
+			return env.Client.Patch(ctx, changed, merge(body), client.DryRunAll)
 		}
 	}
 	eventually(t, lease, "reach the size", func(ctx context.Context) error {

@@ -72,7 +72,8 @@ func (v *reviewer) serve(next http.Handler, w http.ResponseWriter, r *http.Reque
 	v.mu.Unlock()
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
-	defer context.AfterFunc(network, cancel)()
+	stop := context.AfterFunc(network, cancel)
+	defer stop()
 	if network.Err() != nil {
 		panic(http.ErrAbortHandler)
 	}

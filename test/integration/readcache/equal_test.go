@@ -4,6 +4,8 @@
 package readcache
 
 import (
+	"errors"
+	"strconv"
 	"context"
 	"fmt"
 	"slices"

@@ -4,6 +4,7 @@
 package readcache
 
 import (
+	"strconv"
 	"bytes"
 	"compress/gzip"
 	"context"
@@ -40,7 +41,8 @@ func TestWriteThenRead(t *testing.T) {
 		read(true, name)
 		p.send(t, http.MethodPatch, in(ns, "configmaps", name), fmt.Sprintf(`{"data":{"n":"%d"}}`, n)).Want(t, wire.OK)
 		var o struct{ Data map[string]string }
-		if p.get(t, in(ns, "configmaps", name)).Want(t, wire.OK).Into(t, &o); o.Data["n"] != strconv.Itoa(n) {
+		p.get(t, in(ns, "configmaps", name)).Want(t, wire.OK).Into(t, &o)
+		if o.Data["n"] != strconv.Itoa(n) {
 			t.Errorf("%s has %v", name, o.Data)
 		}
 		p.send(t, http.MethodDelete, in(ns, "configmaps", name), "").Want(t, wire.OK)

@@ -4,6 +4,7 @@
 package readcache
 
 import (
+	"errors"
 	"context"
 	"fmt"
 	"io"
@@ -39,7 +40,7 @@ type line struct {
 
 func newLine(tb testing.TB, target string) *line {
 	tb.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := (&net.ListenConfig{}).Listen(tb.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
 		tb.Fatal(err)
 	}
@@ -62,7 +63,7 @@ func newLine(tb testing.TB, target string) *line {
 
 func (l *line) carry(from net.Conn) {
 	defer func() { _ = from.Close() }()
-	to, err := net.Dial("tcp", l.target)
+	to, err := (&net.Dialer{}).DialContext(context.Background(), "tcp", l.target) //nolint:usetesting // cut by the test itself
 	if err != nil {
 		return
 	}
