@@ -158,12 +158,12 @@ func (c *Cache) Get(ctx context.Context, cluster Cluster, r schema.GroupVersionR
 	if c == nil || !cacheable(r) {
 		return View{}, false
 	}
-	k := c.kind(kindKey{cluster, r}, kindName)
+	k := c.kind(kindKey{cluster, r}, kindName) //nolint:contextcheck // the watch outlives the request
 	if k == nil {
 		requests.WithLabelValues(resultRefused).Inc()
 		return View{}, false
 	}
-	snapshot, ok := k.first(ctx) //nolint:contextcheck // the watch outlives the request
+	snapshot, ok := k.first(ctx)
 	if ok {
 		snapshot, ok = c.awaitWrite(ctx, k, snapshot, user)
 	}

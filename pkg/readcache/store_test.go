@@ -4,10 +4,10 @@
 package readcache
 
 import (
-	"strconv"
 	"fmt"
 	"math/rand/v2"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )

@@ -184,8 +184,7 @@ func (failingListener) Accept() (net.Conn, error) {
 // net/http stops after other errors, and the program with it.
 func TestTemporaryErrors(t *testing.T) {
 	_, err := Limit(failingListener{}, Options{}).Accept()
-	var temporary net.Error
-	if errors.As(err, &temporary) { //nolint:staticcheck // as net/http does
+	if _, ok := errors.AsType[net.Error](err); ok {
 		t.Errorf("the error is %T", err)
 	}
 }

@@ -4,10 +4,10 @@
 package verdicts
 
 import (
-	"strconv"
 	"context"
 	"errors"
 	"fmt"
+	"strconv"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -56,7 +56,7 @@ func (h *harness) review(context.Context) (bool, error) {
 	return h.allowed.Load(), nil
 }
 
-func number(n int) question { return question{byte(n & 0xff), byte(n >> 8 & 0xff)} } //nolint:gosec // both are bytes
+func number(n int) question { return question{byte(n & 0xff), byte(n >> 8 & 0xff)} }
 
 // expect asks the question, and expects so many reviews since the begin.
 func (h *harness) expect(t *testing.T, what string, allowed bool, reviews int) {

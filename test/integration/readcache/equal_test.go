@@ -4,11 +4,11 @@
 package readcache
 
 import (
-	"errors"
-	"strconv"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
