@@ -136,8 +136,9 @@ func TestKilledOnTheWay(t *testing.T) {
 	})
 	p.becomes(t, fixture.Patience, c.Name, "/namespaces/"+ns+"/resources/pods", wire.OK)
 	want := []string{
-		"kubevision-impersonator", "kubevision-impersonator", "kubevision-impersonator", "kubevision-system",
-		"kubevision:admin",
+		"kubevision-impersonator", "kubevision-impersonator", "kubevision-impersonator",
+		"kubevision-reader", "kubevision-reader", "kubevision-reader", "kubevision-reader-view",
+		"kubevision-system", "kubevision:admin",
 		"kubevision:aggregate-cluster-view", "kubevision:aggregate-operate-nodes", "kubevision:binding:admin",
 		"kubevision:binding:" + b.Name, "kubevision:dev", "kubevision:dev-cluster",
 		"kubevision:ops", "kubevision:ops-cluster", "kubevision:readonly",
