@@ -48,6 +48,8 @@ const (
 	// refusedFor is how long a kind is read live that could not be cached, and tooLargeFor one that did not fit.
 	refusedFor  = 30 * time.Second
 	tooLargeFor = 2 * time.Minute
+	// maxStale is how long the objects of a kind are shown whose watch is broken. After it, they are read live.
+	maxStale = 5 * time.Minute
 	// sweepInterval is the time between two searches for kinds that nobody reads.
 	sweepInterval = 15 * time.Second
 	// maxKinds bounds the kinds that are kept, and those that are known to be refused.
@@ -173,9 +175,13 @@ func (c *Cache) Get(ctx context.Context, cluster Cluster, r schema.GroupVersionR
 	}
 	v := View{Snapshot: snapshot}
 	v.AsOf, v.Stale = k.source.stale()
-	if v.Stale {
+	switch {
+	case v.Stale && time.Since(v.AsOf) > maxStale:
+		requests.WithLabelValues(resultMissed).Inc()
+		return View{}, false
+	case v.Stale:
 		requests.WithLabelValues(resultStale).Inc()
-	} else {
+	default:
 		requests.WithLabelValues(resultHit).Inc()
 	}
 	return v, true

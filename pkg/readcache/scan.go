@@ -287,6 +287,19 @@ func (s *scanner) string() (string, error) {
 	return q.text(), nil
 }
 
+// Members returns the values of the members of the object.
+func (o *Object) Members() map[string]json.RawMessage {
+	out := map[string]json.RawMessage{}
+	s := &scanner{text: o.JSON}
+	_ = s.members(func(key quotedText) error { // an Object has valid JSON
+		begin := s.pos
+		err := s.value()
+		out[key.text()] = s.text[begin:s.pos]
+		return err
+	})
+	return out
+}
+
 // lookup returns the value at a path of a valid object, and false if there is none.
 func lookup(object []byte, path ...string) ([]byte, bool) {
 	s := &scanner{text: object}

@@ -32,6 +32,7 @@ type Group struct {
 
 	mu         sync.Mutex
 	compressed *gzipmember.Segment
+	summary    *Summary
 	dropped    bool
 }
 
@@ -68,19 +69,19 @@ func (g *Group) Compressed() gzipmember.Segment {
 	}
 	s := Compress(g.Objects)
 	g.compressed = &s
-	if !g.dropped && g.account != nil {
-		g.account.add(int64(len(s.Deflated)))
-	}
+	g.count(int64(len(s.Deflated)))
 	return s
 }
 
-// drop stops to count what the group has compressed.
+// drop ends the counting of the memory of the group beside its objects: the group is no longer part of the store.
 func (g *Group) drop() {
 	g.mu.Lock()
 	defer g.mu.Unlock()
-	if g.compressed != nil && !g.dropped {
-		g.account.add(-int64(len(g.compressed.Deflated)))
+	bytes := g.summary.memory()
+	if g.compressed != nil {
+		bytes += int64(len(g.compressed.Deflated))
 	}
+	g.count(-bytes)
 	g.dropped = true
 }
 

@@ -19,6 +19,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/watch"
+	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	toolscache "k8s.io/client-go/tools/cache"
 )
@@ -41,6 +42,8 @@ type source struct {
 	alive time.Time
 	// failure is why there is no connection.
 	failure error
+	// redefined is true if the kind may have another definition since the last list.
+	redefined bool
 }
 
 var (
@@ -75,6 +78,7 @@ func (s *source) Watch(options metav1.ListOptions) (watch.Interface, error) {
 func (s *source) ListWithContext(ctx context.Context, options metav1.ListOptions) (runtime.Object, error) {
 	if options.Continue == "" {
 		s.begin()
+		s.mustList(true)
 	}
 	body, err := s.open(ctx, options)
 	if err != nil {
@@ -96,6 +100,10 @@ func (s *source) WatchWithContext(ctx context.Context, options metav1.ListOption
 	if listing {
 		s.begin()
 	}
+	if s.mustList(listing) {
+		return nil, apierrors.NewResourceExpired("the kind may have another definition")
+	}
+	begun := time.Now()
 	options.Watch = true
 	body, err := s.open(ctx, options)
 	if err != nil {
@@ -106,7 +114,12 @@ func (s *source) WatchWithContext(ctx context.Context, options metav1.ListOption
 	var end sync.Once
 	d := newDecoder(body, s.kind)
 	d.keep = func(o *Object) (*Object, error) { return s.keep(o, listing) }
-	d.closed = func(err error) { end.Do(func() { s.lost(err) }) }
+	d.closed = func(err error) {
+		end.Do(func() {
+			s.lost(err)
+			s.closed(err, begun, options.TimeoutSeconds)
+		})
+	}
 	d.read = func(ended bool) {
 		if ended {
 			listing = false
@@ -114,6 +127,28 @@ func (s *source) WatchWithContext(ctx context.Context, options metav1.ListOption
 		s.found(!listing)
 	}
 	return watch.NewStreamWatcher(d, apierrors.NewClientErrorReporter(http.StatusInternalServerError, "GET", "ClientWatchDecoding")), nil
+}
+
+// mustList returns whether the kind must be listed before it is watched again.
+func (s *source) mustList(lists bool) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if lists {
+		s.redefined = false
+	}
+	return s.redefined
+}
+
+// closed notes whether the API server has ended a watch of a custom resource before its time. It does so when the
+// definition changes, and sends no event, although the same objects may then be read with another content.
+func (s *source) closed(err error, begun time.Time, seconds *int64) {
+	custom := !scheme.Scheme.IsGroupRegistered(s.resource.Group)
+	early := seconds == nil || time.Since(begun) < time.Duration(*seconds)*time.Second-time.Second
+	if custom && early && errors.Is(err, io.EOF) {
+		s.mu.Lock()
+		s.redefined = true
+		s.mu.Unlock()
+	}
 }
 
 // retriable makes a Reflector try again where it was, instead of listing again, if the API server was not reached.

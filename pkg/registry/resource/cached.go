@@ -205,6 +205,7 @@ func objectTag(caller *scopedlist.Client, t objectref.Target, o *readcache.Objec
 	_, _ = fmt.Fprintf(sum, "%q\n", []any{ // as above
 		caller.Cluster(), t.Resource.String(), o.Namespace, o.Name, o.ResourceVersion, identity.UserName, identity.Groups,
 	})
+	_, _ = sum.Write(o.JSON) // a kind that is defined anew may show another content with the same version
 	return tagOf(sum)
 }
 

@@ -4,14 +4,12 @@
 package resource
 
 import (
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/budget"
-	"github.com/kubevision-io/kubevision/pkg/objects"
 	"github.com/kubevision-io/kubevision/pkg/readcache"
 )
 
@@ -88,22 +86,15 @@ func (v *view) finds(o *readcache.Object) bool {
 	return slices.ContainsFunc(o.Labels, func(l readcache.Label) bool { return contains(l.Key + "=" + l.Value) })
 }
 
-// cachedKey is key for an object of the cache. Only orders by other values than metadata decode the object.
+// cachedKey is key for an object of the cache. No value of the object is decoded but that of the order.
 func (o *order) cachedKey(item *readcache.Object) (sortKey, error) {
 	if o.derived == nil && len(o.path) == 2 && o.path[0] == "metadata" {
-		switch o.path[1] {
-		case "name":
+		switch {
+		case o.path[1] == "name":
 			return textKey(item.Name), nil
-		case "namespace":
-			if item.Namespace == "" {
-				return missing(), nil
-			}
+		case o.path[1] == "namespace" && item.Namespace != "":
 			return textKey(item.Namespace), nil
 		}
 	}
-	var decoded objects.Object
-	if err := json.Unmarshal(item.JSON, &decoded); err != nil {
-		return sortKey{}, fmt.Errorf("decoding an object of the cache: %w", err)
-	}
-	return o.key(decoded)
+	return o.key(item.Members())
 }

@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"slices"
 	"time"
 
 	authorizationv1 "k8s.io/api/authorization/v1"
@@ -157,7 +158,7 @@ func (c *Client) CachedObject(
 func viewed[T any](
 	ctx context.Context, c *Client, t objectref.Target, review func(readcache.View) (T, bool, error),
 ) (out T, ok bool, err error) {
-	if c.cache == nil || c.verdicts == nil {
+	if c.cache == nil || c.verdicts == nil || !slices.Contains(t.Resource.Verbs, "watch") {
 		return out, false, nil
 	}
 	cluster := Connected{c.Connection()}
