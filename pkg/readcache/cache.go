@@ -152,6 +152,8 @@ type View struct {
 	// Stale is true if the watch is broken. AsOf is then the last time at which it was not.
 	Stale bool
 	AsOf  time.Time
+
+	store *store
 }
 
 // Get returns the objects of a kind, with what a user has written before. It is false if the kind must be read live. It
@@ -173,7 +175,7 @@ func (c *Cache) Get(ctx context.Context, cluster Cluster, r schema.GroupVersionR
 		requests.WithLabelValues(resultMissed).Inc()
 		return View{}, false
 	}
-	v := View{Snapshot: snapshot}
+	v := View{Snapshot: snapshot, store: k.store}
 	v.AsOf, v.Stale = k.source.stale()
 	switch {
 	case v.Stale && time.Since(v.AsOf) > maxStale:

@@ -159,8 +159,10 @@ func (d *decoder) line() ([]byte, error) {
 			continue
 		case err == nil:
 			return append(d.buffer, part...), nil
+		case errors.Is(err, io.EOF):
+			return nil, io.EOF
 		case !errors.Is(err, bufio.ErrBufferFull):
-			return nil, err //nolint:wrapcheck // the Reflector must know io.EOF
+			return nil, io.ErrUnexpectedEOF // a Reflector continues the watch after this error, and lists again after others
 		}
 		d.buffer = append(d.buffer, part...)
 	}

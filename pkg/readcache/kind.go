@@ -90,6 +90,9 @@ func (k *kind) end() {
 	k.ended.Store(true)
 	k.cancel()
 	k.store.account.close()
+	k.store.mu.Lock()
+	k.store.dropHolds(0)
+	k.store.mu.Unlock()
 	k.store.wake()
 }
 

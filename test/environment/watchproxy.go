@@ -37,6 +37,8 @@ type WatchProxy struct {
 	requests map[*http.Request]context.CancelFunc
 	// lists are the lists of the read cache by resource, streaming ones included.
 	lists map[string]int
+	// reviews is the number of access reviews of users.
+	reviews int
 }
 
 // NewWatchProxy starts a proxy before the API server of a client configuration.
@@ -118,6 +120,13 @@ func (p *WatchProxy) Close() {
 	p.server.Close()
 }
 
+// Reviews returns how many access reviews of users were made.
+func (p *WatchProxy) Reviews() int {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.reviews
+}
+
 func (p *WatchProxy) handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		ctx, cancel := context.WithCancel(r.Context())
@@ -139,6 +148,9 @@ func (p *WatchProxy) enter(r *http.Request, cancel context.CancelFunc) bool {
 	p.requests[r] = cancel
 	if query := r.URL.Query(); isReadCache(r) && (query.Get("watch") != "true" || query.Get("sendInitialEvents") == "true") {
 		p.lists[path.Base(r.URL.Path)]++
+	}
+	if path.Base(r.URL.Path) == "selfsubjectaccessreviews" && r.Header.Get("Impersonate-User") != "" {
+		p.reviews++
 	}
 	return true
 }

@@ -98,20 +98,24 @@ func (c *Cache) Allowed(
 
 // AllowedStale is like Allowed for objects that are no newer than asOf. While the cluster cannot be reached, it returns
 // true also to those who were allowed the read when the cluster was last reached: they saw these objects, or could
-// have.
+// have. They must still be bound on the host, which bound tells.
 func (c *Cache) AllowedStale(
 	ctx context.Context, caller *clusters.Client, attributes authorizationv1.ResourceAttributes, asOf time.Time,
+	bound func(context.Context) (bool, error),
 ) (bool, error) {
 	allowed, err := c.ask(ctx, caller, attributes)
-	switch {
-	case err == nil:
+	if err == nil {
 		return allowed, nil
-	//nolint:contextcheck // the watch of a scope outlives the request
-	case isOutage(err) && c.wasAllowed(caller.Connection(), newQuestion(caller.Identity(), &attributes), asOf):
-		return true, nil
-	default:
-		return false, authorization.NewReviewFailed(err)
 	}
+	//nolint:contextcheck // the watch of a scope outlives the request
+	if isOutage(err) && c.wasAllowed(caller.Connection(), newQuestion(caller.Identity(), &attributes), asOf) {
+		still, boundErr := bound(ctx)
+		if boundErr == nil && still {
+			return true, nil
+		}
+		err = errors.Join(err, boundErr)
+	}
+	return false, authorization.NewReviewFailed(err)
 }
 
 // isOutage returns true if the cluster has not answered.

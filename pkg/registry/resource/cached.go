@@ -66,6 +66,7 @@ func (o *listOptions) fromCache(
 	if err != nil {
 		return routes.Result{}, false, err
 	}
+	context.AfterFunc(ctx, found.Hold(body.drop))
 	return routes.Result{Data: body.data(), Meta: meta, Tag: q.tag(caller, found)}, true, nil
 }
 

@@ -11,6 +11,7 @@ import (
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/authentication/audit"
 	"github.com/kubevision-io/kubevision/pkg/authorization"
+	"github.com/kubevision-io/kubevision/pkg/budget"
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 	"github.com/kubevision-io/kubevision/pkg/objects"
 	"github.com/kubevision-io/kubevision/pkg/registry/objectref"
@@ -88,6 +89,10 @@ func cachedObject(ctx context.Context, caller *scopedlist.Client, t objectref.Ta
 	found, meta, ok, err := caller.CachedObject(ctx, t)
 	if err != nil || !ok || found == nil {
 		return routes.Result{}, false, err
+	}
+	// A slow client may hold the object long after it was replaced in the cache.
+	if err := budget.AccountFrom(ctx).Take(int64(len(found.JSON))); err != nil {
+		return routes.Result{}, false, envelope.OutOfMemory(err)
 	}
 	return routes.Result{Data: envelope.Raw(found.JSON), Meta: meta, Tag: objectTag(caller, t, found)}, true, nil
 }

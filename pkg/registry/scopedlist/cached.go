@@ -25,10 +25,11 @@ import (
 
 // Verdicts tell what clusters allow users. An error is a denial.
 type Verdicts interface {
-	// AllowedStale asks the cluster of the caller about data that were current at a time. It may use an older verdict
-	// while the cluster cannot be reached.
+	// AllowedStale asks the cluster of the caller about data that were current at a time. While the cluster cannot be
+	// reached, it may use an older verdict for a caller of whom bound returns true.
 	AllowedStale(
 		ctx context.Context, caller *clusters.Client, attributes authorizationv1.ResourceAttributes, asOf time.Time,
+		bound func(context.Context) (bool, error),
 	) (bool, error)
 }
 
@@ -187,5 +188,6 @@ func (c *Client) may(ctx context.Context, attributes authorizationv1.ResourceAtt
 	if v.Stale {
 		asOf = v.AsOf
 	}
-	return c.verdicts.AllowedStale(ctx, c.Client, attributes, asOf) //nolint:wrapcheck // it has its code
+	bound := func(ctx context.Context) (bool, error) { return c.isBound(ctx, attributes.Namespace) }
+	return c.verdicts.AllowedStale(ctx, c.Client, attributes, asOf, bound) //nolint:wrapcheck // it has its code
 }

@@ -21,7 +21,7 @@ import (
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
 
-// define creates a kind that readers may read. Its objects have a field flavor with a default.
+// define creates a kind. Its objects have a field flavor, with a default unless it is empty.
 func define(t *testing.T, plural, flavor string) *unstructured.Unstructured {
 	t.Helper()
 	d := &unstructured.Unstructured{Object: map[string]any{
@@ -33,18 +33,27 @@ func define(t *testing.T, plural, flavor string) *unstructured.Unstructured {
 		},
 	}}
 	set().Create(t, d)
+	return d
+}
+
+// letView lets readers read a kind.
+func letView(t *testing.T, plural string) {
+	t.Helper()
 	set().Create(t, &rbacv1.ClusterRole{
 		ObjectMeta: metav1.ObjectMeta{Name: plural, Labels: map[string]string{"rbac.authorization.k8s.io/aggregate-to-view": "true"}},
 		Rules:      []rbacv1.PolicyRule{{APIGroups: []string{"example.com"}, Resources: []string{plural}, Verbs: []string{"get", "list", "watch"}}},
 	})
-	return d
 }
 
 func versions(flavor string) []any {
+	field := map[string]any{"type": "string"}
+	if flavor != "" {
+		field["default"] = flavor
+	}
 	return []any{map[string]any{
 		"name": "v1", "served": true, "storage": true,
 		"schema": map[string]any{"openAPIV3Schema": map[string]any{
-			"type": "object", "properties": map[string]any{"flavor": map[string]any{"type": "string", "default": flavor}},
+			"type": "object", "properties": map[string]any{"flavor": field},
 		}},
 	}}
 }
@@ -71,10 +80,11 @@ func (p person) shows(t *testing.T, path, text string) {
 func TestRedefinedKinds(t *testing.T) {
 	ns, plural := set().Namespace(t, "redefined"), strings.ReplaceAll(fixture.Name("kettles"), "-", "")+"s"
 	p := bound(t, "readonly", ns)
-	d := define(t, plural, "sweet")
+	d := define(t, plural, "")
+	letView(t, plural)
 	fixture.Eventually(t, "create an object", func(ctx context.Context) error { return env.Client.Create(ctx, kettle(plural, ns)) })
 	path := in(ns, plural+".example.com")
-	p.shows(t, path, `"flavor":"sweet"`)
+	p.shows(t, path, "green")
 	before := p.client.Send(t, p.request(path+"/green")).Header.Get("ETag")
 
 	fixture.Eventually(t, "change the definition", func(ctx context.Context) error {
@@ -137,7 +147,7 @@ func TestNamespaceMadeAgain(t *testing.T) {
 
 // TestOddNames: names with other characters than those of DNS are found, and nothing else is.
 func TestOddNames(t *testing.T) {
-	odd := []string{"a:b", "a:b:c", "a%b", "a b", "A", "a..b", "a+b", "a?b", "a#b", "ä", "a\"b", "a\\b", "<a&b>"}
+	odd := []string{":b", ":b:c", " b", "A", "a..b", "+b", "?b", "#b", "&b=c", "ä", "\"b", "\\b", "<a&b>", "\u2028", "日本"} // API servers refuse % and /
 	prefix := fixture.Name("odd")
 	for i := range odd {
 		odd[i] = prefix + odd[i]
@@ -147,7 +157,6 @@ func TestOddNames(t *testing.T) {
 	p := bound(t, "admin")
 	paths := []string{
 		"/resources/clusterroles?q=" + prefix, "/resources/clusterroles?sortBy=name&order=desc&limit=4&q=" + prefix,
-		"/search?types=clusterroles&q=" + prefix,
 	}
 	for _, name := range odd {
 		paths = append(paths, "/resources/clusterroles/"+url.PathEscape(name),

@@ -115,10 +115,15 @@ func (r *remote) reader(t *testing.T, namespace string) person {
 	t.Helper()
 	p := newPerson(t, "remote")
 	p.cluster = r.cluster.Name
-	set().Bind(t, "remote", fixture.Grant{
-		Role: "readonly", Subjects: fixture.KubeVisionUsers(p.User), Cluster: p.cluster, Namespaces: []string{namespace},
-	})
+	r.bind(t, p, namespace)
 	return p
+}
+
+func (r *remote) bind(t *testing.T, p person, namespace string) *kubevisionv1alpha1.KubeVisionRoleBinding {
+	t.Helper()
+	return set().Bind(t, "remote", fixture.Grant{
+		Role: "readonly", Subjects: fixture.KubeVisionUsers(p.User), Cluster: r.cluster.Name, Namespaces: []string{namespace},
+	})
 }
 
 func (r *remote) create(t *testing.T, namespace, name string) {
@@ -129,13 +134,20 @@ func (r *remote) create(t *testing.T, namespace, name string) {
 }
 
 // settle reads until verdicts are kept: once the RBAC objects are watched and have not changed for a moment.
-func (p person) settle(t *testing.T, path string) wire.Envelope {
+func (r *remote) settle(t *testing.T, p person, path string) wire.Envelope {
 	t.Helper()
-	for begun := time.Now(); time.Since(begun) < 2*time.Second; {
-		p.cached(t, path)
-		time.Sleep(100 * time.Millisecond)
-	}
-	return p.cached(t, path)
+	var e wire.Envelope
+	fixture.Eventually(t, "wait for verdicts that are kept", func(context.Context) error {
+		e = p.cached(t, path)
+		time.Sleep(time.Second) // longer than a verdict is kept that was asked for soon after a change
+		e = p.cached(t, path)
+		before := r.proxy.Reviews()
+		if e = p.cached(t, path); r.proxy.Reviews() != before {
+			return errors.New("a verdict was asked for twice")
+		}
+		return nil
+	})
+	return e
 }
 
 // load reads a path by several requests at once, until stop is called. All answers must be from the cache.
@@ -208,7 +220,7 @@ func TestOutages(t *testing.T) {
 	r := newRemote(t)
 	p, stranger := r.reader(t, "default"), r.reader(t, "default")
 	path := in("default", "configmaps")
-	before := p.settle(t, path)
+	before := r.settle(t, p, path)
 	if before.Meta.Stale || before.Meta.AsOf != "" {
 		t.Errorf("meta %+v", before.Meta)
 	}
@@ -234,11 +246,21 @@ func TestOutages(t *testing.T) {
 	})
 
 	t.Run("the network is cut", func(t *testing.T) {
-		late := r.reader(t, "default")
-		before := p.settle(t, path)
+		late, left := r.reader(t, "default"), r.reader(t, "kube-public")
+		leaving := r.bind(t, left, "default")
+		before := r.settle(t, p, path)
+		left.get(t, path).Want(t, wire.OK)
 		stop := p.load(t, path)
 		r.proxy.Cut()
 		cut := time.Now()
+		left.get(t, path).Want(t, wire.OK)
+		set().Delete(t, leaving)
+		fixture.Eventually(t, "wait for the end of a right", func(context.Context) error {
+			if e := left.get(t, path); e.Code != wire.Unreachable {
+				return fmt.Errorf("code %d, %+v", e.Code, e.Meta)
+			}
+			return nil
+		})
 		r.create(t, "default", "missed-by-the-network")
 		p.becomesStale(t, path)
 		for time.Since(cut) < 11*time.Second { // longer than a verdict is used otherwise
@@ -262,7 +284,7 @@ func TestOutages(t *testing.T) {
 	}
 
 	t.Run("the API server is gone", func(t *testing.T) {
-		p.settle(t, path)
+		r.settle(t, p, path)
 		if err := r.APIServer().Kill(); err != nil {
 			t.Fatal(err)
 		}
