@@ -13,6 +13,8 @@ PKG ?= ./...
 # Secret; $KUBECONFIG is that of an administrator of its cluster.
 URL ?=
 CA ?=
+# The read cache of an installation that "make conformance" starts: on, off or stale.
+READ_CACHE ?= on
 # The duration of each flood, and of each attack of a member, in "make test-limits" and "make bench"; published
 # results use a minute.
 FLOOD ?= 10s
@@ -114,7 +116,7 @@ test-unit: ## Run the tests that need no control plane.
 # Without a package argument, go test prints the output of a passing test: the table of codes.
 conformance: ## Run the conformance tests only; URL= and CA= point them at an installation that is there already (docs/conformance.md).
 	@$(CHOOSE_RACE); if [ -z "$(URL)" ]; then $(CONTROL_PLANE); fi && \
-	cd test/conformance && $(TEST_ENV) go test $$race -count 1 -timeout 30m $(TESTFLAGS) -args -url=$(URL) -ca=$(abspath $(CA))
+	cd test/conformance && $(TEST_ENV) go test $$race -count 1 -timeout 30m $(TESTFLAGS) -args -url=$(URL) -ca=$(abspath $(CA)) -read-cache=$(READ_CACHE)
 
 .PHONY: bench
 bench: ## Run the benchmarks.

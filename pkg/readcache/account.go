@@ -24,8 +24,10 @@ type account struct {
 	// loading is the memory of objects of a list that is not complete, kept that of the store.
 	loading, kept int64
 	// held is the memory of objects that were replaced and that answers still refer to.
-	held   int64
-	closed bool
+	held int64
+	// buffered is the memory of the watch, and of an event that has not arrived completely.
+	buffered int64
+	closed   bool
 }
 
 // load counts an object of a list.
@@ -66,6 +68,16 @@ func (a *account) add(bytes int64) {
 	}
 }
 
+// buffer counts more bytes of the watch, or fewer.
+func (a *account) buffer(bytes int64) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if !a.closed {
+		a.buffered += bytes
+		a.pool.used.Add(bytes)
+	}
+}
+
 // hold counts the bytes that answers hold of objects that were replaced.
 func (a *account) hold(bytes int64) {
 	a.mu.Lock()
@@ -80,6 +92,6 @@ func (a *account) hold(bytes int64) {
 func (a *account) close() {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	a.pool.used.Add(-a.loading - a.kept - a.held)
-	a.loading, a.kept, a.held, a.closed = 0, 0, 0, true
+	a.pool.used.Add(-a.loading - a.kept - a.held - a.buffered)
+	a.loading, a.kept, a.held, a.buffered, a.closed = 0, 0, 0, 0, true
 }

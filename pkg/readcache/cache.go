@@ -54,6 +54,8 @@ const (
 	sweepInterval = 15 * time.Second
 	// maxKinds bounds the kinds that are kept, and those that are known to be refused.
 	maxKinds = 4096
+	// watchBytes is the memory of a kind without objects: its goroutines, and the buffers of its watch.
+	watchBytes = 128 << 10
 	// maxWrites bounds the writes that are remembered for the next read.
 	maxWrites = 4096
 )
@@ -162,8 +164,8 @@ func (c *Cache) Get(ctx context.Context, cluster Cluster, r schema.GroupVersionR
 	if c == nil || !cacheable(r) {
 		return View{}, false
 	}
-	k := c.kind(kindKey{cluster, r}, kindName) //nolint:contextcheck // the watch outlives the request
-	if k == nil {
+	k, started := c.kind(kindKey{cluster, r}, kindName) //nolint:contextcheck // the watch outlives the request
+	if k == nil || (started && c.makeRoom(k) != nil) {
 		requests.WithLabelValues(resultRefused).Inc()
 		return View{}, false
 	}
@@ -196,23 +198,23 @@ func (c *Cache) Holds(cluster Cluster, r schema.GroupVersionResource) bool {
 	return c.kinds[kindKey{cluster, r}] != nil
 }
 
-// kind returns a kind that is cached, or nil.
-func (c *Cache) kind(key kindKey, name string) *kind {
+// kind returns a kind that is cached, or nil. It is true if it was not cached before.
+func (c *Cache) kind(key kindKey, name string) (k *kind, started bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	k := c.kinds[key]
+	k = c.kinds[key]
 	if k == nil {
 		if until, ok := c.refused.Get(key); ok && time.Now().Before(until.(time.Time)) { //nolint:forcetypeassert,errcheck // nothing else is put
-			return nil
+			return nil, false
 		}
 		if c.closed || len(c.kinds) >= maxKinds {
-			return nil
+			return nil, false
 		}
-		k = c.start(key, name)
+		k, started = c.start(key, name), true
 		c.kinds[key] = k
 	}
 	k.used.Store(time.Now().UnixNano())
-	return k
+	return k, started
 }
 
 // stop ends the watch of a kind and forgets its objects. It is not cached again for a while.

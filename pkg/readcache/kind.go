@@ -56,6 +56,14 @@ func (c *Cache) start(key kindKey, name string) *kind {
 		}
 		return o, c.makeRoom(k)
 	}
+	k.source.buffered = func(bytes int64) error {
+		account.buffer(bytes)
+		if bytes < 0 {
+			return nil
+		}
+		return c.makeRoom(k)
+	}
+	account.buffer(watchBytes)
 	k.source.noted = func() {
 		if err := k.source.failed(); err != nil && refused(err) {
 			c.stop(k, err, refusedFor)

@@ -33,6 +33,8 @@ type source struct {
 	// belongs to a list.
 	begin func()
 	keep  func(o *Object, listed bool) (*Object, error)
+	// buffered is called when the memory of an event grows or shrinks.
+	buffered func(bytes int64) error
 	// noted is called when the connection is made or lost.
 	noted func()
 
@@ -113,6 +115,7 @@ func (s *source) WatchWithContext(ctx context.Context, options metav1.ListOption
 	s.found(!listing)
 	var end sync.Once
 	d := newDecoder(body, s.kind)
+	d.buffered = s.buffered
 	d.keep = func(o *Object) (*Object, error) { return s.keep(o, listing) }
 	d.closed = func(err error) {
 		end.Do(func() {

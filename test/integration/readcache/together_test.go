@@ -17,6 +17,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
@@ -144,6 +145,15 @@ func TestReadersTogether(t *testing.T) {
 	fill(t, other, own, foreign)
 	admin, viewer := bound(t, "readonly"), bound(t, "readonly", own, "default")
 	nobody, passer := bound(t, "readonly", "default"), bound(t, "readonly", "default")
+	onlooker := bound(t, "readonly", "default") // who may get the namespace of the others, and nothing in it
+	role := &rbacv1.ClusterRole{
+		ObjectMeta: metav1.ObjectMeta{Name: fixture.Name("onlooker")},
+		Rules:      []rbacv1.PolicyRule{{APIGroups: []string{""}, Resources: []string{"namespaces"}, Verbs: []string{"get"}}},
+	}
+	set().Create(t, role)
+	set().Bind(t, "onlooker", fixture.Grant{
+		Role: role.Name, Subjects: fixture.KubeVisionUsers(onlooker.User), Cluster: host, Namespaces: []string{other},
+	})
 	selector := "labelSelector=together%3D" + own
 	paths := []string{
 		"/resources/configmaps?" + selector, "/resources/configmaps?q=own-&sortBy=data.value", "/resources/configmaps?" + selector + "&q=" + foreign,
@@ -161,7 +171,7 @@ func TestReadersTogether(t *testing.T) {
 	}
 	type key struct{ who, path string }
 	want := map[key]answer{}
-	people := map[string]person{"admin": admin, "viewer": viewer, "nobody": nobody, "passer": passer}
+	people := map[string]person{"admin": admin, "viewer": viewer, "nobody": nobody, "passer": passer, "onlooker": onlooker}
 	skip := func(who, path string) bool { // what other tests leave behind is removed meanwhile
 		return who == "admin" && (path == "/overview" || path == "/quota-summary")
 	}
@@ -198,7 +208,7 @@ func TestReadersTogether(t *testing.T) {
 		if who != "admin" && strings.Contains(strings.ReplaceAll(a.Data, other, ""), foreign) {
 			t.Errorf("%s gets from %s %.1000s", who, path, a.Data)
 		}
-		for _, stranger := range []string{"admin", "viewer", "nobody"} { // a tag tells nothing to others
+		for _, stranger := range []string{"admin", "viewer", "nobody", "onlooker"} { // a tag tells nothing to others
 			if tag := want[key{stranger, path}].tag; tag != "" && stranger != who && way%5 == 0 {
 				r := people[who].request(path)
 				r.Header = http.Header{"If-None-Match": {tag}}
@@ -211,7 +221,7 @@ func TestReadersTogether(t *testing.T) {
 	stop := make(chan struct{})
 	var readers sync.WaitGroup
 	for n := range 16 {
-		who := []string{"admin", "viewer", "nobody", "passer"}[n%4]
+		who := []string{"admin", "viewer", "nobody", "passer", "onlooker"}[n%5]
 		readers.Go(func() {
 			for i := n; ; i++ {
 				select {
@@ -223,7 +233,7 @@ func TestReadersTogether(t *testing.T) {
 			}
 		})
 	}
-	for range 3 {
+	for range 4 {
 		binding := set().Bind(t, "passing", fixture.Grant{
 			Role: "readonly", Subjects: fixture.KubeVisionUsers(passer.User), Cluster: host, Namespaces: []string{own},
 		})
