@@ -111,7 +111,7 @@ func TestRedefinedKinds(t *testing.T) {
 	define(t, plural, "bitter")
 	fixture.Eventually(t, "create an object", func(ctx context.Context) error { return env.Client.Create(ctx, kettle(plural, ns)) })
 	fixture.Eventually(t, "wait for the new kind", func(context.Context) error {
-		if e := p.get(t, path); e.Code != wire.OK || !strings.Contains(string(e.Data), "bitter") || strings.Contains(string(e.Data), "sour") {
+		if e := p.get(t, path); e.Code != wire.OK || !strings.Contains(string(e.Data), "bitter") || strings.Contains(string(e.Data), `"flavor":"sour"`) {
 			return fmt.Errorf("code %d from %q: %.300s", e.Code, e.Meta.Source, e.Data)
 		}
 		return nil
