@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package readcache keeps the objects of clusters as the JSON that is sent, so that a list is a concatenation. It knows
-// no users: whoever reads from it must have asked the cluster whether this user may read that.
+// no rights: before a caller shows objects to a user, the cluster must have allowed that user the read.
 package readcache
 
 import (
@@ -89,7 +89,7 @@ func New(bytes int64) *Cache {
 	}
 }
 
-// Run stops kinds that nobody reads, until the context ends. Then it stops all.
+// Run stops kinds that nobody reads until the context ends. Then it stops all kinds.
 func (c *Cache) Run(ctx context.Context) {
 	if c == nil {
 		return
@@ -141,13 +141,13 @@ func (c *Cache) sweep(since time.Time) {
 	}
 }
 
-// cacheable returns whether objects of a kind may be kept at all. Secrets are read by those who may read them, whatever
-// the account of the cache may do. The others have no list that a watch could follow.
+// cacheable returns true if objects of a kind may be kept. Secrets are always read as the user, whatever the account of
+// the cache may do.
 func cacheable(r schema.GroupVersionResource) bool {
 	return r.GroupResource() != corev1.Resource("secrets")
 }
 
-// View is what the cache has of a kind.
+// View is the content of the cache for a kind.
 type View struct {
 	*Snapshot
 
@@ -158,8 +158,8 @@ type View struct {
 	store *store
 }
 
-// Get returns the objects of a kind, with what a user has written before. It is false if the kind must be read live. It
-// starts to cache the kind at the first call.
+// Get returns the objects of a kind, including what a user has written before. It returns false if the kind must be read
+// live. It starts to cache the kind at the first call.
 func (c *Cache) Get(ctx context.Context, cluster Cluster, r schema.GroupVersionResource, kindName, user string) (View, bool) {
 	if c == nil || !cacheable(r) {
 		return View{}, false
@@ -191,14 +191,14 @@ func (c *Cache) Get(ctx context.Context, cluster Cluster, r schema.GroupVersionR
 	return v, true
 }
 
-// Holds returns whether a kind is cached.
+// Holds returns true if a kind is cached.
 func (c *Cache) Holds(cluster Cluster, r schema.GroupVersionResource) bool {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.kinds[kindKey{cluster, r}] != nil
 }
 
-// kind returns a kind that is cached, or nil. It is true if it was not cached before.
+// kind returns a kind that is cached, or nil, and true if it was not cached before.
 func (c *Cache) kind(key kindKey, name string) (k *kind, started bool) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -236,8 +236,8 @@ func (c *Cache) stop(k *kind, why error, pause time.Duration) {
 	}
 }
 
-// makeRoom stops kinds that were not read lately, the oldest first, until the rest fits. It is an error if it never
-// does.
+// makeRoom stops kinds that were not read lately, the oldest first, until the rest fits. If that does not suffice, it
+// stops the newcomer and returns an error.
 func (c *Cache) makeRoom(newcomer *kind) error {
 	for c.pool.over() {
 		c.mu.Lock()

@@ -85,7 +85,7 @@ func (c *Cache) start(key kindKey, name string) *kind {
 	return k
 }
 
-// refused returns whether an error says that the account may not follow the kind, or that there is none.
+// refused returns true if an error means that the account may not watch the kind, or that there is no such kind.
 func refused(err error) bool {
 	return errors.Is(err, ErrNotCached) || apierrors.IsForbidden(err) || apierrors.IsNotFound(err) ||
 		apierrors.IsMethodNotSupported(err) || apierrors.IsNotAcceptable(err) || errors.Is(err, errNoMetadata)
@@ -104,7 +104,7 @@ func (k *kind) end() {
 	k.store.wake()
 }
 
-// first returns the content. It waits for the first list, unless that cannot be had now.
+// first returns the content. It waits for the first list, unless the cluster cannot be read now.
 func (k *kind) first(ctx context.Context) (*Snapshot, bool) {
 	if s := k.store.snapshot(); s != nil {
 		return s, !k.ended.Load()

@@ -191,7 +191,7 @@ func seconds(text string) int64 {
 	return t.Unix()
 }
 
-// member is what becomes of a member of an object.
+// member is the replacement of a member of an object.
 type member struct {
 	// cut leaves it out.
 	cut bool
@@ -199,8 +199,8 @@ type member struct {
 	instead []byte
 }
 
-// rewritten consumes an object, and returns its text with what visit makes of the members. visit consumes the value of
-// a member.
+// rewritten consumes an object, and returns its text with the replacements of its members. visit consumes the value of a
+// member.
 func (s *scanner) rewritten(visit func(key quotedText) (member, error)) ([]byte, error) {
 	switch s.peek() {
 	case '{':

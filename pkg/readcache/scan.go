@@ -95,7 +95,7 @@ func (s *scanner) key() (quotedText, error) {
 	return key, nil
 }
 
-// nested consumes an object or an array that nobody looks into.
+// nested consumes an object or an array without visiting it.
 func (s *scanner) nested(end byte) error {
 	s.pos++
 	s.depth++
@@ -171,7 +171,7 @@ func (q quotedText) text() string {
 	return out
 }
 
-// is returns whether the string is a name. It allocates no memory for a string without escapes.
+// is returns true if the string is a name. It allocates no memory for a string without escapes.
 func (q quotedText) is(name string) bool {
 	if !q.escaped {
 		return string(q.raw[1:len(q.raw)-1]) == name
@@ -206,7 +206,7 @@ func (s *scanner) quoted() (quotedText, error) {
 	}
 }
 
-// escape consumes a backslash with what belongs to it.
+// escape consumes an escape sequence.
 func (s *scanner) escape() bool {
 	s.pos++
 	c := s.peek()

@@ -40,9 +40,9 @@ type source struct {
 
 	mu        sync.Mutex
 	connected bool
-	// alive is the time of the last sign of the watch.
+	// alive is the last time at which the watch is known to have worked.
 	alive time.Time
-	// failure is why there is no connection.
+	// failure is the reason why there is no connection.
 	failure error
 	// redefined is true if the kind may have another definition since the last list.
 	redefined bool
@@ -63,7 +63,7 @@ type list struct {
 // GetObjectKind implements runtime.Object.
 func (*list) GetObjectKind() schema.ObjectKind { return schema.EmptyObjectKind }
 
-// DeepCopyObject implements runtime.Object. Nobody changes a list.
+// DeepCopyObject implements runtime.Object. A list is never changed.
 func (l *list) DeepCopyObject() runtime.Object { return l }
 
 // List implements toolscache.ListerWatcher.
@@ -154,7 +154,7 @@ func (s *source) closed(err error, begun time.Time, seconds *int64) {
 	}
 }
 
-// retriable makes a Reflector try again where it was, instead of listing again, if the API server was not reached.
+// retriable makes a Reflector continue the watch, instead of listing again, if the API server was not reached.
 func retriable(err error) error {
 	var status apierrors.APIStatus
 	if errors.As(err, &status) || errors.Is(err, context.Canceled) {
@@ -166,7 +166,7 @@ func retriable(err error) error {
 func (s *source) open(ctx context.Context, options metav1.ListOptions) (io.ReadCloser, error) {
 	client, err := s.cluster.Reader(ctx)
 	if err != nil {
-		return nil, err //nolint:wrapcheck // it says what there is to say
+		return nil, err //nolint:wrapcheck // it has its context
 	}
 	prefix := []string{"/apis", s.resource.Group, s.resource.Version, s.resource.Resource}
 	if s.resource.Group == "" {
@@ -238,7 +238,7 @@ func delimiter(decoder *json.Decoder, want json.Delim) error {
 	return nil
 }
 
-// unreadable keeps the text of a cluster out of errors about its syntax.
+// unreadable replaces errors that contain text of a cluster.
 func unreadable(err error) error {
 	if _, ok := errors.AsType[*json.SyntaxError](err); ok {
 		return errSyntax
@@ -249,7 +249,7 @@ func unreadable(err error) error {
 	return err
 }
 
-// found records a sign of the watch. The store is current once the list is complete.
+// found records that the watch works. The store is current once the list is complete.
 func (s *source) found(complete bool) {
 	s.mu.Lock()
 	s.alive = time.Now()
@@ -274,11 +274,11 @@ func (s *source) lost(err error) {
 	s.noted()
 }
 
-// reconnect is how long a watch may be away before what it has brought is called stale. API servers end each watch
-// after some minutes, and a Reflector begins another one at once.
+// reconnect is the time without a watch after which its objects are stale. API servers end each watch after some
+// minutes, and a Reflector begins another one at once.
 const reconnect = time.Second
 
-// stale returns whether the watch is broken, and when it was not.
+// stale returns true if the watch is broken, and the last time at which it worked.
 func (s *source) stale() (asOf time.Time, stale bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -22,7 +22,7 @@ type store struct {
 
 	// mu is held by writers, and guards changed and holds.
 	mu sync.Mutex
-	// changed is closed at the next change if somebody waits for it.
+	// changed is closed at the next change. It is nil unless a reader waits for it.
 	changed chan struct{}
 	holds   holds
 }
@@ -216,7 +216,7 @@ func (s *store) await(ctx context.Context, holds func(*Snapshot) bool) (*Snapsho
 	}
 }
 
-// reaches returns whether a snapshot is at least as new as a version. It is false for versions that have no order.
+// reaches returns true if a snapshot is at least as new as a version. It is false for versions that have no order.
 func (s *Snapshot) reaches(version string) bool {
 	if s == nil {
 		return false
@@ -225,7 +225,7 @@ func (s *Snapshot) reaches(version string) bool {
 	return err == nil && c >= 0
 }
 
-// wake makes those who wait look again.
+// wake makes all that wait check their condition again.
 func (s *store) wake() {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package verdicts keeps the answers of clusters to the question whether a user may read something, for as long as no
-// RBAC object of the cluster changes. It makes no decision of its own, and an error is a denial.
+// Package verdicts caches the results of access reviews of users on clusters until an RBAC object of the cluster changes.
+// It makes no decision of its own, and an error is a denial.
 package verdicts
 
 import (
@@ -190,7 +190,7 @@ type flight struct {
 	err     error
 }
 
-// join waits for a review that was begun after the last change of RBAC objects, or begins one.
+// join joins a review that was begun after the last change of RBAC objects, or begins one.
 func (c *Cache) join(ctx context.Context, key flightKey, review func(context.Context) (bool, error)) *flight {
 	c.mu.Lock()
 	defer c.mu.Unlock()
@@ -211,7 +211,7 @@ func (c *Cache) join(ctx context.Context, key flightKey, review func(context.Con
 	return f
 }
 
-// land lets nobody join the flight any more.
+// land removes the flight, so that no further request joins it.
 func (c *Cache) land(f *flight) {
 	c.mu.Lock()
 	defer c.mu.Unlock()

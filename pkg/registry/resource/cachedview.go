@@ -19,7 +19,7 @@ type ranked struct {
 	key    sortKey
 }
 
-// rankedBytes is what a ranked object takes beside its key.
+// rankedBytes is the memory of a ranked object beside its key.
 const rankedBytes = 64
 
 // view adds a page of a search, of an order, or of the namespaces that the caller may read.
@@ -57,7 +57,7 @@ func (q *cachedQuery) view(
 	return q.addPage(found, body, meta)
 }
 
-// addPage adds the objects of the page, and says where the next one begins.
+// addPage adds the objects of the page, and sets the token of the next page.
 func (q *cachedQuery) addPage(found []ranked, body *cachedBody, meta *dashboardv1alpha1.Meta) error {
 	v := &q.listOptions.view
 	meta.Total = new(int64(len(found)))
@@ -77,7 +77,7 @@ func (q *cachedQuery) addPage(found []ranked, body *cachedBody, meta *dashboardv
 	return nil
 }
 
-// finds is matches for an object of the cache.
+// finds is like matches, for an object of the cache.
 func (v *view) finds(o *readcache.Object) bool {
 	contains := func(text string) bool { return strings.Contains(strings.ToLower(text), v.search) }
 	if contains(o.Name) || contains(o.Namespace) {
@@ -86,7 +86,7 @@ func (v *view) finds(o *readcache.Object) bool {
 	return slices.ContainsFunc(o.Labels, func(l readcache.Label) bool { return contains(l.Key + "=" + l.Value) })
 }
 
-// cachedKey is key for an object of the cache. No value of the object is decoded but that of the order.
+// cachedKey is like key, for an object of the cache. It decodes no other value of the object.
 func (o *order) cachedKey(item *readcache.Object) (sortKey, error) {
 	if o.derived == nil && len(o.path) == 2 && o.path[0] == "metadata" {
 		switch {

@@ -77,10 +77,10 @@ func Items[T any](ctx context.Context, a Result) ([]T, error) {
 	return all, nil
 }
 
-// List lists a collection as the caller: in one call if the target has a namespace, its kind is in none, or the caller
-// may list it everywhere. Otherwise it lists the namespaces that the caller may read, whole: limit and continue are of
-// one list, and do not count there. Of Namespaces it gives those that the caller may read. A caller who may list the
-// kind nowhere gets the error that the first call ended with, which has its code.
+// List lists a collection as the caller: in one call if the target has a namespace, its kind is cluster-scoped, or the
+// caller may list it in all namespaces. Otherwise it lists each namespace that the caller may read, without limit and
+// continue, which belong to one list. Of Namespaces it returns those that the caller may read. If the caller may list
+// the kind nowhere, it returns the error of the first call, with its code.
 func (c *Client) List(ctx context.Context, t objectref.Target, query url.Values) (Result, error) {
 	answer, err := c.list(ctx, t, query, "")
 	return answer, authorization.CallError(ctx, c.Client, t.Attributes("list"), err)
