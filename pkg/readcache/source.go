@@ -22,6 +22,8 @@ import (
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
 	toolscache "k8s.io/client-go/tools/cache"
+
+	"github.com/kubevision-io/kubevision/pkg/rawjson"
 )
 
 // source lists and watches one kind of one cluster.
@@ -201,7 +203,7 @@ func (s *source) read(body io.Reader) (*list, error) {
 		}
 	}
 	if !complete {
-		return nil, errSyntax
+		return nil, rawjson.ErrSyntax
 	}
 	return page, delimiter(decoder, '}')
 }
@@ -233,7 +235,7 @@ func delimiter(decoder *json.Decoder, want json.Delim) error {
 		return unreadable(err)
 	}
 	if token != want {
-		return errSyntax
+		return rawjson.ErrSyntax
 	}
 	return nil
 }
@@ -241,10 +243,10 @@ func delimiter(decoder *json.Decoder, want json.Delim) error {
 // unreadable replaces errors that contain text of a cluster.
 func unreadable(err error) error {
 	if _, ok := errors.AsType[*json.SyntaxError](err); ok {
-		return errSyntax
+		return rawjson.ErrSyntax
 	}
 	if _, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		return errSyntax
+		return rawjson.ErrSyntax
 	}
 	return err
 }

@@ -111,7 +111,6 @@ func New() *Options {
 		RequestsPerUser:         routes.DefaultPerUser,
 		BodyBytesInFlight:       32 << 20,
 		ResponseBytesInFlight:   192 << 20,
-		ReadCacheBytes:          192 << 20,
 		ConnectionBytes:         192 << 20,
 		SessionLimits:           sessionindex.Limits{PerUser: sessionindex.DefaultPerUser, Total: sessionindex.DefaultTotal},
 	}

@@ -27,6 +27,9 @@ import (
 // floods are measured without it, it must stay below the limit.
 const cachedMiB = 700
 
+// readCache is the size that the documentation gives for the limit of the Deployment.
+const readCache = "--read-cache-bytes=201326592"
+
 // fromCache waits until a path is answered from the read cache.
 func fromCache(t *testing.T, r *localcluster.APIServer, path, token string) {
 	t.Helper()
@@ -55,7 +58,7 @@ func objectsOf(ns string) string {
 // TestFullReadCache fills the read cache, lists from it and from the cluster at once, and brings more than it can keep.
 func TestFullReadCache(t *testing.T) {
 	ns := stored(t, "cached", 43, large) // 30 MB
-	r := replica(t)
+	r := replica(t, readCache)
 	token := token(t, r, "dev", ns)
 	path := objectsOf(ns)
 	fromCache(t, r, path, token)
@@ -84,7 +87,7 @@ func TestFullReadCache(t *testing.T) {
 func TestSlowReadersOfTheCache(t *testing.T) {
 	const objects, versions = 20, 24
 	ns := stored(t, "slow", objects, large) // 14 MB
-	r := replica(t)
+	r := replica(t, readCache)
 	token := token(t, r, "dev", ns)
 	path := objectsOf(ns)
 	fromCache(t, r, path, token)
