@@ -117,7 +117,7 @@ func (c *ExtraConfig) routes(ctx context.Context, s *state, clients *clientFinde
 	shared.watch = s.watches
 	s.streams = newStreams(c.Streams, s, tokens, newTickets(s, tokens))
 	table := &routes.Table{
-		Streams:   s.streams,
+		Streams: s.streams,
 		PerUser: c.RequestsPerUser, Prove: auth.Prove(shared.logins.SecondFactors, clients.find),
 		Memory: s.memory, PublicMemory: budget.New(publicMemory),
 	}

@@ -54,6 +54,8 @@ type Route struct {
 	DuringPasswordChange bool
 	// Verb is that of a stream. The route opens a WebSocket if it is not empty, and nothing else does.
 	Verb string
+	// Events makes a stream one of server-sent events, instead of a WebSocket.
+	Events bool
 	// Parameters documents the path and query parameters by name. Those in braces in the path are path parameters. Add
 	// documents the path parameters that mean the same in every route.
 	Parameters map[string]string
@@ -207,7 +209,7 @@ func (t *Table) serve(r Route, fair *fairness) restful.RouteFunction {
 		}
 		defer leave()
 		if r.Verb != "" {
-			if err := t.admitStream(req, r.Verb); err != nil {
+			if err := t.admitStream(req, r); err != nil {
 				envelope.WriteError(ctx, resp.ResponseWriter, err)
 				return
 			}
@@ -227,7 +229,7 @@ func (t *Table) serve(r Route, fair *fairness) restful.RouteFunction {
 			return
 		}
 		if result.Stream != nil {
-			if err := t.openStream(resp.ResponseWriter, req.Request, r.Verb, result.Stream); err != nil {
+			if err := t.openStream(resp.ResponseWriter, req.Request, r, result.Stream); err != nil {
 				envelope.WriteError(ctx, resp.ResponseWriter, err)
 			}
 			return

@@ -21,24 +21,32 @@ const (
 )
 
 // admitStream decides whether a request may open a stream, before its endpoint asks about the right to it.
-func (t *Table) admitStream(req *restful.Request, verb string) error {
+func (t *Table) admitStream(req *restful.Request, r Route) error {
 	u, ok := genericapirequest.UserFrom(req.Request.Context())
 	if !ok || Anonymous(u) {
 		return envelope.Unauthenticated()
 	}
+	if !r.Events {
+		if err := streams.CheckUpgrade(req.Request, r.Verb); err != nil {
+			return err
+		}
+	}
 	return t.Streams.Admit(req.Request, u, streams.Target{
 		Cluster: req.PathParameter(clusterParameter), Namespace: req.PathParameter(namespaceParameter),
-		Pod: req.PathParameter(nameParameter), Verb: verb,
+		Pod: req.PathParameter(nameParameter), Verb: r.Verb,
 	})
 }
 
 // openStream serves a stream, which outlives the request.
-func (t *Table) openStream(w http.ResponseWriter, r *http.Request, verb string, h *streams.Handler) error {
+func (t *Table) openStream(w http.ResponseWriter, r *http.Request, route Route, h *streams.Handler) error {
 	u, ok := genericapirequest.UserFrom(r.Context())
 	if !ok {
 		return envelope.Unauthenticated()
 	}
-	return t.Streams.Open(w, r, u, verb, h)
+	if route.Events {
+		return t.Streams.OpenEvents(w, r, u, route.Verb, h)
+	}
+	return t.Streams.Open(w, r, u, route.Verb, h)
 }
 
 // IsStream returns whether a request is to a route that opens a stream. The path is relative to the root of the API.
