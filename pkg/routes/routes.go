@@ -190,8 +190,8 @@ func (t *Table) serve(r Route, fair *fairness) restful.RouteFunction {
 		}
 		code, inBody := freshCode(req.Request, r.Endpoint.rule)
 		if u, ok := genericapirequest.UserFrom(ctx); ok && t.Prove != nil {
-			inbound := req.Request.WithContext(ctx)
-			ctx = stepup.WithProof(ctx, func() error { return t.Prove(inbound, u, code) })
+			proof := ctx
+			ctx = stepup.WithProof(ctx, func() error { return t.Prove(req.Request.WithContext(proof), u, code) })
 		}
 		leave, err := fair.enter(ctx)
 		if err != nil {
