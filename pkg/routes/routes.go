@@ -75,6 +75,8 @@ type Table struct {
 	// PublicMemory bounds the memory of requests to public endpoints, so that requests of users leave room for logins.
 	// Nil means no bound.
 	PublicMemory *budget.Budget
+	// Answers bounds the bytes that are sent at once, for each user and for all. Nil means no bound.
+	Answers *budget.Queue
 
 	routes []Route
 }
@@ -213,7 +215,7 @@ func (t *Table) serve(r Route, fair *fairness) restful.RouteFunction {
 			writeFailure(ctx, resp.ResponseWriter, r.Endpoint.rule, err)
 			return
 		}
-		writeResult(ctx, resp.ResponseWriter, req.Request, result)
+		t.writeAnswer(ctx, resp.ResponseWriter, req.Request, result)
 	}
 }
 

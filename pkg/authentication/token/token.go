@@ -161,7 +161,6 @@ func (s *Service) Verify(raw string) (Claims, error) {
 	return claims, nil
 }
 
-<<<<<<< HEAD
 // parse verifies the signature of a token of the service's kind.
 func (s *Service) parse(raw string) (*signed, error) {
 	parsed, err := jwt.ParseSigned(raw, []jose.SignatureAlgorithm{jose.ES256})
@@ -186,12 +185,8 @@ func (s *Service) parse(raw string) (*signed, error) {
 	return content, nil
 }
 
-// validate requires every claim, since the library skips absent ones. It checks the age last, so that only a token that
-// is valid otherwise is reported as expired.
-=======
 // validate requires every claim, since the library skips absent ones. It checks the expiry last, so that ErrExpired is
 // returned only for a token that is valid otherwise.
->>>>>>> main
 func (s *Service) validate(standard jwt.Claims, private privateClaims) error {
 	if standard.Expiry == nil || standard.NotBefore == nil || standard.IssuedAt == nil {
 		return errors.New("token lacks exp, nbf or iat")
