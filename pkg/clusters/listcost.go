@@ -25,7 +25,7 @@ const (
 	// minListCost is what a list costs a cluster however few objects it has. unknownListCost is assumed of a list that was
 	// not made before.
 	minListCost     = 8 << 10
-	unknownListCost = 64 << 10
+	unknownListCost = 128 << 10
 	// maxListSizes bounds the lists whose sizes are remembered.
 	maxListSizes = 4096
 )
