@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/emicklei/go-restful/v3"
@@ -82,6 +83,8 @@ type Table struct {
 	// PublicMemory bounds the memory of requests to public endpoints, so that requests of users leave room for logins.
 	// Nil means no bound.
 	PublicMemory *budget.Budget
+	// Answers bounds the bytes that are sent at once, for each user and for all. Nil means no bound.
+	Answers *budget.Queue
 
 	routes []Route
 }
@@ -199,14 +202,15 @@ func (t *Table) serve(r Route, fair *fairness) restful.RouteFunction {
 		}
 		code, inBody := freshCode(req.Request, r.Endpoint.rule)
 		if u, ok := genericapirequest.UserFrom(ctx); ok && t.Prove != nil {
-			inbound := req.Request.WithContext(ctx)
-			ctx = stepup.WithProof(ctx, func() error { return t.Prove(inbound, u, code) })
+			proof := ctx
+			ctx = stepup.WithProof(ctx, func() error { return t.Prove(req.Request.WithContext(proof), u, code) })
 		}
 		leave, err := fair.enter(ctx)
 		if err != nil {
 			envelope.WriteError(ctx, resp.ResponseWriter, err)
 			return
 		}
+		leave = sync.OnceFunc(leave)
 		defer leave()
 		if r.Verb != "" {
 			if err := t.admitStream(req, r); err != nil {
@@ -228,13 +232,13 @@ func (t *Table) serve(r Route, fair *fairness) restful.RouteFunction {
 			writeFailure(ctx, resp.ResponseWriter, r.Endpoint.rule, err)
 			return
 		}
-		if result.Stream != nil {
-			if err := t.openStream(resp.ResponseWriter, req.Request, r, result.Stream); err != nil {
-				envelope.WriteError(ctx, resp.ResponseWriter, err)
-			}
+		if result.Stream != nil { // it holds no place of a request
+			leave()
+			account.Close()
+			t.openStream(ctx, resp.ResponseWriter, req.Request, r, result.Stream)
 			return
 		}
-		writeResult(ctx, resp.ResponseWriter, req.Request, result)
+		t.writeAnswer(ctx, resp.ResponseWriter, req.Request, result)
 	}
 }
 

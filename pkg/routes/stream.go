@@ -4,6 +4,7 @@
 package routes
 
 import (
+	"context"
 	"net/http"
 
 	"github.com/emicklei/go-restful/v3"
@@ -37,16 +38,22 @@ func (t *Table) admitStream(req *restful.Request, r Route) error {
 	})
 }
 
-// openStream serves a stream, which outlives the request.
-func (t *Table) openStream(w http.ResponseWriter, r *http.Request, route Route, h *streams.Handler) error {
-	u, ok := genericapirequest.UserFrom(r.Context())
-	if !ok {
-		return envelope.Unauthenticated()
-	}
+// openStream serves a stream. A WebSocket outlives the request, and events are its response.
+func (t *Table) openStream(
+	ctx context.Context, w http.ResponseWriter, r *http.Request, route Route, h *streams.Handler,
+) {
+	open := t.Streams.Open
 	if route.Events {
-		return t.Streams.OpenEvents(w, r, u, route.Verb, h)
+		open = t.Streams.OpenEvents
 	}
-	return t.Streams.Open(w, r, u, route.Verb, h)
+	u, ok := genericapirequest.UserFrom(ctx)
+	if !ok {
+		envelope.WriteError(ctx, w, envelope.Unauthenticated())
+		return
+	}
+	if err := open(w, r, u, route.Verb, h); err != nil {
+		envelope.WriteError(ctx, w, err)
+	}
 }
 
 // IsStream returns whether a request is to a route that opens a stream. The path is relative to the root of the API.
