@@ -102,6 +102,7 @@ func (k *kind) end() {
 	k.store.dropHolds(0)
 	k.store.mu.Unlock()
 	k.store.wake()
+	k.store.endSubscriptions()
 }
 
 // first returns the content. It waits for the first list, unless the cluster cannot be read now.

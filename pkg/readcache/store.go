@@ -25,6 +25,8 @@ type store struct {
 	// changed is closed at the next change. It is nil unless a reader waits for it.
 	changed chan struct{}
 	holds   holds
+	// subscriptions are told each change.
+	subscriptions map[*Subscription]bool
 }
 
 var (
@@ -76,12 +78,14 @@ func (s *store) Replace(list []any, version string) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	old := s.snapshot()
 	var replaced int64
-	if before := s.snapshot(); before != nil {
-		replaced = before.drop(next)
+	if old != nil {
+		replaced = old.drop(next)
 	}
 	s.account.replace(bytes)
 	s.publish(next, replaced)
+	s.tellReplaced(old, next)
 	return nil
 }
 
@@ -96,7 +100,7 @@ func (s *store) Update(object any) error {
 	if !ok {
 		return errType(object)
 	}
-	s.change(o.Namespace, o.Name, o)
+	s.change(o.Namespace, o.Name, o, o.ResourceVersion)
 	return nil
 }
 
@@ -106,7 +110,7 @@ func (s *store) Delete(object any) error {
 	if !ok {
 		return errType(object)
 	}
-	s.change(o.Namespace, o.Name, nil)
+	s.change(o.Namespace, o.Name, nil, o.ResourceVersion)
 	return nil
 }
 
@@ -126,7 +130,7 @@ func (s *store) UpdateResourceVersion(version string) {
 }
 
 // change puts an object in its place, or removes it if it is nil.
-func (s *store) change(namespace, name string, o *Object) {
+func (s *store) change(namespace, name string, o *Object, version string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	old := s.snapshot()
@@ -151,6 +155,7 @@ func (s *store) change(namespace, name string, o *Object) {
 	next.Groups = slices.Concat(old.Groups[:index], groups, old.Groups[end:])
 	s.account.add(delta)
 	s.publish(&next, freed+replaced)
+	s.tellChanged(namespace, name, old, o, version)
 }
 
 // place returns the index of the group that an object belongs to, or where such a group would be.
