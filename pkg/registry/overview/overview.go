@@ -34,6 +34,7 @@ func (p *Provider) Routes() []routes.Route {
 
 func get(r *routes.Request, caller *scopedlist.Client) (routes.Result, error) {
 	all, use := &tally{}, &usage{}
+	all.sum.RecentEvents = []dashboardv1alpha1.OverviewEvent{} // an empty list in JSON
 	kinds := slices.Concat(all.workloadKinds(), all.storageKinds(), all.infrastructureKinds(), []scopedlist.Kind{use.nodeKind()})
 	meta, err := caller.Survey(r.Context(), "", kinds)
 	if err != nil {
