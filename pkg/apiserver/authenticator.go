@@ -39,7 +39,7 @@ type requestAuthenticator struct {
 // newFrontProxy trusts X-Remote-* headers only with a client certificate of the request-header CA with an allowed name.
 func newFrontProxy(c *authenticatorfactory.RequestHeaderConfig) (authenticator.Request, error) {
 	if c == nil || c.CAContentProvider == nil {
-		return nil, errors.New("no request-header CA: kube-apiserver could not be told from anybody else")
+		return nil, errors.New("no request-header CA is configured: kube-apiserver cannot be authenticated")
 	}
 	return group.NewAuthenticatedGroupAdder(headerrequest.NewDynamicVerifyOptionsSecure(c.CAContentProvider.VerifyOptions,
 		c.AllowedClientNames, c.UsernameHeaders, c.UIDHeaders, c.GroupHeaders, c.ExtraHeaderPrefixes)), nil

@@ -233,7 +233,7 @@ func (s *state) readyzChecks() []healthz.HealthChecker {
 			ctx, cancel := context.WithTimeout(r.Context(), cacheSyncPatience)
 			defer cancel()
 			if !s.cache.WaitForCacheSync(ctx) || !s.secrets.WaitForCacheSync(ctx) {
-				return errors.New("the caches are not filled yet")
+				return errors.New("the caches are not synced yet")
 			}
 			return nil
 		}),

@@ -26,7 +26,7 @@ type ChallengeError struct {
 }
 
 // Error implements error. The text does not contain the token.
-func (*ChallengeError) Error() string { return "the second factor is due" }
+func (*ChallengeError) Error() string { return "a second factor is required" }
 
 // challenge opens a challenge for a user with a second factor, unless the password has changed since it was compared.
 func (s *SecondFactors) challenge(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, epoch string) error {

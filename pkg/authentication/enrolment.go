@@ -25,7 +25,7 @@ const recently = 5 * time.Minute
 var (
 	// ErrPasswordRequired is returned when a second factor can be set up only with the password: one is in force, or
 	// the login is too old.
-	ErrPasswordRequired = errors.New("the password is needed to set up a second factor")
+	ErrPasswordRequired = errors.New("the password is required to set up a second factor")
 	// ErrPolicy is returned when the user must keep a second factor.
 	ErrPolicy = errors.New("the user must have a second factor")
 )

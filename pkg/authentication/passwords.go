@@ -30,7 +30,7 @@ type Passwords struct {
 }
 
 // ErrSamePassword is returned when the new password equals the old one.
-var ErrSamePassword = errors.New("the new password is the old one")
+var ErrSamePassword = errors.New("the new password equals the old one")
 
 // Change replaces the caller's own password and ends the caller's other sessions. It returns a
 // password.WeakError or ErrSamePassword for a new password that is not acceptable, ErrInvalidCredentials for a wrong

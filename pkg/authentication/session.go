@@ -172,7 +172,7 @@ func (m *SessionManager) confirm(ctx context.Context, u *kubevisionv1alpha1.Kube
 		return nil
 	}
 	if deleteErr := m.Client.Delete(ctx, session); client.IgnoreNotFound(deleteErr) != nil {
-		return errors.Join(err, fmt.Errorf("taking the session back: %w", deleteErr))
+		return errors.Join(err, fmt.Errorf("deleting the session: %w", deleteErr))
 	}
 	if err != nil {
 		return err

@@ -32,7 +32,7 @@ const (
 )
 
 // ErrHostUnavailable is returned if the host cluster does not answer a review in time.
-var ErrHostUnavailable = errors.New("the API server of the host cluster does not answer")
+var ErrHostUnavailable = errors.New("the API server of the host cluster does not respond")
 
 // Reviewer makes access reviews on the host cluster.
 type Reviewer struct {

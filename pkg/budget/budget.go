@@ -12,11 +12,11 @@ import (
 )
 
 // ErrExceeded is returned for bytes that a holder may not have. It is wrapped with the reason.
-var ErrExceeded = errors.New("too many bytes are in flight")
+var ErrExceeded = errors.New("too many bytes are in use")
 
 var (
-	errShare = fmt.Errorf("%w: the holder has its share", ErrExceeded)
-	errLimit = fmt.Errorf("%w: one request holds more than it may", ErrExceeded)
+	errShare = fmt.Errorf("%w: the user has reached the share of one user", ErrExceeded)
+	errLimit = fmt.Errorf("%w: the request has reached the limit of one request", ErrExceeded)
 )
 
 // Budget is a number of bytes that holders share. A holder may take as many bytes as remain free: alone half of the

@@ -23,7 +23,7 @@ const (
 )
 
 // ErrOpen is returned while a breaker is open.
-var ErrOpen = errors.New("the server does not answer")
+var ErrOpen = errors.New("the server does not respond")
 
 // Outcome is what a call says about the server.
 type Outcome int
@@ -59,7 +59,7 @@ func (b *Breaker) Enter() (leave func(Outcome), err error) {
 		return func(o Outcome) { b.leave(false, o) }, nil
 	}
 	if wait := b.until.Sub(b.Clock.Now()); wait > 0 || b.trying {
-		return nil, fmt.Errorf("%w: %d requests in a row got no answer", ErrOpen, b.failures)
+		return nil, fmt.Errorf("%w: %d consecutive requests got no response", ErrOpen, b.failures)
 	}
 	b.trying = true
 	return func(o Outcome) { b.leave(true, o) }, nil

@@ -47,7 +47,7 @@ func (c *Client) OnWrite(wrote func(Call, Response)) { c.wrote = wrote }
 // sets the identity last, so that no header of a request can replace it. An outer round tripper asks for a fresh code.
 func newClient(c *Connection, user string, identity transport.ImpersonationConfig) (*Client, error) {
 	if identity.UserName == "" {
-		return nil, errors.New("there is no client without a user")
+		return nil, errors.New("a client must have a user")
 	}
 	asUser := transport.NewImpersonatingRoundTripper(identity,
 		&pacedRoundTripper{
@@ -156,7 +156,7 @@ func (c *Client) review(
 		return reviewed.Status, ErrTooLarge
 	}
 	if err := json.Unmarshal(body, &reviewed); err != nil {
-		return reviewed.Status, response.NewFailure("the answer to an access review cannot be read", err)
+		return reviewed.Status, response.NewFailure("the response to an access review cannot be decoded", err)
 	}
 	return reviewed.Status, nil
 }

@@ -50,7 +50,7 @@ var (
 	ErrIdentityConflict = fmt.Errorf("%w: its identity is in conflict with that of another registration", ErrNotConnected)
 	// ErrImpatient is the cause of a context that ends before the cluster had time to respond. Such a failure does not
 	// open the circuit breaker.
-	ErrImpatient = errors.New("the answer was not waited for")
+	ErrImpatient = errors.New("the request did not wait for the response")
 	// ErrNobodyToActAs is returned for a user whom no binding names. KubeVision may not impersonate such a user.
 	ErrNobodyToActAs = errors.New("no KubeVisionRoleBinding names the user")
 )
@@ -122,7 +122,7 @@ func (c *Connections) Get(ctx context.Context, name string) (*Connection, error)
 	case IsRefused(cluster):
 		return nil, fmt.Errorf("%w: %s", ErrIdentityConflict, name)
 	case IsOverLimit(cluster):
-		return nil, fmt.Errorf("%w: %s sends more than the controllers keep (LimitExceeded)", ErrNotConnected, name)
+		return nil, fmt.Errorf("%w: %s sends more data than the controllers may cache (LimitExceeded)", ErrNotConnected, name)
 	case cluster.Spec.InCluster:
 		return c.hostBy(ctx, cluster)
 	case cluster.Spec.KubeconfigSecretRef == nil:

@@ -67,7 +67,7 @@ func RevisionOf(c *kubevisionv1alpha1.KubeVisionCluster, secret metav1.Object) R
 // read as a kubeconfig.
 func CheckReference(c *kubevisionv1alpha1.KubeVisionCluster) error {
 	if name := c.Spec.KubeconfigSecretRef.Name; names.OwnSecret(name) {
-		return fmt.Errorf("secret %s is KubeVision's own; make one for the kubeconfig and name that", name)
+		return fmt.Errorf("secret %s is reserved for KubeVision; create another one for the kubeconfig", name)
 	}
 	return nil
 }

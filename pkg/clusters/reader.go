@@ -161,9 +161,9 @@ func checkReadOnly(r *http.Request) error {
 	case err != nil:
 		return fmt.Errorf("reading the path of a request of %s: %w", names.Reader, err)
 	case r.Method != http.MethodGet, !info.IsResourceRequest, info.Subresource != "", info.Verb == "proxy":
-		return fmt.Errorf("%s reads resources only, and not by %s %s", names.Reader, r.Method, r.URL.Path)
+		return fmt.Errorf("%s only reads resources: %s %s is not allowed", names.Reader, r.Method, r.URL.Path)
 	case info.APIGroup == "" && info.Resource == "secrets":
-		return fmt.Errorf("%s reads no Secrets", names.Reader)
+		return fmt.Errorf("%s does not read Secrets", names.Reader)
 	}
 	return nil
 }

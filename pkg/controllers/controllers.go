@@ -101,7 +101,7 @@ func newClusterCache(
 ) (*clustercache.Registry, error) {
 	system, err := host.CoreV1().Namespaces().Get(ctx, metav1.NamespaceSystem, metav1.GetOptions{})
 	if err != nil {
-		return nil, fmt.Errorf("asking the host who it is: %w", err)
+		return nil, fmt.Errorf("reading the identity of the host: %w", err)
 	}
 	if err := apply.IndexBindings(ctx, mgr.GetFieldIndexer()); err != nil {
 		return nil, err

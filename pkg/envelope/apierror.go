@@ -61,7 +61,7 @@ const memoryRetrySeconds = 2
 // OutOfMemory returns the error of a request that needs more memory than its caller may have now.
 func OutOfMemory(cause error) *Error {
 	e := New(dashboardv1alpha1.CodeTooManyRequests,
-		"your requests under way hold as much as they may: wait for some of them, or ask for less, such as pages with limit").WithCause(cause)
+		"your requests in flight use all memory that you may use: wait for some of them, or request less, for example pages with limit").WithCause(cause)
 	e.RetryAfterSeconds = memoryRetrySeconds
 	return e
 }
@@ -71,7 +71,7 @@ func unreachable(cause error) *Error {
 	if why, ok := ServerFailure(cause); ok {
 		message = why
 	} else if errors.Is(cause, context.DeadlineExceeded) {
-		message = "the cluster's API server did not answer in time"
+		message = "the cluster's API server did not respond in time"
 	}
 	return New(dashboardv1alpha1.CodeUnreachable, "%s", message).WithCause(cause)
 }
@@ -91,7 +91,7 @@ func ServerFailure(err error) (string, bool) {
 	if codeOf(&s) != dashboardv1alpha1.CodeUnreachable || s.Message == "" || quotes {
 		return "", false
 	}
-	return "the cluster's API server answered with an error: " + response.Text(s.Message, maxFailure), true
+	return "the cluster's API server responded with an error: " + response.Text(s.Message, maxFailure), true
 }
 
 // codeOf maps the HTTP status, which every response has. Of the reasons only AlreadyExists is more specific.

@@ -171,7 +171,7 @@ func TestFailureInTheServersWords(t *testing.T) {
 	} {
 		want := general
 		if tc.want != "" {
-			want = "the cluster's API server answered with an error: " + tc.want
+			want = "the cluster's API server responded with an error: " + tc.want
 		}
 		got := FromAPIError(fmt.Errorf("listing: %w", tc.err))
 		if got.Code != dashboardv1alpha1.CodeUnreachable || got.Message != want {
@@ -202,7 +202,7 @@ func TestABadPatchIsNotQuoted(t *testing.T) {
 		"an unknown field": {`{"data":{"p":"` + canary + `"},"spec":{}}`, `strict decoding error: unknown field "spec"`, `strict decoding error: unknown field "spec"`},
 		"a list":           {`["` + canary + `"]`, "cannot unmarshal", "cannot unmarshal"},
 		"a map of Go":      {"map[p:" + canary + "]", "invalid type", "invalid type"},
-		"an unknown text":  {canary, canary, "it has another form"},
+		"an unknown text":  {canary, canary, "it is malformed"},
 	} {
 		err := apierrors.NewInvalid(schema.GroupKind{}, "", field.ErrorList{field.Invalid(field.NewPath("patch"), tc.value, tc.detail)})
 		got := FromAPIError(err)

@@ -79,13 +79,13 @@ func SessionEnded() *Error {
 
 // Internal hides an unexpected cause behind a message without details.
 func Internal(cause error) *Error {
-	return New(dashboardv1alpha1.CodeInternal, "internal server error: give the request id to whoever runs KubeVision").WithCause(cause)
+	return New(dashboardv1alpha1.CodeInternal, "internal server error: report the request id to your administrator").WithCause(cause)
 }
 
 // Late returns the error of a request that was not finished in time. Its time passes while a cluster is waited for.
 func Late(cause error) *Error {
 	return New(dashboardv1alpha1.CodeUnreachable,
-		"the request was not finished in time, since the host or a cluster was slow: try again").WithCause(cause)
+		"the request timed out, because the host or a cluster was slow: try again").WithCause(cause)
 }
 
 // IsGone returns whether the client of a request has hung up, so that nobody reads the response.

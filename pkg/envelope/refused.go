@@ -82,23 +82,23 @@ var notTyped = regexp.MustCompile(`(\.[^\s:]+): (field not declared in schema|ex
 // badPatch returns why a patch cannot be applied, or nil for any other error. The message of kube-apiserver contains
 // the object or its values, which the caller may not be allowed to read.
 func badPatch(s *metav1.Status) *Error {
-	refused := errors.New("the patch was refused")
+	refused := errors.New("the patch was rejected")
 	if strings.HasPrefix(s.Message, "failed to create typed patch object") {
 		if found := notTyped.FindStringSubmatch(s.Message); found != nil {
 			field := strings.TrimPrefix(found[1], ".")
-			return Invalid(field, "the manifest does not fit the kind: %s: %s", field, found[2]).WithCause(refused)
+			return Invalid(field, "the manifest does not match the schema of the kind: %s: %s", field, found[2]).WithCause(refused)
 		}
-		return Invalid("body", "the manifest does not fit the kind: a field has another type").WithCause(refused)
+		return Invalid("body", "the manifest does not match the schema of the kind: a field has the wrong type").WithCause(refused)
 	}
 	if s.Reason != metav1.StatusReasonInvalid || s.Details == nil || len(s.Details.Causes) != 1 || s.Details.Causes[0].Field != "patch" {
 		return nil
 	}
-	why, message := "it has another form", s.Details.Causes[0].Message
+	why, message := "it is malformed", s.Details.Causes[0].Message
 	for _, end := range []string{"}\": ", "]\": ", "}: ", "]: "} {
 		if i := strings.LastIndex(message, end); i >= 0 {
 			why = message[i+len(end):]
 			break
 		}
 	}
-	return Invalid("body", "the patch does not fit the object: %s", why).WithCause(refused)
+	return Invalid("body", "the patch does not match the object: %s", why).WithCause(refused)
 }

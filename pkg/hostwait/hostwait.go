@@ -67,7 +67,7 @@ func Await(ctx context.Context, config *rest.Config, listen Listen, handler http
 		}
 		missing = ask(ctx, client, target)
 	}
-	logger.Info("The API server of the host cluster answers", "server", base.Host)
+	logger.Info("The API server of the host cluster responds", "server", base.Host)
 	return nil
 }
 
@@ -75,11 +75,11 @@ func Await(ctx context.Context, config *rest.Config, listen Listen, handler http
 func ask(ctx context.Context, client *http.Client, target string) error {
 	request, err := http.NewRequestWithContext(ctx, http.MethodGet, target, http.NoBody)
 	if err != nil {
-		return fmt.Errorf("asking the host: %w", err)
+		return fmt.Errorf("calling the host: %w", err)
 	}
 	response, err := client.Do(request)
 	if err != nil {
-		return fmt.Errorf("asking the host: %w", err)
+		return fmt.Errorf("calling the host: %w", err)
 	}
 	defer response.Body.Close()
 	if response.StatusCode >= http.StatusInternalServerError || response.StatusCode == http.StatusTooManyRequests {

@@ -83,7 +83,7 @@ func unwrap(wrapped any) (map[string]any, error) {
 	case nil:
 		return nil, envelope.Required("manifest")
 	default:
-		return nil, envelope.Invalid("manifest", "manifest must be an object, or the text of one")
+		return nil, envelope.Invalid("manifest", "manifest must be an object, or YAML or JSON text")
 	}
 }
 

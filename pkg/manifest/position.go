@@ -84,7 +84,7 @@ func cause(e *yamlv4.LoadError) string {
 func positionJSON(err error, body []byte) string {
 	isSyntax, offset := kjson.SyntaxErrorOffset(err)
 	if !isSyntax {
-		return "one is expected, and nothing else"
+		return "exactly one is expected"
 	}
 	before := body[:min(max(int(offset)-1, 0), len(body))]
 	line, column := 1+bytes.Count(before, []byte("\n")), len(before)-bytes.LastIndexByte(before, '\n')

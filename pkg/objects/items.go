@@ -70,7 +70,7 @@ func each[T any](body []byte, account *budget.Account, elementBytes int64, visit
 func HoldItem[T any](account *budget.Account, item *T) error {
 	value := reflect.ValueOf(item).Elem()
 	if err := account.Take(growth*int64(value.Type().Size()) + referencedBytes(value)); err != nil { //nolint:gosec // a size of a type is small
-		return fmt.Errorf("keeping an object of a list: %w", err)
+		return fmt.Errorf("storing an object of a list: %w", err)
 	}
 	return nil
 }
@@ -110,7 +110,7 @@ func (l *list) eachOf(read func(*json.Decoder) error) error {
 	case begin == nil: // null is an empty list
 		return nil
 	case begin != json.Delim('['):
-		return Unreadable(errors.New("the items are no list"))
+		return Unreadable(errors.New("items is not a list"))
 	}
 	for l.decoder.More() {
 		if err := read(l.decoder); err != nil {

@@ -147,7 +147,7 @@ func (l *list) expect(delimiter json.Delim) error {
 		return Unreadable(err)
 	}
 	if token != delimiter {
-		return Unreadable(errors.New("it is no list"))
+		return Unreadable(errors.New("it is not a list"))
 	}
 	return nil
 }

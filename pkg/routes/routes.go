@@ -99,7 +99,7 @@ func (t *Table) Add(routes ...Route) error {
 		}
 		for name := range r.Types {
 			if r.Parameters[name] == "" || slices.Contains(pathParameters(r.Path), name) {
-				return fmt.Errorf("%s, which has a type, is no query parameter of route %s %s", name, r.Method, r.Path)
+				return fmt.Errorf("%s has a type, and is not a query parameter of route %s %s", name, r.Method, r.Path)
 			}
 		}
 		t.routes = append(t.routes, r)
@@ -158,7 +158,7 @@ func (t *Table) Install(ws *restful.WebService) {
 	for _, r := range t.routes {
 		b := ws.Method(r.Method).Path(r.Path).To(t.serve(r, fair)).Operation(r.Operation).Doc(r.Doc).
 			Produces("application/json").Consumes("*/*").
-			Returns(http.StatusOK, "An envelope; its code says what happened.", r.Returns)
+			Returns(http.StatusOK, "An envelope. Its code is the result of the request.", r.Returns)
 		if stronger := t.higherPrecedence(r); len(stronger) > 0 {
 			b = b.If(noneMatches(stronger))
 		}

@@ -93,7 +93,7 @@ func (b *Bodies) read(r *http.Request) (*budget.Account, error) {
 		return nil, nil //nolint:nilnil // nothing is held
 	}
 	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && !strings.EqualFold(encoding, "identity") {
-		return nil, envelope.Invalid("Content-Encoding", "send the body as it is: an encoding is not accepted")
+		return nil, envelope.Invalid("Content-Encoding", "Content-Encoding is not accepted: send the body uncompressed")
 	}
 	limit, account := b.limit(r)
 	body, err := readWithHeaders(r, limit, account)
@@ -166,7 +166,7 @@ func readAll(from io.Reader, length, limit int64, account *budget.Account) ([]by
 		case errors.Is(err, io.EOF):
 			return body, nil
 		case err != nil:
-			return nil, envelope.Invalid("body", "the body did not arrive whole, or not within %s", bodyTimeout).WithCause(err)
+			return nil, envelope.Invalid("body", "the body was incomplete, or took longer than %s", bodyTimeout).WithCause(err)
 		}
 	}
 }
@@ -176,7 +176,7 @@ func tooLarge(limit int64) error {
 }
 
 func noRoom(err error) error {
-	e := envelope.New(dashboardv1alpha1.CodeTooManyRequests, "too many bodies are under way: try again in a second").WithCause(err)
+	e := envelope.New(dashboardv1alpha1.CodeTooManyRequests, "too many request bodies are in flight: try again in a second").WithCause(err)
 	e.RetryAfterSeconds = bodyRetrySeconds
 	return e
 }

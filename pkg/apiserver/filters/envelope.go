@@ -37,7 +37,7 @@ func WithEnvelope(next http.Handler, shared func(*http.Request) bool, refusals *
 				return
 			}
 			if header := impersonationHeader(r.Header); header != "" {
-				http.Error(w, "the header "+header+" is not accepted here", http.StatusBadRequest)
+				http.Error(w, "the header "+header+" is not accepted", http.StatusBadRequest)
 				return
 			}
 			next.ServeHTTP(w, r)
@@ -122,7 +122,7 @@ func checkRequest(r *http.Request) error {
 		return envelope.Invalid("header", "%s", what)
 	}
 	if header := impersonationHeader(r.Header); header != "" {
-		return envelope.Invalid(header, "the header %s is not accepted: permissions are those of the caller", header)
+		return envelope.Invalid(header, "the header %s is not accepted: requests have the permissions of the caller", header)
 	}
 	if what := malformed(r); what != "" {
 		return envelope.Invalid("path", "%s", what)

@@ -20,7 +20,7 @@ var (
 		Subsystem: "apiserver",
 		Name:      "requests_total",
 		Help: "Requests by route template, method and the code in the envelope, " +
-			"which is \"canceled\" where the client hung up before the response.",
+			"which is \"canceled\" if the client disconnected before the response.",
 		StabilityLevel: metrics.ALPHA,
 	}, []string{"route", "method", "code"})
 

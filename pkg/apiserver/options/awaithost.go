@@ -59,7 +59,7 @@ func waiting() http.Handler {
 			return
 		}
 		envelope.WriteError(r.Context(), w, envelope.New(dashboardv1alpha1.CodeUnreachable,
-			"KubeVision starts, and waits for the API server of the cluster that it runs in: try again shortly"))
+			"KubeVision is starting and waits for the API server of the host cluster: try again shortly"))
 	})
 	return filters.WithEnvelope(refuse, func(*http.Request) bool { return false }, nil)
 }

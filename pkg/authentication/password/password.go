@@ -193,7 +193,7 @@ func IsHash(value string) bool { return strings.HasPrefix(value, "$argon2") }
 func Parse(value string) (Hash, error) {
 	parts := strings.Split(value, "$")
 	if strings.ContainsAny(value, "\r\n") { // the base64 decoder ignores line breaks
-		return Hash{}, errors.New("a hash has one line, without a line feed at its end")
+		return Hash{}, errors.New("a hash must be one line without a trailing line feed")
 	}
 	if len(parts) != 6 || parts[0] != "" || parts[1] != "argon2id" {
 		return Hash{}, errors.New("not an argon2id hash in PHC string format")

@@ -24,7 +24,7 @@ func End(ctx context.Context, c client.Client, log *audit.Log, s Session) error 
 		return nil
 	}
 	if err != nil {
-		return fmt.Errorf("ending session %s, which is one too many: %w", s.Name, err)
+		return fmt.Errorf("ending session %s beyond the limit: %w", s.Name, err)
 	}
 	owner := &kubevisionv1alpha1.KubeVisionUser{ObjectMeta: metav1.ObjectMeta{Name: s.UserName, UID: s.UserUID}}
 	log.Record(ctx, audit.Event{Reason: audit.SessionDisplaced, User: owner, Session: s.Name})

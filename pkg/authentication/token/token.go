@@ -141,7 +141,7 @@ func (s *Service) Verify(raw string) (Claims, error) {
 	}
 	header := parsed.Headers[0]
 	if typ, _ := header.ExtraHeaders[jose.HeaderType].(string); typ != string(s.kind) {
-		return Claims{}, errors.New("a token of another kind")
+		return Claims{}, errors.New("token is of another kind")
 	}
 	key, ok := s.keys.Find(header.KeyID)
 	if !ok {

@@ -222,7 +222,7 @@ func (r *Reconciler) probeDue(c *kubevisionv1alpha1.KubeVisionCluster) bool {
 // applyObjects applies the built-in roles, the impersonating account and the account of the read cache.
 func (r *Reconciler) applyObjects(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, t *clustercache.Cluster) error {
 	err := errors.Join(applyRoles(ctx, t), t.Impersonator.Ensure(ctx))
-	status, reason, message := metav1.ConditionTrue, kubevisionv1alpha1.ReasonImpersonatorApplied, "the account that acts for users is in place"
+	status, reason, message := metav1.ConditionTrue, kubevisionv1alpha1.ReasonImpersonatorApplied, "the impersonating account exists"
 	if err != nil {
 		status, reason, message = metav1.ConditionFalse, kubevisionv1alpha1.ReasonApplyFailed, err.Error()
 	}

@@ -32,7 +32,7 @@ import (
 const abandonAfter = 10 * time.Minute
 
 // errUnconfirmed is returned by clean if the identity of the cluster is not confirmed any more. It removes nothing.
-var errUnconfirmed = errors.New("it is not proven that the kubeconfig leads to the cluster that was registered")
+var errUnconfirmed = errors.New("it is not verified that the kubeconfig connects to the registered cluster")
 
 // finalize removes the objects of KubeVision from the cluster, unless another registration is proven to lead there and
 // uses them. It retries for abandonAfter if the cluster cannot be reached.
@@ -48,7 +48,7 @@ func (r *Reconciler) finalize(ctx context.Context, c *kubevisionv1alpha1.KubeVis
 			return left
 		}
 		r.Recorder.Eventf(c, nil, corev1.EventTypeWarning, kubevisionv1alpha1.ReasonLeftBehind, "Delete",
-			"the cluster could not be cleaned up: delete there what is labelled %s=%s (%s)", names.ManagedByLabel, names.ManagedBy, condition.Truncate(left.Error()))
+			"the cluster could not be cleaned up: delete the objects with the label %s=%s there (%s)", names.ManagedByLabel, names.ManagedBy, condition.Truncate(left.Error()))
 		return nil
 	})
 	if left != nil && err != nil {
@@ -72,7 +72,7 @@ func (r *Reconciler) reportLeft(ctx context.Context, c *kubevisionv1alpha1.KubeV
 	patchStatus := r.statuses.Patch(ctx, r.Client, r.Recorder, c, &c.Status.Conditions, &reterr)
 	defer patchStatus()
 	condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ReadyCondition, metav1.ConditionFalse, kubevisionv1alpha1.ReasonCleanupFailed,
-		fmt.Sprintf("what KubeVision has placed on the cluster cannot be removed: %v; annotate the cluster with %s to leave it there", left, names.AbandonAnnotation))
+		fmt.Sprintf("the objects that KubeVision has created on the cluster cannot be removed: %v; annotate the cluster with %s to leave them there", left, names.AbandonAnnotation))
 	return nil
 }
 
@@ -149,7 +149,7 @@ func deleteOwnObjects(ctx context.Context, t *clustercache.Cluster) error {
 			selection = append(selection, client.InNamespace(names.Namespace))
 		}
 		if err := t.Writer.Live.List(ctx, list, selection...); err != nil {
-			return fmt.Errorf("listing what is to be removed: %w", err)
+			return fmt.Errorf("listing the objects to remove: %w", err)
 		}
 		if roles, ok := list.(*rbacv1.ClusterRoleList); ok {
 			slices.SortStableFunc(roles.Items, func(a, b rbacv1.ClusterRole) int {

@@ -32,13 +32,13 @@ const (
 // on the cluster, so that all objects there are removed with the registration.
 func (r *Reconciler) confirmIdentity(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, id string) error {
 	if id == "" || len(id) > maxIdentity {
-		return reportUnreachable(c, kubevisionv1alpha1.ReasonProbeFailed, "namespace kube-system has no UID: the server is not an API server of Kubernetes")
+		return reportUnreachable(c, kubevisionv1alpha1.ReasonProbeFailed, "namespace kube-system has no UID: the server is not a Kubernetes API server")
 	}
 	if c.Status.ClusterID != "" && c.Status.ClusterID != id {
 		r.Targets.EndConflict(c.UID)
 		meta.RemoveStatusCondition(&c.Status.Conditions, kubevisionv1alpha1.ClusterIdentityConflictCondition)
 		return reportUnreachable(c, kubevisionv1alpha1.ReasonClusterChanged,
-			"the kubeconfig leads to another cluster than before: register that one under a name of its own")
+			"the kubeconfig connects to another cluster than before: register that cluster with a name of its own")
 	}
 	all, err := r.listClusters(ctx)
 	if err != nil {
@@ -94,8 +94,8 @@ func (r *Reconciler) reportRivals(c *kubevisionv1alpha1.KubeVisionCluster) {
 	if more := len(rivals) - maxRivals; more > 0 {
 		named += fmt.Sprintf(" and %d more", more)
 	}
-	message := "the identity of this cluster is claimed without proof by what is registered as " + named +
-		", which is not used: find out who has registered that, and delete it"
+	message := "the identity of this cluster is claimed without proof by the registration " + named +
+		", which is disabled: find out who created it, and delete it"
 	before := meta.FindStatusCondition(c.Status.Conditions, kubevisionv1alpha1.ClusterIdentityConflictCondition)
 	isKnown := before != nil && before.Status == metav1.ConditionTrue && before.Message == condition.Truncate(message)
 	condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ClusterIdentityConflictCondition, metav1.ConditionTrue,

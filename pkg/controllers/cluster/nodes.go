@@ -35,7 +35,7 @@ const (
 )
 
 // errNodes is returned for a response that is no table of nodes, or is too large.
-var errNodes = errors.New("the answer is no table of nodes, or is too large")
+var errNodes = errors.New("the response is not a table of nodes, or is too large")
 
 // nodeTable is the part of a table of nodes that is read.
 type nodeTable struct {

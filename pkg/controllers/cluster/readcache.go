@@ -110,20 +110,20 @@ func (r *Reconciler) placeReader(
 	case disabledBy != "":
 		err = removeReader(ctx, t)
 		set(metav1.ConditionFalse, kubevisionv1alpha1.ReasonDisabled,
-			"reads are live: spec.readCache of "+disabledBy+" is Disabled")
+			"the read cache is not used: spec.readCache of "+disabledBy+" is Disabled")
 	default:
 		err = ensureReader(ctx, t)
-		set(metav1.ConditionTrue, kubevisionv1alpha1.ReasonReaderApplied, "the account that reads for the cache is in place")
+		set(metav1.ConditionTrue, kubevisionv1alpha1.ReasonReaderApplied, "the account of the read cache exists")
 	}
 	if err == nil {
 		return
 	}
-	ctrl.LoggerFrom(ctx).Info("The read cache has no account, or still has one", "reason", err.Error())
+	ctrl.LoggerFrom(ctx).Info("The account of the read cache cannot be reconciled", "reason", err.Error())
 	reason := kubevisionv1alpha1.ReasonApplyFailed
 	if apierrors.IsForbidden(err) {
 		reason = kubevisionv1alpha1.ReasonForbidden
 	}
-	set(metav1.ConditionFalse, reason, "reads are live: "+err.Error())
+	set(metav1.ConditionFalse, reason, "the read cache is not used: "+err.Error())
 }
 
 // readCacheDisabledBy returns the name of a registration that is proven to lead to the cluster and disables the read

@@ -39,7 +39,7 @@ const (
 )
 
 // errNoKubeconfig is returned if the Secret has no usable kubeconfig. The conditions tell why.
-var errNoKubeconfig = errors.New("there is no kubeconfig that may be used")
+var errNoKubeconfig = errors.New("there is no valid kubeconfig")
 
 // reconcileRegistered reconciles a cluster that is registered by kubeconfig. An unreachable cluster is a result and no
 // error.
@@ -151,7 +151,7 @@ func (r *Reconciler) connect(
 func (r *Reconciler) reportExpiry(c *kubevisionv1alpha1.KubeVisionCluster, k *kubeconfig.Kubeconfig, err error) {
 	if expired := k.CheckExpiry(r.Clock.Now()); expired != nil && clusters.RefusesCredential(err) {
 		condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ClusterCredentialsCondition, metav1.ConditionFalse,
-			kubevisionv1alpha1.ReasonExpired, expired.Error()+": put a kubeconfig with a new one into the Secret")
+			kubevisionv1alpha1.ReasonExpired, expired.Error()+": write a kubeconfig with a new one to the Secret")
 	}
 }
 
@@ -220,7 +220,7 @@ func (r *Reconciler) warnOfExpiry(c *kubevisionv1alpha1.KubeVisionCluster, warne
 	if ends == nil || ends.Sub(r.Clock.Now()) > expiryWarning {
 		return
 	}
-	message := "the credentials in the kubeconfig end at " + ends.UTC().Format(time.RFC3339) + ": put a kubeconfig with new ones into the Secret"
+	message := "the credentials in the kubeconfig expire at " + ends.UTC().Format(time.RFC3339) + ": write a kubeconfig with new credentials to the Secret"
 	condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ClusterCredentialsCondition, metav1.ConditionTrue,
 		kubevisionv1alpha1.ReasonExpiresSoon, message)
 	if !warned {

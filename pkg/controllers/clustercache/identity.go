@@ -88,13 +88,13 @@ func (r *Registry) Confirm(
 }
 
 func claimsHost(id string, inForce *kubevisionv1alpha1.KubeVisionCluster) *ConflictError {
-	e := &ConflictError{Message: fmt.Sprintf("the cluster claims to be the one that KubeVision runs in (%s): ", id)}
+	e := &ConflictError{Message: fmt.Sprintf("the cluster claims to be the host cluster (%s): ", id)}
 	if inForce == nil {
-		e.Message += "register that one with inCluster, and delete this registration"
+		e.Message += "register the host with inCluster, and delete this registration"
 		return e
 	}
 	e.Holder = inForce.Name
-	e.Message += fmt.Sprintf("that one is registered with inCluster, as %s; delete this registration", inForce.Name)
+	e.Message += fmt.Sprintf("the host is registered with inCluster as %s; delete this registration", inForce.Name)
 	return e
 }
 
@@ -147,19 +147,19 @@ func (r *Registry) prove(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCl
 	}
 	refused := func(format string, arguments ...any) error {
 		e := &ConflictError{Holder: holder.name, Message: fmt.Sprintf(
-			"the cluster claims the identity of cluster %s (%s), without proof that both are one: ", holder.name, id) + fmt.Sprintf(format, arguments...)}
+			"the cluster claims the identity of cluster %s (%s), without proof that both are the same: ", holder.name, id) + fmt.Sprintf(format, arguments...)}
 		return r.dispute(c, id, revisionOf(other), e)
 	}
 	if other == nil {
-		return refused("they are compared as soon as cluster %s is connected", holder.name)
+		return refused("they are compared when cluster %s is connected", holder.name)
 	}
 	same, err := r.compare(ctx, other, own)
 	switch {
 	case err != nil:
 		ctrl.LoggerFrom(ctx).Error(err, "Comparing two registrations that claim one identity", "holder", holder.name)
-		return refused("they could not be compared, which takes the right to write and read Secrets in both; it will be tried again")
+		return refused("they could not be compared, which requires the right to write and read Secrets in both; the comparison is repeated")
 	case !same:
-		return refused("a Secret that was written through one was not there through the other; delete the registration that is wrong")
+		return refused("a Secret that was written through one does not exist in the other; delete the wrong registration")
 	}
 	r.mu.Lock()
 	r.identities.proofs[c.UID] = proof{own: own.revision, holder: other.revision}
@@ -211,7 +211,7 @@ func (r *Registry) dispute(
 // DisputeHost records that a registration claims the identity of the host, which another registration holds.
 func (r *Registry) DisputeHost(c, inForce *kubevisionv1alpha1.KubeVisionCluster) *ConflictError {
 	return r.dispute(c, r.host.ID, clusters.Revision{}, &ConflictError{Holder: inForce.Name, Message: fmt.Sprintf(
-		"the cluster that KubeVision runs in is registered as %s already, and only once: delete one of the two", inForce.Name)})
+		"the host cluster is already registered as %s, and may be registered only once: delete one of the two", inForce.Name)})
 }
 
 // EndConflict ends the conflict of a registration, and enqueues the registration that holds the identity.

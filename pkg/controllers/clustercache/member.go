@@ -39,11 +39,11 @@ import (
 // fillTimeout bounds the time to fill the caches of a cluster.
 const fillTimeout = 15 * time.Second
 
-var errNotFilled = errors.New("the cluster's RBAC objects and namespaces could not be read in time")
+var errNotFilled = errors.New("the RBAC objects and namespaces of the cluster could not be read in time")
 
 // ErrLimitExceeded is returned for a cluster that is not read because it has sent too much.
-var ErrLimitExceeded = errors.New("the cluster sends more RBAC objects or namespaces, or larger ones, than are kept of one cluster, " +
-	"or all clusters together send more than are kept: remove what does not belong to KubeVision and is labelled " +
+var ErrLimitExceeded = errors.New("the RBAC objects and namespaces of the cluster exceed the cache limit of a cluster, " +
+	"or those of all clusters the total limit: remove objects that are not KubeVision's and have the label " +
 	names.ManagedByLabel + "=" + names.ManagedBy + ", or raise --member-cache-bytes")
 
 // member is an open connection. It has a cluster once its caches are filled.

@@ -37,7 +37,7 @@ func (r *pagedReader) List(ctx context.Context, list client.ObjectList, options 
 	for {
 		page, ok := list.DeepCopyObject().(client.ObjectList)
 		if !ok {
-			return fmt.Errorf("%T is no list", list)
+			return fmt.Errorf("%T is not a list", list)
 		}
 		paged := append(slices.Clone(options), client.Limit(size), client.Continue(list.GetContinue()))
 		err := r.Reader.List(ctx, page, paged...)

@@ -140,7 +140,7 @@ func (k *AccountManager) bindRoleInNamespace(ctx context.Context, s *shard) erro
 	case apierrors.IsNotFound(err), apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
 		return nil
 	case errors.Is(err, apply.ErrForeign), apierrors.IsForbidden(err), apierrors.IsInvalid(err):
-		ctrl.LoggerFrom(ctx).Error(err, "Nobody can act for the ServiceAccounts of a namespace", "namespace", s.namespace)
+		ctrl.LoggerFrom(ctx).Error(err, "The ServiceAccounts of a namespace cannot be impersonated", "namespace", s.namespace)
 		return nil
 	}
 	return err
@@ -171,7 +171,7 @@ func (k *AccountManager) ensureNamespace(ctx context.Context) error {
 		names.ManagedByLabel: names.ManagedBy, names.ComponentLabel: component,
 	}}}
 	if err := k.Writer.Client.Create(ctx, namespace); err != nil && !apierrors.IsAlreadyExists(err) {
-		return fmt.Errorf("making namespace %s: %w", names.Namespace, err)
+		return fmt.Errorf("creating namespace %s: %w", names.Namespace, err)
 	}
 	return nil
 }

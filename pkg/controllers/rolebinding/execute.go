@@ -66,9 +66,9 @@ func (r *Reconciler) execute(ctx context.Context, b *kubevisionv1alpha1.KubeVisi
 		case result == nil:
 		case g != nil:
 			g.err = errors.Join(result, g.err)
-			ctrl.LoggerFrom(ctx).Info("The binding is not in force on a cluster", "clusterID", t.ID, "reason", result.Error())
+			ctrl.LoggerFrom(ctx).Info("The binding is not applied on a cluster", "clusterID", t.ID, "reason", result.Error())
 		default:
-			ctrl.LoggerFrom(ctx).Error(result, "Taking back what was granted on a cluster", "clusterID", t.ID)
+			ctrl.LoggerFrom(ctx).Error(result, "Revoking the rights on a cluster", "clusterID", t.ID)
 		}
 	}
 	if ctx.Err() == nil {

@@ -24,7 +24,7 @@ import (
 )
 
 // errRevocation marks a failed revocation.
-var errRevocation = errors.New("what the binding does not grant any more could not be taken away")
+var errRevocation = errors.New("rights that the binding does not grant any more could not be revoked")
 
 // revokeOnCluster revokes on a cluster what the binding does not grant there any more, and grants nothing: it deletes
 // objects that are not wanted or that bind another role, and narrows the subjects of the others. Cluster-wide objects
@@ -196,7 +196,7 @@ func listMade(ctx context.Context, reader client.Reader, selection client.ListOp
 	var roleBindings rbacv1.RoleBindingList
 	for _, list := range []client.ObjectList{&clusterRoles, &clusterRoleBindings, &roleBindings} {
 		if err := reader.List(ctx, list, selection, client.UnsafeDisableDeepCopy); err != nil {
-			return nil, fmt.Errorf("listing what was made for the binding: %w", err)
+			return nil, fmt.Errorf("listing the objects of the binding: %w", err)
 		}
 	}
 	found := make(map[objectKey]client.Object, len(roleBindings.Items)+len(clusterRoleBindings.Items)+len(clusterRoles.Items))

@@ -83,7 +83,7 @@ func appliedVerdict(
 	}
 	return verdict{
 		metav1.ConditionTrue, kubevisionv1alpha1.ReasonApplied,
-		"the binding was applied on every cluster that it selects and that can be reached",
+		"the binding is applied on all selected clusters that are reachable",
 	}
 }
 
@@ -127,7 +127,7 @@ func (g *grant) verdict(b *kubevisionv1alpha1.KubeVisionRoleBinding, leftOut boo
 		return failureVerdict(err)
 	case leftOut:
 		return verdict{
-			metav1.ConditionFalse, kubevisionv1alpha1.ReasonTooLarge, fmt.Sprintf("KubeVision may act for names of %d MiB in all, and "+
+			metav1.ConditionFalse, kubevisionv1alpha1.ReasonTooLarge, fmt.Sprintf("KubeVision may impersonate names of up to %d MiB in total, and "+
 				"those of this binding, which is one of the newest, exceed that: bind Kubernetes groups instead of users",
 				bindings.ImpersonationBudget>>20),
 		}
@@ -141,11 +141,11 @@ func (g *grant) verdict(b *kubevisionv1alpha1.KubeVisionRoleBinding, leftOut boo
 	case len(g.withoutRules()) > 0:
 		return verdict{
 			metav1.ConditionFalse, kubevisionv1alpha1.ReasonDependencyNotReady,
-			"the cluster has aggregated no rules into ClusterRole " + strings.Join(g.withoutRules(), ", ") +
-				": look whether its kube-controller-manager runs",
+			"the cluster has not aggregated any rules into ClusterRole " + strings.Join(g.withoutRules(), ", ") +
+				": check that its kube-controller-manager is running",
 		}
 	case g.waiting > 0:
-		return verdict{metav1.ConditionFalse, kubevisionv1alpha1.ReasonApplying, "the RoleBindings in its namespaces are being made"}
+		return verdict{metav1.ConditionFalse, kubevisionv1alpha1.ReasonApplying, "the RoleBindings in its namespaces are being created"}
 	case g.roleMissing:
 		return verdict{metav1.ConditionFalse, kubevisionv1alpha1.ReasonRoleNotFound, "there is no ClusterRole " + b.Spec.RoleRef.Name}
 	case len(g.absent) > 0:
@@ -177,7 +177,7 @@ func failureVerdict(err error) verdict {
 		return verdict{metav1.ConditionFalse, kubevisionv1alpha1.ReasonRevocationFailed, err.Error()}
 	case errors.Is(err, apply.ErrForeign):
 		return verdict{
-			metav1.ConditionFalse, kubevisionv1alpha1.ReasonNameConflict, err.Error() + "; rename the binding, or remove that object",
+			metav1.ConditionFalse, kubevisionv1alpha1.ReasonNameConflict, err.Error() + "; rename the binding, or delete that object",
 		}
 	default:
 		return verdict{metav1.ConditionFalse, kubevisionv1alpha1.ReasonApplyFailed, err.Error()}

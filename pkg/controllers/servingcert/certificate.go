@@ -99,7 +99,7 @@ func encode(blockType string, der []byte) []byte {
 func remainingUse(cert, key, ca []byte, hosts []string, now time.Time) (time.Duration, error) {
 	pair, err := tls.X509KeyPair(cert, key)
 	if err != nil {
-		return 0, errors.New("the certificate and its key do not belong together")
+		return 0, errors.New("the certificate does not match its key")
 	}
 	roots := x509.NewCertPool()
 	if !roots.AppendCertsFromPEM(ca) {
@@ -107,7 +107,7 @@ func remainingUse(cert, key, ca []byte, hosts []string, now time.Time) (time.Dur
 	}
 	for _, host := range hosts {
 		if _, err := pair.Leaf.Verify(x509.VerifyOptions{DNSName: host, Roots: roots, CurrentTime: now}); err != nil {
-			return 0, fmt.Errorf("the certificate is not good for %s: %w", host, err)
+			return 0, fmt.Errorf("the certificate is not valid for %s: %w", host, err)
 		}
 	}
 	left := pair.Leaf.NotAfter.Add(-renewBefore).Sub(now)

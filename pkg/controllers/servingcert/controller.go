@@ -87,12 +87,12 @@ func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result
 	}
 	left, problem := remainingUse(secret.Data[corev1.TLSCertKey], secret.Data[corev1.TLSPrivateKeyKey], secret.Data[caKey], r.hosts(), r.Clock.Now())
 	if isCompromised(apiService) {
-		problem = errors.New("the APIService says that the certificate is compromised")
+		problem = errors.New("the APIService is annotated with a compromised certificate")
 	}
 	if problem == nil {
 		return ctrl.Result{RequeueAfter: left}, r.writeCABundle(ctx, apiService, secret.Data[caKey])
 	}
-	ctrl.LoggerFrom(ctx).Info("Making a serving certificate", "reason", problem.Error())
+	ctrl.LoggerFrom(ctx).Info("Issuing a serving certificate", "reason", problem.Error())
 	made, err := issue(r.hosts(), r.Clock.Now())
 	if err != nil {
 		return ctrl.Result{}, err

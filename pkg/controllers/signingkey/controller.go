@@ -81,7 +81,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result
 }
 
 func (r *Reconciler) reportUnreadable(err error) error {
-	return fmt.Errorf("secret %s holds no readable signing keys; delete it to have new ones made, which ends every session: %w", secretKey(), err)
+	return fmt.Errorf("secret %s contains no valid signing keys; delete it to generate new keys, which ends all sessions: %w", secretKey(), err)
 }
 
 func (r *Reconciler) create(ctx context.Context) error {
@@ -98,6 +98,6 @@ func (r *Reconciler) create(ctx context.Context) error {
 	if err := r.Client.Create(ctx, secret); err != nil {
 		return fmt.Errorf("creating the signing keys: %w", err)
 	}
-	ctrl.LoggerFrom(ctx).Info("Signing key made", "key", name)
+	ctrl.LoggerFrom(ctx).Info("Signing key generated", "key", name)
 	return nil
 }

@@ -52,7 +52,7 @@ func (r *Reconciler) adoptCredentials(ctx context.Context, u *kubevisionv1alpha1
 	}
 	if adopted {
 		r.Recorder.Eventf(u, nil, corev1.EventTypeNormal, "CredentialsAdopted", "Reconcile",
-			"the password and the second factor are those that were restored")
+			"the restored password and second factor are in force")
 	}
 	return true, nil
 }

@@ -74,7 +74,7 @@ func (r *Reconciler) readPassword(ctx context.Context, u *kubevisionv1alpha1.Kub
 		return outcome{metav1.ConditionFalse, kubevisionv1alpha1.ReasonNoPassword, "the user has no password; name a Secret in spec.passwordSecretRef"}, nil
 	}
 	if names.OwnSecret(ref.Name) {
-		return outcome{metav1.ConditionFalse, kubevisionv1alpha1.ReasonSecretInvalid, "Secret " + ref.Name + " is KubeVision's own; make one for the password and name that"}, nil
+		return outcome{metav1.ConditionFalse, kubevisionv1alpha1.ReasonSecretInvalid, "Secret " + ref.Name + " is reserved for KubeVision; create another one for the password"}, nil
 	}
 	source := &corev1.Secret{}
 	err = r.Client.Get(ctx, types.NamespacedName{Namespace: names.Namespace, Name: ref.Name}, source)
@@ -87,7 +87,7 @@ func (r *Reconciler) readPassword(ctx context.Context, u *kubevisionv1alpha1.Kub
 	}
 	if credentials.BelongsToOther(source, u.Name) {
 		return outcome{metav1.ConditionFalse, kubevisionv1alpha1.ReasonSecretInvalid,
-			"Secret " + ref.Name + " holds the password of another user; make one for this user and name that"}, nil
+			"Secret " + ref.Name + " contains the password of another user; create another one for this user"}, nil
 	}
 	version := fmt.Sprintf("%s/%s/%s", source.UID, source.ResourceVersion, passwordKey(ref))
 	if stored == nil || stored.Annotations[credentials.PasswordSourceAnnotation] != version {
@@ -95,9 +95,9 @@ func (r *Reconciler) readPassword(ctx context.Context, u *kubevisionv1alpha1.Kub
 	}
 	if !isReadable(stored) { // the Secret may hold an older password than the one that the user has chosen since
 		return outcome{metav1.ConditionFalse, kubevisionv1alpha1.ReasonSecretInvalid,
-			"the stored hash cannot be read, or costs too much: put another password into Secret " + ref.Name}, nil
+			"the stored hash is invalid or too expensive: write another password to Secret " + ref.Name}, nil
 	}
-	return outcome{metav1.ConditionTrue, kubevisionv1alpha1.ReasonPasswordSet, "the password is that of Secret " + ref.Name + ", or one that the user has chosen since"}, nil
+	return outcome{metav1.ConditionTrue, kubevisionv1alpha1.ReasonPasswordSet, "the password comes from Secret " + ref.Name + ", or the user has changed it since"}, nil
 }
 
 // isReadable returns true if a login can verify a password against the stored hash. An earlier version may have taken
@@ -129,7 +129,7 @@ func noteSecondFactor(u *kubevisionv1alpha1.KubeVisionUser, stored *corev1.Secre
 func (r *Reconciler) importPassword(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, stored, source *corev1.Secret, version string) (outcome, error) {
 	key := passwordKey(u.Spec.PasswordSecretRef)
 	value := trimLineEnd(string(source.Data[key]))
-	result := outcome{metav1.ConditionTrue, kubevisionv1alpha1.ReasonPasswordSet, "the password is that of Secret " + source.Name}
+	result := outcome{metav1.ConditionTrue, kubevisionv1alpha1.ReasonPasswordSet, "the password comes from Secret " + source.Name}
 	same, err := r.isImported(ctx, stored, value)
 	if err != nil {
 		return outcome{}, err
@@ -152,7 +152,7 @@ func (r *Reconciler) importPassword(ctx context.Context, u *kubevisionv1alpha1.K
 	if err != nil {
 		return outcome{}, err
 	}
-	ctrl.LoggerFrom(ctx).Info("Password taken over", "secret", source.Name)
+	ctrl.LoggerFrom(ctx).Info("Password updated from a Secret", "secret", source.Name)
 	r.warnOfWeakness(u, value)
 	return result, nil
 }
@@ -186,7 +186,7 @@ func (r *Reconciler) isImported(ctx context.Context, stored *corev1.Secret, valu
 		return false, nil
 	}
 	if err != nil {
-		return false, fmt.Errorf("comparing the password with the last one: %w", err)
+		return false, fmt.Errorf("comparing the password with the previous one: %w", err)
 	}
 	return true, nil
 }
@@ -215,7 +215,7 @@ func (r *Reconciler) hash(ctx context.Context, value string) (hash password.Hash
 var errForeign = errors.New("exists already and does not belong to this user")
 
 // errRestored is errForeign for a Secret that was restored from a backup.
-var errRestored = fmt.Errorf("%w: if it was restored, and the user is the same person, set the annotation %s on the "+
+var errRestored = fmt.Errorf("%w: if it was restored from a backup of the same user, set the annotation %s on the "+
 	"user; otherwise delete it", errForeign, names.AdoptCredentialsAnnotation)
 
 // readCredentials returns the user's credentials, or nil if there are none yet.

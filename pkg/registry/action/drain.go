@@ -82,13 +82,13 @@ func drainOptions(r *routes.Request) (dashboardv1alpha1.DrainRequest, error) {
 		}
 	}
 	if options.GracePeriodSeconds != nil && *options.GracePeriodSeconds < 0 {
-		return options, envelope.Invalid("gracePeriodSeconds", "gracePeriodSeconds must be 0 or more; without it each pod has what it asks for")
+		return options, envelope.Invalid("gracePeriodSeconds", "gracePeriodSeconds must be 0 or more; by default each pod has its own grace period")
 	}
 	if options.TimeoutSeconds == nil {
 		options.TimeoutSeconds = new(int64(defaultDrainTime))
 	}
 	if *options.TimeoutSeconds < 1 || *options.TimeoutSeconds > maxDrainTime {
-		return options, envelope.Invalid("timeoutSeconds", "timeoutSeconds must be 1 to %d; call the drain again to go on", maxDrainTime)
+		return options, envelope.Invalid("timeoutSeconds", "timeoutSeconds must be 1 to %d; repeat the drain to continue it", maxDrainTime)
 	}
 	return options, nil
 }

@@ -122,7 +122,7 @@ func restartPod(ctx context.Context, caller *clusters.Client, t objectref.Target
 	}
 	warnings := answer.Warnings
 	if deleted.Kind == "Pod" && metav1.GetControllerOf(&deleted) == nil {
-		warnings = append(warnings, fmt.Sprintf("pod %q had no controller that makes it again", t.Name))
+		warnings = append(warnings, fmt.Sprintf("pod %q has no controller that would recreate it", t.Name))
 	}
 	return warnings, nil
 }

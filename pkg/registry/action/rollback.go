@@ -33,7 +33,7 @@ func rollback(r *routes.Request, caller *clusters.Client) (routes.Result, error)
 		return routes.Result{}, envelope.Required(fieldRevision)
 	}
 	if *request.Revision < 0 {
-		return routes.Result{}, envelope.Invalid(fieldRevision, "revision must be 0 or more; 0 is the one before the current one")
+		return routes.Result{}, envelope.Invalid(fieldRevision, "revision must be 0 or more; 0 is the previous revision")
 	}
 	t, w, revisions, err := readRevisions(r, caller)
 	if err != nil {
@@ -80,13 +80,13 @@ func rollbackTo(
 func findRevision(t objectref.Target, revisions []revision, number int64) (*revision, error) {
 	if number == 0 {
 		if len(revisions) < 2 {
-			return nil, envelope.New(dashboardv1alpha1.CodeConflict, "%q has no revision before the current one", t.Name)
+			return nil, envelope.New(dashboardv1alpha1.CodeConflict, "%q has no previous revision", t.Name)
 		}
 		return &revisions[len(revisions)-2], nil
 	}
 	i := slices.IndexFunc(revisions, func(r revision) bool { return r.number == number })
 	if i < 0 {
-		return nil, envelope.New(dashboardv1alpha1.CodeNotFound, "%q has no revision %d, or not any more", t.Name, number)
+		return nil, envelope.New(dashboardv1alpha1.CodeNotFound, "%q has no revision %d", t.Name, number)
 	}
 	return &revisions[i], nil
 }

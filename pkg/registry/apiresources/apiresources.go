@@ -30,17 +30,17 @@ func (p *Provider) Routes() []routes.Route {
 	return []routes.Route{
 		{
 			Method: http.MethodGet, Path: "/clusters/{cluster}/api-resources", Operation: "listAPIResources",
-			Doc: "list the kinds of objects that the cluster serves", Returns: dashboardv1alpha1.APIResourceListEnvelope{},
+			Doc: "list the resources that the cluster serves", Returns: dashboardv1alpha1.APIResourceListEnvelope{},
 			Endpoint: routes.Reviewed(p.Access.Cluster, apiResources),
 		},
 		{
 			Method: http.MethodGet, Path: "/clusters/{cluster}/crds", Operation: "listCustomResources",
-			Doc: "list the kinds that CustomResourceDefinitions define", Returns: dashboardv1alpha1.CustomResourceListEnvelope{},
+			Doc: "list the custom resources that the cluster serves", Returns: dashboardv1alpha1.CustomResourceListEnvelope{},
 			Endpoint: routes.Reviewed(p.Access.Cluster, customResources),
 		},
 		{
 			Method: http.MethodPost, Path: "/clusters/{cluster}/crds/refresh", Operation: "refreshCustomResources",
-			Doc:      "ask the cluster anew what it serves, and list the kinds that CustomResourceDefinitions define",
+			Doc:      "read the resources of the cluster again, and list its custom resources",
 			Returns:  dashboardv1alpha1.CustomResourceListEnvelope{},
 			Endpoint: routes.Reviewed(p.Access.Cluster, refresh),
 		},

@@ -41,19 +41,19 @@ func (e *Provider) Routes() []routes.Route {
 	return slices.Concat(e.verifyRoutes(), e.factorRoutes(), []routes.Route{
 		{
 			Method: http.MethodPost, Path: "/auth/login", Operation: "login",
-			Doc:   "log in with user name and password",
+			Doc:   "log in with a user name and a password",
 			Reads: dashboardv1alpha1.LoginRequest{}, Returns: dashboardv1alpha1.LoginEnvelope{},
 			Endpoint: routes.Public(e.login),
 		},
 		{
 			Method: http.MethodPost, Path: "/auth/refresh", Operation: "refresh",
-			Doc:   "renew a session with its refresh token, which is spent by that",
+			Doc:   "renew a session with its refresh token, which is valid once",
 			Reads: dashboardv1alpha1.RefreshRequest{}, Returns: dashboardv1alpha1.LoginEnvelope{},
 			Endpoint: routes.Public(e.refresh),
 		},
 		{
 			Method: http.MethodPut, Path: "/users/me/password", Operation: "changeOwnPassword", DuringPasswordChange: true,
-			Doc:   "choose another password; the caller's other sessions end",
+			Doc:   "change the caller's password; the caller's other sessions end",
 			Reads: dashboardv1alpha1.PasswordRequest{}, Returns: dashboardv1alpha1.Envelope{},
 			Endpoint: routes.Self(e.changePassword),
 		},

@@ -54,5 +54,5 @@ func principal(u user.Info) (*authentication.Principal, error) {
 		return p, nil
 	}
 	return nil, envelope.New(dashboardv1alpha1.CodeConflict,
-		"only users of KubeVision have a password and a second factor here: Kubernetes has authenticated you by other means")
+		"only KubeVision users have a password and a second factor: you are authenticated by Kubernetes")
 }

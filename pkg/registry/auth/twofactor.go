@@ -23,7 +23,7 @@ func (e *Provider) verifyRoutes() []routes.Route {
 	return []routes.Route{
 		{
 			Method: http.MethodPost, Path: "/auth/2fa/verify", Operation: "verifyTwoFactor",
-			Doc:   "end a login with a one-time code",
+			Doc:   "complete a login with a one-time code",
 			Reads: dashboardv1alpha1.VerifyRequest{}, Returns: dashboardv1alpha1.LoginEnvelope{},
 			Endpoint: routes.Public(func(r *routes.Request) (routes.Result, error) {
 				var body dashboardv1alpha1.VerifyRequest
@@ -35,7 +35,7 @@ func (e *Provider) verifyRoutes() []routes.Route {
 		},
 		{
 			Method: http.MethodPost, Path: "/auth/2fa/recovery", Operation: "recoverTwoFactor",
-			Doc:   "end a login with a recovery code, which is spent by that",
+			Doc:   "complete a login with a recovery code, which is valid once",
 			Reads: dashboardv1alpha1.RecoveryRequest{}, Returns: dashboardv1alpha1.LoginEnvelope{},
 			Endpoint: routes.Public(func(r *routes.Request) (routes.Result, error) {
 				var body dashboardv1alpha1.RecoveryRequest
@@ -67,13 +67,13 @@ func (e *Provider) factorRoutes() []routes.Route {
 	return []routes.Route{
 		{
 			Method: http.MethodPost, Path: "/auth/2fa/setup", Operation: "setUpTwoFactor", DuringSetup: true, DuringPasswordChange: true,
-			Doc:   "make a second factor, which is in force once it is proved",
+			Doc:   "set up a second factor, which is in force after its first code",
 			Reads: dashboardv1alpha1.SetupRequest{}, BodyOptional: true, Returns: dashboardv1alpha1.SetupEnvelope{},
 			Endpoint: routes.Self(e.setUp),
 		},
 		{
 			Method: http.MethodPost, Path: "/auth/2fa/enable", Operation: "enableTwoFactor", DuringSetup: true, DuringPasswordChange: true,
-			Doc:   "put the second factor into force with its first code; the caller's other sessions end",
+			Doc:   "enable the second factor with its first code; the caller's other sessions end",
 			Reads: dashboardv1alpha1.CodeRequest{}, Returns: dashboardv1alpha1.EnabledEnvelope{},
 			Endpoint: routes.Self(withCode(func(r *routes.Request, p *authentication.Principal, code string) (any, error) {
 				return dashboardv1alpha1.Enabled{Enabled: true}, e.SecondFactors.Enable(r.Context(), p, code, e.Client(r.Request))
@@ -81,7 +81,7 @@ func (e *Provider) factorRoutes() []routes.Route {
 		},
 		{
 			Method: http.MethodPost, Path: "/auth/2fa/disable", Operation: "disableTwoFactor",
-			Doc:   "take the second factor away with one of its codes; the caller's other sessions end",
+			Doc:   "disable the second factor with one of its codes; the caller's other sessions end",
 			Reads: dashboardv1alpha1.CodeRequest{}, Returns: dashboardv1alpha1.DisabledEnvelope{},
 			Endpoint: routes.Self(withCode(func(r *routes.Request, p *authentication.Principal, code string) (any, error) {
 				return dashboardv1alpha1.Disabled{Disabled: true}, e.SecondFactors.Disable(r.Context(), p, code, e.Client(r.Request))
@@ -89,7 +89,7 @@ func (e *Provider) factorRoutes() []routes.Route {
 		},
 		{
 			Method: http.MethodPost, Path: "/auth/2fa/reverify", Operation: "reverifyTwoFactor",
-			Doc:   "give a code of the second factor for all requests of this session within five minutes that take a fresh one",
+			Doc:   "verify the session with a code of the second factor; requests need no fresh code for five minutes",
 			Reads: dashboardv1alpha1.CodeRequest{}, Returns: dashboardv1alpha1.ReverifiedEnvelope{},
 			Endpoint: routes.Self(withCode(func(r *routes.Request, p *authentication.Principal, code string) (any, error) {
 				answer := dashboardv1alpha1.Reverified{Reverified: true, ExpiresIn: int64(credentials.VerifiedTTL.Seconds())}
@@ -98,7 +98,7 @@ func (e *Provider) factorRoutes() []routes.Route {
 		},
 		{
 			Method: http.MethodPost, Path: "/auth/2fa/recovery-codes", Operation: "renewRecoveryCodes",
-			Doc:   "replace the recovery codes, with a code of the second factor",
+			Doc:   "replace the recovery codes with a code of the second factor",
 			Reads: dashboardv1alpha1.CodeRequest{}, Returns: dashboardv1alpha1.RecoveryCodesEnvelope{},
 			Endpoint: routes.Self(withCode(func(r *routes.Request, p *authentication.Principal, code string) (any, error) {
 				codes, err := e.SecondFactors.RenewRecoveryCodes(r.Context(), p, code, e.Client(r.Request))

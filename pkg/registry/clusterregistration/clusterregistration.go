@@ -48,7 +48,7 @@ func (e *Provider) Routes() []routes.Route {
 		},
 		{
 			Method: http.MethodPost, Path: "/clusters", Operation: "createCluster",
-			Doc:   "register a cluster; no answer ever holds its kubeconfig",
+			Doc:   "register a cluster; no response contains its kubeconfig",
 			Reads: dashboardv1alpha1.CreateClusterRequest{}, Returns: dashboardv1alpha1.ClusterEnvelope{},
 			Endpoint: routes.AsCaller(e.Host.Connect, e.create),
 		},
@@ -59,18 +59,18 @@ func (e *Provider) Routes() []routes.Route {
 		},
 		{
 			Method: http.MethodPut, Path: "/clusters/{cluster}", Operation: "updateCluster",
-			Doc:   "change a registration, or replace its kubeconfig; what is not given stays as it is",
+			Doc:   "change a registration, or replace its kubeconfig; absent fields are not changed",
 			Reads: dashboardv1alpha1.UpdateClusterRequest{}, Returns: dashboardv1alpha1.ClusterEnvelope{},
 			Endpoint: routes.AsCaller(e.connect, e.update),
 		},
 		{
 			Method: http.MethodDelete, Path: "/clusters/{cluster}", Operation: "deleteCluster",
-			Doc: "take a registration back, with its kubeconfig", Returns: dashboardv1alpha1.Envelope{},
+			Doc: "delete a registration and its kubeconfig", Returns: dashboardv1alpha1.Envelope{},
 			Endpoint: routes.AsCaller(e.connect, e.remove),
 		},
 		{
 			Method: http.MethodPost, Path: "/clusters/{cluster}/test", Operation: "testCluster",
-			Doc: "look whether the cluster can be reached now", Returns: dashboardv1alpha1.ClusterTestEnvelope{},
+			Doc: "test the connection to a cluster", Returns: dashboardv1alpha1.ClusterTestEnvelope{},
 			Endpoint: routes.Reviewed(e.review, e.test),
 		},
 	}

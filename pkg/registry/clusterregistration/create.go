@@ -63,7 +63,7 @@ func (e *Provider) checkNew(body *dashboardv1alpha1.CreateClusterRequest) error 
 	case body.AuthType == "":
 		return envelope.Required("authType")
 	case body.AuthType == dashboardv1alpha1.AuthTypeInCluster && body.Kubeconfig != "":
-		return envelope.Invalid(field, "the cluster that KubeVision runs in needs no kubeconfig")
+		return envelope.Invalid(field, "the host cluster needs no kubeconfig")
 	case body.AuthType == dashboardv1alpha1.AuthTypeInCluster:
 		return nil
 	case body.AuthType == dashboardv1alpha1.AuthTypeKubeconfig:

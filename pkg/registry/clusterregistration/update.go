@@ -77,7 +77,7 @@ func changes(
 func rotate(ctx context.Context, a *hostobjects.Client, c *kubevisionv1alpha1.KubeVisionCluster, text string) (hostobjects.Step, error) {
 	ref := c.Spec.KubeconfigSecretRef
 	if ref == nil {
-		return hostobjects.Step{}, envelope.Invalid(field, "the cluster that KubeVision runs in needs no kubeconfig")
+		return hostobjects.Step{}, envelope.Invalid(field, "the host cluster needs no kubeconfig")
 	}
 	key := cmp.Or(ref.Key, field)
 	secret := &corev1.Secret{}
@@ -89,7 +89,7 @@ func rotate(ctx context.Context, a *hostobjects.Client, c *kubevisionv1alpha1.Ku
 	case err != nil:
 		return hostobjects.Step{}, envelope.FromAPIError(err)
 	case len(secret.Data[key]) == 0:
-		return hostobjects.Step{}, envelope.New(dashboardv1alpha1.CodeConflict, "the Secret %s has no key %s: mend it with kubectl", ref.Name, key)
+		return hostobjects.Step{}, envelope.New(dashboardv1alpha1.CodeConflict, "the Secret %s has no key %s: correct it with kubectl", ref.Name, key)
 	}
 	return hostobjects.Step{What: "Secret " + ref.Name, Do: func(ctx context.Context, w client.Client) error {
 		written := secret.DeepCopy()

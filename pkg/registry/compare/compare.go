@@ -33,7 +33,7 @@ type Provider struct {
 func (e *Provider) Routes() []routes.Route {
 	return []routes.Route{{
 		Method: http.MethodPost, Path: "/compare", Operation: "compareObjects",
-		Doc:   "show two objects as YAML, without what differs of any two",
+		Doc:   "show two objects as YAML, without fields that always differ",
 		Reads: dashboardv1alpha1.CompareRequest{}, Returns: dashboardv1alpha1.CompareEnvelope{},
 		Endpoint: routes.Reviewed(e.review, compare),
 	}}
@@ -76,7 +76,7 @@ func (e *Provider) review(r *routes.Request, u user.Info) ([]side, error) {
 func pick(name, alias string, named, aliased *dashboardv1alpha1.ObjectReference) (side, error) {
 	switch {
 	case named != nil && aliased != nil:
-		return side{}, envelope.Invalid(alias, "%s and %s are two names of one thing: send one of them", name, alias)
+		return side{}, envelope.Invalid(alias, "%s and %s are synonyms: send only one of them", name, alias)
 	case named == nil && aliased == nil:
 		return side{}, envelope.Required(name)
 	case named == nil:

@@ -60,7 +60,7 @@ func checkDisplayName(name string) error { return checkText("displayName", name)
 
 func checkText(field, text string) error {
 	if len(text) > maxNameBytes || strings.ContainsFunc(text, unicode.IsControl) {
-		return envelope.Invalid(field, "%s has at most %d bytes, and no control characters", field, maxNameBytes)
+		return envelope.Invalid(field, "%s must have at most %d bytes and no control characters", field, maxNameBytes)
 	}
 	return nil
 }

@@ -50,7 +50,7 @@ func (e *Provider) load(
 		return nil, nil, fmt.Errorf("reading favorites: %w", err)
 	case found.Labels[names.ManagedByLabel] != names.ManagedBy:
 		return nil, nil, envelope.New(dashboardv1alpha1.CodeConflict,
-			"the ConfigMap %q is not one of KubeVision: favorites cannot be kept", name)
+			"the ConfigMap %q does not belong to KubeVision: favorites cannot be stored", name)
 	case !hostobjects.IsOwnedBy(found, u):
 		return found, kept, nil // those of a user of the same name, whose data nobody has asked to adopt
 	}
@@ -85,7 +85,7 @@ func (e *Provider) change(
 		return e.save(ctx, u, found, string(text))
 	})
 	if isInterrupted(err) {
-		return envelope.New(dashboardv1alpha1.CodeStale, "your favorites are being changed: try again").WithCause(err)
+		return envelope.New(dashboardv1alpha1.CodeStale, "your favorites were changed concurrently: try again").WithCause(err)
 	}
 	return err
 }

@@ -111,7 +111,7 @@ func Action(verb, resource, name string) authorizationv1.ResourceAttributes {
 // version changes any version.
 func CheckVersion(given string, object client.Object) error {
 	if given != "" && given != object.GetResourceVersion() {
-		return envelope.New(dashboardv1alpha1.CodeStale, "%q was changed meanwhile: read it again", object.GetName())
+		return envelope.New(dashboardv1alpha1.CodeStale, "%q was changed in the meantime: read it again", object.GetName())
 	}
 	return nil
 }

@@ -88,7 +88,7 @@ func ReadSubresource(r *routes.Request, caller *clusters.Client, verb, subresour
 // CheckNamespaced is an error for a target without the namespace that objects of its kind are in.
 func (t Target) CheckNamespaced() error {
 	if t.Resource.Namespaced && t.Namespace == "" {
-		return envelope.Invalid(Namespace, "%s are in namespaces: say in which one", t.Resource.GroupVersionResource.Resource)
+		return envelope.Invalid(Namespace, "%s are namespaced: name the namespace", t.Resource.GroupVersionResource.Resource)
 	}
 	return nil
 }
@@ -138,11 +138,11 @@ func (w wanted) check() error {
 func (w wanted) mismatch(r *clusters.Resource) error {
 	switch {
 	case !slices.Contains(r.Verbs, w.verb):
-		return envelope.New(dashboardv1alpha1.CodeNotFound, "the cluster offers no %s of %s", w.verb, w.kind)
+		return envelope.New(dashboardv1alpha1.CodeNotFound, "the cluster does not support %s of %s", w.verb, w.kind)
 	case w.subresource != "" && !slices.Contains(r.Subresources, w.subresource):
 		return envelope.New(dashboardv1alpha1.CodeNotFound, "the cluster serves no %s of %s", w.subresource, w.kind)
 	case !r.Namespaced && w.namespaced:
-		return envelope.Invalid(Namespace, "%s are not in namespaces: leave the namespace out", w.kind)
+		return envelope.Invalid(Namespace, "%s are not namespaced: omit the namespace", w.kind)
 	default:
 		return nil
 	}

@@ -27,7 +27,7 @@ type Provider struct {
 func (p *Provider) Routes() []routes.Route {
 	return []routes.Route{{
 		Method: http.MethodGet, Path: "/clusters/{cluster}/overview", Operation: "getClusterOverview",
-		Doc: "count what is on a cluster, of what the caller may list", Returns: dashboardv1alpha1.OverviewEnvelope{},
+		Doc: "count the objects of a cluster that the caller may list", Returns: dashboardv1alpha1.OverviewEnvelope{},
 		Endpoint: routes.Reviewed(p.Access.Cluster, get),
 	}}
 }

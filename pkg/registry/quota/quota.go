@@ -27,7 +27,7 @@ func (p *Provider) Routes() []routes.Route {
 		Method: http.MethodGet, Path: "/clusters/{cluster}/quota-summary", Operation: "getQuotaSummary",
 		Doc: "show the quotas of the namespaces that the caller may read", Returns: dashboardv1alpha1.QuotaSummaryEnvelope{},
 		Parameters: map[string]string{
-			objectref.Namespace: "only quotas of this namespace",
+			objectref.Namespace: "only quotas in this namespace",
 		},
 		Endpoint: routes.Reviewed(p.Access.Cluster, get),
 	}}

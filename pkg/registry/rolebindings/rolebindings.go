@@ -52,13 +52,13 @@ func (e *Provider) Routes() []routes.Route {
 		},
 		{
 			Method: http.MethodPut, Path: "/role-bindings/{binding}", Operation: "updateRoleBinding", Parameters: parameters,
-			Doc:   "replace all of what a role binding grants",
+			Doc:   "replace the grants of a role binding",
 			Reads: dashboardv1alpha1.UpdateRoleBindingRequest{}, Returns: dashboardv1alpha1.RoleBindingEnvelope{},
 			Endpoint: routes.AsCaller(hostobjects.Named(paramBinding, e.Host.Connect), update),
 		},
 		{
 			Method: http.MethodDelete, Path: "/role-bindings/{binding}", Operation: "deleteRoleBinding", Parameters: parameters,
-			Doc: "take back what a role binding grants", Returns: dashboardv1alpha1.Envelope{},
+			Doc: "delete a role binding and its grants", Returns: dashboardv1alpha1.Envelope{},
 			Endpoint: routes.AsCaller(hostobjects.Named(paramBinding, e.Host.Connect), remove),
 		},
 	}

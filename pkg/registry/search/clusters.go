@@ -126,7 +126,7 @@ func unservedWarnings(ctx context.Context, caller *scopedlist.Client, w query) (
 		case !served:
 			warnings = append(warnings, fmt.Sprintf("the cluster serves no resource %q", name))
 		case !listable(&found):
-			warnings = append(warnings, fmt.Sprintf("the cluster offers no list of %s", name))
+			warnings = append(warnings, fmt.Sprintf("the cluster does not support list of %s", name))
 		}
 	}
 	return warnings, nil

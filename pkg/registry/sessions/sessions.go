@@ -43,7 +43,7 @@ func (e *Provider) Routes() []routes.Route {
 		{
 			Method: http.MethodGet, Path: "/sessions", Operation: "listSessions",
 			Doc: "list the sessions of all users, or of one", Returns: dashboardv1alpha1.ManagedSessionListEnvelope{},
-			Parameters: map[string]string{paramUser: "the name of a user, to see only theirs"},
+			Parameters: map[string]string{paramUser: "the name of a user, to list only that user's sessions"},
 			Endpoint:   routes.AsCaller(e.Host.Connect, list),
 		},
 		{

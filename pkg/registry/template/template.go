@@ -54,7 +54,7 @@ type Provider struct {
 func (e *Provider) Routes() []routes.Route {
 	return []routes.Route{{
 		Method: http.MethodGet, Path: "/templates", Operation: "listTemplates",
-		Doc: "list manifests to begin with", Returns: dashboardv1alpha1.TemplateListEnvelope{},
+		Doc: "list template manifests", Returns: dashboardv1alpha1.TemplateListEnvelope{},
 		Parameters: map[string]string{queryCategory: "only templates of this category"},
 		Endpoint:   routes.Self(e.list),
 	}}
@@ -94,7 +94,7 @@ func (e *Provider) list(r *routes.Request, _ user.Info) (routes.Result, error) {
 		t, err := read(&found.Items[i])
 		switch {
 		case err != nil:
-			warnings = append(warnings, fmt.Sprintf("the template %q is left out: %s", found.Items[i].Name, err))
+			warnings = append(warnings, fmt.Sprintf("the template %q is omitted: %s", found.Items[i].Name, err))
 		case r.Query(queryCategory) == "" || r.Query(queryCategory) == t.Category:
 			out = append(out, t)
 		}

@@ -27,7 +27,7 @@ type Provider struct {
 func (p *Provider) Routes() []routes.Route {
 	return []routes.Route{{
 		Method: http.MethodGet, Path: "/clusters/{cluster}/namespaces/{namespace}/topology", Operation: "getNamespaceTopology",
-		Doc: "show how the objects of a namespace belong together", Returns: dashboardv1alpha1.TopologyEnvelope{},
+		Doc: "show the relations between the objects of a namespace", Returns: dashboardv1alpha1.TopologyEnvelope{},
 		Parameters: map[string]string{
 			objectref.Namespace: "the namespace",
 		},

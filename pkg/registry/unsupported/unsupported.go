@@ -30,16 +30,16 @@ func features() []feature {
 	)
 	return []feature{
 		{"/auth/public-key", "KubeVision has no passkeys: log in with a password and a one-time code"},
-		{"/auth/oauth", "KubeVision has no other identity providers: log in with a password"},
+		{"/auth/oauth", "KubeVision has no external identity providers: log in with a password"},
 		{"/ai", "KubeVision has no assistant"},
-		{"/operations", "KubeVision keeps no operations: a request is answered when it is done"},
+		{"/operations", "KubeVision has no long-running operations: the response is sent when the request is complete"},
 		{"/plugins", "KubeVision has no plugins"},
 		{"/webhooks", "KubeVision calls no webhooks"},
 		{"/terminal-sessions", "KubeVision records no terminals"},
 		{"/api-keys", "KubeVision has no API keys: use an access token, or a Kubernetes credential"},
-		{"/audit-logs", "KubeVision shows no audit log: kubevision-apiserver and each cluster write their own"},
-		{"/directory", "KubeVision asks no directory of users: they are KubeVisionUsers"},
-		{"/ws", "KubeVision has no streams: ask again instead"},
+		{"/audit-logs", "KubeVision has no API for audit logs: kubevision-apiserver and each cluster write their own"},
+		{"/directory", "KubeVision has no user directories: users are KubeVisionUsers"},
+		{"/ws", "KubeVision has no streams: poll instead"},
 		{ofPod + "/exec", "KubeVision opens no terminals: use kubectl exec"},
 		{ofPod + "/logs", "KubeVision shows no logs of containers: use kubectl logs"},
 		{ofCluster + "/package-releases", noCharts},
@@ -82,26 +82,26 @@ func (p *Provider) Routes() []routes.Route {
 	out := []routes.Route{ //nolint:prealloc // once, at the start
 		{
 			Method: http.MethodGet, Path: "/auth/public-key/config", Operation: "getPublicKeyConfig",
-			Doc: "say that there are no passkeys", Returns: dashboardv1alpha1.AbsentFeatureEnvelope{},
+			Doc: "respond that there are no passkeys", Returns: dashboardv1alpha1.AbsentFeatureEnvelope{},
 			Endpoint: routes.Public(func(*routes.Request) (routes.Result, error) {
 				return routes.Result{Data: dashboardv1alpha1.AbsentFeature{}}, nil
 			}),
 		},
 		{
 			Method: http.MethodGet, Path: "/auth/oauth/providers", Operation: "listOAuthProviders",
-			Doc: "say that there are no other identity providers", Returns: dashboardv1alpha1.AbsentListEnvelope{},
+			Doc: "respond that there are no external identity providers", Returns: dashboardv1alpha1.AbsentListEnvelope{},
 			Endpoint: routes.Public(func(*routes.Request) (routes.Result, error) { return empty(), nil }),
 		},
 		{
 			Method: http.MethodGet, Path: "/ai/config", Operation: "getAIConfig", Ambient: true,
-			Doc: "say that there is no assistant", Returns: dashboardv1alpha1.AIConfigEnvelope{},
+			Doc: "respond that there is no assistant", Returns: dashboardv1alpha1.AIConfigEnvelope{},
 			Endpoint: routes.Self(func(*routes.Request, user.Info) (routes.Result, error) {
 				return routes.Result{Data: dashboardv1alpha1.AIConfig{}}, nil
 			}),
 		},
 		{
 			Method: http.MethodGet, Path: "/directory/config", Operation: "getDirectoryConfig",
-			Doc: "say that no directory of users is asked", Returns: dashboardv1alpha1.DirectoryConfigEnvelope{},
+			Doc: "respond that there is no user directory", Returns: dashboardv1alpha1.DirectoryConfigEnvelope{},
 			Endpoint: routes.Self(func(*routes.Request, user.Info) (routes.Result, error) {
 				return routes.Result{Data: dashboardv1alpha1.DirectoryConfig{
 					StartTLS: true, Mappings: []string{},
@@ -124,7 +124,7 @@ func lists() []routes.Route {
 		{"/audit-logs", "listAuditLogs", "records of an audit log"},
 	} {
 		out = append(out, routes.Route{
-			Method: http.MethodGet, Path: l.path, Operation: l.operation, Doc: "say that there are no " + l.what,
+			Method: http.MethodGet, Path: l.path, Operation: l.operation, Doc: "respond that there are no " + l.what,
 			Returns:  dashboardv1alpha1.AbsentListEnvelope{},
 			Endpoint: routes.Self(func(*routes.Request, user.Info) (routes.Result, error) { return empty(), nil }),
 		})
@@ -143,7 +143,7 @@ func (p *Provider) clusterLists() []routes.Route {
 	} {
 		out = append(out, routes.Route{
 			Method: http.MethodGet, Path: "/clusters/{cluster}" + l.path, Operation: l.operation,
-			Doc: "say that there are no " + l.what, Returns: dashboardv1alpha1.AbsentListEnvelope{},
+			Doc: "respond that there are no " + l.what, Returns: dashboardv1alpha1.AbsentListEnvelope{},
 			Endpoint: routes.Reviewed(p.Access.Cluster, func(*routes.Request, *clusters.Client) (routes.Result, error) {
 				return empty(), nil
 			}),

@@ -36,7 +36,7 @@ func (e *Provider) describeAccess(ctx context.Context, g *access, c *kubevisionv
 	readable, all, err := e.readable(ctx, g, c, bound)
 	if err != nil {
 		if !errors.Is(err, clusters.ErrNotConnected) {
-			klog.FromContext(ctx).Info("A cluster does not say what a user may read", "cluster", c.Name, "err", err)
+			klog.FromContext(ctx).Info("The namespaces that a user may read on a cluster are unknown", "cluster", c.Name, "err", err)
 		}
 		out.Status, readable, all = dashboardv1alpha1.AccessUnreachable, nil, false
 	}

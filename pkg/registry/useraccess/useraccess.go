@@ -40,8 +40,8 @@ type Provider struct {
 func (e *Provider) Routes() []routes.Route {
 	return []routes.Route{{
 		Method: http.MethodGet, Path: "/users/me/access", Operation: "getCurrentUserAccess",
-		Doc: "say which clusters the caller may use, and which namespaces they may read there", Returns: dashboardv1alpha1.AccessEnvelope{},
-		Parameters: map[string]string{queryCluster: "the name of one cluster; without it, all that the caller may use"},
+		Doc: "list the clusters that the caller may use, and the namespaces that the caller may read there", Returns: dashboardv1alpha1.AccessEnvelope{},
+		Parameters: map[string]string{queryCluster: "the name of a cluster; the default is all clusters that the caller may use"},
 		Endpoint:   routes.Reviewed(e.review, e.get),
 	}}
 }

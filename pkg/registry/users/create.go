@@ -64,7 +64,7 @@ func checkNew(body *dashboardv1alpha1.CreateUserRequest) error {
 	case len(body.Username) > longestName:
 		return envelope.Invalid("username", "username: must be no more than %d characters", longestName)
 	case body.Username == self:
-		return envelope.Invalid("username", "username: %q stands for whoever asks", self)
+		return envelope.Invalid("username", "username: %q is reserved for the caller", self)
 	case body.Password == "":
 		return envelope.Required("password")
 	}

@@ -73,7 +73,7 @@ func (a *administrator) findGrant(ctx context.Context, u *kubevisionv1alpha1.Kub
 		return nil, envelope.FromAPIError(err)
 	case b.Labels[names.UserLabel] != u.Name || !hostobjects.IsOwnedBy(b, u):
 		return nil, envelope.New(dashboardv1alpha1.CodeConflict,
-			"there is a role binding %q that was not made for the user's role: change or remove it", b.Name)
+			"the role binding %q exists and does not belong to the user's role: change or remove it", b.Name)
 	default:
 		return b, nil
 	}
@@ -98,7 +98,7 @@ func (e *Provider) changeRole(
 	}
 	if others := d.decidingBindings(u, role, made != nil); len(others) > 0 {
 		return nil, envelope.New(dashboardv1alpha1.CodeConflict,
-			"other role bindings decide what user %q may do: %s; change these, or the groups of the user",
+			"other role bindings grant rights to user %q: %s; change these, or the groups of the user",
 			u.Name, joinNames(others))
 	}
 	return a.changeGrant(u, made, role), nil

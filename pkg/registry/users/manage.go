@@ -41,13 +41,13 @@ func (e *Provider) manageRoutes() []routes.Route {
 	return []routes.Route{
 		{
 			Method: http.MethodPut, Path: "/users/{user}/reset-password", Operation: "resetPassword", Parameters: parameters,
-			Doc:   "give a user another password; all sessions of the user end",
+			Doc:   "reset the password of a user; all sessions of the user end",
 			Reads: dashboardv1alpha1.ResetPasswordRequest{}, Returns: dashboardv1alpha1.Envelope{},
 			Endpoint: routes.AsCaller(e.administrator, e.resetPassword),
 		},
 		{
 			Method: http.MethodPost, Path: "/users/{user}/reset-2fa", Operation: "resetTwoFactor", Parameters: parameters,
-			Doc:      "take a user's second factor away; all sessions of the user end",
+			Doc:      "remove the second factor of a user; all sessions of the user end",
 			Returns:  dashboardv1alpha1.Envelope{},
 			Endpoint: routes.AsCaller(e.administrator, e.resetTwoFactor),
 		},

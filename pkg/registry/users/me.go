@@ -43,7 +43,7 @@ type Provider struct {
 func (e *Provider) Routes() []routes.Route {
 	return append(slices.Concat(e.sessionRoutes(), e.manageRoutes(), e.readRoutes(), e.writeRoutes()), routes.Route{
 		Method: http.MethodGet, Path: "/users/me", Operation: "getCurrentUser", DuringPasswordChange: true,
-		Doc: "say who the caller is", Returns: dashboardv1alpha1.CurrentUserEnvelope{},
+		Doc: "show the caller", Returns: dashboardv1alpha1.CurrentUserEnvelope{},
 		Endpoint: routes.Self(func(r *routes.Request, u user.Info) (routes.Result, error) {
 			current, err := Describe(r.Context(), e.Reader, u)
 			return routes.Result{Data: current}, err

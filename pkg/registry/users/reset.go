@@ -80,11 +80,11 @@ func (a *administrator) writeSecret(ctx context.Context, u *kubevisionv1alpha1.K
 		err = a.Create(ctx, secret)
 	case err != nil:
 	case u.Spec.PasswordSecretRef == nil:
-		return nil, envelope.New(dashboardv1alpha1.CodeConflict, "there is a Secret %s already, which is not the user's: name one in spec.passwordSecretRef", name)
+		return nil, envelope.New(dashboardv1alpha1.CodeConflict, "the Secret %s exists and does not belong to the user: name another one in spec.passwordSecretRef", name)
 	case credentials.BelongsToOther(secret, u.Name):
-		return nil, envelope.New(dashboardv1alpha1.CodeConflict, "the Secret %s holds the password of another user: name another one in spec.passwordSecretRef", name)
+		return nil, envelope.New(dashboardv1alpha1.CodeConflict, "the Secret %s contains the password of another user: name another one in spec.passwordSecretRef", name)
 	case len(secret.Data[key]) == 0: // a Secret without the key does not hold a password, and must not become one
-		return nil, envelope.New(dashboardv1alpha1.CodeConflict, "the Secret %s has no key %s: mend it, or name another one in spec.passwordSecretRef", name, key)
+		return nil, envelope.New(dashboardv1alpha1.CodeConflict, "the Secret %s has no key %s: correct it, or name another one in spec.passwordSecretRef", name, key)
 	default:
 		secret.Data[key] = []byte(value)
 		err = a.Update(ctx, secret)
@@ -131,7 +131,7 @@ func (e *Provider) waitUntilInForce(ctx context.Context, what string, check wait
 	err := wait.PollUntilContextTimeout(ctx, interval, patience, true, check)
 	if wait.Interrupted(err) {
 		return routes.Result{Meta: dashboardv1alpha1.Meta{
-			Warnings: []string{what + " is accepted, but not in force yet: kubevision-controller-manager has not come to it"},
+			Warnings: []string{what + " is accepted, but not in force yet: kubevision-controller-manager has not processed it"},
 		}}, nil
 	}
 	return routes.Result{}, err

@@ -31,7 +31,7 @@ func (e *Provider) sessionRoutes() []routes.Route {
 	return []routes.Route{
 		{
 			Method: http.MethodPost, Path: "/auth/logout", Operation: "logout", DuringSetup: true, DuringPasswordChange: true,
-			Doc: "end the session that the request belongs to", Returns: dashboardv1alpha1.Envelope{},
+			Doc: "end the session of the request", Returns: dashboardv1alpha1.Envelope{},
 			Endpoint: routes.Self(func(r *routes.Request, u user.Info) (routes.Result, error) {
 				p, ok := u.(*authentication.Principal)
 				if !ok {

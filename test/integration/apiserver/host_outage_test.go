@@ -136,7 +136,7 @@ func TestHostThatDoesNotAnswer(t *testing.T) {
 					return
 				}
 				e, err := response.Parse()
-				if err != nil || e.Code != wire.Unreachable || !strings.Contains(e.Message, "KubeVision runs in") {
+				if err != nil || e.Code != wire.Unreachable || !strings.Contains(e.Message, "host cluster") {
 					t.Errorf("code %d %q (%v)", e.Code, e.Message, err)
 				}
 				if took := time.Since(begun); took > outageAnswer {

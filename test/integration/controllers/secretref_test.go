@@ -98,7 +98,7 @@ func TestSecretsOfKubeVisionAreNotRead(t *testing.T) {
 				o := tc.object(secret)
 				create(t, o)
 				c := awaitNotReady(t, o, kubevisionv1alpha1.ReasonSecretInvalid)
-				if !strings.Contains(c.Message, "KubeVision's own") {
+				if !strings.Contains(c.Message, "reserved for KubeVision") {
 					t.Errorf("%s: the message is %q", secret, c.Message)
 				}
 			}
