@@ -31,8 +31,8 @@ type requestAuthenticator struct {
 	tokens     *authentication.Tokens
 	frontProxy authenticator.Request
 	delegated  authenticator.Request
-	// table contains the routes that anonymous callers may call, and those that a caller may call who must first
-	// change the password or set up a second factor.
+	// table contains the routes that anonymous callers may call, and the routes that a caller may call before a
+	// required change of the password or set-up of a second factor.
 	table *routes.Table
 }
 

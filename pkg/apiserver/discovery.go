@@ -23,8 +23,8 @@ import (
 )
 
 // dashboardResource is the only resource in the discovery of the group. Clients resolve plurals, singulars and kinds
-// over all groups, whether or not a kind has verbs: a resource named clusters or users would hide those of other
-// products. It has no verbs, so that clients ignore it: kubectl get, the garbage collector, the deletion of
+// over all groups, whether or not a kind has verbs: a resource named clusters or users would hide the resources of
+// other products. It has no verbs, so that clients ignore it: kubectl get, the garbage collector, the deletion of
 // namespaces, quotas. The list is not empty because clients without aggregated discovery treat an empty list as an
 // error, or do not cache it.
 func dashboardResource() metav1.APIResource {

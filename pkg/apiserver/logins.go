@@ -14,7 +14,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authentication/token"
 )
 
-// logins returns what logs users in, over one store of credentials.
+// logins returns the services for logins, which share one store of credentials.
 func (c *ExtraConfig) logins(s *state, tokens *authentication.Tokens, hasher *password.Hasher, log *audit.Log) *authentication.Logins {
 	var now clock.RealClock
 	store := &authentication.CredentialsStore{Client: s.client}

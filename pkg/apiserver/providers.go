@@ -42,13 +42,13 @@ import (
 // publicMemory bounds the memory of requests to public endpoints, in bytes: ten of the largest at once.
 const publicMemory = 64 << 20
 
-// services are what several providers share.
+// services are shared by several providers.
 type services struct {
 	logins *authentication.Logins
 	audit  *audit.Log
 	// host connects callers to the host cluster.
 	host *hostobjects.Host
-	// access connects callers to clusters, and lists to those of which callers may read only some namespaces.
+	// access connects callers to clusters, and to lists of which callers may read only some namespaces.
 	access *authorization.Access
 	lists  *scopedlist.Access
 }

@@ -43,7 +43,7 @@ func NewCodecs() (*runtime.Scheme, serializer.CodecFactory) {
 	return scheme, serializer.NewCodecFactory(scheme)
 }
 
-// ExtraConfig is the configuration of the dashboard's API beside that of a generic API server.
+// ExtraConfig is the configuration of the dashboard's API, in addition to that of a generic API server.
 type ExtraConfig struct {
 	// AccessTokenTTL is the lifetime of an access token.
 	AccessTokenTTL time.Duration
@@ -74,11 +74,11 @@ type ExtraConfig struct {
 	// LoginCodeTTL is the time for which the one-time code of a login replaces fresh codes in its session; 0 disables
 	// it.
 	LoginCodeTTL time.Duration
-	// RefusedDryRunsAsData answers pages of this origin with code 0 if a dry run was refused.
+	// RefusedDryRunsAsData returns code 0 to pages of this origin if a dry run was rejected.
 	RefusedDryRunsAsData bool
 	// ClusterAddresses restricts the addresses of clusters.
 	ClusterAddresses addresspolicy.Policy
-	// DashboardDir is the directory of a dashboard that is served beside the API, or empty.
+	// DashboardDir is the directory of a dashboard that is served together with the API, or empty.
 	DashboardDir string
 }
 

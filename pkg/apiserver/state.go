@@ -47,8 +47,8 @@ const (
 	stopPatience = 5 * time.Second
 )
 
-// state holds the watched copies of objects of the host cluster, and the connections to clusters. Nothing else is kept
-// in the process, so that any replica can answer any request.
+// state holds the watched copies of objects of the host cluster, and the connections to clusters. The process has no
+// other state, so that any replica can serve any request.
 type state struct {
 	config *rest.Config
 	cache  cache.Cache
@@ -65,7 +65,8 @@ type state struct {
 	memory *budget.Budget
 	// connections holds the connections to the clusters.
 	connections *clusters.Connections
-	// reads are objects of clusters, and nil if everything is read live. verdicts tell who may read them.
+	// reads is the read cache. It is nil if everything is read from the clusters. verdicts decides who may read from
+	// it.
 	reads    *readcache.Cache
 	verdicts *verdicts.Cache
 
@@ -222,7 +223,7 @@ func (s *state) stop() {
 	}
 }
 
-// readyzChecks make the server not ready until it can answer requests.
+// readyzChecks returns the checks that make the server not ready until it can serve requests.
 func (s *state) readyzChecks() []healthz.HealthChecker {
 	return []healthz.HealthChecker{
 		healthz.NamedCheck("kubevision-signing-keys", func(*http.Request) error {

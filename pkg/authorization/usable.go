@@ -29,8 +29,8 @@ func ListClusters(ctx context.Context, reader client.Reader) ([]kubevisionv1alph
 	return all.Items, nil
 }
 
-// UsableClusters returns those of the clusters that the user may use. It makes a review for each cluster, unless one
-// review answers for all.
+// UsableClusters returns the clusters that the user may use. It makes a review for each cluster, unless one review
+// covers all.
 func (r *Reviewer) UsableClusters(ctx context.Context, u user.Info, all []kubevisionv1alpha1.KubeVisionCluster) ([]kubevisionv1alpha1.KubeVisionCluster, error) {
 	every, err := r.MayUseCluster(ctx, u, "")
 	if err != nil {

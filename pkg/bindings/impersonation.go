@@ -21,9 +21,9 @@ func serviceAccountUser(namespace, name string) string {
 	return serviceAccountPrefix + namespace + ":" + name
 }
 
-// Impersonation holds the users and groups that may be impersonated: exactly those that bindings name. A KubeVisionUser
-// comes with all of the user's KubeVision groups, which have no other members, so that rights that the RBAC of a
-// cluster gives to these groups count, too.
+// Impersonation contains the users and groups that may be impersonated: exactly the names in bindings. A KubeVisionUser
+// comes with all KubeVision groups of the user. These groups have no other members, so that the rights of a group on a
+// cluster apply, too.
 type Impersonation struct {
 	Users           sets.Set[string]
 	Groups          sets.Set[string]
@@ -35,7 +35,7 @@ type Impersonation struct {
 const ImpersonationBudget = 16 << 20
 
 const (
-	// nameOverhead is the size of a name beside its characters.
+	// nameOverhead is the size of a name in addition to its characters.
 	nameOverhead = 8
 	// accountNamespaceBytes is the size of the Role and RoleBinding for the ServiceAccounts of a namespace, without
 	// names.

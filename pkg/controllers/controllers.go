@@ -1,7 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package controllers puts the controllers together.
+// Package controllers assembles the controllers.
 package controllers
 
 import (
@@ -45,7 +45,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// NewScheme has every type that the controllers read or write.
+// NewScheme returns a scheme with every type that the controllers read or write.
 func NewScheme() (*kruntime.Scheme, error) {
 	scheme := kruntime.NewScheme()
 	for _, add := range []func(*kruntime.Scheme) error{
@@ -80,7 +80,7 @@ func CacheOptions() cache.Options {
 	}
 }
 
-// newRoleCache holds the metadata of all ClusterRoles, which the manager's cache does not.
+// newRoleCache returns a cache of the metadata of all ClusterRoles. The manager's cache contains only KubeVision's own.
 func newRoleCache(mgr ctrl.Manager) (cache.Cache, error) {
 	roles, err := cache.New(mgr.GetConfig(), cache.Options{
 		Scheme: mgr.GetScheme(), Mapper: mgr.GetRESTMapper(), HTTPClient: mgr.GetHTTPClient(),
@@ -95,7 +95,7 @@ func newRoleCache(mgr ctrl.Manager) (cache.Cache, error) {
 	return roles, nil
 }
 
-// newClusterCache has the host, and ends the connections to members with the manager.
+// newClusterCache returns a registry with the host. Connections to members end with the manager.
 func newClusterCache(
 	ctx context.Context, mgr ctrl.Manager, host kubernetes.Interface, roles cache.Cache, o Options,
 ) (*clustercache.Registry, error) {
@@ -130,7 +130,8 @@ type Options struct {
 	SigningKeyPeriod time.Duration
 	// AdminKeepsPassword lets the first user keep the random password.
 	AdminKeepsPassword bool
-	// HostCluster is the name by which the host is registered along with the first user; empty for none.
+	// HostCluster is the name with which the host is registered when the first user is created; empty to skip the
+	// registration.
 	HostCluster string
 	// SessionLimits bounds the number of sessions.
 	SessionLimits sessionindex.Limits

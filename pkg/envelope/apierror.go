@@ -18,9 +18,9 @@ import (
 )
 
 // FromAPIError returns the error for a failed call to a cluster's API server. It is the only place where Kubernetes'
-// errors are mapped to codes. Package authorization makes the additional reviews that distinguish 40301, 40302 and
-// the cause of a denial. An error that is not a response of an API server means that it could not be reached. The
-// failure of an API server has the same code, with the server's message.
+// errors are mapped to codes. Package authorization makes the additional reviews that distinguish 40301, 40302 and the
+// cause of a denial. An error that is not a response of an API server means that the API server could not be reached.
+// An internal failure of an API server has the same code, with the server's message.
 func FromAPIError(err error) *Error {
 	if known, ok := errors.AsType[*Error](err); ok {
 		return known
@@ -79,8 +79,9 @@ func unreachable(cause error) *Error {
 // maxFailure bounds the part of an API server's message that is passed on.
 const maxFailure = 4 << 10
 
-// ServerFailure returns what an API server says of its own failure: a webhook for conversion that does not answer, a
-// storage that is down. It is false where no API server has answered, or where its words may hold values of an object.
+// ServerFailure returns the message of an API server about its own failure, for example a conversion webhook or a
+// storage that does not respond. It returns false if no API server has responded, or if the message may contain values
+// of an object.
 func ServerFailure(err error) (string, bool) {
 	var status apierrors.APIStatus
 	if !errors.As(err, &status) || !response.IsTyped(err) {

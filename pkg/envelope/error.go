@@ -71,8 +71,8 @@ func TokenExpired() *Error {
 	return New(dashboardv1alpha1.CodeTokenExpired, "the token has expired: refresh it or log in again")
 }
 
-// SessionEnded returns the answer to an access token whose session has ended. It has the code of a token that is too
-// old: a dashboard tries to refresh then, is refused, and goes to its login.
+// SessionEnded returns the error for an access token whose session has ended. It has the code of an expired token: a
+// dashboard then tries to refresh it, is refused, and shows its login.
 func SessionEnded() *Error {
 	return New(dashboardv1alpha1.CodeTokenExpired, "the session has ended: log in again")
 }
@@ -88,7 +88,7 @@ func Late(cause error) *Error {
 		"the request timed out, because the host or a cluster was slow: try again").WithCause(cause)
 }
 
-// IsGone returns whether the client of a request has hung up, so that nobody reads the response.
+// IsGone returns true if the client of a request has disconnected, so that nobody reads the response.
 func IsGone(ctx context.Context) bool { return errors.Is(context.Cause(ctx), context.Canceled) }
 
 // As returns the Error in err. Any other error is internal.

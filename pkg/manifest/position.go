@@ -68,7 +68,7 @@ func (d document) diagnose() (line, column int, why string, ok bool) {
 	return found.Mark.Line, found.Mark.Column, cause(found), true
 }
 
-// cause returns the message of an error if it is one of those that quote nothing.
+// cause returns the message of an error if it is a message without quoted text.
 func cause(e *yamlv4.LoadError) string {
 	switch {
 	case e.Stage == yamlv4.ScannerStage, e.Stage == yamlv4.ParserStage:

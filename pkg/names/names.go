@@ -11,7 +11,8 @@ import (
 )
 
 const (
-	// Namespace is KubeVision's namespace. It is fixed, so that a reference to a Secret cannot mean another namespace.
+	// Namespace is KubeVision's namespace. It is fixed, so that a reference to a Secret always refers to this
+	// namespace.
 	Namespace = "kubevision-system"
 
 	// SigningKeysSecret holds the keys that sign access tokens.
@@ -36,7 +37,7 @@ const (
 	// BootstrapConfigMap records that the first user was created, so that it is not created again.
 	BootstrapConfigMap = "kubevision-bootstrap"
 
-	// LastAdminConfigMap tells the admission policies which user is the last usable administrator.
+	// LastAdminConfigMap names the last usable administrator for the admission policies.
 	LastAdminConfigMap = "kubevision-last-admin"
 	// LastAdminPolicy begins the names of the admission policies that protect the last usable administrator.
 	LastAdminPolicy = "kubevision-last-admin"
@@ -113,7 +114,8 @@ const favoritesPrefix = "kubevision-favorites-"
 // CredentialsSecret is the name of the Secret with a user's credentials.
 func CredentialsSecret(user string) string { return credentialsPrefix + user }
 
-// CredentialsOwner returns the user of a Secret with credentials, and false if the name is not that of such a Secret.
+// CredentialsOwner returns the user of a Secret with credentials. It returns false if the name is not the name of such
+// a Secret.
 func CredentialsOwner(secret string) (string, bool) {
 	return strings.CutPrefix(secret, credentialsPrefix)
 }

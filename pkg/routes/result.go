@@ -12,7 +12,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 )
 
-// writeResult writes a result: without its data to a client that has them, and compressed to one that accepts that.
+// writeResult writes a result. It omits the data if the client has them, and compresses them if the client accepts
+// that.
 func writeResult(ctx context.Context, w http.ResponseWriter, r *http.Request, result Result) {
 	if result.Tag != "" { // no envelope is stored, so that browsers send no If-None-Match on their own
 		w.Header().Set("ETag", result.Tag)
@@ -29,8 +30,7 @@ func writeResult(ctx context.Context, w http.ResponseWriter, r *http.Request, re
 	envelope.WriteData(ctx, w, result.Data, result.Meta)
 }
 
-// matchesTag returns whether one of the tags of a client is a tag, in the weak comparison of RFC 9110. A star is no tag of
-// data that a client could have.
+// matchesTag returns true if one of a client's tags matches, in the weak comparison of RFC 9110. A star does not match.
 func matchesTag(values []string, tag string) bool {
 	for _, value := range values {
 		for candidate := range strings.SplitSeq(value, ",") {

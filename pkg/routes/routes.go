@@ -43,22 +43,22 @@ type Route struct {
 	BodyOptional bool
 	// Returns is an empty value of the envelope's type.
 	Returns any
-	// Ambient is true for what dashboards ask for on every page, and nobody else does. Who must set up a second factor
-	// is told so there with 40900: the existing dashboard shows that message, and says nothing of 40102 after the
+	// Ambient is true for endpoints that dashboards call on every page, and other clients do not. A caller who must set
+	// up a second factor gets 40900 there: the existing dashboard shows that message, and ignores 40102 after the
 	// login.
 	Ambient bool
 	// DuringSetup allows users to call the endpoint who must set up a second factor first.
 	DuringSetup bool
 	// DuringPasswordChange allows users to call the endpoint who must change the password first.
 	DuringPasswordChange bool
-	// Parameters documents the path and query parameters by name. Those in braces in the path are path parameters. Add
-	// documents the path parameters that mean the same in every route.
+	// Parameters documents the path and query parameters by name. Names in braces in the path are path parameters. Add
+	// documents the path parameters that are common to all routes.
 	Parameters map[string]string
 	// Types describes the query parameters that are not just any string.
 	Types map[string]Type
 }
 
-// Provider provides the routes of a family of endpoints. Its fields say what the endpoints need.
+// Provider provides the routes of a family of endpoints. Its fields are the dependencies of the endpoints.
 type Provider interface {
 	Routes() []Route
 }
@@ -70,7 +70,7 @@ type Table struct {
 	// Prove checks the fresh code that came with a request, which is empty if there was none. It returns nil for
 	// callers without a second factor.
 	Prove func(r *http.Request, u user.Info, code string) error
-	// Memory bounds the responses of clusters that requests hold; nil means no bound.
+	// Memory bounds the memory of responses of clusters. Nil means no bound.
 	Memory *budget.Budget
 	// PublicMemory bounds the memory of requests to public endpoints, so that requests of users leave room for logins.
 	// Nil means no bound.
@@ -107,8 +107,8 @@ func (t *Table) Add(routes ...Route) error {
 	return nil
 }
 
-// withSharedParameters returns the documentation of the parameters of a route, together with that of the path
-// parameters that mean the same in every route.
+// withSharedParameters returns the documentation of the parameters of a route, including the path parameters that are
+// common to all routes.
 func withSharedParameters(r Route) map[string]string {
 	all := maps.Clone(r.Parameters)
 	for name, doc := range map[string]string{"cluster": "the name of the cluster", "session": "the id of the session"} {

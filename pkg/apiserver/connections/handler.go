@@ -19,8 +19,8 @@ func (l *Listener) Handler(next http.Handler, isTrusted func(*http.Request) bool
 			l.trust(c)
 		}
 		if c != nil && r.Body != nil && r.Body != http.NoBody {
-			// A copy: net/http looks at the body of its own request to know whether the client may still be sending, and
-			// then waits with the end of the connection until the client has read the answer.
+			// The handler gets a copy. net/http checks the body of its own request to see whether the client may still
+			// be sending, and then keeps the connection open until the client has read the response.
 			counted := *r
 			counted.Body = &body{ReadCloser: r.Body, connection: c}
 			r = &counted
@@ -49,7 +49,7 @@ func (l *Listener) trust(c *connection) {
 	l.drop(c)
 }
 
-// body is that of a request.
+// body is the body of a request.
 type body struct {
 	io.ReadCloser
 

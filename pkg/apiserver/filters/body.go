@@ -205,7 +205,7 @@ func expectBody(w http.ResponseWriter, r *http.Request) (*arrival, error) {
 	return a, nil
 }
 
-// answerTime is the time to write a response after a body did not arrive.
+// answerTime bounds the time to write a response after a body did not arrive.
 const answerTime = time.Second
 
 // withArrival returns a context with the arrival. A body that does not arrive cancels the context of its connection, in

@@ -23,12 +23,12 @@ import (
 )
 
 // WithEnvelope is the outermost filter. Below the API's prefixes it assigns the request id, refuses ambiguous paths and
-// headers, and makes every response an envelope over HTTP 200, also those of the library's chain.
+// headers, and makes every response an envelope over HTTP 200, including responses of the library's chain.
 //
 // The library closes the connection of a client that is not authenticated. shared returns true for connections that
 // must stay open, because they carry the requests of many clients.
 //
-// Answers to clients that are not authenticated wait for their turn in refusals. Nil means no wait.
+// refusals delays responses to clients that are not authenticated. Nil means no delay.
 func WithEnvelope(next http.Handler, shared func(*http.Request) bool, refusals *Refusals) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !UnderAPI(r.URL.Path) {

@@ -60,7 +60,7 @@ type Options struct {
 	AccessTokenTTL time.Duration
 	// RequestsPerUser bounds the requests in flight of one user.
 	RequestsPerUser int
-	// BodyBytesInFlight bounds the bytes of request bodies in memory, ResponseBytesInFlight those of responses of
+	// BodyBytesInFlight bounds the bytes of request bodies in memory, ResponseBytesInFlight the bytes of responses of
 	// clusters.
 	BodyBytesInFlight, ResponseBytesInFlight int64
 	// ReadCacheBytes bounds the memory of the read cache; 0 for none.
@@ -81,7 +81,7 @@ type Options struct {
 	TwoFactorRoles []string
 	// LoginCodeTTL is the time for which the one-time code of a login replaces fresh codes in its session.
 	LoginCodeTTL time.Duration
-	// RefusedDryRunsAsData answers pages of this origin with code 0 if a dry run was refused.
+	// RefusedDryRunsAsData returns code 0 to pages of this origin if a dry run was rejected.
 	RefusedDryRunsAsData bool
 	// ClusterAddresses restricts the addresses of clusters.
 	ClusterAddresses addresspolicy.Flags
@@ -254,7 +254,7 @@ func (effectiveVersion) Info() *apimachineryversion.Info {
 	return &info
 }
 
-// Config is the configuration that the flags mean.
+// Config returns the configuration of the flags.
 func (o *Options) Config(ctx context.Context) (apiserver.CompletedConfig, error) {
 	if err := o.SecureServing.MaybeDefaultWithSelfSignedCerts("localhost", nil, []net.IP{net.IPv4(127, 0, 0, 1)}); err != nil {
 		return apiserver.CompletedConfig{}, fmt.Errorf("making a self-signed certificate: %w", err)

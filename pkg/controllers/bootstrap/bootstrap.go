@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: Apache-2.0
 
 // Package bootstrap creates the first user of an empty installation, once: an administrator with a random password. It
-// registers the host, too, without which nobody has rights in the dashboard.
+// also registers the host, because nobody has rights in the dashboard without a registered cluster.
 package bootstrap
 
 import (
@@ -27,7 +27,7 @@ import (
 
 const (
 	stateKey = "state"
-	// begun lets a program continue that was killed in the middle. done keeps a deleted user from being created again.
+	// begun allows a program that was killed to continue. done prevents that a deleted user is created again.
 	begun = "begun"
 	done  = "done"
 
@@ -98,7 +98,7 @@ func (a *Admin) ensure(ctx context.Context) error {
 	return a.setState(ctx, done)
 }
 
-// registerHost registers the host if nobody else has done so. A member may have the name.
+// registerHost registers the host, unless it is registered already. A member may have the name.
 func (a *Admin) registerHost(ctx context.Context) error {
 	if a.HostCluster == "" {
 		return nil
@@ -120,9 +120,8 @@ func (a *Admin) registerHost(ctx context.Context) error {
 	return nil
 }
 
-// checkOwn returns an error unless an existing user or binding was created by an earlier attempt: a user of somebody
-// else must not get the binding. The password may be prepared, since only administrators write Secrets in this
-// namespace.
+// checkOwn returns an error unless an earlier attempt created the existing user or binding: another user must not get
+// the binding. The password may exist already, since only administrators write Secrets in this namespace.
 func (a *Admin) checkOwn(ctx context.Context, o client.Object) error {
 	if _, isPassword := o.(*corev1.Secret); isPassword {
 		return nil

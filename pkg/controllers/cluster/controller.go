@@ -48,7 +48,7 @@ const (
 	probePeriod = 30 * time.Second
 	probeJitter = 0.2
 
-	// DefaultConcurrency lets other clusters be reconciled while some do not answer.
+	// DefaultConcurrency allows other clusters to be reconciled while some do not respond.
 	DefaultConcurrency = 16
 )
 
@@ -67,7 +67,7 @@ type Reconciler struct {
 	Concurrency int
 
 	retries retries
-	// cleaned has the UIDs of the clusters from which everything was removed.
+	// cleaned contains the UIDs of the clusters that were cleaned up.
 	cleaned  sync.Map
 	statuses condition.Patcher
 }
@@ -109,7 +109,7 @@ func membershipChanged() predicate.Predicate {
 	}}
 }
 
-// requestsForHosts handles both sides of a change, so that it notices an object whose label is removed.
+// requestsForHosts handles both sides of a change, so that the removal of a label is noticed.
 func (r *Reconciler) requestsForHosts(ctx context.Context, o client.Object) []reconcile.Request {
 	if o.GetLabels()[names.ComponentLabel] == "" {
 		return nil
@@ -117,9 +117,9 @@ func (r *Reconciler) requestsForHosts(ctx context.Context, o client.Object) []re
 	return r.requestsFor(ctx, func(c *kubevisionv1alpha1.KubeVisionCluster) bool { return c.Spec.InCluster })
 }
 
-// requestsForMembers returns requests for the clusters that a change on a member concerns: all members if the object was not
-// created for one binding, the clusters that are being compared with another one if members were connected or closed,
-// and the cluster whose identity is disputed or that has sent too much.
+// requestsForMembers returns requests for the clusters that a change on a member affects: all members if the object was
+// not created for one binding, the clusters that are being compared if members were connected or closed, and the
+// cluster whose identity is disputed or that has exceeded its limit.
 func (r *Reconciler) requestsForMembers(ctx context.Context, o client.Object) []reconcile.Request {
 	if o == nil {
 		return r.requestsFor(ctx, func(c *kubevisionv1alpha1.KubeVisionCluster) bool { return r.Targets.IsWaiting(c.UID) })
@@ -213,7 +213,8 @@ func (r *Reconciler) listClusters(ctx context.Context) ([]kubevisionv1alpha1.Kub
 	return all.Items, nil
 }
 
-// probeDue returns true after a change of the cluster, and not after changes of users and bindings, which are frequent.
+// probeDue returns true if the cluster has changed since its last probe. Changes of users and bindings, which are
+// frequent, cause no probe.
 func (r *Reconciler) probeDue(c *kubevisionv1alpha1.KubeVisionCluster) bool {
 	last := c.Status.LastProbeTime
 	return last == nil || c.Status.ObservedGeneration != c.Generation || r.Clock.Since(last.Time) >= probePeriod

@@ -27,15 +27,15 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// abandonAfter is how long the deletion of a cluster that cannot be reached waits. Objects of KubeVision stay there
-// afterwards.
+// abandonAfter is how long the deletion of an unreachable cluster waits. After it, the objects of KubeVision stay on
+// the cluster.
 const abandonAfter = 10 * time.Minute
 
 // errUnconfirmed is returned by clean if the identity of the cluster is not confirmed any more. It removes nothing.
 var errUnconfirmed = errors.New("it is not verified that the kubeconfig connects to the registered cluster")
 
-// finalize removes the objects of KubeVision from the cluster, unless another registration is proven to lead there and
-// uses them. It retries for abandonAfter if the cluster cannot be reached.
+// finalize removes the objects of KubeVision from the cluster, unless another registration uses them and is proven to
+// lead to the same cluster. It retries for abandonAfter if the cluster is unreachable.
 func (r *Reconciler) finalize(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster) (ctrl.Result, error) {
 	if _, done := r.cleaned.Load(c.UID); done { // the object in the cache is older than the cleanup
 		return ctrl.Result{}, nil
@@ -129,7 +129,7 @@ func (r *Reconciler) isInUse(c *kubevisionv1alpha1.KubeVisionCluster, all []kube
 	return false
 }
 
-// aggregates returns 1 for a role that has the rules of others, and 0 for any other.
+// aggregates returns 1 for a role that aggregates rules, and 0 for any other.
 func aggregates(role *rbacv1.ClusterRole) int {
 	if role.AggregationRule != nil {
 		return 1
@@ -137,8 +137,8 @@ func aggregates(role *rbacv1.ClusterRole) int {
 	return 0
 }
 
-// deleteOwnObjects deletes the objects of KubeVision, whatever binding they were created for. It deletes grants first, and roles
-// that aggregate others before those: the controller that aggregates them would make them again.
+// deleteOwnObjects deletes all objects of KubeVision. It deletes bindings first, and aggregating roles before the roles
+// that they aggregate: the aggregation controller would recreate them.
 func deleteOwnObjects(ctx context.Context, t *clustercache.Cluster) error {
 	var errs []error
 	for _, list := range []client.ObjectList{

@@ -28,8 +28,8 @@ const (
 	maxRivals = 10
 )
 
-// confirmIdentity writes the identity of the cluster into its status, once it is proved. It does so before anything is created
-// on the cluster, so that all objects there are removed with the registration.
+// confirmIdentity writes the proved identity of the cluster to its status. It does so before KubeVision creates objects
+// on the cluster, so that all of them are removed with the registration.
 func (r *Reconciler) confirmIdentity(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, id string) error {
 	if id == "" || len(id) > maxIdentity {
 		return reportUnreachable(c, kubevisionv1alpha1.ReasonProbeFailed, "namespace kube-system has no UID: the server is not a Kubernetes API server")
@@ -51,7 +51,7 @@ func (r *Reconciler) confirmIdentity(ctx context.Context, c *kubevisionv1alpha1.
 		return nil
 	}
 	patch, err := json.Marshal(map[string]any{
-		// Not that of a later registration with the same name.
+		// The precondition excludes a later registration of the same name.
 		"metadata": map[string]any{"resourceVersion": c.ResourceVersion},
 		"status":   map[string]any{"clusterID": id},
 	})
@@ -82,8 +82,8 @@ func reportConflict(c *kubevisionv1alpha1.KubeVisionCluster, conflict *clusterca
 	c.Status.ObservedGeneration = c.Generation
 }
 
-// reportRivals sets the condition that names other clusters that claim the identity of this one, with an Event for a
-// change. This cluster stays in use.
+// reportRivals sets the condition that names other registrations that claim the identity of this one, with an Event for
+// a change. This cluster stays in use.
 func (r *Reconciler) reportRivals(c *kubevisionv1alpha1.KubeVisionCluster) {
 	rivals := r.Targets.Rivals(c)
 	if len(rivals) == 0 {

@@ -32,7 +32,7 @@ const (
 	// maxRetry.
 	firstRetry = 5 * time.Second
 	maxRetry   = time.Minute
-	// undecidedRetry is the time until the next comparison with a cluster that is being connected.
+	// undecidedRetry is the time until the comparison with a cluster that is still connecting is retried.
 	undecidedRetry = time.Second
 	// expiryWarning is how long before its expiry a credential causes a warning.
 	expiryWarning = 7 * 24 * time.Hour
@@ -82,8 +82,8 @@ func (r *Reconciler) reconcileRegistered(ctx context.Context, c *kubevisionv1alp
 	return ctrl.Result{RequeueAfter: after}, nil
 }
 
-// isSettled returns true if a conflict is unchanged, so that changes of bindings and users, which are frequent, cause
-// no comparison.
+// isSettled returns true if a conflict is unchanged, so that frequent changes of bindings and users cause no
+// comparison.
 func (r *Reconciler) isSettled(c *kubevisionv1alpha1.KubeVisionCluster, revision clusters.Revision) bool {
 	return clusters.IsRefused(c) && r.Targets.Conflict(c.UID, revision) != nil && !r.probeDue(c)
 }
@@ -147,7 +147,7 @@ func (r *Reconciler) connect(
 	return nil
 }
 
-// reportExpiry reports the end of the credential where it is the reason for which a probe failed.
+// reportExpiry reports that the credential has expired, if this is why a probe failed.
 func (r *Reconciler) reportExpiry(c *kubevisionv1alpha1.KubeVisionCluster, k *kubeconfig.Kubeconfig, err error) {
 	if expired := k.CheckExpiry(r.Clock.Now()); expired != nil && clusters.RefusesCredential(err) {
 		condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ClusterCredentialsCondition, metav1.ConditionFalse,
@@ -213,8 +213,7 @@ func (r *Reconciler) reportUnusable(c *kubevisionv1alpha1.KubeVisionCluster, rea
 	c.Status.ObservedGeneration = c.Generation
 }
 
-// warnOfExpiry reports that a credential expires soon, with an Event the first time. The API server refuses a
-// credential that has expired.
+// warnOfExpiry reports that a credential expires soon, with an Event the first time.
 func (r *Reconciler) warnOfExpiry(c *kubevisionv1alpha1.KubeVisionCluster, warned bool) {
 	ends := c.Status.CredentialsExpirationTime
 	if ends == nil || ends.Sub(r.Clock.Now()) > expiryWarning {

@@ -24,24 +24,24 @@ import (
 var ErrUndecided = errors.New("the cluster that holds the identity is not connected yet")
 
 // ConflictError is returned by Confirm when a cluster claims an identity that another registration holds, without a
-// proof that both are one cluster.
+// proof that both are the same cluster.
 type ConflictError struct {
 	// Holder is the name of the other registration. It is empty if the identity is that of the host, and the host is
 	// not registered.
 	Holder string
-	// Message describes the conflict and how to resolve it. It repeats nothing from a server except the identity.
+	// Message describes the conflict and its solution. It contains no text from a server except the identity.
 	Message string
 }
 
 // Error returns the message.
 func (e *ConflictError) Error() string { return e.Message }
 
-// identities records which registration holds which identity. A server chooses the identity that it shows, so the
+// identities records which registration holds which identity. A server can choose the identity that it shows, so the
 // identity alone proves nothing.
 type identities struct {
 	// holders are the registrations that hold an identity, by identity.
 	holders map[string]registration
-	// proofs are the proofs of registrations whose cluster another registration holds, by UID.
+	// proofs are the proofs of registrations that share the cluster of the holder, by UID.
 	proofs map[types.UID]proof
 	// conflicts are the claims of registrations to an identity that another registration holds, by UID.
 	conflicts map[types.UID]conflict
@@ -71,8 +71,8 @@ func newIdentities() identities {
 }
 
 // Confirm returns nil if the open connection to a cluster leads to the cluster that it claims to be. The first
-// registration that claims an identity holds it. Any other registration needs a proof that both lead to one cluster.
-// Without it, Confirm returns a ConflictError or ErrUndecided.
+// registration that claims an identity holds it. Any other registration needs a proof that both lead to the same
+// cluster. Without it, Confirm returns a ConflictError or ErrUndecided.
 func (r *Registry) Confirm(
 	ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, id string, all []kubevisionv1alpha1.KubeVisionCluster,
 ) error {
@@ -128,7 +128,7 @@ func (r *Registry) claim(
 	return holder
 }
 
-// prove compares the connections of two registrations that claim one identity.
+// prove compares the connections of two registrations that claim the same identity.
 func (r *Registry) prove(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, id string, holder registration) error {
 	r.mu.RLock()
 	own, other := r.members[c.Name], r.connected(holder, id)
@@ -322,9 +322,8 @@ func (r *Registry) Release(uid types.UID, name string) {
 	r.notify(nil)
 }
 
-// transferIdentity makes a registration the holder that is proven to lead to the same cluster. Other registrations that were
-// proven by the same connection of the old holder count as proven by the connection of the new one. The caller holds
-// the lock.
+// transferIdentity selects a new holder among the registrations that are proven to lead to the same cluster. Proofs by
+// the connection of the old holder become proofs by the connection of the new one. The caller holds the lock.
 func (r *Registry) transferIdentity(id string, holder registration) {
 	delete(r.identities.holders, id)
 	for _, name := range slices.Sorted(maps.Keys(r.members)) {

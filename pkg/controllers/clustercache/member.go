@@ -41,7 +41,7 @@ const fillTimeout = 15 * time.Second
 
 var errNotFilled = errors.New("the RBAC objects and namespaces of the cluster could not be read in time")
 
-// ErrLimitExceeded is returned for a cluster that is not read because it has sent too much.
+// ErrLimitExceeded is returned for a cluster that is not read because it has exceeded its limit.
 var ErrLimitExceeded = errors.New("the RBAC objects and namespaces of the cluster exceed the cache limit of a cluster, " +
 	"or those of all clusters the total limit: remove objects that are not KubeVision's and have the label " +
 	names.ManagedByLabel + "=" + names.ManagedBy + ", or raise --member-cache-bytes")
@@ -59,7 +59,7 @@ type member struct {
 	// caches are running. No more are started once the connection is closed.
 	startMu sync.Mutex
 	caches  sync.WaitGroup
-	// exceeded is true if the cluster has sent more than the bound for one cluster.
+	// exceeded is true if the cluster has exceeded the limit of one cluster.
 	exceeded atomic.Bool
 }
 
@@ -83,7 +83,7 @@ func newMember(
 	return m, nil
 }
 
-// close closes the connection. Its memory is given back when its caches have ended.
+// close closes the connection. Its memory is released when its caches have ended.
 func (m *member) close() {
 	m.startMu.Lock()
 	m.stop()
@@ -107,7 +107,7 @@ func (m *member) start(caches ...func(context.Context) error) {
 	}
 }
 
-// connect fills the caches, and reports changes afterwards. It reports labelled objects of KubeVision from the start,
+// connect fills the caches, and then reports changes. It reports labelled objects of KubeVision in the initial list,
 // since their binding may not exist any more.
 func (m *member) connect(
 	ctx context.Context, scheme *runtime.Scheme, named *impersonation.Source, id string, tell func(client.Object),
@@ -197,7 +197,7 @@ func watchOwn(ctx context.Context, c cache.Cache, tell func(client.Object)) erro
 	return nil
 }
 
-// watchOthers does not report the objects that exist from the start: the new connection is reported instead.
+// watchOthers does not report the objects of the initial list: the new connection is reported instead.
 func watchOthers(ctx context.Context, c cache.Cache, tell func(client.Object)) error {
 	for _, gvk := range []schema.GroupVersionKind{
 		corev1.SchemeGroupVersion.WithKind("Namespace"), rbacv1.SchemeGroupVersion.WithKind("ClusterRole"),

@@ -19,11 +19,11 @@ import (
 const (
 	// pageSize is the number of objects in a page of a list.
 	pageSize = 500
-	// pageDivisor is the divisor of the size of pages whose responses are too large. A page of one object never is.
+	// pageDivisor divides the page size after a response that is too large. A page of one object always fits.
 	pageDivisor = 8
 )
 
-// pagedReader reads lists in pages. During a read, its result counts against the member.
+// pagedReader reads lists in pages. The memory of a list is charged to the member during the read.
 type pagedReader struct {
 	client.Reader
 }

@@ -64,7 +64,7 @@ func (p *existingObjects) all() []client.Object {
 }
 
 // narrow removes from each role the names that no desired role has. A name that has moved to another desired role
-// stays, so that its user is not refused in the meantime.
+// stays, so that its user is not denied in the meantime.
 func (k *AccountManager) narrow(ctx context.Context, desired *roles) error {
 	found, err := k.read(ctx)
 	if err != nil {

@@ -21,9 +21,9 @@ const (
 
 	// shardBytes bounds the names in one role. etcd refuses requests of more than 1.5 MiB.
 	shardBytes = 256 << 10
-	// hashBits is how often a shard can be split.
+	// hashBits bounds the number of splits of a shard.
 	hashBits = 64
-	// entryOverhead is the size of a name beside its characters.
+	// entryOverhead is the size of a name in addition to its characters.
 	entryOverhead = 8
 )
 

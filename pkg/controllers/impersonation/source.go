@@ -60,7 +60,7 @@ func NewSource(reader client.Reader) *Source {
 	return &Source{Reader: reader, seed: maphash.MakeSeed()}
 }
 
-// Read returns the current desired state. It reads the objects each time and compares what identifies them, since an
+// Read returns the current desired state. It reads the objects each time and compares a checksum of their versions. An
 // event handler that marks a change could run after the caller's own.
 func (s *Source) Read(ctx context.Context) (*Desired, error) {
 	s.mu.Lock()

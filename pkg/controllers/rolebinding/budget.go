@@ -58,8 +58,8 @@ func newBudgets() *budgets {
 }
 
 // admit returns an empty string if the budget of the cluster covers the binding, and a reason otherwise. Bindings are
-// served in the order of their creation, and each binding keeps the bytes that it already holds, so a binding that
-// grows takes nothing from others. The bindings of one role get at most bindings.RoleShare of the budget.
+// served in the order of their creation. Each binding keeps the bytes that it already holds, so that a growing binding
+// takes nothing from others. The bindings of one role get at most bindings.RoleShare of the budget.
 func (l *budgets) admit(
 	ctx context.Context, reader client.Reader, view *clustercache.View, t *clustercache.Cluster, b *kubevisionv1alpha1.KubeVisionRoleBinding,
 	registered []kubevisionv1alpha1.KubeVisionCluster, namespaces namespaceList,

@@ -46,7 +46,7 @@ const (
 	failedPeriod = 15 * time.Second
 	// nextTurn is the pause before a binding writes its next objects. It lets the cache receive the previous ones.
 	nextTurn = 50 * time.Millisecond
-	// DefaultConcurrency lets other bindings be reconciled while clusters of some answer slowly.
+	// DefaultConcurrency allows other bindings to be reconciled while some wait for slow clusters.
 	DefaultConcurrency = 8
 )
 

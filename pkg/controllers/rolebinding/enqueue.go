@@ -125,8 +125,8 @@ func (r *Reconciler) requestsForMember(ctx context.Context, o client.Object) []r
 	}
 }
 
-// ownRoleHandler enqueues the bindings of a built-in role that has appeared, is gone, is somebody else's from now on, or has
-// got its first rules. The cache of what is KubeVision's loses one that has changed its owner.
+// ownRoleHandler enqueues the bindings of a built-in role that was created, deleted, or has lost KubeVision's label, or
+// that has got its first rules. The cache of KubeVision's objects drops a role that loses the label.
 func (r *Reconciler) ownRoleHandler() handler.EventHandler {
 	add := func(ctx context.Context, q queue, o client.Object) {
 		for _, request := range r.requestsForOwnRole(ctx, o) {

@@ -34,13 +34,13 @@ const (
 	// higher bound because they revoke rights.
 	parallelDeletes = 8
 	parallelWrites  = 4
-	// turn is the number of objects that are written to one cluster before other bindings get their turn.
+	// turn is the number of objects that are written to a cluster for one binding before other bindings are served.
 	turn = 64
 )
 
-// execute revokes on every cluster what the binding does not grant any more, and grants afterwards. A revocation on
-// one cluster never waits for a grant on another. The permission to use the clusters is granted last. A failure on a
-// member is recorded in its grant and does not stop the others; the returned error is that of the host.
+// execute first revokes rights on every cluster that the binding does not grant any more, and then grants. A revocation
+// on one cluster never waits for a grant on another. The permission to use the clusters is granted last. A failure on a
+// member is recorded in its grant and does not stop the others. The returned error is that of the host.
 func (r *Reconciler) execute(ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan) error {
 	host := r.Targets.Host()
 	all := p.view.All()
@@ -136,8 +136,8 @@ func (r *Reconciler) grantOnCluster(ctx context.Context, g *grant) error {
 	return nil
 }
 
-// finalize removes all objects of the binding. It does not wait for members that cannot be reached: without the right
-// to use a member no subject gets there, and the remaining objects are removed when it can be reached again.
+// finalize removes all objects of the binding. It does not wait for unreachable members: without the right to use a
+// member no subject gets there, and the remaining objects are removed when it is reachable again.
 func (r *Reconciler) finalize(ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding) error {
 	return finalizer.Finish(ctx, r.Client, b, finalizerName, func(ctx context.Context) error {
 		err := errors.Join(r.removeAll(ctx, r.Targets.Host(), b.Name), r.removeFromMembers(ctx, b.Name))

@@ -62,7 +62,7 @@ type grant struct {
 	roleMissing bool
 	// roles maps each built-in ClusterRole that the objects bind to whether it exists.
 	roles map[string]bool
-	// ruleless are those of them that are to aggregate the rules of others, and into which none were aggregated.
+	// ruleless contains the aggregating roles among them that have no rules yet.
 	ruleless map[string]bool
 	// unread is the error of reading the namespaces. Existing RoleBindings then stay, as far as the subjects and the
 	// role allow it.
@@ -71,13 +71,13 @@ type grant struct {
 	excess string
 	// existing are the objects on the cluster after the revocation.
 	existing map[objectKey]client.Object
-	// waiting counts the objects that are left for the next turn.
+	// waiting is the number of objects that are left for the next turn.
 	waiting int
 	// err is the error with which the grant failed.
 	err error
 }
 
-// mayGive returns true unless a budget forbids any grant on the cluster.
+// mayGive returns false if a budget forbids all grants on the cluster.
 func (p *plan) mayGive(g *grant) bool { return !p.leftOut && g.excess == "" }
 
 // exceeds returns true if the budget of a cluster forbids any grant on it.
@@ -274,8 +274,8 @@ func findRole(ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, 
 	return nil
 }
 
-// lacksRules returns whether nobody has aggregated rules into a role. A role that the cache does not have yet is looked
-// at again with its event.
+// lacksRules returns true if no rules are aggregated into a role yet. It returns false for a role that the cache does
+// not have yet, whose event causes another check.
 func lacksRules(ctx context.Context, g *grant, name string) (bool, error) {
 	role := &rbacv1.ClusterRole{}
 	err := g.target.Writer.Client.Get(ctx, types.NamespacedName{Name: name}, role, client.UnsafeDisableDeepCopy)
@@ -313,7 +313,7 @@ func (g *grant) unready() []string {
 	return out
 }
 
-// withoutRules returns the names of the roles that give nothing yet.
+// withoutRules returns the names of the roles that grant nothing yet.
 func (g *grant) withoutRules() []string {
 	var out []string
 	for _, o := range g.objects {

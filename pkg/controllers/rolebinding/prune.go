@@ -26,9 +26,9 @@ import (
 // errRevocation marks a failed revocation.
 var errRevocation = errors.New("rights that the binding does not grant any more could not be revoked")
 
-// revokeOnCluster revokes on a cluster what the binding does not grant there any more, and grants nothing: it deletes
-// objects that are not wanted or that bind another role, and narrows the subjects of the others. Cluster-wide objects
-// go first. A failure does not stop the rest.
+// revokeOnCluster revokes rights on a cluster that the binding does not grant there any more, and grants nothing: it
+// deletes objects that are not wanted or that bind another role, and narrows the subjects of the others. Cluster-wide
+// objects go first. A failure does not stop the rest.
 func (r *Reconciler) revokeOnCluster(
 	ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan, t *clustercache.Cluster, g *grant,
 ) error {
@@ -104,7 +104,7 @@ func wantedObjects(p *plan, g *grant, onHost bool) map[objectKey]client.Object {
 	return wanted
 }
 
-// keep returns the form in which a RoleBinding stays while it is not known whether its namespace is still selected.
+// keep returns the RoleBinding to keep while it is not known whether its namespace is still selected.
 func (g *grant) keep(b *kubevisionv1alpha1.KubeVisionRoleBinding, o client.Object) client.Object {
 	existing, ok := o.(*rbacv1.RoleBinding)
 	if !ok || (b.Spec.Namespaces == nil && !bindings.SparesProtected(b.Spec.RoleRef)) {
@@ -119,8 +119,8 @@ func (g *grant) keep(b *kubevisionv1alpha1.KubeVisionRoleBinding, o client.Objec
 	return roleBinding(b, existing.Namespace, role, g.subjects)
 }
 
-// existing returns the objects with the binding's label. After a change of the spec it reads from the cluster, so
-// that objects that were created a moment ago are not missed. Otherwise it reads from the cache.
+// existing returns the objects with the binding's label. After a change of the spec it reads from the cluster, so that
+// newly created objects are not missed. Otherwise it reads from the cache.
 func (r *Reconciler) existing(
 	ctx context.Context, b *kubevisionv1alpha1.KubeVisionRoleBinding, t *clustercache.Cluster,
 ) (map[objectKey]client.Object, error) {
@@ -130,8 +130,8 @@ func (r *Reconciler) existing(
 	return listMade(ctx, t.Writer.Client, indexed(b.Name))
 }
 
-// removeAll removes all objects of the binding. It finds them by label and by name, since access must also end if
-// somebody has removed the labels.
+// removeAll removes all objects of the binding. It finds them by label and by name, since access must also end if a
+// label was removed.
 func (r *Reconciler) removeAll(ctx context.Context, t *clustercache.Cluster, binding string) error {
 	found := map[objectKey]client.Object{}
 	for _, selection := range []client.ListOption{

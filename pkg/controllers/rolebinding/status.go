@@ -27,7 +27,7 @@ type verdict struct {
 	message string
 }
 
-// report writes the outcome into the status.
+// report writes the outcome to the status.
 func (r *Reconciler) report(b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan, err error) {
 	b.Status.ObservedGeneration = b.Generation
 	b.Status.Summary = summary(b)
@@ -155,8 +155,8 @@ func (g *grant) verdict(b *kubevisionv1alpha1.KubeVisionRoleBinding, leftOut boo
 	}
 }
 
-// applied returns the outcome of a grant. For a role that excludes protected namespaces it names those that the
-// binding selects.
+// applied returns the outcome of a grant. For a role that excludes protected namespaces, it names the selected
+// protected namespaces.
 func (g *grant) applied(b *kubevisionv1alpha1.KubeVisionRoleBinding) verdict {
 	var protected []string
 	for _, n := range g.namespaces {

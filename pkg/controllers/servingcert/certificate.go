@@ -23,10 +23,10 @@ import (
 const (
 	// lifetime is the lifetime of a certificate, and of the CA that signs only that certificate.
 	lifetime = 365 * 24 * time.Hour
-	// renewBefore is the remaining lifetime at which a new certificate is made.
+	// renewBefore is the remaining lifetime at which a certificate is renewed.
 	renewBefore = lifetime / 3
-	// maxPrevious is the number of previous CAs that clients trust: one that is served, and one whose certificate was
-	// never stored, since the program ended before.
+	// maxPrevious is the number of previous CAs that clients trust: that of the served certificate, and one whose
+	// certificate was never stored because the program ended before.
 	maxPrevious = 2
 	// backdate allows for differences between clocks.
 	backdate = time.Hour
@@ -37,7 +37,7 @@ type bundle struct {
 	cert, key, ca []byte
 }
 
-// issue makes a new CA and a certificate that it signs, and drops the key of the CA, so that it cannot be stolen.
+// issue creates a CA and a certificate that it signs. It discards the key of the CA, so that it cannot be stolen.
 func issue(hosts []string, now time.Time) (bundle, error) {
 	caKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	if err != nil {

@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package servingcert maintains the serving certificate of kubevision-apiserver and the CA bundle of its APIService, so
-// that an installation needs no other tool for certificates, and never disables verification.
+// Package servingcert maintains the serving certificate of kubevision-apiserver and the CA bundle of its APIService. An
+// installation needs no other tool for certificates, and never disables verification.
 package servingcert
 
 import (
@@ -45,7 +45,7 @@ type Reconciler struct {
 	// Live reads from the host: a cache that lags behind must not cause a second certificate.
 	Live  client.Reader
 	Clock clock.PassiveClock
-	// ExtraHosts are names and addresses in the certificate, beside those of the Service.
+	// ExtraHosts are additional names and addresses in the certificate.
 	ExtraHosts []string
 }
 
@@ -71,9 +71,9 @@ func (r *Reconciler) hosts() []string {
 	return append([]string{service, names.APIServerService, names.APIServerService + "." + names.Namespace, service + ".cluster.local"}, r.ExtraHosts...)
 }
 
-// Reconcile makes a certificate if there is no usable one, or the one in use is said to be compromised, and requeues for
-// its renewal. Clients go on to trust the previous CA, unless it is compromised: replicas serve the previous certificate
-// until the new one has reached them.
+// Reconcile issues a certificate if there is no usable one, or if the current one is marked as compromised, and
+// requeues for its renewal. Clients continue to trust the previous CA, unless it is compromised: replicas serve the
+// previous certificate until they have loaded the new one.
 func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, error) {
 	secret := &corev1.Secret{}
 	err := r.Live.Get(ctx, secretKey(), secret)
@@ -111,7 +111,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result
 	return ctrl.Result{RequeueAfter: lifetime - renewBefore - time.Minute}, err
 }
 
-// previous returns the CAs that clients go on to trust: none if the certificate in use is compromised.
+// previous returns the CAs that clients continue to trust: none if the current certificate is compromised.
 func (r *Reconciler) previous(secret *corev1.Secret, apiService *unstructured.Unstructured) []byte {
 	switch ca := secret.Data[caKey]; {
 	case isCompromised(apiService):
@@ -123,7 +123,7 @@ func (r *Reconciler) previous(secret *corev1.Secret, apiService *unstructured.Un
 	}
 }
 
-// isCompromised returns whether somebody has marked the certificate in use.
+// isCompromised returns true if an annotation marks the current certificate as compromised.
 func isCompromised(apiService *unstructured.Unstructured) bool {
 	if apiService == nil {
 		return false
@@ -132,7 +132,7 @@ func isCompromised(apiService *unstructured.Unstructured) bool {
 	return marked
 }
 
-// unmark removes the mark.
+// unmark removes the annotation.
 func (r *Reconciler) unmark(ctx context.Context, apiService *unstructured.Unstructured) error {
 	marked := &unstructured.Unstructured{}
 	marked.SetGroupVersionKind(apiServiceGVK)
@@ -159,7 +159,7 @@ func (r *Reconciler) apiService(ctx context.Context) (*unstructured.Unstructured
 	return existing, nil
 }
 
-// caBundleOf returns the CAs by which clients verify the certificate now.
+// caBundleOf returns the CAs with which clients verify the certificate now.
 func caBundleOf(apiService *unstructured.Unstructured) []byte {
 	if apiService == nil {
 		return nil
@@ -190,7 +190,8 @@ func (r *Reconciler) store(ctx context.Context, secret *corev1.Secret, absent bo
 	return nil
 }
 
-// writeCABundle writes the CA into the APIService. It does nothing if there is no APIService, whose creation is watched.
+// writeCABundle writes the CA bundle to the APIService. It does nothing if there is no APIService. Its creation is
+// watched.
 func (r *Reconciler) writeCABundle(ctx context.Context, existing *unstructured.Unstructured, ca []byte) error {
 	if existing == nil {
 		return nil

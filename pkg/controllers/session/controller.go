@@ -21,11 +21,11 @@ import (
 )
 
 // retention is how long an expired session is kept, so that its refresh token is reported as expired and not as
-// unknown.
+// invalid.
 const retention = 24 * time.Hour
 
 const (
-	// indexLag is the pause before the index is asked again about a session that it does not have yet.
+	// indexLag is the pause before the next look at an index that does not contain the session yet.
 	indexLag = 100 * time.Millisecond
 	// endLag is the time after which sessions beyond the limits should be deleted.
 	endLag = time.Second

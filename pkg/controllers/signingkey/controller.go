@@ -31,7 +31,7 @@ type Reconciler struct {
 	// Live reads from the host: a cache that lags behind must not cause a second key.
 	Live  client.Reader
 	Clock clock.PassiveClock
-	// Period is how long a key signs before the next one does.
+	// Period is the time after which a new key signs.
 	Period time.Duration
 }
 
@@ -51,8 +51,8 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 		Complete(r)
 }
 
-// Reconcile creates the first key, and further keys in time. It does not change a Secret whose keys cannot be read: a
-// replacement would end every session.
+// Reconcile creates the first key, and rotates keys when they are due. It does not replace keys that cannot be parsed:
+// this would end every session.
 func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result, error) {
 	secret := &corev1.Secret{}
 	err := r.Live.Get(ctx, secretKey(), secret)

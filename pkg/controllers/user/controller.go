@@ -1,8 +1,7 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package user reconciles KubeVisionUsers: it takes passwords over from Secrets, and ends the sessions of disabled
-// users.
+// Package user reconciles KubeVisionUsers: it imports passwords from Secrets, and ends the sessions of disabled users.
 package user
 
 import (

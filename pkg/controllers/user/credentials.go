@@ -31,8 +31,8 @@ type outcome struct {
 	message string
 }
 
-// reconcileCredentials takes the password over from the Secret that the spec refers to if that Secret has changed
-// since the last time. A password that the user has chosen since stays in force until then.
+// reconcileCredentials imports the password from the Secret that the spec refers to, if that Secret has changed since
+// the last import. A password that the user has set since stays in force until then.
 func (r *Reconciler) reconcileCredentials(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser) error {
 	result, err := r.readPassword(ctx, u)
 	if err != nil {
@@ -100,8 +100,8 @@ func (r *Reconciler) readPassword(ctx context.Context, u *kubevisionv1alpha1.Kub
 	return outcome{metav1.ConditionTrue, kubevisionv1alpha1.ReasonPasswordSet, "the password comes from Secret " + ref.Name + ", or the user has changed it since"}, nil
 }
 
-// isReadable returns true if a login can verify a password against the stored hash. An earlier version may have taken
-// over a hash whose cost exceeds the limit.
+// isReadable returns true if a login can verify a password against the stored hash. An earlier version may have
+// imported a hash whose cost exceeds the limit.
 func isReadable(stored *corev1.Secret) bool {
 	_, _, err := credentials.PasswordHash(stored)
 	return err == nil
@@ -124,8 +124,7 @@ func noteSecondFactor(u *kubevisionv1alpha1.KubeVisionUser, stored *corev1.Secre
 	return nil
 }
 
-// importPassword takes over the password of the Secret if the password has changed, and ignores changes of other
-// fields.
+// importPassword imports the password of the Secret if the password has changed. It ignores changes of other fields.
 func (r *Reconciler) importPassword(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, stored, source *corev1.Secret, version string) (outcome, error) {
 	key := passwordKey(u.Spec.PasswordSecretRef)
 	value := trimLineEnd(string(source.Data[key]))
@@ -157,8 +156,8 @@ func (r *Reconciler) importPassword(ctx context.Context, u *kubevisionv1alpha1.K
 	return result, nil
 }
 
-// warnOfWeakness emits an event if a password in clear text is easy to guess. The password is taken over
-// nevertheless: the author of the Secret decides.
+// warnOfWeakness emits an event if a clear-text password is easy to guess. The password is imported nevertheless: the
+// author of the Secret decides.
 func (r *Reconciler) warnOfWeakness(u *kubevisionv1alpha1.KubeVisionUser, value string) {
 	if password.IsHash(value) {
 		return
@@ -168,7 +167,7 @@ func (r *Reconciler) warnOfWeakness(u *kubevisionv1alpha1.KubeVisionUser, value 
 	}
 }
 
-// isImported returns true if the value is the one that was last taken over.
+// isImported returns true if the value was imported last.
 func (r *Reconciler) isImported(ctx context.Context, stored *corev1.Secret, value string) (bool, error) {
 	if stored == nil || len(stored.Data[credentials.PasswordSourceHashKey]) == 0 || !isReadable(stored) {
 		return false, nil
@@ -259,8 +258,8 @@ func (r *Reconciler) create(ctx context.Context, u *kubevisionv1alpha1.KubeVisio
 	return nil
 }
 
-// update writes the version, and the password if there is one. It is not a patch, so that it fails if the credentials
-// have changed since they were read.
+// update writes the version, and the password if there is one. It is an update and not a patch, so that it fails if the
+// credentials have changed since they were read.
 func (r *Reconciler) update(ctx context.Context, stored *corev1.Secret, version string, hash *password.Hash) error {
 	updated := stored.DeepCopy()
 	if updated.Annotations == nil {
@@ -278,7 +277,7 @@ func (r *Reconciler) update(ctx context.Context, stored *corev1.Secret, version 
 	return nil
 }
 
-// trimLineEnd removes one line end, which editors and echo append. No client can send a password that ends in one.
+// trimLineEnd removes one line end, which editors and echo append. Clients cannot send a password that ends in one.
 func trimLineEnd(value string) string {
 	return strings.TrimSuffix(strings.TrimSuffix(value, "\n"), "\r")
 }
@@ -287,7 +286,7 @@ func passwordKey(ref *kubevisionv1alpha1.SecretKeyReference) string {
 	return cmp.Or(ref.Key, names.PasswordKey)
 }
 
-// setPassword puts the password of a Secret in force, and ends everything that was started with another password.
+// setPassword puts the password of a Secret in force, and ends everything that was started with the previous password.
 func setPassword(secret *corev1.Secret, hash password.Hash) error {
 	if err := credentials.ReplacePassword(secret, hash, false); err != nil {
 		return fmt.Errorf("replacing the password: %w", err)

@@ -91,7 +91,7 @@ func (e *Provider) refresh(r *routes.Request) (routes.Result, error) {
 	return e.loginResult(r, session, err)
 }
 
-// loginResult answers with a session, or asks for a second factor to be set up, which is all that the session is good for then.
+// loginResult returns the data of a session, or a request to set up a second factor if the session allows nothing else.
 func (e *Provider) loginResult(r *routes.Request, session *authentication.Session, err error) (routes.Result, error) {
 	if err != nil {
 		return routes.Result{}, autherrors.Map(err)
@@ -107,7 +107,7 @@ func (e *Provider) loginResult(r *routes.Request, session *authentication.Sessio
 	return e.sessionResult(r, session)
 }
 
-// verifyResult answers with the session with which a login has ended.
+// verifyResult returns the data of the session that a login has started.
 func (e *Provider) verifyResult(r *routes.Request, session *authentication.Session, err error) (routes.Result, error) {
 	if err != nil {
 		return routes.Result{}, autherrors.Map(err)

@@ -76,7 +76,7 @@ func (e *Provider) Routes() []routes.Route {
 	}
 }
 
-// view is what a caller may know about one cluster.
+// view is the part of a cluster that the caller may see.
 type view struct {
 	operator bool
 }

@@ -73,7 +73,7 @@ func changes(
 }
 
 // rotate returns the step that replaces the kubeconfig in the Secret of the cluster. It creates a missing Secret, and
-// does not overwrite a key that is no kubeconfig.
+// does not overwrite a key that does not contain a kubeconfig.
 func rotate(ctx context.Context, a *hostobjects.Client, c *kubevisionv1alpha1.KubeVisionCluster, text string) (hostobjects.Step, error) {
 	ref := c.Spec.KubeconfigSecretRef
 	if ref == nil {

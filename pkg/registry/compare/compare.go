@@ -49,7 +49,7 @@ type side struct {
 	body     []byte
 }
 
-// review reads which objects are meant: the clusters that the caller must be allowed to use are in the body.
+// review reads the references to the objects from the body. The caller must be allowed to use their clusters.
 func (e *Provider) review(r *routes.Request, u user.Info) ([]side, error) {
 	var request dashboardv1alpha1.CompareRequest
 	if err := r.ReadJSON(&request); err != nil {

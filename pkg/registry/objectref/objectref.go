@@ -58,9 +58,10 @@ func (t Target) Call(method string) clusters.Call {
 	return clusters.Call{Method: method, Resource: t.Resource, Namespace: t.Namespace, Name: t.Name}
 }
 
-// Read reads the target of a request from its path, and the namespace from its query if the path has none. The verb is
-// one that the cluster must offer. The kind is found by discovery only, never built into a URL as it was sent. In a
-// query, a namespace is ignored if the kind has none, as with kubectl: clients send the one that they show.
+// Read reads the reference of a request from its path, and the namespace from its query if the path has none. The
+// cluster must support the verb. The kind is found by discovery, and never inserted into a URL as it was sent. A
+// namespace in the query is ignored if the kind has none, as with kubectl: clients send the namespace that they
+// display.
 func Read(r *routes.Request, caller *clusters.Client, verb string) (Target, error) {
 	return find(r.Context(), caller, requested(r, verb))
 }

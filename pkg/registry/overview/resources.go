@@ -54,7 +54,7 @@ func (u *usage) nodeKind() scopedlist.Kind {
 	}}
 }
 
-// podKind returns the kind that reads the usage of the Pods, for callers who may not read that of the nodes.
+// podKind returns the kind that reads the usage of the Pods, for callers who may not read the usage of the nodes.
 func (u *usage) podKind() scopedlist.Kind {
 	return scopedlist.Kind{Resource: podmetrics.Resource, Read: func(ctx context.Context, _ clusters.Resource, a scopedlist.Result) error {
 		items, err := scopedlist.Items[podmetrics.Measured](ctx, a)

@@ -94,7 +94,7 @@ func cached(ctx context.Context, c *scopedlist.Cached, text string) ([]object, e
 	return all, nil
 }
 
-// withoutRepeats leaves out what was found before: a kind may be named in two ways.
+// withoutRepeats removes objects that were found twice, because a kind can be named in two ways.
 func withoutRepeats(found [][]match) [][]match {
 	seen := sets.New[string]()
 	for i, matches := range found {
@@ -154,7 +154,8 @@ type usableClusters struct {
 	names []string
 }
 
-// review finds the clusters to search: those that are named, all of which the caller must be allowed to use, or all that they may use.
+// review finds the clusters to search: the named ones, all of which the caller must be allowed to use, or all clusters
+// that the caller may use.
 func (e *Provider) review(r *routes.Request, u user.Info) (*usableClusters, error) {
 	ctx, reviewer := r.Context(), e.access.Reviewer
 	names, fits := split(r.Query(queryClusters), maxClusters)
@@ -199,7 +200,7 @@ type searched struct {
 	warnings []string
 }
 
-// searchSeveral asks many clusters at once, so that one that does not answer keeps nobody from the others.
+// searchSeveral searches many clusters concurrently, so that a cluster that does not respond does not delay the others.
 func (e *Provider) searchSeveral(r *routes.Request, reached *usableClusters) (routes.Result, error) {
 	w, err := read(r)
 	if err != nil {
@@ -228,8 +229,8 @@ func (e *Provider) searchSeveral(r *routes.Request, reached *usableClusters) (ro
 	return routes.Result{Data: data, Meta: meta}, nil
 }
 
-// inTurn waits while the replica searches as many clusters as it may, or as many for one user: 42900 where the request's
-// time ends before its turn comes.
+// inTurn waits while the limit of concurrent searches, of the replica or of the user, is reached. It returns 42900 if
+// the request ends before its turn.
 func (e *Provider) inTurn(ctx context.Context, user string, search func()) error {
 	leave, err := e.turns.enter(ctx, user)
 	if err != nil {
@@ -242,7 +243,8 @@ func (e *Provider) inTurn(ctx context.Context, user string, search func()) error
 	return nil
 }
 
-// searchOneOfSeveral searches one of several clusters. That it does not answer is an answer too, and so is that nobody may be acted for there.
+// searchOneOfSeveral searches one of several clusters. It reports a cluster that does not respond, or on which
+// KubeVision may not act for the user, as a result and not as an error.
 func (e *Provider) searchOneOfSeveral(ctx context.Context, u user.Info, name string, w query) searched {
 	ctx, cancel := context.WithTimeoutCause(ctx, clusterTimeout, clusters.ErrImpatient)
 	defer cancel()

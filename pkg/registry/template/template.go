@@ -81,7 +81,7 @@ func Trim(o any) (any, error) {
 // cut returns a copy of the first limit bytes, which does not keep the whole text in memory.
 func cut(text string, limit int) string { return string([]byte(text[:min(len(text), limit)])) }
 
-// list leaves templates out that cannot be read, with a warning. Nobody but their author can mend them.
+// list omits templates that cannot be read, with a warning. Only their author can correct them.
 func (e *Provider) list(r *routes.Request, _ user.Info) (routes.Result, error) {
 	var found corev1.ConfigMapList
 	err := e.Reader.List(r.Context(), &found, client.InNamespace(names.Namespace), client.UnsafeDisableDeepCopy)

@@ -1,8 +1,8 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package unsupported answers what dashboards ask of features that KubeVision does not have: nothing to show is an empty
-// list, and anything to do is an error that says so.
+// Package unsupported serves the endpoints of features that KubeVision does not have. Reads return an empty list, and
+// writes return an error that names the missing feature.
 package unsupported
 
 import (
@@ -71,7 +71,7 @@ func below(path, pattern string) bool {
 	return true
 }
 
-// Provider provides the endpoints that dashboards call before anybody asks for such a feature.
+// Provider provides endpoints that dashboards call even if no user has requested such a feature.
 type Provider struct {
 	// Access connects callers to clusters.
 	Access *authorization.Access
@@ -132,7 +132,7 @@ func lists() []routes.Route {
 	return out
 }
 
-// clusterLists are those of a cluster. They are empty for those who may use the cluster.
+// clusterLists returns the routes of a cluster. They return empty lists to callers who may use the cluster.
 func (p *Provider) clusterLists() []routes.Route {
 	var out []routes.Route //nolint:prealloc // once, at the start
 	for _, l := range []struct{ path, operation, what string }{

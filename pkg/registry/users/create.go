@@ -23,7 +23,7 @@ import (
 
 const longestName = 63
 
-// create makes the user, the Secret of the password and the binding of the role, or none of them.
+// create creates the user, the Secret of the password and the binding of the role, or none of them.
 func (e *Provider) create(r *routes.Request, a *administrator) (routes.Result, error) {
 	var body dashboardv1alpha1.CreateUserRequest
 	if err := r.ReadJSON(&body); err != nil {

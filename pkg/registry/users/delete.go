@@ -18,7 +18,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// remove deletes the user; what was made for the user goes with the user, and nothing else.
+// remove deletes the user. Objects that were created for the user are deleted with the user, and no others.
 func (e *Provider) remove(r *routes.Request, a *administrator) (routes.Result, error) {
 	ctx := r.Context()
 	u, err := a.find(ctx, r.Path(paramUser))

@@ -64,7 +64,8 @@ func (d *directory) role(u *kubevisionv1alpha1.KubeVisionUser) string {
 	return displayRoles()[best]
 }
 
-// directory is what the caller may know of the roles of users: nothing, where the caller may not list role bindings.
+// directory returns the roles of users as far as the caller may see them: none if the caller may not list role
+// bindings.
 func (e *Provider) directory(ctx context.Context, a *administrator, users []kubevisionv1alpha1.KubeVisionUser) (*directory, error) {
 	d, err := e.readDirectory(ctx, a, users)
 	if apierrors.IsForbidden(err) {

@@ -79,9 +79,10 @@ func (a *administrator) findGrant(ctx context.Context, u *kubevisionv1alpha1.Kub
 	}
 }
 
-// changeRole returns the step that makes the role of a user another one, nil if it is shown already. It changes
-// nothing but the binding that this API makes, on every cluster: if other bindings name the user, it makes none beside
-// them, and changes it only if the role is shown then. Otherwise it returns a conflict that names those bindings.
+// changeRole returns the step that changes the displayed role of the user, or nil if the user has that role already. It
+// changes only the binding that this API creates, on every cluster. If other bindings name the user, it creates none,
+// and changes the existing one only if this changes the displayed role. Otherwise it returns a conflict that names
+// those bindings.
 func (e *Provider) changeRole(
 	ctx context.Context, a *administrator, u *kubevisionv1alpha1.KubeVisionUser, role string,
 ) (*hostobjects.Step, error) {
@@ -105,7 +106,7 @@ func (e *Provider) changeRole(
 }
 
 // decidingBindings returns the names of the bindings that prevent a role from being displayed: all other bindings if
-// this API has created none for the user, and otherwise those that give a higher role.
+// this API has created none for the user, and otherwise the bindings that grant a higher role.
 func (d *directory) decidingBindings(u *kubevisionv1alpha1.KubeVisionUser, role string, made bool) []string {
 	own, asked := names.UserGrant(u.Name), slices.Index(displayRoles(), role)
 	var out []string

@@ -60,7 +60,7 @@ func (e *Provider) manageRoutes() []routes.Route {
 	}
 }
 
-// administrator connects whoever manages the user in the path. Nobody is managed under the name by which everybody finds themselves.
+// administrator connects a caller who manages the user in the path. The name that stands for the caller is rejected.
 func (e *Provider) administrator(r *routes.Request, u user.Info) (*administrator, error) {
 	if r.Path(paramUser) == self {
 		return nil, envelope.New(dashboardv1alpha1.CodeNotFound, "there is no such endpoint")

@@ -20,7 +20,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
-// readRoutes show users to those who may read KubeVisionUsers.
+// readRoutes returns the routes for callers who may read KubeVisionUsers.
 func (e *Provider) readRoutes() []routes.Route {
 	all := func(r *routes.Request, u user.Info) (*administrator, error) {
 		c, err := e.Host.Connect(r, u)

@@ -108,8 +108,8 @@ func newPasswordSecret(u *kubevisionv1alpha1.KubeVisionUser, name, key, value st
 	}
 }
 
-// isImported says whether the user's password was taken from a version of a Secret, of any where it is empty, and whether no session from before
-// is left.
+// isImported returns true if the user's password was imported from a version of a Secret and no earlier session is
+// left. An empty version matches any version.
 func (e *Provider) isImported(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, version string) (bool, error) {
 	secret := &corev1.Secret{}
 	err := e.Live.Get(ctx, types.NamespacedName{Namespace: names.Namespace, Name: names.CredentialsSecret(u.Name)}, secret)
@@ -126,7 +126,8 @@ func (e *Provider) isImported(ctx context.Context, u *kubevisionv1alpha1.KubeVis
 	return !old && strings.HasPrefix(secret.Annotations[credentials.PasswordSourceAnnotation], version), nil
 }
 
-// waitUntilInForce waits until what was asked for is in force. Where that takes too long, the answer says so: it was accepted, and will be.
+// waitUntilInForce waits until a change is in force. After a timeout, the response reports that the change was accepted
+// and is not in force yet.
 func (e *Provider) waitUntilInForce(ctx context.Context, what string, check wait.ConditionWithContextFunc) (routes.Result, error) {
 	err := wait.PollUntilContextTimeout(ctx, interval, patience, true, check)
 	if wait.Interrupted(err) {

@@ -26,7 +26,8 @@ import (
 
 const paramSession = "session"
 
-// sessionRoutes are about the caller's own sessions. Whoever kube-apiserver has authenticated has none.
+// sessionRoutes returns the routes for the caller's own sessions. A caller that kube-apiserver has authenticated has
+// none.
 func (e *Provider) sessionRoutes() []routes.Route {
 	return []routes.Route{
 		{
@@ -84,7 +85,7 @@ func listSessions(ctx context.Context, c client.Reader, u user.Info) (routes.Res
 	return routes.Result{Data: out, Meta: dashboardv1alpha1.Meta{Total: new(int64(len(out)))}}, nil
 }
 
-// endSession ends a session of the caller's. Those of others are not there for them.
+// endSession ends a session of the caller. Sessions of other users are not found.
 func (e *Provider) endSession(r *routes.Request, p *authentication.Principal, id string) error {
 	ctx := r.Context()
 	s := &kubevisionv1alpha1.KubeVisionSession{}

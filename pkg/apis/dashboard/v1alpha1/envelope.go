@@ -55,7 +55,7 @@ type Meta struct {
 const (
 	// SourceAPIServer means that the cluster's API server has answered this request.
 	SourceAPIServer = "apiserver"
-	// SourceCache is what a watch of the cluster has brought.
+	// SourceCache means that the data come from the read cache.
 	SourceCache = "cache"
 )
 

@@ -136,7 +136,7 @@ type RoleBindingClusterStatus struct {
 	Namespaces []string `json:"namespaces,omitempty"`
 }
 
-// RoleBindingEnvelope is the response to what is about one role binding.
+// RoleBindingEnvelope is the response to requests for one role binding.
 type RoleBindingEnvelope struct {
 	Header `json:",inline"`
 	// data is the role binding.
