@@ -26,7 +26,8 @@ type election struct {
 }
 
 func (e *election) addFlags(fs *pflag.FlagSet) {
-	fs.BoolVar(&e.enabled, "leader-elect", true, "Reconcile only while holding a lease, so that several replicas can run.")
+	fs.BoolVar(&e.enabled, "leader-elect", true,
+		"Reconcile only while holding a lease, so that several replicas can run.")
 	fs.DurationVar(&e.leaseDuration, "leader-elect-lease-duration", defaultLeaseDuration,
 		"Time after which another replica may take over a lease that is not renewed, in whole seconds.")
 	fs.DurationVar(&e.renewDeadline, "leader-elect-renew-deadline", defaultRenewDeadline,

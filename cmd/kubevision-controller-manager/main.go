@@ -55,7 +55,8 @@ func main() {
 
 func newCommand() *cobra.Command {
 	o := &options{logs: logsapi.NewLoggingConfiguration()}
-	o.controllers.SessionLimits = sessionindex.Limits{PerUser: sessionindex.DefaultPerUser, Total: sessionindex.DefaultTotal}
+	o.controllers.SessionLimits = sessionindex.Limits{PerUser: sessionindex.DefaultPerUser,
+		Total: sessionindex.DefaultTotal}
 	o.controllers.ObjectLimits = objectquota.DefaultLimits()
 	cmd := &cobra.Command{
 		Use:          "kubevision-controller-manager",
@@ -73,16 +74,19 @@ func newCommand() *cobra.Command {
 	}
 	fs := cmd.Flags()
 	logsapi.AddFlags(o.logs, fs)
-	fs.StringVar(&o.kubeconfig, "kubeconfig", "", "kubeconfig file of the host cluster. The default is the cluster that the program runs in.")
-	fs.StringVar(&o.probeAddress, "health-probe-bind-address", ":8081", "Address of /healthz and /readyz; 0 disables them.")
-	fs.StringVar(&o.metricsAddress, "metrics-bind-address", ":8443", "Address of /metrics, which is served over TLS to clients that the host authorizes; 0 disables it.")
+	fs.StringVar(&o.kubeconfig, "kubeconfig", "",
+		"kubeconfig file of the host cluster. The default is the cluster that the program runs in.")
+	fs.StringVar(&o.probeAddress, "health-probe-bind-address", ":8081",
+		"Address of /healthz and /readyz; 0 disables them.")
+	fs.StringVar(&o.metricsAddress, "metrics-bind-address", ":8443",
+		"Address of /metrics, which is served over TLS to clients that the host authorizes; 0 disables it.")
 	o.election.addFlags(fs)
 	fs.DurationVar(&o.controllers.SigningKeyPeriod, "signing-key-rotation-period", 30*24*time.Hour,
 		"Time after which a new key signs access tokens. Tokens of the previous key stay valid.")
 	fs.BoolVar(&o.controllers.AdminKeepsPassword, "bootstrap-admin-keeps-password", false,
 		"Let the first user keep the random password instead of requiring a change at the first login.")
 	fs.StringVar(&o.controllers.HostCluster, "bootstrap-cluster", "local",
-		"Name with which the host cluster is registered when the first user is created; empty to skip the registration.")
+		"Name with which the host cluster is registered when the first user is created; empty to skip this.")
 	fs.StringSliceVar(&o.controllers.ServingCertExtraHosts, "serving-cert-extra-names", nil,
 		"Additional DNS names and IP addresses in the certificate of kubevision-apiserver.")
 	fs.Int64Var(&o.controllers.MemberCacheBytes, "member-cache-bytes", clusters.DefaultMemberCacheBytes,
@@ -90,7 +94,8 @@ func newCommand() *cobra.Command {
 			"One member may take at most 144 MiB. Beyond the limit, the newest clusters are disconnected.")
 	fs.IntVar(&o.controllers.ConcurrentClusterSyncs, "concurrent-cluster-syncs", cluster.DefaultConcurrency,
 		"Number of clusters that are reconciled at once. A higher number takes more memory and connections.")
-	fs.IntVar(&o.controllers.ConcurrentRoleBindingSyncs, "concurrent-role-binding-syncs", rolebinding.DefaultConcurrency,
+	fs.IntVar(&o.controllers.ConcurrentRoleBindingSyncs, "concurrent-role-binding-syncs",
+		rolebinding.DefaultConcurrency,
 		"Number of role bindings that are reconciled at once.")
 	o.controllers.SessionLimits.AddFlags(fs)
 	o.controllers.ObjectLimits.AddFlags(fs)
@@ -161,7 +166,8 @@ func (o *options) start(ctx context.Context) error {
 		Cache:                  controllers.CacheOptions(),
 		HealthProbeBindAddress: o.probeAddress,
 		Metrics: metricsserver.Options{
-			BindAddress: o.metricsAddress, SecureServing: true, FilterProvider: filters.WithAuthenticationAndAuthorization,
+			BindAddress: o.metricsAddress, SecureServing: true,
+			FilterProvider: filters.WithAuthenticationAndAuthorization,
 		},
 		LeaderElection:                o.election.enabled,
 		LeaseDuration:                 &o.election.leaseDuration,

@@ -41,8 +41,9 @@ func newFrontProxy(c *authenticatorfactory.RequestHeaderConfig) (authenticator.R
 	if c == nil || c.CAContentProvider == nil {
 		return nil, errors.New("no request-header CA is configured: kube-apiserver cannot be authenticated")
 	}
-	return group.NewAuthenticatedGroupAdder(headerrequest.NewDynamicVerifyOptionsSecure(c.CAContentProvider.VerifyOptions,
-		c.AllowedClientNames, c.UsernameHeaders, c.UIDHeaders, c.GroupHeaders, c.ExtraHeaderPrefixes)), nil
+	return group.NewAuthenticatedGroupAdder(
+		headerrequest.NewDynamicVerifyOptionsSecure(c.CAContentProvider.VerifyOptions,
+			c.AllowedClientNames, c.UsernameHeaders, c.UIDHeaders, c.GroupHeaders, c.ExtraHeaderPrefixes)), nil
 }
 
 // AuthenticateRequest implements authenticator.Request. It records the reason of a refusal for the filter that writes
@@ -64,7 +65,8 @@ func (a *requestAuthenticator) AuthenticateRequest(r *http.Request) (*authentica
 		return response, true, nil
 	}
 	if path, ok := routes.BelowRoot(r.URL.Path); ok && a.table.Public(r.Method, path) {
-		return &authenticator.Response{User: &user.DefaultInfo{Name: user.Anonymous, Groups: []string{user.AllUnauthenticated}}}, true, nil
+		return &authenticator.Response{User: &user.DefaultInfo{Name: user.Anonymous,
+			Groups: []string{user.AllUnauthenticated}}}, true, nil
 	}
 	return nil, false, nil
 }

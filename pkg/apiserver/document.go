@@ -26,7 +26,8 @@ func Document(ctx context.Context) (*spec3.OpenAPI, error) {
 	generic := genericapiserver.NewConfig(codecs)
 	c := &ExtraConfig{PasswordHashes: 1}
 	// Routes need a state to be registered. Nothing calls it here.
-	unconnected := &state{config: &rest.Config{}, keys: token.NewKeySet(clock.RealClock{}), sessions: &sessionindex.Index{}}
+	unconnected := &state{config: &rest.Config{}, keys: token.NewKeySet(clock.RealClock{}),
+		sessions: &sessionindex.Index{}}
 	table, _, err := c.routes(ctx, unconnected, &clientFinder{})
 	if err != nil {
 		return nil, err

@@ -57,10 +57,12 @@ type services struct {
 func (c *ExtraConfig) providers(s *state, v *services, clients *clientFinder) []routes.Provider {
 	return []routes.Provider{
 		&auth.Provider{
-			Logins: v.logins, Passwords: v.logins.Passwords, Sessions: v.logins.Sessions, SecondFactors: v.logins.SecondFactors,
-			Reader: s.cache, Client: clients.find,
+			Logins: v.logins, Passwords: v.logins.Passwords, Sessions: v.logins.Sessions,
+			SecondFactors: v.logins.SecondFactors,
+			Reader:        s.cache, Client: clients.find,
 		},
-		&users.Provider{Reader: s.cache, Live: s.client, Host: v.host, Hash: v.logins.Passwords.Hash, Audit: v.audit, Client: clients.find},
+		&users.Provider{Reader: s.cache, Live: s.client, Host: v.host, Hash: v.logins.Passwords.Hash, Audit: v.audit,
+			Client: clients.find},
 		&clusterregistration.Provider{Reader: s.cache, Host: v.host, Examine: s.connections.Examine, Policy: s.policy},
 		&rolebindings.Provider{Host: v.host},
 		&sessions.Provider{Host: v.host, Audit: v.audit, Client: clients.find},
@@ -81,7 +83,9 @@ func (c *ExtraConfig) providers(s *state, v *services, clients *clientFinder) []
 }
 
 // routes returns the table of all routes, and the authenticator of access tokens.
-func (c *ExtraConfig) routes(ctx context.Context, s *state, clients *clientFinder) (*routes.Table, *authentication.Tokens, error) {
+func (c *ExtraConfig) routes(
+	ctx context.Context, s *state, clients *clientFinder,
+) (*routes.Table, *authentication.Tokens, error) {
 	kube, err := kubernetes.NewForConfig(s.config)
 	if err != nil {
 		return nil, nil, fmt.Errorf("making a client: %w", err)
@@ -103,7 +107,8 @@ func (c *ExtraConfig) routes(ctx context.Context, s *state, clients *clientFinde
 	shared := &services{
 		logins: c.logins(s, tokens, hasher, log), audit: log,
 		host:   &hostobjects.Host{As: authorization.HostAs(s.connections), Reviewer: reviewer},
-		access: access, lists: &scopedlist.Access{Access: access, Reader: s.cache, Cache: s.reads, Verdicts: s.verdicts},
+		access: access, lists: &scopedlist.Access{Access: access, Reader: s.cache, Cache: s.reads,
+			Verdicts: s.verdicts},
 	}
 	table := &routes.Table{
 		PerUser: c.RequestsPerUser, Prove: auth.Prove(shared.logins.SecondFactors, clients.find),

@@ -39,7 +39,8 @@ func NewCodecs() (*runtime.Scheme, serializer.CodecFactory) {
 	scheme := runtime.NewScheme()
 	unversioned := schema.GroupVersion{Version: "v1"}
 	metav1.AddToGroupVersion(scheme, unversioned)
-	scheme.AddUnversionedTypes(unversioned, &metav1.Status{}, &metav1.APIVersions{}, &metav1.APIGroupList{}, &metav1.APIGroup{}, &metav1.APIResourceList{})
+	scheme.AddUnversionedTypes(unversioned, &metav1.Status{}, &metav1.APIVersions{}, &metav1.APIGroupList{},
+		&metav1.APIGroup{}, &metav1.APIResourceList{})
 	return scheme, serializer.NewCodecFactory(scheme)
 }
 
@@ -105,7 +106,8 @@ type CompletedConfig struct {
 func (c *Config) Complete(ctx context.Context) (completed CompletedConfig, err error) {
 	generic := c.GenericConfig
 	scheme, codecs := NewCodecs()
-	state, err := newState(ctx, generic.ClientConfig, c.ExtraConfig.ClusterAddresses, budget.New(c.ExtraConfig.ResponseBytesInFlight))
+	state, err := newState(ctx, generic.ClientConfig, c.ExtraConfig.ClusterAddresses,
+		budget.New(c.ExtraConfig.ResponseBytesInFlight))
 	if err != nil {
 		return CompletedConfig{}, err
 	}
@@ -119,7 +121,8 @@ func (c *Config) Complete(ctx context.Context) (completed CompletedConfig, err e
 	if err != nil {
 		return CompletedConfig{}, err
 	}
-	clients := newClientFinder(c.ExtraConfig.TrustedProxies, c.ExtraConfig.TrustedLoginNetworks, generic.Authentication.RequestHeaderConfig)
+	clients := newClientFinder(c.ExtraConfig.TrustedProxies, c.ExtraConfig.TrustedLoginNetworks,
+		generic.Authentication.RequestHeaderConfig)
 	table, tokens, err := c.ExtraConfig.routes(ctx, state, clients)
 	if err != nil {
 		return CompletedConfig{}, err
@@ -176,7 +179,8 @@ func (c *Config) Complete(ctx context.Context) (completed CompletedConfig, err e
 func handlerChains(
 	handler http.Handler, c *genericapiserver.Config, bodies *filters.Bodies, questions filters.DelegationLimit,
 ) http.Handler {
-	inFlight := genericfilters.WithMaxInFlightLimit(handler, c.MaxRequestsInFlight, c.MaxMutatingRequestsInFlight, c.LongRunningFunc)
+	inFlight := genericfilters.WithMaxInFlightLimit(handler, c.MaxRequestsInFlight, c.MaxMutatingRequestsInFlight,
+		c.LongRunningFunc)
 	own := *c
 	own.MaxRequestsInFlight, own.MaxMutatingRequestsInFlight = 0, 0
 	enveloped := genericapiserver.DefaultBuildHandlerChain(filters.WithBody(inFlight, bodies), &own)

@@ -79,7 +79,9 @@ type state struct {
 	cancel  context.CancelFunc
 }
 
-func newState(ctx context.Context, config *rest.Config, policy addresspolicy.Policy, memory *budget.Budget) (*state, error) {
+func newState(
+	ctx context.Context, config *rest.Config, policy addresspolicy.Policy, memory *budget.Budget,
+) (*state, error) {
 	config = rest.CopyConfig(config)
 	config.QPS = -1 // each request causes reviews on the host, which client-side flow control would queue
 	scheme := runtime.NewScheme()
@@ -113,7 +115,8 @@ func newState(ctx context.Context, config *rest.Config, policy addresspolicy.Pol
 		return nil, fmt.Errorf("making a cache: %w", err)
 	}
 	secrets, err := cache.New(config, cache.Options{
-		Scheme: scheme, DefaultTransform: cache.TransformStripManagedFields(), DefaultNamespaces: map[string]cache.Config{names.Namespace: {}},
+		Scheme: scheme, DefaultTransform: cache.TransformStripManagedFields(),
+		DefaultNamespaces: map[string]cache.Config{names.Namespace: {}},
 	})
 	if err != nil {
 		return nil, fmt.Errorf("making a cache of secrets' metadata: %w", err)

@@ -61,7 +61,9 @@ func (s *Passwords) Change(ctx context.Context, p *Principal, old, replacement s
 		return err
 	}
 	s.Audit.Record(ctx, p.event(audit.PasswordChanged, from))
-	return errors.Join(s.Sessions.update(ctx, p.Session, func(s *kubevisionv1alpha1.KubeVisionSessionSpec) { s.PasswordChangeRequired = false }),
+	return errors.Join(s.Sessions.update(ctx, p.Session, func(s *kubevisionv1alpha1.KubeVisionSessionSpec) {
+		s.PasswordChangeRequired = false
+	}),
 		s.Sessions.endOthers(ctx, p))
 }
 
@@ -151,7 +153,8 @@ func (s *Passwords) upgrade(ctx context.Context, u *kubevisionv1alpha1.KubeVisio
 
 // wrapBusy maps queue-full and deadline errors to ErrBusy.
 func wrapBusy(err error) error {
-	if errors.Is(err, password.ErrBusy) || errors.Is(err, throttle.ErrBusy) || errors.Is(err, context.DeadlineExceeded) {
+	if errors.Is(err, password.ErrBusy) || errors.Is(err, throttle.ErrBusy) ||
+		errors.Is(err, context.DeadlineExceeded) {
 		return fmt.Errorf("%w: %w", ErrBusy, err)
 	}
 	return err

@@ -64,7 +64,8 @@ func (m *SessionManager) startFromSetup(ctx context.Context, raw string, from Cl
 	if err != nil {
 		return nil, err
 	}
-	if begun.Spec.UserUID != u.UID || !begun.DeletionTimestamp.IsZero() || factor.Enabled() || !isOwnedBy(secret, u.UID) ||
+	if begun.Spec.UserUID != u.UID || !begun.DeletionTimestamp.IsZero() || factor.Enabled() ||
+		!isOwnedBy(secret, u.UID) ||
 		!credentials.InForce(secret, begun.Name, begun.Spec.CredentialsEpoch) {
 		return nil, ErrRevoked
 	}

@@ -68,7 +68,7 @@ type Tokens struct {
 // Authenticate returns the user of an access token. It returns token.ErrExpired for a genuine token that has expired,
 // ErrSessionEnded for a token whose session has ended, and another error for an invalid token. A session that does not
 // exist has ended: only genuine tokens name sessions, and sessions are deleted at their end.
-func (t *Tokens) Authenticate(ctx context.Context, raw string) (*Principal, error) { //nolint:gocyclo // one check after the other
+func (t *Tokens) Authenticate(ctx context.Context, raw string) (*Principal, error) { //nolint:gocyclo // checks
 	claims, err := t.Service.Verify(raw)
 	if err != nil {
 		return nil, err
@@ -105,7 +105,9 @@ func (t *Tokens) Authenticate(ctx context.Context, raw string) (*Principal, erro
 	return p, nil
 }
 
-func (t *Tokens) principal(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, s *kubevisionv1alpha1.KubeVisionSession) (*Principal, error) {
+func (t *Tokens) principal(
+	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, s *kubevisionv1alpha1.KubeVisionSession,
+) (*Principal, error) {
 	setup, err := t.Policy.SetupRequired(ctx, u, s.Spec.AuthenticationMethods)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)

@@ -56,7 +56,8 @@ func (r *Reviewer) MayUseCluster(ctx context.Context, u user.Info, cluster strin
 // use returns the attributes of a review about the use of a cluster.
 func use(cluster string) *authorizationv1.ResourceAttributes {
 	return &authorizationv1.ResourceAttributes{
-		Group: kubevisionv1alpha1.GroupName, Resource: kubevisionv1alpha1.ResourceClusters, Verb: kubevisionv1alpha1.VerbUse, Name: cluster,
+		Group: kubevisionv1alpha1.GroupName, Resource: kubevisionv1alpha1.ResourceClusters,
+		Verb: kubevisionv1alpha1.VerbUse, Name: cluster,
 	}
 }
 
@@ -75,7 +76,9 @@ func (r *Reviewer) MayGetCluster(ctx context.Context, u user.Info, cluster strin
 }
 
 // Allowed returns true if the host cluster allows a request of the user.
-func (r *Reviewer) Allowed(ctx context.Context, u user.Info, attributes *authorizationv1.ResourceAttributes) (bool, error) {
+func (r *Reviewer) Allowed(
+	ctx context.Context, u user.Info, attributes *authorizationv1.ResourceAttributes,
+) (bool, error) {
 	question := &authorizationv1.SubjectAccessReview{Spec: authorizationv1.SubjectAccessReviewSpec{
 		ResourceAttributes: attributes,
 		User:               u.GetName(),

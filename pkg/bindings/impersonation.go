@@ -95,5 +95,6 @@ func (i Impersonation) Identity(user string, groups []string) (string, []string,
 
 func (i Impersonation) hasServiceAccount(user string) bool {
 	namespace, name, ok := strings.Cut(strings.TrimPrefix(user, serviceAccountPrefix), ":")
-	return ok && strings.HasPrefix(user, serviceAccountPrefix) && i.ServiceAccounts.Has(types.NamespacedName{Namespace: namespace, Name: name})
+	return ok && strings.HasPrefix(user, serviceAccountPrefix) &&
+		i.ServiceAccounts.Has(types.NamespacedName{Namespace: namespace, Name: name})
 }

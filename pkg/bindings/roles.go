@@ -16,7 +16,8 @@ import (
 
 // builtIn returns the roles that KubeVision creates on every cluster.
 func builtIn() []string {
-	return []string{kubevisionv1alpha1.RoleAdmin, kubevisionv1alpha1.RoleOps, kubevisionv1alpha1.RoleDev, kubevisionv1alpha1.RoleReadonly}
+	return []string{kubevisionv1alpha1.RoleAdmin, kubevisionv1alpha1.RoleOps, kubevisionv1alpha1.RoleDev,
+		kubevisionv1alpha1.RoleReadonly}
 }
 
 // BuiltInRole returns the built-in role of a reference, and false if the reference is to another role. A reference to

@@ -51,11 +51,13 @@ func newClient(c *Connection, user string, identity transport.ImpersonationConfi
 	}
 	asUser := transport.NewImpersonatingRoundTripper(identity,
 		&pacedRoundTripper{
-			next: &chargingRoundTripper{next: c.transport, each: budget.Buffered}, turns: c.turns, large: c.large, whole: c.whole,
+			next: &chargingRoundTripper{next: c.transport, each: budget.Buffered}, turns: c.turns, large: c.large,
+			whole: c.whole,
 			calls: c.calls, user: user,
 		})
 	named := transport.NewUserAgentRoundTripper(userAgent(), asUser)
-	httpClient := &http.Client{Transport: &stepup.RoundTripper{Next: named}, Timeout: callTimeout, CheckRedirect: refuseRedirect}
+	httpClient := &http.Client{Transport: &stepup.RoundTripper{Next: named}, Timeout: callTimeout,
+		CheckRedirect: refuseRedirect}
 	restClient, err := rest.UnversionedRESTClientForConfigAndClient(c.config, httpClient)
 	if err != nil {
 		return nil, fmt.Errorf("making a client for the cluster: %w", err)
@@ -83,7 +85,8 @@ func (c *Client) objects() (client.Client, error) {
 	}
 	mapper := meta.NewDefaultRESTMapper(nil)
 	mapper.Add(corev1.SchemeGroupVersion.WithKind("Secret"), meta.RESTScopeNamespace)
-	for _, kind := range []string{"KubeVisionUser", "KubeVisionCluster", "KubeVisionRoleBinding", "KubeVisionSession", "KubeVisionLoginThrottle"} {
+	for _, kind := range []string{"KubeVisionUser", "KubeVisionCluster", "KubeVisionRoleBinding", "KubeVisionSession",
+		"KubeVisionLoginThrottle"} {
 		mapper.Add(kubevisionv1alpha1.SchemeGroupVersion.WithKind(kind), meta.RESTScopeRoot)
 	}
 	made, err := client.New(c.config, client.Options{Scheme: scheme, Mapper: mapper, HTTPClient: c.http})

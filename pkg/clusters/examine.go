@@ -38,10 +38,13 @@ func (c *Connections) Examine(ctx context.Context, name string) (Examination, er
 	defer cancel()
 	connection, err := c.Get(ctx, name)
 	if errors.Is(err, ErrIdentityConflict) {
-		return Examination{Message: "another registration claims to be the same cluster: kubectl describe kubevisioncluster " + name + " says which"}, nil
+		return Examination{
+			Message: "another registration claims to be the same cluster: kubectl describe kubevisioncluster " + name +
+				" says which"}, nil
 	}
 	if errors.Is(err, ErrNotConnected) {
-		return Examination{Message: "there is no valid kubeconfig: kubectl describe kubevisioncluster " + name + " says why"}, nil
+		return Examination{Message: "there is no valid kubeconfig: kubectl describe kubevisioncluster " + name +
+			" says why"}, nil
 	}
 	if err != nil {
 		return Examination{}, err
@@ -102,7 +105,9 @@ func diagnose(err error) Examination {
 	answered := errors.As(err, &status)
 	switch {
 	case errors.Is(err, addresspolicy.ErrRefused):
-		return Examination{Message: "KubeVision may not connect to this address; an operator can allow it with --cluster-addresses-allowed"}
+		return Examination{
+			Message: "KubeVision may not connect to this address; an operator can allow it with " +
+				"--cluster-addresses-allowed"}
 	case errors.Is(err, context.DeadlineExceeded):
 		return Examination{Message: "the API server did not respond in time"}
 	case errors.Is(err, ErrNoAPIServer):
@@ -110,16 +115,20 @@ func diagnose(err error) Examination {
 	case !answered:
 		return Examination{Message: "the API server cannot be reached" + errorKind(err)}
 	case !response.IsTyped(err):
-		return Examination{Message: fmt.Sprintf("%v: the response had HTTP status %d", ErrNoAPIServer, status.Status().Code)}
+		return Examination{Message: fmt.Sprintf("%v: the response had HTTP status %d", ErrNoAPIServer,
+			status.Status().Code)}
 	case apierrors.IsUnauthorized(err):
 		return Examination{Reachable: true, Message: "the API server does not accept the credentials of the kubeconfig"}
 	case apierrors.IsForbidden(err):
-		return Examination{Reachable: true, CredentialsValid: true, Message: "the credentials of the kubeconfig must have the rights of a cluster administrator"}
+		return Examination{Reachable: true, CredentialsValid: true,
+			Message: "the credentials of the kubeconfig must have the rights of a cluster administrator"}
 	case apierrors.IsNotFound(err):
-		return Examination{Reachable: true, CredentialsValid: true, Message: "the impersonating account does not exist yet: try again shortly"}
+		return Examination{Reachable: true, CredentialsValid: true,
+			Message: "the impersonating account does not exist yet: try again shortly"}
 	default:
 		return Examination{Reachable: status.Status().Code < http.StatusInternalServerError,
-			Message: fmt.Sprintf("the API server responded with HTTP status %d: %s", status.Status().Code, status.Status().Message),
+			Message: fmt.Sprintf("the API server responded with HTTP status %d: %s", status.Status().Code,
+				status.Status().Message),
 		}
 	}
 }

@@ -59,7 +59,8 @@ func (r Revision) replaces(old Revision) bool {
 // RevisionOf returns the current revision of a cluster and its Secret.
 func RevisionOf(c *kubevisionv1alpha1.KubeVisionCluster, secret metav1.Object) Revision {
 	return Revision{
-		Cluster: c.UID, Secret: secret.GetUID(), Version: secret.GetResourceVersion(), Key: cmp.Or(c.Spec.KubeconfigSecretRef.Key, KubeconfigKey),
+		Cluster: c.UID, Secret: secret.GetUID(), Version: secret.GetResourceVersion(),
+		Key: cmp.Or(c.Spec.KubeconfigSecretRef.Key, KubeconfigKey),
 	}
 }
 
@@ -185,7 +186,9 @@ func (m *members) at(name string, wanted Revision) (serving *openMember, renew b
 	return o, true
 }
 
-func (m *members) connect(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, key types.NamespacedName) (*openMember, error) {
+func (m *members) connect(
+	ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, key types.NamespacedName,
+) (*openMember, error) {
 	ctx, cancel := context.WithTimeout(ctx, openTimeout)
 	defer cancel()
 	secret := &corev1.Secret{}
@@ -209,7 +212,8 @@ func (m *members) connect(ctx context.Context, c *kubevisionv1alpha1.KubeVisionC
 		return nil, fmt.Errorf("making a client: %w", err)
 	}
 	tokens := newTokenSource(accounts)
-	connection, err := newConnection(member.Config, guarded(authenticated(member.anonymous, tokens)), tokens, m.bound, m.memory)
+	connection, err := newConnection(member.Config, guarded(authenticated(member.anonymous, tokens)), tokens, m.bound,
+		m.memory)
 	if err != nil {
 		return nil, err
 	}

@@ -60,7 +60,8 @@ func (c *Connection) Reader(ctx context.Context) (*Reader, error) {
 
 // with stores the current read cache mode of the registration.
 func (c *Connection) with(mode kubevisionv1alpha1.ReadCacheMode) *Connection {
-	if disabled := mode == kubevisionv1alpha1.ReadCacheDisabled; c.reader != nil && c.reader.disabled.Load() != disabled {
+	if disabled := mode == kubevisionv1alpha1.ReadCacheDisabled; c.reader != nil &&
+		c.reader.disabled.Load() != disabled {
 		c.reader.disabled.Store(disabled)
 	}
 	return c

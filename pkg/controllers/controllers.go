@@ -74,7 +74,8 @@ func CacheOptions() cache.Options {
 			&corev1.Secret{}:             own,
 			&corev1.ServiceAccount{}:     own,
 			&corev1.ConfigMap{}: {
-				Namespaces: map[string]cache.Config{names.Namespace: {}}, Field: fields.OneTermEqualSelector("metadata.name", names.LastAdminConfigMap),
+				Namespaces: map[string]cache.Config{names.Namespace: {}},
+				Field:      fields.OneTermEqualSelector("metadata.name", names.LastAdminConfigMap),
 			},
 		},
 	}
@@ -108,8 +109,9 @@ func newClusterCache(
 	}
 	writer := &apply.Writer{Client: mgr.GetClient(), Live: mgr.GetAPIReader()}
 	named := impersonation.NewSource(mgr.GetClient())
-	targets := clustercache.NewRegistry(&clustercache.Cluster{ //nolint:contextcheck // it reads a cache, which answers at once
-		ID: string(system.UID), Writer: writer, Metadata: clustercache.Metadata{Namespaces: mgr.GetClient(), ClusterRoles: roles},
+	targets := clustercache.NewRegistry(&clustercache.Cluster{ //nolint:contextcheck // it reads a cache
+		ID: string(system.UID), Writer: writer, Metadata: clustercache.Metadata{Namespaces: mgr.GetClient(),
+			ClusterRoles: roles},
 		Impersonator: &impersonation.AccountManager{Source: named, Writer: writer},
 	}, mgr.GetScheme(), mgr.GetClient(), named, o.ClusterAddresses, clusters.NewPool(o.MemberCacheBytes))
 	if err := mgr.Add(manager.RunnableFunc(func(ctx context.Context) error {
@@ -160,7 +162,8 @@ func Setup(ctx context.Context, mgr ctrl.Manager, o Options) error {
 	if err := users.SetupWithManager(ctx, mgr); err != nil {
 		return fmt.Errorf("setting up the user controller: %w", err)
 	}
-	kept := &session.Reconciler{Client: c, Clock: clock.RealClock{}, Limits: o.SessionLimits, Audit: &audit.Log{Recorder: recorder}}
+	kept := &session.Reconciler{Client: c, Clock: clock.RealClock{}, Limits: o.SessionLimits,
+		Audit: &audit.Log{Recorder: recorder}}
 	if err := kept.SetupWithManager(ctx, mgr); err != nil {
 		return fmt.Errorf("setting up the session controller: %w", err)
 	}
@@ -193,7 +196,8 @@ func Setup(ctx context.Context, mgr ctrl.Manager, o Options) error {
 		{"last admin", &lastadmin.Reconciler{Client: c}},
 		{"object quota", &objectquota.Reconciler{Client: c, Live: live, Clock: now, Limits: o.ObjectLimits}},
 		{"signing key", &signingkey.Reconciler{Client: c, Live: live, Clock: now, Period: o.SigningKeyPeriod}},
-		{"serving certificate", &servingcert.Reconciler{Client: c, Live: live, Clock: now, ExtraHosts: o.ServingCertExtraHosts}},
+		{"serving certificate", &servingcert.Reconciler{Client: c, Live: live, Clock: now,
+			ExtraHosts: o.ServingCertExtraHosts}},
 	} {
 		if err := controller.SetupWithManager(mgr); err != nil {
 			return fmt.Errorf("setting up the %s controller: %w", controller.name, err)

@@ -61,7 +61,8 @@ const memoryRetrySeconds = 2
 // OutOfMemory returns the error of a request that needs more memory than its caller may have now.
 func OutOfMemory(cause error) *Error {
 	e := New(dashboardv1alpha1.CodeTooManyRequests,
-		"your requests in flight use all memory that you may use: wait for some of them, or request less, for example pages with limit").WithCause(cause)
+		"your requests in flight use all memory that you may use: wait for some of them, or request less, for "+
+			"example pages with limit").WithCause(cause)
 	e.RetryAfterSeconds = memoryRetrySeconds
 	return e
 }
@@ -109,7 +110,8 @@ func codeOf(s *metav1.Status) dashboardv1alpha1.Code {
 		return dashboardv1alpha1.CodeStale
 	case http.StatusUnprocessableEntity:
 		return dashboardv1alpha1.CodeRejected
-	case http.StatusBadRequest, http.StatusGone, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType, http.StatusNotAcceptable:
+	case http.StatusBadRequest, http.StatusGone, http.StatusRequestEntityTooLarge, http.StatusUnsupportedMediaType,
+		http.StatusNotAcceptable:
 		return dashboardv1alpha1.CodeInvalid
 	default:
 		return dashboardv1alpha1.CodeUnreachable

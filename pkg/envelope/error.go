@@ -79,7 +79,8 @@ func SessionEnded() *Error {
 
 // Internal hides an unexpected cause behind a message without details.
 func Internal(cause error) *Error {
-	return New(dashboardv1alpha1.CodeInternal, "internal server error: report the request id to your administrator").WithCause(cause)
+	return New(dashboardv1alpha1.CodeInternal,
+		"internal server error: report the request id to your administrator").WithCause(cause)
 }
 
 // Late returns the error of a request that was not finished in time. Its time passes while a cluster is waited for.

@@ -70,7 +70,8 @@ func (l *lossy) checkMapping(n *yaml.Node) error {
 		first, twice := lines[name]
 		merged := name == mergeKey && key.Tag == "!!merge"
 		if twice && !merged {
-			return unparseable("the manifest is not valid YAML: key %q in %s is a duplicate of line %d", shown(name), l.place(key), first)
+			return unparseable("the manifest is not valid YAML: key %q in %s is a duplicate of line %d", shown(name),
+				l.place(key), first)
 		}
 		lines[name] = key.Line + l.lines
 		l.path = append(l.path, name)
@@ -87,7 +88,8 @@ func (l *lossy) checkScalar(n *yaml.Node) error {
 	switch text := strings.ReplaceAll(n.Value, "_", ""); {
 	case n.ShortTag() == binaryTag:
 		reason = "is binary, which JSON cannot represent: send it as base64 text"
-	case n.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) != 0 && n.Style&yaml.TaggedStyle == 0:
+	case n.Style&(yaml.DoubleQuotedStyle|yaml.SingleQuotedStyle|yaml.LiteralStyle|yaml.FoldedStyle) != 0 &&
+		n.Style&yaml.TaggedStyle == 0:
 	case yamlInteger.MatchString(n.Value):
 		reason = strictdecoding.Number(text)
 	case yamlFloat.MatchString(n.Value) && strings.ContainsAny(n.Value, ".eE"):

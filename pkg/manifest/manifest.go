@@ -60,7 +60,8 @@ func mediaType(contentType string, body []byte) (bool, error) {
 	switch {
 	case err == nil && found == JSON:
 		return true, nil
-	case err == nil && slices.Contains([]string{YAML, "application/x-yaml", "application/vnd.yaml", "text/yaml"}, found):
+	case err == nil && slices.Contains([]string{YAML, "application/x-yaml", "application/vnd.yaml", "text/yaml"},
+		found):
 		return false, nil
 	default:
 		return false, envelope.Invalid("Content-Type", "send the manifest as %s or %s", JSON, YAML)

@@ -61,7 +61,9 @@ func TestParseAll(t *testing.T) {
 		"two, and empty ones":  {YAML, "---\n# x\n---\nkind: Pod\n---\n---\nkind: Pod\n---\n", 2},
 		"three without an end": {YAML, "kind: Pod\n...\n---\nkind: Pod\n--- # comment\nkind: Pod", 3},
 		"a list":               {JSON, `{"kind":"List","apiVersion":"v1","items":[` + item + "," + item + `]}`, 2},
-		"a list of one kind":   {JSON, `{"kind":"PodList","apiVersion":"v1","metadata":{"resourceVersion":"1"},"items":[{},{"kind":"Pod","apiVersion":"v1"}]}`, 2},
+		"a list of one kind": {JSON,
+			`{"kind":"PodList","apiVersion":"v1","metadata":{"resourceVersion":"1"},"items":[{},{"kind":"Pod",` +
+				`"apiVersion":"v1"}]}`, 2},
 		"a list in a list": {YAML, "kind: List\nitems:\n- {kind: List, items: [" + item + ", " + item + "]}\n- " +
 			item + "\n---\n" + item, 4},
 		"a text in a manifest": {JSON, `{"manifest":"kind: Pod\n---\nkind: Pod\n"}`, 2},

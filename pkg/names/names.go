@@ -93,7 +93,8 @@ const ResetTwoFactorAnnotation = "kubevision.io/reset-two-factor"
 // restored from a backup. The controller removes it once that is done.
 const AdoptCredentialsAnnotation = "kubevision.io/adopt-credentials" //nolint:gosec // a name, not a credential
 
-// AbandonAnnotation on a KubeVisionCluster that is being deleted, with any value, lets it go though it could not be cleaned up.
+// AbandonAnnotation on a KubeVisionCluster that is being deleted, with any value, lets it go though it could not be
+// cleaned up.
 const AbandonAnnotation = "kubevision.io/abandon"
 
 // CompromisedServingCertAnnotation on the APIService, with any value, replaces the serving certificate of

@@ -135,7 +135,9 @@ func (t *Table) Public(method, path string) bool {
 
 // DuringSetup returns true if users may call the route who must set up a second factor first.
 func (t *Table) DuringSetup(method, path string) bool {
-	return slices.ContainsFunc(t.routes, func(r Route) bool { return r.DuringSetup && r.Method == method && r.Path == path })
+	return slices.ContainsFunc(t.routes, func(r Route) bool {
+		return r.DuringSetup && r.Method == method && r.Path == path
+	})
 }
 
 // SetupCode returns the code with which callers are rejected who must set up a second factor first.
@@ -149,7 +151,9 @@ func (t *Table) SetupCode(method, path string) dashboardv1alpha1.Code {
 
 // DuringPasswordChange returns true if users may call the route who must change the password first.
 func (t *Table) DuringPasswordChange(method, path string) bool {
-	return slices.ContainsFunc(t.routes, func(r Route) bool { return r.DuringPasswordChange && r.Method == method && r.Path == path })
+	return slices.ContainsFunc(t.routes, func(r Route) bool {
+		return r.DuringPasswordChange && r.Method == method && r.Path == path
+	})
 }
 
 // Install adds the routes to the web service at the root of the API.

@@ -44,7 +44,8 @@ type contender struct {
 	spent          time.Duration
 }
 
-// BenchmarkCachedList compares answers of the read cache with live ones, with those of kube-apiserver, and with the same
+// BenchmarkCachedList compares answers of the read cache with live ones, with those of kube-apiserver, and with the
+// same
 // bytes from Go's file server, which is the bare limit. All send in turns.
 func BenchmarkCachedList(b *testing.B) {
 	namespaces := spread(b)
@@ -60,9 +61,11 @@ func BenchmarkCachedList(b *testing.B) {
 		name, path, kube string
 		clients          int
 	}{
-		{"namespace", "/namespaces/" + namespaces[0] + "/resources/pods", "/api/v1/namespaces/" + namespaces[0] + "/pods", 8},
+		{"namespace", "/namespaces/" + namespaces[0] + "/resources/pods", "/api/v1/namespaces/" + namespaces[0] +
+			"/pods", 8},
 		{"all", "/resources/pods", "/api/v1/pods", 2},
-		{"pod", "/namespaces/" + namespaces[0] + "/resources/pods/pod-000", "/api/v1/namespaces/" + namespaces[0] + "/pods/pod-000", 8},
+		{"pod", "/namespaces/" + namespaces[0] + "/resources/pods/pod-000", "/api/v1/namespaces/" + namespaces[0] +
+			"/pods/pod-000", 8},
 	} {
 		b.Run(tc.name, func(b *testing.B) {
 			url := server.Endpoint() + wire.DirectPath + "/clusters/" + host + tc.path
@@ -123,7 +126,8 @@ func contenders(b *testing.B, url, token, kubePath string) []*contender {
 	}
 	return []*contender{
 		{name: "limit", client: plain, url: limit.URL},
-		{name: "kube", client: &http.Client{Transport: transport}, url: config.Host + kubePath, header: http.Header{"Accept-Encoding": {"identity"}}},
+		{name: "kube", client: &http.Client{Transport: transport}, url: config.Host + kubePath,
+			header: http.Header{"Accept-Encoding": {"identity"}}},
 		{name: "live", client: plain, url: url + separator + "source=live", header: authorized()},
 		{name: "cached", client: plain, url: url, header: authorized()},
 		{name: "gzip", client: plain, url: url, header: authorized("Accept-Encoding", "gzip")},
@@ -215,12 +219,15 @@ func spread(b *testing.B) []string {
 			pod := &corev1.Pod{
 				ObjectMeta: metav1.ObjectMeta{
 					Namespace: namespaces[i%crowdedNamespaces], Name: fmt.Sprintf("pod-%03d", i/crowdedNamespaces),
-					Labels:      map[string]string{"app": fmt.Sprintf("app-%d", i%100), "pod-template-hash": "5d4f8c7b9"},
+					Labels: map[string]string{"app": fmt.Sprintf("app-%d", i%100),
+						"pod-template-hash": "5d4f8c7b9"},
 					Annotations: map[string]string{"example.com/note": strings.Repeat("x", 500)},
 				},
 				Spec: corev1.PodSpec{Containers: []corev1.Container{{
-					Name: "main", Image: "registry.example.com/team/app:1.2.3", Args: []string{"--listen=:8080", "--log-format=json"},
-					Env: []corev1.EnvVar{{Name: "A", Value: strings.Repeat("a", 50)}, {Name: "B", Value: strings.Repeat("b", 50)}},
+					Name: "main", Image: "registry.example.com/team/app:1.2.3",
+					Args: []string{"--listen=:8080", "--log-format=json"},
+					Env: []corev1.EnvVar{{Name: "A", Value: strings.Repeat("a", 50)},
+						{Name: "B", Value: strings.Repeat("b", 50)}},
 				}}},
 			}
 			return set().Client.Create(b.Context(), pod) //nolint:wrapcheck // it has the request

@@ -52,7 +52,8 @@ func serveEnveloped(
 ) {
 	start := time.Now()
 	state := envelope.NewState()
-	ctx := klog.NewContext(envelope.WithState(r.Context(), state), klog.FromContext(r.Context()).WithValues("requestID", state.RequestID))
+	ctx := klog.NewContext(envelope.WithState(r.Context(), state),
+		klog.FromContext(r.Context()).WithValues("requestID", state.RequestID))
 	ew := &writer{ResponseWriter: w, requestID: state.RequestID, shared: func() bool { return shared(r) }}
 	r = r.WithContext(ctx)
 	// On direct requests, log lines and audit events of the library have the same id. kube-apiserver sends its own
@@ -70,7 +71,8 @@ func serveEnveloped(
 			return
 		}
 		observe(route, r.Method, strconv.Itoa(int(code)), time.Since(start))
-		klog.FromContext(ctx).V(2).Info("Served request", "method", r.Method, "route", route, "code", code, "duration", time.Since(start))
+		klog.FromContext(ctx).V(2).Info("Served request", "method", r.Method, "route", route, "code", code, "duration",
+			time.Since(start))
 	}()
 	if err := checkRequest(r); err != nil {
 		envelope.WriteError(ctx, ew, err)
@@ -122,13 +124,15 @@ func checkRequest(r *http.Request) error {
 		return envelope.Invalid("header", "%s", what)
 	}
 	if header := impersonationHeader(r.Header); header != "" {
-		return envelope.Invalid(header, "the header %s is not accepted: requests have the permissions of the caller", header)
+		return envelope.Invalid(header, "the header %s is not accepted: requests have the permissions of the caller",
+			header)
 	}
 	if what := malformed(r); what != "" {
 		return envelope.Invalid("path", "%s", what)
 	}
 	if credentialInURL(r) {
-		return envelope.New(dashboardv1alpha1.CodeUnauthenticated, "a token in the URL is not accepted: URLs are logged; send it in a header")
+		return envelope.New(dashboardv1alpha1.CodeUnauthenticated,
+			"a token in the URL is not accepted: URLs are logged; send it in a header")
 	}
 	return nil
 }
@@ -213,7 +217,8 @@ func (w *writer) unanswered(state *envelope.State, method string) error {
 	}
 	h := w.Header()
 	retryAfter, _ := strconv.ParseInt(h.Get("Retry-After"), 10, 64)
-	for _, name := range []string{"Content-Length", "Content-Encoding", "Content-Type", "Location", "Www-Authenticate", "Retry-After", "Allow"} {
+	for _, name := range []string{"Content-Length", "Content-Encoding", "Content-Type", "Location", "Www-Authenticate",
+		"Retry-After", "Allow"} {
 		h.Del(name)
 	}
 	switch {

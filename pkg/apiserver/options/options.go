@@ -112,10 +112,12 @@ func New() *Options {
 		BodyBytesInFlight:       32 << 20,
 		ResponseBytesInFlight:   192 << 20,
 		ConnectionBytes:         192 << 20,
-		SessionLimits:           sessionindex.Limits{PerUser: sessionindex.DefaultPerUser, Total: sessionindex.DefaultTotal},
+		SessionLimits: sessionindex.Limits{PerUser: sessionindex.DefaultPerUser,
+			Total: sessionindex.DefaultTotal},
 	}
 	o.SecureServing.BindPort = defaultPort
-	// A certificate that is made up without --tls-cert-file stays in memory: its key is not written to the working directory.
+	// A certificate that is made up without --tls-cert-file stays in memory: its key is not written to the working
+	// directory.
 	o.SecureServing.ServerCert.CertDirectory = ""
 	// Each stream may hold 256 KiB of unread data. kube-apiserver opens another connection when all streams are in
 	// use.
@@ -142,29 +144,33 @@ func (o *Options) AddFlags(fs *pflag.FlagSet) {
 		"Number of requests of a user in flight on this replica. Further requests get code 42900.")
 	fs.Int64Var(&o.BodyBytesInFlight, "body-bytes-in-flight", o.BodyBytesInFlight,
 		"Number of bytes of request bodies in memory on this replica. "+
-			"Clients that are not logged in may use a quarter, and an additional eighth from networks of logged-in users.")
+			"Clients that are not logged in may use a quarter, and from networks of logged-in users another eighth.")
 	fs.Int64Var(&o.ResponseBytesInFlight, "response-bytes-in-flight", o.ResponseBytesInFlight,
 		"Number of bytes of responses of clusters in memory on this replica. One user may use as much as is left free.")
 	fs.Int64Var(&o.ReadCacheBytes, "read-cache-bytes", o.ReadCacheBytes,
-		"Number of bytes of objects of clusters that this replica caches. The RBAC of each cluster decides who may read them. "+
-			"A kind that does not fit is read from its cluster. 0 disables the cache.")
+		"Number of bytes of objects of clusters that this replica caches. "+
+			"The RBAC of each cluster decides who may read them. A kind that does not fit is read from its cluster. "+
+			"0 disables the cache.")
 	fs.Int64Var(&o.ConnectionBytes, "connection-bytes", o.ConnectionBytes,
 		"Number of bytes of client connections on this replica: 64 KiB each, and three times the received bytes of "+
 			"incomplete requests. Beyond the limit, connections of the network with the most bytes are closed.")
 	fs.IntVar(&o.LoginFailuresPerAddress, "login-failures-per-address", o.LoginFailuresPerAddress,
 		"Number of failed logins from an address that cause no delay. One failure is forgiven per minute.")
 	fs.IntVar(&o.LoginFailureCounters, "login-failure-counters", o.LoginFailureCounters,
-		"Number of counters of failed logins for unknown names, and for addresses. Beyond it, the counters with the fewest failures are deleted.")
+		"Number of counters of failed logins for unknown names, and for addresses. "+
+			"Beyond it, the counters with the fewest failures are deleted.")
 	fs.StringSliceVar(&o.TrustedLoginNetworks, "trusted-login-networks", nil,
-		"Networks (CIDR) whose logins have a separate queue, so that a flood of logins from other networks does not delay them.")
+		"Networks (CIDR) whose logins have a separate queue, so that a flood of logins from other networks "+
+			"does not delay them.")
 	o.SessionLimits.AddFlags(fs)
 	fs.StringSliceVar(&o.TrustedProxies, "trusted-proxies", nil,
-		"Networks (CIDR) of trusted proxies. Their X-Forwarded-For header determines the address of the client. Without any, it is the address of the connection.")
+		"Networks (CIDR) of trusted proxies. Their X-Forwarded-For header determines the address of the client. "+
+			"Without any, it is the address of the connection.")
 	fs.StringSliceVar(&o.TwoFactorRoles, "two-factor-roles", nil,
 		"Roles whose holders must have a second factor: admin, ops, dev, readonly, or names of ClusterRoles.")
 	fs.DurationVar(&o.LoginCodeTTL, "login-code-ttl", o.LoginCodeTTL,
-		"Time after a login with a one-time code during which its session needs no fresh codes, at most 5m; 0 disables it. "+
-			"It is for dashboards that ask for a code only at the login.")
+		"Time after a login with a one-time code during which its session needs no fresh codes, at most 5m; "+
+			"0 disables it. It is for dashboards that ask for a code only at the login.")
 	fs.BoolVar(&o.RefusedDryRunsAsData, "refused-dry-runs-as-data", o.RefusedDryRunsAsData,
 		"Respond with code 0 and valid=false, instead of 42201, if a page of the same origin makes a dry run that the "+
 			"cluster rejects. It is for dashboards that show the reasons only for code 0.")
@@ -173,12 +179,14 @@ func (o *Options) AddFlags(fs *pflag.FlagSet) {
 		"Directory with a single-page application and its index.html, which is served without authentication. "+
 			"Empty disables it.")
 	fs.DurationVar(&o.ShutdownDelay, "shutdown-delay-duration", o.ShutdownDelay,
-		"Time during which the server still accepts requests after a stop signal. /readyz fails in that time, so that load balancers remove the replica.")
+		"Time during which the server still accepts requests after a stop signal. "+
+			"/readyz fails in that time, so that load balancers remove the replica.")
 }
 
 // Complete sets options that follow from others.
 func (o *Options) Complete() {
-	o.Authentication.RemoteKubeConfigFile = cmp.Or(o.Authentication.RemoteKubeConfigFile, o.CoreAPI.CoreAPIKubeconfigPath)
+	o.Authentication.RemoteKubeConfigFile = cmp.Or(o.Authentication.RemoteKubeConfigFile,
+		o.CoreAPI.CoreAPIKubeconfigPath)
 	o.Authorization.RemoteKubeConfigFile = cmp.Or(o.Authorization.RemoteKubeConfigFile, o.CoreAPI.CoreAPIKubeconfigPath)
 }
 
@@ -222,7 +230,8 @@ func (o *Options) Validate() error {
 		errs = append(errs, errors.New("--shutdown-delay-duration must not be negative"))
 	}
 	if o.Features.EnablePriorityAndFairness {
-		errs = append(errs, errors.New("--enable-priority-and-fairness is not supported: requests are limited by number"))
+		errs = append(errs,
+			errors.New("--enable-priority-and-fairness is not supported: requests are limited by number"))
 	}
 	return utilerrors.NewAggregate(errs)
 }
@@ -235,7 +244,8 @@ func (o *Options) validateBounds() []error {
 	}
 	if min(o.BodyBytesInFlight, o.ResponseBytesInFlight, o.ConnectionBytes) < minBytesInFlight {
 		errs = append(errs, fmt.Errorf(
-			"--body-bytes-in-flight, --response-bytes-in-flight and --connection-bytes must be at least %d", minBytesInFlight))
+			"--body-bytes-in-flight, --response-bytes-in-flight and --connection-bytes must be at least %d",
+			minBytesInFlight))
 	}
 	if o.ReadCacheBytes < 0 {
 		errs = append(errs, errors.New("--read-cache-bytes must not be negative"))
@@ -243,7 +253,8 @@ func (o *Options) validateBounds() []error {
 	return errs
 }
 
-// effectiveVersion behaves like the release of Kubernetes that the library is of, and reports the version of KubeVision at /version.
+// effectiveVersion behaves like the release of Kubernetes that the library is of, and reports the version of KubeVision
+// at /version.
 type effectiveVersion struct {
 	basecompatibility.EffectiveVersion
 }
@@ -256,7 +267,8 @@ func (effectiveVersion) Info() *apimachineryversion.Info {
 
 // Config returns the configuration of the flags.
 func (o *Options) Config(ctx context.Context) (apiserver.CompletedConfig, error) {
-	if err := o.SecureServing.MaybeDefaultWithSelfSignedCerts("localhost", nil, []net.IP{net.IPv4(127, 0, 0, 1)}); err != nil {
+	if err := o.SecureServing.MaybeDefaultWithSelfSignedCerts("localhost", nil,
+		[]net.IP{net.IPv4(127, 0, 0, 1)}); err != nil {
 		return apiserver.CompletedConfig{}, fmt.Errorf("making a self-signed certificate: %w", err)
 	}
 	if err := o.awaitHost(ctx); err != nil {
@@ -284,10 +296,12 @@ func (o *Options) Config(ctx context.Context) (apiserver.CompletedConfig, error)
 	c := &apiserver.Config{
 		GenericConfig: generic,
 		ExtraConfig: apiserver.ExtraConfig{
-			AccessTokenTTL: o.AccessTokenTTL, RequestsPerUser: o.RequestsPerUser, LoginFailuresPerAddress: o.LoginFailuresPerAddress,
-			LoginFailureCounters: o.LoginFailureCounters, BodyBytesInFlight: o.BodyBytesInFlight,
-			ResponseBytesInFlight: o.ResponseBytesInFlight, ReadCacheBytes: o.ReadCacheBytes, ConnectionBytes: o.ConnectionBytes,
-			LoginCodeTTL: o.LoginCodeTTL, RefusedDryRunsAsData: o.RefusedDryRunsAsData,
+			AccessTokenTTL: o.AccessTokenTTL, RequestsPerUser: o.RequestsPerUser,
+			LoginFailuresPerAddress: o.LoginFailuresPerAddress,
+			LoginFailureCounters:    o.LoginFailureCounters, BodyBytesInFlight: o.BodyBytesInFlight,
+			ResponseBytesInFlight: o.ResponseBytesInFlight, ReadCacheBytes: o.ReadCacheBytes,
+			ConnectionBytes: o.ConnectionBytes,
+			LoginCodeTTL:    o.LoginCodeTTL, RefusedDryRunsAsData: o.RefusedDryRunsAsData,
 			TrustedLoginNetworks: trusted, SessionLimits: o.SessionLimits,
 			TrustedProxies: proxies, TwoFactorRoles: o.TwoFactorRoles, ClusterAddresses: addresses,
 			DashboardDir: o.DashboardDir,

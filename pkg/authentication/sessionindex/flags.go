@@ -14,7 +14,8 @@ func (l *Limits) AddFlags(fs *pflag.FlagSet) {
 	fs.IntVar(&l.PerUser, "sessions-per-user", l.PerUser,
 		"Number of sessions of a user. Beyond it, the least recently used session ends. Set it on both programs.")
 	fs.IntVar(&l.Total, "sessions", l.Total,
-		"Number of sessions of all users. Beyond it, the least recently used session of the user with the most sessions ends. "+
+		"Number of sessions of all users. Beyond it, the least recently used session of the user with the most "+
+			"sessions ends. "+
 			"Set it on both programs.")
 }
 

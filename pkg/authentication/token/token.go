@@ -156,7 +156,8 @@ func (s *Service) Verify(raw string) (Claims, error) {
 		return Claims{}, err
 	}
 	claims := Claims{
-		Subject: standard.Subject, UserUID: private.UserUID, Session: private.Session, Methods: private.Methods, Expires: standard.Expiry.Time(),
+		Subject: standard.Subject, UserUID: private.UserUID, Session: private.Session, Methods: private.Methods,
+		Expires: standard.Expiry.Time(),
 	}
 	if private.AuthTime != nil {
 		claims.AuthTime = private.AuthTime.Time()

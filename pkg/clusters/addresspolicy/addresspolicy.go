@@ -75,7 +75,8 @@ type Flags struct {
 // AddFlags adds the flags of a policy.
 func (f *Flags) AddFlags(fs *pflag.FlagSet) {
 	fs.StringSliceVar(&f.denied, "cluster-addresses-denied", defaultDenied(),
-		"Networks (CIDR) in which no cluster may be registered. \"self\" stands for the program's own addresses, \"host\" for "+
+		"Networks (CIDR) in which no cluster may be registered. \"self\" stands for the program's own addresses, "+
+			"\"host\" for "+
 			"the API server of the host cluster. Add the networks of Pods and Services that users must not reach.")
 	fs.StringSliceVar(&f.allowed, "cluster-addresses-allowed", nil,
 		"Networks (CIDR) in which clusters may be registered, as exceptions to --cluster-addresses-denied.")
@@ -92,7 +93,8 @@ func (f *Flags) Policy() (Policy, error) {
 	if err != nil {
 		return Policy{}, fmt.Errorf("--cluster-addresses-allowed: %w", err)
 	}
-	p := Policy{Denied: denied, Allowed: allowed, Self: slices.Contains(f.denied, self), Host: slices.Contains(f.denied, host)}
+	p := Policy{Denied: denied, Allowed: allowed, Self: slices.Contains(f.denied, self),
+		Host: slices.Contains(f.denied, host)}
 	return p.withService(os.Getenv("KUBERNETES_SERVICE_HOST")), nil
 }
 
@@ -121,7 +123,8 @@ func (p Policy) check(to netip.AddrPort, looked []netip.AddrPort) error {
 		if slices.ContainsFunc(p.Allowed, contains) {
 			continue
 		}
-		refused = refused || slices.ContainsFunc(p.Denied, contains) || p.isHost(address, to.Port(), looked) || (p.Self && isOwnAddress(address))
+		refused = refused || slices.ContainsFunc(p.Denied, contains) || p.isHost(address, to.Port(), looked) ||
+			(p.Self && isOwnAddress(address))
 	}
 	if refused {
 		return ErrRefused

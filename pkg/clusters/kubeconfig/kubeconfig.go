@@ -156,7 +156,8 @@ func decode(data []byte) (*file, error) {
 		fields = append(fields, field)
 	}
 	slices.Sort(fields)
-	return nil, fmt.Errorf("not allowed: %s; a kubeconfig for KubeVision may only contain inline certificate data or a token",
+	return nil, fmt.Errorf("not allowed: %s; a kubeconfig for KubeVision may only contain inline certificate data or "+
+		"a token",
 		strings.Join(slices.Compact(fields), ", "))
 }
 
@@ -207,7 +208,8 @@ func (k *Kubeconfig) setCredential(u *userFields) error {
 	case len(u.CertificateData) > 0 || len(u.KeyData) > 0:
 		pair, err := tls.X509KeyPair(u.CertificateData, u.KeyData)
 		if err != nil {
-			return errors.New("users[].user.client-certificate-data and client-key-data must be a certificate and its key in PEM")
+			return errors.New(
+				"users[].user.client-certificate-data and client-key-data must be a certificate and its key in PEM")
 		}
 		k.Certificate, k.Key, k.Expires = u.CertificateData, u.KeyData, expiryOf(pair)
 		return nil
@@ -218,7 +220,8 @@ func (k *Kubeconfig) setCredential(u *userFields) error {
 		k.Token, k.Expires = u.Token, tokenExpiry(u.Token)
 		return nil
 	default:
-		return errors.New("users[].user has no credential: give a token, or client-certificate-data with client-key-data")
+		return errors.New("users[].user has no credential: give a token, or client-certificate-data with " +
+			"client-key-data")
 	}
 }
 
@@ -249,6 +252,7 @@ func (k *Kubeconfig) CheckExpiry(now time.Time) error {
 func (k *Kubeconfig) Config() *rest.Config {
 	return &rest.Config{
 		Host: k.Server, BearerToken: k.Token,
-		TLSClientConfig: rest.TLSClientConfig{ServerName: k.ServerName, CAData: k.CA, CertData: k.Certificate, KeyData: k.Key},
+		TLSClientConfig: rest.TLSClientConfig{ServerName: k.ServerName, CAData: k.CA, CertData: k.Certificate,
+			KeyData: k.Key},
 	}
 }

@@ -180,7 +180,8 @@ func (w *Writer) apply(ctx context.Context, desired client.Object) error {
 			delete(u.Object, "rules") // they belong to the controller that aggregates them
 		}
 	}
-	err = w.Client.Apply(ctx, client.ApplyConfigurationFromUnstructured(u), client.ForceOwnership, client.FieldOwner(names.FieldManager))
+	err = w.Client.Apply(ctx, client.ApplyConfigurationFromUnstructured(u), client.ForceOwnership,
+		client.FieldOwner(names.FieldManager))
 	if err != nil {
 		return fmt.Errorf("applying %s: %w", w.describe(desired), err)
 	}
@@ -246,7 +247,8 @@ func matches(existing, desired client.Object) bool {
 	switch d := desired.(type) {
 	case *rbacv1.ClusterRole:
 		e, ok := existing.(*rbacv1.ClusterRole)
-		return ok && equal(e.AggregationRule, d.AggregationRule) && (d.AggregationRule != nil || equalRules(e.Rules, d.Rules))
+		return ok && equal(e.AggregationRule, d.AggregationRule) &&
+			(d.AggregationRule != nil || equalRules(e.Rules, d.Rules))
 	case *rbacv1.Role:
 		e, ok := existing.(*rbacv1.Role)
 		return ok && equalRules(e.Rules, d.Rules)

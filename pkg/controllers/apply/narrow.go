@@ -82,7 +82,8 @@ func narrow(existing, desired client.Object) (client.Object, bool) {
 		if len(kept) == 0 {
 			return nil, changed
 		}
-		return &rbacv1.ClusterRoleBinding{ObjectMeta: *d.ObjectMeta.DeepCopy(), RoleRef: d.RoleRef, Subjects: kept}, changed
+		return &rbacv1.ClusterRoleBinding{ObjectMeta: *d.ObjectMeta.DeepCopy(), RoleRef: d.RoleRef,
+			Subjects: kept}, changed
 	case *rbacv1.RoleBinding:
 		e, ok := existing.(*rbacv1.RoleBinding)
 		if !ok {
@@ -186,6 +187,7 @@ func equalRules(a, b []rbacv1.PolicyRule) bool {
 }
 
 func equalButNames(a, b rbacv1.PolicyRule) bool {
-	return slices.Equal(a.Verbs, b.Verbs) && slices.Equal(a.APIGroups, b.APIGroups) && slices.Equal(a.Resources, b.Resources) &&
+	return slices.Equal(a.Verbs, b.Verbs) && slices.Equal(a.APIGroups, b.APIGroups) &&
+		slices.Equal(a.Resources, b.Resources) &&
 		slices.Equal(a.NonResourceURLs, b.NonResourceURLs)
 }

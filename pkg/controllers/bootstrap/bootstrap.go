@@ -42,7 +42,8 @@ type Admin struct {
 	Live client.Reader
 	// KeepsPassword lets the user keep the random password. Otherwise the user must change it first.
 	KeepsPassword bool
-	// HostCluster is the name by which the host is registered, unless it is registered already. If it is empty, the host
+	// HostCluster is the name by which the host is registered, unless it is registered already. If it is empty, the
+	// host
 	// is not registered.
 	HostCluster string
 }
@@ -147,16 +148,19 @@ func (a *Admin) objects() []client.Object {
 		&kubevisionv1alpha1.KubeVisionUser{
 			ObjectMeta: metav1.ObjectMeta{Name: names.AdminUser, Labels: labels},
 			Spec: kubevisionv1alpha1.KubeVisionUserSpec{
-				DisplayName:        "Administrator",
-				PasswordSecretRef:  &kubevisionv1alpha1.SecretKeyReference{Name: names.AdminPasswordSecret, Key: names.PasswordKey},
+				DisplayName: "Administrator",
+				PasswordSecretRef: &kubevisionv1alpha1.SecretKeyReference{Name: names.AdminPasswordSecret,
+					Key: names.PasswordKey},
 				MustChangePassword: !a.KeepsPassword,
 			},
 		},
 		&kubevisionv1alpha1.KubeVisionRoleBinding{
 			ObjectMeta: metav1.ObjectMeta{Name: names.AdminUser, Labels: labels},
 			Spec: kubevisionv1alpha1.KubeVisionRoleBindingSpec{
-				Subjects: []kubevisionv1alpha1.Subject{{Kind: kubevisionv1alpha1.SubjectKubeVisionUser, Name: names.AdminUser}},
-				RoleRef:  kubevisionv1alpha1.RoleReference{Kind: kubevisionv1alpha1.RoleKubeVision, Name: kubevisionv1alpha1.RoleAdmin},
+				Subjects: []kubevisionv1alpha1.Subject{{Kind: kubevisionv1alpha1.SubjectKubeVisionUser,
+					Name: names.AdminUser}},
+				RoleRef: kubevisionv1alpha1.RoleReference{Kind: kubevisionv1alpha1.RoleKubeVision,
+					Name: kubevisionv1alpha1.RoleAdmin},
 				Clusters: kubevisionv1alpha1.ClusterTargets{Selector: &metav1.LabelSelector{}},
 			},
 		},
@@ -183,7 +187,8 @@ func (a *Admin) state(ctx context.Context) (string, error) {
 func (a *Admin) setState(ctx context.Context, state string) error {
 	marker := &corev1.ConfigMap{
 		ObjectMeta: metav1.ObjectMeta{
-			Namespace: names.Namespace, Name: names.BootstrapConfigMap, Labels: map[string]string{names.ManagedByLabel: names.ManagedBy},
+			Namespace: names.Namespace, Name: names.BootstrapConfigMap,
+			Labels: map[string]string{names.ManagedByLabel: names.ManagedBy},
 		},
 		Data: map[string]string{stateKey: state},
 	}

@@ -82,13 +82,15 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	component := handler.EnqueueRequestsFromMapFunc(r.requestsForHosts)
 	later := builder.WithPredicates(predicates.SkipInitialList())
 	specChanged := builder.WithPredicates(predicates.SkipInitialList(), predicate.GenerationChangedPredicate{})
-	changed := builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{}, predicate.AnnotationChangedPredicate{}))
+	changed := builder.WithPredicates(predicate.Or(predicate.GenerationChangedPredicate{},
+		predicate.AnnotationChangedPredicate{}))
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("cluster").
 		WithOptions(controller.Options{MaxConcurrentReconciles: r.Concurrency}).
 		For(&kubevisionv1alpha1.KubeVisionCluster{}, changed).
 		Watches(&kubevisionv1alpha1.KubeVisionRoleBinding{}, all, specChanged).
-		Watches(&kubevisionv1alpha1.KubeVisionUser{}, all, builder.WithPredicates(predicates.SkipInitialList(), membershipChanged())).
+		Watches(&kubevisionv1alpha1.KubeVisionUser{}, all,
+			builder.WithPredicates(predicates.SkipInitialList(), membershipChanged())).
 		Watches(&corev1.Secret{}, handler.EnqueueRequestsFromMapFunc(r.requestsForSecret), later).
 		Watches(&corev1.ServiceAccount{}, component).
 		Watches(&rbacv1.ClusterRole{}, component).
@@ -122,7 +124,9 @@ func (r *Reconciler) requestsForHosts(ctx context.Context, o client.Object) []re
 // cluster whose identity is disputed or that has exceeded its limit.
 func (r *Reconciler) requestsForMembers(ctx context.Context, o client.Object) []reconcile.Request {
 	if o == nil {
-		return r.requestsFor(ctx, func(c *kubevisionv1alpha1.KubeVisionCluster) bool { return r.Targets.IsWaiting(c.UID) })
+		return r.requestsFor(ctx, func(c *kubevisionv1alpha1.KubeVisionCluster) bool {
+			return r.Targets.IsWaiting(c.UID)
+		})
 	}
 	if c, ok := o.(*kubevisionv1alpha1.KubeVisionCluster); ok {
 		return []reconcile.Request{{NamespacedName: client.ObjectKeyFromObject(c)}}
@@ -137,7 +141,9 @@ func (r *Reconciler) requestsForAll(ctx context.Context, _ client.Object) []reco
 	return r.requestsFor(ctx, func(*kubevisionv1alpha1.KubeVisionCluster) bool { return true })
 }
 
-func (r *Reconciler) requestsFor(ctx context.Context, wanted func(*kubevisionv1alpha1.KubeVisionCluster) bool) []reconcile.Request {
+func (r *Reconciler) requestsFor(
+	ctx context.Context, wanted func(*kubevisionv1alpha1.KubeVisionCluster) bool,
+) []reconcile.Request {
 	all, err := r.listClusters(ctx)
 	if err != nil {
 		ctrl.LoggerFrom(ctx).Error(err, "Listing clusters")
@@ -221,13 +227,17 @@ func (r *Reconciler) probeDue(c *kubevisionv1alpha1.KubeVisionCluster) bool {
 }
 
 // applyObjects applies the built-in roles, the impersonating account and the account of the read cache.
-func (r *Reconciler) applyObjects(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, t *clustercache.Cluster) error {
+func (r *Reconciler) applyObjects(
+	ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, t *clustercache.Cluster,
+) error {
 	err := errors.Join(applyRoles(ctx, t), t.Impersonator.Ensure(ctx))
-	status, reason, message := metav1.ConditionTrue, kubevisionv1alpha1.ReasonImpersonatorApplied, "the impersonating account exists"
+	status, reason := metav1.ConditionTrue, kubevisionv1alpha1.ReasonImpersonatorApplied
+	message := "the impersonating account exists"
 	if err != nil {
 		status, reason, message = metav1.ConditionFalse, kubevisionv1alpha1.ReasonApplyFailed, err.Error()
 	}
-	condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ClusterImpersonationCondition, status, reason, message)
+	condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ClusterImpersonationCondition, status, reason,
+		message)
 	r.placeReader(ctx, c, t)
 	return err
 }
@@ -235,13 +245,17 @@ func (r *Reconciler) applyObjects(ctx context.Context, c *kubevisionv1alpha1.Kub
 // summarize sets Ready to false with the reason of the first condition that is not true.
 func (r *Reconciler) summarize(c *kubevisionv1alpha1.KubeVisionCluster) {
 	for _, t := range []string{
-		kubevisionv1alpha1.ClusterReachableCondition, kubevisionv1alpha1.ClusterCredentialsCondition, kubevisionv1alpha1.ClusterImpersonationCondition,
+		kubevisionv1alpha1.ClusterReachableCondition, kubevisionv1alpha1.ClusterCredentialsCondition,
+		kubevisionv1alpha1.ClusterImpersonationCondition,
 	} {
-		if found := meta.FindStatusCondition(c.Status.Conditions, t); found != nil && found.Status != metav1.ConditionTrue {
-			condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ReadyCondition, metav1.ConditionFalse, found.Reason, found.Message)
+		if found := meta.FindStatusCondition(c.Status.Conditions, t); found != nil &&
+			found.Status != metav1.ConditionTrue {
+			condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ReadyCondition, metav1.ConditionFalse,
+				found.Reason, found.Message)
 			return
 		}
 	}
-	condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ReadyCondition, metav1.ConditionTrue, kubevisionv1alpha1.ReasonReady,
+	condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ReadyCondition, metav1.ConditionTrue,
+		kubevisionv1alpha1.ReasonReady,
 		"the cluster can be used")
 }

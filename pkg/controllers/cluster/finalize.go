@@ -48,12 +48,14 @@ func (r *Reconciler) finalize(ctx context.Context, c *kubevisionv1alpha1.KubeVis
 			return left
 		}
 		r.Recorder.Eventf(c, nil, corev1.EventTypeWarning, kubevisionv1alpha1.ReasonLeftBehind, "Delete",
-			"the cluster could not be cleaned up: delete the objects with the label %s=%s there (%s)", names.ManagedByLabel, names.ManagedBy, condition.Truncate(left.Error()))
+			"the cluster could not be cleaned up: delete the objects with the label %s=%s there (%s)",
+			names.ManagedByLabel, names.ManagedBy, condition.Truncate(left.Error()))
 		return nil
 	})
 	if left != nil && err != nil {
 		ctrl.LoggerFrom(ctx).Info("The cluster cannot be cleaned up yet", "reason", err.Error())
-		return ctrl.Result{RequeueAfter: r.retries.next(c.UID, clusters.Revision{}, r.Clock.Now())}, r.reportLeft(ctx, c, left)
+		return ctrl.Result{RequeueAfter: r.retries.next(c.UID, clusters.Revision{}, r.Clock.Now())}, r.reportLeft(ctx,
+			c, left)
 	}
 	if err == nil {
 		r.cleaned.Store(c.UID, true)
@@ -68,11 +70,15 @@ func (r *Reconciler) isAbandoned(c *kubevisionv1alpha1.KubeVisionCluster) bool {
 	return asked || r.Clock.Since(c.DeletionTimestamp.Time) >= abandonAfter
 }
 
-func (r *Reconciler) reportLeft(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, left error) (reterr error) {
+func (r *Reconciler) reportLeft(
+	ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, left error,
+) (reterr error) {
 	patchStatus := r.statuses.Patch(ctx, r.Client, r.Recorder, c, &c.Status.Conditions, &reterr)
 	defer patchStatus()
-	condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ReadyCondition, metav1.ConditionFalse, kubevisionv1alpha1.ReasonCleanupFailed,
-		fmt.Sprintf("the objects that KubeVision has created on the cluster cannot be removed: %v; annotate the cluster with %s to leave them there", left, names.AbandonAnnotation))
+	condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ReadyCondition, metav1.ConditionFalse,
+		kubevisionv1alpha1.ReasonCleanupFailed,
+		fmt.Sprintf("the objects that KubeVision has created on the cluster cannot be removed: %v; annotate the "+
+			"cluster with %s to leave them there", left, names.AbandonAnnotation))
 	return nil
 }
 
@@ -142,7 +148,8 @@ func aggregates(role *rbacv1.ClusterRole) int {
 func deleteOwnObjects(ctx context.Context, t *clustercache.Cluster) error {
 	var errs []error
 	for _, list := range []client.ObjectList{
-		&rbacv1.ClusterRoleBindingList{}, &rbacv1.RoleBindingList{}, &rbacv1.ClusterRoleList{}, &corev1.ServiceAccountList{},
+		&rbacv1.ClusterRoleBindingList{}, &rbacv1.RoleBindingList{}, &rbacv1.ClusterRoleList{},
+		&corev1.ServiceAccountList{},
 	} {
 		selection := []client.ListOption{client.MatchingLabels{names.ManagedByLabel: names.ManagedBy}}
 		if _, ok := list.(*corev1.ServiceAccountList); ok {

@@ -32,7 +32,8 @@ const (
 // on the cluster, so that all of them are removed with the registration.
 func (r *Reconciler) confirmIdentity(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, id string) error {
 	if id == "" || len(id) > maxIdentity {
-		return reportUnreachable(c, kubevisionv1alpha1.ReasonProbeFailed, "namespace kube-system has no UID: the server is not a Kubernetes API server")
+		return reportUnreachable(c, kubevisionv1alpha1.ReasonProbeFailed,
+			"namespace kube-system has no UID: the server is not a Kubernetes API server")
 	}
 	if c.Status.ClusterID != "" && c.Status.ClusterID != id {
 		r.Targets.EndConflict(c.UID)
@@ -67,7 +68,8 @@ func (r *Reconciler) confirmIdentity(ctx context.Context, c *kubevisionv1alpha1.
 }
 
 func reportUnreachable(c *kubevisionv1alpha1.KubeVisionCluster, reason, message string) error {
-	condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ClusterReachableCondition, metav1.ConditionFalse, reason, message)
+	condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ClusterReachableCondition,
+		metav1.ConditionFalse, reason, message)
 	return errors.New(message)
 }
 
@@ -75,7 +77,8 @@ func reportUnreachable(c *kubevisionv1alpha1.KubeVisionCluster, reason, message 
 // Event is that of the condition Ready.
 func reportConflict(c *kubevisionv1alpha1.KubeVisionCluster, conflict *clustercache.ConflictError) {
 	reportNotApplied(c)
-	condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ClusterIdentityConflictCondition, metav1.ConditionTrue,
+	condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ClusterIdentityConflictCondition,
+		metav1.ConditionTrue,
 		kubevisionv1alpha1.ReasonIdentityConflict, conflict.Message)
 	condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ReadyCondition, metav1.ConditionFalse,
 		kubevisionv1alpha1.ReasonIdentityConflict, conflict.Message)
@@ -98,9 +101,11 @@ func (r *Reconciler) reportRivals(c *kubevisionv1alpha1.KubeVisionCluster) {
 		", which is disabled: find out who created it, and delete it"
 	before := meta.FindStatusCondition(c.Status.Conditions, kubevisionv1alpha1.ClusterIdentityConflictCondition)
 	isKnown := before != nil && before.Status == metav1.ConditionTrue && before.Message == condition.Truncate(message)
-	condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ClusterIdentityConflictCondition, metav1.ConditionTrue,
+	condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ClusterIdentityConflictCondition,
+		metav1.ConditionTrue,
 		kubevisionv1alpha1.ReasonIdentityConflict, message)
 	if !isKnown {
-		r.Recorder.Eventf(c, nil, corev1.EventTypeWarning, kubevisionv1alpha1.ReasonIdentityConflict, "Reconcile", "%s", message)
+		r.Recorder.Eventf(c, nil, corev1.EventTypeWarning, kubevisionv1alpha1.ReasonIdentityConflict, "Reconcile", "%s",
+			message)
 	}
 }

@@ -43,7 +43,9 @@ var errNoKubeconfig = errors.New("there is no valid kubeconfig")
 
 // reconcileRegistered reconciles a cluster that is registered by kubeconfig. An unreachable cluster is a result and no
 // error.
-func (r *Reconciler) reconcileRegistered(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster) (ctrl.Result, error) {
+func (r *Reconciler) reconcileRegistered(
+	ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster,
+) (ctrl.Result, error) {
 	secret, k, err := r.readKubeconfig(ctx, c)
 	if errors.Is(err, errNoKubeconfig) {
 		return ctrl.Result{}, nil // changes of the Secret are watched
@@ -55,7 +57,8 @@ func (r *Reconciler) reconcileRegistered(ctx context.Context, c *kubevisionv1alp
 	if r.isSettled(c, revision) {
 		return ctrl.Result{RequeueAfter: wait.Jitter(probePeriod, probeJitter)}, nil
 	}
-	if left := r.retries.remaining(c.UID, revision, r.Clock.Now()); left > 0 && c.Status.ObservedGeneration == c.Generation {
+	if left := r.retries.remaining(c.UID, revision, r.Clock.Now()); left > 0 &&
+		c.Status.ObservedGeneration == c.Generation {
 		return ctrl.Result{RequeueAfter: left}, nil
 	}
 	before := meta.FindStatusCondition(c.Status.Conditions, kubevisionv1alpha1.ClusterCredentialsCondition)
@@ -150,7 +153,8 @@ func (r *Reconciler) connect(
 // reportExpiry reports that the credential has expired, if this is why a probe failed.
 func (r *Reconciler) reportExpiry(c *kubevisionv1alpha1.KubeVisionCluster, k *kubeconfig.Kubeconfig, err error) {
 	if expired := k.CheckExpiry(r.Clock.Now()); expired != nil && clusters.RefusesCredential(err) {
-		condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ClusterCredentialsCondition, metav1.ConditionFalse,
+		condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ClusterCredentialsCondition,
+			metav1.ConditionFalse,
 			kubevisionv1alpha1.ReasonExpired, expired.Error()+": write a kubeconfig with a new one to the Secret")
 	}
 }
@@ -167,14 +171,17 @@ func reportNotApplied(c *kubevisionv1alpha1.KubeVisionCluster) {
 	for _, t := range []string{
 		kubevisionv1alpha1.ClusterImpersonationCondition, kubevisionv1alpha1.ClusterReadCacheCondition,
 	} {
-		condition.Set(&c.Status.Conditions, c.Generation, t, metav1.ConditionUnknown, kubevisionv1alpha1.ReasonNotConnected,
+		condition.Set(&c.Status.Conditions, c.Generation, t, metav1.ConditionUnknown,
+			kubevisionv1alpha1.ReasonNotConnected,
 			"there is no connection to the cluster")
 	}
 }
 
 // readKubeconfig returns errNoKubeconfig if the Secret has no usable kubeconfig. The conditions tell why, without the
 // contents.
-func (r *Reconciler) readKubeconfig(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster) (*corev1.Secret, *kubeconfig.Kubeconfig, error) {
+func (r *Reconciler) readKubeconfig(
+	ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster,
+) (*corev1.Secret, *kubeconfig.Kubeconfig, error) {
 	if err := clusters.CheckReference(c); err != nil {
 		r.reportUnusable(c, kubevisionv1alpha1.ReasonSecretInvalid, err.Error())
 		return nil, nil, errNoKubeconfig
@@ -183,7 +190,8 @@ func (r *Reconciler) readKubeconfig(ctx context.Context, c *kubevisionv1alpha1.K
 	ref := c.Spec.KubeconfigSecretRef
 	err := r.Client.Get(ctx, types.NamespacedName{Namespace: names.Namespace, Name: ref.Name}, secret)
 	if apierrors.IsNotFound(err) {
-		r.reportUnusable(c, kubevisionv1alpha1.ReasonSecretNotFound, fmt.Sprintf("there is no Secret %s in namespace %s", ref.Name, names.Namespace))
+		r.reportUnusable(c, kubevisionv1alpha1.ReasonSecretNotFound,
+			fmt.Sprintf("there is no Secret %s in namespace %s", ref.Name, names.Namespace))
 		return nil, nil, errNoKubeconfig
 	}
 	if err != nil {
@@ -219,11 +227,14 @@ func (r *Reconciler) warnOfExpiry(c *kubevisionv1alpha1.KubeVisionCluster, warne
 	if ends == nil || ends.Sub(r.Clock.Now()) > expiryWarning {
 		return
 	}
-	message := "the credentials in the kubeconfig expire at " + ends.UTC().Format(time.RFC3339) + ": write a kubeconfig with new credentials to the Secret"
-	condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ClusterCredentialsCondition, metav1.ConditionTrue,
+	message := "the credentials in the kubeconfig expire at " + ends.UTC().Format(time.RFC3339) +
+		": write a kubeconfig with new credentials to the Secret"
+	condition.Set(&c.Status.Conditions, c.Generation, kubevisionv1alpha1.ClusterCredentialsCondition,
+		metav1.ConditionTrue,
 		kubevisionv1alpha1.ReasonExpiresSoon, message)
 	if !warned {
-		r.Recorder.Eventf(c, nil, corev1.EventTypeWarning, kubevisionv1alpha1.ReasonExpiresSoon, "Reconcile", "%s", message)
+		r.Recorder.Eventf(c, nil, corev1.EventTypeWarning, kubevisionv1alpha1.ReasonExpiresSoon, "Reconcile", "%s",
+			message)
 	}
 }
 

@@ -71,7 +71,8 @@ type Registry struct {
 
 // NewRegistry returns a Registry with the host and no member.
 func NewRegistry(
-	host *Cluster, scheme *runtime.Scheme, reader client.Reader, named *impersonation.Source, policy addresspolicy.Policy,
+	host *Cluster, scheme *runtime.Scheme, reader client.Reader, named *impersonation.Source,
+	policy addresspolicy.Policy,
 	kept *clusters.Pool,
 ) *Registry {
 	return &Registry{

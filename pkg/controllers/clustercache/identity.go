@@ -129,7 +129,9 @@ func (r *Registry) claim(
 }
 
 // prove compares the connections of two registrations that claim the same identity.
-func (r *Registry) prove(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, id string, holder registration) error {
+func (r *Registry) prove(
+	ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster, id string, holder registration,
+) error {
 	r.mu.RLock()
 	own, other := r.members[c.Name], r.connected(holder, id)
 	isOpen := r.members[holder.name] != nil && r.members[holder.name].revision.Cluster == holder.uid
@@ -139,15 +141,17 @@ func (r *Registry) prove(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCl
 	switch {
 	case own == nil || own.revision.Cluster != c.UID:
 		return fmt.Errorf("%w: %s was closed", clusters.ErrNotConnected, c.Name)
-	case isProven && known.own == own.revision && known.holder.Cluster == holder.uid && (other == nil || other.revision == known.holder):
+	case isProven && known.own == own.revision && known.holder.Cluster == holder.uid &&
+		(other == nil || other.revision == known.holder):
 		r.EndConflict(c.UID)
 		return nil
 	case other == nil && (isOpen || !isExamined):
 		return ErrUndecided
 	}
 	refused := func(format string, arguments ...any) error {
-		e := &ConflictError{Holder: holder.name, Message: fmt.Sprintf(
-			"the cluster claims the identity of cluster %s (%s), without proof that both are the same: ", holder.name, id) + fmt.Sprintf(format, arguments...)}
+		claim := fmt.Sprintf("the cluster claims the identity of cluster %s (%s), without proof that both are "+
+			"the same: ", holder.name, id)
+		e := &ConflictError{Holder: holder.name, Message: claim + fmt.Sprintf(format, arguments...)}
 		return r.dispute(c, id, revisionOf(other), e)
 	}
 	if other == nil {
@@ -157,9 +161,11 @@ func (r *Registry) prove(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCl
 	switch {
 	case err != nil:
 		ctrl.LoggerFrom(ctx).Error(err, "Comparing two registrations that claim one identity", "holder", holder.name)
-		return refused("they could not be compared, which requires the right to write and read Secrets in both; the comparison is repeated")
+		return refused("they could not be compared, which requires the right to write and read Secrets in both; the " +
+			"comparison is repeated")
 	case !same:
-		return refused("a Secret that was written through one does not exist in the other; delete the wrong registration")
+		return refused("a Secret that was written through one does not exist in the other; delete the wrong " +
+			"registration")
 	}
 	r.mu.Lock()
 	r.identities.proofs[c.UID] = proof{own: own.revision, holder: other.revision}
@@ -180,7 +186,8 @@ func (r *Registry) compare(ctx context.Context, holder, other *member) (bool, er
 // holds the lock.
 func (r *Registry) connected(holder registration, id string) *member {
 	m := r.members[holder.name]
-	if m == nil || m.cluster == nil || m.cluster.ID != id || m.revision.Cluster != holder.uid || r.retired.Has(holder.uid) {
+	if m == nil || m.cluster == nil || m.cluster.ID != id || m.revision.Cluster != holder.uid ||
+		r.retired.Has(holder.uid) {
 		return nil
 	}
 	return m
@@ -200,7 +207,8 @@ func (r *Registry) dispute(
 	r.mu.Lock()
 	before, isKnown := r.identities.conflicts[c.UID]
 	delete(r.identities.proofs, c.UID)
-	r.identities.conflicts[c.UID] = conflict{id: id, name: c.Name, own: revisionOf(r.members[c.Name]), holder: holder, err: e}
+	r.identities.conflicts[c.UID] = conflict{id: id, name: c.Name, own: revisionOf(r.members[c.Name]), holder: holder,
+		err: e}
 	r.mu.Unlock()
 	if !isKnown || before.err.Holder != e.Holder {
 		r.wake(e.Holder)
@@ -211,7 +219,8 @@ func (r *Registry) dispute(
 // DisputeHost records that a registration claims the identity of the host, which another registration holds.
 func (r *Registry) DisputeHost(c, inForce *kubevisionv1alpha1.KubeVisionCluster) *ConflictError {
 	return r.dispute(c, r.host.ID, clusters.Revision{}, &ConflictError{Holder: inForce.Name, Message: fmt.Sprintf(
-		"the host cluster is already registered as %s, and may be registered only once: delete one of the two", inForce.Name)})
+		"the host cluster is already registered as %s, and may be registered only once: delete one of the two",
+		inForce.Name)})
 }
 
 // EndConflict ends the conflict of a registration, and enqueues the registration that holds the identity.

@@ -42,9 +42,10 @@ const fillTimeout = 15 * time.Second
 var errNotFilled = errors.New("the RBAC objects and namespaces of the cluster could not be read in time")
 
 // ErrLimitExceeded is returned for a cluster that is not read because it has exceeded its limit.
-var ErrLimitExceeded = errors.New("the RBAC objects and namespaces of the cluster exceed the cache limit of a cluster, " +
-	"or those of all clusters the total limit: remove objects that are not KubeVision's and have the label " +
-	names.ManagedByLabel + "=" + names.ManagedBy + ", or raise --member-cache-bytes")
+var ErrLimitExceeded = errors.New(
+	"the RBAC objects and namespaces of the cluster exceed the cache limit of a cluster, " +
+		"or those of all clusters the total limit: remove objects that are not KubeVision's and have the label " +
+		names.ManagedByLabel + "=" + names.ManagedBy + ", or raise --member-cache-bytes")
 
 // member is an open connection. It has a cluster once its caches are filled.
 type member struct {
@@ -64,7 +65,8 @@ type member struct {
 }
 
 func newMember(
-	revision clusters.Revision, k *kubeconfig.Kubeconfig, policy addresspolicy.Policy, limits clusters.Limits, exceeded func(*member),
+	revision clusters.Revision, k *kubeconfig.Kubeconfig, policy addresspolicy.Policy, limits clusters.Limits,
+	exceeded func(*member),
 ) (*member, error) {
 	m := &member{revision: revision, opened: time.Now()}
 	way, err := clusters.NewMember(k, policy, limits, func() {
@@ -121,7 +123,8 @@ func (m *member) connect(
 		return nil, fmt.Errorf("making a client: %w", err)
 	}
 	others, err := cache.New(m.way.Config, cache.Options{
-		Scheme: scheme, HTTPClient: m.way.Registered, Mapper: mapper, DefaultTransform: cache.TransformStripManagedFields(),
+		Scheme: scheme, HTTPClient: m.way.Registered, Mapper: mapper,
+		DefaultTransform: cache.TransformStripManagedFields(),
 	})
 	if err != nil {
 		return nil, fmt.Errorf("making a cache: %w", err)
@@ -187,8 +190,9 @@ func watchOwn(ctx context.Context, c cache.Cache, tell func(client.Object)) erro
 		DeleteFunc: func(o any) { notifyOf(o, tell) },
 	}
 	for resource, kind := range map[string]client.Object{
-		"serviceaccounts": &corev1.ServiceAccount{}, "clusterroles": &rbacv1.ClusterRole{}, "clusterrolebindings": &rbacv1.ClusterRoleBinding{},
-		"rolebindings": &rbacv1.RoleBinding{},
+		"serviceaccounts": &corev1.ServiceAccount{}, "clusterroles": &rbacv1.ClusterRole{},
+		"clusterrolebindings": &rbacv1.ClusterRoleBinding{},
+		"rolebindings":        &rbacv1.RoleBinding{},
 	} {
 		if err := watch(ctx, c, resource, kind, handler); err != nil {
 			return err
@@ -213,7 +217,8 @@ func watchOthers(ctx context.Context, c cache.Cache, tell func(client.Object)) e
 			UpdateFunc: func(was, is any) {
 				before, ok := was.(client.Object)
 				after, ok2 := is.(client.Object)
-				if ok && ok2 && (!equality.Semantic.DeepEqual(before.GetLabels(), after.GetLabels()) || after.GetDeletionTimestamp() != nil) {
+				if ok && ok2 && (!equality.Semantic.DeepEqual(before.GetLabels(), after.GetLabels()) ||
+					after.GetDeletionTimestamp() != nil) {
 					tell(after)
 				}
 			},
@@ -226,7 +231,9 @@ func watchOthers(ctx context.Context, c cache.Cache, tell func(client.Object)) e
 	return nil
 }
 
-func watch(ctx context.Context, c cache.Cache, resource string, kind client.Object, handler toolscache.ResourceEventHandler) error {
+func watch(
+	ctx context.Context, c cache.Cache, resource string, kind client.Object, handler toolscache.ResourceEventHandler,
+) error {
 	informer, err := c.GetInformer(ctx, kind, cache.BlockUntilSynced(false))
 	if err == nil {
 		_, err = informer.AddEventHandler(handler)

@@ -42,7 +42,8 @@ func (p *Patcher) IsStale(object client.Object) bool {
 	if !ok {
 		return false
 	}
-	if order, err := resourceversion.CompareResourceVersion(object.GetResourceVersion(), written); err == nil && order < 0 {
+	if order, err := resourceversion.CompareResourceVersion(object.GetResourceVersion(), written); err == nil &&
+		order < 0 {
 		return true
 	}
 	delete(p.written, object.GetUID())
@@ -62,7 +63,8 @@ func (p *Patcher) note(object client.Object) {
 // changed by then, and an Event if the Ready condition has changed. A Reconcile function defers that function, which
 // adds its error to the result.
 func (p *Patcher) Patch(
-	ctx context.Context, c client.Client, recorder events.EventRecorder, object client.Object, conditions *[]metav1.Condition,
+	ctx context.Context, c client.Client, recorder events.EventRecorder, object client.Object,
+	conditions *[]metav1.Condition,
 	reterr *error, //nolint:gocritic // the caller's result is changed
 ) func() {
 	original, ok := object.DeepCopyObject().(client.Object)

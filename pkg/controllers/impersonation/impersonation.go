@@ -140,7 +140,8 @@ func (k *AccountManager) bindRoleInNamespace(ctx context.Context, s *shard) erro
 	case apierrors.IsNotFound(err), apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause):
 		return nil
 	case errors.Is(err, apply.ErrForeign), apierrors.IsForbidden(err), apierrors.IsInvalid(err):
-		ctrl.LoggerFrom(ctx).Error(err, "The ServiceAccounts of a namespace cannot be impersonated", "namespace", s.namespace)
+		ctrl.LoggerFrom(ctx).Error(err, "The ServiceAccounts of a namespace cannot be impersonated", "namespace",
+			s.namespace)
 		return nil
 	}
 	return err
@@ -205,5 +206,6 @@ func (k *AccountManager) Remove(ctx context.Context) error {
 }
 
 func metadata(namespace, name string) metav1.ObjectMeta {
-	return metav1.ObjectMeta{Namespace: namespace, Name: name, Labels: map[string]string{names.ComponentLabel: component}}
+	return metav1.ObjectMeta{Namespace: namespace, Name: name,
+		Labels: map[string]string{names.ComponentLabel: component}}
 }

@@ -94,7 +94,9 @@ func (k *AccountManager) narrow(ctx context.Context, desired *roles) error {
 	return errors.Join(errs...)
 }
 
-func (k *AccountManager) narrowRole(ctx context.Context, desired *roles, existing client.Object, rules []rbacv1.PolicyRule) error {
+func (k *AccountManager) narrowRole(
+	ctx context.Context, desired *roles, existing client.Object, rules []rbacv1.PolicyRule,
+) error {
 	kept := make([]rbacv1.PolicyRule, 0, len(rules))
 	for _, r := range rules {
 		if len(r.Resources) != 1 {

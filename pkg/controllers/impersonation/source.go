@@ -101,7 +101,9 @@ func (s *Source) identify(o *metav1.ObjectMeta) uint64 {
 	return h.Sum64()
 }
 
-func newDesired(all []kubevisionv1alpha1.KubeVisionRoleBinding, users []kubevisionv1alpha1.KubeVisionUser, budget int) *Desired {
+func newDesired(
+	all []kubevisionv1alpha1.KubeVisionRoleBinding, users []kubevisionv1alpha1.KubeVisionUser, budget int,
+) *Desired {
 	named, left := bindings.CollectImpersonation(all, users, budget)
 	return &Desired{left: left, host: newRoles(named), member: newRoles(named.OnMember())}
 }

@@ -48,14 +48,16 @@ func (c counts) refusals(l Limits) map[string]string {
 		}
 	}
 	if c.bytes >= l.Bytes {
-		out[bytesKey] = fmt.Sprintf("the size of the users, clusters and role bindings of KubeVision has reached --max-object-bytes "+
-			"of kubevision-controller-manager, %d: delete those that are not needed, or raise the flag", l.Bytes)
+		out[bytesKey] = fmt.Sprintf(
+			"the size of the users, clusters and role bindings of KubeVision has reached --max-object-bytes "+
+				"of kubevision-controller-manager, %d: delete those that are not needed, or raise the flag", l.Bytes)
 	}
 	return out
 }
 
 func (c counts) String() string {
-	return fmt.Sprintf("%d users, %d clusters, %d role bindings, %d bytes", c.users, c.clusters, c.roleBindings, c.bytes)
+	return fmt.Sprintf("%d users, %d clusters, %d role bindings, %d bytes", c.users, c.clusters, c.roleBindings,
+		c.bytes)
 }
 
 // size is the size of one version of an object.

@@ -31,7 +31,8 @@ type Limits struct {
 
 // DefaultLimits returns the limits for which the memory of both programs is dimensioned.
 func DefaultLimits() Limits {
-	return Limits{Users: DefaultUsers, Clusters: DefaultClusters, RoleBindings: DefaultRoleBindings, Bytes: DefaultBytes}
+	return Limits{Users: DefaultUsers, Clusters: DefaultClusters, RoleBindings: DefaultRoleBindings,
+		Bytes: DefaultBytes}
 }
 
 // AddFlags adds a flag for each limit.

@@ -180,7 +180,9 @@ func (r *Reconciler) requestsForOrphans(ctx context.Context) []reconcile.Request
 func (r *Reconciler) requestsForNamespace(ctx context.Context, namespace client.Object) []reconcile.Request {
 	return r.requestsFor(ctx, func(b *kubevisionv1alpha1.KubeVisionRoleBinding) bool {
 		return b.Spec.Namespaces != nil || bindings.SparesProtected(b.Spec.RoleRef) ||
-			slices.ContainsFunc(b.Spec.Subjects, func(s kubevisionv1alpha1.Subject) bool { return s.Namespace == namespace.GetName() })
+			slices.ContainsFunc(b.Spec.Subjects, func(s kubevisionv1alpha1.Subject) bool {
+				return s.Namespace == namespace.GetName()
+			})
 	})
 }
 
@@ -203,7 +205,9 @@ func (r *Reconciler) requestsForAll(ctx context.Context, _ client.Object) []reco
 	return r.requestsFor(ctx, func(*kubevisionv1alpha1.KubeVisionRoleBinding) bool { return true })
 }
 
-func (r *Reconciler) requestsFor(ctx context.Context, wanted func(*kubevisionv1alpha1.KubeVisionRoleBinding) bool) []reconcile.Request {
+func (r *Reconciler) requestsFor(
+	ctx context.Context, wanted func(*kubevisionv1alpha1.KubeVisionRoleBinding) bool,
+) []reconcile.Request {
 	var list kubevisionv1alpha1.KubeVisionRoleBindingList
 	if err := r.Client.List(ctx, &list, client.UnsafeDisableDeepCopy); err != nil {
 		ctrl.LoggerFrom(ctx).Error(err, "Listing role bindings")

@@ -66,7 +66,8 @@ func (r *Reconciler) execute(ctx context.Context, b *kubevisionv1alpha1.KubeVisi
 		case result == nil:
 		case g != nil:
 			g.err = errors.Join(result, g.err)
-			ctrl.LoggerFrom(ctx).Info("The binding is not applied on a cluster", "clusterID", t.ID, "reason", result.Error())
+			ctrl.LoggerFrom(ctx).Info("The binding is not applied on a cluster", "clusterID", t.ID, "reason",
+				result.Error())
 		default:
 			ctrl.LoggerFrom(ctx).Error(result, "Revoking the rights on a cluster", "clusterID", t.ID)
 		}
@@ -164,7 +165,9 @@ func (r *Reconciler) removeOrphans(ctx context.Context, binding string) error {
 // removeFromMembers removes the objects of the binding from all members. It returns an error only for members that
 // can be reached.
 func (r *Reconciler) removeFromMembers(ctx context.Context, binding string) error {
-	members := slices.DeleteFunc(slices.Clone(r.Targets.All()), func(t *clustercache.Cluster) bool { return t == r.Targets.Host() })
+	members := slices.DeleteFunc(slices.Clone(r.Targets.All()), func(t *clustercache.Cluster) bool {
+		return t == r.Targets.Host()
+	})
 	return removeFromEach(ctx, members, func(ctx context.Context, t *clustercache.Cluster) error {
 		if err := r.removeAll(ctx, t, binding); err != nil && slices.Contains(r.Targets.All(), t) {
 			return err
@@ -175,7 +178,9 @@ func (r *Reconciler) removeFromMembers(ctx context.Context, binding string) erro
 
 // removeFromEach calls remove for several clusters concurrently, with removalTimeout for each of them. An error on
 // one cluster does not stop the others.
-func removeFromEach(ctx context.Context, targets []*clustercache.Cluster, remove func(context.Context, *clustercache.Cluster) error) error {
+func removeFromEach(
+	ctx context.Context, targets []*clustercache.Cluster, remove func(context.Context, *clustercache.Cluster) error,
+) error {
 	errs := make([]error, len(targets))
 	err := fanout.Each(ctx, len(targets), parallelRemovals, func(ctx context.Context, i int) error {
 		ctx, cancel := context.WithTimeout(ctx, removalTimeout)

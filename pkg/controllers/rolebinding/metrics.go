@@ -66,7 +66,8 @@ type bindingGauge struct {
 }
 
 func newBindingGauge(name, help string) (*bindingGauge, error) {
-	g := &bindingGauge{gauge: prometheus.NewGauge(prometheus.GaugeOpts{Name: name, Help: help}), names: sets.New[string]()}
+	g := &bindingGauge{gauge: prometheus.NewGauge(prometheus.GaugeOpts{Name: name, Help: help}),
+		names: sets.New[string]()}
 	return g, register(g.gauge)
 }
 

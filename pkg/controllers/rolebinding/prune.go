@@ -190,7 +190,9 @@ func indexed(binding string) client.ListOption {
 }
 
 // listMade lists RBAC objects from a reader. The caller must not modify them.
-func listMade(ctx context.Context, reader client.Reader, selection client.ListOption) (map[objectKey]client.Object, error) {
+func listMade(
+	ctx context.Context, reader client.Reader, selection client.ListOption,
+) (map[objectKey]client.Object, error) {
 	var clusterRoles rbacv1.ClusterRoleList
 	var clusterRoleBindings rbacv1.ClusterRoleBindingList
 	var roleBindings rbacv1.RoleBindingList
@@ -199,7 +201,8 @@ func listMade(ctx context.Context, reader client.Reader, selection client.ListOp
 			return nil, fmt.Errorf("listing the objects of the binding: %w", err)
 		}
 	}
-	found := make(map[objectKey]client.Object, len(roleBindings.Items)+len(clusterRoleBindings.Items)+len(clusterRoles.Items))
+	found := make(map[objectKey]client.Object,
+		len(roleBindings.Items)+len(clusterRoleBindings.Items)+len(clusterRoles.Items))
 	for i := range clusterRoleBindings.Items {
 		found[keyOf(&clusterRoleBindings.Items[i])] = &clusterRoleBindings.Items[i]
 	}

@@ -36,7 +36,8 @@ func (r *Reconciler) report(b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan
 	applied := appliedVerdict(p, clusters, unreachable, err)
 	resolved := verdict{metav1.ConditionTrue, kubevisionv1alpha1.ReasonSubjectsResolved, "every subject exists"}
 	if len(p.missing) > 0 {
-		resolved = verdict{metav1.ConditionFalse, kubevisionv1alpha1.ReasonSubjectNotFound, "there is no KubeVisionUser " + strings.Join(p.missing, ", ")}
+		resolved = verdict{metav1.ConditionFalse, kubevisionv1alpha1.ReasonSubjectNotFound,
+			"there is no KubeVisionUser " + strings.Join(p.missing, ", ")}
 	}
 	ready := verdict{metav1.ConditionTrue, kubevisionv1alpha1.ReasonReady, "the binding is in force"}
 	for _, v := range []verdict{applied, resolved} {
@@ -69,9 +70,11 @@ func appliedVerdict(
 	case p.invalid != nil:
 		return verdict{metav1.ConditionFalse, kubevisionv1alpha1.ReasonInvalidSelector, p.invalid.Error()}
 	case len(p.unknown) > 0:
-		return verdict{metav1.ConditionFalse, kubevisionv1alpha1.ReasonClusterNotFound, "there is no KubeVisionCluster " + strings.Join(p.unknown, ", ")}
+		return verdict{metav1.ConditionFalse, kubevisionv1alpha1.ReasonClusterNotFound,
+			"there is no KubeVisionCluster " + strings.Join(p.unknown, ", ")}
 	case len(p.clusters) == 0:
-		return verdict{metav1.ConditionFalse, kubevisionv1alpha1.ReasonNoClusterMatches, "no KubeVisionCluster matches the selector"}
+		return verdict{metav1.ConditionFalse, kubevisionv1alpha1.ReasonNoClusterMatches,
+			"no KubeVisionCluster matches the selector"}
 	}
 	for _, c := range clusters {
 		if len(unreachable) < len(clusters) && unreachable.Has(c.Name) {
@@ -87,7 +90,9 @@ func appliedVerdict(
 	}
 }
 
-func (r *Reconciler) clusterStatuses(b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan, err error) []kubevisionv1alpha1.RoleBindingClusterStatus {
+func (r *Reconciler) clusterStatuses(
+	b *kubevisionv1alpha1.KubeVisionRoleBinding, p *plan, err error,
+) []kubevisionv1alpha1.RoleBindingClusterStatus {
 	out := make([]kubevisionv1alpha1.RoleBindingClusterStatus, 0, len(p.clusters))
 	for i := range p.clusters {
 		s := kubevisionv1alpha1.RoleBindingClusterStatus{Name: p.clusters[i].Name, ClusterRole: roleName(b)}
@@ -127,8 +132,9 @@ func (g *grant) verdict(b *kubevisionv1alpha1.KubeVisionRoleBinding, leftOut boo
 		return failureVerdict(err)
 	case leftOut:
 		return verdict{
-			metav1.ConditionFalse, kubevisionv1alpha1.ReasonTooLarge, fmt.Sprintf("KubeVision may impersonate names of up to %d MiB in total, and "+
-				"those of this binding, which is one of the newest, exceed that: bind Kubernetes groups instead of users",
+			metav1.ConditionFalse, kubevisionv1alpha1.ReasonTooLarge, fmt.Sprintf(
+				"KubeVision may impersonate names of up to %d MiB in total, and those of this binding, which is one "+
+					"of the newest, exceed that: bind Kubernetes groups instead of users",
 				bindings.ImpersonationBudget>>20),
 		}
 	case g.excess != "":
@@ -145,11 +151,14 @@ func (g *grant) verdict(b *kubevisionv1alpha1.KubeVisionRoleBinding, leftOut boo
 				": check that its kube-controller-manager is running",
 		}
 	case g.waiting > 0:
-		return verdict{metav1.ConditionFalse, kubevisionv1alpha1.ReasonApplying, "the RoleBindings in its namespaces are being created"}
+		return verdict{metav1.ConditionFalse, kubevisionv1alpha1.ReasonApplying,
+			"the RoleBindings in its namespaces are being created"}
 	case g.roleMissing:
-		return verdict{metav1.ConditionFalse, kubevisionv1alpha1.ReasonRoleNotFound, "there is no ClusterRole " + b.Spec.RoleRef.Name}
+		return verdict{metav1.ConditionFalse, kubevisionv1alpha1.ReasonRoleNotFound, "there is no ClusterRole " +
+			b.Spec.RoleRef.Name}
 	case len(g.absent) > 0:
-		return verdict{metav1.ConditionFalse, kubevisionv1alpha1.ReasonNamespaceNotFound, "there is no namespace " + strings.Join(g.absent, ", ")}
+		return verdict{metav1.ConditionFalse, kubevisionv1alpha1.ReasonNamespaceNotFound, "there is no namespace " +
+			strings.Join(g.absent, ", ")}
 	default:
 		return g.applied(b)
 	}
@@ -177,7 +186,8 @@ func failureVerdict(err error) verdict {
 		return verdict{metav1.ConditionFalse, kubevisionv1alpha1.ReasonRevocationFailed, err.Error()}
 	case errors.Is(err, apply.ErrForeign):
 		return verdict{
-			metav1.ConditionFalse, kubevisionv1alpha1.ReasonNameConflict, err.Error() + "; rename the binding, or delete that object",
+			metav1.ConditionFalse, kubevisionv1alpha1.ReasonNameConflict,
+			err.Error() + "; rename the binding, or delete that object",
 		}
 	default:
 		return verdict{metav1.ConditionFalse, kubevisionv1alpha1.ReasonApplyFailed, err.Error()}

@@ -59,16 +59,18 @@ func (r *Reconciler) SetupWithManager(mgr ctrl.Manager) error {
 	return ctrl.NewControllerManagedBy(mgr).
 		Named("servingcert").
 		For(&corev1.Secret{}, builder.WithPredicates(predicates.Named(secretKey()))).
-		WatchesMetadata(apiService, handler.EnqueueRequestsFromMapFunc(func(context.Context, client.Object) []reconcile.Request {
-			return []reconcile.Request{{NamespacedName: secretKey()}}
-		}), builder.WithPredicates(predicates.Named(apiServiceKey()))).
+		WatchesMetadata(apiService,
+			handler.EnqueueRequestsFromMapFunc(func(context.Context, client.Object) []reconcile.Request {
+				return []reconcile.Request{{NamespacedName: secretKey()}}
+			}), builder.WithPredicates(predicates.Named(apiServiceKey()))).
 		WatchesRawSource(predicates.OnStart(secretKey())).
 		Complete(r)
 }
 
 func (r *Reconciler) hosts() []string {
 	service := names.APIServerService + "." + names.Namespace + ".svc"
-	return append([]string{service, names.APIServerService, names.APIServerService + "." + names.Namespace, service + ".cluster.local"}, r.ExtraHosts...)
+	return append([]string{service, names.APIServerService, names.APIServerService + "." + names.Namespace, service +
+		".cluster.local"}, r.ExtraHosts...)
 }
 
 // Reconcile issues a certificate if there is no usable one, or if the current one is marked as compromised, and
@@ -85,7 +87,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result
 	if err != nil {
 		return ctrl.Result{}, err
 	}
-	left, problem := remainingUse(secret.Data[corev1.TLSCertKey], secret.Data[corev1.TLSPrivateKeyKey], secret.Data[caKey], r.hosts(), r.Clock.Now())
+	left, problem := remainingUse(secret.Data[corev1.TLSCertKey], secret.Data[corev1.TLSPrivateKeyKey],
+		secret.Data[caKey], r.hosts(), r.Clock.Now())
 	if isCompromised(apiService) {
 		problem = errors.New("the APIService is annotated with a compromised certificate")
 	}
@@ -202,10 +205,12 @@ func (r *Reconciler) writeCABundle(ctx context.Context, existing *unstructured.U
 	if current == encoded && !insecure {
 		return nil
 	}
-	desired := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{"caBundle": encoded, "insecureSkipTLSVerify": false}}}
+	desired := &unstructured.Unstructured{Object: map[string]any{"spec": map[string]any{"caBundle": encoded,
+		"insecureSkipTLSVerify": false}}}
 	desired.SetGroupVersionKind(apiServiceGVK)
 	desired.SetName(names.APIService)
-	err := r.Client.Apply(ctx, client.ApplyConfigurationFromUnstructured(desired), client.ForceOwnership, client.FieldOwner(names.FieldManager))
+	err := r.Client.Apply(ctx, client.ApplyConfigurationFromUnstructured(desired), client.ForceOwnership,
+		client.FieldOwner(names.FieldManager))
 	if err != nil {
 		return fmt.Errorf("applying the caBundle of the APIService: %w", err)
 	}

@@ -48,7 +48,8 @@ func (r *Reconciler) SetupWithManager(ctx context.Context, mgr ctrl.Manager) err
 	if r.Client == nil || r.Clock == nil || r.Audit == nil {
 		return errors.New("the session controller lacks a dependency")
 	}
-	informer, err := mgr.GetCache().GetInformer(ctx, &kubevisionv1alpha1.KubeVisionSession{}, cache.BlockUntilSynced(false))
+	informer, err := mgr.GetCache().GetInformer(ctx, &kubevisionv1alpha1.KubeVisionSession{},
+		cache.BlockUntilSynced(false))
 	if err == nil {
 		_, err = informer.AddEventHandler(r.index.Handler())
 	}
@@ -82,7 +83,9 @@ func (r *Reconciler) Reconcile(ctx context.Context, request ctrl.Request) (ctrl.
 }
 
 // enforceLimits deletes the sessions beyond the limits, and returns the time until the next check, or 0.
-func (r *Reconciler) enforceLimits(ctx context.Context, s *kubevisionv1alpha1.KubeVisionSession) (time.Duration, error) {
+func (r *Reconciler) enforceLimits(
+	ctx context.Context, s *kubevisionv1alpha1.KubeVisionSession,
+) (time.Duration, error) {
 	if !r.index.Has(s.Name) {
 		return indexLag, nil
 	}

@@ -81,7 +81,8 @@ func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result
 }
 
 func (r *Reconciler) reportUnreadable(err error) error {
-	return fmt.Errorf("secret %s contains no valid signing keys; delete it to generate new keys, which ends all sessions: %w", secretKey(), err)
+	return fmt.Errorf("secret %s contains no valid signing keys; delete it to generate new keys, which ends all "+
+		"sessions: %w", secretKey(), err)
 }
 
 func (r *Reconciler) create(ctx context.Context) error {
@@ -91,7 +92,8 @@ func (r *Reconciler) create(ctx context.Context) error {
 	}
 	secret := &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{
-			Namespace: names.Namespace, Name: names.SigningKeysSecret, Labels: map[string]string{names.ManagedByLabel: names.ManagedBy},
+			Namespace: names.Namespace, Name: names.SigningKeysSecret,
+			Labels: map[string]string{names.ManagedByLabel: names.ManagedBy},
 		},
 		Data: map[string][]byte{name: value},
 	}

@@ -40,15 +40,19 @@ func (r *Reconciler) reconcileCredentials(ctx context.Context, u *kubevisionv1al
 	}
 	generation := u.Generation
 	conditions := &u.Status.Conditions
-	condition.Set(conditions, generation, kubevisionv1alpha1.UserCredentialsCondition, result.status, result.reason, result.message)
+	condition.Set(conditions, generation, kubevisionv1alpha1.UserCredentialsCondition, result.status, result.reason,
+		result.message)
 	switch {
 	case u.Spec.Disabled:
-		condition.Set(conditions, generation, kubevisionv1alpha1.ReadyCondition, metav1.ConditionTrue, kubevisionv1alpha1.ReasonUserDisabled,
+		condition.Set(conditions, generation, kubevisionv1alpha1.ReadyCondition, metav1.ConditionTrue,
+			kubevisionv1alpha1.ReasonUserDisabled,
 			"the user is disabled and cannot log in")
 	case result.status != metav1.ConditionTrue:
-		condition.Set(conditions, generation, kubevisionv1alpha1.ReadyCondition, metav1.ConditionFalse, result.reason, result.message)
+		condition.Set(conditions, generation, kubevisionv1alpha1.ReadyCondition, metav1.ConditionFalse, result.reason,
+			result.message)
 	default:
-		condition.Set(conditions, generation, kubevisionv1alpha1.ReadyCondition, metav1.ConditionTrue, kubevisionv1alpha1.ReasonReady,
+		condition.Set(conditions, generation, kubevisionv1alpha1.ReadyCondition, metav1.ConditionTrue,
+			kubevisionv1alpha1.ReasonReady,
 			"the user can log in")
 	}
 	u.Status.ObservedGeneration = generation
@@ -64,17 +68,20 @@ func (r *Reconciler) readPassword(ctx context.Context, u *kubevisionv1alpha1.Kub
 		return outcome{}, err
 	}
 	if err := noteSecondFactor(u, stored); err != nil {
-		return outcome{metav1.ConditionFalse, kubevisionv1alpha1.ReasonSecretInvalid, err.Error()}, nil //nolint:nilerr // shown in a condition
+		//nolint:nilerr // the condition contains the error
+		return outcome{metav1.ConditionFalse, kubevisionv1alpha1.ReasonSecretInvalid, err.Error()}, nil
 	}
 	ref := u.Spec.PasswordSecretRef
 	if ref == nil {
 		if stored != nil && len(stored.Data[credentials.PasswordHashKey]) > 0 {
 			return outcome{metav1.ConditionTrue, kubevisionv1alpha1.ReasonPasswordSet, "the user has a password"}, nil
 		}
-		return outcome{metav1.ConditionFalse, kubevisionv1alpha1.ReasonNoPassword, "the user has no password; name a Secret in spec.passwordSecretRef"}, nil
+		return outcome{metav1.ConditionFalse, kubevisionv1alpha1.ReasonNoPassword,
+			"the user has no password; name a Secret in spec.passwordSecretRef"}, nil
 	}
 	if names.OwnSecret(ref.Name) {
-		return outcome{metav1.ConditionFalse, kubevisionv1alpha1.ReasonSecretInvalid, "Secret " + ref.Name + " is reserved for KubeVision; create another one for the password"}, nil
+		return outcome{metav1.ConditionFalse, kubevisionv1alpha1.ReasonSecretInvalid, "Secret " + ref.Name +
+			" is reserved for KubeVision; create another one for the password"}, nil
 	}
 	source := &corev1.Secret{}
 	err = r.Client.Get(ctx, types.NamespacedName{Namespace: names.Namespace, Name: ref.Name}, source)
@@ -97,7 +104,8 @@ func (r *Reconciler) readPassword(ctx context.Context, u *kubevisionv1alpha1.Kub
 		return outcome{metav1.ConditionFalse, kubevisionv1alpha1.ReasonSecretInvalid,
 			"the stored hash is invalid or too expensive: write another password to Secret " + ref.Name}, nil
 	}
-	return outcome{metav1.ConditionTrue, kubevisionv1alpha1.ReasonPasswordSet, "the password comes from Secret " + ref.Name + ", or the user has changed it since"}, nil
+	return outcome{metav1.ConditionTrue, kubevisionv1alpha1.ReasonPasswordSet, "the password comes from Secret " +
+		ref.Name + ", or the user has changed it since"}, nil
 }
 
 // isReadable returns true if a login can verify a password against the stored hash. An earlier version may have
@@ -125,10 +133,13 @@ func noteSecondFactor(u *kubevisionv1alpha1.KubeVisionUser, stored *corev1.Secre
 }
 
 // importPassword imports the password of the Secret if the password has changed. It ignores changes of other fields.
-func (r *Reconciler) importPassword(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, stored, source *corev1.Secret, version string) (outcome, error) {
+func (r *Reconciler) importPassword(
+	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, stored, source *corev1.Secret, version string,
+) (outcome, error) {
 	key := passwordKey(u.Spec.PasswordSecretRef)
 	value := trimLineEnd(string(source.Data[key]))
-	result := outcome{metav1.ConditionTrue, kubevisionv1alpha1.ReasonPasswordSet, "the password comes from Secret " + source.Name}
+	result := outcome{metav1.ConditionTrue, kubevisionv1alpha1.ReasonPasswordSet, "the password comes from Secret " +
+		source.Name}
 	same, err := r.isImported(ctx, stored, value)
 	if err != nil {
 		return outcome{}, err
@@ -141,7 +152,8 @@ func (r *Reconciler) importPassword(ctx context.Context, u *kubevisionv1alpha1.K
 		return outcome{}, err
 	}
 	if problem != "" {
-		return outcome{metav1.ConditionFalse, kubevisionv1alpha1.ReasonSecretInvalid, fmt.Sprintf("key %s of Secret %s %s", key, source.Name, problem)}, nil
+		return outcome{metav1.ConditionFalse, kubevisionv1alpha1.ReasonSecretInvalid,
+			fmt.Sprintf("key %s of Secret %s %s", key, source.Name, problem)}, nil
 	}
 	if stored == nil {
 		err = r.create(ctx, u, version, hash)
@@ -199,7 +211,7 @@ func (r *Reconciler) hash(ctx context.Context, value string) (hash password.Hash
 	case password.IsHash(value):
 		parsed, err := password.Parse(value)
 		if err != nil {
-			return password.Hash{}, "is not a valid hash: " + err.Error(), nil //nolint:nilerr // the user's mistake, shown in a condition
+			return password.Hash{}, "is not a valid hash: " + err.Error(), nil //nolint:nilerr // a condition
 		}
 		return parsed, "", nil
 	default:
@@ -218,9 +230,12 @@ var errRestored = fmt.Errorf("%w: if it was restored from a backup of the same u
 	"user; otherwise delete it", errForeign, names.AdoptCredentialsAnnotation)
 
 // readCredentials returns the user's credentials, or nil if there are none yet.
-func (r *Reconciler) readCredentials(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser) (*corev1.Secret, error) {
+func (r *Reconciler) readCredentials(
+	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser,
+) (*corev1.Secret, error) {
 	secret := &corev1.Secret{}
-	err := r.Client.Get(ctx, types.NamespacedName{Namespace: names.Namespace, Name: names.CredentialsSecret(u.Name)}, secret)
+	err := r.Client.Get(ctx, types.NamespacedName{Namespace: names.Namespace, Name: names.CredentialsSecret(u.Name)},
+		secret)
 	if apierrors.IsNotFound(err) {
 		return nil, nil //nolint:nilnil // no credentials yet is an answer
 	}
@@ -239,13 +254,16 @@ func (r *Reconciler) readCredentials(ctx context.Context, u *kubevisionv1alpha1.
 	return secret, nil
 }
 
-func (r *Reconciler) create(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, version string, hash password.Hash) error {
+func (r *Reconciler) create(
+	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, version string, hash password.Hash,
+) error {
 	secret := &corev1.Secret{
 		ObjectMeta: metav1.ObjectMeta{
 			Namespace: names.Namespace, Name: names.CredentialsSecret(u.Name),
-			Labels:          map[string]string{names.ManagedByLabel: names.ManagedBy, names.UserLabel: u.Name},
-			Annotations:     map[string]string{credentials.PasswordSourceAnnotation: version},
-			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(u, kubevisionv1alpha1.SchemeGroupVersion.WithKind("KubeVisionUser"))},
+			Labels:      map[string]string{names.ManagedByLabel: names.ManagedBy, names.UserLabel: u.Name},
+			Annotations: map[string]string{credentials.PasswordSourceAnnotation: version},
+			OwnerReferences: []metav1.OwnerReference{*metav1.NewControllerRef(u,
+				kubevisionv1alpha1.SchemeGroupVersion.WithKind("KubeVisionUser"))},
 		},
 		Type: credentials.SecretType,
 	}

@@ -41,6 +41,7 @@ func (r *Reconciler) resetTwoFactor(ctx context.Context, u *kubevisionv1alpha1.K
 	if err := r.Client.Patch(ctx, done, client.MergeFrom(u)); client.IgnoreNotFound(err) != nil {
 		return false, fmt.Errorf("removing the annotation %s: %w", names.ResetTwoFactorAnnotation, err)
 	}
-	r.Recorder.Eventf(u, nil, corev1.EventTypeNormal, "SecondFactorReset", "Reconcile", "the second factor was removed, and all sessions end")
+	r.Recorder.Eventf(u, nil, corev1.EventTypeNormal, "SecondFactorReset", "Reconcile",
+		"the second factor was removed, and all sessions end")
 	return true, nil
 }

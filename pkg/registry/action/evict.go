@@ -79,7 +79,8 @@ func (d *draining) evict(ctx context.Context, i int) {
 	pod, result := &d.found[i], &d.results[i]
 	if deadline, ok := ctx.Deadline(); ok && time.Until(deadline) < reserve {
 		if result.Status == "" {
-			result.Status, result.Reason = dashboardv1alpha1.DrainBlocked, "the time was over before its eviction: repeat the drain"
+			result.Status, result.Reason = dashboardv1alpha1.DrainBlocked, "the time was over before its eviction: "+
+				"repeat the drain"
 		}
 		return
 	}
@@ -109,7 +110,8 @@ func (d *draining) callEviction(ctx context.Context, pod *corev1.Pod) error {
 		TypeMeta:   metav1.TypeMeta{APIVersion: policyv1.SchemeGroupVersion.String(), Kind: "Eviction"},
 		ObjectMeta: metav1.ObjectMeta{Namespace: pod.Namespace, Name: pod.Name},
 		DeleteOptions: &metav1.DeleteOptions{
-			GracePeriodSeconds: d.options.GracePeriodSeconds, Preconditions: metav1.NewUIDPreconditions(string(pod.UID)),
+			GracePeriodSeconds: d.options.GracePeriodSeconds,
+			Preconditions:      metav1.NewUIDPreconditions(string(pod.UID)),
 		},
 	}
 	body, err := json.Marshal(eviction)
@@ -133,7 +135,8 @@ func blockedBy(err error) string {
 // failure returns the outcome of an eviction that must not be retried.
 func (d *draining) failure(ctx context.Context, pod *corev1.Pod, err error) *envelope.Error {
 	if apierrors.IsInternalError(err) && strings.Contains(err.Error(), "PodDisruptionBudget") {
-		return envelope.New(dashboardv1alpha1.CodeConflict, "more than one PodDisruptionBudget selects it, so Kubernetes does not evict it").WithCause(err)
+		return envelope.New(dashboardv1alpha1.CodeConflict,
+			"more than one PodDisruptionBudget selects it, so Kubernetes does not evict it").WithCause(err)
 	}
 	t := d.target(pod)
 	attributes := t.Attributes("create")

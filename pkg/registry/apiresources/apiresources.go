@@ -35,7 +35,8 @@ func (p *Provider) Routes() []routes.Route {
 		},
 		{
 			Method: http.MethodGet, Path: "/clusters/{cluster}/crds", Operation: "listCustomResources",
-			Doc: "list the custom resources that the cluster serves", Returns: dashboardv1alpha1.CustomResourceListEnvelope{},
+			Doc:      "list the custom resources that the cluster serves",
+			Returns:  dashboardv1alpha1.CustomResourceListEnvelope{},
 			Endpoint: routes.Reviewed(p.Access.Cluster, customResources),
 		},
 		{
@@ -61,8 +62,10 @@ func apiResources(r *routes.Request, caller *scopedlist.Client) (routes.Result, 
 
 func describe(r *clusters.Resource) dashboardv1alpha1.APIResource {
 	return dashboardv1alpha1.APIResource{
-		Name: r.GroupVersionResource.Resource, Group: r.Group, Version: r.Version, APIVersion: r.GroupVersion().String(), Kind: r.Kind,
-		Namespaced: r.Namespaced, Verbs: append([]string{}, r.Verbs...), ShortNames: r.ShortNames, Categories: r.Categories, Subresources: r.Subresources,
+		Name: r.GroupVersionResource.Resource, Group: r.Group, Version: r.Version,
+		APIVersion: r.GroupVersion().String(), Kind: r.Kind,
+		Namespaced: r.Namespaced, Verbs: append([]string{}, r.Verbs...), ShortNames: r.ShortNames,
+		Categories: r.Categories, Subresources: r.Subresources,
 	}
 }
 
@@ -109,7 +112,8 @@ func list(r *routes.Request, caller *scopedlist.Client, prepare func() error) (r
 		}
 	}
 	return routes.Result{
-		Data: data, Meta: dashboardv1alpha1.Meta{Source: dashboardv1alpha1.SourceAPIServer, Total: new(int64(len(data)))},
+		Data: data, Meta: dashboardv1alpha1.Meta{Source: dashboardv1alpha1.SourceAPIServer,
+			Total: new(int64(len(data)))},
 	}, nil
 }
 

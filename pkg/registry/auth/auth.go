@@ -52,9 +52,10 @@ func (e *Provider) Routes() []routes.Route {
 			Endpoint: routes.Public(e.refresh),
 		},
 		{
-			Method: http.MethodPut, Path: "/users/me/password", Operation: "changeOwnPassword", DuringPasswordChange: true,
-			Doc:   "change the caller's password; the caller's other sessions end",
-			Reads: dashboardv1alpha1.PasswordRequest{}, Returns: dashboardv1alpha1.Envelope{},
+			Method: http.MethodPut, Path: "/users/me/password", Operation: "changeOwnPassword",
+			DuringPasswordChange: true,
+			Doc:                  "change the caller's password; the caller's other sessions end",
+			Reads:                dashboardv1alpha1.PasswordRequest{}, Returns: dashboardv1alpha1.Envelope{},
 			Endpoint: routes.Self(e.changePassword),
 		},
 	})
@@ -100,7 +101,8 @@ func (e *Provider) loginResult(r *routes.Request, session *authentication.Sessio
 		due := autherrors.SetupRequired(dashboardv1alpha1.CodeTwoFactorRequired)
 		due.Data = dashboardv1alpha1.TwoFactorChallenge{
 			SetupRequired: true, AccessToken: session.AccessToken, RefreshToken: session.RefreshToken,
-			ExpiresIn: int64(session.ExpiresIn.Seconds()), SessionToken: session.SetupToken, TempToken: session.SetupToken,
+			ExpiresIn: int64(session.ExpiresIn.Seconds()), SessionToken: session.SetupToken,
+			TempToken: session.SetupToken,
 		}
 		return routes.Result{}, due
 	}
@@ -121,7 +123,8 @@ func (e *Provider) sessionResult(r *routes.Request, session *authentication.Sess
 		return routes.Result{}, err
 	}
 	return routes.Result{Data: dashboardv1alpha1.Login{
-		AccessToken: session.AccessToken, RefreshToken: session.RefreshToken, ExpiresIn: int64(session.ExpiresIn.Seconds()),
+		AccessToken: session.AccessToken, RefreshToken: session.RefreshToken,
+		ExpiresIn:   int64(session.ExpiresIn.Seconds()),
 		DeviceToken: session.DeviceToken, User: current.User,
 		PasswordChangeRequired: session.PasswordChangeRequired, SetupRequired: session.SetupRequired,
 	}}, nil

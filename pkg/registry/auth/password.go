@@ -34,7 +34,8 @@ func (e *Provider) changePassword(r *routes.Request, u user.Info) (routes.Result
 	return routes.Result{}, autherrors.Map(err)
 }
 
-// Prove returns a function that checks the fresh code of a request. Callers whom kube-apiserver has authenticated have no
+// Prove returns a function that checks the fresh code of a request. Callers whom kube-apiserver has authenticated have
+// no
 // second factor here.
 func Prove(
 	factors *authentication.SecondFactors, origin func(*http.Request) authentication.Client,

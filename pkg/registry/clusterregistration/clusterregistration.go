@@ -131,8 +131,9 @@ func (e *Provider) test(r *routes.Request, _ *view) (routes.Result, error) {
 		return routes.Result{}, err
 	}
 	return routes.Result{Data: dashboardv1alpha1.ClusterTest{
-		Reachable: found.Reachable, CredentialsValid: found.CredentialsValid, ImpersonationReady: found.ImpersonationReady,
-		Version: found.Version, Message: found.Message,
+		Reachable: found.Reachable, CredentialsValid: found.CredentialsValid,
+		ImpersonationReady: found.ImpersonationReady,
+		Version:            found.Version, Message: found.Message,
 	}}, nil
 }
 
@@ -150,5 +151,6 @@ func (e *Provider) remove(r *routes.Request, a *hostobjects.Client) (routes.Resu
 	if apierrors.IsNotFound(err) {
 		return routes.Result{}, authorization.NewClusterNotFound(c.Name).WithCause(err)
 	}
-	return routes.Result{}, a.WriteError(r.Context(), err, hostobjects.Action("delete", kubevisionv1alpha1.ResourceClusters, c.Name))
+	return routes.Result{}, a.WriteError(r.Context(), err,
+		hostobjects.Action("delete", kubevisionv1alpha1.ResourceClusters, c.Name))
 }

@@ -28,7 +28,9 @@ func (e *Provider) visible(r *routes.Request, u user.Info) (*visible, error) {
 }
 
 // usable returns all clusters for an operator, and for other callers the clusters that they may use.
-func usable(ctx context.Context, reader client.Reader, reviewer *authorization.Reviewer, u user.Info) (*visible, error) {
+func usable(
+	ctx context.Context, reader client.Reader, reviewer *authorization.Reviewer, u user.Info,
+) (*visible, error) {
 	all, err := authorization.ListClusters(ctx, reader)
 	if err != nil {
 		return nil, err

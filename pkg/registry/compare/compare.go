@@ -82,7 +82,8 @@ func pick(name, alias string, named, aliased *dashboardv1alpha1.ObjectReference)
 	case named == nil:
 		name, named = alias, aliased
 	}
-	for field, value := range map[string]string{"cluster": named.Cluster, "resource": named.Resource, "name": named.Name} {
+	for field, value := range map[string]string{"cluster": named.Cluster, "resource": named.Resource,
+		"name": named.Name} {
 		if value == "" {
 			return side{}, envelope.Required(name + "." + field)
 		}

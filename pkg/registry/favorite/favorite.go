@@ -39,7 +39,8 @@ func (e *Provider) Routes() []routes.Route {
 		},
 		{
 			Method: http.MethodGet, Path: "/favorites/check", Operation: "checkFavorite",
-			Doc: "check whether an object is a favorite of the caller", Returns: dashboardv1alpha1.FavoriteStateEnvelope{},
+			Doc:     "check whether an object is a favorite of the caller",
+			Returns: dashboardv1alpha1.FavoriteStateEnvelope{},
 			Parameters: map[string]string{
 				"cluster_id": "the name of the cluster", "resource_type": "the plural name of the kind",
 				"name": "the name of the object", "namespace": "the namespace of a namespaced object",

@@ -87,7 +87,8 @@ func (f *favorites) find(o object) int {
 
 func (f *favorites) add(o object, displayName string) error {
 	if len(f.Items) >= maxFavorites {
-		return envelope.New(dashboardv1alpha1.CodeConflict, "you have %d favorites: remove one of them first", maxFavorites)
+		return envelope.New(dashboardv1alpha1.CodeConflict, "you have %d favorites: remove one of them first",
+			maxFavorites)
 	}
 	f.LastID++
 	f.Items = append(f.Items, item{object: o, ID: f.LastID, CreatedAt: metav1.Now(), DisplayName: displayName})

@@ -85,7 +85,8 @@ func (e *Provider) change(
 		return e.save(ctx, u, found, string(text))
 	})
 	if isInterrupted(err) {
-		return envelope.New(dashboardv1alpha1.CodeStale, "your favorites were changed concurrently: try again").WithCause(err)
+		return envelope.New(dashboardv1alpha1.CodeStale,
+			"your favorites were changed concurrently: try again").WithCause(err)
 	}
 	return err
 }

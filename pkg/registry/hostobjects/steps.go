@@ -58,7 +58,8 @@ func Patch(what string, from, to client.Object, given string, refused func(conte
 	}
 }
 
-// PatchFrom returns the patch that changes an object. If the client has given a version, it fails for any other version.
+// PatchFrom returns the patch that changes an object. If the client has given a version, it fails for any other
+// version.
 func PatchFrom(from client.Object, given string) client.Patch {
 	if given == "" {
 		return client.MergeFrom(from)

@@ -89,7 +89,8 @@ func ReadSubresource(r *routes.Request, caller *clusters.Client, verb, subresour
 // CheckNamespaced is an error for a target without the namespace that objects of its kind are in.
 func (t Target) CheckNamespaced() error {
 	if t.Resource.Namespaced && t.Namespace == "" {
-		return envelope.Invalid(Namespace, "%s are namespaced: name the namespace", t.Resource.GroupVersionResource.Resource)
+		return envelope.Invalid(Namespace, "%s are namespaced: name the namespace",
+			t.Resource.GroupVersionResource.Resource)
 	}
 	return nil
 }

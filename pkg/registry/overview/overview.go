@@ -35,7 +35,8 @@ func (p *Provider) Routes() []routes.Route {
 func get(r *routes.Request, caller *scopedlist.Client) (routes.Result, error) {
 	data := dashboardv1alpha1.Overview{RecentEvents: []dashboardv1alpha1.OverviewEvent{}}
 	use := &usage{}
-	kinds := slices.Concat(workloadKinds(&data), storageKinds(&data), infrastructureKinds(&data), []scopedlist.Kind{use.nodeKind()})
+	kinds := slices.Concat(workloadKinds(&data), storageKinds(&data), infrastructureKinds(&data),
+		[]scopedlist.Kind{use.nodeKind()})
 	meta, err := caller.Survey(r.Context(), "", kinds)
 	if err != nil {
 		return routes.Result{}, err

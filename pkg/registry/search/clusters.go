@@ -47,7 +47,9 @@ func (e *Provider) searchOne(r *routes.Request, caller *scopedlist.Client) (rout
 }
 
 // search returns the matches of each kind, in the order of the kinds.
-func search(ctx context.Context, caller *scopedlist.Client, w query, cluster string) ([][]match, dashboardv1alpha1.Meta, error) {
+func search(
+	ctx context.Context, caller *scopedlist.Client, w query, cluster string,
+) ([][]match, dashboardv1alpha1.Meta, error) {
 	unserved, err := unservedWarnings(ctx, caller, w)
 	if err != nil {
 		return nil, dashboardv1alpha1.Meta{}, err
@@ -55,16 +57,17 @@ func search(ctx context.Context, caller *scopedlist.Client, w query, cluster str
 	found := make([][]match, len(w.kinds))
 	kinds := make([]scopedlist.Kind, 0, len(w.kinds))
 	for i, name := range w.kinds {
-		kinds = append(kinds, scopedlist.Kind{Resource: name, Accept: scopedlist.MetadataOnly, FromCache: true, Read: func(ctx context.Context, r clusters.Resource, a scopedlist.Result) error {
-			if a.Cached != nil {
-				all, err := cached(ctx, a.Cached, w.text)
+		kinds = append(kinds, scopedlist.Kind{Resource: name, Accept: scopedlist.MetadataOnly, FromCache: true,
+			Read: func(ctx context.Context, r clusters.Resource, a scopedlist.Result) error {
+				if a.Cached != nil {
+					all, err := cached(ctx, a.Cached, w.text)
+					found[i] = matching(all, r, cluster, w.text)
+					return err
+				}
+				all, err := scopedlist.Items[object](ctx, a)
 				found[i] = matching(all, r, cluster, w.text)
 				return err
-			}
-			all, err := scopedlist.Items[object](ctx, a)
-			found[i] = matching(all, r, cluster, w.text)
-			return err
-		}})
+			}})
 	}
 	meta, err := caller.Survey(ctx, w.namespace, kinds)
 	meta.Warnings = append(meta.Warnings, unserved...)
@@ -208,7 +211,9 @@ func (e *Provider) searchSeveral(r *routes.Request, reached *usableClusters) (ro
 	}
 	all := make([]searched, len(reached.names))
 	err = fanout.Each(r.Context(), len(all), clustersAtOnce, func(ctx context.Context, i int) error {
-		return e.inTurn(ctx, reached.GetName(), func() { all[i] = e.searchOneOfSeveral(ctx, reached, reached.names[i], w) })
+		return e.inTurn(ctx, reached.GetName(), func() {
+			all[i] = e.searchOneOfSeveral(ctx, reached, reached.names[i], w)
+		})
 	})
 	if err != nil {
 		return routes.Result{}, err
@@ -234,7 +239,8 @@ func (e *Provider) searchSeveral(r *routes.Request, reached *usableClusters) (ro
 func (e *Provider) inTurn(ctx context.Context, user string, search func()) error {
 	leave, err := e.turns.enter(ctx, user)
 	if err != nil {
-		busy := envelope.New(dashboardv1alpha1.CodeTooManyRequests, "too many clusters are being searched: try again later")
+		busy := envelope.New(dashboardv1alpha1.CodeTooManyRequests,
+			"too many clusters are being searched: try again later")
 		busy.RetryAfterSeconds = retrySeconds
 		return busy.WithCause(err)
 	}
@@ -248,7 +254,8 @@ func (e *Provider) inTurn(ctx context.Context, user string, search func()) error
 func (e *Provider) searchOneOfSeveral(ctx context.Context, u user.Info, name string, w query) searched {
 	ctx, cancel := context.WithTimeoutCause(ctx, clusterTimeout, clusters.ErrImpatient)
 	defer cancel()
-	out := searched{SearchedCluster: dashboardv1alpha1.SearchedCluster{ID: name, Name: name, Status: dashboardv1alpha1.AccessReachable}}
+	out := searched{SearchedCluster: dashboardv1alpha1.SearchedCluster{ID: name, Name: name,
+		Status: dashboardv1alpha1.AccessReachable}}
 	caller, err := e.access.ClusterByName(ctx, u, name)
 	var meta dashboardv1alpha1.Meta
 	if err == nil {

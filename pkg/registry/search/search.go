@@ -44,8 +44,10 @@ const (
 // defaultKinds returns the kinds that are searched if the request names none.
 func defaultKinds() []string {
 	return []string{
-		"pods", "deployments.apps", "statefulsets.apps", "daemonsets.apps", "jobs.batch", "cronjobs.batch", "services", "ingresses.networking.k8s.io",
-		"configmaps", "secrets", "persistentvolumes", "persistentvolumeclaims", "storageclasses.storage.k8s.io", "nodes", "namespaces", "limitranges",
+		"pods", "deployments.apps", "statefulsets.apps", "daemonsets.apps", "jobs.batch", "cronjobs.batch", "services",
+		"ingresses.networking.k8s.io",
+		"configmaps", "secrets", "persistentvolumes", "persistentvolumeclaims", "storageclasses.storage.k8s.io",
+		"nodes", "namespaces", "limitranges",
 		"resourcequotas",
 	}
 }
@@ -72,17 +74,20 @@ func (e *Provider) Routes() []routes.Route {
 	}
 	several := maps.Clone(queries)
 	types := map[string]routes.Type{queryLimit: routes.Integer()}
-	several[queryClusters] = "comma-separated names of the clusters to search; the default is all clusters that the caller may use"
+	several[queryClusters] = "comma-separated names of the clusters to search; the default is all clusters that the " +
+		"caller may use"
 	return []routes.Route{
 		{
 			Method: http.MethodGet, Path: "/clusters/{cluster}/search", Operation: "searchCluster",
-			Doc: "find objects of a cluster by name or label", Returns: dashboardv1alpha1.SearchEnvelope{}, Parameters: queries,
-			Types: types, Endpoint: routes.Reviewed(e.access.Cluster, e.searchOne),
+			Doc: "find objects of a cluster by name or label", Returns: dashboardv1alpha1.SearchEnvelope{},
+			Parameters: queries,
+			Types:      types, Endpoint: routes.Reviewed(e.access.Cluster, e.searchOne),
 		},
 		{
 			Method: http.MethodGet, Path: "/search", Operation: "searchClusters",
-			Doc: "find objects of several clusters by name or label", Returns: dashboardv1alpha1.SearchEnvelope{}, Parameters: several,
-			Types: types, Endpoint: routes.Reviewed(e.review, e.searchSeveral),
+			Doc: "find objects of several clusters by name or label", Returns: dashboardv1alpha1.SearchEnvelope{},
+			Parameters: several,
+			Types:      types, Endpoint: routes.Reviewed(e.review, e.searchSeveral),
 		},
 	}
 }
@@ -98,7 +103,8 @@ type query struct {
 }
 
 func read(r *routes.Request) (query, error) {
-	w := query{text: strings.ToLower(strings.TrimSpace(r.Query(queryText))), namespace: r.Query(queryNamespace), limit: defaultLimit}
+	w := query{text: strings.ToLower(strings.TrimSpace(r.Query(queryText))), namespace: r.Query(queryNamespace),
+		limit: defaultLimit}
 	switch {
 	case w.text == "":
 		return query{}, envelope.Required(queryText)

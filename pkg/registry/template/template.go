@@ -74,7 +74,8 @@ func Trim(o any) (any, error) {
 	for _, key := range []string{keyName, keyCategory, keyResource} {
 		trimmed.Data[key] = cut(c.Data[key], maxValueBytes)
 	}
-	trimmed.Data[keyManifest] = cut(c.Data[keyManifest], maxManifestBytes+1) // one more byte shows that the manifest is too long
+	// one more byte shows that the manifest is too long
+	trimmed.Data[keyManifest] = cut(c.Data[keyManifest], maxManifestBytes+1)
 	return trimmed, nil
 }
 

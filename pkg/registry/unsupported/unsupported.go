@@ -89,7 +89,8 @@ func (p *Provider) Routes() []routes.Route {
 		},
 		{
 			Method: http.MethodGet, Path: "/auth/oauth/providers", Operation: "listOAuthProviders",
-			Doc: "respond that there are no external identity providers", Returns: dashboardv1alpha1.AbsentListEnvelope{},
+			Doc:      "respond that there are no external identity providers",
+			Returns:  dashboardv1alpha1.AbsentListEnvelope{},
 			Endpoint: routes.Public(func(*routes.Request) (routes.Result, error) { return empty(), nil }),
 		},
 		{

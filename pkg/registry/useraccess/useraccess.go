@@ -40,9 +40,11 @@ type Provider struct {
 func (e *Provider) Routes() []routes.Route {
 	return []routes.Route{{
 		Method: http.MethodGet, Path: "/users/me/access", Operation: "getCurrentUserAccess",
-		Doc: "list the clusters that the caller may use, and the namespaces that the caller may read there", Returns: dashboardv1alpha1.AccessEnvelope{},
-		Parameters: map[string]string{queryCluster: "the name of a cluster; the default is all clusters that the caller may use"},
-		Endpoint:   routes.Reviewed(e.review, e.get),
+		Doc:     "list the clusters that the caller may use, and the namespaces that the caller may read there",
+		Returns: dashboardv1alpha1.AccessEnvelope{},
+		Parameters: map[string]string{
+			queryCluster: "the name of a cluster; the default is all clusters that the caller may use"},
+		Endpoint: routes.Reviewed(e.review, e.get),
 	}}
 }
 

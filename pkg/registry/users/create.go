@@ -36,7 +36,8 @@ func (e *Provider) create(r *routes.Request, a *administrator) (routes.Result, e
 	ctx := r.Context()
 	u := &kubevisionv1alpha1.KubeVisionUser{}
 	made := a.createUser(&body, u)
-	if err := made.Do(ctx, client.NewDryRunClient(a.Client.Client)); err != nil { // hashing is more expensive than a dry run
+	// hashing is more expensive than a dry run
+	if err := made.Do(ctx, client.NewDryRunClient(a.Client.Client)); err != nil {
 		return routes.Result{}, err
 	}
 	hash, err := e.Hash(ctx, body.Password)
@@ -82,17 +83,21 @@ func checkTwoFactor(policy string) error {
 	case "", kubevisionv1alpha1.TwoFactorOptional, kubevisionv1alpha1.TwoFactorRequired:
 		return nil
 	default:
-		return envelope.Invalid("twoFactor", "twoFactor must be %s or %s", kubevisionv1alpha1.TwoFactorOptional, kubevisionv1alpha1.TwoFactorRequired)
+		return envelope.Invalid("twoFactor", "twoFactor must be %s or %s", kubevisionv1alpha1.TwoFactorOptional,
+			kubevisionv1alpha1.TwoFactorRequired)
 	}
 }
 
 // createUser returns the step that creates the user and stores the result in into.
-func (a *administrator) createUser(body *dashboardv1alpha1.CreateUserRequest, into *kubevisionv1alpha1.KubeVisionUser) hostobjects.Step {
+func (a *administrator) createUser(
+	body *dashboardv1alpha1.CreateUserRequest, into *kubevisionv1alpha1.KubeVisionUser,
+) hostobjects.Step {
 	object := func() client.Object {
 		*into = kubevisionv1alpha1.KubeVisionUser{
 			ObjectMeta: metav1.ObjectMeta{Name: body.Username},
 			Spec: kubevisionv1alpha1.KubeVisionUserSpec{
-				DisplayName: body.DisplayName, Email: body.Email, Groups: body.Groups, TwoFactor: kubevisionv1alpha1.TwoFactorPolicy(body.TwoFactor),
+				DisplayName: body.DisplayName, Email: body.Email, Groups: body.Groups,
+				TwoFactor:          kubevisionv1alpha1.TwoFactorPolicy(body.TwoFactor),
 				PasswordSecretRef:  &kubevisionv1alpha1.SecretKeyReference{Name: passwordSecret(body.Username)},
 				MustChangePassword: body.MustChangePassword == nil || *body.MustChangePassword,
 			},

@@ -51,7 +51,8 @@ func checkRole(role string) error {
 func newGrant(u *kubevisionv1alpha1.KubeVisionUser, role string) *kubevisionv1alpha1.KubeVisionRoleBinding {
 	return &kubevisionv1alpha1.KubeVisionRoleBinding{
 		ObjectMeta: metav1.ObjectMeta{
-			Name: names.UserGrant(u.Name), Labels: map[string]string{names.UserLabel: u.Name}, OwnerReferences: kubevisionv1alpha1.OwnerReferences(kind, u),
+			Name: names.UserGrant(u.Name), Labels: map[string]string{names.UserLabel: u.Name},
+			OwnerReferences: kubevisionv1alpha1.OwnerReferences(kind, u),
 		},
 		Spec: kubevisionv1alpha1.KubeVisionRoleBindingSpec{
 			Subjects: []kubevisionv1alpha1.Subject{{Kind: kubevisionv1alpha1.SubjectKubeVisionUser, Name: u.Name}},
@@ -63,7 +64,9 @@ func newGrant(u *kubevisionv1alpha1.KubeVisionUser, role string) *kubevisionv1al
 
 // findGrant returns the binding that this API has created for the user, or nil. It never returns a binding of that
 // name that has another author.
-func (a *administrator) findGrant(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser) (*kubevisionv1alpha1.KubeVisionRoleBinding, error) {
+func (a *administrator) findGrant(
+	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser,
+) (*kubevisionv1alpha1.KubeVisionRoleBinding, error) {
 	b := &kubevisionv1alpha1.KubeVisionRoleBinding{}
 	err := a.Get(ctx, types.NamespacedName{Name: names.UserGrant(u.Name)}, b)
 	switch {
@@ -131,12 +134,16 @@ func joinNames(all []string) string {
 
 // createGrant returns the step that creates the binding of a role. A previous step may create the user.
 func (a *administrator) createGrant(u *kubevisionv1alpha1.KubeVisionUser, role string) hostobjects.Step {
-	return hostobjects.Create("role binding "+names.UserGrant(u.Name), func() client.Object { return newGrant(u, role) },
+	return hostobjects.Create("role binding "+names.UserGrant(u.Name), func() client.Object {
+		return newGrant(u, role)
+	},
 		a.WriteErrorFor(hostobjects.Action("create", kubevisionv1alpha1.ResourceRoleBindings, "")))
 }
 
 // changeGrant returns the step that changes the role of the binding, or nil if it has that role already.
-func (a *administrator) changeGrant(u *kubevisionv1alpha1.KubeVisionUser, b *kubevisionv1alpha1.KubeVisionRoleBinding, role string) *hostobjects.Step {
+func (a *administrator) changeGrant(
+	u *kubevisionv1alpha1.KubeVisionUser, b *kubevisionv1alpha1.KubeVisionRoleBinding, role string,
+) *hostobjects.Step {
 	step := hostobjects.Step{What: "role binding " + names.UserGrant(u.Name)}
 	switch {
 	case b == nil && role == roleCustom:
@@ -146,7 +153,8 @@ func (a *administrator) changeGrant(u *kubevisionv1alpha1.KubeVisionUser, b *kub
 	case role == roleCustom:
 		step.Do = func(ctx context.Context, c client.Client) error {
 			err := c.Delete(ctx, b, hostobjects.UIDPrecondition(b))
-			return a.WriteError(ctx, client.IgnoreNotFound(err), hostobjects.Action("delete", kubevisionv1alpha1.ResourceRoleBindings, b.Name))
+			return a.WriteError(ctx, client.IgnoreNotFound(err),
+				hostobjects.Action("delete", kubevisionv1alpha1.ResourceRoleBindings, b.Name))
 		}
 	default:
 		step.Do = func(ctx context.Context, c client.Client) error {

@@ -31,8 +31,9 @@ const paramSession = "session"
 func (e *Provider) sessionRoutes() []routes.Route {
 	return []routes.Route{
 		{
-			Method: http.MethodPost, Path: "/auth/logout", Operation: "logout", DuringSetup: true, DuringPasswordChange: true,
-			Doc: "end the session of the request", Returns: dashboardv1alpha1.Envelope{},
+			Method: http.MethodPost, Path: "/auth/logout", Operation: "logout", DuringSetup: true,
+			DuringPasswordChange: true,
+			Doc:                  "end the session of the request", Returns: dashboardv1alpha1.Envelope{},
 			Endpoint: routes.Self(func(r *routes.Request, u user.Info) (routes.Result, error) {
 				p, ok := u.(*authentication.Principal)
 				if !ok {
@@ -99,7 +100,8 @@ func (e *Provider) endSession(r *routes.Request, p *authentication.Principal, id
 	if err := e.Live.Delete(ctx, s, client.Preconditions{UID: &s.UID}); client.IgnoreNotFound(err) != nil {
 		return fmt.Errorf("ending the session: %w", err)
 	}
-	e.Audit.Record(ctx, audit.Event{Reason: audit.SessionEnded, User: p.User, Session: id, Address: e.Client(r.Request).Address.String()})
+	e.Audit.Record(ctx, audit.Event{Reason: audit.SessionEnded, User: p.User, Session: id,
+		Address: e.Client(r.Request).Address.String()})
 	return nil
 }
 

@@ -90,7 +90,8 @@ func TestStartWithoutTheHost(t *testing.T) {
 		started, resume := startInOutage(t, replica.Program)
 		client := at(t, replica.Endpoint())
 		for path, want := range map[string]int{
-			"/livez": http.StatusOK, "/readyz": http.StatusServiceUnavailable, "/version": http.StatusServiceUnavailable,
+			"/livez": http.StatusOK, "/readyz": http.StatusServiceUnavailable,
+			"/version": http.StatusServiceUnavailable,
 		} {
 			if got := client.Send(t, wire.Request{Path: path}); got.Status != want {
 				t.Errorf("%s: HTTP %d, want %d", path, got.Status, want)
