@@ -47,8 +47,7 @@ func run(ctx context.Context, server, user, cluster, namespace string) error {
 		return err
 	}
 	limit := 500
-	answer, err := client.ListNamespaceObjectsWithResponse(ctx, cluster, namespace, "pods",
-		&ListNamespaceObjectsParams{Limit: &limit},
+	answer, err := client.ListNamespaceObjectsWithResponse(ctx, cluster, namespace, "pods", &ListNamespaceObjectsParams{Limit: &limit},
 		func(_ context.Context, r *http.Request) error {
 			r.Header.Set("X-KubeVision-Token", token)
 			return nil
@@ -59,8 +58,7 @@ func run(ctx context.Context, server, user, cluster, namespace string) error {
 	case answer.JSON200 == nil:
 		return fmt.Errorf("listing pods: %s %s", answer.Status(), answer.Body)
 	case answer.JSON200.Code != 0 || answer.JSON200.Data == nil:
-		return fmt.Errorf("listing pods: code %d: %s (%s)", answer.JSON200.Code, answer.JSON200.Message,
-			answer.JSON200.Meta.RequestId)
+		return fmt.Errorf("listing pods: code %d: %s (%s)", answer.JSON200.Code, answer.JSON200.Message, answer.JSON200.Meta.RequestId)
 	}
 	for _, pod := range *answer.JSON200.Data {
 		if pod.Metadata.Name != nil {
