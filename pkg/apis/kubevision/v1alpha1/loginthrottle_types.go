@@ -51,11 +51,11 @@ type KubeVisionLoginThrottle struct {
 
 // KubeVisionLoginThrottleSpec is a count of failed logins.
 //
-// +kubebuilder:validation:XValidation:rule="has(self.userName) == (self.target == 'User')",message="userName is given for the target User only"
-// +kubebuilder:validation:XValidation:rule="has(self.address) == (self.target == 'Address')",message="address is given for the target Address only"
-// +kubebuilder:validation:XValidation:rule="has(self.session) == (self.target == 'Session')",message="session is given for the target Session only"
-// +kubebuilder:validation:XValidation:rule="has(self.device) == (self.target == 'Device')",message="device is given for the target Device only"
-// +kubebuilder:validation:XValidation:rule="self.target == oldSelf.target && (!has(self.userName) || self.userName == oldSelf.userName)",message="a throttle cannot change its target"
+// +kubebuilder:validation:XValidation:rule="has(self.userName) == (self.target == 'User')",message="userName must be set exactly for the target User"
+// +kubebuilder:validation:XValidation:rule="has(self.address) == (self.target == 'Address')",message="address must be set exactly for the target Address"
+// +kubebuilder:validation:XValidation:rule="has(self.session) == (self.target == 'Session')",message="session must be set exactly for the target Session"
+// +kubebuilder:validation:XValidation:rule="has(self.device) == (self.target == 'Device')",message="device must be set exactly for the target Device"
+// +kubebuilder:validation:XValidation:rule="self.target == oldSelf.target && (!has(self.userName) || self.userName == oldSelf.userName)",message="the target of a throttle is immutable"
 type KubeVisionLoginThrottleSpec struct {
 	// target is the kind of the party whose failures are counted.
 	// +required

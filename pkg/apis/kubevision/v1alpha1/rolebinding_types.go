@@ -67,8 +67,8 @@ const (
 // +kubebuilder:printcolumn:name="Reason",type=string,JSONPath=`.status.conditions[?(@.type=="Ready")].reason`
 // +kubebuilder:printcolumn:name="Unreachable",type=integer,JSONPath=`.status.unreachableClusters`
 // +kubebuilder:printcolumn:name="Age",type=date,JSONPath=`.metadata.creationTimestamp`
-// +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 63",message="the name of a role binding has at most 63 characters"
-// +kubebuilder:validation:XValidation:rule=`oldSelf.hasValue() || !self.metadata.name.matches('(^|[.])xn--')`,optionalOldSelf=true,message="a name with 'xn--' is shown as another one by what decodes it; choose one without"
+// +kubebuilder:validation:XValidation:rule="self.metadata.name.size() <= 63",message="the name of a role binding must have at most 63 characters"
+// +kubebuilder:validation:XValidation:rule=`oldSelf.hasValue() || !self.metadata.name.matches('(^|[.])xn--')`,optionalOldSelf=true,message="the name must not contain 'xn--', which programs that decode Punycode display as another name"
 type KubeVisionRoleBinding struct {
 	metav1.TypeMeta `json:",inline"`
 	// metadata is the standard object metadata.
@@ -108,12 +108,12 @@ type KubeVisionRoleBindingSpec struct {
 
 // Subject is a user, group or account that gets a role.
 //
-// +kubebuilder:validation:XValidation:rule="self.kind == 'ServiceAccount' ? has(self.__namespace__) : !has(self.__namespace__)",message="namespace is required for a ServiceAccount, and for nothing else"
-// +kubebuilder:validation:XValidation:rule="!(self.kind in ['KubeVisionUser','KubeVisionGroup','ServiceAccount']) || self.name.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$')",message="a KubeVisionUser, KubeVisionGroup or ServiceAccount has a name of lower case letters, digits, '-' and '.'"
-// +kubebuilder:validation:XValidation:rule="!(self.kind in ['User','Group']) || !self.name.lowerAscii().startsWith('kubevision:')",message="names that begin with 'kubevision:' belong to KubeVision; use kind KubeVisionUser or KubeVisionGroup with the name alone"
-// +kubebuilder:validation:XValidation:rule="self.kind != 'User' || !self.name.lowerAscii().startsWith('system:')",message="users that begin with 'system:' belong to Kubernetes; use kind ServiceAccount for a service account"
-// +kubebuilder:validation:XValidation:rule="self.kind != 'Group' || !self.name.lowerAscii().startsWith('system:') || self.name in ['system:authenticated','system:serviceaccounts'] || self.name.startsWith('system:serviceaccounts:')",message="of the groups that begin with 'system:' only system:authenticated and system:serviceaccounts may be bound"
-// +kubebuilder:validation:XValidation:rule=`!(self.kind in ['User','Group']) || self.name.matches(r'^[^\pC\pZ]+( +[^\pC\pZ]+)*$')`,message="a User or Group has a name without control characters, invisible characters, or blanks at its ends"
+// +kubebuilder:validation:XValidation:rule="self.kind == 'ServiceAccount' ? has(self.__namespace__) : !has(self.__namespace__)",message="namespace is required for a ServiceAccount, and not allowed for other kinds"
+// +kubebuilder:validation:XValidation:rule="!(self.kind in ['KubeVisionUser','KubeVisionGroup','ServiceAccount']) || self.name.matches('^[a-z0-9]([-a-z0-9.]*[a-z0-9])?$')",message="the name of a KubeVisionUser, KubeVisionGroup or ServiceAccount may only contain lower case letters, digits, '-' and '.'"
+// +kubebuilder:validation:XValidation:rule="!(self.kind in ['User','Group']) || !self.name.lowerAscii().startsWith('kubevision:')",message="names that begin with 'kubevision:' are reserved; use kind KubeVisionUser or KubeVisionGroup and omit the prefix"
+// +kubebuilder:validation:XValidation:rule="self.kind != 'User' || !self.name.lowerAscii().startsWith('system:')",message="users that begin with 'system:' are reserved; use kind ServiceAccount for a service account"
+// +kubebuilder:validation:XValidation:rule="self.kind != 'Group' || !self.name.lowerAscii().startsWith('system:') || self.name in ['system:authenticated','system:serviceaccounts'] || self.name.startsWith('system:serviceaccounts:')",message="groups that begin with 'system:' are reserved, except system:authenticated and system:serviceaccounts"
+// +kubebuilder:validation:XValidation:rule=`!(self.kind in ['User','Group']) || self.name.matches(r'^[^\pC\pZ]+( +[^\pC\pZ]+)*$')`,message="the name of a User or Group must not contain control or invisible characters, or begin or end with a blank"
 type Subject struct {
 	// kind of the subject: KubeVisionUser or KubeVisionGroup for users who log in to KubeVision; User, Group or
 	// ServiceAccount for callers whom the host's kube-apiserver authenticates.
@@ -135,8 +135,8 @@ type Subject struct {
 
 // RoleReference names a role.
 //
-// +kubebuilder:validation:XValidation:rule="!has(self.kind) || self.kind != 'KubeVisionRole' || self.name in ['admin','ops','dev','readonly']",message="a KubeVisionRole is one of admin, ops, dev, readonly"
-// +kubebuilder:validation:XValidation:rule="!(self.name in ['.','..'])",message="no ClusterRole has the name . or .."
+// +kubebuilder:validation:XValidation:rule="!has(self.kind) || self.kind != 'KubeVisionRole' || self.name in ['admin','ops','dev','readonly']",message="a KubeVisionRole must be admin, ops, dev or readonly"
+// +kubebuilder:validation:XValidation:rule="!(self.name in ['.','..'])",message="the name of a ClusterRole must not be . or .."
 type RoleReference struct {
 	// kind of the role. Without it, admin, ops, dev and readonly are the
 	// built-in roles, and any other name is a ClusterRole of the target cluster.

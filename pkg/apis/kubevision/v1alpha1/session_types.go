@@ -30,7 +30,7 @@ type KubeVisionSession struct {
 
 // KubeVisionSessionSpec describes a login.
 //
-// +kubebuilder:validation:XValidation:rule="self.userName == oldSelf.userName && self.userUID == oldSelf.userUID",message="a session cannot change hands"
+// +kubebuilder:validation:XValidation:rule="self.userName == oldSelf.userName && self.userUID == oldSelf.userUID",message="the user of a session is immutable"
 type KubeVisionSessionSpec struct {
 	// userName is the name of the KubeVisionUser.
 	// +required
