@@ -104,7 +104,7 @@ func newCommand() *cobra.Command {
 	return cmd
 }
 
-// listen opens the port of the probes. It returns nil if there is none.
+// listen opens the port of the probes. It returns nil if they are disabled.
 func (o *options) listen(ctx context.Context) (net.Listener, error) {
 	if o.probeAddress == "0" || o.probeAddress == "" {
 		return nil, nil //nolint:nilnil // nobody probes

@@ -54,7 +54,7 @@ type ExtraConfig struct {
 	BodyBytesInFlight int64
 	// ResponseBytesInFlight bounds the bytes of responses of clusters in memory.
 	ResponseBytesInFlight int64
-	// ReadCacheBytes bounds the memory of the read cache. There is none if it is 0.
+	// ReadCacheBytes bounds the memory of the read cache. Zero disables the cache.
 	ReadCacheBytes int64
 	// ConnectionBytes bounds the memory of client connections.
 	ConnectionBytes int64

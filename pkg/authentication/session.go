@@ -107,7 +107,7 @@ func (m *SessionManager) startNamed(
 	ctx context.Context, name string, known *kubevisionv1alpha1.KubeVisionUser, secret *corev1.Secret, methods []string,
 	from Client,
 ) (*Session, error) {
-	// as the API server knows them now: a copy may not know yet what the session must not do
+	// The cache may not know yet that the user is disabled or must change the password.
 	u := &kubevisionv1alpha1.KubeVisionUser{}
 	if err := m.Store.readUser(ctx, known.Name, known.UID, u); err != nil {
 		return nil, err

@@ -41,9 +41,8 @@ type Revision struct {
 	Key             string
 }
 
-// replaces returns true if a connection with this revision must take the place of a connection with the old revision.
-// For one key of one Secret, resource versions only grow: a watch that lags behind may show a version that is older
-// than the one read.
+// replaces returns true if a connection with this revision must replace a connection with the old revision. It compares
+// resource versions, because a watch that lags behind may show an older version than the one that was read.
 func (r Revision) replaces(old Revision) bool {
 	same := Revision{Cluster: r.Cluster, Secret: r.Secret, Version: old.Version, Key: r.Key} == old
 	if !same {

@@ -180,7 +180,7 @@ func Setup(ctx context.Context, mgr ctrl.Manager, o Options) error {
 		return err
 	}
 	now := clock.RealClock{}
-	// The order is that of the table in docs/architecture.md.
+	// The order is the same as in the table in docs/architecture.md.
 	for _, controller := range []struct {
 		name string
 		reconciler

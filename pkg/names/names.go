@@ -89,8 +89,8 @@ const (
 // removes the annotation afterwards.
 const ResetTwoFactorAnnotation = "kubevision.io/reset-two-factor"
 
-// AdoptCredentialsAnnotation on a KubeVisionUser, with any value, gives the user the credentials of that name that were
-// restored from a backup. The controller removes it once that is done.
+// AdoptCredentialsAnnotation on a KubeVisionUser, with any value, makes the user the owner of the credentials of that
+// name that were restored from a backup. The controller then removes the annotation.
 const AdoptCredentialsAnnotation = "kubevision.io/adopt-credentials" //nolint:gosec // a name, not a credential
 
 // AbandonAnnotation on a KubeVisionCluster that is being deleted, with any value, lets it go though it could not be

@@ -149,7 +149,7 @@ func commonPrefix(a, b string) int {
 	return n
 }
 
-// standsIn returns true if a short value stands in a text by itself, and not within a word.
+// standsIn returns true if a short value occurs in a text as a separate word.
 func standsIn(text, value string) bool {
 	for from := 0; ; {
 		i := strings.Index(text[from:], value)

@@ -54,7 +54,7 @@ type Route struct {
 	// Parameters documents the path and query parameters by name. Names in braces in the path are path parameters. Add
 	// documents the path parameters that are common to all routes.
 	Parameters map[string]string
-	// Types describes the query parameters that are not just any string.
+	// Types describes the query parameters with restricted values.
 	Types map[string]Type
 }
 
@@ -133,7 +133,7 @@ func (t *Table) Public(method, path string) bool {
 	})
 }
 
-// DuringSetup returns true if users may call the route who must set up a second factor first.
+// DuringSetup returns true if a user may call the route before a required set-up of a second factor.
 func (t *Table) DuringSetup(method, path string) bool {
 	return slices.ContainsFunc(t.routes, func(r Route) bool {
 		return r.DuringSetup && r.Method == method && r.Path == path

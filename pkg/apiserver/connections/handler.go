@@ -8,10 +8,9 @@ import (
 	"net/http"
 )
 
-// Handler returns a handler that reports requests that have arrived to the listener: their headers do not count any
-// more, and neither do the read parts of their bodies, which have separate bounds. Responses are not reported: one
-// may be sent while the header of the next request arrives on the same connection. A connection whose first request
-// is proven to come from a trusted party does not count, and is never closed.
+// Handler returns a handler that reports received requests to the listener. The headers of a received request, and the
+// read parts of its body, do not count any more: they have separate bounds. Responses are not reported, because the
+// header of the next request may arrive at the same time.
 func (l *Listener) Handler(next http.Handler, isTrusted func(*http.Request) bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, first := l.markArrived(r.RemoteAddr)

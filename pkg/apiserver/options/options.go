@@ -37,7 +37,8 @@ const (
 	// maxPasswordHashes is the largest default of passwords hashed at once: about 200 logins a second.
 	maxPasswordHashes = 4
 
-	// minBytesInFlight has room for the largest body of one user, who may have half of five eighths.
+	// minBytesInFlight is the smallest limit with which the largest body of a user fits: a user may use half of five
+	// eighths of the limit.
 	minBytesInFlight = 16 << 20
 
 	minTokenTTL = time.Minute

@@ -43,8 +43,8 @@ import (
 const (
 	finalizerName = "kubevision.io/cluster"
 
-	// probePeriod is the time between two probes. probeJitter is the part of it by which probes of many clusters
-	// spread.
+	// probePeriod is the time between two probes. probeJitter is the random part of it, which spreads the probes of
+	// many clusters.
 	probePeriod = 30 * time.Second
 	probeJitter = 0.2
 

@@ -22,8 +22,8 @@ import (
 
 const (
 	readerComponent = "reader"
-	// viewRole is the cluster's own role for readers of namespaced objects. It leaves Secrets out, and grows with what
-	// CustomResourceDefinitions add to it.
+	// viewRole is the cluster's own role for readers of namespaced objects. It excludes Secrets.
+	// CustomResourceDefinitions can add rules to it.
 	viewRole = "view"
 	// readerViewBinding binds viewRole. A binding of the name names.Reader binds the role of that name.
 	readerViewBinding = names.Reader + "-" + viewRole

@@ -98,7 +98,7 @@ func claimsHost(id string, inForce *kubevisionv1alpha1.KubeVisionCluster) *Confl
 	return e
 }
 
-// claim returns the registration that holds an identity, and lets c hold it if there is none. After a restart, the
+// claim returns the registration that holds an identity. If there is none, c becomes the holder. After a restart, the
 // holder is the oldest registration whose status has the identity.
 func (r *Registry) claim(
 	c *kubevisionv1alpha1.KubeVisionCluster, id string, all []kubevisionv1alpha1.KubeVisionCluster,

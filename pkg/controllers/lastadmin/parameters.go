@@ -28,7 +28,7 @@ const (
 	maxAdmins = 256
 	ellipsis  = "..."
 
-	// separator is no part of the name of a user or group.
+	// separator does not occur in names of users and groups.
 	separator = ","
 )
 

@@ -172,7 +172,7 @@ func (s *spending) add(role string, more int64) {
 	s.ofRole[role] += more
 }
 
-// readHeld reads the size of the existing objects of all bindings for which it is not known.
+// readHeld reads the size of the existing objects of bindings whose size is not known.
 func readHeld(
 	ctx context.Context, t *clustercache.Cluster, all []kubevisionv1alpha1.KubeVisionRoleBinding,
 	charges map[types.UID]*charge,
@@ -191,7 +191,7 @@ func readHeld(
 	return nil
 }
 
-// allocate grants the wanted size to each binding in turn, as long as the budget and the share of its role allow it.
+// allocate grants the wanted size to each binding in turn, unless it exceeds the budget or the share of its role.
 func allocate(ordered []*kubevisionv1alpha1.KubeVisionRoleBinding, charges map[types.UID]*charge) {
 	s := newSpending()
 	for _, c := range charges {

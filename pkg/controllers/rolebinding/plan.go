@@ -64,8 +64,8 @@ type grant struct {
 	roles map[string]bool
 	// ruleless contains the aggregating roles among them that have no rules yet.
 	ruleless map[string]bool
-	// unread is the error of reading the namespaces. Existing RoleBindings then stay, as far as the subjects and the
-	// role allow it.
+	// unread is the error of reading the namespaces. Existing RoleBindings are then kept, but not for removed subjects
+	// or another role.
 	unread error
 	// excess is the reason for which the budget does not cover the objects.
 	excess string

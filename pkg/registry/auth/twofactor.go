@@ -65,7 +65,7 @@ func (e *Provider) verify(r *routes.Request, challenge, field, code string, answ
 	return e.verifyResult(r, session, err)
 }
 
-// factorRoutes are about the caller's own second factor.
+// factorRoutes returns the routes for the caller's own second factor.
 func (e *Provider) factorRoutes() []routes.Route {
 	return []routes.Route{
 		{

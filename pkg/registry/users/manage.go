@@ -35,7 +35,7 @@ type administrator struct {
 	*hostobjects.Client
 }
 
-// manageRoutes are about the logins of others.
+// manageRoutes returns the routes for the logins of other users.
 func (e *Provider) manageRoutes() []routes.Route {
 	parameters := map[string]string{paramUser: "the name of the user"}
 	return []routes.Route{
