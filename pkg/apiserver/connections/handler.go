@@ -10,7 +10,8 @@ import (
 
 // Handler returns a handler that reports received requests to the listener. The headers of a received request, and the
 // read parts of its body, do not count any more: they have separate bounds. Responses are not reported, because the
-// header of the next request may arrive at the same time.
+// header of the next request may arrive at the same time. A connection whose first request comes from a trusted client
+// does not count, and is never closed.
 func (l *Listener) Handler(next http.Handler, isTrusted func(*http.Request) bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, first := l.markArrived(r.RemoteAddr)
