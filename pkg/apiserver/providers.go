@@ -112,7 +112,7 @@ func (c *ExtraConfig) routes(
 	}
 	table := &routes.Table{
 		PerUser: c.RequestsPerUser, Prove: auth.Prove(shared.logins.SecondFactors, clients.find),
-		Memory: s.memory, PublicMemory: budget.New(publicMemory),
+		Memory: s.memory, PublicMemory: budget.New(publicMemory), Answers: routes.NewAnswerQueue(),
 	}
 	for _, provider := range c.providers(s, shared, clients) {
 		if err := table.Add(provider.Routes()...); err != nil {

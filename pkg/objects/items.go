@@ -85,11 +85,11 @@ func eachItem(body []byte, visit func(item []byte) error) error {
 			return s.Value() //nolint:wrapcheck // wrapped below
 		}
 		return s.Elements(func() error { //nolint:wrapcheck // wrapped below
-			begin := s.Pos()
-			if err := s.Value(); err != nil {
-				return err //nolint:wrapcheck // wrapped below
+			item, err := withoutManagedFields(s)
+			if err != nil {
+				return err
 			}
-			return visit(s.Since(begin))
+			return visit(item)
 		})
 	})
 	if err == nil {
@@ -99,4 +99,22 @@ func eachItem(body []byte, visit func(item []byte) error) error {
 		return Unreadable(err)
 	}
 	return err //nolint:wrapcheck // an error of visit
+}
+
+// withoutManagedFields consumes an object, and returns its text without managed fields, which may be the largest part
+// of it. No type of this program has them.
+func withoutManagedFields(s *rawjson.Scanner) ([]byte, error) {
+	if begin := s.Pos(); s.Peek() != '{' {
+		err := s.Value()
+		return s.Since(begin), err //nolint:wrapcheck // callers wrap the error
+	}
+	return s.Rewrite(func(key rawjson.Quoted) (rawjson.Member, error) { //nolint:wrapcheck // callers wrap the error
+		if !key.Is("metadata") || s.Peek() != '{' {
+			return rawjson.Member{}, s.Value()
+		}
+		metadata, err := s.Rewrite(func(key rawjson.Quoted) (rawjson.Member, error) {
+			return rawjson.Member{Omit: key.Is("managedFields")}, s.Value()
+		})
+		return rawjson.Member{Value: metadata}, err //nolint:wrapcheck // callers wrap the error
+	})
 }

@@ -4,7 +4,6 @@
 package routes
 
 import (
-	"context"
 	"net/http"
 	"strconv"
 	"strings"
@@ -12,22 +11,21 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 )
 
-// writeResult writes a result. It omits the data if the client has them, and compresses them if the client accepts
-// that.
-func writeResult(ctx context.Context, w http.ResponseWriter, r *http.Request, result Result) {
+// negotiate returns a result without its data for a client that has them, and compressed for one that accepts that.
+func negotiate(out, in http.Header, result Result) Result {
 	if result.Tag != "" { // no envelope is stored, so that browsers send no If-None-Match on their own
-		w.Header().Set("ETag", result.Tag)
-		if matchesTag(r.Header.Values("If-None-Match"), result.Tag) {
+		out.Set("ETag", result.Tag)
+		if matchesTag(in.Values("If-None-Match"), result.Tag) {
 			result.Data, result.Meta.NotModified = nil, true
 		}
 	}
 	if data, ok := result.Data.(envelope.Compressible); ok {
-		w.Header().Add("Vary", "Accept-Encoding")
-		if acceptsGzip(r.Header.Values("Accept-Encoding")) {
+		out.Add("Vary", "Accept-Encoding")
+		if acceptsGzip(in.Values("Accept-Encoding")) {
 			result.Data = envelope.Gzipped{Compressible: data}
 		}
 	}
-	envelope.WriteData(ctx, w, result.Data, result.Meta)
+	return result
 }
 
 // matchesTag returns true if one of a client's tags matches, in the weak comparison of RFC 9110. A star does not match.

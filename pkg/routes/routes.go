@@ -75,6 +75,8 @@ type Table struct {
 	// PublicMemory bounds the memory of requests to public endpoints, so that requests of users leave room for logins.
 	// Nil means no bound.
 	PublicMemory *budget.Budget
+	// Answers bounds the bytes that are sent at once, for each user and for all. Nil means no bound.
+	Answers *budget.Queue
 
 	routes []Route
 }
@@ -194,8 +196,8 @@ func (t *Table) serve(r Route, fair *fairness) restful.RouteFunction {
 		}
 		code, inBody := freshCode(req.Request, r.Endpoint.rule)
 		if u, ok := genericapirequest.UserFrom(ctx); ok && t.Prove != nil {
-			inbound := req.Request.WithContext(ctx)
-			ctx = stepup.WithProof(ctx, func() error { return t.Prove(inbound, u, code) })
+			proof := ctx
+			ctx = stepup.WithProof(ctx, func() error { return t.Prove(req.Request.WithContext(proof), u, code) })
 		}
 		leave, err := fair.enter(ctx)
 		if err != nil {
@@ -217,7 +219,7 @@ func (t *Table) serve(r Route, fair *fairness) restful.RouteFunction {
 			writeFailure(ctx, resp.ResponseWriter, r.Endpoint.rule, err)
 			return
 		}
-		writeResult(ctx, resp.ResponseWriter, req.Request, result)
+		t.writeAnswer(ctx, resp.ResponseWriter, req.Request, result)
 	}
 }
 
