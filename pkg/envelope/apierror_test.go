@@ -211,15 +211,15 @@ func TestAnyOtherErrorIsInternalAndSilent(t *testing.T) {
 	}
 }
 
-// TestABadPatchIsNotQuoted verifies that kube-apiserver's error about a patch, which quotes the resulting object, is
-// not passed on.
 func TestLate(t *testing.T) {
 	e := As(fmt.Errorf("reading: %w", context.DeadlineExceeded))
-	if e.Code != dashboardv1alpha1.CodeUnreachable || !strings.Contains(e.Message, "in time") {
+	if e.Code != dashboardv1alpha1.CodeUnreachable || !strings.Contains(e.Message, "timed out") {
 		t.Errorf("got %d %q", e.Code, e.Message)
 	}
 }
 
+// TestABadPatchIsNotQuoted verifies that kube-apiserver's error about a patch, which quotes the resulting object, is
+// not passed on.
 func TestABadPatchIsNotQuoted(t *testing.T) {
 	const canary = "aHVudGVyMg"
 	for name, tc := range map[string]struct{ value, detail, want string }{

@@ -143,7 +143,7 @@ func TestRolesWithoutRules(t *testing.T) {
 			return fmt.Errorf("the status is %+v", b.Status.Clusters)
 		})
 	}
-	becomes(metav1.ConditionFalse, "no rules")
+	becomes(metav1.ConditionFalse, "any rules")
 	start()
 	becomes(metav1.ConditionTrue, "")
 }
