@@ -28,7 +28,7 @@ func TestErrorsSayWhereAndWhy(t *testing.T) {
 			"line 6, column 7: mapping values are not allowed in this context"},
 		"a key of a list": {YAML, "a: b\n? [x]\n: y\n", "line 2, column 3: a key is not a scalar"},
 		"a key twice": {YAML, "---\n---\nkind: Pod\nkind: Pod\n",
-			`key "kind" in line 4, column 1 is the same as in line 3`},
+			`key "kind" in line 4, column 1 is a duplicate of line 3`},
 		"a large number": {YAML, "a: 1\nb:\n  c: 9223372036854775808\n",
 			"b.c in line 3, column 6 is an integer"},
 		"half of JSON": {JSON, "{\"kind\":\n  \"Pod\"", "line 2, column 7: unexpected end of JSON input"},
