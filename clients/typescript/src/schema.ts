@@ -4866,7 +4866,7 @@ export interface components {
             /** @description verb is what the stream does: watch, logs, exec, attach, portforward or copy. */
             verb?: string;
         };
-        /** @description Topology are the objects of a namespace and how they belong together, of what the caller may list. */
+        /** @description Topology contains the objects of a namespace that the caller may list, and their relations. */
         "io.kubevision.dashboard.v1alpha1.Topology": {
             /** @description edges connect two nodes each. */
             edges: components["schemas"]["io.kubevision.dashboard.v1alpha1.TopologyEdge"][];
