@@ -27,7 +27,7 @@ type Provider struct {
 func (p *Provider) Routes() []routes.Route {
 	return []routes.Route{{
 		Method: http.MethodGet, Path: "/clusters/{cluster}/overview", Operation: "getClusterOverview",
-		Doc: "count what is on a cluster, of what the caller may list", Returns: dashboardv1alpha1.OverviewEnvelope{},
+		Doc: "count the objects of a cluster that the caller may list", Returns: dashboardv1alpha1.OverviewEnvelope{},
 		Endpoint: routes.Reviewed(p.Access.Cluster, get),
 	}}
 }
@@ -35,7 +35,8 @@ func (p *Provider) Routes() []routes.Route {
 func get(r *routes.Request, caller *scopedlist.Client) (routes.Result, error) {
 	all, use := &tally{}, &usage{}
 	all.sum.RecentEvents = []dashboardv1alpha1.OverviewEvent{} // an empty list in JSON
-	kinds := slices.Concat(all.workloadKinds(), all.storageKinds(), all.infrastructureKinds(), []scopedlist.Kind{use.nodeKind()})
+	kinds := slices.Concat(all.workloadKinds(), all.storageKinds(), all.infrastructureKinds(),
+		[]scopedlist.Kind{use.nodeKind()})
 	meta, err := caller.Survey(r.Context(), "", kinds)
 	if err != nil {
 		return routes.Result{}, err
