@@ -93,7 +93,7 @@ func (f *feeds) awaitEnd(key feedKey, ended *feed) {
 }
 
 // run closes feeds that nobody follows, and reviews the rights on clusters whose RBAC objects cannot be watched.
-func (f *feeds) run(ctx context.Context, watched func(*clusters.Connection) bool) {
+func (f *feeds) run(ctx context.Context, host *clusters.Connection, watched func(*clusters.Connection) bool) {
 	ticker := time.NewTicker(tick)
 	defer ticker.Stop()
 	for n := 0; ; n++ {
@@ -102,13 +102,19 @@ func (f *feeds) run(ctx context.Context, watched func(*clusters.Connection) bool
 			return
 		case <-ticker.C:
 		}
-		for key, one := range f.all() {
+		all := f.all()
+		if len(all) == 0 {
+			continue
+		}
+		hostWatched := watched(host) // each question keeps the watch of RBAC objects
+		for key, one := range all {
 			if one.isAbandoned(time.Now().Add(-linger)) {
 				f.close(key, one)
 				continue
 			}
 			followers := one.count()
-			if followers > 0 && n%(1+followers/uncheckedPerSecond) == 0 && !watched(key.connection) {
+			isWatched := watched(key.connection) && hostWatched
+			if !isWatched && followers > 0 && n%(1+followers/uncheckedPerSecond) == 0 {
 				one.review()
 			}
 		}
