@@ -59,7 +59,8 @@ func (f *feeds) get(ctx context.Context, c *clusters.Connection, r clusters.Reso
 		next.mu.Unlock()
 		return nil, false
 	}
-	next.subscription, next.start, next.version = s, s.ResourceVersion, s.ResourceVersion
+	next.subscription, next.content = s, s.Snapshot
+	next.start, next.version = s.ResourceVersion, s.ResourceVersion
 	next.mu.Unlock()
 	f.mu.Lock()
 	defer f.mu.Unlock()
