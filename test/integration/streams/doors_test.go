@@ -65,7 +65,8 @@ func TestBothDoors(t *testing.T) {
 		s.isAlive(t)
 	}
 	configMap(t, ns, "late", "1")
-	for _, s := range events {
+	for i, s := range events {
+		t.Log("events", i)
 		for s.change(t).Name != "late" {
 			continue
 		}
