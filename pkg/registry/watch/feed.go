@@ -269,6 +269,9 @@ func (f *feed) collect(cursor uint64, seen string, selected func(namespace, name
 		out.events = e.appendEvents(out.events, cursor)
 	}
 	out.version, out.last = f.version, true
+	if c, ok := compare(f.version, seen); ok && c < 0 { // the client knows more than this replica
+		out.version = seen
+	}
 	return out
 }
 

@@ -266,7 +266,10 @@ func TestReplicaBehindTheClient(t *testing.T) {
 		for _, changes := range history[known:] {
 			behind.deliver(changes)
 			if random.IntN(3) == 0 {
-				r.read(t, behind)
+				version, _ := r.read(t, behind)
+				if isNewer(r.seen, version) {
+					t.Fatalf("the bookmark goes back from %s to %s", r.seen, version)
+				}
 			}
 		}
 		if r.read(t, behind); !maps.Equal(r.copy, w.objects) {
