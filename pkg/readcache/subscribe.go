@@ -44,8 +44,8 @@ type Subscription struct {
 	ended   chan struct{}
 }
 
-// Subscribe follows a kind. deliver is called with all changes after the snapshot, in order, while the store is locked: it
-// must not wait, and must not call the cache. It is false if the kind is not cached. The kind is kept while somebody
+// Subscribe follows a kind. deliver is called with all changes after the snapshot, in order, while the store is locked:
+// it must not wait, and must not call the cache. It is false if the kind is not cached. The kind is kept while somebody
 // follows it, unless the bytes are needed for others.
 func (c *Cache) Subscribe(
 	ctx context.Context, cluster Cluster, r schema.GroupVersionResource, kindName string, deliver func(Changes),
@@ -147,7 +147,8 @@ func (s *store) tellReplaced(before, after *Snapshot) {
 	changes := Changes{Version: after.ResourceVersion, After: after, Relisted: true}
 	for o := range All(before.Groups) {
 		if after.Get(o.Namespace, o.Name) == nil {
-			changes.All = append(changes.All, Change{Namespace: o.Namespace, Name: o.Name, Version: after.ResourceVersion})
+			deleted := Change{Namespace: o.Namespace, Name: o.Name, Version: after.ResourceVersion}
+			changes.All = append(changes.All, deleted)
 		}
 	}
 	for o := range All(after.Groups) {

@@ -38,7 +38,8 @@ func canonical(r *http.Request) *http.Request {
 		}
 	}
 	// kube-apiserver takes requests below proxy for long ones, which have no place of its flow control.
-	if below, ok := strings.CutPrefix(u.Path, dashboardv1alpha1.RootPath+proxySegment+"/"); ok && r.Method == http.MethodGet {
+	below, ok := strings.CutPrefix(u.Path, dashboardv1alpha1.RootPath+proxySegment+"/")
+	if ok && r.Method == http.MethodGet {
 		u.Path, u.RawPath = dashboardv1alpha1.RootPath+"/"+below, ""
 	}
 	if query := u.Query(); query.Has("timeout") || query.Has("watch") {

@@ -58,8 +58,8 @@ func (s serverSent) change(tb testing.TB) event {
 	return e
 }
 
-// TestEvents: the same changes arrive as server-sent events through both doors, which end with a reason, and go on from a
-// bookmark.
+// TestEvents: the same changes arrive as server-sent events through both doors, which end with a reason, and go on from
+// a bookmark.
 func TestEvents(t *testing.T) {
 	ns := set().Namespace(t, "events")
 	p := bound(t, "readonly", ns)
@@ -77,7 +77,8 @@ func TestEvents(t *testing.T) {
 			continue
 		}
 		all = append(all, s, resumed)
-		d.client.Call(t, wire.Request{Path: d.base + "/watch/events?topics=x", Token: p.AccessToken}).Want(t, wire.Invalid)
+		invalid := wire.Request{Path: d.base + "/watch/events?topics=x", Token: p.AccessToken}
+		d.client.Call(t, invalid).Want(t, wire.Invalid)
 	}
 	set().Delete(t, &kubevisionv1alpha1.KubeVisionSession{ObjectMeta: metav1.ObjectMeta{Name: sessionOf(t, p)}})
 	for _, s := range all {
