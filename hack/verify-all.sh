@@ -13,6 +13,7 @@ readonly checks=(
   verify-gomod
   verify-codegen
   verify-clients
+  verify-metrics
   lint
   verify-kustomize
 )

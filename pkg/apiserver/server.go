@@ -23,8 +23,6 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/apiserver/connections"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/dashboard"
 	"github.com/kubevision-io/kubevision/pkg/apiserver/filters"
-	"github.com/kubevision-io/kubevision/pkg/authentication/audit"
-	"github.com/kubevision-io/kubevision/pkg/authentication/password"
 	"github.com/kubevision-io/kubevision/pkg/authentication/sessionindex"
 	"github.com/kubevision-io/kubevision/pkg/authentication/throttle"
 	"github.com/kubevision-io/kubevision/pkg/authorization/verdicts"
@@ -162,10 +160,7 @@ func (c *Config) Complete(ctx context.Context) (completed CompletedConfig, err e
 	generic.LoopbackClientConfig.BearerToken = ""
 	setOpenAPI(&generic.Config, scheme, table)
 	generic.AddReadyzChecks(state.readyzChecks()...)
-	filters.RegisterMetrics()
-	readcache.RegisterMetrics()
-	audit.RegisterMetrics()
-	password.RegisterMetrics()
+	registerMetrics()
 	return CompletedConfig{&completedConfig{
 		generic: generic.Complete(), state: state, table: table, codecs: codecs,
 	}}, nil

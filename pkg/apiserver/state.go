@@ -126,6 +126,9 @@ func newState(ctx context.Context, config *rest.Config, policy addresspolicy.Pol
 	if err := s.watch(ctx); err != nil {
 		return nil, err
 	}
+	if err := forgetMetrics(ctx, cached, forgetAfter); err != nil {
+		return nil, err
+	}
 	s.connections, err = clusters.NewConnections(ctx, clusters.Options{
 		Config: config, Cache: cached, Secrets: secrets, Live: live, Bound: s.bound, Policy: s.policy, Memory: memory,
 	})

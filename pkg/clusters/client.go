@@ -55,7 +55,8 @@ func newClient(c *Connection, user string, identity transport.ImpersonationConfi
 			next: &chargingRoundTripper{next: c.transport, each: budget.Buffered}, turns: c.turns, large: c.large, whole: c.whole,
 			calls: c.calls, user: user,
 		})
-	named := transport.NewUserAgentRoundTripper(userAgent(), asUser)
+	measured := &measuredRoundTripper{next: asUser, cluster: c.name()}
+	named := transport.NewUserAgentRoundTripper(userAgent(), measured)
 	httpClient := &http.Client{Transport: &stepup.RoundTripper{Next: named}, Timeout: callTimeout, CheckRedirect: refuseRedirect}
 	restClient, err := rest.UnversionedRESTClientForConfigAndClient(c.config, httpClient)
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"sync/atomic"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -144,7 +145,7 @@ func (c *Connections) hostBy(ctx context.Context, registration *kubevisionv1alph
 	if inForce := HostRegistration(all.Items); inForce == nil || inForce.UID != registration.UID {
 		return nil, fmt.Errorf("%w: %s", ErrIdentityConflict, registration.Name)
 	}
-	return c.host.with(registration.Spec.ReadCache), nil
+	return c.host.named(registration.Name).with(registration.Spec.ReadCache), nil
 }
 
 // Host returns the connection to the cluster that KubeVision runs in.
@@ -169,6 +170,8 @@ type Connection struct {
 	// tokens and robot belong to the impersonating account itself, without impersonation.
 	tokens *tokenSource
 	robot  discovery.DiscoveryInterfaceWithContext
+	// registration is the name by which the cluster is registered.
+	registration atomic.Pointer[string]
 	// member is true unless the cluster is the host, which has no kubeconfig.
 	member     bool
 	kubeconfig *kubeconfig.Kubeconfig
@@ -259,6 +262,22 @@ func newConnection(
 
 func refuseRedirect(*http.Request, []*http.Request) error {
 	return errors.New("the cluster's API server answered with a redirect")
+}
+
+// named records the name by which the cluster is registered. The host may be registered under another name later.
+func (c *Connection) named(name string) *Connection {
+	if c.name() != name {
+		c.registration.Store(&name)
+	}
+	return c
+}
+
+// name returns the name by which the cluster is registered, or an empty string for a host that is not.
+func (c *Connection) name() string {
+	if name := c.registration.Load(); name != nil {
+		return *name
+	}
+	return ""
 }
 
 // Done returns a channel that is closed when the connection is closed: its registration is gone, or another kubeconfig

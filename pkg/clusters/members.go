@@ -213,7 +213,7 @@ func (m *members) connect(ctx context.Context, c *kubevisionv1alpha1.KubeVisionC
 	if err != nil {
 		return nil, err
 	}
-	connection.member, connection.kubeconfig = true, k
+	connection.named(c.Name).member, connection.kubeconfig = true, k
 	connection.reader = newReaderAccount(member.Config, member.anonymous, accounts)
 	connection.turns, connection.resources.kept = m.turns, m.discovered
 	revision := RevisionOf(c, secret)

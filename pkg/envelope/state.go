@@ -23,6 +23,7 @@ type State struct {
 	mu      sync.Mutex
 	code    dashboardv1alpha1.Code
 	route   string
+	cluster string
 	failure *Error
 }
 
@@ -47,6 +48,20 @@ func (s *State) SetRoute(route string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.route = route
+}
+
+// SetCluster records the registered cluster that the request is about, for metrics.
+func (s *State) SetCluster(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.cluster = name
+}
+
+// Cluster returns the name of SetCluster, or an empty string.
+func (s *State) Cluster() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.cluster
 }
 
 // SetFailure records why the caller is not authenticated, for the filter that converts the library's plain 401 to an

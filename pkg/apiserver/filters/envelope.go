@@ -66,10 +66,10 @@ func serveEnveloped(
 	defer func() {
 		route, code := state.Outcome()
 		if code >= dashboardv1alpha1.CodeInternal && envelope.IsGone(ctx) {
-			observe(route, r.Method, codeCanceled, time.Since(start))
+			observe(route, r.Method, state.Cluster(), codeCanceled, time.Since(start))
 			return
 		}
-		observe(route, r.Method, strconv.Itoa(int(code)), time.Since(start))
+		observe(route, r.Method, state.Cluster(), strconv.Itoa(int(code)), time.Since(start))
 		klog.FromContext(ctx).V(2).Info("Served request", "method", r.Method, "route", route, "code", code, "duration", time.Since(start))
 	}()
 	if err := checkRequest(r); err != nil {

@@ -3,15 +3,12 @@
 
 package audit
 
-import (
-	"k8s.io/component-base/metrics"
-	"k8s.io/component-base/metrics/legacyregistry"
-)
+import "k8s.io/component-base/metrics"
 
 var recorded = metrics.NewCounterVec(&metrics.CounterOpts{
 	Namespace: "kubevision", Subsystem: "authentication", Name: "events_total", StabilityLevel: metrics.ALPHA,
 	Help: "Number of logins, failures and changes of credentials, by what happened.",
 }, []string{"reason"})
 
-// RegisterMetrics registers the metrics of the package.
-func RegisterMetrics() { legacyregistry.MustRegister(recorded) }
+// Metrics returns the metrics of the package.
+func Metrics() []metrics.Registerable { return []metrics.Registerable{recorded} }

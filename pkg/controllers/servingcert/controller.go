@@ -90,6 +90,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result
 		problem = errors.New("the APIService says that the certificate is compromised")
 	}
 	if problem == nil {
+		setExpiration(secret.Data[corev1.TLSCertKey])
 		return ctrl.Result{RequeueAfter: left}, r.writeCABundle(ctx, apiService, secret.Data[caKey])
 	}
 	ctrl.LoggerFrom(ctx).Info("Making a serving certificate", "reason", problem.Error())
@@ -105,6 +106,7 @@ func (r *Reconciler) Reconcile(ctx context.Context, _ ctrl.Request) (ctrl.Result
 	if err := r.store(ctx, secret, absent, made, bundle); err != nil {
 		return ctrl.Result{}, err
 	}
+	setExpiration(made.cert)
 	if isCompromised(apiService) {
 		err = r.unmark(ctx, apiService)
 	}
