@@ -14,6 +14,7 @@ readonly checks=(
   verify-codegen
   verify-clients
   verify-metrics
+  verify-rules
   lint
   verify-kustomize
 )

@@ -39,6 +39,7 @@ func Metrics() []metrics.Registerable {
 func registerMetrics() {
 	legacyregistry.MustRegister(Metrics()...)
 	version.SetBuildInfo()
+	audit.InitializeMetrics()
 }
 
 // forgetMetrics drops the series of clusters that are not registered any more.

@@ -24,6 +24,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/budget"
 	"github.com/kubevision-io/kubevision/pkg/clusters/response"
 	"github.com/kubevision-io/kubevision/pkg/stepup"
+	"github.com/kubevision-io/kubevision/pkg/tracing"
 )
 
 // Client acts on one cluster as one user.
@@ -56,7 +57,8 @@ func newClient(c *Connection, user string, identity transport.ImpersonationConfi
 			calls: c.calls, user: user,
 		})
 	measured := &measuredRoundTripper{next: asUser, cluster: c.name()}
-	named := transport.NewUserAgentRoundTripper(userAgent(), measured)
+	traced := &tracing.RoundTripper{Next: measured, Cluster: c.name(), Propagate: c.propagates()}
+	named := transport.NewUserAgentRoundTripper(userAgent(), traced)
 	httpClient := &http.Client{Transport: &stepup.RoundTripper{Next: named}, Timeout: callTimeout, CheckRedirect: refuseRedirect}
 	restClient, err := rest.UnversionedRESTClientForConfigAndClient(c.config, httpClient)
 	if err != nil {

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
 	"sync/atomic"
 	"time"
 
@@ -78,6 +79,8 @@ type Options struct {
 	Policy addresspolicy.Policy
 	// Memory bounds the memory of discovery. Nil means no bound.
 	Memory *budget.Budget
+	// TracedClusters are the clusters that get the trace context of calls; "*" is all of them.
+	TracedClusters []string
 }
 
 // NewConnections connects to the host. Other clusters are connected on first use.
@@ -92,7 +95,7 @@ func NewConnections(ctx context.Context, o Options) (*Connections, error) {
 	}
 	m := &members{
 		secrets: o.Secrets, live: o.Live, policy: o.Policy, bound: o.Bound, memory: o.Memory, turns: host.turns,
-		discovered: newCatalogBudget(maxAllDiscovered), open: map[string]*openMember{},
+		discovered: newCatalogBudget(maxAllDiscovered), open: map[string]*openMember{}, traced: o.TracedClusters,
 	}
 	if err := m.watch(ctx, o.Cache, o.Secrets); err != nil {
 		return nil, err
@@ -172,6 +175,8 @@ type Connection struct {
 	robot  discovery.DiscoveryInterfaceWithContext
 	// registration is the name by which the cluster is registered.
 	registration atomic.Pointer[string]
+	// traced are the clusters that get the trace context of calls.
+	traced []string
 	// member is true unless the cluster is the host, which has no kubeconfig.
 	member     bool
 	kubeconfig *kubeconfig.Kubeconfig
@@ -212,7 +217,7 @@ func connect(o Options, accounts corev1client.ServiceAccountsGetter) (*Connectio
 	if err != nil {
 		return nil, err
 	}
-	c.reader = newReaderAccount(anonymous, safe, accounts)
+	c.reader, c.traced = newReaderAccount(anonymous, safe, accounts), o.TracedClusters
 	return c, nil
 }
 
@@ -278,6 +283,11 @@ func (c *Connection) name() string {
 		return *name
 	}
 	return ""
+}
+
+// propagates returns whether the cluster gets the trace context of calls.
+func (c *Connection) propagates() bool {
+	return slices.Contains(c.traced, "*") || slices.Contains(c.traced, c.name())
 }
 
 // Done returns a channel that is closed when the connection is closed: its registration is gone, or another kubeconfig

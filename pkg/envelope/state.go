@@ -24,6 +24,7 @@ type State struct {
 	code    dashboardv1alpha1.Code
 	route   string
 	cluster string
+	user    string
 	failure *Error
 }
 
@@ -62,6 +63,20 @@ func (s *State) Cluster() string {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.cluster
+}
+
+// SetUser records the name of the caller, for the log.
+func (s *State) SetUser(name string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.user = name
+}
+
+// User returns the name of SetUser, or an empty string.
+func (s *State) User() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.user
 }
 
 // SetFailure records why the caller is not authenticated, for the filter that converts the library's plain 401 to an
