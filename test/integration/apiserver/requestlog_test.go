@@ -67,7 +67,7 @@ func TestRequestLog(t *testing.T) {
 
 	list.Path += "?labelSelector=app%3D" + confidential
 	ok := client.Call(t, list).Want(t, wire.OK)
-	unknown := client.Call(t, as(a.AccessToken, wire.Request{Path: wire.DirectPath + "/nothing/" + confidential}))
+	unknown := client.Call(t, as(a.AccessToken, wire.Request{Path: wire.DirectPath + "/nothing?x=" + confidential}))
 	unknown.Want(t, wire.NotFound)
 	stranger := client.Call(t, wire.Request{Method: "INVENTED", Path: wire.DirectPath + me + "?x=" + confidential})
 	stranger.Want(t, wire.Unauthenticated)

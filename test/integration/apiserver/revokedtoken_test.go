@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"net/http/httptrace"
 	"path/filepath"
 	"testing"
 	"time"
@@ -71,10 +72,20 @@ func TestTokenOfADeletedPod(t *testing.T) {
 	pod, kubeconfig := podToken(t)
 	replica := replicaWith(t, "--kubeconfig="+kubeconfig)
 	c, frontProxy := at(t, replica.Endpoint()), at(t, replica.Endpoint(), env.Cluster.FrontProxyCert())
-	closes := func(c *wire.Client) bool {
-		return c.Send(t, wire.Request{Path: wire.DirectPath + me}).Header.Get("Connection") == "close"
+	request := wire.Request{Path: wire.GroupPath + me, Header: http.Header{"X-Remote-User": {"somebody"}}}
+	closes := func() bool { // the connection after a request, so that the next one needs another
+		var reused bool
+		ctx := httptrace.WithClientTrace(t.Context(), &httptrace.ClientTrace{
+			GotConn: func(info httptrace.GotConnInfo) { reused = info.Reused },
+		})
+		for range 2 {
+			if _, err := frontProxy.Do(ctx, request); err != nil {
+				t.Error(err)
+			}
+		}
+		return !reused
 	}
-	if closes(frontProxy) {
+	if closes() {
 		t.Error("the connection of kube-apiserver is closed")
 	}
 	if err := env.Client.Delete(t.Context(), pod, client.GracePeriodSeconds(0)); err != nil {
@@ -97,7 +108,7 @@ func TestTokenOfADeletedPod(t *testing.T) {
 	if got := c.Send(t, wire.Request{Path: "/livez"}); got.Status != http.StatusOK {
 		t.Errorf("/livez: HTTP %d", got.Status)
 	}
-	if !closes(frontProxy) {
+	if !closes() {
 		t.Error("kube-apiserver goes on to use its connection")
 	}
 }
