@@ -44,7 +44,8 @@ func registerMetrics() {
 
 // forgetMetrics drops the series of clusters that are not registered any more.
 func forgetMetrics(ctx context.Context, clusterCache cache.Cache, after time.Duration) error {
-	informer, err := clusterCache.GetInformer(ctx, &kubevisionv1alpha1.KubeVisionCluster{}, cache.BlockUntilSynced(false))
+	kind := &kubevisionv1alpha1.KubeVisionCluster{}
+	informer, err := clusterCache.GetInformer(ctx, kind, cache.BlockUntilSynced(false))
 	if err != nil {
 		return fmt.Errorf("watching clusters: %w", err)
 	}

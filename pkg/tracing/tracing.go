@@ -83,7 +83,8 @@ func Describe(ctx context.Context, r Request) {
 		return
 	}
 	span.SetName(r.Method + " " + r.Route)
-	span.SetAttributes(RequestIDKey.String(r.ID), methodKey.String(r.Method), routeKey.String(r.Route), CodeKey.Int(r.Code))
+	span.SetAttributes(RequestIDKey.String(r.ID), CodeKey.Int(r.Code), methodKey.String(r.Method),
+		routeKey.String(r.Route))
 	if r.Cluster != "" {
 		span.SetAttributes(ClusterKey.String(r.Cluster))
 	}
@@ -108,7 +109,8 @@ func (t *RoundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 	if !parent.SpanContext().IsValid() {
 		return t.Next.RoundTrip(r)
 	}
-	ctx, span := parent.TracerProvider().Tracer(scope).Start(r.Context(), r.Method, trace.WithSpanKind(trace.SpanKindClient))
+	tracer := parent.TracerProvider().Tracer(scope)
+	ctx, span := tracer.Start(r.Context(), r.Method, trace.WithSpanKind(trace.SpanKindClient))
 	defer span.End()
 	if span.IsRecording() { // without the query, whose values may be confidential
 		span.SetAttributes(methodKey.String(r.Method), serverKey.String(r.URL.Host),

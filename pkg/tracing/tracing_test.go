@@ -91,7 +91,8 @@ func TestAttributesAreBounded(t *testing.T) {
 	inbound, span := StartRequest(request(), provider, false)
 	defer span.End()
 	call := httptest.NewRequest(http.MethodGet, "/"+strings.Repeat("a", 2*maxAttribute)+"?token=value", http.NoBody)
-	response, err := (&RoundTripper{Next: &recorder{}, Cluster: "member"}).RoundTrip(call.WithContext(inbound.Context()))
+	client := &RoundTripper{Next: &recorder{}, Cluster: "member"}
+	response, err := client.RoundTrip(call.WithContext(inbound.Context()))
 	if err != nil {
 		t.Fatal(err)
 	}

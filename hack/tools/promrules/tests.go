@@ -149,7 +149,8 @@ type evaluation struct {
 	groups *rulefmt.RuleGroups
 	engine *promql.Engine
 	memory *memory
-	// active has the time since which an alert is pending or firing, by its name and labels. firing has those that fire.
+	// active has the time since which an alert is pending or firing, by its name and labels. firing has those that
+	// fire.
 	active map[string]map[string]time.Time
 	firing map[string]map[string]bool
 }

@@ -53,13 +53,13 @@ func (c *collector) CollectWithStability(out chan<- metrics.Metric) {
 		return
 	}
 	for i := range all.Items {
-		status := &all.Items[i].Status
+		name, status := all.Items[i].Name, &all.Items[i].Status
 		for _, condition := range status.Conditions {
 			out <- metrics.NewLazyConstMetric(conditionDesc, metrics.GaugeValue, conditionValue(condition.Status),
-				all.Items[i].Name, condition.Type)
+				name, condition.Type)
 		}
 		if ends := status.CredentialsExpirationTime; ends != nil {
-			out <- metrics.NewLazyConstMetric(expirationDesc, metrics.GaugeValue, float64(ends.Unix()), all.Items[i].Name)
+			out <- metrics.NewLazyConstMetric(expirationDesc, metrics.GaugeValue, float64(ends.Unix()), name)
 		}
 	}
 }

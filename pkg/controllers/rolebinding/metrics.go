@@ -17,8 +17,9 @@ import (
 
 var (
 	revocationFailures = metrics.NewCounter(&metrics.CounterOpts{
-		Namespace: "kubevision", Subsystem: "rolebinding", Name: "revocation_failures_total", StabilityLevel: metrics.ALPHA,
-		Help: "Number of times that rights which a role binding does not grant any more could not be taken away.",
+		Namespace: "kubevision", Subsystem: "rolebinding", Name: "revocation_failures_total",
+		StabilityLevel: metrics.ALPHA,
+		Help:           "Number of times that rights which a role binding does not grant any more could not be taken away.",
 	})
 	pendingRevocations = metrics.NewGauge(&metrics.GaugeOpts{
 		Namespace: "kubevision", Subsystem: "rolebinding", Name: "pending_revocations", StabilityLevel: metrics.ALPHA,

@@ -33,7 +33,8 @@ func TestFlowSchemas(t *testing.T) {
 		if err := env.Client.Get(t.Context(), client.ObjectKey{Name: tc.want}, schema); err != nil {
 			t.Fatal(err)
 		}
-		got := tc.client.Send(t, wire.Request{Path: tc.path}).Header.Get(flowcontrolv1.ResponseHeaderMatchedFlowSchemaUID)
+		header := tc.client.Send(t, wire.Request{Path: tc.path}).Header
+		got := header.Get(flowcontrolv1.ResponseHeaderMatchedFlowSchemaUID)
 		if got != string(schema.UID) {
 			t.Errorf("%s: the host has applied FlowSchema %s, want %s (%s)", tc.name, got, tc.want, schema.UID)
 		}

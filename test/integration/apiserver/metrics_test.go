@@ -23,7 +23,8 @@ func TestMetricsByCluster(t *testing.T) {
 	set().Bind(t, "actor", fixture.Grant{Role: "admin", Subjects: fixture.KubeVisionUsers(a.User), Cluster: host})
 	client := direct(t)
 	a.Login = a.User.Login(t, client, wire.DirectPath)
-	becomes(t, client, wire.OK, as(a.AccessToken, wire.Request{Path: wire.DirectPath + onHost + "/resources/namespaces"}))
+	list := wire.Request{Path: wire.DirectPath + onHost + "/resources/namespaces"}
+	becomes(t, client, wire.OK, as(a.AccessToken, list))
 	other := kube(t, "operator", "system:masters") // who may use every cluster, whatever its name
 	other.Call(t, wire.Request{Path: wire.GroupPath + "/clusters/" + invented + "/resources/pods"}).Want(t,
 		wire.ClusterNotFound)

@@ -24,8 +24,8 @@ import (
 func TestNamespaceDeletionAfterAnOutage(t *testing.T) {
 	const (
 		down = 5 * time.Second
-		// The namespace controller tries again after at most twice the time for which it has failed, and the aggregation
-		// layer notices the return after some seconds.
+		// The namespace controller tries again after at most twice the time for which it has failed, and the
+		// aggregation layer notices the return after some seconds.
 		finished = 30 * time.Second
 		// The aggregation layer asks the replica for its discovery document every half minute.
 		noticed = time.Minute
@@ -76,7 +76,7 @@ func TestNamespaceDeletionAfterAnOutage(t *testing.T) {
 	blocked := env.Client.Get(t.Context(), client.ObjectKeyFromObject(namespace), namespace) == nil
 	start(t.Context())
 	back := time.Now()
-	if err := localcluster.Poll(t.Context(), finished, "wait for the end of the namespace", func(ctx context.Context) error {
+	if err := localcluster.Poll(t.Context(), finished, "wait for the end", func(ctx context.Context) error {
 		err := env.Client.Get(ctx, client.ObjectKeyFromObject(namespace), namespace)
 		if apierrors.IsNotFound(err) {
 			return nil
@@ -85,6 +85,6 @@ func TestNamespaceDeletionAfterAnOutage(t *testing.T) {
 	}); err != nil {
 		t.Error(err)
 	}
-	t.Logf("down for %s (the namespace was blocked: %t), and gone %s after that", back.Sub(stopped).Round(time.Millisecond),
-		blocked, time.Since(back).Round(time.Millisecond))
+	t.Logf("down for %s (the namespace was blocked: %t), and gone %s after that",
+		back.Sub(stopped).Round(time.Millisecond), blocked, time.Since(back).Round(time.Millisecond))
 }

@@ -32,12 +32,14 @@ func podToken(t *testing.T) (pod *corev1.Pod, kubeconfig string) {
 		Spec: corev1.PodSpec{
 			ServiceAccountName: "kubevision-apiserver",
 			SecurityContext: &corev1.PodSecurityContext{
-				RunAsNonRoot: new(true), SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
+				RunAsNonRoot:   new(true),
+				SeccompProfile: &corev1.SeccompProfile{Type: corev1.SeccompProfileTypeRuntimeDefault},
 			},
 			Containers: []corev1.Container{{
 				Name: "kubevision-apiserver", Image: "kubevision:v0.1.0",
 				SecurityContext: &corev1.SecurityContext{
-					AllowPrivilegeEscalation: new(false), Capabilities: &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
+					AllowPrivilegeEscalation: new(false),
+					Capabilities:             &corev1.Capabilities{Drop: []corev1.Capability{"ALL"}},
 				},
 			}},
 		},
@@ -47,11 +49,10 @@ func podToken(t *testing.T) (pod *corev1.Pod, kubeconfig string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{
-		BoundObjectRef: &authenticationv1.BoundObjectReference{APIVersion: "v1", Kind: "Pod", Name: pod.Name, UID: pod.UID},
-	}}
-	answer, err := kube.CoreV1().ServiceAccounts(pod.Namespace).CreateToken(t.Context(), "kubevision-apiserver", request,
-		metav1.CreateOptions{})
+	bound := &authenticationv1.BoundObjectReference{APIVersion: "v1", Kind: "Pod", Name: pod.Name, UID: pod.UID}
+	request := &authenticationv1.TokenRequest{Spec: authenticationv1.TokenRequestSpec{BoundObjectRef: bound}}
+	answer, err := kube.CoreV1().ServiceAccounts(pod.Namespace).CreateToken(t.Context(), "kubevision-apiserver",
+		request, metav1.CreateOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}

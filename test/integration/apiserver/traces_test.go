@@ -73,8 +73,8 @@ func startReceiver(t *testing.T) (r *receiver, configFile string) {
 	go func() { _ = server.Serve(listener) }()
 	t.Cleanup(server.Stop)
 	configFile = filepath.Join(t.TempDir(), "tracing.yaml")
-	text := "apiVersion: apiserver.config.k8s.io/v1\nkind: TracingConfiguration\nendpoint: " + listener.Addr().String() +
-		"\nsamplingRatePerMillion: 1000000\n"
+	text := "apiVersion: apiserver.config.k8s.io/v1\nkind: TracingConfiguration\n" +
+		"endpoint: " + listener.Addr().String() + "\nsamplingRatePerMillion: 1000000\n"
 	if err := os.WriteFile(configFile, []byte(text), 0o600); err != nil {
 		t.Fatal(err)
 	}
@@ -127,7 +127,8 @@ func TestTraces(t *testing.T) {
 	}
 	request := byRequest[ok.Meta.RequestID]
 	if len(request.GetParentSpanId()) != 0 || len(request.GetLinks()) != 1 {
-		t.Errorf("the trace of a client is continued: parent %x, links %v", request.GetParentSpanId(), request.GetLinks())
+		t.Errorf("the trace of a client is continued: parent %x, links %v", request.GetParentSpanId(),
+			request.GetLinks())
 	}
 	var onCluster int
 	for _, call := range calls[string(request.GetSpanId())] {
