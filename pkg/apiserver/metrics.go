@@ -23,6 +23,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authentication/password"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 	"github.com/kubevision-io/kubevision/pkg/readcache"
+	"github.com/kubevision-io/kubevision/pkg/streams"
 	"github.com/kubevision-io/kubevision/pkg/version"
 )
 
@@ -32,8 +33,8 @@ const forgetAfter = 2 * time.Minute
 
 // Metrics returns the metrics of kubevision-apiserver, beside those of the library.
 func Metrics() []metrics.Registerable {
-	return slices.Concat(version.Metrics(), filters.Metrics(), clusters.Metrics(), readcache.Metrics(), audit.Metrics(),
-		password.Metrics())
+	return slices.Concat(version.Metrics(), filters.Metrics(), clusters.Metrics(), readcache.Metrics(),
+		streams.Metrics(), audit.Metrics(), password.Metrics())
 }
 
 func registerMetrics() {

@@ -28,9 +28,11 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authentication/sessionindex"
 	"github.com/kubevision-io/kubevision/pkg/authentication/throttle"
 	"github.com/kubevision-io/kubevision/pkg/authorization/verdicts"
+	"github.com/kubevision-io/kubevision/pkg/clusters"
 	"github.com/kubevision-io/kubevision/pkg/clusters/addresspolicy"
 	"github.com/kubevision-io/kubevision/pkg/readcache"
 	"github.com/kubevision-io/kubevision/pkg/routes"
+	"github.com/kubevision-io/kubevision/pkg/streams"
 )
 
 // NewCodecs returns the codecs of the discovery documents. The server has no objects of its own.
@@ -83,6 +85,10 @@ type ExtraConfig struct {
 	Tracer tracing.TracerProvider
 	// TracedClusters are the clusters that get the trace context of calls; "*" is all of them.
 	TracedClusters []string
+	// Streams bounds streams, and the origins that may open them.
+	Streams streams.Options
+	// WatchTokenInQuery lets an access token in the query open the watch.
+	WatchTokenInQuery bool
 }
 
 // Config configures the server.
@@ -114,6 +120,10 @@ func (c *Config) Complete(ctx context.Context) (completed CompletedConfig, err e
 		return CompletedConfig{}, err
 	}
 	state.reads, state.verdicts = readcache.New(c.ExtraConfig.ReadCacheBytes), verdicts.New()
+	state.verdicts.OnChange(func(c *clusters.Connection) {
+		state.streams.ClusterChanged(c)
+		state.watches.ClusterChanged(c)
+	})
 	defer func() {
 		if err != nil {
 			state.stop()
@@ -128,11 +138,16 @@ func (c *Config) Complete(ctx context.Context) (completed CompletedConfig, err e
 	if err != nil {
 		return CompletedConfig{}, err
 	}
+	if err := watchSessions(ctx, state.cache, state.streams.UserChanged); err != nil {
+		return CompletedConfig{}, err
+	}
+	generic.LongRunningFunc = longRunning(table)
 	if generic.Authentication.Authenticator == nil || generic.Authorization.Authorizer == nil {
 		return CompletedConfig{}, errors.New("delegated authentication and authorization must be configured")
 	}
 	generic.Authentication.Authenticator = &requestAuthenticator{
-		tokens: tokens, frontProxy: frontProxy, delegated: generic.Authentication.Authenticator, table: table,
+		tokens: tokens, tickets: newTickets(state, tokens), frontProxy: frontProxy,
+		delegated: generic.Authentication.Authenticator, table: table,
 	}
 	generic.Authorization.Authorizer = requestAuthorizer{generic.Authorization.Authorizer}
 	origin := func(r *http.Request) filters.Origin {
@@ -156,11 +171,15 @@ func (c *Config) Complete(ctx context.Context) (completed CompletedConfig, err e
 		},
 	})
 	generic.SecureServing.Listener = listener
+	tokenInQuery := c.ExtraConfig.WatchTokenInQuery
 	generic.BuildHandlerChainFunc = func(handler http.Handler, g *genericapiserver.Config) http.Handler {
 		refusals, questions := filters.NewRefusals(), clients.delegationLimit()
 		inner := files(handlerChains(handler, g, bodies, questions))
 		shared := func(r *http.Request) bool { return state.credential.check(r) == nil && clients.isKubeAPIServer(r) }
 		enveloped := filters.WithEnvelope(inner, shared, refusals)
+		if tokenInQuery {
+			enveloped = filters.WithTokenInQuery(enveloped)
+		}
 		traced := filters.WithTracing(state.credential.closeConnections(enveloped), c.ExtraConfig.Tracer, clients.isKubeAPIServer)
 		return listener.Handler(traced, clients.isKubeAPIServer)
 	}
@@ -226,7 +245,25 @@ func (s *Server) Run(ctx context.Context) error {
 	}
 	defer s.state.stop()
 	defer s.flushTraces(ctx)
-	return s.GenericAPIServer.PrepareRun().RunWithContext(ctx)
+	ended := s.endStreams(ctx)
+	err := s.GenericAPIServer.PrepareRun().RunWithContext(ctx)
+	<-ended
+	return err
+}
+
+// endStreams ends the streams once load balancers send no more clients to this replica. The returned channel is closed
+// when the streams have ended.
+func (s *Server) endStreams(ctx context.Context) <-chan struct{} {
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		<-ctx.Done()
+		time.Sleep(s.GenericAPIServer.ShutdownDelayDuration)
+		bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), streamPatience)
+		defer cancel()
+		s.state.streams.Shutdown(bounded)
+	}()
+	return ended
 }
 
 // flushTraces sends the spans that have not been sent yet.

@@ -52,8 +52,8 @@ func newClient(c *Connection, user string, identity transport.ImpersonationConfi
 	}
 	asUser := transport.NewImpersonatingRoundTripper(identity,
 		&pacedRoundTripper{
-			next: &chargingRoundTripper{next: c.transport, each: budget.Buffered}, turns: c.turns, large: c.large, whole: c.whole,
-			calls: c.calls, user: user,
+			next: &chargingRoundTripper{next: c.transport, each: budget.Buffered}, turns: c.turns, large: c.large,
+			calls: c.calls, lists: c.lists, sizes: c.sizes, user: user,
 		})
 	measured := &measuredRoundTripper{next: asUser, cluster: c.name()}
 	traced := &tracing.RoundTripper{Next: measured, Cluster: c.name(), Propagate: c.propagates()}

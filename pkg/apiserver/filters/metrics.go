@@ -52,10 +52,13 @@ func ForgetMetrics(cluster string) {
 
 var knownMethods = map[string]bool{"GET": true, "HEAD": true, "POST": true, "PUT": true, "PATCH": true, "DELETE": true}
 
-func count(route, method, cluster, code string, d time.Duration) {
+// count counts a request. The duration of a stream says nothing.
+func count(route, method, cluster, code string, d time.Duration, streamed bool) {
 	requests.WithLabelValues(route, method, code).Inc()
 	if cluster != "" {
 		clusterRequests.WithLabelValues(cluster, code).Inc()
 	}
-	durations.WithLabelValues(route, method).Observe(d.Seconds())
+	if !streamed {
+		durations.WithLabelValues(route, method).Observe(d.Seconds())
+	}
 }

@@ -61,7 +61,7 @@ func observe(ctx context.Context, method string, state *envelope.State, took tim
 	if gone {
 		label = codeCanceled
 	}
-	count(route, method, cluster, label, took)
+	count(route, method, cluster, label, took, state.Streamed())
 	tracing.Describe(ctx, tracing.Request{
 		ID: state.RequestID, Method: method, Route: route, Cluster: cluster, Code: int(code), Failed: failed && !gone,
 	})
