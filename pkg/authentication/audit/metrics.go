@@ -7,7 +7,7 @@ import "k8s.io/component-base/metrics"
 
 var recorded = metrics.NewCounterVec(&metrics.CounterOpts{
 	Namespace: "kubevision", Subsystem: "authentication", Name: "events_total", StabilityLevel: metrics.ALPHA,
-	Help: "Number of logins, failures and changes of credentials, by what happened.",
+	Help: "Number of authentication events, by reason.",
 }, []string{"reason"})
 
 // Metrics returns the metrics of the package.

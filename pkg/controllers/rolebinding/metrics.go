@@ -19,11 +19,11 @@ var (
 	revocationFailures = metrics.NewCounter(&metrics.CounterOpts{
 		Namespace: "kubevision", Subsystem: "rolebinding", Name: "revocation_failures_total",
 		StabilityLevel: metrics.ALPHA,
-		Help:           "Number of times that rights which a role binding does not grant any more could not be taken away.",
+		Help:           "Number of failed attempts to revoke rights that a role binding does not grant any more.",
 	})
 	pendingRevocations = metrics.NewGauge(&metrics.GaugeOpts{
 		Namespace: "kubevision", Subsystem: "rolebinding", Name: "pending_revocations", StabilityLevel: metrics.ALPHA,
-		Help: "Number of role bindings whose rights could not be taken away at the last attempt.",
+		Help: "Number of role bindings whose rights could not be revoked at the last attempt.",
 	})
 	unreachableBindings = metrics.NewGauge(&metrics.GaugeOpts{
 		Namespace: "kubevision", Subsystem: "rolebinding", Name: "unreachable", StabilityLevel: metrics.ALPHA,
