@@ -55,7 +55,8 @@ func newStreams(
 	return streams.NewManager(o)
 }
 
-// admitTicket spends the ticket of a request, if it came with one. A ticket that is for another stream is spent, too.
+// admitTicket spends the ticket of a request that has one. It also spends a ticket that is restricted to another
+// stream.
 func admitTicket(ctx context.Context, tickets *authentication.Tickets, u user.Info, target streams.Target) error {
 	p, ok := u.(*authentication.Principal)
 	if !ok || p.Ticket == nil {
@@ -85,8 +86,8 @@ func ticketError(message string) *envelope.Error {
 	return envelope.New(dashboardv1alpha1.CodeUnauthenticated, "%s", message)
 }
 
-// checkSession returns an error once the session of a stream has ended, or its user is another one than before. Callers
-// without a session were authenticated by kube-apiserver: their rights are all that can be checked.
+// checkSession returns an error if the session of a stream has ended, or its user has been replaced. Callers whom
+// kube-apiserver has authenticated have no session. For them, only rights are checked.
 func checkSession(ctx context.Context, tokens *authentication.Tokens, u user.Info) error {
 	before, ok := u.(*authentication.Principal)
 	if !ok {
@@ -107,7 +108,7 @@ func checkSession(ctx context.Context, tokens *authentication.Tokens, u user.Inf
 	return nil
 }
 
-// longRunning tells the library which requests have no time limit: streams, beside its own.
+// longRunning returns the check for requests without a time limit: streams, and those of the library.
 func longRunning(table *routes.Table) genericapirequest.LongRunningRequestCheck {
 	watches := genericfilters.BasicLongRunningRequestCheck(sets.NewString("watch"), sets.NewString())
 	return func(r *http.Request, info *genericapirequest.RequestInfo) bool {
