@@ -140,9 +140,10 @@ lint: ## Run the linters; ARGS=--fix applies what they can correct.
 	@hack/lint.sh $(ARGS)
 
 .PHONY: generate
-generate: ## Generate what is made from types and routes: deep copies, CustomResourceDefinitions, OpenAPI, the client's types.
+generate: ## Generate what is made from types, routes and metrics: deep copies, CustomResourceDefinitions, OpenAPI, docs/metrics.md.
 	@hack/update-codegen.sh
 	@hack/update-clients.sh
+	@hack/update-metrics.sh
 
 ##@ Building
 

@@ -24,6 +24,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/budget"
 	"github.com/kubevision-io/kubevision/pkg/clusters/response"
 	"github.com/kubevision-io/kubevision/pkg/stepup"
+	"github.com/kubevision-io/kubevision/pkg/tracing"
 )
 
 // Client acts on one cluster as one user.
@@ -54,7 +55,9 @@ func newClient(c *Connection, user string, identity transport.ImpersonationConfi
 			next: &chargingRoundTripper{next: c.transport, each: budget.Buffered}, turns: c.turns, large: c.large,
 			calls: c.calls, lists: c.lists, sizes: c.sizes, user: user,
 		})
-	named := transport.NewUserAgentRoundTripper(userAgent(), asUser)
+	measured := &measuredRoundTripper{next: asUser, cluster: c.name()}
+	traced := &tracing.RoundTripper{Next: measured, Cluster: c.name(), Propagate: c.propagates()}
+	named := transport.NewUserAgentRoundTripper(userAgent(), traced)
 	httpClient := &http.Client{Transport: &stepup.RoundTripper{Next: named}, Timeout: callTimeout,
 		CheckRedirect: refuseRedirect}
 	restClient, err := rest.UnversionedRESTClientForConfigAndClient(c.config, httpClient)

@@ -11,6 +11,8 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"slices"
+	"sync/atomic"
 	"time"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -78,6 +80,8 @@ type Options struct {
 	Policy addresspolicy.Policy
 	// Memory bounds the memory of discovery. Nil means no bound.
 	Memory *budget.Budget
+	// TracedClusters are the clusters that get the trace context of calls; "*" is all of them.
+	TracedClusters []string
 }
 
 // NewConnections connects to the host. Other clusters are connected on first use.
@@ -92,7 +96,7 @@ func NewConnections(ctx context.Context, o Options) (*Connections, error) {
 	}
 	m := &members{
 		secrets: o.Secrets, live: o.Live, policy: o.Policy, bound: o.Bound, memory: o.Memory, turns: host.turns,
-		discovered: newCatalogBudget(maxAllDiscovered), open: map[string]*openMember{},
+		discovered: newCatalogBudget(maxAllDiscovered), open: map[string]*openMember{}, traced: o.TracedClusters,
 	}
 	if err := m.watch(ctx, o.Cache, o.Secrets); err != nil {
 		return nil, err
@@ -148,7 +152,7 @@ func (c *Connections) hostBy(
 	if inForce := HostRegistration(all.Items); inForce == nil || inForce.UID != registration.UID {
 		return nil, fmt.Errorf("%w: %s", ErrIdentityConflict, registration.Name)
 	}
-	return c.host.with(registration.Spec.ReadCache), nil
+	return c.host.named(registration.Name).with(registration.Spec.ReadCache), nil
 }
 
 // Host returns the connection to the cluster that KubeVision runs in.
@@ -173,6 +177,10 @@ type Connection struct {
 	// tokens and robot use the impersonating account without impersonation.
 	tokens *tokenSource
 	robot  discovery.DiscoveryInterfaceWithContext
+	// registration is the name by which the cluster is registered.
+	registration atomic.Pointer[string]
+	// traced are the clusters that get the trace context of calls.
+	traced []string
 	// member is false for the host. The host has no kubeconfig.
 	member     bool
 	kubeconfig *kubeconfig.Kubeconfig
@@ -216,7 +224,7 @@ func connect(o Options, accounts corev1client.ServiceAccountsGetter) (*Connectio
 	if err != nil {
 		return nil, err
 	}
-	c.reader = newReaderAccount(anonymous, safe, accounts)
+	c.reader, c.traced = newReaderAccount(anonymous, safe, accounts), o.TracedClusters
 	return c, nil
 }
 
@@ -268,6 +276,27 @@ func newConnection(
 
 func refuseRedirect(*http.Request, []*http.Request) error {
 	return errors.New("the cluster's API server answered with a redirect")
+}
+
+// named records the name by which the cluster is registered. The host may be registered under another name later.
+func (c *Connection) named(name string) *Connection {
+	if c.name() != name {
+		c.registration.Store(&name)
+	}
+	return c
+}
+
+// name returns the name by which the cluster is registered, or an empty string for a host that is not.
+func (c *Connection) name() string {
+	if name := c.registration.Load(); name != nil {
+		return *name
+	}
+	return ""
+}
+
+// propagates returns whether the cluster gets the trace context of calls.
+func (c *Connection) propagates() bool {
+	return slices.Contains(c.traced, "*") || slices.Contains(c.traced, c.name())
 }
 
 // Done returns a channel that is closed when the connection is closed: the registration is deleted, or another

@@ -91,6 +91,8 @@ type members struct {
 	bound   *BoundNames
 	memory  *budget.Budget
 	turns   *gates
+	// traced are the clusters that get the trace context of calls.
+	traced []string
 	// discovered bounds the memory of the catalogs of all members.
 	discovered *catalogBudget
 
@@ -216,9 +218,9 @@ func (m *members) connect(
 	if err != nil {
 		return nil, err
 	}
-	connection.member, connection.kubeconfig = true, k
+	connection.named(c.Name).member, connection.kubeconfig = true, k
 	connection.reader = newReaderAccount(member.Config, member.anonymous, accounts)
-	connection.turns, connection.resources.kept = m.turns, m.discovered
+	connection.turns, connection.resources.kept, connection.traced = m.turns, m.discovered, m.traced
 	revision := RevisionOf(c, secret)
 	return &openMember{
 		revision: revision, digest: sha256.Sum256(secret.Data[revision.Key]), member: member, connection: connection,

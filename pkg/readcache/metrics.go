@@ -3,10 +3,7 @@
 
 package readcache
 
-import (
-	"k8s.io/component-base/metrics"
-	"k8s.io/component-base/metrics/legacyregistry"
-)
+import "k8s.io/component-base/metrics"
 
 // The results of a look into the cache.
 const (
@@ -42,9 +39,9 @@ var (
 	})
 )
 
-// RegisterMetrics registers the metrics of the package.
-func RegisterMetrics() {
-	legacyregistry.MustRegister(bytesGauge, objectsGauge, kindsGauge, staleGauge, requests, evictions, droppedAnswers)
+// Metrics returns the metrics of the package.
+func Metrics() []metrics.Registerable {
+	return []metrics.Registerable{bytesGauge, objectsGauge, kindsGauge, staleGauge, requests, evictions, droppedAnswers}
 }
 
 // measure sets the gauges.
