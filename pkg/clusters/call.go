@@ -93,7 +93,9 @@ func (c *Client) Stream(ctx context.Context, call Call) (io.ReadCloser, error) {
 	return c.request(call).Stream(withStreamedResponse(ctx))
 }
 
-func (c *Client) request(call Call) *rest.Request {
+func (c *Client) request(call Call) *rest.Request { return requestOf(c.rest, call) }
+
+func requestOf(client rest.Interface, call Call) *rest.Request {
 	method, accept, contentType := call.Method, call.Accept, call.ContentType
 	if method == "" {
 		method = http.MethodGet
@@ -105,7 +107,7 @@ func (c *Client) request(call Call) *rest.Request {
 	if call.Once {
 		retries = 0
 	}
-	request := c.rest.Verb(method).AbsPath(path(call)...).SetHeader("Accept", accept).MaxRetries(retries).WarningHandler(rest.NoWarnings{})
+	request := client.Verb(method).AbsPath(path(call)...).SetHeader("Accept", accept).MaxRetries(retries).WarningHandler(rest.NoWarnings{})
 	for key, values := range call.Query {
 		for _, value := range values {
 			request = request.Param(key, value)

@@ -164,8 +164,11 @@ func (c *Connections) HostAs(ctx context.Context, u user.Info) (client.Client, e
 type Connection struct {
 	config    *rest.Config
 	transport http.RoundTripper
-	resources *resourceMapper
-	bound     *BoundNames
+	// dialer makes connections that are upgraded, and authenticate adds the credential to a request for one.
+	dialer       *http.Transport
+	authenticate transport.WrapperFunc
+	resources    *resourceMapper
+	bound        *BoundNames
 	// tokens and robot belong to the impersonating account itself, without impersonation.
 	tokens *tokenSource
 	robot  discovery.DiscoveryInterfaceWithContext
@@ -205,10 +208,12 @@ func connect(o Options, accounts corev1client.ServiceAccountsGetter) (*Connectio
 	}
 	safe, tokens := &response.Transport{Next: base}, newTokenSource(accounts)
 	ofUsers := newBreaker(clock.RealClock{}, maxHostPause, safe)
-	c, err := newConnection(anonymous, authenticated(ofUsers, tokens), tokens, o.Bound, o.Memory)
+	authenticate := authenticated(tokens)
+	c, err := newConnection(anonymous, authenticate(ofUsers), tokens, o.Bound, o.Memory)
 	if err != nil {
 		return nil, err
 	}
+	c.dialer, c.authenticate = innermost(base), authenticate
 	c.reader = newReaderAccount(anonymous, safe, accounts)
 	return c, nil
 }
@@ -227,9 +232,9 @@ func innermost(rt http.RoundTripper) *http.Transport {
 	}
 }
 
-// authenticated authenticates requests with tokens of the impersonating account only.
-func authenticated(base http.RoundTripper, tokens *tokenSource) http.RoundTripper {
-	return transport.ResettableTokenSourceWrapTransport(transport.NewCachedTokenSource(tokens))(base)
+// authenticated returns a function that authenticates requests with tokens of the impersonating account only.
+func authenticated(tokens *tokenSource) transport.WrapperFunc {
+	return transport.ResettableTokenSourceWrapTransport(transport.NewCachedTokenSource(tokens))
 }
 
 // newConnection makes a connection on a transport that authenticates.

@@ -209,10 +209,12 @@ func (m *members) connect(ctx context.Context, c *kubevisionv1alpha1.KubeVisionC
 		return nil, fmt.Errorf("making a client: %w", err)
 	}
 	tokens := newTokenSource(accounts)
-	connection, err := newConnection(member.Config, guarded(authenticated(member.anonymous, tokens)), tokens, m.bound, m.memory)
+	authenticate := authenticated(tokens)
+	connection, err := newConnection(member.Config, guarded(authenticate(member.anonymous)), tokens, m.bound, m.memory)
 	if err != nil {
 		return nil, err
 	}
+	connection.dialer, connection.authenticate = member.dialed, authenticate
 	connection.member, connection.kubeconfig = true, k
 	connection.reader = newReaderAccount(member.Config, member.anonymous, accounts)
 	connection.turns, connection.resources.kept = m.turns, m.discovered

@@ -47,6 +47,13 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 			"host", r.URL.Host, "error", redact(r, err.Error()))
 		return nil, connectionFailure(err)
 	}
+	if response.StatusCode == http.StatusSwitchingProtocols && r.Header.Get("Upgrade") == "" {
+		_ = response.Body.Close()
+		return nil, NewFailure("the answer of the cluster cannot be read", nil)
+	}
+	if response.StatusCode == http.StatusSwitchingProtocols {
+		return response, nil
+	}
 	response.Header = cleanHeader(response.Header)
 	if response.StatusCode == http.StatusNotModified && r.Header.Get("If-None-Match") != "" {
 		response.Header.Del(contentType)
