@@ -39,6 +39,8 @@ type Call struct {
 // Response is the response of a cluster's API server.
 type Response struct {
 	Body []byte
+	// ContentType is its media type.
+	ContentType string
 	// Warnings are the warning headers of the response.
 	Warnings []string
 }
@@ -76,6 +78,7 @@ func (c *Client) do(ctx context.Context, call Call) (Response, error) {
 	for _, w := range result.Warnings() {
 		out.Warnings = append(out.Warnings, w.Text)
 	}
+	result.ContentType(&out.ContentType)
 	var err error
 	out.Body, err = result.Raw()
 	return out, err

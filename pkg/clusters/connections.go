@@ -164,8 +164,9 @@ func (c *Connections) HostAs(ctx context.Context, u user.Info) (client.Client, e
 type Connection struct {
 	config    *rest.Config
 	transport http.RoundTripper
-	// dialer makes connections that are upgraded, and authenticate adds the credential to a request for one.
-	dialer       *http.Transport
+	// dialer returns the transport whose settings are those of connections that are upgraded, and authenticate adds the
+	// credential to a request for one.
+	dialer       func() *http.Transport
 	authenticate transport.WrapperFunc
 	resources    *resourceMapper
 	bound        *BoundNames
@@ -195,7 +196,9 @@ func connect(o Options, accounts corev1client.ServiceAccountsGetter) (*Connectio
 	if anonymous.Dial == nil { // another one than the program's other clients have, so that the transport is another, too
 		anonymous.Dial = (&net.Dialer{Timeout: callTimeout, KeepAlive: hostKeepAlive}).DialContext
 	}
+	var dialer func() *http.Transport
 	anonymous.Wrap(func(next http.RoundTripper) http.RoundTripper {
+		dialer = func() *http.Transport { return innermost(next) }
 		if t := innermost(next); t != nil {
 			http2 := windows()
 			t.HTTP2 = &http2
@@ -213,7 +216,7 @@ func connect(o Options, accounts corev1client.ServiceAccountsGetter) (*Connectio
 	if err != nil {
 		return nil, err
 	}
-	c.dialer, c.authenticate = innermost(base), authenticate
+	c.dialer, c.authenticate = dialer, authenticate
 	c.reader = newReaderAccount(anonymous, safe, accounts)
 	return c, nil
 }

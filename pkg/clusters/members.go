@@ -8,6 +8,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"net/http"
 	"sync"
 	"time"
 
@@ -214,7 +215,7 @@ func (m *members) connect(ctx context.Context, c *kubevisionv1alpha1.KubeVisionC
 	if err != nil {
 		return nil, err
 	}
-	connection.dialer, connection.authenticate = member.dialed, authenticate
+	connection.dialer, connection.authenticate = func() *http.Transport { return member.dialed }, authenticate
 	connection.member, connection.kubeconfig = true, k
 	connection.reader = newReaderAccount(member.Config, member.anonymous, accounts)
 	connection.turns, connection.resources.kept = m.turns, m.discovered

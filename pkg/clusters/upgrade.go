@@ -94,7 +94,7 @@ func (c *Client) upgrade(ctx context.Context, call Call) (*upgrade, error) {
 		}
 	}
 	u := &upgrade{url: target.URL(), conn: &upgradedConn{}}
-	dialed := c.connection.dialer
+	dialed := c.connection.dialer()
 	if dialed == nil || dialed.TLSClientConfig == nil || dialed.DialContext == nil {
 		return nil, errors.New("there is no connection that can be upgraded")
 	}
@@ -107,7 +107,7 @@ func (c *Client) upgrade(ctx context.Context, call Call) (*upgrade, error) {
 		u.close()
 		return nil, fmt.Errorf("making a connection for streams: %w", err)
 	}
-	opened := &openedRoundTripper{next: &response.Transport{Next: u.upgrader}, conn: u.conn}
+	opened := &openedRoundTripper{next: &response.Transport{Next: u.upgrader, Upgrades: true}, conn: u.conn}
 	asUser := transport.NewImpersonatingRoundTripper(c.identity, c.connection.authenticate(opened))
 	u.client = &http.Client{
 		Transport:     &stepup.RoundTripper{Next: transport.NewUserAgentRoundTripper(userAgent(), asUser)},

@@ -37,6 +37,8 @@ const (
 // Status with nothing but the HTTP status code. A redirect is an error. Connection errors quote nothing.
 type Transport struct {
 	Next http.RoundTripper
+	// Upgrades is true if the response may be another protocol.
+	Upgrades bool
 }
 
 // RoundTrip sends the request.
@@ -47,11 +49,7 @@ func (t *Transport) RoundTrip(r *http.Request) (*http.Response, error) {
 			"host", r.URL.Host, "error", redact(r, err.Error()))
 		return nil, connectionFailure(err)
 	}
-	if response.StatusCode == http.StatusSwitchingProtocols && r.Header.Get("Upgrade") == "" {
-		_ = response.Body.Close()
-		return nil, NewFailure("the answer of the cluster cannot be read", nil)
-	}
-	if response.StatusCode == http.StatusSwitchingProtocols {
+	if response.StatusCode == http.StatusSwitchingProtocols && t.Upgrades {
 		return response, nil
 	}
 	response.Header = cleanHeader(response.Header)
