@@ -42,6 +42,10 @@ type Principal struct {
 	Epoch string
 	// AuthTime is the time of the login. It is zero if the token does not contain it.
 	AuthTime time.Time
+	// Expires is the end of the access token. It is zero if a ticket was sent instead.
+	Expires time.Time
+	// Ticket is the ticket that was sent, or nil. It is not spent yet.
+	Ticket *Ticket
 	// Methods are the authentication methods of the login.
 	Methods []string
 	// SetupRequired is true if the user must set up a second factor before any other request.
@@ -69,23 +73,38 @@ type Tokens struct {
 // Authenticate returns the user who holds the token. It returns token.ErrExpired for a genuine one that is too old,
 // ErrSessionEnded for one whose session has ended, and another error for one that is worth nothing. A session that is
 // not there has ended: its name was signed here, and it is deleted at its end.
-func (t *Tokens) Authenticate(ctx context.Context, raw string) (*Principal, error) { //nolint:gocyclo // one check after the other
+func (t *Tokens) Authenticate(ctx context.Context, raw string) (*Principal, error) {
 	claims, err := t.Service.Verify(raw)
 	if err != nil {
 		return nil, err
 	}
-	s := &kubevisionv1alpha1.KubeVisionSession{}
-	if err := t.get(ctx, claims.Session, claims.Session, s); err != nil {
+	p, err := t.inSession(ctx, claims.Session, claims.UserUID, claims.Subject)
+	if err != nil {
 		return nil, err
 	}
-	if string(s.Spec.UserUID) != claims.UserUID || s.Spec.UserName != claims.Subject {
+	p.AuthTime, p.Expires = claims.AuthTime, claims.Expires
+	return p, nil
+}
+
+// Recheck returns the user of a principal as the user is now, in the same session. The errors are those of Authenticate.
+func (t *Tokens) Recheck(ctx context.Context, p *Principal) (*Principal, error) {
+	return t.inSession(ctx, p.Session, string(p.User.UID), p.User.Name)
+}
+
+// inSession returns the user of a session that was named by something genuine.
+func (t *Tokens) inSession(ctx context.Context, session, uid, name string) (*Principal, error) {
+	s := &kubevisionv1alpha1.KubeVisionSession{}
+	if err := t.get(ctx, session, session, s); err != nil {
+		return nil, err
+	}
+	if string(s.Spec.UserUID) != uid || s.Spec.UserName != name {
 		return nil, ErrRevoked
 	}
 	if !s.DeletionTimestamp.IsZero() || !t.Clock.Now().Before(s.Spec.ExpirationTime.Time) {
 		return nil, ErrSessionEnded
 	}
 	u := &kubevisionv1alpha1.KubeVisionUser{}
-	if err := t.get(ctx, claims.Subject, claims.UserUID, u); err != nil {
+	if err := t.get(ctx, name, uid, u); err != nil {
 		return nil, err
 	}
 	if u.UID != s.Spec.UserUID || u.Spec.Disabled || !u.DeletionTimestamp.IsZero() {
@@ -99,11 +118,7 @@ func (t *Tokens) Authenticate(ctx context.Context, raw string) (*Principal, erro
 		}
 		p, err = t.principal(ctx, u, s)
 	}
-	if err != nil {
-		return nil, err
-	}
-	p.AuthTime = claims.AuthTime
-	return p, nil
+	return p, err
 }
 
 func (t *Tokens) principal(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, s *kubevisionv1alpha1.KubeVisionSession) (*Principal, error) {

@@ -1,0 +1,53 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package routes
+
+import (
+	"net/http"
+
+	"github.com/emicklei/go-restful/v3"
+	genericapirequest "k8s.io/apiserver/pkg/endpoints/request"
+
+	"github.com/kubevision-io/kubevision/pkg/envelope"
+	"github.com/kubevision-io/kubevision/pkg/streams"
+)
+
+// The path parameters of streams.
+const (
+	clusterParameter   = "cluster"
+	namespaceParameter = "namespace"
+	nameParameter      = "name"
+)
+
+// admitStream decides whether a request may open a stream, before its endpoint asks about the right to it.
+func (t *Table) admitStream(req *restful.Request, verb string) error {
+	u, ok := genericapirequest.UserFrom(req.Request.Context())
+	if !ok || Anonymous(u) {
+		return envelope.Unauthenticated()
+	}
+	return t.Streams.Admit(req.Request, u, streams.Target{
+		Cluster: req.PathParameter(clusterParameter), Namespace: req.PathParameter(namespaceParameter),
+		Pod: req.PathParameter(nameParameter), Verb: verb,
+	})
+}
+
+// openStream serves a stream, which outlives the request.
+func (t *Table) openStream(w http.ResponseWriter, r *http.Request, verb string, h *streams.Handler) error {
+	u, ok := genericapirequest.UserFrom(r.Context())
+	if !ok {
+		return envelope.Unauthenticated()
+	}
+	return t.Streams.Open(w, r, u, verb, h)
+}
+
+// IsStream returns whether a request is to a route that opens a stream. The path is relative to the root of the API.
+func (t *Table) IsStream(method, path string) bool {
+	parts := segments(path)
+	for _, r := range t.routes {
+		if r.Verb != "" && r.Method == method && matches(segments(r.Path), parts) {
+			return true
+		}
+	}
+	return false
+}
