@@ -83,6 +83,11 @@ func ticketError(message string) *envelope.Error {
 	return envelope.New(dashboardv1alpha1.CodeUnauthenticated, "%s", message)
 }
 
+// sessionCheck returns a function that calls checkSession.
+func sessionCheck(tokens *authentication.Tokens) func(context.Context, user.Info) error {
+	return func(ctx context.Context, u user.Info) error { return checkSession(ctx, tokens, u) }
+}
+
 // checkSession returns an error once the session of a stream has ended, or its user is another one than before. Callers
 // without a session were authenticated by kube-apiserver: their rights are all that can be checked.
 func checkSession(ctx context.Context, tokens *authentication.Tokens, u user.Info) error {

@@ -22,10 +22,9 @@ import (
 )
 
 var (
-	// ErrSessionEnded is returned for an access token that was issued for a session that has ended, or whose user may
-	// not log in any more.
+	// ErrSessionEnded is returned for an access token whose session has ended, or whose user may not log in any more.
 	ErrSessionEnded = errors.New("the session of the token has ended")
-	// ErrRevoked is returned for a refresh token or a challenge that is worth nothing any more, and for an access token
+	// ErrRevoked is returned for a refresh token or a challenge that is not valid any more, and for an access token
 	// that names a session of another user.
 	ErrRevoked = errors.New("the token is not valid any more")
 )
@@ -70,9 +69,9 @@ type Tokens struct {
 	Clock clock.PassiveClock
 }
 
-// Authenticate returns the user who holds the token. It returns token.ErrExpired for a genuine one that is too old,
-// ErrSessionEnded for one whose session has ended, and another error for one that is worth nothing. A session that is
-// not there has ended: its name was signed here, and it is deleted at its end.
+// Authenticate returns the user of an access token. It returns token.ErrExpired for a genuine token that has expired,
+// ErrSessionEnded for a token whose session has ended, and another error for an invalid token. A session that does not
+// exist has ended: only genuine tokens name sessions, and sessions are deleted at their end.
 func (t *Tokens) Authenticate(ctx context.Context, raw string) (*Principal, error) {
 	claims, err := t.Service.Verify(raw)
 	if err != nil {
@@ -111,7 +110,7 @@ func (t *Tokens) inSession(ctx context.Context, session, uid, name string) (*Pri
 		return nil, ErrSessionEnded
 	}
 	p, err := t.principal(ctx, u, s)
-	// The requirement may have been met a moment ago, and the cache may lag behind.
+	// The user may have just met the requirement, and the cache may lag behind.
 	if err == nil && (p.SetupRequired || p.PasswordChangeRequired) {
 		if err := t.Live.Get(ctx, types.NamespacedName{Name: s.Name}, s); client.IgnoreNotFound(err) != nil {
 			return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
@@ -132,7 +131,7 @@ func (t *Tokens) principal(ctx context.Context, u *kubevisionv1alpha1.KubeVision
 	return p, nil
 }
 
-// NewPrincipal returns the user as Kubernetes sees the user, without a session.
+// NewPrincipal returns the Principal of a user without a session.
 func NewPrincipal(u *kubevisionv1alpha1.KubeVisionUser) *Principal {
 	return &Principal{
 		DefaultInfo: user.DefaultInfo{
@@ -144,8 +143,9 @@ func NewPrincipal(u *kubevisionv1alpha1.KubeVisionUser) *Principal {
 	}
 }
 
-// get calls the API server only for names in a genuine token that the cache does not have, and once for names that do
-// not exist any more, so that neither invented names nor a token that outlives its session can cause many calls.
+// get reads an object from the cache. It calls the API server only for names in a genuine token that the cache does not
+// have, and once for names that do not exist. So neither forged tokens nor a token of a deleted session can cause many
+// calls.
 func (t *Tokens) get(ctx context.Context, name, identity string, into client.Object) error {
 	key := types.NamespacedName{Name: name}
 	err := t.Cache.Get(ctx, key, into)

@@ -27,10 +27,11 @@ const (
 	// wholePerLarge is the number of whole lists that may be requested at once for each large response that may be read
 	// at once.
 	wholePerLarge = 2
-	// maxCalls is how many calls to one cluster are under way at once for one user: a quarter of those that a member
-	// takes, so that one user, whose requests make several calls each, does not take the places of others.
+	// maxCalls bounds the concurrent calls of one user to one cluster. It is a quarter of the calls that a member
+	// accepts, so that one user, each of whose requests makes several calls, leaves room for others.
 	maxCalls = maxAtOnce / 4
-	// minLarge is how many large responses of a cluster to one user are read at once where there are few processors.
+	// minLarge is the smallest bound of the large responses of a cluster that are read at once for one user. The bound
+	// grows with the number of processors.
 	minLarge = 2
 )
 
@@ -107,8 +108,8 @@ func (g *gate) enter(ctx context.Context, wait time.Duration) bool {
 	return false
 }
 
-// take waits for a place of a user, and returns the error where there is none in time. The place is left once. Nil
-// gates bound nothing.
+// take waits for a place of a user. It returns the error full if none becomes free in time. The returned function
+// releases the place once. Nil gates have no bound.
 func (g *gates) take(ctx context.Context, user string, full error) (leave func(), err error) {
 	if g == nil {
 		return func() {}, nil
@@ -127,12 +128,13 @@ func (g *gates) take(ctx context.Context, user string, full error) (leave func()
 // pacedRoundTripper reads the responses of one cluster to one user.
 type pacedRoundTripper struct {
 	next http.RoundTripper
-	// turns are for all clusters, the others for this one: a cluster that sends slowly holds up no other.
+	// turns are shared by all clusters, the other gates belong to this cluster, so that a slow cluster does not delay
+	// others.
 	turns, large, whole, calls *gates
 	user                       string
 }
 
-// RoundTrip sends the request. Of the user's calls, and of whole lists, only some are sent at once.
+// RoundTrip sends the request. It bounds the concurrent calls and the concurrent whole lists of the user.
 func (p *pacedRoundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 	body := &pacedBody{context: r.Context(), paced: p}
 	var err error

@@ -54,6 +54,8 @@ type Route struct {
 	DuringPasswordChange bool
 	// Verb is that of a stream. The route opens a WebSocket if it is not empty, and nothing else does.
 	Verb string
+	// Endless is true for a response that may take longer than other requests may. It is no envelope.
+	Endless bool
 	// Parameters documents the path and query parameters by name. Those in braces in the path are path parameters. Add
 	// documents the path parameters that mean the same in every route.
 	Parameters map[string]string
@@ -190,7 +192,7 @@ const handlerTimeout = 55 * time.Second
 
 func (t *Table) serve(r Route, fair *fairness) restful.RouteFunction {
 	return func(req *restful.Request, resp *restful.Response) {
-		ctx, cancel := context.WithTimeout(req.Request.Context(), handlerTimeout)
+		ctx, cancel := withTimeout(req.Request.Context(), r)
 		defer cancel()
 		if s := envelope.StateFrom(ctx); s != nil {
 			s.SetRoute(r.Path)
@@ -232,8 +234,20 @@ func (t *Table) serve(r Route, fair *fairness) restful.RouteFunction {
 			}
 			return
 		}
+		if result.Raw != nil {
+			writeRaw(ctx, resp.ResponseWriter, result.Raw)
+			return
+		}
 		writeResult(ctx, resp.ResponseWriter, req.Request, result)
 	}
+}
+
+// withTimeout bounds the time of a handler, unless its response has no end.
+func withTimeout(ctx context.Context, r Route) (context.Context, context.CancelFunc) {
+	if r.Endless {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, handlerTimeout)
 }
 
 // writeFailure writes an error. It leaves the refusal of an anonymous request to the outermost filter, which paces

@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	// issuer and audience of every token: the API server itself.
+	// issuer and audience are the same for every token: the API server itself.
 	issuer   = "kubevision.io"
 	audience = "dashboard.kubevision.io"
 
@@ -33,17 +33,17 @@ type Kind string
 const (
 	// Access tokens are the credential of a session (RFC 9068).
 	Access Kind = "at+jwt"
-	// Challenge tokens prove a right password while the second factor is needed.
+	// Challenge tokens prove that the password was correct, for a login that waits for the second factor.
 	Challenge Kind = "2fa+jwt"
-	// Setup tokens stand for a password that was right, while a second factor must be set up.
+	// Setup tokens prove that the password was correct, for a login that waits for the set-up of a second factor.
 	Setup Kind = "2fa-setup+jwt"
 )
 
-// ErrExpired is returned for a genuine token that is too old. Every other error of Verify means that the token is not
+// ErrExpired is returned for a genuine token that has expired. Any other error of Verify means that the token is not
 // genuine.
 var ErrExpired = errors.New("token has expired")
 
-// ErrNoKeys is returned before any signing key is known.
+// ErrNoKeys is returned before any signing key is loaded.
 var ErrNoKeys = errors.New("no signing key is known yet")
 
 // Claims is the content of a token.
@@ -126,8 +126,8 @@ func (s *Service) Sign(c Claims) (string, error) {
 	return raw, nil
 }
 
-// Verify verifies a token of the service's kind. It finds the key by its id among the installation's own keys, and uses
-// no other part of the header. The algorithm is fixed.
+// Verify verifies a token of the service's kind. It uses only the key id of the header, to find one of the
+// installation's own keys. The algorithm is fixed.
 func (s *Service) Verify(raw string) (Claims, error) {
 	if len(raw) > maxLength {
 		return Claims{}, errors.New("token is too long")
@@ -164,8 +164,8 @@ func (s *Service) Verify(raw string) (Claims, error) {
 	return claims, nil
 }
 
-// validate requires every claim, since the library skips absent ones. It checks the age last, so that only a token that
-// is valid otherwise is reported as expired.
+// validate requires every claim, since the library skips absent ones. It checks the expiry last, so that ErrExpired is
+// returned only for a token that is valid otherwise.
 func (s *Service) validate(standard jwt.Claims, private privateClaims) error {
 	if standard.Expiry == nil || standard.NotBefore == nil || standard.IssuedAt == nil {
 		return errors.New("token lacks exp, nbf or iat")

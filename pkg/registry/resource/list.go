@@ -95,7 +95,7 @@ func (o *listOptions) pass(ctx context.Context, listing *scopedlist.Listing, met
 		return nil
 	}
 	page, err := listing.Each(func(item objects.Object) error {
-		encoded, err := objects.Encode(item)
+		encoded, err := item.Encode()
 		if err != nil {
 			return err
 		}
