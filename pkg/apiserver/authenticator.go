@@ -60,8 +60,12 @@ func (a *requestAuthenticator) AuthenticateRequest(r *http.Request) (*authentica
 		return a.authenticated(r, principal, err)
 	}
 	if path, ok := routes.BelowRoot(r.URL.Path); ok && a.table.IsStream(r.Method, path) {
-		if ticket := streams.CredentialsFrom(r.Context()).Ticket; ticket != "" {
-			principal, err := a.tickets.Authenticate(r.Context(), ticket)
+		switch found := streams.CredentialsFrom(r.Context()); {
+		case found.Token != "": // WithTokenInQuery has looked at the path
+			principal, err := a.tokens.Authenticate(r.Context(), found.Token)
+			return a.authenticated(r, principal, err)
+		case found.Ticket != "":
+			principal, err := a.tickets.Authenticate(r.Context(), found.Ticket)
 			return a.authenticated(r, principal, err)
 		}
 	}

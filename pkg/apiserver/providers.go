@@ -127,7 +127,7 @@ func (c *ExtraConfig) routes(ctx context.Context, s *state, clients *clientFinde
 	table := &routes.Table{
 		Streams: s.streams,
 		PerUser: c.RequestsPerUser, Prove: auth.Prove(shared.logins.SecondFactors, clients.find),
-		Memory: s.memory, PublicMemory: budget.New(publicMemory),
+		Memory: s.memory, PublicMemory: budget.New(publicMemory), Answers: routes.NewAnswerQueue(),
 	}
 	for _, provider := range c.providers(s, shared, clients) {
 		if err := table.Add(provider.Routes()...); err != nil {

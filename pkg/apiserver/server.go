@@ -84,6 +84,8 @@ type ExtraConfig struct {
 	DashboardDir string
 	// Streams bounds streams, and the origins that may open them.
 	Streams streams.Options
+	// WatchTokenInQuery lets an access token in the query open the watch.
+	WatchTokenInQuery bool
 }
 
 // Config configures the server.
@@ -165,10 +167,14 @@ func (c *Config) Complete(ctx context.Context) (completed CompletedConfig, err e
 		},
 	})
 	generic.SecureServing.Listener = listener
+	tokenInQuery := c.ExtraConfig.WatchTokenInQuery
 	generic.BuildHandlerChainFunc = func(handler http.Handler, c *genericapiserver.Config) http.Handler {
 		refusals, questions := filters.NewRefusals(), clients.delegationLimit()
 		inner := files(handlerChains(handler, c, bodies, questions))
 		enveloped := filters.WithEnvelope(inner, clients.isKubeAPIServer, refusals)
+		if tokenInQuery {
+			enveloped = filters.WithTokenInQuery(enveloped)
+		}
 		return listener.Handler(enveloped, clients.isKubeAPIServer)
 	}
 	// Nothing in this program calls the server over its loopback, so the loopback token must not be valid.

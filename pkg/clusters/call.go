@@ -69,6 +69,8 @@ func (c *Call) writes() bool {
 func (c *Client) do(ctx context.Context, call Call) (Response, error) {
 	if call.Name != "" || (call.Method != "" && call.Method != http.MethodGet) {
 		ctx = withObjectResponse(ctx)
+	} else {
+		ctx = withListResponse(ctx)
 	}
 	result := c.request(call).Do(ctx)
 	if err := result.Error(); err != nil { // Raw drops the message of the API server
@@ -86,14 +88,18 @@ func (c *Client) do(ctx context.Context, call Call) (Response, error) {
 
 // Stream is like Do, and returns the body while it arrives. The caller must close it.
 func (c *Client) Stream(ctx context.Context, call Call) (io.ReadCloser, error) {
-	stream, err := c.request(call).Stream(withStreamedResponse(ctx))
+	ctx = withStreamedResponse(ctx)
+	if call.Name == "" && (call.Method == "" || call.Method == http.MethodGet) {
+		ctx = withListResponse(ctx)
+	}
+	stream, err := c.request(call).Stream(ctx)
 	if !mayBeUnserved(&call, err) {
 		return stream, err
 	}
 	if call, err = c.resources.refreshCall(ctx, call, err); err != nil {
 		return nil, err
 	}
-	return c.request(call).Stream(withStreamedResponse(ctx))
+	return c.request(call).Stream(ctx)
 }
 
 func (c *Client) request(call Call) *rest.Request { return requestOf(c.rest, call) }

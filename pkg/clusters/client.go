@@ -53,8 +53,8 @@ func newClient(c *Connection, user string, identity transport.ImpersonationConfi
 	}
 	asUser := transport.NewImpersonatingRoundTripper(identity,
 		&pacedRoundTripper{
-			next: &chargingRoundTripper{next: c.transport, each: budget.Buffered}, turns: c.turns, large: c.large, whole: c.whole,
-			calls: c.calls, user: user,
+			next: &chargingRoundTripper{next: c.transport, each: budget.Buffered}, turns: c.turns, large: c.large,
+			calls: c.calls, lists: c.lists, sizes: c.sizes, user: user,
 		})
 	named := transport.NewUserAgentRoundTripper(userAgent(), asUser)
 	httpClient := &http.Client{Transport: &stepup.RoundTripper{Next: named}, Timeout: callTimeout, CheckRedirect: refuseRedirect}

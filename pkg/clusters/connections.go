@@ -181,8 +181,11 @@ type Connection struct {
 	// closed is done when the connection is closed.
 	closed context.Context //nolint:containedctx // it is the life of the connection, not of a request
 	close  context.CancelFunc
-	// turns are shared by all clusters. large, whole and calls belong to this cluster.
-	turns, large, whole, calls *gates
+	// turns are shared by all clusters. large and calls belong to this cluster.
+	turns, large, calls *gates
+	// lists bounds the cost of lists on this cluster.
+	lists *budget.Queue
+	sizes *listSizes
 }
 
 // connect makes a connection to the host.
@@ -260,8 +263,8 @@ func newConnection(
 	return &Connection{
 		config: anonymous, transport: authenticated, resources: newResourceMapper(discoveryClient, tags, account),
 		bound: bound, tokens: tokens,
-		robot: discoveryClient, turns: newTurnGates(), large: newLargeGates(), whole: newWholeListGates(),
-		calls: newGates(maxCalls), closed: closed, close: closer,
+		robot: discoveryClient, turns: newTurnGates(), large: newLargeGates(),
+		calls: newGates(maxCalls), lists: newListQueue(), sizes: newListSizes(), closed: closed, close: closer,
 	}, nil
 }
 

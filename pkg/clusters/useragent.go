@@ -6,6 +6,7 @@ package clusters
 import (
 	"fmt"
 	"runtime"
+	"sync"
 
 	"github.com/kubevision-io/kubevision/pkg/names"
 	"github.com/kubevision-io/kubevision/pkg/version"
@@ -13,6 +14,8 @@ import (
 
 // userAgent returns the User-Agent of users' requests. An API server derives the field manager from the part before the
 // slash if a write does not name one. So all writes of users have the same field manager.
-func userAgent() string {
+//
+//nolint:gochecknoglobals // it never changes, and reading the version takes longer than the rest of a request
+var userAgent = sync.OnceValue(func() string {
 	return fmt.Sprintf("%s/%s (%s/%s)", names.UserFieldManager, version.Info().GitVersion, runtime.GOOS, runtime.GOARCH)
-}
+})

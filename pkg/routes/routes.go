@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/emicklei/go-restful/v3"
@@ -56,6 +57,8 @@ type Route struct {
 	Verb string
 	// Endless is true for a response that may take longer than other requests may. It is no envelope.
 	Endless bool
+	// Events makes a stream one of server-sent events, instead of a WebSocket.
+	Events bool
 	// Parameters documents the path and query parameters by name. Those in braces in the path are path parameters. Add
 	// documents the path parameters that mean the same in every route.
 	Parameters map[string]string
@@ -82,6 +85,8 @@ type Table struct {
 	// PublicMemory bounds the memory of requests to public endpoints, so that requests of users leave room for logins.
 	// Nil means no bound.
 	PublicMemory *budget.Budget
+	// Answers bounds the bytes that are sent at once, for each user and for all. Nil means no bound.
+	Answers *budget.Queue
 
 	routes []Route
 }
@@ -199,17 +204,18 @@ func (t *Table) serve(r Route, fair *fairness) restful.RouteFunction {
 		}
 		code, inBody := freshCode(req.Request, r.Endpoint.rule)
 		if u, ok := genericapirequest.UserFrom(ctx); ok && t.Prove != nil {
-			inbound := req.Request.WithContext(ctx)
-			ctx = stepup.WithProof(ctx, func() error { return t.Prove(inbound, u, code) })
+			proof := ctx
+			ctx = stepup.WithProof(ctx, func() error { return t.Prove(req.Request.WithContext(proof), u, code) })
 		}
 		leave, err := fair.enter(ctx)
 		if err != nil {
 			envelope.WriteError(ctx, resp.ResponseWriter, err)
 			return
 		}
+		leave = sync.OnceFunc(leave)
 		defer leave()
 		if r.Verb != "" {
-			if err := t.admitStream(req, r.Verb); err != nil {
+			if err := t.admitStream(req, r); err != nil {
 				envelope.WriteError(ctx, resp.ResponseWriter, err)
 				return
 			}
@@ -228,17 +234,17 @@ func (t *Table) serve(r Route, fair *fairness) restful.RouteFunction {
 			writeFailure(ctx, resp.ResponseWriter, r.Endpoint.rule, err)
 			return
 		}
-		if result.Stream != nil {
-			if err := t.openStream(resp.ResponseWriter, req.Request, r.Verb, result.Stream); err != nil {
-				envelope.WriteError(ctx, resp.ResponseWriter, err)
-			}
+		if result.Stream != nil { // it holds no place of a request
+			leave()
+			account.Close()
+			t.openStream(ctx, resp.ResponseWriter, req.Request, r, result.Stream)
 			return
 		}
 		if result.Raw != nil {
 			writeRaw(ctx, resp.ResponseWriter, result.Raw)
 			return
 		}
-		writeResult(ctx, resp.ResponseWriter, req.Request, result)
+		t.writeAnswer(ctx, resp.ResponseWriter, req.Request, result)
 	}
 }
 

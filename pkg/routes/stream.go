@@ -4,6 +4,7 @@
 package routes
 
 import (
+	"context"
 	"net/http"
 
 	"github.com/emicklei/go-restful/v3"
@@ -21,24 +22,38 @@ const (
 )
 
 // admitStream decides whether a request may open a stream, before its endpoint asks about the right to it.
-func (t *Table) admitStream(req *restful.Request, verb string) error {
+func (t *Table) admitStream(req *restful.Request, r Route) error {
 	u, ok := genericapirequest.UserFrom(req.Request.Context())
 	if !ok || Anonymous(u) {
 		return envelope.Unauthenticated()
 	}
+	if !r.Events {
+		if err := streams.CheckUpgrade(req.Request, r.Verb); err != nil {
+			return err
+		}
+	}
 	return t.Streams.Admit(req.Request, u, streams.Target{
 		Cluster: req.PathParameter(clusterParameter), Namespace: req.PathParameter(namespaceParameter),
-		Pod: req.PathParameter(nameParameter), Verb: verb,
+		Pod: req.PathParameter(nameParameter), Verb: r.Verb,
 	})
 }
 
-// openStream serves a stream, which outlives the request.
-func (t *Table) openStream(w http.ResponseWriter, r *http.Request, verb string, h *streams.Handler) error {
-	u, ok := genericapirequest.UserFrom(r.Context())
-	if !ok {
-		return envelope.Unauthenticated()
+// openStream serves a stream. A WebSocket outlives the request, and events are its response.
+func (t *Table) openStream(
+	ctx context.Context, w http.ResponseWriter, r *http.Request, route Route, h *streams.Handler,
+) {
+	open := t.Streams.Open
+	if route.Events {
+		open = t.Streams.OpenEvents
 	}
-	return t.Streams.Open(w, r, u, verb, h)
+	u, ok := genericapirequest.UserFrom(ctx)
+	if !ok {
+		envelope.WriteError(ctx, w, envelope.Unauthenticated())
+		return
+	}
+	if err := open(w, r, u, route.Verb, h); err != nil {
+		envelope.WriteError(ctx, w, err)
+	}
 }
 
 // IsStream returns whether a request is to a route that opens a stream or has a response without an end. The path is relative to the root of the API.

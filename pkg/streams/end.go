@@ -5,6 +5,7 @@ package streams
 
 import (
 	"errors"
+	"unicode/utf8"
 
 	"github.com/gorilla/websocket"
 
@@ -106,6 +107,15 @@ func (e *End) closeCode() int {
 	default:
 		return websocket.ClosePolicyViolation
 	}
+}
+
+// text returns the text of a close frame.
+func (e *End) text() string {
+	text := e.Error()
+	for len(text) > maxCloseText || !utf8.ValidString(text) {
+		text = text[:min(len(text)-1, maxCloseText)]
+	}
+	return text
 }
 
 // maxCloseText is the longest text of a close frame that RFC 6455 allows.

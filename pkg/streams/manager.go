@@ -79,10 +79,6 @@ func NewManager(o Options) *Manager {
 // Admit decides whether a request may open a stream, before anything is asked about the right to it: by its origin, and
 // by the ticket that came with it, which is spent.
 func (m *Manager) Admit(r *http.Request, u user.Info, target Target) error {
-	if err := checkUpgrade(r); err != nil {
-		refused.WithLabelValues(target.Verb, "upgrade").Inc()
-		return err
-	}
 	if err := m.options.Origins.check(r); err != nil {
 		refused.WithLabelValues(target.Verb, "origin").Inc()
 		return err

@@ -19,12 +19,12 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/budget"
 )
 
-// Stream is an open socket of a client.
+// Stream is an open WebSocket of a client, or a response of server-sent events.
 type Stream struct {
-	manager *Manager
-	handler *Handler
-	conn    *websocket.Conn
-	verb    string
+	manager   *Manager
+	handler   *Handler
+	transport transport
+	verb      string
 	// name is that of the user.
 	name    string
 	account *budget.Account
@@ -37,6 +37,8 @@ type Stream struct {
 	// serving counts Serve. readDone is closed when nothing is read any more.
 	serving  sync.WaitGroup
 	readDone chan struct{}
+	// closed is closed when nothing is sent any more.
+	closed chan struct{}
 
 	// writing is held while a message is sent.
 	writing sync.Mutex
@@ -64,7 +66,7 @@ func (s *Stream) Account() *budget.Account { return s.account }
 func (s *Stream) Context() context.Context { return s.done }
 
 // Subprotocol returns the subprotocol that was agreed upon, or an empty string.
-func (s *Stream) Subprotocol() string { return s.conn.Subprotocol() }
+func (s *Stream) Subprotocol() string { return s.transport.subprotocol() }
 
 // Renew replaces the credential of the stream, which must be of the same user.
 func (s *Stream) Renew(u user.Info, expires time.Time) error {
@@ -84,20 +86,19 @@ func (s *Stream) SendText(data []byte) error {
 		s.End(err)
 		return err
 	}
-	return s.send(websocket.TextMessage, data)
+	return s.send(false, data)
 }
 
 // SendBinary sends a binary message.
-func (s *Stream) SendBinary(data []byte) error { return s.send(websocket.BinaryMessage, data) }
+func (s *Stream) SendBinary(data []byte) error { return s.send(true, data) }
 
-func (s *Stream) send(kind int, data []byte) error {
+func (s *Stream) send(binary bool, data []byte) error {
 	s.writing.Lock()
 	defer s.writing.Unlock()
 	if s.done.Err() != nil {
 		return context.Cause(s.done)
 	}
-	_ = s.conn.SetWriteDeadline(time.Now().Add(writeTimeout)) // it only stores the time
-	if err := s.conn.WriteMessage(kind, data); err != nil {
+	if err := s.transport.write(binary, data); err != nil {
 		if s.done.Err() == nil {
 			s.End(failedWrite(err))
 		}
@@ -125,34 +126,25 @@ func (s *Stream) End(end *End) {
 	s.closing.Do(func() {
 		s.cancel(end)
 		// A message that is being sent to a client that does not read is not waited for.
-		_ = s.conn.NetConn().SetWriteDeadline(time.Now().Add(endTimeout))
+		s.transport.hurry()
 		go s.close(end)
 	})
 }
 
-// close sends the last message and the reason, and closes the connection when the client has, or after a while.
+// close sends the last message and the reason.
 func (s *Stream) close(end *End) {
-	later := time.AfterFunc(2*endTimeout, func() { _ = s.conn.NetConn().Close() })
-	defer later.Stop()
+	defer close(s.closed)
+	if forced, ok := s.transport.(interface{ netConn() net.Conn }); ok {
+		later := time.AfterFunc(2*endTimeout, func() { _ = forced.netConn().Close() })
+		defer later.Stop()
+	}
 	s.writing.Lock()
-	_ = s.conn.SetWriteDeadline(time.Now().Add(endTimeout))
+	defer s.writing.Unlock()
+	var last []byte
 	if s.handler.Last != nil {
-		if last := s.handler.Last(*end); last != nil {
-			_ = s.conn.WriteMessage(websocket.TextMessage, last) // whoever is gone does not miss it
-		}
+		last = s.handler.Last(*end)
 	}
-	text := end.Error()
-	for len(text) > maxCloseText || !utf8.ValidString(text) {
-		text = text[:min(len(text)-1, maxCloseText)]
-	}
-	frame := websocket.FormatCloseMessage(end.closeCode(), text)
-	_ = s.conn.WriteControl(websocket.CloseMessage, frame, time.Now().Add(endTimeout)) // as above
-	s.writing.Unlock()
-	select {
-	case <-s.readDone:
-	case <-time.After(endTimeout):
-	}
-	_ = s.conn.NetConn().Close()
+	s.transport.close(last, end, s.readDone)
 }
 
 // run reads until the stream ends.
@@ -182,12 +174,11 @@ func (s *Stream) recovered() {
 func (s *Stream) read() {
 	defer s.recovered()
 	for {
-		deadline := pongTimeout
+		wait := pongTimeout
 		if s.done.Err() != nil {
-			deadline = endTimeout
+			wait = endTimeout
 		}
-		_ = s.conn.SetReadDeadline(time.Now().Add(deadline)) // an error is that of the next read
-		kind, data, err := s.conn.ReadMessage()
+		message, err := s.transport.read(wait)
 		if err != nil {
 			s.End(failedRead(err))
 			return
@@ -195,11 +186,11 @@ func (s *Stream) read() {
 		if s.done.Err() != nil {
 			continue
 		}
-		s.noted(directionIn, len(data))
+		s.noted(directionIn, len(message.Data))
 		if s.handler.Received == nil {
 			continue
 		}
-		if err := s.handler.Received(s.done, s, Message{Binary: kind == websocket.BinaryMessage, Data: data}); err != nil {
+		if err := s.handler.Received(s.done, s, message); err != nil {
 			s.End(EndOf(err))
 		}
 	}
@@ -222,10 +213,6 @@ func failedRead(err error) *End {
 // start arms the timers of a stream.
 func (s *Stream) start() {
 	s.used.Store(time.Now().UnixNano())
-	s.conn.SetReadLimit(s.handler.ReadLimit)
-	s.conn.SetPongHandler(func(string) error {
-		return s.conn.SetReadDeadline(time.Now().Add(pongTimeout)) //nolint:wrapcheck // the end of the read
-	})
 	s.every(pingInterval, s.ping)
 	if s.handler.MaxTime > 0 {
 		s.every(s.handler.MaxTime, func() { s.End(NewEnd(TooLong, "the stream has reached its longest time")) })
@@ -251,7 +238,11 @@ func (s *Stream) every(interval time.Duration, call func()) {
 }
 
 func (s *Stream) ping() {
-	if err := s.conn.WriteControl(websocket.PingMessage, nil, time.Now().Add(writeTimeout)); err != nil && s.done.Err() == nil {
+	if !s.writing.TryLock() { // a message is on its way, which does the same
+		return
+	}
+	defer s.writing.Unlock()
+	if err := s.transport.ping(); err != nil && s.done.Err() == nil {
 		s.End(failedWrite(err))
 	}
 }

@@ -28,9 +28,10 @@ const (
 //nolint:gochecknoglobals // idle streams have no buffer of their own
 var writeBuffers sync.Pool
 
-// checkUpgrade returns an error for a request that does not ask for a WebSocket.
-func checkUpgrade(r *http.Request) error {
+// CheckUpgrade returns an error for a request that does not ask for a WebSocket.
+func CheckUpgrade(r *http.Request, verb string) error {
 	if !websocket.IsWebSocketUpgrade(r) {
+		refused.WithLabelValues(verb, "upgrade").Inc()
 		return envelope.Invalid("Upgrade", "this path opens a WebSocket: send the headers of an upgrade")
 	}
 	return nil
@@ -48,30 +49,38 @@ func (m *Manager) Open(w http.ResponseWriter, r *http.Request, u user.Info, verb
 		refused.WithLabelValues(verb, "upgrade").Inc()
 		return err
 	}
-	handler := *h
-	handler.ReadLimit = cmp.Or(h.ReadLimit, DefaultReadLimit)
+	s := m.newStream(r.Context(), newSocket(conn, cmp.Or(h.ReadLimit, DefaultReadLimit)), u, verb, h)
+	m.begin(s) //nolint:contextcheck // it outlives the request
+	go s.run()
+	return nil
+}
+
+// newStream makes a stream. Nothing of the request is kept but its id.
+func (m *Manager) newStream(ctx context.Context, t transport, u user.Info, verb string, h *Handler) *Stream {
 	s := &Stream{
-		manager: m, handler: &handler, conn: conn, verb: verb, name: u.GetName(), user: u, expires: h.Expires,
-		account: m.bytes.Account(u.GetName(), 0), readDone: make(chan struct{}),
+		manager: m, handler: h, transport: t, verb: verb, name: u.GetName(), user: u, expires: h.Expires,
+		account: m.bytes.Account(u.GetName(), 0), readDone: make(chan struct{}), closed: make(chan struct{}),
 	}
 	s.checks.passed = time.Now()
-	// Nothing of the request is kept but its id.
 	logger := klog.Background()
-	if state := envelope.StateFrom(r.Context()); state != nil {
+	if state := envelope.StateFrom(ctx); state != nil {
 		logger = klog.LoggerWithValues(logger, "requestID", state.RequestID)
 	}
 	s.done, s.cancel = context.WithCancelCause(klog.NewContext(context.Background(), logger)) //nolint:contextcheck // as above
-	begin := m.add(s)
-	if handler.Began != nil {
-		handler.Began(s)
+	return s
+}
+
+// begin registers a stream that has its place.
+func (m *Manager) begin(s *Stream) {
+	isStopping := !m.add(s)
+	if s.handler.Began != nil {
+		s.handler.Began(s)
 	}
 	s.start()
 	s.recheck() // what has changed since the request was authenticated
-	go s.run()
-	if !begin {
+	if isStopping {
 		s.End(NewEnd(Shutdown, "this replica stops: connect again"))
 	}
-	return nil
 }
 
 // upgrade takes the connection over.

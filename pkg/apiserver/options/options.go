@@ -300,6 +300,7 @@ func (o *Options) Config(ctx context.Context) (apiserver.CompletedConfig, error)
 			TrustedLoginNetworks: trusted, SessionLimits: o.SessionLimits,
 			TrustedProxies: proxies, TwoFactorRoles: o.TwoFactorRoles, ClusterAddresses: addresses,
 			DashboardDir: o.DashboardDir, Streams: streams,
+			WatchTokenInQuery: o.Streams.WatchTokenInQuery,
 			// Half of the processors, so that a flood of logins leaves the others for other requests; and at most a
 			// few, since each hash needs memory.
 			PasswordHashes: min(max(runtime.GOMAXPROCS(0)/2, 1), maxPasswordHashes),

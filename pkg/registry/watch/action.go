@@ -4,7 +4,9 @@
 package watch
 
 import (
+	"cmp"
 	"context"
+	"strings"
 	"time"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
@@ -75,7 +77,7 @@ func (p *Provider) renew(ctx context.Context, s *streams.Stream, raw string) err
 // subscribe adds topics. A topic that cannot be had is answered with an error, and does not affect the others.
 func (c *client) subscribe(ctx context.Context, a action) error {
 	if len(a.Topics) == 0 || len(a.Topics) > maxTopics {
-		return envelope.Invalid("topics", "subscribe to 1 to %d topics", maxTopics)
+		return tooManyTopics()
 	}
 	c.setExplicit()
 	for _, text := range a.Topics {
@@ -83,13 +85,18 @@ func (c *client) subscribe(ctx context.Context, a action) error {
 		if err != nil {
 			return err
 		}
-		if err := c.subscribeTo(ctx, name, a, a.Bookmarks[text]); err != nil {
+		_, from, _ := strings.Cut(text, "@")
+		if err := c.subscribeTo(ctx, name, a, cmp.Or(from, a.Bookmarks[text])); err != nil {
 			if err := c.send(name.errorNotice(err)); err != nil {
 				return err
 			}
 		}
 	}
 	return nil
+}
+
+func tooManyTopics() error {
+	return envelope.Invalid("topics", "subscribe to 1 to %d topics", maxTopics)
 }
 
 // setExplicit ends the topics that the client has not subscribed to.

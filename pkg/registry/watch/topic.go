@@ -24,7 +24,9 @@ type topicName struct{ cluster, resource, namespace string }
 
 const topicParts = 3
 
+// parseTopic reads a topic, which a bookmark may follow behind an @.
 func parseTopic(text string) (topicName, error) {
+	text, _, _ = strings.Cut(text, "@")
 	parts := strings.Split(text, ":")
 	if len(parts) < 2 || len(parts) > topicParts {
 		return topicName{}, envelope.Invalid("topics", "a topic is cluster:resource or cluster:resource:namespace")

@@ -9,7 +9,9 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"fmt"
+	"maps"
 	"net/http"
+	"strings"
 
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apiserver/pkg/authentication/user"
@@ -53,17 +55,72 @@ func (p *Provider) ClusterChanged(c *clusters.Connection) {
 
 // Routes implements routes.Provider.
 func (p *Provider) Routes() []routes.Route {
-	return []routes.Route{{
-		Method: http.MethodGet, Path: "/ws/watch", Operation: "watch", Verb: streams.VerbWatch,
-		Doc:     "open a WebSocket with the changes of objects",
-		Returns: dashboardv1alpha1.Envelope{}, Endpoint: routes.Self(p.socket),
-	}}
+	ticket := map[string]string{dashboardv1alpha1.TicketParameter: "a ticket, if no header has a token"}
+	queries := maps.Clone(ticket)
+	maps.Copy(queries, map[string]string{
+		queryTopics: "cluster:resource or cluster:resource:namespace, each with @ and a bookmark to resume from it; " +
+			"several are separated by commas",
+		querySummary: "true for metadata instead of objects",
+		queryInitial: "true for the objects that are there already, before the changes",
+	})
+	return []routes.Route{
+		{
+			Method: http.MethodGet, Path: dashboardv1alpha1.WatchPath, Operation: "watch", Verb: streams.VerbWatch,
+			Doc: "open a WebSocket with the changes of objects", Returns: dashboardv1alpha1.Envelope{}, Parameters: ticket,
+			Endpoint: routes.Self(p.socket),
+		},
+		{
+			// kube-apiserver takes requests below watch for watches, which have no time limit.
+			Method: http.MethodGet, Path: "/watch/events", Operation: "watchEvents", Verb: streams.VerbWatch, Events: true,
+			Doc: "get the changes of objects as server-sent events", Returns: dashboardv1alpha1.Envelope{}, Parameters: queries,
+			Types:    map[string]routes.Type{querySummary: routes.Boolean(), queryInitial: routes.Boolean()},
+			Endpoint: routes.Self(p.events),
+		},
+	}
 }
 
+const (
+	queryTopics  = "topics"
+	querySummary = "summary"
+	queryInitial = "initial"
+)
+
 func (p *Provider) socket(_ *routes.Request, u user.Info) (routes.Result, error) {
+	c, h := p.handler(u)
+	h.ReadLimit, h.Received = maxAction, c.received
+	return routes.Result{Stream: h}, nil
+}
+
+func (p *Provider) events(r *routes.Request, u user.Info) (routes.Result, error) {
+	a := action{Summary: r.Query(querySummary) == "true", Initial: r.Query(queryInitial) == "true"}
+	for _, value := range r.URL.Query()[queryTopics] {
+		for text := range strings.SplitSeq(value, ",") {
+			if _, err := parseTopic(text); err != nil {
+				return routes.Result{}, err
+			}
+			a.Topics = append(a.Topics, text)
+		}
+	}
+	if len(a.Topics) > maxTopics {
+		return routes.Result{}, tooManyTopics()
+	}
+	c, h := p.handler(u)
+	h.Serve = func(ctx context.Context, _ *streams.Stream) error {
+		if len(a.Topics) > 0 {
+			if err := c.subscribe(ctx, a); err != nil {
+				return err
+			}
+		}
+		<-ctx.Done()
+		return context.Cause(ctx)
+	}
+	return routes.Result{Stream: h}, nil
+}
+
+// handler returns the handler of a stream without topics.
+func (p *Provider) handler(u user.Info) (*client, *streams.Handler) {
 	c := &client{provider: p, session: sessionOf(u), topics: map[topicName]*topic{}}
 	h := &streams.Handler{
-		ReadLimit: maxAction, Received: c.received,
 		Began: func(s *streams.Stream) {
 			c.stream = s
 			for _, name := range p.Recent.follow(c) {
@@ -78,7 +135,7 @@ func (p *Provider) socket(_ *routes.Request, u user.Info) (routes.Result, error)
 	if principal, ok := u.(*authentication.Principal); ok {
 		h.Expires = principal.Expires
 	}
-	return routes.Result{Stream: h}, nil
+	return c, h
 }
 
 // epoch identifies the objects of a kind of a cluster, so that no bookmark is used for those of another cluster that was

@@ -109,6 +109,10 @@ func open(tb testing.TB, c *wire.Client, r wire.Request, subprotocols ...string)
 		tb.Fatalf("%s is refused: %d %s", r.Path, refusal.Status, refusal.Body)
 	}
 	tb.Cleanup(func() { _ = conn.Close() })
+	return newSocket(conn)
+}
+
+func newSocket(conn *websocket.Conn) *socket {
 	s := &socket{
 		Conn: conn, messages: make(chan []byte, 10_000), pongs: make(chan struct{}, 10), ended: make(chan struct{}),
 	}

@@ -6,6 +6,9 @@ package v1alpha1
 // TicketParameter is the query parameter with the ticket of a stream.
 const TicketParameter = "ticket"
 
+// WatchPath is the path of the watch below the root of the API.
+const WatchPath = "/ws/watch"
+
 // TicketRequest is the body of POST /ws/ticket. What it names, the ticket is
 // good for only.
 type TicketRequest struct {
