@@ -15,7 +15,6 @@ import (
 	"testing"
 	"time"
 
-	"github.com/gorilla/websocket"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -119,16 +118,36 @@ type frame struct {
 	IdleSeconds, MaxSeconds            int
 }
 
-// readUntil reads frames until one is wanted, and returns all of them.
-func readUntil(tb testing.TB, conn *websocket.Conn, wanted func(frame) bool) []frame {
+// next returns the next message of a socket.
+func (s *socket) next(tb testing.TB) []byte {
 	tb.Helper()
-	_ = conn.SetReadDeadline(time.Now().Add(20 * time.Second))
-	var out []frame
-	for {
-		_, text, err := conn.ReadMessage()
-		if err != nil {
-			tb.Fatalf("after %+v: %v", out, err)
+	select {
+	case message := <-s.messages:
+		return message
+	case <-s.ended:
+		select {
+		case message := <-s.messages:
+			return message
+		default:
+			tb.Fatalf("the socket has ended: %v", s.end)
 		}
+	case <-time.After(fixture.Patience):
+		tb.Fatal("nothing arrives")
+	}
+	return nil
+}
+
+// readUntil reads frames until one is wanted, and returns all of them.
+func readUntil(tb testing.TB, s *socket, wanted func(frame) bool) []frame {
+	tb.Helper()
+	var out []frame
+	defer func() {
+		if tb.Failed() {
+			tb.Logf("the frames are %+v", out)
+		}
+	}()
+	for {
+		text := s.next(tb)
 		var f frame
 		if err := json.Unmarshal(text, &f); err != nil {
 			tb.Fatalf("frame %q: %v", text, err)

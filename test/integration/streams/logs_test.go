@@ -135,7 +135,7 @@ func TestFollowAcrossARestart(t *testing.T) {
 		t.Fatal(err)
 	}
 	readUntil(t, conn, func(f frame) bool { return f.Type == "close" })
-	if _, reason := awaitEnd(t, conn, promptly); reason != "done" {
+	if _, reason := conn.awaitEnd(t, promptly); reason != "done" {
 		t.Errorf("the reason is %q", reason)
 	}
 }
@@ -153,7 +153,7 @@ func TestLogEndsWithItsRight(t *testing.T) {
 		text <- err
 	}()
 	p.unbind(t)
-	if _, reason := awaitEnd(t, conn, promptly); reason != "forbidden" {
+	if _, reason := conn.awaitEnd(t, promptly); reason != "forbidden" {
 		t.Errorf("the reason is %q", reason)
 	}
 	select {

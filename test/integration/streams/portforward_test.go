@@ -11,7 +11,6 @@ import (
 	"net"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/gorilla/websocket"
 
@@ -41,23 +40,15 @@ func TestPortForward(t *testing.T) {
 	}()
 	port := listener.Addr().(*net.TCPAddr).Port //nolint:forcetypeassert // it is one
 	path := ofPod(namespace, "web", fmt.Sprintf("portforward?ports=%d,1", port))
-	conn, refusal, err := p.client.WebSocket(t.Context(), p.get(path), channelSubprotocol)
-	if err != nil || refusal != nil {
-		t.Fatal(err, refusal)
-	}
-	t.Cleanup(func() { _ = conn.Close() })
+	conn := open(t, p.client, p.get(path), channelSubprotocol)
 	if conn.Subprotocol() != channelSubprotocol {
 		t.Errorf("the subprotocol is %q", conn.Subprotocol())
 	}
 	channels := map[byte][]byte{}
 	await := func(done func() bool) {
 		t.Helper()
-		_ = conn.SetReadDeadline(time.Now().Add(20 * time.Second))
 		for !done() {
-			_, message, err := conn.ReadMessage()
-			if err != nil {
-				t.Fatalf("after %q: %v", channels, err)
-			}
+			message := conn.next(t)
 			channels[message[0]] = append(channels[message[0]], message[1:]...)
 		}
 	}
@@ -81,7 +72,7 @@ func TestPortForward(t *testing.T) {
 		}
 	}
 	p.unbind(t)
-	if _, reason := awaitEnd(t, conn, promptly); reason != "forbidden" {
+	if _, reason := conn.awaitEnd(t, promptly); reason != "forbidden" {
 		t.Errorf("the reason is %q", reason)
 	}
 }

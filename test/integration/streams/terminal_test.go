@@ -8,7 +8,6 @@ import (
 	"net/http"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/gorilla/websocket"
 	rbacv1 "k8s.io/api/rbac/v1"
@@ -35,14 +34,14 @@ func TestTerminal(t *testing.T) {
 	if f := limits[0]; f.IdleSeconds != 30*60 || f.MaxSeconds != 8*60*60 {
 		t.Errorf("the limits are %+v", f)
 	}
-	send(t, conn, typed{Type: "ping"})
-	send(t, conn, typed{Type: "resize", Cols: 123, Rows: 45})
-	send(t, conn, typed{Type: "input", Data: "sleep 1; stty size; printf 'caf\\303'; sleep 0.3; printf '\\251\\n'\n"})
+	conn.send(t, typed{Type: "ping"})
+	conn.send(t, typed{Type: "resize", Cols: 123, Rows: 45})
+	conn.send(t, typed{Type: "input", Data: "sleep 1; stty size; printf 'caf\\303'; sleep 0.3; printf '\\251\\n'\n"})
 	shown := ofType(readUntil(t, conn, func(f frame) bool { return strings.Contains(f.Data, "\u00e9") && f.Type == "output" }), "output")
 	if !strings.Contains(shown, "45 123") || strings.Contains(shown, "\uFFFD") {
 		t.Errorf("the terminal shows %q", shown)
 	}
-	send(t, conn, typed{Type: "input", Data: "exit 7\n"})
+	conn.send(t, typed{Type: "input", Data: "exit 7\n"})
 	frames := readUntil(t, conn, func(f frame) bool { return f.Type == "close" })
 	if last := frames[len(frames)-1]; last.ExitCode == nil || *last.ExitCode != 7 || last.Reason != "done" {
 		t.Errorf("the end is %+v", last)
@@ -65,16 +64,10 @@ func TestBinaryTerminal(t *testing.T) {
 	if err := conn.WriteMessage(websocket.BinaryMessage, append([]byte{0}, in...)); err != nil {
 		t.Fatal(err)
 	}
-	_ = conn.SetReadDeadline(time.Now().Add(20 * time.Second))
 	channels := map[byte][]byte{}
-	for {
-		kind, message, err := conn.ReadMessage()
-		if err != nil {
-			break
-		}
-		if kind == websocket.BinaryMessage {
-			channels[message[0]] = append(channels[message[0]], message[1:]...)
-		}
+	for len(channels[1]) < len(in) || len(channels[2]) < len("error\n") {
+		message := conn.next(t)
+		channels[message[0]] = append(channels[message[0]], message[1:]...)
 	}
 	if !bytes.Equal(channels[1], in) || string(channels[2]) != "error\n" {
 		t.Errorf("%d bytes of output, and %q", len(channels[1]), channels[2])
@@ -122,10 +115,10 @@ func TestTerminalEndsWithItsRight(t *testing.T) {
 			p, namespace := inNamespace(t, "dev")
 			runs(t, namespace, "web", nil, "main")
 			conn := open(t, p.client, p.get(ofPod(namespace, "web", "exec?container=main&command=sh")))
-			send(t, conn, typed{Type: "input", Data: "echo is $((40+2))\n"})
+			conn.send(t, typed{Type: "input", Data: "echo is $((40+2))\n"})
 			readUntil(t, conn, func(f frame) bool { return strings.Contains(f.Data, "is 42") })
 			test.end(t, p)
-			if _, reason := awaitEnd(t, conn, promptly); reason != test.reason {
+			if _, reason := conn.awaitEnd(t, promptly); reason != test.reason {
 				t.Errorf("the reason is %q", reason)
 			}
 		})
