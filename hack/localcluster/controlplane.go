@@ -169,7 +169,9 @@ func (c *Cluster) startControllerManager(ctx context.Context) error {
 }
 
 // startProgram starts a program of the control plane and waits until it is ready.
-func (c *Cluster) startProgram(ctx context.Context, name string, ready func(context.Context) error, args []string) error {
+func (c *Cluster) startProgram(
+	ctx context.Context, name string, ready func(context.Context) error, args []string,
+) error {
 	return c.startProgramOf(ctx, c.assets, name, ready, args)
 }
 

@@ -41,7 +41,9 @@ func newTickets(s *state, tokens *authentication.Tokens) *authentication.Tickets
 }
 
 // newStreams returns a manager of streams that end with the sessions of tokens.
-func newStreams(o streams.Options, s *state, tokens *authentication.Tokens, tickets *authentication.Tickets) *streams.Manager {
+func newStreams(
+	o streams.Options, s *state, tokens *authentication.Tokens, tickets *authentication.Tickets,
+) *streams.Manager {
 	o.Admit = func(ctx context.Context, u user.Info, target streams.Target) error {
 		return admitTicket(ctx, tickets, u, target)
 	}
@@ -102,7 +104,8 @@ func checkSession(ctx context.Context, tokens *authentication.Tokens, u user.Inf
 	case err != nil:
 		return streams.NewEnd(streams.SessionEnded, "the session has ended")
 	case now.SetupRequired || now.PasswordChangeRequired:
-		return streams.NewEnd(streams.SessionEnded, "the session may do nothing else before a password or a second factor is set")
+		return streams.NewEnd(streams.SessionEnded,
+			"the session may do nothing else before a password or a second factor is set")
 	case !sets.New(now.Groups...).Equal(sets.New(before.Groups...)):
 		return streams.NewEnd(streams.Forbidden, "your groups have changed: connect again")
 	}
@@ -138,7 +141,8 @@ func watchSessions(ctx context.Context, c cache.Cache, changed func(name string)
 		UpdateFunc: func(_, updated any) { changed(userOf(updated)) },
 		DeleteFunc: func(object any) { changed(userOf(object)) },
 	}
-	for _, kind := range []client.Object{&kubevisionv1alpha1.KubeVisionSession{}, &kubevisionv1alpha1.KubeVisionUser{}} {
+	for _, kind := range []client.Object{&kubevisionv1alpha1.KubeVisionSession{},
+		&kubevisionv1alpha1.KubeVisionUser{}} {
 		informer, err := c.GetInformer(ctx, kind, cache.BlockUntilSynced(false))
 		if err == nil {
 			_, err = informer.AddEventHandler(handler)

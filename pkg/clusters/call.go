@@ -116,7 +116,8 @@ func requestOf(client rest.Interface, call Call) *rest.Request {
 	if call.Once {
 		retries = 0
 	}
-	request := client.Verb(method).AbsPath(path(call)...).SetHeader("Accept", accept).MaxRetries(retries).WarningHandler(rest.NoWarnings{})
+	request := client.Verb(method).AbsPath(path(call)...).SetHeader("Accept", accept).MaxRetries(retries).
+		WarningHandler(rest.NoWarnings{})
 	for key, values := range call.Query {
 		for _, value := range values {
 			request = request.Param(key, value)

@@ -53,7 +53,8 @@ func withQuery(r *http.Request, query url.Values) *http.Request {
 	return r2
 }
 
-// WithTokenInQuery lets an access token in the query open the watch, and nothing else. It takes the token out of the URL
+// WithTokenInQuery lets an access token in the query open the watch, and nothing else. It takes the token out of the
+// URL
 // before anything can log it. It stands outside of WithEnvelope, which refuses such tokens.
 func WithTokenInQuery(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {

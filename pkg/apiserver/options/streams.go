@@ -33,7 +33,8 @@ func newStreamOptions() StreamOptions {
 
 func (o *StreamOptions) addFlags(fs *pflag.FlagSet) {
 	fs.StringSliceVar(&o.AllowedOrigins, "allowed-origins", nil,
-		"Origins (https://dashboard.example.com) whose pages may open streams. Without any, those of the same origin may.")
+		"Origins (https://dashboard.example.com) whose pages may open streams. Without any, those of the same origin "+
+			"may.")
 	fs.BoolVar(&o.WatchTokenInQuery, "watch-token-in-query", o.WatchTokenInQuery,
 		"Let an access token in the query (?token=) open the watch. It is for dashboards that get no tickets: whatever "+
 			"is in front of this server may log URLs.")
