@@ -50,9 +50,8 @@ func (c *Cluster) StartNodes(ctx context.Context, count int) error {
 		"--config=" + filepath.Join(assets, "stages.yaml"),
 		"--manage-all-nodes=true",
 		"--node-ip=" + loopback,
-		"--node-port=" + strconv.Itoa(port),
-		// Its own server would run commands for everybody on this machine. The kubelet takes its place.
-		"--server-address=",
+		// Without a port it has no server, which would run commands for everybody. The kubelet takes its place.
+		"--node-port=0",
 	})
 	if err := kwok.Start(ctx); err != nil {
 		return err
@@ -62,7 +61,7 @@ func (c *Cluster) StartNodes(ctx context.Context, count int) error {
 		return fmt.Errorf("make a client: %w", err)
 	}
 	for i := range count {
-		if err := createNode(ctx, client, "node-"+strconv.Itoa(i+1)); err != nil {
+		if err := createNode(ctx, client, "node-"+strconv.Itoa(i+1), port); err != nil {
 			return err
 		}
 	}
@@ -77,16 +76,18 @@ func (c *Cluster) StartNodes(ctx context.Context, count int) error {
 
 // createNode creates a node, or keeps that of an earlier run. It removes the taint of a new node, which the controller
 // that does this in a real cluster does not run here.
-func createNode(ctx context.Context, client kubernetes.Interface, name string) error {
+func createNode(ctx context.Context, client kubernetes.Interface, name string, port int) error {
 	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: name, Labels: map[string]string{
 		corev1.LabelHostname: name, corev1.LabelOSStable: "linux",
 	}}}
-	_, err := client.CoreV1().Nodes().Create(ctx, node, metav1.CreateOptions{})
-	if apierrors.IsAlreadyExists(err) {
-		return nil
-	}
+	nodes := client.CoreV1().Nodes()
+	_, err := nodes.Create(ctx, node, metav1.CreateOptions{})
 	if err == nil {
-		_, err = client.CoreV1().Nodes().Patch(ctx, name, types.MergePatchType, []byte(`{"spec":{"taints":null}}`), metav1.PatchOptions{})
+		_, err = nodes.Patch(ctx, name, types.MergePatchType, []byte(`{"spec":{"taints":null}}`), metav1.PatchOptions{})
+	}
+	if err == nil || apierrors.IsAlreadyExists(err) { // the port of the kubelet is another one
+		endpoint := fmt.Sprintf(`{"status":{"daemonEndpoints":{"kubeletEndpoint":{"Port":%d}}}}`, port)
+		_, err = nodes.Patch(ctx, name, types.MergePatchType, []byte(endpoint), metav1.PatchOptions{}, "status")
 	}
 	if err != nil {
 		return fmt.Errorf("make the node %s: %w", name, err)

@@ -48,7 +48,7 @@ func (p *Provider) Routes() []routes.Route {
 			out = append(out, routes.Route{
 				Method: method, Path: "/clusters/{cluster}/namespaces/{namespace}/" + kind.plural + "/{name}/proxy",
 				Operation: strings.ToLower(method) + "Through" + kind.operation,
-				Doc: "send what an HTTP server at a port of a " + kind.operation + " answers", Returns: dashboardv1alpha1.Envelope{},
+				Doc:       "send what an HTTP server at a port of a " + kind.operation + " answers", Returns: dashboardv1alpha1.Envelope{},
 				Parameters: map[string]string{
 					objectref.Namespace: docs[objectref.Namespace], objectref.Name: docs[objectref.Name],
 					"port": "the number or the name of the port", "path": "the path and the query; / by default",

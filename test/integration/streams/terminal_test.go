@@ -56,7 +56,7 @@ func TestBinaryTerminal(t *testing.T) {
 	p, namespace := inNamespace(t, "dev")
 	runs(t, namespace, "web", nil, "main")
 	conn := open(t, p.client, p.get(ofPod(namespace, "web",
-		"exec?container=main&tty=false&binary=true&command=sh&command=-c&command=echo+error+>%262;+exec+head+-c+1024")))
+		"exec?container=main&tty=false&binary=true&command=sh&command=-c&command=echo+error+%3E%262%3B+exec+head+-c+1024")))
 	in := make([]byte, 1024)
 	for i := range in {
 		in[i] = byte(i)
