@@ -55,7 +55,8 @@ func newStreams(
 	return streams.NewManager(o)
 }
 
-// admitTicket spends the ticket of a request, if it came with one. A ticket that is for another stream is spent, too.
+// admitTicket spends the ticket of a request that has one. It also spends a ticket that is restricted to another
+// stream.
 func admitTicket(ctx context.Context, tickets *authentication.Tickets, u user.Info, target streams.Target) error {
 	p, ok := u.(*authentication.Principal)
 	if !ok || p.Ticket == nil {
@@ -90,8 +91,8 @@ func sessionCheck(tokens *authentication.Tokens) func(context.Context, user.Info
 	return func(ctx context.Context, u user.Info) error { return checkSession(ctx, tokens, u) }
 }
 
-// checkSession returns an error once the session of a stream has ended, or its user is another one than before. Callers
-// without a session were authenticated by kube-apiserver: their rights are all that can be checked.
+// checkSession returns an error if the session of a stream has ended, or its user has been replaced. Callers whom
+// kube-apiserver has authenticated have no session. For them, only rights are checked.
 func checkSession(ctx context.Context, tokens *authentication.Tokens, u user.Info) error {
 	before, ok := u.(*authentication.Principal)
 	if !ok {
@@ -112,7 +113,7 @@ func checkSession(ctx context.Context, tokens *authentication.Tokens, u user.Inf
 	return nil
 }
 
-// longRunning tells the library which requests have no time limit: streams, beside its own.
+// longRunning returns the check for requests without a time limit: streams, and those of the library.
 func longRunning(table *routes.Table) genericapirequest.LongRunningRequestCheck {
 	watches := genericfilters.BasicLongRunningRequestCheck(sets.NewString("watch"), sets.NewString())
 	return func(r *http.Request, info *genericapirequest.RequestInfo) bool {

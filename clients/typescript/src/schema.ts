@@ -4828,42 +4828,42 @@ export interface components {
         "io.kubevision.dashboard.v1alpha1.Ticket": {
             /**
              * Format: int64
-             * @description expiresIn is how long it is good, in seconds.
+             * @description expiresIn is the lifetime of the ticket in seconds.
              * @default 0
              */
             expiresIn: number;
             /**
-             * @description ticket is the value of the query parameter ticket. It is good once.
+             * @description ticket is the value of the query parameter ticket. It is valid once.
              * @default
              */
             ticket: string;
         };
-        /** @description TicketEnvelope is the answer to POST /ws/ticket. */
+        /** @description TicketEnvelope is the response to POST /ws/ticket. */
         "io.kubevision.dashboard.v1alpha1.TicketEnvelope": {
-            /** @description code is the outcome; 0 is success. */
+            /** @description code is the result; 0 is success. */
             code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
             /** @description data is the ticket. */
             data: components["schemas"]["io.kubevision.dashboard.v1alpha1.Ticket"] | null;
             /**
-             * @description message is the outcome for a person to read.
+             * @description message describes the result.
              * @default
              */
             message: string;
             /**
-             * @description meta is what there is to say beside the data.
+             * @description meta contains information about the response.
              * @default {}
              */
             meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
         };
-        /** @description TicketRequest is the body of POST /ws/ticket. What it names, the ticket is good for only. */
+        /** @description TicketRequest is the body of POST /ws/ticket. Each field restricts the ticket to streams with that value. */
         "io.kubevision.dashboard.v1alpha1.TicketRequest": {
             /** @description cluster is the name of a cluster. */
             cluster?: string;
-            /** @description namespace is that of a pod. */
+            /** @description namespace is the namespace of a Pod. */
             namespace?: string;
-            /** @description pod is the name of a pod. */
+            /** @description pod is the name of a Pod. */
             pod?: string;
-            /** @description verb is what the stream does: watch, logs, exec, attach, portforward or copy. */
+            /** @description verb is the verb of the stream: watch, logs, exec, attach, portforward or copy. */
             verb?: string;
         };
         /** @description Topology contains the objects of a namespace that the caller may list, and their relations. */

@@ -7805,7 +7805,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Ticket(ref common.ReferenceCallback) com
 				Properties: map[string]spec.Schema{
 					"ticket": {
 						SchemaProps: spec.SchemaProps{
-							Description: "ticket is the value of the query parameter ticket. It is good once.",
+							Description: "ticket is the value of the query parameter ticket. It is valid once.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -7813,7 +7813,7 @@ func schema_pkg_apis_dashboard_v1alpha1_Ticket(ref common.ReferenceCallback) com
 					},
 					"expiresIn": {
 						SchemaProps: spec.SchemaProps{
-							Description: "expiresIn is how long it is good, in seconds.",
+							Description: "expiresIn is the lifetime of the ticket in seconds.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int64",
@@ -7830,12 +7830,12 @@ func schema_pkg_apis_dashboard_v1alpha1_TicketEnvelope(ref common.ReferenceCallb
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "TicketEnvelope is the answer to POST /ws/ticket.",
+				Description: "TicketEnvelope is the response to POST /ws/ticket.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"code": {
 						SchemaProps: spec.SchemaProps{
-							Description: "code is the outcome; 0 is success.",
+							Description: "code is the result; 0 is success.",
 							Default:     0,
 							Type:        []string{"integer"},
 							Format:      "int32",
@@ -7843,7 +7843,7 @@ func schema_pkg_apis_dashboard_v1alpha1_TicketEnvelope(ref common.ReferenceCallb
 					},
 					"message": {
 						SchemaProps: spec.SchemaProps{
-							Description: "message is the outcome for a person to read.",
+							Description: "message describes the result.",
 							Default:     "",
 							Type:        []string{"string"},
 							Format:      "",
@@ -7857,7 +7857,7 @@ func schema_pkg_apis_dashboard_v1alpha1_TicketEnvelope(ref common.ReferenceCallb
 					},
 					"meta": {
 						SchemaProps: spec.SchemaProps{
-							Description: "meta is what there is to say beside the data.",
+							Description: "meta contains information about the response.",
 							Default:     map[string]interface{}{},
 							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
 						},
@@ -7875,7 +7875,7 @@ func schema_pkg_apis_dashboard_v1alpha1_TicketRequest(ref common.ReferenceCallba
 	return common.OpenAPIDefinition{
 		Schema: spec.Schema{
 			SchemaProps: spec.SchemaProps{
-				Description: "TicketRequest is the body of POST /ws/ticket. What it names, the ticket is good for only.",
+				Description: "TicketRequest is the body of POST /ws/ticket. Each field restricts the ticket to streams with that value.",
 				Type:        []string{"object"},
 				Properties: map[string]spec.Schema{
 					"cluster": {
@@ -7887,21 +7887,21 @@ func schema_pkg_apis_dashboard_v1alpha1_TicketRequest(ref common.ReferenceCallba
 					},
 					"namespace": {
 						SchemaProps: spec.SchemaProps{
-							Description: "namespace is that of a pod.",
+							Description: "namespace is the namespace of a Pod.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"pod": {
 						SchemaProps: spec.SchemaProps{
-							Description: "pod is the name of a pod.",
+							Description: "pod is the name of a Pod.",
 							Type:        []string{"string"},
 							Format:      "",
 						},
 					},
 					"verb": {
 						SchemaProps: spec.SchemaProps{
-							Description: "verb is what the stream does: watch, logs, exec, attach, portforward or copy.",
+							Description: "verb is the verb of the stream: watch, logs, exec, attach, portforward or copy.",
 							Type:        []string{"string"},
 							Format:      "",
 						},

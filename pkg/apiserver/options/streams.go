@@ -12,12 +12,12 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/streams"
 )
 
-// minStreamBytes has room for the streams of one user.
+// minStreamBytes is the memory of the streams of one user.
 const minStreamBytes = 4 << 20
 
 // StreamOptions are the flags of streams.
 type StreamOptions struct {
-	// AllowedOrigins are the origins whose pages may open streams; the same origin if there are none.
+	// AllowedOrigins are the origins whose pages may open streams. If there are none, pages of the same origin may.
 	AllowedOrigins []string
 	// PerUser bounds the streams of one user, and Total those of all users.
 	PerUser, Total int
