@@ -33,9 +33,11 @@ type Client struct {
 	user       string
 	identity   transport.ImpersonationConfig
 
-	config    *rest.Config
-	http      *http.Client
-	rest      rest.Interface
+	config *rest.Config
+	http   *http.Client
+	rest   rest.Interface
+	// endless is for responses without an end.
+	endless   rest.Interface
 	resources *resourceMapper
 	// wrote is called after each change, unless it is nil.
 	wrote func(Call, Response)
@@ -64,9 +66,15 @@ func newClient(c *Connection, user string, identity transport.ImpersonationConfi
 	if err != nil {
 		return nil, fmt.Errorf("making a client for the cluster: %w", err)
 	}
+	endless, err := rest.UnversionedRESTClientForConfigAndClient(c.config, &http.Client{
+		Transport: httpClient.Transport, CheckRedirect: refuseRedirect,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("making a client for the cluster: %w", err)
+	}
 	return &Client{
 		connection: c, user: user, identity: identity,
-		config: c.config, http: httpClient, rest: restClient, resources: c.resources,
+		config: c.config, http: httpClient, rest: restClient, endless: endless, resources: c.resources,
 	}, nil
 }
 

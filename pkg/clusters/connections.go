@@ -172,8 +172,12 @@ func (c *Connections) HostAs(ctx context.Context, u user.Info) (client.Client, e
 type Connection struct {
 	config    *rest.Config
 	transport http.RoundTripper
-	resources *resourceMapper
-	bound     *BoundNames
+	// dialer returns the transport whose settings are those of connections that are upgraded, and authenticate adds the
+	// credential to a request for one.
+	dialer       func() *http.Transport
+	authenticate transport.WrapperFunc
+	resources    *resourceMapper
+	bound        *BoundNames
 	// tokens and robot use the impersonating account without impersonation.
 	tokens *tokenSource
 	robot  discovery.DiscoveryInterfaceWithContext
@@ -207,7 +211,9 @@ func connect(o Options, accounts corev1client.ServiceAccountsGetter) (*Connectio
 	if anonymous.Dial == nil { // a dialer of its own, so that the transport is not shared with other clients
 		anonymous.Dial = (&net.Dialer{Timeout: callTimeout, KeepAlive: hostKeepAlive}).DialContext
 	}
+	var dialer func() *http.Transport
 	anonymous.Wrap(func(next http.RoundTripper) http.RoundTripper {
+		dialer = func() *http.Transport { return innermost(next) }
 		if t := innermost(next); t != nil {
 			http2 := windows()
 			t.HTTP2 = &http2
@@ -220,10 +226,12 @@ func connect(o Options, accounts corev1client.ServiceAccountsGetter) (*Connectio
 	}
 	safe, tokens := &response.Transport{Next: base}, newTokenSource(accounts)
 	ofUsers := newBreaker(clock.RealClock{}, maxHostPause, safe)
-	c, err := newConnection(anonymous, authenticated(ofUsers, tokens), tokens, o.Bound, o.Memory)
+	authenticate := authenticated(tokens)
+	c, err := newConnection(anonymous, authenticate(ofUsers), tokens, o.Bound, o.Memory)
 	if err != nil {
 		return nil, err
 	}
+	c.dialer, c.authenticate = dialer, authenticate
 	c.reader, c.traced = newReaderAccount(anonymous, safe, accounts), o.TracedClusters
 	return c, nil
 }
@@ -242,9 +250,9 @@ func innermost(rt http.RoundTripper) *http.Transport {
 	}
 }
 
-// authenticated authenticates requests with tokens of the impersonating account only.
-func authenticated(base http.RoundTripper, tokens *tokenSource) http.RoundTripper {
-	return transport.ResettableTokenSourceWrapTransport(transport.NewCachedTokenSource(tokens))(base)
+// authenticated returns a function that authenticates requests with tokens of the impersonating account only.
+func authenticated(tokens *tokenSource) transport.WrapperFunc {
+	return transport.ResettableTokenSourceWrapTransport(transport.NewCachedTokenSource(tokens))
 }
 
 // newConnection makes a connection on a transport that authenticates.

@@ -8,6 +8,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"net/http"
 	"sync"
 	"time"
 
@@ -213,11 +214,13 @@ func (m *members) connect(
 		return nil, fmt.Errorf("making a client: %w", err)
 	}
 	tokens := newTokenSource(accounts)
-	connection, err := newConnection(member.Config, guarded(authenticated(member.anonymous, tokens)), tokens, m.bound,
+	authenticate := authenticated(tokens)
+	connection, err := newConnection(member.Config, guarded(authenticate(member.anonymous)), tokens, m.bound,
 		m.memory)
 	if err != nil {
 		return nil, err
 	}
+	connection.dialer, connection.authenticate = func() *http.Transport { return member.dialed }, authenticate
 	connection.named(c.Name).member, connection.kubeconfig = true, k
 	connection.reader = newReaderAccount(member.Config, member.anonymous, accounts)
 	connection.turns, connection.resources.kept, connection.traced = m.turns, m.discovered, m.traced
