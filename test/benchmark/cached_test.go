@@ -330,4 +330,3 @@ func must(b *testing.B) func(*http.Response, error) *http.Response {
 		return response
 	}
 }
-
