@@ -32,35 +32,41 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/registry/search"
 	"github.com/kubevision-io/kubevision/pkg/registry/sessions"
 	"github.com/kubevision-io/kubevision/pkg/registry/template"
+	"github.com/kubevision-io/kubevision/pkg/registry/ticket"
 	"github.com/kubevision-io/kubevision/pkg/registry/topology"
 	"github.com/kubevision-io/kubevision/pkg/registry/unsupported"
 	"github.com/kubevision-io/kubevision/pkg/registry/useraccess"
 	"github.com/kubevision-io/kubevision/pkg/registry/users"
+	"github.com/kubevision-io/kubevision/pkg/registry/watch"
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
 // publicMemory bounds the memory of requests to public endpoints, in bytes: ten of the largest at once.
 const publicMemory = 64 << 20
 
-// services are what several providers share.
+// services are shared by several providers.
 type services struct {
 	logins *authentication.Logins
+	tokens *authentication.Tokens
 	audit  *audit.Log
 	// host connects callers to the host cluster.
 	host *hostobjects.Host
-	// access connects callers to clusters, and lists to those of which callers may read only some namespaces.
+	// access connects callers to clusters, and to lists of which callers may read only some namespaces.
 	access *authorization.Access
 	lists  *scopedlist.Access
+	watch  *watch.Provider
 }
 
 // providers lists the families of endpoints. A new family needs one more line.
 func (c *ExtraConfig) providers(s *state, v *services, clients *clientFinder) []routes.Provider {
 	return []routes.Provider{
 		&auth.Provider{
-			Logins: v.logins, Passwords: v.logins.Passwords, Sessions: v.logins.Sessions, SecondFactors: v.logins.SecondFactors,
-			Reader: s.cache, Client: clients.find,
+			Logins: v.logins, Passwords: v.logins.Passwords, Sessions: v.logins.Sessions,
+			SecondFactors: v.logins.SecondFactors,
+			Reader:        s.cache, Client: clients.find,
 		},
-		&users.Provider{Reader: s.cache, Live: s.client, Host: v.host, Hash: v.logins.Passwords.Hash, Audit: v.audit, Client: clients.find},
+		&users.Provider{Reader: s.cache, Live: s.client, Host: v.host, Hash: v.logins.Passwords.Hash, Audit: v.audit,
+			Client: clients.find},
 		&clusterregistration.Provider{Reader: s.cache, Host: v.host, Examine: s.connections.Examine, Policy: s.policy},
 		&rolebindings.Provider{Host: v.host},
 		&sessions.Provider{Host: v.host, Audit: v.audit, Client: clients.find},
@@ -76,12 +82,16 @@ func (c *ExtraConfig) providers(s *state, v *services, clients *clientFinder) []
 		&favorite.Provider{Client: s.client},
 		&template.Provider{Reader: s.cache},
 		&image.Provider{},
+		v.watch,
+		&ticket.Provider{Tickets: newTickets(s, v.tokens)},
 		&unsupported.Provider{Access: v.access},
 	}
 }
 
 // routes returns the table of all routes, and the authenticator of access tokens.
-func (c *ExtraConfig) routes(ctx context.Context, s *state, clients *clientFinder) (*routes.Table, *authentication.Tokens, error) {
+func (c *ExtraConfig) routes(
+	ctx context.Context, s *state, clients *clientFinder,
+) (*routes.Table, *authentication.Tokens, error) {
 	kube, err := kubernetes.NewForConfig(s.config)
 	if err != nil {
 		return nil, nil, fmt.Errorf("making a client: %w", err)
@@ -101,11 +111,18 @@ func (c *ExtraConfig) routes(ctx context.Context, s *state, clients *clientFinde
 		access.Verdicts = s.verdicts
 	}
 	shared := &services{
-		logins: c.logins(s, tokens, hasher, log), audit: log,
+		logins: c.logins(s, tokens, hasher, log), tokens: tokens, audit: log,
 		host:   &hostobjects.Host{As: authorization.HostAs(s.connections), Reviewer: reviewer},
-		access: access, lists: &scopedlist.Access{Access: access, Reader: s.cache, Cache: s.reads, Verdicts: s.verdicts},
+		access: access, lists: &scopedlist.Access{Access: access, Reader: s.cache, Cache: s.reads,
+			Verdicts: s.verdicts},
 	}
+	recent := watch.NewRecent()
+	shared.lists.Listed = recent.Note
+	s.watches = watch.NewProvider(shared.lists, s.verdicts, recent, tokens)
+	shared.watch = s.watches
+	s.streams = newStreams(c.Streams, s, tokens, newTickets(s, tokens))
 	table := &routes.Table{
+		Streams: s.streams,
 		PerUser: c.RequestsPerUser, Prove: auth.Prove(shared.logins.SecondFactors, clients.find),
 		Memory: s.memory, PublicMemory: budget.New(publicMemory), Answers: routes.NewAnswerQueue(),
 	}

@@ -29,9 +29,11 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authentication/throttle"
 	"github.com/kubevision-io/kubevision/pkg/authorization/verdicts"
 	"github.com/kubevision-io/kubevision/pkg/budget"
+	"github.com/kubevision-io/kubevision/pkg/clusters"
 	"github.com/kubevision-io/kubevision/pkg/clusters/addresspolicy"
 	"github.com/kubevision-io/kubevision/pkg/readcache"
 	"github.com/kubevision-io/kubevision/pkg/routes"
+	"github.com/kubevision-io/kubevision/pkg/streams"
 )
 
 // NewCodecs returns the codecs of the discovery documents. The server has no objects of its own.
@@ -39,11 +41,12 @@ func NewCodecs() (*runtime.Scheme, serializer.CodecFactory) {
 	scheme := runtime.NewScheme()
 	unversioned := schema.GroupVersion{Version: "v1"}
 	metav1.AddToGroupVersion(scheme, unversioned)
-	scheme.AddUnversionedTypes(unversioned, &metav1.Status{}, &metav1.APIVersions{}, &metav1.APIGroupList{}, &metav1.APIGroup{}, &metav1.APIResourceList{})
+	scheme.AddUnversionedTypes(unversioned, &metav1.Status{}, &metav1.APIVersions{}, &metav1.APIGroupList{},
+		&metav1.APIGroup{}, &metav1.APIResourceList{})
 	return scheme, serializer.NewCodecFactory(scheme)
 }
 
-// ExtraConfig is the configuration of the dashboard's API beside that of a generic API server.
+// ExtraConfig is the configuration of the dashboard's API, in addition to that of a generic API server.
 type ExtraConfig struct {
 	// AccessTokenTTL is the lifetime of an access token.
 	AccessTokenTTL time.Duration
@@ -53,7 +56,7 @@ type ExtraConfig struct {
 	BodyBytesInFlight int64
 	// ResponseBytesInFlight bounds the bytes of responses of clusters in memory.
 	ResponseBytesInFlight int64
-	// ReadCacheBytes bounds the memory of the read cache. There is none if it is 0.
+	// ReadCacheBytes bounds the memory of the read cache. Zero disables the cache.
 	ReadCacheBytes int64
 	// ConnectionBytes bounds the memory of client connections.
 	ConnectionBytes int64
@@ -74,12 +77,16 @@ type ExtraConfig struct {
 	// LoginCodeTTL is the time for which the one-time code of a login replaces fresh codes in its session; 0 disables
 	// it.
 	LoginCodeTTL time.Duration
-	// RefusedDryRunsAsData answers pages of this origin with code 0 if a dry run was refused.
+	// RefusedDryRunsAsData returns code 0 to pages of this origin if a dry run was rejected.
 	RefusedDryRunsAsData bool
 	// ClusterAddresses restricts the addresses of clusters.
 	ClusterAddresses addresspolicy.Policy
-	// DashboardDir is the directory of a dashboard that is served beside the API, or empty.
+	// DashboardDir is the directory of a dashboard that is served together with the API, or empty.
 	DashboardDir string
+	// Streams bounds streams, and the origins that may open them.
+	Streams streams.Options
+	// WatchTokenInQuery lets an access token in the query open the watch.
+	WatchTokenInQuery bool
 }
 
 // Config configures the server.
@@ -105,11 +112,16 @@ type CompletedConfig struct {
 func (c *Config) Complete(ctx context.Context) (completed CompletedConfig, err error) {
 	generic := c.GenericConfig
 	scheme, codecs := NewCodecs()
-	state, err := newState(ctx, generic.ClientConfig, c.ExtraConfig.ClusterAddresses, budget.New(c.ExtraConfig.ResponseBytesInFlight))
+	state, err := newState(ctx, generic.ClientConfig, c.ExtraConfig.ClusterAddresses,
+		budget.New(c.ExtraConfig.ResponseBytesInFlight))
 	if err != nil {
 		return CompletedConfig{}, err
 	}
 	state.reads, state.verdicts = readcache.New(c.ExtraConfig.ReadCacheBytes), verdicts.New()
+	state.verdicts.OnChange(func(c *clusters.Connection) {
+		state.streams.ClusterChanged(c)
+		state.watches.ClusterChanged(c)
+	})
 	defer func() {
 		if err != nil {
 			state.stop()
@@ -119,16 +131,22 @@ func (c *Config) Complete(ctx context.Context) (completed CompletedConfig, err e
 	if err != nil {
 		return CompletedConfig{}, err
 	}
-	clients := newClientFinder(c.ExtraConfig.TrustedProxies, c.ExtraConfig.TrustedLoginNetworks, generic.Authentication.RequestHeaderConfig)
+	clients := newClientFinder(c.ExtraConfig.TrustedProxies, c.ExtraConfig.TrustedLoginNetworks,
+		generic.Authentication.RequestHeaderConfig)
 	table, tokens, err := c.ExtraConfig.routes(ctx, state, clients)
 	if err != nil {
 		return CompletedConfig{}, err
 	}
+	if err := watchSessions(ctx, state.cache, state.streams.UserChanged); err != nil {
+		return CompletedConfig{}, err
+	}
+	generic.LongRunningFunc = longRunning(table)
 	if generic.Authentication.Authenticator == nil || generic.Authorization.Authorizer == nil {
 		return CompletedConfig{}, errors.New("delegated authentication and authorization must be configured")
 	}
 	generic.Authentication.Authenticator = &requestAuthenticator{
-		tokens: tokens, frontProxy: frontProxy, delegated: generic.Authentication.Authenticator, table: table,
+		tokens: tokens, tickets: newTickets(state, tokens), frontProxy: frontProxy,
+		delegated: generic.Authentication.Authenticator, table: table,
 	}
 	generic.Authorization.Authorizer = requestAuthorizer{generic.Authorization.Authorizer}
 	origin := func(r *http.Request) filters.Origin {
@@ -152,10 +170,14 @@ func (c *Config) Complete(ctx context.Context) (completed CompletedConfig, err e
 		},
 	})
 	generic.SecureServing.Listener = listener
+	tokenInQuery := c.ExtraConfig.WatchTokenInQuery
 	generic.BuildHandlerChainFunc = func(handler http.Handler, c *genericapiserver.Config) http.Handler {
 		refusals, questions := filters.NewRefusals(), clients.delegationLimit()
 		inner := files(handlerChains(handler, c, bodies, questions))
 		enveloped := filters.WithEnvelope(inner, clients.isKubeAPIServer, refusals)
+		if tokenInQuery {
+			enveloped = filters.WithTokenInQuery(enveloped)
+		}
 		return listener.Handler(enveloped, clients.isKubeAPIServer)
 	}
 	// Nothing in this program calls the server over its loopback, so the loopback token must not be valid.
@@ -164,6 +186,7 @@ func (c *Config) Complete(ctx context.Context) (completed CompletedConfig, err e
 	generic.AddReadyzChecks(state.readyzChecks()...)
 	filters.RegisterMetrics()
 	readcache.RegisterMetrics()
+	streams.RegisterMetrics()
 	audit.RegisterMetrics()
 	password.RegisterMetrics()
 	return CompletedConfig{&completedConfig{
@@ -176,7 +199,8 @@ func (c *Config) Complete(ctx context.Context) (completed CompletedConfig, err e
 func handlerChains(
 	handler http.Handler, c *genericapiserver.Config, bodies *filters.Bodies, questions filters.DelegationLimit,
 ) http.Handler {
-	inFlight := genericfilters.WithMaxInFlightLimit(handler, c.MaxRequestsInFlight, c.MaxMutatingRequestsInFlight, c.LongRunningFunc)
+	inFlight := genericfilters.WithMaxInFlightLimit(handler, c.MaxRequestsInFlight, c.MaxMutatingRequestsInFlight,
+		c.LongRunningFunc)
 	own := *c
 	own.MaxRequestsInFlight, own.MaxMutatingRequestsInFlight = 0, 0
 	enveloped := genericapiserver.DefaultBuildHandlerChain(filters.WithBody(inFlight, bodies), &own)
@@ -221,5 +245,23 @@ func (s *Server) Run(ctx context.Context) error {
 		return err
 	}
 	defer s.state.stop()
-	return s.GenericAPIServer.PrepareRun().RunWithContext(ctx)
+	ended := s.endStreams(ctx)
+	err := s.GenericAPIServer.PrepareRun().RunWithContext(ctx)
+	<-ended
+	return err
+}
+
+// endStreams ends the streams once load balancers send no more clients to this replica. The returned channel is closed
+// when the streams have ended.
+func (s *Server) endStreams(ctx context.Context) <-chan struct{} {
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		<-ctx.Done()
+		time.Sleep(s.GenericAPIServer.ShutdownDelayDuration)
+		bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), streamPatience)
+		defer cancel()
+		s.state.streams.Shutdown(bounded)
+	}()
+	return ended
 }

@@ -41,6 +41,10 @@ type Principal struct {
 	Epoch string
 	// AuthTime is the time of the login. It is zero if the token does not contain it.
 	AuthTime time.Time
+	// Expires is the end of the access token. It is zero if a ticket was sent instead.
+	Expires time.Time
+	// Ticket is the ticket that was sent, or nil. It is not spent yet.
+	Ticket *Ticket
 	// Methods are the authentication methods of the login.
 	Methods []string
 	// SetupRequired is true if the user must set up a second factor before any other request.
@@ -68,24 +72,40 @@ type Tokens struct {
 // Authenticate returns the user of an access token. It returns token.ErrExpired for a genuine token that has expired,
 // ErrSessionEnded for a token whose session has ended, and another error for an invalid token. A session that does not
 // exist has ended: only genuine tokens name sessions, and sessions are deleted at their end.
-func (t *Tokens) Authenticate(ctx context.Context, raw string) (*Principal, error) { //nolint:gocyclo // one check after the other
+func (t *Tokens) Authenticate(ctx context.Context, raw string) (*Principal, error) {
 	claims, err := t.Service.Verify(raw)
 	if err != nil {
 		return nil, err
 	}
-	s := &kubevisionv1alpha1.KubeVisionSession{}
-	// The session shares the memory of the cache.
-	if err := t.get(ctx, claims.Session, claims.Session, s, client.UnsafeDisableDeepCopy); err != nil {
+	p, err := t.inSession(ctx, claims.Session, claims.UserUID, claims.Subject)
+	if err != nil {
 		return nil, err
 	}
-	if string(s.Spec.UserUID) != claims.UserUID || s.Spec.UserName != claims.Subject {
+	p.AuthTime, p.Expires = claims.AuthTime, claims.Expires
+	return p, nil
+}
+
+// Recheck returns the user of a principal as the user is now, in the same session. The errors are those of
+// Authenticate.
+func (t *Tokens) Recheck(ctx context.Context, p *Principal) (*Principal, error) {
+	return t.inSession(ctx, p.Session, string(p.User.UID), p.User.Name)
+}
+
+// inSession returns the user of a session that was named by something genuine.
+func (t *Tokens) inSession(ctx context.Context, session, uid, name string) (*Principal, error) {
+	s := &kubevisionv1alpha1.KubeVisionSession{}
+	// The session shares the memory of the cache.
+	if err := t.get(ctx, session, session, s, client.UnsafeDisableDeepCopy); err != nil {
+		return nil, err
+	}
+	if string(s.Spec.UserUID) != uid || s.Spec.UserName != name {
 		return nil, ErrRevoked
 	}
 	if !s.DeletionTimestamp.IsZero() || !t.Clock.Now().Before(s.Spec.ExpirationTime.Time) {
 		return nil, ErrSessionEnded
 	}
 	u := &kubevisionv1alpha1.KubeVisionUser{}
-	if err := t.get(ctx, claims.Subject, claims.UserUID, u); err != nil {
+	if err := t.get(ctx, name, uid, u); err != nil {
 		return nil, err
 	}
 	if u.UID != s.Spec.UserUID || u.Spec.Disabled || !u.DeletionTimestamp.IsZero() {
@@ -103,14 +123,12 @@ func (t *Tokens) Authenticate(ctx context.Context, raw string) (*Principal, erro
 		}
 		p, err = t.principal(ctx, u, s)
 	}
-	if err != nil {
-		return nil, err
-	}
-	p.AuthTime = claims.AuthTime
-	return p, nil
+	return p, err
 }
 
-func (t *Tokens) principal(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, s *kubevisionv1alpha1.KubeVisionSession) (*Principal, error) {
+func (t *Tokens) principal(
+	ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, s *kubevisionv1alpha1.KubeVisionSession,
+) (*Principal, error) {
 	setup, err := t.Policy.SetupRequired(ctx, u, s.Spec.AuthenticationMethods)
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)

@@ -22,7 +22,8 @@ const (
 	usersAtOnce = 32
 	// maxWaitingLists bounds the lists of one user that wait for the end of others.
 	maxWaitingLists = 64
-	// minListCost is what a list costs a cluster however few objects it has. unknownListCost is assumed of a list that was
+	// minListCost is what a list costs a cluster however few objects it has. unknownListCost is assumed of a list that
+	// was
 	// not made before.
 	minListCost     = 8 << 10
 	unknownListCost = 128 << 10
@@ -34,7 +35,8 @@ const (
 func newListQueue() *budget.Queue {
 	share := int64(max(listShare*runtime.GOMAXPROCS(0), largestList))
 	return budget.NewQueue(budget.QueueOptions{
-		Total: usersAtOnce * share, Share: share, Largest: largestList, Waiting: maxWaitingLists, Patience: maxLargeWait,
+		Total: usersAtOnce * share, Share: share, Largest: largestList, Waiting: maxWaitingLists,
+		Patience: maxLargeWait,
 	})
 }
 

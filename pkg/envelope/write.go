@@ -109,13 +109,21 @@ func encode(data any) (Body, error) {
 	}
 }
 
-func write(ctx context.Context, w http.ResponseWriter, header dashboardv1alpha1.Header, data Body, meta dashboardv1alpha1.Meta) {
+// annotate adds the code to the audit event, since the HTTP status does not say it.
+func annotate(ctx context.Context, code dashboardv1alpha1.Code, requestID string) {
+	audit.AddAuditAnnotations(ctx, auditAnnotationPrefix+"code", strconv.Itoa(int(code)),
+		auditAnnotationPrefix+"request-id", requestID)
+}
+
+func write(
+	ctx context.Context, w http.ResponseWriter, header dashboardv1alpha1.Header, data Body, meta dashboardv1alpha1.Meta,
+) {
 	logger := klog.FromContext(ctx)
 	if s := StateFrom(ctx); s != nil {
 		meta.RequestID = s.RequestID
 		s.setCode(header.Code)
 	}
-	audit.AddAuditAnnotations(ctx, auditAnnotationPrefix+"code", strconv.Itoa(int(header.Code)), auditAnnotationPrefix+"request-id", meta.RequestID)
+	annotate(ctx, header.Code, meta.RequestID)
 
 	message, err := json.Marshal(redaction.Cut(header.Message))
 	if err != nil { // cannot happen: a string always has a JSON form

@@ -4,14 +4,18 @@
 package connections
 
 import (
+	"bufio"
 	"io"
+	"net"
 	"net/http"
+
+	"k8s.io/apiserver/pkg/endpoints/responsewriter"
 )
 
-// Handler returns a handler that reports requests that have arrived to the listener: their headers do not count any
-// more, and neither do the read parts of their bodies, which have separate bounds. Responses are not reported: one
-// may be sent while the header of the next request arrives on the same connection. A connection whose first request
-// is proven to come from a trusted party does not count, and is never closed.
+// Handler returns a handler that reports received requests to the listener. The headers of a received request, and the
+// read parts of its body, do not count any more: they have separate bounds. Responses are not reported, because the
+// header of the next request may arrive at the same time. A connection whose first request comes from a trusted client
+// does not count, and is never closed.
 func (l *Listener) Handler(next http.Handler, isTrusted func(*http.Request) bool) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		c, first := l.markArrived(r.RemoteAddr)
@@ -19,11 +23,14 @@ func (l *Listener) Handler(next http.Handler, isTrusted func(*http.Request) bool
 			l.trust(c)
 		}
 		if c != nil && r.Body != nil && r.Body != http.NoBody {
-			// A copy: net/http looks at the body of its own request to know whether the client may still be sending, and
-			// then waits with the end of the connection until the client has read the answer.
+			// The handler gets a copy. net/http checks the body of its own request to see whether the client may still
+			// be sending, and then keeps the connection open until the client has read the response.
 			counted := *r
 			counted.Body = &body{ReadCloser: r.Body, connection: c}
 			r = &counted
+		}
+		if c != nil {
+			w = responsewriter.WrapForHTTP1Or2(&hijacker{ResponseWriter: w, connection: c})
 		}
 		next.ServeHTTP(w, r)
 	})
@@ -49,7 +56,39 @@ func (l *Listener) trust(c *connection) {
 	l.drop(c)
 }
 
-// body is that of a request.
+// hijacker reports that a connection is not used for HTTP any more.
+type hijacker struct {
+	http.ResponseWriter
+
+	connection *connection
+}
+
+// Unwrap implements responsewriter.UserProvidedDecorator.
+func (h *hijacker) Unwrap() http.ResponseWriter { return h.ResponseWriter }
+
+// Hijack implements http.Hijacker. WrapForHTTP1Or2 offers it only where the connection can be taken over.
+func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, buffered, err := http.NewResponseController(h.ResponseWriter).Hijack()
+	if err == nil {
+		h.connection.markTakenOver()
+	}
+	return conn, buffered, err //nolint:wrapcheck // as the connection says it
+}
+
+// markTakenOver counts what arrives on a connection no more: it is no header that waits in memory. The connection
+// counts
+// as an idle one.
+func (c *connection) markTakenOver() {
+	l := c.listener
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	c.takenOver = true
+	if !c.dropped {
+		l.count(c, idleBytes-c.taken)
+	}
+}
+
+// body is the body of a request.
 type body struct {
 	io.ReadCloser
 

@@ -4,9 +4,11 @@
 package filters
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"runtime/debug"
 	"slices"
@@ -23,12 +25,12 @@ import (
 )
 
 // WithEnvelope is the outermost filter. Below the API's prefixes it assigns the request id, refuses ambiguous paths and
-// headers, and makes every response an envelope over HTTP 200, also those of the library's chain.
+// headers, and makes every response an envelope over HTTP 200, including responses of the library's chain.
 //
 // The library closes the connection of a client that is not authenticated. shared returns true for connections that
 // must stay open, because they carry the requests of many clients.
 //
-// Answers to clients that are not authenticated wait for their turn in refusals. Nil means no wait.
+// refusals delays responses to clients that are not authenticated. Nil means no delay.
 func WithEnvelope(next http.Handler, shared func(*http.Request) bool, refusals *Refusals) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if !UnderAPI(r.URL.Path) {
@@ -37,7 +39,7 @@ func WithEnvelope(next http.Handler, shared func(*http.Request) bool, refusals *
 				return
 			}
 			if header := impersonationHeader(r.Header); header != "" {
-				http.Error(w, "the header "+header+" is not accepted here", http.StatusBadRequest)
+				http.Error(w, "the header "+header+" is not accepted", http.StatusBadRequest)
 				return
 			}
 			next.ServeHTTP(w, r)
@@ -52,7 +54,8 @@ func serveEnveloped(
 ) {
 	start := time.Now()
 	state := envelope.NewState()
-	ctx := klog.NewContext(envelope.WithState(r.Context(), state), klog.FromContext(r.Context()).WithValues("requestID", state.RequestID))
+	ctx := klog.NewContext(envelope.WithState(r.Context(), state),
+		klog.FromContext(r.Context()).WithValues("requestID", state.RequestID))
 	ew := &writer{ResponseWriter: w, requestID: state.RequestID, shared: func() bool { return shared(r) }}
 	r = r.WithContext(ctx)
 	// On direct requests, log lines and audit events of the library have the same id. kube-apiserver sends its own
@@ -69,8 +72,13 @@ func serveEnveloped(
 			observe(route, r.Method, codeCanceled, time.Since(start))
 			return
 		}
+		if state.Streamed() { // the time of a stream is no time of an answer
+			count(route, r.Method, strconv.Itoa(int(code)))
+			return
+		}
 		observe(route, r.Method, strconv.Itoa(int(code)), time.Since(start))
-		klog.FromContext(ctx).V(2).Info("Served request", "method", r.Method, "route", route, "code", code, "duration", time.Since(start))
+		klog.FromContext(ctx).V(2).Info("Served request", "method", r.Method, "route", route, "code", code, "duration",
+			time.Since(start))
 	}()
 	if err := checkRequest(r); err != nil {
 		envelope.WriteError(ctx, ew, err)
@@ -87,7 +95,10 @@ func serveEnveloped(
 		defer cancel()
 		r = r.WithContext(arriving)
 	}
-	serveRecovered(ctx, next, ew, canonical(r))
+	serveRecovered(ctx, next, ew, withoutCredentials(canonical(r)))
+	if state.Streamed() {
+		return
+	}
 	if err := ew.unanswered(state, r.Method); err != nil {
 		if refusals != nil && envelope.As(err).Code == dashboardv1alpha1.CodeUnauthenticated {
 			refusals.Wait(ctx)
@@ -105,7 +116,8 @@ func serveRecovered(ctx context.Context, next http.Handler, w *writer, r *http.R
 		if p == nil {
 			return
 		}
-		if aborted, _ := p.(error); errors.Is(aborted, http.ErrAbortHandler) || w.status == http.StatusOK {
+		begun := w.status == http.StatusOK || w.hijacked
+		if aborted, _ := p.(error); errors.Is(aborted, http.ErrAbortHandler) || begun {
 			panic(p)
 		}
 		klog.FromContext(ctx).Error(nil, "Observed a panic", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
@@ -122,27 +134,17 @@ func checkRequest(r *http.Request) error {
 		return envelope.Invalid("header", "%s", what)
 	}
 	if header := impersonationHeader(r.Header); header != "" {
-		return envelope.Invalid(header, "the header %s is not accepted: permissions are those of the caller", header)
+		return envelope.Invalid(header, "the header %s is not accepted: requests have the permissions of the caller",
+			header)
 	}
 	if what := malformed(r); what != "" {
 		return envelope.Invalid("path", "%s", what)
 	}
-	if credentialInURL(r) {
-		return envelope.New(dashboardv1alpha1.CodeUnauthenticated, "a token in the URL is not accepted: URLs are logged; send it in a header")
+	if credentialInURL(r.URL) {
+		return envelope.New(dashboardv1alpha1.CodeUnauthenticated,
+			"a token in the URL is not accepted: URLs are logged; send it in a header")
 	}
 	return nil
-}
-
-// credentialInURL returns true for query parameters that clients use for credentials. The request ends here, so that
-// nothing logs its URL.
-func credentialInURL(r *http.Request) bool {
-	for name := range r.URL.Query() {
-		switch strings.ToLower(name) {
-		case "token", "access_token", "accesstoken", "authorization", "refresh_token", "refreshtoken", "password":
-			return true
-		}
-	}
-	return false
 }
 
 // impersonationHeader returns the first impersonation header. kube-apiserver removes its own before it calls this
@@ -168,6 +170,15 @@ type writer struct {
 	shared    func() bool
 	arrival   *arrival
 	status    int
+	// hijacked is true once the connection is a WebSocket.
+	hijacked bool
+}
+
+// Hijack implements http.Hijacker. WrapForHTTP1Or2 offers it only where the connection can be taken over.
+func (w *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, buffered, err := http.NewResponseController(w.ResponseWriter).Hijack()
+	w.hijacked = w.hijacked || err == nil
+	return conn, buffered, err //nolint:wrapcheck // as the connection says it
 }
 
 // Unwrap lets http.ResponseController find the connection.
@@ -213,7 +224,8 @@ func (w *writer) unanswered(state *envelope.State, method string) error {
 	}
 	h := w.Header()
 	retryAfter, _ := strconv.ParseInt(h.Get("Retry-After"), 10, 64)
-	for _, name := range []string{"Content-Length", "Content-Encoding", "Content-Type", "Location", "Www-Authenticate", "Retry-After", "Allow"} {
+	for _, name := range []string{"Content-Length", "Content-Encoding", "Content-Type", "Location", "Www-Authenticate",
+		"Retry-After", "Allow"} {
 		h.Del(name)
 	}
 	switch {

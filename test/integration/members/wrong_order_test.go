@@ -40,7 +40,8 @@ func recovery(t *testing.T) (stuck, namespaces string) {
 	}
 	_, section, found := strings.Cut(string(page), "### After another order\n")
 	blocks := indented(section)
-	if !found || len(blocks) < 2 || !strings.Contains(blocks[0], "finalizers") || !strings.Contains(blocks[1], "apiservice") {
+	if !found || len(blocks) < 2 || !strings.Contains(blocks[0], "finalizers") ||
+		!strings.Contains(blocks[1], "apiservice") {
 		t.Fatalf("the section has %d blocks", len(blocks))
 	}
 	return blocks[0], blocks[1]
