@@ -114,7 +114,7 @@ func (c *Connections) Close() {
 // Get returns the connection to a registered cluster. It returns ErrNotRegistered or ErrNotConnected if there is none.
 func (c *Connections) Get(ctx context.Context, name string) (*Connection, error) {
 	cluster := &kubevisionv1alpha1.KubeVisionCluster{}
-	err := c.reader.Get(ctx, types.NamespacedName{Name: name}, cluster)
+	err := c.reader.Get(ctx, types.NamespacedName{Name: name}, cluster, client.UnsafeDisableDeepCopy)
 	if apierrors.IsNotFound(err) {
 		return nil, fmt.Errorf("%w: %s", ErrNotRegistered, name)
 	}

@@ -39,8 +39,11 @@ type Cluster interface {
 }
 
 const (
-	// firstListTimeout bounds the wait of a request for the first list of a kind, after which it is read live.
+	// firstListTimeout bounds the wait of a request for the first list of a kind, after which it is read live. The
+	// request waits longer, up to longestFirstList, while objects arrive at most progressTimeout after each other.
 	firstListTimeout = 5 * time.Second
+	progressTimeout  = time.Second
+	longestFirstList = 20 * time.Second
 	// idleTimeout is how long a kind is kept that nobody reads.
 	idleTimeout = 10 * time.Minute
 	// inUse is how long after it was read a kind does not give way to others.

@@ -110,12 +110,26 @@ func (k *kind) first(ctx context.Context) (*Snapshot, bool) {
 	if s := k.store.snapshot(); s != nil {
 		return s, !k.ended.Load()
 	}
-	ctx, cancel := context.WithDeadline(ctx, k.started.Add(firstListTimeout))
+	last := k.started.Add(longestFirstList)
+	for deadline := k.started.Add(firstListTimeout); ; {
+		s, ok := k.firstBefore(ctx, deadline)
+		deadline = k.source.lastSign().Add(progressTimeout)
+		if deadline.After(last) {
+			deadline = last
+		}
+		if ok || ctx.Err() != nil || !deadline.After(time.Now()) {
+			return s, ok && s != nil && !k.ended.Load()
+		}
+	}
+}
+
+// firstBefore waits for the first list, or the reason why there is none. It returns false if neither is there in time.
+func (k *kind) firstBefore(ctx context.Context, deadline time.Time) (*Snapshot, bool) {
+	ctx, cancel := context.WithDeadline(ctx, deadline)
 	defer cancel()
-	s, ok := k.store.await(ctx, func(s *Snapshot) bool {
+	return k.store.await(ctx, func(s *Snapshot) bool {
 		return s != nil || k.ended.Load() || k.source.failed() != nil
 	})
-	return s, ok && s != nil && !k.ended.Load()
 }
 
 // same returns an object that is kept already, or nil.

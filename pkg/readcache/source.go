@@ -224,6 +224,7 @@ func (s *source) items(decoder *json.Decoder, page *list) error {
 		if o, err = s.keep(o, true); err != nil {
 			return err
 		}
+		s.found(false)
 		page.Items = append(page.Items, o)
 	}
 	return delimiter(decoder, ']')
@@ -263,6 +264,13 @@ func (s *source) found(complete bool) {
 	if changed {
 		s.noted()
 	}
+}
+
+// lastSign returns the time of the last event or listed object.
+func (s *source) lastSign() time.Time {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.alive
 }
 
 // lost records that the watch has ended. API servers end each watch after some minutes without an error.

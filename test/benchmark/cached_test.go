@@ -18,6 +18,7 @@ import (
 	"golang.org/x/sync/errgroup"
 	"k8s.io/client-go/rest"
 
+	"github.com/kubevision-io/kubevision/hack/localcluster"
 	"github.com/kubevision-io/kubevision/test/conformance/fixture"
 	"github.com/kubevision-io/kubevision/test/conformance/wire"
 )
@@ -27,6 +28,8 @@ const (
 	readers = 8
 	// largeMiB is the size of an answer beyond which fewer clients ask for it.
 	largeMiB = 4
+	// firstListPatience bounds the wait for the first list after a start.
+	firstListPatience = 2 * time.Minute
 )
 
 // BenchmarkCachedList compares answers of the read cache with live ones, with those of kube-apiserver, and with the
@@ -105,7 +108,8 @@ func (l *library) restart(b *testing.B) time.Duration {
 	l.logIn(b)
 	c := l.contender(b, "first", "/resources/pods", "")
 	var took time.Duration
-	fixture.Eventually(b, "list Pods", func(ctx context.Context) error { // the server looks for clusters when it starts
+	// The server looks for clusters when it starts.
+	err := localcluster.Poll(b.Context(), firstListPatience, "list Pods", func(ctx context.Context) error {
 		var refused bool
 		var err error
 		took = timed(func() {
@@ -119,6 +123,9 @@ func (l *library) restart(b *testing.B) time.Duration {
 		}
 		return err
 	})
+	if err != nil {
+		b.Fatal(err)
+	}
 	return took
 }
 

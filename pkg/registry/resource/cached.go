@@ -203,9 +203,14 @@ func decodeKeyToken(text string) (*keyToken, bool) {
 func objectTag(caller *scopedlist.Client, t objectref.Target, o *readcache.Object) string {
 	sum := sha256.New()
 	identity := caller.Identity()
-	_, _ = fmt.Fprintf(sum, "%q\n", []any{ // as above
-		caller.Cluster(), t.Resource.String(), o.Namespace, o.Name, o.ResourceVersion, identity.UserName, identity.Groups,
-	})
+	text := make([]byte, 0, 256) //nolint:mnd // of a usual identity
+	for _, part := range append([]string{
+		caller.Cluster(), t.Resource.String(), o.Namespace, o.Name, o.ResourceVersion, identity.UserName,
+	}, identity.Groups...) {
+		text = binary.AppendUvarint(text, uint64(len(part)))
+		text = append(text, part...)
+	}
+	_, _ = sum.Write(text)   // a hash takes everything
 	_, _ = sum.Write(o.JSON) // a kind that is defined anew may show another content with the same version
 	return tagOf(sum)
 }
