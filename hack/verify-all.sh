@@ -15,6 +15,7 @@ readonly checks=(
   verify-clients
   lint
   verify-kustomize
+  verify-release
 )
 
 failed=()
