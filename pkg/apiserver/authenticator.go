@@ -22,6 +22,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 	"github.com/kubevision-io/kubevision/pkg/registry/autherrors"
 	"github.com/kubevision-io/kubevision/pkg/routes"
+	"github.com/kubevision-io/kubevision/pkg/streams"
 )
 
 // requestAuthenticator authenticates requests. Below the API's prefixes it accepts two credentials, an access token and
@@ -29,6 +30,7 @@ import (
 // (discovery, metrics, health) is authenticated as in any aggregated API server.
 type requestAuthenticator struct {
 	tokens     *authentication.Tokens
+	tickets    *authentication.Tickets
 	frontProxy authenticator.Request
 	delegated  authenticator.Request
 	// table contains the routes that anonymous callers may call, and those that a caller may call who must first
@@ -54,7 +56,18 @@ func (a *requestAuthenticator) AuthenticateRequest(r *http.Request) (*authentica
 	raw, present := accessToken(r.Header)
 	r.Header.Del(dashboardv1alpha1.TokenHeader)
 	if present {
-		return a.byToken(r, raw)
+		principal, err := a.tokens.Authenticate(r.Context(), raw)
+		return a.authenticated(r, principal, err)
+	}
+	if path, ok := routes.BelowRoot(r.URL.Path); ok && a.table.IsStream(r.Method, path) {
+		switch found := streams.CredentialsFrom(r.Context()); {
+		case found.Token != "": // WithTokenInQuery has looked at the path
+			principal, err := a.tokens.Authenticate(r.Context(), found.Token)
+			return a.authenticated(r, principal, err)
+		case found.Ticket != "":
+			principal, err := a.tickets.Authenticate(r.Context(), found.Ticket)
+			return a.authenticated(r, principal, err)
+		}
 	}
 	response, ok, err := a.frontProxy.AuthenticateRequest(r)
 	if err != nil {
@@ -69,8 +82,10 @@ func (a *requestAuthenticator) AuthenticateRequest(r *http.Request) (*authentica
 	return nil, false, nil
 }
 
-func (a *requestAuthenticator) byToken(r *http.Request, raw string) (*authenticator.Response, bool, error) {
-	principal, err := a.tokens.Authenticate(r.Context(), raw)
+// authenticated returns the user of a token or a ticket.
+func (a *requestAuthenticator) authenticated(
+	r *http.Request, principal *authentication.Principal, err error,
+) (*authenticator.Response, bool, error) {
 	path, _ := routes.BelowRoot(r.URL.Path)
 	var failure *envelope.Error
 	switch {
@@ -80,6 +95,8 @@ func (a *requestAuthenticator) byToken(r *http.Request, raw string) (*authentica
 		failure = envelope.SessionEnded().WithCause(err)
 	case errors.Is(err, authentication.ErrUnavailable):
 		failure = envelope.Internal(err)
+	case errors.Is(err, authentication.ErrTicketExpired):
+		failure = ticketError("the ticket has expired: get another one").WithCause(err)
 	case err != nil:
 		failure = envelope.Unauthenticated().WithCause(err)
 	case principal.SetupRequired && !a.table.DuringSetup(r.Method, path):

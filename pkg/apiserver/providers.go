@@ -32,10 +32,12 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/registry/search"
 	"github.com/kubevision-io/kubevision/pkg/registry/sessions"
 	"github.com/kubevision-io/kubevision/pkg/registry/template"
+	"github.com/kubevision-io/kubevision/pkg/registry/ticket"
 	"github.com/kubevision-io/kubevision/pkg/registry/topology"
 	"github.com/kubevision-io/kubevision/pkg/registry/unsupported"
 	"github.com/kubevision-io/kubevision/pkg/registry/useraccess"
 	"github.com/kubevision-io/kubevision/pkg/registry/users"
+	"github.com/kubevision-io/kubevision/pkg/registry/watch"
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
@@ -45,12 +47,14 @@ const publicMemory = 64 << 20
 // services are what several providers share.
 type services struct {
 	logins *authentication.Logins
+	tokens *authentication.Tokens
 	audit  *audit.Log
 	// host connects callers to the host cluster.
 	host *hostobjects.Host
 	// access connects callers to clusters, and lists to those of which callers may read only some namespaces.
 	access *authorization.Access
 	lists  *scopedlist.Access
+	watch  *watch.Provider
 }
 
 // providers lists the families of endpoints. A new family needs one more line.
@@ -76,6 +80,8 @@ func (c *ExtraConfig) providers(s *state, v *services, clients *clientFinder) []
 		&favorite.Provider{Client: s.client},
 		&template.Provider{Reader: s.cache},
 		&image.Provider{},
+		v.watch,
+		&ticket.Provider{Tickets: newTickets(s, v.tokens)},
 		&unsupported.Provider{Access: v.access},
 	}
 }
@@ -101,13 +107,19 @@ func (c *ExtraConfig) routes(ctx context.Context, s *state, clients *clientFinde
 		access.Verdicts = s.verdicts
 	}
 	shared := &services{
-		logins: c.logins(s, tokens, hasher, log), audit: log,
+		logins: c.logins(s, tokens, hasher, log), tokens: tokens, audit: log,
 		host:   &hostobjects.Host{As: authorization.HostAs(s.connections), Reviewer: reviewer},
 		access: access, lists: &scopedlist.Access{Access: access, Reader: s.cache, Cache: s.reads, Verdicts: s.verdicts},
 	}
+	recent := watch.NewRecent()
+	shared.lists.Listed = recent.Note
+	s.watches = watch.NewProvider(shared.lists, s.verdicts, recent, tokens)
+	shared.watch = s.watches
+	s.streams = newStreams(c.Streams, s, tokens, newTickets(s, tokens))
 	table := &routes.Table{
+		Streams: s.streams,
 		PerUser: c.RequestsPerUser, Prove: auth.Prove(shared.logins.SecondFactors, clients.find),
-		Memory: s.memory, PublicMemory: budget.New(publicMemory),
+		Memory: s.memory, PublicMemory: budget.New(publicMemory), Answers: routes.NewAnswerQueue(),
 	}
 	for _, provider := range c.providers(s, shared, clients) {
 		if err := table.Add(provider.Routes()...); err != nil {

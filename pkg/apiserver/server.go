@@ -29,9 +29,11 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authentication/throttle"
 	"github.com/kubevision-io/kubevision/pkg/authorization/verdicts"
 	"github.com/kubevision-io/kubevision/pkg/budget"
+	"github.com/kubevision-io/kubevision/pkg/clusters"
 	"github.com/kubevision-io/kubevision/pkg/clusters/addresspolicy"
 	"github.com/kubevision-io/kubevision/pkg/readcache"
 	"github.com/kubevision-io/kubevision/pkg/routes"
+	"github.com/kubevision-io/kubevision/pkg/streams"
 )
 
 // NewCodecs returns the codecs of the discovery documents. The server has no objects of its own.
@@ -80,6 +82,10 @@ type ExtraConfig struct {
 	ClusterAddresses addresspolicy.Policy
 	// DashboardDir is the directory of a dashboard that is served beside the API, or empty.
 	DashboardDir string
+	// Streams bounds streams, and the origins that may open them.
+	Streams streams.Options
+	// WatchTokenInQuery lets an access token in the query open the watch.
+	WatchTokenInQuery bool
 }
 
 // Config configures the server.
@@ -110,6 +116,10 @@ func (c *Config) Complete(ctx context.Context) (completed CompletedConfig, err e
 		return CompletedConfig{}, err
 	}
 	state.reads, state.verdicts = readcache.New(c.ExtraConfig.ReadCacheBytes), verdicts.New()
+	state.verdicts.OnChange(func(c *clusters.Connection) {
+		state.streams.ClusterChanged(c)
+		state.watches.ClusterChanged(c)
+	})
 	defer func() {
 		if err != nil {
 			state.stop()
@@ -124,11 +134,16 @@ func (c *Config) Complete(ctx context.Context) (completed CompletedConfig, err e
 	if err != nil {
 		return CompletedConfig{}, err
 	}
+	if err := watchSessions(ctx, state.cache, state.streams.UserChanged); err != nil {
+		return CompletedConfig{}, err
+	}
+	generic.LongRunningFunc = longRunning(table)
 	if generic.Authentication.Authenticator == nil || generic.Authorization.Authorizer == nil {
 		return CompletedConfig{}, errors.New("delegated authentication and authorization must be configured")
 	}
 	generic.Authentication.Authenticator = &requestAuthenticator{
-		tokens: tokens, frontProxy: frontProxy, delegated: generic.Authentication.Authenticator, table: table,
+		tokens: tokens, tickets: newTickets(state, tokens), frontProxy: frontProxy,
+		delegated: generic.Authentication.Authenticator, table: table,
 	}
 	generic.Authorization.Authorizer = requestAuthorizer{generic.Authorization.Authorizer}
 	origin := func(r *http.Request) filters.Origin {
@@ -152,10 +167,14 @@ func (c *Config) Complete(ctx context.Context) (completed CompletedConfig, err e
 		},
 	})
 	generic.SecureServing.Listener = listener
+	tokenInQuery := c.ExtraConfig.WatchTokenInQuery
 	generic.BuildHandlerChainFunc = func(handler http.Handler, c *genericapiserver.Config) http.Handler {
 		refusals, questions := filters.NewRefusals(), clients.delegationLimit()
 		inner := files(handlerChains(handler, c, bodies, questions))
 		enveloped := filters.WithEnvelope(inner, clients.isKubeAPIServer, refusals)
+		if tokenInQuery {
+			enveloped = filters.WithTokenInQuery(enveloped)
+		}
 		return listener.Handler(enveloped, clients.isKubeAPIServer)
 	}
 	// Nothing in this program calls the server over its loopback, so the loopback token must not be valid.
@@ -164,6 +183,7 @@ func (c *Config) Complete(ctx context.Context) (completed CompletedConfig, err e
 	generic.AddReadyzChecks(state.readyzChecks()...)
 	filters.RegisterMetrics()
 	readcache.RegisterMetrics()
+	streams.RegisterMetrics()
 	audit.RegisterMetrics()
 	password.RegisterMetrics()
 	return CompletedConfig{&completedConfig{
@@ -221,5 +241,23 @@ func (s *Server) Run(ctx context.Context) error {
 		return err
 	}
 	defer s.state.stop()
-	return s.GenericAPIServer.PrepareRun().RunWithContext(ctx)
+	ended := s.endStreams(ctx)
+	err := s.GenericAPIServer.PrepareRun().RunWithContext(ctx)
+	<-ended
+	return err
+}
+
+// endStreams ends the streams once load balancers send no more clients to this replica. The returned channel is closed
+// when the streams have ended.
+func (s *Server) endStreams(ctx context.Context) <-chan struct{} {
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		<-ctx.Done()
+		time.Sleep(s.GenericAPIServer.ShutdownDelayDuration)
+		bounded, cancel := context.WithTimeout(context.WithoutCancel(ctx), streamPatience)
+		defer cancel()
+		s.state.streams.Shutdown(bounded)
+	}()
+	return ended
 }

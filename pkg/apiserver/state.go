@@ -35,6 +35,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 	"github.com/kubevision-io/kubevision/pkg/readcache"
 	"github.com/kubevision-io/kubevision/pkg/registry/template"
+	"github.com/kubevision-io/kubevision/pkg/registry/watch"
+	"github.com/kubevision-io/kubevision/pkg/streams"
 )
 
 // component is the name of the program in Events.
@@ -68,6 +70,10 @@ type state struct {
 	// reads are objects of clusters, and nil if everything is read live. verdicts tell who may read them.
 	reads    *readcache.Cache
 	verdicts *verdicts.Cache
+	// streams are the open streams of clients.
+	streams *streams.Manager
+	// watches send changes to streams.
+	watches *watch.Provider
 
 	// recorder writes Events of users.
 	recorder    events.EventRecorder
@@ -190,6 +196,7 @@ func (s *state) start(ctx context.Context) error {
 		return fmt.Errorf("recording events: %w", err)
 	}
 	s.running.Go(func() { s.reads.Run(ctx) })
+	s.running.Go(func() { s.watches.Run(ctx) })
 	for _, c := range []cache.Cache{s.cache, s.secrets} {
 		s.running.Go(func() {
 			if err := c.Start(ctx); err != nil {

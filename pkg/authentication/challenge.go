@@ -50,8 +50,8 @@ func (s *SecondFactors) challenge(ctx context.Context, u *kubevisionv1alpha1.Kub
 	return &ChallengeError{Token: raw}
 }
 
-// VerifyTOTP ends a login with a one-time code. A login that waits for the set-up of a second factor has no code yet:
-// it ends with a session that is good for nothing but the set-up.
+// VerifyTOTP completes a login with a one-time code. If the login waits for the set-up of a second factor, there is no
+// code to compare: VerifyTOTP then starts a session that allows only the set-up.
 func (s *SecondFactors) VerifyTOTP(ctx context.Context, challenge, code string, from Client) (*Session, error) {
 	if session, err := s.Sessions.startFromSetup(ctx, challenge, from); !errors.Is(err, errNoSetupToken) {
 		return session, err
@@ -59,7 +59,7 @@ func (s *SecondFactors) VerifyTOTP(ctx context.Context, challenge, code string, 
 	return s.verifyChallenge(ctx, challenge, methodOTP, from, func(f *credentials.SecondFactor, _ types.UID) error { return s.checkTOTP(f, code) })
 }
 
-// VerifyRecoveryCode ends a login with a recovery code, as VerifyTOTP does with a one-time code.
+// VerifyRecoveryCode is like VerifyTOTP, with a recovery code.
 func (s *SecondFactors) VerifyRecoveryCode(ctx context.Context, challenge, code string, from Client) (*Session, error) {
 	if session, err := s.Sessions.startFromSetup(ctx, challenge, from); !errors.Is(err, errNoSetupToken) {
 		return session, err

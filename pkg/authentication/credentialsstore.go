@@ -42,7 +42,7 @@ func (c *CredentialsStore) get(ctx context.Context, username string) (*corev1.Se
 	return secret, nil
 }
 
-// getOwn returns the credentials of somebody who is logged in, and ErrSessionEnded if the session is over.
+// getOwn returns the credentials of the caller. It returns ErrSessionEnded if the session of the caller has ended.
 func (c *CredentialsStore) getOwn(ctx context.Context, p *Principal) (*corev1.Secret, error) {
 	secret, err := c.get(ctx, p.User.Name)
 	if err != nil {
@@ -54,9 +54,9 @@ func (c *CredentialsStore) getOwn(ctx context.Context, p *Principal) (*corev1.Se
 	return secret, nil
 }
 
-// update reads the credentials of a user, calls change, and writes them back if change returns true. It is a
-// compare-and-swap: after a conflict, it calls change again with the new version, so that a code is accepted only once.
-// It returns the error of change after the write.
+// update reads the credentials of a user, calls change, and writes the credentials back if change returns true. After a
+// conflict it calls change again with the new version, so that a code is accepted only once. It returns the error of
+// change after the write.
 func (c *CredentialsStore) update(ctx context.Context, user string, uid types.UID, change func(*corev1.Secret) (write bool, err error)) error {
 	var verdict error
 	err := retry.RetryOnConflict(contention(), func() error {
@@ -84,8 +84,9 @@ func (c *CredentialsStore) update(ctx context.Context, user string, uid types.UI
 	return verdict
 }
 
-// updateOwn is changeCredentials for somebody who is logged in. A session that is over, and has only not been ended
-// yet, changes nothing: it could undo what has ended it. The error is ErrSessionEnded then.
+// updateOwn is like update, for the credentials of the caller. It returns ErrSessionEnded if a change of the
+// credentials has ended the session, even if the session object still exists. Otherwise such a session could revert
+// that change.
 func (c *CredentialsStore) updateOwn(ctx context.Context, p *Principal, edit func(*corev1.Secret) (write bool, err error)) error {
 	err := c.update(ctx, p.User.Name, p.User.UID, func(secret *corev1.Secret) (bool, error) {
 		if !credentials.InForce(secret, p.Session, p.Epoch) {
@@ -99,7 +100,7 @@ func (c *CredentialsStore) updateOwn(ctx context.Context, p *Principal, edit fun
 	return err
 }
 
-// updateSecondFactor is like changeOwn, for the second factor.
+// updateSecondFactor is like updateOwn, for the second factor.
 func (c *CredentialsStore) updateSecondFactor(ctx context.Context, p *Principal, edit func(*credentials.SecondFactor) (write bool, err error)) error {
 	return c.updateOwn(ctx, p, func(secret *corev1.Secret) (bool, error) { return editSecondFactor(secret, edit) })
 }
@@ -140,8 +141,8 @@ func isOwnedBy(secret *corev1.Secret, uid types.UID) bool {
 	return owner != nil && owner.UID == uid
 }
 
-// contention bounds the retries of a write: fifty clients that send one code at once are an attack, and each of them
-// must get an answer.
+// contention returns the backoff of a write. If fifty clients send the same code at once, each of them must get a
+// response.
 func contention() wait.Backoff {
 	return wait.Backoff{Steps: 15, Duration: 10 * time.Millisecond, Factor: 1.5, Jitter: 0.5, Cap: time.Second}
 }

@@ -8,8 +8,8 @@ import "k8s.io/utils/lru"
 // goneKeys bounds the ended sessions and deleted users that are remembered.
 const goneKeys = 4096
 
-// DeletedObjects remembers sessions and users that the API server does not have any more. Neither comes back: names of
-// sessions and UIDs of users are unique. So a token that outlives them causes one call, however often it is sent.
+// DeletedObjects remembers sessions and users that the API server does not have any more. Names of sessions and UIDs of
+// users are never reused. So a token of a deleted session causes only one call, however often it is sent.
 type DeletedObjects struct{ seen *lru.Cache }
 
 // NewDeletedObjects returns an empty DeletedObjects.

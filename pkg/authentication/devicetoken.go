@@ -59,8 +59,8 @@ func epochDigest(epoch string) (digest [deviceEpochBytes]byte) {
 	return digest
 }
 
-// Devices recognizes the devices that have logged in to an account before. A device token is not a credential: with it,
-// only the failures of its holder count against the holder, and not those of strangers.
+// Devices recognizes devices from which a user has logged in before. A device token is not a credential. A login with a
+// device token is delayed only by failures of that device, and not by failures of other clients.
 type Devices struct {
 	// MAC authenticates the tokens.
 	MAC *token.MAC
@@ -68,8 +68,8 @@ type Devices struct {
 	Clock clock.PassiveClock
 }
 
-// issue makes the token of a device. Without a known device, the id is that of the session: however often a session is
-// renewed, its holder counts as one device.
+// issue returns the token of a device. Without a known device, the device id is derived from the session. So the holder
+// of a session counts as one device, however often the session is renewed.
 func (d *Devices) issue(known *device, session string, user types.UID, epoch string) (string, error) {
 	made := device{id: newDeviceID(session), epoch: epochDigest(epoch)}
 	if known != nil {

@@ -19,7 +19,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authentication/totp"
 )
 
-// recently is the largest age of a login that may set up a second factor without the password.
+// recently bounds the age of a login that may set up a second factor without the password.
 const recently = 5 * time.Minute
 
 var (
@@ -131,7 +131,7 @@ func (s *SecondFactors) Disable(ctx context.Context, p *Principal, code string, 
 		return ErrPolicy
 	}
 	err = s.updateWithCode(ctx, p, code, from, func(secret *corev1.Secret, f *credentials.SecondFactor) {
-		// The last step stays: the code must not be good again if the same secret ever were.
+		// LastStep is kept, so that a used code stays invalid even if the same secret is set again.
 		f.TOTPSecret, f.RecoveryCodes, f.Pending, f.Challenges, f.Verified = "", nil, nil, nil, nil
 		credentials.BeginEpoch(secret, p.Session)
 	})

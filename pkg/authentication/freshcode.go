@@ -21,8 +21,8 @@ import (
 // ErrFreshCodeRequired is returned for a sensitive operation without a code by a user with a second factor.
 var ErrFreshCodeRequired = errors.New("a fresh code is needed")
 
-// VerifyFreshCode accepts a code for one sensitive operation, once. Users without a second factor need none, and
-// neither does a session that is verified. It returns ErrFreshCodeRequired without a code, and a CodeError for a wrong
+// VerifyFreshCode accepts a code for one sensitive operation. Each code is accepted once. Users without a second factor
+// and verified sessions need no code. It returns ErrFreshCodeRequired if a code is missing, and a CodeError for a wrong
 // one.
 func (s *SecondFactors) VerifyFreshCode(ctx context.Context, p *Principal, code string, from Client) error {
 	var reason audit.Reason
@@ -50,8 +50,8 @@ func (s *SecondFactors) VerifyFreshCode(ctx context.Context, p *Principal, code 
 	return nil
 }
 
-// Reverify accepts a code for all sensitive operations of the session within credentials.VerifiedTTL. The code is spent
-// and the session noted in one write, which every replica reads.
+// Reverify verifies the session with a code: sensitive operations need no fresh code within credentials.VerifiedTTL.
+// One write marks the code as used and the session as verified.
 func (s *SecondFactors) Reverify(ctx context.Context, p *Principal, code string, from Client) error {
 	err := s.updateWithCode(ctx, p, code, from, func(_ *corev1.Secret, f *credentials.SecondFactor) {
 		f.Verify(p.Session, s.Clock.Now(), credentials.VerifiedTTL)
@@ -63,8 +63,8 @@ func (s *SecondFactors) Reverify(ctx context.Context, p *Principal, code string,
 	return nil
 }
 
-// checkInSession is check for somebody who is logged in. A wrong code counts by session and not against logins: whoever
-// holds an access token must not keep its owner out.
+// checkInSession is like check, for a caller who is logged in. It counts a wrong code for the session and not for
+// logins. Otherwise the holder of a stolen access token could lock the user out.
 func (s *SecondFactors) checkInSession(p *Principal, f *credentials.SecondFactor, verify func() bool) error {
 	now := s.Clock.Now()
 	if f.InSessions.Exhausted(p.Session, now) {
@@ -83,7 +83,8 @@ func (s *SecondFactors) checkInSession(p *Principal, f *credentials.SecondFactor
 	}
 }
 
-// recordWrongCodeInSession records a wrong code, and ends the session if there were too many. It returns the error.
+// recordWrongCodeInSession records a wrong code. It ends the session after too many wrong codes. It returns the error
+// for the caller.
 func (s *SecondFactors) recordWrongCodeInSession(ctx context.Context, p *Principal, from Client, err error) error {
 	e, ok := errors.AsType[*CodeError](err)
 	if !ok {
@@ -102,7 +103,7 @@ func (s *SecondFactors) recordWrongCodeInSession(ctx context.Context, p *Princip
 	}
 	session := &kubevisionv1alpha1.KubeVisionSession{ObjectMeta: metav1.ObjectMeta{Name: p.Session}}
 	if deleteErr := s.Sessions.Client.Delete(ctx, session); client.IgnoreNotFound(deleteErr) != nil {
-		// The session cannot use codes any more, and the next attempt ends it.
+		// The session cannot use codes any more. The next attempt ends it.
 		return errors.Join(err, fmt.Errorf("ending the session: %w", deleteErr))
 	}
 	ended := p.event(audit.SessionEnded, from)
@@ -111,7 +112,7 @@ func (s *SecondFactors) recordWrongCodeInSession(ctx context.Context, p *Princip
 	return err
 }
 
-// updateWithCode is like changeSecondFactor, for a change that needs a code of the second factor in force.
+// updateWithCode is like updateSecondFactor, for a change that requires a code of the second factor in force.
 func (s *SecondFactors) updateWithCode(
 	ctx context.Context, p *Principal, code string, from Client, edit func(*corev1.Secret, *credentials.SecondFactor),
 ) error {

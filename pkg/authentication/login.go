@@ -25,8 +25,8 @@ import (
 const queueTime = 5 * time.Second
 
 var (
-	// ErrInvalidCredentials is returned alike for a wrong password, for an unknown, disabled or deleted user, and for a
-	// user without a password.
+	// ErrInvalidCredentials is returned for a wrong password, an unknown, disabled or deleted user, and a user without
+	// a password. Callers cannot tell these cases apart.
 	ErrInvalidCredentials = errors.New("wrong user name or password")
 	// ErrBusy is returned when too many logins are in progress.
 	ErrBusy = errors.New("too many logins at once")
@@ -45,16 +45,15 @@ type Logins struct {
 	Audit         *audit.Log
 }
 
-// credentialsError is ErrInvalidCredentials with a reason, which only the log may contain.
+// credentialsError is ErrInvalidCredentials with a reason. Only the log may contain the reason.
 type credentialsError struct{ reason string }
 
 func (*credentialsError) Error() string { return ErrInvalidCredentials.Error() }
 func (*credentialsError) Unwrap() error { return ErrInvalidCredentials }
 
-// normalizeUserName returns the name that somebody means who logs in. Names of users are lower case, and phones begin a
-// field in upper case: the profile UsernameCaseMapped (RFC 8265) makes them one, and other widths and forms of
-// characters, too. What it does not allow is nobody's name. A mail address is none either: several users may have the
-// same one.
+// normalizeUserName maps the input of a login to the name of a user. Names of users are lower case, and phones
+// capitalize the first letter of a field. The profile UsernameCaseMapped (RFC 8265) maps case, width and Unicode forms.
+// Input that the profile rejects matches no user. Mail addresses are not accepted: several users may have the same one.
 func normalizeUserName(given string) string {
 	name, err := precis.UsernameCaseMapped.String(given)
 	if err != nil {
@@ -63,9 +62,9 @@ func normalizeUserName(given string) string {
 	return name
 }
 
-// Password logs in with a user name and a password. Whatever is wrong with them, it does the same work and returns
-// ErrInvalidCredentials. It returns a ChallengeError if the second factor is due, a throttle.BlockedError if too many
-// logins have failed, and ErrBusy if too many are in progress.
+// Password logs in with a user name and a password. It does the same work in all cases of ErrInvalidCredentials, so
+// that its duration does not reveal the case. It returns a ChallengeError if a second factor is needed, a
+// throttle.BlockedError if too many logins have failed, and ErrBusy if too many are in progress.
 func (l *Logins) Password(ctx context.Context, username, pass string, from Client) (*Session, error) {
 	// Find the user and the device. Neither has to exist.
 	username = normalizeUserName(username)

@@ -66,7 +66,7 @@ func (s *Passwords) Change(ctx context.Context, p *Principal, old, replacement s
 }
 
 // confirm compares the password of a caller who is logged in. refused is the audit reason for a wrong password.
-// Failures count by session, so that failed logins of others cannot lock the caller out of this operation.
+// Failures are counted for the session, so that failed logins of others cannot lock the caller out.
 func (s *Passwords) confirm(ctx context.Context, p *Principal, pass string, from Client, refused audit.Reason) error {
 	attempt, err := s.Throttle.BeginSession(ctx, p.User, p.Session)
 	if err != nil {
@@ -112,7 +112,7 @@ func (s *Passwords) Hash(ctx context.Context, pass string) (password.Hash, error
 	return hash, nil
 }
 
-// compare does the same work if there is no hash to compare with.
+// compare does the same work whether or not there is a hash.
 func (s *Passwords) compare(ctx context.Context, pass string, hash password.Hash, known bool) (bool, error) {
 	ctx, cancel := context.WithTimeout(ctx, queueTime)
 	defer cancel()
@@ -131,8 +131,8 @@ func (s *Passwords) compare(ctx context.Context, pass string, hash password.Hash
 	return true, nil
 }
 
-// upgrade replaces the hash with one of the current cost, unless the password has changed in the meantime. A failure is
-// no reason to refuse the login.
+// upgrade replaces the hash with one of the current cost, unless the password has changed in the meantime. An error
+// does not fail the login.
 func (s *Passwords) upgrade(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, pass string, old password.Hash) {
 	made, err := s.Hasher.Hash(ctx, pass)
 	if err == nil {

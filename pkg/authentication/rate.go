@@ -15,17 +15,16 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authentication/throttle"
 )
 
-// rateKeys bounds the clients or names that a rate limit remembers. Beyond it, the least recently seen one is
-// forgotten.
+// rateKeys bounds the clients or names that a rate limit remembers. A new one replaces the least recently seen one.
 const rateKeys = 4096
 
-// rateLimiters limits the rate for each of many keys.
+// rateLimiters limits the rate of requests for each key.
 type rateLimiters struct {
 	burst int
 
 	mu       sync.Mutex
 	limiters *lru.Cache
-	// pending counts what has begun and may have to be counted.
+	// pending counts the requests in progress that may be counted when they end.
 	pending map[string]int
 }
 
@@ -40,7 +39,8 @@ func (r *rateLimiters) allow(key string, now time.Time) bool {
 	return r.limiter(key, 1).AllowN(now, 1)
 }
 
-// allowFrom is allow for an address: each of its networks has as many as its clients.
+// allowFrom is like allow, for an address: it counts a request for each network of the address. Larger networks have
+// higher limits.
 func (r *rateLimiters) allowFrom(address netip.Addr, now time.Time) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -53,7 +53,7 @@ func (r *rateLimiters) allowFrom(address netip.Addr, now time.Time) bool {
 	return true
 }
 
-// exhausted says whether one more from an address would not be allowed, beside those that are pending. The caller holds
+// exhausted returns true if the limit of an address allows no request in addition to the pending ones. The caller holds
 // the lock.
 func (r *rateLimiters) exhausted(address netip.Addr, now time.Time) bool {
 	return slices.ContainsFunc(throttle.CountedNetworks(address), func(n throttle.Network) bool {
@@ -62,7 +62,7 @@ func (r *rateLimiters) exhausted(address netip.Addr, now time.Time) bool {
 	})
 }
 
-// limiter returns that of a key, which counts for so many clients. The caller holds the lock.
+// limiter returns the limiter of a key that represents a number of clients. The caller holds the lock.
 func (r *rateLimiters) limiter(key string, clients int) *rate.Limiter {
 	found, _ := r.limiters.Get(key)
 	limiter, ok := found.(*rate.Limiter)
@@ -73,15 +73,15 @@ func (r *rateLimiters) limiter(key string, clients int) *rate.Limiter {
 	return limiter
 }
 
-// RefusalLimiter bound what the host is asked for requests that turn out to be refused, for each network. They are
-// those of one replica.
+// RefusalLimiter limits, for each network, the requests that call the host and are then refused. Each replica has its
+// own.
 type RefusalLimiter struct{ rates *rateLimiters }
 
-// NewRefusalLimiter returns Failures with a burst of inventedBurst.
+// NewRefusalLimiter returns a RefusalLimiter with a burst of inventedBurst.
 func NewRefusalLimiter() *RefusalLimiter { return &RefusalLimiter{newRateLimiters(inventedBurst)} }
 
-// Begin says whether the host may be asked for a request from an address. Where it may, done must be called; until then
-// the request counts as one that is refused.
+// Begin returns true if a request from an address may call the host. The caller must then call done. Until then, the
+// request counts as refused.
 func (f *RefusalLimiter) Begin(address netip.Addr, now time.Time) (done func(refused bool), ok bool) {
 	r := f.rates
 	r.mu.Lock()
@@ -103,7 +103,7 @@ func (f *RefusalLimiter) Begin(address netip.Addr, now time.Time) (done func(ref
 	}, true
 }
 
-// addPending changes the number of requests from an address that have begun. The caller holds the lock.
+// addPending changes the number of pending requests from an address. The caller holds the lock.
 func (r *rateLimiters) addPending(address netip.Addr, change int) {
 	for _, n := range throttle.CountedNetworks(address) {
 		key := n.Prefix.String()

@@ -24,10 +24,10 @@ import (
 )
 
 const (
-	// reuseGrace is how long the previous token stays valid after a rotation: two tabs of one browser may renew at the
-	// same time.
+	// reuseGrace is how long the previous token stays valid after a rotation: two tabs of a browser may renew the
+	// session at the same time.
 	reuseGrace = 30 * time.Second
-	// maxPrevious bounds the old tokens that a session recognizes when they are used again.
+	// maxPrevious bounds the spent tokens that a session recognizes.
 	maxPrevious = 16
 )
 
@@ -46,7 +46,8 @@ func (m *SessionManager) Refresh(ctx context.Context, text string, from Client) 
 		return nil, err
 	}
 	var renewed *Session
-	// If several replicas renew at once, one of them writes. The others read its result and return the same token.
+	// If several replicas renew the session at once, one write succeeds. The other replicas read the result and return
+	// the same token.
 	err = retry.RetryOnConflict(contention(), func() error {
 		renewed, err = m.renew(ctx, presented, from)
 		return err
@@ -135,8 +136,8 @@ func (m *SessionManager) rotate(ctx context.Context, session *kubevisionv1alpha1
 	return next, nil
 }
 
-// endReused ends a session whose spent token was used again: the user and a thief have copies, and nobody can tell them
-// apart.
+// endReused ends a session whose spent token was used again. The user and a thief may both have the token, and cannot
+// be told apart (RFC 9700, section 4.14.2).
 func (m *SessionManager) endReused(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, session *kubevisionv1alpha1.KubeVisionSession) error {
 	m.Audit.Record(ctx, audit.Event{Reason: audit.RefreshTokenReused, User: u, Session: session.Name})
 	if err := m.Client.Delete(ctx, session, client.Preconditions{UID: &session.UID}); client.IgnoreNotFound(err) != nil {

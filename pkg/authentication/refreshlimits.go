@@ -20,27 +20,28 @@ import (
 const (
 	// rateInterval is the time after which one more request is allowed.
 	rateInterval = time.Second
-	// inventedBurst is the number of refresh tokens that are not genuine which an address may send at once.
+	// inventedBurst is the burst of forged refresh tokens of one address.
 	inventedBurst = 60
-	// shownBurst is how often a session may be renewed, or a challenge answered, at once: each attempt calls the API
+	// shownBurst is the burst of renewals of a session, and of responses to a challenge. Each attempt calls the API
 	// server.
 	shownBurst = 60
 )
 
-// RefreshLimits limits the work for tokens that are not genuine or are sent too often. Each replica has its own.
+// RefreshLimits limits the work for forged tokens, and for genuine tokens that are sent too often. Each replica has its
+// own.
 type RefreshLimits struct {
 	invented, shown *rateLimiters
 	gone            *DeletedObjects
 }
 
-// NewRefreshLimits returns rates that use gone to recognize ended sessions.
+// NewRefreshLimits returns RefreshLimits. gone recognizes ended sessions.
 func NewRefreshLimits(gone *DeletedObjects) *RefreshLimits {
 	return &RefreshLimits{invented: newRateLimiters(inventedBurst), shown: newRateLimiters(shownBurst), gone: gone}
 }
 
-// admitRefresh returns nil for a refresh token that is worth a call to the API server. It returns ErrRevoked for a
-// token that is not genuine or whose session has ended, and a throttle.BlockedError if the address has sent too many
-// such tokens, too many logins from it have failed, or the session is renewed too often.
+// admitRefresh returns nil for a refresh token that justifies a call to the API server. It returns ErrRevoked for a
+// forged token or an ended session. It returns a throttle.BlockedError if the address has sent too many such tokens,
+// too many logins from the address have failed, or the session is renewed too often.
 func (m *SessionManager) admitRefresh(ctx context.Context, presented refreshToken, from Client) error {
 	genuine, err := m.isGenuine(ctx, presented)
 	if err != nil {
@@ -55,8 +56,9 @@ func (m *SessionManager) admitRefresh(ctx context.Context, presented refreshToke
 	return m.countGenuine(presented.session)
 }
 
-// isGenuine returns true if a token was issued by this installation: it has a valid MAC, or the watched copy of its
-// session knows it. The copy may not yet have a token that another replica issued. The MAC key may be gone.
+// isGenuine returns true if this installation issued the token: its MAC is valid, or the cached session contains its
+// hash. The cache may not contain a token that another replica has just issued. The MAC key of an old token may be
+// deleted.
 func (m *SessionManager) isGenuine(ctx context.Context, presented refreshToken) (bool, error) {
 	if presented.signed(m.RefreshMAC) {
 		return true, nil
@@ -73,7 +75,7 @@ func (m *SessionManager) isGenuine(ctx context.Context, presented refreshToken) 
 	return hash == session.Spec.RefreshTokenHash || slices.Contains(session.Spec.PreviousRefreshTokenHashes, hash), nil
 }
 
-// countForged counts a token that is not genuine.
+// countForged counts a forged token.
 func (m *SessionManager) countForged(ctx context.Context, from Client) error {
 	if err := m.Throttle.Blocked(ctx, from.Address); err != nil {
 		return err
@@ -92,7 +94,7 @@ func (m *SessionManager) countGenuine(key string) error {
 	return nil
 }
 
-// countMalformed is like invented, for a token that cannot be parsed.
+// countMalformed is like countForged, for a token that cannot be parsed.
 func (m *SessionManager) countMalformed(ctx context.Context, from Client, reason error) error {
 	err := m.countForged(ctx, from)
 	if errors.Is(err, ErrRevoked) {

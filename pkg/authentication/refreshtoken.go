@@ -26,9 +26,9 @@ const maxRefreshToken = 128
 
 var errNoRefreshToken = errors.New("not a refresh token")
 
-// refreshToken renews a session, once. Its text is "<session>.<secret>.<mac>". The MAC lets a server refuse an invented
-// token without a call. Tokens of earlier versions have none, "<session>.<secret>". They stay valid until their session
-// ends, seven days after its last renewal, and are replaced by tokens with a MAC.
+// refreshToken renews a session once. Its text is "<session>.<secret>.<mac>". The MAC lets the server reject a forged
+// token without a call. Tokens of earlier versions, "<session>.<secret>", stay valid until their session ends, seven
+// days after its last renewal. A renewal replaces them by tokens with a MAC.
 type refreshToken struct {
 	session string
 	secret  []byte
@@ -75,7 +75,7 @@ func decode(text string, length int) ([]byte, error) {
 	return raw, nil
 }
 
-// sign returns the token as the client gets it.
+// sign returns the text of the token with a MAC.
 func (t refreshToken) sign(mac *token.MAC) (string, error) {
 	code, err := mac.Sum([]byte(t.text()))
 	if err != nil {
@@ -89,20 +89,19 @@ func (t refreshToken) signed(mac *token.MAC) bool {
 	return t.mac != nil && mac.Verify([]byte(t.text()), t.mac)
 }
 
-// text returns the token without its MAC.
+// text returns the token without a MAC.
 func (t refreshToken) text() string {
 	return t.session + "." + base64.RawURLEncoding.EncodeToString(t.secret)
 }
 
-// hash returns the hash by which the session knows the token. It does not depend on the MAC key.
+// hash returns the hash that the session stores. It does not depend on the MAC key.
 func (t refreshToken) hash() string {
 	sum := sha256.Sum256([]byte(t.text()))
 	return hex.EncodeToString(sum[:])
 }
 
-// successor returns the next token. Whoever has this token and the salt computes the same successor, so that two
-// clients that renew at the same time get the same valid token. The salt alone, which the session object shows, does
-// not reveal it.
+// successor derives the next token from this token and the salt, so that two clients that renew at the same time get
+// the same token. The salt is visible in the session object. It does not reveal the successor without this token.
 func (t refreshToken) successor(salt string) refreshToken {
 	mac := hmac.New(sha256.New, t.secret)
 	mac.Write([]byte(t.session + "." + salt))

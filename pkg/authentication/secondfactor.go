@@ -26,8 +26,8 @@ const (
 	methodRecovery = "recovery"
 )
 
-// codePolicy allows the tries of two challenges without a delay. Failures are not forgiven with time: six digits are
-// few.
+// codePolicy returns the policy for codes: the tries of two challenges cause no delay. Failures are not forgiven with
+// time, since six digits are easy to guess.
 func codePolicy() throttle.Policy { return throttle.Policy{Free: 2 * credentials.ChallengeTries} }
 
 // ErrNoSecondFactor is returned when the user has no second factor.
@@ -42,20 +42,21 @@ type SecondFactors struct {
 	Policy *TwoFactorPolicy
 	// Challenges signs and verifies challenge tokens.
 	Challenges *token.Service
-	// LoginCodeTTL is how long the one-time code of a login stands for fresh codes in its session; 0 if it does not.
+	// LoginCodeTTL is the time after a login for which its one-time code replaces fresh codes. Zero means that each
+	// operation needs a fresh code.
 	LoginCodeTTL time.Duration
 	Audit        *audit.Log
 	Clock        clock.PassiveClock
 }
 
-// CodeError is returned for a code that is wrong, was used before, or came after too many others. It does not tell
-// these cases apart.
+// CodeError is returned for a code that is wrong, was used before, or came after too many wrong codes. Callers cannot
+// tell these cases apart.
 type CodeError struct {
 	// RetryAfter is how long codes are refused without a check. It is 0 if the next code may be tried at once.
 	RetryAfter time.Duration
 
 	reason string
-	// over is true if the session of the code has ended.
+	// over is true if the session has ended.
 	over bool
 }
 
@@ -89,8 +90,7 @@ func (s *SecondFactors) checkTOTP(factor *credentials.SecondFactor, code string)
 	return s.check(factor, func() bool { return s.spend(factor, code) })
 }
 
-// spend returns true if a code of the secret in force is right. The code is not accepted again, for a login or for any
-// other operation.
+// spend returns true if a code of the secret in force is correct. The code is not accepted again for any operation.
 func (s *SecondFactors) spend(factor *credentials.SecondFactor, code string) bool {
 	step, ok := totp.Check(code, factor.TOTPSecret, factor.LastStep, s.Clock.Now())
 	if ok {

@@ -43,14 +43,14 @@ type Session struct {
 	User         *kubevisionv1alpha1.KubeVisionUser
 	AccessToken  string
 	RefreshToken string
-	// DeviceToken identifies the client as a known device at its next login.
+	// DeviceToken marks the client as a known device at its next login.
 	DeviceToken string
 	ExpiresIn   time.Duration
 	// SetupRequired is true if the session only allows to set up a second factor.
 	SetupRequired bool
-	// SetupToken gets that session for a dashboard that asks for a code.
+	// SetupToken lets a dashboard that only knows how to ask for a code obtain the session for the set-up.
 	SetupToken string
-	// PasswordChangeRequired means that it is good for nothing but choosing another password.
+	// PasswordChangeRequired is true if the session only allows a change of the password.
 	PasswordChangeRequired bool
 }
 
@@ -62,7 +62,7 @@ type SessionManager struct {
 	Client client.Client
 	// Policy decides which users must have a second factor.
 	Policy *TwoFactorPolicy
-	// Tokens signs access tokens, and Setups the tokens of logins that wait for the set-up of a second factor.
+	// Tokens signs access tokens. Setups signs the tokens of logins that wait for the set-up of a second factor.
 	Tokens, Setups *token.Service
 	// RefreshMAC authenticates refresh tokens.
 	RefreshMAC *token.MAC
@@ -71,7 +71,7 @@ type SessionManager struct {
 	// Index counts the sessions. Limits bounds them.
 	Index  *sessionindex.Index
 	Limits sessionindex.Limits
-	// Rates limits the work for tokens that are not genuine or are sent too often.
+	// Rates limits the work for forged tokens and for tokens that are sent too often.
 	Rates *RefreshLimits
 	// Throttle knows the addresses from which too many logins have failed.
 	Throttle *throttle.Throttle
@@ -80,9 +80,9 @@ type SessionManager struct {
 	Clock clock.PassiveClock
 }
 
-// start creates a session and its tokens. It stores the session before it returns a token, and makes the tokens before
-// it stores the session. The secret is the version of the credentials that the login was checked against. If they have
-// changed since and the login does not count any more, there is no session.
+// start creates a session and its tokens. It makes the tokens before it stores the session, and returns them
+// afterwards. secret is the version of the credentials that the login was checked against. If the credentials have
+// changed since and the login is not valid any more, start returns an error.
 func (m *SessionManager) start(
 	ctx context.Context, known *kubevisionv1alpha1.KubeVisionUser, secret *corev1.Secret, methods []string, from Client,
 ) (*Session, error) {
@@ -93,7 +93,7 @@ func (m *SessionManager) start(
 	return m.startNamed(ctx, name, known, secret, methods, from)
 }
 
-// newName returns the name of a session to come.
+// newName generates the name of a session.
 func (m *SessionManager) newName() (string, error) {
 	id, err := ulid.New(ulid.Timestamp(m.Clock.Now()), rand.Reader)
 	if err != nil {
@@ -102,7 +102,7 @@ func (m *SessionManager) newName() (string, error) {
 	return strings.ToLower(id.String()), nil
 }
 
-// startNamed is start for a session whose name was noted before.
+// startNamed is like start, with a name that was generated before.
 func (m *SessionManager) startNamed(
 	ctx context.Context, name string, known *kubevisionv1alpha1.KubeVisionUser, secret *corev1.Secret, methods []string,
 	from Client,
@@ -146,8 +146,8 @@ func (m *SessionManager) startNamed(
 	return issued, nil
 }
 
-// create creates a session, and ends older sessions beyond the limits. The session controller ends what remains beyond
-// them, for example after logins on several replicas at once.
+// create stores a session, and ends older sessions beyond the limits. The session controller ends sessions that still
+// exceed the limits, for example after logins on several replicas at once.
 func (m *SessionManager) create(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, session *kubevisionv1alpha1.KubeVisionSession) error {
 	var group sync.WaitGroup
 	defer group.Wait()
@@ -164,8 +164,8 @@ func (m *SessionManager) create(ctx context.Context, u *kubevisionv1alpha1.KubeV
 	return nil
 }
 
-// confirm deletes a session whose login does not count any more. A change of credentials first begins an epoch and then
-// ends the sessions. This check ends a session that it missed.
+// confirm deletes the session if its login is not valid any more. A change of credentials begins an epoch and then ends
+// the existing sessions. confirm ends a session that was created in between.
 func (m *SessionManager) confirm(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, session *kubevisionv1alpha1.KubeVisionSession) error {
 	now, err := m.Store.get(ctx, u.Name)
 	if err == nil && isOwnedBy(now, u.UID) && credentials.Epoch(now) == session.Spec.CredentialsEpoch {
@@ -223,7 +223,7 @@ func (m *SessionManager) loginTime(session *kubevisionv1alpha1.KubeVisionSession
 	return session.CreationTimestamp.Time
 }
 
-// update changes the session of a request.
+// update changes the session object of a request.
 func (m *SessionManager) update(ctx context.Context, name string, change func(*kubevisionv1alpha1.KubeVisionSessionSpec)) error {
 	return retry.RetryOnConflict(contention(), func() error {
 		s := &kubevisionv1alpha1.KubeVisionSession{}
@@ -238,7 +238,8 @@ func (m *SessionManager) update(ctx context.Context, name string, change func(*k
 	})
 }
 
-// endOthers ends the user's other sessions. The user controller ends sessions that remain, because their epoch is over.
+// endOthers ends the user's other sessions. The user controller ends the sessions that it misses, because their epoch
+// is over.
 func (m *SessionManager) endOthers(ctx context.Context, p *Principal) error {
 	var all kubevisionv1alpha1.KubeVisionSessionList
 	if err := m.Client.List(ctx, &all, client.MatchingLabels{names.UserLabel: p.User.Name}); err != nil {

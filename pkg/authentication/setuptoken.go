@@ -17,11 +17,11 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/authentication/token"
 )
 
-// errNoSetupToken is returned for a token that is none of a login that waits for the set-up of a second factor.
+// errNoSetupToken is returned for a token of another kind.
 var errNoSetupToken = errors.New("not a token of a login that waits for a set-up")
 
-// setupToken signs the token by which a dashboard that asks for a code, and not for a set-up, gets the session that the
-// login began.
+// setupToken signs a token for a login that waits for the set-up of a second factor. A dashboard that only knows how to
+// ask for a code exchanges it for the session of the login.
 func (m *SessionManager) setupToken(
 	u *kubevisionv1alpha1.KubeVisionUser, session *kubevisionv1alpha1.KubeVisionSession,
 ) (string, error) {
@@ -34,10 +34,9 @@ func (m *SessionManager) setupToken(
 	return raw, nil
 }
 
-// startFromSetup begins a session in place of the one that a login began which waits for the set-up of a second factor.
-// A code has nothing to be compared with yet; the new session is good for as little as the old one, which the login has
-// given for the password alone. It returns errNoSetupToken for another kind of token, and ErrRevoked for one that was
-// used, or whose user has a second factor now.
+// startFromSetup replaces the session of a login that waits for the set-up of a second factor. There is no code to
+// compare yet, so the new session allows only the set-up, like the old one. It returns errNoSetupToken for another kind
+// of token, and ErrRevoked for a used token or if the user has a second factor now.
 func (m *SessionManager) startFromSetup(ctx context.Context, raw string, from Client) (*Session, error) {
 	claims, err := m.Setups.Verify(raw)
 	if errors.Is(err, token.ErrExpired) {

@@ -22,10 +22,9 @@ import (
 )
 
 var (
-	// ErrSessionEnded is returned for an access token that was issued for a session that has ended, or whose user may
-	// not log in any more.
+	// ErrSessionEnded is returned for an access token whose session has ended, or whose user may not log in any more.
 	ErrSessionEnded = errors.New("the session of the token has ended")
-	// ErrRevoked is returned for a refresh token or a challenge that is worth nothing any more, and for an access token
+	// ErrRevoked is returned for a refresh token or a challenge that is not valid any more, and for an access token
 	// that names a session of another user.
 	ErrRevoked = errors.New("the token is not valid any more")
 )
@@ -42,6 +41,10 @@ type Principal struct {
 	Epoch string
 	// AuthTime is the time of the login. It is zero if the token does not contain it.
 	AuthTime time.Time
+	// Expires is the end of the access token. It is zero if a ticket was sent instead.
+	Expires time.Time
+	// Ticket is the ticket that was sent, or nil. It is not spent yet.
+	Ticket *Ticket
 	// Methods are the authentication methods of the login.
 	Methods []string
 	// SetupRequired is true if the user must set up a second factor before any other request.
@@ -66,44 +69,55 @@ type Tokens struct {
 	Clock clock.PassiveClock
 }
 
-// Authenticate returns the user who holds the token. It returns token.ErrExpired for a genuine one that is too old,
-// ErrSessionEnded for one whose session has ended, and another error for one that is worth nothing. A session that is
-// not there has ended: its name was signed here, and it is deleted at its end.
-func (t *Tokens) Authenticate(ctx context.Context, raw string) (*Principal, error) { //nolint:gocyclo // one check after the other
+// Authenticate returns the user of an access token. It returns token.ErrExpired for a genuine token that has expired,
+// ErrSessionEnded for a token whose session has ended, and another error for an invalid token. A session that does not
+// exist has ended: only genuine tokens name sessions, and sessions are deleted at their end.
+func (t *Tokens) Authenticate(ctx context.Context, raw string) (*Principal, error) {
 	claims, err := t.Service.Verify(raw)
 	if err != nil {
 		return nil, err
 	}
-	s := &kubevisionv1alpha1.KubeVisionSession{}
-	if err := t.get(ctx, claims.Session, claims.Session, s); err != nil {
+	p, err := t.inSession(ctx, claims.Session, claims.UserUID, claims.Subject)
+	if err != nil {
 		return nil, err
 	}
-	if string(s.Spec.UserUID) != claims.UserUID || s.Spec.UserName != claims.Subject {
+	p.AuthTime, p.Expires = claims.AuthTime, claims.Expires
+	return p, nil
+}
+
+// Recheck returns the user of a principal as the user is now, in the same session. The errors are those of Authenticate.
+func (t *Tokens) Recheck(ctx context.Context, p *Principal) (*Principal, error) {
+	return t.inSession(ctx, p.Session, string(p.User.UID), p.User.Name)
+}
+
+// inSession returns the user of a session that was named by something genuine.
+func (t *Tokens) inSession(ctx context.Context, session, uid, name string) (*Principal, error) {
+	s := &kubevisionv1alpha1.KubeVisionSession{}
+	if err := t.get(ctx, session, session, s); err != nil {
+		return nil, err
+	}
+	if string(s.Spec.UserUID) != uid || s.Spec.UserName != name {
 		return nil, ErrRevoked
 	}
 	if !s.DeletionTimestamp.IsZero() || !t.Clock.Now().Before(s.Spec.ExpirationTime.Time) {
 		return nil, ErrSessionEnded
 	}
 	u := &kubevisionv1alpha1.KubeVisionUser{}
-	if err := t.get(ctx, claims.Subject, claims.UserUID, u); err != nil {
+	if err := t.get(ctx, name, uid, u); err != nil {
 		return nil, err
 	}
 	if u.UID != s.Spec.UserUID || u.Spec.Disabled || !u.DeletionTimestamp.IsZero() {
 		return nil, ErrSessionEnded
 	}
 	p, err := t.principal(ctx, u, s)
-	// The requirement may have been met a moment ago, and the cache may lag behind.
+	// The user may have just met the requirement, and the cache may lag behind.
 	if err == nil && (p.SetupRequired || p.PasswordChangeRequired) {
 		if err := t.Live.Get(ctx, types.NamespacedName{Name: s.Name}, s); client.IgnoreNotFound(err) != nil {
 			return nil, fmt.Errorf("%w: %w", ErrUnavailable, err)
 		}
 		p, err = t.principal(ctx, u, s)
 	}
-	if err != nil {
-		return nil, err
-	}
-	p.AuthTime = claims.AuthTime
-	return p, nil
+	return p, err
 }
 
 func (t *Tokens) principal(ctx context.Context, u *kubevisionv1alpha1.KubeVisionUser, s *kubevisionv1alpha1.KubeVisionSession) (*Principal, error) {
@@ -117,7 +131,7 @@ func (t *Tokens) principal(ctx context.Context, u *kubevisionv1alpha1.KubeVision
 	return p, nil
 }
 
-// NewPrincipal returns the user as Kubernetes sees the user, without a session.
+// NewPrincipal returns the Principal of a user without a session.
 func NewPrincipal(u *kubevisionv1alpha1.KubeVisionUser) *Principal {
 	return &Principal{
 		DefaultInfo: user.DefaultInfo{
@@ -129,8 +143,9 @@ func NewPrincipal(u *kubevisionv1alpha1.KubeVisionUser) *Principal {
 	}
 }
 
-// get calls the API server only for names in a genuine token that the cache does not have, and once for names that do
-// not exist any more, so that neither invented names nor a token that outlives its session can cause many calls.
+// get reads an object from the cache. It calls the API server only for names in a genuine token that the cache does not
+// have, and once for names that do not exist. So neither forged tokens nor a token of a deleted session can cause many
+// calls.
 func (t *Tokens) get(ctx context.Context, name, identity string, into client.Object) error {
 	key := types.NamespacedName{Name: name}
 	err := t.Cache.Get(ctx, key, into)

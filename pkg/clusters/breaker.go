@@ -16,14 +16,14 @@ import (
 )
 
 const (
-	// maxPause bounds the time for which nothing is sent to a member that does not answer. A member may stay away.
+	// maxPause bounds the time during which requests to an unreachable member fail at once.
 	maxPause = 15 * time.Second
-	// maxHostPause is the same for the host, without which nobody can work.
+	// maxHostPause is the same bound for the host. It is short because no request can succeed without the host.
 	maxHostPause = 2 * time.Second
 )
 
-// breaker ends requests to a cluster that does not answer at once, so that they do not wait for its timeout. A response
-// of any status is an answer.
+// breaker fails requests at once while a cluster is unreachable, so that they do not wait for a timeout. A response of
+// any status proves that the cluster is reachable.
 type breaker struct {
 	next    http.RoundTripper
 	circuit *circuitbreaker.Breaker

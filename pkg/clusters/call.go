@@ -43,8 +43,8 @@ type Response struct {
 	Warnings []string
 }
 
-// Do makes a call as the user. Errors are those of the API server, or say that it was not reached. Where the cluster
-// does not serve the resource any more, it is resolved anew.
+// Do makes a call as the user. It returns the error of the API server, or an error that says that the API server was
+// not reached. If the cluster no longer serves the resource, Do resolves the resource again and retries.
 func (c *Client) Do(ctx context.Context, call Call) (Response, error) {
 	answer, err := c.do(ctx, call)
 	if mayBeUnserved(&call, err) {
@@ -59,7 +59,7 @@ func (c *Client) Do(ctx context.Context, call Call) (Response, error) {
 	return answer, err
 }
 
-// writes returns whether the call may change something.
+// writes returns true if the call may change objects.
 func (c *Call) writes() bool {
 	return c.Method != "" && c.Method != http.MethodGet && !c.Query.Has("dryRun")
 }
@@ -67,6 +67,8 @@ func (c *Call) writes() bool {
 func (c *Client) do(ctx context.Context, call Call) (Response, error) {
 	if call.Name != "" || (call.Method != "" && call.Method != http.MethodGet) {
 		ctx = withObjectResponse(ctx)
+	} else {
+		ctx = withListResponse(ctx)
 	}
 	result := c.request(call).Do(ctx)
 	if err := result.Error(); err != nil { // Raw drops the message of the API server
@@ -83,14 +85,18 @@ func (c *Client) do(ctx context.Context, call Call) (Response, error) {
 
 // Stream is like Do, and returns the body while it arrives. The caller must close it.
 func (c *Client) Stream(ctx context.Context, call Call) (io.ReadCloser, error) {
-	stream, err := c.request(call).Stream(withStreamedResponse(ctx))
+	ctx = withStreamedResponse(ctx)
+	if call.Name == "" && (call.Method == "" || call.Method == http.MethodGet) {
+		ctx = withListResponse(ctx)
+	}
+	stream, err := c.request(call).Stream(ctx)
 	if !mayBeUnserved(&call, err) {
 		return stream, err
 	}
 	if call, err = c.resources.refreshCall(ctx, call, err); err != nil {
 		return nil, err
 	}
-	return c.request(call).Stream(withStreamedResponse(ctx))
+	return c.request(call).Stream(ctx)
 }
 
 func (c *Client) request(call Call) *rest.Request {
@@ -120,7 +126,8 @@ func (c *Client) request(call Call) *rest.Request {
 	return request
 }
 
-// Get reads objects as JSON: a list if the name is empty, of all namespaces if the namespace is empty, too.
+// Get reads JSON: one object, or a list if the name is empty. With an empty namespace, the list contains all
+// namespaces.
 func (c *Client) Get(ctx context.Context, r Resource, namespace, name string, query url.Values) ([]byte, error) {
 	answer, err := c.Do(ctx, Call{Resource: r, Namespace: namespace, Name: name, Query: query})
 	return answer.Body, err

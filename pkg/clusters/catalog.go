@@ -15,7 +15,7 @@ import (
 	"k8s.io/client-go/discovery"
 )
 
-// Resource is a kind of objects that a cluster serves.
+// Resource is a resource that a cluster serves.
 type Resource struct {
 	schema.GroupVersionResource
 
@@ -24,27 +24,28 @@ type Resource struct {
 	Verbs      metav1.Verbs
 	ShortNames []string
 	Categories []string
-	// Subresources are the names of what is served below an object, such as scale.
+	// Subresources are the names of the subresources, for example scale.
 	Subresources []string
 
-	// asked is the name by which it was found.
+	// asked is the name with which the resource was looked up.
 	asked string
 }
 
-// catalog is what a cluster serves at one time.
+// catalog is the list of resources that a cluster served at the time of a discovery.
 type catalog struct {
-	// ordered is in the cluster's order of preference: the core group first, and each group's preferred version first.
-	// byPlural is in the same.
+	// ordered and byPlural are in the cluster's order of preference: the core group first, and the preferred version of
+	// each group first.
 	ordered  []Resource
 	byPlural map[string][]Resource
-	// size is about what it takes.
+	// size is the approximate memory of the catalog in bytes.
 	size int64
-	// unanswered are the versions whose own API server did not answer, and of which nothing was known before.
+	// unanswered are the versions whose aggregated API server did not answer, and which no earlier catalog contains.
 	unanswered []schema.GroupVersion
 }
 
-// newCatalog returns what the lists of a cluster say. Of versions whose own API server has failed it keeps what was
-// known: without them, their plurals would mean kinds of other groups. An API server serves something.
+// newCatalog builds a catalog from the lists of a discovery. It takes the versions that failed from the previous
+// catalog, known: without them, their plurals would resolve to resources of other groups. It returns ErrNoAPIServer if
+// the lists are empty.
 func newCatalog(
 	groups []*metav1.APIGroup, lists []*metav1.APIResourceList, failed []schema.GroupVersion, known *catalog,
 ) (*catalog, error) {
@@ -84,8 +85,8 @@ func newCatalog(
 	return c, nil
 }
 
-// versions returns the versions of a group, the preferred one first. Aggregated discovery leaves versions that have
-// failed out of the group; they come last.
+// versions returns the versions of a group, the preferred one first. Failed versions come last, since aggregated
+// discovery omits them from the group.
 func versions(g *metav1.APIGroup, failed []schema.GroupVersion) []schema.GroupVersion {
 	var out []schema.GroupVersion
 	add := func(v string) {
@@ -106,7 +107,7 @@ func versions(g *metav1.APIGroup, failed []schema.GroupVersion) []schema.GroupVe
 	return out
 }
 
-// failedVersions returns the versions that a discovery could not ask about, the most mature ones first.
+// failedVersions returns the versions that a discovery could not read, the most stable ones first.
 func failedVersions(err error) []schema.GroupVersion {
 	lost, ok := errors.AsType[*discovery.ErrGroupDiscoveryFailed](err)
 	if !ok {
@@ -125,8 +126,8 @@ func failedVersions(err error) []schema.GroupVersion {
 	return out
 }
 
-// servedResources returns the kinds of one group and version. What has no verbs is not served: it is there to be named
-// in rules of RBAC.
+// servedResources returns the resources of one version. It skips resources without verbs: they exist only to be named
+// in RBAC rules.
 func servedResources(gv schema.GroupVersion, list []metav1.APIResource) []Resource {
 	subresources := map[string][]string{}
 	for i := range list {
@@ -162,8 +163,8 @@ func (c *catalog) lookup(name string) (Resource, bool) {
 	return Resource{}, false
 }
 
-// isGroupUnavailable says whether a name is one of a group whose API server did not answer, so that nobody knows
-// whether it is served.
+// isGroupUnavailable returns true if the API server of the named group did not answer. It is then unknown whether the
+// resource is served.
 func (c *catalog) isGroupUnavailable(name string) bool {
 	versioned, grouped := schema.ParseResourceArg(name)
 	return slices.ContainsFunc(c.unanswered, func(gv schema.GroupVersion) bool {
@@ -171,7 +172,7 @@ func (c *catalog) isGroupUnavailable(name string) bool {
 	})
 }
 
-// groupUnavailableError is the error of a kind of such a group.
+// groupUnavailableError returns the error for a resource of such a group.
 func groupUnavailableError(name string) error {
 	_, grouped := schema.ParseResourceArg(name)
 	return unavailable(fmt.Sprintf("the API server of %s does not answer", grouped.String()))

@@ -9,16 +9,16 @@ import (
 )
 
 const (
-	// maxDiscovered is what may be kept of what one member serves: that of 10,000 kinds has some 10 MiB.
+	// maxDiscovered bounds the memory of the catalog of one member. A catalog of 10,000 resources takes about 10 MiB.
 	maxDiscovered = 16 << 20
-	// maxAllDiscovered is the same for all members.
+	// maxAllDiscovered bounds the memory of the catalogs of all members.
 	maxAllDiscovered = 64 << 20
-	// costOfText is what a string takes beside its bytes.
+	// costOfText is the memory of a string in addition to its bytes.
 	costOfText = 24
 )
 
-// catalogBudget bounds what is kept of what members serve. Where all members take too much, that of the member that
-// takes most is forgotten, and asked for again when it is needed: that of an honest one is small.
+// catalogBudget bounds the memory of the catalogs of all members. When the total is exceeded, the largest catalog is
+// dropped and discovered again on the next request. An honest member has a small catalog and is not affected.
 type catalogBudget struct {
 	total int64
 
@@ -31,7 +31,7 @@ func newCatalogBudget(total int64) *catalogBudget {
 	return &catalogBudget{total: total, held: map[*resourceMapper]int64{}}
 }
 
-// keep notes that a member takes so many bytes. Nil discoveries bound nothing.
+// keep records the size of a member's catalog. A nil budget has no bound.
 func (d *catalogBudget) keep(r *resourceMapper, bytes int64) {
 	if d == nil {
 		return
@@ -59,7 +59,7 @@ func (d *catalogBudget) largestOther(r *resourceMapper) (most *resourceMapper) {
 	return most
 }
 
-// release notes that nothing of a member is kept any more.
+// release removes the catalog of a member from the total.
 func (d *catalogBudget) release(r *resourceMapper) {
 	if d == nil {
 		return
@@ -74,7 +74,7 @@ func (d *catalogBudget) remove(r *resourceMapper) {
 	delete(d.held, r)
 }
 
-// sizeOf returns what a list of kinds takes that is kept twice: in order, and by plural.
+// sizeOf returns the memory of a list of resources, which a catalog holds twice: in order, and by plural.
 func sizeOf(all []Resource) int64 {
 	const fixed = 2 * int64(unsafe.Sizeof(Resource{}))
 	size := int64(0)

@@ -10,8 +10,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/budget"
 )
 
-// chargingRoundTripper takes the bytes that are read of a response from the budget of the request. Callers of Stream
-// account for the memory of a stream themselves.
+// chargingRoundTripper charges the bytes of each response to the account of the request. Callers of Stream charge the
+// memory of a stream themselves.
 type chargingRoundTripper struct {
 	next http.RoundTripper
 	each budget.Quarters
@@ -31,8 +31,8 @@ func (c *chargingRoundTripper) RoundTrip(r *http.Request) (*http.Response, error
 	return response, nil
 }
 
-// decodedObject is the memory that each byte of an object takes when it is decoded, in quarters of a byte: the fields
-// of the object, and its text once more.
+// decodedObject is the memory of a decoded object for each byte of its JSON, in quarters of a byte: the fields of the
+// object, and a copy of its text.
 const decodedObject budget.Quarters = 24
 
 type objectKey struct{}

@@ -40,20 +40,19 @@ type Client struct {
 	wrote func(Call, Response)
 }
 
-// OnWrite sets a function that is called after each change that the caller has made. It must be set before any call.
+// OnWrite sets a function that is called after each change that the client makes. It must be set before the first call.
 func (c *Client) OnWrite(wrote func(Call, Response)) { c.wrote = wrote }
 
-// newClient returns a Client for a user whom the cluster sees under a name, which many users may share. It sets the
-// identity in a round tripper, behind everything that a request could bring along, and asks for a fresh code in front
-// of it.
+// newClient returns a Client for a user. The cluster sees the identity, which several users may share. A round tripper
+// sets the identity last, so that no header of a request can replace it. An outer round tripper asks for a fresh code.
 func newClient(c *Connection, user string, identity transport.ImpersonationConfig) (*Client, error) {
 	if identity.UserName == "" {
 		return nil, errors.New("there is no client without a user")
 	}
 	asUser := transport.NewImpersonatingRoundTripper(identity,
 		&pacedRoundTripper{
-			next: &chargingRoundTripper{next: c.transport, each: budget.Buffered}, turns: c.turns, large: c.large, whole: c.whole,
-			calls: c.calls, user: user,
+			next: &chargingRoundTripper{next: c.transport, each: budget.Buffered}, turns: c.turns, large: c.large,
+			calls: c.calls, lists: c.lists, sizes: c.sizes, user: user,
 		})
 	named := transport.NewUserAgentRoundTripper(userAgent(), asUser)
 	httpClient := &http.Client{Transport: &stepup.RoundTripper{Next: named}, Timeout: callTimeout, CheckRedirect: refuseRedirect}
@@ -67,16 +66,16 @@ func newClient(c *Connection, user string, identity transport.ImpersonationConfi
 	}, nil
 }
 
-// Connection returns the connection to the cluster on which the caller acts.
+// Connection returns the connection that the client uses.
 func (c *Client) Connection() *Connection { return c.connection }
 
-// User returns the name of the user on the host. It is not the name that the cluster sees.
+// User returns the name of the user on the host. The cluster sees another name.
 func (c *Client) User() string { return c.user }
 
-// Identity returns the identity that each call is sent with. It must not be changed.
+// Identity returns the identity that each call is sent with. The caller must not modify it.
 func (c *Client) Identity() transport.ImpersonationConfig { return c.identity }
 
-// objects returns a client for typed objects: KubeVision's own objects, and Secrets.
+// objects returns a client for typed objects: the KubeVision kinds and Secrets.
 func (c *Client) objects() (client.Client, error) {
 	scheme := runtime.NewScheme()
 	if err := errors.Join(kubevisionv1alpha1.AddToScheme(scheme), corev1.AddToScheme(scheme)); err != nil {
@@ -94,19 +93,20 @@ func (c *Client) objects() (client.Client, error) {
 	return made, nil
 }
 
-// Resource finds a kind of objects by plural, plural.group or plural.version.group. It is false where the cluster
-// serves none. What is known of the cluster may be some seconds old: the cluster is asked anew before it is said that
-// there is none, and where the resource does not fit; fits may be nil.
+// Resource resolves plural, plural.group or plural.version.group. It returns false if the cluster does not serve the
+// resource. The list of resources may be some seconds old. Resource reads it again before it returns false, or if fits
+// rejects the resource. fits may be nil.
 func (c *Client) Resource(ctx context.Context, name string, fits func(*Resource) bool) (Resource, bool, error) {
 	return c.resources.find(ctx, name, fits)
 }
 
-// Served is Resource for what is asked for again and again, whether or not it is there.
+// Served is like Resource, but never reads the list of resources again. It is for callers that ask often for resources
+// that may be absent.
 func (c *Client) Served(ctx context.Context, name string) (Resource, bool, error) {
 	return c.resources.served(ctx, name)
 }
 
-// Resources returns all kinds that the cluster serves, in the cluster's order of preference.
+// Resources returns all resources that the cluster serves, in the cluster's order of preference.
 func (c *Client) Resources(ctx context.Context) ([]Resource, error) {
 	known, err := c.resources.current(ctx)
 	if err != nil {
@@ -115,15 +115,15 @@ func (c *Client) Resources(ctx context.Context) ([]Resource, error) {
 	return known.ordered, nil
 }
 
-// RefreshResources reads again what the cluster serves.
+// RefreshResources reads the list of resources again.
 func (c *Client) RefreshResources(ctx context.Context) error {
 	return c.resources.refresh(ctx)
 }
 
-// maxReviewBytes is the largest answer to an access review: reasons have a few hundred bytes.
+// maxReviewBytes bounds the response to an access review. Reasons have a few hundred bytes.
 const maxReviewBytes = 64 << 10
 
-// Allowed asks the cluster whether the user may do that. An error is a denial.
+// Allowed asks the cluster whether the user may perform an action. An error is a denial.
 func (c *Client) Allowed(ctx context.Context, attributes authorizationv1.ResourceAttributes) (bool, error) {
 	question := &authorizationv1.SelfSubjectAccessReview{}
 	question.APIVersion, question.Kind = authorizationv1.SchemeGroupVersion.String(), "SelfSubjectAccessReview"
@@ -135,7 +135,7 @@ func (c *Client) Allowed(ctx context.Context, attributes authorizationv1.Resourc
 	return accessreview.Allows(status)
 }
 
-// review reads nothing of the answer but the status.
+// review creates a SelfSubjectAccessReview and decodes only its status.
 func (c *Client) review(
 	ctx context.Context, question *authorizationv1.SelfSubjectAccessReview,
 ) (authorizationv1.SubjectAccessReviewStatus, error) {

@@ -48,8 +48,8 @@ var (
 	// ErrIdentityConflict is returned for a registration whose claimed identity is held by another registration. It
 	// wraps ErrNotConnected.
 	ErrIdentityConflict = fmt.Errorf("%w: its identity is in conflict with that of another registration", ErrNotConnected)
-	// ErrImpatient is the cause of a context that ends before the cluster had time to answer. Such a failure does not
-	// count against the cluster.
+	// ErrImpatient is the cause of a context that ends before the cluster had time to respond. Such a failure does not
+	// open the circuit breaker.
 	ErrImpatient = errors.New("the answer was not waited for")
 	// ErrNobodyToActAs is returned for a user whom no binding names. KubeVision may not impersonate such a user.
 	ErrNobodyToActAs = errors.New("no KubeVisionRoleBinding names the user")
@@ -166,19 +166,22 @@ type Connection struct {
 	transport http.RoundTripper
 	resources *resourceMapper
 	bound     *BoundNames
-	// tokens and robot belong to the impersonating account itself, without impersonation.
+	// tokens and robot use the impersonating account without impersonation.
 	tokens *tokenSource
 	robot  discovery.DiscoveryInterfaceWithContext
-	// member is true unless the cluster is the host, which has no kubeconfig.
+	// member is false for the host. The host has no kubeconfig.
 	member     bool
 	kubeconfig *kubeconfig.Kubeconfig
 	// reader is the account of the read cache.
 	reader *readerAccount
-	// closed ends with the connection.
+	// closed is done when the connection is closed.
 	closed context.Context //nolint:containedctx // it is the life of the connection, not of a request
 	close  context.CancelFunc
-	// turns are those of all clusters, large, whole and calls are for this one.
-	turns, large, whole, calls *gates
+	// turns are shared by all clusters. large and calls belong to this cluster.
+	turns, large, calls *gates
+	// lists bounds the cost of lists on this cluster.
+	lists *budget.Queue
+	sizes *listSizes
 }
 
 // connect makes a connection to the host.
@@ -252,8 +255,8 @@ func newConnection(
 	return &Connection{
 		config: anonymous, transport: authenticated, resources: newResourceMapper(discoveryClient, tags, account),
 		bound: bound, tokens: tokens,
-		robot: discoveryClient, turns: newTurnGates(), large: newLargeGates(), whole: newWholeListGates(),
-		calls: newGates(maxCalls), closed: closed, close: closer,
+		robot: discoveryClient, turns: newTurnGates(), large: newLargeGates(),
+		calls: newGates(maxCalls), lists: newListQueue(), sizes: newListSizes(), closed: closed, close: closer,
 	}, nil
 }
 
@@ -261,12 +264,12 @@ func refuseRedirect(*http.Request, []*http.Request) error {
 	return errors.New("the cluster's API server answered with a redirect")
 }
 
-// Done returns a channel that is closed when the connection is closed: its registration is gone, or another kubeconfig
-// has replaced it. What is kept of the cluster by this connection must be dropped then.
+// Done returns a channel that is closed when the connection is closed: the registration is deleted, or another
+// kubeconfig has replaced it. The caller must then drop everything that it caches from this connection.
 func (c *Connection) Done() <-chan struct{} { return c.closed.Done() }
 
-// As is a client that acts on the cluster as the user, with exactly the rights that the cluster's own RBAC gives them.
-// It is ErrNobodyToActAs where no binding names the user or a group of theirs.
+// As returns a client that acts on the cluster as the user, with exactly the rights that the RBAC of the cluster gives
+// the user. It returns ErrNobodyToActAs if no binding names the user or a group of the user.
 func (c *Connection) As(ctx context.Context, u user.Info) (*Client, error) {
 	allowed, err := c.bound.Impersonation(ctx)
 	if err != nil {

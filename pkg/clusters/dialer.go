@@ -12,8 +12,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters/addresspolicy"
 )
 
-// dialer tracks the connections that it has made, and makes no more after close. HTTP clients repeat a request whose
-// connection has ended, and would repeat it on a new connection to a cluster that was removed.
+// dialer tracks the connections that it has made, and makes no more after close. An HTTP client repeats a request whose
+// connection has ended, and would otherwise dial a cluster that was removed.
 type dialer struct {
 	policy addresspolicy.Policy
 

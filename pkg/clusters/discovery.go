@@ -23,45 +23,46 @@ import (
 )
 
 const (
-	// discoveryAge is how old the list of a cluster's resources may be, where entity tags make it cheap to check.
+	// discoveryAge bounds the age of the catalog if entity tags make it cheap to check.
 	discoveryAge = 2 * time.Second
-	// plainDiscoveryAge is the same where the whole list must be read again, by some hundred requests.
+	// plainDiscoveryAge bounds the age of the catalog if a check must read it again, with some hundred requests.
 	plainDiscoveryAge = time.Minute
-	// absenceAge is how old the list may be for an answer that something is not served, in any case.
+	// absenceAge bounds the age of the catalog for the answer that a resource is not served.
 	absenceAge = discoveryAge
-	// checkPatience is how long a request waits for a newer list while it can do with the old one.
+	// checkPatience bounds the wait of a request for a newer catalog. After it, the request uses the old one.
 	checkPatience = time.Second
-	// renewInterval is the time between two checks while a cluster is in use, so that requests find a list that is
-	// young enough. A cluster is in use until useTimeout after the last request.
+	// renewInterval is the time between two checks in the background while a cluster is in use. It is shorter than
+	// discoveryAge, so that requests need not wait. A cluster is in use until useTimeout after the last request.
 	renewInterval = 1500 * time.Millisecond
 	useTimeout    = time.Minute
-	// renewShare bounds the part of the time that checks take.
+	// renewShare bounds the share of time that checks take: one part in renewShare.
 	renewShare = 10
 
-	// maxKinds is the number of kinds from which on a cluster is not believed.
+	// maxKinds bounds the number of resources. The list of a cluster that serves more is rejected.
 	maxKinds = 20_000
-	// decodedDiscovery is how many quarters of a byte each byte of a discovery document takes, with what is made of it.
+	// decodedDiscovery is the memory for each byte of a discovery document, in quarters of a byte: the decoded document
+	// and the catalog.
 	decodedDiscovery budget.Quarters = 24
 )
 
-// resourceMapper knows what a cluster serves, and finds it by the names that people use.
+// resourceMapper discovers the resources of a cluster, caches them in a catalog, and resolves names.
 type resourceMapper struct {
 	client discovery.DiscoveryInterfaceWithContext
 	tags   *entityTags
-	// account is what a look at the cluster may hold.
+	// account returns the account that a discovery is charged to.
 	account func() *budget.Account
-	// kept bounds what is kept of all members; nil for the host.
+	// kept bounds the memory of the catalogs of all members. It is nil for the host.
 	kept   *catalogBudget
 	flight singleflight.Group
 
 	mu     sync.RWMutex
 	closed bool
-	// known is what the cluster served when it answered last, nil where it never did.
+	// known is the catalog of the last successful discovery, or nil.
 	known *catalog
-	// looked is when the last look at the cluster began, and failure what it ended with.
+	// looked is the start of the last discovery. failure is its error.
 	looked  time.Time
 	failure error
-	// used is when somebody asked last; renewing says that something keeps the list young.
+	// used is the time of the last request. renewing is true while a goroutine renews the catalog.
 	used     time.Time
 	renewing bool
 }
@@ -72,9 +73,9 @@ func newResourceMapper(
 	return &resourceMapper{client: client, tags: tags, account: account}
 }
 
-// find resolves plural, plural.group or plural.version.group to a resource that fits; any does where fits is nil. Where
-// what is known does not fit, the cluster is asked anew, unless that was a moment ago: the resource that is returned
-// then is as it is. The result is false where the cluster serves nothing of that name.
+// find resolves plural, plural.group or plural.version.group. If the catalog does not contain the name, or fits rejects
+// the resource, find discovers the cluster again unless absenceAge has not passed. It then returns the resource even if
+// fits rejects it. It returns false if the cluster does not serve the resource. A nil fits accepts every resource.
 func (r *resourceMapper) find(ctx context.Context, name string, fits func(*Resource) bool) (Resource, bool, error) {
 	known, err := r.current(ctx)
 	if err != nil {
@@ -93,7 +94,7 @@ func (r *resourceMapper) find(ctx context.Context, name string, fits func(*Resou
 	return found, ok, nil
 }
 
-// served is find for what is asked for again and again, whether or not it is there.
+// served is like find, but uses the current catalog only.
 func (r *resourceMapper) served(ctx context.Context, name string) (Resource, bool, error) {
 	known, err := r.current(ctx)
 	if err != nil {
@@ -106,7 +107,7 @@ func (r *resourceMapper) served(ctx context.Context, name string) (Resource, boo
 	return found, ok, nil
 }
 
-// current returns what the cluster serves. An old list is better than none.
+// current returns a catalog that is recent enough. If it cannot be renewed in time, current returns the old one.
 func (r *resourceMapper) current(ctx context.Context) (*catalog, error) {
 	r.refreshInBackground() //nolint:contextcheck // it outlives the request
 	known, age := r.state()
@@ -130,8 +131,8 @@ func (r *resourceMapper) current(ctx context.Context) (*catalog, error) {
 	return renewed, nil
 }
 
-// confirmed is current for those who would say that something is not served. It looks at the cluster unless the last
-// look has begun a moment ago.
+// confirmed returns a catalog that is recent enough to conclude that a resource is absent. It discovers the cluster if
+// the last discovery is older than absenceAge.
 func (r *resourceMapper) confirmed(ctx context.Context) (*catalog, error) {
 	r.mu.RLock()
 	known, looked, failure := r.known, r.looked, r.failure
@@ -143,20 +144,20 @@ func (r *resourceMapper) confirmed(ctx context.Context) (*catalog, error) {
 	return known, failure
 }
 
-// refresh looks at the cluster now.
+// refresh discovers the cluster now.
 func (r *resourceMapper) refresh(ctx context.Context) error {
 	_, err := r.discover(ctx, time.Now())
 	return err
 }
 
-// state returns what is known, and for how long it has not been checked.
+// state returns the catalog and its age.
 func (r *resourceMapper) state() (*catalog, time.Duration) {
 	r.mu.RLock()
 	defer r.mu.RUnlock()
 	return r.known, time.Since(r.looked)
 }
 
-// close forgets what the cluster serves, for good.
+// close drops the catalog for good.
 func (r *resourceMapper) close() {
 	r.mu.Lock()
 	r.closed = true
@@ -165,10 +166,10 @@ func (r *resourceMapper) close() {
 	r.kept.release(r)
 }
 
-// forget forgets what the cluster serves until somebody asks.
+// forget drops the catalog until the next request.
 func (r *resourceMapper) forget() { r.record(time.Time{}, nil, nil) }
 
-// record keeps what came of a look.
+// record stores the result of a discovery.
 func (r *resourceMapper) record(began time.Time, known *catalog, err error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -183,13 +184,13 @@ func (r *resourceMapper) isClosed() bool {
 	return r.closed
 }
 
-// discoveryResult is what came of a look at the cluster.
+// discoveryResult is the result of a discovery.
 type discoveryResult struct {
 	began time.Time
 	known *catalog
 }
 
-// discover waits for the end of a look at the cluster that has not begun before some time. One serves all who wait.
+// discover returns the result of a discovery that began at notBefore or later. Concurrent callers share one discovery.
 func (r *resourceMapper) discover(ctx context.Context, notBefore time.Time) (*catalog, error) {
 	for {
 		done := r.flight.DoChan("", func() (any, error) { return r.runDiscovery(context.WithoutCancel(ctx)) })
@@ -224,7 +225,7 @@ func (r *resourceMapper) runDiscovery(ctx context.Context) (discoveryResult, err
 	return seen, nil
 }
 
-// readCatalog asks the cluster: whether anything is different first, where that is possible.
+// readCatalog reads the catalog from the cluster. With entity tags, it first checks whether the catalog has changed.
 func (r *resourceMapper) readCatalog(ctx context.Context) (*catalog, error) {
 	known, _ := r.state()
 	if known != nil {
@@ -252,8 +253,8 @@ func (r *resourceMapper) readCatalog(ctx context.Context) (*catalog, error) {
 	return found, nil
 }
 
-// discoveryError returns the error of a discovery. That it is forbidden, or not found, says nothing about what was
-// asked for.
+// discoveryError returns the error of a discovery. It replaces a 403 or 404 of the discovery itself, which the caller
+// would take for the response about the requested object.
 func discoveryError(ctx context.Context, err error) error {
 	err = response.Error(ctx, err)
 	var status apierrors.APIStatus
@@ -268,7 +269,7 @@ func discoveryError(ctx context.Context, err error) error {
 	return fmt.Errorf("discovering the cluster's resources: %w", err)
 }
 
-// unavailable returns an error that an API server could answer with.
+// unavailable returns a 503 error with a message.
 func unavailable(message string) error {
 	return &apierrors.StatusError{ErrStatus: metav1.Status{
 		Status: metav1.StatusFailure, Code: http.StatusServiceUnavailable,
@@ -276,8 +277,8 @@ func unavailable(message string) error {
 	}}
 }
 
-// refreshInBackground checks the list again and again while the cluster is in use, so that no request waits for that.
-// It does nothing where the whole list would have to be read.
+// refreshInBackground starts the goroutine that checks the catalog while the cluster is in use. It does nothing without
+// entity tags, because a check would read the whole catalog.
 func (r *resourceMapper) refreshInBackground() {
 	if !r.tags.complete() {
 		return
@@ -307,7 +308,7 @@ func (r *resourceMapper) renew() {
 		if _, err := r.discover(ctx, time.Time{}); err != nil {
 			klog.FromContext(ctx).V(4).Info("The list of a cluster's resources could not be checked", "err", err)
 		}
-		// A cluster may answer slowly, or with something else each time.
+		// A cluster may respond slowly, or with another list each time.
 		pause = max(renewInterval, renewShare*time.Since(began))
 	}
 }

@@ -10,15 +10,15 @@ import (
 )
 
 const (
-	// costOfStruct is about what an element of a list in a discovery document takes, with the list that grows,
-	// costOfString a string in such a list, and costOfField a field, which may be an entry of a map.
+	// costOfStruct is the approximate memory of a list element in a discovery document, costOfString that of a string
+	// in a list, and costOfField that of a field or a map entry.
 	costOfStruct = 512
 	costOfString = 32
 	costOfField  = 64
 )
 
-// elementRoundTripper takes from the account of the request what the elements of a response take when they are decoded:
-// two bytes may become a large struct. It passes on JSON only.
+// elementRoundTripper charges the decoded size of list elements to the account of the request: two bytes of JSON may
+// become a large struct. It accepts only JSON.
 type elementRoundTripper struct {
 	next http.RoundTripper
 }
@@ -35,15 +35,15 @@ func (w *elementRoundTripper) RoundTrip(r *http.Request) (*http.Response, error)
 	})
 }
 
-// elementScanner finds the elements of lists in a text in JSON that comes in pieces.
+// elementScanner finds the elements of lists in JSON that arrives in pieces.
 type elementScanner struct {
 	arrays          []bool // of each value that has begun, whether it is an array
 	quoted, escaped bool
-	// next is true where an element of an array is to begin.
+	// next is true if the next value is an element of an array.
 	next bool
 }
 
-// weigh returns the cost of a piece. It is false where the text is nested too deep.
+// weigh returns the cost of a piece. It returns false if the JSON is nested too deeply.
 func (e *elementScanner) weigh(text []byte) (cost int64, fits bool) {
 	for _, b := range text {
 		if e.quoted {
@@ -82,7 +82,7 @@ func (e *elementScanner) weigh(text []byte) (cost int64, fits bool) {
 
 func (e *elementScanner) inArray() bool { return len(e.arrays) > 0 && e.arrays[len(e.arrays)-1] }
 
-// costOfElementBeginning is the cost of an element that begins so. A null may be a struct.
+// costOfElementBeginning returns the cost of an element that starts with a byte. A null may become a struct.
 func costOfElementBeginning(b byte) int64 {
 	if b == '"' {
 		return costOfString

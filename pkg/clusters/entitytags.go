@@ -19,17 +19,18 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/fanout"
 )
 
-// maxEntityTag is the largest entity tag that is kept: API servers send 130 bytes.
+// maxEntityTag bounds the length of an entity tag. API servers send 130 bytes.
 const maxEntityTag = 1 << 10
 
-// entityTags are those of the two documents of aggregated discovery, which name all that a cluster serves. They tell
-// for the price of two small requests that nothing has changed, aggregated API servers included, and take no right that
-// the account lacks. A watch of CustomResourceDefinitions and APIServices would take more rights, and know less.
+// entityTags records the entity tags of the two documents of aggregated discovery, /api and /apis, which list
+// everything that a cluster serves. Two conditional requests tell whether either has changed, aggregated API servers
+// included. They need no additional rights. A watch of CustomResourceDefinitions and APIServices would need additional
+// rights, and would miss changes of aggregated API servers.
 type entityTags struct {
 	next http.RoundTripper
 
 	mu sync.Mutex
-	// noted are those of the documents that are being read, tags those of what is known.
+	// noted are the tags of the discovery in progress. tags are the tags of the current catalog.
 	noted, tags map[string]string
 }
 
@@ -37,17 +38,17 @@ func newEntityTags(next http.RoundTripper) *entityTags {
 	return &entityTags{next: next, noted: map[string]string{}}
 }
 
-// discoveryPaths are the paths of the documents.
+// discoveryPaths returns the paths of the documents.
 func discoveryPaths() []string { return []string{"/api", "/apis"} }
 
-// RoundTrip notes the entity tag of a document that is sent as a whole.
+// RoundTrip records the entity tag of a document that is sent in full.
 func (t *entityTags) RoundTrip(r *http.Request) (*http.Response, error) {
 	response, err := t.next.RoundTrip(r)
 	if err != nil || response.StatusCode != http.StatusOK {
 		return response, err
 	}
 	document := apidiscoveryv2.SchemeGroupVersion.WithKind("APIGroupDiscoveryList")
-	// The path may be below one at which the API server is.
+	// The API server may be below a path prefix.
 	for _, path := range discoveryPaths() {
 		tag := response.Header.Get("Etag")
 		if !strings.HasSuffix(r.URL.Path, path) || tag == "" || len(tag) > maxEntityTag {
@@ -62,21 +63,21 @@ func (t *entityTags) RoundTrip(r *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
-// begin forgets what was noted, before all documents are read.
+// begin clears the recorded tags at the start of a discovery.
 func (t *entityTags) begin() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.noted = map[string]string{}
 }
 
-// commit keeps what was noted, when what is known is what those documents say.
+// commit keeps the recorded tags at the end of a discovery that succeeded.
 func (t *entityTags) commit() {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	t.tags = maps.Clone(t.noted)
 }
 
-// complete says whether there is a tag of each document.
+// complete returns true if both documents have a tag.
 func (t *entityTags) complete() bool { return len(t.all()) == len(discoveryPaths()) }
 
 func (t *entityTags) all() map[string]string {
@@ -85,7 +86,7 @@ func (t *entityTags) all() map[string]string {
 	return t.tags // which is never changed
 }
 
-// unchanged asks whether the documents are those of the tags. It is false where that cannot be asked.
+// unchanged returns true if neither document has changed since commit. It returns false if a document has no tag.
 func (t *entityTags) unchanged(ctx context.Context, client rest.Interface) (bool, error) {
 	paths, tags := discoveryPaths(), t.all()
 	if len(tags) != len(paths) {

@@ -67,7 +67,8 @@ func (c *Connection) examine(ctx context.Context) Examination {
 	return Examination{Reachable: true, CredentialsValid: true, ImpersonationReady: true, Version: version}
 }
 
-// diagnoseToken is diagnose for a request with the registered credential, which may have ended.
+// diagnoseToken is like diagnose, for a request with the registered credential. It also reports that the credential has
+// expired.
 func (c *Connection) diagnoseToken(err error) Examination {
 	out := diagnose(err)
 	if c.kubeconfig == nil || !RefusesCredential(err) {
@@ -79,13 +80,14 @@ func (c *Connection) diagnoseToken(err error) Examination {
 	return out
 }
 
-// RefusesCredential returns whether a server may have refused the credential. Some do so while they shake hands.
+// RefusesCredential returns true if the server may have rejected the credential. Some servers reject client
+// certificates in the TLS handshake.
 func RefusesCredential(err error) bool {
 	_, alert := errors.AsType[tls.AlertError](err)
 	return alert || apierrors.IsUnauthorized(err)
 }
 
-// errorKind returns the kind of an error of a connection, which says nothing that the other side has sent.
+// errorKind returns the kind of a connection error, without text of the server.
 func errorKind(err error) string {
 	if failure, ok := errors.AsType[*response.Failure](err); ok {
 		return ": " + failure.Error()
@@ -93,7 +95,8 @@ func errorKind(err error) string {
 	return ""
 }
 
-// diagnose returns what an error says of a cluster. Of the answers, only that of an API server is evidence.
+// diagnose derives conditions and a message from an error. Only the response of an API server counts as evidence for a
+// condition.
 func diagnose(err error) Examination {
 	var status apierrors.APIStatus
 	answered := errors.As(err, &status)

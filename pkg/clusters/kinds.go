@@ -10,8 +10,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-// Kind finds what the cluster serves of a kind, preferably what can be patched. It is false if the cluster serves
-// nothing of it, which is not said without a look at the cluster.
+// Kind returns the resource of a kind. It prefers a resource that can be patched. It returns false if the cluster does
+// not serve the kind. It reads the list of resources again before it returns false.
 func (c *Client) Kind(ctx context.Context, kind schema.GroupVersionKind) (Resource, bool, error) {
 	known, err := c.resources.current(ctx)
 	if err != nil {

@@ -41,12 +41,12 @@ type Member struct {
 	closers   []func()
 	dialer    *dialer
 	limits    Limits
-	// share is nil if nothing may be kept of the member.
+	// share is nil if no objects of the member may be cached.
 	share *share
 }
 
-// NewMember prepares the connections to a cluster. It calls exceeded, and reads no more, when the member has sent more
-// than may be kept or must give way to other members.
+// NewMember prepares the connections to a cluster. It calls exceeded, and reads no more, if the member has sent more
+// than it may, or must give way to other members.
 func NewMember(k *kubeconfig.Kubeconfig, policy addresspolicy.Policy, limits Limits, exceeded func()) (*Member, error) {
 	full := k.Config()
 	m := &Member{
@@ -94,7 +94,7 @@ func (m *Member) transport(config *rest.Config) (http.RoundTripper, error) {
 		Proxy: nil, // behind a proxy, the address policy would not see the address of the cluster
 	}
 	m.closers = append(m.closers, t.CloseIdleConnections)
-	// Shows in the audit log of the cluster.
+	// The user agent is visible in the audit log of the cluster.
 	named := transport.NewUserAgentRoundTripper(rest.DefaultKubernetesUserAgent(), t)
 	safe := http.RoundTripper(&response.Transport{Next: named})
 	if m.share == nil {
@@ -105,8 +105,7 @@ func (m *Member) transport(config *rest.Config) (http.RoundTripper, error) {
 	return &boundedRoundTripper{next: counted, timeout: callTimeout, bytes: math.MaxInt64 - 1}, nil
 }
 
-// guarded adds the limit of requests in flight and the circuit breaker. They stand before everything that asks the
-// cluster, token requests included.
+// guarded adds the limit of requests in flight and the circuit breaker. They also apply to token requests.
 func guarded(next http.RoundTripper) http.RoundTripper {
 	return newLimited(maxAtOnce, newBreaker(clock.RealClock{}, maxPause, next))
 }

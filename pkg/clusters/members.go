@@ -91,7 +91,7 @@ type members struct {
 	bound   *BoundNames
 	memory  *budget.Budget
 	turns   *gates
-	// discovered bounds what is kept of what members serve.
+	// discovered bounds the memory of the catalogs of all members.
 	discovered *catalogBudget
 
 	flight singleflight.Group
@@ -110,7 +110,7 @@ type openMember struct {
 	outdated, tried time.Time
 }
 
-// close ends the connection, and whatever is under way there.
+// close closes the connection and ends the requests on it.
 func (o *openMember) close() {
 	o.member.Close()
 	if o.connection != nil {
@@ -119,9 +119,9 @@ func (o *openMember) close() {
 	}
 }
 
-// get is the connection to the cluster. It waits for the host where there is no connection yet, and never for the
-// cluster. Where the kubeconfig is new, the old connection serves until the cluster has answered by the new one, or for
-// a while.
+// get returns the connection to the cluster. If there is none, it waits for the host, and never for the cluster. After
+// a change of the kubeconfig, the old connection serves until the cluster has responded on the new one, at most for
+// renewPatience.
 func (m *members) get(ctx context.Context, c *kubevisionv1alpha1.KubeVisionCluster) (*Connection, error) {
 	if err := CheckReference(c); err != nil {
 		return nil, fmt.Errorf("%w: %s: %w", ErrNotConnected, c.Name, err)

@@ -13,21 +13,20 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/clusters/response"
 )
 
-// Limits bounds what is read of a member. A member may send anything.
+// Limits bounds the bytes that are read from a member, which is not trusted.
 type Limits struct {
-	// Response is the size of the largest response in bytes, after decompression, and with Kept the size of the largest
-	// event of a watch.
+	// Response bounds a response in bytes, after decompression. If Kept is set, it also bounds an event of a watch.
 	Response int64
-	// Kept bounds the memory of the objects that are read of the member until the connection is closed, in bytes. Zero
-	// means that nothing may be kept.
+	// Kept bounds the memory of the objects that are cached from the member until the connection is closed, in bytes.
+	// Zero means that nothing may be cached.
 	Kept int64
-	// Pool bounds the same memory of all members together. It is required with Kept.
+	// Pool bounds the memory of the cached objects of all members. It is required if Kept is set.
 	Pool *Pool
-	// Registered is the creation time of the registration. The Pool drops members that were registered last first.
+	// Registered is the creation time of the registration. The Pool drops the newest members first.
 	Registered time.Time
 }
 
-// ServerLimits returns the limits for requests of users, whose responses are passed on while they arrive.
+// ServerLimits returns the limits for requests of users. Their responses are passed on as they arrive.
 func ServerLimits() Limits { return Limits{Response: maxResponseBytes} }
 
 // ControllerLimits returns the limits for controllers, which cache KubeVision's objects on a member: 50,000
@@ -37,9 +36,9 @@ func ControllerLimits(pool *Pool, registered time.Time) Limits {
 }
 
 const (
-	// maxKept bounds the objects of one member, in bytes.
+	// maxKept bounds the memory of the cached objects of one member, in bytes.
 	maxKept = 144 << 20
-	// DefaultMemberCacheBytes bounds the objects of all members together, in bytes.
+	// DefaultMemberCacheBytes is the default bound of the memory of the cached objects of all members, in bytes.
 	DefaultMemberCacheBytes = 192 << 20
 )
 

@@ -21,16 +21,14 @@ const (
 	unpacedBytes = 512 << 10
 	// maxTurnWait bounds the wait for a turn, after which reading continues.
 	maxTurnWait = 5 * time.Second
-	// maxLargeWait bounds the wait of a large response, or of a whole list, for the end of another one of the same
-	// user. The request fails after it.
+	// maxLargeWait bounds the wait of a large response, or of a list, for the end of others of the same user. The
+	// request fails after it.
 	maxLargeWait = 10 * time.Second
-	// wholePerLarge is the number of whole lists that may be requested at once for each large response that may be read
-	// at once.
-	wholePerLarge = 2
-	// maxCalls is how many calls to one cluster are under way at once for one user: a quarter of those that a member
-	// takes, so that one user, whose requests make several calls each, does not take the places of others.
+	// maxCalls bounds the concurrent calls of one user to one cluster. It is a quarter of the calls that a member
+	// accepts, so that one user, each of whose requests makes several calls, leaves room for others.
 	maxCalls = maxAtOnce / 4
-	// minLarge is how many large responses of a cluster to one user are read at once where there are few processors.
+	// minLarge is the smallest bound of the large responses of a cluster that are read at once for one user. The bound
+	// grows with the number of processors.
 	minLarge = 2
 )
 
@@ -60,10 +58,6 @@ func newTurnGates() *gates { return newGates(max(1, runtime.GOMAXPROCS(0)/2)) }
 
 // newLargeGates returns gates for the large responses of one cluster that are read at once.
 func newLargeGates() *gates { return newGates(max(minLarge, runtime.GOMAXPROCS(0))) }
-
-// newWholeListGates returns gates for the whole lists that are requested from one cluster at once. A cluster begins to
-// produce each of them, however large, before any of it is read.
-func newWholeListGates() *gates { return newGates(wholePerLarge * newLargeGates().atOnce) }
 
 func newGates(atOnce int) *gates { return &gates{atOnce: atOnce, users: map[string]*gate{}} }
 
@@ -107,8 +101,8 @@ func (g *gate) enter(ctx context.Context, wait time.Duration) bool {
 	return false
 }
 
-// take waits for a place of a user, and returns the error where there is none in time. The place is left once. Nil
-// gates bound nothing.
+// take waits for a place of a user. It returns the error full if none becomes free in time. The returned function
+// releases the place once. Nil gates have no bound.
 func (g *gates) take(ctx context.Context, user string, full error) (leave func(), err error) {
 	if g == nil {
 		return func() {}, nil
@@ -127,19 +121,21 @@ func (g *gates) take(ctx context.Context, user string, full error) (leave func()
 // pacedRoundTripper reads the responses of one cluster to one user.
 type pacedRoundTripper struct {
 	next http.RoundTripper
-	// turns are for all clusters, the others for this one: a cluster that sends slowly holds up no other.
-	turns, large, whole, calls *gates
-	user                       string
+	// turns are shared by all clusters, the other gates belong to this cluster, so that a slow cluster does not delay
+	// others.
+	turns, large, calls *gates
+	// lists bounds the cost of lists on this cluster, and sizes has what lists cost. They may be nil.
+	lists *budget.Queue
+	sizes *listSizes
+	user  string
 }
 
-// RoundTrip sends the request. Of the user's calls, and of whole lists, only some are sent at once.
+// RoundTrip sends the request. It bounds the concurrent calls of the user, and the cost of the concurrent lists.
 func (p *pacedRoundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 	body := &pacedBody{context: r.Context(), paced: p}
 	var err error
-	if isWholeList(r) {
-		if body.leaveWhole, err = p.whole.take(r.Context(), p.user, errLarge); err != nil {
-			return nil, err
-		}
+	if body.list, err = p.enterList(r); err != nil {
+		return nil, err
 	}
 	if body.leaveCalls, err = p.calls.take(r.Context(), p.user, errCalls); err != nil {
 		body.leave()
@@ -155,11 +151,6 @@ func (p *pacedRoundTripper) RoundTrip(r *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
-// isWholeList returns true for a list request without a limit. Callers mark such requests as streamed.
-func isWholeList(r *http.Request) bool {
-	return isStreamedResponse(r.Context()) && r.Method == http.MethodGet && !isWatch(r) && !r.URL.Query().Has("limit")
-}
-
 // pacedBody holds a place among the large responses once more than unpacedBytes were read. It holds a turn from the
 // return of a Read to the next Read.
 type pacedBody struct {
@@ -172,8 +163,8 @@ type pacedBody struct {
 	// turn and large are nil until more than unpacedBytes were read.
 	turn, large *gate
 	inTurn      bool
-	// leaveWhole is nil unless the response is to a request for a whole list.
-	leaveWhole, leaveCalls func()
+	list        *list
+	leaveCalls  func()
 }
 
 // Read waits for a place and a turn once more than unpacedBytes were read.
@@ -181,6 +172,7 @@ func (b *pacedBody) Read(p []byte) (int, error) {
 	b.endTurn()
 	n, err := b.ReadCloser.Read(p)
 	b.read += int64(n)
+	b.list.add(n)
 	if err != nil || b.read <= unpacedBytes {
 		return n, err //nolint:wrapcheck // io.EOF must not be wrapped
 	}
@@ -223,9 +215,8 @@ func (b *pacedBody) Close() error {
 
 // leave gives up the places that the request had before it was sent.
 func (b *pacedBody) leave() {
-	for _, leave := range []func(){b.leaveWhole, b.leaveCalls} {
-		if leave != nil {
-			leave()
-		}
+	b.list.leave()
+	if b.leaveCalls != nil {
+		b.leaveCalls()
 	}
 }

@@ -90,52 +90,6 @@ func TestTurns(t *testing.T) {
 	})
 }
 
-// TestWholeLists: few of one user are asked for at once. Pages and objects do not wait.
-func TestWholeLists(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		sent := 0
-		whole := newGates(1)
-		transport := &pacedRoundTripper{turns: newGates(1), large: newGates(1), whole: whole, user: "greedy", next: answering(func(*http.Request) (*http.Response, error) {
-			sent++
-			if sent == 3 {
-				return nil, errors.New("no connection")
-			}
-			return &http.Response{Body: io.NopCloser(strings.NewReader("x"))}, nil
-		})}
-		send := func(ctx context.Context, url string) (io.ReadCloser, time.Duration, error) {
-			begun := time.Now()
-			response, err := transport.RoundTrip(httptest.NewRequestWithContext(ctx, http.MethodGet, url, http.NoBody))
-			if err != nil {
-				return nil, time.Since(begun), err
-			}
-			return response.Body, time.Since(begun), nil
-		}
-		list := withStreamedResponse(t.Context())
-		first, _, err := send(list, "/pods")
-		if err != nil {
-			t.Fatal(err)
-		}
-		page, waited, err := send(list, "/pods?limit=100")
-		if err != nil || waited != 0 {
-			t.Errorf("a page waits for %s: %v", waited, err)
-		}
-		if _, waited, err := send(list, "/pods"); !errors.Is(err, budget.ErrExceeded) || waited != maxLargeWait {
-			t.Errorf("another list ends after %s: %v", waited, err)
-		}
-		time.AfterFunc(time.Second, func() { _ = first.Close() })
-		if _, waited, err := send(list, "/pods"); err == nil || errors.Is(err, budget.ErrExceeded) || waited != time.Second {
-			t.Errorf("the list after it ends after %s: %v", waited, err)
-		}
-		last, waited, err := send(list, "/pods")
-		if err != nil || waited != 0 {
-			t.Errorf("the last list waits for %s: %v", waited, err)
-		}
-		if err := errors.Join(page.Close(), last.Close()); err != nil || len(whole.users) != 0 {
-			t.Errorf("left behind: %v (%v)", whole.users, err)
-		}
-	})
-}
-
 // TestLargeResponses: few of one user are read at once, and others are refused after a time.
 func TestLargeResponses(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
@@ -203,9 +157,8 @@ func TestMembersOfOneGroup(t *testing.T) {
 	config := &rest.Config{Host: "https://cluster"}
 	config.NegotiatedSerializer = scheme.Codecs.WithoutConversion()
 	for name, gates := range map[string]Connection{
-		"calls":           {calls: newGates(1), whole: newGates(9), large: newGates(9), turns: newGates(9)},
-		"whole lists":     {calls: newGates(9), whole: newGates(1), large: newGates(9), turns: newGates(9)},
-		"large responses": {calls: newGates(9), whole: newGates(9), large: newGates(1), turns: newGates(9)},
+		"calls":           {calls: newGates(1), large: newGates(9), turns: newGates(9)},
+		"large responses": {calls: newGates(9), large: newGates(1), turns: newGates(9)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c := &gates

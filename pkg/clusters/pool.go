@@ -15,20 +15,20 @@ const growthPart = 4
 // releaseTimeout bounds the wait for memory of members that were ended.
 const releaseTimeout = 10 * time.Second
 
-// Pool bounds the memory that objects may take which are read of all members together. The zero value is not usable.
+// Pool bounds the memory of the objects that are cached from all members. The zero value is not usable.
 type Pool struct {
 	total int64
 
 	mu sync.Mutex
-	// spent is what all members hold, ending the part of those that were ended and still hold it.
+	// spent is the memory of all members. ending is the part of members that were ended and still hold memory.
 	spent, ending int64
-	// shares are those of the members that were not ended.
+	// shares are the shares of members that were not ended.
 	shares map[*share]struct{}
-	// changed is closed when a member is ended or gives back what it holds.
+	// changed is closed when a member is ended or releases memory.
 	changed chan struct{}
 }
 
-// NewPool returns a Pool of so many bytes.
+// NewPool returns a Pool of total bytes.
 func NewPool(total int64) *Pool {
 	return &Pool{total: total, shares: map[*share]struct{}{}, changed: make(chan struct{})}
 }
@@ -118,9 +118,9 @@ func (p *Pool) end(s *share) {
 	go s.exceeded()
 }
 
-// next returns the member that gives way: the member with most changes if changes take much, and otherwise the member
-// that was registered last, of those that take more than the average. So new registrations cannot end the connections
-// of older ones.
+// next returns the member to end. If changes take much memory, it is the member with most changes. Otherwise it is the
+// newest of the members that take more than the average, so that new registrations cannot end the connections of older
+// ones.
 func (p *Pool) next() *share {
 	average := (p.spent - p.ending) / int64(len(p.shares))
 	var changes int64
@@ -168,7 +168,7 @@ func (s *share) stop() {
 	s.pool.wake()
 }
 
-// leave returns the memory of a member whose objects were dropped.
+// leave releases the memory of a member whose objects were dropped.
 func (s *share) leave() {
 	p := s.pool
 	p.mu.Lock()

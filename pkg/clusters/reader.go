@@ -27,26 +27,27 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/stepup"
 )
 
-// readerRetry is the time between two requests for a token of an account that is not there.
+// readerRetry is the time between two token requests for an account that does not exist.
 const readerRetry = 5 * time.Second
 
-// ErrNoReader is returned for a cluster without the account of the read cache, which is read live.
+// ErrNoReader is returned for a cluster without the account of the read cache. Such a cluster is read without a cache.
 var ErrNoReader = errors.New("the cluster has no account " + names.Reader)
 
-// Reader is access to a cluster as the ServiceAccount kubevision-reader. It can list and watch what that account may
-// list and watch, except Secrets, and nothing else. What it reads must be shown to no user without a verdict of the
-// cluster about that user.
+// Reader is access to a cluster as the ServiceAccount kubevision-reader. It can list and watch the resources that the
+// account may list and watch, except Secrets. Its results must not be shown to a user unless an access review of the
+// cluster allows that user to read them.
 type Reader struct {
 	// Config has the address of the cluster, and no credential.
 	Config *rest.Config
-	// Client sends requests as the account. Its responses are sanitized as those to users are. A request that is no
-	// watch ends after 30 s and 256 MiB. A watch ends with the connection, and whoever reads it bounds its events.
+	// Client sends requests as the account. Its responses are sanitized like the responses to users. Requests other
+	// than watches are limited to 30 s and 256 MiB. A watch ends with the connection. The reader of a watch must bound
+	// its events.
 	Client *http.Client
 }
 
 // Reader returns the access of the read cache. It returns ErrNoReader if the registration disables the cache or the
-// cluster has no such account, and ErrNotConnected if the cluster does not answer. It asks the cluster only for the
-// first token.
+// cluster has no such account, and ErrNotConnected if the cluster does not respond. Only the first token requires a
+// request to the cluster.
 func (c *Connection) Reader(ctx context.Context) (*Reader, error) {
 	if c.reader == nil || c.reader.disabled.Load() {
 		return nil, fmt.Errorf("%w: spec.readCache is %s", ErrNoReader, kubevisionv1alpha1.ReadCacheDisabled)
@@ -57,7 +58,7 @@ func (c *Connection) Reader(ctx context.Context) (*Reader, error) {
 	return &c.reader.access, nil
 }
 
-// with records whether the registration, as it is now, lets the cluster be cached.
+// with stores the current read cache mode of the registration.
 func (c *Connection) with(mode kubevisionv1alpha1.ReadCacheMode) *Connection {
 	if disabled := mode == kubevisionv1alpha1.ReadCacheDisabled; c.reader != nil && c.reader.disabled.Load() != disabled {
 		c.reader.disabled.Store(disabled)
@@ -72,8 +73,8 @@ type readerAccount struct {
 	tokens   oauth2.TokenSource
 }
 
-// newReaderAccount returns the account behind a transport without a credential. Its requests have places and a circuit
-// breaker of their own, so that they take none from users.
+// newReaderAccount returns the account on a transport without a credential. It has its own limit of requests in flight
+// and its own circuit breaker, so that it does not compete with users.
 func newReaderAccount(
 	config *rest.Config, anonymous http.RoundTripper, accounts corev1client.ServiceAccountsGetter,
 ) *readerAccount {
@@ -90,7 +91,7 @@ func newReaderAccount(
 	}}
 }
 
-// await returns an error if there is no token of the account.
+// await returns an error if no token of the account is available.
 func (a *readerAccount) await(ctx context.Context) error {
 	done := make(chan error, 1)
 	go func() {
@@ -105,7 +106,7 @@ func (a *readerAccount) await(ctx context.Context) error {
 	}
 }
 
-// patientSource does not ask again at once for a token that it did not get.
+// patientSource waits for readerRetry after a failed token request before it sends another.
 type patientSource struct {
 	next *tokenSource
 	now  func() time.Time
@@ -115,7 +116,7 @@ type patientSource struct {
 	after time.Time
 }
 
-// Token returns ErrNoReader if the cluster answers that there is no such account or that nobody may have its tokens.
+// Token returns ErrNoReader if the cluster responds that the account does not exist or that its tokens are forbidden.
 func (s *patientSource) Token() (*oauth2.Token, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -133,7 +134,7 @@ func (s *patientSource) Token() (*oauth2.Token, error) {
 	return token, err
 }
 
-// readOnly refuses all but reads of whole objects that are no Secrets, whatever the account may do.
+// readOnly rejects all requests except reads of whole objects other than Secrets, whatever rights the account has.
 type readOnly struct {
 	next http.RoundTripper
 }

@@ -13,8 +13,8 @@ import (
 )
 
 // HostRegistration returns the registration of the host that is in force: the oldest one with inCluster that is not
-// being deleted. It returns nil if there is none. A second registration of the host, with labels that somebody else has
-// chosen, grants nothing.
+// being deleted. It returns nil if there is none. A second registration of the host could have labels that another user
+// has chosen, so it grants nothing.
 func HostRegistration(all []kubevisionv1alpha1.KubeVisionCluster) *kubevisionv1alpha1.KubeVisionCluster {
 	var oldest *kubevisionv1alpha1.KubeVisionCluster
 	for i := range all {
@@ -26,21 +26,21 @@ func HostRegistration(all []kubevisionv1alpha1.KubeVisionCluster) *kubevisionv1a
 	return oldest
 }
 
-// Older returns true if registration a was created before b. Their UIDs, which nobody can choose, decide between two
-// registrations of the same second.
+// Older returns true if registration a was created before b. Registrations of the same second are ordered by UID, which
+// no user can choose.
 func Older(a, b *kubevisionv1alpha1.KubeVisionCluster) bool {
 	return cmp.Or(a.CreationTimestamp.Compare(b.CreationTimestamp.Time), cmp.Compare(a.UID, b.UID)) < 0
 }
 
-// IsOverLimit returns true if the cluster sends too much for the controllers, which do not read it any more. They
-// cannot revoke rights there, so nobody may use the cluster.
+// IsOverLimit returns true if the cluster sends more than the controllers may cache. They cannot revoke rights in such
+// a cluster, so no user may use it.
 func IsOverLimit(c *kubevisionv1alpha1.KubeVisionCluster) bool {
 	reachable := meta.FindStatusCondition(c.Status.Conditions, kubevisionv1alpha1.ClusterReachableCondition)
 	return reachable != nil && reachable.Reason == kubevisionv1alpha1.ReasonLimitExceeded
 }
 
-// IsRefused returns true if the cluster is not used because it claims the identity of another registration. The
-// condition IdentityConflict alone is no sign of that: the registration that holds the identity has it, too.
+// IsRefused returns true if the cluster claims the identity of another registration. The condition IdentityConflict
+// alone is not sufficient, since the registration that holds the identity has it too.
 func IsRefused(c *kubevisionv1alpha1.KubeVisionCluster) bool {
 	ready := meta.FindStatusCondition(c.Status.Conditions, kubevisionv1alpha1.ReadyCondition)
 	return ready != nil && ready.Status != metav1.ConditionTrue && ready.Reason == kubevisionv1alpha1.ReasonIdentityConflict

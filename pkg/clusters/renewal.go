@@ -62,8 +62,8 @@ func (m *members) renew(
 	}
 }
 
-// answers requests a token from the cluster, and the version with that token. Any response to the second request will
-// do: it tests the connection, not the cluster.
+// answers requests a token, and then the version with that token. Any response to the second request is a success: it
+// proves that the connection works.
 func (c *Connection) answers(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, examineTimeout)
 	defer cancel()

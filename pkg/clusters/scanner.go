@@ -4,8 +4,8 @@
 package clusters
 
 const (
-	// costOfObject is the approximate memory of a named object in a cache, costOfElement of a list element in it,
-	// costOfMember of a map entry or a field.
+	// costOfObject is the approximate memory of a named object in a cache, costOfElement that of a list element in it,
+	// and costOfMember that of a map entry or a field.
 	costOfObject  = 512
 	costOfElement = 128
 	costOfMember  = 48
@@ -13,15 +13,16 @@ const (
 	// map.
 	costOfEntry = 84
 	maxFields   = 16
-	// bytesOfCost is how many bytes of text cost one: field names and managed fields are not kept.
+	// bytesOfCost is the number of bytes of text that cost one unit. It is more than one because field names and
+	// managed fields are not kept.
 	bytesOfCost = 2
-	// shortText is the length from which on each byte of a string costs one: names of fields are shorter.
+	// shortText is the length from which each byte of a string costs one unit. Shorter strings are mostly field names.
 	shortText = 16
 
-	// keptDepth is the depth of the deepest value that is decoded: a verb in a rule of a role in a list. Values below
-	// it are managed fields, which are kept as text.
+	// keptDepth is the depth of the deepest value that is decoded: a verb in a rule of a role in a list. Deeper values
+	// are managed fields, which are kept as text.
 	keptDepth = 6
-	// maxDepth is several times the depth of an object.
+	// maxDepth bounds the depth of JSON. It is several times the depth of an object.
 	maxDepth = 200
 )
 
@@ -33,11 +34,11 @@ type scanner struct {
 	open             []openValue
 	quoted, escaped  bool
 	bytes, remaining int64
-	// length is that of the string that has begun.
+	// length is the length of the open string.
 	length int64
 }
 
-// openValue is an array or an object that has begun.
+// openValue is an open array or object.
 type openValue struct {
 	array   bool
 	members int
@@ -81,7 +82,7 @@ func (s *scanner) scan(text []byte) (int64, bool) {
 	return cost, true
 }
 
-// weight is how often the next byte of text counts. Below the deepest value that is decoded, text may be managed fields.
+// weight returns the cost of the next byte of text. Below keptDepth, text may be managed fields.
 func (s *scanner) weight() int64 {
 	if !s.quoted {
 		return 1
@@ -93,7 +94,7 @@ func (s *scanner) weight() int64 {
 	return bytesOfCost
 }
 
-// each is the cost of what comes next in the value that has begun.
+// each returns the cost of the next element of the open value.
 func (s *scanner) each() int64 {
 	depth := len(s.open)
 	if depth == 0 {

@@ -16,23 +16,23 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/budget"
 )
 
-// decodedSchema is how many bytes of memory a byte of an OpenAPI document takes while it is decoded.
+// decodedSchema is the memory for each byte of an OpenAPI document while it is decoded.
 const decodedSchema = 2
 
-// Schema is what the cluster publishes of the objects of a kind.
+// Schema is the OpenAPI schema of a kind.
 type Schema struct {
-	// Kinds are those that the schema is for.
+	// Kinds are the kinds that the schema describes.
 	Kinds []schema.GroupVersionKind `json:"x-kubernetes-group-version-kind"`
 	// Properties are the top-level fields.
 	Properties map[string]json.RawMessage `json:"properties"`
-	// Open is true if objects may have other fields, too.
+	// Open is true if objects may have fields that the schema does not list.
 	Open bool `json:"x-kubernetes-preserve-unknown-fields"`
 }
 
 var errNoSchema = errors.New("the cluster publishes no schema of the kind")
 
-// Schema reads the schema of a kind from the OpenAPI document of its version. The account of the request holds the
-// document.
+// Schema reads the schema of a kind from the OpenAPI document of its version. The document is charged to the account of
+// the request.
 func (c *Client) Schema(ctx context.Context, r Resource) (*Schema, error) {
 	segments := []string{"/openapi/v3/apis", r.Group, r.Version}
 	if r.Group == "" {
@@ -72,7 +72,7 @@ func (s *Schema) kinds() []schema.GroupVersionKind {
 	return s.Kinds
 }
 
-// Has returns whether objects of the kind may have a top-level field.
+// Has returns true if objects of the kind may have a top-level field.
 func (s *Schema) Has(field string) bool {
 	_, ok := s.Properties[field]
 	return ok || s.Open

@@ -21,13 +21,14 @@ import (
 )
 
 const (
-	// tokenLifetime is the requested lifetime of a token. A new token is requested renewBefore the end of the
-	// old one, so that no token expires in flight.
+	// tokenLifetime is the requested lifetime of a token. A new token is requested renewBefore its expiry, so that no
+	// token expires during a request.
 	tokenLifetime = time.Hour
 	renewBefore   = time.Minute
 	// tokenTimeout bounds the request for a token.
 	tokenTimeout = 10 * time.Second
-	// maxTokenBytes is several times the size of a token of an API server. Each request carries the token.
+	// maxTokenBytes bounds the size of a token. It is several times the size of a token of an API server. Each request
+	// carries the token.
 	maxTokenBytes = 8 << 10
 )
 

@@ -15,8 +15,8 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// mayBeUnserved says whether an error may mean that the cluster does not serve what a call is about. That an object is
-// not there is said by its name.
+// mayBeUnserved returns true if an error may mean that the cluster does not serve the resource of a call. A 404 that
+// names the object means that the object does not exist.
 func mayBeUnserved(call *Call, err error) bool {
 	var status apierrors.APIStatus
 	if !errors.As(err, &status) {
@@ -33,8 +33,8 @@ func mayBeUnserved(call *Call, err error) bool {
 	}
 }
 
-// refreshCall returns a call as it is to be made where the cluster serves its resource in another version now. It
-// returns the cause where that is not why the call has failed.
+// refreshCall returns the call for the version in which the cluster serves the resource now. It returns cause if the
+// resource has not moved to another version.
 func (r *resourceMapper) refreshCall(ctx context.Context, call Call, cause error) (Call, error) {
 	known, err := r.confirmed(ctx)
 	if err != nil {
@@ -55,7 +55,7 @@ func (r *resourceMapper) refreshCall(ctx context.Context, call Call, cause error
 	return call, nil
 }
 
-// repeatable says whether a call means the same in another version of its resource.
+// repeatable returns true if the call has the same meaning in another version of its resource.
 func (c *Call) repeatable() bool {
 	switch types.PatchType(c.ContentType) {
 	case types.MergePatchType, types.JSONPatchType, types.StrategicMergePatchType:

@@ -6,13 +6,16 @@ package clusters
 import (
 	"fmt"
 	"runtime"
+	"sync"
 
 	"github.com/kubevision-io/kubevision/pkg/names"
 	"github.com/kubevision-io/kubevision/pkg/version"
 )
 
-// userAgent returns the User-Agent of users' requests. An API server takes the part before the slash for the field
-// manager of a write that names none, so that all writes of users have the same one.
-func userAgent() string {
+// userAgent returns the User-Agent of users' requests. An API server derives the field manager from the part before the
+// slash if a write does not name one. So all writes of users have the same field manager.
+//
+//nolint:gochecknoglobals // it never changes, and reading the version takes longer than the rest of a request
+var userAgent = sync.OnceValue(func() string {
 	return fmt.Sprintf("%s/%s (%s/%s)", names.UserFieldManager, version.Info().GitVersion, runtime.GOOS, runtime.GOARCH)
-}
+})

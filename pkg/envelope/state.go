@@ -24,6 +24,8 @@ type State struct {
 	code    dashboardv1alpha1.Code
 	route   string
 	failure *Error
+	// streamed is true once something other than an envelope was begun.
+	streamed bool
 }
 
 // NewState returns the state of a new request.
@@ -75,4 +77,24 @@ func (s *State) setCode(code dashboardv1alpha1.Code) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.code = code
+}
+
+// MarkStreamed records that the answer to a request has begun that is no envelope: a WebSocket, or a stream of events.
+func MarkStreamed(ctx context.Context) {
+	s := StateFrom(ctx)
+	if s == nil {
+		return
+	}
+	s.mu.Lock()
+	s.streamed = true
+	s.mu.Unlock()
+	s.setCode(dashboardv1alpha1.CodeOK)
+	annotate(ctx, dashboardv1alpha1.CodeOK, s.RequestID)
+}
+
+// Streamed returns whether MarkStreamed was called.
+func (s *State) Streamed() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.streamed
 }

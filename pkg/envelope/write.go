@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"slices"
 	"strconv"
+	"sync"
 
 	"k8s.io/apiserver/pkg/audit"
 	"k8s.io/klog/v2"
@@ -108,13 +109,19 @@ func encode(data any) (Body, error) {
 	}
 }
 
+// annotate adds the code to the audit event, since the HTTP status does not say it.
+func annotate(ctx context.Context, code dashboardv1alpha1.Code, requestID string) {
+	audit.AddAuditAnnotations(ctx, auditAnnotationPrefix+"code", strconv.Itoa(int(code)),
+		auditAnnotationPrefix+"request-id", requestID)
+}
+
 func write(ctx context.Context, w http.ResponseWriter, header dashboardv1alpha1.Header, data Body, meta dashboardv1alpha1.Meta) {
 	logger := klog.FromContext(ctx)
 	if s := StateFrom(ctx); s != nil {
 		meta.RequestID = s.RequestID
 		s.setCode(header.Code)
 	}
-	audit.AddAuditAnnotations(ctx, auditAnnotationPrefix+"code", strconv.Itoa(int(header.Code)), auditAnnotationPrefix+"request-id", meta.RequestID)
+	annotate(ctx, header.Code, meta.RequestID)
 
 	message, err := json.Marshal(redaction.Cut(header.Message))
 	if err != nil { // cannot happen: a string always has a JSON form
@@ -167,10 +174,20 @@ func (g Gzipped) member(head, tail []byte) gzipmember.Member {
 	}}
 }
 
+// joined is the size up to which pieces are joined: several records of TLS.
+const joined = 64 << 10
+
+//nolint:gochecknoglobals // small responses would spend much of their time on new buffers
+var buffers = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, joined) }}
+
 // send joins small pieces, and writes large ones directly.
 func send(w io.Writer, parts ...io.WriterTo) error {
-	const together = 16 << 10
-	buffered := bufio.NewWriterSize(w, together)
+	buffered, _ := buffers.Get().(*bufio.Writer)
+	buffered.Reset(w)
+	defer func() {
+		buffered.Reset(nil)
+		buffers.Put(buffered)
+	}()
 	for _, part := range parts {
 		if _, err := part.WriteTo(buffered); err != nil {
 			return err //nolint:wrapcheck // it says that the client went away, and no more

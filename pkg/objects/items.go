@@ -5,12 +5,12 @@ package objects
 
 import (
 	"bytes"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"reflect"
 
 	"github.com/kubevision-io/kubevision/pkg/budget"
+	"github.com/kubevision-io/kubevision/pkg/rawjson"
 )
 
 const (
@@ -46,11 +46,7 @@ func Each[T any](body []byte, account *budget.Account, visit func(*T) error) err
 }
 
 func each[T any](body []byte, account *budget.Account, elementBytes int64, visit func(*T) error) error {
-	return eachItem(body, func(decoder *json.Decoder) error {
-		var raw json.RawMessage
-		if err := decoder.Decode(&raw); err != nil {
-			return Unreadable(err)
-		}
+	return eachItem(body, func(raw []byte) error {
 		if len(raw) > smallItem {
 			size := elements(raw) * elementBytes
 			if err := account.Take(size); err != nil {
@@ -80,42 +76,44 @@ func elements(raw []byte) int64 {
 	return int64(bytes.Count(raw, []byte("{")) + bytes.Count(raw, []byte(",")) + 1)
 }
 
-// eachItem calls read at the beginning of each item of a list.
-func eachItem(body []byte, read func(*json.Decoder) error) error {
-	l := list{decoder: json.NewDecoder(bytes.NewReader(body))}
-	if err := l.expect(json.Delim('{')); err != nil {
-		return err
+// eachItem calls visit with the text of each item of a list.
+func eachItem(body []byte, visit func(item []byte) error) error {
+	s := rawjson.NewScanner(body)
+	err := s.Members(func(key rawjson.Quoted) error {
+		if !key.Is("items") || s.Peek() == 'n' { // null is an empty list
+			return s.Value() //nolint:wrapcheck // wrapped below
+		}
+		return s.Elements(func() error { //nolint:wrapcheck // wrapped below
+			item, err := withoutManagedFields(s)
+			if err != nil {
+				return err
+			}
+			return visit(item)
+		})
+	})
+	if err == nil {
+		err = s.End()
 	}
-	for l.decoder.More() {
-		field, err := l.decoder.Token()
-		if err != nil {
-			return Unreadable(err)
-		}
-		if field == "items" {
-			err = l.eachOf(read)
-		} else if err = l.decoder.Decode(new(json.RawMessage)); err != nil {
-			err = Unreadable(err)
-		}
-		if err != nil {
-			return err
-		}
+	if errors.Is(err, rawjson.ErrSyntax) {
+		return Unreadable(err)
 	}
-	return l.expect(json.Delim('}'))
+	return err //nolint:wrapcheck // an error of visit
 }
 
-func (l *list) eachOf(read func(*json.Decoder) error) error {
-	switch begin, err := l.decoder.Token(); {
-	case err != nil:
-		return Unreadable(err)
-	case begin == nil: // null is an empty list
-		return nil
-	case begin != json.Delim('['):
-		return Unreadable(errors.New("the items are no list"))
+// withoutManagedFields consumes an object, and returns its text without managed fields, which may be the largest part
+// of it. No type of this program has them.
+func withoutManagedFields(s *rawjson.Scanner) ([]byte, error) {
+	if begin := s.Pos(); s.Peek() != '{' {
+		err := s.Value()
+		return s.Since(begin), err //nolint:wrapcheck // callers wrap the error
 	}
-	for l.decoder.More() {
-		if err := read(l.decoder); err != nil {
-			return err
+	return s.Rewrite(func(key rawjson.Quoted) (rawjson.Member, error) { //nolint:wrapcheck // callers wrap the error
+		if !key.Is("metadata") || s.Peek() != '{' {
+			return rawjson.Member{}, s.Value()
 		}
-	}
-	return l.expect(json.Delim(']'))
+		metadata, err := s.Rewrite(func(key rawjson.Quoted) (rawjson.Member, error) {
+			return rawjson.Member{Omit: key.Is("managedFields")}, s.Value()
+		})
+		return rawjson.Member{Value: metadata}, err //nolint:wrapcheck // callers wrap the error
+	})
 }

@@ -9,15 +9,66 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/budget"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 	"github.com/kubevision-io/kubevision/pkg/envelope"
+	"github.com/kubevision-io/kubevision/pkg/rawjson"
 )
 
 // Object is a Kubernetes object of which only the necessary parts are decoded.
 type Object map[string]json.RawMessage
+
+// UnmarshalJSON sets the members of the object. They share the memory of one copy of the text.
+func (o *Object) UnmarshalJSON(text []byte) error { return o.split(bytes.Clone(text)) }
+
+// split sets the members of the object to parts of a text.
+func (o *Object) split(text []byte) error {
+	s := rawjson.NewScanner(text)
+	if s.Peek() == 'n' { // null leaves a value as it is, as in encoding/json
+		return s.Value() //nolint:wrapcheck // callers wrap the error
+	}
+	members := Object{}
+	if err := s.Members(func(key rawjson.Quoted) error {
+		begin := s.Pos()
+		err := s.Value()
+		members[key.Text()] = s.Since(begin)
+		return err //nolint:wrapcheck // callers wrap the error
+	}); err != nil {
+		return err //nolint:wrapcheck // callers wrap the error
+	}
+	*o = members
+	return s.End() //nolint:wrapcheck // callers wrap the error
+}
+
+// Encode returns the JSON of the object, with its members sorted by name.
+func (o Object) Encode() ([]byte, error) {
+	size := len("{}")
+	names := make([]string, 0, len(o))
+	for name, value := range o {
+		names = append(names, name)
+		size += len(name) + len(value) + len(`"":,`)
+	}
+	slices.Sort(names)
+	out := append(make([]byte, 0, size), '{')
+	for i, name := range names {
+		key, err := Encode(name)
+		if err != nil {
+			return nil, err
+		}
+		if i > 0 {
+			out = append(out, ',')
+		}
+		out = append(append(out, key...), ':')
+		if len(o[name]) == 0 {
+			out = append(out, "null"...)
+		}
+		out = append(out, o[name]...)
+	}
+	return append(out, '}'), nil
+}
 
 // List is a page of objects as callers see them.
 type List struct {
@@ -62,7 +113,7 @@ func DecodeBeside(body, other []byte, r clusters.Resource) (Object, error) {
 
 func decode(body []byte, r clusters.Resource, masking bool, beside values) (Object, error) {
 	var o Object
-	if err := json.Unmarshal(body, &o); err != nil {
+	if err := o.split(body); err != nil {
 		return nil, Unreadable(err)
 	}
 	if err := o.prepare(r, masking, beside); err != nil {
@@ -91,7 +142,7 @@ func (o Object) prepare(r clusters.Resource, masking bool, beside values) error 
 		}
 	}
 	var metadata Object
-	if err := json.Unmarshal(o["metadata"], &metadata); err != nil || metadata == nil {
+	if err := metadata.split(o["metadata"]); err != nil || metadata == nil {
 		return Unreadable(fmt.Errorf("an object of %s has no metadata", r.GroupVersionResource.Resource))
 	}
 	delete(metadata, "managedFields")
@@ -100,7 +151,7 @@ func (o Object) prepare(r clusters.Resource, masking bool, beside values) error 
 			return err
 		}
 	}
-	encoded, err := Encode(metadata)
+	encoded, err := metadata.Encode()
 	o["metadata"] = encoded
 	return err
 }

@@ -19,6 +19,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
+
+	"github.com/kubevision-io/kubevision/pkg/rawjson"
 )
 
 // fakeCluster is an API server that gives what no other one gives: objects of any size, and Secrets to everybody.
@@ -251,8 +253,8 @@ func TestDecoder(t *testing.T) {
 		bookmark + "\n":                      nil,
 		"\n \n" + bookmark + "\n":            nil,
 		bookmark:                             io.EOF,
-		bookmark + bookmark + "\n":           errSyntax,
-		`{"type":"ADDED","object":` + "\n":   errSyntax,
+		bookmark + bookmark + "\n":           rawjson.ErrSyntax,
+		`{"type":"ADDED","object":` + "\n":   rawjson.ErrSyntax,
 		strings.Repeat(" ", maxEventBytes+1): errTooLarge,
 	} {
 		d := newDecoder(io.NopCloser(strings.NewReader(text)), podKind)

@@ -15,6 +15,8 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/watch"
+
+	"github.com/kubevision-io/kubevision/pkg/rawjson"
 )
 
 const (
@@ -75,29 +77,28 @@ func (d *decoder) next() (watch.EventType, runtime.Object, error) {
 	var event watch.EventType
 	var text []byte
 	var o *Object
-	s := &scanner{text: line}
-	s.space()
-	err = s.members(func(key quotedText) error {
-		begin := s.pos
+	s := rawjson.NewScanner(line)
+	err = s.Members(func(key rawjson.Quoted) error {
+		begin := s.Pos()
 		switch {
-		case key.is("type"):
-			name, err := s.string()
+		case key.Is("type"):
+			name, err := s.Text()
 			event = watch.EventType(name)
 			return err
-		case key.is("object") && carries(event): // API servers write the type first
+		case key.Is("object") && carries(event): // API servers write the type first
 			var err error
-			o, err = s.object(d.kind)
+			o, err = scanObject(s, d.kind)
 			return err
-		case key.is("object"):
-			err := s.value()
-			text = s.text[begin:s.pos]
+		case key.Is("object"):
+			err := s.Value()
+			text = s.Since(begin)
 			return err
 		default:
-			return s.value()
+			return s.Value()
 		}
 	})
 	if err == nil {
-		err = s.end()
+		err = s.End()
 	}
 	if err == nil && o == nil && carries(event) {
 		o, err = parse(text, d.kind)
@@ -124,13 +125,13 @@ func (*decoder) control(event watch.EventType, text []byte) (watch.EventType, ru
 	case watch.Error:
 		status := &metav1.Status{}
 		if err := json.Unmarshal(text, status); err != nil {
-			return "", nil, errSyntax
+			return "", nil, rawjson.ErrSyntax
 		}
 		return event, status, nil
 	case watch.Bookmark:
 		var bookmark metav1.PartialObjectMetadata
 		if err := json.Unmarshal(text, &bookmark); err != nil {
-			return "", nil, errSyntax
+			return "", nil, rawjson.ErrSyntax
 		}
 		return event, &Object{
 			ResourceVersion: bookmark.ResourceVersion,

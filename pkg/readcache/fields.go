@@ -8,6 +8,8 @@ import (
 
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/kubevision-io/kubevision/pkg/rawjson"
 )
 
 const (
@@ -77,11 +79,11 @@ func (f fieldsOf) Get(field string) string {
 
 // Text returns the string at a path of the object, or an empty string.
 func (o *Object) Text(path ...string) string {
-	raw, ok := lookup(o.JSON, path...)
+	raw, ok := rawjson.Lookup(o.JSON, path...)
 	if !ok {
 		return ""
 	}
-	text, err := (&scanner{text: raw}).string()
+	text, err := rawjson.NewScanner(raw).Text()
 	if err != nil {
 		return ""
 	}

@@ -91,6 +91,7 @@ func (k *kind) end() {
 	k.cancel()
 	k.store.account.close()
 	k.store.wake()
+	k.store.endSubscriptions()
 }
 
 // first returns the content. It waits for the first list, unless that cannot be had now.

@@ -15,6 +15,8 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/kubevision-io/kubevision/pkg/rawjson"
 )
 
 // Object is an object of a cluster as the JSON that is sent, beside the metadata that lists need. It must not be
@@ -78,35 +80,34 @@ var errNoMetadata = errors.New("the API server has sent an object without a name
 
 // parse returns an object for the JSON of one, which may be reused afterwards.
 func parse(text []byte, kind schema.GroupVersionKind) (*Object, error) {
-	s := &scanner{text: text}
-	s.space()
-	o, err := s.object(kind)
+	s := rawjson.NewScanner(text)
+	o, err := scanObject(s, kind)
 	if err != nil {
 		return nil, err
 	}
-	return o, s.end()
+	return o, s.End()
 }
 
-// object consumes an object.
-func (s *scanner) object(kind schema.GroupVersionKind) (*Object, error) {
+// scanObject consumes an object.
+func scanObject(s *rawjson.Scanner, kind schema.GroupVersionKind) (*Object, error) {
 	o := &Object{}
 	hasKind, hasVersion := false, false
-	own := func(s *scanner, has *bool) (member, error) {
-		value, err := s.string()
+	own := func(s *rawjson.Scanner, has *bool) (rawjson.Member, error) {
+		value, err := s.Text()
 		*has = value != ""
-		return member{cut: value == ""}, err
+		return rawjson.Member{Omit: value == ""}, err
 	}
-	body, err := s.rewritten(func(key quotedText) (member, error) {
+	body, err := rewriteObject(s, func(key rawjson.Quoted) (rawjson.Member, error) {
 		switch {
-		case key.is("kind"):
+		case key.Is("kind"):
 			return own(s, &hasKind)
-		case key.is("apiVersion"):
+		case key.Is("apiVersion"):
 			return own(s, &hasVersion)
-		case key.is("metadata"):
+		case key.Is("metadata"):
 			metadata, err := o.metadata(s)
-			return member{instead: metadata}, err
+			return rawjson.Member{Value: metadata}, err
 		default:
-			return member{}, s.value()
+			return rawjson.Member{}, s.Value()
 		}
 	})
 	switch {
@@ -133,40 +134,40 @@ func appendMember(out []byte, name, value string) []byte {
 }
 
 // metadata consumes the metadata of the object, and returns them without managedFields.
-func (o *Object) metadata(s *scanner) ([]byte, error) {
-	return s.rewritten(func(key quotedText) (_ member, err error) {
+func (o *Object) metadata(s *rawjson.Scanner) ([]byte, error) {
+	return rewriteObject(s, func(key rawjson.Quoted) (_ rawjson.Member, err error) {
 		switch {
-		case key.is("managedFields"):
-			return member{cut: true}, s.value()
-		case key.is("name"):
-			o.Name, err = s.string()
-		case key.is("namespace"):
+		case key.Is("managedFields"):
+			return rawjson.Member{Omit: true}, s.Value()
+		case key.Is("name"):
+			o.Name, err = s.Text()
+		case key.Is("namespace"):
 			var namespace string
-			namespace, err = s.string()
+			namespace, err = s.Text()
 			o.Namespace = shared(namespace)
-		case key.is("resourceVersion"):
-			o.ResourceVersion, err = s.string()
-		case key.is("creationTimestamp"):
+		case key.Is("resourceVersion"):
+			o.ResourceVersion, err = s.Text()
+		case key.Is("creationTimestamp"):
 			var created string
-			created, err = s.string()
+			created, err = s.Text()
 			o.Created = seconds(created)
-		case key.is("labels"):
+		case key.Is("labels"):
 			err = o.labels(s)
 		default:
-			err = s.value()
+			err = s.Value()
 		}
-		return member{}, err
+		return rawjson.Member{}, err
 	})
 }
 
-func (o *Object) labels(s *scanner) error {
+func (o *Object) labels(s *rawjson.Scanner) error {
 	o.Labels = nil
-	if s.peek() != '{' {
-		return s.value()
+	if s.Peek() != '{' {
+		return s.Value()
 	}
-	err := s.members(func(key quotedText) error {
-		value, err := s.string()
-		o.Labels = append(o.Labels, Label{Key: shared(key.text()), Value: shared(value)})
+	err := s.Members(func(key rawjson.Quoted) error {
+		value, err := s.Text()
+		o.Labels = append(o.Labels, Label{Key: shared(key.Text()), Value: shared(value)})
 		return err
 	})
 	slices.SortStableFunc(o.Labels, func(a, b Label) int { return strings.Compare(a.Key, b.Key) })
@@ -185,48 +186,12 @@ func seconds(text string) int64 {
 	return t.Unix()
 }
 
-// member is what becomes of a member of an object.
-type member struct {
-	// cut leaves it out.
-	cut bool
-	// instead takes the place of its value, unless it is nil.
-	instead []byte
-}
-
-// rewritten consumes an object, and returns its text with what visit makes of the members. visit consumes the value of
-// a member.
-func (s *scanner) rewritten(visit func(key quotedText) (member, error)) ([]byte, error) {
-	switch s.peek() {
-	case '{':
-	case 0:
-		return nil, errSyntax
-	default:
+// rewriteObject consumes an object, and returns its text with the replacements of its members.
+func rewriteObject(s *rawjson.Scanner, visit func(key rawjson.Quoted) (rawjson.Member, error)) ([]byte, error) {
+	if c := s.Peek(); c != '{' && c != 0 {
 		return nil, errNoMetadata
 	}
-	out := make([]byte, 1, 1<<10)
-	out[0] = '{'
-	err := s.enclosed('{', '}', func() error {
-		start := s.pos
-		key, err := s.key()
-		if err != nil {
-			return err
-		}
-		value := s.pos
-		m, err := visit(key)
-		if err != nil || m.cut {
-			return err
-		}
-		if len(out) > 1 {
-			out = append(out, ',')
-		}
-		if m.instead == nil {
-			out = append(out, s.text[start:s.pos]...)
-			return nil
-		}
-		out = append(append(out, s.text[start:value]...), m.instead...)
-		return nil
-	})
-	return append(out, '}'), err
+	return s.Rewrite(visit) //nolint:wrapcheck // the error is that of the text
 }
 
 // GetObjectKind implements runtime.Object.

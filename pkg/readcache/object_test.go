@@ -10,6 +10,8 @@ import (
 	"testing"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/kubevision-io/kubevision/pkg/rawjson"
 )
 
 var podKind = schema.GroupVersionKind{Version: "v1", Kind: "Pod"}
@@ -114,12 +116,11 @@ func FuzzParse(f *testing.F) {
 // onlyOnce returns whether no key of the object or of its metadata comes twice, which encoding/json merges.
 func onlyOnce(text []byte) bool {
 	seen, ok := map[string]bool{}, true
-	s := &scanner{text: text}
-	s.space()
-	_ = s.members(func(key quotedText) error {
-		ok = ok && !seen[key.text()]
-		seen[key.text()] = true
-		return s.value()
+	s := rawjson.NewScanner(text)
+	_ = s.Members(func(key rawjson.Quoted) error {
+		ok = ok && !seen[key.Text()]
+		seen[key.Text()] = true
+		return s.Value()
 	})
 	return ok
 }

@@ -21,6 +21,8 @@ import (
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/client-go/rest"
 	toolscache "k8s.io/client-go/tools/cache"
+
+	"github.com/kubevision-io/kubevision/pkg/rawjson"
 )
 
 // source lists and watches one kind of one cluster.
@@ -163,7 +165,7 @@ func (s *source) read(body io.Reader) (*list, error) {
 		}
 	}
 	if !complete {
-		return nil, errSyntax
+		return nil, rawjson.ErrSyntax
 	}
 	return page, delimiter(decoder, '}')
 }
@@ -195,7 +197,7 @@ func delimiter(decoder *json.Decoder, want json.Delim) error {
 		return unreadable(err)
 	}
 	if token != want {
-		return errSyntax
+		return rawjson.ErrSyntax
 	}
 	return nil
 }
@@ -203,10 +205,10 @@ func delimiter(decoder *json.Decoder, want json.Delim) error {
 // unreadable keeps the text of a cluster out of errors about its syntax.
 func unreadable(err error) error {
 	if _, ok := errors.AsType[*json.SyntaxError](err); ok {
-		return errSyntax
+		return rawjson.ErrSyntax
 	}
 	if _, ok := errors.AsType[*json.UnmarshalTypeError](err); ok {
-		return errSyntax
+		return rawjson.ErrSyntax
 	}
 	return err
 }

@@ -24,6 +24,8 @@ type store struct {
 	mu sync.Mutex
 	// changed is closed at the next change if somebody waits for it.
 	changed chan struct{}
+	// subscriptions are told each change.
+	subscriptions map[*Subscription]bool
 }
 
 var (
@@ -71,13 +73,15 @@ func (s *store) Replace(list []any, version string) error {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if old := s.snapshot(); old != nil {
+	old := s.snapshot()
+	if old != nil {
 		for _, g := range old.Groups {
 			g.drop()
 		}
 	}
 	s.account.replace(bytes)
 	s.publish(next)
+	s.tellReplaced(old, next)
 	return nil
 }
 
@@ -92,7 +96,7 @@ func (s *store) Update(object any) error {
 	if !ok {
 		return errType(object)
 	}
-	s.change(o.Namespace, o.Name, o)
+	s.change(o.Namespace, o.Name, o, o.ResourceVersion)
 	return nil
 }
 
@@ -102,7 +106,7 @@ func (s *store) Delete(object any) error {
 	if !ok {
 		return errType(object)
 	}
-	s.change(o.Namespace, o.Name, nil)
+	s.change(o.Namespace, o.Name, nil, o.ResourceVersion)
 	return nil
 }
 
@@ -122,7 +126,7 @@ func (s *store) UpdateResourceVersion(version string) {
 }
 
 // change puts an object in its place, or removes it if it is nil.
-func (s *store) change(namespace, name string, o *Object) {
+func (s *store) change(namespace, name string, o *Object, version string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	old := s.snapshot()
@@ -146,6 +150,7 @@ func (s *store) change(namespace, name string, o *Object) {
 	next.Groups = slices.Concat(old.Groups[:index], groups, old.Groups[end:])
 	s.account.add(delta)
 	s.publish(&next)
+	s.tellChanged(namespace, name, old, o, version)
 }
 
 // place returns the index of the group that an object belongs to, or where such a group would be.

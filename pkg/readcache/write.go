@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/kubevision-io/kubevision/pkg/rawjson"
 )
 
 const (
@@ -80,11 +82,11 @@ func (c *Cache) Wrote(cluster Cluster, user string, w Write) {
 
 // versionOf returns the resource version of an object, or an empty string.
 func versionOf(object []byte) string {
-	raw, ok := lookup(object, "metadata", "resourceVersion")
+	raw, ok := rawjson.Lookup(object, "metadata", "resourceVersion")
 	if !ok {
 		return ""
 	}
-	version, err := (&scanner{text: raw}).string()
+	version, err := rawjson.NewScanner(raw).Text()
 	if err != nil {
 		return ""
 	}
@@ -131,6 +133,6 @@ func (w *written) shownBy(s *Snapshot) bool {
 // terminating returns whether an object is being deleted. The answer to a deletion may have the version of the object
 // before.
 func (o *Object) terminating() bool {
-	_, ok := lookup(o.JSON, "metadata", "deletionTimestamp")
+	_, ok := rawjson.Lookup(o.JSON, "metadata", "deletionTimestamp")
 	return ok
 }

@@ -12,6 +12,7 @@ import (
 
 	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
 	"github.com/kubevision-io/kubevision/pkg/envelope"
+	"github.com/kubevision-io/kubevision/pkg/streams"
 )
 
 // Rule is an access rule: it determines who may call an endpoint, and with whose rights the endpoint acts.
@@ -36,6 +37,8 @@ type Result struct {
 	Data any
 	// Meta is the meta of the envelope. The request id is added to it.
 	Meta dashboardv1alpha1.Meta
+	// Stream takes the place of the envelope, in a route with a Verb.
+	Stream *streams.Handler
 	// Tag identifies the data for this caller, if it is not empty. The data are not sent to a client that has them.
 	Tag string
 }

@@ -10,6 +10,7 @@ import (
 	"io"
 	"mime"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
 
@@ -29,6 +30,8 @@ type Request struct {
 	*http.Request
 
 	path map[string]string
+	// query is the parsed query, or nil before its first use.
+	query url.Values
 	// code is the fresh code that came with the request, codeInBody whether one came with its body.
 	code       string
 	codeInBody bool
@@ -38,7 +41,12 @@ type Request struct {
 func (r *Request) Path(name string) string { return r.path[name] }
 
 // Query returns the value of a query parameter, or an empty string.
-func (r *Request) Query(name string) string { return r.URL.Query().Get(name) }
+func (r *Request) Query(name string) string {
+	if r.query == nil {
+		r.query = r.URL.Query()
+	}
+	return r.query.Get(name)
+}
 
 // CheckLabel returns an error for a value that is no DNS label (RFC 1123), such as the name of a namespace.
 func CheckLabel(field, value string) error {

@@ -4,7 +4,6 @@
 package routes
 
 import (
-	"context"
 	"net/http"
 	"strconv"
 	"strings"
@@ -12,21 +11,21 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 )
 
-// writeResult writes a result: without its data to a client that has them, and compressed to one that accepts that.
-func writeResult(ctx context.Context, w http.ResponseWriter, r *http.Request, result Result) {
+// negotiate returns a result without its data for a client that has them, and compressed for one that accepts that.
+func negotiate(out, in http.Header, result Result) Result {
 	if result.Tag != "" { // no envelope is stored, so that browsers send no If-None-Match on their own
-		w.Header().Set("ETag", result.Tag)
-		if matchesTag(r.Header.Values("If-None-Match"), result.Tag) {
+		out.Set("ETag", result.Tag)
+		if matchesTag(in.Values("If-None-Match"), result.Tag) {
 			result.Data, result.Meta.NotModified = nil, true
 		}
 	}
 	if data, ok := result.Data.(envelope.Compressible); ok {
-		w.Header().Add("Vary", "Accept-Encoding")
-		if acceptsGzip(r.Header.Values("Accept-Encoding")) {
+		out.Add("Vary", "Accept-Encoding")
+		if acceptsGzip(in.Values("Accept-Encoding")) {
 			result.Data = envelope.Gzipped{Compressible: data}
 		}
 	}
-	envelope.WriteData(ctx, w, result.Data, result.Meta)
+	return result
 }
 
 // matchesTag returns whether one of the tags of a client is a tag, in the weak comparison of RFC 9110. A star is no tag of

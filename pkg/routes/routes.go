@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/emicklei/go-restful/v3"
@@ -23,6 +24,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/budget"
 	"github.com/kubevision-io/kubevision/pkg/envelope"
 	"github.com/kubevision-io/kubevision/pkg/stepup"
+	"github.com/kubevision-io/kubevision/pkg/streams"
 )
 
 // Route is an endpoint with its method and path, and its documentation for OpenAPI.
@@ -51,6 +53,10 @@ type Route struct {
 	DuringSetup bool
 	// DuringPasswordChange allows users to call the endpoint who must change the password first.
 	DuringPasswordChange bool
+	// Verb is that of a stream. The route opens a WebSocket if it is not empty, and nothing else does.
+	Verb string
+	// Events makes a stream one of server-sent events, instead of a WebSocket.
+	Events bool
 	// Parameters documents the path and query parameters by name. Those in braces in the path are path parameters. Add
 	// documents the path parameters that mean the same in every route.
 	Parameters map[string]string
@@ -72,9 +78,13 @@ type Table struct {
 	Prove func(r *http.Request, u user.Info, code string) error
 	// Memory bounds the responses of clusters that requests hold; nil means no bound.
 	Memory *budget.Budget
+	// Streams serves the routes with a Verb.
+	Streams *streams.Manager
 	// PublicMemory bounds the memory of requests to public endpoints, so that requests of users leave room for logins.
 	// Nil means no bound.
 	PublicMemory *budget.Budget
+	// Answers bounds the bytes that are sent at once, for each user and for all. Nil means no bound.
+	Answers *budget.Queue
 
 	routes []Route
 }
@@ -88,6 +98,8 @@ func (t *Table) Add(routes ...Route) error {
 			return fmt.Errorf("route %s %s has no access rule", r.Method, r.Path)
 		case r.Operation == "" || r.Doc == "" || r.Returns == nil:
 			return fmt.Errorf("route %s %s is not documented", r.Method, r.Path)
+		case r.Verb != "" && (!slices.Contains(streams.Verbs(), r.Verb) || r.Endpoint.rule == RulePublic):
+			return fmt.Errorf("stream %s has an unknown verb, or is public", r.Path)
 		case slices.ContainsFunc(t.routes, func(o Route) bool { return o.Operation == r.Operation }):
 			return fmt.Errorf("operation %s is registered twice", r.Operation)
 		}
@@ -190,15 +202,22 @@ func (t *Table) serve(r Route, fair *fairness) restful.RouteFunction {
 		}
 		code, inBody := freshCode(req.Request, r.Endpoint.rule)
 		if u, ok := genericapirequest.UserFrom(ctx); ok && t.Prove != nil {
-			inbound := req.Request.WithContext(ctx)
-			ctx = stepup.WithProof(ctx, func() error { return t.Prove(inbound, u, code) })
+			proof := ctx
+			ctx = stepup.WithProof(ctx, func() error { return t.Prove(req.Request.WithContext(proof), u, code) })
 		}
 		leave, err := fair.enter(ctx)
 		if err != nil {
 			envelope.WriteError(ctx, resp.ResponseWriter, err)
 			return
 		}
+		leave = sync.OnceFunc(leave)
 		defer leave()
+		if r.Verb != "" {
+			if err := t.admitStream(req, r); err != nil {
+				envelope.WriteError(ctx, resp.ResponseWriter, err)
+				return
+			}
+		}
 		account := t.account(ctx, r.Endpoint.rule)
 		defer account.Close()
 		if err := account.Take(1); err != nil { // before a request for data that could not be held
@@ -213,7 +232,13 @@ func (t *Table) serve(r Route, fair *fairness) restful.RouteFunction {
 			writeFailure(ctx, resp.ResponseWriter, r.Endpoint.rule, err)
 			return
 		}
-		writeResult(ctx, resp.ResponseWriter, req.Request, result)
+		if result.Stream != nil { // it holds no place of a request
+			leave()
+			account.Close()
+			t.openStream(ctx, resp.ResponseWriter, req.Request, r, result.Stream)
+			return
+		}
+		t.writeAnswer(ctx, resp.ResponseWriter, req.Request, result)
 	}
 }
 

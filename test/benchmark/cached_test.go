@@ -4,22 +4,18 @@
 package benchmark_test
 
 import (
-	"bytes"
 	"context"
 	"crypto/tls"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"golang.org/x/sync/errgroup"
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 
 	"github.com/kubevision-io/kubevision/test/conformance/fixture"
@@ -27,207 +23,311 @@ import (
 )
 
 const (
-	// crowdedNamespaces are those that the Pods of BenchmarkCachedList are spread over.
-	crowdedNamespaces = 50
-	// turn is how long requests of one kind are sent before those of the next.
-	turn = time.Second
+	// readers are the users whose tokens the clients of BenchmarkCachedList share.
+	readers = 8
+	// largeMiB is the size of an answer beyond which fewer clients ask for it.
+	largeMiB = 4
 )
 
-// contender is what answers the same question as others.
-type contender struct {
-	name   string
-	client *http.Client
-	url    string
-	header http.Header
-
-	answers, bytes atomic.Int64
-	spent          time.Duration
+// BenchmarkCachedList compares answers of the read cache with live ones, with those of kube-apiserver, and with the same
+// bytes from Go's file server, which is the bare limit. All send in turns. It prints a table.
+func BenchmarkCachedList(b *testing.B) {
+	set().HostCluster(b, host)
+	l := newLibrary(b)
+	out := newTable()
+	b.Cleanup(out.print)
+	for _, objects := range []int{manyPods, *crowdSize} {
+		if objects == 0 {
+			continue
+		}
+		namespace := l.fill(b, objects)
+		b.Run(fmt.Sprint(objects), func(b *testing.B) { l.measure(b, out, namespace, objects) })
+	}
 }
 
-// BenchmarkCachedList compares answers of the read cache with live ones, with those of kube-apiserver, and with the same
-// bytes from Go's file server, which is the bare limit. All send in turns.
-func BenchmarkCachedList(b *testing.B) {
-	namespaces := spread(b)
-	u, ours := set().User(b, "reader"), direct(b)
-	set().Bind(b, "reader", fixture.Grant{Role: "readonly", Subjects: fixture.KubeVisionUsers(u), Cluster: host})
-	token := u.Login(b, ours, wire.DirectPath).AccessToken
-	server, err := env.KubeVision.StartAPIServer(b.Context(), 0, "--read-cache-bytes=268435456")
-	if err != nil {
+// library is a server with a read cache, and its readers.
+type library struct {
+	users []fixture.User
+	// tokens are those of the users.
+	tokens []string
+	pods   int
+	// namespace has crowdedPods Pods.
+	namespace string
+}
+
+func newLibrary(b *testing.B) *library {
+	b.Helper()
+	l := &library{}
+	for range readers {
+		l.users = append(l.users, set().User(b, "reader"))
+	}
+	set().Bind(b, "reader", fixture.Grant{Role: "readonly", Subjects: fixture.KubeVisionUsers(l.users...), Cluster: host})
+	return l
+}
+
+// question is a read that all contenders are asked for.
+type question struct {
+	name, path, kube string
+}
+
+func (l *library) measure(b *testing.B, out *table, namespace string, objects int) {
+	first := l.restart(b)
+	b.ReportMetric(first.Seconds(), "first-list-s")
+	pid := env.KubeVision.APIServer().PID()
+	b.ReportMetric(readMemory(b, pid).peak, "first-list-peak-MiB")
+	forgetPeak(b, pid)
+	for _, q := range []question{
+		{"pod", "/namespaces/" + namespace + "/resources/pods/pod-00001", "/api/v1/namespaces/" + namespace + "/pods/pod-00001"},
+		{"namespace", "/namespaces/" + namespace + "/resources/pods", "/api/v1/namespaces/" + namespace + "/pods"},
+		{"all", "/resources/pods", "/api/v1/pods"},
+	} {
+		b.Run(q.name, func(b *testing.B) { l.ask(b, out, q, objects) })
+	}
+	b.Run("views", func(b *testing.B) { l.views(b, out, objects) })
+	memory := readMemory(b, pid)
+	b.ReportMetric(memory.resident, "resident-MiB")
+	b.ReportMetric(memory.peak, "peak-MiB")
+	for _, source := range []string{"", "?source=live"} {
+		b.Run("parallel"+strings.TrimPrefix(source, "?source="), func(b *testing.B) { l.parallel(b, source) })
+	}
+}
+
+// restart starts the server anew, and returns how long the first list of all Pods took.
+func (l *library) restart(b *testing.B) time.Duration {
+	b.Helper()
+	if err := env.KubeVision.APIServer().RestartWith(b.Context(), "--read-cache-bytes=536870912"); err != nil {
 		b.Fatal(err)
 	}
-	b.Cleanup(func() { _ = server.Kill() })
-	for _, tc := range []struct {
-		name, path, kube string
-		clients          int
-	}{
-		{"namespace", "/namespaces/" + namespaces[0] + "/resources/pods", "/api/v1/namespaces/" + namespaces[0] + "/pods", 8},
-		{"all", "/resources/pods", "/api/v1/pods", 2},
-		{"pod", "/namespaces/" + namespaces[0] + "/resources/pods/pod-000", "/api/v1/namespaces/" + namespaces[0] + "/pods/pod-000", 8},
-	} {
-		b.Run(tc.name, func(b *testing.B) {
-			url := server.Endpoint() + wire.DirectPath + "/clusters/" + host + tc.path
-			found := contenders(b, url, token, tc.kube)
-			for b.Loop() {
-				for _, c := range found {
-					c.send(b, tc.clients)
-				}
+	forgetPeak(b, env.KubeVision.APIServer().PID())
+	l.logIn(b)
+	c := l.contender(b, "first", "/resources/pods", "")
+	var took time.Duration
+	fixture.Eventually(b, "list Pods", func(ctx context.Context) error { // the server looks for clusters when it starts
+		var refused bool
+		var err error
+		took = timed(func() {
+			var response *http.Response
+			if response, err = c.open(ctx, 0); err == nil { //nolint:bodyclose // readResponse closes it
+				refused, _, err = readResponse(response)
 			}
-			reportRates(b, found)
-			b.ReportMetric(readMemory(b, server.PID()).resident, "resident-MiB")
 		})
+		if refused {
+			err = errors.New("refused")
+		}
+		return err
+	})
+	return took
+}
+
+// logIn gets tokens, which expire after some minutes.
+func (l *library) logIn(b *testing.B) {
+	b.Helper()
+	client := direct(b)
+	l.tokens = nil
+	for _, u := range l.users {
+		l.tokens = append(l.tokens, u.Login(b, client, wire.DirectPath).AccessToken)
 	}
 }
 
-// contenders returns all that answer, the bare limit first.
-func contenders(b *testing.B, url, token, kubePath string) []*contender {
+// contender returns a contender that asks our server directly.
+func (l *library) contender(b *testing.B, name, path, tag string, more ...string) *contender {
 	b.Helper()
-	plain := &http.Client{Transport: &http.Transport{
-		TLSClientConfig:     &tls.Config{InsecureSkipVerify: true},
-		MaxIdleConnsPerHost: 64, DisableCompression: true,
-	}}
-	authorized := func(more ...string) http.Header {
+	c := &contender{
+		name: name, client: plainClient(&tls.Config{RootCAs: authority(b)}),
+		url:  env.KubeVision.Endpoint() + wire.DirectPath + "/clusters/" + host + path,
+		pids: []int{env.KubeVision.APIServer().PID()},
+	}
+	if tag != "" {
+		more = append(more, "If-None-Match", tag)
+	}
+	for _, token := range l.tokens {
 		h := http.Header{"Authorization": {"Bearer " + token}}
-		for i := 0; i < len(more); i += 2 {
+		for i := 0; i+1 < len(more); i += 2 {
 			h.Set(more[i], more[i+1])
 		}
-		return h
+		c.headers = append(c.headers, h)
 	}
-	first := &contender{client: plain, url: url, header: authorized()}
-	var body []byte
-	var tag string
-	for range 50 { // the first is live while the cache is filled
-		var response *http.Response
-		response, body = first.once(b) //nolint:bodyclose // once closes it
-		if bytes.Contains(body[max(0, len(body)-400):], []byte(`"source":"cache"`)) {
-			tag = response.Header.Get("ETag")
-			break
-		}
-		time.Sleep(100 * time.Millisecond)
+	return c
+}
+
+func authority(b *testing.B) *x509.CertPool {
+	b.Helper()
+	roots := x509.NewCertPool()
+	if !roots.AppendCertsFromPEM(env.KubeVision.CAPEM()) {
+		b.Fatal("no authority")
 	}
-	if tag == "" {
-		b.Fatalf("it is not answered from the cache: %.300s", body[max(0, len(body)-300):])
+	return roots
+}
+
+// plainClient returns a client that sends what it is told, over HTTP/1.1 and with a connection for each request under way.
+func plainClient(config *tls.Config) *http.Client {
+	return &http.Client{Transport: &http.Transport{
+		TLSClientConfig: config, MaxIdleConnsPerHost: 64, DisableCompression: true, ReadBufferSize: 64 << 10,
+	}}
+}
+
+// contenders returns all that answer a question, the bare limit first and then kube-apiserver. The entity tag is that of
+// the first reader, and so only this one asks for what has changed.
+func (l *library) contenders(b *testing.B, q question) []*contender {
+	b.Helper()
+	l.logIn(b)
+	live := l.contender(b, "live", q.path+"?source=live", "")
+	cached := l.contender(b, "cached", q.path, "")
+	body, tag := l.fromCache(b, cached)
+	limit := &contender{name: "limit", client: plainClient(&tls.Config{InsecureSkipVerify: true})} //nolint:gosec // a copy
+	var pid int
+	limit.url, pid = newBareLimit(b, body)
+	limit.pids = []int{pid}
+	unchanged := l.contender(b, "unchanged", q.path, tag)
+	unchanged.headers = unchanged.headers[:1]
+	kube := kubeContender(b, "kube", q.kube, http.Header{"Accept-Encoding": {"identity"}})
+	door := kubeContender(b, "other door", wire.GroupPath+"/clusters/"+host+q.path, nil)
+	door.pids = append(door.pids, cached.pids...)
+	for _, h := range cached.headers {
+		door.headers = append(door.headers, http.Header{wire.TokenHeader: {strings.TrimPrefix(h.Get("Authorization"), "Bearer ")}})
 	}
-	limit := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		http.ServeContent(w, r, "list.json", time.Time{}, bytes.NewReader(body))
-	}))
-	b.Cleanup(limit.Close)
+	all := []*contender{limit, kube, live, cached, unchanged, door}
+	if q.name != "pod" {
+		all = append(all, l.contender(b, "gzip", q.path, "", "Accept-Encoding", "gzip"),
+			kubeContender(b, "kube gzip", q.kube, http.Header{"Accept-Encoding": {"gzip"}}))
+	}
+	return all
+}
+
+// kubeContender returns a contender that asks kube-apiserver.
+func kubeContender(b *testing.B, name, path string, header http.Header) *contender {
+	b.Helper()
 	config := env.Cluster.Config()
-	config.NextProtos = []string{"http/1.1"} // as the others
-	transport, err := rest.TransportFor(config)
+	settings, err := rest.TLSConfigFor(config)
 	if err != nil {
 		b.Fatal(err)
 	}
-	separator := "?"
-	if strings.Contains(url, "?") {
-		separator = "&"
+	settings.NextProtos = nil // as the others
+	c := &contender{name: name, client: plainClient(settings), url: config.Host + path, pids: []int{env.Cluster.APIServer().PID()}}
+	if header != nil {
+		c.headers = []http.Header{header}
 	}
-	return []*contender{
-		{name: "limit", client: plain, url: limit.URL},
-		{name: "kube", client: &http.Client{Transport: transport}, url: config.Host + kubePath, header: http.Header{"Accept-Encoding": {"identity"}}},
-		{name: "live", client: plain, url: url + separator + "source=live", header: authorized()},
-		{name: "cached", client: plain, url: url, header: authorized()},
-		{name: "gzip", client: plain, url: url, header: authorized("Accept-Encoding", "gzip")},
-		{name: "unchanged", client: plain, url: url, header: authorized("If-None-Match", tag)},
-	}
+	return c
 }
 
-func (c *contender) request(ctx context.Context) (*http.Response, error) {
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.url, http.NoBody)
-	if err != nil {
-		return nil, err //nolint:wrapcheck // cannot happen
-	}
-	request.Header = c.header.Clone()
-	return c.client.Do(request) //nolint:wrapcheck // it has the request
-}
-
-func (c *contender) once(b *testing.B) (*http.Response, []byte) {
+// fromCache returns a body from the cache and its entity tag. The first answer may be live.
+func (l *library) fromCache(b *testing.B, c *contender) (body []byte, tag string) {
 	b.Helper()
-	response, err := c.request(b.Context())
+	fixture.Eventually(b, "be answered from the cache", func(ctx context.Context) error {
+		response, err := c.open(ctx, 0)
+		if err != nil {
+			return err
+		}
+		body, err = io.ReadAll(response.Body)
+		if err := errors.Join(err, response.Body.Close()); err != nil {
+			return fmt.Errorf("reading the answer: %w", err)
+		}
+		if end := string(body[max(0, len(body)-400):]); !strings.Contains(end, `"source":"cache"`) {
+			return fmt.Errorf("the answer ends with %s", end)
+		}
+		tag = response.Header.Get("ETag")
+		return nil
+	})
+	return body, tag
+}
+
+func (l *library) ask(b *testing.B, out *table, q question, objects int) {
+	all := l.contenders(b, q)
+	_, n, err := readResponse(must(b)(all[0].open(b.Context(), 0))) //nolint:bodyclose // readResponse closes it
 	if err != nil {
 		b.Fatal(err)
 	}
-	body, err := io.ReadAll(response.Body)
-	if err := errors.Join(err, response.Body.Close()); err != nil || response.StatusCode != http.StatusOK {
-		b.Fatalf("%s: %d, %v", c.url, response.StatusCode, err)
+	counts := []int{1, 8, 64}
+	switch {
+	case n > largeMiB*largeMiB<<20:
+		counts = counts[:2]
+	case objects > manyPods && q.name != "all":
+		counts = counts[1:2]
 	}
-	return response, body
-}
-
-// send sends requests of several clients for one turn.
-func (c *contender) send(b *testing.B, clients int) {
-	b.Helper()
-	begun := time.Now()
-	var group errgroup.Group
-	for range clients {
-		group.Go(func() error {
-			for time.Since(begun) < turn {
-				response, err := c.request(b.Context())
-				if err != nil {
-					return err
-				}
-				n, err := io.Copy(io.Discard, response.Body)
-				if err := errors.Join(err, response.Body.Close()); err != nil || response.StatusCode != http.StatusOK {
-					return fmt.Errorf("%s: %d: %w", c.name, response.StatusCode, err)
-				}
-				c.answers.Add(1)
-				c.bytes.Add(n)
+	for _, clients := range counts {
+		b.Run(fmt.Sprintf("%d-clients", clients), func(b *testing.B) {
+			for _, c := range all {
+				c.took, c.bytes, c.refused, c.spent, c.cpu = nil, 0, 0, 0, 0
 			}
-			return nil
+			for b.Loop() {
+				for range *rounds {
+					for _, c := range all {
+						c.send(b, clients)
+					}
+				}
+			}
+			b.ReportMetric(0, "ns/op") // the duration is chosen above
+			out.add(row{objects: objects, question: q.name, clients: clients}, all)
+			reportRatios(b, all)
 		})
 	}
-	if err := group.Wait(); err != nil {
-		b.Fatal(err)
-	}
-	c.spent += time.Since(begun)
 }
 
-func (c *contender) rate() float64 { return float64(c.answers.Load()) / c.spent.Seconds() }
-
-func reportRates(b *testing.B, contenders []*contender) {
-	b.Helper()
-	limit, kube := contenders[0], contenders[1]
-	for _, c := range contenders {
-		b.ReportMetric(c.rate(), c.name+"/s")
-		if c != limit && c != kube {
-			b.ReportMetric(c.rate()/limit.rate(), c.name+"-limit-ratio")
-			b.ReportMetric(c.rate()/kube.rate(), c.name+"-kube-ratio")
+// views measures what is made of the cache's metadata.
+func (l *library) views(b *testing.B, out *table, objects int) {
+	l.logIn(b)
+	all := []*contender{
+		l.contender(b, "overview", "/overview", ""),
+		l.contender(b, "search", "/search?q=pod-00042&types=pods", ""),
+		l.contender(b, "sorted", "/resources/pods?sortBy=age&limit=100", ""),
+		l.contender(b, "page", "/resources/pods?limit=100", ""),
+		l.contender(b, "found", "/resources/pods?q=pod-00042&limit=100", ""),
+	}
+	for b.Loop() {
+		for range *rounds {
+			for _, c := range all {
+				c.send(b, 1)
+			}
 		}
 	}
-	b.ReportMetric(float64(contenders[3].bytes.Load()/contenders[3].answers.Load())/(1<<20), "answer-MiB")
-	b.ReportMetric(float64(contenders[4].bytes.Load()/contenders[4].answers.Load())/(1<<20), "gzip-MiB")
+	b.ReportMetric(0, "ns/op") // the duration is chosen above
+	for _, c := range all {
+		b.ReportMetric(milliseconds(c.took.percentile(99)), c.name+"-p99-ms")
+	}
+	out.add(row{objects: objects, question: "views", clients: 1}, all)
 }
 
-// spread makes Pods in many namespaces.
-func spread(b *testing.B) []string {
-	b.Helper()
-	set().HostCluster(b, host)
-	var namespaces []string
-	for range crowdedNamespaces {
-		namespaces = append(namespaces, set().Namespace(b, "spread"))
+// parallel measures the memory under many parallel lists of one user.
+func (l *library) parallel(b *testing.B, source string) {
+	const atOnce = 48
+	pid := env.KubeVision.APIServer().PID()
+	l.logIn(b)
+	c := l.contender(b, "parallel", "/resources/pods"+source, "")
+	c.headers = c.headers[:1]
+	forgetPeak(b, pid)
+	for b.Loop() {
+		var group errgroup.Group
+		for range atOnce {
+			group.Go(func() error { return c.request(b.Context(), 0) })
+		}
+		if err := group.Wait(); err != nil {
+			b.Fatal(err)
+		}
 	}
-	for _, ns := range namespaces {
-		set().Pod(b, ns, "first") // the namespace has its ServiceAccount then
-	}
-	var group errgroup.Group
-	group.SetLimit(16)
-	for i := range manyPods - crowdedNamespaces {
-		group.Go(func() error {
-			pod := &corev1.Pod{
-				ObjectMeta: metav1.ObjectMeta{
-					Namespace: namespaces[i%crowdedNamespaces], Name: fmt.Sprintf("pod-%03d", i/crowdedNamespaces),
-					Labels:      map[string]string{"app": fmt.Sprintf("app-%d", i%100), "pod-template-hash": "5d4f8c7b9"},
-					Annotations: map[string]string{"example.com/note": strings.Repeat("x", 500)},
-				},
-				Spec: corev1.PodSpec{Containers: []corev1.Container{{
-					Name: "main", Image: "registry.example.com/team/app:1.2.3", Args: []string{"--listen=:8080", "--log-format=json"},
-					Env: []corev1.EnvVar{{Name: "A", Value: strings.Repeat("a", 50)}, {Name: "B", Value: strings.Repeat("b", 50)}},
-				}}},
-			}
-			return set().Client.Create(b.Context(), pod) //nolint:wrapcheck // it has the request
-		})
-	}
-	if err := group.Wait(); err != nil {
-		b.Fatal(err)
-	}
-	return namespaces
+	b.ReportMetric(readMemory(b, pid).peak, "peak-MiB")
+	b.ReportMetric(share(c.refused, c.refused+len(c.took)), "refused")
 }
+
+// reportRatios reports the ratios that KubeVision has goals for.
+func reportRatios(b *testing.B, all []*contender) {
+	b.Helper()
+	limit, kube := all[0], all[1]
+	for _, c := range all[2:] {
+		name := strings.ReplaceAll(c.name, " ", "-")
+		b.ReportMetric(c.rate(), name+"/s")
+		b.ReportMetric(c.rate()/limit.rate(), name+"-limit-ratio")
+		b.ReportMetric(c.rate()/kube.rate(), name+"-kube-ratio")
+	}
+}
+
+// must returns a function that fails the benchmark on an error.
+func must(b *testing.B) func(*http.Response, error) *http.Response {
+	return func(response *http.Response, err error) *http.Response {
+		b.Helper()
+		if err != nil {
+			b.Fatal(err)
+		}
+		return response
+	}
+}
+

@@ -28,6 +28,13 @@ const host = "host"
 // env is the installation that all benchmarks of the package share.
 var env *environment.Environment
 
+// What BenchmarkCachedList measures.
+var (
+	turnTime  = flag.Duration("turn", time.Second, "how long each contender of BenchmarkCachedList sends before the next one")
+	rounds    = flag.Int("rounds", 2, "the turns of each contender of BenchmarkCachedList")
+	crowdSize = flag.Int("crowd", 0, "a larger number of Pods for BenchmarkCachedList, such as 50000")
+)
+
 // floodTime is the length of each flood of BenchmarkFloods.
 var floodTime = flag.Duration("flood", 5*time.Second, "how long each of the floods lasts beside which ten users work")
 
@@ -41,6 +48,13 @@ func TestMain(m *testing.M) {
 	}
 	if os.Getenv(memberVariable) != "" {
 		if err := serveEndlessly(os.Stdin, os.Stdout); err != nil {
+			fmt.Fprintln(os.Stderr, "error:", err)
+			os.Exit(1)
+		}
+		return
+	}
+	if file := os.Getenv(limitVariable); file != "" {
+		if err := serveFile(file, os.Stdin, os.Stdout); err != nil {
 			fmt.Fprintln(os.Stderr, "error:", err)
 			os.Exit(1)
 		}

@@ -56,12 +56,28 @@ func newSender(b *testing.B, c crowd) *sender {
 // end of its input, with the benchmark.
 func aside(b *testing.B, variable string) (in io.Writer, out io.Reader) {
 	b.Helper()
-	program, err := os.Executable()
+	p := startProgram(b, []string{"nice", "-n", "19"}, variable, "1")
+	return p.in, p.out
+}
+
+// program is this program, started again with another function.
+type program struct {
+	in  io.Writer
+	out io.Reader
+	pid int
+}
+
+// startProgram starts this program again behind other words of a command, with a variable that selects its function.
+// It exits at the end of its input, with the benchmark.
+func startProgram(b *testing.B, command []string, variable, value string) program {
+	b.Helper()
+	self, err := os.Executable()
 	if err != nil {
 		b.Fatal(err)
 	}
-	cmd := exec.Command("nice", "-n", "19", program) //nolint:noctx // it ends when its input does
-	cmd.Env, cmd.Stderr = append(os.Environ(), variable+"=1"), os.Stderr
+	command = append(command, self)
+	cmd := exec.Command(command[0], command[1:]...) //nolint:noctx,gosec // it ends when its input does
+	cmd.Env, cmd.Stderr = append(os.Environ(), variable+"="+value), os.Stderr
 	input, err := cmd.StdinPipe()
 	if err != nil {
 		b.Fatal(err)
@@ -78,7 +94,7 @@ func aside(b *testing.B, variable string) (in io.Writer, out io.Reader) {
 			b.Errorf("a helper of the benchmark: %v", err)
 		}
 	})
-	return input, output
+	return program{in: input, out: output, pid: cmd.Process.Pid}
 }
 
 // wave sends a wave, and waits until all requests are answered.

@@ -1765,6 +1765,40 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/apis/dashboard.kubevision.io/v1alpha1/ws/ticket": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /** @description get a ticket that opens one stream within 30 seconds */
+        post: operations["createTicket"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/apis/dashboard.kubevision.io/v1alpha1/ws/watch": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** @description open a WebSocket with the changes of objects */
+        get: operations["watch"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
@@ -4790,6 +4824,48 @@ export interface components {
              */
             meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
         };
+        /** @description Ticket opens one stream. */
+        "io.kubevision.dashboard.v1alpha1.Ticket": {
+            /**
+             * Format: int64
+             * @description expiresIn is how long it is good, in seconds.
+             * @default 0
+             */
+            expiresIn: number;
+            /**
+             * @description ticket is the value of the query parameter ticket. It is good once.
+             * @default
+             */
+            ticket: string;
+        };
+        /** @description TicketEnvelope is the answer to POST /ws/ticket. */
+        "io.kubevision.dashboard.v1alpha1.TicketEnvelope": {
+            /** @description code is the outcome; 0 is success. */
+            code: components["schemas"]["io.kubevision.dashboard.v1alpha1.Code"];
+            /** @description data is the ticket. */
+            data: components["schemas"]["io.kubevision.dashboard.v1alpha1.Ticket"] | null;
+            /**
+             * @description message is the outcome for a person to read.
+             * @default
+             */
+            message: string;
+            /**
+             * @description meta is what there is to say beside the data.
+             * @default {}
+             */
+            meta: components["schemas"]["io.kubevision.dashboard.v1alpha1.Meta"];
+        };
+        /** @description TicketRequest is the body of POST /ws/ticket. What it names, the ticket is good for only. */
+        "io.kubevision.dashboard.v1alpha1.TicketRequest": {
+            /** @description cluster is the name of a cluster. */
+            cluster?: string;
+            /** @description namespace is that of a pod. */
+            namespace?: string;
+            /** @description pod is the name of a pod. */
+            pod?: string;
+            /** @description verb is what the stream does: watch, logs, exec, attach, portforward or copy. */
+            verb?: string;
+        };
         /** @description Topology are the objects of a namespace and how they belong together, of what the caller may list. */
         "io.kubevision.dashboard.v1alpha1.Topology": {
             /** @description edges join two of the nodes. */
@@ -7809,6 +7885,50 @@ export interface operations {
                 };
                 content: {
                     "application/json": components["schemas"]["io.kubevision.dashboard.v1alpha1.AbsentListEnvelope"];
+                };
+            };
+        };
+    };
+    createTicket: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/json": components["schemas"]["io.kubevision.dashboard.v1alpha1.TicketRequest"];
+            };
+        };
+        responses: {
+            /** @description An envelope; its code says what happened. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["io.kubevision.dashboard.v1alpha1.TicketEnvelope"];
+                };
+            };
+        };
+    };
+    watch: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description An envelope; its code says what happened. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["io.kubevision.dashboard.v1alpha1.Envelope"];
                 };
             };
         };

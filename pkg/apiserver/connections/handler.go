@@ -4,8 +4,12 @@
 package connections
 
 import (
+	"bufio"
 	"io"
+	"net"
 	"net/http"
+
+	"k8s.io/apiserver/pkg/endpoints/responsewriter"
 )
 
 // Handler returns a handler that reports requests that have arrived to the listener: their headers do not count any
@@ -24,6 +28,9 @@ func (l *Listener) Handler(next http.Handler, isTrusted func(*http.Request) bool
 			counted := *r
 			counted.Body = &body{ReadCloser: r.Body, connection: c}
 			r = &counted
+		}
+		if c != nil {
+			w = responsewriter.WrapForHTTP1Or2(&hijacker{ResponseWriter: w, connection: c})
 		}
 		next.ServeHTTP(w, r)
 	})
@@ -47,6 +54,37 @@ func (l *Listener) trust(c *connection) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	l.drop(c)
+}
+
+// hijacker reports that a connection is not used for HTTP any more.
+type hijacker struct {
+	http.ResponseWriter
+
+	connection *connection
+}
+
+// Unwrap implements responsewriter.UserProvidedDecorator.
+func (h *hijacker) Unwrap() http.ResponseWriter { return h.ResponseWriter }
+
+// Hijack implements http.Hijacker. WrapForHTTP1Or2 offers it only where the connection can be taken over.
+func (h *hijacker) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, buffered, err := http.NewResponseController(h.ResponseWriter).Hijack()
+	if err == nil {
+		h.connection.markTakenOver()
+	}
+	return conn, buffered, err //nolint:wrapcheck // as the connection says it
+}
+
+// markTakenOver counts what arrives on a connection no more: it is no header that waits in memory. The connection counts
+// as an idle one.
+func (c *connection) markTakenOver() {
+	l := c.listener
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	c.takenOver = true
+	if !c.dropped {
+		l.count(c, idleBytes-c.taken)
+	}
 }
 
 // body is that of a request.

@@ -118,6 +118,9 @@ func (l *Listener) take(c *connection, bytes int64) []*connection {
 	}
 	l.clock++
 	c.used = l.clock
+	if c.takenOver {
+		return nil
+	}
 	l.count(c, bytes)
 	var surplus []*connection
 	for l.taken > l.options.Bytes {
@@ -206,6 +209,8 @@ type connection struct { //nolint:gocritic // the listener comes first, which ha
 	taken   int64
 	used    uint64
 	dropped bool
+	// takenOver is true once the connection is a WebSocket.
+	takenOver bool
 }
 
 // Read implements net.Conn.

@@ -4,9 +4,11 @@
 package filters
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"runtime/debug"
 	"slices"
@@ -69,6 +71,10 @@ func serveEnveloped(
 			observe(route, r.Method, codeCanceled, time.Since(start))
 			return
 		}
+		if state.Streamed() { // the time of a stream is no time of an answer
+			count(route, r.Method, strconv.Itoa(int(code)))
+			return
+		}
 		observe(route, r.Method, strconv.Itoa(int(code)), time.Since(start))
 		klog.FromContext(ctx).V(2).Info("Served request", "method", r.Method, "route", route, "code", code, "duration", time.Since(start))
 	}()
@@ -87,7 +93,10 @@ func serveEnveloped(
 		defer cancel()
 		r = r.WithContext(arriving)
 	}
-	serveRecovered(ctx, next, ew, canonical(r))
+	serveRecovered(ctx, next, ew, withoutCredentials(canonical(r)))
+	if state.Streamed() {
+		return
+	}
 	if err := ew.unanswered(state, r.Method); err != nil {
 		if refusals != nil && envelope.As(err).Code == dashboardv1alpha1.CodeUnauthenticated {
 			refusals.Wait(ctx)
@@ -105,7 +114,8 @@ func serveRecovered(ctx context.Context, next http.Handler, w *writer, r *http.R
 		if p == nil {
 			return
 		}
-		if aborted, _ := p.(error); errors.Is(aborted, http.ErrAbortHandler) || w.status == http.StatusOK {
+		begun := w.status == http.StatusOK || w.hijacked
+		if aborted, _ := p.(error); errors.Is(aborted, http.ErrAbortHandler) || begun {
 			panic(p)
 		}
 		klog.FromContext(ctx).Error(nil, "Observed a panic", "panic", fmt.Sprint(p), "stack", string(debug.Stack()))
@@ -127,22 +137,10 @@ func checkRequest(r *http.Request) error {
 	if what := malformed(r); what != "" {
 		return envelope.Invalid("path", "%s", what)
 	}
-	if credentialInURL(r) {
+	if credentialInURL(r.URL) {
 		return envelope.New(dashboardv1alpha1.CodeUnauthenticated, "a token in the URL is not accepted: URLs are logged; send it in a header")
 	}
 	return nil
-}
-
-// credentialInURL returns true for query parameters that clients use for credentials. The request ends here, so that
-// nothing logs its URL.
-func credentialInURL(r *http.Request) bool {
-	for name := range r.URL.Query() {
-		switch strings.ToLower(name) {
-		case "token", "access_token", "accesstoken", "authorization", "refresh_token", "refreshtoken", "password":
-			return true
-		}
-	}
-	return false
 }
 
 // impersonationHeader returns the first impersonation header. kube-apiserver removes its own before it calls this
@@ -168,6 +166,15 @@ type writer struct {
 	shared    func() bool
 	arrival   *arrival
 	status    int
+	// hijacked is true once the connection is a WebSocket.
+	hijacked bool
+}
+
+// Hijack implements http.Hijacker. WrapForHTTP1Or2 offers it only where the connection can be taken over.
+func (w *writer) Hijack() (net.Conn, *bufio.ReadWriter, error) {
+	conn, buffered, err := http.NewResponseController(w.ResponseWriter).Hijack()
+	w.hijacked = w.hijacked || err == nil
+	return conn, buffered, err //nolint:wrapcheck // as the connection says it
 }
 
 // Unwrap lets http.ResponseController find the connection.

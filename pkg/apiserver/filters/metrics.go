@@ -42,12 +42,23 @@ func RegisterMetrics() {
 var knownMethods = map[string]bool{"GET": true, "HEAD": true, "POST": true, "PUT": true, "PATCH": true, "DELETE": true}
 
 func observe(route, method, code string, d time.Duration) {
+	count(route, method, code)
+	route, method = labelled(route, method)
+	durations.WithLabelValues(route, method).Observe(d.Seconds())
+}
+
+// count counts a request whose duration says nothing.
+func count(route, method, code string) {
+	route, method = labelled(route, method)
+	requests.WithLabelValues(route, method, code).Inc()
+}
+
+func labelled(route, method string) (routeLabel, methodLabel string) {
 	if route == "" {
 		route = "none"
 	}
 	if !knownMethods[method] { // clients can invent methods, and every label value takes memory for good
 		method = "other"
 	}
-	requests.WithLabelValues(route, method, code).Inc()
-	durations.WithLabelValues(route, method).Observe(d.Seconds())
+	return route, method
 }

@@ -154,6 +154,9 @@ func GetOpenAPIDefinitions(ref common.ReferenceCallback) map[string]common.OpenA
 		v1alpha1.SetupRequest{}.OpenAPIModelName():               schema_pkg_apis_dashboard_v1alpha1_SetupRequest(ref),
 		v1alpha1.Template{}.OpenAPIModelName():                   schema_pkg_apis_dashboard_v1alpha1_Template(ref),
 		v1alpha1.TemplateListEnvelope{}.OpenAPIModelName():       schema_pkg_apis_dashboard_v1alpha1_TemplateListEnvelope(ref),
+		v1alpha1.Ticket{}.OpenAPIModelName():                     schema_pkg_apis_dashboard_v1alpha1_Ticket(ref),
+		v1alpha1.TicketEnvelope{}.OpenAPIModelName():             schema_pkg_apis_dashboard_v1alpha1_TicketEnvelope(ref),
+		v1alpha1.TicketRequest{}.OpenAPIModelName():              schema_pkg_apis_dashboard_v1alpha1_TicketRequest(ref),
 		v1alpha1.Topology{}.OpenAPIModelName():                   schema_pkg_apis_dashboard_v1alpha1_Topology(ref),
 		v1alpha1.TopologyEdge{}.OpenAPIModelName():               schema_pkg_apis_dashboard_v1alpha1_TopologyEdge(ref),
 		v1alpha1.TopologyEnvelope{}.OpenAPIModelName():           schema_pkg_apis_dashboard_v1alpha1_TopologyEnvelope(ref),
@@ -7666,6 +7669,122 @@ func schema_pkg_apis_dashboard_v1alpha1_TemplateListEnvelope(ref common.Referenc
 		},
 		Dependencies: []string{
 			v1alpha1.Meta{}.OpenAPIModelName(), v1alpha1.Template{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_Ticket(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "Ticket opens one stream.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"ticket": {
+						SchemaProps: spec.SchemaProps{
+							Description: "ticket is the value of the query parameter ticket. It is good once.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"expiresIn": {
+						SchemaProps: spec.SchemaProps{
+							Description: "expiresIn is how long it is good, in seconds.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int64",
+						},
+					},
+				},
+				Required: []string{"ticket", "expiresIn"},
+			},
+		},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_TicketEnvelope(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "TicketEnvelope is the answer to POST /ws/ticket.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"code": {
+						SchemaProps: spec.SchemaProps{
+							Description: "code is the outcome; 0 is success.",
+							Default:     0,
+							Type:        []string{"integer"},
+							Format:      "int32",
+						},
+					},
+					"message": {
+						SchemaProps: spec.SchemaProps{
+							Description: "message is the outcome for a person to read.",
+							Default:     "",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"data": {
+						SchemaProps: spec.SchemaProps{
+							Description: "data is the ticket.",
+							Ref:         ref(v1alpha1.Ticket{}.OpenAPIModelName()),
+						},
+					},
+					"meta": {
+						SchemaProps: spec.SchemaProps{
+							Description: "meta is what there is to say beside the data.",
+							Default:     map[string]interface{}{},
+							Ref:         ref(v1alpha1.Meta{}.OpenAPIModelName()),
+						},
+					},
+				},
+				Required: []string{"code", "message", "meta"},
+			},
+		},
+		Dependencies: []string{
+			v1alpha1.Meta{}.OpenAPIModelName(), v1alpha1.Ticket{}.OpenAPIModelName()},
+	}
+}
+
+func schema_pkg_apis_dashboard_v1alpha1_TicketRequest(ref common.ReferenceCallback) common.OpenAPIDefinition {
+	return common.OpenAPIDefinition{
+		Schema: spec.Schema{
+			SchemaProps: spec.SchemaProps{
+				Description: "TicketRequest is the body of POST /ws/ticket. What it names, the ticket is good for only.",
+				Type:        []string{"object"},
+				Properties: map[string]spec.Schema{
+					"cluster": {
+						SchemaProps: spec.SchemaProps{
+							Description: "cluster is the name of a cluster.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"namespace": {
+						SchemaProps: spec.SchemaProps{
+							Description: "namespace is that of a pod.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"pod": {
+						SchemaProps: spec.SchemaProps{
+							Description: "pod is the name of a pod.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+					"verb": {
+						SchemaProps: spec.SchemaProps{
+							Description: "verb is what the stream does: watch, logs, exec, attach, portforward or copy.",
+							Type:        []string{"string"},
+							Format:      "",
+						},
+					},
+				},
+			},
+		},
 	}
 }
 

@@ -87,6 +87,8 @@ type Options struct {
 	ClusterAddresses addresspolicy.Flags
 	// DashboardDir is the directory of a dashboard to serve; empty for none.
 	DashboardDir string
+	// Streams bounds streams, and the origins that may open them.
+	Streams StreamOptions
 	// ShutdownDelay is the time for which the server continues after the signal to stop, until clients send no more
 	// requests to it.
 	ShutdownDelay time.Duration
@@ -112,6 +114,7 @@ func New() *Options {
 		BodyBytesInFlight:       32 << 20,
 		ResponseBytesInFlight:   192 << 20,
 		ConnectionBytes:         192 << 20,
+		Streams:                 newStreamOptions(),
 		SessionLimits:           sessionindex.Limits{PerUser: sessionindex.DefaultPerUser, Total: sessionindex.DefaultTotal},
 	}
 	o.SecureServing.BindPort = defaultPort
@@ -172,6 +175,7 @@ func (o *Options) AddFlags(fs *pflag.FlagSet) {
 	fs.StringVar(&o.DashboardDir, "dashboard-dir", o.DashboardDir,
 		"Directory of a single-page application, with index.html, that is served beside the API to everybody. "+
 			"Empty serves none.")
+	o.Streams.addFlags(fs)
 	fs.DurationVar(&o.ShutdownDelay, "shutdown-delay-duration", o.ShutdownDelay,
 		"Time to go on serving after a signal to stop, while /readyz already fails, so that load balancers notice.")
 }
@@ -200,6 +204,7 @@ func (o *Options) Validate() error {
 		errs = append(errs, fmt.Errorf("--login-code-ttl must be from 0 to %s", credentials.VerifiedTTL))
 	}
 	errs = append(errs, o.validateBounds()...)
+	errs = append(errs, o.Streams.validate()...)
 	if o.LoginFailuresPerAddress < 1 {
 		errs = append(errs, errors.New("--login-failures-per-address must be at least 1"))
 	}
@@ -281,6 +286,10 @@ func (o *Options) Config(ctx context.Context) (apiserver.CompletedConfig, error)
 	if err != nil {
 		return apiserver.CompletedConfig{}, err
 	}
+	streams, err := o.Streams.options()
+	if err != nil {
+		return apiserver.CompletedConfig{}, err
+	}
 	c := &apiserver.Config{
 		GenericConfig: generic,
 		ExtraConfig: apiserver.ExtraConfig{
@@ -290,7 +299,8 @@ func (o *Options) Config(ctx context.Context) (apiserver.CompletedConfig, error)
 			LoginCodeTTL: o.LoginCodeTTL, RefusedDryRunsAsData: o.RefusedDryRunsAsData,
 			TrustedLoginNetworks: trusted, SessionLimits: o.SessionLimits,
 			TrustedProxies: proxies, TwoFactorRoles: o.TwoFactorRoles, ClusterAddresses: addresses,
-			DashboardDir: o.DashboardDir,
+			DashboardDir: o.DashboardDir, Streams: streams,
+			WatchTokenInQuery: o.Streams.WatchTokenInQuery,
 			// Half of the processors, so that a flood of logins leaves the others for other requests; and at most a
 			// few, since each hash needs memory.
 			PasswordHashes: min(max(runtime.GOMAXPROCS(0)/2, 1), maxPasswordHashes),

@@ -34,14 +34,14 @@ const (
 	SecondFactorSetUp   Reason = "SecondFactorSetUp"
 	// SecondFactorSetUpRefused is a wrong password for the set-up of a second factor.
 	SecondFactorSetUpRefused Reason = "SecondFactorSetUpRefused"
-	// FreshCodeFailed and FreshCodeBlocked are about codes of users who are logged in.
+	// FreshCodeFailed and FreshCodeBlocked concern the codes of users who are logged in.
 	FreshCodeFailed      Reason = "FreshCodeFailed"
 	FreshCodeBlocked     Reason = "FreshCodeBlocked"
 	SecondFactorEnabled  Reason = "SecondFactorEnabled"
 	SecondFactorDisabled Reason = "SecondFactorDisabled"
 	SecondFactorVerified Reason = "SecondFactorVerified"
-	// SessionVerified is a code that stands for fresh codes in the session for some minutes, and VerifiedSessionUsed is
-	// a sensitive operation that it was good for.
+	// SessionVerified means that a code verified a session, so that sensitive operations in it need no fresh code for
+	// some minutes. VerifiedSessionUsed means that such an operation was made without a fresh code.
 	SessionVerified       Reason = "SessionVerified"
 	VerifiedSessionUsed   Reason = "VerifiedSessionUsed"
 	RecoveryCodeUsed      Reason = "RecoveryCodeUsed"
@@ -111,9 +111,9 @@ func userName(u *kubevisionv1alpha1.KubeVisionUser) string {
 	return u.Name
 }
 
-// Reference returns the object that the Events of a user regard. Its namespace, KubeVision's own, is the namespace of
-// the Event: Events of cluster-scoped objects would lie in the namespace default, where many may read them. It has no
-// resource version, so that repeated Events become one.
+// Reference returns the object that the Events of a user regard. The namespace of the object, KubeVision's own, becomes
+// the namespace of the Event. Events of cluster-scoped objects would be in the namespace default, where many users may
+// read them. The reference has no resource version, so that repeated Events are counted in one Event.
 func Reference(u *kubevisionv1alpha1.KubeVisionUser) runtime.Object {
 	return &corev1.ObjectReference{
 		APIVersion: kubevisionv1alpha1.SchemeGroupVersion.String(), Kind: "KubeVisionUser", Namespace: names.Namespace, Name: u.Name, UID: u.UID,
@@ -132,7 +132,7 @@ func severity(r Reason) string {
 	}
 }
 
-// note contains neither address nor cause, which the response to a login does not tell either.
+// note contains neither the address nor the cause: the response to a login does not reveal them either.
 func note(e Event) string {
 	out := map[Reason]string{
 		LoggedIn:                 "logged in",

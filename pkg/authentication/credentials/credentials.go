@@ -21,8 +21,8 @@ const (
 	// PasswordHashKey is the key of the password hash, in PHC string format.
 	PasswordHashKey = "passwordHash"
 
-	// PasswordSourceHashKey is the key of the hash of the password that was last read from a Secret of the user. It
-	// tells a changed password from changed metadata of that Secret.
+	// PasswordSourceHashKey is the key of the hash of the password that was last read from a password Secret. It
+	// distinguishes a new password from a change of the Secret's metadata.
 	PasswordSourceHashKey = "passwordSourceHash"
 
 	// SecondFactorKey is the key of the second factor, in JSON.
@@ -31,7 +31,7 @@ const (
 	// PasswordSourceAnnotation names the Secret, and its version, that the password was last read from.
 	PasswordSourceAnnotation = "kubevision.io/password-source" //nolint:gosec // a name, not a credential
 
-	// passwordChosenKey is present if the user has chosen the password, and not the author of the Secret.
+	// passwordChosenKey is present if the user has set the password, and absent if it comes from a password Secret.
 	passwordChosenKey = "passwordChosen"
 	epochKey          = "epoch"
 	keptSessionKey    = "keptSession"
@@ -50,11 +50,10 @@ func PasswordHash(s *corev1.Secret) (password.Hash, bool, error) {
 	return hash, true, nil
 }
 
-// PasswordChosen returns true if the user has chosen the password in force.
+// PasswordChosen returns true if the user has set the password that is in force.
 func PasswordChosen(s *corev1.Secret) bool { return len(s.Data[passwordChosenKey]) > 0 }
 
-// ReplacePassword puts another password in force. Logins that wait for a second factor must begin anew, and codes that
-// were given for sessions count no more.
+// ReplacePassword replaces the password. It ends the logins that wait for a second factor and the verified sessions.
 func ReplacePassword(s *corev1.Secret, hash password.Hash, chosen bool) error {
 	factor, err := ReadSecondFactor(s)
 	if err != nil {
@@ -72,11 +71,11 @@ func ReplacePassword(s *corev1.Secret, hash password.Hash, chosen bool) error {
 	return nil
 }
 
-// Epoch returns the epoch of the credentials. Logins from before the last change of the epoch do not count any more.
-// Each session remembers the epoch in which it began.
+// Epoch returns the epoch of the credentials. Each session stores the epoch in which it began. A change of the epoch
+// ends all sessions of earlier epochs.
 func Epoch(s *corev1.Secret) string { return string(s.Data[epochKey]) }
 
-// BeginEpoch ends all sessions but kept, the session that makes the change. kept is empty if no session makes it.
+// BeginEpoch ends all sessions except kept, the session that makes the change. kept is empty if no session makes it.
 func BeginEpoch(s *corev1.Secret, kept string) {
 	if s.Data == nil {
 		s.Data = map[string][]byte{}
@@ -85,7 +84,7 @@ func BeginEpoch(s *corev1.Secret, kept string) {
 	s.Data[keptSessionKey] = []byte(kept)
 }
 
-// InForce returns true if a session that began in an epoch still counts.
+// InForce returns true if a session that began in an epoch is still valid.
 func InForce(s *corev1.Secret, session, epoch string) bool {
 	return epoch == Epoch(s) || (session != "" && session == string(s.Data[keptSessionKey]))
 }

@@ -18,7 +18,7 @@ const (
 	ChallengeTTL = 5 * time.Minute
 	// ChallengeTries is the number of codes that may be tried for one password.
 	ChallengeTries = 5
-	// maxChallenges bounds the logins that wait for a code. The oldest gives way.
+	// maxChallenges bounds the logins that wait for a code. A new one replaces the oldest.
 	maxChallenges = 8
 )
 
@@ -40,16 +40,16 @@ type SecondFactor struct {
 	LastFailure time.Time `json:"lastFailure,omitzero"`
 	// InSessions counts the wrong codes of users who are logged in. They do not count against logins.
 	InSessions SessionFailures `json:"inSessions,omitzero"`
-	// Verified are the sessions in which no fresh code is asked for.
+	// Verified are the sessions that need no fresh code.
 	Verified []VerifiedSession `json:"verified,omitempty"`
 }
 
-// PendingTTL is the time from the set-up of a second factor to its first code.
+// PendingTTL bounds the time between the set-up of a second factor and its first code.
 const PendingTTL = 10 * time.Minute
 
 // PendingFactor waits for the first code, which proves that the user's device has the secret.
 type PendingFactor struct {
-	// Session is the session that has set up the factor, and the only one that can put it into force.
+	// Session is the session that has set up the factor. No other session can put it into force.
 	Session       string    `json:"session"`
 	Expires       time.Time `json:"expires"`
 	TOTPSecret    string    `json:"totpSecret"`

@@ -18,20 +18,20 @@ const (
 	// sessions of a user. Three stolen sessions can use up their share before the user is delayed.
 	freeInSession = 5
 	freeInAll     = 3 * MaxSessionFailures
-	// forgiveCode is the time after which one wrong code is forgiven. A right code forgives none: otherwise the holder
-	// of a stolen access token could continue each time the user enters one.
+	// forgiveCode is the time after which one wrong code is forgiven. A correct code forgives none. Otherwise the
+	// holder of a stolen access token could go on guessing whenever the user enters a correct code.
 	forgiveCode = time.Hour
-	// maxSessions bounds the sessions whose failures are counted. The one with the oldest last failure gives way, and
-	// still counts in the sum.
+	// maxSessions bounds the sessions whose failures are counted separately. A new one replaces the session with the
+	// oldest failure, whose failures remain in the sum.
 	maxSessions = 32
 )
 
 // SessionFailures counts the wrong codes of users who are logged in, for each session and for all sessions of a user,
-// so that neither one stolen access token nor several allow to try all codes.
+// so that an attacker cannot try all codes with one or several stolen access tokens.
 type SessionFailures struct {
 	// Sum counts the failures of all sessions.
 	Sum Failures `json:"sum"`
-	// Sessions are the counts of each session, with its name.
+	// Sessions are the failures of each session.
 	Sessions []NamedFailures `json:"sessions,omitempty"`
 }
 

@@ -12,8 +12,8 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// BelongsToOther returns true if a Secret with a password was made for another user, by its label or its owner. A user
-// manager must not get the password of another user compared or replaced.
+// BelongsToOther returns true if the label or the owner of a password Secret names another user. A user manager must
+// not use it to compare or replace the password of that user.
 func BelongsToOther(secret *corev1.Secret, user string) bool {
 	owner, labelled := secret.Labels[names.UserLabel]
 	return (labelled && owner != user) || slices.ContainsFunc(secret.OwnerReferences, func(r metav1.OwnerReference) bool {

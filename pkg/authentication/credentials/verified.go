@@ -9,19 +9,19 @@ import (
 )
 
 const (
-	// VerifiedTTL is how long a code that was given for a session stands for fresh codes in it.
+	// VerifiedTTL is the time for which a verified session needs no fresh code.
 	VerifiedTTL = 5 * time.Minute
-	// maxVerified is how many sessions of a user may be verified at once. The one that ends first gives way.
+	// maxVerified bounds the verified sessions of a user. A new one replaces the session that expires first.
 	maxVerified = 32
 )
 
-// VerifiedSession is a session for which a code was given that stands for fresh codes until it expires.
+// VerifiedSession is a session that needs no fresh code until it expires.
 type VerifiedSession struct {
 	Name    string    `json:"name"`
 	Expires time.Time `json:"expires"`
 }
 
-// Verify notes that a code was given for a session which stands for fresh codes for so long.
+// Verify records that the session needs no fresh code for ttl.
 func (f *SecondFactor) Verify(session string, now time.Time, ttl time.Duration) {
 	f.Verified = slices.DeleteFunc(f.Verified, func(v VerifiedSession) bool {
 		return v.Name == session || !now.Before(v.Expires)
@@ -33,7 +33,7 @@ func (f *SecondFactor) Verify(session string, now time.Time, ttl time.Duration) 
 	f.Verified = append(f.Verified, VerifiedSession{Name: session, Expires: now.Add(ttl)})
 }
 
-// IsVerified returns whether a code that was given for a session still stands for fresh codes.
+// IsVerified returns true if the session needs no fresh code.
 func (f *SecondFactor) IsVerified(session string, now time.Time) bool {
 	return slices.ContainsFunc(f.Verified, func(v VerifiedSession) bool {
 		return v.Name == session && now.Before(v.Expires)

@@ -42,14 +42,13 @@ type Parameters struct {
 // Cheat Sheet.
 func recommended() Parameters { return Parameters{Memory: 19 * 1024, Time: 2, Threads: 1} }
 
-// These constants bound the cost of a PHC string from elsewhere: 64 MiB and four passes, the largest common default of
-// other programs. An author of a password Secret must not be able to occupy the hasher, or much memory, with each
-// login.
+// Bounds of the cost of a PHC string from a password Secret: 64 MiB and four passes, the largest common default of
+// other programs. Otherwise the author of the Secret could occupy the hasher and much memory with each login.
 const (
 	maxMemory  = 64 * 1024
 	maxTime    = 16
 	maxThreads = 4
-	// maxWork bounds the product of memory and passes, and so the time.
+	// maxWork bounds the product of memory and passes, and so the duration.
 	maxWork = 4 * maxMemory
 
 	minKey  = 16
@@ -140,9 +139,9 @@ func (h *Hasher) derive(ctx context.Context, password string, salt []byte, p Par
 	return argon2.IDKey([]byte(normalize(password)), salt, p.Time, p.Memory, p.Threads, length), nil
 }
 
-// normalize returns the form in which a password is hashed, that of the profile OpaqueString (RFC 8265): keyboards and
-// systems write one character as one code point or as several, and a blank in several ways. What the profile does not
-// allow, such as a control character, is hashed as it is.
+// normalize returns the form in which a password is hashed: the profile OpaqueString (RFC 8265). Keyboards and systems
+// encode one character as one code point or as several, and use several kinds of spaces. A password that the profile
+// rejects, for example because of a control character, is hashed unchanged.
 func normalize(password string) string {
 	if !utf8.ValidString(password) {
 		return password

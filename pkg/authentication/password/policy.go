@@ -15,16 +15,16 @@ const (
 	// MinLength is the length of the shortest password in characters. NIST SP 800-63B requires at least 8, and more for
 	// passwords without a second factor.
 	MinLength = 12
-	// minScore is the smallest accepted estimate, on a scale from 0 to 4. A score of 3 withstands guessing against an
-	// online service.
+	// minScore is the smallest accepted strength estimate, on a scale from 0 to 4. A score of 3 withstands online
+	// guessing.
 	minScore = 3
-	// estimated is the part of a password that is estimated, in characters: the time grows much faster than the length.
+	// estimated bounds the characters of a password that are estimated: the duration grows much faster than the length.
 	estimated = 20
-	// product is a word that an attacker tries first.
+	// product is a word that attackers try first.
 	product = "kubevision"
 )
 
-// WeakError tells why a password is too weak, without the password.
+// WeakError gives the reason why a password is too weak. It does not contain the password.
 type WeakError struct {
 	reason string
 }
@@ -32,9 +32,9 @@ type WeakError struct {
 // Error implements error.
 func (e *WeakError) Error() string { return "the password " + e.reason }
 
-// CheckStrength returns a WeakError for a password that is too short or too easy to guess: made of common words, names,
-// dates or keyboard patterns, or of known, the data of the user. It requires no classes of characters (NIST SP 800-63B,
-// section 3.1.1.2).
+// CheckStrength returns a WeakError for a password that is too short or too easy to guess: one that consists of common
+// words, names, dates or keyboard patterns, or of known, the data of the user. It does not require classes of
+// characters (NIST SP 800-63B, section 3.1.1.2).
 func CheckStrength(password string, known ...string) error {
 	if len(password) <= MaxLength {
 		password = normalize(password)
@@ -57,7 +57,7 @@ func CheckStrength(password string, known ...string) error {
 	return nil
 }
 
-// firstCharacters returns the beginning of a password, in whole characters.
+// firstCharacters returns the first characters of a password. It does not split a character.
 func firstCharacters(password string) string {
 	runes := []rune(password)
 	return string(runes[:min(len(runes), estimated)])

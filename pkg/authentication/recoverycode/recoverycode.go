@@ -18,13 +18,14 @@ const (
 	// Count is the number of codes of a user.
 	Count = 10
 
-	// bytes is the randomness of a code: 80 bits, which nobody can guess, so that a plain hash protects it.
+	// bytes is the number of random bytes in a code. A fast hash is sufficient, since 80 bits cannot be guessed.
 	bytes = 10
 
 	group = 4
 )
 
-// New makes a set of codes, in groups of four characters, and their hashes, which are bound to one user.
+// New generates a set of codes and their hashes. The codes are in groups of four characters. The hashes are bound to
+// one user.
 func New(userUID string) (codes, hashes []string, err error) {
 	for range Count {
 		random := make([]byte, bytes)
@@ -48,8 +49,8 @@ func chunks(s string) func(func(string) bool) {
 	}
 }
 
-// Redeem returns the hashes without the hash of the code, and true if the code was among them. Case, spaces and hyphens
-// do not matter.
+// Redeem returns true if the code matches a hash, and the hashes without that one. Case, spaces and hyphens are
+// ignored.
 func Redeem(hashes []string, userUID, code string) ([]string, bool) {
 	wanted := hash(userUID, code)
 	rest := slices.DeleteFunc(slices.Clone(hashes), func(h string) bool { return h == wanted })

@@ -31,7 +31,7 @@ func End(ctx context.Context, c client.Client, log *audit.Log, s Session) error 
 	return nil
 }
 
-// EndAll deletes sessions, and returns the number of those that were deleted. After an error it continues.
+// EndAll deletes sessions and returns the number of deleted ones. It continues after an error.
 func EndAll(ctx context.Context, c client.Writer, sessions []kubevisionv1alpha1.KubeVisionSession) (ended int32, err error) {
 	var errs []error
 	for i := range sessions {

@@ -137,8 +137,8 @@ func (i *Index) HasSessionFrom(address netip.Addr) bool {
 	return i.networks[throttle.ClientNetwork(address)] > 0
 }
 
-// Excess returns the sessions that must end before a user may have a number of new ones: those of the user beyond the
-// limit of one user, least recently used first, and, if there are too many in total, one of the user with the most.
+// Excess returns the sessions to end before a user begins a number of new ones: the least recently used ones of the
+// user beyond the limit of a user and, if the total exceeds its limit, one session of the user with most sessions.
 func (i *Index) Excess(user types.UID, more int, limits Limits) []Session {
 	i.mu.RLock()
 	defer i.mu.RUnlock()
@@ -157,7 +157,8 @@ func (i *Index) Excess(user types.UID, more int, limits Limits) []Session {
 	return i.oldest(most, 1)
 }
 
-// oldest breaks ties by name, which contains the time of the login, so that all programs choose the same sessions.
+// oldest returns the n least recently used sessions of a user. It breaks ties by name, so that all programs choose the
+// same sessions.
 func (i *Index) oldest(user types.UID, n int) []Session {
 	all := make([]Session, 0, len(i.users[user]))
 	for _, s := range i.users[user] {

@@ -3,8 +3,8 @@
 
 package throttle
 
-// Class tells how well a client is known. Each class has its own queue, and strangers leave some of the working places
-// to the other classes, so that a flood of strangers cannot lock out known clients.
+// Class is how well a client is known. Each class has its own queue. Strangers cannot use all places, so that a flood
+// of strangers does not lock out known clients.
 type Class int
 
 // The classes.
@@ -15,14 +15,14 @@ const (
 	KnownAddress
 	// TrustedNetwork is a client in a network that the administrator trusts.
 	TrustedNetwork
-	// KnownDevice is a client that has logged in to the account before, or that is logged in.
+	// KnownDevice is a client that is logged in, or that has logged in to the account before.
 	KnownDevice
 
 	classes
 )
 
-// These constants bound the attempts that wait: those of strangers, and those of each other class. Together they are
-// fewer than the mutating requests that the server accepts, so that full queues do not make it refuse others.
+// Bounds of the waiting attempts: of strangers, and of each other class. Their sum is less than the mutating requests
+// that the server accepts, so that full queues do not block other requests.
 const (
 	waitingStrangers = 80
 	waitingKnown     = 24

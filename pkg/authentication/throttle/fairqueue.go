@@ -9,36 +9,35 @@ import (
 	"time"
 )
 
-// flow is a network or an account. Flows share the turns.
+// flow is a network or an account. Turns are shared fairly between flows.
 type flow struct {
 	name string
-	// cost is the part of the flow's share that one attempt takes.
+	// cost is the share of a turn that one attempt of the flow takes.
 	cost float64
 }
 
 // ticket is a waiting attempt.
 type ticket struct {
-	// account is the account of the attempt. One attempt at a time works on an account.
+	// account is the account of the attempt. Attempts of one account run one at a time.
 	account string
 	flows   []flow
-	// start orders the tickets. The ticket with the smallest start is next.
+	// start is the position in the queue. The ticket with the smallest start is next.
 	start float64
-	// outcome receives nil when the attempt may work, and an error if it is refused.
+	// outcome receives nil when the attempt may run, or an error if it is refused.
 	outcome chan error
 }
 
-// fairQueue is the queue of a class, in the order of start-time fair queueing: the attempts of one network or account
-// are one round apart, and the flow that was not served for longest is next. The line measures time in rounds.
+// fairQueue is the queue of a class. It implements start-time fair queueing: consecutive attempts of a flow are one
+// round apart, and the flow that has waited longest is next. Times are in rounds.
 type fairQueue struct {
 	limit   int
 	waiting []*ticket // in the order of arrival
 	now     float64
-	// finish is the time at which the next attempt of a flow is due. It has no entry for flows that may continue at
-	// once.
+	// finish is the start time of the next attempt of a flow. Flows that may start at once have no entry.
 	finish map[string]float64
 }
 
-// finishFactor bounds the flows that a line remembers, as a multiple of its limit.
+// finishFactor bounds the flows that a queue remembers, as a multiple of its limit.
 const finishFactor = 16
 
 // place returns the start of a new attempt, and the number of attempts before it.
@@ -55,7 +54,7 @@ func (l *fairQueue) place(flows []flow) (start float64, ahead int) {
 	return start, ahead
 }
 
-// join adds a ticket. If the line is full, it returns the last ticket, which is refused and may be the new one.
+// join adds a ticket. If the queue is full, it returns the last ticket, which is refused. This may be the new ticket.
 func (l *fairQueue) join(t *ticket) (refused *ticket) {
 	if len(l.waiting) >= l.limit {
 		last := 0
@@ -108,7 +107,7 @@ func (l *fairQueue) leave(t *ticket) bool {
 	return true
 }
 
-// forget drops the flows that may continue at once, if there are many flows, and all flows if too many remain.
+// forget removes the flows that may start at once if there are many flows, and all flows if too many remain.
 func (l *fairQueue) forget() {
 	if len(l.finish) <= finishFactor*l.limit {
 		return
@@ -119,7 +118,7 @@ func (l *fairQueue) forget() {
 	}
 }
 
-// pool has places to work in, and the lines that wait for them in turn.
+// pool is a number of places, and the queues of the attempts that wait for them. The queues take turns.
 type pool struct {
 	places, free int
 	lines        []*fairQueue
@@ -128,7 +127,7 @@ type pool struct {
 	took time.Duration
 }
 
-// waiting returns the number of tickets in all lines.
+// waiting returns the number of tickets in all queues.
 func (p *pool) waiting() (n int) {
 	for _, l := range p.lines {
 		n += len(l.waiting)
@@ -136,7 +135,7 @@ func (p *pool) waiting() (n int) {
 	return n
 }
 
-// wait estimates the wait of an attempt with a number of attempts before it in its line.
+// wait estimates the wait of an attempt with a number of attempts before it in its queue.
 func (p *pool) wait(ahead int) time.Duration {
 	others := 0
 	for _, l := range p.lines {
@@ -147,7 +146,7 @@ func (p *pool) wait(ahead int) time.Duration {
 	return time.Duration(ahead*max(others, 1)) * p.took / time.Duration(p.places)
 }
 
-// next removes a ticket from the lines in turn.
+// next removes a ticket from the next queue in turn.
 func (p *pool) next(busy map[string]bool) *ticket {
 	for range p.lines {
 		p.last = (p.last + 1) % len(p.lines)
@@ -158,13 +157,13 @@ func (p *pool) next(busy map[string]bool) *ticket {
 	return nil
 }
 
-// averaging is the divisor of the weight of the last attempt in the average.
+// averaging is the divisor of the weight of a new measurement in the moving average.
 const averaging = 8
 
 func (p *pool) observe(took time.Duration) { p.took += (took - p.took) / averaging }
 
-// restAfter returns how long the place of a failed attempt stays empty: restFactor times the duration of the attempt,
-// and less if so many wait that the last of them would not be served in time.
+// restAfter returns how long a place stays unused after a failed attempt: restFactor times the duration of the attempt.
+// It is less if the last waiting attempt would not be served in time.
 func (p *pool) restAfter(took time.Duration) time.Duration {
 	rest := min(restFactor*took, maxRest)
 	if n := p.waiting(); n > 0 {

@@ -21,14 +21,14 @@ import (
 const (
 	// accountFree is the number of wrong passwords of an account, or of an unknown name, that cause no delay.
 	accountFree = 5
-	// accountForgive is the time after which one of them is forgiven.
+	// accountForgive is the time after which one failure of an account is forgiven.
 	accountForgive = time.Hour
 	// addressForgive is the time after which one failure of an address is forgiven.
 	addressForgive = time.Minute
 
-	// nameBytes is the part of the hash of an unknown name that is kept.
+	// nameBytes is the length of the hash of an unknown name.
 	nameBytes = 16
-	// countersPerUser bounds the known devices, and the sessions, of a user whose failures are counted.
+	// countersPerUser bounds the known devices of a user, and the sessions of a user, whose failures are counted.
 	countersPerUser = 20
 )
 
@@ -60,8 +60,7 @@ func ForgivenAt(t *kubevisionv1alpha1.KubeVisionLoginThrottle) time.Time {
 	return forgiven
 }
 
-// policyOf returns the policy by which the failures of a throttle are forgiven. The policy does not say how many are
-// free.
+// policyOf returns the policy by which the failures of a throttle are forgiven. Its number of free failures is not set.
 func policyOf(t *kubevisionv1alpha1.KubeVisionLoginThrottle) Policy {
 	if t.Spec.Target == kubevisionv1alpha1.ThrottleAddress {
 		return addressPolicy(0, networkClients(t.Spec.Address))
@@ -79,8 +78,8 @@ func userKey(u *kubevisionv1alpha1.KubeVisionUser) key {
 	}
 }
 
-// nameKey counts the failures of a name that no user has. The name is hashed with a secret: it may be a password in the
-// wrong field, and nobody must be able to find another name with the same counter.
+// nameKey counts the failures of a name that no user has. The name is hashed with a secret, since it may be a password
+// in the wrong field. Nobody can find another name with the same counter.
 func nameKey(name string, secret []byte) key {
 	mac := hmac.New(sha256.New, secret)
 	mac.Write([]byte(name))
@@ -123,8 +122,8 @@ func addressKeys(address netip.Addr, free int) []key {
 	return keys
 }
 
-// networkName returns a network as part of an object name: for IPv6 the first four groups, written out because a name
-// must not end in a separator, and the prefix length of a larger network.
+// networkName returns the name of a network for an object name: the first four groups of an IPv6 address, not
+// abbreviated because a name must not end in a separator. Networks larger than a /64 have their prefix length appended.
 func networkName(prefix netip.Prefix) string {
 	if prefix.Addr().Is4() {
 		return prefix.Addr().String()
@@ -136,7 +135,7 @@ func networkName(prefix netip.Prefix) string {
 	return name
 }
 
-// networkClients returns the number of clients that a network counts for, from the text of addressKeys.
+// networkClients returns the number of clients of a network in the text form of addressKeys.
 func networkClients(shown string) int {
 	prefix, err := netip.ParsePrefix(shown)
 	if err != nil {

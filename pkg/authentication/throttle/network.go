@@ -8,14 +8,14 @@ import (
 	"slices"
 )
 
-// Network is one that an address belongs to. It is counted as so many clients.
+// Network is a network of an address, and the number of clients that it is counted as.
 type Network struct {
 	Prefix  netip.Prefix
 	Clients int
 }
 
-// These are the prefix lengths of networks. A customer has an IPv6 /64 at least, and often a /56 or a /48. Each counts
-// for four of the next smaller ones.
+// Prefix lengths of counted networks. A customer has at least an IPv6 /64, and often a /56 or a /48. Each network
+// counts as four of the next smaller ones.
 const (
 	clientBits6, siteBits6, providerBits6 = 64, 56, 48
 	clientBits4, providerBits4            = 32, 24
@@ -26,8 +26,8 @@ const (
 // normalize returns the address without its zone, and as IPv4 if it is an IPv4-mapped address.
 func normalize(address netip.Addr) netip.Addr { return address.Unmap().WithZone("") }
 
-// ClientNetwork returns the network of one client: the IPv4 address itself, or the IPv6 /64. It is invalid if the
-// address is invalid.
+// ClientNetwork returns the network of one client: an IPv4 address, or an IPv6 /64. It is invalid if the address is
+// invalid.
 func ClientNetwork(address netip.Addr) netip.Prefix {
 	address = normalize(address)
 	bits := clientBits4
@@ -41,7 +41,7 @@ func ClientNetwork(address netip.Addr) netip.Prefix {
 	return prefix
 }
 
-// CountedPrefixes returns the networks that an address is counted with, the largest one first.
+// CountedPrefixes returns the counted networks of an address, the largest first.
 func CountedPrefixes(address netip.Addr) []netip.Prefix {
 	networks := CountedNetworks(address)
 	out := make([]netip.Prefix, 0, len(networks))
@@ -51,7 +51,8 @@ func CountedPrefixes(address netip.Addr) []netip.Prefix {
 	return out
 }
 
-// CountedNetworks returns the networks whose failures are counted: of IPv6 those that one customer may have.
+// CountedNetworks returns the networks whose failures are counted. For IPv6, they are the networks that one customer
+// may have.
 func CountedNetworks(address netip.Addr) []Network {
 	address = normalize(address)
 	if !address.IsValid() {
@@ -67,7 +68,8 @@ func CountedNetworks(address netip.Addr) []Network {
 	}
 }
 
-// queuedNetworks are the networks that take turns: those that are counted, and the neighbours of IPv4.
+// queuedNetworks returns the networks that share turns fairly: the counted ones and, for IPv4, the neighbouring
+// addresses.
 func queuedNetworks(address netip.Addr) []Network {
 	networks := CountedNetworks(address)
 	if address = normalize(address); address.Is4() {

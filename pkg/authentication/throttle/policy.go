@@ -19,7 +19,7 @@ const (
 	// firstWait is the delay after the first failure that is not free. Each further failure doubles it, up to maxWait.
 	firstWait = 30 * time.Second
 	maxWait   = 15 * time.Minute
-	// doublings is how often firstWait can be doubled before it exceeds maxWait.
+	// doublings is the number of times that firstWait is doubled before it reaches maxWait.
 	doublings = 5
 )
 

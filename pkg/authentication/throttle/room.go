@@ -13,10 +13,10 @@ import (
 	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
 )
 
-// evictCounter deletes the least important counter if a new one would exceed the bound: the counter with the fewest
-// failures, and of those the oldest. Counters of users are never deleted, so that no flood of names makes the server
-// forget failures of a user. Counters of a user's known devices give way only to one another, and so do counters of a
-// user's sessions.
+// evictCounter deletes the least important counter if a new one would exceed the bound: the one with the fewest
+// failures, and the oldest of those. It never deletes counters of users, so that a flood of names cannot reset their
+// failures. Counters of the devices of a user are deleted only for a new device of that user. The same applies to
+// sessions.
 func (t *Throttle) evictCounter(ctx context.Context, k key) error {
 	most := t.Strangers
 	var only client.MatchingLabels

@@ -24,20 +24,20 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/names"
 )
 
-// recordTimeout bounds the write of a failure. The write continues after the client has disconnected, so that a client
-// cannot avoid the count by leaving early.
+// recordTimeout bounds the write of a failure. The write continues if the client disconnects, so that a client cannot
+// avoid the count.
 const recordTimeout = 10 * time.Second
 
-// BlockedError is returned for an attempt that was not examined because too many attempts have failed.
+// BlockedError is returned if an attempt is refused without examination because too many attempts have failed.
 type BlockedError struct {
-	// RetryAfter is how long attempts are refused without examination.
+	// RetryAfter is the time until the next attempt is examined.
 	RetryAfter time.Duration
 }
 
 // Error implements error.
 func (*BlockedError) Error() string { return "too many attempts have failed" }
 
-// Throttle counts failures in KubeVisionLoginThrottles, which all replicas share and which outlive restarts.
+// Throttle counts failures in KubeVisionLoginThrottles. All replicas share them, and they survive restarts.
 type Throttle struct {
 	// Cache reads the throttles without a call.
 	Cache client.Reader
@@ -51,7 +51,7 @@ type Throttle struct {
 	AddressFree int
 	// Strangers bounds the counters of unknown names, and those of addresses and networks.
 	Strangers int
-	// Places is the number of attempts of strangers, and of all others, that are in progress at once.
+	// Places is the number of attempts of strangers that run at once, and also that of all other attempts.
 	Places int
 
 	once  sync.Once
@@ -68,11 +68,11 @@ type Login struct {
 	Address netip.Addr
 	// Device is the id of a known device of the user, or empty.
 	Device string
-	// Class decides which places the attempt may take.
+	// Class selects the queue and the places of the attempt.
 	Class Class
 }
 
-// Attempt is an attempt that may be examined. The caller must end it.
+// Attempt is an admitted attempt. The caller must end it with Succeeded, Failed or Release.
 type Attempt struct {
 	throttle *Throttle
 	login    Login
@@ -83,10 +83,9 @@ type Attempt struct {
 	turn     *turn
 }
 
-// Begin returns an attempt if it may be examined. It returns a BlockedError if there were too many failures of the
-// account, the address or its networks, or, for a known device, of the device. It returns a BusyError if other attempts
-// come first. On each replica, one attempt at a time works on an account, so that parallel attempts cannot exceed the
-// count.
+// Begin admits an attempt. It returns a BlockedError if there were too many failures of the account, the address or its
+// networks, or of the device if it is known. It returns a BusyError if other attempts come first. Each replica runs one
+// attempt of an account at a time, so that parallel attempts cannot exceed the limit.
 func (t *Throttle) Begin(ctx context.Context, login Login) (*Attempt, error) {
 	secret, err := t.NameSecret()
 	if err != nil {
@@ -126,7 +125,7 @@ func (t *Throttle) Blocked(ctx context.Context, address netip.Addr) error {
 func (a *Attempt) enter(ctx context.Context) (*Attempt, error) {
 	t := a.throttle
 	t.once.Do(func() { t.turns.places = t.Places })
-	// A refusal by the cache costs neither a call nor a place in the queue.
+	// A refusal from the cache costs neither a call nor a place in the queue.
 	if err := a.admit(ctx, t.Cache); err != nil {
 		return nil, err
 	}
@@ -142,8 +141,8 @@ func (a *Attempt) enter(ctx context.Context) (*Attempt, error) {
 	return a, nil
 }
 
-// decisiveCounter returns the counter that decides, beside that of the address, whether the attempt must wait. Failures
-// of the account do not delay its known devices, which have their own counters.
+// decisiveCounter returns the counter that decides, together with the counters of the address, whether the attempt must
+// wait. Failures of the account do not delay its known devices, which have their own counters.
 func (a *Attempt) decisiveCounter() *keyedCounter {
 	if a.device != nil {
 		return a.device
@@ -162,8 +161,8 @@ func (a *Attempt) flows() []flow {
 	return flows
 }
 
-// admit reads the counter of the account or the device with the reader, and the counters of the address always from the
-// cache: there, a few failures more or less do not matter.
+// admit checks the counters. accounts reads the counter of the account or device. The counters of the address come from
+// the cache, where a small delay is acceptable.
 func (a *Attempt) admit(ctx context.Context, accounts client.Reader) error {
 	pause, err := a.decisiveCounter().wait(ctx, accounts, a.throttle.Clock.Now())
 	if err != nil {
@@ -197,7 +196,7 @@ func blocked(pause time.Duration, err error) error {
 	return nil
 }
 
-// SetUnknownDevice makes the attempt one of an unknown device. It returns a BlockedError if there were too many
+// SetUnknownDevice treats the attempt like one from an unknown device. It returns a BlockedError if there were too many
 // failures.
 func (a *Attempt) SetUnknownDevice(ctx context.Context) error {
 	if a.device == nil {
@@ -207,7 +206,7 @@ func (a *Attempt) SetUnknownDevice(ctx context.Context) error {
 	return a.admit(ctx, a.throttle.Client)
 }
 
-// keyedCounter is a key with its counter as it was last read. A nil counter means no failures.
+// keyedCounter is a counter as it was last read. A nil counter means no failures.
 type keyedCounter struct {
 	key
 
@@ -251,9 +250,9 @@ func (a *Attempt) end(failed bool) {
 	}
 }
 
-// Succeeded forgets the failures of the account, or only those of the known device: logins of the owner must not give
-// more tries to others who guess at the account. The failures of the address stay. Otherwise the holder of one account
-// could guess at other accounts without end.
+// Succeeded clears the failures of the account, or of the known device only. A login of the owner must not give more
+// tries to others who guess the password. The failures of the address remain. Otherwise the holder of one account could
+// guess passwords of other accounts without a limit.
 func (a *Attempt) Succeeded(ctx context.Context) error {
 	defer a.Release()
 	judge := a.decisiveCounter()
@@ -267,7 +266,7 @@ func (a *Attempt) Succeeded(ctx context.Context) error {
 	return nil
 }
 
-// Blocked tells how long a failure blocks further attempts.
+// Blocked is how long a failure blocks further attempts.
 type Blocked struct {
 	Account, Address time.Duration
 }
@@ -292,7 +291,7 @@ func (a *Attempt) Failed(ctx context.Context) (blocked Blocked, err error) {
 	return blocked, errors.Join(errs...)
 }
 
-// record is a compare-and-swap, so that no failure is lost to another replica.
+// record adds a failure with a compare-and-swap, so that failures on other replicas are not lost.
 func (t *Throttle) record(ctx context.Context, counted keyedCounter) (pause time.Duration, err error) {
 	k, stale := counted.key, false
 	err = retry.OnError(contention(), func(err error) bool {

@@ -13,26 +13,26 @@ import (
 const (
 	// defaultPlaces is the default number of attempts of strangers, and of all others, that are in progress at once.
 	defaultPlaces = 2
-	// restFactor is how long the place of a failed attempt stays empty, as a multiple of the duration of the attempt,
-	// up to maxRest. So wrong passwords get a third of the work that right passwords get, and less of it on a slow
+	// restFactor is how long a place stays unused after a failed attempt, as a multiple of the duration of the attempt,
+	// at most maxRest. So wrong passwords get a third of the capacity that correct passwords get, and less on a slow
 	// machine.
 	restFactor = 2
 	maxRest    = 500 * time.Millisecond
-	// served is the time within which all waiting attempts should be served. Places rest for a shorter time to achieve
-	// that.
+	// served is the time within which all waiting attempts should be served. Places stay unused for a shorter time if
+	// necessary.
 	served = 3 * time.Second
-	// patience is the longest wait of an attempt. An attempt that would wait longer is refused.
+	// patience bounds the wait of an attempt. An attempt that would wait longer is refused.
 	patience = 5 * time.Second
-	// assumed is the duration of an attempt before any was measured.
+	// assumed is the estimated duration of an attempt before the first measurement.
 	assumed = 100 * time.Millisecond
 )
 
 // ErrBusy is returned when too many attempts are in progress.
 var ErrBusy = errors.New("too many attempts at once")
 
-// BusyError is ErrBusy with the time after which there may be room.
+// BusyError is ErrBusy with the time after which to try again.
 type BusyError struct {
-	// RetryAfter is the time until the attempts that wait now are served.
+	// RetryAfter is the estimated time until the waiting attempts are served.
 	RetryAfter time.Duration
 }
 
@@ -42,10 +42,10 @@ func (*BusyError) Error() string { return ErrBusy.Error() }
 // Is returns true for ErrBusy.
 func (*BusyError) Is(target error) bool { return target == ErrBusy }
 
-// turns lets a bounded number of attempts wait, one at a time work on each account, and few at a time work at all, so
-// that a flood costs this server and the host no more than a few logins do.
+// turns bounds the attempts that wait and the attempts that run, and runs one attempt of an account at a time. So a
+// flood of logins costs no more than a few logins at a time.
 type turns struct {
-	// places is the number of places of strangers, and of known clients. Zero means defaultPlaces.
+	// places is the number of places of strangers, and also that of known clients. Zero means defaultPlaces.
 	places int
 
 	mu               sync.Mutex
@@ -54,7 +54,7 @@ type turns struct {
 	busy             map[string]bool
 }
 
-// turn is the permission of an attempt to work.
+// turn is the permission of an attempt to run.
 type turn struct {
 	turns   *turns
 	pool    *pool
@@ -132,7 +132,7 @@ func (t *turns) init() {
 	}
 }
 
-// dispatch starts as many attempts as there are free places.
+// dispatch starts waiting attempts while places are free.
 func (t *turns) dispatch(p *pool) {
 	for p.free > 0 {
 		next := p.next(t.busy)
@@ -151,7 +151,7 @@ func (t *turns) leave(l *fairQueue, waiting *ticket) bool {
 	return l.leave(waiting)
 }
 
-// end frees the place, at once or after a rest if the attempt failed. The account is free at once.
+// end frees the account at once, and the place after a rest if the attempt failed.
 func (t *turn) end(failed bool) {
 	s := t.turns
 	s.mu.Lock()

@@ -24,7 +24,7 @@ const (
 	keySuffix = ".pem"
 	pemType   = "PRIVATE KEY"
 
-	// propagation is how long a new key waits before it signs, so that every replica has it by then.
+	// propagation is the age from which a key signs. By then, every replica has loaded it.
 	propagation = time.Minute
 )
 
@@ -52,8 +52,8 @@ func NewKey(now time.Time) (name string, value []byte, err error) {
 	return id.String() + keySuffix, pem.EncodeToMemory(&pem.Block{Type: pemType, Bytes: der}), nil
 }
 
-// ParseKeys parses the data of the Secret, and returns the oldest key first. It fails if any key cannot be parsed: a
-// replica must not sign or accept less than the other replicas do.
+// ParseKeys parses the data of the Secret, and returns the oldest key first. It fails if any key cannot be parsed.
+// Otherwise replicas could use different keys.
 func ParseKeys(data map[string][]byte) ([]Key, error) {
 	var keys []Key
 	for name, value := range data {
@@ -88,7 +88,7 @@ func parseKey(name string, value []byte) (Key, error) {
 	return Key{ID: id, Private: private, Created: ulid.Time(made.Time())}, nil
 }
 
-// KeySet holds the keys in force. It may be loaded again at any time.
+// KeySet holds the current keys. Load may be called at any time.
 type KeySet struct {
 	clock clock.PassiveClock
 	keys  atomic.Pointer[[]Key]
@@ -137,7 +137,8 @@ func (s *KeySet) Secret(purpose string) ([]byte, error) {
 	return k.derive(purpose)
 }
 
-// Find returns the key with an id, unless its successor has signed for longer than any token lives.
+// Find returns the key with an id. It returns false if the successor of the key has signed for longer than the lifetime
+// of any token.
 func (s *KeySet) Find(id string) (Key, bool) {
 	keys := s.all()
 	for i, k := range keys {

@@ -9,18 +9,18 @@ import (
 )
 
 const (
-	// verification is how long a key verifies signatures after its successor has begun to sign: longer than any signed
-	// token lives.
+	// verification is how long a key verifies signatures after its successor has begun to sign. It exceeds the lifetime
+	// of any signed token.
 	verification = 2 * time.Hour
-	// maxRetention is how long a key is kept after that to verify MACs: as long as a device is known.
+	// maxRetention is how long a key is kept after that to verify MACs. It equals the lifetime of device tokens.
 	maxRetention = 30 * 24 * time.Hour
-	// retainedPeriods bounds the number of keys if they change often.
+	// retainedPeriods bounds the number of keys if they are rotated often.
 	retainedPeriods = 4
 )
 
-// Rotate returns the data that the Secret should have: with a new key if the newest one is older than the period, and
-// without keys that authenticate nothing valid any more. It also returns whether the data has changed, and the time of
-// the next change.
+// Rotate returns the data that the Secret should have. It adds a key if the newest one is older than period, and
+// removes keys that are not needed any more. It also returns whether the data has changed, and the time of the next
+// change.
 func Rotate(data map[string][]byte, now time.Time, period time.Duration) (rotated map[string][]byte, changed bool, next time.Time, err error) {
 	keys, err := ParseKeys(data)
 	if err != nil {

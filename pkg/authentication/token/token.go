@@ -16,7 +16,7 @@ import (
 )
 
 const (
-	// issuer and audience of every token: the API server itself.
+	// issuer and audience are the same for every token: the API server itself.
 	issuer   = "kubevision.io"
 	audience = "dashboard.kubevision.io"
 
@@ -33,18 +33,20 @@ type Kind string
 const (
 	// Access tokens are the credential of a session (RFC 9068).
 	Access Kind = "at+jwt"
-	// Challenge tokens prove a right password while the second factor is needed.
+	// Challenge tokens prove that the password was correct, for a login that waits for the second factor.
 	Challenge Kind = "2fa+jwt"
-	// Setup tokens stand for a password that was right, while a second factor must be set up.
+	// Setup tokens prove that the password was correct, for a login that waits for the set-up of a second factor.
 	Setup Kind = "2fa-setup+jwt"
 )
 
-// ErrExpired is returned for a genuine token that is too old. Every other error of Verify means that the token is not
+// ErrExpired is returned for a genuine token that has expired. Any other error of Verify means that the token is not
 // genuine.
 var ErrExpired = errors.New("token has expired")
 
-// ErrNoKeys is returned before any signing key is known.
+// ErrNoKeys is returned before any signing key is loaded.
 var ErrNoKeys = errors.New("no signing key is known yet")
+
+var errUnknownKey = errors.New("token is signed with an unknown key")
 
 // Claims is the content of a token.
 type Claims struct {
@@ -77,6 +79,8 @@ type Service struct {
 	keys  Keys
 	ttl   time.Duration
 	clock clock.PassiveClock
+	// verified are tokens whose signatures were verified before.
+	verified verifiedTokens
 }
 
 // Keys finds signing keys.
@@ -89,7 +93,7 @@ type Keys interface {
 
 // NewService returns a service whose tokens live for ttl.
 func NewService(kind Kind, keys Keys, ttl time.Duration, c clock.PassiveClock) *Service {
-	return &Service{kind: kind, keys: keys, ttl: ttl, clock: c}
+	return &Service{kind: kind, keys: keys, ttl: ttl, clock: c, verified: newVerifiedTokens()}
 }
 
 // TTL returns the lifetime of a token.
@@ -126,34 +130,27 @@ func (s *Service) Sign(c Claims) (string, error) {
 	return raw, nil
 }
 
-// Verify verifies a token of the service's kind. It finds the key by its id among the installation's own keys, and uses
-// no other part of the header. The algorithm is fixed.
+// Verify verifies a token of the service's kind. It uses only the key id of the header, to find one of the
+// installation's own keys. The algorithm is fixed.
 func (s *Service) Verify(raw string) (Claims, error) {
 	if len(raw) > maxLength {
 		return Claims{}, errors.New("token is too long")
 	}
-	parsed, err := jwt.ParseSigned(raw, []jose.SignatureAlgorithm{jose.ES256})
-	if err != nil {
-		return Claims{}, fmt.Errorf("parsing the token: %w", err)
+	content, known := s.verified.get(raw)
+	if !known {
+		var err error
+		if content, err = s.parse(raw); err != nil {
+			return Claims{}, err
+		}
+	} else if key, ok := s.keys.Find(content.keyID); !ok || key.Private != content.key && !key.Private.Equal(content.key) {
+		return Claims{}, errUnknownKey
 	}
-	if len(parsed.Headers) != 1 {
-		return Claims{}, errors.New("token must have one signature")
-	}
-	header := parsed.Headers[0]
-	if typ, _ := header.ExtraHeaders[jose.HeaderType].(string); typ != string(s.kind) {
-		return Claims{}, errors.New("a token of another kind")
-	}
-	key, ok := s.keys.Find(header.KeyID)
-	if !ok {
-		return Claims{}, errors.New("token is signed with an unknown key")
-	}
-	var standard jwt.Claims
-	var private privateClaims
-	if err := parsed.Claims(key.Private.Public(), &standard, &private); err != nil {
-		return Claims{}, fmt.Errorf("verifying the signature: %w", err)
-	}
+	standard, private := content.standard, content.private
 	if err := s.validate(standard, private); err != nil {
 		return Claims{}, err
+	}
+	if !known {
+		s.verified.add(raw, content)
 	}
 	claims := Claims{
 		Subject: standard.Subject, UserUID: private.UserUID, Session: private.Session, Methods: private.Methods, Expires: standard.Expiry.Time(),
@@ -164,8 +161,32 @@ func (s *Service) Verify(raw string) (Claims, error) {
 	return claims, nil
 }
 
-// validate requires every claim, since the library skips absent ones. It checks the age last, so that only a token that
-// is valid otherwise is reported as expired.
+// parse verifies the signature of a token of the service's kind.
+func (s *Service) parse(raw string) (*signed, error) {
+	parsed, err := jwt.ParseSigned(raw, []jose.SignatureAlgorithm{jose.ES256})
+	if err != nil {
+		return nil, fmt.Errorf("parsing the token: %w", err)
+	}
+	if len(parsed.Headers) != 1 {
+		return nil, errors.New("token must have one signature")
+	}
+	header := parsed.Headers[0]
+	if typ, _ := header.ExtraHeaders[jose.HeaderType].(string); typ != string(s.kind) {
+		return nil, errors.New("a token of another kind")
+	}
+	key, ok := s.keys.Find(header.KeyID)
+	if !ok {
+		return nil, errUnknownKey
+	}
+	content := &signed{keyID: key.ID, key: key.Private}
+	if err := parsed.Claims(key.Private.Public(), &content.standard, &content.private); err != nil {
+		return nil, fmt.Errorf("verifying the signature: %w", err)
+	}
+	return content, nil
+}
+
+// validate requires every claim, since the library skips absent ones. It checks the expiry last, so that ErrExpired is
+// returned only for a token that is valid otherwise.
 func (s *Service) validate(standard jwt.Claims, private privateClaims) error {
 	if standard.Expiry == nil || standard.NotBefore == nil || standard.IssuedAt == nil {
 		return errors.New("token lacks exp, nbf or iat")

@@ -72,6 +72,57 @@ func TestSignAndVerify(t *testing.T) {
 	}
 }
 
+// TestVerifiedAgain verifies that a token that was verified before is still refused when it is too old, and when its key
+// is not in force any more.
+func TestVerifiedAgain(t *testing.T) {
+	verified := func(t *testing.T) (*fixture, string) {
+		t.Helper()
+		f := newFixture(t)
+		raw := f.sign(t)
+		for range 2 {
+			claims, err := f.service.Verify(raw)
+			if err != nil || claims.Subject != "alice" || claims.Methods[0] != "pwd" {
+				t.Fatalf("%+v, %v", claims, err)
+			}
+		}
+		return f, raw
+	}
+	t.Run("old", func(t *testing.T) {
+		f, raw := verified(t)
+		f.clock.SetTime(start.Add(time.Hour))
+		if _, err := f.service.Verify(raw); !errors.Is(err, ErrExpired) {
+			t.Errorf("got %v", err)
+		}
+	})
+	t.Run("unknown key", func(t *testing.T) {
+		f, raw := verified(t)
+		f.load(t, start.Add(-time.Hour))
+		if _, err := f.service.Verify(raw); err == nil {
+			t.Error("the token is accepted")
+		}
+	})
+	t.Run("another key of the name", func(t *testing.T) {
+		f, raw := verified(t)
+		name := f.keys.all()[0].ID
+		_, value, err := NewKey(start)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := f.keys.Load(map[string][]byte{name + keySuffix: value}); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := f.service.Verify(raw); err == nil {
+			t.Error("the token is accepted")
+		}
+	})
+	t.Run("another signature", func(t *testing.T) {
+		f, raw := verified(t)
+		if _, err := f.service.Verify(raw[:len(raw)-8] + "AAAAAAAA"); err == nil {
+			t.Error("the token is accepted")
+		}
+	})
+}
+
 func TestOnlyAgeMakesATokenExpired(t *testing.T) {
 	f := newFixture(t)
 	raw := f.sign(t)

@@ -63,9 +63,9 @@ func Enrol(account string) (Enrolment, error) {
 	}, nil
 }
 
-// Check returns the time step of a code: the current one or a neighbour, and later than the last accepted one, since a
-// code is valid once (RFC 6238, section 5.2). It returns false for any other code. It compares all candidates, so that
-// its duration tells nothing.
+// Check returns the time step of a code: the current step or a neighbour, and later than the last accepted step, since
+// a code is valid once (RFC 6238, section 5.2). It returns false for any other code. It compares all candidates, so
+// that its duration reveals nothing.
 func Check(code, secret string, last int64, now time.Time) (int64, bool) {
 	if len(code) != codeLength {
 		return 0, false

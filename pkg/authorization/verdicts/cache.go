@@ -52,6 +52,8 @@ type Cache struct {
 	entries *entries
 	// follow watches the RBAC objects of a connection until the context ends, and reports to the scope.
 	follow func(context.Context, connection, *scope)
+	// onChange is called when verdicts about a cluster go out of force, or nil.
+	onChange func(*clusters.Connection)
 
 	mu      sync.Mutex
 	stopped bool
@@ -247,6 +249,7 @@ func (c *Cache) scopeOf(cluster connection) *scope {
 	}
 	c.makeRoom()
 	s := newScope(c.clock)
+	s.notify = func() { c.changed(cluster) }
 	ctx, cancel := context.WithCancel(context.Background())
 	s.stop = func() {
 		s.end() // before a change can be missed

@@ -30,6 +30,8 @@ type scope struct {
 	before uint64
 	used   time.Time
 	ended  bool
+	// notify is called after each change of the generation, without the lock. It may be nil.
+	notify func()
 }
 
 func newScope(c clock.PassiveClock) *scope {
@@ -42,6 +44,25 @@ func (s *scope) use(now time.Time) (generation uint64, healthy bool) {
 	defer s.mu.Unlock()
 	s.used = now
 	return s.generation, s.healthy()
+}
+
+// term returns the generation, and how long the result of a review of now may be used. Where changes cannot be watched,
+// it is used for a moment.
+func (s *scope) term(now time.Time) (generation uint64, age time.Duration) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.used = now
+	if !s.healthy() || now.Sub(s.changed) < settleTime {
+		return s.generation, unsettledAge
+	}
+	return s.generation, maxAge
+}
+
+// isCurrent returns whether nothing has changed since a generation.
+func (s *scope) isCurrent(generation uint64) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.generation == generation && !s.ended
 }
 
 func (s *scope) healthy() bool { return !s.ended && len(s.watched) == len(rbacResources()) }
@@ -69,6 +90,7 @@ func (s *scope) keep(generation uint64, asked time.Time, store func(until time.T
 
 // connected records that changes of a resource arrive from now on. Some may have been missed.
 func (s *scope) connected(resource string) {
+	defer s.notified()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.watched[resource] = true
@@ -81,11 +103,18 @@ func (s *scope) connected(resource string) {
 
 // hasChanged records a change of an RBAC object.
 func (s *scope) hasChanged() {
+	defer s.notified()
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.generation++
 	s.changed = s.clock.Now()
 	s.before = 0
+}
+
+func (s *scope) notified() {
+	if s.notify != nil {
+		s.notify()
+	}
 }
 
 // disconnected records that changes of a resource do not arrive any more.

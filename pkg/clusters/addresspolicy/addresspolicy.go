@@ -41,7 +41,7 @@ type Policy struct {
 	hosts []endpoint
 }
 
-// These words stand for addresses that no CIDR can name.
+// Values of the flags for sets of addresses that cannot be written as a CIDR.
 const (
 	self = "self"
 	host = "host"
@@ -56,8 +56,8 @@ func defaultDenied() []string {
 	}
 }
 
-// translated returns the IPv6 networks that embed an IPv4 address, with its offset in bytes: NAT64 (RFC 6052, RFC
-// 8215), 6to4 (RFC 3056) and IPv4-compatible addresses. The policy applies to the embedded address, too.
+// translated returns the IPv6 networks that embed an IPv4 address, each with the offset of that address in bytes: NAT64
+// (RFC 6052, RFC 8215), 6to4 (RFC 3056) and IPv4-compatible addresses. The policy also applies to the embedded address.
 func translated() map[netip.Prefix]int {
 	return map[netip.Prefix]int{
 		netip.MustParsePrefix("64:ff9b::/96"):   12,
@@ -129,8 +129,8 @@ func (p Policy) check(to netip.AddrPort, looked []netip.AddrPort) error {
 	return nil
 }
 
-// embeddedAddresses returns the addresses that an address may lead to: itself, and the IPv4 address in it, which
-// translators expect at one of several offsets.
+// embeddedAddresses returns the addresses that an address may lead to: the address itself, and the embedded IPv4
+// address at each offset that a translator may use.
 func embeddedAddresses(address netip.Addr) []netip.Addr {
 	address = address.Unmap().WithZone("")
 	for network, at := range translated() {
@@ -159,8 +159,8 @@ func isOwnAddress(address netip.Addr) bool {
 	})
 }
 
-// Dial makes a connection. The policy applies to the address that is dialled, after the lookup of its name, so that a
-// name whose address has changed since it was checked gains nothing.
+// Dial makes a connection. It checks the address after the name lookup. Otherwise a name could resolve to another
+// address after the check (DNS rebinding).
 func (p Policy) Dial(ctx context.Context, network, address string) (net.Conn, error) {
 	if !strings.HasPrefix(network, "tcp") {
 		return nil, ErrRefused

@@ -20,8 +20,8 @@ const (
 	lookupTimeout = time.Second
 )
 
-// endpoint is an address of the host's API server. An empty port matches any port. Otherwise another cluster may listen
-// at another port.
+// endpoint is an address of the host's API server. An empty port matches any port. Another cluster may listen at
+// another port of the same address.
 type endpoint struct{ name, port string }
 
 // WithHost returns the policy for a program whose own cluster has its API server at a URL.

@@ -1,8 +1,9 @@
 // Copyright The KubeVision Authors.
 // SPDX-License-Identifier: Apache-2.0
 
-// Package kubeconfig reads the kubeconfig of a member cluster by a list of what is allowed: inline certificate data and tokens. Whatever
-// would run a program, read a file, go through a proxy or act as somebody else is refused by name.
+// Package kubeconfig parses the kubeconfig of a member cluster. It accepts only the fields of an allow-list: inline
+// certificate data and tokens. It rejects fields that would run a program, read a file, use a proxy or impersonate a
+// user, and names them in the error.
 package kubeconfig
 
 import (
@@ -24,23 +25,25 @@ import (
 // MaxSize is the largest kubeconfig in bytes.
 const MaxSize = 64 << 10
 
-// Kubeconfig is what is left of a kubeconfig: an address, whom to trust there, and a credential.
+// Kubeconfig is the accepted part of a kubeconfig: the address of the server, the certificate authorities, and a
+// credential.
 type Kubeconfig struct {
-	// Server is the address: https, a host and perhaps a port and a path.
+	// Server is an https URL with a host, an optional port and an optional path.
 	Server string
-	// ServerName is the name in the server's certificate, where it differs from the host.
+	// ServerName is the name in the server's certificate, if it differs from the host.
 	ServerName string
-	// CA are the certificates of the authorities to trust, in PEM; the system's where it is empty.
+	// CA contains the trusted certificate authorities in PEM. If it is empty, the authorities of the system are
+	// trusted.
 	CA []byte
-	// Certificate and Key are the client certificate, in PEM.
+	// Certificate and Key are the client certificate and its key in PEM.
 	Certificate, Key []byte
 	// Token is the bearer token.
 	Token string
-	// Expires is when the client certificate or token ends, zero where that is not known.
+	// Expires is the time at which the client certificate or token expires, or zero if it is unknown.
 	Expires time.Time
 }
 
-// file is the allow-list. A field that is not here is refused.
+// file contains the fields of the allow-list. Other fields are rejected.
 type file struct {
 	APIVersion     string          `json:"apiVersion"`
 	Kind           string          `json:"kind"`
@@ -89,13 +92,13 @@ type userFields struct {
 	Extensions      []namedInternal `json:"extensions"`
 }
 
-// namedInternal is what tools write for themselves. It is not looked at.
+// namedInternal is an extension of a tool. It is ignored.
 type namedInternal struct {
 	Name      string `json:"name"`
 	Extension any    `json:"extension"`
 }
 
-// Parse reads a kubeconfig. The error names every field that is refused, and never holds a value of one.
+// Parse parses a kubeconfig. Its error names each rejected field, and never contains the value of a field.
 func Parse(data []byte) (*Kubeconfig, error) {
 	if len(data) > MaxSize {
 		return nil, fmt.Errorf("the kubeconfig is larger than %d bytes", MaxSize)
@@ -125,7 +128,7 @@ func Parse(data []byte) (*Kubeconfig, error) {
 }
 
 func decode(data []byte) (*file, error) {
-	// An anchor that is used a thousand times makes much of little.
+	// Aliases allow a small document to expand to a large one (billion laughs).
 	if bytes.ContainsAny(data, "&*") && hasAliases(data) {
 		return nil, errors.New("anchors and aliases of YAML are not allowed")
 	}
@@ -219,7 +222,7 @@ func (k *Kubeconfig) setCredential(u *userFields) error {
 	}
 }
 
-// expiryOf is the end of the first certificate of the chain that ends.
+// expiryOf returns the earliest expiry of the certificates in the chain.
 func expiryOf(pair tls.Certificate) time.Time {
 	var first time.Time
 	for _, der := range pair.Certificate {
@@ -230,7 +233,7 @@ func expiryOf(pair tls.Certificate) time.Time {
 	return first
 }
 
-// CheckExpiry returns an error if the credential has ended, as far as the credential itself says so.
+// CheckExpiry returns an error if the credential has expired according to its own content.
 func (k *Kubeconfig) CheckExpiry(now time.Time) error {
 	if k.Expires.IsZero() || now.Before(k.Expires) {
 		return nil
@@ -242,7 +245,7 @@ func (k *Kubeconfig) CheckExpiry(now time.Time) error {
 	return fmt.Errorf("the %s of the kubeconfig expired on %s", credential, k.Expires.UTC().Format(time.RFC3339))
 }
 
-// Config is the client configuration that the kubeconfig means.
+// Config returns the client configuration of the kubeconfig.
 func (k *Kubeconfig) Config() *rest.Config {
 	return &rest.Config{
 		Host: k.Server, BearerToken: k.Token,

@@ -10,7 +10,8 @@ import (
 	"time"
 )
 
-// tokenExpiry is when a token says that it ends, zero where it does not say. Nobody relies on it but those who want to be warned.
+// tokenExpiry returns the exp claim of a JWT, or zero if the token has none. The signature is not verified: the result
+// is used only for warnings and messages.
 func tokenExpiry(token string) time.Time {
 	parts := strings.Split(token, ".")
 	if len(parts) != 3 {

@@ -9,7 +9,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// hasAliases says whether a document uses an anchor. One that cannot be read is left to the decoder to refuse.
+// hasAliases returns true if a YAML document contains an anchor or an alias. It returns false for a document that
+// cannot be parsed, which the decoder rejects later.
 func hasAliases(data []byte) bool {
 	var document yaml.Node
 	if err := yaml.Unmarshal(data, &document); err != nil {

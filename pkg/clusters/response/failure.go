@@ -99,8 +99,8 @@ func describeTLS(err error) string {
 	return ""
 }
 
-// Error returns the error of a call to a cluster with a text that may be shown. An error from elsewhere than Transport,
-// such as a decoder's, may quote the response: its text goes to the log.
+// Error returns the error of a call to a cluster with a text that may be shown. Errors that do not come from Transport,
+// for example from a decoder, may quote the response. Their text is only logged.
 func Error(ctx context.Context, err error) error {
 	if err == nil {
 		return nil

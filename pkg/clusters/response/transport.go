@@ -19,7 +19,7 @@ import (
 )
 
 const (
-	// maxErrorBytes bounds the part of an error response that is read. A refusal may quote a whole patch.
+	// maxErrorBytes bounds the part of an error response that is read. An error may quote a whole patch.
 	maxErrorBytes = 1 << 20
 	// maxLogged bounds the part of a response that goes to the log.
 	maxLogged = 512

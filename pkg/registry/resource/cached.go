@@ -54,7 +54,7 @@ func (o *listOptions) fromCache(
 		return routes.Result{}, false, err
 	}
 	meta := found.Meta()
-	body := &cachedBody{}
+	body := &cachedBody{parts: make([]part, 0, len(found.Groups))}
 	switch {
 	case found.Partial && q.after != nil: // the caller could list all namespaces when the page before was read
 		err = notOfThisList()

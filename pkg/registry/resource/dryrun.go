@@ -92,7 +92,7 @@ func describeObject(body, beside []byte, r clusters.Resource) (*dashboardv1alpha
 	if err != nil {
 		return nil, err
 	}
-	raw, err := objects.Encode(o)
+	raw, err := o.Encode()
 	return &dashboardv1alpha1.DryRunObject{
 		APIVersion: r.GroupVersion().String(), Kind: r.Kind, Name: metadata.Name, Namespace: metadata.Namespace,
 		Raw: runtime.RawExtension{Raw: raw},

@@ -78,7 +78,7 @@ func (e *Provider) get( //nolint:gocyclo // one option after the other
 			return routes.Result{}, err
 		}
 	}
-	encoded, err := objects.Encode(object)
+	encoded, err := object.Encode()
 	return routes.Result{Data: envelope.Raw(encoded), Meta: dashboardv1alpha1.Meta{Source: dashboardv1alpha1.SourceAPIServer}}, err
 }
 

@@ -34,14 +34,28 @@ type listOptions struct {
 }
 
 func list(r *routes.Request, caller *scopedlist.Client) (routes.Result, error) {
+	result, t, err := listTarget(r, caller)
+	if err == nil {
+		caller.HasListed(r.Path(objectref.Resource), t)
+	}
+	return result, err
+}
+
+func listTarget(r *routes.Request, caller *scopedlist.Client) (routes.Result, objectref.Target, error) {
 	o, err := readListOptions(r)
 	if err != nil {
-		return routes.Result{}, err
+		return routes.Result{}, objectref.Target{}, err
 	}
 	t, err := objectref.Read(r, caller.Client, "list")
 	if err != nil {
-		return routes.Result{}, err
+		return routes.Result{}, t, err
 	}
+	result, err := o.list(r, caller, t)
+	return result, t, err
+}
+
+// list answers from the cache if it can, and otherwise asks the cluster.
+func (o *listOptions) list(r *routes.Request, caller *scopedlist.Client, t objectref.Target) (routes.Result, error) {
 	o.view.order.forResource(t.Resource)
 	if result, ok, err := o.fromCache(r.Context(), caller, t); ok || err != nil {
 		return result, err
@@ -81,7 +95,7 @@ func (o *listOptions) pass(ctx context.Context, listing *scopedlist.Listing, met
 		return nil
 	}
 	page, err := listing.Each(func(item objects.Object) error {
-		encoded, err := objects.Encode(item)
+		encoded, err := item.Encode()
 		if err != nil {
 			return err
 		}

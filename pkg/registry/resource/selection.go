@@ -73,7 +73,7 @@ func (s *selection) add(o objects.Object) error {
 	if full && s.compare(h, s.items[0]) > 0 {
 		return nil
 	}
-	encoded, err := objects.Encode(o)
+	encoded, err := o.Encode()
 	if err != nil {
 		return err
 	}
@@ -142,7 +142,7 @@ func (s *selection) addMetrics(metrics *podmetrics.Metrics) error {
 	}
 	for i := range s.items {
 		var err error
-		if s.items[i].encoded, err = objects.Encode(pods[i]); err != nil {
+		if s.items[i].encoded, err = pods[i].Encode(); err != nil {
 			return err
 		}
 	}

@@ -90,7 +90,7 @@ func present(o objects.Object, err error) (envelope.Raw, error) {
 	if err != nil {
 		return nil, err
 	}
-	return objects.Encode(o)
+	return o.Encode()
 }
 
 // writeQuery has what every change says: who makes it, and that the API server must not drop what it does not know.

@@ -21,6 +21,7 @@ import (
 	"github.com/kubevision-io/kubevision/pkg/bindings"
 	"github.com/kubevision-io/kubevision/pkg/clusters"
 	"github.com/kubevision-io/kubevision/pkg/readcache"
+	"github.com/kubevision-io/kubevision/pkg/registry/objectref"
 	"github.com/kubevision-io/kubevision/pkg/routes"
 )
 
@@ -36,6 +37,8 @@ type Access struct {
 	// Cache and Verdicts are nil if everything is read live.
 	Cache    *readcache.Cache
 	Verdicts Verdicts
+	// Listed is called after each list of a caller, with the resource as the caller wrote it. It may be nil.
+	Listed func(u user.Info, cluster, resource string, t objectref.Target)
 }
 
 // Cluster is the access review of a route below /clusters/{cluster}, like authorization.Access.Cluster.
@@ -59,7 +62,7 @@ func (a *Access) ClusterByName(ctx context.Context, u user.Info, cluster string)
 func (a *Access) newClient(c *clusters.Client, u user.Info, cluster string) *Client {
 	return &Client{
 		Client: c, reader: a.Reader, cache: a.Cache, verdicts: a.Verdicts, user: u, cluster: cluster,
-		slots: make(chan struct{}, CallsAtOnce),
+		slots: make(chan struct{}, CallsAtOnce), listed: a.Listed,
 	}
 }
 
@@ -73,6 +76,7 @@ type Client struct {
 	user     user.Info
 	cluster  string
 	slots    chan struct{}
+	listed   func(u user.Info, cluster, resource string, t objectref.Target)
 
 	mu         sync.Mutex
 	asked      bool

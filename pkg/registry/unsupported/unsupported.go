@@ -39,7 +39,6 @@ func features() []feature {
 		{"/api-keys", "KubeVision has no API keys: use an access token, or a Kubernetes credential"},
 		{"/audit-logs", "KubeVision shows no audit log: kubevision-apiserver and each cluster write their own"},
 		{"/directory", "KubeVision asks no directory of users: they are KubeVisionUsers"},
-		{"/ws", "KubeVision has no streams: ask again instead"},
 		{ofPod + "/exec", "KubeVision opens no terminals: use kubectl exec"},
 		{ofPod + "/logs", "KubeVision shows no logs of containers: use kubectl logs"},
 		{ofCluster + "/package-releases", noCharts},

@@ -22,6 +22,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/gorilla/websocket"
 	"k8s.io/client-go/rest"
 )
 
@@ -223,4 +224,30 @@ func (c *Client) Dial(tb testing.TB) *tls.Conn {
 	}
 	tb.Cleanup(func() { _ = secured.Close() })
 	return secured
+}
+
+// WebSocket opens a WebSocket. If the server does not upgrade the request, it returns the response instead.
+func (c *Client) WebSocket(ctx context.Context, r Request, subprotocols ...string) (*websocket.Conn, *Response, error) {
+	request, err := c.request(ctx, r)
+	if err != nil {
+		return nil, nil, err
+	}
+	settings := c.tls.Clone()
+	settings.NextProtos = []string{"http/1.1"}
+	dialer := websocket.Dialer{
+		TLSClientConfig: settings, HandshakeTimeout: timeout, Subprotocols: subprotocols, ReadBufferSize: 4096,
+	}
+	address := "wss://" + strings.TrimPrefix(c.base, "https://") + r.Path
+	conn, answer, err := dialer.DialContext(ctx, address, request.Header)
+	if err == nil {
+		return conn, nil, nil
+	}
+	if answer == nil {
+		return nil, nil, fmt.Errorf("opening a WebSocket at %s: %w", r.Path, err)
+	}
+	body, err := io.ReadAll(answer.Body) // the dialer has read its first kilobyte
+	if err != nil {
+		return nil, nil, fmt.Errorf("reading the answer to %s: %w", r.Path, err)
+	}
+	return nil, &Response{Status: answer.StatusCode, Protocol: answer.Proto, Header: answer.Header, Body: body}, nil
 }

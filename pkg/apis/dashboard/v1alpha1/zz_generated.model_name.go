@@ -679,6 +679,21 @@ func (in TemplateListEnvelope) OpenAPIModelName() string {
 }
 
 // OpenAPIModelName returns the OpenAPI model name for this type.
+func (in Ticket) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.Ticket"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in TicketEnvelope) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.TicketEnvelope"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
+func (in TicketRequest) OpenAPIModelName() string {
+	return "io.kubevision.dashboard.v1alpha1.TicketRequest"
+}
+
+// OpenAPIModelName returns the OpenAPI model name for this type.
 func (in Topology) OpenAPIModelName() string {
 	return "io.kubevision.dashboard.v1alpha1.Topology"
 }

@@ -101,6 +101,29 @@ type KubeVisionSessionSpec struct {
 	// rotationTime is when the refresh token was last rotated.
 	// +optional
 	RotationTime *metav1.Time `json:"rotationTime,omitempty"`
+
+	// spentTickets are the tickets for streams that were used, until they
+	// expire, so that none is good twice on any replica.
+	// +optional
+	// +listType=map
+	// +listMapKey=id
+	// +kubebuilder:validation:MaxItems=64
+	SpentTickets []SpentTicket `json:"spentTickets,omitempty"`
+}
+
+// MaxSpentTickets bounds the tickets of a session that are used within the life
+// of one.
+const MaxSpentTickets = 64
+
+// SpentTicket is a ticket that is worth nothing any more.
+type SpentTicket struct {
+	// id is that of the ticket. It opens nothing.
+	// +required
+	// +kubebuilder:validation:MaxLength=32
+	ID string `json:"id"`
+	// expirationTime is when the ticket expires.
+	// +required
+	ExpirationTime metav1.Time `json:"expirationTime"`
 }
 
 // SessionClient is where a login came from.

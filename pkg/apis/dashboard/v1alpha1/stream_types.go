@@ -1,0 +1,46 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package v1alpha1
+
+// TicketParameter is the query parameter with the ticket of a stream.
+const TicketParameter = "ticket"
+
+// WatchPath is the path of the watch below the root of the API.
+const WatchPath = "/ws/watch"
+
+// TicketRequest is the body of POST /ws/ticket. What it names, the ticket is
+// good for only.
+type TicketRequest struct {
+	// cluster is the name of a cluster.
+	// +optional
+	Cluster string `json:"cluster,omitempty"`
+	// namespace is that of a pod.
+	// +optional
+	Namespace string `json:"namespace,omitempty"`
+	// pod is the name of a pod.
+	// +optional
+	Pod string `json:"pod,omitempty"`
+	// verb is what the stream does: watch, logs, exec, attach, portforward or
+	// copy.
+	// +optional
+	Verb string `json:"verb,omitempty"`
+}
+
+// Ticket opens one stream.
+type Ticket struct {
+	// ticket is the value of the query parameter ticket. It is good once.
+	Ticket string `json:"ticket"`
+	// expiresIn is how long it is good, in seconds.
+	ExpiresIn int64 `json:"expiresIn"`
+}
+
+// TicketEnvelope is the answer to POST /ws/ticket.
+type TicketEnvelope struct {
+	Header `json:",inline"`
+	// data is the ticket.
+	// +optional
+	Data *Ticket `json:"data"`
+	// meta is what there is to say beside the data.
+	Meta Meta `json:"meta"`
+}

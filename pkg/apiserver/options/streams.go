@@ -1,0 +1,67 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package options
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/spf13/pflag"
+
+	"github.com/kubevision-io/kubevision/pkg/streams"
+)
+
+// minStreamBytes has room for the streams of one user.
+const minStreamBytes = 4 << 20
+
+// StreamOptions are the flags of streams.
+type StreamOptions struct {
+	// AllowedOrigins are the origins whose pages may open streams; the same origin if there are none.
+	AllowedOrigins []string
+	// PerUser bounds the streams of one user, and Total those of all users.
+	PerUser, Total int
+	// Bytes bounds the memory of streams.
+	Bytes int64
+	// WatchTokenInQuery lets an access token in the query open the watch.
+	WatchTokenInQuery bool
+}
+
+func newStreamOptions() StreamOptions {
+	return StreamOptions{PerUser: streams.DefaultPerUser, Total: streams.DefaultTotal, Bytes: streams.DefaultBytes}
+}
+
+func (o *StreamOptions) addFlags(fs *pflag.FlagSet) {
+	fs.StringSliceVar(&o.AllowedOrigins, "allowed-origins", nil,
+		"Origins (https://dashboard.example.com) whose pages may open streams. Without any, those of the same origin may.")
+	fs.BoolVar(&o.WatchTokenInQuery, "watch-token-in-query", o.WatchTokenInQuery,
+		"Let an access token in the query (?token=) open the watch. It is for dashboards that get no tickets: whatever "+
+			"is in front of this server may log URLs.")
+	fs.IntVar(&o.PerUser, "streams-per-user", o.PerUser,
+		"Number of streams (watches, logs, terminals) that one user may have open on this replica.")
+	fs.IntVar(&o.Total, "streams", o.Total, "Number of streams that all users may have open on this replica.")
+	fs.Int64Var(&o.Bytes, "stream-bytes", o.Bytes,
+		"Number of bytes that streams may hold in memory on this replica. One user may have half of what is left.")
+}
+
+func (o *StreamOptions) validate() []error {
+	var errs []error
+	if o.PerUser < 1 || o.Total < 1 {
+		errs = append(errs, errors.New("--streams-per-user and --streams must be at least 1"))
+	}
+	if o.Bytes < minStreamBytes {
+		errs = append(errs, fmt.Errorf("--stream-bytes must be at least %d", minStreamBytes))
+	}
+	if _, err := streams.ParseOrigins(o.AllowedOrigins); err != nil {
+		errs = append(errs, fmt.Errorf("--allowed-origins: %w", err))
+	}
+	return errs
+}
+
+func (o *StreamOptions) options() (streams.Options, error) {
+	origins, err := streams.ParseOrigins(o.AllowedOrigins)
+	if err != nil {
+		return streams.Options{}, fmt.Errorf("--allowed-origins: %w", err)
+	}
+	return streams.Options{Origins: origins, PerUser: o.PerUser, Total: o.Total, Bytes: o.Bytes}, nil
+}

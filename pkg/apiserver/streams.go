@@ -1,0 +1,146 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package apiserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"k8s.io/apimachinery/pkg/util/sets"
+	"k8s.io/apiserver/pkg/authentication/user"
+	genericapirequest "k8s.io/apiserver/pkg/endpoints/request"
+	genericfilters "k8s.io/apiserver/pkg/server/filters"
+	toolscache "k8s.io/client-go/tools/cache"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/cache"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/authentication"
+	"github.com/kubevision-io/kubevision/pkg/authentication/token"
+	"github.com/kubevision-io/kubevision/pkg/clusters"
+	"github.com/kubevision-io/kubevision/pkg/envelope"
+	"github.com/kubevision-io/kubevision/pkg/identity"
+	"github.com/kubevision-io/kubevision/pkg/routes"
+	"github.com/kubevision-io/kubevision/pkg/streams"
+)
+
+// streamPatience bounds the wait for streams to end when the server stops.
+const streamPatience = 5 * time.Second
+
+// newTickets returns the tickets of all replicas.
+func newTickets(s *state, tokens *authentication.Tokens) *authentication.Tickets {
+	return &authentication.Tickets{
+		MAC: token.NewMAC(s.keys, "tickets of streams"), Tokens: tokens, Client: s.client, Clock: clock.RealClock{},
+	}
+}
+
+// newStreams returns a manager of streams that end with the sessions of tokens.
+func newStreams(o streams.Options, s *state, tokens *authentication.Tokens, tickets *authentication.Tickets) *streams.Manager {
+	o.Admit = func(ctx context.Context, u user.Info, target streams.Target) error {
+		return admitTicket(ctx, tickets, u, target)
+	}
+	o.Check = func(ctx context.Context, u user.Info) error { return checkSession(ctx, tokens, u) }
+	o.Watched = func(c streams.Cluster) bool {
+		connection, ok := c.(*clusters.Connection)
+		return ok && s.verdicts != nil && s.verdicts.Watched(connection)
+	}
+	return streams.NewManager(o)
+}
+
+// admitTicket spends the ticket of a request, if it came with one. A ticket that is for another stream is spent, too.
+func admitTicket(ctx context.Context, tickets *authentication.Tickets, u user.Info, target streams.Target) error {
+	p, ok := u.(*authentication.Principal)
+	if !ok || p.Ticket == nil {
+		return nil
+	}
+	err := tickets.Spend(ctx, p.Ticket)
+	switch {
+	case errors.Is(err, authentication.ErrTicketSpent):
+		return ticketError("the ticket was used before: get another one")
+	case errors.Is(err, authentication.ErrTicketExpired):
+		return ticketError("the ticket has expired: get another one")
+	case errors.Is(err, authentication.ErrSessionEnded):
+		return envelope.SessionEnded()
+	case errors.Is(err, authentication.ErrTooManyTickets):
+		e := envelope.New(dashboardv1alpha1.CodeTooManyRequests, "you have opened too many streams: try again shortly")
+		e.RetryAfterSeconds = int64(authentication.TicketTTL.Seconds())
+		return e
+	case err != nil:
+		return envelope.Internal(err)
+	case !p.Ticket.Allows(target.Cluster, target.Namespace, target.Pod, target.Verb):
+		return ticketError("the ticket is for another stream")
+	}
+	return nil
+}
+
+func ticketError(message string) *envelope.Error {
+	return envelope.New(dashboardv1alpha1.CodeUnauthenticated, "%s", message)
+}
+
+// checkSession returns an error once the session of a stream has ended, or its user is another one than before. Callers
+// without a session were authenticated by kube-apiserver: their rights are all that can be checked.
+func checkSession(ctx context.Context, tokens *authentication.Tokens, u user.Info) error {
+	before, ok := u.(*authentication.Principal)
+	if !ok {
+		return nil
+	}
+	now, err := tokens.Recheck(ctx, before)
+	switch {
+	case errors.Is(err, authentication.ErrUnavailable):
+		return err //nolint:wrapcheck // it is no denial
+	case err != nil:
+		return streams.NewEnd(streams.SessionEnded, "the session has ended")
+	case now.SetupRequired || now.PasswordChangeRequired:
+		return streams.NewEnd(streams.SessionEnded, "the session may do nothing else before a password or a second factor is set")
+	case !sets.New(now.Groups...).Equal(sets.New(before.Groups...)):
+		return streams.NewEnd(streams.Forbidden, "your groups have changed: connect again")
+	}
+	return nil
+}
+
+// longRunning tells the library which requests have no time limit: streams, beside its own.
+func longRunning(table *routes.Table) genericapirequest.LongRunningRequestCheck {
+	watches := genericfilters.BasicLongRunningRequestCheck(sets.NewString("watch"), sets.NewString())
+	return func(r *http.Request, info *genericapirequest.RequestInfo) bool {
+		if path, ok := routes.BelowRoot(r.URL.Path); ok && path != "" {
+			return table.IsStream(r.Method, path)
+		}
+		return watches(r, info)
+	}
+}
+
+// watchSessions reports changes of users and sessions to their streams.
+func watchSessions(ctx context.Context, c cache.Cache, changed func(name string)) error {
+	userOf := func(object any) string {
+		if unknown, ok := object.(toolscache.DeletedFinalStateUnknown); ok {
+			object = unknown.Obj
+		}
+		switch o := object.(type) {
+		case *kubevisionv1alpha1.KubeVisionSession:
+			return identity.UserName(o.Spec.UserName)
+		case *kubevisionv1alpha1.KubeVisionUser:
+			return identity.UserName(o.Name)
+		}
+		return ""
+	}
+	handler := toolscache.ResourceEventHandlerFuncs{
+		UpdateFunc: func(_, updated any) { changed(userOf(updated)) },
+		DeleteFunc: func(object any) { changed(userOf(object)) },
+	}
+	for _, kind := range []client.Object{&kubevisionv1alpha1.KubeVisionSession{}, &kubevisionv1alpha1.KubeVisionUser{}} {
+		informer, err := c.GetInformer(ctx, kind, cache.BlockUntilSynced(false))
+		if err == nil {
+			_, err = informer.AddEventHandler(handler)
+		}
+		if err != nil {
+			return fmt.Errorf("watching %T for streams: %w", kind, err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,180 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package authentication
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/util/retry"
+	"k8s.io/utils/clock"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/authentication/token"
+)
+
+const (
+	// TicketTTL is the lifetime of a ticket.
+	TicketTTL = 30 * time.Second
+	// ticketLeeway allows for differences between the clocks of replicas. A ticket is remembered as spent for that much
+	// longer, too.
+	ticketLeeway = 5 * time.Second
+	// maxTicketLength bounds a ticket that is parsed, in bytes: three names of Kubernetes, and some more.
+	maxTicketLength = 2048
+	ticketIDBytes   = 12
+)
+
+var (
+	// ErrTicketSpent is returned for a ticket that was used before.
+	ErrTicketSpent = errors.New("the ticket was used before")
+	// ErrTicketExpired is returned for a genuine ticket that is too old.
+	ErrTicketExpired = errors.New("the ticket has expired")
+	// ErrTooManyTickets is returned if a session uses tickets faster than they expire.
+	ErrTooManyTickets = errors.New("too many tickets of the session were used")
+
+	errTicket = errors.New("the ticket is not genuine")
+)
+
+// Ticket opens one stream of one session.
+type Ticket struct {
+	ID      string `json:"i"`
+	Session string `json:"s"`
+	User    string `json:"u"`
+	UserUID string `json:"d"`
+	Expires int64  `json:"x"`
+	// Cluster, Namespace, Pod and Verb are those of the stream; empty ones are not restricted.
+	Cluster   string `json:"c,omitempty"`
+	Namespace string `json:"n,omitempty"`
+	Pod       string `json:"p,omitempty"`
+	Verb      string `json:"v,omitempty"`
+}
+
+// Allows returns whether the ticket is for such a stream.
+func (t *Ticket) Allows(cluster, namespace, pod, verb string) bool {
+	for _, pair := range [][2]string{
+		{t.Cluster, cluster}, {t.Namespace, namespace}, {t.Pod, pod}, {t.Verb, verb},
+	} {
+		if pair[0] != "" && pair[0] != pair[1] {
+			return false
+		}
+	}
+	return true
+}
+
+// Tickets issues tickets, and spends them. A ticket is authenticated by a MAC, so that nothing is stored when it is
+// issued. Spending it is one write to the object of its session, which all replicas share.
+type Tickets struct {
+	MAC    *token.MAC
+	Tokens *Tokens
+	// Client reads and writes sessions without a cache.
+	Client client.Client
+	Clock  clock.PassiveClock
+}
+
+// Issue returns a ticket of the session of a principal.
+func (t *Tickets) Issue(p *Principal, restrictions Ticket) (string, error) {
+	id := make([]byte, ticketIDBytes)
+	if _, err := rand.Read(id); err != nil {
+		return "", fmt.Errorf("reading randomness for a ticket: %w", err)
+	}
+	out := restrictions
+	out.ID, out.Session = hex.EncodeToString(id), p.Session
+	out.User, out.UserUID = p.User.Name, string(p.User.UID)
+	out.Expires = t.Clock.Now().Add(TicketTTL).Unix()
+	text, err := json.Marshal(out)
+	if err != nil {
+		return "", fmt.Errorf("encoding a ticket: %w", err)
+	}
+	code, err := t.MAC.Sum(text)
+	if err != nil {
+		return "", err
+	}
+	encode := base64.RawURLEncoding.EncodeToString
+	return encode(text) + "." + encode(code), nil
+}
+
+// Authenticate returns the user of a ticket, in its session. The ticket must be spent before anything is done for it.
+func (t *Tickets) Authenticate(ctx context.Context, raw string) (*Principal, error) {
+	ticket, err := t.parse(raw)
+	if err != nil {
+		return nil, err
+	}
+	if t.Clock.Now().After(time.Unix(ticket.Expires, 0).Add(ticketLeeway)) {
+		return nil, ErrTicketExpired
+	}
+	p, err := t.Tokens.inSession(ctx, ticket.Session, ticket.UserUID, ticket.User)
+	if err != nil {
+		return nil, err
+	}
+	p.Ticket = ticket
+	return p, nil
+}
+
+func (t *Tickets) parse(raw string) (*Ticket, error) {
+	body, code, ok := strings.Cut(raw, ".")
+	if !ok || len(raw) > maxTicketLength {
+		return nil, errTicket
+	}
+	text, err := base64.RawURLEncoding.Strict().DecodeString(body)
+	sum, err2 := base64.RawURLEncoding.Strict().DecodeString(code)
+	if err != nil || err2 != nil || !t.MAC.Verify(text, sum) {
+		return nil, errTicket
+	}
+	ticket := &Ticket{}
+	if err := json.Unmarshal(text, ticket); err != nil {
+		return nil, errTicket
+	}
+	return ticket, nil
+}
+
+// Spend makes a ticket worth nothing, on every replica. It returns ErrTicketSpent if it was before.
+func (t *Tickets) Spend(ctx context.Context, ticket *Ticket) error {
+	return retry.RetryOnConflict(contention(), func() error { return t.spendOnce(ctx, ticket) })
+}
+
+func (t *Tickets) spendOnce(ctx context.Context, ticket *Ticket) error {
+	s := &kubevisionv1alpha1.KubeVisionSession{}
+	err := t.Client.Get(ctx, types.NamespacedName{Name: ticket.Session}, s)
+	if apierrors.IsNotFound(err) {
+		return ErrSessionEnded
+	}
+	if err != nil {
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
+	}
+	now, same := t.Clock.Now(), func(spent kubevisionv1alpha1.SpentTicket) bool { return spent.ID == ticket.ID }
+	expires := time.Unix(ticket.Expires, 0)
+	kept := slices.DeleteFunc(s.Spec.SpentTickets, func(spent kubevisionv1alpha1.SpentTicket) bool {
+		return now.After(spent.ExpirationTime.Add(2 * ticketLeeway)) // on every replica
+	})
+	switch {
+	case !s.DeletionTimestamp.IsZero():
+		return ErrSessionEnded
+	case slices.ContainsFunc(kept, same):
+		return ErrTicketSpent
+	case now.After(expires.Add(ticketLeeway)):
+		return ErrTicketExpired
+	case len(kept) >= kubevisionv1alpha1.MaxSpentTickets:
+		return ErrTooManyTickets
+	}
+	s.Spec.SpentTickets = append(kept, kubevisionv1alpha1.SpentTicket{ID: ticket.ID, ExpirationTime: metav1.NewTime(expires)})
+	if err := t.Client.Update(ctx, s); err != nil {
+		if apierrors.IsNotFound(err) {
+			return ErrSessionEnded
+		}
+		return fmt.Errorf("spending a ticket: %w", err)
+	}
+	return nil
+}

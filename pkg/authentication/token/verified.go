@@ -1,0 +1,41 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package token
+
+import (
+	"crypto/ecdsa"
+	"crypto/sha256"
+
+	"github.com/go-jose/go-jose/v4/jwt"
+	"k8s.io/utils/lru"
+)
+
+// maxVerified bounds the tokens whose signatures are not verified again. Each takes less than a kilobyte.
+const maxVerified = 4096
+
+// signed is the content of a genuine token. The key and the age of the token are checked at each use.
+type signed struct {
+	keyID    string
+	key      *ecdsa.PrivateKey
+	standard jwt.Claims
+	private  privateClaims
+}
+
+// verifiedTokens remembers genuine tokens by their digests, since a signature takes longer to verify than the rest of
+// a request. The token that was used least recently gives way.
+type verifiedTokens struct {
+	tokens *lru.Cache
+}
+
+func newVerifiedTokens() verifiedTokens { return verifiedTokens{tokens: lru.New(maxVerified)} }
+
+func (v verifiedTokens) get(raw string) (*signed, bool) {
+	found, _ := v.tokens.Get(sha256.Sum256([]byte(raw)))
+	content, ok := found.(*signed)
+	return content, ok
+}
+
+func (v verifiedTokens) add(raw string, content *signed) {
+	v.tokens.Add(sha256.Sum256([]byte(raw)), content)
+}

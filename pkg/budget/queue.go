@@ -1,0 +1,229 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package budget
+
+import (
+	"container/list"
+	"context"
+	"fmt"
+	"sync"
+	"time"
+)
+
+var (
+	errQueue    = fmt.Errorf("%w: the holder has too much work that waits", ErrExceeded)
+	errPatience = fmt.Errorf("%w: the work of the holder has waited for too long", ErrExceeded)
+)
+
+// QueueOptions configures a Queue.
+type QueueOptions struct {
+	// Total bounds the cost of the work under way of all holders, Share that of one.
+	Total, Share int64
+	// Largest is the most that a piece of work counts, whatever it costs. It is at most Share, which is the default.
+	Largest int64
+	// Waiting bounds the pieces of work of one holder that wait, Patience the time for which one waits.
+	Waiting  int
+	Patience time.Duration
+}
+
+// Queue bounds the cost of the work under way, for each holder and for all. Other work waits. Holders take turns, so
+// that the work of one waits for no more than one piece of each other holder.
+type Queue struct {
+	QueueOptions
+
+	mu    sync.Mutex
+	used  int64
+	lanes map[string]*lane
+	// turns are the lanes with work that waits, in the order of their turns.
+	turns list.List
+	// full says that work waits for room in the total, which must come before other work.
+	full bool
+}
+
+// lane is the work of one holder.
+type lane struct {
+	holder string
+	used   int64
+	// places is the number of places that are under way, waiting those that wait, in their order.
+	places  int
+	waiting list.List
+	turn    *list.Element
+}
+
+// NewQueue returns an empty queue.
+func NewQueue(o QueueOptions) *Queue {
+	if o.Largest <= 0 || o.Largest > o.Share {
+		o.Largest = o.Share
+	}
+	return &Queue{QueueOptions: o, lanes: map[string]*lane{}}
+}
+
+// Place is work under way. A nil Place is work that no queue bounds.
+type Place struct {
+	queue *Queue
+	lane  *lane
+	cost  int64
+	// admitted is closed when the work may begin.
+	admitted chan struct{}
+	left     bool
+}
+
+// Enter waits until work of a holder may begin. It returns ErrExceeded if too much of the holder's work waits, or if
+// the work would wait for too long. A nil queue bounds nothing.
+func (q *Queue) Enter(ctx context.Context, holder string, cost int64) (*Place, error) {
+	if q == nil {
+		return nil, nil //nolint:nilnil // a nil Place is one
+	}
+	p, waits, err := q.join(holder, cost)
+	if err != nil || !waits {
+		return p, err
+	}
+	timer := time.NewTimer(q.Patience)
+	defer timer.Stop()
+	select {
+	case <-p.admitted:
+		return p, nil
+	case <-ctx.Done():
+		err = fmt.Errorf("waiting for other work of the holder: %w", ctx.Err())
+	case <-timer.C:
+		err = errPatience
+	}
+	if q.giveUp(p) {
+		return nil, err
+	}
+	return p, nil // it was admitted meanwhile
+}
+
+func (q *Queue) join(holder string, cost int64) (p *Place, waits bool, err error) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	l := q.lanes[holder]
+	if l == nil {
+		l = &lane{holder: holder}
+		q.lanes[holder] = l
+	}
+	p = &Place{queue: q, lane: l, cost: min(cost, q.Largest), admitted: make(chan struct{})}
+	switch {
+	case l.waiting.Len() == 0 && !q.full && q.hasRoom(p):
+		q.admit(p)
+		return p, false, nil
+	case l.waiting.Len() >= q.Waiting:
+		return nil, false, errQueue
+	}
+	q.full = q.full || l.waiting.Len() == 0 && q.hasShare(p)
+	l.waiting.PushBack(p)
+	if l.turn == nil {
+		l.turn = q.turns.PushBack(l)
+	}
+	return p, true, nil
+}
+
+// hasRoom returns true if the work fits beside what is under way. The caller holds the lock.
+func (q *Queue) hasRoom(p *Place) bool {
+	return q.hasShare(p) && (q.used == 0 || q.used+p.cost <= q.Total)
+}
+
+func (q *Queue) hasShare(p *Place) bool { return p.lane.used == 0 || p.lane.used+p.cost <= q.Share }
+
+// admit lets work begin. The caller holds the lock.
+func (q *Queue) admit(p *Place) {
+	q.used += p.cost
+	p.lane.used += p.cost
+	p.lane.places++
+	close(p.admitted)
+}
+
+// next admits work that waits, one piece of each holder in turns. The caller holds the lock.
+func (q *Queue) next() {
+	q.full = false
+	for turn := q.turns.Front(); turn != nil; {
+		l, _ := turn.Value.(*lane)
+		first, _ := l.waiting.Front().Value.(*Place)
+		following := turn.Next()
+		if q.hasShare(first) {
+			if !q.hasRoom(first) {
+				q.full = true
+				return
+			}
+			l.waiting.Remove(l.waiting.Front())
+			q.admit(first)
+			q.endTurn(l)
+			if following == nil {
+				following = q.turns.Front()
+			}
+		}
+		turn = following
+	}
+}
+
+// endTurn lets a lane wait for its next turn. The caller holds the lock.
+func (q *Queue) endTurn(l *lane) {
+	if l.turn != nil {
+		q.turns.Remove(l.turn)
+		l.turn = nil
+	}
+	if l.waiting.Len() > 0 {
+		l.turn = q.turns.PushBack(l)
+	}
+}
+
+// giveUp removes work that waits. It returns false if the work was admitted.
+func (q *Queue) giveUp(p *Place) bool {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	for e := p.lane.waiting.Front(); e != nil; e = e.Next() {
+		if e.Value == p {
+			p.lane.waiting.Remove(e)
+			if p.lane.waiting.Len() == 0 {
+				q.endTurn(p.lane)
+			}
+			q.forget(p.lane)
+			q.next()
+			return true
+		}
+	}
+	return false
+}
+
+// forget drops a lane without work. The caller holds the lock.
+func (q *Queue) forget(l *lane) {
+	if l.places == 0 && l.waiting.Len() == 0 {
+		delete(q.lanes, l.holder)
+	}
+}
+
+// Grow records that the work costs more than was expected. It does not wait.
+func (p *Place) Grow(cost int64) {
+	if p == nil || cost <= 0 {
+		return
+	}
+	p.queue.mu.Lock()
+	defer p.queue.mu.Unlock()
+	if p.left {
+		return
+	}
+	cost = min(cost, p.queue.Largest-p.cost)
+	p.cost += cost
+	p.lane.used += cost
+	p.queue.used += cost
+}
+
+// Leave ends the work.
+func (p *Place) Leave() {
+	if p == nil {
+		return
+	}
+	q := p.queue
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if p.left {
+		return
+	}
+	p.left = true
+	q.used -= p.cost
+	p.lane.used -= p.cost
+	p.lane.places--
+	q.next()
+	q.forget(p.lane)
+}

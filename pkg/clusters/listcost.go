@@ -1,0 +1,123 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package clusters
+
+import (
+	"context"
+	"hash/maphash"
+	"net/http"
+	"runtime"
+	"sync/atomic"
+
+	"github.com/kubevision-io/kubevision/pkg/budget"
+)
+
+const (
+	// listShare is the cost of the lists of one user under way on one cluster, for each processor, in bytes of the
+	// responses. A list counts at most largestList, so that large lists of one user take half of the processors.
+	listShare   = 128 << 10
+	largestList = 2 * listShare
+	// usersAtOnce is how many users may spend their shares on one cluster at once.
+	usersAtOnce = 32
+	// maxWaitingLists bounds the lists of one user that wait for the end of others.
+	maxWaitingLists = 64
+	// minListCost is what a list costs a cluster however few objects it has. unknownListCost is assumed of a list that was
+	// not made before.
+	minListCost     = 8 << 10
+	unknownListCost = 128 << 10
+	// maxListSizes bounds the lists whose sizes are remembered.
+	maxListSizes = 4096
+)
+
+// newListQueue returns a queue for lists of one cluster.
+func newListQueue() *budget.Queue {
+	share := int64(max(listShare*runtime.GOMAXPROCS(0), largestList))
+	return budget.NewQueue(budget.QueueOptions{
+		Total: usersAtOnce * share, Share: share, Largest: largestList, Waiting: maxWaitingLists, Patience: maxLargeWait,
+	})
+}
+
+// listSizes remembers how large the responses to lists were. Lists whose hashes collide displace each other.
+type listSizes struct {
+	seed maphash.Seed
+	// sizes have the upper half of a hash and a size.
+	sizes [maxListSizes]atomic.Uint64
+}
+
+func newListSizes() *listSizes { return &listSizes{seed: maphash.MakeSeed()} }
+
+const (
+	sizeBits = 32
+	sizeMask = 1<<sizeBits - 1
+)
+
+// expected returns the cost of a list, and the key by which its size is learned.
+func (s *listSizes) expected(r *http.Request) (cost int64, key uint64) {
+	query := r.URL.Query()
+	for _, parameter := range []string{"continue", "resourceVersion", "resourceVersionMatch"} {
+		query.Del(parameter)
+	}
+	key = maphash.String(s.seed, r.URL.Path+"?"+query.Encode())
+	if known := s.sizes[key%maxListSizes].Load(); known>>sizeBits == key>>sizeBits {
+		return max(minListCost, int64(known&sizeMask)), key
+	}
+	return unknownListCost, key
+}
+
+func (s *listSizes) learn(key uint64, size int64) {
+	s.sizes[key%maxListSizes].Store(key>>sizeBits<<sizeBits | uint64(min(max(size, 0), sizeMask)))
+}
+
+type listKey struct{}
+
+// withListResponse marks a call whose response is a list.
+func withListResponse(ctx context.Context) context.Context {
+	return context.WithValue(ctx, listKey{}, true)
+}
+
+func isList(ctx context.Context) bool { return ctx.Value(listKey{}) != nil }
+
+// list is a list under way. A nil list is another call.
+type list struct {
+	place      *budget.Place
+	sizes      *listSizes
+	key        uint64
+	cost, read int64
+}
+
+// enterList waits until the cost of a list fits beside that of other lists of the user.
+func (p *pacedRoundTripper) enterList(r *http.Request) (*list, error) {
+	if p.lists == nil || isWatch(r) || !isList(r.Context()) {
+		return nil, nil //nolint:nilnil // a nil list is another call
+	}
+	cost, key := p.sizes.expected(r)
+	place, err := p.lists.Enter(r.Context(), p.user, cost)
+	if err != nil {
+		return nil, err
+	}
+	return &list{place: place, sizes: p.sizes, key: key, cost: cost}, nil
+}
+
+// add counts bytes of the response.
+func (l *list) add(n int) {
+	if l == nil {
+		return
+	}
+	l.read += int64(n)
+	if more := l.read - l.cost; more > 0 {
+		l.place.Grow(more)
+		l.cost += more
+	}
+}
+
+// leave ends the list. It is called once or more.
+func (l *list) leave() {
+	if l == nil {
+		return
+	}
+	if l.read > 0 {
+		l.sizes.learn(l.key, l.read)
+	}
+	l.place.Leave()
+}

@@ -1,0 +1,333 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package rawjson validates JSON and finds values in it without decoding them.
+package rawjson
+
+import (
+	"encoding/json"
+	"errors"
+)
+
+// maxDepth bounds the nesting of an object. encoding/json, by which API servers encode, allows 10,000.
+const maxDepth = 1000
+
+// ErrSyntax is returned for a text that is not JSON. It contains nothing of the text.
+var ErrSyntax = errors.New("the text is not JSON")
+
+// Scanner validates JSON and finds the members of objects in one pass, without decoding values.
+type Scanner struct {
+	text  []byte
+	pos   int
+	depth int
+}
+
+// NewScanner returns a Scanner at the first value of a text.
+func NewScanner(text []byte) *Scanner {
+	s := &Scanner{text: text}
+	s.Space()
+	return s
+}
+
+// Pos returns the number of bytes that are consumed.
+func (s *Scanner) Pos() int { return s.pos }
+
+// Since returns the text between a position and the current one. It shares the memory of the whole text.
+func (s *Scanner) Since(pos int) []byte { return s.text[pos:s.pos] }
+
+// Space consumes white space.
+func (s *Scanner) Space() {
+	for s.pos < len(s.text) {
+		switch s.text[s.pos] {
+		case ' ', '\t', '\r', '\n':
+			s.pos++
+		default:
+			return
+		}
+	}
+}
+
+// Peek returns the next byte, or 0 at the end.
+func (s *Scanner) Peek() byte {
+	if s.pos < len(s.text) {
+		return s.text[s.pos]
+	}
+	return 0
+}
+
+// take consumes a byte if it is c.
+func (s *Scanner) take(c byte) bool {
+	if s.Peek() != c || s.pos == len(s.text) {
+		return false
+	}
+	s.pos++
+	return true
+}
+
+// Value consumes a value.
+func (s *Scanner) Value() error {
+	switch c := s.Peek(); {
+	case c == '"':
+		_, err := s.quoted()
+		return err
+	case c == '{':
+		return s.nested('}')
+	case c == '[':
+		return s.nested(']')
+	case c == '-', c >= '0' && c <= '9':
+		return s.number()
+	case c == 't':
+		return s.literal("true")
+	case c == 'f':
+		return s.literal("false")
+	default:
+		return s.literal("null")
+	}
+}
+
+// Members consumes an object. It calls visit at the beginning of each value, which visit must consume.
+func (s *Scanner) Members(visit func(key Quoted) error) error {
+	return s.enclosed('{', '}', func() error {
+		key, err := s.Key()
+		if err != nil {
+			return err
+		}
+		return visit(key)
+	})
+}
+
+// Elements consumes an array. It calls visit at the beginning of each element, which visit must consume.
+func (s *Scanner) Elements(visit func() error) error { return s.enclosed('[', ']', visit) }
+
+// Key consumes the key of a member, up to its value.
+func (s *Scanner) Key() (Quoted, error) {
+	key, err := s.quoted()
+	if err != nil {
+		return Quoted{}, err
+	}
+	s.Space()
+	if !s.take(':') {
+		return Quoted{}, ErrSyntax
+	}
+	s.Space()
+	return key, nil
+}
+
+// nested consumes an object or an array without visiting its content.
+func (s *Scanner) nested(end byte) error {
+	s.pos++
+	s.depth++
+	if s.depth > maxDepth {
+		return ErrSyntax
+	}
+	s.Space()
+	if s.take(end) {
+		s.depth--
+		return nil
+	}
+	for {
+		if end == '}' {
+			if _, err := s.Key(); err != nil {
+				return err
+			}
+		}
+		if err := s.Value(); err != nil {
+			return err
+		}
+		s.Space()
+		if s.take(end) {
+			s.depth--
+			return nil
+		}
+		if !s.take(',') {
+			return ErrSyntax
+		}
+		s.Space()
+	}
+}
+
+// enclosed consumes an object or an array, and calls item at the beginning of each member or element.
+func (s *Scanner) enclosed(begin, end byte, item func() error) error {
+	s.depth++
+	if s.depth > maxDepth || !s.take(begin) {
+		return ErrSyntax
+	}
+	defer func() { s.depth-- }()
+	s.Space()
+	if s.take(end) {
+		return nil
+	}
+	for {
+		if err := item(); err != nil {
+			return err
+		}
+		s.Space()
+		switch {
+		case s.take(end):
+			return nil
+		case !s.take(','):
+			return ErrSyntax
+		}
+		s.Space()
+	}
+}
+
+// Quoted is a string with its quotes.
+type Quoted struct {
+	raw     []byte
+	escaped bool
+}
+
+// Text returns the string itself.
+func (q Quoted) Text() string {
+	if !q.escaped {
+		return string(q.raw[1 : len(q.raw)-1])
+	}
+	var out string
+	if err := json.Unmarshal(q.raw, &out); err != nil { // impossible, because the text is valid
+		return ""
+	}
+	return out
+}
+
+// Is returns whether the string is a name. It allocates no memory for a string without escapes.
+func (q Quoted) Is(name string) bool {
+	if !q.escaped {
+		return string(q.raw[1:len(q.raw)-1]) == name
+	}
+	return q.Text() == name
+}
+
+// quoted consumes a string.
+func (s *Scanner) quoted() (Quoted, error) {
+	begin := s.pos
+	if !s.take('"') {
+		return Quoted{}, ErrSyntax
+	}
+	escaped := false
+	for {
+		i, text := s.pos, s.text
+		for i < len(text) && text[i] != '"' && text[i] != '\\' && text[i] >= ' ' {
+			i++
+		}
+		s.pos = i
+		switch {
+		case i == len(text) || text[i] < ' ':
+			return Quoted{}, ErrSyntax
+		case text[i] == '"':
+			s.pos++
+			return Quoted{raw: text[begin:s.pos], escaped: escaped}, nil
+		}
+		escaped = true
+		if !s.escape() {
+			return Quoted{}, ErrSyntax
+		}
+	}
+}
+
+// escape consumes a backslash with what belongs to it.
+func (s *Scanner) escape() bool {
+	s.pos++
+	c := s.Peek()
+	s.pos++
+	switch c {
+	case '"', '\\', '/', 'b', 'f', 'n', 'r', 't':
+		return true
+	case 'u':
+		for range 4 {
+			if !isHex(s.Peek()) {
+				return false
+			}
+			s.pos++
+		}
+		return true
+	default:
+		return false
+	}
+}
+
+func isHex(c byte) bool {
+	return c >= '0' && c <= '9' || c >= 'a' && c <= 'f' || c >= 'A' && c <= 'F'
+}
+
+func (s *Scanner) number() error {
+	s.take('-')
+	if !s.take('0') && s.digits() == 0 {
+		return ErrSyntax
+	}
+	if s.take('.') && s.digits() == 0 {
+		return ErrSyntax
+	}
+	if s.take('e') || s.take('E') {
+		if !s.take('+') {
+			s.take('-')
+		}
+		if s.digits() == 0 {
+			return ErrSyntax
+		}
+	}
+	return nil
+}
+
+func (s *Scanner) digits() int {
+	begin := s.pos
+	for s.pos < len(s.text) && s.text[s.pos] >= '0' && s.text[s.pos] <= '9' {
+		s.pos++
+	}
+	return s.pos - begin
+}
+
+func (s *Scanner) literal(word string) error {
+	if len(s.text)-s.pos < len(word) || string(s.text[s.pos:s.pos+len(word)]) != word {
+		return ErrSyntax
+	}
+	s.pos += len(word)
+	return nil
+}
+
+// End returns an error if anything but space is left.
+func (s *Scanner) End() error {
+	s.Space()
+	if s.pos != len(s.text) {
+		return ErrSyntax
+	}
+	return nil
+}
+
+// Text consumes a value, and returns the text of a string. It returns an empty text for other values.
+func (s *Scanner) Text() (string, error) {
+	if s.Peek() != '"' {
+		return "", s.Value()
+	}
+	q, err := s.quoted()
+	if err != nil {
+		return "", err
+	}
+	return q.Text(), nil
+}
+
+// Lookup returns the value at a path of a valid object, and false if there is none.
+func Lookup(object []byte, path ...string) ([]byte, bool) {
+	s := NewScanner(object)
+	if s.Peek() != '{' {
+		return nil, false
+	}
+	var found []byte
+	err := s.Members(func(key Quoted) error {
+		begin := s.pos
+		if err := s.Value(); err != nil {
+			return err
+		}
+		if key.Is(path[0]) {
+			found = s.text[begin:s.pos]
+		}
+		return nil
+	})
+	if err != nil || found == nil {
+		return nil, false
+	}
+	if len(path) == 1 {
+		return found, true
+	}
+	return Lookup(found, path[1:]...)
+}

@@ -1,0 +1,80 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package rawjson_test
+
+import (
+	"encoding/json"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/kubevision-io/kubevision/pkg/rawjson"
+)
+
+// valid returns whether a text is one value.
+func valid(text []byte) bool {
+	s := rawjson.NewScanner(text)
+	return s.Value() == nil && s.End() == nil
+}
+
+// FuzzValue verifies that a Scanner accepts the texts that encoding/json accepts, and finds the same members.
+func FuzzValue(f *testing.F) {
+	for _, text := range []string{
+		`{}`, `[]`, `null`, `[1,-0.5e+3,"a\u00e4\n",true,false,null]`, `{"a":{"b":[{}]},"a":2,"\u0061":3}`,
+		`{"a":}`, `[1,]`, `01`, `"a`, "\"\x01\"", `{"a" 1}`, `nul`, ` { "a" : 1 } `, `[`, `"\ud800"`, "\"\xff\"",
+	} {
+		f.Add([]byte(text))
+	}
+	f.Fuzz(func(t *testing.T, text []byte) {
+		if got, want := valid(text), json.Valid(text); got != want {
+			t.Fatalf("valid = %t, want %t: %q", got, want, text)
+		}
+		var want map[string]json.RawMessage
+		if json.Unmarshal(text, &want) != nil || want == nil {
+			return
+		}
+		got := map[string]json.RawMessage{}
+		s := rawjson.NewScanner(text)
+		if err := s.Members(func(key rawjson.Quoted) error {
+			begin := s.Pos()
+			err := s.Value()
+			got[key.Text()] = s.Since(begin)
+			return err
+		}); err != nil {
+			t.Fatal(err)
+		}
+		if len(got) < len(want) {
+			t.Errorf("members: %d, want %d", len(got), len(want))
+		}
+	})
+}
+
+// TestRewrite verifies that members are omitted and replaced, and that others keep their text.
+func TestRewrite(t *testing.T) {
+	s := rawjson.NewScanner([]byte(`{ "a" : 1 , "b":[ 2 ],"c":{"d":3}}`))
+	got, err := s.Rewrite(func(key rawjson.Quoted) (rawjson.Member, error) {
+		switch {
+		case key.Is("a"):
+			return rawjson.Member{Omit: true}, s.Value()
+		case key.Is("c"):
+			return rawjson.Member{Value: []byte(`4`)}, s.Value()
+		default:
+			return rawjson.Member{}, s.Value()
+		}
+	})
+	if diff := cmp.Diff(`{"b":[ 2 ],"c":4}`, string(got)); diff != "" || err != nil {
+		t.Errorf("(-want +got):\n%s%v", diff, err)
+	}
+}
+
+// TestDepth verifies that nesting is bounded.
+func TestDepth(t *testing.T) {
+	deep := make([]byte, 2000)
+	for i := range deep {
+		deep[i] = '['
+	}
+	if err := rawjson.NewScanner(deep).Value(); err == nil {
+		t.Error("a deep text was accepted")
+	}
+}

@@ -1,0 +1,161 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package readcache
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+)
+
+// Change is a change of one object.
+type Change struct {
+	Namespace, Name string
+	// Object is the object after the change, or nil if it was deleted.
+	Object *Object
+	// Created is true if there was no object of the name before.
+	Created bool
+	// Version is the resource version of the change.
+	Version string
+}
+
+// Changes are what a store has learned at once.
+type Changes struct {
+	All []Change
+	// Version is the resource version of the kind afterwards.
+	Version string
+	// Relisted is true if the changes are the difference between two lists, between which others may have been missed
+	// that have no effect any more.
+	Relisted bool
+}
+
+// Subscription follows one kind of one cluster.
+type Subscription struct {
+	// Snapshot is the content before the first change.
+	*Snapshot
+
+	kind    *kind
+	deliver func(Changes)
+	end     sync.Once
+	ended   chan struct{}
+}
+
+// Subscribe follows a kind. deliver is called with all changes after the snapshot, in order, while the store is locked: it
+// must not wait, and must not call the cache. It is false if the kind is not cached. The kind is kept while somebody
+// follows it, unless the bytes are needed for others.
+func (c *Cache) Subscribe(
+	ctx context.Context, cluster Cluster, r schema.GroupVersionResource, kindName string, deliver func(Changes),
+) (*Subscription, bool) {
+	if c == nil || !cacheable(r) {
+		return nil, false
+	}
+	k := c.kind(kindKey{cluster, r}, kindName) //nolint:contextcheck // the watch outlives the request
+	if k == nil {
+		return nil, false
+	}
+	if _, ok := k.first(ctx); !ok {
+		return nil, false
+	}
+	s := &Subscription{kind: k, deliver: deliver, ended: make(chan struct{})}
+	k.store.mu.Lock()
+	defer k.store.mu.Unlock()
+	s.Snapshot = k.store.snapshot()
+	if k.ended.Load() || s.Snapshot == nil {
+		return nil, false
+	}
+	if k.store.subscriptions == nil {
+		k.store.subscriptions = map[*Subscription]bool{}
+	}
+	k.store.subscriptions[s] = true
+	go s.keep()
+	return s, true
+}
+
+// keep keeps the kind until the subscription ends.
+func (s *Subscription) keep() {
+	ticker := time.NewTicker(sweepInterval)
+	defer ticker.Stop()
+	for {
+		select {
+		case <-ticker.C:
+			s.kind.used.Store(time.Now().UnixNano())
+		case <-s.ended:
+			return
+		}
+	}
+}
+
+// Ended is closed when no more changes arrive: the kind is not cached any more, or the subscription was closed.
+func (s *Subscription) Ended() <-chan struct{} { return s.ended }
+
+// Current returns the content now, and whether the watch is broken.
+func (s *Subscription) Current() View {
+	v := View{Snapshot: s.kind.store.snapshot()}
+	v.AsOf, v.Stale = s.kind.source.stale()
+	return v
+}
+
+// Close ends the subscription.
+func (s *Subscription) Close() {
+	s.kind.store.mu.Lock()
+	defer s.kind.store.mu.Unlock()
+	delete(s.kind.store.subscriptions, s)
+	s.finish()
+}
+
+func (s *Subscription) finish() { s.end.Do(func() { close(s.ended) }) }
+
+// endSubscriptions ends all subscriptions of a store whose kind is not cached any more.
+func (s *store) endSubscriptions() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for sub := range s.subscriptions {
+		sub.finish()
+	}
+	s.subscriptions = nil
+}
+
+// tell delivers changes. The caller holds the lock.
+func (s *store) tell(changes Changes) {
+	for sub := range s.subscriptions {
+		sub.deliver(changes)
+	}
+}
+
+// tellChanged delivers the change of one object. The caller holds the lock.
+func (s *store) tellChanged(namespace, name string, before *Snapshot, o *Object, version string) {
+	if len(s.subscriptions) == 0 {
+		return
+	}
+	existed := before.Get(namespace, name) != nil
+	if !existed && o == nil {
+		return
+	}
+	change := Change{Namespace: namespace, Name: name, Object: o, Created: !existed, Version: version}
+	s.tell(Changes{All: []Change{change}, Version: version})
+}
+
+// tellReplaced delivers the difference of two lists. The caller holds the lock.
+func (s *store) tellReplaced(before, after *Snapshot) {
+	if len(s.subscriptions) == 0 || before == nil {
+		return
+	}
+	changes := Changes{Version: after.ResourceVersion, Relisted: true}
+	for o := range All(before.Groups) {
+		if after.Get(o.Namespace, o.Name) == nil {
+			changes.All = append(changes.All, Change{Namespace: o.Namespace, Name: o.Name, Version: after.ResourceVersion})
+		}
+	}
+	for o := range All(after.Groups) {
+		old := before.Get(o.Namespace, o.Name)
+		if old == nil || old.ResourceVersion != o.ResourceVersion {
+			changes.All = append(changes.All, Change{
+				Namespace: o.Namespace, Name: o.Name, Object: o, Created: old == nil, Version: after.ResourceVersion,
+			})
+		}
+	}
+	s.tell(changes)
+}

@@ -1,0 +1,91 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package scopedlist
+
+import (
+	"context"
+	"net/url"
+
+	authorizationv1 "k8s.io/api/authorization/v1"
+
+	"github.com/kubevision-io/kubevision/pkg/authorization"
+	"github.com/kubevision-io/kubevision/pkg/readcache"
+	"github.com/kubevision-io/kubevision/pkg/registry/objectref"
+)
+
+// Scope is the part of a collection that a caller may list.
+type Scope struct {
+	// All is true if the caller may list the whole collection.
+	All bool
+	// Namespaces are those that the caller may list otherwise. Of Namespaces themselves, they are those that the caller
+	// may get.
+	Namespaces map[string]bool
+	// own is true for Namespaces.
+	own bool
+}
+
+// Empty returns whether the caller may list nothing.
+func (s Scope) Empty() bool { return !s.All && len(s.Namespaces) == 0 }
+
+// Has returns whether an object is in the scope.
+func (s Scope) Has(namespace, name string) bool {
+	if s.own {
+		namespace = name
+	}
+	return s.All || s.Namespaces[namespace]
+}
+
+// IsWatchable returns whether the cluster lets the account of the read cache keep objects of it.
+func (c *Client) IsWatchable(ctx context.Context) bool {
+	return c.cache != nil && c.verdicts != nil && Connected{c.Connection()}.enabled(ctx)
+}
+
+// HasListed records that the caller was sent a list of a collection.
+func (c *Client) HasListed(resource string, t objectref.Target) {
+	if c.listed != nil {
+		c.listed(c.user, c.cluster, resource, t)
+	}
+}
+
+// CheckScope returns an error for a caller who may list nothing of a collection, with the code that a list would have.
+func (c *Client) CheckScope(ctx context.Context, t objectref.Target) error {
+	scope, err := c.Scope(ctx, t, readcache.View{Snapshot: &readcache.Snapshot{}})
+	if err != nil || !scope.Empty() {
+		return err
+	}
+	call := t.Call("")
+	call.Query = url.Values{"limit": {"1"}}
+	_, err = c.Do(ctx, call) // the cluster says it
+	if err == nil {
+		return nil
+	}
+	return authorization.CallError(ctx, c.Client, t.Attributes("list"), err)
+}
+
+// Scope returns the part of a collection that the caller may list now. The view tells how old the objects are.
+func (c *Client) Scope(ctx context.Context, t objectref.Target, v readcache.View) (Scope, error) {
+	allowed, err := c.may(ctx, t.Attributes("list"), v)
+	if err != nil || allowed {
+		return Scope{All: allowed}, err
+	}
+	if t.Namespace != "" || (!t.Resource.Namespaced && !isNamespaces(t.Resource)) {
+		return Scope{}, nil
+	}
+	out := Scope{Namespaces: map[string]bool{}, own: isNamespaces(t.Resource)}
+	namespaces, err := c.namespacesIn(ctx, v)
+	if err == nil && !out.own {
+		namespaces, err = c.allowedOf(ctx, v, namespaces, func(namespace string) authorizationv1.ResourceAttributes {
+			one := t
+			one.Namespace = namespace
+			return one.Attributes("list")
+		})
+	}
+	if err != nil {
+		return Scope{}, err
+	}
+	for _, namespace := range namespaces {
+		out.Namespaces[namespace] = true
+	}
+	return out, nil
+}

@@ -1,0 +1,89 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package ticket has the endpoint for tickets, with which browsers open streams: they can set no headers on a WebSocket.
+package ticket
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+
+	"k8s.io/apiserver/pkg/authentication/user"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/authentication"
+	"github.com/kubevision-io/kubevision/pkg/envelope"
+	"github.com/kubevision-io/kubevision/pkg/routes"
+	"github.com/kubevision-io/kubevision/pkg/streams"
+)
+
+// Provider provides the endpoint of this package.
+type Provider struct {
+	Tickets *authentication.Tickets
+}
+
+// Routes implements routes.Provider.
+func (p *Provider) Routes() []routes.Route {
+	return []routes.Route{{
+		Method: http.MethodPost, Path: "/ws/ticket", Operation: "createTicket",
+		Doc:   "get a ticket that opens one stream within 30 seconds",
+		Reads: dashboardv1alpha1.TicketRequest{}, BodyOptional: true, Returns: dashboardv1alpha1.TicketEnvelope{},
+		Endpoint: routes.Self(p.create),
+	}}
+}
+
+func (p *Provider) create(r *routes.Request, u user.Info) (routes.Result, error) {
+	principal, ok := u.(*authentication.Principal)
+	if !ok {
+		return routes.Result{}, envelope.New(dashboardv1alpha1.CodeConflict,
+			"tickets are of sessions: open streams with the credential that this request came with")
+	}
+	body, err := read(r)
+	if err != nil {
+		return routes.Result{}, err
+	}
+	ticket, err := p.Tickets.Issue(principal, authentication.Ticket{
+		Cluster: body.Cluster, Namespace: body.Namespace, Pod: body.Pod, Verb: body.Verb,
+	})
+	if err != nil {
+		return routes.Result{}, err
+	}
+	expires := int64(authentication.TicketTTL.Seconds())
+	return routes.Result{Data: dashboardv1alpha1.Ticket{Ticket: ticket, ExpiresIn: expires}}, nil
+}
+
+func read(r *routes.Request) (dashboardv1alpha1.TicketRequest, error) {
+	body := dashboardv1alpha1.TicketRequest{}
+	raw, err := r.ReadBody()
+	if err != nil || len(raw) == 0 {
+		return body, err
+	}
+	if err := r.ReadJSON(&body); err != nil {
+		return body, err
+	}
+	for _, part := range []struct {
+		field, value string
+		check        func(field, value string) error
+	}{
+		{"cluster", body.Cluster, routes.CheckSubdomain},
+		{"namespace", body.Namespace, routes.CheckLabel},
+		{"pod", body.Pod, routes.CheckSubdomain},
+		{"verb", body.Verb, checkVerb},
+	} {
+		if part.value == "" {
+			continue
+		}
+		if err := part.check(part.field, part.value); err != nil {
+			return body, err
+		}
+	}
+	return body, nil
+}
+
+func checkVerb(field, value string) error {
+	if verbs := streams.Verbs(); !slices.Contains(verbs, value) {
+		return envelope.Invalid(field, "%s must be one of %s", field, strings.Join(verbs, ", "))
+	}
+	return nil
+}

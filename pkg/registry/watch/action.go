@@ -1,0 +1,242 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package watch
+
+import (
+	"cmp"
+	"context"
+	"strings"
+	"time"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/envelope"
+	"github.com/kubevision-io/kubevision/pkg/registry/objectref"
+	"github.com/kubevision-io/kubevision/pkg/routes"
+	"github.com/kubevision-io/kubevision/pkg/streams"
+)
+
+const (
+	// maxAction bounds a message of a client, in bytes: 64 topics with bookmarks have 50 KiB.
+	maxAction = 64 << 10
+	// subscribeTimeout bounds the work for one topic.
+	subscribeTimeout = 20 * time.Second
+)
+
+// The actions of clients.
+const (
+	actionSubscribe   = "subscribe"
+	actionUnsubscribe = "unsubscribe"
+	actionPing        = "ping"
+	actionToken       = "token"
+)
+
+// action is a message of a client.
+type action struct {
+	Action string   `json:"action"`
+	Topics []string `json:"topics,omitempty"`
+	// Summary asks for metadata instead of objects.
+	Summary bool `json:"summary,omitempty"`
+	// Initial asks for the objects that are there already, before the changes.
+	Initial bool `json:"initial,omitempty"`
+	// Bookmarks are the places from which topics go on.
+	Bookmarks map[string]string `json:"bookmarks,omitempty"`
+	// Token is a renewed access token.
+	Token string `json:"token,omitempty"`
+}
+
+// received handles a message of a client.
+func (c *client) received(ctx context.Context, s *streams.Stream, m streams.Message) error {
+	var a action
+	if err := routes.DecodeJSON(m.Data, &a); err != nil {
+		return err
+	}
+	switch a.Action {
+	case actionPing: // the message itself keeps the connection alive
+		return nil
+	case actionToken:
+		return c.provider.renew(ctx, s, a.Token)
+	case actionSubscribe:
+		return c.subscribe(ctx, a)
+	case actionUnsubscribe:
+		return c.unsubscribe(a)
+	default:
+		return streams.NewEnd(streams.Malformed, "there is no such action")
+	}
+}
+
+// renew lets a stream go on with another access token of the same user.
+func (p *Provider) renew(ctx context.Context, s *streams.Stream, raw string) error {
+	principal, err := p.Tokens.Authenticate(ctx, raw)
+	if err != nil {
+		return streams.NewEnd(streams.SessionEnded, "the token is not valid")
+	}
+	return s.Renew(principal, principal.Expires)
+}
+
+// subscribe adds topics. A topic that cannot be had is answered with an error, and does not affect the others.
+func (c *client) subscribe(ctx context.Context, a action) error {
+	if len(a.Topics) == 0 || len(a.Topics) > maxTopics {
+		return tooManyTopics()
+	}
+	c.setExplicit()
+	for _, text := range a.Topics {
+		name, err := parseTopic(text)
+		if err != nil {
+			return err
+		}
+		_, from, _ := strings.Cut(text, "@")
+		if err := c.subscribeTo(ctx, name, a, cmp.Or(from, a.Bookmarks[text])); err != nil {
+			if err := c.send(name.errorNotice(err)); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func tooManyTopics() error {
+	return envelope.Invalid("topics", "subscribe to 1 to %d topics", maxTopics)
+}
+
+// setExplicit ends the topics that the client has not subscribed to.
+func (c *client) setExplicit() {
+	c.mu.Lock()
+	first := !c.explicit
+	c.explicit = true
+	var old []*topic
+	if first {
+		for name, t := range c.topics {
+			old = append(old, t)
+			delete(c.topics, name)
+		}
+	}
+	c.mu.Unlock()
+	for _, t := range old {
+		t.feed.remove(t)
+	}
+	if first {
+		c.provider.Recent.leave(c)
+	}
+}
+
+func (c *client) unsubscribe(a action) error {
+	c.setExplicit()
+	for _, text := range a.Topics {
+		name, err := parseTopic(text)
+		if err != nil {
+			return err
+		}
+		c.mu.Lock()
+		t := c.topics[name]
+		c.mu.Unlock()
+		if t != nil {
+			c.drop(t)
+		}
+	}
+	return nil
+}
+
+// subscribeTo adds one topic, and begins it with a bookmark.
+func (c *client) subscribeTo(ctx context.Context, name topicName, a action, from string) error {
+	ctx, cancel := context.WithTimeout(ctx, subscribeTimeout)
+	defer cancel()
+	t, err := c.prepare(ctx, name)
+	if err != nil {
+		return err
+	}
+	t.summary = a.Summary
+	if err := t.begin(a.Initial, from); err != nil {
+		return err
+	}
+	if t.initial == nil {
+		if err := c.send(t.bookmarkNotice(false)); err != nil {
+			return err
+		}
+	}
+	if err := c.add(t); err != nil {
+		return err
+	}
+	c.wake()
+	return nil
+}
+
+// prepare makes a topic, for a caller who may list it.
+func (c *client) prepare(ctx context.Context, name topicName) (*topic, error) {
+	caller, err := c.provider.Access.ClusterByName(ctx, c.stream.User(), name.cluster)
+	if err != nil {
+		return nil, err //nolint:wrapcheck // it has its code
+	}
+	target, err := objectref.Find(ctx, caller.Client, "list", name.resource, name.namespace, "")
+	if err != nil {
+		return nil, err //nolint:wrapcheck // as above
+	}
+	// Before the cache reads for somebody who may not.
+	notCached := &ended{reasonNotCached, envelope.New(dashboardv1alpha1.CodeConflict,
+		"changes of %s are not watched on this cluster: list again instead", name.resource)}
+	if !caller.IsWatchable(ctx) {
+		return nil, notCached
+	}
+	if err := caller.CheckScope(ctx, target); err != nil {
+		return nil, err //nolint:wrapcheck // as above
+	}
+	f, ok := c.provider.feeds.get(ctx, caller.Connection(), target.Resource)
+	if !ok {
+		return nil, notCached
+	}
+	t := &topic{topicName: name, client: c, feed: f, target: target}
+	if t.epoch, err = c.provider.epoch(ctx, name.cluster, target.Resource); err != nil {
+		return nil, err
+	}
+	return t, c.provider.review(ctx, t, c.stream.User())
+}
+
+// begin sets where the topic begins.
+func (t *topic) begin(initial bool, from string) error {
+	t.feed.mu.RLock()
+	defer t.feed.mu.RUnlock()
+	t.cursor, t.version = t.feed.head(), t.feed.version
+	if initial && from == "" {
+		snapshot := t.feed.subscription.Current()
+		t.initial, t.initialUntil = snapshot.Groups, time.Now().Add(initialPatience)
+		if t.target.Namespace != "" {
+			t.initial = snapshot.In(t.target.Namespace)
+		}
+		if t.initial == nil {
+			t.initial = snapshot.Groups[:0:0]
+		}
+		return nil
+	}
+	if from == "" {
+		return nil
+	}
+	p, ok := decodePlace(from)
+	if !ok {
+		return envelope.Invalid("bookmarks", "the bookmark is not one of this server")
+	}
+	cursor, ok := t.feed.resume(p.Version)
+	if p.Of != t.epoch || !ok {
+		return expired()
+	}
+	t.cursor, t.seen, t.version = cursor, p.Version, p.Version
+	return nil
+}
+
+// followListed adds a topic that the session has listed. What cannot be followed is left out: the client has not asked
+// for it.
+func (c *client) followListed(name topicName) {
+	ctx, cancel := context.WithTimeout(c.stream.Context(), subscribeTimeout)
+	defer cancel()
+	t, err := c.prepare(ctx, name)
+	if err != nil || t.begin(false, "") != nil {
+		return
+	}
+	t.gathered = true
+	c.mu.Lock()
+	unwanted := c.explicit || c.topics[name] != nil
+	c.mu.Unlock()
+	if unwanted || c.add(t) != nil {
+		return
+	}
+	c.wake()
+}

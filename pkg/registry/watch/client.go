@@ -1,0 +1,286 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package watch
+
+import (
+	"context"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+
+	"k8s.io/apiserver/pkg/authentication/user"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/envelope"
+)
+
+const (
+	// maxTopics bounds the topics of a client.
+	maxTopics = 64
+	// messageBytes is the size of a message from which the next event begins another one.
+	messageBytes = 256 << 10
+	// gatherInterval is the time between two events of a kind for clients that have not subscribed.
+	gatherInterval = time.Second
+	// bookmarkInterval is the time between two bookmarks of a topic.
+	bookmarkInterval = 5 * time.Second
+	// reviewPatience is how long a topic is kept while its right cannot be reviewed. Nothing is sent meanwhile.
+	reviewPatience = 30 * time.Second
+	// reviewRetry is the time until the next attempt.
+	reviewRetry = time.Second
+	// initialPatience bounds the time in which the objects that were there already are sent.
+	initialPatience = time.Minute
+)
+
+// sender is an open stream.
+type sender interface {
+	SendText(data []byte) error
+	User() user.Info
+	Context() context.Context
+}
+
+// client is one open stream with its topics. One goroutine sends, while there is something to send.
+type client struct {
+	provider *Provider
+	stream   sender
+	// session is that whose lists are the topics of a client that has not subscribed.
+	session string
+
+	mu     sync.Mutex
+	topics map[topicName]*topic
+	// explicit is true once the client has subscribed.
+	explicit bool
+	// running is true while the goroutine runs, dirty if it must look again.
+	running, dirty, closed bool
+}
+
+// wake makes the client look at its topics. It does not wait.
+func (c *client) wake() {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.dirty = true
+	if !c.running && !c.closed {
+		c.running = true
+		go c.run()
+	}
+}
+
+// run sends until nothing is left.
+func (c *client) run() {
+	for {
+		c.mu.Lock()
+		if !c.dirty || c.closed || c.stream.Context().Err() != nil {
+			c.running = false
+			c.mu.Unlock()
+			return
+		}
+		c.dirty = false
+		topics := slices.Collect(maps.Values(c.topics))
+		c.mu.Unlock()
+		for _, t := range topics {
+			c.advance(c.stream.Context(), t)
+		}
+	}
+}
+
+// close leaves all feeds.
+func (c *client) close() {
+	c.mu.Lock()
+	c.closed = true
+	topics := c.topics
+	c.topics = nil
+	c.mu.Unlock()
+	for _, t := range topics {
+		t.feed.remove(t)
+	}
+}
+
+// add adds a topic. It is an error beyond the bound.
+func (c *client) add(t *topic) error {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	old := c.topics[t.topicName]
+	switch {
+	case c.closed:
+		return nil
+	case old == nil && len(c.topics) >= maxTopics:
+		return envelope.New(dashboardv1alpha1.CodeTooManyRequests, "a stream has at most %d topics", maxTopics)
+	}
+	if !t.feed.add(t) {
+		return expired()
+	}
+	if old != nil {
+		old.feed.remove(old)
+	}
+	c.topics[t.topicName] = t
+	return nil
+}
+
+// drop removes a topic.
+func (c *client) drop(t *topic) {
+	c.mu.Lock()
+	if c.topics[t.topicName] == t {
+		delete(c.topics, t.topicName)
+	}
+	c.mu.Unlock()
+	t.feed.remove(t)
+}
+
+// later wakes the client after a while.
+func (c *client) later(after time.Duration) { time.AfterFunc(after, c.wake) }
+
+// advance sends what is new in a topic.
+func (c *client) advance(ctx context.Context, t *topic) {
+	if t.gathered && !c.isDue(t) {
+		return
+	}
+	err := c.advanceReviewed(ctx, t)
+	if err == nil || ctx.Err() != nil {
+		return
+	}
+	c.drop(t)
+	if !t.gathered {
+		_ = c.stream.SendText(encode(t.errorNotice(err))) // the stream ends with its own errors
+	}
+}
+
+// isDue returns whether a client that has not subscribed may be sent another event, and otherwise wakes it in time.
+func (c *client) isDue(t *topic) bool {
+	if !c.provider.Recent.has(c.session, t.topicName) {
+		c.drop(t)
+		return false
+	}
+	if wait := gatherInterval - time.Since(t.sent); wait > 0 {
+		if !t.waiting {
+			t.waiting = true
+			time.AfterFunc(wait, c.wake)
+		}
+		return t.unreviewed.Load()
+	}
+	t.waiting = false
+	return true
+}
+
+// advanceReviewed sends what is new as long as the caller may see it. Its error ends the topic.
+func (c *client) advanceReviewed(ctx context.Context, t *topic) error {
+	for {
+		if t.feed.hasEnded() {
+			return t.endOfFeed()
+		}
+		if !t.unreviewed.Load() && !t.hasNews() {
+			return nil
+		}
+		if wait, err := c.reviewed(ctx, t); err != nil || wait {
+			return err
+		}
+		if t.gathered && time.Since(t.sent) < gatherInterval {
+			return nil
+		}
+		more, err := c.sendBatch(t)
+		if err != nil || !more {
+			return err
+		}
+	}
+}
+
+// reviewed reviews the right unless the last review is in force. It returns true if it must be tried again later.
+func (c *client) reviewed(ctx context.Context, t *topic) (wait bool, err error) {
+	if c.provider.isReviewed(t) {
+		return false, nil
+	}
+	t.unreviewed.Store(false) // a change during the review sets it again
+	err = c.provider.review(ctx, t, c.stream.User())
+	switch {
+	case err == nil:
+		t.failing = time.Time{}
+		return false, nil
+	case isDenial(err):
+		return false, err
+	case t.failing.IsZero():
+		t.failing = time.Now()
+	case time.Since(t.failing) > reviewPatience:
+		return false, err
+	}
+	t.unreviewed.Store(true)
+	c.later(reviewRetry)
+	return true, nil
+}
+
+// sendBatch sends a part of what is new, and returns whether there may be more.
+func (c *client) sendBatch(t *topic) (more bool, err error) {
+	if t.initial != nil {
+		return c.sendInitial(t)
+	}
+	next := t.feed.collect(t.cursor, t.seen, t.selects)
+	if next.expired {
+		return false, expired()
+	}
+	if t.gathered && len(next.events) > 1 {
+		next.events = next.events[len(next.events)-1:]
+	}
+	if err := c.sendEvents(t, next.events); err != nil {
+		return false, err
+	}
+	t.cursor = next.cursor
+	if !next.last {
+		return true, nil
+	}
+	t.version = next.version
+	return false, c.mark(t)
+}
+
+// sendEvents sends events, several in a message.
+func (c *client) sendEvents(t *topic, events []event) error {
+	var message []byte
+	for _, e := range events {
+		message = t.appendEvent(message, e)
+		if len(message) >= messageBytes {
+			if err := c.stream.SendText(message); err != nil {
+				return err //nolint:wrapcheck // the end of the stream
+			}
+			message = message[:0]
+		}
+	}
+	if len(events) > 0 {
+		t.sent = time.Now()
+	}
+	if len(message) == 0 {
+		return nil
+	}
+	return c.stream.SendText(message) //nolint:wrapcheck // as above
+}
+
+// sendInitial sends a group of the objects that were there already.
+func (c *client) sendInitial(t *topic) (more bool, err error) {
+	if time.Now().After(t.initialUntil) {
+		return false, expired()
+	}
+	var events []event
+	for len(t.initial) > 0 && len(events) < batchEvents {
+		for _, o := range t.initial[0].Objects {
+			if t.selects(o.Namespace, o.Name) {
+				events = append(events, event{kind: added, namespace: o.Namespace, name: o.Name, object: o})
+			}
+		}
+		t.initial = t.initial[1:]
+	}
+	if err := c.sendEvents(t, events); err != nil {
+		return false, err
+	}
+	if len(t.initial) == 0 {
+		t.initial = nil
+		return true, c.send(t.bookmarkNotice(true))
+	}
+	return true, nil
+}
+
+// mark sends a bookmark if the last one is old.
+func (c *client) mark(t *topic) error {
+	if t.gathered || time.Since(t.marked) < bookmarkInterval {
+		return nil
+	}
+	return c.send(t.bookmarkNotice(false))
+}
+
+func (c *client) send(n notice) error { return c.stream.SendText(encode(n)) } //nolint:wrapcheck // as above

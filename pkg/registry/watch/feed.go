@@ -1,0 +1,291 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package watch
+
+import (
+	"slices"
+	"sort"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/util/resourceversion"
+
+	"github.com/kubevision-io/kubevision/pkg/clusters"
+	"github.com/kubevision-io/kubevision/pkg/readcache"
+)
+
+const (
+	// maxEntries bounds the changes that a feed remembers. When there are more, it forgets the older half.
+	maxEntries = 16 << 10
+	// maxGaps bounds the lists that a feed remembers.
+	maxGaps = 64
+	// perFollower is how long changes are gathered for each follower, at most maxGather: with many followers, several
+	// changes are sent together.
+	perFollower = 100 * time.Microsecond
+	maxGather   = 100 * time.Millisecond
+)
+
+// entry is a change of one object.
+type entry struct {
+	namespace, name string
+	// object is nil after a deletion, and if a later entry is about the same object.
+	object *readcache.Object
+	// superseded is true if a later entry is about the same object.
+	superseded bool
+	// created is the sequence number at which the object was created, or 0 if that was before all entries. deleted is
+	// that of the last deletion of an object of the same name before, or 0.
+	created, deleted uint64
+	// version is the resource version of the change.
+	version string
+}
+
+// gap is the time between two lists of which only the difference is known.
+type gap struct{ from, to string }
+
+// feed is the log of the changes of one kind of one cluster, which all clients share. An entry has the object only while
+// it is current: whoever is late gets the last state of each object, and the log takes no memory for objects.
+type feed struct {
+	connection   *clusters.Connection
+	subscription *readcache.Subscription
+
+	mu sync.RWMutex
+	// entries have the sequence numbers from base on.
+	entries []entry
+	base    uint64
+	latest  map[[2]string]uint64
+	// start is the resource version before all entries, version that of the last one.
+	start, version string
+	gaps           []gap
+	followers      map[*topic]bool
+	// abandoned is the time at which the last follower has left.
+	abandoned time.Time
+	// scheduled is true if followers are about to be told, told the time at which they were last.
+	scheduled bool
+	told      time.Time
+	ended     bool
+}
+
+func newFeed(c *clusters.Connection) *feed {
+	return &feed{connection: c, base: 1, latest: map[[2]string]uint64{}, followers: map[*topic]bool{}, abandoned: time.Now()}
+}
+
+// head returns the sequence number of the last entry. The caller holds the lock.
+func (f *feed) head() uint64 { return f.base + uint64(len(f.entries)) - 1 }
+
+// deliver appends changes. The store is locked: it does not wait.
+func (f *feed) deliver(changes readcache.Changes) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if changes.Relisted && f.version != changes.Version {
+		f.gaps = append(f.gaps, gap{from: f.version, to: changes.Version})
+		if len(f.gaps) > maxGaps {
+			f.gaps = slices.Delete(f.gaps, 0, 1)
+		}
+	}
+	for i := range changes.All {
+		f.append(&changes.All[i])
+	}
+	f.version = changes.Version
+	if len(f.entries) > maxEntries {
+		f.forget(len(f.entries) - maxEntries/2) //nolint:mnd // the older half
+	}
+	if f.scheduled || len(f.followers) == 0 {
+		return
+	}
+	f.scheduled = true
+	gather := min(time.Duration(len(f.followers))*perFollower, maxGather)
+	time.AfterFunc(max(gather-time.Since(f.told), 0), f.tell)
+}
+
+func (f *feed) append(c *readcache.Change) {
+	key := [2]string{c.Namespace, c.Name}
+	next := entry{namespace: c.Namespace, name: c.Name, object: c.Object, version: c.Version}
+	seq := f.head() + 1
+	if last, ok := f.latest[key]; ok {
+		before := &f.entries[last-f.base]
+		next.created, next.deleted = before.created, before.deleted
+		if before.object == nil {
+			next.deleted = last
+		}
+		before.object, before.superseded = nil, true
+	}
+	if c.Created {
+		next.created = seq
+	}
+	f.entries = append(f.entries, next)
+	f.latest[key] = seq
+}
+
+// forget drops the oldest entries.
+func (f *feed) forget(n int) {
+	for i := range n {
+		e := &f.entries[i]
+		if key := [2]string{e.namespace, e.name}; f.latest[key] == f.base+uint64(i) {
+			delete(f.latest, key)
+		}
+	}
+	f.start = f.entries[n-1].version
+	f.entries = slices.Clone(f.entries[n:])
+	f.base += uint64(n)
+}
+
+// tell wakes all followers.
+func (f *feed) tell() {
+	f.mu.Lock()
+	f.scheduled, f.told = false, time.Now()
+	followers := f.all()
+	f.mu.Unlock()
+	for _, t := range followers {
+		t.client.wake()
+	}
+}
+
+// all returns the followers. The caller holds the lock.
+func (f *feed) all() []*topic {
+	out := make([]*topic, 0, len(f.followers))
+	for t := range f.followers {
+		out = append(out, t)
+	}
+	return out
+}
+
+// compare compares two resource versions. It is false if they have no order.
+func compare(a, b string) (int, bool) {
+	c, err := resourceversion.CompareResourceVersion(a, b)
+	return c, err == nil
+}
+
+// resume returns the sequence number after which a client goes on that has seen everything up to a version. It is false
+// if the feed does not know all changes since.
+func (f *feed) resume(version string) (cursor uint64, ok bool) {
+	if c, ok := compare(version, f.start); !ok || c < 0 {
+		return 0, false
+	}
+	if f.inGap(version) {
+		return 0, false
+	}
+	i := sort.Search(len(f.entries), func(i int) bool {
+		c, ok := compare(f.entries[i].version, version)
+		return ok && c > 0
+	})
+	return f.base + uint64(i) - 1, true
+}
+
+// inGap returns whether a version is between two lists: objects may have come and gone since that neither has.
+func (f *feed) inGap(version string) bool {
+	return slices.ContainsFunc(f.gaps, func(g gap) bool {
+		from, ok := compare(version, g.from)
+		to, ok2 := compare(version, g.to)
+		return !ok || !ok2 || (from > 0 && to < 0)
+	})
+}
+
+// add adds a follower. It is false if the feed has ended.
+func (f *feed) add(t *topic) bool {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.ended {
+		return false
+	}
+	f.followers[t] = true
+	return true
+}
+
+func (f *feed) remove(t *topic) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	delete(f.followers, t)
+	if len(f.followers) == 0 {
+		f.abandoned = time.Now()
+	}
+}
+
+// isAbandoned returns whether nobody has followed the feed since a time.
+func (f *feed) isAbandoned(since time.Time) bool {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	return len(f.followers) == 0 && f.abandoned.Before(since)
+}
+
+// event is what a client is sent of an entry.
+type event struct {
+	kind            string
+	namespace, name string
+	object          *readcache.Object
+}
+
+// The types of events, as those of Kubernetes.
+const (
+	added    = "ADDED"
+	modified = "MODIFIED"
+	deleted  = "DELETED"
+	bookmark = "BOOKMARK"
+	failed   = "ERROR"
+)
+
+// batch is a part of what a client has not been sent.
+type batch struct {
+	events []event
+	// cursor is where the next one begins.
+	cursor uint64
+	// version is the resource version that is reached, if nothing is left.
+	version string
+	last    bool
+	// expired is true if the feed does not remember all that is missing.
+	expired bool
+}
+
+// batchEvents bounds the events of a batch.
+const batchEvents = 256
+
+// collect returns what a client at a cursor is sent next. It leaves out what the client has seen on another replica.
+func (f *feed) collect(cursor uint64, seen string, selected func(namespace, name string) bool) batch {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	if cursor+1 < f.base || (seen != "" && f.inGap(seen)) {
+		return batch{expired: true}
+	}
+	out := batch{cursor: cursor}
+	for i := cursor + 1 - f.base; i < uint64(len(f.entries)); i++ {
+		if len(out.events) >= batchEvents {
+			return out
+		}
+		e := &f.entries[i]
+		out.cursor = f.base + i
+		if e.superseded || !selected(e.namespace, e.name) || e.isSeen(seen) {
+			continue
+		}
+		out.events = e.appendEvents(out.events, cursor)
+	}
+	out.version, out.last = f.version, true
+	return out
+}
+
+func (e *entry) isSeen(seen string) bool {
+	if seen == "" {
+		return false
+	}
+	c, ok := compare(e.version, seen)
+	return ok && c <= 0
+}
+
+// appendEvents appends what the entry means for a client that knows all up to a cursor.
+func (e *entry) appendEvents(events []event, cursor uint64) []event {
+	one := event{namespace: e.namespace, name: e.name, object: e.object}
+	isNew, wasThere := e.created > cursor, e.deleted > cursor
+	switch {
+	case e.object == nil && isNew && !wasThere: // it has come and gone
+		return events
+	case e.object == nil:
+		one.kind = deleted
+	case isNew && wasThere: // another object of the same name
+		events = append(events, event{kind: deleted, namespace: e.namespace, name: e.name})
+		one.kind = added
+	case isNew:
+		one.kind = added
+	default:
+		one.kind = modified
+	}
+	return append(events, one)
+}

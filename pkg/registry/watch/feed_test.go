@@ -1,0 +1,231 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package watch
+
+import (
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"strconv"
+	"testing"
+
+	"github.com/kubevision-io/kubevision/pkg/readcache"
+)
+
+// world is what an API server has, and a feed of it.
+type world struct {
+	feed    *feed
+	objects map[string]*readcache.Object
+	version int
+}
+
+func newWorld() *world {
+	w := &world{feed: newFeed(nil), objects: map[string]*readcache.Object{}, version: 100}
+	w.feed.start, w.feed.version = "100", "100"
+	return w
+}
+
+func (w *world) change(name string, deletion bool) readcache.Change {
+	w.version++
+	c := readcache.Change{Namespace: "n", Name: name, Version: strconv.Itoa(w.version), Created: w.objects[name] == nil}
+	if deletion {
+		c.Created = false
+		delete(w.objects, name)
+		return c
+	}
+	c.Object = &readcache.Object{Namespace: "n", Name: name, ResourceVersion: c.Version}
+	w.objects[name] = c.Object
+	return c
+}
+
+// step makes a random change, or several between two lists.
+func (w *world) step(random *rand.Rand) {
+	names := []string{"a", "b", "c", "d", "e", "f"}
+	one := func() (readcache.Change, bool) {
+		name := names[random.IntN(len(names))]
+		deletion := random.IntN(3) == 0
+		if deletion && w.objects[name] == nil {
+			return readcache.Change{}, false
+		}
+		return w.change(name, deletion), true
+	}
+	if random.IntN(20) > 0 {
+		if c, ok := one(); ok {
+			w.feed.deliver(readcache.Changes{All: []readcache.Change{c}, Version: c.Version})
+		}
+		return
+	}
+	before := maps.Clone(w.objects)
+	for range 10 {
+		one()
+	}
+	w.version++
+	relisted := readcache.Changes{Version: strconv.Itoa(w.version), Relisted: true}
+	for name := range before {
+		if w.objects[name] == nil {
+			relisted.All = append(relisted.All, readcache.Change{Namespace: "n", Name: name, Version: relisted.Version})
+		}
+	}
+	for name, o := range w.objects {
+		if before[name] != o {
+			relisted.All = append(relisted.All, readcache.Change{
+				Namespace: "n", Name: name, Object: o, Created: before[name] == nil, Version: relisted.Version,
+			})
+		}
+	}
+	w.feed.deliver(relisted)
+}
+
+// reader is a client that applies events to a copy.
+type reader struct {
+	cursor uint64
+	seen   string
+	copy   map[string]*readcache.Object
+}
+
+// read applies what is new. It is false if the feed does not know it any more.
+func (r *reader) read(t *testing.T, f *feed) (version string, ok bool) {
+	t.Helper()
+	for {
+		b := f.collect(r.cursor, r.seen, func(string, string) bool { return true })
+		if b.expired {
+			return "", false
+		}
+		for _, e := range b.events {
+			old := r.copy[e.name]
+			switch {
+			case e.kind == deleted: // also of one that has come and gone in the meantime
+				delete(r.copy, e.name)
+				continue
+			case (e.kind == added) != (old == nil):
+				t.Errorf("%s of %s, which is there: %v", e.kind, e.name, old != nil)
+			case old != nil && !isNewer(e.object.ResourceVersion, old.ResourceVersion):
+				t.Errorf("%s goes back from %s to %s", e.name, old.ResourceVersion, e.object.ResourceVersion)
+			}
+			r.copy[e.name] = e.object
+		}
+		if r.cursor = b.cursor; b.last {
+			return b.version, true
+		}
+	}
+}
+
+func isNewer(a, b string) bool {
+	c, ok := compare(a, b)
+	return ok && c > 0
+}
+
+// TestReadersHaveWhatTheServerHas, whenever they read, and each event is one that a client can apply.
+func TestReadersHaveWhatTheServerHas(t *testing.T) {
+	random := rand.New(rand.NewPCG(3, 4)) //nolint:gosec // the same each time
+	w := newWorld()
+	readers := []*reader{{copy: map[string]*readcache.Object{}}, {copy: map[string]*readcache.Object{}}, {copy: map[string]*readcache.Object{}}}
+	for i := range 20_000 {
+		w.step(random)
+		for n, r := range readers { // one that is prompt, one that is late, one that is very late
+			if i%[]int{1, 17, 400}[n] != 0 {
+				continue
+			}
+			if _, ok := r.read(t, w.feed); !ok {
+				t.Fatal("it has expired")
+			}
+			if !maps.Equal(r.copy, w.objects) {
+				t.Fatalf("after %d changes, reader %d has %v instead of %v", i, n, r.copy, w.objects)
+			}
+		}
+	}
+	if len(w.feed.latest) > len(w.feed.entries) || len(w.feed.entries) > maxEntries || len(w.feed.gaps) > maxGaps {
+		t.Errorf("%d entries, %d names, %d gaps", len(w.feed.entries), len(w.feed.latest), len(w.feed.gaps))
+	}
+}
+
+// TestResume: whoever goes on from a version of another replica has what the server has, or is told that this is
+// impossible. It is possible unless the version is forgotten, or between two lists.
+func TestResume(t *testing.T) {
+	random := rand.New(rand.NewPCG(5, 6)) //nolint:gosec // as above
+	w := newWorld()
+	type past struct {
+		version string
+		objects map[string]*readcache.Object
+	}
+	var pasts []past
+	resumed, refused := 0, 0
+	for range 2000 {
+		w.step(random)
+		pasts = append(pasts, past{strconv.Itoa(w.version), maps.Clone(w.objects)})
+		from := pasts[random.IntN(len(pasts))]
+		cursor, ok := w.feed.resume(from.version)
+		if !ok {
+			refused++
+			continue
+		}
+		r := &reader{cursor: cursor, seen: from.version, copy: maps.Clone(from.objects)}
+		if _, ok := r.readLeniently(w.feed); !ok {
+			refused++
+			continue
+		}
+		resumed++
+		if !maps.Equal(r.copy, w.objects) {
+			t.Fatalf("from %s: %v instead of %v", from.version, r.copy, w.objects)
+		}
+	}
+	if resumed < 1000 {
+		t.Errorf("%d were resumed, and %d refused", resumed, refused)
+	}
+}
+
+// readLeniently applies events as a client does: it knows no types but the deletion.
+func (r *reader) readLeniently(f *feed) (version string, ok bool) {
+	for {
+		b := f.collect(r.cursor, r.seen, func(string, string) bool { return true })
+		if b.expired {
+			return "", false
+		}
+		for _, e := range b.events {
+			if e.kind == deleted {
+				delete(r.copy, e.name)
+			} else {
+				r.copy[e.name] = e.object
+			}
+		}
+		if r.cursor = b.cursor; b.last {
+			return b.version, true
+		}
+	}
+}
+
+// TestGapsAreNotResumed: an object may have come and gone between two lists. Whoever has seen it elsewhere is told to list.
+func TestGapsAreNotResumed(t *testing.T) {
+	w := newWorld()
+	w.feed.deliver(readcache.Changes{Version: "110", Relisted: true})
+	for version, want := range map[string]bool{"99": false, "100": true, "101": false, "109": false, "110": true, "111": true, "x": false} {
+		if _, ok := w.feed.resume(version); ok != want {
+			t.Errorf("from %s: %v", version, ok)
+		}
+	}
+	// A client that is ahead of the replica must not be sent the difference of two lists around its version.
+	w.feed.deliver(readcache.Changes{Version: "120", Relisted: true})
+	if b := w.feed.collect(w.feed.head(), "115", nil); !b.expired {
+		t.Error("a gap around the version is not noticed")
+	}
+}
+
+// TestForgottenChanges: a client that is later than the feed remembers is told so.
+func TestForgottenChanges(t *testing.T) {
+	w := newWorld()
+	late := &reader{copy: map[string]*readcache.Object{}}
+	for i := range maxEntries + 1 {
+		c := w.change(fmt.Sprint("o", i), false)
+		w.feed.deliver(readcache.Changes{All: []readcache.Change{c}, Version: c.Version})
+	}
+	if _, ok := late.read(t, w.feed); ok {
+		t.Error("it goes on")
+	}
+	if _, ok := w.feed.resume("100"); ok {
+		t.Error("it resumes")
+	}
+	if len(w.feed.entries) != maxEntries/2 || len(w.feed.latest) != maxEntries/2 {
+		t.Errorf("%d entries, %d names", len(w.feed.entries), len(w.feed.latest))
+	}
+}

@@ -1,0 +1,172 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package watch
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/kubevision-io/kubevision/pkg/clusters"
+	"github.com/kubevision-io/kubevision/pkg/readcache"
+	"github.com/kubevision-io/kubevision/pkg/registry/scopedlist"
+)
+
+const (
+	// linger is how long a feed that nobody follows goes on, so that clients can resume.
+	linger = 2 * time.Minute
+	// tick is the time between two looks at all feeds.
+	tick = time.Second
+	// uncheckedPerSecond bounds the reviews of topics of clusters whose RBAC objects cannot be watched.
+	uncheckedPerSecond = 50
+)
+
+// settled are the times after a change of RBAC objects at which rights are reviewed: an API server may decide by the
+// objects before for half a second.
+func settled() []time.Duration {
+	return []time.Duration{0, 300 * time.Millisecond, 700 * time.Millisecond} //nolint:mnd // as above
+}
+
+type feedKey struct {
+	connection *clusters.Connection
+	resource   schema.GroupVersionResource
+}
+
+// feeds holds the feeds of all kinds that somebody follows.
+type feeds struct {
+	cache *readcache.Cache
+
+	mu    sync.Mutex
+	feeds map[feedKey]*feed
+}
+
+// get returns the feed of a kind, and begins it if nobody follows the kind. It is false if the kind is not cached.
+func (f *feeds) get(ctx context.Context, c *clusters.Connection, r clusters.Resource) (*feed, bool) {
+	key := feedKey{c, r.GroupVersionResource}
+	f.mu.Lock()
+	known := f.feeds[key]
+	f.mu.Unlock()
+	if known != nil {
+		return known, true
+	}
+	next := newFeed(c)
+	next.mu.Lock() // changes wait until the feed knows where it begins
+	s, ok := f.cache.Subscribe(ctx, scopedlist.Connected{Connection: c}, r.GroupVersionResource, r.Kind, next.deliver)
+	if !ok {
+		next.mu.Unlock()
+		return nil, false
+	}
+	next.subscription, next.start, next.version = s, s.ResourceVersion, s.ResourceVersion
+	next.mu.Unlock()
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if known := f.feeds[key]; known != nil { // another one was faster
+		go s.Close()
+		return known, true
+	}
+	if f.feeds == nil {
+		f.feeds = map[feedKey]*feed{}
+	}
+	f.feeds[key] = next
+	go f.awaitEnd(key, next)
+	return next, true
+}
+
+// awaitEnd ends the topics of a feed whose kind is not cached any more.
+func (f *feeds) awaitEnd(key feedKey, ended *feed) {
+	<-ended.subscription.Ended()
+	f.mu.Lock()
+	if f.feeds[key] == ended {
+		delete(f.feeds, key)
+	}
+	f.mu.Unlock()
+	ended.mu.Lock()
+	ended.ended = true
+	followers := ended.all()
+	ended.mu.Unlock()
+	for _, t := range followers {
+		t.client.wake()
+	}
+}
+
+// run closes feeds that nobody follows, and reviews the rights on clusters whose RBAC objects cannot be watched.
+func (f *feeds) run(ctx context.Context, watched func(*clusters.Connection) bool) {
+	ticker := time.NewTicker(tick)
+	defer ticker.Stop()
+	for n := 0; ; n++ {
+		select {
+		case <-ctx.Done():
+			return
+		case <-ticker.C:
+		}
+		for key, one := range f.all() {
+			if one.isAbandoned(time.Now().Add(-linger)) {
+				f.close(key, one)
+				continue
+			}
+			followers := one.count()
+			if followers > 0 && n%(1+followers/uncheckedPerSecond) == 0 && !watched(key.connection) {
+				one.review()
+			}
+		}
+	}
+}
+
+func (f *feeds) all() map[feedKey]*feed {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	out := make(map[feedKey]*feed, len(f.feeds))
+	for key, one := range f.feeds {
+		out[key] = one
+	}
+	return out
+}
+
+// close closes a feed, unless somebody has begun to follow it.
+func (f *feeds) close(key feedKey, one *feed) {
+	f.mu.Lock()
+	one.mu.Lock()
+	unused := len(one.followers) == 0
+	if unused {
+		one.ended = true
+		delete(f.feeds, key)
+	}
+	one.mu.Unlock()
+	f.mu.Unlock()
+	if unused {
+		one.subscription.Close()
+	}
+}
+
+// changed reviews the rights of all topics of a cluster. A change on the host may be about the use of any cluster.
+func (f *feeds) changed(c *clusters.Connection, isHost bool) {
+	for _, after := range settled() {
+		time.AfterFunc(after, func() {
+			for key, one := range f.all() {
+				if isHost || key.connection == c {
+					one.review()
+				}
+			}
+		})
+	}
+}
+
+func (f *feed) count() int {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	return len(f.followers)
+}
+
+// review makes all followers review their rights.
+func (f *feed) review() {
+	f.mu.RLock()
+	followers := f.all()
+	f.mu.RUnlock()
+	for _, t := range followers {
+		t.unreviewed.Store(true)
+		t.client.wake()
+	}
+}

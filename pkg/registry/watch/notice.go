@@ -1,0 +1,135 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package watch
+
+import (
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"maps"
+	"slices"
+	"time"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/envelope"
+)
+
+// ended is why a topic sends no more.
+type ended struct {
+	reason string
+	cause  *envelope.Error
+}
+
+// Error implements error.
+func (e *ended) Error() string { return e.reason + ": " + e.cause.Error() }
+
+// The reasons of the end of a topic.
+const (
+	reasonExpired     = "expired"
+	reasonForbidden   = "forbidden"
+	reasonClusterGone = "cluster-gone"
+	reasonNotCached   = "not-cached"
+	reasonInvalid     = "invalid"
+	reasonLimit       = "limit"
+	reasonFailed      = "failed"
+)
+
+func expired() error {
+	return &ended{reasonExpired, envelope.New(dashboardv1alpha1.CodeStale,
+		"the changes since then are not known any more: list again, or subscribe with initial")}
+}
+
+// isDenial returns whether an error of a review says that the caller has no right, and not that the review has failed.
+func isDenial(err error) bool {
+	known, ok := errors.AsType[*envelope.Error](err)
+	return ok && known.Code < dashboardv1alpha1.CodeInternal && known.Code != dashboardv1alpha1.CodeTooManyRequests
+}
+
+// endOfFeed returns the error of a topic whose kind is not cached any more.
+func (t *topic) endOfFeed() error {
+	select {
+	case <-t.feed.connection.Done():
+		return &ended{reasonClusterGone, envelope.New(dashboardv1alpha1.CodeUnreachable,
+			"the connection to cluster %q is gone: subscribe again", t.cluster)}
+	default:
+		return expired()
+	}
+}
+
+// errorNotice returns what a client is told at the end of a topic.
+func (t topicName) errorNotice(err error) notice {
+	n := notice{Type: failed, Topic: t.String(), ClusterID: t.cluster, Resource: t.resource, Namespace: t.namespace}
+	known, reason := envelope.As(err), ""
+	if end, ok := errors.AsType[*ended](err); ok {
+		known, reason = end.cause, end.reason
+	}
+	n.Code, n.Message, n.Reason = int(known.Code), known.Message, reason
+	if reason != "" {
+		return n
+	}
+	switch known.Code {
+	case dashboardv1alpha1.CodeForbidden, dashboardv1alpha1.CodeClusterForbidden, dashboardv1alpha1.CodeNamespaceForbidden:
+		n.Reason = reasonForbidden
+	case dashboardv1alpha1.CodeClusterNotFound:
+		n.Reason = reasonClusterGone
+	case dashboardv1alpha1.CodeRequired, dashboardv1alpha1.CodeInvalid, dashboardv1alpha1.CodeNotFound:
+		n.Reason = reasonInvalid
+	case dashboardv1alpha1.CodeTooManyRequests:
+		n.Reason = reasonLimit
+	default:
+		n.Reason = reasonFailed
+	}
+	return n
+}
+
+// bookmarkNotice returns a bookmark for what was sent.
+func (t *topic) bookmarkNotice(initial bool) notice {
+	t.marked = time.Now()
+	n := notice{
+		Type: bookmark, Topic: t.String(), ClusterID: t.cluster, Resource: t.resource, Namespace: t.namespace,
+		Bookmark: encodePlace(place{Of: t.epoch, Version: t.version}), Initial: initial,
+	}
+	if !t.scope.All {
+		n.Partial, n.Namespaces = true, slices.Sorted(maps.Keys(t.scope.Namespaces))
+	}
+	return n
+}
+
+// place is the content of a bookmark.
+type place struct {
+	// Of identifies the objects: those of one cluster.
+	Of string `json:"of"`
+	// Version is the resource version up to which all was sent.
+	Version string `json:"v"`
+}
+
+func encodePlace(p place) string { return base64.RawURLEncoding.EncodeToString(encode(p)) }
+
+const maxBookmark = 512
+
+func decodePlace(text string) (place, bool) {
+	p := place{}
+	raw, err := base64.RawURLEncoding.DecodeString(text)
+	if err != nil || len(text) > maxBookmark || json.Unmarshal(raw, &p) != nil {
+		return place{}, false
+	}
+	return p, true
+}
+
+// hasEnded returns whether nothing more arrives.
+func (f *feed) hasEnded() bool {
+	f.mu.RLock()
+	defer f.mu.RUnlock()
+	return f.ended
+}
+
+// hasNews returns whether there may be something to send.
+func (t *topic) hasNews() bool {
+	if t.initial != nil {
+		return true
+	}
+	t.feed.mu.RLock()
+	defer t.feed.mu.RUnlock()
+	return t.feed.head() > t.cursor
+}

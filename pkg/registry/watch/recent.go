@@ -1,0 +1,134 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package watch
+
+import (
+	"sync"
+	"time"
+
+	"k8s.io/apiserver/pkg/authentication/user"
+	"k8s.io/utils/lru"
+
+	"github.com/kubevision-io/kubevision/pkg/authentication"
+	"github.com/kubevision-io/kubevision/pkg/registry/objectref"
+)
+
+const (
+	// recentTime is how long a kind that a session has listed is a topic of its streams.
+	recentTime = 10 * time.Minute
+	// maxSessions bounds the sessions whose lists are remembered.
+	maxSessions = 4096
+)
+
+// Recent remembers what sessions have listed through this replica: the topics of streams whose clients do not subscribe.
+type Recent struct {
+	mu       sync.Mutex
+	sessions *lru.Cache
+	// clients are the open streams of a session.
+	clients map[string]map[*client]bool
+}
+
+// NewRecent returns a Recent without sessions.
+func NewRecent() *Recent {
+	return &Recent{sessions: lru.New(maxSessions), clients: map[string]map[*client]bool{}}
+}
+
+// listed are the topics of a session, with the time of the last list.
+type listed map[topicName]time.Time
+
+// sessionOf returns the session of a caller, or the name of a caller without one.
+func sessionOf(u user.Info) string {
+	if p, ok := u.(*authentication.Principal); ok {
+		return "session/" + p.Session
+	}
+	return "user/" + u.GetName()
+}
+
+// Note records a list.
+func (r *Recent) Note(u user.Info, cluster, resource string, t objectref.Target) {
+	if r == nil {
+		return
+	}
+	session, name := sessionOf(u), topicName{cluster, resource, t.Namespace}
+	r.mu.Lock()
+	topics, _ := r.get(session)
+	if topics == nil {
+		topics = listed{}
+		r.sessions.Add(session, topics)
+	}
+	now := time.Now()
+	isNew := now.Sub(topics[name]) > recentTime
+	if isNew && len(topics) >= maxTopics {
+		topics.prune(now)
+	}
+	topics[name] = now
+	var clients []*client
+	if isNew {
+		for c := range r.clients[session] {
+			clients = append(clients, c)
+		}
+	}
+	r.mu.Unlock()
+	for _, c := range clients {
+		go c.followListed(name)
+	}
+}
+
+// prune forgets what was listed long ago, and in any case the oldest.
+func (l listed) prune(now time.Time) {
+	var oldest topicName
+	for name, at := range l {
+		if now.Sub(at) > recentTime {
+			delete(l, name)
+		} else if l[oldest].IsZero() || at.Before(l[oldest]) {
+			oldest = name
+		}
+	}
+	if len(l) >= maxTopics {
+		delete(l, oldest)
+	}
+}
+
+func (r *Recent) get(session string) (listed, bool) {
+	value, _ := r.sessions.Get(session)
+	topics, ok := value.(listed)
+	return topics, ok
+}
+
+// has returns whether a session has listed something lately.
+func (r *Recent) has(session string, name topicName) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	topics, _ := r.get(session)
+	at, ok := topics[name]
+	return ok && time.Since(at) <= recentTime
+}
+
+// follow registers an open stream, and returns what its session has listed lately.
+func (r *Recent) follow(c *client) []topicName {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.clients[c.session] == nil {
+		r.clients[c.session] = map[*client]bool{}
+	}
+	r.clients[c.session][c] = true
+	topics, _ := r.get(c.session)
+	var out []topicName
+	for name, at := range topics {
+		if time.Since(at) <= recentTime {
+			out = append(out, name)
+		}
+	}
+	return out
+}
+
+// leave forgets a stream.
+func (r *Recent) leave(c *client) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	delete(r.clients[c.session], c)
+	if len(r.clients[c.session]) == 0 {
+		delete(r.clients, c.session)
+	}
+}

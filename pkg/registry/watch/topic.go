@@ -1,0 +1,114 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package watch
+
+import (
+	"context"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"k8s.io/apiserver/pkg/authentication/user"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/authorization/verdicts"
+	"github.com/kubevision-io/kubevision/pkg/envelope"
+	"github.com/kubevision-io/kubevision/pkg/readcache"
+	"github.com/kubevision-io/kubevision/pkg/registry/objectref"
+	"github.com/kubevision-io/kubevision/pkg/registry/scopedlist"
+)
+
+// topicName is what a client subscribes to: cluster:resource or cluster:resource:namespace.
+type topicName struct{ cluster, resource, namespace string }
+
+const topicParts = 3
+
+// parseTopic reads a topic, which a bookmark may follow behind an @.
+func parseTopic(text string) (topicName, error) {
+	text, _, _ = strings.Cut(text, "@")
+	parts := strings.Split(text, ":")
+	if len(parts) < 2 || len(parts) > topicParts {
+		return topicName{}, envelope.Invalid("topics", "a topic is cluster:resource or cluster:resource:namespace")
+	}
+	name := topicName{cluster: parts[0], resource: parts[1]}
+	if len(parts) == topicParts {
+		name.namespace = parts[2]
+	}
+	return name, nil
+}
+
+func (n topicName) String() string {
+	if n.namespace == "" {
+		return n.cluster + ":" + n.resource
+	}
+	return n.cluster + ":" + n.resource + ":" + n.namespace
+}
+
+// topic is what one client follows.
+type topic struct {
+	topicName
+
+	client *client
+	feed   *feed
+	target objectref.Target
+	// epoch identifies the objects for bookmarks.
+	epoch string
+	// summary sends metadata instead of objects.
+	summary bool
+	// gathered is true for a client that has not subscribed: one event a second tells it to list again.
+	gathered bool
+
+	// unreviewed is true if the right must be reviewed, whether or not there is something to send.
+	unreviewed atomic.Bool
+
+	// The other fields are used by the one goroutine that sends.
+
+	// cursor is the last entry that was sent, seen what was sent by another replica.
+	cursor uint64
+	seen   string
+	// initial are the objects that are still to be sent before the changes.
+	initial      []*readcache.Group
+	initialUntil time.Time
+	scope        scopedlist.Scope
+	// terms are those of the reviews on the host and on the cluster.
+	terms [2]verdicts.Term
+	// failing is the time since which the right could not be reviewed.
+	failing time.Time
+	// waiting is true if the client will be woken when the next event is due.
+	waiting bool
+	// sent is the time of the last event, marked that of the last bookmark, and version is that of the bookmark.
+	sent, marked time.Time
+	version      string
+}
+
+// review finds out what the caller may list now.
+func (p *Provider) review(ctx context.Context, t *topic, u user.Info) error {
+	terms := [2]verdicts.Term{p.Verdicts.Term(p.Access.Connections.Host()), p.Verdicts.Term(t.feed.connection)}
+	caller, err := p.Access.ClusterByName(ctx, u, t.cluster)
+	if err != nil {
+		return err //nolint:wrapcheck // it has its code
+	}
+	if caller.Connection() != t.feed.connection {
+		return envelope.New(dashboardv1alpha1.CodeClusterNotFound, "the connection to cluster %q is another one now", t.cluster)
+	}
+	scope, err := caller.Scope(ctx, t.target, t.feed.subscription.Current())
+	if err != nil {
+		return err //nolint:wrapcheck // it has its code
+	}
+	if scope.Empty() {
+		return envelope.New(dashboardv1alpha1.CodeForbidden, "you may not list %s", t.topicName)
+	}
+	t.scope, t.terms = scope, terms
+	return nil
+}
+
+// isReviewed returns whether the last review is in force.
+func (p *Provider) isReviewed(t *topic) bool {
+	return !t.unreviewed.Load() && p.Verdicts.InForce(t.terms[0]) && p.Verdicts.InForce(t.terms[1])
+}
+
+// selects returns whether an object belongs to the topic, for this caller.
+func (t *topic) selects(namespace, name string) bool {
+	return (t.target.Namespace == "" || t.target.Namespace == namespace) && t.scope.Has(namespace, name)
+}

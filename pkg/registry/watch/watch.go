@@ -1,0 +1,151 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+// Package watch sends the changes of objects to clients as they happen.
+package watch
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"maps"
+	"net/http"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apiserver/pkg/authentication/user"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/authentication"
+	"github.com/kubevision-io/kubevision/pkg/authorization/verdicts"
+	"github.com/kubevision-io/kubevision/pkg/clusters"
+	"github.com/kubevision-io/kubevision/pkg/registry/scopedlist"
+	"github.com/kubevision-io/kubevision/pkg/routes"
+	"github.com/kubevision-io/kubevision/pkg/streams"
+)
+
+// Provider provides the endpoints of this package.
+type Provider struct {
+	// Access connects callers to clusters, and to the read cache.
+	Access *scopedlist.Access
+	// Verdicts say how long reviews are in force.
+	Verdicts *verdicts.Cache
+	// Recent knows what sessions have listed.
+	Recent *Recent
+	// Tokens authenticates renewed access tokens.
+	Tokens *authentication.Tokens
+
+	feeds feeds
+}
+
+// NewProvider returns a provider. Run must be called for its streams.
+func NewProvider(access *scopedlist.Access, v *verdicts.Cache, recent *Recent, tokens *authentication.Tokens) *Provider {
+	return &Provider{Access: access, Verdicts: v, Recent: recent, Tokens: tokens, feeds: feeds{cache: access.Cache}}
+}
+
+// Run keeps the feeds until the context ends.
+func (p *Provider) Run(ctx context.Context) { p.feeds.run(ctx, p.Verdicts.Watched) }
+
+// ClusterChanged reviews the rights of topics: an RBAC object of the cluster has changed.
+func (p *Provider) ClusterChanged(c *clusters.Connection) {
+	p.feeds.changed(c, c == p.Access.Connections.Host())
+}
+
+// Routes implements routes.Provider.
+func (p *Provider) Routes() []routes.Route {
+	ticket := map[string]string{dashboardv1alpha1.TicketParameter: "a ticket, if no header has a token"}
+	queries := maps.Clone(ticket)
+	maps.Copy(queries, map[string]string{
+		queryTopics: "cluster:resource or cluster:resource:namespace, each with @ and a bookmark to resume from it; " +
+			"several are separated by commas",
+		querySummary: "true for metadata instead of objects",
+		queryInitial: "true for the objects that are there already, before the changes",
+	})
+	return []routes.Route{
+		{
+			Method: http.MethodGet, Path: dashboardv1alpha1.WatchPath, Operation: "watch", Verb: streams.VerbWatch,
+			Doc: "open a WebSocket with the changes of objects", Returns: dashboardv1alpha1.Envelope{}, Parameters: ticket,
+			Endpoint: routes.Self(p.socket),
+		},
+		{
+			// kube-apiserver takes requests below watch for watches, which have no time limit.
+			Method: http.MethodGet, Path: "/watch/events", Operation: "watchEvents", Verb: streams.VerbWatch, Events: true,
+			Doc: "get the changes of objects as server-sent events", Returns: dashboardv1alpha1.Envelope{}, Parameters: queries,
+			Types:    map[string]routes.Type{querySummary: routes.Boolean(), queryInitial: routes.Boolean()},
+			Endpoint: routes.Self(p.events),
+		},
+	}
+}
+
+const (
+	queryTopics  = "topics"
+	querySummary = "summary"
+	queryInitial = "initial"
+)
+
+func (p *Provider) socket(_ *routes.Request, u user.Info) (routes.Result, error) {
+	c, h := p.handler(u)
+	h.ReadLimit, h.Received = maxAction, c.received
+	return routes.Result{Stream: h}, nil
+}
+
+func (p *Provider) events(r *routes.Request, u user.Info) (routes.Result, error) {
+	a := action{Summary: r.Query(querySummary) == "true", Initial: r.Query(queryInitial) == "true"}
+	for _, value := range r.URL.Query()[queryTopics] {
+		for text := range strings.SplitSeq(value, ",") {
+			if _, err := parseTopic(text); err != nil {
+				return routes.Result{}, err
+			}
+			a.Topics = append(a.Topics, text)
+		}
+	}
+	if len(a.Topics) > maxTopics {
+		return routes.Result{}, tooManyTopics()
+	}
+	c, h := p.handler(u)
+	h.Serve = func(ctx context.Context, _ *streams.Stream) error {
+		if len(a.Topics) > 0 {
+			if err := c.subscribe(ctx, a); err != nil {
+				return err
+			}
+		}
+		<-ctx.Done()
+		return context.Cause(ctx)
+	}
+	return routes.Result{Stream: h}, nil
+}
+
+// handler returns the handler of a stream without topics.
+func (p *Provider) handler(u user.Info) (*client, *streams.Handler) {
+	c := &client{provider: p, session: sessionOf(u), topics: map[topicName]*topic{}}
+	h := &streams.Handler{
+		Began: func(s *streams.Stream) {
+			c.stream = s
+			for _, name := range p.Recent.follow(c) {
+				go c.followListed(name)
+			}
+		},
+		Ended: func(streams.End) {
+			p.Recent.leave(c)
+			c.close()
+		},
+	}
+	if principal, ok := u.(*authentication.Principal); ok {
+		h.Expires = principal.Expires
+	}
+	return c, h
+}
+
+// epoch identifies the objects of a kind of a cluster, so that no bookmark is used for those of another cluster that was
+// registered under the same name.
+func (p *Provider) epoch(ctx context.Context, cluster string, r clusters.Resource) (string, error) {
+	found := &kubevisionv1alpha1.KubeVisionCluster{}
+	if err := p.Access.Reader.Get(ctx, types.NamespacedName{Name: cluster}, found); err != nil {
+		return "", fmt.Errorf("reading cluster %s: %w", cluster, err)
+	}
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q %q %q", found.UID, found.Status.ClusterID, r.String()))
+	const length = 12
+	return base64.RawURLEncoding.EncodeToString(sum[:length]), nil
+}

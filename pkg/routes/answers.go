@@ -1,0 +1,69 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package routes
+
+import (
+	"context"
+	"net/http"
+	"runtime"
+	"time"
+
+	"github.com/kubevision-io/kubevision/pkg/budget"
+	"github.com/kubevision-io/kubevision/pkg/envelope"
+)
+
+const (
+	// answerShare is the number of bytes that are sent to one user at once, for each processor. An answer counts at most
+	// largestAnswer, so that large answers to one user take half of the processors.
+	answerShare   = 4 << 20
+	largestAnswer = 2 * answerShare
+	// usersAtOnce is how many users may spend their shares at once.
+	usersAtOnce = 32
+	// maxWaitingAnswers bounds the answers to one user that wait for the end of others, and answerPatience their wait.
+	maxWaitingAnswers = DefaultPerUser
+	answerPatience    = 10 * time.Second
+	// freeBytes is the size of an answer up to which it counts nothing.
+	freeBytes = 32 << 10
+	// compression is how many bytes of JSON cost as much as one byte that was compressed before.
+	compression = 8
+)
+
+// NewAnswerQueue returns a queue for answers that are being sent.
+func NewAnswerQueue() *budget.Queue {
+	share := int64(max(answerShare*runtime.GOMAXPROCS(0), largestAnswer))
+	return budget.NewQueue(budget.QueueOptions{
+		Total: usersAtOnce * share, Share: share, Largest: largestAnswer,
+		Waiting: maxWaitingAnswers, Patience: answerPatience,
+	})
+}
+
+// answerCost returns the cost of sending data, in bytes.
+func answerCost(data any) int64 {
+	var size int64
+	switch d := data.(type) {
+	case envelope.Gzipped:
+		size = d.Size() / compression
+	case envelope.Body:
+		size = d.Size()
+	}
+	if size <= freeBytes {
+		return 0
+	}
+	return size
+}
+
+// writeAnswer writes a result once the answer fits beside the other answers to the user.
+func (t *Table) writeAnswer(ctx context.Context, w http.ResponseWriter, r *http.Request, result Result) {
+	result = negotiate(w.Header(), r.Header, result)
+	if cost := answerCost(result.Data); cost > 0 {
+		place, err := t.Answers.Enter(ctx, holder(ctx), cost)
+		if err != nil {
+			w.Header().Del("ETag")
+			envelope.WriteError(ctx, w, err)
+			return
+		}
+		defer place.Leave()
+	}
+	envelope.WriteData(ctx, w, result.Data, result.Meta)
+}

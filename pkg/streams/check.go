@@ -1,0 +1,115 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package streams
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"k8s.io/klog/v2"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/envelope"
+)
+
+// checks are the checks of one stream, of which one runs at a time.
+type checks struct {
+	mu sync.Mutex
+	// running is true while a check runs, and again if another one must follow it.
+	running, again bool
+	// passed is the time of the last check that was successful.
+	passed time.Time
+}
+
+// recheck checks whether the caller may still have the stream. It does not wait.
+func (s *Stream) recheck() {
+	s.checks.mu.Lock()
+	defer s.checks.mu.Unlock()
+	s.checks.again = true
+	if s.checks.running || s.done.Err() != nil {
+		return
+	}
+	s.checks.running = true
+	go s.checkUntilPassed()
+}
+
+// checkUntilPassed checks until a check has passed that began after the last call of recheck.
+func (s *Stream) checkUntilPassed() {
+	defer s.recovered()
+	for s.nextCheck() {
+		began := time.Now()
+		err := s.checkOnce()
+		switch {
+		case err == nil:
+			s.checks.mu.Lock()
+			s.checks.passed = began
+			s.checks.mu.Unlock()
+			continue
+		case isDenial(err):
+			s.End(EndOf(err))
+		default:
+			s.failedCheck(err)
+		}
+	}
+}
+
+// nextCheck returns whether another check must be made.
+func (s *Stream) nextCheck() bool {
+	s.checks.mu.Lock()
+	defer s.checks.mu.Unlock()
+	s.checks.running = s.checks.again && s.done.Err() == nil
+	s.checks.again = false
+	return s.checks.running
+}
+
+// failedCheck ends the stream if the right could not be checked for too long, and otherwise tries again in a while.
+func (s *Stream) failedCheck(err error) {
+	s.checks.mu.Lock()
+	since := time.Since(s.checks.passed)
+	s.checks.mu.Unlock()
+	klog.FromContext(s.done).V(2).Info("The right to a stream cannot be checked", "verb", s.verb, "reason", err.Error())
+	if since > checkGrace {
+		s.End(NewEnd(Failed, "your right could not be checked"))
+		return
+	}
+	select {
+	case <-time.After(unwatchedInterval):
+	case <-s.done.Done():
+	}
+	s.checks.mu.Lock()
+	s.checks.again = true
+	s.checks.mu.Unlock()
+}
+
+func (s *Stream) checkOnce() error {
+	s.mu.Lock()
+	caller, expires := s.user, s.expires
+	s.mu.Unlock()
+	if !expires.IsZero() && !time.Now().Before(expires) {
+		return NewEnd(TokenExpired, "the access token has expired")
+	}
+	ctx, cancel := context.WithTimeout(s.done, checkTimeout)
+	defer cancel()
+	if s.manager.options.Check != nil {
+		if err := s.manager.options.Check(ctx, caller); err != nil {
+			return fmt.Errorf("checking the session: %w", err)
+		}
+	}
+	if s.handler.Check != nil {
+		return s.handler.Check(ctx)
+	}
+	return nil
+}
+
+// isDenial returns whether an error of a check says that the caller has no right, and not that the check has failed.
+func isDenial(err error) bool {
+	if _, ok := errors.AsType[*End](err); ok {
+		return true
+	}
+	known, ok := errors.AsType[*envelope.Error](err)
+	return ok && known.Code < dashboardv1alpha1.CodeInternal && known.Code != dashboardv1alpha1.CodeTooManyRequests
+}

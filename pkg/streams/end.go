@@ -1,0 +1,122 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package streams
+
+import (
+	"errors"
+	"unicode/utf8"
+
+	"github.com/gorilla/websocket"
+
+	dashboardv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/dashboard/v1alpha1"
+	"github.com/kubevision-io/kubevision/pkg/envelope"
+)
+
+// Reason is why a stream has ended. It is a label of metrics, and the first word of the text with which a socket is
+// closed.
+type Reason string
+
+// The reasons.
+const (
+	// Done means that there is nothing more to send.
+	Done Reason = "done"
+	// ClientClosed means that the client has closed the socket, or is gone.
+	ClientClosed Reason = "client-closed"
+	// SessionEnded means that the caller is not logged in any more.
+	SessionEnded Reason = "session-ended"
+	// TokenExpired means that the access token with which the stream was opened was not renewed.
+	TokenExpired Reason = "token-expired"
+	// Forbidden means that the caller has lost the right to the stream.
+	Forbidden Reason = "forbidden"
+	// ClusterGone means that the cluster is not registered or not connected any more.
+	ClusterGone Reason = "cluster-gone"
+	// Slow means that the client does not read.
+	Slow Reason = "slow"
+	// Silent means that the client does not answer pings.
+	Silent Reason = "silent"
+	// Idle means that nothing was sent or received for too long.
+	Idle Reason = "idle"
+	// TooLong means that the stream has reached its longest time.
+	TooLong Reason = "too-long"
+	// Malformed means that the client has sent what the protocol does not allow.
+	Malformed Reason = "malformed"
+	// TooLarge means that a limit of bytes is exceeded.
+	TooLarge Reason = "too-large"
+	// Shutdown means that the replica stops. The client should connect again.
+	Shutdown Reason = "shutdown"
+	// Failed means that the server, or the cluster, has failed.
+	Failed Reason = "failed"
+)
+
+// End is the end of a stream. It is an error so that it can be the cause of a context and the result of a handler.
+type End struct {
+	Reason Reason
+	// Message is for the client. It contains no secret.
+	Message string
+}
+
+// NewEnd returns an end.
+func NewEnd(reason Reason, message string) *End { return &End{Reason: reason, Message: message} }
+
+// Error implements error.
+func (e *End) Error() string { return string(e.Reason) + ": " + e.Message }
+
+// EndOf returns the end that an error means. Nil means Done.
+func EndOf(err error) *End {
+	if err == nil {
+		return NewEnd(Done, "the stream is complete")
+	}
+	if end, ok := errors.AsType[*End](err); ok {
+		return end
+	}
+	known, ok := errors.AsType[*envelope.Error](err)
+	if !ok {
+		return NewEnd(Failed, "the stream has failed")
+	}
+	reason := Failed
+	switch known.Code {
+	case dashboardv1alpha1.CodeUnauthenticated, dashboardv1alpha1.CodeTwoFactorRequired:
+		reason = SessionEnded
+	case dashboardv1alpha1.CodeTokenExpired:
+		reason = SessionEnded
+	case dashboardv1alpha1.CodeForbidden, dashboardv1alpha1.CodeClusterForbidden,
+		dashboardv1alpha1.CodeNamespaceForbidden:
+		reason = Forbidden
+	case dashboardv1alpha1.CodeClusterNotFound:
+		reason = ClusterGone
+	case dashboardv1alpha1.CodeRequired, dashboardv1alpha1.CodeInvalid:
+		reason = Malformed
+	case dashboardv1alpha1.CodeTooManyRequests:
+		reason = TooLarge
+	}
+	return NewEnd(reason, known.Message)
+}
+
+// closeCode returns the status of RFC 6455 for an end.
+func (e *End) closeCode() int {
+	switch e.Reason {
+	case Done, ClientClosed:
+		return websocket.CloseNormalClosure
+	case Shutdown:
+		return websocket.CloseServiceRestart
+	case Failed, ClusterGone:
+		return websocket.CloseInternalServerErr
+	case TooLarge:
+		return websocket.CloseMessageTooBig
+	default:
+		return websocket.ClosePolicyViolation
+	}
+}
+
+// text returns the text of a close frame.
+func (e *End) text() string {
+	text := e.Error()
+	for len(text) > maxCloseText || !utf8.ValidString(text) {
+		text = text[:min(len(text)-1, maxCloseText)]
+	}
+	return text
+}
+
+// maxCloseText is the longest text of a close frame that RFC 6455 allows.
+const maxCloseText = 123

@@ -1,0 +1,104 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package streams
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+
+	"k8s.io/apiserver/pkg/authentication/user"
+
+	"github.com/kubevision-io/kubevision/pkg/envelope"
+)
+
+// eventsType is the media type of server-sent events.
+const eventsType = "text/event-stream"
+
+// events are server-sent events: a response that does not end. Clients send nothing.
+type events struct {
+	w          http.ResponseWriter
+	connection *http.ResponseController
+	// gone is closed when the client has hung up, done when the stream has ended.
+	gone, done <-chan struct{}
+}
+
+// write sends each line of a message as an event.
+func (e *events) write(_ bool, data []byte) error {
+	var out bytes.Buffer
+	for line := range bytes.SplitSeq(data, []byte{'\n'}) {
+		out.WriteString("data: ")
+		out.Write(line)
+		out.WriteString("\n\n")
+	}
+	return e.flush(out.Bytes(), writeTimeout)
+}
+
+func (e *events) flush(data []byte, timeout time.Duration) error {
+	err := e.connection.SetWriteDeadline(time.Now().Add(timeout))
+	if err == nil {
+		_, err = e.w.Write(data)
+	}
+	if err == nil {
+		err = e.connection.Flush()
+	}
+	if err != nil {
+		return fmt.Errorf("sending an event: %w", err)
+	}
+	return nil
+}
+
+// ping sends a comment.
+func (e *events) ping() error { return e.flush([]byte(":\n\n"), writeTimeout) }
+
+func (e *events) hurry() { _ = e.connection.SetWriteDeadline(time.Now().Add(endTimeout)) } // or it ends later
+
+func (e *events) close(last []byte, end *End, _ <-chan struct{}) {
+	if last != nil {
+		_ = e.write(false, last) // whoever is gone does not miss it
+	}
+	text, err := json.Marshal(map[string]string{"reason": string(end.Reason), "message": end.Message})
+	if err == nil {
+		_ = e.flush(fmt.Appendf(nil, "event: end\ndata: %s\n\n", text), endTimeout) // as above
+	}
+}
+
+var errHungUp = errors.New("the client has hung up")
+
+// read waits for the end.
+func (e *events) read(time.Duration) (Message, error) {
+	select {
+	case <-e.gone:
+	case <-e.done:
+	}
+	return Message{}, errHungUp
+}
+
+func (*events) subprotocol() string { return "" }
+
+// OpenEvents answers a request with server-sent events, until they end. It returns an error before the first byte.
+func (m *Manager) OpenEvents(w http.ResponseWriter, r *http.Request, u user.Info, verb string, h *Handler) error {
+	if err := m.enter(u.GetName(), verb); err != nil {
+		return err
+	}
+	e := &events{w: w, connection: http.NewResponseController(w), gone: r.Context().Done()}
+	s := m.newStream(r.Context(), e, u, verb, h)
+	e.done = s.done.Done()
+	header := w.Header()
+	header.Set("Content-Type", eventsType)
+	header.Set("X-Accel-Buffering", "no") // proxies must not wait for more
+	envelope.MarkStreamed(r.Context())
+	w.WriteHeader(http.StatusOK)
+	_ = e.flush(fmt.Appendf(nil, "retry: %d\n\n", reconnectTime.Milliseconds()), writeTimeout) // or the next message fails
+	m.begin(s)                                                                                 //nolint:contextcheck // it has its own
+	s.run()
+	<-s.closed
+	return nil
+}
+
+// reconnectTime is the time after which clients connect again.
+const reconnectTime = time.Second

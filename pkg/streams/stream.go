@@ -1,0 +1,254 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package streams
+
+import (
+	"context"
+	"errors"
+	"net"
+	"sync"
+	"sync/atomic"
+	"time"
+	"unicode/utf8"
+
+	"github.com/gorilla/websocket"
+	"k8s.io/apiserver/pkg/authentication/user"
+	"k8s.io/klog/v2"
+
+	"github.com/kubevision-io/kubevision/pkg/budget"
+)
+
+// Stream is an open WebSocket of a client, or a response of server-sent events.
+type Stream struct {
+	manager   *Manager
+	handler   *Handler
+	transport transport
+	verb      string
+	// name is that of the user.
+	name    string
+	account *budget.Account
+
+	// done ends with the stream; its cause is the end.
+	done   context.Context //nolint:containedctx // it is the life of the stream, not of a request
+	cancel context.CancelCauseFunc
+	// used is the time of the last message, in nanoseconds.
+	used atomic.Int64
+	// serving counts Serve. readDone is closed when nothing is read any more.
+	serving  sync.WaitGroup
+	readDone chan struct{}
+	// closed is closed when nothing is sent any more.
+	closed chan struct{}
+
+	// writing is held while a message is sent.
+	writing sync.Mutex
+
+	mu      sync.Mutex
+	user    user.Info
+	expires time.Time
+	timers  []*time.Timer
+	closing sync.Once
+
+	checks checks
+}
+
+// User returns the caller.
+func (s *Stream) User() user.Info {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.user
+}
+
+// Account counts the memory that the stream holds. It is closed with the stream.
+func (s *Stream) Account() *budget.Account { return s.account }
+
+// Context returns a context that ends with the stream. Its cause is an *End.
+func (s *Stream) Context() context.Context { return s.done }
+
+// Subprotocol returns the subprotocol that was agreed upon, or an empty string.
+func (s *Stream) Subprotocol() string { return s.transport.subprotocol() }
+
+// Renew replaces the credential of the stream, which must be of the same user.
+func (s *Stream) Renew(u user.Info, expires time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if u.GetName() != s.user.GetName() || u.GetUID() != s.user.GetUID() {
+		return NewEnd(SessionEnded, "the token is of another user")
+	}
+	s.user, s.expires = u, expires
+	return nil
+}
+
+// SendText sends a text message. Bytes that are not UTF-8 end the stream: clients would close it, too.
+func (s *Stream) SendText(data []byte) error {
+	if !utf8.Valid(data) {
+		err := NewEnd(Failed, "the message is not UTF-8")
+		s.End(err)
+		return err
+	}
+	return s.send(false, data)
+}
+
+// SendBinary sends a binary message.
+func (s *Stream) SendBinary(data []byte) error { return s.send(true, data) }
+
+func (s *Stream) send(binary bool, data []byte) error {
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	if s.done.Err() != nil {
+		return context.Cause(s.done)
+	}
+	if err := s.transport.write(binary, data); err != nil {
+		if s.done.Err() == nil {
+			s.End(failedWrite(err))
+		}
+		return context.Cause(s.done)
+	}
+	s.noted(directionOut, len(data))
+	return nil
+}
+
+func failedWrite(err error) *End {
+	if timeout, ok := errors.AsType[net.Error](err); ok && timeout.Timeout() {
+		return NewEnd(Slow, "the client does not read")
+	}
+	return NewEnd(ClientClosed, "the client is gone")
+}
+
+func (s *Stream) noted(direction string, bytes int) {
+	s.used.Store(time.Now().UnixNano())
+	frames.WithLabelValues(s.verb, direction).Inc()
+	frameBytes.WithLabelValues(s.verb, direction).Add(float64(bytes))
+}
+
+// End ends the stream. Only the first call counts.
+func (s *Stream) End(end *End) {
+	s.closing.Do(func() {
+		s.cancel(end)
+		// A message that is being sent to a client that does not read is not waited for.
+		s.transport.hurry()
+		go s.close(end)
+	})
+}
+
+// close sends the last message and the reason.
+func (s *Stream) close(end *End) {
+	defer close(s.closed)
+	if forced, ok := s.transport.(interface{ netConn() net.Conn }); ok {
+		later := time.AfterFunc(2*endTimeout, func() { _ = forced.netConn().Close() })
+		defer later.Stop()
+	}
+	s.writing.Lock()
+	defer s.writing.Unlock()
+	var last []byte
+	if s.handler.Last != nil {
+		last = s.handler.Last(*end)
+	}
+	s.transport.close(last, end, s.readDone)
+}
+
+// run reads until the stream ends.
+func (s *Stream) run() {
+	defer s.manager.remove(s)
+	if s.handler.Serve != nil {
+		s.serving.Go(func() {
+			defer s.recovered()
+			s.End(EndOf(s.handler.Serve(s.done, s)))
+		})
+	}
+	s.read()
+	close(s.readDone)
+	s.serving.Wait()
+}
+
+// recovered ends the stream after a panic of its handler.
+func (s *Stream) recovered() {
+	if p := recover(); p != nil {
+		klog.FromContext(s.done).Error(nil, "Observed a panic", "panic", p)
+		s.End(NewEnd(Failed, "the stream has failed"))
+	}
+}
+
+// read reads messages until the connection is closed. After the end it discards them, so that the client's own close
+// is seen.
+func (s *Stream) read() {
+	defer s.recovered()
+	for {
+		wait := pongTimeout
+		if s.done.Err() != nil {
+			wait = endTimeout
+		}
+		message, err := s.transport.read(wait)
+		if err != nil {
+			s.End(failedRead(err))
+			return
+		}
+		if s.done.Err() != nil {
+			continue
+		}
+		s.noted(directionIn, len(message.Data))
+		if s.handler.Received == nil {
+			continue
+		}
+		if err := s.handler.Received(s.done, s, message); err != nil {
+			s.End(EndOf(err))
+		}
+	}
+}
+
+func failedRead(err error) *End {
+	timeout, ok := errors.AsType[net.Error](err)
+	switch {
+	case errors.Is(err, websocket.ErrReadLimit):
+		return NewEnd(TooLarge, "a message is too large")
+	case ok && timeout.Timeout():
+		return NewEnd(Silent, "the client does not answer")
+	case websocket.IsCloseError(err, websocket.CloseProtocolError, websocket.CloseInvalidFramePayloadData):
+		return NewEnd(Malformed, "the client has sent a malformed frame")
+	default:
+		return NewEnd(ClientClosed, "the client is gone")
+	}
+}
+
+// start arms the timers of a stream.
+func (s *Stream) start() {
+	s.used.Store(time.Now().UnixNano())
+	s.every(pingInterval, s.ping)
+	if s.handler.MaxTime > 0 {
+		s.every(s.handler.MaxTime, func() { s.End(NewEnd(TooLong, "the stream has reached its longest time")) })
+	}
+	if s.handler.IdleTime > 0 {
+		s.every(s.handler.IdleTime/4, s.endIdle) //nolint:mnd // it ends at most a quarter late
+	}
+	s.every(s.manager.recheckEvery(s), s.recheck)
+}
+
+// every calls a function again and again, until the stream ends.
+func (s *Stream) every(interval time.Duration, call func()) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	var timer *time.Timer
+	timer = time.AfterFunc(interval, func() {
+		if s.done.Err() == nil {
+			call()
+			timer.Reset(interval)
+		}
+	})
+	s.timers = append(s.timers, timer)
+}
+
+func (s *Stream) ping() {
+	if !s.writing.TryLock() { // a message is on its way, which does the same
+		return
+	}
+	defer s.writing.Unlock()
+	if err := s.transport.ping(); err != nil && s.done.Err() == nil {
+		s.End(failedWrite(err))
+	}
+}
+
+func (s *Stream) endIdle() {
+	if time.Since(time.Unix(0, s.used.Load())) >= s.handler.IdleTime {
+		s.End(NewEnd(Idle, "nothing was sent or received for too long"))
+	}
+}

@@ -1,0 +1,79 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package streams
+
+import (
+	"net"
+	"time"
+
+	"github.com/gorilla/websocket"
+)
+
+// transport carries the messages of a stream.
+type transport interface {
+	// write sends a message.
+	write(binary bool, data []byte) error
+	// ping makes the client, or what is between, answer.
+	ping() error
+	// hurry bounds what is being sent now.
+	hurry()
+	// close sends the last message, if any, and the end. It is called once, and nothing is sent afterwards.
+	close(last []byte, end *End, readDone <-chan struct{})
+	// read reads a message.
+	read(wait time.Duration) (Message, error)
+	// subprotocol is what was agreed upon, or empty.
+	subprotocol() string
+}
+
+// socket is a WebSocket.
+type socket struct{ conn *websocket.Conn }
+
+func newSocket(conn *websocket.Conn, readLimit int64) *socket {
+	conn.SetReadLimit(readLimit)
+	conn.SetPongHandler(func(string) error {
+		return conn.SetReadDeadline(time.Now().Add(pongTimeout)) //nolint:wrapcheck // the end of the read
+	})
+	return &socket{conn}
+}
+
+func (s *socket) write(binary bool, data []byte) error {
+	kind := websocket.TextMessage
+	if binary {
+		kind = websocket.BinaryMessage
+	}
+	_ = s.conn.SetWriteDeadline(time.Now().Add(writeTimeout)) // it only stores the time
+	return s.conn.WriteMessage(kind, data)                    //nolint:wrapcheck // it is looked at
+}
+
+func (s *socket) ping() error {
+	return s.conn.WriteControl(websocket.PingMessage, nil, time.Now().Add(writeTimeout)) //nolint:wrapcheck // as above
+}
+
+func (s *socket) hurry() { _ = s.conn.NetConn().SetWriteDeadline(time.Now().Add(endTimeout)) } // or it is closed
+
+// close waits a while for the client to close its side, so that it reads what was sent.
+func (s *socket) close(last []byte, end *End, readDone <-chan struct{}) {
+	_ = s.conn.SetWriteDeadline(time.Now().Add(endTimeout))
+	if last != nil {
+		_ = s.conn.WriteMessage(websocket.TextMessage, last) // whoever is gone does not miss it
+	}
+	frame := websocket.FormatCloseMessage(end.closeCode(), end.text())
+	_ = s.conn.WriteControl(websocket.CloseMessage, frame, time.Now().Add(endTimeout)) // as above
+	select {
+	case <-readDone:
+	case <-time.After(endTimeout):
+	}
+	_ = s.conn.NetConn().Close()
+}
+
+func (s *socket) read(wait time.Duration) (Message, error) {
+	_ = s.conn.SetReadDeadline(time.Now().Add(wait)) // an error is that of the read
+	kind, data, err := s.conn.ReadMessage()
+	return Message{Binary: kind == websocket.BinaryMessage, Data: data}, err //nolint:wrapcheck // as above
+}
+
+func (s *socket) subprotocol() string { return s.conn.Subprotocol() }
+
+// netConn returns the connection, for the end of a stream whose client does not read.
+func (s *socket) netConn() net.Conn { return s.conn.NetConn() }

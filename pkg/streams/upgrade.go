@@ -1,0 +1,106 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package streams
+
+import (
+	"cmp"
+	"context"
+	"net/http"
+	"sync"
+	"time"
+
+	"github.com/gorilla/websocket"
+	"k8s.io/apiserver/pkg/authentication/user"
+	"k8s.io/klog/v2"
+
+	"github.com/kubevision-io/kubevision/pkg/envelope"
+)
+
+const (
+	handshakeTimeout = 10 * time.Second
+	// writeBuffer is the size of the buffers that streams share while they send, and readBuffer that of the one that
+	// each stream has.
+	writeBuffer = 4 << 10
+	readBuffer  = 1 << 10
+)
+
+//nolint:gochecknoglobals // idle streams have no buffer of their own
+var writeBuffers sync.Pool
+
+// CheckUpgrade returns an error for a request that does not ask for a WebSocket.
+func CheckUpgrade(r *http.Request, verb string) error {
+	if !websocket.IsWebSocketUpgrade(r) {
+		refused.WithLabelValues(verb, "upgrade").Inc()
+		return envelope.Invalid("Upgrade", "this path opens a WebSocket: send the headers of an upgrade")
+	}
+	return nil
+}
+
+// Open upgrades a request, and serves the stream, which outlives the request. It returns an error before the upgrade, and
+// nil afterwards.
+func (m *Manager) Open(w http.ResponseWriter, r *http.Request, u user.Info, verb string, h *Handler) error {
+	if err := m.enter(u.GetName(), verb); err != nil {
+		return err
+	}
+	conn, err := upgrade(w, r, h)
+	if err != nil || conn == nil {
+		m.leave(u.GetName())
+		refused.WithLabelValues(verb, "upgrade").Inc()
+		return err
+	}
+	s := m.newStream(r.Context(), newSocket(conn, cmp.Or(h.ReadLimit, DefaultReadLimit)), u, verb, h)
+	m.begin(s) //nolint:contextcheck // it outlives the request
+	go s.run()
+	return nil
+}
+
+// newStream makes a stream. Nothing of the request is kept but its id.
+func (m *Manager) newStream(ctx context.Context, t transport, u user.Info, verb string, h *Handler) *Stream {
+	s := &Stream{
+		manager: m, handler: h, transport: t, verb: verb, name: u.GetName(), user: u, expires: h.Expires,
+		account: m.bytes.Account(u.GetName(), 0), readDone: make(chan struct{}), closed: make(chan struct{}),
+	}
+	s.checks.passed = time.Now()
+	logger := klog.Background()
+	if state := envelope.StateFrom(ctx); state != nil {
+		logger = klog.LoggerWithValues(logger, "requestID", state.RequestID)
+	}
+	s.done, s.cancel = context.WithCancelCause(klog.NewContext(context.Background(), logger)) //nolint:contextcheck // as above
+	return s
+}
+
+// begin registers a stream that has its place.
+func (m *Manager) begin(s *Stream) {
+	isStopping := !m.add(s)
+	if s.handler.Began != nil {
+		s.handler.Began(s)
+	}
+	s.start()
+	s.recheck() // what has changed since the request was authenticated
+	if isStopping {
+		s.End(NewEnd(Shutdown, "this replica stops: connect again"))
+	}
+}
+
+// upgrade takes the connection over.
+func upgrade(w http.ResponseWriter, r *http.Request, h *Handler) (*websocket.Conn, error) {
+	var refusal error
+	upgrader := websocket.Upgrader{
+		HandshakeTimeout: handshakeTimeout, WriteBufferPool: &writeBuffers, WriteBufferSize: writeBuffer,
+		ReadBufferSize: readBuffer, Subprotocols: h.Subprotocols,
+		CheckOrigin: func(*http.Request) bool { return true }, // Admit has checked it
+		Error: func(_ http.ResponseWriter, _ *http.Request, _ int, reason error) {
+			refusal = envelope.Invalid("Upgrade", "%s", reason.Error())
+		},
+	}
+	conn, err := upgrader.Upgrade(w, r, nil)
+	if refusal != nil {
+		return nil, refusal
+	}
+	envelope.MarkStreamed(r.Context())
+	if err != nil { // the connection was taken over and is closed, so that nobody can be told
+		klog.FromContext(r.Context()).V(3).Info("A WebSocket was not opened", "reason", err.Error())
+	}
+	return conn, nil
+}

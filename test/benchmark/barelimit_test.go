@@ -1,0 +1,58 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package benchmark_test
+
+import (
+	"bytes"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+)
+
+// limitVariable makes this program serve a file, which its value names.
+const limitVariable = "KUBEVISION_BENCHMARK_LIMIT"
+
+// newBareLimit starts Go's file server with a file over TLS, in a process of its own as the servers that it is compared
+// with. It returns its address and the process.
+func newBareLimit(b *testing.B, body []byte) (url string, pid int) {
+	b.Helper()
+	file := filepath.Join(b.TempDir(), "body.json")
+	if err := os.WriteFile(file, body, 0o600); err != nil {
+		b.Fatal(err)
+	}
+	p := startProgram(b, nil, limitVariable, file)
+	var at address
+	if err := json.NewDecoder(p.out).Decode(&at); err != nil {
+		b.Fatal(err)
+	}
+	return at.URL, p.pid
+}
+
+// serveFile is the main function of the file server. It exits at the end of its input.
+func serveFile(file string, in io.Reader, out io.Writer) error {
+	body, err := os.ReadFile(file) //nolint:gosec // the benchmark has written it
+	if err != nil {
+		return fmt.Errorf("reading what is served: %w", err)
+	}
+	server := httptest.NewTLSServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		http.ServeContent(w, r, "body.json", time.Time{}, bytes.NewReader(body))
+	}))
+	defer server.Close()
+	at := address{URL: server.URL, Authority: pem.EncodeToMemory(&pem.Block{
+		Type: "CERTIFICATE", Bytes: server.Certificate().Raw,
+	})}
+	if err := json.NewEncoder(out).Encode(at); err != nil {
+		return fmt.Errorf("printing the address: %w", err)
+	}
+	_, err = io.Copy(io.Discard, in)
+	server.CloseClientConnections()
+	return err //nolint:wrapcheck // it is about the standard input
+}

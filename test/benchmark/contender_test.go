@@ -1,0 +1,149 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package benchmark_test
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+)
+
+// contender answers the same question as others.
+type contender struct {
+	name   string
+	client *http.Client
+	url    string
+	// headers are those of its users, which the clients share.
+	headers []http.Header
+	// pids are the processes that answer.
+	pids []int
+
+	mu      sync.Mutex
+	took    durations
+	bytes   int64
+	refused int
+	spent   time.Duration
+	cpu     time.Duration
+}
+
+// send sends requests of several clients for one turn.
+func (c *contender) send(b *testing.B, clients int) {
+	b.Helper()
+	before := c.processorTime(b)
+	begun := time.Now()
+	var group errgroup.Group
+	for i := range clients {
+		group.Go(func() error {
+			for time.Since(begun) < *turnTime {
+				if err := c.request(b.Context(), i); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		b.Fatal(err)
+	}
+	c.spent += time.Since(begun)
+	c.cpu += c.processorTime(b) - before
+}
+
+// request sends a request of a client, and counts the response.
+func (c *contender) request(ctx context.Context, client int) error {
+	begun := time.Now()
+	response, err := c.open(ctx, client)
+	if err != nil {
+		return err
+	}
+	refused, n, err := readResponse(response)
+	if err != nil {
+		return fmt.Errorf("%s: %w", c.name, err)
+	}
+	took := time.Since(begun)
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if refused {
+		c.refused++
+		return nil
+	}
+	c.took, c.bytes = append(c.took, took), c.bytes+n
+	return nil
+}
+
+func (c *contender) open(ctx context.Context, client int) (*http.Response, error) {
+	request, err := http.NewRequestWithContext(ctx, http.MethodGet, c.url, http.NoBody)
+	if err != nil {
+		return nil, err //nolint:wrapcheck // cannot happen
+	}
+	if len(c.headers) > 0 {
+		request.Header = c.headers[client%len(c.headers)]
+	}
+	return c.client.Do(request) //nolint:wrapcheck // it has the request
+}
+
+// readResponse reads a response, and returns true for an envelope with the code of too many requests. The code is within
+// the first bytes also of a compressed envelope.
+func readResponse(response *http.Response) (refused bool, n int64, err error) {
+	defer func() { _ = response.Body.Close() }()
+	if response.StatusCode != http.StatusOK {
+		return false, 0, fmt.Errorf("HTTP %d", response.StatusCode)
+	}
+	start := make([]byte, 64)
+	read, err := io.ReadFull(response.Body, start)
+	if err != nil && !errors.Is(err, io.ErrUnexpectedEOF) {
+		return false, 0, fmt.Errorf("reading a response: %w", err)
+	}
+	start = start[:read]
+	if _, code, ok := bytes.Cut(start, []byte(`{"code":`)); ok && !bytes.HasPrefix(code, []byte("0,")) {
+		if !bytes.HasPrefix(code, []byte("42900,")) {
+			return false, 0, fmt.Errorf("the answer is %s", start)
+		}
+		refused = true
+	}
+	rest, err := io.Copy(io.Discard, response.Body)
+	if err != nil {
+		return false, 0, fmt.Errorf("reading a response: %w", err)
+	}
+	return refused, int64(read) + rest, nil
+}
+
+// rate is in answers per second.
+func (c *contender) rate() float64 { return float64(len(c.took)) / max(c.spent.Seconds(), 1e-9) }
+
+// clockTicks is the number of ticks per second in which Linux reports processor time to programs.
+const clockTicks = 100
+
+// processorTime returns the processor time of the processes that answer.
+func (c *contender) processorTime(b *testing.B) time.Duration {
+	b.Helper()
+	var ticks int64
+	for _, pid := range c.pids {
+		stat, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+		if err != nil {
+			b.Fatal(err)
+		}
+		const user, system = 11, 12 // behind the name of the program, see proc(5)
+		fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+		for _, field := range []int{user, system} {
+			n, err := strconv.ParseInt(fields[field], 10, 64)
+			if err != nil {
+				b.Fatal(err)
+			}
+			ticks += n
+		}
+	}
+	return time.Duration(ticks) * time.Second / clockTicks
+}

@@ -1,0 +1,56 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package benchmark_test
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"text/tabwriter"
+)
+
+// table has the results of contenders.
+type table struct {
+	text *tabwriter.Writer
+}
+
+// row says what contenders were asked.
+type row struct {
+	objects  int
+	question string
+	clients  int
+}
+
+func newTable() *table { return newTableTo(os.Stdout) }
+
+func newTableTo(w io.Writer) *table {
+	const padding = 2
+	t := &table{text: tabwriter.NewWriter(w, 0, 0, padding, ' ', tabwriter.AlignRight)}
+	t.line("objects", "read", "clients", "answer", "/s", "of limit", "of kube", "p50 ms", "p99 ms", "CPU ms", "KiB", "refused")
+	return t
+}
+
+func (t *table) line(cells ...any) {
+	for _, cell := range cells {
+		_, _ = fmt.Fprintf(t.text, "%v\t", cell)
+	}
+	_, _ = fmt.Fprintln(t.text)
+}
+
+// add adds a line for each contender. The bare limit is the first one, and kube-apiserver the second one, if they are
+// among them.
+func (t *table) add(r row, all []*contender) {
+	for _, c := range all {
+		limit, kube := "", ""
+		if all[0].name == "limit" {
+			limit, kube = fmt.Sprintf("%.2f", c.rate()/all[0].rate()), fmt.Sprintf("%.1f", c.rate()/all[1].rate())
+		}
+		answers := max(len(c.took), 1)
+		t.line(r.objects, r.question, r.clients, c.name, fmt.Sprintf("%.1f", c.rate()), limit, kube,
+			fmt.Sprintf("%.2f", milliseconds(c.took.percentile(50))), fmt.Sprintf("%.2f", milliseconds(c.took.percentile(99))),
+			fmt.Sprintf("%.2f", milliseconds(c.cpu)/float64(answers+c.refused)), c.bytes/int64(answers)>>10, c.refused)
+	}
+}
+
+func (t *table) print() { _ = t.text.Flush() }

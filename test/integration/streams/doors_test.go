@@ -1,0 +1,218 @@
+// Copyright The KubeVision Authors.
+// SPDX-License-Identifier: Apache-2.0
+
+package streams
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/gorilla/websocket"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/controller-runtime/pkg/client"
+
+	kubevisionv1alpha1 "github.com/kubevision-io/kubevision/pkg/apis/kubevision/v1alpha1"
+	"github.com/kubevision-io/kubevision/test/conformance/fixture"
+	"github.com/kubevision-io/kubevision/test/conformance/wire"
+)
+
+func sessionOf(tb testing.TB, p person) string {
+	tb.Helper()
+	return fixture.Take(tb, p.AccessToken).Session()
+}
+
+// door is a way to the server.
+type door struct {
+	client *wire.Client
+	base   string
+}
+
+// doors are both, for whoever sends an access token.
+func doors(tb testing.TB) map[string]door {
+	tb.Helper()
+	front, err := wire.ForConfig(env.Cluster.Config())
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return map[string]door{
+		"direct": {at(tb, env.KubeVision.Endpoint()), wire.DirectPath},
+		"front":  {front, wire.GroupPath},
+	}
+}
+
+// TestBothDoors: a stream opens through both doors, with a token and with a ticket, and lives longer than requests may
+// take: kube-apiserver and this server both end those after a minute.
+func TestBothDoors(t *testing.T) {
+	p := newPerson(t, "doors")
+	var all []*socket
+	for name, d := range doors(t) {
+		t.Log(name)
+		all = append(all,
+			open(t, d.client, wire.Request{Path: d.base + watchPath, Token: p.AccessToken}),
+			open(t, d.client, wire.Request{Path: d.base + watchPath + "?ticket=" + p.ticket(t, "")}))
+	}
+	for _, s := range all {
+		s.isAlive(t)
+	}
+	if testing.Short() {
+		return
+	}
+	time.Sleep(65 * time.Second)
+	for _, s := range all {
+		s.isAlive(t)
+	}
+}
+
+// TestNoUpgrade: whoever asks for a stream without an upgrade gets an envelope, and so does who is not logged in.
+func TestNoUpgrade(t *testing.T) {
+	p := newPerson(t, "plain")
+	for name, d := range doors(t) {
+		t.Run(name, func(t *testing.T) {
+			d.client.Call(t, wire.Request{Path: d.base + watchPath, Token: p.AccessToken}).Want(t, wire.Invalid)
+		})
+	}
+	refused(t, p.client, wire.Request{Path: p.base + watchPath}).Want(t, wire.Unauthenticated)
+	refused(t, p.client, wire.Request{Path: p.base + "/users/me", Bearer: p.AccessToken}).Want(t, wire.OK)
+	old := http.Header{"Sec-Websocket-Version": {"8"}}
+	p.client.Call(t, wire.Request{Path: p.base + watchPath, Bearer: p.AccessToken, Header: http.Header{
+		"Connection": {"Upgrade"}, "Upgrade": {"websocket"}, "Sec-Websocket-Version": old["Sec-Websocket-Version"],
+		"Sec-Websocket-Key": {"dGhlIHNhbXBsZSBub25jZQ=="},
+	}}).Want(t, wire.Invalid)
+}
+
+// TestStreamEndsWithItsSession: within a second, with a reason.
+func TestStreamEndsWithItsSession(t *testing.T) {
+	for name, end := range map[string]func(*testing.T, person){
+		"session deleted": func(t *testing.T, p person) {
+			t.Helper()
+			s := &kubevisionv1alpha1.KubeVisionSession{ObjectMeta: metav1.ObjectMeta{Name: sessionOf(t, p)}}
+			set().Delete(t, s)
+		},
+		"logged out": func(t *testing.T, p person) {
+			t.Helper()
+			p.client.Call(t, wire.Request{Method: "POST", Path: p.base + "/auth/logout", Bearer: p.AccessToken}).Want(t, wire.OK)
+		},
+		"user disabled": func(t *testing.T, p person) {
+			t.Helper()
+			p.change(t, func(u *kubevisionv1alpha1.KubeVisionUser) { u.Spec.Disabled = true })
+		},
+		"user deleted": func(t *testing.T, p person) {
+			t.Helper()
+			set().Delete(t, p.Object.DeepCopy())
+		},
+		"groups changed": func(t *testing.T, p person) {
+			t.Helper()
+			p.change(t, func(u *kubevisionv1alpha1.KubeVisionUser) { u.Spec.Groups = []string{"others"} })
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newPerson(t, "ends")
+			s := open(t, p.client, wire.Request{Path: p.base + watchPath, Bearer: p.AccessToken})
+			ticketed := open(t, p.client, withTicket(p, p.ticket(t, "")))
+			s.isAlive(t)
+			ticketed.isAlive(t)
+			end(t, p)
+			want := "session-ended"
+			if name == "groups changed" {
+				want = "forbidden"
+			}
+			for _, s := range []*socket{s, ticketed} {
+				if status, reason := s.awaitEnd(t, promptly); status != websocket.ClosePolicyViolation || reason != want {
+					t.Errorf("it ends with %d %s", status, reason)
+				}
+			}
+		})
+	}
+}
+
+// change changes the object of a user.
+func (p person) change(tb testing.TB, change func(*kubevisionv1alpha1.KubeVisionUser)) {
+	tb.Helper()
+	u := &kubevisionv1alpha1.KubeVisionUser{}
+	if err := env.Client.Get(tb.Context(), client.ObjectKeyFromObject(p.Object), u); err != nil {
+		tb.Fatal(err)
+	}
+	change(u)
+	if err := env.Client.Update(tb.Context(), u); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// TestShutdown: a replica that stops tells clients to connect again.
+func TestShutdown(t *testing.T) {
+	replica, err := env.KubeVision.StartAPIServer(t.Context(), 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = replica.Kill() })
+	p := newPerson(t, "shutdown")
+	s := open(t, at(t, replica.Endpoint()), wire.Request{Path: p.base + watchPath, Bearer: p.AccessToken})
+	s.isAlive(t)
+	stopped := make(chan error)
+	go func() { stopped <- replica.Stop() }()
+	if status, reason := s.awaitEnd(t, 2*promptly); status != websocket.CloseServiceRestart || reason != "shutdown" {
+		t.Errorf("it ends with %d %s", status, reason)
+	}
+	if err := <-stopped; err != nil {
+		t.Error(err)
+	}
+}
+
+// TestLimits: one user has so many streams, and others are not affected.
+func TestLimits(t *testing.T) {
+	replica, err := env.KubeVision.StartAPIServer(t.Context(), 0, "--streams-per-user=3", "--streams=5")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = replica.Stop() })
+	c, greedy, modest := at(t, replica.Endpoint()), newPerson(t, "greedy"), newPerson(t, "modest")
+	r := func(p person) wire.Request { return wire.Request{Path: p.base + watchPath, Bearer: p.AccessToken} }
+	first := open(t, c, r(greedy))
+	open(t, c, r(greedy))
+	open(t, c, r(greedy))
+	refused(t, c, r(greedy)).Want(t, wire.TooManyRequests)
+	open(t, c, r(modest)).isAlive(t)
+	open(t, c, r(modest)).isAlive(t)
+	refused(t, c, r(modest)).Want(t, wire.TooManyRequests)
+	_ = first.Close() // without a word
+	fixture.Eventually(t, "wait for the place", func(ctx context.Context) error {
+		conn, refusal, err := c.WebSocket(ctx, r(modest))
+		if conn != nil {
+			return conn.Close()
+		}
+		if err == nil {
+			err = fmt.Errorf("%s", refusal.Body)
+		}
+		return err
+	})
+}
+
+// TestMalformed: what the protocol does not allow ends the stream with a reason.
+func TestMalformed(t *testing.T) {
+	p := newPerson(t, "malformed")
+	for name, tc := range map[string]struct {
+		message string
+		status  int
+		reason  string
+	}{
+		"no JSON":    {"{", websocket.ClosePolicyViolation, "malformed"},
+		"no action":  {`{"action":"fly"}`, websocket.ClosePolicyViolation, "malformed"},
+		"too large":  {`{"action":"` + string(make([]byte, 100_000)) + `"}`, websocket.CloseMessageTooBig, ""},
+		"bad token":  {`{"action":"token","token":"x"}`, websocket.ClosePolicyViolation, "session-ended"},
+		"other user": {`{"action":"token","token":"` + newPerson(t, "else").AccessToken + `"}`, websocket.ClosePolicyViolation, "session-ended"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := open(t, p.client, wire.Request{Path: p.base + watchPath, Bearer: p.AccessToken})
+			if err := s.WriteMessage(websocket.TextMessage, []byte(tc.message)); err != nil {
+				t.Fatal(err)
+			}
+			if status, reason := s.awaitEnd(t, promptly); status != tc.status || reason != tc.reason {
+				t.Errorf("it ends with %d %s", status, reason)
+			}
+		})
+	}
+}
