@@ -23,9 +23,12 @@ import (
 
 const clusterKind = "KubeVisionCluster"
 
+// objectKinds returns the kinds of the objects of users, in the order of their removal.
+func objectKinds() []string { return []string{"KubeVisionRoleBinding", clusterKind, "KubeVisionUser"} }
+
 // removeObjects removes role bindings, then clusters, then users.
 func (r *Remover) removeObjects(ctx context.Context) error {
-	kinds := []string{"KubeVisionRoleBinding", clusterKind, "KubeVisionUser"}
+	kinds := objectKinds()
 	present := false
 	for _, kind := range kinds {
 		items, err := r.list(ctx, kubevisionv1alpha1.SchemeGroupVersion.WithKind(kind))
@@ -57,6 +60,9 @@ func (r *Remover) withControllers(ctx context.Context, f func(context.Context) e
 		return f(ctx)
 	}
 	r.Log.Info("No controller manager is available; its controllers run here")
+	if err := r.defineMissing(ctx); err != nil {
+		return err
+	}
 	ctx, cancel := context.WithCancel(ctx)
 	ended := make(chan error, 1)
 	go func() {

@@ -40,8 +40,8 @@ func careless() map[string][]string {
 	}
 }
 
-// TestRemovalInEveryOrder deletes parts of an installation in every order while its programs do not run. No command hangs,
-// and "remove" ends what they began, on the member, too.
+// TestRemovalInEveryOrder deletes parts of an installation in every order while its programs do not run, and before
+// kube-apiserver guards it. No command hangs, and "remove" ends what they began, on the member, too.
 func TestRemovalInEveryOrder(t *testing.T) {
 	for _, order := range [][]string{
 		{"objects", "manifests", "namespace"}, {"objects", "namespace", "manifests"},
@@ -89,6 +89,7 @@ func TestRemove(t *testing.T) {
 // and applying the manifests again brings the installation back.
 func TestCarelessRemovalKeepsData(t *testing.T) {
 	install(t)
+	guarded(t)
 	for _, name := range []string{"namespace", "manifests"} {
 		got := host.kubectl(t.Context(), careless()[name]...)
 		if got.err == nil || !strings.Contains(got.output, "remove.yaml") {
@@ -108,6 +109,21 @@ func TestCarelessRemovalKeepsData(t *testing.T) {
 	}
 	nothingLeft(t)
 	checkMember(t, false)
+}
+
+// guarded waits until kube-apiserver has found the kinds to which the policies refer.
+func guarded(t *testing.T) {
+	t.Helper()
+	if err := localcluster.Poll(t.Context(), patience, "be guarded", func(ctx context.Context) error {
+		for _, name := range []string{"namespace/" + names.Namespace, "crd/kubevisionusers.kubevision.io"} {
+			if got := host.kubectl(ctx, "delete", "--dry-run=server", name); !strings.Contains(got.output, "remove.yaml") {
+				return fmt.Errorf("deleting %s: %s", name, got.output)
+			}
+		}
+		return nil
+	}); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // install applies the manifests, with a user, a binding, and a member on which a grant was placed. It writes the objects
