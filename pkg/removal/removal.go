@@ -12,8 +12,8 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/go-logr/logr"
 	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/klog/v2"
 	"sigs.k8s.io/controller-runtime/pkg/client"
 )
 
@@ -23,7 +23,7 @@ const pollInterval = 500 * time.Millisecond
 type Remover struct {
 	// Client reads and writes without a cache, with the rights of a cluster administrator.
 	Client client.Client
-	Log    logr.Logger
+	Log    klog.Logger
 	// Controllers runs the controllers that take back grants until its context ends. It is called only if no
 	// kubevision-controller-manager is available.
 	Controllers func(context.Context) error
